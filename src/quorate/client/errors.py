@@ -1,0 +1,114 @@
+"""Every error a user can meet. PEP 249's tree, then ours inside it.
+
+The one rule: an error means **not done**, except `MaybeDone`, whose outcome can be asked for later with
+its token (`connection.outcome(error.token)`).
+"""
+
+
+class Warning(Exception):  # noqa: A001 - the name PEP 249 asks for
+    """PEP 249's Warning; Quorate raises none so far."""
+
+
+class Error(Exception):
+    """Base of everything Quorate raises."""
+
+    retryable: bool = False
+    """The same call may succeed later, or on another node."""
+
+    def __init__(self, message: str = "", *, hint: str = "", sqlite_errorname: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+        """What to do about it, in one sentence, or empty."""
+        self.sqlite_errorname = sqlite_errorname
+        """SQLite's own name for it, such as SQLITE_CONSTRAINT_UNIQUE, or empty."""
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message} ({self.hint})" if self.hint else message
+
+
+class InterfaceError(Error):
+    """The library was used in a way it cannot be: a closed connection, a handle carried over a fork."""
+
+
+class DatabaseError(Error):
+    """Base of what a database answers."""
+
+
+class DataError(DatabaseError):
+    """A value that SQLite cannot hold: an integer beyond 64 bits, a type with no counterpart."""
+
+
+class OperationalError(DatabaseError):
+    """Not the statement's fault: a node is away, a disk is full, time ran out before anything was sent."""
+
+
+class IntegrityError(DatabaseError):
+    """A constraint forbids it."""
+
+
+class InternalError(DatabaseError):
+    """Quorate itself is wrong. Please report it."""
+
+
+class ProgrammingError(DatabaseError):
+    """The statement or its parameters are wrong: syntax, an unknown table, a wrong count."""
+
+
+class NotSupportedError(DatabaseError):
+    """Refused on purpose, or not there yet; the message says which."""
+
+
+class UnknownDatabase(ProgrammingError):
+    """No database of this name exists in the cluster."""
+
+
+class DatabaseExists(ProgrammingError):
+    """A database of this name exists already."""
+
+
+class AlreadyOpen(OperationalError):
+    """Another process has this folder open. `pid` is its process id (0: unknown)."""
+
+    def __init__(self, message: str = "", *, pid: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.pid = pid
+
+
+class Unavailable(OperationalError):
+    """No leader could be reached in time, and the request did not happen."""
+
+    retryable = True
+
+
+class Overloaded(OperationalError):
+    """The node has too much waiting already, and refused this before starting it."""
+
+    retryable = True
+
+
+class DiskFull(OperationalError):
+    """The node's disk has no room; nothing was written."""
+
+    retryable = True
+
+
+class Cancelled(OperationalError):
+    """The request's token was asked about before it took effect; it now never will."""
+
+
+class MaybeDone(OperationalError):
+    """The one error that does not mean "not done": the answer was lost, the write may have happened.
+
+    `connection.outcome(error.token)` settles it: it returns the result if the write happened, and
+    otherwise makes sure that it never will.
+    """
+
+    def __init__(self, message: str = "", *, token: str = "", seen: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.token = token
+        self.seen = seen
+
+
+class Expired(MaybeDone):
+    """The token is older than what the database remembers: nobody can tell any more."""

@@ -1,0 +1,484 @@
+"""The one interface every protocol has: events in, effects out.
+
+A core is a pure state machine. It is handed the time, reads no clock, rolls no dice of its own and does
+no input or output; `step(now, event)` returns, in order, what it asks of the world. The real node
+(`quorate.runtime`) and the simulator (`quorate.lab.sim`) perform the same effects for the same cores.
+
+Ordering is data: a core that must not speak before it has written emits `Persist` and keeps its messages
+until it hears `Persisted`. Nothing unsafe is ever handed to a driver, so a driver cannot get it wrong.
+
+A driver's duties, all of them:
+1. Perform effects in the order they were returned, and feed back the events they produce, one at a time
+   (`step` is never re-entered).
+2. Feed `Wake` when `deadline_us` is reached. A deadline that is already past means "as soon as you have
+   fed everything that is ready", which is how a core gathers a batch.
+3. Feed `Persisted(sequence)` only when every write of every `Persist` up to that sequence is on disk.
+4. Stop the node on `Halt`, and when `step` raises: a core that failed an assertion is not to be trusted.
+
+Sources: the shape is that of sans-I/O protocol libraries and of etcd's raft; persistence as data follows
+what etcd learned with its AsyncStorageWrites interface.
+"""
+
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+NodeId = int
+GroupId = int
+
+CATALOG_GROUP: GroupId = 0
+"""The group that holds the members, the databases and their desired placement."""
+
+CATALOG_DATABASE = "quorate"
+"""The reserved name under which the catalog can be read like any other database."""
+
+
+class Now(Struct, frozen=True, gc=False):
+    """The time, as one node sees it. Integers in microseconds: exact, comparable, replayable."""
+
+    mono_us: int
+    """Monotonic; protocols measure time-outs with it."""
+    wall_us: int = 0
+    """The node's own, possibly wrong, wall clock; only hybrid clocks and timestamps read it."""
+
+
+class Position(Struct, frozen=True, array_like=True, order=True, gc=False):
+    """A place in a group's log. Ordered by epoch, then index."""
+
+    epoch: int
+    index: int
+
+
+ORIGIN = Position(0, 0)
+"""Before the first entry."""
+
+
+# Entry kinds.
+NOOP = 0
+"""Appended by a new leader: counting it counts everything before it (Raft, section 8)."""
+DATA = 1
+"""The payload is an encoded batch of changes with its requests' tokens and results."""
+
+
+class Entry(Struct, frozen=True, array_like=True, gc=False):
+    """One place of a group's log. The payload is opaque to every core."""
+
+    index: int
+    epoch: int
+    kind: int
+    payload: bytes
+
+
+# --------------------------------------------------------------------------------------------------
+# What a log write may be. A `Persist` carries a tuple of these; all of them, for all groups of the
+# node, become durable with one fsync, atomically and in order.
+# --------------------------------------------------------------------------------------------------
+
+
+class CreateGroup(Struct, frozen=True):
+    """Make room for a replica of a group on this node. Repeating it changes nothing."""
+
+    group: GroupId
+    database: str
+    partition: int
+    voters: tuple[NodeId, ...]
+
+
+class WriteHardState(Struct, frozen=True):
+    """The epoch this replica has reached and whom it voted for in it (0: nobody)."""
+
+    group: GroupId
+    epoch: int
+    vote: NodeId
+
+
+class WriteEntries(Struct, frozen=True):
+    """Replace everything from the first entry's index on by these entries."""
+
+    group: GroupId
+    entries: tuple[Entry, ...]
+
+
+class TrimLog(Struct, frozen=True):
+    """Forget entries up to and including `through`; the data file holds them durably."""
+
+    group: GroupId
+    through: Position
+
+
+class SwitchGeneration(Struct, frozen=True):
+    """Make a stored, complete snapshot this replica's data file and begin its log behind it."""
+
+    group: GroupId
+    snapshot: int
+    position: Position
+
+
+LogWrite = CreateGroup | WriteHardState | WriteEntries | TrimLog | SwitchGeneration
+
+
+# --------------------------------------------------------------------------------------------------
+# Events: what the world tells a core.
+# --------------------------------------------------------------------------------------------------
+
+
+class Deliver(Struct, frozen=True):
+    """A message from another node arrived. It may be late, repeated or out of order."""
+
+    sender: NodeId
+    message: Any
+
+
+class Wake(Struct, frozen=True):
+    """`deadline_us` has come."""
+
+
+class Request(Struct, frozen=True):
+    """A caller asks for something; `id` is the driver's own and comes back in `Reply`."""
+
+    id: int
+    body: Any
+
+
+class Persisted(Struct, frozen=True):
+    """Every `Persist` up to this sequence is durable."""
+
+    sequence: int
+
+
+class DiskFull(Struct, frozen=True):
+    """A write found no room. The driver keeps what it was given and tries again until `DiskRoom`."""
+
+
+class DiskRoom(Struct, frozen=True):
+    """There is room again; everything kept has been written."""
+
+
+class Executed(Struct, frozen=True):
+    """A batch ran in the replica's open transaction.
+
+    `payload` is what the entry will carry, or None when nothing needs to be logged (every request was
+    a repetition). `outcomes` has one encoded outcome for each request, in order.
+    """
+
+    group: GroupId
+    batch: int
+    payload: bytes | None
+    outcomes: tuple[bytes, ...]
+
+
+class Applied(Struct, frozen=True):
+    """The replica's data file now stands at this position."""
+
+    group: GroupId
+    position: Position
+
+
+class ApplyFailed(Struct, frozen=True):
+    """The data file could not be brought forward. `full`: for want of room, else it is damaged."""
+
+    group: GroupId
+    full: bool
+    reason: str
+
+
+class LogRead(Struct, frozen=True):
+    """Entries read back from the log for a follower that is behind."""
+
+    group: GroupId
+    to: NodeId
+    entries: tuple[Entry, ...]
+
+
+class Checkpointed(Struct, frozen=True):
+    """Everything up to this position is durable in the data file itself."""
+
+    group: GroupId
+    position: Position
+
+
+class SnapshotOpened(Struct, frozen=True):
+    """A consistent copy of the data file, at exactly this position, can be read in chunks."""
+
+    group: GroupId
+    to: NodeId
+    snapshot: int
+    position: Position
+    size: int
+
+
+class SnapshotRead(Struct, frozen=True):
+    group: GroupId
+    to: NodeId
+    snapshot: int
+    offset: int
+    data: bytes
+    end: bool
+
+
+class SnapshotStored(Struct, frozen=True):
+    """A chunk is on disk. `complete`: the whole file is, synced and verified; `failed` says why not."""
+
+    group: GroupId
+    snapshot: int
+    offset: int
+    complete: bool
+    failed: str = ""
+
+
+class CatalogRead(Struct, frozen=True):
+    """What the catalog's data file holds now (a `core.catalog.Catalog`)."""
+
+    catalog: Any
+
+
+class Unreachable(Struct, frozen=True):
+    """The transport lost its connection to a peer. A hint, not a verdict."""
+
+    peer: NodeId
+
+
+class Reachable(Struct, frozen=True):
+    """The transport (re)gained a connection to a peer."""
+
+    peer: NodeId
+
+
+class Drain(Struct, frozen=True):
+    """Finish what is under way, take nothing new, and hand leadership over."""
+
+
+# --------------------------------------------------------------------------------------------------
+# Effects: what a core asks of the world, in order.
+# --------------------------------------------------------------------------------------------------
+
+
+class Send(Struct, frozen=True):
+    to: NodeId
+    message: Any
+
+
+class Persist(Struct, frozen=True):
+    """Make these writes durable, atomically, after every earlier `Persist` -> `Persisted`."""
+
+    sequence: int
+    writes: tuple[LogWrite, ...]
+
+
+class Reply(Struct, frozen=True):
+    """The answer to `Request(id)`; exactly one for each request."""
+
+    id: int
+    body: Any
+
+
+class OpenReplica(Struct, frozen=True):
+    """Open (or create) the data file of a group that this node holds -> `Applied`."""
+
+    group: GroupId
+
+
+class Execute(Struct, frozen=True):
+    """Run these writes in a new open transaction, one savepoint each -> `Executed`."""
+
+    group: GroupId
+    batch: int
+    requests: tuple[Any, ...]
+    timestamp_us: int
+
+
+class Commit(Struct, frozen=True):
+    """Commit the open transaction as this position -> `Applied` or `ApplyFailed`."""
+
+    group: GroupId
+    position: Position
+
+
+class Rollback(Struct, frozen=True):
+    """Undo the open transaction; its entry, if logged, may still come back as `Apply`."""
+
+    group: GroupId
+
+
+class Apply(Struct, frozen=True):
+    """Bring the data file forward to `through` -> `Applied` or `ApplyFailed`.
+
+    `entries` are exactly those after the applied position; empty means "read them from the log".
+    """
+
+    group: GroupId
+    through: Position
+    entries: tuple[Entry, ...]
+
+
+class Query(Struct, frozen=True):
+    """Run these statements on committed state, read only, and answer request `id` directly."""
+
+    group: GroupId
+    id: int
+    statements: tuple[Any, ...]
+
+
+class ReadLog(Struct, frozen=True):
+    """Read entries first..last, at most about `bytes_max` (at least one) -> `LogRead`."""
+
+    group: GroupId
+    to: NodeId
+    first: int
+    last: int
+    bytes_max: int
+
+
+class Checkpoint(Struct, frozen=True):
+    """Make the data file itself durable up to where it stands -> `Checkpointed`."""
+
+    group: GroupId
+
+
+class OpenSnapshot(Struct, frozen=True):
+    """Take a consistent copy for a follower -> `SnapshotOpened`."""
+
+    group: GroupId
+    to: NodeId
+
+
+class ReadSnapshot(Struct, frozen=True):
+    """-> `SnapshotRead`"""
+
+    group: GroupId
+    to: NodeId
+    snapshot: int
+    offset: int
+    bytes_max: int
+
+
+class CloseSnapshot(Struct, frozen=True):
+    """The copy is no longer wanted."""
+
+    group: GroupId
+    snapshot: int
+
+
+class StoreSnapshot(Struct, frozen=True):
+    """Keep a chunk of a snapshot that is being received -> `SnapshotStored`.
+
+    `offset` 0 begins anew. With `end` the file is synced and verified to stand at `position`.
+    """
+
+    group: GroupId
+    snapshot: int
+    offset: int
+    data: bytes
+    end: bool
+    position: Position
+
+
+class OpenGeneration(Struct, frozen=True):
+    """The switch to a stored snapshot is durable: use it, drop the old file -> `Applied`."""
+
+    group: GroupId
+    snapshot: int
+
+
+class ReadCatalog(Struct, frozen=True):
+    """Read the catalog's tables from its data file -> `CatalogRead`."""
+
+
+class Connect(Struct, frozen=True):
+    """Keep a connection to this member at this address."""
+
+    peer: NodeId
+    address: str
+
+
+class Note(Struct, frozen=True):
+    """Something worth knowing happened: for logs, metrics, invariants and judges."""
+
+    name: str
+    fields: dict[str, Any]
+
+
+class Drained(Struct, frozen=True):
+    """Answer to `Drain`: this node leads nothing any more and may stop."""
+
+
+class Halt(Struct, frozen=True):
+    """This node must stop now; going on would break a promise."""
+
+    reason: str
+
+
+Event = (
+    Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Applied | ApplyFailed | LogRead
+    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | CatalogRead | Unreachable | Reachable | Drain
+)  # fmt: skip
+
+Effect = (
+    Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
+    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ReadCatalog | Connect | Note
+    | Drained | Halt
+)  # fmt: skip
+
+
+class Core(Protocol):
+    """What the drivers and the simulator know of a protocol."""
+
+    deadline_us: int | None
+    """The earliest moment (monotonic) at which a `Wake` is wanted."""
+
+    def step(self, now: Now, event: Event) -> list[Effect]:
+        """Take one event; return what is asked of the world, in order."""
+
+    def assert_invariants(self) -> None:
+        """Assert what must be true of the whole state, in the words of the protocol's paper."""
+
+
+# --------------------------------------------------------------------------------------------------
+# What a node finds on its own disk when it starts.
+# --------------------------------------------------------------------------------------------------
+
+
+class Member(Struct, frozen=True, array_like=True):
+    node: NodeId
+    name: str
+    address: str
+
+
+class Identity(Struct, frozen=True):
+    """Who this node is. Minted when its folder was made; a wiped disk is a new node."""
+
+    cluster: str
+    node: NodeId
+    name: str
+    boot: int
+    """How many times this folder was opened; a higher boot is a later life of the same node."""
+    founders: tuple[Member, ...]
+    """The members that were named when the cluster was founded; they hold the catalog."""
+
+
+class RecoveredGroup(Struct, frozen=True):
+    """One replica as its log and data file describe it."""
+
+    group: GroupId
+    database: str
+    partition: int
+    voters: tuple[NodeId, ...]
+    epoch: int
+    vote: NodeId
+    base: Position
+    """The position just before the first entry that the log still has."""
+    epochs: tuple[Position, ...]
+    """For each run of entries of one epoch: that epoch and the run's first index."""
+    last: int
+    """Index of the last entry (`base.index` when there is none)."""
+    tail: tuple[Entry, ...]
+    """The newest entries, contiguous and ending at `last`; may be fewer than the log holds."""
+    applied: Position
+    """Where the data file stands; ORIGIN when there is none yet."""
+    damaged: str = ""
+    """Why this replica's log or data cannot be trusted, or empty."""
+
+
+class Recovered(Struct, frozen=True):
+    identity: Identity
+    groups: tuple[RecoveredGroup, ...]

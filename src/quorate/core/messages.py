@@ -1,0 +1,38 @@
+"""What nodes tell each other: the groups' messages and the heartbeats of the nodes themselves."""
+
+from msgspec import Struct
+
+from quorate.core.kernel import GroupId
+from quorate.core.single_leader.messages import GroupMessage
+
+
+class Mention(Struct, frozen=True, array_like=True):
+    """A group of which something is worth saying."""
+
+    group: GroupId
+    epoch: int
+    counted: int
+
+
+class Heartbeat(Struct, frozen=True, array_like=True, tag=20):
+    """I am alive, in this life (`boot`). `led` names only groups that I lead and whose epoch or counted
+    index this peer has not confirmed, or for which I need a confirmation now; `resigned` those that
+    I have ceased to lead. Idle groups cost nothing."""
+
+    sequence: int
+    boot: int
+    led: tuple[Mention, ...] = ()
+    resigned: tuple[Mention, ...] = ()
+
+
+class HeartbeatReply(Struct, frozen=True, array_like=True, tag=21):
+    """Answers exactly one heartbeat. For each group it mentioned: the epoch that I am in."""
+
+    sequence: int
+    boot: int
+    """The boot of the heartbeat, so that an answer to an earlier life is not taken for one to this."""
+    groups: tuple[Mention, ...] = ()
+
+
+Message = GroupMessage | Heartbeat | HeartbeatReply
+"""Everything that travels between two nodes."""

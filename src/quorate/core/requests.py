@@ -1,0 +1,220 @@
+"""What callers ask of a node and what they are answered: the vocabulary of the client protocol.
+
+Everything here travels in frames between a client and a node, and inside the node as the body of
+`Request` and `Reply`. New fields go last and have defaults; that is the rule that keeps old and new
+versions able to talk.
+"""
+
+from msgspec import Raw, Struct
+
+Value = None | int | float | str | bytes
+Parameters = tuple[Value, ...] | dict[str, Value]
+
+LINEARIZABLE = "linearizable"
+LEADER = "leader"
+EVENTUAL = "eventual"
+READ_LEVELS = (LINEARIZABLE, LEADER, EVENTUAL)
+
+
+class Statement(Struct, frozen=True, array_like=True):
+    """One SQL statement with one set of parameters for each time it is to run."""
+
+    sql: str
+    sets: tuple[Parameters, ...] = ((),)
+    many: bool = False
+    """From `executemany`: row counts add up and rows are not returned."""
+
+
+class Token(Struct, frozen=True, array_like=True):
+    """Names one write so that it happens once however often it is sent."""
+
+    id: str
+    seen: int
+    """The highest index of the database's log that the sender had heard of at its first send."""
+
+
+# --------------------------------------------------------------------------------------------------
+# Requests
+# --------------------------------------------------------------------------------------------------
+
+
+class Run(Struct, frozen=True, tag="run"):
+    """Run statements, all or none of them. Reads when every statement is a read, else one write.
+
+    Writes must carry a token. `load` switches triggers and foreign-key actions off (for imports).
+    """
+
+    database: str
+    statements: tuple[Statement, ...]
+    level: str = LINEARIZABLE
+    token: Token | None = None
+    load: bool = False
+
+
+class Outcome(Struct, frozen=True, tag="outcome"):
+    """What became of a token? An unknown token is *cancelled*: it can never take effect afterwards."""
+
+    database: str
+    token: Token
+
+
+class CreateDatabase(Struct, frozen=True, tag="create"):
+    database: str
+    acks: str
+    replicas: int
+    token: Token
+    exists_ok: bool = False
+
+
+class Status(Struct, frozen=True, tag="status"):
+    """What does this node know of itself, its peers and its groups?"""
+
+
+class CommitHeld(Struct, frozen=True, tag="held"):
+    """Only inside an embedded node: log and commit the interactive transaction that the caller's
+    thread has been running on the replica's writer. `Execute` carries it alone in its batch."""
+
+    database: str
+    token: Token
+
+
+RequestBody = Run | Outcome | CreateDatabase | Status | CommitHeld
+Write = Run | Outcome | CommitHeld
+
+
+# --------------------------------------------------------------------------------------------------
+# Outcomes: what a write is remembered by, and what a read returns. Encoded once by whoever ran it.
+# --------------------------------------------------------------------------------------------------
+
+
+class Result(Struct, frozen=True, array_like=True):
+    """What one statement gave."""
+
+    columns: tuple[tuple[str, str | None], ...]
+    """Name and declared type of each column; empty when the statement returns no rows."""
+    rows: list[tuple[Value, ...]]
+    rowcount: int
+    """Rows changed by INSERT, UPDATE or DELETE; -1 for everything else."""
+    lastrowid: int | None = None
+
+
+class Done(Struct, frozen=True, tag="done"):
+    """It happened. `truncated`: this is a repetition and the rows were too large to remember."""
+
+    results: tuple[Result, ...]
+    truncated: bool = False
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """It did not happen and never will under this token. `error` names the class to raise."""
+
+    error: str
+    message: str
+    hint: str = ""
+    sqlite_errorname: str = ""
+    statement: int = -1
+    """Which statement of the request failed; -1 when it is not about one."""
+
+
+class Cancelled(Struct, frozen=True, tag="cancelled"):
+    """The token was asked about before it had taken effect, and now never will."""
+
+
+class Expired(Struct, frozen=True, tag="expired"):
+    """The token is older than what is remembered; nobody can tell any more."""
+
+
+WriteOutcome = Done | Failed | Cancelled | Expired
+
+
+# --------------------------------------------------------------------------------------------------
+# Answers
+# --------------------------------------------------------------------------------------------------
+
+
+class Answer(Struct, frozen=True, tag="answer"):
+    """A request was carried through. `outcome` is an encoded `WriteOutcome`."""
+
+    outcome: Raw
+    index: int = 0
+    """Where the database's log stood; the sender's next tokens carry it."""
+
+
+class NotLeader(Struct, frozen=True, tag="not_leader"):
+    """Not done here: ask the leader, at this address when it is known."""
+
+    leader: str = ""
+
+
+class Unsure(Struct, frozen=True, tag="unsure"):
+    """It was logged, but whether it counts is not known here. Ask again with the same token."""
+
+    leader: str = ""
+
+
+class Refused(Struct, frozen=True, tag="refused"):
+    """Not done. `error` names the class to raise; `retryable`: the same may work later or elsewhere."""
+
+    error: str
+    message: str
+    hint: str = ""
+    retryable: bool = False
+
+
+class StatusReport(Struct, frozen=True, tag="status_report"):
+    cluster: str
+    node: int
+    name: str
+    boot: int
+    members: tuple["MemberStatus", ...]
+    groups: tuple["GroupStatus", ...]
+    disk_full: bool = False
+
+
+class MemberStatus(Struct, frozen=True):
+    node: int
+    name: str
+    address: str
+    alive: bool
+
+
+class ReplicaStatus(Struct, frozen=True):
+    """What a leader knows of one voter's log."""
+
+    node: int
+    matched: int
+    state: str
+    """leader, replicating, probing or snapshot"""
+
+
+class GroupStatus(Struct, frozen=True):
+    group: int
+    database: str
+    partition: int
+    role: str
+    """leader, follower, candidate, pre_candidate or damaged"""
+    leader: int
+    epoch: int
+    last: int
+    counted: int
+    applied: int
+    first: int
+    acks: str
+    replicas: tuple[ReplicaStatus, ...] = ()
+
+
+ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport
+
+
+class Ask(Struct, frozen=True, array_like=True, tag="ask"):
+    """Client to node: one request under an id that is unique on its connection."""
+
+    id: int
+    body: RequestBody
+
+
+class Told(Struct, frozen=True, array_like=True, tag="told"):
+    """Node to client: the answer to that id."""
+
+    id: int
+    body: ReplyBody

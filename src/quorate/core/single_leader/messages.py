@@ -1,0 +1,137 @@
+"""What the members of a group tell each other. Every message carries the group and the epoch.
+
+Names follow the Raft papers where they have one (Ongaro 2014; "Log" is what they call the log, "epoch"
+what they call a term, "counted" what they call committed).
+"""
+
+from msgspec import Struct
+
+from quorate.core.kernel import Entry, GroupId, Position
+
+
+class PreVote(Struct, frozen=True, array_like=True, tag=1):
+    """Would you vote for me in `epoch`? Asks without disturbing anyone (thesis, section 9.6)."""
+
+    group: GroupId
+    epoch: int
+    last: Position
+
+
+class PreVoteReply(Struct, frozen=True, array_like=True, tag=2):
+    """`epoch` is the one that was asked about when granted, else the answerer's own."""
+
+    group: GroupId
+    epoch: int
+    granted: bool
+
+
+class Vote(Struct, frozen=True, array_like=True, tag=3):
+    """Vote for me in `epoch`. `transfer`: the leader itself asked me to stand (thesis, 3.10)."""
+
+    group: GroupId
+    epoch: int
+    last: Position
+    transfer: bool = False
+
+
+class VoteReply(Struct, frozen=True, array_like=True, tag=4):
+    group: GroupId
+    epoch: int
+    granted: bool
+
+
+class Append(Struct, frozen=True, array_like=True, tag=5):
+    """These entries follow `previous`; what is counted so far. Without entries it is a probe."""
+
+    group: GroupId
+    epoch: int
+    previous: Position
+    entries: tuple[Entry, ...]
+    counted: int
+
+
+class AppendReply(Struct, frozen=True, array_like=True, tag=6):
+    """`matched`: my log is durably equal to yours up to here. Refused: `conflict` is where to look
+    next (my last position at or below what you asked for, in an epoch not above the one asked)."""
+
+    group: GroupId
+    epoch: int
+    accepted: bool
+    matched: int
+    conflict: Position
+
+
+class SnapshotOffer(Struct, frozen=True, array_like=True, tag=7):
+    """You are too far behind my log; fetch this copy, which stands at `position`."""
+
+    group: GroupId
+    epoch: int
+    snapshot: int
+    position: Position
+    size: int
+
+
+class SnapshotWant(Struct, frozen=True, array_like=True, tag=8):
+    """Send me the chunk at this offset."""
+
+    group: GroupId
+    epoch: int
+    snapshot: int
+    offset: int
+
+
+class SnapshotChunk(Struct, frozen=True, array_like=True, tag=9):
+    group: GroupId
+    epoch: int
+    snapshot: int
+    offset: int
+    data: bytes
+    end: bool
+    position: Position
+
+
+class SnapshotGone(Struct, frozen=True, array_like=True, tag=10):
+    """That copy no longer exists here; begin again with the next offer."""
+
+    group: GroupId
+    epoch: int
+    snapshot: int
+
+
+class SnapshotDone(Struct, frozen=True, array_like=True, tag=11):
+    """The copy is installed; the follower's log now begins at `position`."""
+
+    group: GroupId
+    epoch: int
+    snapshot: int
+    position: Position
+
+
+class StandNow(Struct, frozen=True, array_like=True, tag=12):
+    """You have all of my log: become leader at once (Raft's TimeoutNow)."""
+
+    group: GroupId
+    epoch: int
+
+
+class ReadIndexAsk(Struct, frozen=True, array_like=True, tag=13):
+    """A follower that serves a linearizable read asks how far it must have applied."""
+
+    group: GroupId
+    epoch: int
+    read: int
+
+
+class ReadIndexReply(Struct, frozen=True, array_like=True, tag=14):
+    """`index` -1: I am not the leader."""
+
+    group: GroupId
+    epoch: int
+    read: int
+    index: int
+
+
+GroupMessage = (
+    PreVote | PreVoteReply | Vote | VoteReply | Append | AppendReply | SnapshotOffer | SnapshotWant | SnapshotChunk
+    | SnapshotGone | SnapshotDone | StandNow | ReadIndexAsk | ReadIndexReply
+)  # fmt: skip

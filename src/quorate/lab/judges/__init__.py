@@ -1,0 +1,1 @@
+"""Judges read histories and nothing of ours. Verdicts: ok, broken, unknown."""

@@ -1,0 +1,1 @@
+"""Driver two: the same cores on virtual time, from one seed."""

@@ -1,0 +1,1 @@
+"""Pure helpers that look at SQL text."""

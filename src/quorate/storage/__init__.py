@@ -1,0 +1,1 @@
+"""The only room that knows SQLite: logs, data files, snapshots, and the in-memory fake."""

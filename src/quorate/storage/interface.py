@@ -1,0 +1,79 @@
+"""What storage offers to the drivers, and the errors it raises. Two implementations keep it: SQLite
+files (`storage.folder`) and the in-memory fake (`storage.memory`); one contract suite tests both.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from quorate.core.kernel import Effect, Entry, Event, GroupId, Identity, LogWrite, Position, Recovered
+from quorate.core.requests import Result, Statement
+
+
+class StorageError(Exception):
+    """Base of what storage raises to its driver; never shown to a user as it is."""
+
+
+class DiskIsFull(StorageError):
+    """There was no room; nothing of the call took effect; the same call may be repeated later."""
+
+
+class Broken(StorageError):
+    """The disk failed in a way that cannot be survived (a failed fsync above all): stop the node."""
+
+
+class Log(Protocol):
+    """The node's one log: entries and hard state of all groups, one fsync a commit."""
+
+    def commit(self, writes: Sequence[LogWrite]) -> None:
+        """Make these writes durable, atomically, in order. Raises DiskIsFull or Broken."""
+
+    def read(self, group: GroupId, first: int, last: int, bytes_max: int) -> tuple[Entry, ...]:
+        """Entries from `first`, at most `last`, at least one, stopping near `bytes_max`; verified
+        against their hash chain. Fewer or none when the log no longer has them."""
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """Everything one node keeps. `perform` does every storage effect except `Persist` and `Query`."""
+
+    identity: Identity
+
+    def recover(self) -> Recovered:
+        """What is on disk: call once, before anything else."""
+
+    def persist(self, writes: Sequence[LogWrite]) -> None:
+        """Make log writes durable now (`Log.commit`), updating the durable mark."""
+
+    def perform(self, effect: Effect) -> list[Event]:
+        """Do one storage effect and return the events that tell of it, in order.
+
+        Handles OpenReplica, Execute, Commit, Rollback, Apply, ReadLog, Checkpoint, OpenSnapshot,
+        ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, ReadCatalog. Never raises for what a
+        user or a full disk can cause; raises Broken when the node must stop.
+        """
+
+    def query(self, group: GroupId, statements: Sequence[Statement]) -> tuple[bytes, Position]:
+        """Run reads on committed state; an encoded outcome (`Done` or `Failed`) and where it stood."""
+
+    def close(self) -> None: ...
+
+
+class Interactive(Protocol):
+    """What an embedded node's transaction does on the writer, between begin and commit."""
+
+    def hold(self, group: GroupId) -> None:
+        """Open the writer's transaction for the caller's thread."""
+
+    def run_held(self, group: GroupId, statement: Statement) -> Result: ...
+
+    def release(self, group: GroupId) -> None:
+        """Roll the held transaction back."""
+
+
+class Chaos(Protocol):
+    """What the simulator can do to the in-memory fake and no disk should do to anybody."""
+
+    def crash(self, dice: Any, lose_unsynced: bool) -> None:
+        """The process dies. `lose_unsynced`: so does the machine, and with it what no fsync covered:
+        data files fall back to some state between their last checkpoint and now."""
