@@ -11,11 +11,12 @@ from quorate.core.kernel import GroupId, Member, NodeId
 
 SCHEMA = (
     "CREATE TABLE members(node INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, address TEXT NOT NULL) STRICT",
-    "CREATE TABLE databases(name TEXT PRIMARY KEY, replication TEXT NOT NULL, acks TEXT NOT NULL) STRICT, WITHOUT ROWID",
-    "CREATE TABLE partitions(id INTEGER PRIMARY KEY AUTOINCREMENT, database TEXT NOT NULL REFERENCES databases(name),"
-    " number INTEGER NOT NULL, UNIQUE(database, number)) STRICT",
-    "CREATE TABLE replicas(partition INTEGER NOT NULL REFERENCES partitions(id), node INTEGER NOT NULL"
-    " REFERENCES members(node), PRIMARY KEY(partition, node)) STRICT, WITHOUT ROWID",
+    """CREATE TABLE databases(name TEXT PRIMARY KEY, replication TEXT NOT NULL, acks TEXT NOT NULL)
+       STRICT, WITHOUT ROWID""",
+    """CREATE TABLE partitions(id INTEGER PRIMARY KEY AUTOINCREMENT, database TEXT NOT NULL REFERENCES databases(name),
+       number INTEGER NOT NULL, UNIQUE(database, number)) STRICT""",
+    """CREATE TABLE replicas(partition INTEGER NOT NULL REFERENCES partitions(id),
+       node INTEGER NOT NULL REFERENCES members(node), PRIMARY KEY(partition, node)) STRICT, WITHOUT ROWID""",
 )
 """The id of a row of `partitions` is the id of the group that holds the partition."""
 
@@ -42,7 +43,7 @@ class Catalog(Struct, frozen=True):
 QUERIES = (
     "SELECT node, name, address FROM members ORDER BY node",
     "SELECT name, replication, acks FROM databases ORDER BY name",
-    "SELECT id, database, number, (SELECT group_concat(node) FROM (SELECT node FROM replicas WHERE partition = id"
-    " ORDER BY node)) FROM partitions ORDER BY id",
+    """SELECT id, database, number, (SELECT group_concat(node) FROM
+       (SELECT node FROM replicas WHERE partition = id ORDER BY node)) FROM partitions ORDER BY id""",
 )
 """How storage reads a `Catalog` back; the last column of the third is a comma-separated list of nodes."""

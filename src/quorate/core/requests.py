@@ -5,9 +5,16 @@ Everything here travels in frames between a client and a node, and inside the no
 versions able to talk.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from msgspec import Raw, Struct
 
-Value = None | int | float | str | bytes
+if TYPE_CHECKING:
+    Value = None | int | float | str | bytes
+else:
+    Value = Any
+    """msgspec cannot tell str from bytes in one union while it decodes; whoever binds a value checks it."""
+
 Parameters = tuple[Value, ...] | dict[str, Value]
 
 LINEARIZABLE = "linearizable"

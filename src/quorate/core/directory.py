@@ -1,0 +1,117 @@
+"""Which group holds what, and the catalog that says so.
+
+The first leader of an empty catalog founds it (its tables, the members, and the database `main`); a
+database is created by a write to the catalog, and its groups appear on the nodes that the catalog names
+when each of them has applied that write.
+"""
+
+from msgspec import Struct
+
+from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
+from quorate.core.kernel import CATALOG_DATABASE, GroupId, Identity, Member, NodeId
+from quorate.core.requests import CreateDatabase, Refused, Run, Statement, Token
+
+REPLICAS_OF_MAIN = 3
+ACKS_HERE = ("majority",)
+NAME_BYTES_MAX = 128
+NOBODY_ASKED = -1
+
+
+class Directory:
+    """The catalog as this node last read it."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self.catalog = Catalog()
+        self.read = False
+        """The catalog was read at least once in this life."""
+        self.members: dict[NodeId, Member] = {member.node: member for member in identity.founders}
+        self.acks: dict[str, str] = {CATALOG_DATABASE: "majority"}
+        self.partitions: dict[str, PartitionRow] = {}
+
+    def load(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.read = True
+        if catalog.members:
+            self.members = {member.node: member for member in catalog.members}
+        self.acks = {row.name: row.acks for row in catalog.databases}
+        self.acks[CATALOG_DATABASE] = "majority"
+        self.partitions = {row.database: row for row in catalog.partitions if row.number == 0}
+
+    def address_of(self, node: NodeId) -> str:
+        member = self.members.get(node)
+        return member.address if member is not None else ""
+
+    def partition_of(self, database: str) -> PartitionRow | None:
+        return self.partitions.get(database)
+
+    def groups_of(self, node: NodeId) -> list[PartitionRow]:
+        """What the catalog wants this node to hold."""
+        return [row for row in self.catalog.partitions if node in row.nodes]
+
+    # ---- the writes that change it -----------------------------------------------------------------------
+
+    def founding(self) -> Run:
+        """Everything a new cluster begins with, in one write."""
+        statements = [Statement(sql) for sql in SCHEMA]
+        rows = tuple((member.node, member.name, member.address) for member in self.identity.founders)
+        statements.append(Statement("INSERT INTO members VALUES (?, ?, ?)", rows, many=True))
+        nodes = sorted(member.node for member in self.identity.founders)[:REPLICAS_OF_MAIN]
+        statements += _new_database("main", "majority", nodes)
+        return Run(CATALOG_DATABASE, tuple(statements), token=Token("founding", 0))
+
+    def creation(self, request: CreateDatabase) -> Run | Refused:
+        """The write that creates a database, placed on the members that hold the fewest replicas."""
+        refusal = self._refuse_creation(request)
+        if refusal is not None:
+            return refusal
+        load: dict[NodeId, int] = dict.fromkeys(sorted(self.members), 0)
+        for row in self.catalog.partitions:
+            for node in row.nodes:
+                load[node] = load.get(node, 0) + 1
+        nodes = sorted(sorted(load, key=lambda node: (load[node], node))[: request.replicas])
+        statements = _new_database(request.database, request.acks, nodes)
+        return Run(CATALOG_DATABASE, tuple(statements), token=request.token)
+
+    def _refuse_creation(self, request: CreateDatabase) -> Refused | None:
+        name = request.database
+        if name == CATALOG_DATABASE or not valid_name(name):
+            hint = "use letters, digits, _ and -, beginning with a letter; `quorate` is reserved"
+            return Refused("ProgrammingError", f"{name!r} cannot be the name of a database", hint)
+        if request.acks not in ACKS_HERE:
+            return Refused("NotSupportedError", f"acks = {request.acks!r} is not there yet", "use acks = 'majority'")
+        if not 1 <= request.replicas <= len(self.members):
+            hint = f"choose between 1 and {len(self.members)}"
+            message = f"{request.replicas} replicas do not fit on {len(self.members)} members"
+            return Refused("ProgrammingError", message, hint)
+        return None
+
+
+def valid_name(name: str) -> bool:
+    """Whether this can be the name of a database."""
+    return (
+        0 < len(name) <= NAME_BYTES_MAX
+        and name[0].isascii()
+        and name[0].isalpha()
+        and all(letter.isascii() and (letter.isalnum() or letter in "_-") for letter in name)
+    )
+
+
+def _new_database(name: str, acks: str, nodes: list[NodeId]) -> list[Statement]:
+    find = "(SELECT id FROM partitions WHERE database = ? AND number = 0)"
+    rows = tuple((name, node) for node in nodes)
+    return [
+        Statement("INSERT INTO databases VALUES (?, 'single-leader', ?)", ((name, acks),)),
+        Statement("INSERT INTO partitions(database, number) VALUES (?, 0)", ((name,),)),
+        Statement(f"INSERT INTO replicas VALUES ({find}, ?)", rows, many=True),  # noqa: S608 - a constant
+    ]
+
+
+class Errand(Struct, frozen=True):
+    """A write that the node makes on somebody's behalf: who is told, and what a duplicate means."""
+
+    id: int
+    """The caller's request; NOBODY_ASKED when the node does it for itself."""
+    exists_ok: bool = False
+    database: str = ""
+    group: GroupId = 0

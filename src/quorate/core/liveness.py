@@ -1,0 +1,215 @@
+"""Liveness belongs to the node, not to the group.
+
+Every pair of nodes exchanges one heartbeat, however many groups they share. A heartbeat names only groups
+of which something is worth saying, so a thousand idle groups cost what one does. Three questions are
+answered here: whom do I hear (followers wait for a leader's node), who answers me (a leader needs a
+majority that does), and has a majority confirmed this group since a read arrived.
+"""
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from quorate.core.kernel import Effect, GroupId, NodeId, Now, Send
+from quorate.core.messages import Heartbeat, HeartbeatReply, Mention
+from quorate.core.settings import Settings
+from quorate.core.single_leader import core as single_leader
+from quorate.core.single_leader.state import LEADER, Group
+
+REMEMBERED_HEARTBEATS = 64
+"""Unanswered heartbeats of which a late answer is still understood."""
+
+
+class Sent(Struct, frozen=True):
+    at_us: int
+    resigned: tuple[Mention, ...]
+
+
+class Peer:
+    """What this node knows of another."""
+
+    def __init__(self, now_us: int) -> None:
+        self.heard_us = now_us
+        self.connected = True
+        self.alive = True
+        self.boot = 0
+        self.answered_us = now_us
+        """When the newest of our heartbeats that it answered was sent."""
+        self.sent: dict[int, Sent] = {}
+        self.due: dict[GroupId, None] = {}
+        """Groups that we lead and whose state it has not confirmed."""
+        self.resigned: dict[GroupId, int] = {}
+        """Groups that we have ceased to lead, and in which epoch."""
+
+
+class Liveness:
+    """Heartbeats with every other node of the cluster."""
+
+    def __init__(
+        self, boot: int, settings: Settings, groups: dict[GroupId, Group], emit: Callable[[Effect], None]
+    ) -> None:
+        self.boot = boot
+        self.settings = settings
+        self.groups = groups
+        self.emit = emit
+        self.peers: dict[NodeId, Peer] = {}
+        self.sequence = 0
+        self.rounds: dict[GroupId, None] = {}
+        """Groups whose reads wait for a confirmation."""
+        self.fresh_rounds: dict[GroupId, None] = {}
+        """Those among them that have not been sent a heartbeat yet."""
+
+    def add(self, node: NodeId, now: Now) -> bool:
+        """Begin to watch a node; False when it already was."""
+        if node in self.peers:
+            return False
+        self.peers[node] = Peer(now.mono_us)
+        return True
+
+    # ---- hearing ---------------------------------------------------------------------------------------
+
+    def heard(self, now: Now, node: NodeId) -> bool:
+        peer = self.peers.get(node)
+        return peer is not None and peer.connected and now.mono_us - peer.heard_us < self.settings.suspect_us
+
+    def on_any_message(self, now: Now, sender: NodeId) -> None:
+        peer = self.peers.get(sender)
+        if peer is not None:
+            peer.heard_us = now.mono_us
+            peer.connected = True
+            peer.alive = True
+
+    def on_unreachable(self, now: Now, node: NodeId) -> None:
+        """The connection broke. If the node lives, it will be heard again before anyone is elected."""
+        peer = self.peers.get(node)
+        if peer is not None:
+            peer.connected = False
+            peer.alive = False
+            self._lose(now, node)
+
+    def on_heartbeat(self, now: Now, sender: NodeId, message: Heartbeat) -> None:
+        peer = self.peers.get(sender)
+        if peer is None or message.boot < peer.boot:
+            return  # a stranger, or the echo of an earlier life
+        if message.boot > peer.boot:
+            if peer.boot:
+                self._lose(now, sender)  # it was restarted: it leads nothing until it says so
+            peer.boot = message.boot
+        for mention in message.resigned:
+            group = self.groups.get(mention.group)
+            if group is not None:
+                single_leader.on_resigned(group, now, sender, mention.epoch)
+        answers: list[Mention] = []
+        for mention in message.led:
+            group = self.groups.get(mention.group)
+            if group is None or sender not in group.others:
+                continue
+            epoch = single_leader.on_mention(group, now, sender, mention.epoch, mention.counted)
+            if epoch:
+                answers.append(Mention(mention.group, epoch, mention.counted))
+        self.emit(Send(sender, HeartbeatReply(message.sequence, message.boot, tuple(answers))))
+
+    def on_reply(self, now: Now, sender: NodeId, message: HeartbeatReply) -> None:
+        peer = self.peers.get(sender)
+        if peer is None or message.boot != self.boot:
+            return
+        sent = peer.sent.pop(message.sequence, None)
+        if sent is not None:
+            peer.answered_us = max(peer.answered_us, sent.at_us)
+            for mention in sent.resigned:
+                if peer.resigned.get(mention.group) == mention.epoch:
+                    del peer.resigned[mention.group]
+        for mention in message.groups:
+            group = self.groups.get(mention.group)
+            if group is None or sender not in group.others:
+                continue
+            single_leader.on_mention_answered(group, now, sender, message.sequence, mention.epoch)
+            if mention.epoch == group.epoch and mention.counted == group.counted:
+                peer.due.pop(mention.group, None)
+
+    # ---- speaking --------------------------------------------------------------------------------------
+
+    def mention(self, group: Group) -> None:
+        """This group's epoch or counted index moved: say so until everybody has confirmed it."""
+        for node in group.others:
+            peer = self.peers.get(node)
+            if peer is not None:
+                peer.due[group.group] = None
+                peer.resigned.pop(group.group, None)
+
+    def resign(self, group: Group, epoch: int) -> None:
+        """This node no longer leads the group: say so until everybody has heard it."""
+        self.rounds.pop(group.group, None)
+        self.fresh_rounds.pop(group.group, None)
+        for node in group.others:
+            peer = self.peers.get(node)
+            if peer is not None:
+                peer.due.pop(group.group, None)
+                peer.resigned[group.group] = epoch
+
+    def start_round(self, group: GroupId) -> int:
+        """The sequence of the heartbeat that is about to ask this group's voters."""
+        self.rounds[group] = None
+        self.fresh_rounds[group] = None
+        return self.sequence + 1
+
+    def flush_rounds(self, now: Now) -> None:
+        """Ask the voters of every group that began a round since the last time; one message a peer."""
+        if not self.fresh_rounds:
+            return
+        nodes: dict[NodeId, list[GroupId]] = {}
+        for group in self.fresh_rounds:
+            for node in self.groups[group].others:
+                nodes.setdefault(node, []).append(group)
+        self.fresh_rounds.clear()
+        self.sequence += 1
+        for node, groups in nodes.items():
+            if node in self.peers:
+                self._send(now, node, groups)
+
+    def beat(self, now: Now) -> None:
+        """Tell every peer that we are alive, and what it has not confirmed."""
+        self.sequence += 1
+        self.rounds = {group: None for group in self.rounds if self.groups[group].reading.round}
+        self.fresh_rounds.clear()
+        for node, peer in self.peers.items():
+            self._send(now, node, dict.fromkeys((*peer.due, *self.rounds)))
+
+    def _send(self, now: Now, node: NodeId, groups: Iterable[GroupId]) -> None:
+        peer = self.peers[node]
+        led: list[Mention] = []
+        for number in groups:
+            group = self.groups[number]
+            progress = group.progress.get(node)
+            if group.role == LEADER and progress is not None:
+                led.append(Mention(number, group.epoch, min(group.counted, progress.matched)))
+            else:
+                peer.due.pop(number, None)
+        resigned = tuple(Mention(number, epoch, 0) for number, epoch in peer.resigned.items())
+        peer.sent[self.sequence] = Sent(now.mono_us, resigned)
+        if len(peer.sent) > REMEMBERED_HEARTBEATS:
+            del peer.sent[next(iter(peer.sent))]
+        self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned)))
+
+    # ---- judging ---------------------------------------------------------------------------------------
+
+    def judge(self, now: Now) -> None:
+        """Once per heartbeat: who fell silent, and which of our leaderships have lost their majority."""
+        horizon = now.mono_us - self.settings.suspect_us
+        for node, peer in self.peers.items():
+            if peer.alive and not self.heard(now, node):
+                peer.alive = False
+                self._lose(now, node)
+        if all(peer.answered_us > horizon for peer in self.peers.values()):
+            return
+        fresh = {node: peer.answered_us for node, peer in self.peers.items()}
+        for group in list(self.groups.values()):
+            single_leader.check_quorum(group, now, fresh)
+
+    def alive(self) -> dict[NodeId, bool]:
+        return {node: peer.alive for node, peer in self.peers.items()}
+
+    def _lose(self, now: Now, node: NodeId) -> None:
+        for group in self.groups.values():
+            if group.leader == node:
+                single_leader.lose_leader(group, now)

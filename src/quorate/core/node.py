@@ -1,0 +1,447 @@
+"""A whole node as one core: it routes events to its groups and merges their effects and deadlines.
+
+Because one node is one object, routing, failover and the interplay of many groups are inside the
+simulation, not beside it. Groups speak to the world only through their node (`state.Host`), which
+numbers what goes to the disk, keeps one deadline, and watches the other nodes for all groups at once.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import msgspec
+
+from quorate.core import kernel
+from quorate.core.directory import NOBODY_ASKED, Directory, Errand
+from quorate.core.kernel import (
+    CATALOG_DATABASE,
+    CATALOG_GROUP,
+    ORIGIN,
+    Connect,
+    CreateGroup,
+    Effect,
+    Event,
+    GroupId,
+    LogWrite,
+    NodeId,
+    Note,
+    Now,
+    OpenReplica,
+    Persist,
+    ReadCatalog,
+    Recovered,
+    RecoveredGroup,
+    Reply,
+)
+from quorate.core.liveness import Liveness
+from quorate.core.messages import Heartbeat, HeartbeatReply
+from quorate.core.requests import (
+    Answer,
+    CommitHeld,
+    CreateDatabase,
+    Done,
+    Failed,
+    GroupStatus,
+    MemberStatus,
+    NotLeader,
+    Outcome,
+    Refused,
+    ReplicaStatus,
+    Run,
+    Status,
+    StatusReport,
+    WriteOutcome,
+)
+from quorate.core.settings import Settings
+from quorate.core.single_leader import core as single_leader
+from quorate.core.single_leader.invariants import assert_invariants
+from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.timers import Timers
+from quorate.sql.classify import is_read
+
+HEARTBEAT = "heartbeat"
+_outcome = msgspec.msgpack.Decoder(WriteOutcome)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Node:
+    """One node of a cluster; with a single founder, a whole database inside a process."""
+
+    def __init__(self, recovered: Recovered, dice: Random, settings: Settings | None = None) -> None:
+        self.identity = recovered.identity
+        self.me = recovered.identity.node
+        self.dice = dice
+        self.settings = settings or Settings()
+        self.disk_full = False
+        self.draining = False
+        self.deadline_us: int | None = 0
+        self.groups: dict[GroupId, Group] = {}
+        self.directory = Directory(recovered.identity)
+        self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.emit)
+        self._recovered: Recovered | None = recovered
+        self._timers = Timers()
+        self._ready: dict[GroupId, None] = {}
+        self._busy: dict[GroupId, None] = {}
+        self._sequence = 0
+        self._writing: deque[tuple[int, GroupId]] = deque()
+        self._errands: dict[int, Errand] = {}
+        self._errand_count = 0
+        self._founding = False
+        self._out: list[Effect] = []
+
+    # ---- the one door ------------------------------------------------------------------------------------
+
+    def step(self, now: Now, event: Event) -> list[Effect]:
+        """Take one event; return what is asked of the world, in order."""
+        if self._recovered is not None:
+            self._start(now)
+        handler = self.HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, now, event)
+        else:
+            group = self.groups.get(event.group)  # type: ignore[union-attr]
+            if group is not None:
+                single_leader.EVENTS[type(event)](group, now, event)
+        self.deadline_us = now.mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
+        effects, self._out = self._out, []
+        return effects
+
+    def assert_invariants(self) -> None:
+        """What must be true of every group on this node."""
+        for group in self.groups.values():
+            assert_invariants(group)
+
+    def _start(self, now: Now) -> None:
+        recovered, self._recovered = self._recovered, None
+        assert recovered is not None
+        for member in self.identity.founders:
+            self._watch(now, member.node, member.address)
+        for found in recovered.groups:
+            self._open_group(now, found)
+        founders = tuple(member.node for member in self.identity.founders)
+        if CATALOG_GROUP not in self.groups and self.me in founders:
+            self._create_group(now, CATALOG_GROUP, CATALOG_DATABASE, 0, founders)
+        self._timers.set(HEARTBEAT, now.mono_us)
+
+    # ---- what groups ask of their node (state.Host) ------------------------------------------------------
+
+    def emit(self, effect: Effect) -> None:
+        self._out.append(effect)
+
+    def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int:
+        self._sequence += 1
+        self._writing.append((self._sequence, group))
+        self._out.append(Persist(self._sequence, writes))
+        return self._sequence
+
+    def reply(self, id: int, body: Any) -> None:
+        if id >= 0:
+            self._out.append(Reply(id, body))
+        else:
+            self._finish_errand(self._errands.pop(id), body)
+
+    def heard(self, now: Now, peer: NodeId) -> bool:
+        return self.liveness.heard(now, peer)
+
+    def set_timer(self, group: GroupId, at_us: int) -> None:
+        self._timers.set(group, at_us)
+
+    def cancel_timer(self, group: GroupId) -> None:
+        self._timers.cancel(group)
+
+    def make_ready(self, group: GroupId) -> None:
+        self._ready[group] = None
+
+    def keep_busy(self, group: GroupId) -> None:
+        self._busy[group] = None
+
+    def mention(self, group: GroupId) -> None:
+        self.liveness.mention(self.groups[group])
+
+    def resign(self, group: GroupId, epoch: int) -> None:
+        self.liveness.resign(self.groups[group], epoch)
+
+    def start_round(self, group: GroupId) -> int:
+        return self.liveness.start_round(group)
+
+    def address_of(self, node: NodeId) -> str:
+        return self.directory.address_of(node)
+
+    # ---- events ------------------------------------------------------------------------------------------
+
+    def _on_deliver(self, now: Now, event: kernel.Deliver) -> None:
+        self.liveness.on_any_message(now, event.sender)
+        message = event.message
+        if type(message) is Heartbeat:
+            self.liveness.on_heartbeat(now, event.sender, message)
+        elif type(message) is HeartbeatReply:
+            self.liveness.on_reply(now, event.sender, message)
+        else:
+            group = self.groups.get(message.group)
+            if group is not None:
+                single_leader.on_message(group, now, event.sender, message)
+
+    def _on_wake(self, now: Now, _event: kernel.Wake) -> None:
+        for name in self._timers.due(now.mono_us):
+            if name == HEARTBEAT:
+                self._tick(now)
+            elif name in self.groups:
+                single_leader.on_election_timer(self.groups[name], now)
+        ready, self._ready = self._ready, {}
+        for number in ready:
+            single_leader.on_ready(self.groups[number], now)
+        self.liveness.flush_rounds(now)
+
+    def _tick(self, now: Now) -> None:
+        self._timers.set(HEARTBEAT, now.mono_us + self.settings.heartbeat_us)
+        self.liveness.judge(now)
+        self.liveness.beat(now)
+        alive = self.liveness.alive()
+        busy, self._busy = self._busy, {}
+        for number in busy:
+            if single_leader.on_tick(self.groups[number], now, alive):
+                self._busy[number] = None
+        if self.draining:
+            self._drain(now)
+
+    def _on_persisted(self, now: Now, event: kernel.Persisted) -> None:
+        touched: dict[GroupId, None] = {}
+        while self._writing and self._writing[0][0] <= event.sequence:
+            touched[self._writing.popleft()[1]] = None
+        for number in touched:
+            group = self.groups.get(number)
+            if group is not None:
+                single_leader.EVENTS[kernel.Persisted](group, now, event)
+
+    def _on_disk_full(self, now: Now, _event: kernel.DiskFull) -> None:
+        """Stop acknowledging, lead nothing, stand for nothing; reads go on."""
+        self.disk_full = True
+        self.emit(Note("disk_full", {}))
+        for group in self.groups.values():
+            if group.role != "follower":
+                single_leader.become_follower(group, now)
+
+    def _on_disk_room(self, now: Now, _event: kernel.DiskRoom) -> None:
+        self.disk_full = False
+        self.emit(Note("disk_room", {}))
+        for group in self.groups.values():
+            self.keep_busy(group.group)
+            if group.leader == NOBODY:
+                group.set_election_timer(now)
+
+    def _on_applied(self, now: Now, event: kernel.Applied) -> None:
+        group = self.groups.get(event.group)
+        if group is not None:
+            single_leader.EVENTS[kernel.Applied](group, now, event)
+            if event.group == CATALOG_GROUP:
+                self.emit(ReadCatalog())
+
+    def _on_unreachable(self, now: Now, event: kernel.Unreachable) -> None:
+        self.liveness.on_unreachable(now, event.peer)
+
+    def _on_reachable(self, now: Now, event: kernel.Reachable) -> None:
+        peer = self.liveness.peers.get(event.peer)
+        if peer is not None:
+            peer.connected = True
+        self._timers.set(HEARTBEAT, now.mono_us)
+
+    def _on_drain(self, now: Now, _event: kernel.Drain) -> None:
+        self.draining = True
+        self._drain(now)
+
+    def _drain(self, now: Now) -> None:
+        alive = self.liveness.alive()
+        finished = [single_leader.try_transfer(group, now, alive) for group in self.groups.values()]
+        if all(finished):
+            self.emit(kernel.Drained())
+
+    # ---- the catalog, and the groups that it makes appear --------------------------------------------------
+
+    def _on_catalog(self, now: Now, event: kernel.CatalogRead) -> None:
+        self.directory.load(event.catalog)
+        for member in self.directory.members.values():
+            self._watch(now, member.node, member.address)
+        for row in self.directory.groups_of(self.me):
+            if row.group not in self.groups:
+                self._create_group(now, row.group, row.database, row.number, row.nodes)
+        catalog = self.groups.get(CATALOG_GROUP)
+        if catalog is not None and catalog.leads_ready and not event.catalog.members and not self._founding:
+            self._founding = True
+            self._begin_errand(now, Errand(NOBODY_ASKED), self.directory.founding())
+
+    def _watch(self, now: Now, node: NodeId, address: str) -> None:
+        if node != self.me and self.liveness.add(node, now):
+            self.emit(Connect(node, address))
+
+    def _create_group(
+        self, now: Now, group: GroupId, database: str, partition: int, voters: tuple[NodeId, ...]
+    ) -> None:
+        found = RecoveredGroup(
+            group, database, partition, voters, epoch=0, vote=NOBODY, base=ORIGIN, epochs=(), last=0, tail=(),
+            applied=ORIGIN,
+        )  # fmt: skip
+        self._open_group(now, found, CreateGroup(group, database, partition, voters))
+
+    def _open_group(self, now: Now, found: RecoveredGroup, write: CreateGroup | None = None) -> None:
+        group = Group(self, found)
+        self.groups[found.group] = group
+        if write is not None:
+            group.persist(write)
+        self.emit(OpenReplica(found.group))
+        first = found.voters[found.group % len(found.voters)] == self.me and found.epoch == 0
+        if group.others and not first:
+            group.set_election_timer(now)
+        else:
+            self.set_timer(found.group, now.mono_us)
+
+    # ---- callers -----------------------------------------------------------------------------------------
+
+    def _on_request(self, now: Now, event: kernel.Request) -> None:
+        body = event.body
+        if type(body) is Run:
+            self._on_run(now, event.id, body)
+        elif isinstance(body, Outcome | CommitHeld):
+            group = self._route(event.id, body.database)
+            if group is not None:
+                self._submit_write(now, group, event.id, body)
+        elif type(body) is CreateDatabase:
+            self._on_create(now, event.id, body)
+        elif type(body) is Status:
+            self.reply(event.id, self.status())
+        else:
+            self.reply(event.id, Refused("NotSupportedError", f"unknown request {type(body).__name__}"))
+
+    def _on_run(self, now: Now, id: int, body: Run) -> None:
+        group = self._route(id, body.database)
+        if group is None:
+            return
+        if all(is_read(statement.sql) for statement in body.statements):
+            single_leader.submit_read(group, now, id, body.statements, body.level)
+        elif body.database == CATALOG_DATABASE:
+            hint = "create databases with Cluster.create or `quorate create`"
+            self.reply(id, Refused("NotSupportedError", "the catalog can only be read", hint))
+        elif body.token is None:
+            self.reply(id, Refused("InterfaceError", "a write needs a token"))
+        else:
+            self._submit_write(now, group, id, body)
+
+    def _submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
+        if self.draining:
+            self.reply(id, NotLeader(""))
+        elif self.disk_full:
+            self.reply(id, Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True))
+        else:
+            single_leader.submit_write(group, now, id, body)
+
+    def _route(self, id: int, database: str) -> Group | None:
+        """The group that holds this database here; otherwise the caller is told where to go."""
+        if database == CATALOG_DATABASE:
+            group = self.groups.get(CATALOG_GROUP)
+            if group is None:
+                self.reply(id, NotLeader(self.identity.founders[0].address))
+            return group
+        row = self.directory.partition_of(database)
+        if row is not None:
+            group = self.groups.get(row.group)
+            if group is None:
+                self.reply(id, NotLeader(self.address_of(row.nodes[row.group % len(row.nodes)])))
+            return group
+        self._unknown(id, database)
+        return None
+
+    def _unknown(self, id: int, database: str) -> None:
+        """Only the catalog's leader can say that a database does not exist."""
+        catalog = self.groups.get(CATALOG_GROUP)
+        if catalog is None:
+            self.reply(id, NotLeader(self.identity.founders[0].address))
+        elif catalog.leads_ready and self.directory.catalog.members:
+            names = ", ".join(row.name for row in self.directory.catalog.databases)
+            refusal = Refused("UnknownDatabase", f"there is no database {database!r}", f"there are: {names}")
+            self.reply(id, refusal)
+        else:
+            self.reply(id, NotLeader(catalog.leader_address()))
+
+    def _on_create(self, now: Now, id: int, body: CreateDatabase) -> None:
+        group = self._route(id, CATALOG_DATABASE)
+        if group is None:
+            return
+        if not (group.leads_ready and self.directory.catalog.members):
+            self.reply(id, NotLeader(group.leader_address()))
+            return
+        if body.exists_ok and self.directory.partition_of(body.database) is not None:
+            self.reply(id, Answer(msgspec.Raw(_encode(Done(())))))
+            return
+        write = self.directory.creation(body)
+        if isinstance(write, Refused):
+            self.reply(id, write)
+        else:
+            self._begin_errand(now, Errand(id, body.exists_ok, body.database), write)
+
+    def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
+        self._errand_count += 1
+        number = -self._errand_count
+        self._errands[number] = errand
+        self._submit_write(now, self.groups[CATALOG_GROUP], number, write)
+
+    def _finish_errand(self, errand: Errand, body: Any) -> None:
+        if errand.id == NOBODY_ASKED:
+            self._founding = False
+            return
+        if isinstance(body, Answer):
+            outcome = _outcome.decode(body.outcome)
+            if isinstance(outcome, Failed) and outcome.error == "IntegrityError":
+                if errand.exists_ok:
+                    body = Answer(msgspec.Raw(_encode(Done(()))), body.index)
+                else:
+                    body = Refused("DatabaseExists", f"there is a database {errand.database!r} already")
+        self._out.append(Reply(errand.id, body))
+
+    # ---- what this node knows ------------------------------------------------------------------------------
+
+    def status(self) -> StatusReport:
+        """A picture of this node for people."""
+        alive = self.liveness.alive()
+        members = tuple(
+            MemberStatus(
+                member.node, member.name, member.address, member.node == self.me or alive.get(member.node, False)
+            )
+            for member in sorted(self.directory.members.values(), key=lambda member: member.name)
+        )
+        groups = tuple(self._group_status(self.groups[number]) for number in sorted(self.groups))
+        identity = self.identity
+        return StatusReport(identity.cluster, self.me, identity.name, identity.boot, members, groups, self.disk_full)
+
+    def _group_status(self, group: Group) -> GroupStatus:
+        replicas: list[ReplicaStatus] = []
+        if group.role == LEADER:
+            replicas.append(ReplicaStatus(self.me, group.persisted, "leader"))
+            replicas += [ReplicaStatus(peer, each.matched, each.state) for peer, each in group.progress.items()]
+        return GroupStatus(
+            group.group,
+            group.database,
+            group.partition,
+            "damaged" if group.damaged else group.role,
+            group.leader,
+            group.epoch,
+            group.log.last.index,
+            group.counted,
+            group.applied.index,
+            group.log.base.index + 1,
+            self.directory.acks.get(group.database, "majority"),
+            tuple(replicas),
+        )
+
+    HANDLERS: dict[type, Callable[["Node", Now, Any], None]] = {
+        kernel.Deliver: _on_deliver,
+        kernel.Wake: _on_wake,
+        kernel.Request: _on_request,
+        kernel.Persisted: _on_persisted,
+        kernel.Applied: _on_applied,
+        kernel.CatalogRead: _on_catalog,
+        kernel.DiskFull: _on_disk_full,
+        kernel.DiskRoom: _on_disk_room,
+        kernel.Unreachable: _on_unreachable,
+        kernel.Reachable: _on_reachable,
+        kernel.Drain: _on_drain,
+    }

@@ -1,0 +1,50 @@
+"""The arithmetic of majorities, simple and joint.
+
+A joint configuration is two sets of voters that must both agree (Ongaro 2014, section 4.3); an empty
+second set is a simple configuration. An empty set agrees with everything, as it must for the joint
+rule to work out.
+"""
+
+from collections.abc import Iterable, Mapping
+
+NodeId = int
+EVERYTHING = 1 << 62
+"""What an empty configuration has counted."""
+
+
+def majority(voters: int) -> int:
+    """The smallest number of voters of which any two sets intersect."""
+    return voters // 2 + 1
+
+
+def counted_index(voters: Iterable[NodeId], matched: Mapping[NodeId, int]) -> int:
+    """The highest index that a majority of voters hold durably (0 for a voter that is not heard of)."""
+    indexes = sorted(matched.get(voter, 0) for voter in voters)
+    if not indexes:
+        return EVERYTHING
+    return indexes[len(indexes) - majority(len(indexes))]
+
+
+def joint_counted_index(old: Iterable[NodeId], new: Iterable[NodeId], matched: Mapping[NodeId, int]) -> int:
+    """The highest index held by a majority of both sets."""
+    return min(counted_index(old, matched), counted_index(new, matched))
+
+
+def vote_won(voters: Iterable[NodeId], votes: Mapping[NodeId, bool]) -> bool | None:
+    """True when a majority said yes, False when it no longer can, None while it is open."""
+    members = list(voters)
+    if not members:
+        return True
+    yes = sum(1 for voter in members if votes.get(voter) is True)
+    open_ = sum(1 for voter in members if voter not in votes)
+    if yes >= majority(len(members)):
+        return True
+    return None if yes + open_ >= majority(len(members)) else False
+
+
+def joint_vote_won(old: Iterable[NodeId], new: Iterable[NodeId], votes: Mapping[NodeId, bool]) -> bool | None:
+    """Both sets must be won; one lost set loses the vote."""
+    results = (vote_won(old, votes), vote_won(new, votes))
+    if False in results:
+        return False
+    return True if results == (True, True) else None

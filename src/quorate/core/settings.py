@@ -1,0 +1,40 @@
+"""Every number a node's protocols use. Times in microseconds, sizes in bytes."""
+
+from msgspec import Struct
+
+
+class Settings(Struct, frozen=True):
+    """Defaults suit one data centre; the simulator draws its own."""
+
+    heartbeat_us: int = 100_000
+    """How often each pair of nodes says "alive"."""
+    suspect_us: int = 600_000
+    """A peer that was not heard for this long is taken for dead; a leader that has had no answers from a
+    majority for this long steps down (check-quorum; Ongaro 2014, section 6.2)."""
+    election_us: int = 150_000
+    """Candidates wait a random time between one and two of these for votes (Ongaro 2014, section 3.4)."""
+    retry_us: int = 200_000
+    """What a follower has not acknowledged for this long is sent again."""
+    answer_timeout_us: int = 5_000_000
+    """A caller that has waited this long is told the truth: refused, or unsure."""
+
+    batch_requests_max: int = 512
+    batch_bytes_max: int = 4 << 20
+    entry_bytes_max: int = 48 << 20
+    """Changes of one entry; a frame must be able to carry it."""
+    waiting_requests_max: int = 20_000
+    """Requests that wait in one group before new ones are refused as not done."""
+
+    ship_bytes_max: int = 1 << 20
+    """Entries in one message (at least one entry)."""
+    ship_entries_ahead: int = 64
+    """Entries sent to a follower before it has acknowledged earlier ones."""
+    apply_bytes_max: int = 1 << 20
+    cache_bytes_max: int = 8 << 20
+    """Newest entries of a group kept in memory; older ones are read back from the log."""
+
+    checkpoint_entries: int = 1_000
+    checkpoint_bytes: int = 16 << 20
+    log_keep_entries: int = 4_096
+    """Entries kept in the log behind a checkpoint, so that a follower that was away needs no snapshot."""
+    snapshot_chunk_bytes: int = 256 << 10

@@ -1,0 +1,175 @@
+"""When an entry is counted, and what follows: commit, apply, trim.
+
+A leader counts an entry when a majority of voters hold it durably, its own disk being one voice among
+them, and only through an entry of its own epoch (Ongaro 2014, sections 3.5 and 3.6.2; figure 3.7 shows
+what is lost otherwise).
+"""
+
+from quorate.core.kernel import (
+    Applied,
+    Apply,
+    ApplyFailed,
+    Checkpoint,
+    Checkpointed,
+    Commit,
+    Now,
+    OpenGeneration,
+    Persisted,
+    Position,
+    Send,
+    TrimLog,
+)
+from quorate.core.quorum import counted_index
+from quorate.core.single_leader import election, reads, writes
+from quorate.core.single_leader.messages import SnapshotDone
+from quorate.core.single_leader.state import FOLLOWER, LEADER, NOBODY, SNAPSHOT, Group
+
+
+def on_persisted(group: Group, now: Now, event: Persisted) -> None:
+    """Everything up to this sequence is durable: speak what waited for it, and count ourselves."""
+    while group.pending and group.pending[0].sequence <= event.sequence:
+        pending = group.pending.popleft()
+        # The same index may have been overwritten while it was on its way (A, then B, then "A is durable"):
+        # it is durable only if it still is what the log says.
+        last = pending.last
+        if last is not None and group.log.epoch_at(last.index) == last.epoch:
+            group.persisted = max(group.persisted, last.index)
+        for effect in pending.release:
+            group.host.emit(effect)
+        if pending.campaign:
+            election.on_own_vote(group, now, pending.campaign)
+        if pending.switch:
+            group.host.emit(OpenGeneration(group.group, pending.switch))
+    advance(group)
+    writes.on_counted(group)
+    group.heal_if_whole()
+    apply_more(group)
+
+
+def advance(group: Group) -> None:
+    """Count what a majority holds."""
+    if group.role != LEADER:
+        return
+    matched = {peer: progress.matched for peer, progress in group.progress.items()}
+    matched[group.me] = group.persisted
+    index = counted_index(group.voters, matched)
+    if index > group.counted and group.log.epoch_at(index) == group.epoch:
+        count(group, index)
+        group.host.mention(group.group)
+
+
+def count(group: Group, index: int) -> None:
+    """Raise the counted index; nothing counted is ever uncounted."""
+    if index <= group.counted:
+        return
+    assert index <= group.log.last.index, "counted beyond the log"
+    group.counted = index
+    group.note("counted", index=index, position=group.log.position_at(index))
+    writes.on_counted(group)
+    apply_more(group)
+
+
+def apply_more(group: Group) -> None:
+    """Bring the data file forward to what is both counted and durable here."""
+    if group.applying or not group.opened or group.batch is not None or group.switching or group.apply_blocked:
+        return
+    target = min(group.counted, group.persisted)
+    first = group.applied.index + 1
+    if target < first:
+        return
+    entries = group.log.slice(first, target, group.settings.apply_bytes_max)
+    if entries is not None:
+        target = entries[-1].index
+        group.bytes_since_checkpoint += sum(len(entry.payload) for entry in entries)
+    else:
+        target = min(target, first + group.settings.ship_entries_ahead)
+    group.applying = target
+    group.host.emit(Apply(group.group, group.log.position_at(target), entries or ()))
+
+
+def commit_batch(group: Group) -> None:
+    """The open transaction's entry is counted and durable here: commit it."""
+    batch = group.batch
+    assert batch is not None
+    batch.committing = True
+    group.applying = batch.position.index
+    group.host.emit(Commit(group.group, batch.position))
+
+
+def on_applied(group: Group, _now: Now, event: Applied) -> None:
+    """The data file moved (or was opened, or replaced)."""
+    if not group.opened:
+        group.opened = True
+        group.applied = event.position
+        group.counted = max(group.counted, min(event.position.index, group.log.last.index))
+        group.checkpointed = max(group.checkpointed, group.log.base.index)
+    elif event.position.index >= group.applied.index or group.switching:
+        group.applied = event.position
+    group.applying = 0
+    if group.switching:
+        _finish_switch(group, event.position)
+    if group.batch is not None and group.batch.committing:
+        writes.finish(group)
+    if group.role == LEADER and group.applied.index >= group.noop:
+        group.host.make_ready(group.group)
+    apply_more(group)
+    reads.on_applied(group)
+    maybe_checkpoint(group)
+
+
+def _finish_switch(group: Group, position: Position) -> None:
+    incoming = group.incoming
+    group.switching = False
+    group.incoming = None
+    group.checkpointed = position.index
+    group.note("snapshot_installed", index=position.index)
+    if incoming is not None and group.leader == incoming.leader != NOBODY:
+        done = SnapshotDone(group.group, group.epoch, incoming.theirs, position)
+        group.host.emit(Send(group.leader, done))
+
+
+def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
+    """No room: stop leading and try again later. Anything else: this replica is damaged."""
+    batch = group.batch
+    group.applying = 0
+    if event.full:
+        group.apply_blocked = True
+    else:
+        group.damaged = event.reason
+        group.opened = True
+        group.note("damaged", reason=event.reason)
+    if batch is not None and batch.committing:
+        group.batch = None
+        writes.unsure(group, batch)
+    if group.role == LEADER:
+        election.become_follower(group, now)
+    elif group.damaged:
+        group.role = FOLLOWER
+    group.host.keep_busy(group.group)
+
+
+def maybe_checkpoint(group: Group) -> None:
+    """Ask for a checkpoint when enough was applied since the last."""
+    due = (
+        group.applied.index - group.checkpointed >= group.settings.checkpoint_entries
+        or group.bytes_since_checkpoint >= group.settings.checkpoint_bytes
+    )
+    if due and group.opened and not group.checkpointing and group.batch is None and not group.applying:
+        group.checkpointing = True
+        group.bytes_since_checkpoint = 0
+        group.host.emit(Checkpoint(group.group))
+
+
+def on_checkpointed(group: Group, _now: Now, event: Checkpointed) -> None:
+    """The data file holds everything up to here by itself: the log may forget most of it."""
+    group.checkpointing = False
+    group.checkpointed = max(group.checkpointed, event.position.index)
+    through = min(event.position.index, group.applied.index, group.persisted) - group.settings.log_keep_entries
+    for progress in group.progress.values():
+        if progress.state == SNAPSHOT and progress.snapshot:
+            through = min(through, progress.snapshot_at.index)
+    group.log.shrink(group.settings.cache_bytes_max, group.applied.index)
+    if through > group.log.base.index and not group.switching:
+        position = group.log.position_at(through)
+        group.log.trim(position)
+        group.persist(TrimLog(group.group, position))

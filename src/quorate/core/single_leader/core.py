@@ -1,0 +1,132 @@
+"""A replica of a single-leader group as a state machine: the table of what goes where.
+
+States: follower, pre_candidate, candidate, leader. Promises with `acks = majority`: a write that was
+answered is durable on a majority and survives the loss of any minority; linearizable reads see it.
+
+Caveats: voters are those the group was created with (membership change comes with its own module);
+`acks` other than `majority` are not here yet; there are no lease reads, on purpose.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from quorate.core.kernel import (
+    Applied,
+    ApplyFailed,
+    Checkpointed,
+    Executed,
+    LogRead,
+    NodeId,
+    Now,
+    Persisted,
+    SnapshotOpened,
+    SnapshotRead,
+    SnapshotStored,
+)
+from quorate.core.single_leader import acks, election, reads, shipping, snapshots, writes
+from quorate.core.single_leader.messages import (
+    Append,
+    AppendReply,
+    PreVote,
+    PreVoteReply,
+    ReadIndexAsk,
+    ReadIndexReply,
+    SnapshotChunk,
+    SnapshotDone,
+    SnapshotGone,
+    SnapshotOffer,
+    SnapshotWant,
+    StandNow,
+    Vote,
+    VoteReply,
+)
+from quorate.core.single_leader.state import LEADER, NOBODY, Group
+
+MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
+    PreVote: election.on_pre_vote,
+    PreVoteReply: election.on_pre_vote_reply,
+    Vote: election.on_vote,
+    VoteReply: election.on_vote_reply,
+    StandNow: election.on_stand_now,
+    Append: shipping.on_append,
+    AppendReply: shipping.on_append_reply,
+    SnapshotOffer: snapshots.on_offer,
+    SnapshotWant: snapshots.on_want,
+    SnapshotChunk: snapshots.on_chunk,
+    SnapshotGone: snapshots.on_gone,
+    SnapshotDone: snapshots.on_done,
+    ReadIndexAsk: reads.on_ask,
+    ReadIndexReply: reads.on_reply,
+}
+
+EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
+    Persisted: acks.on_persisted,
+    Executed: writes.on_executed,
+    Applied: acks.on_applied,
+    ApplyFailed: acks.on_apply_failed,
+    Checkpointed: acks.on_checkpointed,
+    LogRead: shipping.on_log_read,
+    SnapshotOpened: snapshots.on_opened,
+    SnapshotRead: snapshots.on_read,
+    SnapshotStored: snapshots.on_stored,
+}
+
+
+def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
+    """A message of another replica of this group. Strangers are not listened to."""
+    if sender in group.others:
+        MESSAGES[type(message)](group, now, sender, message)
+
+
+def on_ready(group: Group, now: Now) -> None:
+    """Everything that was ready has been fed: begin what can begin."""
+    writes.start_batch(group, now)
+    reads.begin_round(group)
+
+
+def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
+    """A heartbeat's worth of time has passed. False when this group has nothing under way."""
+    group.apply_blocked = False
+    acks.apply_more(group)
+    waiting = reads.tick(group, now)
+    writes.tick(group, now)
+    if group.role == LEADER:
+        waiting = shipping.resend(group, now, alive) or waiting
+    if group.queue or group.reading.waiting:
+        group.host.make_ready(group.group)
+    return waiting or group.batch is not None or bool(group.queue) or group.apply_waits
+
+
+def on_mention(group: Group, now: Now, sender: NodeId, epoch: int, counted: int) -> int:
+    """A heartbeat of a node that leads this group in `epoch`. Returns the epoch that we are in, or 0
+    when the answer must wait for our disk (the next heartbeat will ask again)."""
+    if epoch < group.epoch:
+        return 0 if group.pending and any(pending.hard_state for pending in group.pending) else group.epoch
+    shipping.heard_leader(group, now, sender, epoch)
+    acks.count(group, min(counted, group.log.last.index))
+    if any(pending.hard_state for pending in group.pending):
+        return 0
+    return epoch
+
+
+def on_mention_answered(group: Group, now: Now, peer: NodeId, sequence: int, epoch: int) -> None:
+    """A follower answered a heartbeat of ours that named this group."""
+    if epoch > group.epoch:
+        election.adopt_epoch(group, now, epoch, NOBODY)
+    elif epoch == group.epoch and group.role == LEADER:
+        reads.on_confirmed(group, peer, sequence)
+
+
+def on_resigned(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
+    """A node says that it no longer leads this group."""
+    if group.leader == sender and group.epoch <= epoch:
+        election.lose_leader(group, now)
+
+
+check_quorum = election.check_quorum
+lose_leader = election.lose_leader
+become_follower = election.become_follower
+on_election_timer = election.on_timer
+try_transfer = election.try_transfer
+submit_write = writes.submit
+submit_read = reads.submit

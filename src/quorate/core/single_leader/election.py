@@ -1,0 +1,259 @@
+"""Who leads: pre-vote, vote, the no-op, check-quorum, stepping down, transfer.
+
+Sources: Ongaro & Ousterhout 2014 (Raft) and Ongaro's thesis 2014: elections 3.4, the restriction on who
+may win 3.6.1, leadership transfer 3.10, pre-vote 9.6, check-quorum 6.2. That a voter that still hears its
+leader refuses disturbers is needed *together with* pre-vote and check-quorum: without it a node with
+half a network can depose a working leader for ever.
+"""
+
+from quorate.core.kernel import NOOP, Entry, NodeId, Now, Rollback, Send
+from quorate.core.quorum import vote_won
+from quorate.core.requests import NotLeader, Unsure
+from quorate.core.single_leader import acks, reads, shipping, snapshots, writes
+from quorate.core.single_leader.messages import PreVote, PreVoteReply, StandNow, Vote, VoteReply
+from quorate.core.single_leader.state import (
+    CANDIDATE,
+    FOLLOWER,
+    LEADER,
+    NOBODY,
+    PRE_CANDIDATE,
+    Group,
+    Progress,
+)
+
+
+def on_timer(group: Group, now: Now) -> None:
+    """The election time came: ask around first, unless a leader has been heard meanwhile."""
+    if group.role == LEADER or group.leader_is_alive(now):
+        return
+    group.leader = NOBODY
+    group.set_election_timer(now)
+    if not group.may_stand():
+        return
+    group.role = PRE_CANDIDATE
+    group.votes = {group.me: True}
+    group.note("pre_candidate")
+    for peer in group.others:
+        group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
+    if vote_won(group.voters, group.votes):
+        campaign(group, now)
+
+
+def campaign(group: Group, now: Now, *, transfer: bool = False) -> None:
+    """Stand in a new epoch. Nobody hears of it before our own vote in it is durable."""
+    group.role = CANDIDATE
+    group.leader = NOBODY
+    group.epoch += 1
+    group.vote = group.me
+    group.votes = {}
+    group.set_election_timer(now)
+    group.note("candidate")
+    pending = group.persist_hard_state()
+    pending.campaign = group.epoch
+    vote = Vote(group.group, group.epoch, group.log.last, transfer)
+    pending.release.extend(Send(peer, vote) for peer in group.others)
+
+
+def on_own_vote(group: Group, now: Now, epoch: int) -> None:
+    """Our vote for ourselves is durable, and counts."""
+    if group.role == CANDIDATE and group.epoch == epoch:
+        group.votes[group.me] = True
+        _finish_vote(group, now)
+
+
+def on_pre_vote(group: Group, now: Now, sender: NodeId, message: PreVote) -> None:
+    if sender == group.leader:
+        lose_leader(group, now)  # it would not ask if it still led
+    granted = (
+        message.epoch > group.epoch
+        and group.role != LEADER
+        and not group.damaged
+        and not group.leader_is_alive(now)
+        and group.up_to_date(message.last)
+    )
+    epoch = message.epoch if granted else group.epoch
+    group.send(sender, PreVoteReply(group.group, epoch, granted))
+
+
+def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteReply) -> None:
+    if not message.granted:
+        if message.epoch > group.epoch:
+            adopt_epoch(group, now, message.epoch, NOBODY)
+        return
+    if group.role != PRE_CANDIDATE or message.epoch != group.epoch + 1 or sender not in group.voters:
+        return
+    group.votes[sender] = True
+    if vote_won(group.voters, group.votes) and group.may_stand():
+        campaign(group, now)
+
+
+def on_vote(group: Group, now: Now, sender: NodeId, message: Vote) -> None:
+    if sender == group.leader and message.epoch > group.epoch:
+        lose_leader(group, now)
+    disturbs = not message.transfer and (group.role == LEADER or group.leader_is_alive(now))
+    if message.epoch > group.epoch and not disturbs:
+        adopt_epoch(group, now, message.epoch, NOBODY)
+    granted = (
+        message.epoch == group.epoch
+        and group.vote in (NOBODY, sender)
+        and group.role == FOLLOWER
+        and group.leader in (NOBODY, sender)
+        and not group.damaged
+        and group.up_to_date(message.last)
+    )
+    if not granted:
+        group.send(sender, VoteReply(group.group, group.epoch, granted=False))
+        return
+    group.vote = sender
+    group.set_election_timer(now)
+    pending = group.persist_hard_state()
+    pending.release.append(Send(sender, VoteReply(group.group, group.epoch, granted=True)))
+
+
+def on_vote_reply(group: Group, now: Now, sender: NodeId, message: VoteReply) -> None:
+    if message.epoch > group.epoch:
+        adopt_epoch(group, now, message.epoch, NOBODY)
+    if group.role != CANDIDATE or message.epoch != group.epoch or sender not in group.voters:
+        return
+    group.votes[sender] = message.granted
+    _finish_vote(group, now)
+
+
+def on_stand_now(group: Group, now: Now, sender: NodeId, message: StandNow) -> None:
+    """The leader hands over: stand at once, with its word that this disturbs nobody."""
+    if message.epoch == group.epoch and sender == group.leader and group.may_stand():
+        campaign(group, now, transfer=True)
+
+
+def _finish_vote(group: Group, now: Now) -> None:
+    if not group.votes.get(group.me):
+        return  # our own vote first: with it durable, this epoch cannot be stood for twice
+    result = vote_won(group.voters, group.votes)
+    if result:
+        become_leader(group, now)
+    elif result is False:
+        become_follower(group, now)
+
+
+def become_leader(group: Group, now: Now) -> None:
+    """Won: begin the epoch with a no-op, and count nothing of earlier epochs before it (section 3.6.2)."""
+    assert group.role == CANDIDATE, "only a candidate wins an election"
+    group.role = LEADER
+    group.leader = group.me
+    group.led_since_us = now.mono_us
+    group.transfer_to = NOBODY
+    group.incoming = None
+    group.host.cancel_timer(group.group)
+    following = group.log.last.index + 1
+    group.progress = {peer: Progress(next=following) for peer in group.others}
+    group.reading.confirmed = {}
+    group.noop = following
+    group.note("became_leader", last=following)
+    shipping.append(group, now, (Entry(following, group.epoch, NOOP, b""),))
+    group.host.mention(group.group)
+    group.host.keep_busy(group.group)
+    acks.advance(group)
+
+
+def become_follower(group: Group, now: Now) -> None:
+    """Lead or stand no longer, in the same epoch; a timer will see to it that somebody does."""
+    if group.role == LEADER:
+        step_down(group, now)
+    group.role = FOLLOWER
+    if group.leader == NOBODY:
+        group.set_election_timer(now)
+
+
+def step_down(group: Group, now: Now) -> None:
+    """Stop leading: undo what is not logged, tell callers what is true, forget the followers."""
+    group.note("stepped_down")
+    group.role = FOLLOWER
+    group.leader = NOBODY
+    group.noop = 0
+    group.transfer_to = NOBODY
+    group.host.resign(group.group, group.epoch)
+    snapshots.close_all(group)
+    group.progress = {}
+    waiting = list(group.queue)
+    group.queue.clear()
+    group.answer_all(waiting, NotLeader(""))
+    batch = group.batch
+    if batch is not None and not batch.committing:
+        group.host.emit(Rollback(group.group))
+        logged = batch.position.index > 0
+        if not batch.told:
+            group.answer_all(batch.requests, Unsure("") if logged else NotLeader(""))
+        group.batch = None
+    reads.refuse_all(group)
+    group.set_election_timer(now)
+
+
+def adopt_epoch(group: Group, now: Now, epoch: int, leader: NodeId) -> None:
+    """A higher epoch exists: whatever this replica was, it now follows in that epoch."""
+    assert epoch > group.epoch, "epochs only rise"
+    was_leader = group.role == LEADER
+    if was_leader:
+        step_down(group, now)
+    group.epoch = epoch
+    group.vote = NOBODY
+    group.role = FOLLOWER
+    group.leader = NOBODY
+    group.persist_hard_state()
+    if leader != NOBODY:
+        follow(group, now, leader)
+    else:
+        group.set_election_timer(now)
+
+
+def follow(group: Group, now: Now, leader: NodeId) -> None:
+    """This node was heard to lead the epoch that this replica is in."""
+    assert group.role != LEADER, "two leaders in one epoch"
+    assert group.leader in (NOBODY, leader), "two leaders in one epoch"
+    if group.role != FOLLOWER:
+        group.role = FOLLOWER
+    if group.leader != leader:
+        group.leader = leader
+        group.incoming = None
+        group.note("follows", leader=leader)
+    group.host.cancel_timer(group.group)
+    if not group.host.heard(now, leader):
+        group.set_election_timer(now)
+
+
+def lose_leader(group: Group, now: Now) -> None:
+    """The node that led is gone, restarted, or says that it leads no more."""
+    if group.role == LEADER:
+        return
+    group.leader = NOBODY
+    reads.forget_asked(group)
+    group.set_election_timer(now, soon=True)
+
+
+def check_quorum(group: Group, now: Now, fresh: dict[NodeId, int]) -> None:
+    """A leader that a majority has not answered for too long must not believe that it still leads.
+
+    `fresh` says for each peer when the newest of our heartbeats that it answered was sent.
+    """
+    if group.role != LEADER:
+        return
+    horizon = now.mono_us - group.settings.suspect_us
+    answered = 1 + sum(1 for peer in group.others if max(fresh.get(peer, 0), group.led_since_us) > horizon)
+    if answered < group.quorum:
+        group.note("lost_quorum")
+        become_follower(group, now)
+
+
+def try_transfer(group: Group, _now: Now, alive: dict[NodeId, bool]) -> bool:
+    """Hand leadership to a live follower that has everything; True when nothing is left to do."""
+    if group.role != LEADER or not any(alive.get(peer) for peer in group.others):
+        return True
+    if group.batch is not None:
+        return False
+    if group.queue:
+        writes.refuse_queue(group, NotLeader(""))
+    best = max(group.others, key=lambda peer: (alive.get(peer, False), group.progress[peer].matched))
+    if not alive.get(best) or group.progress[best].matched != group.log.last.index:
+        return False
+    group.transfer_to = best
+    group.send(best, StandNow(group.group, group.epoch))
+    return False

@@ -1,0 +1,41 @@
+"""What must be true of one replica after every step, in the words of the Raft paper where it has them.
+
+Invariants across replicas (election safety, log matching, leader completeness, state machine safety) are
+the simulator's, which sees them all.
+"""
+
+from quorate.core.single_leader.state import CANDIDATE, LEADER, REPLICATING, SNAPSHOT, Group
+
+
+def assert_invariants(group: Group) -> None:
+    """Raise AssertionError with the broken promise in words."""
+    log = group.log
+    assert log.base.index <= log.last.index, "the log ends before it begins"
+    assert group.persisted <= log.last.index, "persisted beyond the log"
+    assert group.counted <= log.last.index, "counted beyond the log"
+    if group.opened and not group.damaged and not group.switching:
+        assert group.applied.index <= group.counted, "applied what is not counted"
+        known = log.epoch_at(group.applied.index)
+        assert known in (group.applied.epoch, None), "applied something else than the log says"
+    assert group.epoch >= log.last.epoch, "the log is of a later epoch than this replica"
+    if group.applying:
+        assert group.applying <= min(group.counted, group.persisted), "applying what is not counted and durable here"
+    if group.role == LEADER:
+        assert group.leader == group.me, "a leader that follows somebody"
+        assert group.vote == group.me, "a leader that did not vote for itself"
+        assert not group.damaged, "a damaged replica leads"
+        _assert_progress(group)
+    else:
+        assert group.batch is None or group.batch.committing, "a batch without a leader"
+        assert not group.queue, "writes wait where nobody leads"
+        assert group.leader != group.me, "follows itself"
+    if group.role == CANDIDATE:
+        assert group.vote == group.me, "a candidate that voted for another"
+
+
+def _assert_progress(group: Group) -> None:
+    for peer, progress in group.progress.items():
+        assert progress.matched <= group.log.last.index, f"{peer} matched beyond the log"
+        assert progress.next > progress.matched or progress.state == SNAPSHOT, f"{peer} is sent what it has"
+        if progress.state == REPLICATING:
+            assert progress.next <= group.log.last.index + 1, f"{peer} is sent what does not exist"

@@ -1,0 +1,154 @@
+"""Reads at `eventual`, `leader` and `linearizable`.
+
+Linearizable reads are ReadIndex (Ongaro 2014, section 6.4): a leader that has counted an entry of its own
+epoch notes its counted index, has a majority confirm that it still leads *after* the read arrived, waits
+until that index is applied, and reads. No lease, no clock. A round is named by the node's monotone
+heartbeat sequence, never by the request, so that a late or repeated answer cannot confirm a younger read
+(the cause of etcd's stale reads of 2025). Reads that arrive during a round share the next one. A follower
+asks the leader for the index and then reads its own data.
+"""
+
+from typing import Any
+
+from quorate.core.kernel import NodeId, Now, Query
+from quorate.core.requests import EVENTUAL, LEADER, NotLeader, Refused
+from quorate.core.single_leader import state
+from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
+from quorate.core.single_leader.state import NOBODY, Group, Read
+
+TOO_LATE = Refused("Unavailable", "the read could not be confirmed in time", "", retryable=True)
+
+
+def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: str) -> None:
+    """A caller's read at a level."""
+    if not group.opened or group.damaged or group.switching:
+        group.reply(id, NotLeader(group.leader_address()))
+    elif level == EVENTUAL:
+        group.host.emit(Query(group.group, id, statements))
+    elif group.role == state.LEADER:
+        read = Read(id, statements, now.mono_us)
+        if level != LEADER:
+            group.reading.waiting.append(read)
+            group.host.make_ready(group.group)
+        elif group.leads_ready:
+            group.host.emit(Query(group.group, id, statements))
+        else:
+            read.index = group.noop
+            group.reading.applying.append(read)
+        group.host.keep_busy(group.group)
+    elif level == LEADER or group.leader == NOBODY:
+        group.reply(id, NotLeader(group.leader_address()))
+    else:
+        group.reading.numbers += 1
+        group.reading.asked[group.reading.numbers] = Read(id, statements, now.mono_us)
+        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers))
+        group.host.keep_busy(group.group)
+
+
+def begin_round(group: Group) -> None:
+    """Have a majority confirm that we lead, for all reads that are waiting."""
+    if (
+        not group.reading.waiting
+        or group.reading.round
+        or group.role != state.LEADER
+        or not group.counted >= group.noop > 0
+    ):
+        return
+    group.reading.confirming, group.reading.waiting = group.reading.waiting, []
+    group.reading.index = group.counted
+    if group.quorum == 1:
+        _finish_round(group)
+    else:
+        group.reading.round = group.host.start_round(group.group)
+
+
+def on_confirmed(group: Group, peer: NodeId, sequence: int) -> None:
+    """A voter answered heartbeat `sequence` from within our epoch."""
+    group.reading.confirmed[peer] = max(group.reading.confirmed.get(peer, 0), sequence)
+    if not group.reading.round:
+        return
+    answered = 1 + sum(1 for other in group.others if group.reading.confirmed.get(other, 0) >= group.reading.round)
+    if answered >= group.quorum:
+        _finish_round(group)
+
+
+def _finish_round(group: Group) -> None:
+    group.reading.round = 0
+    confirmed, group.reading.confirming = group.reading.confirming, []
+    for read in confirmed:
+        read.index = group.reading.index
+        if read.asker:
+            group.send(read.asker, ReadIndexReply(group.group, group.epoch, read.id, read.index))
+        else:
+            group.reading.applying.append(read)
+    on_applied(group)
+    if group.reading.waiting:
+        group.host.make_ready(group.group)
+
+
+def on_applied(group: Group) -> None:
+    """Serve confirmed reads whose index the data file has reached."""
+    if not group.reading.applying:
+        return
+    ready = [read for read in group.reading.applying if read.index <= group.applied.index]
+    group.reading.applying = [read for read in group.reading.applying if read.index > group.applied.index]
+    for read in ready:
+        group.host.emit(Query(group.group, read.id, read.statements))
+
+
+def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> None:
+    """A follower asks how far it must have applied."""
+    if group.role != state.LEADER or message.epoch != group.epoch:
+        group.send(sender, ReadIndexReply(group.group, group.epoch, message.read, -1))
+        return
+    group.reading.waiting.append(Read(message.read, (), now.mono_us, asker=sender))
+    group.host.make_ready(group.group)
+
+
+def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -> None:
+    if sender != group.leader or message.epoch != group.epoch:
+        return
+    read = group.reading.asked.pop(message.read, None)
+    if read is None:
+        return
+    if message.index < 0:
+        group.reply(read.id, NotLeader(""))
+        return
+    read.index = message.index
+    group.reading.applying.append(read)
+    on_applied(group)
+
+
+def refuse_all(group: Group) -> None:
+    """We lead no more: none of these may be answered here."""
+    for read in (*group.reading.waiting, *group.reading.confirming, *group.reading.applying):
+        if not read.asker:
+            group.reply(read.id, NotLeader(""))
+    group.reading.waiting, group.reading.confirming, group.reading.applying = [], [], []
+    group.reading.round = 0
+
+
+def forget_asked(group: Group) -> None:
+    """The leader that was asked is gone."""
+    for read in group.reading.asked.values():
+        group.reply(read.id, NotLeader(""))
+    group.reading.asked.clear()
+
+
+def tick(group: Group, now: Now) -> bool:
+    """Ask again, give up what waited too long. False when no read is waiting."""
+    horizon = now.mono_us - group.settings.answer_timeout_us
+    for reads in (group.reading.waiting, group.reading.confirming, group.reading.applying):
+        for read in [read for read in reads if read.since_us <= horizon]:
+            reads.remove(read)
+            if not read.asker:
+                group.reply(read.id, TOO_LATE)
+    for number, read in list(group.reading.asked.items()):
+        if read.since_us <= horizon:
+            del group.reading.asked[number]
+            group.reply(read.id, TOO_LATE)
+        elif group.leader not in (NOBODY, group.me):
+            group.send(group.leader, ReadIndexAsk(group.group, group.epoch, number))
+    if group.reading.round and not group.reading.confirming:
+        group.reading.round = 0
+    return bool(group.reading.waiting or group.reading.confirming or group.reading.applying or group.reading.asked)

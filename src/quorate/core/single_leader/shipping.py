@@ -1,0 +1,206 @@
+"""Sending the log to followers and taking it from a leader.
+
+Source: Raft's log replication (Ongaro 2014, section 3.5) with the fast back-off of section 5.3 done by
+epoch, and with the sending of entries overlapping the leader's own fsync (section 10.2.1): the leader
+counts itself only once its own disk has answered.
+"""
+
+from collections.abc import Sequence
+
+from quorate.core.kernel import Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
+from quorate.core.single_leader import acks, election, snapshots
+from quorate.core.single_leader.messages import Append, AppendReply
+from quorate.core.single_leader.state import (
+    LEADER,
+    PROBING,
+    REPLICATING,
+    SNAPSHOT,
+    Group,
+    Progress,
+)
+
+NEEDS_SNAPSHOT = -1
+"""`AppendReply.matched` of a damaged replica: nothing of mine can be built upon."""
+
+
+def append(group: Group, now: Now, entries: tuple[Entry, ...]) -> None:
+    """As leader: add entries to our own log, and send them while our own disk writes them."""
+    assert group.role == LEADER, "only a leader appends"
+    group.log.append(entries)
+    group.persist(WriteEntries(group.group, entries), last=group.log.last)
+    for peer, progress in group.progress.items():
+        if progress.state == REPLICATING or not progress.sent_us:
+            send_more(group, now, peer, progress)
+    group.host.keep_busy(group.group)
+
+
+def send_more(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
+    """Send what this follower lacks, as far ahead as its state allows."""
+    if progress.state == SNAPSHOT or progress.reading:
+        return
+    log = group.log
+    if progress.next <= log.base.index:
+        snapshots.begin(group, now, peer, progress)
+        return
+    if progress.state == REPLICATING and progress.next > progress.matched + group.settings.ship_entries_ahead:
+        return
+    if progress.next > log.last.index:
+        if progress.state == PROBING:
+            _send(group, now, peer, progress, ())
+        return
+    entries = log.slice(progress.next, log.last.index, group.settings.ship_bytes_max)
+    if entries is None:
+        progress.reading = True
+        last = min(log.last.index, progress.next + group.settings.ship_entries_ahead - 1)
+        group.host.emit(ReadLog(group.group, peer, progress.next, last, group.settings.ship_bytes_max))
+        return
+    _send(group, now, peer, progress, entries)
+
+
+def on_log_read(group: Group, now: Now, event: LogRead) -> None:
+    """Older entries came back from our own disk."""
+    progress = group.progress.get(event.to)
+    if progress is None or not progress.reading:
+        return
+    progress.reading = False
+    entries = event.entries
+    fits = bool(entries) and entries[0].index == progress.next and progress.next > group.log.base.index
+    if fits and all(group.log.epoch_at(entry.index) == entry.epoch for entry in entries):
+        _send(group, now, event.to, progress, entries)
+    else:
+        send_more(group, now, event.to, progress)
+
+
+def _send(group: Group, now: Now, peer: NodeId, progress: Progress, entries: Sequence[Entry]) -> None:
+    previous = group.log.position_at(progress.next - 1)
+    group.send(peer, Append(group.group, group.epoch, previous, tuple(entries), group.counted))
+    progress.sent_us = now.mono_us
+    if progress.state == REPLICATING and entries:
+        progress.next = entries[-1].index + 1
+
+
+def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
+    """As follower: take entries from the leader of this epoch, durably, then say so."""
+    if message.epoch < group.epoch:
+        reply = AppendReply(group.group, group.epoch, accepted=False, matched=0, conflict=group.log.last)
+        group.send(sender, reply)
+        return
+    heard_leader(group, now, sender, message.epoch)
+    if group.switching or group.host.disk_full:
+        return
+    if group.needs_snapshot():
+        group.send(sender, AppendReply(group.group, group.epoch, accepted=False, matched=-1, conflict=message.previous))
+        return
+    previous, entries = _without_trimmed(group, message)
+    log = group.log
+    if log.epoch_at(previous.index) != previous.epoch:
+        conflict = log.agree_below(previous)
+        if conflict.index >= previous.index:
+            conflict = log.agree_below(Position(previous.epoch, previous.index - 1))
+        group.send(sender, AppendReply(group.group, group.epoch, accepted=False, matched=0, conflict=conflict))
+        return
+    matched = previous.index + len(entries)
+    fresh = _new_entries(group, entries)
+    if fresh:
+        _overwrite(group, fresh)
+    reply = AppendReply(group.group, group.epoch, accepted=True, matched=matched, conflict=log.last)
+    if matched <= group.persisted:
+        group.send(sender, reply)
+    else:
+        group.send_after_persist(sender, reply)
+    acks.count(group, min(message.counted, matched))
+    group.whole_at = message.counted
+    group.heal_if_whole()
+
+
+def _without_trimmed(group: Group, message: Append) -> tuple[Position, tuple[Entry, ...]]:
+    """Leave out what our log no longer has because our data file holds it (it is counted, so equal)."""
+    base = group.log.base
+    if message.previous.index >= base.index:
+        return message.previous, message.entries
+    return base, tuple(entry for entry in message.entries if entry.index > base.index)
+
+
+def _new_entries(group: Group, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    for offset, entry in enumerate(entries):
+        if group.log.epoch_at(entry.index) != entry.epoch:
+            return entries[offset:]
+    return ()
+
+
+def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
+    first = entries[0].index
+    if first <= group.log.last.index:
+        assert first > group.counted, "a counted entry would be overwritten"
+        assert first > group.applied.index, "an applied entry would be overwritten"
+        group.log.truncate(first)
+        group.persisted = min(group.persisted, first - 1)
+        group.note("truncated", index=first)
+    group.log.append(entries)
+    group.log.shrink(group.settings.cache_bytes_max, group.applied.index)
+    group.persist(WriteEntries(group.group, entries), last=group.log.last)
+
+
+def heard_leader(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
+    """A message of the leader of `epoch`, which is not below ours."""
+    if epoch > group.epoch:
+        election.adopt_epoch(group, now, epoch, sender)
+    elif group.leader != sender:
+        election.follow(group, now, sender)
+
+
+def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply) -> None:
+    if message.epoch > group.epoch:
+        election.adopt_epoch(group, now, message.epoch, 0)
+        return
+    progress = group.progress.get(sender)
+    if group.role != LEADER or message.epoch != group.epoch or progress is None:
+        return
+    if not message.accepted:
+        _back_off(group, now, sender, progress, message)
+        return
+    assert message.matched <= group.log.last.index, "a follower matched beyond its leader's log"
+    if progress.state == SNAPSHOT:
+        if message.matched < progress.snapshot_at.index:
+            return
+        snapshots.close(group, progress)
+    progress.matched = max(progress.matched, message.matched)
+    progress.next = max(progress.next, progress.matched + 1)
+    progress.state = REPLICATING
+    progress.sent_us = 0 if progress.next == progress.matched + 1 else now.mono_us
+    acks.advance(group)
+    if progress.next <= group.log.last.index:
+        send_more(group, now, sender, progress)
+
+
+def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message: AppendReply) -> None:
+    if progress.state == SNAPSHOT:
+        return
+    if message.matched == NEEDS_SNAPSHOT:
+        progress.matched = 0
+        snapshots.begin(group, now, peer, progress)
+        return
+    if message.conflict.index >= progress.next or message.conflict.index < progress.matched:
+        return  # a late answer to something sent earlier
+    progress.next = max(group.log.agree_below(message.conflict).index, progress.matched) + 1
+    if message.conflict.index < group.log.base.index:
+        progress.next = message.conflict.index + 1
+    progress.state = PROBING
+    send_more(group, now, peer, progress)
+
+
+def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
+    """On each tick: send again what was not acknowledged. False when every follower has everything."""
+    waiting = False
+    for peer, progress in group.progress.items():
+        if progress.matched >= group.log.last.index and progress.state == REPLICATING:
+            continue
+        waiting = True
+        if progress.state == SNAPSHOT:
+            snapshots.tick(group, now, peer, progress, alive=alive.get(peer, False))
+        elif not progress.sent_us or now.mono_us - progress.sent_us >= group.settings.retry_us:
+            progress.state = PROBING
+            progress.reading = False
+            progress.next = min(progress.next, max(progress.matched + 1, 1)) if progress.matched else progress.next
+            send_more(group, now, peer, progress)
+    return waiting

@@ -1,0 +1,198 @@
+"""A follower that is too far behind the log fetches a copy of the data file.
+
+The follower pulls, chunk by chunk, so that it is never flooded and can resume where it was; the copy is
+consistent and stands at an exact position; it becomes the data file by one row in the log, so that a crash
+anywhere leaves either the old file or the new one. (Raft's InstallSnapshot, Ongaro 2014, section 5, turned
+around.)
+"""
+
+from quorate.core.kernel import (
+    ORIGIN,
+    CloseSnapshot,
+    NodeId,
+    Now,
+    OpenSnapshot,
+    ReadSnapshot,
+    SnapshotOpened,
+    SnapshotRead,
+    SnapshotStored,
+    StoreSnapshot,
+    SwitchGeneration,
+)
+from quorate.core.single_leader import election, shipping
+from quorate.core.single_leader.messages import (
+    SnapshotChunk,
+    SnapshotDone,
+    SnapshotGone,
+    SnapshotOffer,
+    SnapshotWant,
+)
+from quorate.core.single_leader.state import LEADER, PROBING, SNAPSHOT, Group, Incoming, Progress
+
+# ---- the leader's side -------------------------------------------------------------------------------
+
+
+def begin(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
+    """This follower needs what the log no longer has."""
+    progress.state = SNAPSHOT
+    progress.snapshot = 0
+    progress.snapshot_at = ORIGIN
+    progress.sent_us = now.mono_us
+    group.note("snapshot_needed", to=peer)
+    group.host.emit(OpenSnapshot(group.group, peer))
+
+
+def on_opened(group: Group, now: Now, event: SnapshotOpened) -> None:
+    progress = group.progress.get(event.to)
+    if progress is None or progress.state != SNAPSHOT or progress.snapshot:
+        group.host.emit(CloseSnapshot(group.group, event.snapshot))
+        return
+    if event.position.index < group.log.base.index:
+        group.host.emit(CloseSnapshot(group.group, event.snapshot))
+        progress.state = PROBING
+        return
+    progress.snapshot = event.snapshot
+    progress.snapshot_at = event.position
+    progress.snapshot_size = event.size
+    _offer(group, now, event.to, progress)
+
+
+def _offer(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
+    progress.sent_us = now.mono_us
+    offer = SnapshotOffer(group.group, group.epoch, progress.snapshot, progress.snapshot_at, progress.snapshot_size)
+    group.send(peer, offer)
+
+
+def on_want(group: Group, now: Now, sender: NodeId, message: SnapshotWant) -> None:
+    progress = group.progress.get(sender)
+    if group.role != LEADER or message.epoch != group.epoch or progress is None:
+        return
+    if progress.state != SNAPSHOT or progress.snapshot != message.snapshot:
+        group.send(sender, SnapshotGone(group.group, group.epoch, message.snapshot))
+        return
+    progress.sent_us = now.mono_us
+    size = group.settings.snapshot_chunk_bytes
+    group.host.emit(ReadSnapshot(group.group, sender, message.snapshot, message.offset, size))
+
+
+def on_read(group: Group, _now: Now, event: SnapshotRead) -> None:
+    progress = group.progress.get(event.to)
+    if group.role != LEADER or progress is None or progress.snapshot != event.snapshot:
+        return
+    chunk = SnapshotChunk(
+        group.group, group.epoch, event.snapshot, event.offset, event.data, event.end, progress.snapshot_at
+    )
+    group.send(event.to, chunk)
+
+
+def on_done(group: Group, now: Now, sender: NodeId, message: SnapshotDone) -> None:
+    progress = group.progress.get(sender)
+    if group.role != LEADER or message.epoch != group.epoch or progress is None or progress.state != SNAPSHOT:
+        return
+    if group.log.epoch_at(message.position.index) != message.position.epoch:
+        return
+    close(group, progress)
+    progress.next = message.position.index + 1
+    shipping.send_more(group, now, sender, progress)
+
+
+def close(group: Group, progress: Progress) -> None:
+    """This follower needs the copy no more."""
+    if progress.snapshot:
+        group.host.emit(CloseSnapshot(group.group, progress.snapshot))
+    progress.snapshot = 0
+    progress.snapshot_at = ORIGIN
+    progress.state = PROBING
+    progress.sent_us = 0
+
+
+def close_all(group: Group) -> None:
+    """Let go of every copy that followers were fetching."""
+    for progress in group.progress.values():
+        if progress.state == SNAPSHOT:
+            close(group, progress)
+
+
+def tick(group: Group, now: Now, peer: NodeId, progress: Progress, *, alive: bool) -> None:
+    """Offer again what nobody fetched; let go of a copy whose follower is gone."""
+    if not alive:
+        close(group, progress)
+    elif now.mono_us - progress.sent_us >= group.settings.retry_us:
+        if progress.snapshot:
+            _offer(group, now, peer, progress)
+        else:
+            begin(group, now, peer, progress)
+
+
+# ---- the follower's side -----------------------------------------------------------------------------
+
+
+def on_offer(group: Group, now: Now, sender: NodeId, message: SnapshotOffer) -> None:
+    if message.epoch < group.epoch:
+        return
+    shipping.heard_leader(group, now, sender, message.epoch)
+    if group.switching or group.host.disk_full:
+        return
+    position = message.position
+    has_it = group.log.epoch_at(position.index) == position.epoch and group.persisted >= position.index
+    if not group.damaged and (has_it or position.index <= group.counted):
+        # Nothing to fetch: say how far we are by the log's own words.
+        group.send(sender, SnapshotDone(group.group, group.epoch, message.snapshot, position))
+        return
+    incoming = group.incoming
+    if incoming is None or incoming.leader != sender or incoming.theirs != message.snapshot:
+        group.incoming = incoming = Incoming(sender, message.snapshot, max(now.wall_us, 1), position)
+    if not incoming.storing:
+        group.send(sender, SnapshotWant(group.group, group.epoch, incoming.theirs, incoming.offset))
+
+
+def on_chunk(group: Group, now: Now, sender: NodeId, message: SnapshotChunk) -> None:
+    incoming = group.incoming
+    if message.epoch < group.epoch or incoming is None or incoming.leader != sender:
+        return
+    shipping.heard_leader(group, now, sender, message.epoch)
+    wanted = incoming.theirs == message.snapshot and incoming.offset == message.offset
+    if not wanted or incoming.storing or group.switching or group.incoming is None:
+        return
+    incoming.storing = True
+    group.host.emit(
+        StoreSnapshot(group.group, incoming.ours, message.offset, message.data, message.end, incoming.position)
+    )
+
+
+def on_stored(group: Group, _now: Now, event: SnapshotStored) -> None:
+    incoming = group.incoming
+    if incoming is None or incoming.ours != event.snapshot or not incoming.storing:
+        return
+    incoming.storing = False
+    incoming.offset = event.offset
+    if event.failed:
+        group.note("snapshot_failed", reason=event.failed)
+        group.incoming = None
+    elif event.complete:
+        _switch(group, incoming)
+    elif group.leader == incoming.leader:
+        group.send(incoming.leader, SnapshotWant(group.group, group.epoch, incoming.theirs, incoming.offset))
+
+
+def _switch(group: Group, incoming: Incoming) -> None:
+    """The copy is complete and verified: make it ours, unless the log overtook it meanwhile."""
+    position = incoming.position
+    overtaken = not group.damaged and position.index <= group.counted
+    if overtaken or group.applying or group.batch is not None:
+        group.incoming = None
+        return
+    group.switching = True
+    group.rebuilt = True
+    pending = group.persist(SwitchGeneration(group.group, incoming.ours, position), last=position)
+    pending.switch = incoming.ours
+    group.log.reset(position)
+    group.persisted = position.index
+    group.counted = max(group.counted, position.index) if not group.damaged else position.index
+
+
+def on_gone(group: Group, now: Now, sender: NodeId, message: SnapshotGone) -> None:
+    if message.epoch > group.epoch:
+        election.adopt_epoch(group, now, message.epoch, sender)
+    if group.incoming is not None and group.incoming.leader == sender and group.incoming.theirs == message.snapshot:
+        group.incoming = None if not group.switching else group.incoming

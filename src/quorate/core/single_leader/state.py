@@ -1,0 +1,310 @@
+"""The state of one replica of a single-leader group, and the few things every part of it does.
+
+The parts (election, shipping, acks, writes, reads, snapshots) are modules of functions over this state,
+each named as the papers name the sub-protocol; `core` has the table of what goes where.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from random import Random
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from quorate.core.kernel import (
+    ORIGIN,
+    Effect,
+    GroupId,
+    LogWrite,
+    NodeId,
+    Note,
+    Now,
+    Position,
+    RecoveredGroup,
+    Send,
+    WriteHardState,
+)
+from quorate.core.quorum import majority
+from quorate.core.settings import Settings
+from quorate.core.single_leader.log import Log
+
+FOLLOWER = "follower"
+PRE_CANDIDATE = "pre_candidate"
+CANDIDATE = "candidate"
+LEADER = "leader"
+
+PROBING = "probing"
+"""One message at a time, until the follower's log is found to agree."""
+REPLICATING = "replicating"
+"""Entries are sent as they come, ahead of the answers."""
+SNAPSHOT = "snapshot"
+"""The follower is fetching a copy."""
+
+NOBODY: NodeId = 0
+UNKNOWN_VOTE: NodeId = -1
+"""A damaged replica may have forgotten its vote: it votes for nobody in this epoch."""
+
+
+class Host(Protocol):
+    """What a group asks of the node it lives in."""
+
+    me: NodeId
+    dice: Random
+    settings: Settings
+    disk_full: bool
+
+    def emit(self, effect: Effect) -> None: ...
+    def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
+    def reply(self, id: int, body: Any) -> None: ...
+    def heard(self, now: Now, peer: NodeId) -> bool: ...
+    def set_timer(self, group: GroupId, at_us: int) -> None: ...
+    def cancel_timer(self, group: GroupId) -> None: ...
+    def make_ready(self, group: GroupId) -> None: ...
+    def keep_busy(self, group: GroupId) -> None: ...
+    def mention(self, group: GroupId) -> None: ...
+    def resign(self, group: GroupId, epoch: int) -> None: ...
+    def start_round(self, group: GroupId) -> int: ...
+    def address_of(self, node: NodeId) -> str: ...
+
+
+class Pending(Struct):
+    """A `Persist` on its way to the disk, and what may happen once it is there."""
+
+    sequence: int
+    last: Position | None = None
+    """The last entry it writes, if any."""
+    hard_state: bool = False
+    campaign: int = 0
+    """The epoch that this replica stands for with its own vote in it; 0 when it does not."""
+    switch: int = 0
+    """The snapshot that becomes the data file; 0 when none does."""
+    release: list[Effect] = []  # msgspec copies an empty list for each instance
+
+
+class Progress(Struct):
+    """What a leader knows of one other replica (etcd's name for it)."""
+
+    next: int
+    """The next index to send."""
+    matched: int = 0
+    """The highest index known to be durable there and equal to ours."""
+    state: str = PROBING
+    sent_us: int = 0
+    """When something was last sent that should be answered; 0: nothing is outstanding."""
+    reading: bool = False
+    """Older entries are being read back from the log for it."""
+    snapshot: int = 0
+    snapshot_at: Position = ORIGIN
+    snapshot_size: int = 0
+
+
+class Waiting(Struct):
+    """A caller's request that has not been answered."""
+
+    id: int
+    body: Any
+    since_us: int
+
+
+class Batch(Struct):
+    """Writes under way together: executing, then replicating, then committing."""
+
+    number: int
+    requests: list[Waiting]
+    outcomes: tuple[bytes, ...] = ()
+    position: Position = ORIGIN
+    """Its entry; ORIGIN while it is executing."""
+    committing: bool = False
+    told: bool = False
+    """Its callers have waited too long and were told so."""
+
+
+class Read(Struct):
+    """A linearizable read that waits for a confirmation and then for an applied index."""
+
+    id: int
+    statements: tuple[Any, ...]
+    since_us: int
+    asker: NodeId = NOBODY
+    """Another replica that asked how far to apply, instead of a caller of this node."""
+    index: int = -1
+
+
+class Reading(Struct):
+    """The reads of one replica that are not answered yet, by what they wait for."""
+
+    waiting: list[Read] = []
+    """For a round to begin."""
+    round: int = 0
+    """The heartbeat sequence that a majority must answer; 0 while no round is under way."""
+    index: int = -1
+    """What was counted when the round began."""
+    confirming: list[Read] = []
+    """For that round."""
+    confirmed: dict[NodeId, int] = {}
+    """The highest heartbeat that each voter answered from within our epoch."""
+    applying: list[Read] = []
+    """Confirmed; for their index to be applied."""
+    asked: dict[int, Read] = {}
+    """On a follower: for the leader to say how far to apply."""
+    numbers: int = 0
+
+
+class Incoming(Struct):
+    """A snapshot that this replica is fetching."""
+
+    leader: NodeId
+    theirs: int
+    """The sender's number for it."""
+    ours: int
+    position: Position
+    offset: int = 0
+    storing: bool = False
+
+
+class Group:
+    """One replica. Holds state; decides nothing by itself."""
+
+    def __init__(self, host: Host, found: RecoveredGroup) -> None:
+        self.host = host
+        self.settings = host.settings
+        self.me = host.me
+        self.group = found.group
+        self.database = found.database
+        self.partition = found.partition
+        self.voters = found.voters
+        self.others = tuple(voter for voter in found.voters if voter != host.me)
+
+        self.epoch = found.epoch
+        self.vote = UNKNOWN_VOTE if found.damaged else found.vote
+        self.log = Log(found.base, found.epochs, found.last, found.tail)
+        self.damaged = found.damaged
+        self.role = FOLLOWER
+        self.leader: NodeId = NOBODY
+
+        self.persisted = found.last
+        self.pending: deque[Pending] = deque()
+        self.counted = max(found.base.index, min(found.applied.index, found.last))
+        self.applied = found.applied
+        self.opened = False
+        """The data file is open and `applied` is what it says."""
+        self.applying = 0
+        """The index an `Apply` or `Commit` under way leads to; 0 when none is."""
+        self.apply_blocked = False
+        """Applying failed for want of room; it is tried again at the next tick."""
+        self.checkpointed = found.applied.index
+        self.checkpointing = False
+        self.bytes_since_checkpoint = 0
+
+        self.votes: dict[NodeId, bool] = {}
+        self.progress: dict[NodeId, Progress] = {}
+        self.led_since_us = 0
+        self.noop = 0
+        """Index of the no-op of the epoch that this replica leads."""
+        self.transfer_to: NodeId = NOBODY
+
+        self.queue: deque[Waiting] = deque()
+        self.batch: Batch | None = None
+        self.batches = 0
+
+        self.reading = Reading()
+        self.incoming: Incoming | None = None
+        self.switching = False
+        """A fetched copy is becoming the data file."""
+        self.rebuilt = False
+        """A copy was installed since this replica was found damaged."""
+        self.whole_at = -1
+        """What the leader had counted when it last wrote to us: a rebuilt replica needs at least this."""
+        self.alone = 0
+        """How many of the next requests run in a batch of their own."""
+
+    # ---- speaking, and what must be durable before ------------------------------------------------
+
+    def send(self, to: NodeId, message: Any) -> None:
+        """Send now, or once the epoch and vote it speaks for are durable."""
+        for pending in reversed(self.pending):
+            if pending.hard_state:
+                pending.release.append(Send(to, message))
+                return
+        self.host.emit(Send(to, message))
+
+    def send_after_persist(self, to: NodeId, message: Any) -> None:
+        """Send once everything handed to the disk so far is durable."""
+        if self.pending:
+            self.pending[-1].release.append(Send(to, message))
+        else:
+            self.host.emit(Send(to, message))
+
+    def persist(self, *writes: LogWrite, last: Position | None = None) -> Pending:
+        """Hand writes to the disk; the returned record says what waits for them."""
+        pending = Pending(self.host.persist(self.group, writes), last=last)
+        self.pending.append(pending)
+        return pending
+
+    def persist_hard_state(self) -> Pending:
+        pending = self.persist(WriteHardState(self.group, self.epoch, max(self.vote, 0)))
+        pending.hard_state = True
+        return pending
+
+    def note(self, name: str, **fields: Any) -> None:
+        self.host.emit(Note(name, {"group": self.group, "epoch": self.epoch, **fields}))
+
+    def reply(self, id: int, body: Any) -> None:
+        self.host.reply(id, body)
+
+    # ---- questions -----------------------------------------------------------------------------------
+
+    @property
+    def quorum(self) -> int:
+        return majority(len(self.voters))
+
+    @property
+    def is_leader(self) -> bool:
+        return self.role == LEADER
+
+    @property
+    def leads_ready(self) -> bool:
+        """Leads, and everything of earlier epochs is applied: may execute and may answer for the log."""
+        return self.role == LEADER and self.opened and self.applied.index >= self.noop > 0
+
+    def leader_address(self) -> str:
+        return self.host.address_of(self.leader) if self.leader not in (NOBODY, self.me) else ""
+
+    def leader_is_alive(self, now: Now) -> bool:
+        """Some other node leads and this node still hears it (the lease that refuses disturbers)."""
+        return self.leader not in (NOBODY, self.me) and self.host.heard(now, self.leader)
+
+    def up_to_date(self, last: Position) -> bool:
+        """Is a log that ends there at least as complete as ours? (Ongaro 2014, section 3.6.1)"""
+        return last >= self.log.last
+
+    @property
+    def apply_waits(self) -> bool:
+        """There is something to apply that could not be applied yet."""
+        return self.opened and self.applied.index < min(self.counted, self.persisted)
+
+    def needs_snapshot(self) -> bool:
+        """Damaged, and nothing that is here can be built upon."""
+        return bool(self.damaged) and not self.rebuilt
+
+    def heal_if_whole(self) -> None:
+        """A rebuilt replica that durably holds everything its leader has counted is a voter again. (It may
+        have forgotten a vote of this epoch, so it votes in later ones only.)"""
+        if self.damaged and self.rebuilt and not self.switching and self.persisted >= self.whole_at >= 0:
+            self.damaged = ""
+            self.note("healed")
+
+    def may_stand(self) -> bool:
+        return not self.damaged and not self.host.disk_full and not self.switching and self.me in self.voters
+
+    # ---- what several parts do -----------------------------------------------------------------------
+
+    def set_election_timer(self, now: Now, *, soon: bool = False) -> None:
+        """Stand after a random time unless a leader is heard first; `soon` when one was just lost."""
+        span = self.settings.election_us
+        low, high = (span // 10, span) if soon else (span, 2 * span)
+        self.host.set_timer(self.group, now.mono_us + self.host.dice.randint(low, high))
+
+    def answer_all(self, waiting: Sequence[Waiting], body: Any) -> None:
+        for request in waiting:
+            self.reply(request.id, body)

@@ -1,0 +1,251 @@
+"""A few nodes in one hand: messages wait in a queue until the test delivers them, disks answer when told.
+
+Storage is a stand-in of twenty lines, because these tests are about the protocol: a write's payload is
+the list of its tokens, and a replica's state is the list of all tokens applied to it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any
+
+import msgspec
+
+from quorate.core import kernel
+from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
+from quorate.core.kernel import DATA, ORIGIN, Entry, Identity, Member, Now, Position, Recovered, RecoveredGroup
+from quorate.core.node import Node
+from quorate.core.requests import Done, Run, Statement, Token
+from quorate.core.settings import Settings
+
+SETTINGS = Settings(
+    heartbeat_us=100_000, suspect_us=600_000, election_us=150_000, log_keep_entries=4, checkpoint_entries=8
+)
+_encode = msgspec.msgpack.encode
+
+
+def write(token: str, database: str = "main") -> Run:
+    return Run(database, (Statement("INSERT INTO t VALUES (1)"),), token=Token(token, 0))
+
+
+class Disk:
+    """What survives a crash of one node."""
+
+    def __init__(self) -> None:
+        self.writes: list[kernel.LogWrite] = []
+
+    def recover(self, identity: Identity, data: dict[int, list[tuple[Position, str]]]) -> Recovered:
+        groups: dict[int, RecoveredGroup] = {}
+        logs: dict[int, list[Entry]] = {}
+        base: dict[int, Position] = {}
+        for item in self.writes:
+            number = item.group
+            if isinstance(item, kernel.CreateGroup):
+                groups[number] = RecoveredGroup(
+                    number, item.database, item.partition, item.voters, 0, 0, ORIGIN, (), 0, (), ORIGIN
+                )
+                logs[number], base[number] = [], ORIGIN
+            elif isinstance(item, kernel.WriteHardState):
+                groups[number] = msgspec.structs.replace(groups[number], epoch=item.epoch, vote=item.vote)
+            elif isinstance(item, kernel.WriteEntries):
+                first = item.entries[0].index
+                logs[number] = [entry for entry in logs[number] if entry.index < first] + list(item.entries)
+            elif isinstance(item, kernel.TrimLog):
+                logs[number] = [entry for entry in logs[number] if entry.index > item.through.index]
+                base[number] = item.through
+            elif isinstance(item, kernel.SwitchGeneration):
+                logs[number], base[number] = [], item.position
+        found = []
+        for number, group in groups.items():
+            entries = logs[number]
+            runs: list[Position] = []
+            for entry in entries:
+                if not runs or runs[-1].epoch != entry.epoch:
+                    runs.append(Position(entry.epoch, entry.index))
+            applied = data[number][-1][0] if data.get(number) else base[number]
+            last = entries[-1].index if entries else base[number].index
+            found.append(
+                msgspec.structs.replace(
+                    group, base=base[number], epochs=tuple(runs), last=last, tail=tuple(entries), applied=applied
+                )
+            )
+        return Recovered(identity, tuple(found))
+
+
+class Machine:
+    """One node, its disk, and the effects that nobody has performed yet."""
+
+    def __init__(self, cluster: "Cluster", number: int) -> None:
+        self.cluster = cluster
+        self.number = number
+        self.disk = Disk()
+        self.data: dict[int, list[tuple[Position, str]]] = {}
+        self.boot = 0
+        self.slow_disk = False
+        self.unwritten: deque[kernel.Persist] = deque()
+        self.alive = False
+        self.executing: dict[int, tuple[str, ...]] = {}
+        self.start()
+
+    def start(self) -> None:
+        self.boot += 1
+        self.alive = True
+        identity = Identity("test", self.number, f"n{self.number}", self.boot, self.cluster.members)
+        recovered = self.disk.recover(identity, self.data)
+        self.node = Node(recovered, Random(f"{self.number}/{self.boot}"), SETTINGS)
+        self.feed(kernel.Wake())
+
+    def crash(self) -> None:
+        self.alive = False
+        self.unwritten.clear()
+        self.cluster.replies = {
+            key: value for key, value in self.cluster.replies.items() if value is not None or key[0] != self.number
+        }
+
+    def feed(self, event: kernel.Event) -> None:
+        queue: deque[kernel.Event] = deque([event])
+        while queue and self.alive:
+            effects = self.node.step(Now(self.cluster.now_us, self.cluster.now_us), queue.popleft())
+            self.node.assert_invariants()
+            for effect in effects:
+                queue.extend(self.perform(effect))
+
+    def perform(self, effect: kernel.Effect) -> Iterable[kernel.Event]:
+        handler = self.PERFORM.get(type(effect))
+        return () if handler is None else handler(self, effect)
+
+    def _send(self, effect: kernel.Send) -> Iterable[kernel.Event]:
+        self.cluster.messages.append((self.number, effect.to, effect.message))
+        return ()
+
+    def _persist(self, effect: kernel.Persist) -> Iterable[kernel.Event]:
+        if self.slow_disk:
+            self.unwritten.append(effect)
+            return ()
+        self.disk.writes.extend(effect.writes)
+        return (kernel.Persisted(effect.sequence),)
+
+    def finish_writing(self) -> None:
+        while self.unwritten:
+            effect = self.unwritten.popleft()
+            self.disk.writes.extend(effect.writes)
+            self.feed(kernel.Persisted(effect.sequence))
+
+    def _open(self, effect: kernel.OpenReplica) -> Iterable[kernel.Event]:
+        rows = self.data.setdefault(effect.group, [])
+        return (kernel.Applied(effect.group, rows[-1][0] if rows else ORIGIN),)
+
+    def _execute(self, effect: kernel.Execute) -> Iterable[kernel.Event]:
+        tokens = tuple(request.token.id for request in effect.requests)
+        outcomes = tuple(_encode(Done(())) for _ in tokens)
+        return (kernel.Executed(effect.group, effect.batch, _encode(tokens), outcomes),)
+
+    def _commit(self, effect: kernel.Commit) -> Iterable[kernel.Event]:
+        entry = self.node.groups[effect.group].log.slice(effect.position.index, effect.position.index)
+        assert entry is not None
+        return self._apply(kernel.Apply(effect.group, effect.position, entry))
+
+    def _apply(self, effect: kernel.Apply) -> Iterable[kernel.Event]:
+        rows = self.data[effect.group]
+        entries = effect.entries or tuple(
+            write_.entries[0] for write_ in self.disk.writes if isinstance(write_, kernel.WriteEntries)
+        )
+        for entry in entries:
+            if entry.index > (rows[-1][0].index if rows else 0):
+                tokens = msgspec.msgpack.decode(entry.payload) if entry.kind == DATA else [""]
+                rows.extend((Position(entry.epoch, entry.index), token) for token in tokens)
+        return (kernel.Applied(effect.group, effect.through),)
+
+    def _query(self, effect: kernel.Query) -> Iterable[kernel.Event]:
+        self.cluster.replies[self.number, effect.id] = [token for _, token in self.data[effect.group] if token]
+        return ()
+
+    def _reply(self, effect: kernel.Reply) -> Iterable[kernel.Event]:
+        assert self.cluster.replies.get((self.number, effect.id)) is None, "answered twice"
+        self.cluster.replies[self.number, effect.id] = effect.body
+        return ()
+
+    def _catalog(self, _effect: kernel.ReadCatalog) -> Iterable[kernel.Event]:
+        if not any(token == "founding" for _, token in self.data[0]):
+            return (kernel.CatalogRead(Catalog()),)
+        nodes = tuple(member.node for member in self.cluster.members)
+        databases = (DatabaseRow("main", "single-leader", "majority"),)
+        return (kernel.CatalogRead(Catalog(self.cluster.members, databases, (PartitionRow(1, "main", 0, nodes),))),)
+
+    PERFORM: dict[type, Callable[["Machine", Any], Iterable[kernel.Event]]] = {
+        kernel.Send: _send,
+        kernel.Persist: _persist,
+        kernel.OpenReplica: _open,
+        kernel.Execute: _execute,
+        kernel.Commit: _commit,
+        kernel.Apply: _apply,
+        kernel.Query: _query,
+        kernel.Reply: _reply,
+        kernel.ReadCatalog: _catalog,
+    }
+
+
+class Cluster:
+    """Some machines, a clock that only the test moves, and every message in flight."""
+
+    def __init__(self, size: int = 3) -> None:
+        self.now_us = 1_000_000
+        self.members = tuple(Member(number, f"n{number}", f"host:{number}") for number in range(1, size + 1))
+        self.messages: deque[tuple[int, int, Any]] = deque()
+        self.replies: dict[tuple[int, int], Any] = {}
+        self.cut: set[tuple[int, int]] = set()
+        self.requests = 0
+        self.machines = {member.node: Machine(self, member.node) for member in self.members}
+
+    def deliver(self) -> None:
+        """Deliver what is in flight, and what that causes, until nothing is."""
+        while self.messages or self._wake_due():
+            while self.messages:
+                sender, to, message = self.messages.popleft()
+                machine = self.machines[to]
+                if machine.alive and (sender, to) not in self.cut:
+                    machine.feed(kernel.Deliver(sender, message))
+
+    def _wake_due(self) -> bool:
+        woken = False
+        for machine in self.machines.values():
+            if machine.alive and machine.node.deadline_us is not None and machine.node.deadline_us <= self.now_us:
+                machine.feed(kernel.Wake())
+                woken = True
+        return woken
+
+    def run(self, microseconds: int) -> None:
+        """Let time pass in small steps."""
+        end = self.now_us + microseconds
+        self.deliver()
+        while self.now_us < end:
+            self.now_us += 10_000
+            self.deliver()
+
+    def leader(self, group: int = 1) -> Machine:
+        """The live leader with the highest epoch."""
+        leading = [
+            machine
+            for machine in self.machines.values()
+            if machine.alive and group in machine.node.groups and machine.node.groups[group].role == "leader"
+        ]
+        assert leading, "nobody leads"
+        return max(leading, key=lambda machine: machine.node.groups[group].epoch)
+
+    def request(self, machine: Machine, body: Any) -> tuple[int, int]:
+        self.requests += 1
+        key = (machine.number, self.requests)
+        self.replies[key] = None
+        machine.feed(kernel.Request(self.requests, body))
+        return key
+
+    def isolate(self, number: int) -> None:
+        for other in self.machines:
+            if other != number:
+                self.cut |= {(number, other), (other, number)}
+
+    def heal(self) -> None:
+        self.cut.clear()
+
+    def tokens(self, number: int, group: int = 1) -> list[str]:
+        return [token for _, token in self.machines[number].data.get(group, []) if token]
