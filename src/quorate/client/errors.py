@@ -14,6 +14,8 @@ class Error(Exception):
 
     retryable: bool = False
     """The same call may succeed later, or on another node."""
+    statement: int = -1
+    """Which statement of a batch it is about, counted from 0; -1 when not about one."""
 
     def __init__(self, message: str = "", *, hint: str = "", sqlite_errorname: str = "") -> None:
         super().__init__(message)

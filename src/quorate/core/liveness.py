@@ -93,7 +93,7 @@ class Liveness:
             return  # a stranger, or the echo of an earlier life
         if message.boot > peer.boot:
             if peer.boot:
-                self._lose(now, sender)  # it was restarted: it leads nothing until it says so
+                self._restarted(now, sender)
             peer.boot = message.boot
         for mention in message.resigned:
             group = self.groups.get(mention.group)
@@ -205,6 +205,14 @@ class Liveness:
         fresh = {node: peer.answered_us for node, peer in self.peers.items()}
         for group in list(self.groups.values()):
             single_leader.check_quorum(group, now, fresh)
+
+    def _restarted(self, now: Now, node: NodeId) -> None:
+        """A later life of a node: it leads nothing until it says so, and what it has it must show again."""
+        self._lose(now, node)
+        for group in self.groups.values():
+            if group.role == LEADER and node in group.progress:
+                single_leader.forget_progress(group, node)
+                self.mention(group)
 
     def alive(self) -> dict[NodeId, bool]:
         return {node: peer.alive for node, peer in self.peers.items()}

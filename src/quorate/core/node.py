@@ -71,6 +71,7 @@ class Node:
     def __init__(self, recovered: Recovered, dice: Random, settings: Settings | None = None) -> None:
         self.identity = recovered.identity
         self.me = recovered.identity.node
+        self.boot = recovered.identity.boot
         self.dice = dice
         self.settings = settings or Settings()
         self.disk_full = False
@@ -286,9 +287,10 @@ class Node:
     def _open_group(self, now: Now, found: RecoveredGroup, write: CreateGroup | None = None) -> None:
         group = Group(self, found)
         self.groups[found.group] = group
-        if write is not None:
-            group.persist(write)
-        self.emit(OpenReplica(found.group))
+        if write is not None:  # there is nothing to open before the log knows of the group
+            group.persist(write).release.append(OpenReplica(found.group))
+        else:
+            self.emit(OpenReplica(found.group))
         first = found.voters[found.group % len(found.voters)] == self.me and found.epoch == 0
         if group.others and not first:
             group.set_election_timer(now)

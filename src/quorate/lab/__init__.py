@@ -1,1 +1,1 @@
-"""The laboratory: a simulator that drives the real cores, and judges that read histories."""
+"""The laboratory: driver two (a simulator that runs nodes on virtual time) and the judges of what callers saw."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from quorate.core.kernel import Effect, Entry, Event, GroupId, Identity, LogWrite, Position, Recovered
-from quorate.core.requests import Result, Statement
+from quorate.core.requests import Failed, Result, Statement
 
 
 class StorageError(Exception):
@@ -19,6 +19,22 @@ class DiskIsFull(StorageError):
 
 class Broken(StorageError):
     """The disk failed in a way that cannot be survived (a failed fsync above all): stop the node."""
+
+
+class Divergent(StorageError):
+    """A data file is damaged, or does not hold what its position says: rebuild it from a peer."""
+
+
+class OverBudget(StorageError):
+    """A read took longer than it was allowed to on the loop: run it again on a reader thread."""
+
+
+class StatementFailed(StorageError):
+    """A statement of a held transaction failed; the transaction is still open unless `held` says not."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.message)
+        self.failed = failed
 
 
 class Log(Protocol):
@@ -53,8 +69,13 @@ class Store(Protocol):
         user or a full disk can cause; raises Broken when the node must stop.
         """
 
-    def query(self, group: GroupId, statements: Sequence[Statement]) -> tuple[bytes, Position]:
-        """Run reads on committed state; an encoded outcome (`Done` or `Failed`) and where it stood."""
+    def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
+        """Run reads on committed state; an encoded outcome (`Done` or `Failed`) and where it stood.
+
+        Raises OverBudget when it takes longer than `budget_us` (0: take as long as it needs)."""
+
+    def query_aside(self, group: GroupId, statements: Sequence[Statement]) -> tuple[bytes, Position]:
+        """The same, without a budget, callable from the one reader thread beside all other calls."""
 
     def close(self) -> None: ...
 

@@ -125,6 +125,7 @@ def on_resigned(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
 
 check_quorum = election.check_quorum
 lose_leader = election.lose_leader
+forget_progress = shipping.forget_progress
 become_follower = election.become_follower
 on_election_timer = election.on_timer
 try_transfer = election.try_transfer

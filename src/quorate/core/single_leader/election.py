@@ -28,13 +28,13 @@ def on_timer(group: Group, now: Now) -> None:
         return
     group.leader = NOBODY
     group.set_election_timer(now)
+    for peer in group.others:  # a replica that may not stand asks too: the leader, if there is one, will say so
+        group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
     if not group.may_stand():
         return
     group.role = PRE_CANDIDATE
     group.votes = {group.me: True}
     group.note("pre_candidate")
-    for peer in group.others:
-        group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
     if vote_won(group.voters, group.votes):
         campaign(group, now)
 
@@ -64,6 +64,8 @@ def on_own_vote(group: Group, now: Now, epoch: int) -> None:
 def on_pre_vote(group: Group, now: Now, sender: NodeId, message: PreVote) -> None:
     if sender == group.leader:
         lose_leader(group, now)  # it would not ask if it still led
+    if group.role == LEADER:
+        group.host.mention(group.group)  # a voter that asks does not know that we lead
     granted = (
         message.epoch > group.epoch
         and group.role != LEADER

@@ -189,6 +189,16 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
     send_more(group, now, peer, progress)
 
 
+def forget_progress(group: Group, peer: NodeId) -> None:
+    """This follower was restarted: probe its log anew, for its disk may have lost what it had."""
+    progress = group.progress[peer]
+    snapshots.close(group, progress)
+    progress.matched = 0
+    progress.next = group.log.last.index + 1
+    progress.reading = False
+    group.host.keep_busy(group.group)
+
+
 def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     """On each tick: send again what was not acknowledged. False when every follower has everything."""
     waiting = False

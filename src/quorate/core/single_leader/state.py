@@ -49,6 +49,7 @@ class Host(Protocol):
     """What a group asks of the node it lives in."""
 
     me: NodeId
+    boot: int
     dice: Random
     settings: Settings
     disk_full: bool
@@ -148,6 +149,7 @@ class Reading(Struct):
     asked: dict[int, Read] = {}
     """On a follower: for the leader to say how far to apply."""
     numbers: int = 0
+    """Counts on from the boot, so that a late answer to an earlier life answers nothing in this one."""
 
 
 class Incoming(Struct):
@@ -207,7 +209,7 @@ class Group:
         self.batch: Batch | None = None
         self.batches = 0
 
-        self.reading = Reading()
+        self.reading = Reading(numbers=host.boot << 32)
         self.incoming: Incoming | None = None
         self.switching = False
         """A fetched copy is becoming the data file."""

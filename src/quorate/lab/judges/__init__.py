@@ -1,1 +1,1 @@
-"""Judges read histories and nothing of ours. Verdicts: ok, broken, unknown."""
+"""Judges read histories of what callers saw and say whether a promise was kept. They know nothing of ours."""

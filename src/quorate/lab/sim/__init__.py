@@ -1,1 +1,1 @@
-"""Driver two: the same cores on virtual time, from one seed."""
+"""The deterministic simulator: whole nodes on virtual time, every choice from one seed."""

@@ -1,0 +1,181 @@
+"""Quorate: SQLite that survives a dead machine.
+
+`connect` opens a database: in a folder, in memory, or on a cluster. `Cluster` speaks of the cluster itself. The
+same for asyncio is in `quorate.aio`. What is imported from here is public; other modules may change.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from quorate.client.errors import (
+    AlreadyOpen,
+    Cancelled,
+    DatabaseError,
+    DatabaseExists,
+    DataError,
+    DiskFull,
+    Error,
+    Expired,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    MaybeDone,
+    NotSupportedError,
+    OperationalError,
+    Overloaded,
+    ProgrammingError,
+    Unavailable,
+    UnknownDatabase,
+    Warning,  # noqa: A004 - the name PEP 249 asks for
+)
+
+if TYPE_CHECKING:
+    import os
+
+    from quorate.client.embedded import Connection as EmbeddedConnection
+    from quorate.client.pieces import DatabaseInfo
+    from quorate.client.sync import Cluster as Cluster
+    from quorate.client.sync import Connection as ClusterConnection
+    from quorate.client.values import (
+        BINARY,
+        DATETIME,
+        NUMBER,
+        ROWID,
+        STRING,
+        Binary,
+        Date,
+        DateFromTicks,
+        Time,
+        TimeFromTicks,
+        Timestamp,
+        TimestampFromTicks,
+    )
+    from quorate.core.requests import StatusReport
+
+    Connection = EmbeddedConnection | ClusterConnection
+
+__all__ = [
+    "BINARY",
+    "DATETIME",
+    "NUMBER",
+    "ROWID",
+    "STRING",
+    "AlreadyOpen",
+    "Binary",
+    "Cancelled",
+    "Cluster",
+    "ClusterConnection",
+    "Connection",
+    "DataError",
+    "DatabaseError",
+    "DatabaseExists",
+    "DatabaseInfo",
+    "Date",
+    "DateFromTicks",
+    "DiskFull",
+    "EmbeddedConnection",
+    "Error",
+    "Expired",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "MaybeDone",
+    "NotSupportedError",
+    "OperationalError",
+    "Overloaded",
+    "ProgrammingError",
+    "StatusReport",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
+    "Unavailable",
+    "UnknownDatabase",
+    "Warning",
+    "apilevel",
+    "connect",
+    "paramstyle",
+    "threadsafety",
+]
+
+apilevel = "2.0"
+threadsafety = 2
+"""Threads may share the module and connections."""
+paramstyle = "qmark"
+"""A dict of parameters binds `:name`."""
+
+_LATER = {
+    "EmbeddedConnection": ("quorate.client.embedded", "Connection"),
+    "ClusterConnection": ("quorate.client.sync", "Connection"),
+    "Cluster": ("quorate.client.sync", "Cluster"),
+    "DatabaseInfo": ("quorate.client.pieces", "DatabaseInfo"),
+    "StatusReport": ("quorate.core.requests", "StatusReport"),
+    **{
+        name: ("quorate.client.values", name)
+        for name in (
+            "BINARY",
+            "DATETIME",
+            "NUMBER",
+            "ROWID",
+            "STRING",
+            "Binary",
+            "Date",
+            "DateFromTicks",
+            "Time",
+            "TimeFromTicks",
+            "Timestamp",
+            "TimestampFromTicks",
+        )
+    },
+}
+"""What is imported when it is first used: a program that only wants one of the two kinds pays for one."""
+
+
+def connect(
+    target: "str | os.PathLike[str]",
+    *,
+    timeout: float | None = None,
+    read: str | None = None,
+    autocommit: bool = True,
+) -> "Connection":
+    """Open a database.
+
+    `target` is a folder (made when it is not there), `":memory:"`, or `quorate://host:port,host:port/NAME` with
+    any of a cluster's nodes; the database is `main` when none is named. `timeout` is how many seconds a call may
+    take, retries included (5 when neither this nor the URL says). `read` is the level of reads that name none:
+    `linearizable` (the default), `leader` or `eventual`.
+    """
+    from quorate.client.pieces import check_autocommit
+    from quorate.client.url import DEFAULT_TIMEOUT, ClusterTarget, check_timeout, default_read, parse_target
+
+    place = parse_target(target)
+    check_autocommit(autocommit)
+    seconds = None if timeout is None else check_timeout(timeout)
+    if isinstance(place, ClusterTarget):
+        from quorate.client.sync import Connection as OverCluster
+
+        return OverCluster(
+            place,
+            timeout=seconds or place.timeout or DEFAULT_TIMEOUT,
+            read=default_read(place.read if read is None else read),
+        )
+    from quorate.client.embedded import Connection as Embedded
+
+    return Embedded(place, timeout=seconds or DEFAULT_TIMEOUT, read=default_read(read))
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name == "Connection":
+        found: Any = __getattr__("EmbeddedConnection") | __getattr__("ClusterConnection")
+    elif name in _LATER:
+        module, attribute = _LATER[name]
+        found = getattr(import_module(module), attribute)
+    else:
+        raise AttributeError(f"module 'quorate' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

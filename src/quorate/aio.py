@@ -1,0 +1,40 @@
+"""Quorate for asyncio: the same as `quorate`, with `await` where something is waited for.
+
+    async with quorate.aio.connect("quorate://10.0.0.1,10.0.0.2/shop") as db:
+        cursor = await db.execute("SELECT n FROM stock WHERE sku = ?", ("mug",))
+        print(cursor.fetchone())
+
+Rows are already there when `execute` returns, so fetching them is not awaited.
+"""
+
+from quorate.client.aio import Cluster as Cluster
+from quorate.client.aio import Connection as Connection
+from quorate.client.aio import Cursor as Cursor
+from quorate.client.pieces import check_autocommit
+from quorate.client.url import DEFAULT_TIMEOUT, ClusterTarget, check_timeout, default_read, parse_target
+
+__all__ = ["Cluster", "Connection", "Cursor", "connect"]
+
+
+def connect(
+    target: str, *, timeout: float | None = None, read: str | None = None, autocommit: bool = True
+) -> Connection:
+    """Open a database of a cluster, from inside a running event loop; the arguments of `quorate.connect`.
+
+    Nothing is awaited before the first call. Raises NotSupportedError for a folder or `":memory:"`: an embedded
+    database writes to the disk in the caller's thread, which would stop the loop.
+    """
+    place = parse_target(target)
+    check_autocommit(autocommit)
+    if not isinstance(place, ClusterTarget):
+        from quorate.client.errors import NotSupportedError
+
+        raise NotSupportedError(
+            "an embedded database for asyncio is not there yet",
+            hint="use quorate.connect, for example in asyncio.to_thread",
+        )
+    return Connection(
+        place,
+        timeout=(place.timeout or DEFAULT_TIMEOUT) if timeout is None else check_timeout(timeout),
+        read=default_read(place.read if read is None else read),
+    )

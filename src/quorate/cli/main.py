@@ -1,0 +1,66 @@
+"""`quorate`: one file for each command, imported when it is used."""
+
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+import click
+
+from quorate.cli.output import Exit, Fail, code_of, show_error
+
+COMMANDS = {
+    "demo": "quorate.cli.demo:demo",
+    "init": "quorate.cli.init:init",
+    "up": "quorate.cli.up:up",
+    "serve": "quorate.cli.serve:serve",
+    "create": "quorate.cli.create:create",
+    "status": "quorate.cli.status:status",
+    "import": "quorate.cli.import_:import_",
+    "export": "quorate.cli.export:export",
+    "nemesis": "quorate.cli.nemesis:nemesis",
+    "lab": "quorate.cli.lab:lab",
+}
+"""Command name -> module and function. A module that is not there yet is not listed."""
+
+
+class Commands(click.Group):
+    """Loads a command's module when the command is named, and turns errors into exit codes."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return [name for name, place in COMMANDS.items() if importlib.util.find_spec(place.partition(":")[0])]
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module, _, function = COMMANDS.get(cmd_name, "").partition(":")
+        if not module or importlib.util.find_spec(module) is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            ctx.exit(Exit.INTERRUPTED)
+        except Exception as error:
+            code = code_of(error)
+            if code == Exit.INTERNAL and not isinstance(error, Fail):
+                raise  # a traceback says more than a sentence
+            show_error(error)
+            ctx.exit(code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="quorate")
+def main() -> None:
+    """SQLite that replicates the way you choose.
+
+    Results go to stdout, progress to stderr. Exit codes: 0 done, 1 ran and found something wrong, 2 wrong usage or
+    configuration, 3 nobody answered in time, 4 refused, 5 may have happened, 70 internal, 130 interrupted.
+    """
+
+
+if __name__ == "__main__":
+    sys.exit(main())

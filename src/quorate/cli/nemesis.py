@@ -1,0 +1,74 @@
+"""`quorate nemesis`: the failover campaign on real processes."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from quorate.cli.output import Exit, Fail, json_option, print_json, progress
+
+
+@click.command()
+@click.option("--rounds", default=50, show_default=True, type=click.IntRange(1), help="How many faults.")
+@click.option("--nodes", default=3, show_default=True, type=click.IntRange(3), help="How many nodes.")
+@click.option("--seed", default=None, type=int, help="Chooses nodes, faults and orders; default: a fresh one.")
+@click.option("--dir", "folder", default=None, type=click.Path(path_type=Path), help="Work here, and keep it.")
+@json_option
+def nemesis(rounds: int, nodes: int, seed: int | None, folder: Path | None, as_json: bool) -> None:
+    """Harm a cluster under load, again and again, and reckon what it cost.
+
+    Each round sends `kill -9` or SIGSTOP to a node of a local cluster, the leader more often than not, and
+    measures the time to the first new acknowledged write. At the end every acknowledged write must be there
+    once, on every replica. Exits with 1 when anything is missing, 3 when the cluster did not recover.
+    """
+    import secrets
+
+    from quorate.lab.nemesis.campaign import run_campaign
+    from quorate.lab.nemesis.trial import TrialFailed
+    from quorate.runtime.cluster import NotReady
+
+    seed = secrets.randbits(32) if seed is None else seed
+    progress(f"{rounds} rounds on {nodes} nodes, seed {seed}")
+    progress(f"{'round':>5}  {'fault':<8} {'node':<5} {'':<7} {'first write':>11} {'caught up':>11}")
+    try:
+        report = run_campaign(rounds, nodes, seed, tell, folder)
+    except (TrialFailed, NotReady) as error:
+        raise Fail(f"the campaign cannot go on: {error}", Exit.UNAVAILABLE) from error
+    if as_json:
+        print_json(report)
+    else:
+        for line in summary(report):
+            click.echo(line)
+    if not report.passed:
+        raise Fail("a promise was broken: see above")
+
+
+def tell(done: Any) -> None:
+    """One line for each round."""
+    role = "leader" if done.led else ""
+    progress(
+        f"{done.number:>5}  {done.fault:<8} {done.node:<5} {role:<7} {done.first_write_ms:>8.0f} ms"
+        f" {done.catch_up_ms:>8.0f} ms"
+    )
+
+
+def summary(report: Any) -> list[str]:
+    """The account, as lines."""
+
+    def times(name: str, spread: Any) -> str:
+        return f"{name:<28} p50 {spread.p50:.0f} ms · p99 {spread.p99:.0f} ms · worst {spread.worst:.0f} ms"
+
+    orders = f"acknowledged {report.acknowledged} · lost {report.lost} · duplicated {report.duplicated}"
+    reads = f"linearizable reads {report.reads}, went back {report.reads_went_back}"
+    return [
+        times(f"first write, {len(report.rounds)} rounds", report.first_write_ms),
+        times(f"  of them leaders, {report.first_write_after_leader_ms.count}", report.first_write_after_leader_ms),
+        f"{orders} · invented {report.invented} · maybe {report.maybe}, all settled",
+        f"stock agrees: {yes(report.stock_agrees)} · replicas equal: {yes(report.replicas_equal)}",
+        f"{reads} · registers: {report.register_operations} operations, {report.registers}",
+        f"{'passed' if report.passed else 'FAILED'} in {report.seconds:.0f} s, seed {report.seed}",
+    ]
+
+
+def yes(value: bool) -> str:
+    return "yes" if value else "NO"

@@ -1,0 +1,121 @@
+"""What all commands share: exit codes, how errors are shown, where the cluster is, JSON on stdout."""
+
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from quorate.client import errors
+from quorate.runtime.config import ConfigError
+from quorate.runtime.founding import CLUSTER_FILE, read_cluster_file
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    OK = 0
+    FAILED = 1
+    """It ran, and what it found or did is not right."""
+    USAGE = 2
+    """The command line, the configuration or the environment is wrong; nothing was tried."""
+    UNAVAILABLE = 3
+    """No node, or no leader, answered in time; nothing happened, and the same may work later."""
+    REFUSED = 4
+    """The cluster, the folder or SQLite refused; the same will be refused again."""
+    MAYBE = 5
+    """The answer was lost: it may have happened. The message has the token to ask with."""
+    INTERNAL = 70
+    """Quorate itself is wrong, or a node stopped because going on would have broken a promise."""
+    INTERRUPTED = 130
+
+
+class Fail(Exception):
+    """Ends a command with a message, a hint and an exit code."""
+
+    def __init__(self, message: str, code: Exit = Exit.FAILED, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+
+def code_of(error: BaseException) -> Exit:
+    """The exit code for an error that ended a command."""
+    if isinstance(error, Fail):
+        return error.code
+    if isinstance(error, ConfigError):
+        return Exit.USAGE
+    if isinstance(error, errors.MaybeDone):
+        return Exit.MAYBE
+    if isinstance(error, errors.InternalError):
+        return Exit.INTERNAL
+    if isinstance(error, errors.Error):
+        return Exit.UNAVAILABLE if error.retryable else Exit.REFUSED
+    if isinstance(error, OSError):
+        return Exit.FAILED
+    return Exit.INTERNAL
+
+
+def show_error(error: BaseException) -> None:
+    """One line on stderr, and the hint on a second."""
+    message = error.args[0] if error.args and not isinstance(error, OSError) else str(error)
+    click.echo(f"Error: {message or type(error).__name__}", err=True)
+    hint = getattr(error, "hint", "")
+    if hint:
+        click.echo(f"Hint: {hint}", err=True)
+
+
+def progress(line: str) -> None:
+    """A line for people, on stderr."""
+    click.echo(line, err=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout. Structs, tuples and dicts."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def is_terminal() -> bool:
+    """Whether stdout is a terminal that understands colours and cursor movements."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def find_cluster(given: str | None) -> str:
+    """The URL of the cluster that is meant: the option, else QUORATE_URL, else ./cluster.json.
+
+    A folder or a file stands for the `cluster.json` in it. Raises ConfigError.
+    """
+    target = given or os.environ.get("QUORATE_URL") or ""
+    if not target:
+        if not Path(CLUSTER_FILE).exists():
+            raise ConfigError(
+                f"which cluster? Give --cluster URL-or-DIR, set QUORATE_URL, or run beside {CLUSTER_FILE}"
+            )
+        target = "."
+    if "://" in target:
+        return target
+    path = Path(target)
+    return read_cluster_file(path.parent if path.name == CLUSTER_FILE else path).url
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def cluster_option(command: F) -> F:
+    """Adds `--cluster URL-or-DIR` as the argument `cluster`."""
+    return click.option(
+        "--cluster",
+        "--url",
+        "cluster",
+        metavar="URL-or-DIR",
+        help="The cluster's URL, or a folder with cluster.json. Default: QUORATE_URL, then ./cluster.json.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Adds `--json` as the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(command)

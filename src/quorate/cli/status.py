@@ -1,0 +1,161 @@
+"""`quorate status`: nodes, groups, leaders, epochs, positions, lag."""
+
+import time
+
+import click
+from msgspec import Struct
+
+from quorate.cli.output import (
+    Exit,
+    Fail,
+    cluster_option,
+    find_cluster,
+    is_terminal,
+    json_option,
+    print_json,
+)
+from quorate.client.url import parse_cluster_url
+from quorate.core.requests import StatusReport
+from quorate.runtime import probe
+
+
+class NodeLine(Struct, frozen=True):
+    """One node, as it answered or as others know it."""
+
+    name: str
+    node: int
+    address: str
+    answers: bool
+    boot: int = 0
+    disk_full: bool = False
+
+
+class ReplicaLine(Struct, frozen=True):
+    """One replica. `lag`: counted entries that it has not applied, as far as the answers tell."""
+
+    node: str
+    role: str
+    last: int
+    applied: int
+    lag: int
+
+
+class GroupLine(Struct, frozen=True):
+    """One group, by what its newest leader says, else by the most advanced answer."""
+
+    group: int
+    database: str
+    partition: int
+    acks: str
+    leader: str
+    epoch: int
+    last: int
+    counted: int
+    replicas: tuple[ReplicaLine, ...]
+
+
+class View(Struct, frozen=True):
+    """A whole cluster at about one moment."""
+
+    cluster: str
+    nodes: tuple[NodeLine, ...]
+    groups: tuple[GroupLine, ...]
+
+
+@click.command()
+@cluster_option
+@click.option("--watch", is_flag=True, help="Repeat until Ctrl-C.")
+@click.option("--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds between repeats.")
+@click.option("--timeout", type=click.FloatRange(0.01), default=1.0, show_default=True, help="Seconds for each node.")
+@json_option
+def status(cluster: str | None, watch: bool, interval: float, timeout: float, as_json: bool) -> None:
+    """Ask every node what it knows and show it together.
+
+    Exits with 3 when no node answers. A node that does not answer is shown as such.
+    """
+    addresses = parse_cluster_url(find_cluster(cluster)).addresses
+    if not watch:
+        view = look(addresses, timeout)
+        if not any(node.answers for node in view.nodes):
+            raise Fail(f"no node answers at {', '.join(addresses)}", Exit.UNAVAILABLE)
+        print_json(view) if as_json else click.echo(as_text(view))
+        return
+    while True:
+        view = look(addresses, timeout)
+        if as_json:
+            print_json(view)
+        else:
+            if is_terminal():
+                click.clear()
+            click.echo(as_text(view))
+        time.sleep(interval)
+
+
+def look(addresses: tuple[str, ...], timeout: float) -> View:
+    """Ask the given addresses, then every further member that they name."""
+    reports: dict[str, StatusReport | None] = {address: probe.status(address, timeout) for address in addresses}
+    for report in list(reports.values()):
+        for member in report.members if report else ():
+            if member.address not in reports:
+                reports[member.address] = probe.status(member.address, timeout)
+    return combine(reports)
+
+
+def combine(reports: dict[str, StatusReport | None]) -> View:
+    """One view out of what each address answered (None: nothing)."""
+    answered = [report for report in reports.values() if report is not None]
+    names = {member.node: member.name for report in answered for member in report.members}
+    names.update({report.node: report.name for report in answered})
+    at = {member.address: member for report in answered for member in report.members}
+    nodes = []
+    for address, report in reports.items():
+        if report is not None:
+            name, node = report.name, report.node
+            nodes.append(NodeLine(name, node, address, answers=True, boot=report.boot, disk_full=report.disk_full))
+        else:
+            known = at.get(address)
+            nodes.append(NodeLine(known.name if known else "?", known.node if known else 0, address, answers=False))
+    numbers = sorted({group.group for report in answered for group in report.groups})
+    groups = tuple(_group(number, answered, names) for number in numbers)
+    return View(answered[0].cluster if answered else "", tuple(sorted(nodes, key=lambda each: each.name)), groups)
+
+
+def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> GroupLine:
+    found = [(report, group) for report in answered for group in report.groups if group.group == number]
+    _, best = max(found, key=lambda pair: (pair[1].role == "leader", pair[1].epoch, pair[1].counted))
+    counted = max(group.counted for _, group in found)
+    replicas = tuple(
+        ReplicaLine(report.name, group.role, group.last, group.applied, max(0, counted - group.applied))
+        for report, group in sorted(found, key=lambda pair: pair[0].name)
+    )
+    leader = names.get(best.leader, str(best.leader)) if best.leader else ""
+    return GroupLine(
+        best.group, best.database, best.partition, best.acks, leader, best.epoch, best.last, counted, replicas
+    )
+
+
+def as_text(view: View) -> str:
+    """Aligned plain lines."""
+    lines = [f"cluster {view.cluster or '?'}"]
+    rows: list[tuple[str, ...]] = [("node", "address", "state", "boot")]
+    for node in view.nodes:
+        state = "no answer" if not node.answers else "disk full" if node.disk_full else "up"
+        rows.append((node.name, node.address, state, str(node.boot or "")))
+    lines += ["", *_aligned(rows)]
+    rows = [("database", "group", "acks", "leader", "epoch", "last", "counted", "replicas (applied, lag)")]
+    for group in view.groups:
+        replicas = ", ".join(_replica(replica) for replica in group.replicas)
+        numbers = (str(group.epoch), str(group.last), str(group.counted))
+        rows.append((group.database, str(group.group), group.acks, group.leader or "none", *numbers, replicas))
+    lines += ["", *_aligned(rows)]
+    return "\n".join(lines)
+
+
+def _replica(replica: ReplicaLine) -> str:
+    role = "" if replica.role in ("leader", "follower") else f" {replica.role}"
+    return f"{replica.node}{role} {replica.applied}" + (f" -{replica.lag}" if replica.lag else "")
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,359 @@
+"""An embedded database as a program sees it: the same calls as on a cluster, answered in the caller's thread.
+
+Reads go straight to the data file: on a node that is alone, what is committed is what was acknowledged, so
+every read is linearizable, whatever level it asks for. Writes go one after another through the node's core, and are
+on the disk when they return.
+"""
+
+import secrets
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from quorate.client import errors
+from quorate.client.pieces import (
+    Batch,
+    ExceptionAttributes,
+    Tokens,
+    batch_statements,
+    many_statement,
+    needs_token,
+    one_statement,
+)
+from quorate.client.results import Rows, closed, read_outcome, results_of
+from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
+from quorate.client.values import check_parameters
+from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement, Token
+from quorate.runtime.embedded import Reads, open_folder, open_memory
+from quorate.runtime.inline import InlineNode
+from quorate.sql.classify import CHANGE, shape_of
+
+
+class Cursor(Rows):
+    """Runs statements and holds what the last one gave."""
+
+    _closed = False
+
+    def __init__(self, connection: "Connection", columns: Any = (), data: list[Any] | None = None) -> None:
+        self.connection = connection
+        """Where it runs them."""
+        self._columns = columns
+        self._data = data
+
+    def execute(
+        self,
+        sql: str,
+        parameters: Any = (),
+        *,
+        token: str | None = None,
+        read: str | None = None,
+        timeout: float | None = None,
+    ) -> Self:
+        """Run one statement; as `Connection.execute`."""
+        self._check()
+        self._take(self.connection.execute(sql, parameters, token=token, read=read, timeout=timeout))
+        return self
+
+    def executemany(
+        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
+    ) -> Self:
+        """Run one statement once for each set of parameters; as `Connection.executemany`."""
+        self._check()
+        self._take(self.connection.executemany(sql, sets, token=token, timeout=timeout))
+        return self
+
+    def _take(self, other: "Cursor") -> None:
+        self._columns, self._data, self._at = other._columns, other._data, 0  # noqa: SLF001 - of its own kind
+        self.rowcount, self.lastrowid, self._truncated = other.rowcount, other.lastrowid, other._truncated  # noqa: SLF001
+
+    def close(self) -> None:
+        """Forget the rows; the cursor cannot be used afterwards."""
+        self._closed = True
+        self._data = None
+
+    def _check(self) -> None:
+        if self._closed:
+            closed("cursor")
+
+    def _rows(self) -> list[Any]:
+        self._check()
+        return super()._rows()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Transaction:
+    """Several statements, seen by nobody else before they are all done. Made by `Connection.transaction`.
+
+    Commits when its `with` block ends and undoes everything when the block raises. It holds the database's
+    only writer, so other threads' writes wait; their reads do not. A statement that fails is undone alone.
+    """
+
+    def __init__(self, connection: "Connection", name: str | None, timeout: float) -> None:
+        self._connection = connection
+        self._name = name
+        self._timeout = timeout
+        self._state = "not begun"
+        self._schema_changed = False
+
+    def execute(self, sql: str, parameters: Any = ()) -> Cursor:
+        """Run one statement; reads see what this transaction has written."""
+        return self._run(one_statement(sql, parameters))
+
+    def executemany(self, sql: str, sets: Iterable[Any]) -> Cursor:
+        """Run one statement once for each set of parameters, all or none of them."""
+        return self._run(many_statement(sql, sets))
+
+    def _run(self, statement: Statement) -> Cursor:
+        if self._state != "open":
+            raise errors.ProgrammingError(f"this transaction is {self._state}", hint="use it inside its with block")
+        node = self._connection.node
+        if node.owner != threading.get_ident():
+            raise errors.InterfaceError("a transaction belongs to the thread that began it")
+        self._schema_changed = self._schema_changed or changes_schema((statement,))
+        result = node.run_held(self._connection.group, statement)
+        return cursor_of(self._connection, result)
+
+    def __enter__(self) -> Self:
+        if self._state != "not begun":
+            raise errors.ProgrammingError(f"this transaction is {self._state}", hint="begin another")
+        node = self._connection.node
+        self._connection.take_writer(self._timeout)
+        try:
+            node.hold(self._connection.group)
+        except BaseException:
+            node.writing.release()
+            raise
+        node.owner = threading.get_ident()
+        self._state = "open"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection, node = self._connection, self._connection.node
+        self._state = "over"
+        try:
+            if error is None:
+                connection.settle(CommitHeld(connection.database, connection.tokens.mint(self._name)))
+                if self._schema_changed:
+                    connection.reads.schema_changed()
+            else:
+                node.release(connection.group)
+        finally:
+            node.owner = 0
+            node.writing.release()
+
+
+class Connection(ExceptionAttributes):
+    """One database of an embedded node. Any number of threads may use it at once."""
+
+    def __init__(self, target: FolderTarget | MemoryTarget, *, timeout: float, read: str) -> None:
+        self.database = target.database
+        """The name of the database."""
+        self.read = read
+        """Kept for symmetry with a cluster: every read here is linearizable."""
+        self.timeout = timeout
+        """Seconds that a write waits for other threads' writes and transactions."""
+        self._name = str(target.path) if isinstance(target, FolderTarget) else ":memory:"
+        self.tokens = Tokens(secrets.token_hex(8))
+        self.node: InlineNode = open_folder(target.path) if isinstance(target, FolderTarget) else open_memory()
+        try:
+            self.group, index = self.node.start(self.database)
+            self.tokens.heard(index)
+            self.reads = Reads(self.node, self.group)
+        except BaseException:
+            self.node.close()
+            raise
+        self._known = self.reads.known
+        self._idle = self.reads.idle
+        self._finalizer = weakref.finalize(self, _close, self.node, self.reads)
+
+    @property
+    def autocommit(self) -> bool:
+        """Always True: a statement counts when `execute` returns."""
+        return True
+
+    def execute(
+        self,
+        sql: str,
+        parameters: Any = (),
+        *,
+        token: str | None = None,
+        read: str | None = None,
+        timeout: float | None = None,
+    ) -> Cursor:
+        """Run one statement. A write is on the disk on return.
+
+        `token` names a write so that it happens once however often it is run, by whatever process. `timeout` is
+        how many seconds a write waits for other threads'. Raises a subclass of Error; all of them mean "not
+        done", except MaybeDone.
+        """
+        if type(parameters) is tuple and read is None:
+            try:
+                columns = self._known[sql]
+                reader = self._idle.pop()
+            except (KeyError, IndexError, TypeError):
+                pass
+            else:
+                try:
+                    data = reader.execute(sql, parameters).fetchall()
+                except BaseException as error:
+                    check_parameters(parameters)
+                    raise self.reads.failed(reader, error) from error
+                self._idle.append(reader)
+                return Cursor(self, columns, data)
+        return self._execute(sql, parameters, token, read, timeout)
+
+    def _execute(self, sql: str, parameters: Any, token: str | None, read: str | None, timeout: float | None) -> Cursor:
+        """What the short way of `execute` does not do: writes, and reads that were not seen before."""
+        statement = one_statement(sql, parameters)
+        if read is not None:
+            check_read_level(read)
+        if not needs_token((statement,)):
+            return Cursor(self, *self.reads.first(sql, statement.sets[0]))
+        done = self.run((statement,), token, timeout)
+        return cursor_of(self, done.results[0], done.truncated)
+
+    def executemany(
+        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
+    ) -> Cursor:
+        """Run one statement once for each set of parameters, all or none of them."""
+        done = self.run((many_statement(sql, sets),), token, timeout)
+        return cursor_of(self, done.results[0], done.truncated)
+
+    def batch(
+        self, statements: Batch, *, token: str | None = None, read: str | None = None, timeout: float | None = None
+    ) -> list[Cursor]:
+        """Run several statements, all or none of them; a cursor for each.
+
+        Each is a text or a pair of text and parameters. A failure says in `.statement` which one it was.
+        """
+        checked = batch_statements(statements)
+        if read is not None:
+            check_read_level(read)
+        if not needs_token(checked):
+            return [Cursor(self, *found) for found in self.reads.together(checked)]
+        done = self.run(checked, token, timeout)
+        return [cursor_of(self, result, done.truncated) for result in done.results]
+
+    def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
+        """Settle a write whose answer was lost: its results if it happened.
+
+        Raises Cancelled when it did not, and then it never will; the error it failed with; or Expired when it
+        is too old for anybody to tell.
+        """
+        known = self.tokens.recall(token, seen)
+        self.take_writer(self.timeout if timeout is None else check_timeout(timeout))
+        try:
+            done = self.settle(Outcome(self.database, known))
+        finally:
+            self.node.writing.release()
+        return [cursor_of(self, result, done.truncated) for result in done.results]
+
+    def transaction(self, *, token: str | None = None, timeout: float | None = None) -> Transaction:
+        """Several statements as one: `with db.transaction() as tx: tx.execute(...)`.
+
+        `db.execute` inside the block reads what was there before it; its writes are refused there.
+        """
+        self.node.usable()
+        return Transaction(self, token, self.timeout if timeout is None else check_timeout(timeout))
+
+    def cursor(self) -> Cursor:
+        """A cursor that has not run anything yet."""
+        self.node.usable()
+        return Cursor(self)
+
+    def commit(self) -> None:
+        """Does nothing: every statement counts when it returns."""
+        self.node.usable()
+
+    def rollback(self) -> None:
+        """Does nothing: every statement counts when it returns, and cannot be undone."""
+        self.node.usable()
+
+    def close(self) -> None:
+        """Close the files. Closing again does nothing; a transaction that is open in this thread is undone."""
+        if self.node.owner == threading.get_ident() or self.node.forked:
+            _close(self.node, self.reads)
+        else:
+            with self.node.writing:
+                _close(self.node, self.reads)
+        self._finalizer.detach()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<quorate.Connection to {self.database!r} in {self._name}>"
+
+    def run(
+        self, statements: Sequence[Statement], name: str | None, timeout: float | None, *, load: bool = False
+    ) -> Done:
+        """Carry a write through. `load`: with triggers and foreign-key actions switched off."""
+        self.take_writer(self.timeout if timeout is None else check_timeout(timeout))
+        try:
+            token = self.tokens.mint(name)
+            done = self.settle(Run(self.database, tuple(statements), LINEARIZABLE, token, load))
+        finally:
+            self.node.writing.release()
+        if changes_schema(statements):
+            self.reads.schema_changed()
+        return done
+
+    def settle(self, request: Run | Outcome | CommitHeld) -> Done:
+        """Let the node carry a write through; the caller holds the writer."""
+        token: Token | None = request.token
+        try:
+            answer = self.node.request(request)
+        except errors.MaybeDone:
+            if token is not None:
+                self.tokens.keep(token)
+            raise
+        self.tokens.heard(answer.index)
+        return results_of(read_outcome(answer.outcome), token)
+
+    def take_writer(self, seconds: float) -> None:
+        """Wait for the database's only writer. Raises Unavailable when others keep it for too long."""
+        node = self.node
+        node.usable()
+        if node.writing.acquire(blocking=False):
+            return
+        if node.owner == threading.get_ident():
+            raise errors.ProgrammingError(
+                "this thread has a transaction open on this database", hint="write through the transaction"
+            )
+        if not node.writing.acquire(timeout=seconds):
+            raise errors.Unavailable("not done: another thread has held the database's writer all the time")
+        if node.forked:
+            node.usable()
+
+
+def cursor_of(connection: Connection, result: Result, truncated: bool = False) -> Cursor:
+    """A cursor that holds this result."""
+    cursor = Cursor(connection)
+    cursor._load(result, truncated)  # noqa: SLF001 - made here
+    return cursor
+
+
+def changes_schema(statements: Sequence[Statement]) -> bool:
+    """May reads have other columns after this?"""
+    return any(shape_of(statement.sql).kind != CHANGE for statement in statements)
+
+
+def _close(node: InlineNode, reads: Reads) -> None:
+    reads.close()
+    node.close()

@@ -1,0 +1,265 @@
+"""One connection to one node, shared by all threads of a process. `link_aio` is the same for tasks.
+
+There is no background thread. Threads that wait for answers take turns at reading the socket: whoever
+finds nobody reading becomes the reader, hands out what arrives, and when its own answer has come passes
+the turn to one of the others.
+"""
+
+import contextlib
+import os
+import select
+import socket
+import threading
+import time
+
+from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node
+from quorate.client.url import split_address
+from quorate.core.requests import ReplyBody, RequestBody
+from quorate.wire.codec import decode_told
+from quorate.wire.frames import FrameReader, WireError
+
+Lock = threading.Lock
+sleep = time.sleep
+
+_CHUNK = 256 * 1024
+
+
+class Pending:
+    """A request that was sent and not yet answered."""
+
+    __slots__ = ("body", "lost", "number", "turn")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.body: ReplyBody | None = None
+        self.lost: str | None = None
+        self.turn: threading.Event | None = None
+        """Set when the answer is here or when it is this thread's turn to read; None: nobody sleeps on it."""
+
+
+class Link:
+    """Frames out, answers in."""
+
+    def __init__(self, connected: socket.socket, cluster: str) -> None:
+        self.cluster = cluster
+        connected.settimeout(0.0)
+        self._socket = connected
+        self._process = os.getpid()
+        self._frames = FrameReader()
+        self._sending = threading.Lock()
+        self._state = threading.Lock()
+        """Guards everything below."""
+        self._pending: dict[int, Pending] = {}
+        self._number = 0
+        self._turn_of: Pending | None = None
+        """Whose thread is the reader, or has just been made it."""
+        self._lost: str | None = None
+
+    @property
+    def usable(self) -> bool:
+        """May a request be sent here?"""
+        return self._lost is None
+
+    def send(self, body: RequestBody, seconds: float) -> Pending:
+        """Send a request. Raises LinkLost or DataError."""
+        with self._state:
+            if self._lost is not None:
+                raise LinkLost(self._lost, sent=False)
+            self._number += 1
+            pending = Pending(self._number)
+        data = ask_frame(pending.number, body)
+        with self._state:
+            if self._lost is not None:
+                raise LinkLost(self._lost, sent=False)
+            self._pending[pending.number] = pending
+        try:
+            self._write(data, time.monotonic() + seconds)
+        except OSError as error:
+            # A part of the frame may have left: the stream is of no further use.
+            self._end("the node takes no more requests" if isinstance(error, TimeoutError) else _reason(error))
+            raise LinkLost(_reason(error), sent=True) from error
+        return pending
+
+    def wait(self, pending: Pending, seconds: float) -> ReplyBody | None:
+        """The answer, or None when it has not come in this many seconds. Raises LinkLost."""
+        until = time.monotonic() + seconds
+        late = False
+        while True:
+            with self._state:
+                if pending.body is not None or pending.lost is not None:
+                    return self._settled(pending)
+                if late:
+                    return None
+                turn = None
+                if self._turn_of is None:
+                    self._turn_of = pending
+                else:
+                    pending.turn = turn = threading.Event()
+            if turn is None or self._given_turn(pending, turn, until):
+                self._read(pending, until)
+            late = time.monotonic() >= until
+
+    def answer(self, pending: Pending) -> ReplyBody | None:
+        """The answer if it is here. Raises LinkLost."""
+        return self.wait(pending, 0.0)
+
+    def forget(self, pending: Pending) -> None:
+        """Nobody waits for this answer any more."""
+        with self._state:
+            self._pending.pop(pending.number, None)
+
+    def close(self) -> None:
+        """Hang up; waiting requests are lost."""
+        self._end("the connection was closed here")
+
+    def abandon(self) -> None:
+        """Hang up for a client that was dropped."""
+        self.close()
+
+    def meet(self, until: float) -> None:
+        """Exchange greetings, before the link is shared. Raises LinkLost."""
+        try:
+            self._write(hello_frame(self.cluster), until)
+            payloads: list[bytes] = []
+            while not payloads:
+                if time.monotonic() >= until:
+                    raise LinkLost("no greeting in time", sent=False)
+                payloads = self._receive(until)
+            self.cluster = meet_node(self.cluster, payloads[0])
+            with self._state:
+                self._hand_out(payloads[1:])
+        except (OSError, WireError, EOFError) as error:
+            raise LinkLost(_reason(error), sent=False) from error
+
+    def _given_turn(self, pending: Pending, turn: threading.Event, until: float) -> bool:
+        """Sleep until the answer is here, time is up, or this thread is made the reader (True)."""
+        turn.wait(max(0.0, until - time.monotonic()))
+        with self._state:
+            pending.turn = None
+            return self._turn_of is pending
+
+    def _read(self, pending: Pending, until: float) -> None:
+        """Read until this thread's answer is here or its time is up, then pass the turn on."""
+        try:
+            while pending.body is None and pending.lost is None:
+                payloads = self._receive(until)
+                if payloads:
+                    with self._state:
+                        self._hand_out(payloads)
+                if time.monotonic() >= until:
+                    break
+        except (OSError, WireError, EOFError) as error:
+            self._end(_reason(error))
+        finally:
+            self._pass_on()
+
+    def _write(self, data: bytes, until: float) -> None:
+        """Send all of it. Raises OSError; TimeoutError when the node does not take it in time."""
+        with self._sending:
+            view = memoryview(data)
+            while view:
+                try:
+                    view = view[self._socket.send(view) :]
+                except (BlockingIOError, InterruptedError):
+                    if not _ready(self._socket, until, write=True):
+                        raise TimeoutError("the node takes no more requests") from None
+
+    def _receive(self, until: float) -> list[bytes]:
+        """Whole payloads; none when time ran out first. Raises OSError, EOFError or WireError."""
+        try:
+            data = self._socket.recv(_CHUNK)
+        except (BlockingIOError, InterruptedError):
+            _ready(self._socket, until, write=False)
+            return []
+        if not data:
+            raise EOFError("the connection ended")
+        return self._frames.feed(data)
+
+    def _hand_out(self, payloads: list[bytes]) -> None:
+        for payload in payloads:
+            told = decode_told(payload)
+            found = self._pending.pop(told.id, None)
+            if found is not None:
+                found.body = told.body
+                if found.turn is not None:
+                    found.turn.set()
+
+    def _pass_on(self) -> None:
+        """Make one sleeping thread the reader; nobody reads when nobody sleeps."""
+        with self._state:
+            for waiting in self._pending.values():
+                if waiting.turn is not None and not waiting.turn.is_set():
+                    self._turn_of = waiting
+                    waiting.turn.set()
+                    return
+            self._turn_of = None
+            over = self._lost is not None
+        if over:
+            self._close_socket()
+
+    def _settled(self, pending: Pending) -> ReplyBody:
+        if pending.body is not None:
+            return pending.body
+        raise LinkLost(pending.lost or "the connection ended", sent=True)
+
+    def _end(self, reason: str) -> None:
+        """The link is over. A thread that is reading closes the socket itself when it is done: the number
+        of a closed descriptor may be given to another file while it is being waited for."""
+        with self._state:
+            if self._lost is None:
+                self._lost = reason
+            waiting, self._pending = self._pending, {}
+            for pending in waiting.values():
+                pending.lost = self._lost
+                if pending.turn is not None:
+                    pending.turn.set()
+            reading = self._turn_of is not None
+        if os.getpid() != self._process:
+            self._socket.close()  # a fork: the connection itself belongs to the parent
+            return
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        if not reading:
+            self._close_socket()
+
+    def _close_socket(self) -> None:
+        with self._sending:
+            self._socket.close()
+
+
+def _ready(connected: socket.socket, until: float, *, write: bool) -> bool:
+    """Wait until the socket can be read (or written); False when time ran out first."""
+    seconds = max(0.0, until - time.monotonic())
+    number = connected.fileno()
+    if number < 0:
+        raise OSError("the connection was closed here")
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(number, select.POLLOUT if write else select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+    readable, writable, _ = select.select([] if write else [number], [number] if write else [], [], seconds)
+    return bool(readable or writable)
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def dial(address: str, cluster: str, seconds: float) -> Link:
+    """Connect to a node and exchange greetings. Raises LinkLost."""
+    seconds = max(0.001, min(seconds, DIAL_MAX))
+    until = time.monotonic() + seconds
+    try:
+        connected = socket.create_connection(split_address(address), seconds)
+    except OSError as error:
+        late = isinstance(error, TimeoutError)
+        raise LinkLost("no connection in time" if late else _reason(error), sent=False) from error
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    link = Link(connected, cluster)
+    try:
+        link.meet(until)
+    except BaseException:
+        link.close()
+        raise
+    return link

@@ -1,0 +1,180 @@
+"""What the clients for threads, for tasks and for an embedded node have in common, none of it waiting."""
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import Any
+
+from msgspec import Struct
+
+from quorate.client import errors
+from quorate.client.values import as_statement_sets, check_parameters
+from quorate.core.requests import Done, Parameters, Statement, Token
+from quorate.sql.classify import is_read
+
+Batch = Iterable[str | tuple[str, Any]]
+"""What `batch` takes: texts, or pairs of a text and its parameters."""
+
+TOKEN_LENGTH_MAX = 200
+_REMEMBERED = 1000
+"""Unsettled tokens whose index is kept for `outcome`."""
+
+REPLICATIONS_THERE = ("single-leader",)
+ACKS_THERE = ("majority",)
+
+
+class ExceptionAttributes:
+    """PEP 249's optional extension: the exceptions as attributes of a connection."""
+
+    Warning = errors.Warning
+    Error = errors.Error
+    InterfaceError = errors.InterfaceError
+    DatabaseError = errors.DatabaseError
+    DataError = errors.DataError
+    OperationalError = errors.OperationalError
+    IntegrityError = errors.IntegrityError
+    InternalError = errors.InternalError
+    ProgrammingError = errors.ProgrammingError
+    NotSupportedError = errors.NotSupportedError
+
+
+class Tokens:
+    """Names for writes, and the highest index that was heard of their database."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._numbers = count(1)
+        self._unsettled: dict[str, int] = {}
+        self.seen = 0
+
+    def heard(self, index: int) -> None:
+        """An answer came from this place of the log."""
+        self.seen = max(self.seen, index)
+
+    def mint(self, name: str | None) -> Token:
+        """The token of a write that is about to be sent first. Raises ProgrammingError for an unfit name."""
+        if name is None:
+            return Token(f"{self._prefix}:{next(self._numbers)}", self.seen)
+        return self.recall(check_token(name), None) if name in self._unsettled else Token(check_token(name), self.seen)
+
+    def keep(self, token: Token) -> None:
+        """This write was not settled: remember what it was sent with."""
+        while len(self._unsettled) >= _REMEMBERED:
+            del self._unsettled[next(iter(self._unsettled))]
+        self._unsettled[token.id] = token.seen
+
+    def recall(self, name: str, seen: int | None) -> Token:
+        """The token that this write was sent with; index 0, the most cautious, when nobody knows."""
+        return Token(check_token(name), self._unsettled.get(name, 0) if seen is None else seen)
+
+
+def check_token(name: str) -> str:
+    """A token that a caller chose. Raises ProgrammingError."""
+    if not isinstance(name, str) or not 0 < len(name) <= TOKEN_LENGTH_MAX or not name.isprintable():
+        raise errors.ProgrammingError(
+            f"a token is a printable text of 1 to {TOKEN_LENGTH_MAX} characters, not {name!r:.80}",
+            hint='for example token="order-8731"',
+        )
+    return name
+
+
+def check_sql(sql: object) -> str:
+    """The text of a statement. Raises ProgrammingError."""
+    if not isinstance(sql, str):
+        raise errors.ProgrammingError(f"a statement is a text, not {type(sql).__name__}")
+    if not sql.isascii():
+        try:
+            sql.encode()
+        except UnicodeEncodeError:
+            raise errors.ProgrammingError("the statement has a lone surrogate, which is not UTF-8") from None
+    return sql
+
+
+_NO_PARAMETERS: tuple[Parameters, ...] = ((),)
+
+
+def one_statement(sql: str, parameters: Any) -> Statement:
+    """A statement that runs once. Raises DataError or ProgrammingError."""
+    if parameters == ():
+        return Statement(check_sql(sql), _NO_PARAMETERS)
+    return Statement(check_sql(sql), (check_parameters(parameters),))
+
+
+def many_statement(sql: str, sets: Iterable[Any]) -> Statement:
+    """A statement that runs once for each set. Raises DataError or ProgrammingError."""
+    if is_read(check_sql(sql)):
+        raise errors.ProgrammingError("executemany is for statements that write", hint="use execute for reads")
+    return Statement(sql, as_statement_sets(sets), many=True)
+
+
+def batch_statements(statements: Batch) -> tuple[Statement, ...]:
+    """The statements of a batch. Raises DataError or ProgrammingError with the number of the statement."""
+    if isinstance(statements, str):
+        raise errors.ProgrammingError(
+            "batch takes a list of statements", hint='for example batch(["...", ("...", (1,))])'
+        )
+    checked: list[Statement] = []
+    for number, each in enumerate(statements):
+        try:
+            if isinstance(each, str):
+                checked.append(one_statement(each, ()))
+            else:
+                sql, parameters = each
+                checked.append(one_statement(sql, parameters))
+        except (TypeError, ValueError):
+            raise errors.ProgrammingError(
+                f"statement {number} of the batch is neither a text nor a pair of a text and parameters"
+            ) from None
+        except errors.Error as error:
+            error.statement = number
+            raise
+    if not checked:
+        raise errors.ProgrammingError("the batch is empty")
+    return tuple(checked)
+
+
+def needs_token(statements: Sequence[Statement]) -> bool:
+    """Is this a write?"""
+    return not all(is_read(statement.sql) for statement in statements)
+
+
+def check_autocommit(autocommit: bool) -> None:
+    """Raises NotSupportedError unless it is True."""
+    if autocommit is not True:
+        raise errors.NotSupportedError(
+            "autocommit=False is not there yet: every statement counts when it returns",
+            hint="use batch([...]), or transaction() on an embedded database",
+        )
+
+
+def check_acks(replication: str, acks: str, replicas: int) -> None:
+    """Raises NotSupportedError for a policy that is not there yet, ProgrammingError for one that cannot be."""
+    if replication not in REPLICATIONS_THERE:
+        raise errors.NotSupportedError(f"replication={replication!r} is not there yet", hint="there is 'single-leader'")
+    if acks not in ACKS_THERE:
+        raise errors.NotSupportedError(f"acks={acks!r} is not there yet", hint="there is 'majority'")
+    if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 1:
+        raise errors.ProgrammingError(f"replicas is a number from 1 on, not {replicas!r}")
+
+
+class DatabaseInfo(Struct, frozen=True):
+    """A database as the catalog describes it."""
+
+    name: str
+    replication: str
+    acks: str
+    replicas: int
+
+
+CATALOG_STATEMENTS = (
+    Statement(
+        "SELECT name, replication, acks, (SELECT count(*) FROM replicas JOIN partitions ON partition = id"
+        " WHERE database = name AND number = (SELECT min(number) FROM partitions WHERE database = name))"
+        " FROM databases ORDER BY name"
+    ),
+)
+"""How `Cluster.databases` reads the catalog."""
+
+
+def catalog_databases(done: Done) -> list[DatabaseInfo]:
+    """What `CATALOG_STATEMENTS` gave."""
+    return [DatabaseInfo(*row) for row in done.results[0].rows]  # type: ignore[arg-type]

@@ -1,0 +1,312 @@
+"""Whom to ask, when to ask again, and what to make of it: the client's decisions, without input or output.
+
+A `Call` is one request's life. Its driver (`client.aio`, and `client.sync` generated from it) asks `next`
+what to do, does it, and tells the call what came of it:
+
+1. A request goes to the node that is thought to lead its database, or for `eventual` reads to a node that
+   this client stays with.
+2. `NotLeader` names a better node: ask there at once. Without a name, wait a little and try the next node.
+3. A node that says nothing for a while (`patience`) may be slow, paused or cut off: the request stays
+   there and is *also* sent to another node. All sends of one write carry the same token, so it happens
+   once; a read may be answered twice and does no harm. When the other node names the silent one as the
+   leader after all, the call goes back to waiting for it, with twice the patience.
+4. When the deadline comes: `MaybeDone` when the write was sent and never settled, else `Unavailable`.
+
+Waiting is full jitter, U(0, min(cap, base * 2^n)) (Brooker, "Exponential backoff and jitter", 2015), so that
+many clients do not come back together. What may have cost a node work is repeated from a budget only
+(a tenth of the requests on top, in the long run): a client must not drown a cluster that is struggling.
+
+Caveats: time is a float of monotonic seconds, handed in. Nothing here is safe for threads by itself; the
+sync driver holds a lock around each call.
+"""
+
+from collections.abc import Callable, Iterable
+from random import Random
+
+from msgspec import Struct
+
+from quorate.client import errors
+from quorate.client.results import refusal
+from quorate.core.requests import EVENTUAL, Answer, NotLeader, Refused, ReplyBody, StatusReport, Token, Unsure
+
+BACKOFF_BASE = 0.010
+BACKOFF_CAP = 0.500
+"""Seconds; the cap is near the time that a failover takes."""
+
+PATIENCE_FIRST = 0.5
+PATIENCE_CAP = 4.0
+"""Seconds of silence before another node is asked as well."""
+
+SHUNNED = 0.5
+"""Seconds for which a node that failed is asked only when nobody else is left."""
+
+
+class Ask(Struct, frozen=True):
+    """Send the request to this node (unless it is already waiting there) and wait this long."""
+
+    address: str
+    patience: float
+    """Seconds."""
+
+
+class Wait(Struct, frozen=True):
+    """Nothing to send now; come back in this many seconds."""
+
+    seconds: float
+
+
+class GiveUp(Struct, frozen=True):
+    """Raise this."""
+
+    error: errors.Error
+
+
+Step = Ask | Wait | GiveUp
+
+
+class Budget:
+    """A bucket of tokens, one for each repetition of a request that may have cost a node work."""
+
+    def __init__(self, *, share: float = 0.1, per_second: float = 20.0, first: float = 100.0, most: float = 1000.0):
+        self._share = share
+        self._per_second = per_second
+        self._most = most
+        self._level = first
+        self._as_of: float | None = None
+
+    def earn(self) -> None:
+        """A request begins: a tenth of a repetition is allowed on top."""
+        self._level = min(self._most, self._level + self._share)
+
+    def spend(self, now: float) -> bool:
+        """Take one token if there is one."""
+        if self._as_of is not None:
+            self._level = min(self._most, self._level + max(0.0, now - self._as_of) * self._per_second)
+        self._as_of = now
+        if self._level < 1.0:
+            return False
+        self._level -= 1.0
+        return True
+
+
+class Directory:
+    """What a client knows of a cluster: its nodes, who leads which database, who failed lately."""
+
+    def __init__(self, addresses: Iterable[str], dice: Random):
+        self.addresses: list[str] = list(addresses)
+        """Nodes that were named by the user first, then those that answers named."""
+        self.leaders: dict[str, str] = {}
+        """Database -> the node that is thought to lead it."""
+        self._named = len(self.addresses)
+        self._shunned: dict[str, float] = {}
+        self._dice = dice
+        self._home: str | None = None
+        """The node that this client's `eventual` reads stay with: its answers do not go back in time by
+        themselves, and different clients spread over the nodes."""
+
+    def learn(self, address: str) -> None:
+        """An answer named a node."""
+        if address and address not in self.addresses:
+            self.addresses.append(address)
+
+    def leads(self, database: str, address: str) -> None:
+        """This node is thought to lead this database."""
+        self.learn(address)
+        self.leaders[database] = address
+
+    def does_not_lead(self, database: str, address: str) -> None:
+        """This node does not lead it (any more)."""
+        if self.leaders.get(database) == address:
+            del self.leaders[database]
+
+    def failed(self, address: str, now: float) -> None:
+        """No connection to this node, or it broke: for a while others are asked first."""
+        self._shunned[address] = now + SHUNNED
+        for database in [name for name, leader in self.leaders.items() if leader == address]:
+            del self.leaders[database]
+        if self._home == address:
+            self._home = None
+
+    def answered(self, address: str) -> None:
+        """This node is well."""
+        self._shunned.pop(address, None)
+
+    def choose(self, database: str, level: str, avoid: Iterable[str], now: float) -> str:
+        """The node to ask. `avoid` are nodes from which this request expects nothing new."""
+        avoided = set(avoid)
+        if level == EVENTUAL:
+            if self._home is None or self._home in avoided:
+                home = self._pick(avoided, now)
+                if self._home is None:
+                    self._home = home
+                return home
+            return self._home
+        leader = self.leaders.get(database)
+        if leader is not None and leader not in avoided:
+            return leader
+        return self._pick(avoided, now)
+
+    def _pick(self, avoided: set[str], now: float) -> str:
+        """Any node: preferably neither avoided nor failed lately, else the one that failed longest ago."""
+        fresh = [each for each in self.addresses if each not in avoided and self._shunned.get(each, 0.0) <= now]
+        if fresh:
+            return self._dice.choice(fresh)
+        rest = [each for each in self.addresses if each not in avoided] or self.addresses
+        return min(rest, key=lambda each: (self._shunned.get(each, 0.0), each))
+
+
+class Call:
+    """One request from its first send to its answer."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        budget: Budget,
+        dice: Random,
+        database: str,
+        *,
+        level: str,
+        token: Token | None,
+        deadline: float,
+        patient: Callable[[errors.Error], bool] | None = None,
+    ):
+        self._directory = directory
+        self._budget = budget
+        self._dice = dice
+        self._database = database
+        self._level = level
+        self._token = token
+        self._deadline = deadline
+        self._patient = patient or (lambda error: error.retryable)
+        """Which refusals are worth another try."""
+        self._tries = 0
+        self._wait_until = 0.0
+        self._go_to: str | None = None
+        """The node that the last answer named."""
+        self._patience: dict[str, float] = {}
+        """Nodes where the request is under way, and how long they were last waited for."""
+        self._hops = 0
+        """Redirections followed since the last wait: two nodes that name each other must not spin us."""
+        self._must_pay = False
+        self.unsettled = False
+        """A send may have taken effect and was not answered."""
+        self.attempts = 0
+        """How often the request was sent."""
+        self._last: errors.Error | None = None
+        budget.earn()
+
+    def next(self, now: float) -> Step:
+        """What to do now."""
+        if now >= self._deadline:
+            return GiveUp(self._late())
+        if now < self._wait_until:
+            return Wait(min(self._wait_until, self._deadline) - now)
+        if self._must_pay:
+            if not self._budget.spend(now):
+                return self._pause(now, BACKOFF_CAP)
+            self._must_pay = False
+        address, self._go_to = self._go_to, None
+        if address is None:
+            address = self._directory.choose(self._database, self._level, self._patience, now)
+        patience = min(PATIENCE_CAP, 2 * self._patience[address]) if address in self._patience else PATIENCE_FIRST
+        return Ask(address, min(patience, self._deadline - now))
+
+    def sent(self, address: str) -> None:
+        """The request is about to leave for this node."""
+        self.attempts += 1
+        self._patience.setdefault(address, PATIENCE_FIRST / 2)
+
+    def silent(self, address: str) -> None:
+        """The node said nothing for as long as `Ask` allowed; the request stays under way there."""
+        self._patience[address] = min(PATIENCE_CAP, max(PATIENCE_FIRST, 2 * self._patience[address]))
+        self._last = errors.Unavailable(f"node {address} has not answered")
+        self._directory.does_not_lead(self._database, address)
+        others = [each for each in self._directory.addresses if each not in self._patience]
+        if not others:
+            self._go_to = address
+        else:
+            self._must_pay = True
+
+    def lost(self, address: str, now: float, *, sent: bool, reason: str) -> None:
+        """No connection, or it ended. `sent`: the request may have arrived."""
+        self._patience.pop(address, None)
+        self._directory.failed(address, now)
+        self._last = errors.Unavailable(f"node {address}: {reason}")
+        if sent:
+            self.unsettled = True
+            self._must_pay = True
+        self._back_off(now)
+
+    def told(self, address: str, now: float, body: ReplyBody) -> bool:
+        """A node answered; True when that ends the call. Raises what a refusal stands for."""
+        self._patience.pop(address, None)
+        self._directory.answered(address)
+        if isinstance(body, Answer | StatusReport):
+            if self._level != EVENTUAL and isinstance(body, Answer):
+                self._directory.leads(self._database, address)
+            return True
+        if isinstance(body, NotLeader):
+            self._redirect(address, now, body.leader)
+        elif isinstance(body, Unsure):
+            self.unsettled = True
+            self._must_pay = True
+            self._last = errors.Unavailable(f"node {address} stopped leading {self._database!r} before it was sure")
+            self._redirect(address, now, body.leader)
+        else:
+            self._refused(address, now, body)
+        return False
+
+    def _redirect(self, address: str, now: float, leader: str) -> None:
+        if leader == address:
+            leader = ""
+        self._directory.does_not_lead(self._database, address)
+        if self._last is None or not leader:
+            self._last = errors.Unavailable(f"{self._database!r} has no leader that node {address} knows of")
+        self._hops += 1
+        if leader and self._hops <= len(self._directory.addresses) + 1:
+            self._directory.leads(self._database, leader)
+            self._go_to = leader
+            return
+        self._back_off(now)
+
+    def _refused(self, address: str, now: float, body: Refused) -> None:
+        error = refusal(body)
+        if not self._patient(error):
+            raise self._late(error) if self._under_way() else error
+        self._last = error
+        self._must_pay = True
+        if self._level == EVENTUAL:
+            self._directory.failed(address, now)
+        self._back_off(now)
+
+    def _back_off(self, now: float) -> None:
+        self._hops = 0
+        self._go_to = None
+        self._pause(now, min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(self._tries, 20)))
+        self._tries += 1
+
+    def _pause(self, now: float, most: float) -> Wait:
+        self._wait_until = now + self._dice.uniform(0.0, most)
+        return Wait(max(0.0, min(self._wait_until, self._deadline) - now))
+
+    def _under_way(self) -> bool:
+        """May a write that was sent still take effect, or have done so?"""
+        return self._token is not None and (self.unsettled or bool(self._patience))
+
+    def _late(self, cause: errors.Error | None = None) -> errors.Error:
+        """The truth at the deadline."""
+        why = cause or self._last
+        detail = f": {why.args[0]}" if why is not None and why.args else ""
+        if self._token is not None and self._under_way():
+            error: errors.Error = errors.MaybeDone(
+                f"time ran out before the answer came; the write may have happened{detail}",
+                token=self._token.id,
+                seen=self._token.seen,
+                hint="connection.outcome(error.token) settles it",
+            )
+        elif why is not None and not isinstance(why, errors.Unavailable):
+            return why
+        else:
+            error = errors.Unavailable(f"not done: no node could carry it out in time{detail}")
+        error.__cause__ = why
+        return error

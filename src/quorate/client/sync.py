@@ -1,0 +1,558 @@
+"""A cluster as threads see it. Generated from `client/aio.py` by `tools/async_to_sync.py`: edit that one."""
+
+import os
+import random
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from quorate.client import errors
+from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
+from quorate.client.links import DIAL_MAX, LinkLost
+from quorate.client.pieces import (
+    CATALOG_STATEMENTS,
+    Batch,
+    DatabaseInfo,
+    ExceptionAttributes,
+    Tokens,
+    batch_statements,
+    catalog_databases,
+    check_acks,
+    many_statement,
+    needs_token,
+    one_statement,
+)
+from quorate.client.results import Rows, closed, read_outcome, results_of
+from quorate.client.routing import Ask, Budget, Call, Directory, GiveUp, Wait
+from quorate.client.url import (
+    DEFAULT_TIMEOUT,
+    ClusterTarget,
+    check_database,
+    check_read_level,
+    check_timeout,
+    parse_cluster_url,
+)
+from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.requests import (
+    LEADER,
+    LINEARIZABLE,
+    Answer,
+    CreateDatabase,
+    Done,
+    Expired,
+    Outcome,
+    ReplyBody,
+    RequestBody,
+    Result,
+    Run,
+    Statement,
+    Status,
+    StatusReport,
+    Token,
+)
+
+
+class Client:
+    """Links to a cluster's nodes, shared by everything that speaks through it; carries requests through."""
+
+    def __init__(self, addresses: Iterable[str], timeout: float) -> None:
+        self.timeout = timeout
+        self._dice = random.Random(secrets.randbits(64))
+        self._directory = Directory(addresses, self._dice)
+        self._budget = Budget()
+        self._decide = threading.Lock()
+        """Guards the directory, the budget and the dice; never held while waiting."""
+        self._links: dict[str, Link] = {}
+        self._dialling: dict[str, Lock] = {}
+        self._dial_failures: dict[str, tuple[float, str]] = {}
+        self._cluster = ""
+        self._process = os.getpid()
+        self._closed = False
+        self._finalizer = weakref.finalize(self, _hang_up, self._links)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The nodes that are known: those that were named, then those that answers named."""
+        return tuple(self._directory.addresses)
+
+    def learn(self, addresses: Iterable[str]) -> None:
+        """These are nodes of the cluster too."""
+        with self._decide:
+            for address in addresses:
+                self._directory.learn(address)
+
+    def close(self) -> None:
+        """Hang up. Requests under way are lost; closing again does nothing."""
+        self._closed = True
+        for link in list(self._links.values()):
+            link.close()
+        self._links.clear()
+        self._finalizer.detach()
+
+    def check(self) -> None:
+        """Raises InterfaceError when this client is closed or was carried over a fork."""
+        if self._closed:
+            closed("connection")
+        if os.getpid() != self._process:
+            raise errors.InterfaceError(
+                "this connection was opened before a fork and belongs to the parent process",
+                hint="connect again in the child",
+            )
+
+    def request(
+        self,
+        body: RequestBody,
+        database: str,
+        *,
+        level: str,
+        token: Token | None = None,
+        timeout: float | None = None,
+        patient: Callable[[errors.Error], bool] | None = None,
+    ) -> tuple[ReplyBody, int]:
+        """Carry one request through; its answer, and how often it was sent.
+
+        Raises Unavailable (not done), MaybeDone, or what a node refused it with.
+        """
+        self.check()
+        deadline = time.monotonic() + (self.timeout if timeout is None else check_timeout(timeout))
+        pending: dict[str, tuple[Link, Pending]] = {}
+        with self._decide:
+            call = Call(
+                self._directory,
+                self._budget,
+                self._dice,
+                database,
+                level=level,
+                token=token,
+                deadline=deadline,
+                patient=patient,
+            )
+        try:
+            while True:
+                answer = self._turn(call, body, pending)
+                if answer is not None:
+                    return answer, call.attempts
+                self.check()
+        finally:
+            for link, waiting in pending.values():
+                link.forget(waiting)
+
+    def ask_node(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
+        """Ask one node, once. Raises LinkLost; also when it does not answer in time."""
+        self.check()
+        link = self._link(address, seconds)
+        waiting = link.send(body, seconds)
+        try:
+            answer = link.wait(waiting, seconds)
+        finally:
+            link.forget(waiting)
+        if answer is None:
+            raise LinkLost("no answer in time", sent=True)
+        return answer
+
+    def _turn(self, call: Call, body: RequestBody, pending: dict[str, tuple[Link, Pending]]) -> ReplyBody | None:
+        """Do the call's next step; the answer when that ended it."""
+        for address, (link, waiting) in list(pending.items()):
+            answer = self._hear(call, address, link, waiting, pending, None)
+            if answer is not None:
+                return answer
+        with self._decide:
+            step = call.next(time.monotonic())
+        if isinstance(step, GiveUp):
+            raise step.error
+        if isinstance(step, Wait):
+            if not pending:
+                sleep(step.seconds)
+                return None
+            address, (link, waiting) = next(iter(pending.items()))
+            return self._hear(call, address, link, waiting, pending, step.seconds)
+        if step.address not in pending and not self._send(call, body, step, pending):
+            return None
+        link, waiting = pending[step.address]
+        heard = self._hear(call, step.address, link, waiting, pending, step.patience)
+        if heard is None and step.address in pending:
+            with self._decide:
+                call.silent(step.address)
+        return heard
+
+    def _send(self, call: Call, body: RequestBody, step: Ask, pending: dict[str, tuple[Link, Pending]]) -> bool:
+        """Send the request to the node of this step; False when there is no connection."""
+        try:
+            link = self._link(step.address, step.patience)
+            with self._decide:
+                call.sent(step.address)
+            pending[step.address] = (link, link.send(body, step.patience))
+        except LinkLost as lost:
+            with self._decide:
+                call.lost(step.address, time.monotonic(), sent=lost.sent, reason=str(lost))
+            return False
+        return True
+
+    def _hear(
+        self,
+        call: Call,
+        address: str,
+        link: Link,
+        waiting: Pending,
+        pending: dict[str, tuple[Link, Pending]],
+        seconds: float | None,
+    ) -> ReplyBody | None:
+        """Look (`seconds` is None) or wait for an answer; it, when it ends the call."""
+        try:
+            answer = link.answer(waiting) if seconds is None else link.wait(waiting, seconds)
+        except LinkLost as lost:
+            del pending[address]
+            with self._decide:
+                call.lost(address, time.monotonic(), sent=lost.sent, reason=str(lost))
+            return None
+        if answer is None:
+            return None
+        del pending[address]
+        with self._decide:
+            ended = call.told(address, time.monotonic(), answer)
+        return answer if ended else None
+
+    def _link(self, address: str, seconds: float) -> Link:
+        """The link to a node, dialled if need be. Raises LinkLost."""
+        link = self._links.get(address)
+        if link is not None and link.usable:
+            return link
+        wanted = time.monotonic()
+        lock = self._dialling.setdefault(address, Lock())
+        with lock:
+            link = self._links.get(address)
+            if link is not None and link.usable:
+                return link
+            failed, reason = self._dial_failures.get(address, (0.0, ""))
+            if failed >= wanted:  # somebody else has just tried, while this one was waiting
+                raise LinkLost(reason, sent=False)
+            try:
+                link = dial(address, self._cluster, min(seconds, DIAL_MAX))
+            except LinkLost as lost:
+                self._dial_failures[address] = (time.monotonic(), str(lost))
+                raise
+            if self._closed:
+                link.close()
+                closed("connection")
+            self._cluster = link.cluster
+            self._links[address] = link
+            return link
+
+
+def _hang_up(links: dict[str, Link]) -> None:
+    """What is left to do for a client that was dropped without being closed."""
+    for link in links.values():
+        link.abandon()
+    links.clear()
+
+
+class Cursor(Rows):
+    """Runs statements and holds what the last one gave."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self.connection = connection
+        """Where it runs them."""
+        self._closed = False
+
+    def execute(
+        self,
+        sql: str,
+        parameters: Any = (),
+        *,
+        token: str | None = None,
+        read: str | None = None,
+        timeout: float | None = None,
+    ) -> Self:
+        """Run one statement; as `Connection.execute`."""
+        self._check()
+        done = self.connection._run((one_statement(sql, parameters),), token, read, timeout)  # noqa: SLF001
+        self._load(done.results[0], done.truncated)
+        return self
+
+    def executemany(
+        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
+    ) -> Self:
+        """Run one statement once for each set of parameters; as `Connection.executemany`."""
+        self._check()
+        done = self.connection._run((many_statement(sql, sets),), token, None, timeout)  # noqa: SLF001
+        self._load(done.results[0], done.truncated)
+        return self
+
+    def close(self) -> None:
+        """Forget the rows; the cursor cannot be used afterwards."""
+        self._closed = True
+        self._load(Result((), [], -1))
+
+    def _check(self) -> None:
+        if self._closed:
+            closed("cursor")
+
+    def _rows(self) -> list[Any]:
+        self._check()
+        return super()._rows()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Connection(ExceptionAttributes):
+    """One database of a cluster. Any number of threads may use it at once; one socket goes to each node."""
+
+    def __init__(self, target: ClusterTarget, *, timeout: float, read: str) -> None:
+        self.database = target.database
+        """The name of the database."""
+        self.read = read
+        """The read level of calls that name none."""
+        self._client = Client(target.addresses, timeout)
+        self._tokens = Tokens(secrets.token_hex(8))
+
+    @property
+    def autocommit(self) -> bool:
+        """Always True: a statement counts when `execute` returns."""
+        return True
+
+    def execute(
+        self,
+        sql: str,
+        parameters: Any = (),
+        *,
+        token: str | None = None,
+        read: str | None = None,
+        timeout: float | None = None,
+    ) -> Cursor:
+        """Run one statement. A write is durable on as many nodes as the database's acks ask for on return.
+
+        `token` names a write so that it happens once however often it is sent, by whatever process; without
+        one each call is a write of its own. `read` is the read level, `timeout` the seconds this call may take.
+        Raises a subclass of Error; all of them mean "not done", except MaybeDone.
+        """
+        done = self._run((one_statement(sql, parameters),), token, read, timeout)
+        return self._cursor(done, 0)
+
+    def executemany(
+        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
+    ) -> Cursor:
+        """Run one statement once for each set of parameters, all or none of them."""
+        done = self._run((many_statement(sql, sets),), token, None, timeout)
+        return self._cursor(done, 0)
+
+    def batch(
+        self,
+        statements: Batch,
+        *,
+        token: str | None = None,
+        read: str | None = None,
+        timeout: float | None = None,
+    ) -> list[Cursor]:
+        """Run several statements, all or none of them; a cursor for each.
+
+        Each is a text or a pair of text and parameters. A failure says in `.statement` which one it was.
+        """
+        done = self._run(batch_statements(statements), token, read, timeout)
+        return [self._cursor(done, number) for number in range(len(done.results))]
+
+    def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
+        """Settle a write whose answer was lost: its results if it happened.
+
+        Raises Cancelled when it did not, and then it never will; the error it failed with; or Expired when it
+        is too old for anybody to tell. `seen` comes from the MaybeDone that another process caught.
+        """
+        known = self._tokens.recall(token, seen)
+        body, _ = self._client.request(
+            Outcome(self.database, known), self.database, level=LINEARIZABLE, token=None, timeout=timeout
+        )
+        done = self._settle(body, known)
+        return [self._cursor(done, number) for number in range(len(done.results))]
+
+    def transaction(self) -> Any:
+        """Interactive transactions over a cluster are not there yet: raises NotSupportedError."""
+        self._client.check()
+        raise errors.NotSupportedError(
+            "interactive transactions over a cluster are not there yet",
+            hint="connection.batch([...]) runs several statements, all or none of them",
+        )
+
+    def cursor(self) -> Cursor:
+        """A cursor that has not run anything yet."""
+        self._client.check()
+        return Cursor(self)
+
+    def commit(self) -> None:
+        """Does nothing: every statement counts when it returns."""
+        self._client.check()
+
+    def rollback(self) -> None:
+        """Does nothing: every statement counts when it returns, and cannot be undone."""
+        self._client.check()
+
+    def close(self) -> None:
+        """Hang up. Closing again does nothing."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.Connection to {self.database!r} at {','.join(self._client.addresses)}>"
+
+    def _cursor(self, done: Done, number: int) -> Cursor:
+        cursor = Cursor(self)
+        cursor._load(done.results[number], done.truncated)  # noqa: SLF001
+        return cursor
+
+    def _run(
+        self,
+        statements: Sequence[Statement],
+        name: str | None,
+        read: str | None,
+        timeout: float | None,
+        load: bool = False,
+    ) -> Done:
+        """Carry statements through as one request. `load`: with triggers and foreign-key actions switched off."""
+        self._client.check()
+        level = self.read if read is None else check_read_level(read)
+        if not needs_token(statements):
+            run = Run(self.database, tuple(statements), level)
+            body, _ = self._client.request(run, self.database, level=level, timeout=timeout)
+            return self._settle(body, None)
+        token = self._tokens.mint(name)
+        while True:
+            run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)
+            try:
+                body, attempts = self._client.request(run, self.database, level=LEADER, token=token, timeout=timeout)
+            except errors.MaybeDone:
+                self._tokens.keep(token)
+                raise
+            renewed = self._renewed(body, token, attempts)
+            if renewed is None:
+                return self._settle(body, token)
+            token = renewed
+
+    def _renewed(self, body: ReplyBody, token: Token, attempts: int) -> Token | None:
+        """The same token with a fresher index, when the node could not know it and it was sent only once.
+
+        A connection that has not heard from its database yet begins at index 0, which a long-lived database
+        takes for a repetition from before its memory. Sent once and expired means that nothing ran.
+        """
+        if attempts != 1 or token.seen or not isinstance(body, Answer) or body.index <= token.seen:
+            return None
+        if not isinstance(read_outcome(body.outcome), Expired):
+            return None
+        return Token(token.id, body.index)
+
+    def _settle(self, body: ReplyBody, token: Token | None) -> Done:
+        if not isinstance(body, Answer):
+            raise errors.InternalError(f"a node answered a statement with {type(body).__name__}")
+        self._tokens.heard(body.index)
+        return results_of(read_outcome(body.outcome), token)
+
+
+class Cluster:
+    """A cluster as a whole: its databases, and how its nodes are."""
+
+    def __init__(self, url: str, *, timeout: float | None = None) -> None:
+        target = parse_cluster_url(url)
+        seconds = target.timeout or DEFAULT_TIMEOUT if timeout is None else check_timeout(timeout)
+        self._client = Client(target.addresses, seconds)
+        self._tokens = Tokens(secrets.token_hex(8))
+
+    def create(
+        self,
+        name: str,
+        *,
+        replication: str = "single-leader",
+        acks: str = "majority",
+        replicas: int = 3,
+        exists_ok: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """Create a database; it can be used on return.
+
+        Raises DatabaseExists (unless `exists_ok`), NotSupportedError, or Unavailable: when it was created but
+        its replicas did not come up in time, calling again with `exists_ok=True` goes on waiting.
+        """
+        self._client.check()
+        check_acks(replication, acks, replicas)
+        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
+        deadline = time.monotonic() + seconds
+        token = self._tokens.mint(None)
+        while True:
+            create = CreateDatabase(check_database(name), acks, replicas, token, exists_ok)
+            body, attempts = self._client.request(create, CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds)
+            if not isinstance(body, Answer):
+                raise errors.InternalError(f"a node answered a creation with {type(body).__name__}")
+            outcome = read_outcome(body.outcome)
+            if not isinstance(outcome, Expired) or attempts != 1 or token.seen or not body.index:
+                break
+            token = Token(token.id, body.index)
+        self._tokens.heard(body.index)
+        results_of(outcome, token)
+        self._client.request(
+            Run(name, (Statement("SELECT 1"),), LINEARIZABLE),
+            name,
+            level=LINEARIZABLE,
+            timeout=max(0.001, deadline - time.monotonic()),
+            patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
+        )
+
+    def databases(self, *, timeout: float | None = None) -> list[DatabaseInfo]:
+        """Every database of the cluster, by name."""
+        body, _ = self._client.request(
+            Run(CATALOG_DATABASE, CATALOG_STATEMENTS, LINEARIZABLE),
+            CATALOG_DATABASE,
+            level=LINEARIZABLE,
+            timeout=timeout,
+        )
+        if not isinstance(body, Answer):
+            raise errors.InternalError(f"a node answered a read with {type(body).__name__}")
+        return catalog_databases(results_of(read_outcome(body.outcome), None))
+
+    def status(self, *, timeout: float | None = None) -> list[StatusReport]:
+        """What each node that answers says of itself, by node name. Raises Unavailable when none does."""
+        self._client.check()
+        seconds = min(self._client.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
+        reports: dict[str, StatusReport] = {}
+        asked: set[str] = set()
+        reasons: list[str] = []
+        while True:
+            left = [address for address in self._client.addresses if address not in asked]
+            if not left:
+                break
+            asked.add(left[0])
+            try:
+                report = self._client.ask_node(left[0], Status(), seconds)
+            except LinkLost as lost:
+                reasons.append(f"{left[0]}: {lost}")
+                continue
+            if isinstance(report, StatusReport):
+                reports[report.name] = report
+                self._client.learn(member.address for member in report.members if member.address)
+        if not reports:
+            raise errors.Unavailable("no node answers: " + "; ".join(reasons))
+        return [reports[name] for name in sorted(reports)]
+
+    def close(self) -> None:
+        """Hang up. Closing again does nothing."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,195 @@
+"""What `connect` is pointed at: a folder, memory, or a cluster.
+
+The standard library's URL parser cannot hold several hosts with ports, so a cluster's URL is read here:
+`quorate://host[:port][,host[:port]...][/database][?option=value&...]`.
+"""
+
+import difflib
+import os
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote
+
+from msgspec import Struct
+
+from quorate.client.errors import NotSupportedError, ProgrammingError
+from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.requests import LINEARIZABLE, READ_LEVELS
+
+SCHEME = "quorate://"
+MEMORY = ":memory:"
+DEFAULT_PORT = 7654
+DEFAULT_DATABASE = "main"
+DEFAULT_TIMEOUT = 5.0
+"""Seconds a call may take, retries included."""
+
+OPTIONS = ("timeout", "read")
+"""What may follow the `?` of a URL; the keyword arguments of `connect` go before them."""
+
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+_DATABASE_LENGTH_MAX = 128
+
+
+class ClusterTarget(Struct, frozen=True):
+    """Some of a cluster's nodes, one of its databases, and how to speak to it."""
+
+    addresses: tuple[str, ...]
+    """Each `host:port`."""
+    database: str = DEFAULT_DATABASE
+    timeout: float | None = None
+    """Seconds; None: not said in the URL."""
+    read: str | None = None
+
+
+class FolderTarget(Struct, frozen=True):
+    """An embedded node's folder, and the database in it."""
+
+    path: Path
+    database: str = DEFAULT_DATABASE
+
+
+class MemoryTarget(Struct, frozen=True):
+    """An embedded node without a disk."""
+
+    database: str = DEFAULT_DATABASE
+
+
+Target = ClusterTarget | FolderTarget | MemoryTarget
+
+
+def is_cluster(target: str) -> bool:
+    """Does this name a cluster (and not a folder)?"""
+    return target.lower().startswith(SCHEME)
+
+
+def parse_target(target: object) -> Target:
+    """Where to connect. Raises ProgrammingError with what is wrong and how it would be right."""
+    if isinstance(target, os.PathLike):
+        target = os.fspath(target)
+    if not isinstance(target, str):
+        raise ProgrammingError(
+            f"connect takes a path or a URL, not {type(target).__name__}",
+            hint='for example "./shop", ":memory:" or "quorate://10.0.0.1:7654,10.0.0.2:7654/shop"',
+        )
+    if is_cluster(target):
+        return parse_cluster_url(target)
+    if target == MEMORY:
+        return MemoryTarget()
+    scheme, separator, _ = target.partition("://")
+    if separator:
+        raise ProgrammingError(
+            f"unknown scheme {scheme + separator!r}", hint=f'a cluster\'s URL begins with "{SCHEME}"'
+        )
+    return FolderTarget(check_folder(target))
+
+
+def check_folder(path: str) -> Path:
+    """The folder of an embedded node; it need not exist. Raises ProgrammingError for a file."""
+    if not path or "\x00" in path:
+        raise ProgrammingError("the path of an embedded database is empty or has a NUL", hint="give a folder's path")
+    folder = Path(path)
+    if folder.is_file():
+        with folder.open("rb") as file:
+            plain = file.read(len(_SQLITE_MAGIC)) in (_SQLITE_MAGIC, b"")
+        if plain:
+            raise ProgrammingError(
+                f"{path} is a plain SQLite file, and Quorate keeps a database in a folder",
+                hint=f"load it with: quorate import {path} --into ./{folder.stem}",
+            )
+    if folder.exists() and not folder.is_dir():
+        raise ProgrammingError(f"{path} is not a folder", hint="Quorate keeps a database in a folder of its own")
+    return folder
+
+
+def parse_cluster_url(url: str) -> ClusterTarget:
+    """Read a cluster's URL. Raises ProgrammingError or NotSupportedError."""
+    if not is_cluster(url):
+        raise ProgrammingError(f"{url!r} is not a cluster's URL", hint=f"it begins with {SCHEME}host:port")
+    rest, _, fragment = url[len(SCHEME) :].partition("#")
+    if fragment:
+        raise ProgrammingError(f"a cluster's URL has no part after '#': {url!r}")
+    rest, _, query = rest.partition("?")
+    hosts, slash, path = rest.partition("/")
+    if "@" in hosts:
+        raise NotSupportedError("user names and passwords in a cluster's URL are not there yet")
+    database = check_database(unquote(path.rstrip("/"))) if slash and path.strip("/") else DEFAULT_DATABASE
+    addresses = tuple(dict.fromkeys(parse_address(host.strip()) for host in hosts.split(",")))
+    timeout, read = _options(query)
+    return ClusterTarget(addresses, database, timeout, read)
+
+
+def parse_address(text: str) -> str:
+    """`host`, `host:port`, `[v6]` or `[v6]:port` as `host:port`. Raises ProgrammingError."""
+    host, port = text, ""
+    if text.startswith("["):
+        host, bracket, after = text[1:].partition("]")
+        if not bracket or (after and not after.startswith(":")):
+            raise ProgrammingError(f"cannot read the address {text!r}", hint="an IPv6 address looks like [::1]:7654")
+        host, port = f"[{host}]", after[1:]
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    elif text.count(":") > 1:
+        raise ProgrammingError(f"cannot read the address {text!r}", hint="an IPv6 address looks like [::1]:7654")
+    if not host or any(sign.isspace() for sign in host):
+        raise ProgrammingError(f"an address without a host: {text!r}", hint="quorate://host:port,host:port/database")
+    if not port:
+        return f"{host}:{DEFAULT_PORT}"
+    if not port.isdecimal() or not port.isascii() or not 0 < int(port) < 65536:
+        raise ProgrammingError(f"{port!r} is not a port (in {text!r})", hint="a port is a number from 1 to 65535")
+    return f"{host}:{int(port)}"
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`host:port` as a socket wants it. Raises ProgrammingError."""
+    host, _, port = parse_address(address).rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def check_database(name: str) -> str:
+    """A database's name. Raises ProgrammingError."""
+    if not name or "/" in name or "\x00" in name or len(name) > _DATABASE_LENGTH_MAX:
+        raise ProgrammingError(f"{name!r} cannot be the name of a database")
+    if name == CATALOG_DATABASE:
+        return name
+    return name
+
+
+def check_read_level(level: str) -> str:
+    """One of the read levels. Raises ProgrammingError that names the nearest."""
+    if level not in READ_LEVELS:
+        raise ProgrammingError(f"unknown read level {level!r}", hint=nearest(str(level), READ_LEVELS))
+    return level
+
+
+def check_timeout(timeout: float) -> float:
+    """A positive number of seconds. Raises ProgrammingError."""
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e9:
+        raise ProgrammingError(f"a timeout is a positive number of seconds, not {timeout!r}")
+    return float(timeout)
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """A hint for a misspelt word."""
+    close = difflib.get_close_matches(word, known, 1, 0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+
+
+def _options(query: str) -> tuple[float | None, str | None]:
+    """The time-out and the read level that a URL's query asks for."""
+    timeout: float | None = None
+    read: str | None = None
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name == "timeout":
+            try:
+                timeout = check_timeout(float(value))
+            except ValueError:
+                raise ProgrammingError(f"timeout={value!r} is not a number of seconds") from None
+        elif name == "read":
+            read = check_read_level(value)
+        else:
+            raise ProgrammingError(f"unknown option {name!r} in a cluster's URL", hint=nearest(name, OPTIONS))
+    return timeout, read
+
+
+def default_read(read: str | None) -> str:
+    """The read level of a connection that names none."""
+    return LINEARIZABLE if read is None else check_read_level(read)

@@ -1,0 +1,1 @@
+"""Harms real processes under load and reckons what it cost: the demo's and the campaign's machinery."""

@@ -1,0 +1,295 @@
+"""A simulated client: one operation at a time, retries with the same token, uncertainty taken seriously.
+
+It knows what the real client knows: addresses, tokens, time-outs. An answer that says "not done" about one
+attempt says nothing about an earlier attempt that was never answered.
+"""
+
+from typing import Any
+
+import msgspec
+
+from quorate.core.requests import (
+    LINEARIZABLE,
+    Answer,
+    Ask,
+    Cancelled,
+    CreateDatabase,
+    Done,
+    Expired,
+    Failed,
+    NotLeader,
+    Outcome,
+    Refused,
+    Run,
+    Token,
+    Unsure,
+    WriteOutcome,
+)
+from quorate.lab.judges.history import FAIL, INFO, OK
+from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.ledger import SAME_ANSWER, TRUE_ANSWER
+from quorate.lab.sim.network import Network
+from quorate.lab.sim.operations import Database, Operation, Operations
+from quorate.lab.sim.world import Violation, World
+from quorate.wire import codec
+
+BACK_OFF_US = 30 * MILLISECOND
+PROCESSES_PER_CLIENT = 1_000_000
+
+_outcome = msgspec.msgpack.Decoder(WriteOutcome)
+
+
+class Call:
+    """One operation under way."""
+
+    __slots__ = ("asked_outcome", "attempt", "body", "ended", "number", "operation", "original", "token")
+
+    def __init__(self, operation: Operation, body: Any, token: Token | None) -> None:
+        self.operation = operation
+        self.original = body
+        self.body = body
+        """What the next attempt sends: the original, or the question what became of it."""
+        self.token = token
+        self.attempt = 0
+        self.number = 0
+        """The id of the newest attempt."""
+        self.asked_outcome = False
+        self.ended = False
+
+
+class Client:
+    """One process after another (a process that gave up on an operation never acts again)."""
+
+    def __init__(
+        self,
+        world: World,
+        dials: Dials,
+        network: Network,
+        number: int,
+        databases: list[Database],
+        operations: Operations,
+    ) -> None:
+        self.world = world
+        self.dials = dials
+        self.network = network
+        self.number = number
+        self.databases = databases
+        self.operations = operations
+        self.dice = world.dice(f"client/{number}")
+        self.call: Call | None = None
+        self.closing = False
+        """The liveness phase: finish what is open, begin nothing, give nothing up."""
+        self.unsettled: list[Call] = []
+        """Writes that this client gave up on; settled in the liveness phase."""
+        self.seen: dict[str, int] = {}
+        self._process = number * PROCESSES_PER_CLIENT
+        self._tokens = 0
+        self._asks = 0
+        self._target = self.dice.randint(1, dials.nodes)
+        self._waiting: dict[int, Call] = {}
+        self._repeats: dict[int, tuple[Call, Any]] = {}
+        """Late repetitions: the id -> the call and what it was told."""
+        network.join(-number, self._receive)
+
+    @property
+    def idle(self) -> bool:
+        return self.call is None
+
+    def begin(self) -> None:
+        """Do the next thing, or wait a little."""
+        if self.call is not None or self.closing:
+            return
+        operation, body, token = self._choose()
+        if operation is None:
+            self.world.after(BACK_OFF_US, self.begin)
+            return
+        self.run(operation, body, token)
+
+    def run(self, operation: Operation, body: Any = None, token: Token | None = None) -> None:
+        """Carry one operation through."""
+        if body is None:
+            token = self._new_token(operation.database) if operation.writes else None
+            body = Run(operation.database, operation.statements, operation.level, token)
+        if self.dice.random() < self.dials.wander:
+            self._target = self._node_at("")
+        self.call = Call(operation, body, token)
+        self._send()
+
+    def settle(self) -> bool:
+        """Ask what became of a write that was given up. False when there is none left."""
+        if self.call is not None or not self.unsettled:
+            return False
+        given_up = self.unsettled.pop(0)
+        assert given_up.token is not None
+        self.call = Call(given_up.operation, given_up.original, given_up.token)
+        self.call.body = Outcome(given_up.operation.database, given_up.token)
+        self.call.asked_outcome = True
+        self._send()
+        return True
+
+    def _new_token(self, database: str) -> Token:
+        self._tokens += 1
+        return Token(f"{self.number}-{self._tokens}", self.seen.get(database, 0))
+
+    def _choose(self) -> tuple[Operation | None, Any, Token | None]:
+        database = self.dice.choice(self.databases)
+        if database.ready:
+            self._process += 1
+            return self.operations.next(self._process, database), None, None
+        if database.claimed:
+            return None, None, None
+        database.claimed = True
+        if database.created:
+            return self.operations.setup(database), None, None
+        token = self._new_token(database.name)
+
+        def ended(end: str, _results: Any) -> None:
+            database.created = end == OK
+            database.claimed = False
+
+        replicas = min(3, self.dials.nodes)
+        body = CreateDatabase(database.name, "majority", replicas, token, exists_ok=True)
+        return Operation("create", database.name, [], ended, writes=True), body, token
+
+    # ---- attempts --------------------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        call = self.call
+        assert call is not None
+        call.attempt += 1
+        self._asks += 1
+        call.number = self._asks
+        self._waiting[call.number] = call
+        self.network.send(-self.number, self._target, codec.encode(Ask(call.number, call.body)))
+        self.world.after(self.dials.patience_us, self._out_of_patience, call, call.number)
+
+    def _out_of_patience(self, call: Call, number: int) -> None:
+        if call.ended or call.number != number:
+            return
+        self.world.mark("timed out")
+        self._target = self.dice.randint(1, self.dials.nodes)
+        self._try_again(call)
+
+    def _try_again(self, call: Call) -> None:
+        """Another attempt with the same token; or ask what became of it; or give up."""
+        if self.closing or call.attempt < self.dials.attempts or not self._may_give_up(call):
+            if self._should_ask_outcome(call):
+                assert call.token is not None
+                call.asked_outcome = True
+                call.body = Outcome(call.operation.database, call.token)
+            call.number = 0
+            pause = self.dice.randint(0, BACK_OFF_US * min(call.attempt, 8))
+            self.world.after(pause, self._again, call)
+            return
+        self.world.mark("unsure")
+        if call.token is not None and isinstance(call.original, Run):
+            self.unsettled.append(call)
+        self._end(call, INFO, None)
+
+    def _should_ask_outcome(self, call: Call) -> bool:
+        return (
+            isinstance(call.body, Run)
+            and call.token is not None
+            and call.operation.kind != "setup"
+            and call.attempt >= self.dials.attempts
+            and self.dice.random() < 0.5
+        )
+
+    def _may_give_up(self, call: Call) -> bool:
+        return call.operation.kind not in {"setup", "create"} and self.dice.random() < self.dials.give_up
+
+    def _again(self, call: Call) -> None:
+        if not call.ended and call.number == 0:
+            self._send()
+
+    # ---- answers ---------------------------------------------------------------------------------------
+
+    def _receive(self, _source: int, payload: bytes) -> None:
+        told = codec.decode_told(payload)
+        repeated = self._repeats.pop(told.id, None)
+        if repeated is not None:
+            self._compare_repetition(*repeated, told.body)
+            return
+        call = self._waiting.pop(told.id, None)
+        if call is None or call.ended:
+            return
+        body = told.body
+        if isinstance(body, Answer):
+            database = call.operation.database
+            self.seen[database] = max(self.seen.get(database, 0), body.index)
+            self._answered(call, _outcome.decode(body.outcome))
+        elif told.id != call.number:
+            return  # about an older attempt; the newest one is still open
+        elif isinstance(body, NotLeader | Unsure):
+            self.world.mark("not leader" if isinstance(body, NotLeader) else "told unsure")
+            self._target = self._node_at(body.leader)
+            self._try_again(call)
+        elif isinstance(body, Refused):
+            self._refused(call, body)
+        else:
+            raise Violation(TRUE_ANSWER, f"a strange answer: {body!r}")
+
+    def _node_at(self, address: str) -> int:
+        if address and self.dice.random() < 0.9:
+            return int(address.removeprefix("node-").partition(":")[0])
+        return self.dice.randint(1, self.dials.nodes)
+
+    def _refused(self, call: Call, body: Refused) -> None:
+        self.world.mark(f"refused: {body.error}")
+        transient = body.retryable or body.error == "UnknownDatabase"
+        if call.operation.kind != "failing" and not transient:
+            raise Violation(TRUE_ANSWER, f"{call.operation.kind} was refused: {body!r}")
+        if transient:
+            self._target = self._node_at("")
+            self._try_again(call)
+        else:  # refused for what it says, as every attempt is
+            self._end(call, FAIL, None)
+
+    def _answered(self, call: Call, outcome: Any) -> None:
+        if isinstance(outcome, Done):
+            self.world.mark("ok")
+            self._end(call, OK, outcome.results if not outcome.truncated else None)
+        elif isinstance(outcome, Failed):
+            if call.operation.kind != "failing" and call.operation.level == LINEARIZABLE:
+                raise Violation(TRUE_ANSWER, f"{call.operation.kind} failed: {outcome!r}")
+            self.world.mark("failed")
+            self._end(call, FAIL, None)
+        elif isinstance(outcome, Cancelled):
+            if not call.asked_outcome:
+                raise Violation(TRUE_ANSWER, f"{call.operation.kind} was cancelled without being asked about")
+            self.world.mark("cancelled")
+            self._end(call, FAIL, None)
+        elif isinstance(outcome, Expired):
+            self.world.mark("expired")
+            self._end(call, INFO, None)
+        if isinstance(call.original, Run) and call.token is not None and self.dice.random() < self.dials.repeat:
+            self.world.after(self.dice.randint(0, 2 * SECOND), self._repeat, call, outcome)
+
+    def _end(self, call: Call, end: str, results: Any) -> None:
+        call.ended = True
+        self.world.mark(f"{call.operation.kind}: {end}")
+        self.call = None
+        call.operation.when_ended(end, results)
+        if not self.closing:
+            self.world.after(self.dice.randint(0, 2 * self.dials.think_us), self.begin)
+
+    # ---- late repetitions ------------------------------------------------------------------------------
+
+    def _repeat(self, call: Call, outcome: Any) -> None:
+        """Send an answered write once more, as a network or an impatient proxy might: also one that was
+        cancelled, and so must never take effect."""
+        self._asks += 1
+        self._repeats[self._asks] = (call, outcome)
+        payload = codec.encode(Ask(self._asks, call.original))
+        self.network.send(-self.number, self.dice.randint(1, self.dials.nodes), payload)
+
+    def _compare_repetition(self, call: Call, first: Any, body: Any) -> None:
+        if not isinstance(body, Answer):
+            return
+        again = _outcome.decode(body.outcome)
+        self.world.mark("repetitions answered")
+        if isinstance(again, Expired) or isinstance(first, Expired) or getattr(again, "truncated", False):
+            return
+        if msgspec.to_builtins(again) != msgspec.to_builtins(first):
+            text = f"{call.operation.kind} was told {first!r} first, and {again!r} when it was repeated"
+            raise Violation(SAME_ANSWER, text)

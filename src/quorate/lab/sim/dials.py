@@ -1,0 +1,171 @@
+"""Everything that a run can vary, drawn from its seed: zero included, so that faults also come alone.
+
+Swarm testing (Groce and others 2012): one fixed mix of all faults hides what only a missing fault shows.
+"""
+
+import random
+
+from msgspec import Struct
+
+from quorate.core.settings import Settings
+
+SECOND = 1_000_000
+MILLISECOND = 1_000
+
+
+class Dials(Struct, frozen=True):
+    """Times in microseconds, chances in parts of one."""
+
+    nodes: int = 3
+    clients: int = 3
+    databases: int = 1
+    """The first is `main`; the others are created during the run."""
+    safety_us: int = 6 * SECOND
+    liveness_us: int = 60 * SECOND
+    """How long everything may take to come right after the faults have ended."""
+
+    delay_us: int = 500
+    tail_us: int = 500
+    """Mean of the exponential part of a message's delay."""
+    loss: float = 0.0
+    duplicate: float = 0.0
+    late: float = 0.0
+    """Chance that a repetition comes seconds later."""
+    hints: float = 0.5
+    """Chance that a transport tells its node of a lost or regained connection."""
+    client_loss: float = 0.0
+
+    fsync_us: int = 200
+    fsync_tail_us: int = 100
+    storage_us: int = 0
+    """How long storage takes to answer anything but a Persist."""
+    keep_pending: float = 0.5
+    """At a crash: chance that some prefix of the unfinished writes is on disk all the same."""
+    lose_unsynced: float = 0.5
+    """Chance that a crash takes the whole machine, with what no fsync covered."""
+
+    drift_ppm: int = 0
+    wall_offset_us: int = 0
+
+    # The mean time between two faults of a kind; 0 means never.
+    crash_us: int = 0
+    pause_us: int = 0
+    partition_us: int = 0
+    swizzle_us: int = 0
+    slow_disk_us: int = 0
+    full_disk_us: int = 0
+    clock_jump_us: int = 0
+    fault_lasts_us: int = 1 * SECOND
+    """The mean time until a fault ends."""
+    leaders_first: float = 0.3
+    """Chance that a crash, pause or partition picks a leader."""
+    torn_step: float = 0.3
+    """Chance that a crash falls between two effects of one step."""
+    crash_on_vote: float = 0.0
+    """Chance that a node dies just after it sent a vote, and comes back within milliseconds."""
+    leave_dead: float = 0.2
+    """Chance that, where a majority of every group remains, one node stays dead in the liveness phase."""
+
+    keys: int = 3
+    reads: int = 4
+    writes: int = 4
+    compares: int = 2
+    counters: int = 2
+    pairs: int = 1
+    failing: int = 1
+    weak_reads: int = 1
+    """The weights of the kinds of operations."""
+    think_us: int = 20 * MILLISECOND
+    patience_us: int = 600 * MILLISECOND
+    """How long a client waits for an answer before it tries again."""
+    wander: float = 0.1
+    """Chance that an operation begins at any node instead of the last one that answered."""
+    attempts: int = 4
+    """How often it tries before it asks for the outcome or gives up."""
+    give_up: float = 0.2
+    repeat: float = 0.1
+    """Chance that a write is sent once more, long after its answer."""
+
+    settings: Settings = Settings()
+
+
+def _or_zero(dice: random.Random, low: int, high: int, chance: float = 0.5) -> int:
+    """Zero, or something between."""
+    drawn = dice.randint(low, high)
+    return drawn if dice.random() < chance else 0
+
+
+def _part_or_zero(dice: random.Random, high: float, chance: float = 0.5) -> float:
+    drawn = round(dice.random() * high, 4)
+    return drawn if dice.random() < chance else 0.0
+
+
+def draw_settings(dice: random.Random) -> Settings:
+    """Small numbers, so that limits are met within seconds."""
+    heartbeat_us = dice.choice((50, 100, 150)) * MILLISECOND
+    return Settings(
+        heartbeat_us=heartbeat_us,
+        suspect_us=heartbeat_us * dice.choice((4, 6)),
+        election_us=dice.choice((100, 150, 300)) * MILLISECOND,
+        retry_us=dice.choice((100, 200)) * MILLISECOND,
+        answer_timeout_us=dice.choice((1, 3)) * SECOND,
+        batch_requests_max=dice.choice((1, 2, 8, 512)),
+        batch_bytes_max=dice.choice((300, 4 << 20)),
+        waiting_requests_max=dice.choice((2, 20_000, 20_000)),
+        ship_bytes_max=dice.choice((200, 2_000, 1 << 20)),
+        ship_entries_ahead=dice.choice((1, 4, 64)),
+        apply_bytes_max=dice.choice((200, 1 << 20)),
+        cache_bytes_max=dice.choice((0, 500, 8 << 20)),
+        checkpoint_entries=dice.choice((2, 5, 20)),
+        checkpoint_bytes=dice.choice((500, 16 << 20)),
+        log_keep_entries=dice.choice((0, 3, 10, 4_096)),
+        snapshot_chunk_bytes=dice.choice((700, 5_000, 256 << 10)),
+    )
+
+
+def draw(dice: random.Random) -> Dials:
+    """The mixed scenario: anything may happen."""
+    return Dials(
+        nodes=dice.choice((1, 2, 3, 3, 3, 3, 3, 4, 5, 5)),
+        clients=dice.randint(1, 5),
+        databases=dice.choice((1, 1, 2, 3)),
+        safety_us=dice.randint(3, 8) * SECOND,
+        delay_us=dice.choice((50, 500, 500, 5_000, 20_000)),
+        tail_us=dice.choice((0, 100, 1_000, 10_000, 40_000)),
+        loss=_part_or_zero(dice, 0.2),
+        duplicate=_part_or_zero(dice, 0.2),
+        late=_part_or_zero(dice, 0.3),
+        hints=_part_or_zero(dice, 1.0, 0.7),
+        client_loss=_part_or_zero(dice, 0.1),
+        fsync_us=dice.choice((50, 200, 2_000, 20_000)),
+        fsync_tail_us=dice.choice((0, 500, 20_000)),
+        storage_us=dice.choice((0, 0, 100, 5_000)),
+        keep_pending=_part_or_zero(dice, 1.0),
+        lose_unsynced=_part_or_zero(dice, 1.0, 0.7),
+        drift_ppm=_or_zero(dice, 1, 20_000),
+        wall_offset_us=_or_zero(dice, 1, 100 * SECOND),
+        crash_us=_or_zero(dice, 400_000, 4 * SECOND, 0.7),
+        pause_us=_or_zero(dice, 400_000, 4 * SECOND),
+        partition_us=_or_zero(dice, 400_000, 4 * SECOND, 0.6),
+        swizzle_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
+        slow_disk_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
+        full_disk_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
+        clock_jump_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
+        fault_lasts_us=dice.choice((200_000, SECOND, 2 * SECOND)),
+        leaders_first=dice.choice((0.0, 0.5, 0.9)),
+        torn_step=_part_or_zero(dice, 1.0),
+        crash_on_vote=_part_or_zero(dice, 0.5, 0.3),
+        keys=dice.randint(1, 4),
+        compares=dice.choice((0, 2)),
+        counters=dice.choice((0, 2, 4)),
+        pairs=dice.choice((0, 1)),
+        failing=dice.choice((0, 1, 3)),
+        weak_reads=dice.choice((0, 1)),
+        think_us=dice.choice((0, 5, 20, 100)) * MILLISECOND,
+        patience_us=dice.choice((100, 400, 1_000)) * MILLISECOND,
+        wander=dice.choice((0.0, 0.1, 0.6)),
+        attempts=dice.randint(1, 6),
+        give_up=dice.choice((0.0, 0.3, 0.8)),
+        repeat=dice.choice((0.0, 0.1, 0.4)),
+        settings=draw_settings(dice),
+    )

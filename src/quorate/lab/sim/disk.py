@@ -1,0 +1,99 @@
+"""A disk for the log: a Persist becomes durable some time later, several with one fsync; a crash forgets
+what was not finished, or keeps any beginning of it."""
+
+from collections import deque
+from collections.abc import Callable
+
+from quorate.core.kernel import DiskFull, DiskRoom, Event, LogWrite, Persist, Persisted
+from quorate.lab.sim.dials import MILLISECOND, Dials
+from quorate.lab.sim.world import World
+
+RETRY_US = 50 * MILLISECOND
+
+
+class Disk:
+    """The log disk of one node. `store` makes writes durable, `tell` feeds events to the node."""
+
+    def __init__(
+        self,
+        world: World,
+        dials: Dials,
+        node: int,
+        store: Callable[[tuple[LogWrite, ...]], None],
+        tell: Callable[[Event], None],
+    ) -> None:
+        self._world = world
+        self._dials = dials
+        self._dice = world.dice(f"disk/{node}")
+        self._store = store
+        self._tell = tell
+        self._pending: deque[Persist] = deque()
+        self._covered = 0
+        """How many of the pending writes the fsync under way will make durable."""
+        self._life = 0
+        self._full = False
+        self._told_full = False
+        self.slower = 1
+        self._healed = False
+
+    def persist(self, write: Persist) -> None:
+        """Keep this write; `Persisted` follows."""
+        self._pending.append(write)
+        if not self._covered:
+            self._begin()
+
+    def _begin(self) -> None:
+        if not self._pending:
+            return
+        self._covered = len(self._pending)
+        tail = self._dials.fsync_tail_us
+        delay = self._dials.fsync_us + (int(self._dice.expovariate(1.0) * tail) if tail else 0)
+        if self._healed:
+            delay = min(delay, self._dials.settings.election_us // 20)
+        self._world.after(delay * self.slower, self._finish, self._life)
+
+    def _finish(self, life: int) -> None:
+        if life != self._life:
+            return
+        if self._full:
+            self._world.after(RETRY_US, self._finish, life)
+            if not self._told_full:
+                self._told_full = True
+                self._world.mark("disk full")
+                self._tell(DiskFull())
+            return
+        sequence = 0
+        for _ in range(self._covered):
+            write = self._pending.popleft()
+            self._store(write.writes)
+            sequence = write.sequence
+        self._covered = 0
+        self._begin()
+        self._tell(Persisted(sequence))
+        if self._told_full and life == self._life and not self._pending:
+            self._told_full = False
+            self._tell(DiskRoom())
+
+    def fill(self, *, full: bool) -> None:
+        """There is no room, or room again."""
+        self._full = full
+
+    def heal(self) -> None:
+        """Room again, and fast enough for elections to succeed."""
+        self._full = False
+        self._healed = True
+        self.slower = 1
+
+    def crash(self) -> None:
+        """The machine stops: what was not finished is gone, except perhaps a beginning of it."""
+        keep = 0
+        if self._pending and not self._full and self._dice.random() < self._dials.keep_pending:
+            keep = self._dice.randint(0, len(self._pending))
+        for _ in range(keep):
+            self._store(self._pending.popleft().writes)
+        if self._pending:
+            self._world.mark("writes forgotten", len(self._pending))
+        self._pending.clear()
+        self._covered = 0
+        self._told_full = False
+        self._life += 1

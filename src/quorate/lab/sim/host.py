@@ -1,0 +1,355 @@
+"""One simulated machine: it holds a node's core and its store, performs the core's effects, dies, comes back.
+
+This is a driver, with the duties that `core.kernel` lists. Where a real driver would wait for a thread
+or a disk, virtual time passes; where a real machine would die, the effects of a step may stop half-way.
+"""
+
+import random
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Raw
+
+from quorate.core.kernel import (
+    Connect,
+    Core,
+    Deliver,
+    Effect,
+    Event,
+    GroupId,
+    Halt,
+    LogWrite,
+    Note,
+    Persist,
+    Query,
+    Reachable,
+    Recovered,
+    Reply,
+    Request,
+    Send,
+    Unreachable,
+    Wake,
+)
+from quorate.core.requests import Answer, Told
+from quorate.core.settings import Settings
+from quorate.core.single_leader.messages import VoteReply
+from quorate.lab.sim.clocks import Clock
+from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.disk import Disk
+from quorate.lab.sim.network import Network
+from quorate.lab.sim.world import Violation, World
+from quorate.storage.interface import Chaos, Store
+from quorate.wire import codec
+
+STEPS_WITHOUT_TIME = 20_000
+"""A node that takes so many steps while no time passes will take them for ever."""
+
+
+class SimulatedStore(Store, Chaos, Protocol):
+    """What the simulator needs of a store: that of any driver, crashes, and a way to compare replicas."""
+
+    def digest(self, group: GroupId) -> str:
+        """A hash of the replica's tables; equal for equal contents."""
+
+    full: bool
+    """Whatever needs room finds none while this is set."""
+
+
+class NodeCore(Core, Protocol):
+    """A whole node. Observers read its groups."""
+
+    groups: Any
+
+
+CoreMaker = Callable[[Recovered, random.Random, Settings], NodeCore]
+
+
+class Observer(Protocol):
+    """Looks on after each step and each durable write; raises Violation."""
+
+    def after_step(self, host: "Host", event: Event, effects: list[Effect]) -> None: ...
+
+    def durable(self, host: "Host", writes: tuple[LogWrite, ...]) -> None: ...
+
+    def sending(self, host: "Host", effect: Send) -> None: ...
+
+    def started(self, host: "Host", recovered: Recovered) -> None: ...
+
+
+class Host:
+    """One machine. Alive or dead, running or paused."""
+
+    def __init__(
+        self,
+        world: World,
+        dials: Dials,
+        network: Network,
+        number: int,
+        store: SimulatedStore,
+        make_core: CoreMaker,
+        observer: Observer,
+    ) -> None:
+        self.world = world
+        self.dials = dials
+        self.number = number
+        self.store = store
+        self.network = network
+        self.observer = observer
+        self.clock = Clock(world.dice(f"clock/{number}"), dials.drift_ppm, dials.wall_offset_us)
+        self.disk = Disk(world, dials, number, self._make_durable, self.feed)
+        self.core: NodeCore | None = None
+        self.paused = False
+        self.when_voted: Callable[[Host], None] | None = None
+        """A fault waits for this moment."""
+        self.life = 0
+        self.dice = world.dice(f"host/{number}")
+        self.peers: dict[int, str] = {}
+        """Whom the core asked to be connected to."""
+        self._make_core = make_core
+        self._ready: deque[Event] = deque()
+        self._stepping = False
+        self._tear_after: int | None = None
+        self._held: deque[Event] = deque()
+        self._storage_free_us = 0
+        self._wake_at_us = -1
+        self._open: dict[int, tuple[int, int]] = {}
+        """Requests not answered yet: id -> (client, the client's own id)."""
+        self._next_request = 0
+        self._last_time_us = -1
+        self._steps_now = 0
+        network.join(number, self._receive)
+
+    @property
+    def alive(self) -> bool:
+        return self.core is not None
+
+    @property
+    def running(self) -> bool:
+        return self.core is not None and not self.paused
+
+    # ----------------------------------------------------------------------------------------------
+    # Life and death
+    # ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recover what the disk holds and begin a life."""
+        assert self.core is None, "a machine is started once"
+        self.life += 1
+        self.clock.reboot()
+        recovered = self.store.recover()
+        dice = self.world.dice(f"node/{self.number}/{recovered.identity.boot}")
+        self.core = self._make_core(recovered, dice, self.dials.settings)
+        self.observer.started(self, recovered)
+        self.world.record(self.number, "start", None)
+        self._wake_at_us = -1
+        self._arm()
+
+    def crash(self) -> None:
+        """The process dies, perhaps with the whole machine."""
+        if self.core is None:
+            return
+        machine = self.dice.random() < self.dials.lose_unsynced
+        self.world.record(self.number, "crash of the machine" if machine else "crash of the process", None)
+        self.world.mark("crash")
+        self.core = None
+        self.paused = False
+        self.life += 1
+        self.disk.crash()
+        self.store.crash(self.dice, machine)
+        for waiting in (self._ready, self._held):
+            waiting.clear()
+        self._open.clear()
+        self.peers.clear()
+        self._tear_after = None
+        self._storage_free_us = 0
+
+    def crash_within_a_step(self) -> None:
+        """Die in the middle of performing the effects of some step to come."""
+        self._tear_after = self.dice.randint(0, 4)
+
+    def cancel_tear(self) -> None:
+        """The faults are over."""
+        self._tear_after = None
+
+    def fill_disk(self, *, full: bool) -> None:
+        """No room for the log nor for data files, or room again."""
+        self.disk.fill(full=full)
+        self.store.full = full
+
+    def pause(self) -> None:
+        """The process stops being scheduled; what arrives waits, and time goes on without it."""
+        if self.running:
+            self.world.record(self.number, "pause", None)
+            self.world.mark("pause")
+            self.paused = True
+
+    def resume(self) -> None:
+        if self.core is not None and self.paused:
+            self.world.record(self.number, "resume", None)
+            self.paused = False
+            self._ready.extend(self._held)
+            self._held.clear()
+            self._drain()
+
+    # ----------------------------------------------------------------------------------------------
+    # Events
+    # ----------------------------------------------------------------------------------------------
+
+    def feed(self, event: Event) -> None:
+        """Hand an event to the node, after those that are already waiting."""
+        if self.core is None:
+            return
+        if self.paused:
+            self._held.append(event)
+            return
+        self._ready.append(event)
+        self._drain()
+
+    def _drain(self) -> None:
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._ready and self.core is not None:
+                self._step(self._ready.popleft())
+        finally:
+            self._stepping = False
+        self._arm()
+
+    def _step(self, event: Event) -> None:
+        core = self.core
+        assert core is not None
+        self._check_progress()
+        now = self.clock.read(self.world.now_us)
+        try:
+            effects = core.step(now, event)
+            core.assert_invariants()
+        except Exception as error:
+            where = "".join(traceback.format_exception(error)[-4:])
+            self.world.record(self.number, event, ())
+            raise Violation("node", f"node {self.number} failed an assertion or raised: {error!r}\n{where}") from error
+        self.world.record(self.number, event, effects)
+        self.observer.after_step(self, event, effects)
+        if self._tear_after is not None and len(effects) > self._tear_after:
+            for effect in effects[: self._tear_after]:
+                self._perform(effect)
+            self.world.mark("torn step")
+            self.crash()
+            return
+        for effect in effects:
+            self._perform(effect)
+
+    def _check_progress(self) -> None:
+        if self.world.now_us != self._last_time_us:
+            self._last_time_us = self.world.now_us
+            self._steps_now = 0
+        self._steps_now += 1
+        if self._steps_now > STEPS_WITHOUT_TIME:
+            raise Violation("progress", f"node {self.number} steps without end while no time passes")
+
+    def _receive(self, source: int, payload: bytes) -> None:
+        """A message arrived from the network."""
+        if self.core is None:
+            return
+        if source > 0:
+            self.feed(Deliver(source, codec.decode_message(payload)))
+            return
+        ask = codec.decode_ask(payload)
+        self._next_request += 1
+        self._open[self._next_request] = (source, ask.id)
+        self.feed(Request(self._next_request, ask.body))
+
+    def hint(self, peer: int, *, reachable: bool) -> None:
+        """The transport noticed that a connection was lost or regained."""
+        if peer in self.peers:
+            self.feed(Reachable(peer) if reachable else Unreachable(peer))
+
+    # ----------------------------------------------------------------------------------------------
+    # Effects
+    # ----------------------------------------------------------------------------------------------
+
+    def _perform(self, effect: Effect) -> None:
+        if isinstance(effect, Send):
+            self.observer.sending(self, effect)
+            self.network.send(self.number, effect.to, codec.encode(effect.message))
+            if type(effect.message) is VoteReply and effect.message.granted and self.when_voted is not None:
+                self.when_voted(self)
+        elif isinstance(effect, Persist):
+            self.disk.persist(effect)
+        elif isinstance(effect, Reply):
+            self._reply(effect.id, effect.body)
+        elif isinstance(effect, Query):
+            outcome, position = self.store.query(effect.group, effect.statements)
+            self._reply(effect.id, Answer(Raw(outcome), position.index))
+        elif isinstance(effect, Note):
+            self.world.mark(f"note: {effect.name}")
+        elif isinstance(effect, Connect):
+            self.peers[effect.peer] = effect.address
+        elif isinstance(effect, Halt):
+            raise Violation("halt", f"node {self.number} halted: {effect.reason}")
+        else:
+            self._store_effect(effect)
+
+    def _store_effect(self, effect: Effect) -> None:
+        """Storage works in order; its answers come when it has got so far."""
+        try:
+            events = self.store.perform(effect)
+        except Exception as error:
+            where = "".join(traceback.format_exception(error)[-4:])
+            text = f"node {self.number}'s store raised {error!r} for {type(effect).__name__}\n{where}"
+            raise Violation("store", text) from error
+        if not self.dials.storage_us:
+            self._ready.extend(events)
+            return
+        work = self.dice.randint(0, 2 * self.dials.storage_us)
+        self._storage_free_us = max(self._storage_free_us, self.world.now_us) + work
+        for event in events:
+            self.world.at(self._storage_free_us, self._storage_answers, self.life, event)
+
+    def _storage_answers(self, life: int, event: Event) -> None:
+        if life == self.life:
+            self.feed(event)
+
+    def _make_durable(self, writes: tuple[LogWrite, ...]) -> None:
+        try:
+            self.store.persist(writes)
+        except Exception as error:
+            raise Violation("store", f"node {self.number}'s store raised {error!r} for {writes!r}") from error
+        self.observer.durable(self, writes)
+
+    def _reply(self, number: int, body: Any) -> None:
+        asked = self._open.pop(number, None)
+        if asked is None:
+            raise Violation("one reply", f"node {self.number} answered request {number} twice, or was never asked")
+        self.network.send(self.number, asked[0], codec.encode(Told(asked[1], body)))
+
+    def unanswered(self) -> int:
+        """How many requests still wait for their reply."""
+        return len(self._open)
+
+    # ----------------------------------------------------------------------------------------------
+    # Waking
+    # ----------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """One entry in the world's queue for the node's next deadline; sooner ones are added, late ones ignored."""
+        if self.core is None or self.core.deadline_us is None:
+            return
+        at_us = max(self.world.now_us, self.clock.when(self.core.deadline_us))
+        if self._wake_at_us < 0 or at_us < self._wake_at_us:
+            self._wake_at_us = at_us
+            self.world.at(at_us, self._wake, self.life, at_us)
+
+    def _wake(self, life: int, at_us: int) -> None:
+        if life != self.life or at_us != self._wake_at_us or self.core is None:
+            return
+        self._wake_at_us = -1
+        if self.paused:
+            self._held.append(Wake())
+        elif self.core.deadline_us is not None:
+            if self.clock.when(self.core.deadline_us) <= self.world.now_us:
+                self.feed(Wake())
+            else:
+                self._arm()

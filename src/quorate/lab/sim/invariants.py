@@ -1,0 +1,295 @@
+"""What must be true across replicas after every step, in the words of the Raft paper (Ongaro and Ousterhout
+2014, figure 3), checked by somebody who sees all of them at once.
+
+Election safety: at most one leader in an epoch. Log matching: two logs with an entry of the same index and
+epoch hold the same entry, and the same before it. Leader completeness: what was counted is in the log of
+every later leader. State machine safety: no two replicas count, or apply, different entries at an index.
+To these come two of the disk's: a vote is durable before it is heard of, and a counted entry is durable on
+a majority at that moment.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from quorate.core.kernel import (
+    NOOP,
+    Applied,
+    CreateGroup,
+    Deliver,
+    Effect,
+    Entry,
+    Event,
+    GroupId,
+    LogWrite,
+    NodeId,
+    Persist,
+    Recovered,
+    Send,
+    SwitchGeneration,
+    TrimLog,
+    WriteEntries,
+    WriteHardState,
+)
+from quorate.core.single_leader.messages import VoteReply
+from quorate.lab.sim.host import Host
+from quorate.lab.sim.world import Violation, World
+
+DIGEST_EVERY = 4
+"""Replicas are compared at every so many indexes."""
+
+ELECTION_SAFETY = "election safety"
+LOG_MATCHING = "log matching"
+LEADER_COMPLETENESS = "leader completeness"
+STATE_MACHINE_SAFETY = "state machine safety"
+DURABLE_VOTE = "durable vote"
+DURABLE_MAJORITY = "durable majority"
+MONOTONE = "monotone epochs"
+REPLICAS_EQUAL = "replicas equal"
+
+
+class Seen:
+    """What was last seen of one replica in this life."""
+
+    __slots__ = ("applied", "counted", "epoch", "role")
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.role = ""
+        self.counted = 0
+        self.applied = 0
+
+
+class OnDisk:
+    """What one node's disk holds of one group's log."""
+
+    __slots__ = ("base", "entries", "epoch", "vote")
+
+    def __init__(self) -> None:
+        self.base = 0
+        self.entries: dict[int, int] = {}
+        """Index -> epoch."""
+        self.epoch = 0
+        self.vote: NodeId = 0
+
+    def write(self, write: LogWrite) -> None:
+        if isinstance(write, WriteEntries):
+            index = write.entries[0].index
+            while self.entries.pop(index, None) is not None:
+                index += 1
+            self.entries.update((entry.index, entry.epoch) for entry in write.entries)
+        elif isinstance(write, WriteHardState):
+            self.epoch, self.vote = write.epoch, write.vote
+        elif isinstance(write, TrimLog):
+            self._forget(write.through.index)
+        elif isinstance(write, SwitchGeneration):
+            self.entries.clear()
+            self._forget(write.position.index)
+
+    def _forget(self, through: int) -> None:
+        self.base = max(self.base, through)
+        while self.entries.pop(through, None) is not None:
+            through -= 1
+
+    def holds(self, index: int, epoch: int) -> bool:
+        return index <= self.base or self.entries.get(index) == epoch
+
+
+class Counted:
+    """An entry that some replica counts: its epoch, and the earliest epoch in which it was counted."""
+
+    __slots__ = ("by", "epoch", "within")
+
+    def __init__(self, epoch: int, within: int, by: NodeId) -> None:
+        self.epoch = epoch
+        self.within = within
+        self.by = by
+
+
+class Invariants:
+    """An observer of all hosts. `skip` names judges that keep silent (to learn what others catch)."""
+
+    def __init__(self, world: World, skip: Iterable[str] = ()) -> None:
+        self.world = world
+        self.skip = frozenset(skip)
+        self.leaders: dict[tuple[GroupId, int], NodeId] = {}
+        self.entries: dict[tuple[GroupId, int, int], tuple[bytes, int]] = {}
+        """(group, index, epoch) -> (hash of the entry, epoch of the one before it)."""
+        self.counted: dict[GroupId, dict[int, Counted]] = {}
+        self.digests: dict[tuple[GroupId, int], tuple[str, NodeId]] = {}
+        self.seen: dict[tuple[NodeId, GroupId], Seen] = {}
+        self.disks: dict[tuple[NodeId, GroupId], OnDisk] = {}
+        self.leading: dict[tuple[GroupId, NodeId], int] = {}
+        """Who believes to lead now, and in which epoch."""
+
+    def _broken(self, judge: str, message: str) -> None:
+        if judge not in self.skip:
+            raise Violation(judge, message)
+
+    # ---- what happens --------------------------------------------------------------------------------
+
+    def started(self, host: Host, recovered: Recovered) -> None:
+        """A new life: what is in memory only is forgotten, what is on disk must be there."""
+        for key in [key for key in self.seen if key[0] == host.number]:
+            del self.seen[key]
+            self.leading.pop((key[1], host.number), None)
+        for found in recovered.groups:
+            disk = self.disks.get((host.number, found.group))
+            if disk is not None and found.epoch < disk.epoch:
+                self._broken(MONOTONE, f"node {host.number} lost epoch {disk.epoch} of group {found.group} by restart")
+
+    def durable(self, host: Host, writes: tuple[LogWrite, ...]) -> None:
+        """These writes are on this node's disk."""
+        for write in writes:
+            if isinstance(write, CreateGroup):
+                continue
+            disk = self.disks.setdefault((host.number, write.group), OnDisk())
+            if isinstance(write, WriteHardState) and write.epoch < disk.epoch:
+                self._broken(MONOTONE, f"node {host.number} group {write.group}: epoch {disk.epoch} -> {write.epoch}")
+            disk.write(write)
+
+    def sending(self, host: Host, effect: Send) -> None:
+        """A vote that is sent must be on the disk (or have been, with a higher epoch there now)."""
+        message = effect.message
+        if type(message) is not VoteReply or not message.granted:
+            return
+        disk = self.disks.get((host.number, message.group))
+        if disk is None or (disk.epoch, disk.vote) < (message.epoch, effect.to):
+            text = (
+                f"node {host.number} votes for node {effect.to} in epoch {message.epoch} of group {message.group}"
+                " before it wrote that down"
+            )
+            self._broken(DURABLE_VOTE, text)
+
+    def after_step(self, host: Host, event: Event, effects: list[Effect]) -> None:
+        """Look at every group of the node that took a step."""
+        for effect in effects:
+            if type(effect) is Persist:
+                for write in effect.writes:
+                    if type(write) is WriteEntries:
+                        self._check_log_matching(host, write)
+        assert host.core is not None
+        for number, group in host.core.groups.items():
+            seen = self.seen.get((host.number, number))
+            if seen is None:
+                seen = self.seen[host.number, number] = Seen()
+                seen.counted = group.counted
+                seen.applied = group.applied.index
+            if group.epoch != seen.epoch:
+                self._check_epoch(host, number, seen, group)
+            if group.role != seen.role:
+                seen.role = group.role
+                self.leading.pop((number, host.number), None)
+                if group.role == "leader":
+                    self._check_leader(host, number, group)
+            if group.counted != seen.counted:
+                self._check_counted(host, number, seen, group)
+        if type(event) is Applied and event.group in host.core.groups:
+            self._check_applied(host, event)
+        if type(event) is Deliver:
+            self.world.mark(f"got {type(event.message).__name__}")
+
+    # ---- the checks ----------------------------------------------------------------------------------
+
+    def _check_epoch(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
+        if group.epoch < seen.epoch:
+            self._broken(MONOTONE, f"node {host.number} group {number}: epoch {seen.epoch} -> {group.epoch}")
+        seen.epoch = group.epoch
+
+    def _check_log_matching(self, host: Host, write: WriteEntries) -> None:
+        assert host.core is not None
+        group = host.core.groups[write.group]
+        previous = group.log.epoch_at(write.entries[0].index - 1)
+        for entry in write.entries:
+            key = (write.group, entry.index, entry.epoch)
+            value = (_hash(entry), previous)
+            known = self.entries.setdefault(key, value)
+            if known != value and previous is not None:
+                what = "itself differs" if known[0] != value[0] else "follows another entry"
+                text = f"group {write.group}: entry {entry.index} of epoch {entry.epoch} on node {host.number} {what}"
+                self._broken(LOG_MATCHING, text)
+            previous = entry.epoch
+
+    def _check_leader(self, host: Host, number: GroupId, group: Any) -> None:
+        self.world.mark("elections")
+        self.leading[number, host.number] = group.epoch
+        if self._others_lead(host, number):
+            self.world.mark("two leaders at once")
+        other = self.leaders.setdefault((number, group.epoch), host.number)
+        if other != host.number:
+            text = f"nodes {other} and {host.number} both lead group {number} in epoch {group.epoch}"
+            self._broken(ELECTION_SAFETY, text)
+        for index, counted in self.counted.get(number, {}).items():
+            if counted.within < group.epoch and index >= group.log.base.index:
+                have = group.log.epoch_at(index)
+                if have != counted.epoch:
+                    text = (
+                        f"node {host.number} leads group {number} in epoch {group.epoch} without entry {index} of epoch"
+                        f" {counted.epoch}, which node {counted.by} counted in epoch {counted.within} (it has: {have})"
+                    )
+                    self._broken(LEADER_COMPLETENESS, text)
+
+    def _others_lead(self, host: Host, number: GroupId) -> bool:
+        return any(group == number and node != host.number for group, node in self.leading)
+
+    def _check_counted(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
+        if group.counted < seen.counted:
+            text = f"node {host.number} group {number} uncounted: {seen.counted} -> {group.counted}"
+            self._broken(STATE_MACHINE_SAFETY, text)
+        known = self.counted.setdefault(number, {})
+        for index in range(seen.counted + 1, group.counted + 1):
+            epoch = group.log.epoch_at(index)
+            if epoch is None or index == group.log.base.index:
+                continue  # behind an installed snapshot
+            counted = known.get(index)
+            if counted is None:
+                known[index] = Counted(epoch, group.epoch, host.number)
+                self._check_majority(host, number, group, index, epoch)
+            elif counted.epoch != epoch:
+                text = (
+                    f"group {number}: node {host.number} counts entry {index} of epoch {epoch}, but node"
+                    f" {counted.by} counted that of epoch {counted.epoch} there"
+                )
+                self._broken(STATE_MACHINE_SAFETY, text)
+        seen.counted = group.counted
+
+    def _check_majority(self, host: Host, number: GroupId, group: Any, index: int, epoch: int) -> None:
+        holders = 0
+        for voter in group.voters:
+            disk = self.disks.get((voter, number))
+            holders += disk is not None and disk.holds(index, epoch)
+        if holders <= len(group.voters) // 2:
+            text = (
+                f"node {host.number} counts entry {index} of epoch {epoch} of group {number}, which only {holders} of"
+                f" {len(group.voters)} voters have on disk"
+            )
+            self._broken(DURABLE_MAJORITY, text)
+
+    def _check_applied(self, host: Host, event: Applied) -> None:
+        index = event.position.index
+        counted = self.counted.get(event.group, {}).get(index)
+        if counted is not None and counted.epoch != event.position.epoch:
+            text = (
+                f"node {host.number} group {event.group} applied entry {index} of epoch {event.position.epoch}, but"
+                f" that of epoch {counted.epoch} was counted"
+            )
+            self._broken(STATE_MACHINE_SAFETY, text)
+        if index and index % DIGEST_EVERY == 0:
+            self.compare(host, event.group, index)
+
+    def compare(self, host: Host, group: GroupId, index: int) -> None:
+        """The replica's contents must be those of every other that ever stood at this index."""
+        digest = host.store.digest(group)
+        self.world.mark("digests compared")
+        known = self.digests.setdefault((group, index), (digest, host.number))
+        if known[0] != digest:
+            text = (
+                f"group {group} at index {index}: node {host.number} holds other data than node {known[1]} held there"
+            )
+            self._broken(REPLICAS_EQUAL, text)
+
+
+def _hash(entry: Entry) -> bytes:
+    if entry.kind == NOOP:
+        return b""
+    return hashlib.blake2b(entry.payload, digest_size=16).digest()

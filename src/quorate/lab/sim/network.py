@@ -1,0 +1,90 @@
+"""Messages on their way: lost, late, repeated, out of order, cut off, held back.
+
+Everything travels as bytes of the real codec, so nothing is shared between two nodes and the codec is
+tested on the way. Nodes have positive numbers, clients negative ones; partitions cut nodes only.
+"""
+
+from collections.abc import Callable
+
+from quorate.lab.sim.dials import SECOND, Dials
+from quorate.lab.sim.world import World
+
+Receiver = Callable[[int, bytes], None]
+
+
+class Network:
+    """One network for all."""
+
+    def __init__(self, world: World, dials: Dials) -> None:
+        self._world = world
+        self._dials = dials
+        self._dice = world.dice("network")
+        self._receivers: dict[int, Receiver] = {}
+        self._cut: dict[tuple[int, int], int] = {}
+        """Directed links that carry nothing, with how many faults cut each."""
+        self._held: dict[tuple[int, int], list[bytes]] = {}
+        """Clogged links and what waits in them."""
+
+    def join(self, number: int, receiver: Receiver) -> None:
+        """Deliver what is sent to this number."""
+        self._receivers[number] = receiver
+
+    def send(self, source: int, target: int, payload: bytes) -> None:
+        """Put a message on its way; it may arrive never, once or more often."""
+        dials, dice = self._dials, self._dice
+        between_nodes = source > 0 and target > 0
+        if (source, target) in self._cut or dice.random() < (dials.loss if between_nodes else dials.client_loss):
+            self._world.mark("dropped")
+            return
+        if (source, target) in self._held:
+            self._held[source, target].append(payload)
+            self._world.mark("clogged")
+            return
+        self._travel(source, target, payload, 0)
+        if between_nodes and dials.duplicate and dice.random() < dials.duplicate:
+            self._world.mark("duplicated")
+            extra = dice.randrange(3 * SECOND) if dice.random() < dials.late else dice.randrange(50_000)
+            self._travel(source, target, payload, extra)
+
+    def _travel(self, source: int, target: int, payload: bytes, extra_us: int) -> None:
+        tail = self._dials.tail_us
+        delay = self._dials.delay_us + extra_us + (int(self._dice.expovariate(1.0) * tail) if tail else 0)
+        self._world.after(delay, self._arrive, source, target, payload)
+
+    def _arrive(self, source: int, target: int, payload: bytes) -> None:
+        self._receivers[target](source, payload)
+
+    def is_cut(self, source: int, target: int) -> bool:
+        return (source, target) in self._cut
+
+    def cut(self, links: list[tuple[int, int]]) -> None:
+        """These directed links carry nothing until they are mended as often as they were cut."""
+        for link in links:
+            self._cut[link] = self._cut.get(link, 0) + 1
+
+    def mend(self, links: list[tuple[int, int]]) -> None:
+        for link in links:
+            times = self._cut.get(link, 0)
+            if times > 1:
+                self._cut[link] = times - 1
+            else:
+                self._cut.pop(link, None)
+
+    def clog(self, link: tuple[int, int]) -> None:
+        """What is sent from now on waits."""
+        self._held.setdefault(link, [])
+
+    def unclog(self, link: tuple[int, int]) -> None:
+        """What waited goes on, each with a delay of its own."""
+        for payload in self._held.pop(link, ()):
+            self._travel(*link, payload, 0)
+
+    def heal(self) -> None:
+        """Every link carries again, nothing is lost or repeated any more, and delays are such that elections
+        can succeed: no protocol promises to come right while messages take longer than its time-outs."""
+        self._cut.clear()
+        for link in list(self._held):
+            self.unclog(link)
+        bearable = self._dials.settings.election_us // 20
+        dials = self._dials
+        self._dials = Dials(delay_us=min(dials.delay_us, bearable), tail_us=min(dials.tail_us, bearable))

@@ -1,0 +1,262 @@
+"""The kinds of things that clients do, each as SQL and as what its answer means for the ledger."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, Done, Result, Statement
+from quorate.lab.judges.history import FAIL, INFO, OK
+from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, TRUE_ANSWER, Ledger
+from quorate.lab.sim.world import Violation
+
+SETUP = (
+    "CREATE TABLE registers(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",
+    "CREATE TABLE counters(key TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT",
+    "CREATE TABLE pairs(side INTEGER PRIMARY KEY, value INTEGER NOT NULL) STRICT",
+    "CREATE TABLE marks(id INTEGER PRIMARY KEY, note TEXT DEFAULT 'made') STRICT",
+    "CREATE INDEX marks_note ON marks(note)",
+    "INSERT INTO pairs VALUES (0, 0), (1, 0)",
+)
+
+READ = "SELECT value FROM registers WHERE key = ?"
+WRITE = "UPDATE registers SET value = ? WHERE key = ?"
+COMPARE = "UPDATE registers SET value = ? WHERE key = ? AND value = ?"
+COUNT = "UPDATE counters SET n = n + 1 WHERE key = ?"
+MARK = "INSERT INTO marks(id) VALUES (?)"
+PAIR_WRITE = "UPDATE pairs SET value = ? WHERE side = ?"
+PAIR_READ = "SELECT value FROM pairs WHERE side = ?"
+DUMP = (
+    ("registers", "SELECT key, value FROM registers"),
+    ("counters", "SELECT key, n FROM counters"),
+    ("pairs", "SELECT side, value FROM pairs"),
+    ("marks", "SELECT id, note FROM marks"),
+)
+
+Ended = Callable[[str, Any], None]
+
+
+class Operation:
+    """One call: its statements, and what to do with its end (`ok` with results, `fail`, or `info`)."""
+
+    __slots__ = ("database", "kind", "level", "statements", "when_ended", "writes")
+
+    def __init__(
+        self,
+        kind: str,
+        database: str,
+        statements: list[Statement],
+        when_ended: Ended,
+        *,
+        writes: bool,
+        level: str = LINEARIZABLE,
+    ) -> None:
+        self.kind = kind
+        self.database = database
+        self.statements = tuple(statements)
+        self.when_ended = when_ended
+        self.writes = writes
+        self.level = level
+
+
+class Database:
+    """The tables of one database, as clients think of them."""
+
+    def __init__(self, name: str, dials: Dials) -> None:
+        self.name = name
+        self.keys = [f"k{number}" for number in range(dials.keys)]
+        self.counters = ["c0", "c1"]
+        self.created = name == "main"
+        self.ready = False
+        """Its tables exist."""
+        self.claimed = False
+        """Somebody is creating it, or its tables."""
+        self.last_seen: dict[str, int] = {}
+        """A value each register had lately: compare-and-sets look for it."""
+
+
+class Operations:
+    """Makes operations by weight."""
+
+    def __init__(self, dials: Dials, ledger: Ledger, dice: random.Random, now: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._dice = dice
+        self._now = now
+        makers = {
+            self.read: dials.reads,
+            self.write: dials.writes,
+            self.compare: dials.compares,
+            self.count: dials.counters,
+            self.mark: dials.counters,
+            self.pair_write: dials.pairs,
+            self.pair_read: dials.pairs,
+            self.failing: dials.failing,
+            self.weak_read: dials.weak_reads,
+        }
+        self._makers = [maker for maker, weight in makers.items() for _ in range(weight)]
+
+    def next(self, process: int, database: Database) -> Operation:
+        """What this process does next."""
+        return self._dice.choice(self._makers)(process, database)
+
+    def setup(self, database: Database) -> Operation:
+        """The tables and their first rows, in one write."""
+        statements = [Statement(sql) for sql in SETUP]
+        statements.append(
+            Statement("INSERT INTO registers VALUES (?, 0)", tuple((key,) for key in database.keys), True)
+        )  # noqa: FBT003
+        rows = tuple((key,) for key in database.counters)
+        statements.append(Statement("INSERT INTO counters VALUES (?, 0)", rows, many=True))
+
+        def ended(end: str, _results: Any) -> None:
+            database.ready = database.ready or end == OK
+            database.claimed = database.ready
+            if end == FAIL:
+                raise Violation(TRUE_ANSWER, f"the tables of {database.name} could not be made")
+
+        return Operation("setup", database.name, statements, ended, writes=True)
+
+    def _judged(self, process: int, function: str, database: Database, key: str, value: Any) -> Ended:
+        """Record the operation in the history; its result is made of the statement's."""
+        history = self._ledger.history
+        number = history.invoke(process, function, f"{database.name}.{key}", value, self._now())
+
+        def ended(end: str, results: tuple[Result, ...] | None) -> None:
+            result: Any = None
+            if end == OK and not results:
+                end = INFO  # it happened, but what it returned is no longer known
+            if end == OK and results:
+                first = results[0]
+                if function == "read":
+                    result = first.rows[0][0] if first.rows else None
+                    database.last_seen[key] = result
+                elif function == "cas":
+                    result = first.rowcount == 1
+                    if result:
+                        database.last_seen[key] = value[1]
+                else:
+                    database.last_seen[key] = value
+                    if first.rowcount != 1:
+                        raise Violation(ACKNOWLEDGED_LOST, f"the row of {database.name}.{key} is not there")
+            history.end(number, end, self._now(), result)
+
+        return ended
+
+    def _new_value(self, database: Database, key: str) -> int:
+        value = self._ledger.next_value()
+        self._ledger.values.setdefault((database.name, key), {0}).add(value)
+        return value
+
+    def read(self, process: int, database: Database, key: str = "") -> Operation:
+        key = key or self._dice.choice(database.keys)
+        ended = self._judged(process, "read", database, key, None)
+        return Operation("read", database.name, [Statement(READ, ((key,),))], ended, writes=False)
+
+    def write(self, process: int, database: Database) -> Operation:
+        key = self._dice.choice(database.keys)
+        value = self._new_value(database, key)
+        ended = self._judged(process, "write", database, key, value)
+        return Operation("write", database.name, [Statement(WRITE, ((value, key),))], ended, writes=True)
+
+    def compare(self, process: int, database: Database) -> Operation:
+        key = self._dice.choice(database.keys)
+        value = self._new_value(database, key)
+        old = database.last_seen.get(key, 0)
+        ended = self._judged(process, "cas", database, key, (old, value))
+        return Operation("cas", database.name, [Statement(COMPARE, ((value, key, old),))], ended, writes=True)
+
+    def count(self, _process: int, database: Database) -> Operation:
+        key = self._dice.choice(database.counters)
+        return Operation(
+            "count", database.name, [Statement(COUNT, ((key,),))], self._counted(database, key), writes=True
+        )
+
+    def _counted(self, database: Database, key: str) -> Ended:
+        sums = self._ledger.counter(database.name, key)
+        sums.unsure += 1
+
+        def ended(end: str, _results: Any) -> None:
+            if end != INFO:
+                sums.unsure -= 1
+            if end == OK:
+                sums.done += 1
+
+        return ended
+
+    def mark(self, _process: int, database: Database) -> Operation:
+        """Two statements that happen together or not at all, some rows at once."""
+        mark = self._ledger.next_value()
+        key = self._dice.choice(database.counters)
+        counted = self._counted(database, key)
+        self._ledger.marks[database.name, mark] = INFO
+
+        def ended(end: str, results: Any) -> None:
+            counted(end, results)
+            self._ledger.marks[database.name, mark] = end
+
+        statements = [Statement(MARK, ((mark,),)), Statement(COUNT, ((key,),))]
+        return Operation("mark", database.name, statements, ended, writes=True)
+
+    def pair_write(self, _process: int, database: Database) -> Operation:
+        value = self._ledger.next_value()
+        statements = [Statement(PAIR_WRITE, ((value, 0),)), Statement(PAIR_WRITE, ((value, 1),))]
+        return Operation("pair write", database.name, statements, _nothing, writes=True)
+
+    def pair_read(self, _process: int, database: Database) -> Operation:
+        def ended(end: str, results: tuple[Result, ...] | None) -> None:
+            if end == OK and results and results[0].rows != results[1].rows:
+                text = f"a read of {database.name} saw two halves of a pair that differ: {results}"
+                raise Violation(ATOMICITY, text)
+
+        statements = [Statement(PAIR_READ, ((0,),)), Statement(PAIR_READ, ((1,),))]
+        level = self._dice.choice((LINEARIZABLE, LEADER, EVENTUAL))
+        return Operation("pair read", database.name, statements, ended, writes=False, level=level)
+
+    def weak_read(self, _process: int, database: Database) -> Operation:
+        """A read that may be old, but never of something that nobody wrote."""
+        key = self._dice.choice(database.keys)
+
+        def ended(end: str, results: tuple[Result, ...] | None) -> None:
+            if end != OK or not results or not results[0].rows:
+                return
+            if results[0].rows[0][0] not in self._ledger.values.get((database.name, key), {0}):
+                raise Violation(TRUE_ANSWER, f"{database.name}.{key} held {results[0].rows[0][0]}, which nobody wrote")
+
+        level = self._dice.choice((LEADER, EVENTUAL))
+        return Operation("weak read", database.name, [Statement(READ, ((key,),))], ended, writes=False, level=level)
+
+    def failing(self, process: int, database: Database) -> Operation:
+        """A write that must fail as a whole, beside innocent ones, whatever harm its statements try."""
+        key = self._dice.choice(database.keys)
+        value = self._new_value(database, key)
+        judged = self._judged(process, "write", database, key, value)
+        harmless = Statement(WRITE, ((value, key),))
+        harm = self._dice.choice(
+            (
+                Statement("INSERT INTO registers VALUES (?, 1)", ((key,),)),
+                Statement("INSERT OR ROLLBACK INTO registers VALUES (?, 1)", ((key,),)),
+                Statement("SELEC 1"),
+                Statement("ROLLBACK"),
+                Statement("COMMIT"),
+                Statement("INSERT INTO nowhere VALUES (1)"),
+                Statement(WRITE, ((value,),)),
+            )
+        )
+
+        def ended(end: str, results: Any) -> None:
+            if end == OK:
+                raise Violation(TRUE_ANSWER, f"{harm.sql!r} was told to have succeeded")
+            judged(end, results)
+
+        return Operation("failing", database.name, [harmless, harm], ended, writes=True)
+
+
+def _nothing(_end: str, _results: Any) -> None:
+    return None
+
+
+def tables(outcomes: Done) -> dict[str, dict[Any, Any]]:
+    """The answer to DUMP, by table and key."""
+    return {
+        name: {row[0]: row[1] for row in result.rows} for (name, _), result in zip(DUMP, outcomes.results, strict=True)
+    }

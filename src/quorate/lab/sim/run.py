@@ -1,0 +1,215 @@
+"""One run: build a cluster from a seed, let it suffer, heal it, and ask whether everything is as promised.
+
+Two phases, after TigerBeetle's simulator. *Safety*: faults strike, and nothing wrong may ever happen.
+*Liveness*: faults end, everything but at most one node is alive, and within a bound of virtual time every
+group must have a leader, every replica must hold the same, and every caller must have its answer.
+"""
+
+import gc
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from quorate.core.kernel import CATALOG_GROUP, GroupId, Identity, Member
+from quorate.core.requests import Done, Statement, WriteOutcome
+from quorate.lab.sim.client import Client
+from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.faults import Faults
+from quorate.lab.sim.host import CoreMaker, Host, SimulatedStore
+from quorate.lab.sim.invariants import REPLICAS_EQUAL, Invariants
+from quorate.lab.sim.ledger import Ledger
+from quorate.lab.sim.network import Network
+from quorate.lab.sim.operations import DUMP, Database, Operations, tables
+from quorate.lab.sim.report import LINES, Report, line
+from quorate.lab.sim.world import Violation, World
+
+LIVENESS = "liveness"
+SLICE_US = 100 * MILLISECOND
+
+StoreMaker = Callable[[Identity], SimulatedStore]
+
+_outcome = msgspec.msgpack.Decoder(WriteOutcome)
+
+
+class Plan(Struct, frozen=True):
+    """What to run besides the dials."""
+
+    scenario: str
+    make_core: CoreMaker
+    make_store: StoreMaker
+    core: str = "real"
+    """The core's name."""
+    skip: tuple[str, ...] = ()
+    """Judges that keep silent."""
+    tail: int = LINES
+    """How many of the last steps a failure shows."""
+
+
+class Run:
+    """One cluster, its clients and its faults."""
+
+    def __init__(self, seed: int, dials: Dials, plan: Plan) -> None:
+        self.seed = seed
+        self.dials = dials
+        self.plan = plan
+        self.world = World(f"{plan.scenario}/{seed}")
+        self.network = Network(self.world, dials)
+        self.invariants = Invariants(self.world, plan.skip)
+        self.ledger = Ledger(self.world)
+        self.hosts = self._hosts()
+        self.faults = Faults(self.world, dials, self.network, self.hosts)
+        names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
+        self.databases = [Database(name, dials) for name in names]
+        self.operations = Operations(dials, self.ledger, self.world.dice("workload"), lambda: self.world.now_us)
+        self.clients = [
+            Client(self.world, dials, self.network, number, self.databases, self.operations)
+            for number in range(1, dials.clients + 1)
+        ]
+        self.dead = 0
+        self._final_reads: list[tuple[Database, str]] | None = None
+
+    def _hosts(self) -> dict[int, Host]:
+        members = tuple(Member(number, f"n{number}", f"node-{number}:1") for number in range(1, self.dials.nodes + 1))
+        hosts: dict[int, Host] = {}
+        for member in members:
+            identity = Identity("simulated", member.node, member.name, 0, members)
+            store = self.plan.make_store(identity)
+            hosts[member.node] = Host(
+                self.world, self.dials, self.network, member.node, store, self.plan.make_core, self.invariants
+            )
+        return hosts
+
+    def execute(self) -> Report:
+        """Both phases and the final account. Never raises Violation: the report says it."""
+        report = Report(self.seed, self.plan.scenario, self.plan.core)
+        was_collecting = gc.isenabled()
+        gc.disable()  # a run makes no garbage cycles worth looking for
+        try:
+            self._safety()
+            self._liveness()
+            self._account()
+        except Violation as violation:
+            report.judge, report.message = violation.judge, violation.message
+            report.tail = tuple(line(*step) for step in list(self.world.recent)[-self.plan.tail :])
+        finally:
+            if was_collecting:
+                gc.enable()
+        report.steps, report.virtual_us = self.world.steps, self.world.now_us
+        report.trace, report.marks = self.world.trace_hash(), dict(sorted(self.world.marks.items()))
+        self.close()
+        return report
+
+    def close(self) -> None:
+        """Let go of every store."""
+        for host in self.hosts.values():
+            host.store.close()
+
+    # ---- the phases ------------------------------------------------------------------------------------
+
+    def _safety(self) -> None:
+        dice = self.world.dice("start")
+        for host in self.hosts.values():
+            self.world.at(dice.randint(0, 100 * MILLISECOND), host.start)
+        for client in self.clients:
+            self.world.at(dice.randint(0, SECOND), client.begin)
+        self.world.at(dice.choice((0, 1, 2)) * SECOND, self.faults.begin)
+        self.world.run(self.dials.safety_us)
+        if len(self.hosts) >= 3 and dice.random() < self.dials.leave_dead:
+            self.dead = dice.choice(sorted(self.hosts))
+            self.world.mark("left dead")
+
+    def _liveness(self) -> None:
+        self.world.record(0, "liveness phase", None)
+        for client in self.clients:
+            client.closing = True
+        self.faults.end_all(self.dead)
+        deadline_us = self.world.now_us + self.dials.liveness_us
+        while self.world.now_us < deadline_us:
+            self.world.run(self.world.now_us + SLICE_US)
+            if self._clients_are_done() and self._unsettled() is None:
+                return
+        raise Violation(LIVENESS, self._who_waits())
+
+    def _clients_are_done(self) -> bool:
+        """Settle what was given up, then read everything once more; True when all that is done."""
+        busy = False
+        for client in self.clients:
+            busy = client.settle() or not client.idle or busy
+        if busy:
+            return False
+        if self._final_reads is None:
+            self._final_reads = [(one, key) for one in self.databases if one.ready for key in one.keys]
+        for client in self.clients:
+            if self._final_reads:
+                database, key = self._final_reads.pop()
+                client.run(self.operations.read(-client.number, database, key))
+        return all(client.idle for client in self.clients)
+
+    def _groups(self) -> dict[GroupId, dict[int, object]]:
+        """Every group, and its replicas on live nodes."""
+        groups: dict[GroupId, dict[int, object]] = {}
+        for host in self.hosts.values():
+            if host.core is not None:
+                for number, group in host.core.groups.items():
+                    groups.setdefault(number, {})[host.number] = group
+        return groups
+
+    def _unsettled(self) -> str | None:
+        """Why the cluster has not come right yet; None when it has."""
+        for number, replicas in sorted(self._groups().items()):
+            some = list(replicas.values())
+            leaders = [group for group in some if group.role == "leader"]  # type: ignore[attr-defined]
+            if len(leaders) != 1:
+                return f"group {number} has {len(leaders)} leaders"
+            leader = leaders[0]
+            for node, group in replicas.items():
+                if group.damaged:  # type: ignore[attr-defined]
+                    return f"group {number} on node {node} is damaged: {group.damaged}"  # type: ignore[attr-defined]
+                if group.applied != leader.log.last or not group.opened:  # type: ignore[attr-defined]
+                    where = f"{group.applied} of {leader.log.last}"  # type: ignore[attr-defined]
+                    return f"group {number} on node {node} has applied {where}"
+        for host in self.hosts.values():
+            if host.alive and host.unanswered():
+                return f"node {host.number} owes {host.unanswered()} answers"
+        return None
+
+    def _who_waits(self) -> str:
+        lines = [self._unsettled() or "every group is at rest, but clients wait"]
+        for client in self.clients:
+            call = client.call
+            if call is not None:
+                lines.append(f"client {client.number} waits for {call.operation.kind} on {call.operation.database}")
+        for number, replicas in sorted(self._groups().items()):
+            for node, group in replicas.items():
+                state = (
+                    f"{group.role} epoch {group.epoch} follows {group.leader} last {group.log.last} persisted"  # type: ignore[attr-defined]
+                    f" {group.persisted} counted {group.counted} applied {group.applied}"  # type: ignore[attr-defined]
+                )
+                lines.append(f"group {number} on node {node}: {state}")
+        return "\n".join(lines)
+
+    # ---- the account -----------------------------------------------------------------------------------
+
+    def _account(self) -> None:
+        """Replicas equal, tables as the clients were told, every register linearizable."""
+        for number, replicas in sorted(self._groups().items()):
+            for node, group in replicas.items():
+                self.invariants.compare(self.hosts[node], number, group.applied.index)  # type: ignore[attr-defined]
+        for database in self.databases:
+            if database.ready:
+                self._check_database(database)
+        self.ledger.judge()
+
+    def _check_database(self, database: Database) -> None:
+        statements = tuple(Statement(sql) for _, sql in DUMP)
+        for number, replicas in sorted(self._groups().items()):
+            if number == CATALOG_GROUP:
+                continue
+            for node, group in replicas.items():
+                if group.database != database.name:  # type: ignore[attr-defined]
+                    continue
+                outcome = _outcome.decode(self.hosts[node].store.query(number, statements)[0])
+                if not isinstance(outcome, Done):
+                    raise Violation(REPLICAS_EQUAL, f"{database.name} cannot be read on node {node}: {outcome}")
+                self.ledger.check_tables(database.name, tables(outcome))

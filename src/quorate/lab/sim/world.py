@@ -1,0 +1,78 @@
+"""Virtual time, one queue of things to come, dice by purpose, and a running hash of all that happened.
+
+Time is an integer of microseconds. What is due at the same time happens in the order in which it was
+asked for. Dice come from the seed and a purpose, so that one draw more in one place moves no other; they
+are seeded by strings, which do not depend on the hash seed of the process.
+"""
+
+import hashlib
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+HISTORY_KEPT = 400
+"""Steps kept for the report of a failure."""
+
+
+class Violation(Exception):
+    """A promise was broken. `judge` names who saw it."""
+
+    def __init__(self, judge: str, message: str) -> None:
+        super().__init__(f"{judge}: {message}")
+        self.judge = judge
+        self.message = message
+
+
+class World:
+    """The clockwork. Knows nothing of nodes but their numbers."""
+
+    def __init__(self, seed: str) -> None:
+        self.seed = seed
+        self.now_us = 0
+        self.steps = 0
+        self.marks: dict[str, int] = {}
+        """What happened how often: evidence that a run was not empty."""
+        self.recent: deque[tuple[int, int, Any, Any]] = deque(maxlen=HISTORY_KEPT)
+        """The last steps: (time, node, event, effects); faults are written in as events."""
+        self._queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._tie = 0
+        self._trace = hashlib.blake2b(digest_size=16)
+
+    def dice(self, purpose: str) -> random.Random:
+        """A stream of its own for this purpose."""
+        return random.Random(f"{self.seed}/{purpose}")
+
+    def at(self, time_us: int, action: Callable[..., None], *arguments: Any) -> None:
+        """Call this at that time (now, if it is past)."""
+        self._tie += 1
+        heapq.heappush(self._queue, (max(time_us, self.now_us), self._tie, action, arguments))
+
+    def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
+        """Call this so much later."""
+        self.at(self.now_us + delay_us, action, *arguments)
+
+    def mark(self, name: str, times: int = 1) -> None:
+        """Count something that happened."""
+        self.marks[name] = self.marks.get(name, 0) + times
+
+    def record(self, node: int, event: Any, effects: Any) -> None:
+        """One step of one node, or a fault (with effects None): hashed and remembered."""
+        self.steps += 1
+        self._trace.update(repr((self.now_us, node, event, effects)).encode())
+        self.recent.append((self.now_us, node, event, effects))
+
+    def trace_hash(self) -> str:
+        """Equal for two runs exactly when every node took the same steps at the same times."""
+        return self._trace.hexdigest()
+
+    def run(self, until_us: int, stop: Callable[[], bool] | None = None) -> None:
+        """Let time pass until then, or until `stop` says so."""
+        queue = self._queue
+        while queue and queue[0][0] <= until_us:
+            self.now_us, _, action, arguments = heapq.heappop(queue)
+            action(*arguments)
+            if stop is not None and stop():
+                return
+        self.now_us = max(self.now_us, until_us)

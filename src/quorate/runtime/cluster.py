@@ -1,0 +1,249 @@
+"""A cluster of real node processes on this machine, for `up`, the demo, tests and everything that harms nodes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from quorate.core.requests import StatusReport
+from quorate.runtime import probe
+from quorate.runtime.config import FILE_NAME, ConfigError
+from quorate.runtime.founding import (
+    CLUSTER_FILE,
+    ClusterFile,
+    NodePlace,
+    found,
+    local_members,
+    read_cluster_file,
+    url_of,
+    write_cluster_file,
+)
+
+LOG_NAME = "node.log"
+POLL_S = 0.02
+
+
+class NotReady(Exception):
+    """Nodes did not come up in time; the message has the ends of their logs."""
+
+
+class LocalCluster:
+    """Node processes that this process started. They stop when it stops, or when it dies.
+
+    Not thread-safe as a whole; `kill`, `restart` and the questions may be used from one thread while others
+    use the cluster through clients.
+    """
+
+    def __init__(self, folder: Path, nodes: int = 3, *, options: Mapping[str, str] | None = None) -> None:
+        """Take up the cluster in `folder`, or found one of `nodes` nodes there; starts nothing yet.
+
+        `options` are keys of `runtime.config` as they stand in node.toml; used only when founding.
+        Raises ConfigError and OSError.
+        """
+        self.folder = folder
+        if (folder / CLUSTER_FILE).exists():
+            self._file = read_cluster_file(folder)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = found(folder, local_members(nodes, "127.0.0.1"), options)
+        self._places = {place.name: place for place in self._file.nodes}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @classmethod
+    def start(
+        cls, nodes: int, folder: Path, *, options: Mapping[str, str] | None = None, timeout: float = 20.0
+    ) -> Self:
+        """A running cluster that takes writes. Raises NotReady; nothing is left running then."""
+        cluster = cls(folder, nodes, options=options)
+        try:
+            cluster.start_all()
+            cluster.wait_ready(timeout)
+        except BaseException:
+            cluster.stop()
+            raise
+        return cluster
+
+    # What there is -------------------------------------------------------------------------------------
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's id."""
+        return self._file.cluster
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._places)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(place.address for place in self._places.values())
+
+    @property
+    def url(self) -> str:
+        """Without a database; append `/NAME` for one."""
+        return url_of(self.addresses)
+
+    def place(self, name: str) -> NodePlace:
+        """Where a node is; `pid` is 0 while it does not run. Raises KeyError."""
+        return self._places[name]
+
+    def running(self, name: str) -> bool:
+        """Whether the node's process exists (it may be stopped by a signal)."""
+        process = self._processes.get(name)
+        return process is not None and process.poll() is None
+
+    def status(self, name: str, timeout: float = 1.0) -> StatusReport | None:
+        """What a node says of itself; None when it does not answer in time."""
+        return probe.status(self._places[name].address, timeout)
+
+    def leader(self, database: str = "main") -> str | None:
+        """The node that leads the database's group in the newest epoch that any node knows of, or None."""
+        best, found_name = -1, None
+        for name in self._places:
+            report = self.status(name) if self.running(name) else None
+            for group in report.groups if report else ():
+                if group.database == database and group.role == "leader" and group.epoch > best:
+                    best, found_name = group.epoch, name
+        return found_name
+
+    # Starting and stopping -----------------------------------------------------------------------------
+
+    def start_all(self) -> None:
+        """Start every node that does not run. Does not wait."""
+        for name in self._places:
+            if not self.running(name):
+                self._spawn(name)
+        self._record()
+
+    def restart(self, name: str, *, wait: bool = True, timeout: float = 20.0) -> None:
+        """Start a node that does not run; `wait` until it answers. Raises NotReady."""
+        if self.running(name):
+            raise ConfigError(f"node {name} is running")
+        self._spawn(name)
+        self._record()
+        if wait:
+            self._wait(timeout, [name], lambda: self.status(name, 0.5) is not None)
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Send a signal; after one that ends a process at once, wait for its end."""
+        process = self._processes[name]
+        if process.poll() is None:
+            process.send_signal(number)
+            if number == signal.SIGKILL:
+                self._reap(name, 10.0)
+                self._record()
+
+    def terminate(self, name: str, timeout: float = 10.0) -> int:
+        """Stop one node in good order; its exit code."""
+        self.kill(name, signal.SIGTERM)
+        code = self._reap(name, timeout)
+        self._record()
+        return code
+
+    def wait(self, name: str) -> int:
+        """Wait for a node's process to end; its exit code, negative for a signal."""
+        return self._processes[name].wait()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Stop every node: in good order, and by force what has not stopped in time."""
+        alive = [name for name in self._processes if self.running(name)]
+        for name in alive:
+            self._processes[name].send_signal(signal.SIGCONT)
+            self._processes[name].send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + timeout
+        for name in list(self._processes):
+            self._reap(name, max(0.0, deadline - time.monotonic()))
+        if alive:
+            self._record()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _spawn(self, name: str) -> None:
+        folder = self.folder / name
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("QUORATE_")}
+        command = [
+            sys.executable,
+            "-m",
+            "quorate.cli.main",
+            "serve",
+            "--config",
+            str(folder / FILE_NAME),
+            "--with-parent",
+        ]
+        with (folder / LOG_NAME).open("ab") as log:
+            self._processes[name] = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+                command,
+                stdin=subprocess.PIPE,  # never written to: its end tells the node that we are gone
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=environment,
+                process_group=0,  # a terminal's Ctrl-C is ours to pass on
+            )
+
+    def _reap(self, name: str, timeout: float) -> int:
+        """Wait for a process to end, kill it when it does not, and close what we hold of it."""
+        process = self._processes[name]
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        return code
+
+    def _record(self) -> None:
+        """Write who runs into cluster.json."""
+        for name, place in self._places.items():
+            pid = self._processes[name].pid if self.running(name) else 0
+            self._places[name] = msgspec.structs.replace(place, pid=pid)
+        self._file = ClusterFile(self._file.cluster, tuple(self._places.values()), self.url)
+        write_cluster_file(self.folder, self._file)
+
+    # Waiting -------------------------------------------------------------------------------------------
+
+    def wait_ready(self, timeout: float = 20.0, database: str = "main") -> None:
+        """Wait until every running node answers and holds the cluster's catalog, and `database` has a leader.
+        Raises NotReady."""
+        names = [name for name in self._places if self.running(name)]
+
+        def ready() -> bool:
+            reports = [self.status(name, 0.5) for name in names]
+            if any(report is None or not report.groups for report in reports):
+                return False
+            return self.leader(database) is not None
+
+        self._wait(timeout, names, ready)
+
+    def _wait(self, timeout: float, names: list[str], ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + timeout
+        while not ready():
+            dead = [name for name in names if not self.running(name)]
+            if dead or time.monotonic() > deadline:
+                what = f"{', '.join(dead)} ended" if dead else f"not ready after {timeout:g} s"
+                ends = "".join(f"\n--- {name}:\n{self.log_end(name)}" for name in dead or names)
+                raise NotReady(f"{what}{ends}")
+            time.sleep(POLL_S)
+
+    def log_end(self, name: str, lines: int = 10) -> str:
+        """The last lines of a node's log."""
+        path = self.folder / name / LOG_NAME
+        try:
+            with path.open("rb") as log:
+                log.seek(max(0, path.stat().st_size - 16384))
+                return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""

@@ -1,0 +1,212 @@
+"""A node's configuration: flag > `QUORATE_*` variable > TOML > default, all spelled alike.
+
+`Config` is the one place that defines the keys; files, variables, flags, `--print-config` and the
+documentation are read off it. An unknown key is an error that names the nearest known one.
+"""
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from quorate.core.settings import Settings
+from quorate.transport.addresses import is_loopback, parse_address
+
+ENVIRONMENT = "QUORATE_"
+FILE_NAME = "node.toml"
+
+UNITS_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
+LEVELS = ("debug", "info", "warning", "error")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(us|ms|s|m|h)")
+_MARK = {"duration": True}
+_DEFAULTS = Settings()
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message says which key and why."""
+
+
+def duration(description: str) -> Meta:
+    """Marks an integer of microseconds that people write as `250ms` or `2s`."""
+    return Meta(description=description, extra=_MARK)
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Every key a node knows. Durations are integers of microseconds here, and strings with units outside."""
+
+    folder: Annotated[str, Meta(description="the node's folder; relative to the file that names it")] = "."
+    listen: Annotated[str, Meta(description="host:port to listen on; empty: the address the folder records")] = ""
+    log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
+    heartbeat: Annotated[int, duration("how often each pair of nodes says that it is alive")] = _DEFAULTS.heartbeat_us
+    suspect: Annotated[int, duration("silence after which a peer is taken for dead")] = _DEFAULTS.suspect_us
+    election: Annotated[int, duration("how long a candidate waits for votes, at least")] = _DEFAULTS.election_us
+    answer_timeout: Annotated[int, duration("after which a waiting caller is told the truth")] = (
+        _DEFAULTS.answer_timeout_us
+    )
+    drain: Annotated[int, duration("how long a stopping node may take to finish and hand over")] = 5_000_000
+    waiting_requests: Annotated[int, Meta(ge=1, description="requests that wait in one group at most")] = (
+        _DEFAULTS.waiting_requests_max
+    )
+    connections: Annotated[int, Meta(ge=1, description="connections of clients at most")] = 4096
+    client_requests: Annotated[int, Meta(ge=1, description="unanswered requests of one connection at most")] = 1024
+
+    def settings(self) -> Settings:
+        """The part that the protocols use."""
+        return Settings(
+            heartbeat_us=self.heartbeat,
+            suspect_us=self.suspect,
+            election_us=self.election,
+            answer_timeout_us=self.answer_timeout,
+            waiting_requests_max=self.waiting_requests,
+        )
+
+
+class Key(Struct, frozen=True):
+    """One key, as the ways to set it need to know it."""
+
+    name: str
+    description: str
+    kind: type
+    is_duration: bool
+    default: Any
+
+
+def keys() -> Iterator[Key]:
+    """Every key of `Config`, in order."""
+    info = msgspec.inspect.type_info(Config)
+    assert isinstance(info, msgspec.inspect.StructType)
+    for field in info.fields:
+        meta = field.type
+        assert isinstance(meta, msgspec.inspect.Metadata)
+        schema = meta.extra_json_schema or {}
+        kind = int if isinstance(meta.type, msgspec.inspect.IntType) else str
+        yield Key(field.name, schema.get("description", ""), kind, bool(meta.extra), field.default)
+
+
+def parse_duration(text: str) -> int:
+    """Microseconds. Raises ValueError with a sentence that can be shown."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a duration: write a number and one of {', '.join(UNITS_US)}, such as 250ms")
+    return round(float(found[1]) * UNITS_US[found[2]])
+
+
+def format_duration(us: int) -> str:
+    """The shortest exact spelling that `parse_duration` reads."""
+    unit = max((unit for unit in UNITS_US if us % UNITS_US[unit] == 0), key=UNITS_US.__getitem__)
+    return f"{us // UNITS_US[unit]}{unit}" if us else "0s"
+
+
+def load(
+    path: Path | None, flags: Mapping[str, str | int | None], environment: Mapping[str, str]
+) -> tuple[Config, tuple[str, ...]]:
+    """The effective configuration, and warnings. Raises ConfigError.
+
+    `flags` maps key names to what was given, None for what was not. A `folder` from the file is relative to
+    the file; from a flag or a variable, to the current directory.
+    """
+    known = {key.name: key for key in keys()}
+    values: dict[str, Any] = {}
+    if path is not None:
+        values.update(_from_file(path, known))
+    warnings = []
+    for variable in sorted(environment):
+        name = variable.removeprefix(ENVIRONMENT).lower()
+        if not variable.startswith(ENVIRONMENT) or name == "url":
+            continue
+        if name in known:
+            values[name] = _value(known[name], environment[variable], variable)
+        else:
+            warnings.append(f"the variable {variable} is no key of the configuration{_nearest(name, known)}")
+    for name, given in flags.items():
+        if given is not None:
+            values[name] = _value(known[name], given, "--" + name.replace("_", "-"))
+    config = Config(**values)
+    _check(config)
+    return config, tuple(warnings)
+
+
+def _from_file(path: Path, known: Mapping[str, Key]) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    values = {}
+    for name, given in table.items():
+        if name not in known:
+            raise ConfigError(f"{path}: unknown key {name!r}{_nearest(name, known)}")
+        values[name] = _value(known[name], given, f"{path}: {name}")
+    values["folder"] = str(path.parent / str(values.get("folder", "")))
+    return values
+
+
+def _nearest(name: str, known: Mapping[str, Key]) -> str:
+    found = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.4)
+    return f"; did you mean {found[0]!r}?" if found else f"; the keys are {', '.join(known)}"
+
+
+def _value(key: Key, given: object, where: str) -> str | int:
+    """A value of the key's type from a string or from what TOML gave. Raises ConfigError."""
+    try:
+        if key.is_duration:
+            if not isinstance(given, str):
+                raise ValueError(f"{given!r} has no unit: write a string such as 250ms or 2s")
+            return parse_duration(given)
+        if key.kind is int:
+            if isinstance(given, str) and given.strip().isdecimal():
+                return int(given)
+            if isinstance(given, bool) or not isinstance(given, int):
+                raise ValueError(f"{given!r} is not a whole number")
+            return given
+        if not isinstance(given, str):
+            raise ValueError(f"{given!r} is not a string")
+        return given
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _check(config: Config) -> None:
+    """Refuse what cannot work together. Raises ConfigError."""
+    try:
+        msgspec.convert(msgspec.to_builtins(config), Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error)) from error
+    if config.log_level not in LEVELS:
+        raise ConfigError(f"log_level: {config.log_level!r} is none of {', '.join(LEVELS)}")
+    if not 0 < config.heartbeat * 2 <= config.suspect:
+        raise ConfigError("suspect must be at least two heartbeats, or one lost message looks like a dead node")
+    if config.election <= 0:
+        raise ConfigError("election must be longer than nothing")
+    if config.listen:
+        check_listen(config.listen)
+
+
+def check_listen(address: str) -> None:
+    """Refuse an address that other machines reach: nothing is encrypted or asked for credentials yet."""
+    try:
+        host, _port = parse_address(address)
+    except ValueError as error:
+        raise ConfigError(f"listen: {error}") from error
+    if not is_loopback(host):
+        raise ConfigError(
+            f"listen: {address} can be reached from other machines, and this version has neither TLS nor credentials;"
+            " only loopback addresses (127.0.0.1, ::1, localhost) are allowed until it has"
+        )
+
+
+def to_toml(config: Config) -> str:
+    """The whole configuration as TOML, one key a line with its meaning; `load` reads it back."""
+    lines = []
+    for key in keys():
+        value = getattr(config, key.name)
+        shown = json.dumps(format_duration(value) if key.is_duration else value, ensure_ascii=False)
+        lines.append(f"{key.name} = {shown}  # {key.description}\n")
+    return "".join(lines)

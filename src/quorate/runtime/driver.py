@@ -1,0 +1,321 @@
+"""Driver one: performs a core's effects on real time, real disks and real connections.
+
+It has no thread of its own and no event loop: `runtime.loop` gives it one, tests give it a list. What it
+promises to the core is written in `core.kernel`; how a turn goes is written at `_turn`.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Raw
+
+from quorate.core import kernel
+from quorate.core.kernel import Core, Effect, Event, LogWrite, NodeId, Now, Position
+from quorate.core.messages import Message
+from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody
+from quorate.runtime.notes import log_note
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, OverBudget, Store
+from quorate.transport.interface import Caller, Transport
+from quorate.wire.frames import FRAME_BYTES_MAX
+
+log = logging.getLogger("quorate.runtime")
+
+QUERY_BUDGET_US = 1000
+"""How long a read may hold up the loop before it is run again on the reader thread."""
+DISK_RETRY_S = 0.5
+ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 1024
+
+T = TypeVar("T")
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Scheduler(Protocol):
+    """What the driver needs of an event loop."""
+
+    def call_soon(self, callback: Callable[[], None]) -> object:
+        """Call after everything that is ready now has been handled."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer: ...
+
+    def run_aside(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
+        """Run `work` on the one reader thread, then `done` on the loop with its result or its exception."""
+
+
+class Clock(Protocol):
+    def __call__(self) -> Now: ...
+
+
+def monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+def real_clock() -> Now:
+    return Now(time.monotonic_ns() // 1000, time.time_ns() // 1000)
+
+
+class Driver:
+    """Feeds one core and performs what it asks for. Keeps `transport.interface.Handler`."""
+
+    def __init__(self, core: Core, store: Store, scheduler: Scheduler, failed: Callable[[str], None]) -> None:
+        self.core = core
+        self.store = store
+        self.transport: Transport
+        """Set once, before `start`; a transport needs its handler first."""
+        self.clock: Clock = real_clock
+        self.drained: Callable[[], None] = lambda: None
+        """Called when the core answers `Drain`."""
+        self._scheduler = scheduler
+        self._failed = failed
+        self._events: deque[Event] = deque()
+        self._stepping = False
+        self._stopped = False
+        self._callers: dict[int, tuple[Caller, int, int]] = {}
+        """Request id -> the connection, the client's own id, and the request's size."""
+        self._next_request = 1
+        self._writes: list[LogWrite] = []
+        self._sequence = 0
+        """The last `Persist` whose writes are in `_writes`."""
+        self._disk_full = False
+        self._turn_due = False
+        self._persist_due = False
+        self._timer: Timer | None = None
+        self._timer_us: int | None = None
+        self._perform: dict[type, Callable[[Any], None]] = {
+            kernel.Send: self._on_send,
+            kernel.Persist: self._on_persist,
+            kernel.Reply: self._on_reply,
+            kernel.Query: self._on_query,
+            kernel.Connect: self._on_connect,
+            kernel.Note: log_note,
+            kernel.Drained: self._on_drained,
+            kernel.Halt: self._on_halt,
+        }
+        for stored in STORED:
+            self._perform[stored] = self._on_stored
+
+    def start(self) -> None:
+        """Wake the core for the first time, as soon as the loop runs."""
+        self._want_turn()
+
+    def stop(self) -> None:
+        """Feed and perform nothing more."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # What happens outside, told by the transport -------------------------------------------------------
+
+    def delivered(self, sender: NodeId, message: Message) -> None:
+        self.feed(kernel.Deliver(sender, message))
+
+    def asked(self, caller: Caller, ask: int, body: RequestBody, size: int) -> None:
+        number = self._next_request
+        self._next_request = number + 1
+        self._callers[number] = (caller, ask, size)
+        self.feed(kernel.Request(number, body))
+
+    def reachable(self, peer: NodeId) -> None:
+        self.feed(kernel.Reachable(peer))
+
+    def unreachable(self, peer: NodeId) -> None:
+        self.feed(kernel.Unreachable(peer))
+
+    def drain(self) -> None:
+        self.feed(kernel.Drain())
+
+    # The core ------------------------------------------------------------------------------------------
+
+    def feed(self, event: Event) -> None:
+        """Step the core with an event and with every event that performing its effects produces.
+
+        Called from inside a step (an effect was performed at once), it only queues: `step` is never
+        re-entered, and effects are performed in the order in which they were asked for.
+        """
+        events = self._events
+        events.append(event)
+        if self._stepping or self._stopped:
+            return
+        self._stepping = True
+        step, perform, clock = self.core.step, self._perform, self.clock
+        try:
+            while events and not self._stopped:
+                for effect in step(clock(), events.popleft()):
+                    perform[type(effect)](effect)
+        except Broken as error:
+            self._fail(f"the disk failed: {error}")
+        except Exception:  # a core that raised is not to be trusted, nor is a driver that missed an effect
+            log.critical("the node's core or driver failed", exc_info=True)
+            self._fail("an invariant does not hold; the log above says which")
+        finally:
+            self._stepping = False
+        self._want_turn()
+
+    def _want_turn(self) -> None:
+        if not self._turn_due and not self._stopped:
+            self._turn_due = True
+            self._scheduler.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """The end of a turn of the loop: everything that was ready has been fed.
+
+        First the core's deadline, so that it can start a batch of all that came; then what it sends goes
+        out; then, in a callback of its own, its writes go to disk. Between the two the loop gives the bytes
+        to the operating system, so that followers work while this disk does.
+        """
+        self._turn_due = False
+        if self._stopped:
+            return
+        deadline = self.core.deadline_us
+        if deadline is not None and deadline <= self.clock().mono_us:
+            self.feed(kernel.Wake())
+            if self._stopped:
+                return
+        self.transport.flush()
+        if self._writes and not self._persist_due and not self._disk_full:
+            self._persist_due = True
+            self._scheduler.call_soon(self._write_log)
+        self._arm()
+
+    def _arm(self) -> None:
+        """See to it that a turn comes at the core's deadline."""
+        deadline = self.core.deadline_us
+        if deadline == self._timer_us or self._stopped or self._turn_due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_us = deadline
+        if deadline is not None:
+            self._timer = self._scheduler.call_later(max(0, deadline - self.clock().mono_us) / 1e6, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        """Timers may be early by their resolution: `_turn` looks at the clock and arms again."""
+        self._timer = None
+        self._timer_us = None
+        self._want_turn()
+
+    # The log -------------------------------------------------------------------------------------------
+
+    def _on_persist(self, effect: kernel.Persist) -> None:
+        self._writes.extend(effect.writes)
+        self._sequence = effect.sequence
+
+    def _write_log(self) -> None:
+        """Write all that has gathered with one fsync, and say so."""
+        self._persist_due = False
+        if self._stopped:
+            return
+        sequence = self._sequence
+        try:
+            self.store.persist(self._writes)
+        except DiskIsFull:
+            self._scheduler.call_later(DISK_RETRY_S, self._write_log)
+            if not self._disk_full:
+                self._disk_full = True
+                log.error("the disk is full: no writes are acknowledged until there is room")
+                self.feed(kernel.DiskFull())
+            return
+        except Exception as error:  # whatever it is, nobody knows what is on disk now
+            log.critical("the log cannot be written", exc_info=True)
+            self._fail(f"the log cannot be written: {error}")
+            return
+        self._writes = []
+        self.feed(kernel.Persisted(sequence))
+        if self._disk_full:
+            self._disk_full = False
+            log.info("the disk has room again")
+            self.feed(kernel.DiskRoom())
+        if not self._stopped:
+            self.transport.flush()
+
+    # Effects -------------------------------------------------------------------------------------------
+
+    def _on_stored(self, effect: Effect) -> None:
+        self._events.extend(self.store.perform(effect))
+
+    def _on_send(self, effect: kernel.Send) -> None:
+        self.transport.send(effect.to, effect.message)
+
+    def _on_connect(self, effect: kernel.Connect) -> None:
+        self.transport.connect(effect.peer, effect.address)
+
+    def _on_reply(self, effect: kernel.Reply) -> None:
+        self._answer(effect.id, effect.body)
+
+    def _answer(self, request: int, body: ReplyBody) -> None:
+        caller, ask, size = self._callers.pop(request)
+        caller.tell(ask, body, size)
+
+    def _on_query(self, effect: kernel.Query) -> None:
+        """A read that is slow is run again where it holds up nobody."""
+        store, group, statements = self.store, effect.group, effect.statements
+        try:
+            outcome, position = store.query(group, statements, QUERY_BUDGET_US)
+        except OverBudget:
+            self._scheduler.run_aside(
+                lambda: store.query_aside(group, statements), lambda found: self._queried_aside(effect, found)
+            )
+        except Divergent as error:
+            self._query_found_damage(effect, error)
+        else:
+            self._answer_query(effect.id, outcome, position)
+
+    def _query_found_damage(self, effect: kernel.Query, error: Divergent) -> None:
+        """The file that should have answered is damaged: the core has it repaired, the caller asks elsewhere."""
+        log.error("the data file of group %d is damaged: %s", effect.group, error)
+        self._answer(
+            effect.id, Refused("Unavailable", "this node's copy is damaged and being repaired", retryable=True)
+        )
+        self.feed(kernel.ApplyFailed(effect.group, full=False, reason=str(error)))
+
+    def _queried_aside(self, effect: kernel.Query, found: tuple[bytes, Position] | BaseException) -> None:
+        if self._stopped:
+            return
+        if isinstance(found, Broken):
+            self._fail(f"the disk failed: {found}")
+        elif isinstance(found, Divergent):
+            self._query_found_damage(effect, found)
+        elif isinstance(found, BaseException):
+            log.error("a read failed on the reader thread", exc_info=found)
+            self._answer(effect.id, Refused("InternalError", f"the read failed: {found}", retryable=True))
+        else:
+            self._answer_query(effect.id, *found)
+        self._want_turn()
+
+    def _answer_query(self, request: int, outcome: bytes, position: Position) -> None:
+        if len(outcome) > ANSWER_BYTES_MAX:
+            refused = Refused(
+                "OperationalError",
+                f"the result has {len(outcome)} bytes; an answer carries at most {ANSWER_BYTES_MAX}",
+                "read fewer rows at a time, with LIMIT or by ranges of a key",
+            )
+            self._answer(request, refused)
+        else:
+            self._answer(request, Answer(Raw(outcome), position.index))
+
+    def _on_drained(self, _effect: kernel.Drained) -> None:
+        self.drained()
+
+    def _on_halt(self, effect: kernel.Halt) -> None:
+        self._fail(effect.reason)
+
+    def _fail(self, reason: str) -> None:
+        """Fail-stop: from here on nothing is sent, written or answered."""
+        if not self._stopped:
+            self.stop()
+            log.critical("the node stops: %s", reason)
+            self._failed(reason)
+
+
+STORED = (
+    kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.ReadLog,
+    kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
+    kernel.OpenGeneration, kernel.ReadCatalog,
+)  # fmt: skip
+"""Effects that the store performs by itself."""

@@ -1,0 +1,193 @@
+"""Opening an embedded node: a cluster of one, in a folder or in memory."""
+
+import os
+import secrets
+import threading
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from quorate.client import errors
+from quorate.client.results import failure, read_outcome, results_of
+from quorate.core.kernel import GroupId, Identity, Member, Recovered
+from quorate.core.requests import Statement
+from quorate.runtime.inline import DISK_IS_FULL, InlineNode
+from quorate.storage.direct import Columns, DirectReader, Rows
+from quorate.storage.folder import is_node, open_store
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
+from quorate.storage.memory import MemoryStore
+
+NAME = "embedded"
+_KNOWN_MAX = 1000
+_TEXT_MAX = 8192
+"""Reads whose columns are kept: how many, and how long their text may be."""
+_IDLE_MAX = 8
+"""Readers that are kept open when nobody uses them."""
+
+
+def new_identity() -> Identity:
+    """A cluster with a single founder that nobody can dial."""
+    node = secrets.randbits(62) + 1
+    return Identity(secrets.token_hex(8), node, NAME, 0, (Member(node, NAME, ""),))
+
+
+def open_folder(folder: Path) -> InlineNode:
+    """Open an embedded node's folder, making it first when it is not there.
+
+    Raises AlreadyOpen, OperationalError, DiskFull, or NotSupportedError for the folder of a server's node.
+    """
+    try:
+        store = open_store(folder, None if is_node(folder) else new_identity())
+    except DiskIsFull as error:
+        raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk") from error
+    except (Broken, Divergent) as error:
+        raise errors.OperationalError(f"{folder} cannot be opened: {error}") from error
+    founders = store.identity.founders
+    if len(founders) != 1 or founders[0].address:
+        store.close()
+        raise errors.NotSupportedError(
+            f"{folder} is the folder of a cluster's node",
+            hint="start it with quorate serve (or quorate up) and connect to its quorate:// URL",
+        )
+    return InlineNode(store)
+
+
+def open_memory() -> InlineNode:
+    """An embedded node without a disk."""
+    store = MemoryStore(new_identity())
+
+    def recover() -> Recovered:
+        store.close()  # what is in memory survives that: it is this store's disk
+        return store.recover()
+
+    return InlineNode(store, recover)
+
+
+class Reads:
+    """Reads of one group that do not go through the core. Threads share it.
+
+    `known` and `idle` are open to the connection, whose shortest way for a read is: look up the text in `known`,
+    take a reader from `idle`, run, put it back. Both operations on `idle` are single steps of the interpreter.
+    """
+
+    def __init__(self, node: InlineNode, group: GroupId) -> None:
+        self.known: dict[str, Columns] = {}
+        """The columns of reads that have run before, by their text."""
+        self.idle: list[DirectReader] = []
+        """Readers that nobody is using."""
+        self._node = node
+        self._group = group
+        self._file = node.store.replicas[group].file
+        self._changed = 0
+        self._guard = threading.Lock()
+        _reads.add(self)
+
+    def schema_changed(self) -> None:
+        """Statements may have other columns from here on."""
+        with self._guard:
+            self._changed += 1
+            self.known.clear()
+
+    def first(self, sql: str, parameters: Any) -> tuple[Columns, Rows]:
+        """A read whose text is not in `known` yet. Raises client errors."""
+        if not self._file:
+            return self._in_memory((Statement(sql, (parameters,)),))[0]
+        changed = self._changed
+        reader = self._reader()
+        try:
+            found = reader.first_read(sql, parameters)
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            raise self._failed(reader, error) from error.__cause__
+        self.put_back(reader)
+        with self._guard:
+            if changed == self._changed and len(sql) < _TEXT_MAX:
+                if len(self.known) >= _KNOWN_MAX:
+                    self.known.clear()
+                self.known[sql] = found[0]
+        return found
+
+    def together(self, statements: Sequence[Statement]) -> list[tuple[Columns, Rows]]:
+        """Several reads of one and the same state. Raises client errors."""
+        if not self._file:
+            return self._in_memory(statements)
+        reader = self._reader()
+        try:
+            found = reader.read_all([(each.sql, each.sets[0]) for each in statements])
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            raise self._failed(reader, error) from error.__cause__
+        self.put_back(reader)
+        return found
+
+    def put_back(self, reader: DirectReader) -> None:
+        """The reader is idle again."""
+        if len(self.idle) < _IDLE_MAX and not self._node.forked:
+            self.idle.append(reader)
+        else:
+            reader.close()
+
+    def failed(self, reader: DirectReader, error: BaseException) -> BaseException:
+        """What to raise for what `reader.execute` raised; the reader is put back or closed."""
+        if not isinstance(error, Exception):
+            reader.close()
+            return error
+        try:
+            return self._failed(reader, reader.failed(error))
+        except (Broken, Divergent) as worse:
+            return self._failed(reader, worse)
+
+    def _reader(self) -> DirectReader:
+        self._node.usable()
+        try:
+            return self.idle.pop()
+        except IndexError:
+            pass
+        try:
+            return DirectReader(self._file)
+        except (Broken, Divergent, DiskIsFull) as error:
+            raise errors.OperationalError(f"the data file cannot be opened: {error}") from error
+
+    def _failed(self, reader: DirectReader, error: BaseException) -> BaseException:
+        if isinstance(error, StatementFailed):
+            self.put_back(reader)
+            return failure(error.failed)
+        reader.close()
+        if isinstance(error, Broken | Divergent | DiskIsFull):
+            return errors.OperationalError(f"the data file cannot be read: {error}")
+        return error
+
+    def _in_memory(self, statements: Sequence[Statement]) -> list[tuple[Columns, Rows]]:
+        """There is one connection to a database in memory; the caller's thread may have it already."""
+        self._node.usable()
+        mine = self._node.owner == threading.get_ident()
+        if not mine:
+            self._node.writing.acquire()
+        try:
+            outcome, _ = self._node.store.query(self._group, statements)
+        finally:
+            if not mine:
+                self._node.writing.release()
+        done = results_of(read_outcome(outcome), None)
+        return [(result.columns, result.rows) for result in done.results]
+
+    def close(self) -> None:
+        """Close the readers; one that is in use is closed when it comes back."""
+        self.known.clear()
+        while self.idle:
+            self.idle.pop().close()
+
+
+_reads: "weakref.WeakSet[Reads]" = weakref.WeakSet()
+_inherited: list[DirectReader] = []
+"""In a forked child: the parent's readers, kept so that nothing is done to its files."""
+
+
+def _in_child() -> None:
+    for reads in list(_reads):
+        reads.known.clear()
+        _inherited.extend(reads.idle)
+        reads.idle.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

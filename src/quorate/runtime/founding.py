@@ -1,0 +1,126 @@
+"""Making a cluster: a folder for each node, who the founders are, and `cluster.json` that points to them."""
+
+import errno
+import json
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from quorate.core.kernel import Identity, Member
+from quorate.runtime.config import FILE_NAME, ConfigError
+from quorate.transport.addresses import format_address, parse_address
+
+CLUSTER_FILE = "cluster.json"
+PORTS = range(17_000, 32_000)
+"""Where free ports are looked for."""
+
+
+class NodePlace(Struct, frozen=True):
+    """Where one node of a cluster is."""
+
+    name: str
+    pid: int
+    """Of the running process; 0 when none was started, or when it has ended."""
+    address: str
+    folder: str
+
+
+class ClusterFile(Struct, frozen=True):
+    """`cluster.json`: what other programs need to use, watch and harm a cluster."""
+
+    cluster: str
+    nodes: tuple[NodePlace, ...]
+    url: str
+
+
+def url_of(addresses: tuple[str, ...]) -> str:
+    return "quorate://" + ",".join(addresses)
+
+
+def free_ports(host: str, count: int) -> list[int]:
+    """Ports that nobody listens on now, all different. Raises OSError when the host is not this machine's.
+
+    They lie below the range from which operating systems take the ports of outgoing connections: otherwise a
+    dead node's port could be taken before its restart, even by the very connection that tries to reach it.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        while len(sockets) < count:
+            probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+            sockets.append(probe)
+            try:
+                probe.bind((host, PORTS.start + secrets.randbelow(len(PORTS))))
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+                sockets.pop().close()
+        return [probe.getsockname()[1] for probe in sockets]
+    finally:
+        for probe in sockets:
+            probe.close()
+
+
+def local_members(count: int, host: str, prefix: str = "n") -> dict[str, str]:
+    """Names and free addresses for nodes on this machine."""
+    return {
+        f"{prefix}{number}": format_address(host, port) for number, port in enumerate(free_ports(host, count), start=1)
+    }
+
+
+def found(folder: Path, members: Mapping[str, str], options: Mapping[str, str] | None = None) -> ClusterFile:
+    """Make `folder`/NAME for each name -> address, and `folder`/cluster.json. `options` go into each node.toml.
+
+    Raises ConfigError when the folder holds a cluster already or an address is wrong, and OSError.
+    """
+    from quorate.storage.node_file import create
+
+    if (folder / CLUSTER_FILE).exists():
+        raise ConfigError(f"{folder} holds a cluster already")
+    if len(set(members.values())) != len(members):
+        raise ConfigError("two nodes cannot have one address")
+    for name, address in members.items():
+        if not name or name in (".", "..") or not all(each.isalnum() or each in "-_." for each in name):
+            raise ConfigError(f"{name!r} cannot be a node's name: letters, digits, '-', '_' and '.' only")
+        try:
+            parse_address(address)
+        except ValueError as error:
+            raise ConfigError(f"node {name}: {error}") from error
+        if (folder / name).exists() and any((folder / name).iterdir()):
+            raise ConfigError(f"{folder / name} is not empty")
+    cluster = secrets.token_hex(8)
+    founders = tuple(Member(secrets.randbits(62) + 1, name, address) for name, address in members.items())
+    for member in founders:
+        place = folder / member.name
+        place.mkdir(parents=True, exist_ok=True)
+        create(place / "node.db", Identity(cluster, member.node, member.name, 0, founders))
+        lines = {"listen": member.address, **(options or {})}
+        text = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
+        (place / FILE_NAME).write_text(text, encoding="utf-8")
+    places = tuple(NodePlace(each.name, 0, each.address, str((folder / each.name).resolve())) for each in founders)
+    made = ClusterFile(cluster, places, url_of(tuple(members.values())))
+    write_cluster_file(folder, made)
+    return made
+
+
+def write_cluster_file(folder: Path, content: ClusterFile) -> None:
+    """Replace `cluster.json` at once: a reader sees the old one or the new one."""
+    path = folder / CLUSTER_FILE
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    draft.replace(path)
+
+
+def read_cluster_file(folder: Path) -> ClusterFile:
+    """Raises ConfigError."""
+    path = folder / CLUSTER_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ClusterFile)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path} is damaged: {error}") from error

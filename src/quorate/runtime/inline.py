@@ -1,0 +1,313 @@
+"""Driver one without a loop: the caller's thread steps an embedded node's core. No thread of its own, no socket.
+
+Everything a core asks for is done at once, in order; what it persists in one turn goes to disk with one fsync.
+A node that is alone never waits for anybody, so when nothing is left to do and the answer is not there, time
+itself is what it waits for: its clock is put forward to its next deadline. An election with oneself takes no time.
+
+When the disk is full, the core is thrown away and made anew from what is on disk, as after a crash: a write whose
+entry was not written did not happen, and its caller is told exactly that.
+"""
+
+import os
+import random
+import secrets
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from msgspec import Raw
+
+from quorate.client import errors
+from quorate.client.results import failure, refusal
+from quorate.core import kernel
+from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Effect, Event, GroupId, LogWrite, Now, Recovered
+from quorate.core.node import Node
+from quorate.core.requests import (
+    Answer,
+    NotLeader,
+    Refused,
+    ReplyBody,
+    RequestBody,
+    Result,
+    Run,
+    Statement,
+    Unsure,
+)
+from quorate.runtime.notes import log_note
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
+from quorate.storage.store import BaseStore
+
+_WAKES_MAX = 10_000
+"""Deadlines that one request may need; a core that needs more is going round in circles."""
+_TRIES_MAX = 100
+
+DISK_IS_FULL = "the disk has no room; nothing was written"
+
+
+class InlineNode:
+    """A node inside the caller's process. Threads share it: `writing` admits one at a time."""
+
+    def __init__(self, store: BaseStore, recover: Callable[[], Recovered] | None = None) -> None:
+        self.store = store
+        self.writing = threading.Lock()
+        """Held by the thread that steps the core or has a transaction open."""
+        self.owner = 0
+        """The thread that has a transaction open; 0: none."""
+        self.forked = False
+        """This is a copy in a forked child."""
+        self._recover = recover or store.recover
+        self._core: Node | None = None
+        """None: to be made anew from what is on disk."""
+        self._broken = ""
+        self._closed = False
+        self._events: deque[Event] = deque()
+        self._writes: list[LogWrite] = []
+        self._sequence = 0
+        self._clock_us = 0
+        """The clock never goes back behind this; it was put forward to here."""
+        self._requests = 0
+        self._replies: dict[int, ReplyBody] = {}
+        self._apply_full = False
+        self._perform: dict[type, Callable[[Any], None]] = {
+            kernel.Persist: self._on_persist,
+            kernel.Reply: self._on_reply,
+            kernel.Query: self._on_query,
+            kernel.Note: log_note,
+            kernel.Halt: self._on_halt,
+            kernel.Send: self._ignore,
+            kernel.Connect: self._ignore,
+        }
+        self._stored = store.perform
+        _nodes.add(self)
+
+    # What a program asks for; the caller holds `writing` ---------------------------------------------
+
+    def start(self, database: str) -> tuple[GroupId, int]:
+        """Bring the node up until it leads this database; its group, and where its log stands. Raises client
+        errors."""
+        answer = self.request(Run(database, (Statement("SELECT 1"),)))
+        assert self._core is not None, "a node that answers has a core"
+        if database == CATALOG_DATABASE:
+            return CATALOG_GROUP, answer.index
+        row = self._core.directory.partition_of(database)
+        assert row is not None, "a database that answers has a group"
+        return row.group, answer.index
+
+    def request(self, body: RequestBody) -> Answer:
+        """Carry a request through. Raises DiskFull or Unavailable (not done), MaybeDone, or OperationalError when
+        the node has broken down; whatever the core refuses is raised as the error that it names."""
+        self.usable()
+        for _ in range(_TRIES_MAX):
+            reply = self._guarded(body)
+            if isinstance(reply, Answer):
+                return reply
+            if isinstance(reply, NotLeader) or (isinstance(reply, Refused) and reply.error == "Unavailable"):
+                if self._apply_full:
+                    self._core = None
+                    raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk")
+                self._put_forward()
+                continue
+            self._raise(body, reply)
+        raise errors.Unavailable("the node does not lead its database")
+
+    def usable(self) -> None:
+        """Raises InterfaceError when the node is closed or forked, OperationalError when it has broken down."""
+        if self.forked:
+            raise errors.InterfaceError(
+                "this connection was opened before a fork and belongs to the parent process",
+                hint="connect in the child, after the fork; a folder has one process",
+            )
+        if self._closed:
+            raise errors.InterfaceError("this connection is closed")
+        if self._broken:
+            raise errors.OperationalError(
+                f"the embedded node has stopped: {self._broken}", hint="close this connection and connect again"
+            )
+
+    # A transaction in the caller's thread, on the replica's writer; the caller holds `writing` -------
+
+    def hold(self, group: GroupId) -> None:
+        """Begin. Raises DiskFull or OperationalError."""
+        self.usable()
+        if self._core is None:
+            self.start(CATALOG_DATABASE)
+        with self._storage():
+            self.store.hold(group)
+
+    def run_held(self, group: GroupId, statement: Statement) -> Result:
+        """Run one statement. Raises what it failed with."""
+        self.usable()
+        with self._storage():
+            return self.store.run_held(group, statement)
+
+    def release(self, group: GroupId) -> None:
+        """Undo it."""
+        if not self._broken and not self._closed:
+            with self._storage():
+                self.store.release(group)
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        """Raise what storage raises as client errors."""
+        try:
+            yield
+        except StatementFailed as error:
+            raise failure(error.failed) from None
+        except DiskIsFull as error:
+            self._forget()
+            raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk") from error
+        except (Broken, Divergent) as error:
+            raise self.fail(error) from error
+
+    def close(self) -> None:
+        """Close the files. Doing so again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._core = None
+            self.store.close()
+
+    def fail(self, error: BaseException) -> errors.Error:
+        """The node has broken down: nothing more is done here. Returns what to raise."""
+        self._broken = str(error) or type(error).__name__
+        self._core = None
+        self._events.clear()
+        known = isinstance(error, Broken | Divergent)
+        kind = errors.OperationalError if known else errors.InternalError
+        return kind(f"the embedded node has stopped: {self._broken}", hint="close this connection and connect again")
+
+    # The core ------------------------------------------------------------------------------------------
+
+    def _guarded(self, body: RequestBody) -> ReplyBody:
+        try:
+            return self._answer(body)
+        except DiskIsFull as error:
+            self._forget()
+            raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk") from error
+        except (errors.Error, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt):
+                self._forget()  # in the middle of something: what is on disk decides
+            raise
+        except Exception as error:
+            raise self.fail(error) from error
+
+    def _answer(self, body: RequestBody) -> ReplyBody:
+        """Feed a request and do all that it takes to answer it. Raises DiskIsFull or Broken."""
+        core = self._core or self._revive()
+        deadline = core.deadline_us
+        if deadline is not None and deadline <= self._now().mono_us:
+            self._events.append(kernel.Wake())
+        self._requests += 1
+        number = self._requests
+        self._events.append(kernel.Request(number, body))
+        self._turn(core)
+        replies = self._replies
+        for _ in range(_WAKES_MAX):
+            if number in replies:
+                return replies.pop(number)
+            self._put_forward()
+        raise AssertionError(f"no answer to {type(body).__name__} after {_WAKES_MAX} deadlines")
+
+    def _revive(self) -> Node:
+        """A new core from what is on disk."""
+        core = Node(self._recover(), random.Random(secrets.randbits(64)))
+        self._apply_full = False
+        self._core = core
+        self._events.append(kernel.Wake())
+        return core
+
+    def _forget(self) -> None:
+        """Drop the core and whatever was not written; the next request makes a new one."""
+        core, self._core = self._core, None
+        self._events.clear()
+        self._writes.clear()
+        self._replies.clear()
+        for group in core.groups if core is not None else ():
+            self.store.perform(kernel.Rollback(group))
+
+    def _put_forward(self) -> None:
+        """Nothing is left to do before the next deadline: make it now."""
+        core = self._core
+        assert core is not None
+        deadline = core.deadline_us
+        assert deadline is not None, "the core waits for nothing, and has not answered"
+        self._clock_us = max(self._clock_us, deadline)
+        self._events.append(kernel.Wake())
+        self._turn(core)
+
+    def _turn(self, core: Node) -> None:
+        """Step until nothing is left: events first, then what they wrote, with one fsync."""
+        events, perform, stored = self._events, self._perform, self._stored
+        step = core.step
+        while True:
+            while events:
+                for effect in step(self._now(), events.popleft()):
+                    handler = perform.get(type(effect))
+                    if handler is not None:
+                        handler(effect)
+                    else:
+                        self._keep(stored(effect))
+            if not self._writes:
+                return
+            self.store.persist(self._writes)
+            self._writes = []
+            events.append(kernel.Persisted(self._sequence))
+
+    def _keep(self, events: list[Event]) -> None:
+        for event in events:
+            if type(event) is kernel.ApplyFailed:
+                if not event.full:
+                    raise Divergent(event.reason)
+                self._apply_full = True
+            self._events.append(event)
+
+    def _now(self) -> Now:
+        return Now(max(self._clock_us, time.monotonic_ns() // 1000), time.time_ns() // 1000)
+
+    # Effects -------------------------------------------------------------------------------------------
+
+    def _on_persist(self, effect: kernel.Persist) -> None:
+        self._writes.extend(effect.writes)
+        self._sequence = effect.sequence
+
+    def _on_reply(self, effect: kernel.Reply) -> None:
+        self._replies[effect.id] = effect.body
+
+    def _on_query(self, effect: kernel.Query) -> None:
+        outcome, position = self.store.query(effect.group, effect.statements)
+        self._replies[effect.id] = Answer(Raw(outcome), position.index)
+
+    def _on_halt(self, effect: kernel.Halt) -> None:
+        raise Broken(effect.reason)
+
+    def _ignore(self, effect: Effect) -> None:
+        """There is nobody to talk to."""
+
+    def _raise(self, body: RequestBody, reply: ReplyBody) -> None:
+        if isinstance(reply, Unsure):
+            self._forget()
+            token = getattr(body, "token", None)
+            raise errors.MaybeDone(
+                "the disk filled up after the write was logged; it takes effect when there is room",
+                token=token.id if token is not None else "",
+                seen=token.seen if token is not None else 0,
+                hint="connection.outcome(error.token) settles it",
+            )
+        if isinstance(reply, Refused):
+            raise refusal(reply)
+        raise errors.InternalError(f"the node answered with {type(reply).__name__}")
+
+
+_nodes: "weakref.WeakSet[InlineNode]" = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for node in list(_nodes):
+        node.forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,184 @@
+"""A server: one process, one event loop, one node. Puts the driver, the transport and the store together."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from quorate.core.kernel import Core, Identity
+from quorate.runtime.aside import Aside
+from quorate.runtime.config import Config, ConfigError, check_listen
+from quorate.runtime.driver import Driver, Timer, monotonic_us
+from quorate.runtime.signals import Signals
+from quorate.storage.interface import Store
+from quorate.transport.addresses import parse_address
+from quorate.transport.tcp import Limits, TcpTransport
+from quorate.wire.handshake import NODE, Hello
+
+log = logging.getLogger("quorate.runtime")
+
+STOPPED = 0
+FAILED = 70
+"""Exit code of a node that stopped because going on would have broken a promise (EX_SOFTWARE)."""
+INTERRUPTED = 130
+
+T = TypeVar("T")
+
+
+class LoopScheduler:
+    """Keeps `driver.Scheduler` over an asyncio loop and one reader thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.aside = Aside(loop.call_soon_threadsafe)
+
+    def call_soon(self, callback: Callable[[], None]) -> object:
+        return self._loop.call_soon(callback)
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        return self._loop.call_later(delay, callback)
+
+    def run_aside(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
+        self.aside.run(work, done)
+
+
+class Server:
+    """One node, from the opened store to the exit code."""
+
+    def __init__(self, core: Core, store: Store, config: Config) -> None:
+        self.address = ""
+        """Where it listens, once it does."""
+        self._core = core
+        self._store = store
+        self._config = config
+        self._finished: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._draining = False
+
+    async def run(self, ready: Callable[[str], None] = lambda _address: None, *, signals: bool = True) -> int:
+        """Serve until told to stop; the exit code. Raises OSError when it cannot listen."""
+        loop = asyncio.get_running_loop()
+        scheduler = LoopScheduler(loop)
+        self._driver = driver = Driver(self._core, self._store, scheduler, lambda _reason: self.finish(FAILED))
+        driver.drained = lambda: self.finish(STOPPED)
+        limits = Limits(connections=self._config.connections, client_requests=self._config.client_requests)
+        driver.transport = transport = TcpTransport(
+            greeting_of(self._store.identity), driver, random.Random(os.urandom(16)), limits
+        )
+        host, port = parse_address(listen_address(self._config, self._store.identity))
+        self.address = await transport.listen(host, port)
+        handlers = Signals(loop, self.drain, lambda: self.finish(INTERRUPTED)) if signals else None
+        code = FAILED
+        try:
+            driver.start()
+            log.info("%s listens on %s", self._store.identity.name, self.address)
+            ready(self.address)
+            code = await self._finished
+        finally:
+            if handlers is not None:
+                handlers.close()
+            driver.stop()
+            await transport.close(orderly=code == STOPPED)
+        if scheduler.aside.stop(1.0) and code == STOPPED:
+            self._store.close()
+        return code
+
+    def drain(self) -> None:
+        """Hand leadership over, finish what is under way, then stop; at the latest after the drain time."""
+        if self._draining or self._finished.done():
+            return
+        self._draining = True
+        log.info("draining")
+        asyncio.get_running_loop().call_later(self._config.drain / 1e6, self._drained_late)
+        self._driver.drain()
+
+    def _drained_late(self) -> None:
+        if not self._finished.done():
+            log.warning("not drained in time; stopping all the same")
+            self.finish(STOPPED)
+
+    def finish(self, code: int) -> None:
+        if not self._finished.done():
+            self._finished.set_result(code)
+
+    def watch_parent(self) -> None:
+        """Stop when standard input ends: whoever started this node holds the other end of that pipe."""
+        loop = asyncio.get_running_loop()
+
+        def readable() -> None:
+            if not os.read(sys.stdin.fileno(), 4096):
+                loop.remove_reader(sys.stdin.fileno())
+                log.warning("the process that started this node is gone")
+                self.drain()
+
+        loop.add_reader(sys.stdin.fileno(), readable)
+
+
+def greeting_of(identity: Identity) -> Hello:
+    """How this node introduces itself."""
+    return Hello(NODE, cluster=identity.cluster, node=identity.node, name=identity.name, boot=identity.boot)
+
+
+def listen_address(config: Config, identity: Identity) -> str:
+    """The configured address, else the one under which the cluster was founded. Raises ConfigError."""
+    if config.listen:
+        return config.listen
+    for member in identity.founders:
+        if member.node == identity.node and member.address:
+            check_listen(member.address)
+            return member.address
+    raise ConfigError("listen: the folder does not record an address of this node; give one")
+
+
+def run_node(config: Config, *, with_parent: bool = False) -> int:
+    """Open the folder and serve until told to stop; the exit code.
+
+    Raises ConfigError, OSError, StorageError, or errors of `client.errors` (AlreadyOpen above all).
+    """
+    from quorate.core.node import Node
+    from quorate.storage.folder import open_store
+
+    if sys.flags.optimize:
+        raise ConfigError("python -O takes the assertions away, and they are the invariants: run without -O")
+    raise_file_limit()
+    store = open_store(Path(config.folder), clock=monotonic_us)
+    node = Node(store.recover(), random.Random(os.urandom(16)), config.settings())
+
+    async def main() -> int:
+        server = Server(node, store, config)
+        if with_parent:
+            server.watch_parent()
+        gc.collect()
+        gc.freeze()
+        return await server.run()
+
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(main())
+
+
+def raise_file_limit() -> None:
+    """Take as many file descriptors as the system allows: connections and replicas need more than shells give."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else 65536
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it exists."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Any = uvloop.new_event_loop
+    return factory  # type: ignore[no-any-return]

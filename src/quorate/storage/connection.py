@@ -1,0 +1,88 @@
+"""How connections to a data file are opened, and the modes a writing connection can be in."""
+
+from collections.abc import Callable
+
+import apsw
+
+from quorate.storage.guard import Guard
+from quorate.storage.interface import Broken
+
+SQLITE_MINIMUM = (3, 51, 3)
+"""Before it, resetting the write-ahead log could corrupt a file that two connections use."""
+
+INTERNAL = apsw.SQLITE_PREPARE_PERSISTENT
+"""Our own statements are prepared with this flag. It keeps them apart from users' statements of the same text in
+apsw's cache, so that what was prepared unwatched is never run for a user."""
+
+LEAD, FOLLOW, LOAD = range(3)
+"""Triggers and foreign keys on; both off, applying what others ran; both off for an import."""
+
+_WRITER_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA wal_autocheckpoint=0",
+    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA cache_size=-16384",
+    "PRAGMA temp_store=MEMORY",
+)
+_READER_PRAGMAS = ("PRAGMA query_only=ON", "PRAGMA cache_size=-8192", "PRAGMA temp_store=MEMORY")
+
+
+def check_sqlite() -> None:
+    """Refuse a SQLite that cannot be trusted with these files. Raises Broken."""
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < SQLITE_MINIMUM:
+        wanted = ".".join(map(str, SQLITE_MINIMUM))
+        raise Broken(f"SQLite {apsw.sqlite_lib_version()} is too old: {wanted} or newer is needed")
+
+
+def open_writer(path: str, guard: Guard) -> apsw.Connection:
+    """The one connection that writes and checkpoints. It starts in FOLLOW mode."""
+    connection = apsw.Connection(path, vfs="memdb" if path.startswith("file:/quorate-memory-") else None, flags=_FLAGS)
+    for pragma in _WRITER_PRAGMAS:
+        connection.execute(pragma, can_cache=False)
+    set_mode(connection, FOLLOW)
+    _prepare(connection, guard)
+    return connection
+
+
+def open_reader(path: str, guard: Guard) -> apsw.Connection:
+    """A connection that cannot write and leaves the write-ahead log alone when it closes."""
+    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.wal_autocheckpoint(0)
+    for pragma in _READER_PRAGMAS:
+        connection.execute(pragma, can_cache=False)
+    _prepare(connection, guard)
+    return connection
+
+
+_FLAGS = (
+    apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOMUTEX
+)  # fmt: skip
+
+
+def _prepare(connection: apsw.Connection, guard: Guard) -> None:
+    connection.set_busy_timeout(5000)
+    connection.authorizer = guard
+
+
+def set_mode(connection: apsw.Connection, mode: int) -> None:
+    """Switch triggers and foreign keys. Works inside a transaction, where the PRAGMA does nothing."""
+    enabled = int(mode == LEAD)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, enabled)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, enabled)
+
+
+def isolate_counters(connection: apsw.Connection, base: Callable[[], int]) -> None:
+    """Make `changes()` and `total_changes()` count from `base()`, the connection's total when the current request
+    began, so that one caller of a batch does not see another's. (`last_insert_rowid()` can simply be set.)"""
+
+    def changes(*_: object) -> int:
+        return connection.changes() if connection.total_changes() != base() else 0
+
+    def total_changes(*_: object) -> int:
+        return connection.total_changes() - base()
+
+    for name, function in (("changes", changes), ("total_changes", total_changes)):
+        connection.create_scalar_function(name, function, 0, flags=apsw.SQLITE_INNOCUOUS)

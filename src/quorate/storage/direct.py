@@ -1,0 +1,98 @@
+"""Reading an embedded node's data file without anything in between.
+
+On a node that is alone, what is committed is what was acknowledged, so a read needs no round: a connection of
+its own is enough. The point of this file is that a program which reads by key pays for SQLite and for little else.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import apsw
+
+from quorate.core.requests import Failed
+from quorate.sql.classify import READ, shape_of
+from quorate.storage.connection import open_reader
+from quorate.storage.failures import failed_of, raise_if_fatal
+from quorate.storage.guard import Guard
+from quorate.storage.interface import Broken, StatementFailed
+from quorate.storage.running import RefusedError, refuse
+
+Columns = tuple[tuple[str, str | None], ...]
+Rows = list[tuple[Any, ...]]
+
+
+class DirectReader:
+    """One query-only connection to a data file. For one thread at a time."""
+
+    def __init__(self, path: str) -> None:
+        self._guard = Guard()
+        try:
+            self._connection = open_reader(path, self._guard)
+        except apsw.Error as error:
+            raise_if_fatal(error)
+            raise Broken(f"{type(error).__name__}: {error}") from error
+        self._guard.watching = True  # nothing but users' statements runs here
+        self._columns: Columns = ()
+        self._cursor = self._connection.cursor()
+        self._traced = self._connection.cursor()
+        self._traced.exec_trace = self._describe
+        self.execute: Callable[[str, Any], apsw.Cursor] = self._cursor.execute
+        """Runs a text that `first_read` has accepted. Raises what apsw raises; give it to `failed`."""
+
+    def _describe(self, cursor: apsw.Cursor, _sql: str, _bindings: object) -> bool:
+        self._columns = cursor.get_description()
+        return True
+
+    def first_read(self, sql: str, parameters: Any) -> tuple[Columns, Rows]:
+        """Run a read that was not seen before; its columns and rows. Raises StatementFailed, Broken or Divergent."""
+        shape = shape_of(sql)
+        try:
+            refuse(shape)
+        except RefusedError as error:
+            raise StatementFailed(error.failed) from None
+        if shape.kind != READ:
+            failed = Failed("ProgrammingError", "a statement that changes something was sent as a read")
+            raise StatementFailed(failed)
+        try:
+            rows = self._traced.execute(sql, parameters).fetchall()
+        except Exception as error:
+            raise self.failed(error) from error
+        return self._columns, rows
+
+    def read_all(self, statements: Sequence[tuple[str, Any]]) -> list[tuple[Columns, Rows]]:
+        """Run several reads on one and the same state. Raises what `first_read` raises."""
+        results = []
+        self._internal("BEGIN")
+        try:
+            for number, (sql, parameters) in enumerate(statements):
+                try:
+                    results.append(self.first_read(sql, parameters))
+                except StatementFailed as error:
+                    found = error.failed
+                    raise StatementFailed(
+                        Failed(found.error, found.message, found.hint, found.sqlite_errorname, number)
+                    ) from error.__cause__
+        finally:
+            self._internal("ROLLBACK")
+        return results
+
+    def _internal(self, sql: str) -> None:
+        self._guard.watching = False
+        try:
+            self._connection.execute(sql, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT)
+        finally:
+            self._guard.watching = True
+
+    def failed(self, error: Exception) -> StatementFailed:
+        """What to raise for what `execute` raised. Raises Broken or Divergent itself."""
+        self._cursor.close(force=True)
+        self._traced.close(force=True)
+        self._cursor = self._connection.cursor()
+        self._traced = self._connection.cursor()
+        self._traced.exec_trace = self._describe
+        self.execute = self._cursor.execute
+        return StatementFailed(failed_of(error, 0, self._guard))
+
+    def close(self) -> None:
+        """Close the connection. Doing so again changes nothing."""
+        self._connection.close(force=True)

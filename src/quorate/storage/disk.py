@@ -1,0 +1,105 @@
+"""What all our SQLite files share: how their errors are told apart, and how directories become durable."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from quorate.storage.interface import Broken, DiskIsFull, StorageError
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Error numbers of a write that found no room: the device, a quota, the largest allowed file."""
+
+WRITES = frozenset({apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_TRUNCATE})
+"""Failures that can be for want of room. A failed fsync is never one of them, whatever number it gives:
+after it nobody knows what the disk holds (Rebello et al., "Can applications recover from fsync
+failures?", ATC 2020)."""
+
+UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError)
+"""What opening or reading a file raises that is no database, not any more, or not there."""
+
+
+def is_full(error: apsw.Error, connection: apsw.Connection | None) -> bool:
+    """Whether SQLite failed because there was no room, so that the same call may work later."""
+    if isinstance(error, apsw.FullError):
+        return True
+    if connection is None or not isinstance(error, apsw.IOError):
+        return False
+    return getattr(error, "extendedresult", 0) in WRITES and connection.system_errno in NO_ROOM
+
+
+def translated(error: apsw.Error, connection: apsw.Connection | None, what: str) -> StorageError:
+    """The storage error that says what this SQLite error means to the node."""
+    if is_full(error, connection):
+        return DiskIsFull(f"{what}: no room ({error})")
+    return Broken(f"{what}: {type(error).__name__}: {error}")
+
+
+def sync_directory(folder: Path) -> None:
+    """Make names created, renamed or deleted in a folder durable. Raises Broken when that fails."""
+    if os.name == "nt":  # directories cannot be opened there, and need not be
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise Broken(f"fsync of {folder}: {error}") from error
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's content durable. Raises Broken when that fails."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise Broken(f"fsync of {path}: {error}") from error
+    finally:
+        os.close(descriptor)
+
+
+def open_exclusive(path: Path, vfs: str | None = None) -> apsw.Connection:
+    """Open a file that only this connection may use, in WAL mode, checkpointed only when told to.
+
+    In exclusive locking mode SQLite keeps the WAL's index in memory and takes no lock at each commit.
+    A connection that merely goes out of scope (after a fork, or when the disk broke) must not touch the
+    file again, so closing checkpoints nothing unless `close_orderly` asked for it.
+
+    Raises DiskIsFull or Broken; what apsw raises for a file that is in use or no database (BusyError,
+    `UNREADABLE`) is left as it is.
+    """
+    connection = apsw.Connection(str(path), vfs=vfs)
+    with opening(connection, path):
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.wal_autocheckpoint(0)
+    return connection
+
+
+@contextmanager
+def opening(connection: apsw.Connection, path: Path) -> Iterator[None]:
+    """Closes the connection when what belongs to opening it fails, and tells errors apart as `open_exclusive`."""
+    try:
+        yield
+    except (apsw.BusyError, *UNREADABLE):
+        connection.close()
+        raise
+    except apsw.Error as error:
+        failed = translated(error, connection, f"opening {path}")
+        connection.close()
+        raise failed from error
+    except BaseException:
+        connection.close()
+        raise
+
+
+def close_orderly(connection: apsw.Connection) -> None:
+    """Bring everything into the file itself and remove its WAL. Raises apsw.Error when that fails."""
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+    connection.close()

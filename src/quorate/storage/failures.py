@@ -1,0 +1,88 @@
+"""From an exception of apsw to what a caller is told, or to what the driver must hear."""
+
+import apsw
+
+from quorate.core.requests import Failed
+from quorate.storage.guard import Guard
+from quorate.storage.interface import Broken, DiskIsFull, Divergent
+
+KEY_IS_NULL = "NULL in the primary key of "
+"""How the message of our own triggers against NULL keys begins."""
+
+_CLASSES: dict[type[BaseException], str] = {
+    apsw.SQLError: "ProgrammingError",
+    apsw.BindingsError: "ProgrammingError",
+    apsw.RangeError: "ProgrammingError",
+    apsw.ReadOnlyError: "ProgrammingError",
+    apsw.MisuseError: "ProgrammingError",
+    KeyError: "ProgrammingError",
+    apsw.ConstraintError: "IntegrityError",
+    apsw.MismatchError: "IntegrityError",
+    apsw.TooBigError: "DataError",
+    OverflowError: "DataError",
+    TypeError: "DataError",
+    ValueError: "DataError",
+    UnicodeEncodeError: "DataError",
+    UnicodeDecodeError: "DataError",
+    apsw.AuthError: "NotSupportedError",
+}
+_HINTS: dict[type[BaseException], str] = {
+    OverflowError: "integers have at most 64 bits; store larger ones as text",
+    TypeError: "values are None, int, float, str or bytes",
+    UnicodeDecodeError: "the column holds text that is not UTF-8; read it with CAST(... AS BLOB)",
+    apsw.ReadOnlyError: "a read cannot change anything",
+}
+
+
+class RowsTooLarge(Exception):
+    """A result grew beyond what one answer may hold."""
+
+
+def raise_if_fatal(error: BaseException) -> None:
+    """Raise DiskIsFull, Broken or Divergent when the error is the disk's or the file's and not the statement's."""
+    if isinstance(error, apsw.FullError):
+        raise DiskIsFull(str(error)) from error
+    extended = getattr(error, "extendedresult", 0)
+    if isinstance(error, apsw.IOError):
+        if extended == apsw.SQLITE_IOERR_SHMSIZE:
+            raise DiskIsFull(str(error)) from error
+        raise Broken(f"{_name(error)}: {error}") from error
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        if extended == apsw.SQLITE_CORRUPT_VTAB:  # one virtual table, such as an integrity-check of FTS5
+            return
+        raise Divergent(f"{_name(error)}: {error}") from error
+    if isinstance(error, apsw.ThreadingViolationError | apsw.ConnectionClosedError | apsw.CursorClosedError):
+        raise error
+
+
+def failed_of(error: BaseException, statement: int, guard: Guard) -> Failed:
+    """What the caller is told. Raises what `raise_if_fatal` raises."""
+    raise_if_fatal(error)
+    if isinstance(error, apsw.AuthError) and guard.refusal is not None:
+        name, message, hint = guard.refusal
+        return Failed(name, message, hint, "SQLITE_AUTH", statement)
+    if isinstance(error, RowsTooLarge):
+        hint = "ask for fewer rows at a time, with LIMIT"
+        return Failed("OperationalError", str(error), hint, "", statement)
+    kind = type(error)
+    message = str(error)
+    hint = _HINTS.get(kind, "")
+    if kind is KeyError:
+        message = f"no value was given for the parameter :{error.args[0]}"
+    elif kind is apsw.BindingsError:
+        message = _binding_message(message)
+    elif message.startswith(KEY_IS_NULL):
+        hint = "declare the key's columns NOT NULL, or give them values: such a row could not be told from others"
+    return Failed(_CLASSES.get(kind, "OperationalError"), message, hint, _name(error), statement)
+
+
+def _binding_message(message: str) -> str:
+    """apsw's own, without the part about its internals."""
+    return message.split("  Current offset")[0]
+
+
+def _name(error: BaseException) -> str:
+    """SQLite's name of the error's extended code, or empty."""
+    code = getattr(error, "extendedresult", 0) or getattr(error, "result", 0)
+    name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code & 255)
+    return name if code and isinstance(name, str) else ""

@@ -1,0 +1,336 @@
+"""The real store: one folder, ordinary SQLite files.
+
+```
+lock                      held by the process that has the folder open
+node.db                   who this node is; the mark of its log          (storage.node_file)
+log.db                    entries and hard states of all groups          (storage.log)
+group-<id>-<n>.db         the data file of a group, in its n-th generation (storage.replica)
+snapshots/                copies that are being sent or received         (storage.snapshots)
+```
+
+How a received snapshot becomes the data file, with a crash allowed after every step: the chunks are written,
+the file synced and checked; a row of the log says that generation n + 1 is this snapshot and that the log begins
+behind it (one fsync: before it the old file is in use, after it the new one); the file is moved to its name,
+which the next start does if this one did not; the old file is deleted, likewise.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+
+from quorate.client.errors import DiskFull, OperationalError
+from quorate.core.kernel import (
+    CreateGroup,
+    GroupId,
+    Identity,
+    LogWrite,
+    Recovered,
+    SwitchGeneration,
+    WriteHardState,
+)
+from quorate.storage import closed, disk, node_file
+from quorate.storage.group_log import GroupLog
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, StorageError
+from quorate.storage.lock import FolderLock
+from quorate.storage.log import SqliteLog
+from quorate.storage.node_file import NodeFile, Remembered
+from quorate.storage.replica import Replica
+from quorate.storage.snapshots import FileShelf, remove
+from quorate.storage.store import BaseStore
+
+NODE = "node.db"
+LOG = "log.db"
+SNAPSHOTS = "snapshots"
+CLOSED = "the store is closed"
+DATA_FILE = re.compile(r"group-(\d+)-(\d+)\.db(-wal|-shm|-journal)?")
+
+REMEMBERED = frozenset({CreateGroup, WriteHardState, SwitchGeneration})
+"""Log writes of which `node.db` keeps a note of its own."""
+
+Clock = Callable[[], int]
+
+
+def is_node(folder: str | Path) -> bool:
+    """Whether a node lives in this folder."""
+    return (Path(folder) / NODE).exists()
+
+
+def open_store(
+    folder: str | Path, create: Identity | None = None, *, clock: Clock | None = None, vfs: str | None = None
+) -> "SqliteStore":
+    """Open the folder of a node; with `create`, make it first when no node lives there yet.
+
+    `clock` (monotonic microseconds) bounds reads that have a budget. `vfs` names the SQLite VFS for the log, for
+    tests that let a disk fail. Raises AlreadyOpen, DiskFull, OperationalError (no folder of ours, not readable) or
+    NotSupportedError (a format of another version).
+    """
+    path = Path(folder)
+    if create is not None:
+        _make_folder(path)
+    elif not is_node(path):
+        raise OperationalError(
+            f"no node lives in {path}", hint="make one with quorate init, or quorate.connect(folder)"
+        )
+    lock = FolderLock(path)
+    try:
+        if create is not None and not is_node(path):
+            _refuse_strangers(path)
+            node_file.create(path / NODE, create)
+        return SqliteStore(path, lock, clock=clock, vfs=vfs)
+    except DiskIsFull as error:
+        lock.release()
+        raise DiskFull(str(error), hint="make room on the disk") from error
+    except StorageError as error:
+        lock.release()
+        raise OperationalError(str(error), hint="the disk may be failing") from error
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _make_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise OperationalError(f"{path} is a file, not a folder", hint="load a SQLite file with quorate import")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OperationalError(f"{path} cannot be made: {error}") from error
+    disk.sync_directory(path.parent)
+
+
+def _refuse_strangers(path: Path) -> None:
+    """A new node goes into an empty folder, or nobody could tell its files from others."""
+    ours = ("lock", NODE + node_file.UNFINISHED)
+    others = sorted(each.name for each in path.iterdir() if not each.name.startswith(ours))
+    if others:
+        raise OperationalError(f"{path} is not empty (it has {others[0]})", hint="name a new or an empty folder")
+
+
+class SqliteStore(BaseStore):
+    """Keeps `storage.interface.Store` and `Interactive` on files. Made by `open_store`."""
+
+    log: SqliteLog
+    shelf: FileShelf
+
+    def __init__(self, folder: Path, lock: FolderLock, *, clock: Clock | None = None, vfs: str | None = None) -> None:
+        super().__init__()
+        self.folder = folder
+        self._lock = lock
+        self._clock = clock
+        self._unusable = ""
+        self._earlier: dict[GroupId, str] = {}
+        """What data files looked like when they were last closed."""
+        self._node = NodeFile(folder / NODE)
+        try:
+            self.identity = self._node.identity
+            self.log = self._open_log(folder / LOG, vfs)
+        except BaseException:
+            self._node.abandon()
+            raise
+        self.shelf = FileShelf(folder / SNAPSHOTS, self.identity)
+
+    def _open_log(self, path: Path, vfs: str | None) -> SqliteLog:
+        lost = self._node.sequence > 0 and not path.exists()
+        try:
+            log = SqliteLog(path, vfs)
+        except (apsw.BusyError, *disk.UNREADABLE) as error:
+            raise OperationalError(
+                f"{path} cannot be read: {error}",
+                hint="if it is damaged, remove the folder and let a new node take its place",
+            ) from error
+        if lost:
+            disk.sync_directory(path.parent)
+        return log
+
+    # ----------------------------------------------------------------------------------------------
+    # Recovery
+    # ----------------------------------------------------------------------------------------------
+
+    def recover(self) -> Recovered:
+        """What is on disk, checked: the log against its mark and its hashes, data files against the log and
+        against what they were when they were closed. Called again in the same life, it undoes what is open."""
+        self._check_usable()
+        self.log.refresh()
+        for replica in self.replicas.values():
+            replica.rollback()
+        (self.folder / SNAPSHOTS).mkdir(exist_ok=True)
+        self._find_damage()
+        self._tidy()
+        groups = self._all_groups()
+        self._find_edits(groups)
+        recovered = tuple(self._recover_group(group) for group in groups)
+        disk.sync_directory(self.folder)
+        return Recovered(self.identity, recovered)
+
+    def _find_damage(self) -> None:
+        """Compare the log with its mark. What is found is remembered until a snapshot has repaired it."""
+        log, node = self.log, self._node
+        reason = ""
+        if log.sequence < node.sequence:
+            reason = (
+                f"log.db ends at turn {log.sequence}, but turn {node.sequence} was reported durable: "
+                "its newest part is damaged or missing"
+            )
+        elif log.sequence == node.sequence and log.hash != node.hash:
+            reason = f"log.db is not the log that was written: turn {log.sequence} has another hash"
+        for number in log.groups:
+            if number not in node.groups:
+                self._remember(log.groups[number])
+        found = {number: reason for number in node.groups if reason}
+        for number in node.groups:
+            if number not in log.groups:
+                found[number] = reason or f"log.db does not know group {number} any more"
+        found.update({number: why for number, why in log.unreadable.items() if number not in found})
+        fresh = {number: why for number, why in found.items() if not node.groups[number].damaged}
+        if fresh or reason:
+            # The log goes on from where it is; from now on the groups' notes say that they are damaged.
+            node.accept(log.sequence, log.hash, fresh)
+        self.damaged = {number: each.damaged for number, each in sorted(node.groups.items()) if each.damaged}
+
+    def _all_groups(self) -> list[GroupLog]:
+        """Every group that this node has ever held, as the log knows it or else as `node.db` does."""
+        groups = []
+        for number, note in sorted(self._node.groups.items()):
+            group = self.log.groups.get(number)
+            if group is None:
+                # Room for it again, empty, so that it can be repaired like any other.
+                self.log.commit((CreateGroup(number, note.database, note.partition, note.voters),))
+                group = self.log.groups[number]
+            if note.epoch > group.epoch or (note.epoch == group.epoch and note.vote and not group.vote):
+                self.log.commit((WriteHardState(number, note.epoch, note.vote),))  # the log lost its own
+            groups.append(group)
+        self._node.advance(self.log.sequence, self.log.hash)
+        return groups
+
+    def _find_edits(self, groups: Sequence[GroupLog]) -> None:
+        """Notice data files that changed while they were closed; from here on the others may change."""
+        opened: dict[GroupId, str] = {}
+        for group in groups:
+            note = self._node.groups[group.group]
+            number = group.group
+            if number in self.replicas or self.damaged.get(number) or not self._has_data(group):
+                continue
+            doubt = closed.reason_to_doubt(self._path(group), note.closed)
+            if doubt:
+                self.damaged[number] = doubt
+            else:
+                self._earlier[number] = note.closed
+                opened[number] = ""
+        self._node.note_closed(opened)
+
+    def _tidy(self) -> None:
+        """Finish or undo what a crash left half done."""
+        keep = set()
+        for group in self.log.groups.values():
+            waiting = self.shelf.received(group.group, group.snapshot)
+            if group.snapshot and waiting.exists() and not self._path(group).exists():
+                keep.add(waiting.name)
+        self.shelf.tidy(frozenset(keep))
+        for number, group in self.log.groups.items():
+            if self.shelf.received(number, group.snapshot).name in keep:
+                self._install(group)
+        for path in sorted(self.folder.iterdir()):
+            match = DATA_FILE.fullmatch(path.name)
+            known = self.log.groups.get(int(match[1])) if match else None
+            # A later generation than the log's is evidence of a damaged log: it stays for a person to look at.
+            if match and known is not None and int(match[2]) < known.generation and self._path(known).exists():
+                path.unlink()
+
+    # ----------------------------------------------------------------------------------------------
+    # The log
+    # ----------------------------------------------------------------------------------------------
+
+    def persist(self, writes: Sequence[LogWrite]) -> None:
+        """Make log writes durable now, then move the mark. Raises DiskIsFull (the same call may be repeated) or
+        Broken (the node must stop)."""
+        self._check_usable()
+        try:
+            self.log.commit(writes)
+            for write in writes:
+                if type(write) in REMEMBERED:
+                    self._note(write)
+            self._node.advance(self.log.sequence, self.log.hash)
+        except Broken as error:
+            self._unusable = str(error)
+            raise
+
+    def _note(self, write: LogWrite) -> None:
+        if isinstance(write, WriteHardState):
+            self._node.remember_vote(write.group, write.epoch, write.vote)
+        elif isinstance(write, SwitchGeneration) or write.group not in self._node.groups:
+            # A snapshot takes the place of whatever was damaged, so that is forgotten here.
+            self._remember(self.log.groups[write.group])
+
+    def _remember(self, group: GroupLog) -> None:
+        self._node.remember(
+            Remembered(group.group, group.database, group.partition, group.voters, group.epoch, group.vote)
+        )
+
+    def _found_damage(self, group: GroupId, reason: str) -> None:
+        super()._found_damage(group, reason)
+        self._node.accept(self.log.sequence, self.log.hash, {group: reason})
+
+    # ----------------------------------------------------------------------------------------------
+    # Data files
+    # ----------------------------------------------------------------------------------------------
+
+    def _path(self, group: GroupLog) -> Path:
+        return self.folder / f"group-{group.group}-{group.generation}.db"
+
+    def _has_data(self, group: GroupLog) -> bool:
+        return self._path(group).exists()
+
+    def _open_replica(self, group: GroupLog) -> Replica:
+        return Replica(self._path(group), clock=self._clock)
+
+    def _install(self, group: GroupLog) -> None:
+        path = self._path(group)
+        waiting = self.shelf.received(group.group, group.snapshot)
+        if waiting.exists():
+            remove(path)
+            waiting.replace(path)
+            disk.sync_directory(self.folder)
+            disk.sync_directory(self.shelf.folder)
+        if not path.exists():
+            raise Divergent(f"the snapshot that group {group.group} has switched to is missing")
+        for other in sorted(self.folder.glob(f"group-{group.group}-*.db")):
+            if other != path:
+                remove(other)
+
+    # ----------------------------------------------------------------------------------------------
+    # The end
+    # ----------------------------------------------------------------------------------------------
+
+    def _check_usable(self) -> None:
+        if self._lock.forked:
+            self._lock.check()
+        if self._unusable:
+            raise Broken(self._unusable)
+
+    def close(self) -> None:
+        """Close every file and give up the folder. Doing so again, or in a forked child, changes nothing."""
+        if self._lock.forked or self._unusable == CLOSED:
+            return
+        broken, self._unusable = self._unusable, CLOSED
+        for replica in self.replicas.values():
+            replica.close()
+        if broken:
+            self.log.abandon()
+            self._node.abandon()
+        else:
+            self._note_closed()
+            self.log.close()
+            self._node.close()
+        self.replicas.clear()
+        self._lock.release()
+
+    def _note_closed(self) -> None:
+        descriptions = {
+            number: closed.describe(self._path(self.log.groups[number]), self._earlier.get(number, ""))
+            for number in self.replicas
+        }
+        with suppress(DiskIsFull, Broken):  # without it the next start has nothing to compare with
+            self._node.note_closed(descriptions)

@@ -1,0 +1,58 @@
+"""What every log knows of one group's part of it, whether it is a file or the in-memory fake."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from quorate.core.kernel import ORIGIN, Entry, GroupId, LogWrite, NodeId, Position
+
+NO_HASH = bytes(16)
+
+
+class LogDamaged(Exception):
+    """Entries of one group cannot be trusted; the message says which and why."""
+
+
+class GroupLog(msgspec.Struct):
+    """What is kept in memory of one group's part of the log."""
+
+    group: GroupId
+    database: str
+    partition: int
+    voters: tuple[NodeId, ...]
+    epoch: int = 0
+    vote: NodeId = 0
+    base: Position = ORIGIN
+    base_hash: bytes = NO_HASH
+    generation: int = 0
+    snapshot: int = 0
+    """The received snapshot that this generation was made of; 0 when it was not."""
+    last: Position = ORIGIN
+    last_hash: bytes = NO_HASH
+    forgotten: int = 0
+    """Entries from this index to the base's may still be in the file; 0 when there are none."""
+
+
+class NodeLog(Protocol):
+    """What a store needs of its log."""
+
+    groups: dict[GroupId, GroupLog]
+
+    def commit(self, writes: Sequence[LogWrite]) -> None:
+        """Make these writes durable, atomically and in order. Raises DiskIsFull or Broken."""
+
+    def read(self, group: GroupId, first: int, last: int, bytes_max: int) -> tuple[Entry, ...]:
+        """Entries from `first`, at most `last`, at least one, stopping near `bytes_max`; fewer or none when
+        the log has no more. Raises LogDamaged when they cannot be trusted."""
+
+    def epoch_at(self, group: GroupId, index: int) -> int | None:
+        """The epoch of the entry at this index, or None when the log does not have it."""
+
+    def epochs(self, group: GroupId) -> tuple[Position, ...]:
+        """For each run of entries of one epoch: that epoch and the run's first index."""
+
+    def tail_start(self, group: GroupId, entries_max: int, bytes_max: int) -> int:
+        """The first index of the newest entries that are together within these bounds, at least one."""
+
+    def close(self) -> None: ...

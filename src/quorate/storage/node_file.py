@@ -1,0 +1,223 @@
+"""`node.db`: who this node is, and what it remembers of its log so that a damaged log cannot hide.
+
+- The identity, the founders, the number of the format, and how often the folder was opened.
+- The *mark*: sequence and hash of the newest turn that was reported durable. It is written after each
+  fsync of the log and not synced itself: after a power failure it may be old, never ahead.
+- For every group: that it exists, its newest epoch and vote, whether it was found damaged (until a
+  snapshot has repaired it), and what its data file looked like when it was last closed.
+
+The file is in WAL mode with `synchronous=NORMAL`: a write is a write to the page cache, and a
+checkpoint syncs in the right order. What must be on the disk at once is written with FULL.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from quorate.client.errors import AlreadyOpen, NotSupportedError, OperationalError
+from quorate.core.kernel import GroupId, Identity, Member, NodeId
+from quorate.storage import disk
+
+FORMAT = 1
+"""The number of the layout of a node's folder. A node reads its own and refuses every other."""
+
+UNFINISHED = ".new"
+"""What the name of a node.db ends in until it is complete."""
+
+CHECKPOINT_PAGES = 1000
+
+SCHEMA = """
+CREATE TABLE node(id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER NOT NULL, cluster TEXT NOT NULL,
+  node INTEGER NOT NULL, name TEXT NOT NULL, boot INTEGER NOT NULL) STRICT;
+CREATE TABLE founders(node INTEGER PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL) STRICT;
+CREATE TABLE mark(id INTEGER PRIMARY KEY CHECK (id = 1), sequence INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
+CREATE TABLE groups(grp INTEGER PRIMARY KEY, database TEXT NOT NULL, partition INTEGER NOT NULL, voters TEXT NOT NULL,
+  epoch INTEGER NOT NULL DEFAULT 0, vote INTEGER NOT NULL DEFAULT 0, damaged TEXT NOT NULL DEFAULT '',
+  closed TEXT NOT NULL DEFAULT '') STRICT;
+INSERT INTO mark VALUES (1, 0, zeroblob(16));
+"""
+
+
+class Remembered(msgspec.Struct):
+    """What `node.db` knows of a group."""
+
+    group: GroupId
+    database: str
+    partition: int
+    voters: tuple[NodeId, ...]
+    epoch: int = 0
+    vote: NodeId = 0
+    damaged: str = ""
+    closed: str = ""
+    """A description of the data file as it was closed (`storage.closed`); empty while it is open."""
+
+
+class NodeFile:
+    """The open `node.db`. Raises client errors for what a user can cause: a folder that is in use, has
+    another format, or is none of ours."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._connection = disk.open_exclusive(path)
+            with disk.opening(self._connection, path):
+                self._load()
+        except apsw.BusyError as error:
+            raise AlreadyOpen(f"{path} is open elsewhere", hint="close the program that has it open") from error
+        except disk.UNREADABLE as error:
+            raise OperationalError(
+                f"{path} cannot be read: {error}", hint="restore the folder, or let a new node take its place"
+            ) from error
+
+    def _load(self) -> None:
+        self.identity = self._open()
+        self.sequence: int
+        self.hash: bytes
+        self.sequence, self.hash = self._rows("SELECT sequence, hash FROM mark")[0]
+        self.groups: dict[GroupId, Remembered] = {}
+        for row in self._rows("SELECT * FROM groups ORDER BY grp"):
+            self.groups[row[0]] = self._remembered(row)
+        # From here on writes are unsynced, unless `_durably` says otherwise.
+        self._synchronous("NORMAL")
+        self._wal_pages = 0
+        self._connection.set_wal_hook(self._on_wal)
+
+    def _open(self) -> Identity:
+        """Check the format and count the boot, durably."""
+        if not self._connection.table_exists("main", "node"):
+            raise OperationalError(f"{self.path} is not the file of a node", hint="it was made by another program")
+        number, cluster, node, name, boot = self._rows("SELECT format, cluster, node, name, boot FROM node")[0]
+        if number != FORMAT:
+            raise NotSupportedError(
+                f"{self.path.parent} has format {number}; this version of Quorate reads format {FORMAT}",
+                hint="open it with the version that wrote it",
+            )
+        self._rows("UPDATE node SET boot = boot + 1")
+        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        founders = self._rows("SELECT node, name, address FROM founders ORDER BY node")
+        return Identity(cluster, node, name, boot + 1, tuple(Member(*row) for row in founders))
+
+    @staticmethod
+    def _remembered(row: tuple[Any, ...]) -> Remembered:
+        names = Remembered.__struct_fields__
+        fields = dict(zip(names, row, strict=True))
+        fields["voters"] = msgspec.json.decode(str(fields["voters"]))
+        return msgspec.convert(fields, Remembered)
+
+    def advance(self, sequence: int, hash_: bytes) -> None:
+        """Move the mark: this turn was reported durable. Unsynced."""
+        self._write("UPDATE mark SET sequence = ?, hash = ? WHERE id = 1", (sequence, hash_))
+        self.sequence, self.hash = sequence, hash_
+
+    def accept(self, sequence: int, hash_: bytes, damaged: dict[GroupId, str]) -> None:
+        """Remember, durably, that these groups are damaged and that the log now stands here."""
+        with_reason = [(reason, group) for group, reason in sorted(damaged.items())]
+        with self._durably():
+            self._connection.executemany("UPDATE groups SET damaged = ? WHERE grp = ?", with_reason)
+            self._connection.execute("UPDATE mark SET sequence = ?, hash = ? WHERE id = 1", (sequence, hash_))
+        self.sequence, self.hash = sequence, hash_
+        for reason, group in with_reason:
+            self.groups[group].damaged = reason
+
+    def remember(self, group: Remembered) -> None:
+        """Note, durably, that this group is held here, or was found damaged, or was repaired."""
+        voters = msgspec.json.encode(group.voters).decode()
+        row = (
+            group.group, group.database, group.partition, voters, group.epoch, group.vote, group.damaged, group.closed
+        )  # fmt: skip
+        with self._durably():
+            self._connection.execute("REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self.groups[group.group] = group
+
+    def remember_vote(self, group: GroupId, epoch: int, vote: NodeId) -> None:
+        """A second copy of the hard state, for when the log's is lost. Unsynced."""
+        known = self.groups[group]
+        self._write("UPDATE groups SET epoch = ?, vote = ? WHERE grp = ?", (epoch, vote, group))
+        known.epoch, known.vote = epoch, vote
+
+    def note_closed(self, closed: dict[GroupId, str]) -> None:
+        """What these data files look like, closed; empty: they may change from here on. Durably: an old
+        description would turn a change of our own into somebody else's."""
+        changed = [(text, group) for group, text in sorted(closed.items()) if self.groups[group].closed != text]
+        if not changed:
+            return
+        with self._durably():
+            self._connection.executemany("UPDATE groups SET closed = ? WHERE grp = ?", changed)
+        for text, group in changed:
+            self.groups[group].closed = text
+
+    def _synchronous(self, level: str) -> None:
+        self._connection.execute(f"PRAGMA synchronous={level}").fetchall()
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql).fetchall()
+
+    def _write(self, sql: str, bindings: tuple[object, ...]) -> None:
+        """Run one statement, unsynced. Raises DiskIsFull or Broken."""
+        try:
+            self._connection.execute(sql, bindings)
+            if self._wal_pages >= CHECKPOINT_PAGES:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as error:
+            raise self._failed(error) from error
+
+    @contextmanager
+    def _durably(self) -> Iterator[None]:
+        """One transaction that is on the disk at the end. Raises DiskIsFull or Broken."""
+        try:
+            self._synchronous("FULL")
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except apsw.Error as error:
+            raise self._failed(error) from error
+        finally:
+            if self._connection.in_transaction:  # an interrupt
+                self._connection.execute("ROLLBACK")
+            self._synchronous("NORMAL")
+
+    def _failed(self, error: apsw.Error) -> Exception:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        return disk.translated(error, self._connection, f"writing {self.path.name}")
+
+    def _on_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def close(self) -> None:
+        """Close the file, everything in it."""
+        try:
+            self._synchronous("FULL")
+            disk.close_orderly(self._connection)
+        except apsw.Error:
+            self._connection.close()
+
+    def abandon(self) -> None:
+        """Let go of the file without writing to it: the disk has failed."""
+        self._connection.close()
+
+
+def create(path: Path, identity: Identity) -> None:
+    """Write a new `node.db`, durably, under its name only when it is complete. Its boot counter starts at 0:
+    nobody has opened it yet. Raises DiskIsFull or Broken."""
+    beside = path.with_name(path.name + UNFINISHED)
+    for suffix in ("", "-wal", "-journal"):
+        beside.with_name(beside.name + suffix).unlink(missing_ok=True)
+    connection = disk.open_exclusive(beside)
+    with disk.opening(connection, path):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(SCHEMA).fetchall()
+        connection.execute(
+            "INSERT INTO node VALUES (1, ?, ?, ?, ?, 0)", (FORMAT, identity.cluster, identity.node, identity.name)
+        )
+        rows = [(member.node, member.name, member.address) for member in identity.founders]
+        connection.executemany("INSERT INTO founders VALUES (?, ?, ?)", rows)
+        connection.execute("COMMIT")
+        disk.close_orderly(connection)
+    beside.replace(path)
+    disk.sync_directory(path.parent)

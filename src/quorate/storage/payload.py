@@ -1,0 +1,135 @@
+"""The bytes of an entry in the row format: what a batch changed, and what its callers were told.
+
+An entry is an ordered list of segments with the hash of the schema they were made under. All of it is
+msgpack; the format's number comes first so that a later version can tell.
+"""
+
+import msgspec
+from msgspec import Raw, Struct
+
+from quorate.core.requests import Cancelled, Done, Expired, Failed, Result, Value, WriteOutcome
+from quorate.storage.interface import Divergent
+
+FORMAT = 1
+OUTCOME_MAX = 64 * 1024
+"""Larger outcomes are remembered without their rows (bytes)."""
+
+
+class Changes(Struct, frozen=True, array_like=True, tag=1):
+    """Rows that were inserted, updated and deleted: a changeset of SQLite's session extension."""
+
+    changeset: bytes
+
+
+class Ddl(Struct, frozen=True, array_like=True, tag=2):
+    """A statement that changes the schema; every replica runs its text."""
+
+    sql: str
+
+
+class Sequences(Struct, frozen=True, array_like=True, tag=3):
+    """What `sqlite_sequence` holds for some tables, so that AUTOINCREMENT never repeats an id. Sessions do not
+    see that table. No values: the table's rows are gone."""
+
+    values: tuple[tuple[Value, tuple[Value, ...]], ...]
+
+
+class Rows(Struct, frozen=True, array_like=True, tag=4):
+    """What became of some rows of one table: the rows of these keys go, and these come. For tables whose key
+    has a collation other than BINARY, of which sessions make changesets that cannot be applied."""
+
+    table: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    gone: tuple[tuple[Value, ...], ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+
+Segment = Changes | Ddl | Sequences | Rows
+
+Record = tuple[str, bytes]
+"""A request's token and its encoded outcome, as it will be remembered."""
+
+
+class Batch(Struct, frozen=True, array_like=True):
+    """What one entry carries."""
+
+    format: int
+    schema: bytes
+    """Hash of the schema before the first segment."""
+    timestamp_us: int
+    """The leader's wall clock."""
+    segments: tuple[Segment, ...]
+    records: Raw
+    """Encoded tuple of `Record`s; it goes into the data file as it is."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_batch = msgspec.msgpack.Decoder(Batch)
+_records = msgspec.msgpack.Decoder(tuple[Record, ...])
+_outcome: msgspec.msgpack.Decoder[WriteOutcome] = msgspec.msgpack.Decoder(WriteOutcome)
+
+encode = _encoder.encode
+EXPIRED = encode(Expired())
+CANCELLED = encode(Cancelled())
+
+_plain: dict[tuple[int, int | None], bytes] = {}
+"""Encoded outcomes of single statements without rows, by row count and last rowid; most are alike."""
+
+
+def encode_records(records: list[Record]) -> bytes:
+    return encode(records)
+
+
+def decode_records(blob: bytes) -> tuple[Record, ...]:
+    """Raises Divergent when the bytes are not what `encode_records` makes."""
+    try:
+        return _records.decode(blob)
+    except msgspec.MsgspecError as error:
+        raise Divergent(f"the records of an entry cannot be read: {error}") from error
+
+
+def decode_batch(payload: bytes) -> Batch:
+    """Raises Divergent when the bytes are no batch, or one of a format that is not known here."""
+    try:
+        batch = _batch.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise Divergent(f"the payload of an entry cannot be read: {error}") from error
+    if batch.format != FORMAT:
+        raise Divergent(f"the payload has format {batch.format}, and only {FORMAT} is known here")
+    return batch
+
+
+def decode_outcome(outcome: bytes) -> WriteOutcome:
+    """Raises msgspec.MsgspecError."""
+    return _outcome.decode(outcome)
+
+
+def encode_done(results: list[Result]) -> tuple[bytes, bytes]:
+    """The outcome for the caller, and the one that is remembered: without its rows when it is too large."""
+    if len(results) == 1 and not results[0].columns:
+        result = results[0]
+        key = (result.rowcount, result.lastrowid)
+        known = _plain.get(key)
+        if known is None:
+            known = encode(Done((result,)))
+            if result.lastrowid is None and len(_plain) < 4096:
+                _plain[key] = known
+        return known, known
+    full = encode(Done(tuple(results)))
+    if len(full) <= OUTCOME_MAX:
+        return full, full
+    bare = tuple(Result(result.columns, [], result.rowcount, result.lastrowid) for result in results)
+    short = encode(Done(bare, truncated=True))
+    if len(short) > OUTCOME_MAX:  # thousands of statements in one request
+        short = encode(Done((), truncated=True))
+    return full, short
+
+
+def encode_failed(failed: Failed) -> bytes:
+    """A failure, with its message cut so that it fits."""
+    if len(failed.message) > 4096:
+        failed = Failed(
+            failed.error, failed.message[:4096] + "...", failed.hint, failed.sqlite_errorname, failed.statement
+        )
+    return encode(failed)

@@ -1,0 +1,332 @@
+"""One replica: the SQLite data file of one group on one node.
+
+A file has one connection that writes and checkpoints (`Writer`) and others that only read. A replica in memory
+(for tests, the simulator and `":memory:"`) has a single connection: to answer a read from committed state while
+a batch is open, it rolls the batch back and applies its payload at commit, as a follower would.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from quorate.core.kernel import DATA, Entry, Position
+from quorate.core.requests import Failed, Result, Statement, Write
+from quorate.storage.connection import check_sqlite
+from quorate.storage.digest import digest_of
+from quorate.storage.failures import raise_if_fatal
+from quorate.storage.guard import Guard
+from quorate.storage.interface import Broken, DiskIsFull, Divergent
+from quorate.storage.payload import encode
+from quorate.storage.reader import Reader, run_reads
+from quorate.storage.running import Runner
+from quorate.storage.writer import HELD, IDLE, Writer
+
+_memories = itertools.count(1)
+_BUSY = Failed(
+    "OperationalError",
+    "a transaction is open on this database",
+    "a database in memory has one connection: read through the transaction, or after it",
+    "SQLITE_BUSY",
+)
+
+
+class Replica:
+    """Opens or creates the data file. Raises Divergent (damaged, unknown format), DiskIsFull or Broken.
+
+    `clock` returns monotonic microseconds and is only used for the budgets of `query`.
+    """
+
+    def __init__(self, path: str | Path, *, clock: Callable[[], int] | None = None) -> None:
+        check_sqlite()
+        self._memory = str(path) == ":memory:"
+        self._path = f"file:/quorate-memory-{next(_memories)}?vfs=memdb" if self._memory else os.fspath(path)
+        self._clock = clock
+        self._writer = Writer(self._path)
+        self._reader: Reader | None = None
+        self._aside: Reader | None = None
+        self._own: tuple[Runner, Guard] | None = None
+        self._payload: bytes | None = None
+        self._set_aside: bytes | None = None
+        """In memory: the payload of the open batch, after a read has made it roll back."""
+        self._checkpoint_wanted = False
+        self._closed = False
+
+    @property
+    def file(self) -> str:
+        """The path of the data file; empty for a replica in memory."""
+        return "" if self._memory else self._path
+
+    @property
+    def applied(self) -> Position:
+        """The committed position (ORIGIN for a new file). Kept in memory: reading it costs nothing."""
+        return self._writer.applied
+
+    @property
+    def floor(self) -> int:
+        """Tokens whose `seen` is below this index and that are unknown are Expired."""
+        return self._writer.floor
+
+    @property
+    def busy(self) -> bool:
+        """The writer has an open transaction: an executed batch or a held transaction."""
+        return self._writer.state != IDLE or self._set_aside is not None
+
+    @property
+    def held(self) -> bool:
+        """A caller's interactive transaction is open on the writer."""
+        return self._writer.state == HELD
+
+    # ------------------------------------------------------------------ leading
+
+    def execute(self, requests: Sequence[Write], timestamp_us: int = 0) -> tuple[bytes | None, tuple[bytes, ...]]:
+        """Run a batch, one savepoint for each request: the payload of its entry, and an encoded outcome for each.
+
+        Leaves the transaction open for `commit` or `rollback`, unless the payload is None: every request was a
+        repetition or had expired. Raises DiskIsFull, Divergent or Broken; then nothing is open and nothing happened.
+        """
+        assert self._set_aside is None, "a batch is open already"
+        payload, outcomes = self._writer.execute(requests, timestamp_us)
+        self._payload = payload
+        return payload, outcomes
+
+    def commit(self, position: Position) -> None:
+        """Commit the open batch as this position.
+
+        Raises DiskIsFull (rolled back: the file stands where it stood, `apply` its entry later) or Broken.
+        """
+        payload, self._set_aside = self._set_aside, None
+        if payload is None:
+            self._writer.commit(position)
+        else:
+            self._writer.apply([Entry(position.index, position.epoch, DATA, payload)])
+        if self._checkpoint_wanted:
+            self.checkpoint()
+
+    def rollback(self) -> None:
+        """Undo the open batch or held transaction, if any."""
+        self._set_aside = None
+        self._writer.rollback()
+        if self._checkpoint_wanted:
+            self.checkpoint()
+
+    def hold(self) -> None:
+        """Open the writer's transaction for a caller's interactive transaction."""
+        assert self._set_aside is None, "a batch is open"
+        self._writer.hold()
+
+    def run_held(self, statement: Statement) -> Result:
+        """Run one statement of the held transaction, all of it or nothing.
+
+        Raises StatementFailed; `held` then says whether the transaction is still open.
+        """
+        return self._writer.run_held(statement)
+
+    def release(self) -> None:
+        """Roll the held transaction back. Does nothing when nothing is held."""
+        if self.held:
+            self.rollback()
+
+    # ------------------------------------------------------------------ following
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Bring the file forward by these entries, all in one transaction (an open batch is rolled back first).
+
+        They must follow `applied` without a gap. Raises Divergent, DiskIsFull or Broken; then nothing changed.
+        """
+        self._set_aside = None
+        self._writer.apply(entries)
+        if self._memory and self._writer.has_virtual_tables:
+            self._writer.forget_cached()
+
+    # ------------------------------------------------------------------ reading
+
+    def query(self, statements: Sequence[Statement], budget_us: int | None = None) -> tuple[bytes, Position]:
+        """Run reads on committed state: an encoded Done or Failed, and the position it was read at.
+
+        Raises OverBudget when it takes longer than `budget_us` (which needs a `clock`), Divergent or Broken.
+        """
+        if self._memory:
+            return self._query_memory(statements), self.applied
+        if self._reader is None:
+            self._reader = self._open_reader()
+        return self._reader.read(statements, budget_us), self._writer.applied
+
+    def query_aside(self, statements: Sequence[Statement]) -> tuple[bytes, Position]:
+        """`query` on a connection of its own and without a budget: one other thread at a time may call it."""
+        if self._memory:
+            return self.query(statements)
+        if self._aside is None:
+            self._aside = self._open_reader()
+        return self._aside.read_at(statements)
+
+    def _open_reader(self) -> Reader:
+        with _reading():
+            return Reader(self._path, self._clock)
+
+    def _query_memory(self, statements: Sequence[Statement]) -> bytes:
+        if self.held:
+            return encode(_BUSY)
+        self._put_aside()
+        if self._own is None:
+            guard = self._writer.guard
+            self._own = Runner(self._writer.connection, guard), guard
+        self._writer.connection.set_last_insert_rowid(0)
+        return run_reads(*self._own, statements)
+
+    def _put_aside(self) -> None:
+        """In memory: show committed state, keeping the open batch as its payload."""
+        if self._writer.state != IDLE and not self.held:
+            payload = self._payload
+            self._writer.rollback()
+            self._set_aside = payload
+
+    # ------------------------------------------------------------------ the file as a whole
+
+    def checkpoint(self) -> Position:
+        """Make everything that is committed durable; the position that now is.
+
+        While a batch is open the write-ahead log is synced instead, and folded into the file after the batch.
+        Raises DiskIsFull or Broken.
+        """
+        if self._memory:
+            return self.applied
+        position = self.applied
+        self._checkpoint_wanted = self._writer.state != IDLE
+        complete = False
+        if not self._checkpoint_wanted:
+            with _reading():
+                frames, moved = self._writer.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            complete = frames == moved
+        if not complete:  # a batch is open, or a reader still needs what is in the log
+            _sync(self._path + "-wal")
+        return position
+
+    def copy_to(self, path: str | Path) -> Position:
+        """Write a consistent, durable copy of the last committed state to a new file; its position.
+
+        The source is pinned by a read transaction, so writers neither wait nor make it start again. For a file
+        replica it may be called from another thread. Raises DiskIsFull or Broken.
+        """
+        target = os.fspath(path)
+        with _reading():
+            if self._memory:
+                assert not self.held, "a transaction is open"
+                self._put_aside()
+                _copy(self._writer.connection, target)
+                position = self.applied
+            else:
+                source = Reader(self._path)
+                try:
+                    position = source.begin()
+                    _copy(source.connection, target)
+                finally:
+                    source.end()
+                    source.close()
+        _sync(target)
+        _sync(os.path.dirname(os.path.abspath(target)))
+        return position
+
+    def digest(self) -> str:
+        """A hash of the committed content (schema, rows in key order, window), equal on equal replicas."""
+        if self._memory:
+            assert not self.held, "a transaction is open"
+            self._put_aside()
+            return digest_of(self._writer.connection)
+        with _reading():
+            source = Reader(self._path)
+            try:
+                source.begin()
+                return digest_of(source.connection)
+            finally:
+                source.end()
+                source.close()
+
+    def dump(self) -> bytes:
+        """The last committed state as the bytes of a database file (replicas in memory)."""
+        assert self._memory, "a file is its own dump"
+        assert not self.held, "a transaction is open"
+        self._put_aside()
+        return self._writer.connection.serialize("main")
+
+    def load(self, image: bytes) -> None:
+        """Replace everything by an image from `dump` (replicas in memory); what was open is gone."""
+        assert self._memory, "a file is loaded by opening it"
+        self._close_writer()
+        self._path = f"file:/quorate-memory-{next(_memories)}?vfs=memdb"
+        source = apsw.Connection(":memory:")
+        target = apsw.Connection(self._path, vfs="memdb", flags=_MEMORY_FLAGS)
+        try:
+            source.deserialize("main", image)
+            with target.backup("main", source, "main") as backup:
+                backup.step(-1)
+            self._writer = Writer(self._path)
+        finally:
+            target.close()
+            source.close()
+
+    def _close_writer(self) -> None:
+        self._set_aside = None
+        if self._own is not None:
+            self._own[0].close()
+            self._own = None
+        self._writer.close()
+
+    def close(self) -> None:
+        """Roll back what is open and close every connection, the writer last. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for reader in (self._reader, self._aside):
+            if reader is not None:
+                reader.close()
+        self._close_writer()
+
+
+_MEMORY_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turn what apsw raises here into what drivers know."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise_if_fatal(error)
+        raise Broken(f"{type(error).__name__}: {error}") from error
+
+
+def _copy(source: apsw.Connection, target: str) -> None:
+    """Copy every page in one step: the source cannot change between two steps when there is one."""
+    if os.path.exists(target):
+        raise Broken(f"{target} exists already")
+    copy = apsw.Connection(target)
+    try:
+        copy.execute("PRAGMA synchronous=OFF")  # the whole file is synced afterwards
+        with copy.backup("main", source, "main") as backup:
+            backup.step(-1)
+    finally:
+        copy.close()
+
+
+def _sync(path: str) -> None:
+    """fsync a file or directory by its path. Raises Broken: after a failed fsync nothing is known any more.
+
+    Never used on a data file that is open: closing a second descriptor would drop SQLite's locks on it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise Broken(f"fsync of {path} failed: {error}") from error
+    finally:
+        os.close(descriptor)
+
+
+__all__ = ["Broken", "DiskIsFull", "Divergent", "Replica"]

@@ -1,0 +1,141 @@
+"""Running one statement for a user, on whichever connection, and gathering what it gave."""
+
+from itertools import islice
+
+import apsw
+
+from quorate.core.requests import Failed, Result, Statement, Value
+from quorate.sql.classify import EMPTY, REFUSED, Shape
+from quorate.storage.failures import RowsTooLarge
+from quorate.storage.guard import Guard
+from quorate.storage.payload import encode
+
+RESULT_MAX = 32 * 1024 * 1024
+"""A larger result (bytes, encoded) is an error: it would stop the node for everybody else."""
+_CHUNK = 64
+"""Rows that are fetched before their size is looked at."""
+
+
+class RefusedError(Exception):
+    """A statement that is not run at all."""
+
+    def __init__(self, error: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.failed = Failed(error, message, hint)
+
+
+def refuse(shape: Shape) -> None:
+    """Raise RefusedError for a text that is empty, more than one statement, or not allowed."""
+    if shape.surplus:
+        hint = "one statement for each execute(); use batch() for several, atomically"
+        raise RefusedError("ProgrammingError", f"a second statement begins at: {shape.surplus}", hint)
+    if shape.kind == EMPTY:
+        raise RefusedError("ProgrammingError", "the statement is empty")
+    if shape.kind == REFUSED:
+        raise RefusedError(*shape.refusal)
+
+
+class Runner:
+    """Runs users' statements on one connection, watched by its guard. Raises what apsw raises."""
+
+    __slots__ = ("_columns", "_connection", "_cursor", "_guard", "_traced")
+
+    def __init__(self, connection: apsw.Connection, guard: Guard) -> None:
+        self._connection = connection
+        self._guard = guard
+        self._columns: tuple[tuple[str, str | None], ...] = ()
+        self._renew()
+
+    def _renew(self) -> None:
+        self._cursor = self._connection.cursor()
+        self._traced = self._connection.cursor()
+        self._traced.exec_trace = self._describe
+
+    def _describe(self, cursor: apsw.Cursor, _sql: str, _bindings: object) -> bool:
+        """Before the first step: the only moment when the columns of an empty result can be asked for."""
+        self._columns = cursor.get_description()
+        return True
+
+    def change(self, statement: Statement, shape: Shape) -> Result:
+        """Run an INSERT, UPDATE or DELETE, once for each set of parameters."""
+        guard = self._guard
+        connection = self._connection
+        sets = statement.sets
+        guard.watching = True
+        try:
+            if len(sets) == 1 and not statement.many:
+                if shape.rows:
+                    return self._returning(statement, shape)
+                self._cursor.execute(shape.sql, sets[0])
+                count = connection.changes()
+            else:
+                count = 0
+                for parameters in sets:
+                    self._cursor.execute(shape.sql, parameters).fetchall()
+                    count += connection.changes()
+        finally:
+            guard.watching = False
+        return Result((), [], count, connection.last_insert_rowid() or None if shape.inserts and count else None)
+
+    def _returning(self, statement: Statement, shape: Shape) -> Result:
+        cursor = self._traced.execute(shape.sql, statement.sets[0])
+        columns = self._columns
+        rows = self._fetch(cursor)
+        count = self._connection.changes()
+        rowid = self._connection.last_insert_rowid() or None if shape.inserts and count else None
+        return Result(columns, rows, count, rowid)
+
+    def read(self, statement: Statement, shape: Shape) -> Result:
+        """Run a statement that changes nothing."""
+        guard = self._guard
+        guard.watching = True
+        try:
+            if len(statement.sets) != 1 or statement.many:
+                for parameters in statement.sets:
+                    self._cursor.execute(shape.sql, parameters).fetchall()
+                return Result((), [], -1)
+            cursor = self._cursor.execute(shape.sql, statement.sets[0])
+            try:
+                columns: tuple[tuple[str, str | None], ...] = cursor.get_description()
+            except apsw.ExecutionCompleteError:  # no rows: run it again where the columns can be seen
+                cursor = self._traced.execute(shape.sql, statement.sets[0])
+                columns = self._columns
+            return Result(columns, self._fetch(cursor), -1)
+        finally:
+            guard.watching = False
+
+    def text(self, statement: Statement, shape: Shape) -> Result:
+        """Run a statement that changes the schema."""
+        guard = self._guard
+        guard.watching = guard.analyzing = True
+        guard.altering = shape.alters
+        try:
+            for parameters in statement.sets:
+                self._cursor.execute(shape.sql, parameters, can_cache=False).fetchall()
+        finally:
+            guard.watching = guard.analyzing = guard.altering = False
+        return Result((), [], -1)
+
+    def _fetch(self, cursor: apsw.Cursor) -> list[tuple[Value, ...]]:
+        rows: list[tuple[Value, ...]] = list(islice(cursor, _CHUNK))
+        if len(rows) < _CHUNK:
+            return rows
+        size = len(encode(rows))
+        while size <= RESULT_MAX:
+            chunk = list(islice(cursor, _CHUNK * 16))
+            rows += chunk
+            if len(chunk) < _CHUNK * 16:
+                return rows
+            size += len(encode(chunk))
+        self.reset()
+        raise RowsTooLarge(f"the result is larger than {RESULT_MAX >> 20} MiB")
+
+    def reset(self) -> None:
+        """Stop whatever statement is half run."""
+        self._cursor.close(force=True)
+        self._traced.close(force=True)
+        self._renew()
+
+    def close(self) -> None:
+        self._cursor.close(force=True)
+        self._traced.close(force=True)

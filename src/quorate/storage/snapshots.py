@@ -1,0 +1,229 @@
+"""The shelf of snapshots: copies of data files that are being sent, and those that are being received."""
+
+import os
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Protocol
+
+import apsw
+
+from quorate.core.kernel import GroupId, Identity, Position
+from quorate.storage import disk
+from quorate.storage.interface import Broken, DiskIsFull, Divergent
+from quorate.storage.replica import Replica
+
+
+class Shelf(Protocol):
+    """Where a store keeps snapshots."""
+
+    def copy(self, group: GroupId, replica: Replica, /) -> tuple[int, Position, int]:
+        """Take a consistent copy: its number, the position it stands at, its size in bytes."""
+
+    def read(self, snapshot: int, offset: int, bytes_max: int) -> tuple[bytes, bool]:
+        """A chunk, and whether it is the last; nothing and not the last when there is no such copy."""
+
+    def close(self, snapshot: int) -> None:
+        """Let go of a copy. Doing so again changes nothing."""
+
+    def store(self, group: GroupId, snapshot: int, offset: int, data: bytes) -> int:
+        """Keep a chunk of a received snapshot; how many bytes of it are held now. Offset 0 begins anew; a
+        chunk that does not follow what is held is not kept. Raises DiskIsFull or Broken."""
+
+    def finish(self, group: GroupId, snapshot: int, position: Position, keep: int) -> None:
+        """Make a received snapshot durable and check it; earlier ones of the group go, but for the one that is
+        to be kept. Raises Divergent, DiskIsFull or Broken."""
+
+    def drop(self, group: GroupId, snapshot: int) -> None:
+        """Forget a received snapshot."""
+
+
+def snapshot_numbers(identity: Identity) -> Iterator[int]:
+    """Numbers for the copies of one life of a node, which no other node or life will give again."""
+    counter = 0
+    while True:
+        counter += 1
+        name = f"{identity.node} {identity.boot} {counter}".encode()
+        yield int.from_bytes(blake2b(name, digest_size=8).digest(), "big") >> 1 or 1
+
+
+class FileShelf:
+    """Snapshots as files of one folder. What an earlier life left there is removed with `tidy`."""
+
+    def __init__(self, folder: Path, identity: Identity) -> None:
+        self.folder = folder
+        self._numbers = snapshot_numbers(identity)
+        self._copies: dict[int, Path] = {}
+
+    def incoming(self, group: GroupId, snapshot: int) -> Path:
+        """The file of a snapshot that is being received."""
+        return self.folder / f"incoming-{group}-{snapshot}.db"
+
+    def received(self, group: GroupId, snapshot: int) -> Path:
+        """The file of a snapshot that is complete, durable and checked."""
+        return self.folder / f"received-{group}-{snapshot}.db"
+
+    def copy(self, group: GroupId, replica: Replica) -> tuple[int, Position, int]:
+        snapshot = next(self._numbers)
+        path = self.folder / f"outgoing-{group}-{snapshot}.db"
+        try:
+            position = replica.copy_to(path)
+        except BaseException:
+            remove(path)
+            raise
+        self._copies[snapshot] = path
+        return snapshot, position, path.stat().st_size
+
+    def read(self, snapshot: int, offset: int, bytes_max: int) -> tuple[bytes, bool]:
+        path = self._copies.get(snapshot)
+        if path is None:
+            return b"", False
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                file.seek(offset)
+                data = file.read(bytes_max)
+        except OSError as error:
+            raise Broken(f"reading {path}: {error}") from error
+        return data, offset + len(data) >= size
+
+    def close(self, snapshot: int) -> None:
+        path = self._copies.pop(snapshot, None)
+        if path is not None:
+            remove(path)
+
+    def store(self, group: GroupId, snapshot: int, offset: int, data: bytes) -> int:
+        path = self.incoming(group, snapshot)
+        if offset == 0:
+            for other in self.folder.glob(f"incoming-{group}-*"):
+                remove(other)
+        held = path.stat().st_size if path.exists() else 0
+        if offset != held:
+            return held
+        try:
+            with path.open("ab") as file:
+                file.write(data)
+        except OSError as error:
+            if error.errno in disk.NO_ROOM:
+                raise DiskIsFull(f"writing {path.name}: {error}") from error
+            raise Broken(f"writing {path}: {error}") from error
+        return held + len(data)
+
+    def finish(self, group: GroupId, snapshot: int, position: Position, keep: int) -> None:
+        path, complete = self.incoming(group, snapshot), self.received(group, snapshot)
+        check_copy(path, position)
+        disk.sync_file(path)
+        for other in self.folder.glob(f"received-{group}-*.db"):
+            if other != self.received(group, keep):
+                remove(other)
+        path.replace(complete)
+        disk.sync_directory(self.folder)
+
+    def drop(self, group: GroupId, snapshot: int) -> None:
+        remove(self.incoming(group, snapshot))
+        remove(self.received(group, snapshot))
+
+    def tidy(self, keep: frozenset[str]) -> None:
+        """Remove every file except those that the log has switched to and that are not in place yet."""
+        self._copies.clear()
+        for path in sorted(self.folder.iterdir()):
+            if path.name not in keep:
+                path.unlink(missing_ok=True)
+
+
+def check_copy(path: Path, position: Position) -> None:
+    """Whether a received file is a sound data file that stands at this position. Raises Divergent."""
+    connection = apsw.Connection(str(path))
+    try:
+        check_pages(connection)
+    finally:
+        connection.close()
+    replica = Replica(path)
+    try:
+        check_position(replica, position)
+    finally:
+        replica.close()
+
+
+def check_pages(connection: apsw.Connection) -> None:
+    """Raises Divergent when the database is not sound."""
+    try:
+        found = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except apsw.Error as error:
+        raise Divergent(f"the snapshot is not a sound database: {error}") from error
+    if found != [("ok",)]:
+        raise Divergent(f"the snapshot is not a sound database: {found[0][0]}")
+
+
+def check_position(replica: Replica, position: Position) -> None:
+    """Raises Divergent when the replica stands somewhere else."""
+    if replica.applied != position:
+        raise Divergent(f"the snapshot stands at {replica.applied}, not at {position}")
+
+
+def remove(path: Path) -> None:
+    """Delete a database file and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+class MemoryShelf:
+    """Snapshots as bytes."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._numbers = snapshot_numbers(identity)
+        self._copies: dict[int, bytes] = {}
+        self._arriving: dict[tuple[GroupId, int], bytearray] = {}
+        self.received: dict[tuple[GroupId, int], bytes] = {}
+        """Complete and durable, not yet in use."""
+
+    def copy(self, _group: GroupId, replica: Replica) -> tuple[int, Position, int]:
+        snapshot = next(self._numbers)
+        image = self._copies[snapshot] = replica.dump()
+        return snapshot, replica.applied, len(image)
+
+    def read(self, snapshot: int, offset: int, bytes_max: int) -> tuple[bytes, bool]:
+        image = self._copies.get(snapshot)
+        if image is None:
+            return b"", False
+        data = image[offset : offset + bytes_max]
+        return data, offset + len(data) >= len(image)
+
+    def close(self, snapshot: int) -> None:
+        self._copies.pop(snapshot, None)
+
+    def store(self, group: GroupId, snapshot: int, offset: int, data: bytes) -> int:
+        key = group, snapshot
+        if offset == 0:
+            for other in [other for other in self._arriving if other[0] == group]:
+                del self._arriving[other]
+        held = self._arriving.setdefault(key, bytearray())
+        if offset == len(held):
+            held += data
+        return len(held)
+
+    def finish(self, group: GroupId, snapshot: int, position: Position, keep: int) -> None:
+        for other in [other for other in self.received if other[0] == group and other[1] != keep]:
+            del self.received[other]
+        image = bytes(self._arriving.pop((group, snapshot)))
+        connection = apsw.Connection(":memory:")
+        replica = Replica(":memory:")
+        try:
+            connection.deserialize("main", image)
+            check_pages(connection)
+            replica.load(image)
+            check_position(replica, position)
+        finally:
+            replica.close()
+            connection.close()
+        self.received[group, snapshot] = image
+
+    def drop(self, group: GroupId, snapshot: int) -> None:
+        self._arriving.pop((group, snapshot), None)
+        self.received.pop((group, snapshot), None)
+
+    def crash(self, identity: Identity) -> None:
+        """A new life begins: what was not complete is gone."""
+        self._numbers = snapshot_numbers(identity)
+        self._copies.clear()
+        self._arriving.clear()

@@ -1,0 +1,386 @@
+"""What the two stores share: a table of what to do for each effect, and how a node finds its state.
+
+A store is a log, one data file (`Replica`) for each group, and a shelf of snapshots. The real one
+(`storage.folder`) and the in-memory fake (`storage.memory`) differ in how these are opened, kept and
+lost, and in nothing else, so that what is tested on the fake holds for the files.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from quorate.core import kernel
+from quorate.core.catalog import QUERIES, Catalog, DatabaseRow, PartitionRow
+from quorate.core.kernel import (
+    CATALOG_GROUP,
+    ORIGIN,
+    Applied,
+    ApplyFailed,
+    Effect,
+    Entry,
+    Event,
+    GroupId,
+    Identity,
+    LogWrite,
+    Member,
+    Position,
+    Recovered,
+    RecoveredGroup,
+)
+from quorate.core.requests import Done, Failed, Result, Statement, WriteOutcome
+from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
+from quorate.storage.interface import DiskIsFull, Divergent
+from quorate.storage.payload import decode_outcome, encode_failed
+from quorate.storage.replica import Replica
+from quorate.storage.snapshots import Shelf
+
+TAIL_ENTRIES = 4096
+TAIL_BYTES = 8 << 20
+"""How much of each group's log is handed to the core at the start."""
+APPLY_BYTES = 4 << 20
+"""How much of the log is read at once to bring a data file forward."""
+
+CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
+
+
+class BaseStore(ABC):
+    """Keeps `storage.interface.Store`, `Interactive` and what both implementations have in common."""
+
+    identity: Identity
+    log: NodeLog
+    shelf: Shelf
+
+    def __init__(self) -> None:
+        self.replicas: dict[GroupId, Replica] = {}
+        self.damaged: dict[GroupId, str] = {}
+        """Groups whose log or data file cannot be trusted, and why; their data files stay closed."""
+        self._checkpointed: dict[GroupId, Position] = {}
+
+    # ----------------------------------------------------------------------------------------------
+    # What the implementations provide
+    # ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def recover(self) -> Recovered:
+        """What is on disk: call once for each life of the node, before anything else."""
+
+    @abstractmethod
+    def persist(self, writes: Sequence[LogWrite]) -> None:
+        """Make log writes durable now. Raises DiskIsFull (repeat the same call later) or Broken."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def _open_replica(self, group: GroupLog) -> Replica:
+        """Open or create the data file of this generation. Raises Divergent, DiskIsFull or Broken."""
+
+    @abstractmethod
+    def _has_data(self, group: GroupLog) -> bool:
+        """Whether a data file of this generation exists."""
+
+    @abstractmethod
+    def _install(self, group: GroupLog) -> None:
+        """Make the received snapshot that the log has switched to the data file, and drop the old one."""
+
+    def _check_usable(self) -> None:
+        """Raise when this store must not be used here (after a fork) or any more (closed, broken)."""
+        return
+
+    def _check_room(self) -> None:
+        """Raise DiskIsFull when the disk is known to have no room; the fake's way to simulate that."""
+        return
+
+    def _found_damage(self, group: GroupId, reason: str) -> None:
+        """Damage of the log was found while it was in use; the file store remembers it durably."""
+        self.damaged[group] = reason
+
+    # ----------------------------------------------------------------------------------------------
+    # Recovery
+    # ----------------------------------------------------------------------------------------------
+
+    def _recover_group(self, group: GroupLog) -> RecoveredGroup:
+        """One replica as its log and data file describe it."""
+        number = group.group
+        damaged = self.damaged.get(number, "")
+        applied = ORIGIN
+        epochs: tuple[Position, ...] = ()
+        tail: tuple[Entry, ...] = ()
+        last = group.last.index
+        try:
+            epochs = self.log.epochs(number)
+            if not damaged:
+                applied = self._recover_data(group)
+                tail = self._recover_tail(group, applied)
+        except (Divergent, LogDamaged) as error:
+            damaged = str(error)
+        if damaged:
+            self.damaged[number] = damaged
+            replica = self.replicas.pop(number, None)
+            if replica is not None:
+                replica.close()
+        return RecoveredGroup(
+            number, group.database, group.partition, group.voters, group.epoch, group.vote,
+            group.base, epochs, last, tail, applied, damaged,
+        )  # fmt: skip
+
+    def _recover_data(self, group: GroupLog) -> Position:
+        """Open the data file, if there is one, and check where it stands. Raises Divergent."""
+        number = group.group
+        if not self._has_data(group):
+            if group.base != ORIGIN:
+                raise Divergent(f"the data file of group {number} is missing, and the log begins behind {group.base}")
+            return ORIGIN
+        applied = self._replica(number).applied
+        if applied.index > group.last.index:
+            raise Divergent(f"the data file of group {number} stands at {applied}, beyond the log's end {group.last}")
+        if applied.index < group.base.index:
+            raise Divergent(f"the data file of group {number} stands at {applied}, before the log's start {group.base}")
+        epoch = 0 if applied == ORIGIN else self.log.epoch_at(number, applied.index)
+        if epoch != applied.epoch:
+            raise Divergent(f"the data file of group {number} stands at {applied}, where the log has epoch {epoch}")
+        return applied
+
+    def _recover_tail(self, group: GroupLog, applied: Position) -> tuple[Entry, ...]:
+        """The newest entries; everything that is yet to be applied is verified on the way."""
+        number, last = group.group, group.last.index
+        start = max(self.log.tail_start(number, TAIL_ENTRIES, TAIL_BYTES), group.base.index + 1)
+        self._verify(number, applied.index + 1, start - 1)
+        return self._read(number, start, last)
+
+    def _verify(self, group: GroupId, first: int, last: int) -> None:
+        while first <= last:
+            first = self.log.read(group, first, last, APPLY_BYTES)[-1].index + 1
+
+    def _read(self, group: GroupId, first: int, last: int) -> tuple[Entry, ...]:
+        return self.log.read(group, first, last, 1 << 62) if first <= last else ()
+
+    def _replica(self, group: GroupId) -> Replica:
+        """The open data file of a group, opening it when it is not. Raises what opening raises."""
+        replica = self.replicas.get(group)
+        if replica is None:
+            if group in self.damaged:
+                raise Divergent(self.damaged[group])
+            replica = self.replicas[group] = self._open_replica(self.log.groups[group])
+        return replica
+
+    # ----------------------------------------------------------------------------------------------
+    # Effects
+    # ----------------------------------------------------------------------------------------------
+
+    def perform(self, effect: Effect) -> list[Event]:
+        """Do one storage effect; the events that tell of it. Raises Broken when the node must stop.
+
+        Whatever a full disk or a damaged file makes impossible is answered with `ApplyFailed` (or with
+        what the effect has for it), and then the data file stands where it stood.
+        """
+        self._check_usable()
+        try:
+            return self.PERFORM[type(effect)](self, effect)
+        except DiskIsFull as error:
+            return [ApplyFailed(effect.group, True, str(error))]  # type: ignore[union-attr]  # noqa: FBT003
+        except LogDamaged as error:
+            self._found_damage(effect.group, str(error))  # type: ignore[union-attr]
+            return [ApplyFailed(effect.group, False, str(error))]  # type: ignore[union-attr]  # noqa: FBT003
+        except Divergent as error:
+            return [ApplyFailed(effect.group, False, str(error))]  # type: ignore[union-attr]  # noqa: FBT003
+
+    def _on_open_replica(self, effect: kernel.OpenReplica) -> list[Event]:
+        group = self.log.groups[effect.group]
+        if effect.group not in self.replicas and not self._has_data(group) and group.base != ORIGIN:
+            raise Divergent(f"the data file of group {effect.group} is missing")
+        return [Applied(effect.group, self._replica(effect.group).applied)]
+
+    def _on_execute(self, effect: kernel.Execute) -> list[Event]:
+        self._check_room()
+        payload, outcomes = self._replica(effect.group).execute(effect.requests, effect.timestamp_us)
+        return [kernel.Executed(effect.group, effect.batch, payload, outcomes)]
+
+    def _on_commit(self, effect: kernel.Commit) -> list[Event]:
+        replica = self._replica(effect.group)
+        self._assert_logged(effect.group, effect.position)
+        try:
+            self._check_room()
+        except DiskIsFull:
+            replica.rollback()
+            raise
+        replica.commit(effect.position)
+        return [Applied(effect.group, effect.position)]
+
+    def _on_rollback(self, effect: kernel.Rollback) -> list[Event]:
+        replica = self.replicas.get(effect.group)
+        if replica is not None:
+            replica.rollback()
+        return []
+
+    def _on_apply(self, effect: kernel.Apply) -> list[Event]:
+        replica = self._replica(effect.group)
+        self._assert_logged(effect.group, effect.through)
+        self._check_room()
+        first = replica.applied.index + 1
+        entries = tuple(entry for entry in effect.entries if entry.index >= first)
+        if entries and entries[0].index == first:
+            replica.apply(entries)
+        else:
+            self._apply_from_log(replica, effect.group, effect.through.index)
+        assert replica.applied.index >= effect.through.index, "the data file did not reach what it was to apply"
+        return [Applied(effect.group, replica.applied)]
+
+    def _apply_from_log(self, replica: Replica, group: GroupId, through: int) -> None:
+        while (first := replica.applied.index + 1) <= through:
+            entries = self.log.read(group, first, through, APPLY_BYTES)
+            if not entries:
+                raise Divergent(f"entry {first} of group {group}, which is to be applied, is not in the log")
+            replica.apply(entries)
+
+    def _assert_logged(self, group: GroupId, position: Position) -> None:
+        """A data file never holds what this node's own log does not hold durably."""
+        last = self.log.groups[group].last
+        assert position.index <= last.index, f"group {group} would apply {position}, its log ends at {last}"
+
+    def _on_read_log(self, effect: kernel.ReadLog) -> list[Event]:
+        entries = self.log.read(effect.group, effect.first, effect.last, effect.bytes_max)
+        return [kernel.LogRead(effect.group, effect.to, entries)]
+
+    def _on_checkpoint(self, effect: kernel.Checkpoint) -> list[Event]:
+        try:
+            self._check_room()
+            self._checkpointed[effect.group] = self._checkpoint(effect.group)
+        except DiskIsFull:  # nothing is lost by it: say what was durable before
+            pass
+        base = self.log.groups[effect.group].base
+        return [kernel.Checkpointed(effect.group, self._checkpointed.get(effect.group, base))]
+
+    def _checkpoint(self, group: GroupId) -> Position:
+        return self._replica(group).checkpoint()
+
+    def _on_open_snapshot(self, effect: kernel.OpenSnapshot) -> list[Event]:
+        self._check_room()
+        snapshot, position, size = self.shelf.copy(effect.group, self._replica(effect.group))
+        return [kernel.SnapshotOpened(effect.group, effect.to, snapshot, position, size)]
+
+    def _on_read_snapshot(self, effect: kernel.ReadSnapshot) -> list[Event]:
+        """A copy that is not there any more (closed meanwhile) gives an empty chunk that is not the end."""
+        data, end = self.shelf.read(effect.snapshot, effect.offset, effect.bytes_max)
+        return [kernel.SnapshotRead(effect.group, effect.to, effect.snapshot, effect.offset, data, end)]
+
+    def _on_close_snapshot(self, effect: kernel.CloseSnapshot) -> list[Event]:
+        self.shelf.close(effect.snapshot)
+        return []
+
+    def _on_store_snapshot(self, effect: kernel.StoreSnapshot) -> list[Event]:
+        """The `offset` of the answer is how much is held, that is where the next chunk begins."""
+        group, snapshot = effect.group, effect.snapshot
+        try:
+            self._check_room()
+            held = self.shelf.store(group, snapshot, effect.offset, effect.data)
+            complete = effect.end and held == effect.offset + len(effect.data)
+            if complete:
+                self.shelf.finish(group, snapshot, effect.position, self.log.groups[group].snapshot)
+        except (DiskIsFull, Divergent) as error:
+            self.shelf.drop(group, snapshot)
+            return [kernel.SnapshotStored(group, snapshot, 0, False, str(error))]  # noqa: FBT003
+        return [kernel.SnapshotStored(group, snapshot, held, complete)]
+
+    def _on_open_generation(self, effect: kernel.OpenGeneration) -> list[Event]:
+        number = effect.group
+        group = self.log.groups[number]
+        assert group.snapshot == effect.snapshot, "the log has not switched to this snapshot"
+        old = self.replicas.pop(number, None)
+        if old is not None:
+            old.close()
+        self.damaged.pop(number, None)
+        self._install(group)
+        replica = self._replica(number)
+        self._checkpointed[number] = replica.applied
+        return [Applied(number, replica.applied)]
+
+    def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
+        try:
+            outcome, _position = self._replica(CATALOG_GROUP).query(CATALOG_STATEMENTS)
+            return [kernel.CatalogRead(catalog_of(decode_outcome(outcome)))]
+        except Divergent as error:
+            return [ApplyFailed(CATALOG_GROUP, False, str(error))]  # noqa: FBT003
+
+    PERFORM: dict[type, Callable[["BaseStore", Any], list[Event]]] = {
+        kernel.OpenReplica: _on_open_replica,
+        kernel.Execute: _on_execute,
+        kernel.Commit: _on_commit,
+        kernel.Rollback: _on_rollback,
+        kernel.Apply: _on_apply,
+        kernel.ReadLog: _on_read_log,
+        kernel.Checkpoint: _on_checkpoint,
+        kernel.OpenSnapshot: _on_open_snapshot,
+        kernel.ReadSnapshot: _on_read_snapshot,
+        kernel.CloseSnapshot: _on_close_snapshot,
+        kernel.StoreSnapshot: _on_store_snapshot,
+        kernel.OpenGeneration: _on_open_generation,
+        kernel.ReadCatalog: _on_read_catalog,
+    }
+
+    # ----------------------------------------------------------------------------------------------
+    # Queries and interactive transactions
+    # ----------------------------------------------------------------------------------------------
+
+    def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
+        """Run reads on committed state; an encoded outcome and where it stood. Raises OverBudget when it
+        takes longer than `budget_us` (0: as long as it needs). On a damaged replica the outcome is `Failed`."""
+        self._check_usable()
+        try:
+            return self._replica(group).query(statements, budget_us or None)
+        except Divergent as error:
+            return unreadable(error)
+
+    def query_aside(self, group: GroupId, statements: Sequence[Statement]) -> tuple[bytes, Position]:
+        """The same without a budget, for the one reader thread."""
+        self._check_usable()
+        try:
+            return self._replica(group).query_aside(statements)
+        except Divergent as error:
+            return unreadable(error)
+
+    def digest(self, group: GroupId) -> str:
+        """A hash of the replica's committed content, equal on equal replicas."""
+        self._check_usable()
+        return self._replica(group).digest()
+
+    def hold(self, group: GroupId) -> None:
+        """Open the writer's transaction for the caller's thread."""
+        self._check_usable()
+        self._check_room()
+        self._replica(group).hold()
+
+    def run_held(self, group: GroupId, statement: Statement) -> Result:
+        """Run one statement of the held transaction. Raises StatementFailed."""
+        self._check_usable()
+        return self._replica(group).run_held(statement)
+
+    def release(self, group: GroupId) -> None:
+        """Roll the held transaction back."""
+        self._check_usable()
+        self._replica(group).release()
+
+
+def unreadable(error: Divergent) -> tuple[bytes, Position]:
+    """What a reader of a damaged replica is told."""
+    failed = Failed("OperationalError", f"this replica is damaged: {error}", "read from another node")
+    return encode_failed(failed), ORIGIN
+
+
+def catalog_of(outcome: WriteOutcome) -> Catalog:
+    """A `Catalog` from what its queries returned; empty when its tables are not there yet."""
+    if not isinstance(outcome, Done):
+        return Catalog()
+    members, databases, partitions = (result.rows for result in outcome.results)
+    return Catalog(
+        tuple(Member(*row) for row in members),  # type: ignore[arg-type]
+        tuple(DatabaseRow(*row) for row in databases),  # type: ignore[arg-type]
+        tuple(
+            PartitionRow(int(group), str(database), int(number), _nodes(nodes))  # type: ignore[arg-type]
+            for group, database, number, nodes in partitions
+        ),
+    )
+
+
+def _nodes(listed: object) -> tuple[int, ...]:
+    return tuple(int(node) for node in str(listed or "").split(",") if node)

@@ -1,0 +1,232 @@
+"""A connection that somebody opened to this node: a client that asks, or a peer that speaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
+
+from quorate.core.kernel import NodeId
+from quorate.core.requests import ReplyBody, Told
+from quorate.transport.oversize import shortened
+from quorate.wire.codec import add_message, decode_ask, decode_message
+from quorate.wire.frames import FrameReader, FrameTooLong, NotOurProtocol, WireError
+from quorate.wire.handshake import NODE, Hello, greeting, meet, refusal
+
+if TYPE_CHECKING:
+    from quorate.transport.tcp import TcpTransport
+
+log = logging.getLogger("quorate.transport")
+
+
+RESERVED = 64
+"""Connections beyond the limit that may greet: clients, however many, must not keep peers out."""
+
+
+class TooManyConnections(WireError):
+    """The node has as many connections as it takes."""
+
+    code = "busy"
+
+
+def tune(transport: asyncio.Transport, vanished_s: float) -> None:
+    """No waiting for full packets; give up after `vanished_s` seconds in which the other machine took nothing
+    (the operating system would try for many minutes)."""
+    found = transport.get_extra_info("socket")
+    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(vanished_s * 1000))
+
+
+class Accepted(asyncio.Protocol):
+    """One accepted connection, from its greeting to its end.
+
+    Reading stops while the client has too many unanswered requests or does not read its answers; the
+    kernel's window then holds it back, so that no client can make the node keep more than the limits say.
+    """
+
+    def __init__(self, owner: TcpTransport) -> None:
+        self._owner = owner
+        self._limits = owner.limits
+        self._reader = FrameReader()
+        self._out = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._them: Hello | None = None
+        self._peer: NodeId = 0
+        self._held: deque[bytes] = deque()
+        """Requests that arrived while the client had too much waiting; looked at when there is room."""
+        self._waiting = 0
+        self._waiting_bytes = 0
+        self._slow = False
+        """The other side does not read what we wrote."""
+        self._paused = False
+        self._refused = False
+        self._where = "?"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = made = cast(asyncio.Transport, transport)
+        tune(made, self._limits.vanished_client_s)
+        made.set_write_buffer_limits(self._limits.write_buffer)
+        self._where = _where(made.get_extra_info("peername"))
+        owner = self._owner
+        owner.accepted.add(self)
+        made.write(greeting(owner.me))
+        self._timer = owner.loop.call_later(self._limits.greeting_s, self._greeting_late)
+        if len(owner.accepted) > self._limits.connections + RESERVED:
+            self._refuse(TooManyConnections(f"this node takes {self._limits.connections} connections"))
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        try:
+            payloads = self._reader.feed(data)
+            if self._them is None and payloads:
+                self._greeted(meet(self._owner.me, payloads.pop(0)))
+            if self._peer:
+                for payload in payloads:
+                    self._owner.handler.delivered(self._peer, decode_message(payload))
+            else:
+                self._held.extend(payloads)
+                self._take_asks()
+        except WireError as error:
+            self._refuse(error)
+
+    def _take_asks(self) -> None:
+        """Hand over what has arrived, as far as the limits allow; read on only when all of it was handed over."""
+        if self._refused or self._transport is None or self._transport.is_closing():
+            return
+        asked, held = self._owner.handler.asked, self._held
+        while held and not self._full():
+            payload = held.popleft()
+            ask = decode_ask(payload)
+            size = len(payload)
+            self._waiting += 1
+            self._waiting_bytes += size
+            asked(self, ask.id, ask.body, size)
+        blocked = bool(held) or self._full()
+        if blocked and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        elif self._paused and not blocked:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _full(self) -> bool:
+        """Whether the client has as much waiting, or unread, as it may have."""
+        limits = self._limits
+        return (
+            self._slow
+            or self._waiting >= limits.client_requests
+            or self._waiting_bytes >= limits.client_request_bytes
+            or len(self._out) >= limits.write_buffer
+        )
+
+    def _resume(self) -> None:
+        """There may be room again."""
+        try:
+            self._take_asks()
+        except WireError as error:
+            self._refuse(error)
+
+    def _greeted(self, them: Hello) -> None:
+        self._them = them
+        if self._timer is not None:
+            self._timer.cancel()
+        log.debug("%s is %s %s", self._where, them.role, them.name or them.node)
+        owner = self._owner
+        if them.role != NODE:
+            if len(owner.accepted) > self._limits.connections:
+                raise TooManyConnections(f"this node takes {self._limits.connections} connections")
+        else:
+            earlier = owner.incoming.get(them.node)
+            self._peer = them.node
+            owner.incoming[them.node] = self
+            if earlier is not None:
+                earlier.close()
+            owner.gained(them.node)
+
+    def tell(self, ask: int, body: ReplyBody, size: int) -> None:
+        self._waiting -= 1
+        self._waiting_bytes -= size
+        if self._transport is None or self._refused:
+            return
+        if not self._out:
+            self._owner.dirty.add(self)
+        try:
+            add_message(self._out, Told(ask, body))
+        except FrameTooLong:
+            add_message(self._out, Told(ask, shortened(body)))
+
+    def flush(self) -> None:
+        """Write everything told since the last flush."""
+        out, self._out = self._out, bytearray()
+        if out and self._transport is not None and not self._refused:
+            self._transport.write(out)
+            if self._paused:
+                self._owner.loop.call_soon(self._resume)
+
+    def pause_writing(self) -> None:
+        self._slow = True
+
+    def resume_writing(self) -> None:
+        self._slow = False
+        if self._paused:
+            self._resume()
+
+    def _greeting_late(self) -> None:
+        self._refuse(NotOurProtocol("no greeting arrived in time"))
+
+    def _refuse(self, error: WireError) -> None:
+        """Say why, then close. What still arrives is read and dropped for a moment: closing over unread
+        data would reset the connection and destroy the refusal on its way."""
+        transport = self._transport
+        if transport is None or self._refused:
+            return
+        log.warning("closed the connection from %s: %s", self._where, error)
+        self.flush()
+        self._refused = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._paused:
+            transport.resume_reading()
+        transport.write(refusal(error))
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._timer = self._owner.loop.call_later(self._limits.linger_s, transport.abort)
+
+    def eof_received(self) -> bool:
+        """Let the transport close; answers that are not ready will find the connection gone."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._out.clear()
+        self._held.clear()
+        owner = self._owner
+        owner.accepted.discard(self)
+        owner.dirty.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        log.debug("the connection from %s ended: %s", self._where, exc or "closed")
+        if self._peer and owner.incoming.get(self._peer) is self:
+            del owner.incoming[self._peer]
+            owner.lost(self._peer)
+
+    def close(self) -> None:
+        """Write what is left and close."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _where(peername: Any) -> str:
+    return f"{peername[0]}:{peername[1]}" if isinstance(peername, tuple) and len(peername) >= 2 else "a stranger"

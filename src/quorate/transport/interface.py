@@ -1,0 +1,40 @@
+"""What a node's driver and its transport know of each other. `tcp` and the in-memory fake keep it."""
+
+from typing import Protocol
+
+from quorate.core.kernel import NodeId
+from quorate.core.messages import Message
+from quorate.core.requests import ReplyBody, RequestBody
+
+
+class Caller(Protocol):
+    """A client's connection, for as long as requests of it are unanswered."""
+
+    def tell(self, ask: int, body: ReplyBody, size: int) -> None:
+        """Answer the client's `ask`; `size` is what `asked` was given for it. Nothing happens if it is gone."""
+
+
+class Handler(Protocol):
+    """What the transport tells its owner, always from the loop's own thread, never from inside a call to it."""
+
+    def delivered(self, sender: NodeId, message: Message) -> None: ...
+
+    def asked(self, caller: Caller, ask: int, body: RequestBody, size: int) -> None:
+        """A client asks; exactly one `caller.tell(ask, ..., size)` is owed."""
+
+    def reachable(self, peer: NodeId) -> None: ...
+
+    def unreachable(self, peer: NodeId) -> None: ...
+
+
+class Transport(Protocol):
+    """Connections to every other node and from every client of one node."""
+
+    def connect(self, peer: NodeId, address: str) -> None:
+        """Keep a connection to this peer from now on. Repeating it changes nothing; a new address replaces."""
+
+    def send(self, to: NodeId, message: Message) -> None:
+        """Queue a message; it leaves with the next `flush`, or never: a peer that is away loses it."""
+
+    def flush(self) -> None:
+        """Hand everything queued to the operating system, one write for each connection."""

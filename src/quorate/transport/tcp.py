@@ -1,0 +1,145 @@
+"""TCP: one listening port for peers and clients, and one outgoing link to each peer.
+
+A node sends to a peer only on the link that it dialled itself, and hears the peer on the link that the peer
+dialled. Everything that becomes ready in one turn of the loop leaves with one write for each connection.
+"""
+
+import asyncio
+import logging
+import random
+from typing import Final
+
+import msgspec
+
+from quorate.core.kernel import NodeId
+from quorate.core.messages import Message
+from quorate.transport.accepted import Accepted
+from quorate.transport.addresses import format_address
+from quorate.transport.interface import Handler
+from quorate.transport.links import PeerLink
+from quorate.wire.frames import WireError
+from quorate.wire.handshake import Hello
+
+log = logging.getLogger("quorate.transport")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds on what connections may hold in memory. Bytes, counts and seconds."""
+
+    connections: int = 4096
+    """Accepted connections; one more client is refused, a peer never is."""
+    client_requests: int = 1024
+    """Unanswered requests of one connection before reading from it stops."""
+    client_request_bytes: int = 16 * 1024 * 1024
+    """Unanswered bytes of one connection before reading from it stops."""
+    write_buffer: int = 1024 * 1024
+    """Bytes the operating system has not taken yet before a connection counts as slow."""
+    peer_queue: int = 32 * 1024 * 1024
+    """Bytes kept for a slow peer before the oldest messages are dropped."""
+    greeting_s: float = 5.0
+    """How long a new connection may take to say who it is."""
+    dial_s: float = 2.0
+    redial_first_s: float = 0.05
+    redial_last_s: float = 1.0
+    vanished_peer_s: float = 5.0
+    vanished_client_s: float = 30.0
+    """How long a client may read nothing while there is something to read."""
+    linger_s: float = 1.0
+    """How long a refused connection may take to read why."""
+
+
+class TcpTransport:
+    """Keeps `transport.interface.Transport` over TCP. Belongs to one running event loop."""
+
+    def __init__(self, me: Hello, handler: Handler, dice: random.Random, limits: Limits | None = None) -> None:
+        self.me: Final = me
+        self.handler: Final = handler
+        self.dice: Final = dice
+        self.limits: Final = limits or Limits()
+        self.loop: Final = asyncio.get_running_loop()
+        self.dirty: set[Accepted] = set()
+        """Client connections that have something to flush."""
+        self.accepted: set[Accepted] = set()
+        self.incoming: dict[NodeId, Accepted] = {}
+        """The connection on which each peer is heard."""
+        self.closing = False
+        self._links: dict[NodeId, PeerLink] = {}
+        self._announced: set[NodeId] = set()
+        """Peers of which the handler last heard that they are reachable."""
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> str:
+        """Begin to accept connections; port 0 picks a free one. Returns the address. Raises OSError."""
+        self._server = await self.loop.create_server(lambda: Accepted(self), host, port, backlog=1024)
+        found = self._server.sockets[0].getsockname()
+        return format_address(found[0], found[1])
+
+    def connect(self, peer: NodeId, address: str) -> None:
+        if peer == self.me.node or not address or self.closing:
+            return
+        link = self._links.get(peer)
+        if link is not None and link.address == address:
+            return
+        if link is not None:
+            link.close()
+        self._links[peer] = link = PeerLink(self, peer, address)
+        link.dial()
+
+    def send(self, to: NodeId, message: Message) -> None:
+        link = self._links.get(to)
+        if link is None:
+            return
+        try:
+            link.send(message)
+        except WireError:
+            log.exception("a %s to node %d cannot be sent", type(message).__name__, to)
+
+    def flush(self) -> None:
+        for link in self._links.values():
+            link.flush()
+        if self.dirty:
+            for connection in self.dirty:
+                connection.flush()
+            self.dirty.clear()
+
+    def gained(self, peer: NodeId) -> None:
+        """One of the two links with a peer came up."""
+        link = self._links.get(peer)
+        if link is None:
+            return
+        if not link.up:
+            link.hurry()
+        elif peer not in self._announced:
+            self._announced.add(peer)
+            log.info("node %d is reachable at %s", peer, link.address)
+            self.handler.reachable(peer)
+
+    def lost(self, peer: NodeId) -> None:
+        """One of the two links with a peer went down: its process may be gone."""
+        if peer in self._announced and not self.closing:
+            self._announced.discard(peer)
+            log.info("node %d is unreachable", peer)
+            self.handler.unreachable(peer)
+
+    def stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def close(self, *, orderly: bool = True) -> None:
+        """Close every connection; `orderly`: after everything queued has been written."""
+        if orderly:
+            self.flush()
+        self.closing = True
+        self.stop_listening()
+        for link in self._links.values():
+            link.close()
+        for connection in list(self.accepted):
+            connection.close() if orderly else connection.abort()
+        for _ in range(50):
+            if not self.accepted and not any(link.busy for link in self._links.values()):
+                break
+            await asyncio.sleep(0.01)
+        for connection in list(self.accepted):
+            connection.abort()
+        if self._server is not None:
+            await self._server.wait_closed()

@@ -1,0 +1,68 @@
+"""Payloads to typed messages and back: what nodes tell each other, what clients ask and are told.
+
+Messages are msgpack arrays that begin with their tag. Decoding checks types; a payload that does not fit is
+`FrameCorrupt`. New fields go last and have defaults, so that old and new versions understand each other.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from quorate.core.messages import Message
+from quorate.core.requests import Ask, Told
+from quorate.wire.frames import FrameCorrupt, add_frame
+from quorate.wire.handshake import Refusal, RefusedByPeer
+
+_encode = msgspec.msgpack.Encoder().encode
+_message_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+_decode_message = _message_decoder.decode
+_decode_ask = msgspec.msgpack.Decoder(Ask).decode
+_told_decoder: msgspec.msgpack.Decoder[Told | Refusal] = msgspec.msgpack.Decoder(Told | Refusal)
+_decode_told = _told_decoder.decode
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def encode(message: Message | Ask | Told) -> bytes:
+    """The payload of one message. Raises OverflowError for an integer beyond 64 bits."""
+    return _encode(message)
+
+
+def add_message(out: bytearray, message: Message | Ask | Told) -> None:
+    """Append one message as a frame. Raises FrameTooLong and leaves `out` as it was."""
+    add_frame(out, _encode(message))
+
+
+def frames_of(messages: Iterable[Message | Ask | Told]) -> bytearray:
+    """Many messages as one buffer for one write to a socket. Raises FrameTooLong."""
+    out = bytearray()
+    for message in messages:
+        add_frame(out, _encode(message))
+    return out
+
+
+def decode_message(payload: bytes) -> Message:
+    """What another node says. Raises FrameCorrupt."""
+    try:
+        return _decode_message(payload)
+    except _UNREADABLE as error:
+        raise FrameCorrupt(f"a node's message cannot be decoded: {error}") from error
+
+
+def decode_ask(payload: bytes) -> Ask:
+    """What a client asks. Raises FrameCorrupt."""
+    try:
+        return _decode_ask(payload)
+    except _UNREADABLE as error:
+        raise FrameCorrupt(f"a request cannot be decoded: {error}") from error
+
+
+def decode_told(payload: bytes) -> Told:
+    """What a node answers. Raises RefusedByPeer when it is closing the connection instead, or FrameCorrupt."""
+    try:
+        told = _decode_told(payload)
+    except _UNREADABLE as error:
+        raise FrameCorrupt(f"an answer cannot be decoded: {error}") from error
+    if isinstance(told, Refusal):
+        raise RefusedByPeer(told)
+    return told

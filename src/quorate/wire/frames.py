@@ -1,0 +1,130 @@
+"""Bytes to frames and back, without input or output.
+
+A frame is a 4-byte big-endian payload length, the payload's CRC-32 (4 bytes, big-endian), and the payload.
+TCP's own checksum is 16 bits wide and is taken off by the hardware before memory and disks can do harm, so
+frames carry their own. The first frame of a stream is a short greeting: a stranger that speaks some other
+protocol is found out by its first bytes, before its "length" makes anybody wait or allocate.
+"""
+
+import struct
+from zlib import crc32
+
+HEADER = struct.Struct(">II")
+HEADER_BYTES = HEADER.size
+
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+"""No payload is longer. Whatever may be longer is cut into chunks by whoever sends it."""
+
+GREETING_BYTES_MAX = 4096
+"""No first payload of a stream is longer."""
+
+
+class WireError(Exception):
+    """What arrived cannot be used; the connection it arrived on is of no further use."""
+
+    code = "wire"
+    """Travels in a `Refusal` so that the other side can tell what was wrong."""
+
+
+class FrameTooLong(WireError):
+    """A frame announces, or a message would need, more than `FRAME_BYTES_MAX`."""
+
+    code = "frame_too_long"
+
+
+class FrameCorrupt(WireError):
+    """A checksum does not match, or a payload inside a sound frame cannot be decoded."""
+
+    code = "frame_corrupt"
+
+
+class NotOurProtocol(WireError):
+    """The stream does not begin with our greeting: an HTTP request, TLS, a port scan."""
+
+    code = "not_our_protocol"
+
+
+def add_frame(out: bytearray, payload: bytes) -> None:
+    """Append one frame. Raises FrameTooLong."""
+    length = len(payload)
+    if length > FRAME_BYTES_MAX:
+        raise FrameTooLong(f"a message of {length} bytes does not fit into a frame of {FRAME_BYTES_MAX}")
+    out += HEADER.pack(length, crc32(payload))
+    out += payload
+
+
+def frame(payload: bytes) -> bytes:
+    """One frame as bytes. Raises FrameTooLong."""
+    out = bytearray()
+    add_frame(out, payload)
+    return bytes(out)
+
+
+class FrameReader:
+    """Cuts a stream of bytes, in chunks of any size, into payloads.
+
+    Holds at most one unfinished frame. After it has raised, the stream is lost: there is no way to find
+    the next frame's beginning.
+    """
+
+    def __init__(self, limit: int = FRAME_BYTES_MAX) -> None:
+        self._limit = limit
+        self._first = True
+        self._rest = bytearray()
+        """The beginning of a frame whose end has not arrived."""
+        self._wanted = HEADER_BYTES
+        """How long `rest` must be before there is anything to do; spares a look at every chunk."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take a chunk; return the payloads that it completes. Raises FrameTooLong, FrameCorrupt, NotOurProtocol."""
+        rest = self._rest
+        source: bytes | bytearray = data
+        if rest:
+            rest += data
+            if len(rest) < self._wanted:
+                return []
+            source = rest
+        payloads, used = self._cut(source)
+        if source is rest:
+            del rest[:used]
+        elif used < len(data):
+            rest += data[used:]
+        return payloads
+
+    def _cut(self, source: bytes | bytearray) -> tuple[list[bytes], int]:
+        """Whole frames at the beginning of `source`, and how many bytes they took."""
+        payloads: list[bytes] = []
+        at, size = 0, len(source)
+        unpack = HEADER.unpack_from
+        while size - at >= HEADER_BYTES:
+            length, checksum = unpack(source, at)
+            if length > self._limit or self._first:
+                self._check_length(length)
+            end = at + HEADER_BYTES + length
+            if end > size:
+                self._wanted = HEADER_BYTES + length
+                return payloads, at
+            payload = bytes(source[at + HEADER_BYTES : end])
+            if crc32(payload) != checksum:
+                raise self._corrupt(length)
+            self._first = False
+            payloads.append(payload)
+            at = end
+        self._wanted = HEADER_BYTES
+        return payloads, at
+
+    def _check_length(self, length: int) -> None:
+        if self._first and length > GREETING_BYTES_MAX:
+            raise NotOurProtocol("the stream does not begin with a greeting of this protocol")
+        if length > self._limit:
+            raise FrameTooLong(f"a frame of {length} bytes is announced; at most {self._limit} are taken")
+
+    def _corrupt(self, length: int) -> WireError:
+        if self._first:
+            return NotOurProtocol("the stream does not begin with a greeting of this protocol")
+        return FrameCorrupt(f"the checksum of a frame of {length} bytes does not match")
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much of an unfinished frame is held."""
+        return len(self._rest)

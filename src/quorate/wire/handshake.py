@@ -1,0 +1,131 @@
+"""The greeting that begins every connection, and what it refuses.
+
+Each side sends a `Hello` as its first frame without waiting for the other's, and looks at nothing before it
+has seen the other's. Whoever cannot go on sends a `Refusal` that says why and closes.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from quorate.core.kernel import NodeId
+from quorate.wire.frames import FrameCorrupt, NotOurProtocol, WireError, frame
+
+MAGIC = "quorate"
+VERSION = 1
+"""The newest protocol this build speaks."""
+OLDEST = 1
+"""The oldest protocol this build speaks."""
+
+NODE = "node"
+CLIENT = "client"
+
+
+class Hello(Struct, frozen=True, array_like=True, tag=MAGIC):
+    """Who I am, and whom I mean to talk to. The tag is the protocol's magic."""
+
+    role: str
+    """`NODE` or `CLIENT`."""
+    version: int = VERSION
+    oldest: int = OLDEST
+    cluster: str = ""
+    """Empty when a client does not know it yet."""
+    node: NodeId = 0
+    name: str = ""
+    boot: int = 0
+    wanted: NodeId = 0
+    """The node I dialled; 0: whichever answers."""
+    address: str = ""
+    """Where I listen, or empty."""
+
+
+class Refusal(Struct, frozen=True, array_like=True, tag=MAGIC + "-refusal"):
+    """I am closing this connection, and this is why. May come at any time, instead of what was expected."""
+
+    code: str
+    """The `code` of a `WireError`."""
+    message: str
+
+
+class VersionRefused(WireError):
+    """There is no version that both sides speak."""
+
+    code = "version"
+
+
+class ClusterRefused(WireError):
+    """The other side belongs to another cluster."""
+
+    code = "cluster"
+
+
+class NodeRefused(WireError):
+    """Another node answers at this address than the one that was dialled."""
+
+    code = "node"
+
+
+class RefusedByPeer(WireError):
+    """The other side sent a `Refusal`; `reason` is its code."""
+
+    code = "refused_by_peer"
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.reason = refusal.code
+
+
+_encoder = msgspec.msgpack.Encoder()
+_greeting_decoder: msgspec.msgpack.Decoder[Hello | Refusal] = msgspec.msgpack.Decoder(Hello | Refusal)
+
+
+def greeting(hello: Hello) -> bytes:
+    """The frame that begins a connection."""
+    return frame(_encoder.encode(hello))
+
+
+def refusal(error: WireError) -> bytes:
+    """The last frame of a connection that is closed for this error."""
+    return frame(_encoder.encode(Refusal(error.code, str(error))))
+
+
+def meet(mine: Hello, payload: bytes) -> Hello:
+    """Look at the other side's first payload; return its greeting if we can go on.
+
+    Raises NotOurProtocol, VersionRefused, ClusterRefused, NodeRefused, or RefusedByPeer.
+    """
+    try:
+        theirs = _greeting_decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotOurProtocol("the stream does not begin with a greeting of this protocol") from error
+    if isinstance(theirs, Refusal):
+        raise RefusedByPeer(theirs)
+    if theirs.role not in (NODE, CLIENT):
+        raise NotOurProtocol(f"{theirs.role!r} is not a role in this protocol")
+    if min(mine.version, theirs.version) < max(mine.oldest, theirs.oldest):
+        raise VersionRefused(
+            f"this side speaks versions {mine.oldest} to {mine.version}, "
+            f"the other {theirs.oldest} to {theirs.version}: one of them needs an upgrade"
+        )
+    if mine.cluster != theirs.cluster and mine.cluster and theirs.cluster:
+        raise ClusterRefused(f"this side belongs to cluster {mine.cluster}, the other to {theirs.cluster}")
+    if mine.wanted and mine.wanted != theirs.node:
+        raise NodeRefused(f"node {mine.wanted} was dialled and node {theirs.node} ({theirs.name}) answered")
+    if theirs.wanted and theirs.wanted != mine.node:
+        raise NodeRefused(f"node {theirs.wanted} was dialled and this is node {mine.node} ({mine.name})")
+    return theirs
+
+
+def spoken(mine: Hello, theirs: Hello) -> int:
+    """The version that both sides use after `meet`: the newest that both speak."""
+    return min(mine.version, theirs.version)
+
+
+def read_refusal(payload: bytes) -> RefusedByPeer:
+    """A payload where nothing but a `Refusal` may come. Raises FrameCorrupt."""
+    try:
+        found = _greeting_decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FrameCorrupt(f"a message cannot be decoded: {error}") from error
+    if isinstance(found, Hello):
+        raise FrameCorrupt("a second greeting on one connection")
+    return RefusedByPeer(found)

@@ -1,0 +1,58 @@
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from quorate.cli.main import main
+from quorate.cli.output import Exit
+from quorate.cli.status import as_text, combine
+from quorate.core.requests import GroupStatus, MemberStatus, StatusReport
+from quorate.runtime.founding import found, local_members
+
+MEMBERS = (
+    MemberStatus(1, "n1", "h:1", alive=True),
+    MemberStatus(2, "n2", "h:2", alive=True),
+    MemberStatus(3, "n3", "h:3", alive=False),
+)
+
+
+def report(node: int, role: str, epoch: int, counted: int, applied: int, leader: int = 1) -> StatusReport:
+    group = GroupStatus(1, "main", 0, role, leader, epoch, counted + 1, counted, applied, 1, "majority")
+    return StatusReport("c1", node, f"n{node}", 4, MEMBERS, (group,))
+
+
+def test_the_answers_are_put_together() -> None:
+    view = combine({"h:1": report(1, "leader", 5, 90, 90), "h:2": report(2, "follower", 5, 88, 70), "h:3": None})
+    assert view.cluster == "c1"
+    assert [(node.name, node.answers) for node in view.nodes] == [("n1", True), ("n2", True), ("n3", False)]
+    (group,) = view.groups
+    assert (group.leader, group.epoch, group.counted) == ("n1", 5, 90)
+    assert [(replica.node, replica.lag) for replica in group.replicas] == [("n1", 0), ("n2", 20)]
+
+
+def test_a_leader_of_an_earlier_epoch_is_not_believed() -> None:
+    view = combine({"h:1": report(1, "leader", 4, 90, 90), "h:2": report(2, "leader", 5, 91, 91, leader=2)})
+    assert view.groups[0].leader == "n2"
+
+
+def test_the_text_names_what_is_wrong() -> None:
+    text = as_text(combine({"h:1": report(1, "candidate", 5, 90, 90, leader=0), "h:3": None}))
+    assert "no answer" in text
+    assert "none" in text
+    assert "n1 candidate 90" in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_without_any_answer_the_exit_code_says_so(tmp_path: Path) -> None:
+    found(tmp_path, local_members(2, "127.0.0.1"))
+    result = CliRunner().invoke(main, ["status", "--cluster", str(tmp_path)])
+    assert result.exit_code == Exit.UNAVAILABLE
+    assert "no node answers" in result.stderr
+
+
+def test_json_has_the_same_content() -> None:
+    import msgspec
+
+    view = combine({"h:1": report(1, "leader", 5, 90, 90)})
+    decoded = json.loads(msgspec.json.encode(view))
+    assert decoded["groups"][0]["replicas"][0] == {"node": "n1", "role": "leader", "last": 91, "applied": 90, "lag": 0}

@@ -1,0 +1,164 @@
+"""Who may import whom. ARCHITECTURE.md draws it; this file holds it."""
+
+import sys
+
+import pytest
+from tests.house.source import PACKAGE, ROOT, dotted, imports, modules, name
+
+ERRORS = "client/errors"
+"""The tree of errors, and how answers become results or errors: whoever talks to users needs both."""
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "core": {"core", "sql"},
+    "sql": {"sql"},
+    "storage": {"storage", "core", "sql", ERRORS},
+    "wire": {"wire", "core"},
+    "transport": {"transport", "wire", "core"},
+    "runtime": {"runtime", "transport", "wire", "storage", "sql", "core", ERRORS},
+    "client": {"client", "wire", "sql", "core", "runtime"},
+    "lab/judges": set(),
+    "lab/sim": {"lab/sim", "lab/judges", "wire", "storage", "sql", "core"},
+    "lab/mutants": {"lab/mutants", "lab/sim", "storage", "sql", "core"},
+    "lab/nemesis": {"lab/nemesis", "lab/judges", "runtime", "client", "core"},
+    "cli": {
+        "cli",
+        "lab/sim",
+        "lab/mutants",
+        "lab/judges",
+        "lab/nemesis",
+        "runtime",
+        "client",
+        "storage",
+        "wire",
+        "sql",
+        "core",
+    },
+}
+"""For each room, the rooms it may import beside itself. `lab/judges` imports nothing of ours."""
+
+PURE = {
+    "__future__",
+    "bisect",
+    "collections",
+    "enum",
+    "functools",
+    "hashlib",
+    "heapq",
+    "itertools",
+    "math",
+    "msgspec",
+    "operator",
+    "random",
+    "re",
+    "string",
+    "struct",
+    "types",
+    "typing",
+    "zlib",
+}
+"""What a pure room may import besides ours; of `random` only the type (test_purity holds that)."""
+
+PURE_ROOMS = ("core", "sql", "wire")
+
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "apsw": ("storage",),
+    "asyncio": ("transport", "runtime", "client", "http"),
+    "uvloop": ("transport", "runtime"),
+    "click": ("cli",),
+    "rich": ("cli",),
+    "sqlite3": (),
+}
+"""Modules that only some rooms may import. Opening one of our files with the standard `sqlite3` in a process that
+also has it open through apsw would break POSIX locks, so nothing here uses it."""
+
+CLOCKS_AND_DICE = {"time", "datetime", "secrets"}
+CLOCKLESS = ("core", "sql", "wire", "storage")
+"""Judges may time their own effort; no verdict depends on it."""
+
+
+def room_of(module: str) -> str:
+    """The room of an import name: "quorate.lab.sim.world" -> "lab/sim"; "" for the package's own face."""
+    parts = module.split(".")[1:]
+    if not parts or not (PACKAGE / parts[0]).is_dir():
+        return ""
+    if parts[:2] in (["client", "errors"], ["client", "results"]):
+        return ERRORS
+    if parts[0] == "lab" and len(parts) > 1:
+        return f"lab/{parts[1]}"
+    return parts[0]
+
+
+def ours(module: str) -> bool:
+    return module == "quorate" or module.startswith("quorate.")
+
+
+def test_every_room_has_its_rule() -> None:
+    rooms = {room_of(dotted(path)) for path in modules()} - {"", "lab", ERRORS}
+    assert rooms <= set(MAY_IMPORT), "a new room needs a line in MAY_IMPORT and in ARCHITECTURE.md"
+    assert rooms >= set(MAY_IMPORT), "a rule for a room that is not there"
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_rooms_import_only_their_neighbours(room: str) -> None:
+    allowed = MAY_IMPORT[room] | {room} | ({ERRORS} if "client" in MAY_IMPORT[room] else set())
+    for path in modules(room):
+        wanted = {room_of(module) for module, _ in imports(path) if ours(module)} - {"", "lab"}
+        assert wanted <= allowed, (
+            f"{name(path)} imports from {sorted(wanted - allowed)}; {room} may only {sorted(allowed)}"
+        )
+
+
+def test_only_the_command_line_imports_the_laboratory() -> None:
+    for path in modules():
+        room = room_of(dotted(path))
+        if room.startswith("lab") or room == "cli" or path == PACKAGE / "testing.py":
+            continue
+        for module, _ in imports(path):
+            assert not module.startswith("quorate.lab"), f"{name(path)} imports {module}"
+
+
+@pytest.mark.parametrize("room", PURE_ROOMS)
+def test_pure_rooms_import_only_pure_modules(room: str) -> None:
+    for path in modules(room):
+        strangers = {module.split(".")[0] for module, _ in imports(path) if not ours(module)} - PURE
+        assert not strangers, f"{name(path)} imports {sorted(strangers)}: {room} may not touch the outside world"
+
+
+def test_judges_import_only_the_standard_library_and_themselves() -> None:
+    for path in modules("lab/judges"):
+        for module, _ in imports(path):
+            inside = module.startswith("quorate.lab.judges")
+            known = module.split(".")[0] in {"msgspec", *sys.stdlib_module_names}
+            assert inside or known, f"{name(path)} imports {module}"
+
+
+@pytest.mark.parametrize("library", sorted(ONLY_IN))
+def test_libraries_stay_in_their_rooms(library: str) -> None:
+    for path in modules():
+        if any(module.split(".")[0] == library for module, _ in imports(path)):
+            room = room_of(dotted(path))
+            assert room in ONLY_IN[library], f"{name(path)} imports {library}; only {ONLY_IN[library]} may"
+
+
+def test_an_embedded_node_needs_no_event_loop() -> None:
+    for path in modules("runtime"):
+        if path.stem.startswith("inline"):
+            assert "asyncio" not in {module for module, _ in imports(path)}, f"{name(path)} is driven by its caller"
+
+
+@pytest.mark.parametrize("room", CLOCKLESS)
+def test_only_drivers_and_the_client_read_clocks(room: str) -> None:
+    for path in modules(room):
+        clocks = {module.split(".")[0] for module, _ in imports(path)} & CLOCKS_AND_DICE
+        assert not clocks, f"{name(path)} imports {sorted(clocks)}: time and chance are handed in by a driver"
+
+
+def test_nothing_is_imported_that_is_not_declared() -> None:
+    declared = {"apsw", "msgspec", "uvloop", "click", "rich", "quorate"}
+    for path in modules():
+        for module, _ in imports(path):
+            top = module.split(".")[0]
+            assert top in declared or top in sys.stdlib_module_names, f"{name(path)} imports {top}"
+    text = (ROOT / "pyproject.toml").read_text()
+    for library in declared - {"quorate"}:
+        assert f'"{library} >=' in text

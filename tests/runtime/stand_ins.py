@@ -1,0 +1,189 @@
+"""A core, a store, a transport and a loop that do what a test tells them to."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from quorate.core import kernel
+from quorate.core.kernel import Effect, Event, GroupId, Identity, LogWrite, Member, NodeId, Now, Position, Recovered
+from quorate.core.requests import Answer, Done, Statement
+from quorate.storage.interface import OverBudget
+
+ANSWER = msgspec.Raw(msgspec.msgpack.encode(Done(())))
+IDENTITY = Identity("c1", 1, "n1", 1, (Member(1, "n1", "127.0.0.1:0"),))
+WRITE = kernel.WriteHardState(1, 2, 0)
+
+
+class ScriptedCore:
+    """Answers each event with what `script` returns for it; remembers what it was told."""
+
+    def __init__(self, script: Callable[[Event], list[Effect]] = lambda _event: []) -> None:
+        self.script = script
+        self.deadline_us: int | None = None
+        self.seen: list[Event] = []
+        self.depth = 0
+
+    def step(self, now: Now, event: Event) -> list[Effect]:
+        assert self.depth == 0, "step was re-entered"
+        self.depth += 1
+        try:
+            self.seen.append(event)
+            return self.script(event)
+        finally:
+            self.depth -= 1
+
+    def assert_invariants(self) -> None:
+        return None
+
+
+class EchoCore(ScriptedCore):
+    """Answers every request at once."""
+
+    def __init__(self) -> None:
+        super().__init__(self._echo)
+        self.answer = Answer(ANSWER, 7)
+
+    def _echo(self, event: Event) -> list[Effect]:
+        if isinstance(event, kernel.Request):
+            return [kernel.Reply(event.id, self.answer)]
+        return []
+
+
+class FakeStore:
+    """Keeps `storage.interface.Store` as far as the driver uses it."""
+
+    def __init__(self) -> None:
+        self.identity = IDENTITY
+        self.persisted: list[tuple[LogWrite, ...]] = []
+        self.troubles: deque[BaseException] = deque()
+        """Raised, one by one, by the next calls of `persist`."""
+        self.events: dict[type, list[Event]] = {}
+        self.performed: list[Effect] = []
+        self.slow = False
+        self.outcome: Any = bytes(ANSWER)
+        self.closed = False
+
+    def recover(self) -> Recovered:
+        return Recovered(self.identity, ())
+
+    def persist(self, writes: Sequence[LogWrite]) -> None:
+        if self.troubles:
+            raise self.troubles.popleft()
+        self.persisted.append(tuple(writes))
+
+    def perform(self, effect: Effect) -> list[Event]:
+        self.performed.append(effect)
+        return self.events.get(type(effect), [])
+
+    def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
+        if self.slow and budget_us:
+            raise OverBudget("slow")
+        return self.query_aside(group, statements)
+
+    def query_aside(self, group: GroupId, statements: Sequence[Statement]) -> tuple[bytes, Position]:
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome, Position(1, 9)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeTimer:
+    def __init__(self, at: float, callback: Callable[[], None]) -> None:
+        self.at = at
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FakeLoop:
+    """Keeps `driver.Scheduler` on a clock that only a test moves."""
+
+    def __init__(self) -> None:
+        self.now_us = 1_000_000
+        self.soon: deque[Callable[[], None]] = deque()
+        self.timers: list[FakeTimer] = []
+        self.aside: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
+
+    def clock(self) -> Now:
+        return Now(self.now_us, self.now_us)
+
+    def call_soon(self, callback: Callable[[], None]) -> object:
+        self.soon.append(callback)
+        return None
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> FakeTimer:
+        timer = FakeTimer(self.now_us + delay * 1e6, callback)
+        self.timers.append(timer)
+        return timer
+
+    def run_aside(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self.aside.append((work, done))
+
+    def turn(self) -> None:
+        """What was scheduled before this call, once."""
+        for _ in range(len(self.soon)):
+            self.soon.popleft()()
+
+    def settle(self) -> None:
+        """Turn until nothing is scheduled."""
+        for _ in range(100):
+            if not self.soon:
+                return
+            self.turn()
+        raise AssertionError("the driver never comes to rest")
+
+    def advance(self, microseconds: int) -> None:
+        """Move the clock, firing what becomes due."""
+        self.now_us += microseconds
+        due = [timer for timer in self.timers if timer.at <= self.now_us]
+        self.timers = [timer for timer in self.timers if timer.at > self.now_us]
+        for timer in due:
+            if not timer.cancelled:
+                timer.callback()
+        self.settle()
+
+    def finish_aside(self) -> None:
+        """Do what waits for the reader thread."""
+        waiting, self.aside = self.aside, []
+        for work, done in waiting:
+            try:
+                found = work()
+            except Exception as error:  # noqa: BLE001 - as the reader thread does
+                found = error
+            done(found)
+        self.settle()
+
+
+class RecordingTransport:
+    """Keeps `transport.interface.Transport`; notes in `log` what happened in which order."""
+
+    def __init__(self, log: list[Any]) -> None:
+        self.log = log
+        self.queued: list[tuple[NodeId, Any]] = []
+
+    def connect(self, peer: NodeId, address: str) -> None:
+        self.log.append(("connect", peer, address))
+
+    def send(self, to: NodeId, message: Any) -> None:
+        self.queued.append((to, message))
+
+    def flush(self) -> None:
+        if self.queued:
+            self.log.append(("sent", *self.queued))
+            self.queued = []
+
+
+class RecordingCaller:
+    """Keeps `transport.interface.Caller`."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, Any, int]] = []
+
+    def tell(self, ask: int, body: Any, size: int) -> None:
+        self.told.append((ask, body, size))

@@ -1,0 +1,109 @@
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from quorate.core.kernel import DATA, Entry, Position
+from quorate.core.messages import Heartbeat, HeartbeatReply, Mention, Message
+from quorate.core.requests import (
+    Answer,
+    Ask,
+    Done,
+    NotLeader,
+    Outcome,
+    Refused,
+    RequestBody,
+    Result,
+    Run,
+    Statement,
+    Status,
+    StatusReport,
+    Token,
+    Told,
+)
+from quorate.core.single_leader.messages import Append, SnapshotChunk, Vote
+from quorate.wire.codec import add_message, decode_ask, decode_message, decode_told, encode, frames_of
+from quorate.wire.frames import FrameCorrupt, FrameReader, FrameTooLong
+from quorate.wire.handshake import RefusedByPeer, VersionRefused, refusal
+
+MESSAGES: list[Message] = [
+    Heartbeat(3, 1, (Mention(1, 2, 3),), ()),
+    HeartbeatReply(3, 1),
+    Vote(1, 9, Position(8, 100), transfer=True),
+    Append(1, 9, Position(8, 100), (Entry(101, 9, DATA, b"\x00payload\xff"),), 99),
+    SnapshotChunk(1, 9, 4, 1 << 40, bytes(1000), True, Position(8, 100)),
+]
+
+
+def past_greeting() -> FrameReader:
+    reader = FrameReader()
+    reader.feed(bytes(HELLO))
+    return reader
+
+
+HELLO = frames_of([MESSAGES[0]])
+
+
+def test_messages_arrive_as_they_were_sent() -> None:
+    payloads = past_greeting().feed(bytes(frames_of(MESSAGES)))
+    assert [decode_message(payload) for payload in payloads] == MESSAGES
+
+
+def test_every_kind_of_message_has_its_own_tag() -> None:
+    tags = [kind.__struct_config__.tag for kind in get_args(Message)]
+    assert all(isinstance(tag, int) for tag in tags)
+    assert len(set(tags)) == len(tags)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        Run("main", (Statement("SELECT ?1", ((1, None, 2.5, "å", b"\x00"),)),), token=Token("t", 4)),
+        Run("main", (Statement("INSERT INTO t VALUES (:a)", ({"a": 1}, {"a": 2}), True),)),
+        Outcome("main", Token("t", 4)),
+        Status(),
+    ],
+)
+def test_requests_arrive_as_they_were_sent(body: RequestBody) -> None:
+    assert decode_ask(encode(Ask(5, body))) == Ask(5, body)
+
+
+def test_an_outcome_travels_encoded_and_unopened() -> None:
+    outcome = msgspec.msgpack.encode(Done((Result((("a", "INT"),), [(1,), (b"x",)], -1),)))
+    told = decode_told(encode(Told(5, Answer(msgspec.Raw(outcome), 12))))
+    assert isinstance(told.body, Answer)
+    assert told.body.index == 12
+    assert bytes(told.body.outcome) == outcome
+
+
+@pytest.mark.parametrize("body", [NotLeader("h:1"), Refused("Overloaded", "m"), StatusReport("c", 1, "n", 2, (), ())])
+def test_answers_arrive_as_they_were_sent(body: Any) -> None:
+    assert decode_told(encode(Told(1, body))) == Told(1, body)
+
+
+def test_a_refusal_in_place_of_an_answer_is_raised() -> None:
+    (payload,) = past_greeting().feed(refusal(VersionRefused("too old")))
+    with pytest.raises(RefusedByPeer, match="too old"):
+        decode_told(payload)
+
+
+@pytest.mark.parametrize("decode", [decode_message, decode_ask, decode_told])
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xc1", b"\x90", b"\x93\xa3ask\x01\xff", b"\x92\xa1\xff\x01", encode(Ask(1, Status())) + b"\x00"]
+)
+def test_what_cannot_be_decoded_is_corrupt(decode: Any, payload: bytes) -> None:
+    with pytest.raises(FrameCorrupt):
+        decode(payload)
+
+
+def test_a_value_nested_too_deeply_is_corrupt() -> None:
+    whole = encode(Ask(1, Run("main", (Statement("S", ((7,),)),))))
+    with pytest.raises(FrameCorrupt):
+        decode_ask(whole.replace(b"\x91\x91\x07", b"\x91\x91" + b"\x91" * 100_000 + b"\x07"))
+
+
+def test_a_message_too_long_leaves_the_buffer_as_it_was() -> None:
+    out = bytearray(b"before")
+    with pytest.raises(FrameTooLong):
+        add_message(out, SnapshotChunk(1, 1, 1, 0, bytes(65 << 20), False, Position(1, 1)))
+    assert out == b"before"
