@@ -16,9 +16,6 @@ from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.state import LEADER, Group
 
-REMEMBERED_HEARTBEATS = 64
-"""Unanswered heartbeats of which a late answer is still understood."""
-
 
 class Sent(Struct, frozen=True):
     at_us: int
@@ -77,7 +74,9 @@ class Liveness:
         if peer is not None:
             peer.heard_us = now.mono_us
             peer.connected = True
-            peer.alive = True
+            if not peer.alive:
+                peer.alive = True
+                self._returned(sender)
 
     def on_unreachable(self, now: Now, node: NodeId) -> None:
         """The connection broke. If the node lives, it will be heard again before anyone is elected."""
@@ -187,8 +186,9 @@ class Liveness:
                 peer.due.pop(number, None)
         resigned = tuple(Mention(number, epoch, 0) for number, epoch in peer.resigned.items())
         peer.sent[self.sequence] = Sent(now.mono_us, resigned)
-        if len(peer.sent) > REMEMBERED_HEARTBEATS:
-            del peer.sent[next(iter(peer.sent))]
+        horizon = now.mono_us - self.settings.suspect_us
+        while next(iter(peer.sent.values())).at_us < horizon:
+            del peer.sent[next(iter(peer.sent))]  # an answer that late would not count
         self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned)))
 
     # ---- judging ---------------------------------------------------------------------------------------
@@ -205,6 +205,12 @@ class Liveness:
         fresh = {node: peer.answered_us for node, peer in self.peers.items()}
         for group in list(self.groups.values()):
             single_leader.check_quorum(group, now, fresh)
+
+    def _returned(self, node: NodeId) -> None:
+        """It was silent and is heard again: what it missed must be sent."""
+        for group in self.groups.values():
+            if group.role == LEADER and node in group.progress:
+                group.host.keep_busy(group.group)
 
     def _restarted(self, now: Now, node: NodeId) -> None:
         """A later life of a node: it leads nothing until it says so, and what it has it must show again."""

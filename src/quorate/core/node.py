@@ -72,10 +72,12 @@ class Node:
         self.identity = recovered.identity
         self.me = recovered.identity.node
         self.boot = recovered.identity.boot
+        self.now_us = 0
         self.dice = dice
         self.settings = settings or Settings()
         self.disk_full = False
         self.draining = False
+        self._drained = False
         self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Group] = {}
         self.directory = Directory(recovered.identity)
@@ -95,6 +97,7 @@ class Node:
 
     def step(self, now: Now, event: Event) -> list[Effect]:
         """Take one event; return what is asked of the world, in order."""
+        self.now_us = now.mono_us
         if self._recovered is not None:
             self._start(now)
         handler = self.HANDLERS.get(type(event))
@@ -254,7 +257,8 @@ class Node:
     def _drain(self, now: Now) -> None:
         alive = self.liveness.alive()
         finished = [single_leader.try_transfer(group, now, alive) for group in self.groups.values()]
-        if all(finished):
+        if all(finished) and not self._drained:
+            self._drained = True
             self.emit(kernel.Drained())
 
     # ---- the catalog, and the groups that it makes appear --------------------------------------------------
@@ -291,11 +295,10 @@ class Node:
             group.persist(write).release.append(OpenReplica(found.group))
         else:
             self.emit(OpenReplica(found.group))
-        first = found.voters[found.group % len(found.voters)] == self.me and found.epoch == 0
-        if group.others and not first:
-            group.set_election_timer(now)
-        else:
-            self.set_timer(found.group, now.mono_us)
+        if found.damaged:  # it may have forgotten a vote: it votes for nobody in this epoch, for good
+            group.persist_hard_state()
+        self.keep_busy(found.group)
+        group.set_election_timer(now)
 
     # ---- callers -----------------------------------------------------------------------------------------
 

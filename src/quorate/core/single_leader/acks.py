@@ -50,7 +50,7 @@ def advance(group: Group) -> None:
     """Count what a majority holds."""
     if group.role != LEADER:
         return
-    matched = {peer: progress.matched for peer, progress in group.progress.items()}
+    matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
     matched[group.me] = group.persisted
     index = counted_index(group.voters, matched)
     if index > group.counted and group.log.epoch_at(index) == group.epoch:
@@ -72,6 +72,8 @@ def count(group: Group, index: int) -> None:
 def apply_more(group: Group) -> None:
     """Bring the data file forward to what is both counted and durable here."""
     if group.applying or not group.opened or group.batch is not None or group.switching or group.apply_blocked:
+        return
+    if group.needs_snapshot():
         return
     target = min(group.counted, group.persisted)
     first = group.applied.index + 1
@@ -96,13 +98,15 @@ def commit_batch(group: Group) -> None:
     group.host.emit(Commit(group.group, batch.position))
 
 
-def on_applied(group: Group, _now: Now, event: Applied) -> None:
+def on_applied(group: Group, now: Now, event: Applied) -> None:
     """The data file moved (or was opened, or replaced)."""
     if not group.opened:
         group.opened = True
         group.applied = event.position
         group.counted = max(group.counted, min(event.position.index, group.log.last.index))
         group.checkpointed = max(group.checkpointed, group.log.base.index)
+        if group.eager and group.leader == NOBODY:
+            group.host.set_timer(group.group, now.mono_us)
     elif event.position.index >= group.applied.index or group.switching:
         group.applied = event.position
     group.applying = 0
@@ -120,6 +124,7 @@ def on_applied(group: Group, _now: Now, event: Applied) -> None:
 def _finish_switch(group: Group, position: Position) -> None:
     incoming = group.incoming
     group.switching = False
+    group.checkpointing = False
     group.incoming = None
     group.checkpointed = position.index
     group.note("snapshot_installed", index=position.index)
@@ -134,9 +139,14 @@ def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
     group.applying = 0
     if event.full:
         group.apply_blocked = True
+        group.no_room_until_us = now.mono_us + 2 * group.settings.suspect_us
     else:
         group.damaged = event.reason
         group.opened = True
+        group.rebuilt = False
+        group.whole_at = -1
+        group.incoming = None
+        group.checkpointing = False
         group.note("damaged", reason=event.reason)
     if batch is not None and batch.committing:
         group.batch = None

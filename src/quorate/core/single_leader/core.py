@@ -18,6 +18,7 @@ from quorate.core.kernel import (
     LogRead,
     NodeId,
     Now,
+    OpenReplica,
     Persisted,
     SnapshotOpened,
     SnapshotRead,
@@ -86,15 +87,38 @@ def on_ready(group: Group, now: Now) -> None:
 
 def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     """A heartbeat's worth of time has passed. False when this group has nothing under way."""
+    if group.apply_blocked and not group.opened:
+        group.host.emit(OpenReplica(group.group))
     group.apply_blocked = False
     acks.apply_more(group)
+    if group.damaged:
+        _repair(group)
+    if group.role == LEADER and group.log_hangs(now):
+        group.note("log_hangs")
+        election.become_follower(group, now)
     waiting = reads.tick(group, now)
     writes.tick(group, now)
     if group.role == LEADER:
         waiting = shipping.resend(group, now, alive) or waiting
     if group.queue or group.reading.waiting:
         group.host.make_ready(group.group)
-    return waiting or group.batch is not None or bool(group.queue) or group.apply_waits
+    return (
+        waiting
+        or group.batch is not None
+        or bool(group.queue)
+        or bool(group.pending)
+        or group.apply_waits
+        or bool(group.damaged)
+        or not group.opened
+    )
+
+
+def _repair(group: Group) -> None:
+    """Damaged: ask the leader for a copy; once it is installed, ask how far a whole replica must be."""
+    if group.needs_snapshot():
+        shipping.ask_for_snapshot(group)
+    elif not group.switching:
+        reads.ask_how_far(group)
 
 
 def on_mention(group: Group, now: Now, sender: NodeId, epoch: int, counted: int) -> int:
@@ -103,9 +127,11 @@ def on_mention(group: Group, now: Now, sender: NodeId, epoch: int, counted: int)
     if epoch < group.epoch:
         return 0 if group.pending and any(pending.hard_state for pending in group.pending) else group.epoch
     shipping.heard_leader(group, now, sender, epoch)
-    acks.count(group, min(counted, group.log.last.index))
-    if any(pending.hard_state for pending in group.pending):
+    if group.needs_snapshot():
         return 0
+    acks.count(group, min(counted, group.log.last.index))
+    if group.damaged or any(pending.hard_state for pending in group.pending):
+        return 0  # a damaged replica may have promised a later epoch, and confirms nobody
     return epoch
 
 

@@ -30,7 +30,7 @@ def on_timer(group: Group, now: Now) -> None:
     group.set_election_timer(now)
     for peer in group.others:  # a replica that may not stand asks too: the leader, if there is one, will say so
         group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
-    if not group.may_stand():
+    if not group.may_stand() or now.mono_us < group.no_room_until_us or group.log_hangs(now):
         return
     group.role = PRE_CANDIDATE
     group.votes = {group.me: True}
@@ -62,7 +62,7 @@ def on_own_vote(group: Group, now: Now, epoch: int) -> None:
 
 
 def on_pre_vote(group: Group, now: Now, sender: NodeId, message: PreVote) -> None:
-    if sender == group.leader:
+    if sender == group.leader and message.epoch > group.epoch:
         lose_leader(group, now)  # it would not ask if it still led
     if group.role == LEADER:
         group.host.mention(group.group)  # a voter that asks does not know that we lead
@@ -178,6 +178,7 @@ def step_down(group: Group, now: Now) -> None:
     group.progress = {}
     waiting = list(group.queue)
     group.queue.clear()
+    group.alone = 0
     group.answer_all(waiting, NotLeader(""))
     batch = group.batch
     if batch is not None and not batch.committing:
@@ -245,17 +246,22 @@ def check_quorum(group: Group, now: Now, fresh: dict[NodeId, int]) -> None:
         become_follower(group, now)
 
 
-def try_transfer(group: Group, _now: Now, alive: dict[NodeId, bool]) -> bool:
-    """Hand leadership to a live follower that has everything; True when nothing is left to do."""
-    if group.role != LEADER or not any(alive.get(peer) for peer in group.others):
-        return True
-    if group.batch is not None:
-        return False
+def try_transfer(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
+    """Hand leadership to a live follower that has everything; True when nothing is left to do.
+
+    Called again and again while the node drains: a follower that does not stand gives way to the next.
+    """
     if group.queue:
         writes.refuse_queue(group, NotLeader(""))
-    best = max(group.others, key=lambda peer: (alive.get(peer, False), group.progress[peer].matched))
-    if not alive.get(best) or group.progress[best].matched != group.log.last.index:
+    if group.batch is not None:
         return False
-    group.transfer_to = best
-    group.send(best, StandNow(group.group, group.epoch))
+    if group.role != LEADER or not any(alive.get(peer) for peer in group.others):
+        return True
+    last = group.log.last.index
+    ready = [peer for peer in group.others if alive.get(peer) and group.progress[peer].matched == last]
+    if ready and now.mono_us >= group.transfer_again_us:
+        at = ready.index(group.transfer_to) + 1 if group.transfer_to in ready else 0
+        group.transfer_to = ready[at % len(ready)]
+        group.transfer_again_us = now.mono_us + 2 * group.settings.election_us
+        group.send(group.transfer_to, StandNow(group.group, group.epoch))
     return False

@@ -59,6 +59,8 @@ class AppendReply(Struct, frozen=True, array_like=True, tag=6):
     accepted: bool
     matched: int
     conflict: Position
+    voter: bool = True
+    """False: I was damaged and may have forgotten what I promised; do not count me yet."""
 
 
 class SnapshotOffer(Struct, frozen=True, array_like=True, tag=7):

@@ -105,8 +105,20 @@ def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> Non
     group.host.make_ready(group.group)
 
 
+def ask_how_far(group: Group) -> None:
+    """As a rebuilt replica: what has a leader counted whom a majority of the others confirms now?"""
+    if group.leader not in (NOBODY, group.me) and group.whole_at < 0:
+        group.reading.numbers += 1
+        group.heal_read = group.reading.numbers
+        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.heal_read))
+
+
 def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -> None:
     if sender != group.leader or message.epoch != group.epoch:
+        return
+    if message.read == group.heal_read and group.damaged and group.rebuilt and message.index >= 0:
+        group.whole_at = message.index
+        group.heal_if_whole()
         return
     read = group.reading.asked.pop(message.read, None)
     if read is None:

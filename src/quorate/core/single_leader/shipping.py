@@ -12,6 +12,7 @@ from quorate.core.single_leader import acks, election, snapshots
 from quorate.core.single_leader.messages import Append, AppendReply
 from quorate.core.single_leader.state import (
     LEADER,
+    NOBODY,
     PROBING,
     REPLICATING,
     SNAPSHOT,
@@ -89,7 +90,7 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     if group.switching or group.host.disk_full:
         return
     if group.needs_snapshot():
-        group.send(sender, AppendReply(group.group, group.epoch, accepted=False, matched=-1, conflict=message.previous))
+        ask_for_snapshot(group)
         return
     previous, entries = _without_trimmed(group, message)
     log = group.log
@@ -97,20 +98,29 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
         conflict = log.agree_below(previous)
         if conflict.index >= previous.index:
             conflict = log.agree_below(Position(previous.epoch, previous.index - 1))
-        group.send(sender, AppendReply(group.group, group.epoch, accepted=False, matched=0, conflict=conflict))
+        matched = NEEDS_SNAPSHOT if group.damaged else 0
+        group.send(sender, AppendReply(group.group, group.epoch, accepted=False, matched=matched, conflict=conflict))
         return
     matched = previous.index + len(entries)
     fresh = _new_entries(group, entries)
     if fresh:
         _overwrite(group, fresh)
-    reply = AppendReply(group.group, group.epoch, accepted=True, matched=matched, conflict=log.last)
+    voter = not group.damaged
+    reply = AppendReply(group.group, group.epoch, accepted=True, matched=matched, conflict=log.last, voter=voter)
     if matched <= group.persisted:
         group.send(sender, reply)
     else:
         group.send_after_persist(sender, reply)
     acks.count(group, min(message.counted, matched))
-    group.whole_at = message.counted
-    group.heal_if_whole()
+
+
+def ask_for_snapshot(group: Group) -> None:
+    """As a damaged replica: nothing of mine can be built upon."""
+    if group.leader not in (NOBODY, group.me):
+        reply = AppendReply(
+            group.group, group.epoch, accepted=False, matched=NEEDS_SNAPSHOT, conflict=group.log.last, voter=False
+        )
+        group.send(group.leader, reply)
 
 
 def _without_trimmed(group: Group, message: Append) -> tuple[Position, tuple[Entry, ...]]:
@@ -135,6 +145,9 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
         assert first > group.applied.index, "an applied entry would be overwritten"
         group.log.truncate(first)
         group.persisted = min(group.persisted, first - 1)
+        for pending in group.pending:  # what they vouch for ends where it is overwritten
+            if pending.last is not None and pending.last.index >= first:
+                pending.last = group.log.last
         group.note("truncated", index=first)
     group.log.append(entries)
     group.log.shrink(group.settings.cache_bytes_max, group.applied.index)
@@ -165,6 +178,7 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
             return
         snapshots.close(group, progress)
     progress.matched = max(progress.matched, message.matched)
+    progress.voter = message.voter
     progress.next = max(progress.next, progress.matched + 1)
     progress.state = REPLICATING
     progress.sent_us = 0 if progress.next == progress.matched + 1 else now.mono_us
@@ -178,6 +192,7 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
         return
     if message.matched == NEEDS_SNAPSHOT:
         progress.matched = 0
+        progress.voter = False
         snapshots.begin(group, now, peer, progress)
         return
     if message.conflict.index >= progress.next or message.conflict.index < progress.matched:
@@ -205,9 +220,13 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     for peer, progress in group.progress.items():
         if progress.matched >= group.log.last.index and progress.state == REPLICATING:
             continue
+        if not alive.get(peer, False):  # `forget_progress` or its next word will make us busy again
+            if progress.state == SNAPSHOT:
+                snapshots.close(group, progress)
+            continue
         waiting = True
         if progress.state == SNAPSHOT:
-            snapshots.tick(group, now, peer, progress, alive=alive.get(peer, False))
+            snapshots.tick(group, now, peer, progress)
         elif not progress.sent_us or now.mono_us - progress.sent_us >= group.settings.retry_us:
             progress.state = PROBING
             progress.reading = False

@@ -12,6 +12,7 @@ from quorate.core.kernel import (
     NodeId,
     Now,
     OpenSnapshot,
+    Position,
     ReadSnapshot,
     SnapshotOpened,
     SnapshotRead,
@@ -27,13 +28,15 @@ from quorate.core.single_leader.messages import (
     SnapshotOffer,
     SnapshotWant,
 )
-from quorate.core.single_leader.state import LEADER, PROBING, SNAPSHOT, Group, Incoming, Progress
+from quorate.core.single_leader.state import FOLLOWER, LEADER, PROBING, SNAPSHOT, Group, Incoming, Progress
 
 # ---- the leader's side -------------------------------------------------------------------------------
 
 
 def begin(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
-    """This follower needs what the log no longer has."""
+    """This follower needs what the log no longer has. A dead one has to wait until it lives."""
+    if not group.host.heard(now, peer):
+        return
     progress.state = SNAPSHOT
     progress.snapshot = 0
     progress.snapshot_at = ORIGIN
@@ -113,11 +116,9 @@ def close_all(group: Group) -> None:
             close(group, progress)
 
 
-def tick(group: Group, now: Now, peer: NodeId, progress: Progress, *, alive: bool) -> None:
-    """Offer again what nobody fetched; let go of a copy whose follower is gone."""
-    if not alive:
-        close(group, progress)
-    elif now.mono_us - progress.sent_us >= group.settings.retry_us:
+def tick(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
+    """Offer again what nobody fetched."""
+    if now.mono_us - progress.sent_us >= group.settings.retry_us:
         if progress.snapshot:
             _offer(group, now, peer, progress)
         else:
@@ -134,14 +135,12 @@ def on_offer(group: Group, now: Now, sender: NodeId, message: SnapshotOffer) -> 
     if group.switching or group.host.disk_full:
         return
     position = message.position
-    has_it = group.log.epoch_at(position.index) == position.epoch and group.persisted >= position.index
-    if not group.damaged and (has_it or position.index <= group.counted):
-        # Nothing to fetch: say how far we are by the log's own words.
+    if _has(group, position):  # nothing to fetch: the leader will probe our log from there
         group.send(sender, SnapshotDone(group.group, group.epoch, message.snapshot, position))
         return
     incoming = group.incoming
     if incoming is None or incoming.leader != sender or incoming.theirs != message.snapshot:
-        group.incoming = incoming = Incoming(sender, message.snapshot, max(now.wall_us, 1), position)
+        group.incoming = incoming = Incoming(sender, message.snapshot, group.host.dice.getrandbits(62) | 1, position)
     if not incoming.storing:
         group.send(sender, SnapshotWant(group.group, group.epoch, incoming.theirs, incoming.offset))
 
@@ -178,17 +177,24 @@ def on_stored(group: Group, _now: Now, event: SnapshotStored) -> None:
 def _switch(group: Group, incoming: Incoming) -> None:
     """The copy is complete and verified: make it ours, unless the log overtook it meanwhile."""
     position = incoming.position
-    overtaken = not group.damaged and position.index <= group.counted
-    if overtaken or group.applying or group.batch is not None:
-        group.incoming = None
+    if _has(group, position) or group.role != FOLLOWER or group.applying or group.batch is not None:
+        group.incoming = None  # the log overtook it meanwhile; what follows in the log must not be dropped
         return
     group.switching = True
     group.rebuilt = True
+    group.whole_at = -1
     pending = group.persist(SwitchGeneration(group.group, incoming.ours, position), last=position)
     pending.switch = incoming.ours
     group.log.reset(position)
     group.persisted = position.index
     group.counted = max(group.counted, position.index) if not group.damaged else position.index
+
+
+def _has(group: Group, position: Position) -> bool:
+    """Whether the log holds or has passed this position, so that a copy at it would only take away."""
+    if group.needs_snapshot():
+        return False
+    return position.index <= group.counted or group.log.epoch_at(position.index) == position.epoch
 
 
 def on_gone(group: Group, now: Now, sender: NodeId, message: SnapshotGone) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from quorate.core.kernel import (
     ORIGIN,
@@ -27,6 +27,7 @@ from quorate.core.kernel import (
 from quorate.core.quorum import majority
 from quorate.core.settings import Settings
 from quorate.core.single_leader.log import Log
+from quorate.core.single_leader.messages import AppendReply
 
 FOLLOWER = "follower"
 PRE_CANDIDATE = "pre_candidate"
@@ -50,6 +51,7 @@ class Host(Protocol):
 
     me: NodeId
     boot: int
+    now_us: int
     dice: Random
     settings: Settings
     disk_full: bool
@@ -79,6 +81,7 @@ class Pending(Struct):
     """The epoch that this replica stands for with its own vote in it; 0 when it does not."""
     switch: int = 0
     """The snapshot that becomes the data file; 0 when none does."""
+    since_us: int = 0
     release: list[Effect] = []  # msgspec copies an empty list for each instance
 
 
@@ -89,6 +92,8 @@ class Progress(Struct):
     """The next index to send."""
     matched: int = 0
     """The highest index known to be durable there and equal to ours."""
+    voter: bool = True
+    """False while it was damaged and has not been made whole: it is not counted."""
     state: str = PROBING
     sent_us: int = 0
     """When something was last sent that should be answered; 0: nothing is outstanding."""
@@ -171,11 +176,16 @@ class Group:
         self.host = host
         self.settings = host.settings
         self.me = host.me
+        if found.damaged:  # nothing in its log can be built upon, not even its shape
+            found = structs.replace(found, epochs=(), last=found.base.index, tail=(), applied=found.base)
         self.group = found.group
         self.database = found.database
         self.partition = found.partition
         self.voters = found.voters
         self.others = tuple(voter for voter in found.voters if voter != host.me)
+
+        self.eager = not self.others or (found.epoch == 0 and found.voters[found.group % len(found.voters)] == self.me)
+        """Stands at once when its data file is open: alone, or first in a new group."""
 
         self.epoch = found.epoch
         self.vote = UNKNOWN_VOTE if found.damaged else found.vote
@@ -194,6 +204,8 @@ class Group:
         """The index an `Apply` or `Commit` under way leads to; 0 when none is."""
         self.apply_blocked = False
         """Applying failed for want of room; it is tried again at the next tick."""
+        self.no_room_until_us = 0
+        """The data file found no room: do not stand for a while."""
         self.checkpointed = found.applied.index
         self.checkpointing = False
         self.bytes_since_checkpoint = 0
@@ -204,6 +216,7 @@ class Group:
         self.noop = 0
         """Index of the no-op of the epoch that this replica leads."""
         self.transfer_to: NodeId = NOBODY
+        self.transfer_again_us = 0
 
         self.queue: deque[Waiting] = deque()
         self.batch: Batch | None = None
@@ -216,7 +229,9 @@ class Group:
         self.rebuilt = False
         """A copy was installed since this replica was found damaged."""
         self.whole_at = -1
-        """What the leader had counted when it last wrote to us: a rebuilt replica needs at least this."""
+        """How far a leader, confirmed by a majority of others, said that a rebuilt replica must be; -1: not yet."""
+        self.heal_read = 0
+        """The number under which that was asked."""
         self.alone = 0
         """How many of the next requests run in a batch of their own."""
 
@@ -239,12 +254,12 @@ class Group:
 
     def persist(self, *writes: LogWrite, last: Position | None = None) -> Pending:
         """Hand writes to the disk; the returned record says what waits for them."""
-        pending = Pending(self.host.persist(self.group, writes), last=last)
+        pending = Pending(self.host.persist(self.group, writes), last=last, since_us=self.host.now_us)
         self.pending.append(pending)
         return pending
 
     def persist_hard_state(self) -> Pending:
-        pending = self.persist(WriteHardState(self.group, self.epoch, max(self.vote, 0)))
+        pending = self.persist(WriteHardState(self.group, self.epoch, self.vote))
         pending.hard_state = True
         return pending
 
@@ -276,6 +291,10 @@ class Group:
         """Some other node leads and this node still hears it (the lease that refuses disturbers)."""
         return self.leader not in (NOBODY, self.me) and self.host.heard(now, self.leader)
 
+    def log_hangs(self, now: Now) -> bool:
+        """Our own disk has not answered for so long that others had better lead."""
+        return bool(self.pending) and now.mono_us - self.pending[0].since_us > 2 * self.settings.suspect_us
+
     def up_to_date(self, last: Position) -> bool:
         """Is a log that ends there at least as complete as ours? (Ongaro 2014, section 3.6.1)"""
         return last >= self.log.last
@@ -290,14 +309,22 @@ class Group:
         return bool(self.damaged) and not self.rebuilt
 
     def heal_if_whole(self) -> None:
-        """A rebuilt replica that durably holds everything its leader has counted is a voter again. (It may
-        have forgotten a vote of this epoch, so it votes in later ones only.)"""
+        """A rebuilt replica that durably holds everything counted is a voter again.
+
+        How far that is, a leader says whom a majority of intact voters confirmed after we were rebuilt: an
+        older leader, or an older message, knows of less. (A forgotten vote of this epoch stays forgotten, so
+        it votes in later ones only.)
+        """
         if self.damaged and self.rebuilt and not self.switching and self.persisted >= self.whole_at >= 0:
             self.damaged = ""
             self.note("healed")
+            if self.leader not in (NOBODY, self.me):
+                matched = min(self.counted, self.persisted)
+                reply = AppendReply(self.group, self.epoch, accepted=True, matched=matched, conflict=self.log.last)
+                self.send(self.leader, reply)
 
     def may_stand(self) -> bool:
-        return not self.damaged and not self.host.disk_full and not self.switching and self.me in self.voters
+        return not (self.damaged or self.host.disk_full or self.switching) and self.opened
 
     # ---- what several parts do -----------------------------------------------------------------------
 

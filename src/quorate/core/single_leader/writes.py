@@ -29,6 +29,7 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
         group.reply(id, refusal)
     else:
         group.queue.append(Waiting(id, body, now.mono_us))
+        group.host.keep_busy(group.group)
         if group.batch is None:
             group.host.make_ready(group.group)
 
