@@ -8,13 +8,14 @@ import sys
 import time
 from multiprocessing.connection import Connection
 
+from tests.runtime.stand_ins import EchoCore, FakeStore
+
 from quorate.core.requests import Ask, Run, Statement
 from quorate.runtime.config import Config
 from quorate.runtime.loop import Server, loop_factory
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameReader, frame
 from quorate.wire.handshake import CLIENT, Hello, greeting
-from tests.runtime.stand_ins import EchoCore, FakeStore
 
 SECONDS = 3.0
 

@@ -78,11 +78,6 @@ class Disk:
 def abandon(store: SqliteStore) -> None:
     """Let go of the files as a killed process does: closing connections without checkpoints."""
     store._unusable = "crashed"
-    for replica in store.replicas.values():
-        writer = replica._writer.connection
-        writer.config(1006, 1)  # SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE
-        replica.close()
-    store.replicas.clear()
     store.close()
 
 

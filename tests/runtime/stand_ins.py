@@ -82,7 +82,9 @@ class FakeStore:
             raise OverBudget("slow")
         return self.query_aside(group, statements)
 
-    def query_aside(self, group: GroupId, statements: Sequence[Statement]) -> tuple[bytes, Position]:
+    def query_aside(
+        self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
+    ) -> tuple[bytes, Position]:
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         return self.outcome, Position(1, 9)

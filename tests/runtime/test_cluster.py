@@ -5,13 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from quorate.core.requests import StatusReport
+from quorate.core.requests import Answer, Refused, ReplyBody, Run, Statement, StatusReport
 from quorate.runtime import probe
 from quorate.runtime.cluster import LocalCluster, NotReady
 from quorate.runtime.config import ConfigError
@@ -122,6 +123,23 @@ def test_sigterm_stops_a_node_in_good_order(cluster: LocalCluster) -> None:
     assert cluster.terminate(name) == 0
     leader_other_than(cluster, name)
     cluster.restart(name)
+
+
+ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
+
+
+def test_a_read_that_never_ends_holds_up_nobody_and_is_ended(tmp_path: Path) -> None:
+    with LocalCluster.start(1, tmp_path, options={"read_limit": "300ms"}) as alone:
+        address = alone.place("n1").address
+        answers: list[ReplyBody] = []
+        endless = Run("main", (Statement(ENDLESS),))
+        thread = threading.Thread(target=lambda: answers.append(probe.ask(address, endless, PATIENCE_S)))
+        thread.start()
+        while thread.is_alive():
+            assert isinstance(probe.ask(address, Run("main", (Statement("SELECT 1"),)), PATIENCE_S), Answer)
+        (answer,) = answers
+        assert isinstance(answer, Refused)
+        assert "ended after 0.3 s" in answer.message
 
 
 def test_sighup_is_survived(cluster: LocalCluster) -> None:

@@ -21,7 +21,7 @@ from quorate.core.kernel import Effect, Event
 from quorate.core.messages import Heartbeat
 from quorate.core.requests import Answer, Refused, Status
 from quorate.runtime.driver import ANSWER_BYTES_MAX, DISK_RETRY_S, Driver
-from quorate.storage.interface import Broken, DiskIsFull
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, OverBudget
 
 RETRY_US = int(DISK_RETRY_S * 1e6)
 
@@ -179,6 +179,29 @@ def test_a_read_that_fails_beside_the_loop_is_refused_and_the_node_goes_on() -> 
     caller = ask_read(rig)
     rig.loop.finish_aside()
     assert isinstance(caller.told[0][1], Refused)
+    assert rig.failures == []
+
+
+def test_a_read_that_never_ends_is_ended() -> None:
+    rig = Rig(ScriptedCore())
+    rig.store.slow, rig.store.outcome = True, OverBudget("still running")
+    caller = ask_read(rig)
+    rig.loop.finish_aside()
+    ((_, body, _),) = caller.told
+    assert isinstance(body, Refused)
+    assert "ended after 60 s" in body.message
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_a_read_that_finds_damage_tells_the_core_and_sends_the_caller_elsewhere(slow: bool) -> None:
+    rig = Rig(ScriptedCore())
+    rig.store.slow, rig.store.outcome = slow, Divergent("a torn page")
+    caller = ask_read(rig)
+    rig.loop.finish_aside()
+    ((_, body, _),) = caller.told
+    assert isinstance(body, Refused)
+    assert body.retryable
+    assert rig.core.seen[-1] == kernel.ApplyFailed(1, full=False, reason="a torn page")
     assert rig.failures == []
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from quorate.client.errors import OperationalError
 from quorate.core.kernel import (
+    Applied,
     Apply,
     ApplyFailed,
     LogRead,
@@ -14,9 +15,10 @@ from quorate.core.kernel import (
     ReadLog,
     RecoveredGroup,
     SwitchGeneration,
+    TrimLog,
     WriteHardState,
 )
-from tests.contracts.stores import CREATE, GROUP, Disk, Writer, begin, blobs, group_of, noops, one
+from tests.contracts.stores import CREATE, GROUP, Disk, Writer, begin, blobs, catch_up, group_of, noops, one, rows
 
 
 @pytest.fixture
@@ -56,6 +58,48 @@ def test_a_log_that_lost_its_newest_turns_is_damaged_and_not_short(disk: Disk, l
     assert "reported durable" in found.damaged
     assert found.last < 8
     assert (found.database, found.voters) == ("main", (11, 12))
+    disk.stop()
+
+
+def test_wherever_the_log_is_cut_it_is_whole_or_damaged(disk: Disk) -> None:
+    """Each turn's writes are there entirely or not at all, and what was reported durable is there or missed."""
+    disk.start()
+    disk.store.persist((CREATE,))
+    beside = log_files(disk)[1]
+    ends = [beside.stat().st_size]
+    for index in range(1, 7):
+        disk.store.persist((blobs(index, index, 1500 * index), WriteHardState(GROUP, index, 11)))
+        ends.append(beside.stat().st_size)
+    disk.crash()
+    assert disk.folder is not None
+    kept = {path.name: path.read_bytes() for path in disk.folder.iterdir() if path.is_file()}
+    content = kept["log.db-wal"]
+    for cut in sorted({0, 31, *range(ends[0], ends[-1], 2777), *ends[:-1], ends[-1] - 1}):
+        for name, each in kept.items():
+            (disk.folder / name).write_bytes(each)
+        beside.write_bytes(content[:cut])
+        turns = sum(end <= cut for end in ends) - 1
+        found = started(disk)
+        assert "reported durable" in found.damaged, cut
+        assert found.last == max(0, turns), cut
+        assert len(found.tail) in (0, found.last)
+        assert (found.epoch, found.vote) == (6, 11), "node.db has a second copy"
+        disk.crash()
+
+
+def test_a_mark_that_was_lost_makes_nothing_of_it(disk: Disk) -> None:
+    """A power failure may take what was not synced, and node.db's mark is not."""
+    disk.start()
+    disk.store.persist((CREATE,))
+    for index in range(1, 9):
+        disk.store.persist((noops(index, index),))
+    disk.crash()
+    assert disk.folder is not None
+    (disk.folder / "node.db-wal").unlink()
+    found = started(disk)
+    assert (found.damaged, found.last) == ("", 8)
+    disk.crash()
+    assert started(disk).damaged == ""
     disk.stop()
 
 
@@ -191,8 +235,6 @@ def test_a_flipped_bit_in_an_old_applied_entry_is_found_when_it_is_read(disk: Di
 
 
 def one_applied(disk: Disk, last: int) -> None:
-    from quorate.core.kernel import Applied
-
     one(disk.store, Apply(GROUP, Position(1, last), ()), Applied)
 
 
@@ -216,8 +258,6 @@ def test_a_data_file_that_is_none_is_damage_of_that_group_only(disk: Disk, conte
 
 
 def test_a_missing_data_file_is_damage_once_the_log_was_trimmed(disk: Disk) -> None:
-    from quorate.core.kernel import TrimLog
-
     writer = begin(disk)
     position = writer.run("INSERT INTO t VALUES (1, 2)")
     disk.store.persist((TrimLog(GROUP, position),))
@@ -243,8 +283,6 @@ def test_a_truncated_write_ahead_log_of_a_data_file_is_no_damage(disk: Disk) -> 
     assert found.damaged == ""
     assert 0 <= found.applied.index < 31
     assert found.last == 31
-    from tests.contracts.stores import catch_up, rows
-
     catch_up(disk.store, found)
     assert rows(disk.store) == list(range(30))
     Writer(disk.store, 2).run("INSERT INTO t VALUES (99, 1)")

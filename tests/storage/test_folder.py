@@ -14,10 +14,11 @@ from quorate.core.kernel import (
     OpenSnapshot,
     SnapshotOpened,
     SwitchGeneration,
+    WriteHardState,
 )
 from quorate.storage import closed
-from quorate.storage.folder import is_node, open_store
-from quorate.storage.interface import Broken
+from quorate.storage.folder import SqliteStore, is_node, open_store
+from quorate.storage.interface import Broken, DiskIsFull
 from quorate.storage.node_file import FORMAT
 from tests.contracts.stores import CREATE, FOUNDERS, GROUP, IDENTITY, Disk, begin, group_of, noops, one, rows
 
@@ -122,6 +123,43 @@ def test_what_a_crash_left_half_done_is_tidied(tmp_path: Path) -> None:
     (folder / "snapshots" / "received-1-98.db").write_bytes(b"whole, but the log never switched")
     disk.restart()
     assert names(folder / "snapshots") == set()
+
+
+def test_notes_that_find_no_room_are_taken_with_a_later_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(tmp_path / "n")
+    disk.start()
+    store = disk.store
+    assert isinstance(store, SqliteStore)
+    store.persist((CREATE,))
+    node = store._node
+    with monkeypatch.context() as full:
+        full.setattr(node, "advance", no_room)
+        full.setattr(node, "remember_vote", no_room)
+        store.persist((WriteHardState(GROUP, 3, 12), noops(1, 2)))
+        assert node.sequence < store.log.sequence
+    store.persist((noops(3, 3),))
+    assert (node.sequence, node.hash) == (store.log.sequence, store.log.hash)
+    assert (node.groups[GROUP].epoch, node.groups[GROUP].vote) == (3, 12)
+    assert disk.restart().last == 3
+    disk.stop()
+
+
+def no_room(*_arguments: object) -> None:
+    raise DiskIsFull("no room")
+
+
+def test_a_crash_between_switch_and_move_installs_over_what_has_the_name(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "n")
+    position = begin(disk).run("INSERT INTO t VALUES (1, 2)")
+    copy = one(disk.store, OpenSnapshot(GROUP, 12), SnapshotOpened)
+    folder = tmp_path / "n"
+    (folder / "snapshots" / f"outgoing-1-{copy.snapshot}.db").rename(folder / "snapshots" / "received-1-5.db")
+    (folder / "group-1-1.db").write_bytes(b"left by a log that was damaged")
+    disk.store.persist((SwitchGeneration(GROUP, 5, position),))
+    found = group_of(disk.store.recover())
+    assert (found.damaged, found.applied, found.base) == ("", position, position)
+    assert rows(disk.store) == [1]
+    disk.stop()
 
 
 def test_an_older_generation_is_deleted_and_a_newer_one_kept(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The log's file: chained, trimmed little by little, latched when the disk breaks."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,8 +183,6 @@ def test_an_interrupted_turn_did_not_happen(log: SqliteLog, monkeypatch: pytest.
 
 
 def test_a_closed_log_is_one_file_that_any_sqlite_opens(log: SqliteLog, path: Path) -> None:
-    import sqlite3
-
     log.commit((blobs(1, 5, 7),))
     log.close()
     assert [each.name for each in path.parent.iterdir()] == ["log.db"]

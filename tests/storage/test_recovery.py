@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from quorate.client.errors import DiskFull, OperationalError
-from quorate.core.kernel import Applied, ApplyFailed, Checkpoint, Checkpointed, Commit, OpenReplica
+from quorate.core.kernel import Applied, Apply, ApplyFailed, Checkpoint, Checkpointed, Commit, OpenReplica
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.interface import Broken, DiskIsFull
 from tests.contracts.stores import CREATE, GROUP, IDENTITY, Disk, Writer, begin, blobs, catch_up, group_of, noops, one
@@ -20,15 +20,15 @@ from tests.contracts.stores import rows as rows_of
 
 WRITE_FOREVER = """
 import sys
-from tests.contracts.stores import Disk, begin
 from pathlib import Path
+from quorate.core.kernel import Commit
+from tests.contracts.stores import Disk, begin
 disk = Disk(Path(sys.argv[1]))
 writer = begin(disk)
 number = 0
 while True:
     position = writer.log("INSERT INTO t VALUES (?, ?)", number, "x" * 50)
     print(f"logged {number}", flush=True)
-    from quorate.core.kernel import Commit
     disk.store.perform(Commit(1, position))
     number += 1
 """
@@ -199,8 +199,6 @@ def test_a_full_data_file_is_rolled_back_and_said(tmp_path: Path) -> None:
     connection = disk.store.replicas[GROUP]._writer.connection
     pages = connection.execute("PRAGMA page_count").fetchall()[0][0]
     connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
-    from quorate.core.kernel import Apply
-
     for _ in range(2):
         assert one(disk.store, Apply(GROUP, position, ()), ApplyFailed).full
         assert rows_of(disk.store) == [1]

@@ -221,6 +221,18 @@ def test_a_full_disk_changes_nothing(files: Pair) -> None:
     assert files.rows("SELECT id FROM t") == [(1,), (5,)]
 
 
+def test_a_follower_whose_disk_is_full_catches_up_later(files: Pair) -> None:
+    follower = files.follower._writer.connection
+    follower.execute(f"PRAGMA max_page_count = {follower.execute('PRAGMA page_count').get + 1}")
+    with pytest.raises(DiskIsFull):
+        files.batch(run("INSERT INTO t VALUES (1, zeroblob(100000))"))
+    assert files.follower.applied == Position(1, 1)
+    assert read(files.follower, "SELECT * FROM t") == []
+    follower.execute("PRAGMA max_page_count = 1000000")
+    files.follower.apply(files.entries[-1:])
+    files.same()
+
+
 # ---------------------------------------------------------------------- reads
 
 

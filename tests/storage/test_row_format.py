@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from quorate.core.kernel import DATA, Entry
+from quorate.core.requests import CommitHeld
 from quorate.storage.interface import Divergent
 from tests.storage.pair import Pair, read, run, statement
 
@@ -72,6 +73,14 @@ def test_tables_without_a_key_travel_with_their_rowids(pair: Pair) -> None:
     pair.do("CREATE TABLE t(v)", "INSERT INTO t(rowid, v) VALUES (10, 'a'), (-5, 'b'), (99, 'b')")
     pair.do("UPDATE t SET v = 'c' WHERE rowid = 99", "DELETE FROM t WHERE rowid = 10")
     assert pair.rows("SELECT rowid, v FROM t ORDER BY rowid") == [(-5, "b"), (99, "c")]
+
+
+def test_hidden_rowids_beside_a_declared_key_are_no_data(pair: Pair) -> None:
+    pair.do("CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL, v)")
+    pair.do(*(statement("INSERT INTO t VALUES (?, ?)", f"key {n * 7 % 31}", n) for n in range(31)))
+    pair.switch()
+    pair.do("UPDATE t SET v = -v WHERE v % 2", "DELETE FROM t WHERE v % 3 = 0")
+    assert len(pair.rows("SELECT k, v FROM t ORDER BY k")) == 20
 
 
 def test_a_table_whose_rows_could_not_be_told_apart_is_refused(pair: Pair) -> None:
@@ -272,6 +281,21 @@ def test_full_text_search_through_changing_leaders(pair: Pair) -> None:
     pair.do("INSERT INTO docs(docs) VALUES ('integrity-check')")
 
 
+@pytest.mark.parametrize("module", ["fts3", "fts4"])
+def test_older_full_text_search_writes_what_it_holds_back(pair: Pair, module: str) -> None:
+    """These modules keep new terms in memory until the transaction is about to end, which is after the capture."""
+    pair.do(f"CREATE VIRTUAL TABLE docs USING {module}(body)")
+    pair.do("INSERT INTO docs VALUES ('quick fox')")
+    pair.do("INSERT INTO docs VALUES ('lazy dog')", "CREATE TABLE amid(v)", "INSERT INTO docs VALUES ('quick dog')")
+    pair.switch()
+    pair.do("UPDATE docs SET body = 'quick cat' WHERE rowid = 2", "DELETE FROM docs WHERE rowid = 1")
+    pair.leader.hold()
+    pair.leader.run_held(statement("INSERT INTO docs VALUES ('quick mouse')"))
+    pair.batch(CommitHeld("main", pair.token()))
+    assert pair.rows("SELECT rowid FROM docs WHERE docs MATCH 'quick' ORDER BY rowid") == [(2,), (3,), (4,)]
+    pair.do("INSERT INTO docs(docs) VALUES ('optimize')", "INSERT INTO docs(docs) VALUES ('integrity-check')")
+
+
 def test_rtree(pair: Pair) -> None:
     pair.do("CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1, y0, y1)")
     pair.do(*(statement("INSERT INTO boxes VALUES (?, ?, ?, 0, 1)", n, n, n + 1) for n in range(100)))
@@ -337,6 +361,23 @@ def test_collations(pair: Pair) -> None:
     pair.do("UPDATE t SET k = 'KEY'", "UPDATE t SET v = 2 WHERE k = 'key'")
     pair.do("INSERT OR REPLACE INTO t VALUES ('kEy', 3)")
     assert pair.rows("SELECT * FROM t") == [("kEy", 3)]
+
+
+@pytest.mark.parametrize("table", ["t(k PRIMARY KEY NOT NULL, v)", "t(k ANY PRIMARY KEY, v ANY) STRICT"])
+def test_keys_that_are_equal_as_numbers(pair: Pair, table: str) -> None:
+    pair.do(f"CREATE TABLE {table}", "INSERT INTO t VALUES (1, 'a'), ('1', 'b'), (x'31', 'c')")
+    pair.do("UPDATE t SET k = 1.0 WHERE k = 1")
+    pair.do("INSERT OR REPLACE INTO t VALUES (1, 'a')", "DELETE FROM t WHERE k = '1'")
+    assert [(type(k), v) for k, v in pair.rows("SELECT * FROM t ORDER BY v")] == [(int, "a"), (bytes, "c")]
+
+
+def test_a_generated_column_before_a_collated_key(pair: Pair) -> None:
+    pair.do(
+        "CREATE TABLE t(g AS (k || n) STORED, h AS (n + 1), k COLLATE NOCASE, n INT, PRIMARY KEY(n, k)) WITHOUT ROWID",
+        "INSERT INTO t(k, n) VALUES ('a', 1), ('b', 1)",
+    )
+    pair.do("UPDATE t SET k = upper(k)", "DELETE FROM t WHERE k = 'b'", "INSERT INTO t(k, n) VALUES ('B', 2)")
+    assert pair.rows("SELECT * FROM t") == [("A1", 2, "A", 1), ("B2", 3, "B", 2)]
 
 
 def test_names_that_need_quotes(pair: Pair) -> None:

@@ -122,7 +122,8 @@ def replay(seed: int, lines: int, scenario: str, core: str) -> None:
 
 @lab.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--model", type=click.Choice(["register", "text"]), default="register", show_default=True)
+@click.option("--model", type=click.Choice(["register", "text"]), default="register", show_default=True,
+              help="What the history is about.")  # fmt: skip
 @click.option("--initial", type=int, default=None, help="What a register holds before the first write.")
 @click.option("--steps", type=click.IntRange(1), default=5_000_000, show_default=True, help="The search's budget.")
 @json_option

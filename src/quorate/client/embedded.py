@@ -5,6 +5,7 @@ every read is linearizable, whatever level it asks for. Writes go one after anot
 on the disk when they return.
 """
 
+import os
 import secrets
 import threading
 import weakref
@@ -220,14 +221,14 @@ class Connection(ExceptionAttributes):
             check_read_level(read)
         if not needs_token((statement,)):
             return Cursor(self, *self.reads.first(sql, statement.sets[0]))
-        done = self.run((statement,), token, timeout)
+        done, _ = self.run((statement,), token, timeout=timeout)
         return cursor_of(self, done.results[0], done.truncated)
 
     def executemany(
         self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
     ) -> Cursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        done = self.run((many_statement(sql, sets),), token, timeout)
+        done, _ = self.run((many_statement(sql, sets),), token, timeout=timeout)
         return cursor_of(self, done.results[0], done.truncated)
 
     def batch(
@@ -237,12 +238,7 @@ class Connection(ExceptionAttributes):
 
         Each is a text or a pair of text and parameters. A failure says in `.statement` which one it was.
         """
-        checked = batch_statements(statements)
-        if read is not None:
-            check_read_level(read)
-        if not needs_token(checked):
-            return [Cursor(self, *found) for found in self.reads.together(checked)]
-        done = self.run(checked, token, timeout)
+        done, _ = self.run(batch_statements(statements), token, read=read, timeout=timeout)
         return [cursor_of(self, result, done.truncated) for result in done.results]
 
     def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
@@ -266,6 +262,14 @@ class Connection(ExceptionAttributes):
         """
         self.node.usable()
         return Transaction(self, token, self.timeout if timeout is None else check_timeout(timeout))
+
+    def copy_to(self, file: str | os.PathLike[str]) -> None:
+        """Write a consistent copy of the data file, with the replica's own tables in it, to a new file."""
+        self.take_writer(self.timeout)
+        try:
+            self.node.copy_to(self.group, file)
+        finally:
+            self.node.writing.release()
 
     def cursor(self) -> Cursor:
         """A cursor that has not run anything yet."""
@@ -301,9 +305,21 @@ class Connection(ExceptionAttributes):
         return f"<quorate.Connection to {self.database!r} in {self._name}>"
 
     def run(
-        self, statements: Sequence[Statement], name: str | None, timeout: float | None, *, load: bool = False
-    ) -> Done:
-        """Carry a write through. `load`: with triggers and foreign-key actions switched off."""
+        self,
+        statements: Sequence[Statement],
+        name: str | None = None,
+        *,
+        read: str | None = None,
+        timeout: float | None = None,
+        load: bool = False,
+    ) -> tuple[Done, int]:
+        """Carry statements through as one request, under a token of this name if they write; what they gave and
+        where the database's log stood. `load`: with triggers and foreign-key actions switched off."""
+        if read is not None:
+            check_read_level(read)
+        if not needs_token(statements):
+            found = self.reads.together(statements)
+            return Done(tuple(Result(columns, rows, -1) for columns, rows in found)), self.tokens.seen
         self.take_writer(self.timeout if timeout is None else check_timeout(timeout))
         try:
             token = self.tokens.mint(name)
@@ -312,7 +328,7 @@ class Connection(ExceptionAttributes):
             self.node.writing.release()
         if changes_schema(statements):
             self.reads.schema_changed()
-        return done
+        return done, self.tokens.seen
 
     def settle(self, request: Run | Outcome | CommitHeld) -> Done:
         """Let the node carry a write through; the caller holds the writer."""

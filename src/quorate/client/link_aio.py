@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node
+from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node, reason_of
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody
 from quorate.wire.codec import decode_told
@@ -124,7 +124,7 @@ class Link(asyncio.Protocol):
         transport.write(hello_frame(self.cluster))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(str(exc) if exc else "the connection ended")
+        self._end(reason_of(exc) if exc else "the connection ended")
         if not self._gone.done():
             self._gone.set_result(None)
 
@@ -161,9 +161,9 @@ async def dial(address: str, cluster: str, seconds: float) -> Link:
             await link.meet()
     except TimeoutError:
         await _drop(link)
-        raise LinkLost("no connection in time", sent=False) from None
+        raise LinkLost("no connection in time", sent=False, late=True) from None
     except OSError as error:
-        raise LinkLost(error.strerror or str(error), sent=False) from error
+        raise LinkLost(reason_of(error), sent=False) from error
     except BaseException:
         await _drop(link)
         raise

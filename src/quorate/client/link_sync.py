@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 
-from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node
+from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node, reason_of
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody
 from quorate.wire.codec import decode_told
@@ -76,8 +76,8 @@ class Link:
             self._write(data, time.monotonic() + seconds)
         except OSError as error:
             # A part of the frame may have left: the stream is of no further use.
-            self._end("the node takes no more requests" if isinstance(error, TimeoutError) else _reason(error))
-            raise LinkLost(_reason(error), sent=True) from error
+            self._end(reason_of(error))
+            raise LinkLost(reason_of(error), sent=True) from error
         return pending
 
     def wait(self, pending: Pending, seconds: float) -> ReplyBody | None:
@@ -123,13 +123,13 @@ class Link:
             payloads: list[bytes] = []
             while not payloads:
                 if time.monotonic() >= until:
-                    raise LinkLost("no greeting in time", sent=False)
+                    raise LinkLost("no connection in time", sent=False, late=True)
                 payloads = self._receive(until)
             self.cluster = meet_node(self.cluster, payloads[0])
             with self._state:
                 self._hand_out(payloads[1:])
         except (OSError, WireError, EOFError) as error:
-            raise LinkLost(_reason(error), sent=False) from error
+            raise LinkLost(reason_of(error), sent=False) from error
 
     def _given_turn(self, pending: Pending, turn: threading.Event, until: float) -> bool:
         """Sleep until the answer is here, time is up, or this thread is made the reader (True)."""
@@ -149,7 +149,7 @@ class Link:
                 if time.monotonic() >= until:
                     break
         except (OSError, WireError, EOFError) as error:
-            self._end(_reason(error))
+            self._end(reason_of(error))
         finally:
             self._pass_on()
 
@@ -241,10 +241,6 @@ def _ready(connected: socket.socket, until: float, *, write: bool) -> bool:
     return bool(readable or writable)
 
 
-def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
 def dial(address: str, cluster: str, seconds: float) -> Link:
     """Connect to a node and exchange greetings. Raises LinkLost."""
     seconds = max(0.001, min(seconds, DIAL_MAX))
@@ -252,8 +248,7 @@ def dial(address: str, cluster: str, seconds: float) -> Link:
     try:
         connected = socket.create_connection(split_address(address), seconds)
     except OSError as error:
-        late = isinstance(error, TimeoutError)
-        raise LinkLost("no connection in time" if late else _reason(error), sent=False) from error
+        raise LinkLost(reason_of(error), sent=False, late=isinstance(error, TimeoutError)) from error
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     link = Link(connected, cluster)

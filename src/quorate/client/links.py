@@ -1,5 +1,7 @@
 """What both kinds of link share: how a link fails, and how a client greets."""
 
+import os
+
 from quorate.client.errors import DataError
 from quorate.core.requests import Ask, RequestBody
 from quorate.wire.codec import encode
@@ -11,11 +13,23 @@ DIAL_MAX = 1.0
 
 
 class LinkLost(Exception):
-    """There is no connection to a node, or it ended. `sent`: the request may have arrived there."""
+    """There is no connection to a node, or it ended. `sent`: the request may have arrived there. `late`: it may
+    only have been too little time."""
 
-    def __init__(self, reason: str, *, sent: bool) -> None:
+    def __init__(self, reason: str, *, sent: bool, late: bool = False) -> None:
         super().__init__(reason)
         self.sent = sent
+        self.late = late
+
+
+def reason_of(error: BaseException) -> str:
+    """Why there is no connection (any more), in the operating system's words."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, TimeoutError):
+        return str(error) or "no connection in time"
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def hello(cluster: str) -> Hello:

@@ -190,8 +190,6 @@ class Call:
         self._must_pay = False
         self.unsettled = False
         """A send may have taken effect and was not answered."""
-        self.attempts = 0
-        """How often the request was sent."""
         self._last: errors.Error | None = None
         budget.earn()
 
@@ -211,9 +209,13 @@ class Call:
         patience = min(PATIENCE_CAP, 2 * self._patience[address]) if address in self._patience else PATIENCE_FIRST
         return Ask(address, min(patience, self._deadline - now))
 
+    @property
+    def clean(self) -> bool:
+        """Every send but the one that was answered last is known to have done nothing."""
+        return not self.unsettled and not self._patience
+
     def sent(self, address: str) -> None:
         """The request is about to leave for this node."""
-        self.attempts += 1
         self._patience.setdefault(address, PATIENCE_FIRST / 2)
 
     def silent(self, address: str) -> None:
@@ -227,11 +229,12 @@ class Call:
         else:
             self._must_pay = True
 
-    def lost(self, address: str, now: float, *, sent: bool, reason: str) -> None:
-        """No connection, or it ended. `sent`: the request may have arrived."""
+    def lost(self, address: str, now: float, reason: str, *, sent: bool, late: bool = False) -> None:
+        """No connection, or it ended. `sent`: the request may have arrived. `late`: perhaps for want of time."""
         self._patience.pop(address, None)
         self._directory.failed(address, now)
-        self._last = errors.Unavailable(f"node {address}: {reason}")
+        if self._last is None or not late:
+            self._last = errors.Unavailable(f"node {address}: {reason}")
         if sent:
             self.unsettled = True
             self._must_pay = True

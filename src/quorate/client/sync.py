@@ -112,8 +112,8 @@ class Client:
         token: Token | None = None,
         timeout: float | None = None,
         patient: Callable[[errors.Error], bool] | None = None,
-    ) -> tuple[ReplyBody, int]:
-        """Carry one request through; its answer, and how often it was sent.
+    ) -> tuple[Answer, bool]:
+        """Carry one request through; its answer, and whether no other send of it may have done anything.
 
         Raises Unavailable (not done), MaybeDone, or what a node refused it with.
         """
@@ -134,8 +134,10 @@ class Client:
         try:
             while True:
                 answer = self._turn(call, body, pending)
+                if isinstance(answer, Answer):
+                    return answer, call.clean
                 if answer is not None:
-                    return answer, call.attempts
+                    raise errors.InternalError(f"a node answered a request with {type(answer).__name__}")
                 self.check()
         finally:
             for link, waiting in pending.values():
@@ -188,7 +190,7 @@ class Client:
             pending[step.address] = (link, link.send(body, step.patience))
         except LinkLost as lost:
             with self._decide:
-                call.lost(step.address, time.monotonic(), sent=lost.sent, reason=str(lost))
+                call.lost(step.address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)
             return False
         return True
 
@@ -207,7 +209,7 @@ class Client:
         except LinkLost as lost:
             del pending[address]
             with self._decide:
-                call.lost(address, time.monotonic(), sent=lost.sent, reason=str(lost))
+                call.lost(address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)
             return None
         if answer is None:
             return None
@@ -269,7 +271,8 @@ class Cursor(Rows):
     ) -> Self:
         """Run one statement; as `Connection.execute`."""
         self._check()
-        done = self.connection._run((one_statement(sql, parameters),), token, read, timeout)  # noqa: SLF001
+        statements = (one_statement(sql, parameters),)
+        done, _ = self.connection.run(statements, token, read=read, timeout=timeout)
         self._load(done.results[0], done.truncated)
         return self
 
@@ -278,7 +281,7 @@ class Cursor(Rows):
     ) -> Self:
         """Run one statement once for each set of parameters; as `Connection.executemany`."""
         self._check()
-        done = self.connection._run((many_statement(sql, sets),), token, None, timeout)  # noqa: SLF001
+        done, _ = self.connection.run((many_statement(sql, sets),), token, timeout=timeout)
         self._load(done.results[0], done.truncated)
         return self
 
@@ -335,14 +338,14 @@ class Connection(ExceptionAttributes):
         one each call is a write of its own. `read` is the read level, `timeout` the seconds this call may take.
         Raises a subclass of Error; all of them mean "not done", except MaybeDone.
         """
-        done = self._run((one_statement(sql, parameters),), token, read, timeout)
+        done, _ = self.run((one_statement(sql, parameters),), token, read=read, timeout=timeout)
         return self._cursor(done, 0)
 
     def executemany(
         self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
     ) -> Cursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        done = self._run((many_statement(sql, sets),), token, None, timeout)
+        done, _ = self.run((many_statement(sql, sets),), token, timeout=timeout)
         return self._cursor(done, 0)
 
     def batch(
@@ -357,7 +360,7 @@ class Connection(ExceptionAttributes):
 
         Each is a text or a pair of text and parameters. A failure says in `.statement` which one it was.
         """
-        done = self._run(batch_statements(statements), token, read, timeout)
+        done, _ = self.run(batch_statements(statements), token, read=read, timeout=timeout)
         return [self._cursor(done, number) for number in range(len(done.results))]
 
     def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
@@ -414,49 +417,49 @@ class Connection(ExceptionAttributes):
         cursor._load(done.results[number], done.truncated)  # noqa: SLF001
         return cursor
 
-    def _run(
+    def run(
         self,
         statements: Sequence[Statement],
-        name: str | None,
-        read: str | None,
-        timeout: float | None,
+        name: str | None = None,
+        *,
+        read: str | None = None,
+        timeout: float | None = None,
         load: bool = False,
-    ) -> Done:
-        """Carry statements through as one request. `load`: with triggers and foreign-key actions switched off."""
+    ) -> tuple[Done, int]:
+        """Carry statements through as one request, under a token of this name if they write; what they gave and
+        where the database's log stood. `load`: with triggers and foreign-key actions switched off."""
         self._client.check()
         level = self.read if read is None else check_read_level(read)
         if not needs_token(statements):
             run = Run(self.database, tuple(statements), level)
             body, _ = self._client.request(run, self.database, level=level, timeout=timeout)
-            return self._settle(body, None)
+            return self._settle(body, None), body.index
         token = self._tokens.mint(name)
         while True:
             run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)
             try:
-                body, attempts = self._client.request(run, self.database, level=LEADER, token=token, timeout=timeout)
+                body, clean = self._client.request(run, self.database, level=LEADER, token=token, timeout=timeout)
             except errors.MaybeDone:
                 self._tokens.keep(token)
                 raise
-            renewed = self._renewed(body, token, attempts)
+            renewed = self._renewed(body, token) if clean else None
             if renewed is None:
-                return self._settle(body, token)
+                return self._settle(body, token), body.index
             token = renewed
 
-    def _renewed(self, body: ReplyBody, token: Token, attempts: int) -> Token | None:
-        """The same token with a fresher index, when the node could not know it and it was sent only once.
+    def _renewed(self, body: Answer, token: Token) -> Token | None:
+        """The same token with a fresher index, when nothing has run and the node could not know that.
 
         A connection that has not heard from its database yet begins at index 0, which a long-lived database
-        takes for a repetition from before its memory. Sent once and expired means that nothing ran.
+        takes for a repetition from before its memory. The first send, expired, means that nothing ran.
         """
-        if attempts != 1 or token.seen or not isinstance(body, Answer) or body.index <= token.seen:
+        if token.seen or not body.index:
             return None
         if not isinstance(read_outcome(body.outcome), Expired):
             return None
         return Token(token.id, body.index)
 
-    def _settle(self, body: ReplyBody, token: Token | None) -> Done:
-        if not isinstance(body, Answer):
-            raise errors.InternalError(f"a node answered a statement with {type(body).__name__}")
+    def _settle(self, body: Answer, token: Token | None) -> Done:
         self._tokens.heard(body.index)
         return results_of(read_outcome(body.outcome), token)
 
@@ -492,11 +495,9 @@ class Cluster:
         token = self._tokens.mint(None)
         while True:
             create = CreateDatabase(check_database(name), acks, replicas, token, exists_ok)
-            body, attempts = self._client.request(create, CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds)
-            if not isinstance(body, Answer):
-                raise errors.InternalError(f"a node answered a creation with {type(body).__name__}")
+            body, clean = self._client.request(create, CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds)
             outcome = read_outcome(body.outcome)
-            if not isinstance(outcome, Expired) or attempts != 1 or token.seen or not body.index:
+            if not isinstance(outcome, Expired) or not clean or token.seen or not body.index:
                 break
             token = Token(token.id, body.index)
         self._tokens.heard(body.index)
@@ -517,8 +518,6 @@ class Cluster:
             level=LINEARIZABLE,
             timeout=timeout,
         )
-        if not isinstance(body, Answer):
-            raise errors.InternalError(f"a node answered a read with {type(body).__name__}")
         return catalog_databases(results_of(read_outcome(body.outcome), None))
 
     def status(self, *, timeout: float | None = None) -> list[StatusReport]:

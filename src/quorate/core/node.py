@@ -37,6 +37,7 @@ from quorate.core.kernel import (
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply
 from quorate.core.requests import (
+    READ_LEVELS,
     Answer,
     CommitHeld,
     CreateDatabase,
@@ -321,7 +322,10 @@ class Node:
         group = self._route(id, body.database)
         if group is None:
             return
-        if all(is_read(statement.sql) for statement in body.statements):
+        if body.level not in READ_LEVELS:
+            levels = ", ".join(READ_LEVELS)
+            self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
+        elif all(is_read(statement.sql) for statement in body.statements):
             single_leader.submit_read(group, now, id, body.statements, body.level)
         elif body.database == CATALOG_DATABASE:
             hint = "create databases with Cluster.create or `quorate create`"

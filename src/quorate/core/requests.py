@@ -85,7 +85,8 @@ class CommitHeld(Struct, frozen=True, tag="held"):
     token: Token
 
 
-RequestBody = Run | Outcome | CreateDatabase | Status | CommitHeld
+RequestBody = Run | Outcome | CreateDatabase | Status
+"""What may be asked from outside."""
 Write = Run | Outcome | CommitHeld
 
 

@@ -50,6 +50,7 @@ class Config(Struct, frozen=True, kw_only=True):
         _DEFAULTS.answer_timeout_us
     )
     drain: Annotated[int, duration("how long a stopping node may take to finish and hand over")] = 5_000_000
+    read_limit: Annotated[int, duration("how long one read may run before it is ended")] = 60_000_000
     waiting_requests: Annotated[int, Meta(ge=1, description="requests that wait in one group at most")] = (
         _DEFAULTS.waiting_requests_max
     )
@@ -183,8 +184,9 @@ def _check(config: Config) -> None:
         raise ConfigError(f"log_level: {config.log_level!r} is none of {', '.join(LEVELS)}")
     if not 0 < config.heartbeat * 2 <= config.suspect:
         raise ConfigError("suspect must be at least two heartbeats, or one lost message looks like a dead node")
-    if config.election <= 0:
-        raise ConfigError("election must be longer than nothing")
+    for name in ("election", "read_limit"):
+        if getattr(config, name) <= 0:
+            raise ConfigError(f"{name} must be longer than nothing")
     if config.listen:
         check_listen(config.listen)
 

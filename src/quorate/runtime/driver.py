@@ -68,6 +68,8 @@ class Driver:
         self.transport: Transport
         """Set once, before `start`; a transport needs its handler first."""
         self.clock: Clock = real_clock
+        self.read_limit_us = 60_000_000
+        """How long a read may run on the reader thread before it is ended: the others there wait for it."""
         self.drained: Callable[[], None] = lambda: None
         """Called when the core answers `Drain`."""
         self._scheduler = scheduler
@@ -259,7 +261,8 @@ class Driver:
             outcome, position = store.query(group, statements, QUERY_BUDGET_US)
         except OverBudget:
             self._scheduler.run_aside(
-                lambda: store.query_aside(group, statements), lambda found: self._queried_aside(effect, found)
+                lambda: store.query_aside(group, statements, self.read_limit_us),
+                lambda found: self._queried_aside(effect, found),
             )
         except Divergent as error:
             self._query_found_damage(effect, error)
@@ -279,6 +282,9 @@ class Driver:
             return
         if isinstance(found, Broken):
             self._fail(f"the disk failed: {found}")
+        elif isinstance(found, OverBudget):
+            message = f"the read was ended after {self.read_limit_us / 1e6:g} s"
+            self._answer(effect.id, Refused("OperationalError", message, "read less at a time, or raise read_limit"))
         elif isinstance(found, Divergent):
             self._query_found_damage(effect, found)
         elif isinstance(found, BaseException):

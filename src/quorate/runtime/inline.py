@@ -150,6 +150,12 @@ class InlineNode:
             with self._storage():
                 self.store.release(group)
 
+    def copy_to(self, group: GroupId, file: str | os.PathLike[str]) -> None:
+        """Write a consistent copy of a data file to a new file. The caller holds `writing`."""
+        self.usable()
+        with self._storage():
+            self.store.replicas[group].copy_to(os.fspath(file))
+
     @contextmanager
     def _storage(self) -> Iterator[None]:
         """Raise what storage raises as client errors."""

@@ -66,6 +66,7 @@ class Server:
         scheduler = LoopScheduler(loop)
         self._driver = driver = Driver(self._core, self._store, scheduler, lambda _reason: self.finish(FAILED))
         driver.drained = lambda: self.finish(STOPPED)
+        driver.read_limit_us = self._config.read_limit
         limits = Limits(connections=self._config.connections, client_requests=self._config.client_requests)
         driver.transport = transport = TcpTransport(
             greeting_of(self._store.identity), driver, random.Random(os.urandom(16)), limits

@@ -9,8 +9,8 @@ What a session does not see, and what is done about it:
 - `sqlite_sequence`: carried as a segment of its own, for every table that was touched;
 - rows that CREATE TABLE ... AS puts into the new table: they are put in once more, seen (`execution`);
 - rows that a virtual table's module still holds in memory: a savepoint makes it write them (`flush`);
-- keys that differ as bytes but are equal in their column's collation: tables with such keys are recorded
-  apart, and the rows behind the keys travel themselves (`_add_rows`);
+- keys that are equal though they differ as values, by a collation or because 1 = 1.0 in a column without a
+  type: tables with such keys are recorded apart, and the rows behind the keys travel themselves (`_add_rows`);
 - hidden rowids of tables that declare another primary key: they may differ between replicas, as they may
   after a VACUUM in plain SQLite. Tables without a declared key travel with their rowids.
 """
@@ -78,7 +78,7 @@ class Capture:
         session = self.session
         if session is None:
             return
-        if facts.virtual:
+        if facts.virtual:  # today's sessions open a savepoint themselves before they look; nothing promises it
             self._connection.execute("SAVEPOINT quorate_flush", prepare_flags=INTERNAL)
             self._connection.execute("RELEASE quorate_flush", prepare_flags=INTERNAL)
         self.session = None

@@ -17,6 +17,9 @@ apsw's cache, so that what was prepared unwatched is never run for a user."""
 LEAD, FOLLOW, LOAD = range(3)
 """Triggers and foreign keys on; both off, applying what others ran; both off for an import."""
 
+_STATEMENTS = 256
+"""Prepared statements that each connection keeps."""
+
 _WRITER_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=NORMAL",
@@ -38,7 +41,12 @@ def check_sqlite() -> None:
 
 def open_writer(path: str, guard: Guard) -> apsw.Connection:
     """The one connection that writes and checkpoints. It starts in FOLLOW mode."""
-    connection = apsw.Connection(path, vfs="memdb" if path.startswith("file:/quorate-memory-") else None, flags=_FLAGS)
+    connection = apsw.Connection(
+        path,
+        statementcachesize=_STATEMENTS,
+        vfs="memdb" if path.startswith("file:/quorate-memory-") else None,
+        flags=_FLAGS,
+    )
     for pragma in _WRITER_PRAGMAS:
         connection.execute(pragma, can_cache=False)
     set_mode(connection, FOLLOW)
@@ -48,8 +56,11 @@ def open_writer(path: str, guard: Guard) -> apsw.Connection:
 
 def open_reader(path: str, guard: Guard) -> apsw.Connection:
     """A connection that cannot write and leaves the write-ahead log alone when it closes."""
-    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
+    connection = apsw.Connection(
+        path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=_STATEMENTS
+    )
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)  # it enforces nothing here, but says the truth when asked
     connection.wal_autocheckpoint(0)
     for pragma in _READER_PRAGMAS:
         connection.execute(pragma, can_cache=False)

@@ -24,6 +24,8 @@ import apsw
 from quorate.client.errors import DiskFull, OperationalError
 from quorate.core.kernel import (
     CreateGroup,
+    Effect,
+    Event,
     GroupId,
     Identity,
     LogWrite,
@@ -121,6 +123,8 @@ class SqliteStore(BaseStore):
         self._lock = lock
         self._clock = clock
         self._unusable = ""
+        self._unnoted: list[LogWrite] = []
+        """Durable in the log; of which `node.db` has yet to take note."""
         self._earlier: dict[GroupId, str] = {}
         """What data files looked like when they were last closed."""
         self._node = NodeFile(folder / NODE)
@@ -133,17 +137,13 @@ class SqliteStore(BaseStore):
         self.shelf = FileShelf(folder / SNAPSHOTS, self.identity)
 
     def _open_log(self, path: Path, vfs: str | None) -> SqliteLog:
-        lost = self._node.sequence > 0 and not path.exists()
         try:
-            log = SqliteLog(path, vfs)
+            return SqliteLog(path, vfs)
         except (apsw.BusyError, *disk.UNREADABLE) as error:
             raise OperationalError(
                 f"{path} cannot be read: {error}",
                 hint="if it is damaged, remove the folder and let a new node take its place",
             ) from error
-        if lost:
-            disk.sync_directory(path.parent)
-        return log
 
     # ----------------------------------------------------------------------------------------------
     # Recovery
@@ -223,15 +223,17 @@ class SqliteStore(BaseStore):
 
     def _tidy(self) -> None:
         """Finish or undo what a crash left half done."""
-        keep = set()
-        for group in self.log.groups.values():
-            waiting = self.shelf.received(group.group, group.snapshot)
-            if group.snapshot and waiting.exists() and not self._path(group).exists():
-                keep.add(waiting.name)
-        self.shelf.tidy(frozenset(keep))
+        waiting: dict[str, GroupLog] = {}
         for number, group in self.log.groups.items():
-            if self.shelf.received(number, group.snapshot).name in keep:
-                self._install(group)
+            received = self.shelf.received(number, group.snapshot)
+            if group.snapshot and received.exists():  # it is moved when it is installed, so it is not yet
+                waiting[received.name] = group
+        self.shelf.tidy(frozenset(waiting))
+        for group in waiting.values():
+            old = self.replicas.pop(group.group, None)
+            if old is not None:
+                old.close()
+            self._install(group)
         for path in sorted(self.folder.iterdir()):
             match = DATA_FILE.fullmatch(path.name)
             known = self.log.groups.get(int(match[1])) if match else None
@@ -251,10 +253,23 @@ class SqliteStore(BaseStore):
             self.log.commit(writes)
             for write in writes:
                 if type(write) in REMEMBERED:
-                    self._note(write)
-            self._node.advance(self.log.sequence, self.log.hash)
+                    self._unnoted.append(write)
+            # What finds no room here is written with a later turn: until then there is one copy of it, not two.
+            with suppress(DiskIsFull):
+                while self._unnoted:
+                    self._note(self._unnoted[0])
+                    del self._unnoted[0]
+                self._node.advance(self.log.sequence, self.log.hash)
         except Broken as error:
             self._unusable = str(error)
+            raise
+
+    def perform(self, effect: Effect) -> list[Event]:
+        """See `BaseStore.perform`. After Broken nothing works any more."""
+        try:
+            return super().perform(effect)
+        except Broken as error:
+            self._unusable = self._unusable or str(error)
             raise
 
     def _note(self, write: LogWrite) -> None:
@@ -271,7 +286,8 @@ class SqliteStore(BaseStore):
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
         super()._found_damage(group, reason)
-        self._node.accept(self.log.sequence, self.log.hash, {group: reason})
+        with suppress(DiskIsFull):  # then it is found again when it is read again
+            self._node.accept(self.log.sequence, self.log.hash, {group: reason})
 
     # ----------------------------------------------------------------------------------------------
     # Data files
@@ -315,12 +331,14 @@ class SqliteStore(BaseStore):
         if self._lock.forked or self._unusable == CLOSED:
             return
         broken, self._unusable = self._unusable, CLOSED
-        for replica in self.replicas.values():
-            replica.close()
         if broken:
+            for replica in self.replicas.values():
+                replica.abandon()
             self.log.abandon()
             self._node.abandon()
         else:
+            for replica in self.replicas.values():
+                replica.close()
             self._note_closed()
             self.log.close()
             self._node.close()

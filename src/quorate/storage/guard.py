@@ -14,7 +14,7 @@ RESERVED = "quorate_"
 Refusal = tuple[str, str, str]
 """Error class, message, hint."""
 
-MODULES = frozenset({"fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"})
+MODULES = frozenset({"fts3", "fts4", "fts5", "fts5vocab", "rtree", "rtree_i32", "geopoly"})
 """Virtual tables that keep everything in ordinary tables, which is what makes them travel."""
 
 _FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer", "edit", "readfile", "writefile"})

@@ -74,8 +74,10 @@ class Store(Protocol):
 
         Raises OverBudget when it takes longer than `budget_us` (0: take as long as it needs)."""
 
-    def query_aside(self, group: GroupId, statements: Sequence[Statement]) -> tuple[bytes, Position]:
-        """The same, without a budget, callable from the one reader thread beside all other calls."""
+    def query_aside(
+        self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
+    ) -> tuple[bytes, Position]:
+        """The same, callable from the one reader thread beside all other calls."""
 
     def close(self) -> None: ...
 

@@ -231,7 +231,7 @@ class SqliteLog:
     def _switch_generation(self, write: SwitchGeneration) -> bytes:
         group = self.groups[write.group]
         if group.snapshot == write.snapshot and group.base.index >= write.position.index:
-            return b""  # repeated, after the first attempt found no room for what comes after the log
+            return b""  # repeated
         prefix = group.group << INDEX_BITS
         self._connection.execute(DELETE_ENTRIES, (prefix, prefix | INDEX_MASK))
         # The chain begins anew: what came before was another node's, and nobody can check against it.

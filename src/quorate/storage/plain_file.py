@@ -71,8 +71,10 @@ class PlainFile:
     def _damage(self) -> list[str]:
         try:
             rows: list[Any] = self._connection.execute("PRAGMA main.quick_check(5)").fetchall()
-        except apsw.Error as error:
+        except (apsw.CorruptError, apsw.IOError) as error:
             rows = [(str(error),)]
+        except apsw.Error:  # an unknown collation or function, which has a name of its own below
+            rows = []
         return [f"the file is damaged: {row}" for (row,) in rows if row != "ok"]
 
     def _problems_of(self, table: Table) -> Iterator[str]:
@@ -93,9 +95,7 @@ class PlainFile:
             condition = " OR ".join(f"{quoted(column)} IS NULL" for column in table.key)
             if self._connection.execute(f"SELECT 1 FROM {quoted(name)} WHERE {condition} LIMIT 1").fetchall():  # noqa: S608
                 yield f"table {name}: it has a row with NULL in its primary key, which cannot be told from others"
-        elif table.order[:1] not in ((), ("rowid",), ("_rowid_",)) and "_rowid_" in (
-            column.lower() for column in table.columns[1:]
-        ):
+        elif table.keyless and "_rowid_" in (column.lower() for column in table.columns[1:]):
             yield f"table {name}: it has a column _rowid_ and no PRIMARY KEY, so its rows cannot be told apart"
 
     def _collations(self, table: Table) -> list[str]:

@@ -37,6 +37,8 @@ class Table(Struct, frozen=True):
     """What tells rows apart and puts them in order."""
     key: tuple[str, ...] = ()
     """The declared primary key when it is not the rowid."""
+    keyless: bool = False
+    """It declares no primary key; only its rowid tells rows apart."""
     module: str = ""
     content: str | None = None
     """Full-text tables: the value of the option `content`; empty: no text is stored."""
@@ -107,8 +109,8 @@ def _table(connection: apsw.Connection, made: Object) -> Table:
     if len(key) == 1 and _is_rowid(connection, made.name):
         return Table(made.name, ROWS, plain, key)
     if alias is None:  # then nobody can see the rowid, and it need not be kept
-        return Table(made.name, ROWS, plain, (), key)
-    return Table(made.name, ROWS, (alias, *plain), (alias,), key)
+        return Table(made.name, ROWS, plain, (), key, not key)
+    return Table(made.name, ROWS, (alias, *plain), (alias,), key, not key)
 
 
 def _is_rowid(connection: apsw.Connection, table: str) -> bool:
@@ -136,7 +138,9 @@ def _virtual(made: Object, columns: tuple[str, ...]) -> Table:
 def shadow_tables(connection: apsw.Connection, table: str) -> list[str]:
     """The ordinary tables in which a virtual table keeps what it holds."""
     prefix = f"{table}_".lower()
-    return sorted(name for name, kind in _table_list(connection) if kind == "shadow" and name.lower().startswith(prefix))
+    return sorted(
+        name for name, kind in _table_list(connection) if kind == "shadow" and name.lower().startswith(prefix)
+    )
 
 
 def settings(connection: apsw.Connection, table: Table) -> Iterator[tuple[str, object]]:

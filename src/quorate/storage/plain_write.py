@@ -10,7 +10,7 @@ import apsw
 
 from quorate.sql.tokens import quoted
 from quorate.storage.plain_file import PlainFileError
-from quorate.storage.plain_shape import VIRTUAL, Object, Table, shadow_tables, tables
+from quorate.storage.plain_shape import ROWS, VIRTUAL, Object, Table, shadow_tables, tables
 
 OURS = ("quorate_applied", "quorate_window")
 
@@ -42,16 +42,20 @@ class PlainWriter:
         return [shape for table in tables(connection) for shape in self._parts(table)]
 
     def _parts(self, table: Table) -> list[Table]:
-        """A virtual table is copied as what it is made of, emptied of what a new one has."""
+        """A virtual table is copied as what it is made of, emptied of what a new one has. Rows that have a key of
+        their own are read by it and without their hidden rowids, which may differ between replicas."""
+        if table.kind == ROWS and table.key:
+            columns = table.columns[1:] if table.order else table.columns
+            return [Table(table.name, ROWS, columns, table.key, table.key)]
         if table.kind != VIRTUAL:
             return [table]
         connection = self._open()
         parts = []
         for name in shadow_tables(connection, table.name):
             connection.execute(f"DELETE FROM {quoted(name)}").fetchall()  # noqa: S608 - a quoted name
-            columns: list[Any] = connection.execute("SELECT name, pk FROM pragma_table_info(?)", (name,)).fetchall()
-            key = tuple(column for column, place in sorted(columns, key=lambda each: each[1]) if place)
-            parts.append(Table(name, VIRTUAL, tuple(column for column, _ in columns), key or ("rowid",)))
+            found: list[Any] = connection.execute("SELECT name, pk FROM pragma_table_info(?)", (name,)).fetchall()
+            key = tuple(column for column, place in sorted(found, key=lambda each: each[1]) if place)
+            parts.append(Table(name, VIRTUAL, tuple(column for column, _ in found), key or ("rowid",)))
         return parts
 
     def rows(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
@@ -82,8 +86,10 @@ class PlainWriter:
         self._complete()
 
     def _complete(self) -> None:
+        self._open().execute("PRAGMA journal_mode=DELETE").fetchall()
+        self._open().close()
+        self._connection = None  # another looks at it anew: modules of virtual tables remember what they have seen
         connection = self._open()
-        connection.execute("PRAGMA journal_mode=DELETE").fetchall()
         found: list[Any] = connection.execute("PRAGMA quick_check(1)").fetchall()
         connection.close()
         self._connection = None
@@ -100,6 +106,13 @@ class PlainWriter:
         if self._connection is None:
             self._connection = apsw.Connection(str(self.draft))
         return self._connection
+
+    def start_again(self) -> None:
+        """Throw away what was written so far."""
+        if self._connection is not None:
+            self._connection.close(force=True)
+            self._connection = None
+        self.draft.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self

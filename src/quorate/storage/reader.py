@@ -49,12 +49,15 @@ class Reader:
         finally:
             self._deadline_us = None
 
-    def read_at(self, statements: Sequence[Statement]) -> tuple[bytes, Position]:
+    def read_at(self, statements: Sequence[Statement], budget_us: int | None = None) -> tuple[bytes, Position]:
         """The same with the position that was read, for a thread that does not know it."""
         position = self.begin()
+        if budget_us is not None and self._clock is not None:
+            self._deadline_us = self._clock() + budget_us
         try:
             return run_reads(self._runner, self._guard, statements), position
         finally:
+            self._deadline_us = None
             self.end()
 
     def begin(self) -> Position:

@@ -155,13 +155,13 @@ class Replica:
             self._reader = self._open_reader()
         return self._reader.read(statements, budget_us), self._writer.applied
 
-    def query_aside(self, statements: Sequence[Statement]) -> tuple[bytes, Position]:
-        """`query` on a connection of its own and without a budget: one other thread at a time may call it."""
+    def query_aside(self, statements: Sequence[Statement], budget_us: int | None = None) -> tuple[bytes, Position]:
+        """`query` on a connection of its own: one other thread at a time may call it."""
         if self._memory:
-            return self.query(statements)
+            return self.query(statements, budget_us)
         if self._aside is None:
             self._aside = self._open_reader()
-        return self._aside.read_at(statements)
+        return self._aside.read_at(statements, budget_us)
 
     def _open_reader(self) -> Reader:
         with _reading():
@@ -203,6 +203,7 @@ class Replica:
             complete = frames == moved
         if not complete:  # a batch is open, or a reader still needs what is in the log
             _sync(self._path + "-wal")
+            _sync(os.path.dirname(os.path.abspath(self._path)))
         return position
 
     def copy_to(self, path: str | Path) -> Position:
@@ -284,6 +285,13 @@ class Replica:
             if reader is not None:
                 reader.close()
         self._close_writer()
+
+    def abandon(self) -> None:
+        """Close as a dying process does, without folding the write-ahead log into the file: after a failed
+        fsync nothing more may be written, or it would pass for durable."""
+        if not self._closed:
+            self._writer.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            self.close()
 
 
 _MEMORY_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI

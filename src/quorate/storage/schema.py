@@ -83,15 +83,15 @@ class SchemaReader:
             "SELECT type, wr FROM pragma_table_list(?) WHERE schema = 'main'", (name,), prepare_flags=INTERNAL
         ).fetchall()
         columns: list[Any] = self._connection.execute(
-            'SELECT name, "notnull", pk FROM pragma_table_xinfo(?)', (name,), prepare_flags=INTERNAL
+            'SELECT name, "notnull", pk, type FROM pragma_table_xinfo(?)', (name,), prepare_flags=INTERNAL
         ).fetchall()
         kind, without_rowid = listed[0]
-        key = [(column, not_null) for column, not_null, place in columns if place]
+        key = [(column, not_null) for column, not_null, place, _ in columns if place]
         autoincrement = "AUTOINCREMENT" in sql.upper()
         if kind == "shadow":
             return TableFacts()
         if not key:
-            hidden = any(column.lower() == "_rowid_" for column, _, _ in columns)
+            hidden = any(column.lower() == "_rowid_" for column, _, _, _ in columns)
             problem = f"the table {name} has a column _rowid_ and no PRIMARY KEY, so its rows cannot be told apart"
             return TableFacts(problem=problem if hidden else "")
         collations: list[Any] = self._connection.execute(
@@ -101,7 +101,10 @@ class SchemaReader:
             prepare_flags=INTERNAL,
         ).fetchall()  # none for an INTEGER PRIMARY KEY, which is the rowid itself
         nullable = tuple(column for column, not_null in key if not not_null) if collations else ()
-        collated = any(collation.upper() != "BINARY" for (collation,) in collations)
+        untyped = any(
+            place and kind.upper() in ("", "ANY") for _, _, place, kind in columns
+        )  # 1 and 1.0 are equal there
+        collated = bool(collations) and (untyped or any(name.upper() != "BINARY" for (name,) in collations))
         return TableFacts(() if without_rowid else nullable, autoincrement, collated)
 
 

@@ -36,7 +36,9 @@ from quorate.storage.snapshots import Shelf
 
 TAIL_ENTRIES = 4096
 TAIL_BYTES = 8 << 20
-"""How much of each group's log is handed to the core at the start."""
+"""How much of each group's log is handed to the core at the start, at most."""
+TAIL_SHARERS = 8
+"""With more groups than this each gets a smaller part, so that a node of many groups starts within its memory."""
 APPLY_BYTES = 4 << 20
 """How much of the log is read at once to bring a data file forward."""
 
@@ -144,7 +146,9 @@ class BaseStore(ABC):
     def _recover_tail(self, group: GroupLog, applied: Position) -> tuple[Entry, ...]:
         """The newest entries; everything that is yet to be applied is verified on the way."""
         number, last = group.group, group.last.index
-        start = max(self.log.tail_start(number, TAIL_ENTRIES, TAIL_BYTES), group.base.index + 1)
+        share = max(1, len(self.log.groups) // TAIL_SHARERS)
+        start = self.log.tail_start(number, max(64, TAIL_ENTRIES // share), max(1 << 16, TAIL_BYTES // share))
+        start = max(start, group.base.index + 1)
         self._verify(number, applied.index + 1, start - 1)
         return self._read(number, start, last)
 
@@ -178,12 +182,12 @@ class BaseStore(ABC):
         try:
             return self.PERFORM[type(effect)](self, effect)
         except DiskIsFull as error:
-            return [ApplyFailed(effect.group, True, str(error))]  # type: ignore[union-attr]  # noqa: FBT003
+            return [ApplyFailed(group_of(effect), full=True, reason=str(error))]
         except LogDamaged as error:
-            self._found_damage(effect.group, str(error))  # type: ignore[union-attr]
-            return [ApplyFailed(effect.group, False, str(error))]  # type: ignore[union-attr]  # noqa: FBT003
+            self._found_damage(group_of(effect), str(error))
+            return [ApplyFailed(group_of(effect), full=False, reason=str(error))]
         except Divergent as error:
-            return [ApplyFailed(effect.group, False, str(error))]  # type: ignore[union-attr]  # noqa: FBT003
+            return [ApplyFailed(group_of(effect), full=False, reason=str(error))]
 
     def _on_open_replica(self, effect: kernel.OpenReplica) -> list[Event]:
         group = self.log.groups[effect.group]
@@ -279,7 +283,7 @@ class BaseStore(ABC):
                 self.shelf.finish(group, snapshot, effect.position, self.log.groups[group].snapshot)
         except (DiskIsFull, Divergent) as error:
             self.shelf.drop(group, snapshot)
-            return [kernel.SnapshotStored(group, snapshot, 0, False, str(error))]  # noqa: FBT003
+            return [kernel.SnapshotStored(group, snapshot, 0, complete=False, failed=str(error))]
         return [kernel.SnapshotStored(group, snapshot, held, complete)]
 
     def _on_open_generation(self, effect: kernel.OpenGeneration) -> list[Event]:
@@ -296,11 +300,8 @@ class BaseStore(ABC):
         return [Applied(number, replica.applied)]
 
     def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
-        try:
-            outcome, _position = self._replica(CATALOG_GROUP).query(CATALOG_STATEMENTS)
-            return [kernel.CatalogRead(catalog_of(decode_outcome(outcome)))]
-        except Divergent as error:
-            return [ApplyFailed(CATALOG_GROUP, False, str(error))]  # noqa: FBT003
+        outcome, _position = self._replica(CATALOG_GROUP).query(CATALOG_STATEMENTS)
+        return [kernel.CatalogRead(catalog_of(decode_outcome(outcome)))]
 
     PERFORM: dict[type, Callable[["BaseStore", Any], list[Event]]] = {
         kernel.OpenReplica: _on_open_replica,
@@ -331,11 +332,13 @@ class BaseStore(ABC):
         except Divergent as error:
             return unreadable(error)
 
-    def query_aside(self, group: GroupId, statements: Sequence[Statement]) -> tuple[bytes, Position]:
-        """The same without a budget, for the one reader thread."""
+    def query_aside(
+        self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
+    ) -> tuple[bytes, Position]:
+        """The same for the one reader thread."""
         self._check_usable()
         try:
-            return self._replica(group).query_aside(statements)
+            return self._replica(group).query_aside(statements, budget_us or None)
         except Divergent as error:
             return unreadable(error)
 
@@ -359,6 +362,11 @@ class BaseStore(ABC):
         """Roll the held transaction back."""
         self._check_usable()
         self._replica(group).release()
+
+
+def group_of(effect: Effect) -> GroupId:
+    """The group that an effect is about."""
+    return getattr(effect, "group", CATALOG_GROUP)
 
 
 def unreadable(error: Divergent) -> tuple[bytes, Position]:

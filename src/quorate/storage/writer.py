@@ -153,12 +153,13 @@ class Writer:
     def execute(self, requests: Sequence[Write], timestamp_us: int) -> tuple[bytes | None, tuple[bytes, ...]]:
         """See `Replica.execute`."""
         assert self.state != RUNNING, "a batch is open already"
+        held = requests[0] if requests and type(requests[0]) is CommitHeld else None
+        assert held is None or len(requests) == 1, "CommitHeld is alone in its batch"
+        assert held is not None or self.state == IDLE, "an interactive transaction is open"
         try:
             with _storage_errors():
-                if requests and type(requests[0]) is CommitHeld:
-                    assert len(requests) == 1, "CommitHeld is alone in its batch"
-                    return self._execute_held(requests[0], timestamp_us)
-                assert self.state == IDLE, "an interactive transaction is open"
+                if held is not None:
+                    return self._execute_held(held, timestamp_us)
                 return self._execute(requests, timestamp_us)
         except BaseException:
             self._fail()

@@ -145,6 +145,7 @@ def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
         group.opened = True
         group.rebuilt = False
         group.whole_at = -1
+        group.heal_read = 0
         group.incoming = None
         group.checkpointing = False
         group.note("damaged", reason=event.reason)

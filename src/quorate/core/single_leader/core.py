@@ -18,6 +18,7 @@ from quorate.core.kernel import (
     LogRead,
     NodeId,
     Now,
+    OpenGeneration,
     OpenReplica,
     Persisted,
     SnapshotOpened,
@@ -87,7 +88,9 @@ def on_ready(group: Group, now: Now) -> None:
 
 def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     """A heartbeat's worth of time has passed. False when this group has nothing under way."""
-    if group.apply_blocked and not group.opened:
+    if group.apply_blocked and group.switching and group.incoming is not None:
+        group.host.emit(OpenGeneration(group.group, group.incoming.ours))
+    elif group.apply_blocked and not group.opened:
         group.host.emit(OpenReplica(group.group))
     group.apply_blocked = False
     acks.apply_more(group)
@@ -109,6 +112,7 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         or bool(group.pending)
         or group.apply_waits
         or bool(group.damaged)
+        or group.switching
         or not group.opened
     )
 

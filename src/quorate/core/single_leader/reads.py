@@ -109,18 +109,18 @@ def ask_how_far(group: Group) -> None:
     """As a rebuilt replica: what has a leader counted whom a majority of the others confirms now?"""
     if group.leader not in (NOBODY, group.me) and group.whole_at < 0:
         group.reading.numbers += 1
-        group.heal_read = group.reading.numbers
-        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.heal_read))
+        group.heal_read = group.heal_read or group.reading.numbers
+        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers))
 
 
 def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -> None:
     if sender != group.leader or message.epoch != group.epoch:
         return
-    if message.read == group.heal_read and group.damaged and group.rebuilt and message.index >= 0:
+    read = group.reading.asked.pop(message.read, None)
+    if read is None and 0 < group.heal_read <= message.read and message.index >= 0:
         group.whole_at = message.index
         group.heal_if_whole()
         return
-    read = group.reading.asked.pop(message.read, None)
     if read is None:
         return
     if message.index < 0:

@@ -82,6 +82,10 @@ def on_read(group: Group, _now: Now, event: SnapshotRead) -> None:
     progress = group.progress.get(event.to)
     if group.role != LEADER or progress is None or progress.snapshot != event.snapshot:
         return
+    if not event.data and not event.end:  # the copy is gone from our disk
+        close(group, progress)
+        group.send(event.to, SnapshotGone(group.group, group.epoch, event.snapshot))
+        return
     chunk = SnapshotChunk(
         group.group, group.epoch, event.snapshot, event.offset, event.data, event.end, progress.snapshot_at
     )
@@ -183,6 +187,7 @@ def _switch(group: Group, incoming: Incoming) -> None:
     group.switching = True
     group.rebuilt = True
     group.whole_at = -1
+    group.heal_read = 0
     pending = group.persist(SwitchGeneration(group.group, incoming.ours, position), last=position)
     pending.switch = incoming.ours
     group.log.reset(position)

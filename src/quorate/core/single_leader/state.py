@@ -55,6 +55,7 @@ class Host(Protocol):
     dice: Random
     settings: Settings
     disk_full: bool
+    draining: bool
 
     def emit(self, effect: Effect) -> None: ...
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
@@ -210,6 +211,10 @@ class Group:
         self.checkpointing = False
         self.bytes_since_checkpoint = 0
 
+        self._begin()
+
+    def _begin(self) -> None:
+        """What every life begins without."""
         self.votes: dict[NodeId, bool] = {}
         self.progress: dict[NodeId, Progress] = {}
         self.led_since_us = 0
@@ -231,7 +236,7 @@ class Group:
         self.whole_at = -1
         """How far a leader, confirmed by a majority of others, said that a rebuilt replica must be; -1: not yet."""
         self.heal_read = 0
-        """The number under which that was asked."""
+        """The first number under which that was asked since the rebuild; any later one is as good."""
         self.alone = 0
         """How many of the next requests run in a batch of their own."""
 
@@ -324,7 +329,7 @@ class Group:
                 self.send(self.leader, reply)
 
     def may_stand(self) -> bool:
-        return not (self.damaged or self.host.disk_full or self.switching) and self.opened
+        return not (self.damaged or self.host.disk_full or self.host.draining or self.switching) and self.opened
 
     # ---- what several parts do -----------------------------------------------------------------------
 

@@ -55,6 +55,8 @@ class Dials(Struct, frozen=True):
     slow_disk_us: int = 0
     full_disk_us: int = 0
     clock_jump_us: int = 0
+    drain_us: int = 0
+    """A node is told to finish, hand over and stop."""
     fault_lasts_us: int = 1 * SECOND
     """The mean time until a fault ends."""
     leaders_first: float = 0.3
@@ -63,6 +65,9 @@ class Dials(Struct, frozen=True):
     """Chance that a crash falls between two effects of one step."""
     crash_on_vote: float = 0.0
     """Chance that a node dies just after it sent a vote, and comes back within milliseconds."""
+    damage: float = 0.0
+    """Chance that a crash of one chosen node also damages the end of one of its logs. Never more than one
+    node of a run: beyond a minority nothing is promised."""
     leave_dead: float = 0.2
     """Chance that, where a majority of every group remains, one node stays dead in the liveness phase."""
 
@@ -73,6 +78,8 @@ class Dials(Struct, frozen=True):
     counters: int = 2
     pairs: int = 1
     failing: int = 1
+    journals: int = 1
+    schema: int = 0
     weak_reads: int = 1
     """The weights of the kinds of operations."""
     think_us: int = 20 * MILLISECOND
@@ -150,6 +157,8 @@ def draw(dice: random.Random) -> Dials:
         swizzle_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
         slow_disk_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
         full_disk_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
+        drain_us=_or_zero(dice, SECOND, 4 * SECOND, 0.4),
+        damage=_part_or_zero(dice, 1.0, 0.3),
         clock_jump_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
         fault_lasts_us=dice.choice((200_000, SECOND, 2 * SECOND)),
         leaders_first=dice.choice((0.0, 0.5, 0.9)),
@@ -160,6 +169,8 @@ def draw(dice: random.Random) -> Dials:
         counters=dice.choice((0, 2, 4)),
         pairs=dice.choice((0, 1)),
         failing=dice.choice((0, 1, 3)),
+        journals=dice.choice((0, 1, 2)),
+        schema=dice.choice((0, 0, 1)),
         weak_reads=dice.choice((0, 1)),
         think_us=dice.choice((0, 5, 20, 100)) * MILLISECOND,
         patience_us=dice.choice((100, 400, 1_000)) * MILLISECOND,

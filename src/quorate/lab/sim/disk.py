@@ -33,7 +33,9 @@ class Disk:
         self._life = 0
         self._full = False
         self._told_full = False
-        self.slower = 1
+        self._slower = 1
+        self._flight = 0
+        """Which fsync is under way."""
         self._healed = False
 
     def persist(self, write: Persist) -> None:
@@ -50,13 +52,14 @@ class Disk:
         delay = self._dials.fsync_us + (int(self._dice.expovariate(1.0) * tail) if tail else 0)
         if self._healed:
             delay = min(delay, self._dials.settings.election_us // 20)
-        self._world.after(delay * self.slower, self._finish, self._life)
+        self._flight += 1
+        self._world.after(delay * self._slower, self._finish, self._life, self._flight)
 
-    def _finish(self, life: int) -> None:
-        if life != self._life:
+    def _finish(self, life: int, flight: int) -> None:
+        if life != self._life or flight != self._flight:
             return
         if self._full:
-            self._world.after(RETRY_US, self._finish, life)
+            self._world.after(RETRY_US, self._finish, life, flight)
             if not self._told_full:
                 self._told_full = True
                 self._world.mark("disk full")
@@ -78,11 +81,22 @@ class Disk:
         """There is no room, or room again."""
         self._full = full
 
+    def slow(self, times: int) -> None:
+        """From now on every fsync takes so many times longer: with large numbers, for ever."""
+        self._slower = times
+
+    def quicken(self) -> None:
+        """As fast as before, and what hung returns."""
+        self._slower = 1
+        if self._covered:
+            self._flight += 1
+            self._world.after(self._dials.fsync_us, self._finish, self._life, self._flight)
+
     def heal(self) -> None:
         """Room again, and fast enough for elections to succeed."""
         self._full = False
         self._healed = True
-        self.slower = 1
+        self.quicken()
 
     def crash(self) -> None:
         """The machine stops: what was not finished is gone, except perhaps a beginning of it."""

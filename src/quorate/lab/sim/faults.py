@@ -8,6 +8,7 @@ ones; swizzle-clog is FoundationDB's (links are clogged one after another and fr
 import random
 from collections.abc import Callable, Sequence
 
+from quorate.core.kernel import Drain
 from quorate.lab.sim.dials import SECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.network import Network
@@ -26,6 +27,8 @@ class Faults:
         self._hosts = hosts
         self._dice = world.dice("faults")
         self._over = False
+        self.victim = self._dice.choice(list(hosts)) if dials.damage and len(hosts) >= 3 else 0
+        """The only node whose log may be damaged."""
 
     def begin(self) -> None:
         """Schedule the first fault of every kind that this run has."""
@@ -37,6 +40,7 @@ class Faults:
             (self._dials.slow_disk_us, self._slow_disk),
             (self._dials.full_disk_us, self._full_disk),
             (self._dials.clock_jump_us, self._clock_jump),
+            (self._dials.drain_us, self._drain),
         ]
         for mean_us, fault in kinds:
             if mean_us:
@@ -135,8 +139,19 @@ class Faults:
     def _restart(self, host: Host) -> None:
         if host.alive:
             host.crash()  # it was to die in a step that never came
+        if host.number == self.victim and self._dice.random() < self._dials.damage:
+            host.damage()
         host.start()
         self._hint(host.number, reachable=True)
+
+    def _drain(self) -> None:
+        """A node is told to stop, as by an operator; one that takes too long is killed."""
+        running = [host.number for host in self._hosts.values() if host.running]
+        if running:
+            host = self._hosts[self._victim(running)]
+            self._world.mark("drain")
+            host.feed(Drain())
+            self._ends(self._restart, host)
 
     def _pause(self) -> None:
         running = [host.number for host in self._hosts.values() if host.running]
@@ -194,9 +209,9 @@ class Faults:
 
     def _slow_disk(self) -> None:
         host = self._dice.choice(list(self._hosts.values()))
-        host.disk.slower = self._dice.choice((5, 20, 100))
+        host.disk.slow(self._dice.choice((5, 20, 100, 10_000)))
         self._world.mark("slow disk")
-        self._ends(setattr, host.disk, "slower", 1)
+        self._ends(host.disk.quicken)
 
     def _full_disk(self) -> None:
         host = self._hosts[self._victim(list(self._hosts))]

@@ -16,6 +16,7 @@ from quorate.core.kernel import (
     Connect,
     Core,
     Deliver,
+    Drained,
     Effect,
     Event,
     GroupId,
@@ -53,6 +54,12 @@ class SimulatedStore(Store, Chaos, Protocol):
     def digest(self, group: GroupId) -> str:
         """A hash of the replica's tables; equal for equal contents."""
 
+    log: Any
+    """Has `groups`, each with `base` and `last`."""
+
+    def truncate_log_tail(self, group: GroupId, count: int) -> None:
+        """Damage the end of a log, between two lives."""
+
     full: bool
     """Whatever needs room finds none while this is set."""
 
@@ -76,6 +83,8 @@ class Observer(Protocol):
     def sending(self, host: "Host", effect: Send) -> None: ...
 
     def started(self, host: "Host", recovered: Recovered) -> None: ...
+
+    def damaged(self, host: "Host", group: GroupId, count: int) -> None: ...
 
 
 class Host:
@@ -111,6 +120,7 @@ class Host:
         self._ready: deque[Event] = deque()
         self._stepping = False
         self._tear_after: int | None = None
+        self._drained = False
         self._held: deque[Event] = deque()
         self._storage_free_us = 0
         self._wake_at_us = -1
@@ -146,13 +156,13 @@ class Host:
         self._wake_at_us = -1
         self._arm()
 
-    def crash(self) -> None:
-        """The process dies, perhaps with the whole machine."""
+    def crash(self, *, orderly: bool = False) -> None:
+        """The process dies, perhaps with the whole machine; or it stops in order, with nothing to lose."""
         if self.core is None:
             return
-        machine = self.dice.random() < self.dials.lose_unsynced
+        machine = not orderly and self.dice.random() < self.dials.lose_unsynced
         self.world.record(self.number, "crash of the machine" if machine else "crash of the process", None)
-        self.world.mark("crash")
+        self.world.mark("stop" if orderly else "crash")
         self.core = None
         self.paused = False
         self.life += 1
@@ -163,7 +173,19 @@ class Host:
         self._open.clear()
         self.peers.clear()
         self._tear_after = None
+        self._drained = False
         self._storage_free_us = 0
+
+    def damage(self) -> None:
+        """The end of one of its logs turns out to be unreadable. Between two lives."""
+        assert self.core is None, "only a dead machine's disk is damaged"
+        groups = sorted(number for number, log in self.store.log.groups.items() if log.last.index > log.base.index)
+        if groups:
+            group, count = self.dice.choice(groups), self.dice.randint(1, 3)
+            self.world.record(self.number, f"damage to the last {count} entries of group {group}", None)
+            self.world.mark("damage")
+            self.store.truncate_log_tail(group, count)
+            self.observer.damaged(self, group, count)
 
     def crash_within_a_step(self) -> None:
         """Die in the middle of performing the effects of some step to come."""
@@ -240,6 +262,8 @@ class Host:
             return
         for effect in effects:
             self._perform(effect)
+        if self._drained:
+            self.crash(orderly=True)
 
     def _check_progress(self) -> None:
         if self.world.now_us != self._last_time_us:
@@ -287,6 +311,8 @@ class Host:
             self.world.mark(f"note: {effect.name}")
         elif isinstance(effect, Connect):
             self.peers[effect.peer] = effect.address
+        elif isinstance(effect, Drained):
+            self._drained = True
         elif isinstance(effect, Halt):
             raise Violation("halt", f"node {self.number} halted: {effect.reason}")
         else:

@@ -91,6 +91,11 @@ class OnDisk:
         while self.entries.pop(through, None) is not None:
             through -= 1
 
+    def cut(self, count: int) -> None:
+        """The newest entries cannot be read any more."""
+        for index in sorted(self.entries)[-count:]:
+            del self.entries[index]
+
     def holds(self, index: int, epoch: int) -> bool:
         return index <= self.base or self.entries.get(index) == epoch
 
@@ -147,6 +152,12 @@ class Invariants:
             if isinstance(write, WriteHardState) and write.epoch < disk.epoch:
                 self._broken(MONOTONE, f"node {host.number} group {write.group}: epoch {disk.epoch} -> {write.epoch}")
             disk.write(write)
+
+    def damaged(self, host: Host, group: GroupId, count: int) -> None:
+        """The end of this node's log of the group is lost."""
+        disk = self.disks.get((host.number, group))
+        if disk is not None:
+            disk.cut(count)
 
     def sending(self, host: Host, effect: Send) -> None:
         """A vote that is sent must be on the disk (or have been, with a higher epoch there now)."""
@@ -233,7 +244,7 @@ class Invariants:
         return any(group == number and node != host.number for group, node in self.leading)
 
     def _check_counted(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
-        if group.counted < seen.counted:
+        if group.counted < seen.counted and not (group.damaged or group.rebuilt):
             text = f"node {host.number} group {number} uncounted: {seen.counted} -> {group.counted}"
             self._broken(STATE_MACHINE_SAFETY, text)
         known = self.counted.setdefault(number, {})

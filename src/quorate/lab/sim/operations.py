@@ -17,6 +17,10 @@ SETUP = (
     "CREATE TABLE marks(id INTEGER PRIMARY KEY, note TEXT DEFAULT 'made') STRICT",
     "CREATE INDEX marks_note ON marks(note)",
     "INSERT INTO pairs VALUES (0, 0), (1, 0)",
+    "CREATE TABLE journal(n INTEGER PRIMARY KEY AUTOINCREMENT, what INTEGER NOT NULL)",
+    "CREATE TABLE tally(id INTEGER PRIMARY KEY, n INTEGER NOT NULL) STRICT",
+    "INSERT INTO tally VALUES (1, 0)",
+    "CREATE TRIGGER journal_counts AFTER INSERT ON journal BEGIN UPDATE tally SET n = n + 1; END",
 )
 
 READ = "SELECT value FROM registers WHERE key = ?"
@@ -26,6 +30,8 @@ COUNT = "UPDATE counters SET n = n + 1 WHERE key = ?"
 MARK = "INSERT INTO marks(id) VALUES (?)"
 PAIR_WRITE = "UPDATE pairs SET value = ? WHERE side = ?"
 PAIR_READ = "SELECT value FROM pairs WHERE side = ?"
+JOURNAL = "INSERT INTO journal(what) VALUES (?) RETURNING n"
+TALLY = "SELECT n FROM tally"
 DUMP = (
     ("registers", "SELECT key, value FROM registers"),
     ("counters", "SELECT key, n FROM counters"),
@@ -91,6 +97,8 @@ class Operations:
             self.pair_write: dials.pairs,
             self.pair_read: dials.pairs,
             self.failing: dials.failing,
+            self.journal: dials.journals,
+            self.schema: dials.schema,
             self.weak_read: dials.weak_reads,
         }
         self._makers = [maker for maker, weight in makers.items() for _ in range(weight)]
@@ -102,9 +110,8 @@ class Operations:
     def setup(self, database: Database) -> Operation:
         """The tables and their first rows, in one write."""
         statements = [Statement(sql) for sql in SETUP]
-        statements.append(
-            Statement("INSERT INTO registers VALUES (?, 0)", tuple((key,) for key in database.keys), True)
-        )  # noqa: FBT003
+        rows = tuple((key,) for key in database.keys)
+        statements.append(Statement("INSERT INTO registers VALUES (?, 0)", rows, many=True))
         rows = tuple((key,) for key in database.counters)
         statements.append(Statement("INSERT INTO counters VALUES (?, 0)", rows, many=True))
 
@@ -220,10 +227,38 @@ class Operations:
             if end != OK or not results or not results[0].rows:
                 return
             if results[0].rows[0][0] not in self._ledger.values.get((database.name, key), {0}):
-                raise Violation(TRUE_ANSWER, f"{database.name}.{key} held {results[0].rows[0][0]}, which nobody wrote")
+                raise Violation(
+                    TRUE_ANSWER, f"{database.name}.{key} held {results[0].rows[0][0]!r}, which nobody wrote"
+                )
 
         level = self._dice.choice((LEADER, EVENTUAL))
         return Operation("weak read", database.name, [Statement(READ, ((key,),))], ended, writes=False, level=level)
+
+    def journal(self, _process: int, database: Database) -> Operation:
+        """A sequence and a trigger's count move together, on whichever leader: AUTOINCREMENT travels."""
+        statements = [Statement(JOURNAL, ((self._ledger.next_value(),),)), Statement(TALLY)]
+        if self._dice.random() < 0.3:
+            statements.append(Statement("DELETE FROM journal"))
+
+        def ended(end: str, results: tuple[Result, ...] | None) -> None:
+            if end == OK and results and results[0].rows != results[1].rows:
+                text = f"journal entry {results[0].rows} of {database.name} came when the tally was {results[1].rows}"
+                raise Violation(ATOMICITY, text)
+
+        return Operation("journal", database.name, statements, ended, writes=True)
+
+    def schema(self, _process: int, database: Database) -> Operation:
+        """The schema changes, with rows in the same write."""
+        value = self._ledger.next_value()
+        if self._dice.random() < 0.5:
+            statements = [Statement(f"ALTER TABLE journal ADD COLUMN x{value} INTEGER DEFAULT {value}")]
+        else:
+            create = f"CREATE TABLE t{value}(a TEXT, b INTEGER, PRIMARY KEY(a, b)) WITHOUT ROWID"
+            insert = f"INSERT INTO t{value} VALUES ('x', 1), ('y', 2)"  # noqa: S608 - a number of our own
+            statements = [Statement(create), Statement(insert), Statement(f"ALTER TABLE t{value} RENAME TO u{value}")]
+        statements.append(Statement(COUNT, ((database.counters[0],),)))
+        counted = self._counted(database, database.counters[0])
+        return Operation("schema", database.name, statements, counted, writes=True)
 
     def failing(self, process: int, database: Database) -> Operation:
         """A write that must fail as a whole, beside innocent ones, whatever harm its statements try."""

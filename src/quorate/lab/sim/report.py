@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from quorate.core.kernel import Deliver, Entry, Persist, Reply, Request, Send, WriteEntries
 
 LINES = 40
 LEGEND = (
-    "time in seconds, node: event -> effects; `<2` from node 2, `>2` to node 2; [i@e..j] entries i to j of epoch e;"
-    " node 0 is the world"
+    "seconds, node: event -> effects; <2 from node 2, >2 to it; [i@e..j@e] entries by index@epoch; node 0 is the world"
 )
 WIDTH = 200
 
@@ -39,18 +38,16 @@ class Report(Struct):
         seconds = self.virtual_us / 1e6
         if self.ok:
             done = self.marks.get("ok", 0)
-            return [
-                f"seed {self.seed} {self.scenario}: ok, {self.steps} steps in {seconds:.1f} virtual seconds, {done}"
-                f" operations, {self.marks.get('crash', 0)} crashes, {self.marks.get('elections', 0)} elections,"
-                f" trace {self.trace}"
-            ]
+            crashes, elections = self.marks.get("crash", 0), self.marks.get("elections", 0)
+            first = f"seed {self.seed} {self.scenario}: ok, {self.steps} steps in {seconds:.1f} virtual seconds"
+            return [f"{first}, {done} operations, {crashes} crashes, {elections} elections, trace {self.trace}"]
+        other = "" if self.core == "real" else f" --core {self.core}"
         return [
             f"seed {self.seed} {self.scenario}: {self.judge} is broken after {seconds:.3f} virtual seconds",
             self.message,
             f"the last {len(self.tail)} steps ({LEGEND}):",
             *self.tail,
-            f"again: quorate lab replay {self.seed} --scenario {self.scenario}"
-            + ("" if self.core == "real" else f" --core {self.core}"),
+            f"again: quorate lab replay {self.seed} --scenario {self.scenario}{other}",
         ]
 
 
@@ -84,7 +81,8 @@ def short(value: Any) -> str:
 
 
 def _field(value: Any) -> str:
-    if isinstance(value, bytes):
+    if isinstance(value, bytes | Raw):
+        value = bytes(value)
         return f"{len(value)}B"
     if isinstance(value, tuple) and value and isinstance(value[0], Entry):
         return entries(value)

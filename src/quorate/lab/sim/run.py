@@ -7,6 +7,7 @@ group must have a leader, every replica must hold the same, and every caller mus
 
 import gc
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -91,7 +92,7 @@ class Run:
             self._account()
         except Violation as violation:
             report.judge, report.message = violation.judge, violation.message
-            report.tail = tuple(line(*step) for step in list(self.world.recent)[-self.plan.tail :])
+            report.tail = self._tail()
         finally:
             if was_collecting:
                 gc.enable()
@@ -99,6 +100,10 @@ class Run:
         report.trace, report.marks = self.world.trace_hash(), dict(sorted(self.world.marks.items()))
         self.close()
         return report
+
+    def _tail(self) -> tuple[str, ...]:
+        steps = list(self.world.recent)
+        return tuple(line(*step) for step in steps[max(0, len(steps) - self.plan.tail) :])
 
     def close(self) -> None:
         """Let go of every store."""
@@ -116,7 +121,7 @@ class Run:
         self.world.at(dice.choice((0, 1, 2)) * SECOND, self.faults.begin)
         self.world.run(self.dials.safety_us)
         if len(self.hosts) >= 3 and dice.random() < self.dials.leave_dead:
-            self.dead = dice.choice(sorted(self.hosts))
+            self.dead = self.faults.victim or dice.choice(sorted(self.hosts))
             self.world.mark("left dead")
 
     def _liveness(self) -> None:
@@ -146,9 +151,9 @@ class Run:
                 client.run(self.operations.read(-client.number, database, key))
         return all(client.idle for client in self.clients)
 
-    def _groups(self) -> dict[GroupId, dict[int, object]]:
+    def _groups(self) -> dict[GroupId, dict[int, Any]]:
         """Every group, and its replicas on live nodes."""
-        groups: dict[GroupId, dict[int, object]] = {}
+        groups: dict[GroupId, dict[int, Any]] = {}
         for host in self.hosts.values():
             if host.core is not None:
                 for number, group in host.core.groups.items():
@@ -159,15 +164,15 @@ class Run:
         """Why the cluster has not come right yet; None when it has."""
         for number, replicas in sorted(self._groups().items()):
             some = list(replicas.values())
-            leaders = [group for group in some if group.role == "leader"]  # type: ignore[attr-defined]
+            leaders = [group for group in some if group.role == "leader"]
             if len(leaders) != 1:
                 return f"group {number} has {len(leaders)} leaders"
             leader = leaders[0]
             for node, group in replicas.items():
-                if group.damaged:  # type: ignore[attr-defined]
-                    return f"group {number} on node {node} is damaged: {group.damaged}"  # type: ignore[attr-defined]
-                if group.applied != leader.log.last or not group.opened:  # type: ignore[attr-defined]
-                    where = f"{group.applied} of {leader.log.last}"  # type: ignore[attr-defined]
+                if group.damaged:
+                    return f"group {number} on node {node} is damaged: {group.damaged}"
+                if group.applied != leader.log.last or not group.opened:
+                    where = f"{group.applied} of {leader.log.last}"
                     return f"group {number} on node {node} has applied {where}"
         for host in self.hosts.values():
             if host.alive and host.unanswered():
@@ -183,8 +188,8 @@ class Run:
         for number, replicas in sorted(self._groups().items()):
             for node, group in replicas.items():
                 state = (
-                    f"{group.role} epoch {group.epoch} follows {group.leader} last {group.log.last} persisted"  # type: ignore[attr-defined]
-                    f" {group.persisted} counted {group.counted} applied {group.applied}"  # type: ignore[attr-defined]
+                    f"{group.role} epoch {group.epoch} follows {group.leader} last {group.log.last} persisted"
+                    f" {group.persisted} counted {group.counted} applied {group.applied}"
                 )
                 lines.append(f"group {number} on node {node}: {state}")
         return "\n".join(lines)
@@ -195,7 +200,7 @@ class Run:
         """Replicas equal, tables as the clients were told, every register linearizable."""
         for number, replicas in sorted(self._groups().items()):
             for node, group in replicas.items():
-                self.invariants.compare(self.hosts[node], number, group.applied.index)  # type: ignore[attr-defined]
+                self.invariants.compare(self.hosts[node], number, group.applied.index)
         for database in self.databases:
             if database.ready:
                 self._check_database(database)
@@ -207,7 +212,7 @@ class Run:
             if number == CATALOG_GROUP:
                 continue
             for node, group in replicas.items():
-                if group.database != database.name:  # type: ignore[attr-defined]
+                if group.database != database.name:
                     continue
                 outcome = _outcome.decode(self.hosts[node].store.query(number, statements)[0])
                 if not isinstance(outcome, Done):

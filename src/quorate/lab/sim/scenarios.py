@@ -44,6 +44,8 @@ def votes(dice: random.Random) -> Dials:
         pause_us=0,
         partition_us=0,
         swizzle_us=0,
+        drain_us=0,
+        damage=0.0,
         slow_disk_us=0,
         full_disk_us=0,
         fault_lasts_us=10 * MILLISECOND,

@@ -12,6 +12,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
+_encode = msgspec.msgpack.Encoder().encode
+"""For the trace: unlike `repr`, an encoding never shows where in memory something lies."""
+
 HISTORY_KEPT = 400
 """Steps kept for the report of a failure."""
 
@@ -60,7 +65,8 @@ class World:
     def record(self, node: int, event: Any, effects: Any) -> None:
         """One step of one node, or a fault (with effects None): hashed and remembered."""
         self.steps += 1
-        self._trace.update(repr((self.now_us, node, event, effects)).encode())
+        names = None if effects is None else [type(effect).__name__ for effect in effects]
+        self._trace.update(_encode((self.now_us, node, type(event).__name__, event, names, effects)))
         self.recent.append((self.now_us, node, event, effects))
 
     def trace_hash(self) -> str:

@@ -1,0 +1,132 @@
+"""`quorate import`: load an existing SQLite file into a database."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+import quorate
+from quorate.cli.import_steps import Database, Loader
+from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json, progress
+from quorate.client import errors
+from quorate.client.url import is_cluster, parse_cluster_url
+from quorate.storage.plain_file import Extent, PlainFile, PlainFileError
+
+_REPLICAS = 3
+
+
+@click.command("import")
+@click.argument("file", metavar="FILE.db", type=click.Path(path_type=Path))
+@click.option("--into", required=True, metavar="NAME|FOLDER", help="A database's name, or an embedded one's folder.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
+              help="Seconds that one step may take.")  # fmt: skip
+@cluster_option
+@json_option
+def import_(file: Path, into: str, timeout: float, cluster: str | None, as_json: bool) -> None:
+    """Load the SQLite file FILE.db: schema, indexes, views, triggers and rows.
+
+    What cannot be carried is named, and then nothing is written. An import that was interrupted goes on when the
+    same command is given again. FILE.db itself is only read.
+    """
+    started = time.monotonic()
+    try:
+        source = PlainFile(file)
+    except PlainFileError as error:
+        raise Fail(str(error), Exit.USAGE) from error
+    try:
+        extent = _examine(source)
+        with open_target(into, cluster, timeout) as database:
+            loader = Loader(source, extent, database)
+            loader.prepare()
+            if loader.resumed:
+                progress(f"going on behind step {loader.done}")
+            with bar("loading", extent.rows) as advance:
+                loader.load(advance)
+    finally:
+        source.close()
+    if as_json:
+        report = {"file": str(file), "into": into, "tables": len(source.tables), "rows": extent.rows}
+        print_json({**report, "resumed": loader.resumed, "seconds": round(time.monotonic() - started, 3)})
+    else:
+        progress(f"loaded {file} into {into}: {len(source.tables)} tables, {extent.rows} rows")
+
+
+def _examine(source: PlainFile) -> Extent:
+    """How much there is to load. Raises Fail that names everything that cannot be carried."""
+    problems = source.problems()
+    if not problems:
+        with bar("reading", None) as advance:
+            extent = source.extent(lambda rows: advance(rows, ""))
+        problems = list(extent.problems)
+    if problems:
+        listed = "".join(f"\n  - {each}" for each in problems)
+        raise Fail(f"{source.path} cannot be loaded; nothing was written:{listed}", Exit.REFUSED)
+    broken = source.violations()
+    if broken:
+        progress(f"Warning: {broken} rows refer to rows that do not exist; they are loaded as they are")
+    return extent
+
+
+def is_folder(name: str) -> bool:
+    """Is this a folder's path and not a database's name?"""
+    separators = {os.sep, os.altsep or os.sep}
+    return name.startswith(".") or any(each in name for each in separators)
+
+
+@contextmanager
+def open_target(into: str, cluster: str | None, timeout: float) -> Iterator[Database]:
+    """The database to load into, made when it is not there."""
+    if is_folder(into) and not is_cluster(into):
+        with quorate.connect(into, timeout=timeout) as embedded:
+            yield embedded  # type: ignore[misc]
+        return
+    url = cluster_url(into, cluster)
+    with quorate.connect(url, timeout=timeout) as database:
+        try:
+            database.execute("SELECT 1")
+        except errors.UnknownDatabase:
+            _create(url, parse_cluster_url(url).database, timeout)
+        yield database  # type: ignore[misc]
+
+
+def cluster_url(name: str, cluster: str | None) -> str:
+    """The URL of a database by its name in the cluster that is meant; a whole URL is taken as it is."""
+    if is_cluster(name):
+        return name
+    found = parse_cluster_url(find_cluster(cluster))
+    return f"quorate://{','.join(found.addresses)}/{quote(name, safe='')}"
+
+
+def _create(url: str, name: str, timeout: float) -> None:
+    with quorate.Cluster(url, timeout=timeout) as cluster:
+        members = len(cluster.status()[0].members)
+        replicas = min(_REPLICAS, members)
+        cluster.create(name, replicas=replicas, exists_ok=True)
+    progress(f"created {name}: {replicas} replicas")
+
+
+@contextmanager
+def bar(what: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
+    """A progress bar on stderr when that is a terminal, else nothing. Yields what is called with the rows so far."""
+    if not sys.stderr.isatty():
+        yield lambda _rows, _what: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns: list[Any] = [
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[name]}"),
+    ]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=total, name="")
+        yield lambda rows, name: shown.update(task, completed=rows, name=name)

@@ -1,0 +1,107 @@
+"""The commands together, on a real cluster."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from quorate.cli.main import main
+from quorate.cli.output import Exit
+from quorate.runtime.cluster import LocalCluster
+from quorate.runtime.founding import read_cluster_file
+
+PATIENCE_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster.start(3, tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+def quorate(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+def test_a_created_database_is_there_for_everybody(cluster: LocalCluster) -> None:
+    result = quorate("create", "shop", "--acks", "majority", "--replicas", "3", "--cluster", cluster.folder, "--json")
+    assert result.exit_code == Exit.OK, result.stderr
+    assert json.loads(result.stdout)["database"] == "shop"
+    view = json.loads(quorate("status", "--json", "--cluster", cluster.url).stdout)
+    (shop,) = [group for group in view["groups"] if group["database"] == "shop"]
+    assert len(shop["replicas"]) == 3
+    assert shop["leader"] in cluster.names
+
+
+def test_a_database_is_created_once(cluster: LocalCluster) -> None:
+    assert quorate("create", "once", "--cluster", cluster.folder).exit_code == Exit.OK
+    again = quorate("create", "once", "--cluster", cluster.folder)
+    assert again.exit_code == Exit.REFUSED
+    assert "once" in again.stderr
+    assert quorate("create", "once", "--exists-ok", "--cluster", cluster.folder).exit_code == Exit.OK
+
+
+@pytest.mark.parametrize("arguments", [("x", "--acks", "bogus"), ("x", "--replicas", "9"), ("../x",)])
+def test_what_cannot_be_created_is_refused(cluster: LocalCluster, arguments: tuple[str, ...]) -> None:
+    assert quorate("create", *arguments, "--cluster", cluster.folder).exit_code == Exit.REFUSED
+
+
+def test_status_shows_a_node_that_is_away(cluster: LocalCluster) -> None:
+    away = cluster.names[2]
+    cluster.kill(away)
+    try:
+        result = quorate("status", "--cluster", cluster.folder)
+        assert result.exit_code == Exit.OK
+        (line,) = [line for line in result.stdout.splitlines() if line.startswith(away)]
+        assert "no answer" in line
+    finally:
+        cluster.restart(away)
+
+
+def test_up_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "quorate.cli.main", "up", "--nodes", "2", "--dir", str(tmp_path), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+        watchdog = threading.Timer(PATIENCE_S, up.kill)
+        watchdog.start()
+        try:
+            assert up.stdout is not None
+            assert up.stderr is not None
+            told = [up.stderr.readline() for _ in range(3)]
+            assert told[2].startswith("ready: quorate://127.0.0.1:")
+            places = read_cluster_file(tmp_path).nodes
+            os.kill(places[1].pid, signal.SIGKILL)
+            assert "n2 ended by signal 9; start it again with: quorate serve" in up.stderr.readline()
+            up.send_signal(signal.SIGTERM)
+            assert up.wait() == Exit.OK
+            assert json.loads(up.stdout.read())["nodes"][0]["pid"] == places[0].pid
+        finally:
+            watchdog.cancel()
+            up.kill()
+    for place in places:
+        with pytest.raises(ProcessLookupError):
+            os.kill(place.pid, 0)
+    assert [place.pid for place in read_cluster_file(tmp_path).nodes] == [0, 0]
+
+
+def test_up_fails_when_every_node_has_died(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "quorate.cli.main", "up", "--nodes", "1", "--dir", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as up:
+        watchdog = threading.Timer(PATIENCE_S, up.kill)
+        watchdog.start()
+        try:
+            assert up.stderr is not None
+            up.stderr.readline()
+            assert up.stderr.readline().startswith("ready")
+            os.kill(read_cluster_file(tmp_path).nodes[0].pid, signal.SIGKILL)
+            assert up.wait() == Exit.FAILED
+            assert "every node has died" in up.stderr.read()
+        finally:
+            watchdog.cancel()
+            up.kill()

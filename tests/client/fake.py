@@ -1,0 +1,161 @@
+"""A node that is not there: answers what a test tells it to, over real sockets, in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from quorate.core.requests import (
+    Answer,
+    Ask,
+    Done,
+    NotLeader,
+    ReplyBody,
+    RequestBody,
+    Result,
+    Run,
+    Told,
+)
+from quorate.wire.codec import decode_ask, encode
+from quorate.wire.frames import FrameReader, frame
+from quorate.wire.handshake import NODE, Hello, greeting
+
+SILENCE = "silence"
+"""A script's answer: say nothing."""
+HANG_UP = "hang up"
+"""A script's answer: close the connection."""
+
+Said = ReplyBody | str | Awaitable[Any]
+Script = Callable[[RequestBody], Said]
+
+
+def outcome(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.msgpack.encode(value))
+
+
+def answer(*rows: tuple[Any, ...], index: int = 7, rowcount: int = -1) -> Answer:
+    """One statement's rows, or what a write gives."""
+    columns = tuple((f"c{number}", None) for number in range(len(rows[0]))) if rows else ()
+    return Answer(outcome(Done((Result(columns, list(rows), rowcount),))), index)
+
+
+class FakeNode:
+    """Listens on a free port of this machine. `script` says what to answer; `asked` is what it was asked."""
+
+    def __init__(self, cluster: "FakeCluster", number: int) -> None:
+        self.cluster = cluster
+        self.number = number
+        self.script: Script = lambda body: answer((number,))
+        self.asked: list[RequestBody] = []
+        self.connections = 0
+        self.address = ""
+        self.hello: bytes | None = None
+        """What it greets with instead of a greeting."""
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.address = f"127.0.0.1:{port}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._writers.add(writer)
+        name = f"n{self.number}"
+        writer.write(self.hello or greeting(Hello(NODE, cluster="fake", node=self.number, name=name)))
+        frames = FrameReader()
+        met = False
+        try:
+            while data := await reader.read(65536):
+                for payload in frames.feed(data):
+                    if not met:
+                        met = True
+                        continue
+                    task = asyncio.create_task(self._answer(decode_ask(payload), writer))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+        except ConnectionError:
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _answer(self, ask: Ask, writer: asyncio.StreamWriter) -> None:
+        self.asked.append(ask.body)
+        said = self.script(ask.body)
+        if isinstance(said, Awaitable):
+            said = await said
+        if said == HANG_UP:
+            writer.transport.abort()
+        elif said != SILENCE:
+            assert not isinstance(said, str)
+            with suppress(ConnectionError):
+                writer.write(frame(encode(Told(ask.id, said))))
+
+    async def stop(self) -> None:
+        """Stop listening and hang up, as a killed process does."""
+        for task in self._tasks:
+            task.cancel()
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        if self._server is not None:
+            await self._server.wait_closed()
+            self._server = None
+
+    def kill(self) -> None:
+        """`stop` from the test's thread."""
+        self.cluster.call(self.stop())
+
+    @property
+    def runs(self) -> list[Run]:
+        return [body for body in self.asked if isinstance(body, Run)]
+
+
+class FakeCluster:
+    """Some fake nodes on an event loop in a thread of its own, so that blocking clients can be tested."""
+
+    def __init__(self, count: int = 3) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.nodes = [FakeNode(self, number) for number in range(1, count + 1)]
+        for node in self.nodes:
+            self.call(node.start())
+
+    def call(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    @property
+    def url(self) -> str:
+        return "quorate://" + ",".join(node.address for node in self.nodes) + "/shop"
+
+    def lead(self, leader: FakeNode, script: Script | None = None) -> None:
+        """One node leads and answers by `script`; the others name it."""
+        for node in self.nodes:
+            if node is leader:
+                node.script = script or (lambda body: answer((leader.number,), rowcount=1))
+            else:
+                node.script = lambda body: NotLeader(leader.address)
+
+    def close(self) -> None:
+        for node in self.nodes:
+            self.call(node.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
