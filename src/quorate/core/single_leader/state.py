@@ -227,7 +227,7 @@ class Group:
         self.batch: Batch | None = None
         self.batches = 0
 
-        self.reading = Reading(numbers=host.boot << 32)
+        self.reading = Reading(numbers=self.host.boot << 32)
         self.incoming: Incoming | None = None
         self.switching = False
         """A fetched copy is becoming the data file."""
