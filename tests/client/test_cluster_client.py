@@ -248,7 +248,10 @@ def test_many_callers_share_one_socket_to_each_node(face: Any, cluster: FakeClus
         await asyncio.sleep(0.02 * (value % 3))
         return answer((value,))
 
-    cluster.lead(leader, lambda body: later(body.statements[0].sets[0][0]))
+    def script(body: Any) -> Any:
+        return later(body.statements[0].sets[0][0])
+
+    cluster.lead(leader, script)
     with face.connect(cluster.url) as db:
         db.execute("SELECT ?", (0,))
         calls = [lambda value=value: db.execute("SELECT ?", (value,)) for value in range(40)]

@@ -110,9 +110,9 @@ def test_a_connection_carried_over_a_fork_is_refused(target: str) -> None:
         child = os.fork()
         if child == 0:
             said = b""
-            for use in (lambda: db.execute("SELECT * FROM t"), lambda: db.execute("INSERT INTO t VALUES (1)")):
+            for sql in ("SELECT * FROM t", "INSERT INTO t VALUES (1)"):
                 try:
-                    use()
+                    db.execute(sql)
                     said += b"it worked;"
                 except quorate.InterfaceError as error:
                     said += str(error).encode() + b";"
@@ -211,9 +211,14 @@ def test_a_batch_is_all_or_nothing(target: str) -> None:
 def test_a_transaction_that_raises_is_undone(target: str) -> None:
     with quorate.connect(target) as db:
         db.execute("CREATE TABLE t(a UNIQUE)")
-        with pytest.raises(RuntimeError, match="changed my mind"), db.transaction() as tx:
-            tx.execute("INSERT INTO t VALUES (1)")
-            raise RuntimeError("changed my mind")
+
+        def change_my_mind() -> None:
+            with db.transaction() as tx:
+                tx.execute("INSERT INTO t VALUES (1)")
+                raise RuntimeError("changed my mind")
+
+        with pytest.raises(RuntimeError, match="changed my mind"):
+            change_my_mind()
         assert db.execute("SELECT count(*) FROM t").fetchone() == (0,)
         with db.transaction() as tx:
             tx.executemany("INSERT INTO t VALUES (?)", [(1,), (2,)])
@@ -344,7 +349,7 @@ def test_a_full_disk_refuses_writes_and_serves_reads(folder: Path) -> None:
         def full(_writes: object) -> None:
             raise DiskIsFull("no room")
 
-        store.persist = full  # type: ignore[method-assign]
+        store.persist = full  # type: ignore[method-assign,assignment]
         for _ in range(3):
             with pytest.raises(quorate.DiskFull, match="nothing was written") as caught:
                 db.execute("INSERT INTO t VALUES (2)")
@@ -386,7 +391,7 @@ def test_a_broken_disk_stops_the_node_until_it_is_opened_again(folder: Path) -> 
         def broken(_writes: object) -> None:
             raise Broken("fsync failed")
 
-        db.node.store.persist = broken  # type: ignore[method-assign]
+        db.node.store.persist = broken  # type: ignore[method-assign,assignment]
         for _ in range(2):
             with pytest.raises(quorate.OperationalError, match=r"has stopped: fsync failed.*connect again"):
                 db.execute("INSERT INTO t VALUES (1)")
@@ -454,7 +459,7 @@ def test_cursors_are_those_of_pep_249(target: str) -> None:
         assert cursor.rowcount == -1
         assert (cursor.fetchone(), cursor.fetchmany(), cursor.fetchmany(2)) == ((0,), [(1,)], [(2,), (3,)])
         assert (cursor.fetchall(), cursor.fetchone(), cursor.fetchall()) == ([(4,)], None, [])
-        assert [row for row in db.execute("SELECT a FROM t WHERE a < 2")] == [(0,), (1,)]
+        assert list(db.execute("SELECT a FROM t WHERE a < 2")) == [(0,), (1,)]
         cursor.close()
         with pytest.raises(quorate.InterfaceError):
             cursor.execute("SELECT 1")

@@ -113,7 +113,7 @@ class Exporter:
                     self._writer.rows(table, rows)
                     total += len(rows)
                     advance(total, table.name)
-        numbers = [int(each.rows[0][0] or 0) for each in header]  # type: ignore[arg-type]
+        numbers = [int(each.rows[0][0] or 0) for each in header]
         named = [
             (name, value) for name, value in zip(("user_version", "application_id"), numbers, strict=True) if value
         ]

@@ -84,7 +84,7 @@ def open_target(into: str, cluster: str | None, timeout: float) -> Iterator[Data
     """The database to load into, made when it is not there."""
     if is_folder(into) and not is_cluster(into):
         with quorate.connect(into, timeout=timeout) as embedded:
-            yield embedded  # type: ignore[misc]
+            yield embedded
         return
     url = cluster_url(into, cluster)
     with quorate.connect(url, timeout=timeout) as database:
@@ -92,7 +92,7 @@ def open_target(into: str, cluster: str | None, timeout: float) -> Iterator[Data
             database.execute("SELECT 1")
         except errors.UnknownDatabase:
             _create(url, parse_cluster_url(url).database, timeout)
-        yield database  # type: ignore[misc]
+        yield database
 
 
 def cluster_url(name: str, cluster: str | None) -> str:

@@ -379,7 +379,7 @@ class Connection(ExceptionAttributes):
         done = self._settle(body, known)
         return [self._cursor(done, number) for number in range(len(done.results))]
 
-    def transaction(self) -> Any:
+    def transaction(self, *, token: str | None = None, timeout: float | None = None) -> Any:
         """Interactive transactions over a cluster are not there yet: raises NotSupportedError."""
         self._client.check()
         raise errors.NotSupportedError(

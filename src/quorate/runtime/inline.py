@@ -28,6 +28,7 @@ from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Effect, Event, 
 from quorate.core.node import Node
 from quorate.core.requests import (
     Answer,
+    CommitHeld,
     NotLeader,
     Refused,
     ReplyBody,
@@ -97,22 +98,23 @@ class InlineNode:
         assert row is not None, "a database that answers has a group"
         return row.group, answer.index
 
-    def request(self, body: RequestBody) -> Answer:
+    def request(self, body: RequestBody | CommitHeld) -> Answer:
         """Carry a request through. Raises DiskFull or Unavailable (not done), MaybeDone, or OperationalError when
         the node has broken down; whatever the core refuses is raised as the error that it names."""
         self.usable()
-        for _ in range(_TRIES_MAX):
-            reply = self._guarded(body)
-            if isinstance(reply, Answer):
-                return reply
-            if isinstance(reply, NotLeader) or (isinstance(reply, Refused) and reply.error == "Unavailable"):
-                if self._apply_full:
-                    self._core = None
-                    raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk")
-                self._put_forward()
-                continue
-            self._raise(body, reply)
-        raise errors.Unavailable("the node does not lead its database")
+        try:
+            reply = self._carry(body)
+        except DiskIsFull as error:
+            self._forget()
+            raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk") from error
+        except KeyboardInterrupt:
+            self._forget()  # in the middle of something: what is on disk decides
+            raise
+        except Exception as error:
+            raise self.fail(error) from error
+        if isinstance(reply, Answer):
+            return reply
+        raise self._refusal(body, reply)
 
     def usable(self) -> None:
         """Raises InterfaceError when the node is closed or forked, OperationalError when it has broken down."""
@@ -187,20 +189,19 @@ class InlineNode:
 
     # The core ------------------------------------------------------------------------------------------
 
-    def _guarded(self, body: RequestBody) -> ReplyBody:
-        try:
-            return self._answer(body)
-        except DiskIsFull as error:
-            self._forget()
-            raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk") from error
-        except (errors.Error, KeyboardInterrupt) as error:
-            if isinstance(error, KeyboardInterrupt):
-                self._forget()  # in the middle of something: what is on disk decides
-            raise
-        except Exception as error:
-            raise self.fail(error) from error
+    def _carry(self, body: RequestBody | CommitHeld) -> ReplyBody:
+        """Feed a request until the node leads its database and so can answer it. Raises DiskIsFull or Broken."""
+        for _ in range(_TRIES_MAX):
+            reply = self._answer(body)
+            elsewhere = isinstance(reply, NotLeader) or (isinstance(reply, Refused) and reply.error == "Unavailable")
+            if not elsewhere:
+                return reply
+            if self._apply_full:
+                raise DiskIsFull("the data file cannot be brought forward")
+            self._put_forward()
+        raise AssertionError("a node that is alone does not come to lead its database")
 
-    def _answer(self, body: RequestBody) -> ReplyBody:
+    def _answer(self, body: RequestBody | CommitHeld) -> ReplyBody:
         """Feed a request and do all that it takes to answer it. Raises DiskIsFull or Broken."""
         core = self._core or self._revive()
         deadline = core.deadline_us
@@ -292,19 +293,20 @@ class InlineNode:
     def _ignore(self, effect: Effect) -> None:
         """There is nobody to talk to."""
 
-    def _raise(self, body: RequestBody, reply: ReplyBody) -> None:
+    def _refusal(self, body: RequestBody | CommitHeld, reply: ReplyBody) -> errors.Error:
+        """What to raise for an answer that is none."""
         if isinstance(reply, Unsure):
             self._forget()
             token = getattr(body, "token", None)
-            raise errors.MaybeDone(
+            return errors.MaybeDone(
                 "the disk filled up after the write was logged; it takes effect when there is room",
                 token=token.id if token is not None else "",
                 seen=token.seen if token is not None else 0,
                 hint="connection.outcome(error.token) settles it",
             )
         if isinstance(reply, Refused):
-            raise refusal(reply)
-        raise errors.InternalError(f"the node answered with {type(reply).__name__}")
+            return refusal(reply)
+        return errors.InternalError(f"the node answered with {type(reply).__name__}")
 
 
 _nodes: "weakref.WeakSet[InlineNode]" = weakref.WeakSet()

@@ -54,7 +54,14 @@ class DirectReader:
             failed = Failed("ProgrammingError", "a statement that changes something was sent as a read")
             raise StatementFailed(failed)
         try:
-            rows = self._traced.execute(sql, parameters).fetchall()
+            # The columns may be asked for before the first step or when there is a row. Before the first step they
+            # may be those of an older schema, unless the same text has just run.
+            cursor = self._cursor.execute(sql, parameters)
+            try:
+                self._columns = cursor.get_description()
+            except apsw.ExecutionCompleteError:
+                self._traced.execute(sql, parameters).fetchall()
+            rows = cursor.fetchall()
         except Exception as error:
             raise self.failed(error) from error
         return self._columns, rows

@@ -20,6 +20,11 @@ from quorate.storage.payload import encode_done, encode_failed
 from quorate.storage.running import RESULT_MAX, RefusedError, Runner, refuse
 from quorate.storage.schema import SchemaFacts, SchemaReader, drop_key_triggers, sync_key_triggers
 
+STEPS_AT_ONCE = 5_000_000
+STEPS_MAX = 1_000_000_000
+"""Instructions of SQLite's virtual machine that one write may take: some seconds. Counted in steps and not in
+seconds, because storage has no clock. A write runs where everything else of its node runs, and one without an end
+would stop the node, and then, retried, the next."""
 _SCHEMA_KINDS = frozenset({DDL, CREATE_AS, DROP_TABLE})
 _ABORT = "SQLITE_CONSTRAINT_FOREIGNKEY"
 NOT_TEXT = Failed(
@@ -41,7 +46,10 @@ class TransactionLostError(Exception):
 class Execution:
     """Runs requests on the writing connection. `facts` are those of the schema as the open transaction sees it."""
 
-    __slots__ = ("_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_runner", "_schema", "facts")
+    __slots__ = (
+        "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_runner", "_schema", "_steps", "facts",
+        "steps_max",
+    )  # fmt: skip
 
     facts: SchemaFacts
 
@@ -54,6 +62,14 @@ class Execution:
         self._cursor = connection.cursor()
         self._base = 0
         self._dirty = False
+        self._steps = 0
+        self.steps_max = STEPS_MAX
+        connection.set_progress_handler(self._stepped, STEPS_AT_ONCE)
+
+    def _stepped(self) -> bool:
+        """Called now and then while a statement runs; True interrupts it."""
+        self._steps += STEPS_AT_ONCE
+        return self._steps >= self.steps_max
 
     def counted_from(self) -> int:
         """What `total_changes()` was when the current request began."""
@@ -96,6 +112,7 @@ class Execution:
         connection = self._connection
         connection.set_last_insert_rowid(0)
         self._base = connection.total_changes()
+        self._steps = 0
         control = self._cursor.execute
         control("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
         results: list[Result] = []
@@ -133,6 +150,9 @@ class Execution:
         if isinstance(error, RefusedError):
             failed = error.failed
             return Failed(failed.error, failed.message, failed.hint, failed.sqlite_errorname, at)
+        if isinstance(error, apsw.InterruptError) and self._steps >= self.steps_max:
+            hint = "change fewer rows at a time"
+            return Failed("OperationalError", "the write takes too long", hint, "SQLITE_INTERRUPT", at)
         return failed_of(error, at, self._guard)
 
     def capture_now(self, position: int) -> None:

@@ -249,7 +249,8 @@ def check_quorum(group: Group, now: Now, fresh: dict[NodeId, int]) -> None:
 def try_transfer(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     """Hand leadership to a live follower that has everything; True when nothing is left to do.
 
-    Called again and again while the node drains: a follower that does not stand gives way to the next.
+    Called again and again while the node drains: a follower that does not stand (its disk may be full, or it may
+    be draining too) gives way to the next, and when each was asked, the rest is left to time.
     """
     if group.queue:
         writes.refuse_queue(group, NotLeader(""))
@@ -260,6 +261,9 @@ def try_transfer(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     last = group.log.last.index
     ready = [peer for peer in group.others if alive.get(peer) and group.progress[peer].matched == last]
     if ready and now.mono_us >= group.transfer_again_us:
+        if group.transfer_tries >= len(group.others):
+            return True
+        group.transfer_tries += 1
         at = ready.index(group.transfer_to) + 1 if group.transfer_to in ready else 0
         group.transfer_to = ready[at % len(ready)]
         group.transfer_again_us = now.mono_us + 2 * group.settings.election_us

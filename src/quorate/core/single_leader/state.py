@@ -222,6 +222,7 @@ class Group:
         """Index of the no-op of the epoch that this replica leads."""
         self.transfer_to: NodeId = NOBODY
         self.transfer_again_us = 0
+        self.transfer_tries = 0
 
         self.queue: deque[Waiting] = deque()
         self.batch: Batch | None = None

@@ -8,7 +8,6 @@ ones; swizzle-clog is FoundationDB's (links are clogged one after another and fr
 import random
 from collections.abc import Callable, Sequence
 
-from quorate.core.kernel import Drain
 from quorate.lab.sim.dials import SECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.network import Network
@@ -75,7 +74,8 @@ class Faults:
             host.disk.heal()
             if host.number == dead:
                 host.crash()
-            elif not host.alive:
+            elif not host.alive or host.draining:
+                host.crash()
                 host.start()
             else:
                 host.cancel_tear()
@@ -150,7 +150,7 @@ class Faults:
         if running:
             host = self._hosts[self._victim(running)]
             self._world.mark("drain")
-            host.feed(Drain())
+            host.drain()
             self._ends(self._restart, host)
 
     def _pause(self) -> None:

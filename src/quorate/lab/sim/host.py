@@ -16,6 +16,7 @@ from quorate.core.kernel import (
     Connect,
     Core,
     Deliver,
+    Drain,
     Drained,
     Effect,
     Event,
@@ -121,6 +122,7 @@ class Host:
         self._stepping = False
         self._tear_after: int | None = None
         self._drained = False
+        self.draining = False
         self._held: deque[Event] = deque()
         self._storage_free_us = 0
         self._wake_at_us = -1
@@ -173,8 +175,13 @@ class Host:
         self._open.clear()
         self.peers.clear()
         self._tear_after = None
-        self._drained = False
+        self._drained = self.draining = False
         self._storage_free_us = 0
+
+    def drain(self) -> None:
+        """An operator asks the node to finish, hand over and stop."""
+        self.draining = True
+        self.feed(Drain())
 
     def damage(self) -> None:
         """The end of one of its logs turns out to be unreadable. Between two lives."""

@@ -63,12 +63,15 @@ class Seen:
 class OnDisk:
     """What one node's disk holds of one group's log."""
 
-    __slots__ = ("base", "entries", "epoch", "vote")
+    __slots__ = ("base", "entries", "epoch", "lost", "vote")
 
     def __init__(self) -> None:
         self.base = 0
         self.entries: dict[int, int] = {}
         """Index -> epoch."""
+        self.lost: dict[int, int] = {}
+        """Entries that were damaged: an acknowledgement sent before that is still true of the past, and the
+        replica does not vote before it is whole again."""
         self.epoch = 0
         self.vote: NodeId = 0
 
@@ -84,6 +87,7 @@ class OnDisk:
             self._forget(write.through.index)
         elif isinstance(write, SwitchGeneration):
             self.entries.clear()
+            self.lost.clear()
             self._forget(write.position.index)
 
     def _forget(self, through: int) -> None:
@@ -94,10 +98,10 @@ class OnDisk:
     def cut(self, count: int) -> None:
         """The newest entries cannot be read any more."""
         for index in sorted(self.entries)[-count:]:
-            del self.entries[index]
+            self.lost[index] = self.entries.pop(index)
 
     def holds(self, index: int, epoch: int) -> bool:
-        return index <= self.base or self.entries.get(index) == epoch
+        return index <= self.base or epoch in (self.entries.get(index), self.lost.get(index))
 
 
 class Counted:

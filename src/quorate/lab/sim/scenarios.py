@@ -104,7 +104,10 @@ def deposed(dice: random.Random) -> Dials:
         reads=10,
         writes=3,
         wander=0.6,
+        drain_us=0,
         failing=0,
+        journals=0,
+        schema=0,
         pairs=0,
         counters=0,
         compares=0,
@@ -128,6 +131,21 @@ def disks(dice: random.Random) -> Dials:
     )
 
 
+def damage(dice: random.Random) -> Dials:
+    """One node whose log is found damaged again and again: it must not vote as if nothing were missing."""
+    return msgspec.structs.replace(
+        draw(dice),
+        nodes=3,
+        databases=dice.choice((1, 2)),
+        damage=1.0,
+        crash_us=dice.randint(400, 1_000) * MILLISECOND,
+        crash_on_vote=0.2,
+        fault_lasts_us=200 * MILLISECOND,
+        leaders_first=0.0,
+        think_us=10 * MILLISECOND,
+    )
+
+
 def snapshots(dice: random.Random) -> Dials:
     """Logs so short that whoever was away needs a copy, and copies so slow that they are interrupted."""
     drawn = draw(dice)
@@ -146,7 +164,7 @@ def snapshots(dice: random.Random) -> Dials:
 
 
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
-    scenario.__name__: scenario for scenario in (mixed, calm, votes, power, deposed, disks, snapshots)
+    scenario.__name__: scenario for scenario in (mixed, calm, votes, power, deposed, disks, damage, snapshots)
 }
 
 
