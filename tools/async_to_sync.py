@@ -1,7 +1,8 @@
-"""Makes the client for threads out of the client for tasks: `src/quorate/client/sync.py` out of `aio.py`.
+"""Makes the client for threads out of the client for tasks: `sync.py` out of `aio.py`, in `src/quorate/client`,
+and `carrier_sync.py` out of `carrier_aio.py`.
 
-Works on tokens, so comments and layout stay. `python tools/async_to_sync.py` writes the file; with `--check`
-it only says (exit code 1) whether the file is not what it would write.
+Works on tokens, so comments and layout stay. `python tools/async_to_sync.py` writes the files; with `--check`
+it only says (exit code 1) which of them are not what it would write.
 """
 
 import io
@@ -11,12 +12,14 @@ import tokenize
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "src" / "quorate" / "client" / "aio.py"
-TARGET = ROOT / "src" / "quorate" / "client" / "sync.py"
+CLIENT = ROOT / "src" / "quorate" / "client"
+FILES = {"aio.py": ("sync.py", "A cluster"), "carrier_aio.py": ("carrier_sync.py", "Carrying requests through")}
+"""Source -> target, and what its docstring begins with."""
 
-DOCSTRING = (
-    '''"""A cluster as threads see it. Generated from `client/aio.py` by `tools/async_to_sync.py`: edit that one."""'''
-)
+DOCSTRING = '''"""{} as threads see it.
+
+Generated from `client/{}` by `tools/async_to_sync.py`: edit that one.
+"""'''
 
 DROPPED = {"async", "await"}
 RENAMED = {
@@ -25,13 +28,15 @@ RENAMED = {
     "__aiter__": "__iter__",
     "__anext__": "__next__",
     "link_aio": "link_sync",
+    "carrier_aio": "carrier_sync",
 }
 REWORDED = {"Any number of tasks": "Any number of threads"}
 """Words in docstrings that are true of one kind only."""
 
 
-def convert(source: str) -> str:
-    """The text of the client for threads."""
+def convert(name: str) -> str:
+    """The text for threads of the file of this name."""
+    source = (CLIENT / name).read_text(encoding="utf-8")
     lines = source.splitlines(keepends=True)
     edits: list[tuple[int, int, int, str]] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -50,24 +55,29 @@ def convert(source: str) -> str:
     for old, new in REWORDED.items():
         text = text.replace(old, new)
     _, _, body = text.split('"""', 2)
-    return formatted(DOCSTRING + body)
+    return formatted(DOCSTRING.format(FILES[name][1], name) + body)
 
 
 def formatted(text: str) -> str:
     """Laid out as ruff lays out everything here: without `await`, more fits on a line."""
-    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(TARGET), "-"]
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(CLIENT / "sync.py"), "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
     return done.stdout
 
 
 def main() -> int:
-    wanted = convert(SOURCE.read_text(encoding="utf-8"))
-    if "--check" in sys.argv[1:]:
-        fresh = TARGET.exists() and TARGET.read_text(encoding="utf-8") == wanted
-        if not fresh:
-            print(f"{TARGET.relative_to(ROOT)} is stale: run python tools/async_to_sync.py", file=sys.stderr)
-        return 0 if fresh else 1
-    TARGET.write_text(wanted, encoding="utf-8")
+    stale = []
+    for name, (target, _) in FILES.items():
+        path = CLIENT / target
+        wanted = convert(name)
+        if path.exists() and path.read_text(encoding="utf-8") == wanted:
+            continue
+        stale.append(target)
+        if "--check" not in sys.argv[1:]:
+            path.write_text(wanted, encoding="utf-8")
+    if stale and "--check" in sys.argv[1:]:
+        print(f"stale: {', '.join(stale)}; run python tools/async_to_sync.py", file=sys.stderr)
+        return 1
     return 0
 
 

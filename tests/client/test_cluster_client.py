@@ -11,6 +11,7 @@ import pytest
 from tests.client.fake import HANG_UP, SILENCE, FakeCluster, answer, outcome
 
 import quorate
+import quorate.aio
 from quorate.client import routing
 from quorate.core.requests import (
     Answer,
@@ -367,7 +368,11 @@ def test_status_asks_nodes_that_others_name_and_leaves_out_the_dead(face: Any, c
     members = tuple(MemberStatus(node.number, f"n{node.number}", node.address, alive=True) for node in cluster.nodes)
     for node in cluster.nodes:
         report = StatusReport("fake", node.number, f"n{node.number}", 1, members, ())
-        node.script = lambda body, report=report: report if isinstance(body, Status) else NotLeader("")
+
+        def script(body: Any, report: StatusReport = report) -> Any:
+            return report if isinstance(body, Status) else NotLeader("")
+
+        node.script = script
     cluster.nodes[1].kill()
     with face.cluster(f"quorate://{cluster.nodes[2].address}") as found:
         assert [report.name for report in found.status()] == ["n1", "n3"]
@@ -418,6 +423,29 @@ def test_a_connection_that_is_dropped_hangs_up(cluster: FakeCluster) -> None:
 def test_an_embedded_database_for_tasks_is_not_there_yet() -> None:
     with pytest.raises(quorate.NotSupportedError, match="asyncio is not there yet"):
         quorate.aio.connect(":memory:")
+
+
+def test_a_connection_stays_with_its_event_loop(cluster: FakeCluster) -> None:
+    cluster.lead(cluster.nodes[0])
+    first = asyncio.Runner()
+
+    async def connect() -> quorate.aio.Connection:
+        db = quorate.aio.connect(cluster.url)
+        await db.execute("SELECT 1")
+        return db
+
+    async def close(db: quorate.aio.Connection) -> None:
+        await db.close()
+
+    with first:
+        db = first.run(connect())
+        with asyncio.Runner() as second, pytest.raises(quorate.InterfaceError, match="another event loop"):
+            second.run(use(db))
+        first.run(close(db))
+
+
+async def use(db: quorate.aio.Connection) -> None:
+    await db.execute("SELECT 1")
 
 
 def test_dialling_is_bounded(face: Any) -> None:

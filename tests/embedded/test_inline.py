@@ -3,21 +3,19 @@
 import time
 from pathlib import Path
 
+import pytest
+
 import quorate
 from quorate.client.embedded import Connection
 from quorate.core import kernel
 
 
-def test_an_election_with_oneself_makes_nobody_wait(tmp_path: Path, monkeypatch: object) -> None:
+def test_an_election_with_oneself_makes_nobody_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time is put forward to the next deadline; nothing here may sleep."""
     slept: list[float] = []
-    real = time.sleep
-    time.sleep = slept.append  # type: ignore[assignment]
-    try:
-        with quorate.connect(tmp_path / "shop") as db:
-            db.execute("CREATE TABLE t(a)")
-    finally:
-        time.sleep = real
+    monkeypatch.setattr(time, "sleep", slept.append)
+    with quorate.connect(tmp_path / "shop") as db:
+        db.execute("CREATE TABLE t(a)")
     assert slept == []
 
 

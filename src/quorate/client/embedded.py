@@ -129,7 +129,7 @@ class Transaction:
         node = self._connection.node
         self._connection.take_writer(self._timeout)
         try:
-            node.hold(self._connection.group)
+            node.hold(self._connection.database, self._connection.group)
         except BaseException:
             node.writing.release()
             raise
@@ -208,8 +208,9 @@ class Connection(ExceptionAttributes):
                 try:
                     data = reader.execute(sql, parameters).fetchall()
                 except BaseException as error:
-                    check_parameters(parameters)
-                    raise self.reads.failed(reader, error) from error
+                    failed = self.reads.failed(reader, error)
+                    check_parameters(parameters)  # names the one that cannot be bound
+                    raise failed from error
                 self._idle.append(reader)
                 return Cursor(self, columns, data)
         return self._execute(sql, parameters, token, read, timeout)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from quorate.client.errors import InterfaceError
 from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node, reason_of
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody
@@ -46,7 +47,9 @@ class Link(asyncio.Protocol):
         return self._lost is None
 
     async def send(self, body: RequestBody, seconds: float) -> Pending:
-        """Send a request. Raises LinkLost or DataError."""
+        """Send a request. Raises LinkLost, DataError or, on another loop than the first time, InterfaceError."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise InterfaceError("this connection belongs to another event loop", hint="connect in each loop")
         if not self._room.is_set():
             try:
                 async with asyncio.timeout(seconds):

@@ -33,8 +33,8 @@ BACKOFF_BASE = 0.010
 BACKOFF_CAP = 0.500
 """Seconds; the cap is near the time that a failover takes."""
 
-PATIENCE_FIRST = 0.5
-PATIENCE_CAP = 4.0
+PATIENCE_FIRST = 0.3
+PATIENCE_CAP = 0.6
 """Seconds of silence before another node is asked as well."""
 
 SHUNNED = 0.5

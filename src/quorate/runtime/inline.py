@@ -132,11 +132,11 @@ class InlineNode:
 
     # A transaction in the caller's thread, on the replica's writer; the caller holds `writing` -------
 
-    def hold(self, group: GroupId) -> None:
+    def hold(self, database: str, group: GroupId) -> None:
         """Begin. Raises DiskFull or OperationalError."""
         self.usable()
         if self._core is None:
-            self.start(CATALOG_DATABASE)
+            self.start(database)
         with self._storage():
             self.store.hold(group)
 

@@ -1,0 +1,216 @@
+"""Carrying requests through as threads see it.
+
+Generated from `client/carrier_aio.py` by `tools/async_to_sync.py`: edit that one.
+"""
+
+import os
+import random
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+
+from quorate.client import errors
+from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
+from quorate.client.links import DIAL_MAX, LinkLost
+from quorate.client.results import closed
+from quorate.client.routing import Ask, Budget, Call, Directory, GiveUp, Wait
+from quorate.client.url import check_timeout
+from quorate.core.requests import Answer, ReplyBody, RequestBody, Token
+
+
+class Client:
+    """Links to a cluster's nodes, shared by everything that speaks through it; carries requests through."""
+
+    def __init__(self, addresses: Iterable[str], timeout: float) -> None:
+        self.timeout = timeout
+        self._dice = random.Random(secrets.randbits(64))
+        self._directory = Directory(addresses, self._dice)
+        self._budget = Budget()
+        self._decide = threading.Lock()
+        """Guards the directory, the budget and the dice; never held while waiting."""
+        self._links: dict[str, Link] = {}
+        self._dialling: dict[str, Lock] = {}
+        self._dial_failures: dict[str, tuple[float, str]] = {}
+        self._cluster = ""
+        self._process = os.getpid()
+        self._closed = False
+        self._finalizer = weakref.finalize(self, _hang_up, self._links)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The nodes that are known: those that were named, then those that answers named."""
+        return tuple(self._directory.addresses)
+
+    def learn(self, addresses: Iterable[str]) -> None:
+        """These are nodes of the cluster too."""
+        with self._decide:
+            for address in addresses:
+                self._directory.learn(address)
+
+    def close(self) -> None:
+        """Hang up. Requests under way are lost; closing again does nothing."""
+        self._closed = True
+        for link in list(self._links.values()):
+            link.close()
+        self._links.clear()
+        self._finalizer.detach()
+
+    def check(self) -> None:
+        """Raises InterfaceError when this client is closed or was carried over a fork."""
+        if self._closed:
+            closed("connection")
+        if os.getpid() != self._process:
+            raise errors.InterfaceError(
+                "this connection was opened before a fork and belongs to the parent process",
+                hint="connect again in the child",
+            )
+
+    def request(
+        self,
+        body: RequestBody,
+        database: str,
+        *,
+        level: str,
+        token: Token | None = None,
+        timeout: float | None = None,
+        patient: Callable[[errors.Error], bool] | None = None,
+    ) -> tuple[Answer, bool]:
+        """Carry one request through; its answer, and whether no other send of it may have done anything.
+
+        Raises Unavailable (not done), MaybeDone, or what a node refused it with.
+        """
+        self.check()
+        deadline = time.monotonic() + (self.timeout if timeout is None else check_timeout(timeout))
+        pending: dict[str, tuple[Link, Pending]] = {}
+        with self._decide:
+            call = Call(
+                self._directory,
+                self._budget,
+                self._dice,
+                database,
+                level=level,
+                token=token,
+                deadline=deadline,
+                patient=patient,
+            )
+        try:
+            while True:
+                answer = self._turn(call, body, pending)
+                if isinstance(answer, Answer):
+                    return answer, call.clean
+                if answer is not None:
+                    raise errors.InternalError(f"a node answered a request with {type(answer).__name__}")
+                self.check()
+        finally:
+            for link, waiting in pending.values():
+                link.forget(waiting)
+
+    def ask_node(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
+        """Ask one node, once. Raises LinkLost; also when it does not answer in time."""
+        self.check()
+        link = self._link(address, seconds)
+        waiting = link.send(body, seconds)
+        try:
+            answer = link.wait(waiting, seconds)
+        finally:
+            link.forget(waiting)
+        if answer is None:
+            raise LinkLost("no answer in time", sent=True)
+        return answer
+
+    def _turn(self, call: Call, body: RequestBody, pending: dict[str, tuple[Link, Pending]]) -> ReplyBody | None:
+        """Do the call's next step; the answer when that ended it."""
+        for address, (link, waiting) in list(pending.items()):
+            answer = self._hear(call, address, link, waiting, pending, None)
+            if answer is not None:
+                return answer
+        with self._decide:
+            step = call.next(time.monotonic())
+        if isinstance(step, GiveUp):
+            raise step.error
+        if isinstance(step, Wait):
+            if not pending:
+                sleep(step.seconds)
+                return None
+            address, (link, waiting) = next(iter(pending.items()))
+            return self._hear(call, address, link, waiting, pending, step.seconds)
+        if step.address not in pending and not self._send(call, body, step, pending):
+            return None
+        link, waiting = pending[step.address]
+        heard = self._hear(call, step.address, link, waiting, pending, step.patience)
+        if heard is None and step.address in pending:
+            with self._decide:
+                call.silent(step.address)
+        return heard
+
+    def _send(self, call: Call, body: RequestBody, step: Ask, pending: dict[str, tuple[Link, Pending]]) -> bool:
+        """Send the request to the node of this step; False when there is no connection."""
+        try:
+            link = self._link(step.address, step.patience)
+            with self._decide:
+                call.sent(step.address)
+            pending[step.address] = (link, link.send(body, step.patience))
+        except LinkLost as lost:
+            with self._decide:
+                call.lost(step.address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)
+            return False
+        return True
+
+    def _hear(
+        self,
+        call: Call,
+        address: str,
+        link: Link,
+        waiting: Pending,
+        pending: dict[str, tuple[Link, Pending]],
+        seconds: float | None,
+    ) -> ReplyBody | None:
+        """Look (`seconds` is None) or wait for an answer; it, when it ends the call."""
+        try:
+            answer = link.answer(waiting) if seconds is None else link.wait(waiting, seconds)
+        except LinkLost as lost:
+            del pending[address]
+            with self._decide:
+                call.lost(address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)
+            return None
+        if answer is None:
+            return None
+        del pending[address]
+        with self._decide:
+            ended = call.told(address, time.monotonic(), answer)
+        return answer if ended else None
+
+    def _link(self, address: str, seconds: float) -> Link:
+        """The link to a node, dialled if need be. Raises LinkLost."""
+        link = self._links.get(address)
+        if link is not None and link.usable:
+            return link
+        wanted = time.monotonic()
+        lock = self._dialling.setdefault(address, Lock())
+        with lock:
+            link = self._links.get(address)
+            if link is not None and link.usable:
+                return link
+            failed, reason = self._dial_failures.get(address, (0.0, ""))
+            if failed >= wanted:  # somebody else has just tried, while this one was waiting
+                raise LinkLost(reason, sent=False)
+            try:
+                link = dial(address, self._cluster, min(seconds, DIAL_MAX))
+            except LinkLost as lost:
+                self._dial_failures[address] = (time.monotonic(), str(lost))
+                raise
+            if self._closed:
+                link.close()
+                closed("connection")
+            self._cluster = link.cluster
+            self._links[address] = link
+            return link
+
+
+def _hang_up(links: dict[str, Link]) -> None:
+    """What is left to do for a client that was dropped without being closed."""
+    for link in links.values():
+        link.abandon()
+    links.clear()

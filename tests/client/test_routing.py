@@ -1,0 +1,260 @@
+"""The client's decisions, without a socket: whom to ask, when again, and what is true at the deadline."""
+
+from random import Random
+
+import pytest
+from tests.client.fake import answer
+
+from quorate.client import errors, routing
+from quorate.client.routing import Ask, Budget, Call, Directory, GiveUp, Wait
+from quorate.core.requests import EVENTUAL, LEADER, Answer, NotLeader, Refused, StatusReport, Token, Unsure
+
+A, B, C = "a:1", "b:1", "c:1"
+TOKEN = Token("t:1", 5)
+
+
+class Scene:
+    """One directory, one budget, and calls on a clock that the test moves."""
+
+    def __init__(self, seed: int = 1, *, budget: float = 100.0) -> None:
+        self.dice = Random(seed)
+        self.directory = Directory([A, B, C], self.dice)
+        self.budget = Budget(first=budget, per_second=0.0, share=0.125)
+        self.now = 100.0
+
+    def call(self, *, level: str = LEADER, token: Token | None = None, seconds: float = 5.0) -> Call:
+        return Call(
+            self.directory, self.budget, self.dice, "shop", level=level, token=token, deadline=self.now + seconds
+        )
+
+    def ask(self, call: Call) -> str:
+        """Go on until the call asks a node; the node."""
+        for _ in range(1000):
+            step = call.next(self.now)
+            if isinstance(step, Ask):
+                call.sent(step.address)
+                return step.address
+            assert isinstance(step, Wait)
+            assert step.seconds >= 0
+            self.now += step.seconds + 1e-6
+        raise AssertionError("it only waits")
+
+    def end(self, call: Call) -> errors.Error:
+        """Go on to the deadline, with nobody answering."""
+        self.now += 3600
+        step = call.next(self.now)
+        assert isinstance(step, GiveUp)
+        return step.error
+
+
+def test_the_leader_is_remembered_for_each_database() -> None:
+    scene = Scene()
+    call = scene.call()
+    first = scene.ask(call)
+    assert call.told(first, scene.now, answer((1,)))
+    for _ in range(5):
+        assert scene.ask(scene.call()) == first
+    other = Call(scene.directory, scene.budget, scene.dice, "other", level=LEADER, token=None, deadline=scene.now + 5)
+    assert {scene.directory.choose("other", LEADER, (), scene.now) for _ in range(50)} == {A, B, C}
+    assert other.clean
+
+
+def test_a_hint_is_followed_at_once_and_costs_nothing() -> None:
+    scene = Scene(budget=0.0)
+    call = scene.call(token=TOKEN)
+    first = scene.ask(call)
+    before = scene.now
+    assert not call.told(first, scene.now, NotLeader("d:1"))
+    assert scene.ask(call) == "d:1"
+    assert scene.now == before
+    assert call.told("d:1", scene.now, answer())
+    assert "d:1" in scene.directory.addresses
+    assert scene.ask(scene.call()) == "d:1"
+
+
+def test_nodes_that_name_each_other_do_not_spin_the_client() -> None:
+    scene = Scene()
+    call = scene.call(seconds=1e9)
+    address = scene.ask(call)
+    asked = 0
+    while scene.now < 110:
+        asked += 1
+        call.told(address, scene.now, NotLeader(B if address == A else A))
+        address = scene.ask(call)
+    assert asked < 400, "it waits now and then"
+
+
+def test_waiting_grows_and_is_jittered() -> None:
+    scene = Scene()
+    call = scene.call(seconds=1e9)
+    waits = []
+    for _ in range(60):
+        address = scene.ask(call)
+        before = scene.now
+        call.told(address, scene.now, NotLeader(""))
+        scene.ask(call)
+        waits.append(scene.now - before)
+    assert max(waits[:2]) <= routing.BACKOFF_BASE * 2 + 1e-3
+    assert max(waits) <= routing.BACKOFF_CAP + 1e-3
+    assert max(waits[20:]) > routing.BACKOFF_CAP / 2
+    assert min(waits[20:]) < routing.BACKOFF_CAP / 4, "anywhere between nothing and the cap"
+
+
+def test_a_node_that_failed_is_asked_last() -> None:
+    scene = Scene()
+    scene.directory.failed(A, scene.now)
+    assert {scene.directory.choose("shop", LEADER, (), scene.now) for _ in range(50)} == {B, C}
+    scene.directory.failed(B, scene.now)
+    scene.directory.failed(C, scene.now + 0.1)
+    assert scene.directory.choose("shop", LEADER, (), scene.now) == A, "when all did, the one that failed longest ago"
+    later = scene.now + 10 * routing.SHUNNED
+    assert {scene.directory.choose("shop", LEADER, (), later) for _ in range(50)} == {A, B, C}
+
+
+def test_a_leader_that_failed_is_forgotten() -> None:
+    scene = Scene()
+    scene.directory.leads("shop", B)
+    call = scene.call(token=TOKEN)
+    assert scene.ask(call) == B
+    call.lost(B, scene.now, "refused", sent=False)
+    assert scene.directory.leaders == {}
+    assert scene.ask(call) != B
+
+
+def test_eventual_reads_stay_with_a_node_until_it_fails() -> None:
+    scene = Scene()
+    homes = []
+    for _ in range(5):
+        call = scene.call(level=EVENTUAL)
+        homes.append(scene.ask(call))
+        assert call.told(homes[-1], scene.now, answer((1,)))
+    assert len(set(homes)) == 1
+    call = scene.call(level=EVENTUAL)
+    home = scene.ask(call)
+    call.lost(home, scene.now, "gone", sent=True)
+    assert scene.ask(call) != home
+    assert scene.directory.leaders == {}, "who answers an eventual read need not lead"
+    assert {Directory([A, B, C], Random(seed)).choose("shop", EVENTUAL, (), 0.0) for seed in range(50)} == {A, B, C}
+
+
+def test_a_silent_node_keeps_the_request_and_another_is_asked_too() -> None:
+    scene = Scene()
+    scene.directory.leads("shop", A)
+    call = scene.call(token=TOKEN)
+    step = call.next(scene.now)
+    assert step == Ask(A, routing.PATIENCE_FIRST)
+    call.sent(A)
+    scene.now += step.patience
+    call.silent(A)
+    other = scene.ask(call)
+    assert other != A
+    assert not call.clean
+    call.told(other, scene.now, NotLeader(A))  # it is the leader after all
+    again = call.next(scene.now)
+    assert again == Ask(A, 2 * routing.PATIENCE_FIRST)
+
+
+def test_a_single_silent_node_is_waited_for_to_the_end() -> None:
+    scene = Scene()
+    scene.directory = Directory([A], scene.dice)
+    call = scene.call(token=TOKEN)
+    patience = []
+    for _ in range(3):
+        step = call.next(scene.now)
+        assert isinstance(step, Ask)
+        patience.append(step.patience)
+        call.sent(A)
+        scene.now += step.patience
+        call.silent(A)
+    assert patience == sorted(patience)
+    error = scene.end(call)
+    assert isinstance(error, errors.MaybeDone)
+    assert (error.token, error.seen) == ("t:1", 5)
+
+
+@pytest.mark.parametrize("unsure", [True, False], ids=["unsure", "lost"])
+def test_a_write_that_may_have_happened_is_maybe_done(unsure: bool) -> None:
+    scene = Scene()
+    call = scene.call(token=TOKEN)
+    address = scene.ask(call)
+    if unsure:
+        call.told(address, scene.now, Unsure(""))
+    else:
+        call.lost(address, scene.now, "the connection ended", sent=True)
+    address = scene.ask(call)
+    call.told(address, scene.now, NotLeader(""))
+    error = scene.end(call)
+    assert isinstance(error, errors.MaybeDone)
+    assert not error.retryable
+
+
+def test_a_write_that_was_refused_everywhere_did_not_happen() -> None:
+    scene = Scene()
+    call = scene.call(token=TOKEN)
+    for _ in range(3):
+        address = scene.ask(call)
+        call.told(address, scene.now, NotLeader(""))
+    address = scene.ask(call)
+    call.lost(address, scene.now, "refused", sent=False)
+    error = scene.end(call)
+    assert type(error) is errors.Unavailable
+    assert "not done" in str(error)
+
+
+def test_a_read_is_never_maybe_done() -> None:
+    scene = Scene()
+    call = scene.call()
+    call.lost(scene.ask(call), scene.now, "the connection ended", sent=True)
+    assert type(scene.end(call)) is errors.Unavailable
+
+
+def test_a_refusal_is_raised_at_once_unless_an_earlier_send_is_unsettled() -> None:
+    refused = Refused("UnknownDatabase", "no such database")
+    scene = Scene()
+    call = scene.call(token=TOKEN)
+    address = scene.ask(call)
+    with pytest.raises(errors.UnknownDatabase):
+        call.told(address, scene.now, refused)
+    call = scene.call(token=TOKEN)
+    call.lost(scene.ask(call), scene.now, "the connection ended", sent=True)
+    address = scene.ask(call)
+    with pytest.raises(errors.MaybeDone) as caught:
+        call.told(address, scene.now, refused)
+    assert isinstance(caught.value.__cause__, errors.UnknownDatabase)
+
+
+def test_overload_is_raised_by_its_name_at_the_deadline() -> None:
+    scene = Scene()
+    call = scene.call(token=TOKEN)
+    call.told(scene.ask(call), scene.now, Refused("Overloaded", "too much is waiting", retryable=True))
+    assert type(scene.end(call)) is errors.Overloaded
+
+
+def test_repetitions_are_paid_for_from_a_budget() -> None:
+    """An eighth of the requests on top here: with nothing saved, 80 requests that fail once are 10 repetitions."""
+    scene = Scene(budget=0.0)
+    repeated = 0
+    for _ in range(80):
+        call = scene.call(token=TOKEN)
+        address = scene.ask(call)
+        call.lost(address, scene.now, "the connection ended", sent=True)
+        scene.now += routing.BACKOFF_CAP
+        step = call.next(scene.now)
+        repeated += isinstance(step, Ask)
+        assert isinstance(step, Ask | Wait)
+    assert repeated == 10
+
+
+def test_the_budget_fills_with_time_and_never_overflows() -> None:
+    budget = Budget(share=0.0, per_second=2.0, first=0.0, most=3.0)
+    assert not budget.spend(10.0)
+    assert budget.spend(10.5)
+    assert [budget.spend(1000.0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_answers_end_a_call() -> None:
+    scene = Scene()
+    call = scene.call()
+    report = StatusReport("c", 1, "n1", 1, (), ())
+    assert call.told(scene.ask(call), scene.now, report)
+    assert isinstance(answer((1,)), Answer)
