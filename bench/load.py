@@ -5,32 +5,35 @@ generator in Python can; its own CPU time is part of every result, which is how 
 the bottleneck. Run as `python -m bench.load SPEC` with a JSON object; prints a JSON object.
 """
 
-import asyncio
 import json
 import os
 import random
 import sys
 import time
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
-from quorate.core.requests import Answer, Ask, Done, Run, Statement, Told, Token, WriteOutcome
+from bench.loop import Engine, Line, Tally
+from quorate.core.requests import Answer, Ask, Cancelled, Done, Expired, Failed, Run, Statement, Token
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, frame
 from quorate.wire.handshake import CLIENT, Hello, greeting
 
 _encode = msgspec.msgpack.Encoder().encode
-_outcome = msgspec.msgpack.Decoder(WriteOutcome)
-CHECK_EVERY = 64
-"""One answer in so many is decoded whole; the others are only looked at."""
+_outcome_decoder: msgspec.msgpack.Decoder[Done | Failed | Cancelled | Expired] = msgspec.msgpack.Decoder(
+    Done | Failed | Cancelled | Expired
+)
+UPDATE = "UPDATE kv SET v = ? WHERE k = ?"
+SELECT = "SELECT v FROM kv WHERE k = ?"
 
 
 class Spec(msgspec.Struct, frozen=True):
     address: str
     database: str
     kind: str
-    """update, select or read-update (what an ORM does, as two requests)"""
+    """update, select, or read-update (what an ORM does: read a row, then write it)"""
     level: str = "linearizable"
     connections: int = 1
     in_flight: int = 1
@@ -40,146 +43,118 @@ class Spec(msgspec.Struct, frozen=True):
     rows: int = 10_000
     value_bytes: int = 100
     seed: int = 1
+    targets: tuple[tuple[str, str], ...] = ()
+    """Address and database of more than one place: connections are dealt out to the addresses in turn, and each
+    request goes to any of its address's databases."""
+    watch: tuple[int, ...] = ()
+    """The servers' processes, whose CPU time is read when measuring begins and ends."""
+    checked: bool = True
+    """Are answers looked into? Not those of a stand-in for a server, which has no rows."""
 
 
-class Load:
-    """Counts and times what its connections do."""
-
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
-        self.dice = random.Random(spec.seed)
-        self.value = "v" * spec.value_bytes
-        self.latencies: list[float] = []
-        self.measuring = False
-        self.stopping = False
-        self.failures: dict[str, int] = {}
-        self.token = 0
-        self.prefix = f"load-{os.getpid()}-{spec.seed}-"
-
-    def request(self, number: int) -> bytes:
-        """The next request as a frame."""
-        spec = self.spec
-        key = self.dice.randrange(spec.rows)
-        if spec.kind == "update":
-            self.token += 1
-            body = Run(
-                spec.database,
-                (Statement("UPDATE kv SET v = ? WHERE k = ?", ((f"{self.token}{self.value}"[: spec.value_bytes], key),)),),
-                token=Token(f"{self.prefix}{self.token}", 0),
-            )
-        else:
-            body = Run(spec.database, (Statement("SELECT v FROM kv WHERE k = ?", ((key,),)),), level=spec.level)
-        return frame(_encode(Ask(number, body)))
-
-
-class Caller(asyncio.Protocol):
+class Caller:
     """One connection with a fixed number of requests under way."""
 
-    def __init__(self, load: Load) -> None:
-        self.load = load
+    def __init__(self, spec: Spec, tally: Tally, databases: list[str], number: int) -> None:
+        self.spec = spec
+        self.tally = tally
+        self.databases = databases
+        self.dice = random.Random(f"{spec.seed}/{number}")
+        self.prefix = f"load-{os.getpid()}-{time.time_ns():x}-{number}-"
+        self.owed = 0
         self.reader = FrameReader()
         self.greeted = False
-        self.started: dict[int, float] = {}
         self.number = 0
-        self.done = asyncio.get_running_loop().create_future()
+        self.under_way: dict[int, tuple[float, str, int, bool]] = {}
+        """By request: when the operation began, on which database and key, and whether it is the write of one."""
+        self.seen: dict[str, int] = {}
+        """By database: the highest index heard of, which tokens carry."""
+        self.filler = "v" * spec.value_bytes
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.write(greeting(Hello(CLIENT)))
+    def hello(self) -> bytes:
+        return greeting(Hello(CLIENT))
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes, now: float) -> bytes:
         payloads = self.reader.feed(data)
+        out = []
         if not self.greeted and payloads:
             self.greeted = True
             payloads.pop(0)
-            self.transport.write(b"".join(self.ask() for _ in range(self.load.spec.in_flight)))
-        if not payloads:
-            return
-        now = time.perf_counter()
-        out = []
+            out = [self.begin(now) for _ in range(self.spec.in_flight)]
         for payload in payloads:
-            self.answered(payload, now)
-            if not self.load.stopping:
-                out.append(self.ask())
-        if out:
-            self.transport.write(b"".join(out))
-        elif not self.started and not self.done.done():
-            self.done.set_result(None)
+            out.append(self.answered(payload, now))
+        return b"".join(out)
 
-    def ask(self) -> bytes:
-        self.number += 1
-        self.started[self.number] = time.perf_counter()
-        return self.load.request(self.number)
+    def begin(self, now: float) -> bytes:
+        """The first request of an operation."""
+        key = int(self.dice.random() * self.spec.rows)
+        database = self.databases[0] if len(self.databases) == 1 else self.dice.choice(self.databases)
+        return self.ask(now, database, key, writes=self.spec.kind == "update")
 
-    def answered(self, payload: bytes, now: float) -> None:
-        load = self.load
-        if self.load.spec.in_flight == 1 and self.number % CHECK_EVERY:
-            began = self.started.pop(self.number)
-            if b"answer" not in payload[:24]:
-                load.failures["not an answer"] = load.failures.get("not an answer", 0) + 1
+    def ask(self, began: float, database: str, key: int, *, writes: bool) -> bytes:
+        self.number = number = self.number + 1
+        self.owed += 1
+        self.under_way[number] = (began, database, key, writes)
+        if writes:
+            value = f"{number}{self.filler}"[: self.spec.value_bytes]
+            token = Token(f"{self.prefix}{number}", self.seen.get(database, 0))
+            body = Run(database, (Statement(UPDATE, ((value, key),)),), token=token)
         else:
-            told: Told = decode_told(payload)
-            began = self.started.pop(told.id)
-            self.check(told.body)
-        if load.measuring:
-            load.latencies.append(now - began)
+            body = Run(database, (Statement(SELECT, ((key,),)),), level=self.spec.level)
+        return frame(_encode(Ask(number, body)))
 
-    def check(self, body: Any) -> None:
-        name = type(body).__name__
-        if isinstance(body, Answer):
-            outcome = _outcome.decode(body.outcome)
-            if isinstance(outcome, Done):
-                return
-            name = repr(outcome)
-        self.load.failures[name] = self.load.failures.get(name, 0) + 1
+    def answered(self, payload: bytes, now: float) -> bytes:
+        """Count it; the request that follows, as bytes."""
+        told = decode_told(payload)
+        began, database, key, wrote = self.under_way.pop(told.id)
+        self.owed -= 1
+        tally = self.tally
+        if type(told.body) is Answer:
+            index = told.body.index
+            known = self.seen.get(database)
+            if index > (known or 0):
+                self.seen[database] = index
+            if self.spec.checked:
+                self.check(bytes(told.body.outcome), first=known is None)
+        else:
+            tally.fail(repr(told.body))
+        if self.spec.kind == "read-update" and not wrote:
+            return self.ask(began, database, key, writes=True)
+        if tally.measuring:
+            tally.latencies.append(now - began)
+        return b"" if tally.stopping else self.begin(now)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
-
-
-async def run(spec: Spec) -> dict[str, Any]:
-    load = Load(spec)
-    loop = asyncio.get_running_loop()
-    host, port = spec.address.rsplit(":", 1)
-    callers = []
-    for _ in range(spec.connections):
-        _, caller = await loop.create_connection(lambda: Caller(load), host, int(port))
-        callers.append(caller)
-    await asyncio.sleep(spec.warm_up)
-    cpu, began = time.process_time(), time.perf_counter()
-    load.measuring = True
-    await asyncio.sleep(spec.seconds)
-    load.measuring = False
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-    load.stopping = True
-    await asyncio.wait([caller.done for caller in callers], timeout=10)
-    for caller in callers:
-        caller.transport.close()
-    return summary(load.latencies, seconds, cpu, load.failures)
+    def check(self, outcome: bytes, *, first: bool) -> None:
+        """One answer in 64 is decoded whole; of the others only the kind is looked at."""
+        if self.number % 64 and b"\xa4done" in outcome[:16]:
+            return
+        body = _outcome_decoder.decode(outcome)
+        if isinstance(body, Done):
+            result = body.results[0]
+            if result.rowcount != 1 and len(result.rows) != 1:
+                self.tally.fail("no row")
+        elif not (first and isinstance(body, Expired)):  # a first token knows no index yet: the client asks again
+            self.tally.fail(repr(body))
 
 
-def summary(latencies: list[float], seconds: float, cpu: float, failures: dict[str, int]) -> dict[str, Any]:
-    ordered = sorted(latencies)
-    count = len(ordered)
+def lines(spec: Spec, tally: Tally) -> list[Line]:
+    """The connections, all open."""
+    places: dict[str, list[str]] = {}
+    for address, database in spec.targets or ((spec.address, spec.database),):
+        places.setdefault(address, []).append(database)
+    addresses = list(places)
+    dealt = [addresses[number % len(addresses)] for number in range(spec.connections)]
+    make: Callable[[int, str], Caller] = lambda number, where: Caller(spec, tally, places[where], number)  # noqa: E731
+    return [Line(make(number, where), where) for number, where in enumerate(dealt)]
 
-    def quantile(share: float) -> float:
-        return round(ordered[min(count - 1, int(count * share))] * 1e3, 3) if count else 0.0
 
-    return {
-        "per_s": round(count / seconds, 1),
-        "p50_ms": quantile(0.50),
-        "p99_ms": quantile(0.99),
-        "load_cpu_s_per_s": round(cpu / seconds, 3),
-        "failures": failures,
-    }
+def run(spec: Spec) -> dict[str, Any]:
+    tally = Tally()
+    return Engine(tally, lines(spec, tally)).run(spec.warm_up, spec.seconds, spec.watch)
 
 
 def main() -> None:
-    spec = msgspec.json.decode(sys.argv[1], type=Spec)
-    import uvloop
-
-    print(json.dumps(uvloop.run(run(spec))))
+    print(json.dumps(run(msgspec.json.decode(sys.argv[1], type=Spec))))
 
 
 if __name__ == "__main__":

@@ -278,7 +278,8 @@ class Call:
             raise self._late(error) if self._under_way() else error
         self._last = error
         self._must_pay = True
-        if self._level == EVENTUAL:
+        if self._level == EVENTUAL or not isinstance(error, errors.Overloaded):
+            # Its disk is full, its copy is damaged: others may lead by now. An overloaded leader still leads.
             self._directory.failed(address, now)
         self._back_off(now)
 

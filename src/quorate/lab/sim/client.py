@@ -116,7 +116,7 @@ class Client:
         self._send()
 
     def settle(self) -> bool:
-        """Ask what became of a write that was given up. False when there is none left."""
+        """In the liveness phase: ask what became of a write that was given up. False when there is nothing to ask."""
         if self.call is not None or not self.unsettled:
             return False
         given_up = self.unsettled.pop(0)
@@ -270,8 +270,11 @@ class Client:
         self.world.mark(f"{call.operation.kind}: {end}")
         self.call = None
         call.operation.when_ended(end, results)
-        if not self.closing:
-            self.world.after(self.dice.randint(0, 2 * self.dials.think_us), self.begin)
+        pause = self.dice.randint(0, 2 * self.dials.think_us)
+        if self.closing:
+            self.world.after(MILLISECOND, self.settle)
+        else:
+            self.world.after(pause, self.begin)
 
     # ---- late repetitions ------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class World:
         """What happened how often: evidence that a run was not empty."""
         self.recent: deque[tuple[int, int, Any, Any]] = deque(maxlen=HISTORY_KEPT)
         """The last steps: (time, node, event, effects); faults are written in as events."""
-        self._queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._queue: list[tuple[int, int, Callable[..., object], tuple[Any, ...]]] = []
         self._tie = 0
         self._trace = hashlib.blake2b(digest_size=16)
 
@@ -49,12 +49,12 @@ class World:
         """A stream of its own for this purpose."""
         return random.Random(f"{self.seed}/{purpose}")
 
-    def at(self, time_us: int, action: Callable[..., None], *arguments: Any) -> None:
+    def at(self, time_us: int, action: Callable[..., object], *arguments: Any) -> None:
         """Call this at that time (now, if it is past)."""
         self._tie += 1
         heapq.heappush(self._queue, (max(time_us, self.now_us), self._tie, action, arguments))
 
-    def after(self, delay_us: int, action: Callable[..., None], *arguments: Any) -> None:
+    def after(self, delay_us: int, action: Callable[..., object], *arguments: Any) -> None:
         """Call this so much later."""
         self.at(self.now_us + delay_us, action, *arguments)
 
