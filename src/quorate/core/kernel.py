@@ -168,10 +168,14 @@ class Executed(Struct, frozen=True):
 
 
 class Applied(Struct, frozen=True):
-    """The replica's data file now stands at this position."""
+    """The replica's data file now stands at this position.
+
+    `unsynced` is about how many bytes of its changes only a checkpoint would make durable in the file itself.
+    """
 
     group: GroupId
     position: Position
+    unsynced: int = 0
 
 
 class ApplyFailed(Struct, frozen=True):

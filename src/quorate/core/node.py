@@ -62,6 +62,7 @@ from quorate.core.timers import Timers
 from quorate.sql.classify import is_read
 
 HEARTBEAT = "heartbeat"
+APPLY = "apply"
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -149,6 +150,11 @@ class Node:
     def heard(self, now: Now, peer: NodeId) -> bool:
         return self.liveness.heard(now, peer)
 
+    def set_apply_timer(self, group: GroupId) -> None:
+        name = (APPLY, group)
+        if self._timers.get(name) is None:
+            self._timers.set(name, self.now_us + self.settings.apply_delay_us)
+
     def set_timer(self, group: GroupId, at_us: int) -> None:
         self._timers.set(group, at_us)
 
@@ -191,6 +197,8 @@ class Node:
         for name in self._timers.due(now.mono_us):
             if name == HEARTBEAT:
                 self._tick(now)
+            elif isinstance(name, tuple):
+                single_leader.apply_now(self.groups[name[1]])
             elif name in self.groups:
                 single_leader.on_election_timer(self.groups[name], now)
         ready, self._ready = self._ready, {}

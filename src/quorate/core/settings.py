@@ -30,11 +30,17 @@ class Settings(Struct, frozen=True):
     ship_entries_ahead: int = 64
     """Entries sent to a follower before it has acknowledged earlier ones."""
     apply_bytes_max: int = 1 << 20
+    apply_entries_max: int = 64
+    """Entries that are applied together at the most."""
     cache_bytes_max: int = 8 << 20
     """Newest entries of a group kept in memory; older ones are read back from the log."""
 
-    checkpoint_entries: int = 1_000
-    checkpoint_bytes: int = 16 << 20
+    apply_delay_us: int = 40_000
+    """How long a follower may gather counted entries before it applies them together: rows that change again and
+    again then cost one page and not many. A read that waits for them, or leadership, applies them at once."""
+    checkpoint_entries: int = 4_000
+    checkpoint_bytes: int = 32 << 20
+    """Unsynced bytes of a data file, or bytes of entries, after which a checkpoint is asked for."""
     log_keep_entries: int = 4_096
     """Entries kept in the log behind a checkpoint, so that a follower that was away needs no snapshot."""
     snapshot_chunk_bytes: int = 256 << 10

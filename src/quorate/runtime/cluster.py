@@ -60,8 +60,10 @@ class LocalCluster:
     def start(
         cls, nodes: int, folder: Path, *, options: Mapping[str, str] | None = None, timeout: float = 20.0
     ) -> Self:
-        """A running cluster that takes writes. Raises NotReady; nothing is left running then."""
+        """A running cluster that takes writes. Raises NotReady; nothing is left running then. Raises ConfigError when
+        somebody else runs it already."""
         cluster = cls(folder, nodes, options=options)
+        cluster._refuse_running()
         try:
             cluster.start_all()
             cluster.wait_ready(timeout)
@@ -151,6 +153,10 @@ class LocalCluster:
         """Wait for a node's process to end; its exit code, negative for a signal."""
         return self._processes[name].wait()
 
+    def record(self) -> None:
+        """Write who runs into cluster.json; for a caller that saw a node end by itself."""
+        self._record()
+
     def stop(self, timeout: float = 10.0) -> None:
         """Stop every node: in good order, and by force what has not stopped in time."""
         alive = [name for name in self._processes if self.running(name)]
@@ -171,8 +177,17 @@ class LocalCluster:
     ) -> None:
         self.stop()
 
+    def _refuse_running(self) -> None:
+        """Two keepers of one cluster would write over each other's cluster.json."""
+        for place in self._places.values():
+            found = probe.status(place.address, 0.3)
+            if found is not None and found.cluster == self.cluster:
+                raise ConfigError(f"the cluster in {self.folder} runs already: {place.name} answers at {place.address}")
+
     def _spawn(self, name: str) -> None:
         folder = self.folder / name
+        if name in self._processes:
+            self._reap(name, 0.0)  # it may have ended by itself
         environment = {key: value for key, value in os.environ.items() if not key.startswith("QUORATE_")}
         command = [
             sys.executable,

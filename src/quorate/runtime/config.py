@@ -54,6 +54,9 @@ class Config(Struct, frozen=True, kw_only=True):
     waiting_requests: Annotated[int, Meta(ge=1, description="requests that wait in one group at most")] = (
         _DEFAULTS.waiting_requests_max
     )
+    log_keep: Annotated[int, Meta(ge=1, description="entries that each group's log keeps for nodes that were away")] = (
+        _DEFAULTS.log_keep_entries
+    )
     connections: Annotated[int, Meta(ge=1, description="connections of clients at most")] = 4096
     client_requests: Annotated[int, Meta(ge=1, description="unanswered requests of one connection at most")] = 1024
 
@@ -65,6 +68,7 @@ class Config(Struct, frozen=True, kw_only=True):
             election_us=self.election,
             answer_timeout_us=self.answer_timeout,
             waiting_requests_max=self.waiting_requests,
+            log_keep_entries=self.log_keep,
         )
 
 

@@ -100,6 +100,7 @@ class Driver:
         }
         for stored in STORED:
             self._perform[stored] = self._on_stored
+        self._perform[kernel.Checkpoint] = self._on_checkpoint
 
     def start(self) -> None:
         """Wake the core for the first time, as soon as the loop runs."""
@@ -240,6 +241,20 @@ class Driver:
 
     def _on_stored(self, effect: Effect) -> None:
         self._events.extend(self.store.perform(effect))
+
+    def _on_checkpoint(self, effect: kernel.Checkpoint) -> None:
+        """Most of it aside, where it holds up nobody; the loop then does what came in meanwhile."""
+
+        def finish(_found: None | BaseException) -> None:
+            if self._stopped:
+                return
+            try:
+                for event in self.store.perform(effect):
+                    self.feed(event)
+            except Broken as error:
+                self._fail(f"the disk failed: {error}")
+
+        self._scheduler.run_aside(lambda: self.store.checkpoint_aside(effect.group), finish)
 
     def _on_send(self, effect: kernel.Send) -> None:
         self.transport.send(effect.to, effect.message)

@@ -37,6 +37,11 @@ def open_folder(folder: Path) -> InlineNode:
 
     Raises AlreadyOpen, OperationalError, DiskFull, or NotSupportedError for the folder of a server's node.
     """
+    if (folder / "cluster.json").exists() and not is_node(folder):
+        raise errors.NotSupportedError(
+            f"{folder} is the folder of a whole cluster",
+            hint="connect to the quorate:// URL in its cluster.json while it runs (quorate up)",
+        )
     try:
         store = open_store(folder, None if is_node(folder) else new_identity())
     except DiskIsFull as error:

@@ -6,12 +6,14 @@ from quorate.core.kernel import Note
 
 log = logging.getLogger("quorate.node")
 
-QUIET = frozenset({"counted", "applied", "batch", "executed", "appended"})
-"""Notes that come with every write: debug."""
+QUIET = frozenset({"counted", "applied", "batch", "executed", "appended", "pre_candidate"})
+"""Notes that come with every write, or again and again while there is no majority: debug."""
+LOUD = frozenset({"damaged", "disk_full", "log_hangs", "lost_quorum", "snapshot_failed"})
+"""Notes that somebody should look at: warnings."""
 
 
 def log_note(note: Note) -> None:
     """Log one note as `name key=value ...`."""
-    level = logging.DEBUG if note.name in QUIET else logging.INFO
+    level = logging.DEBUG if note.name in QUIET else logging.WARNING if note.name in LOUD else logging.INFO
     if log.isEnabledFor(level):
         log.log(level, "%s %s", note.name, " ".join(f"{key}={value}" for key, value in note.fields.items()))

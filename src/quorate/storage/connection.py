@@ -68,6 +68,19 @@ def open_reader(path: str, guard: Guard) -> apsw.Connection:
     return connection
 
 
+PAGE_BYTES = 4096
+"""SQLite's default, which new files get."""
+
+
+def open_checkpointer(path: str) -> apsw.Connection:
+    """A connection that only ever folds the write-ahead log into the file."""
+    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.wal_autocheckpoint(0)
+    connection.execute("PRAGMA synchronous=NORMAL").fetchall()
+    return connection
+
+
 _FLAGS = (
     apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOMUTEX
 )  # fmt: skip

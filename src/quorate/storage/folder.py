@@ -72,6 +72,8 @@ def open_store(
     path = Path(folder)
     if create is not None:
         _make_folder(path)
+        if not is_node(path):
+            _refuse_strangers(path)  # before a lock is left among them
     elif not is_node(path):
         raise OperationalError(
             f"no node lives in {path}", hint="make one with quorate init, or quorate.connect(folder)"
@@ -140,10 +142,10 @@ class SqliteStore(BaseStore):
         try:
             return SqliteLog(path, vfs)
         except (apsw.BusyError, *disk.UNREADABLE) as error:
-            raise OperationalError(
-                f"{path} cannot be read: {error}",
-                hint="if it is damaged, remove the folder and let a new node take its place",
-            ) from error
+            hint = "the data files beside it are ordinary SQLite databases; restore the folder from a copy"
+            if len(self.identity.founders) > 1:
+                hint = f"if it is damaged, move {LOG} and what begins with its name away: the others rebuild this node"
+            raise OperationalError(f"{path} cannot be read: {error}", hint=hint) from error
 
     # ----------------------------------------------------------------------------------------------
     # Recovery

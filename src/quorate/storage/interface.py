@@ -79,6 +79,9 @@ class Store(Protocol):
     ) -> tuple[bytes, Position]:
         """The same, callable from the one reader thread beside all other calls."""
 
+    def checkpoint_aside(self, group: GroupId) -> None:
+        """Most of the work of the next `Checkpoint`, callable from the one reader thread beside all other calls."""
+
     def close(self) -> None: ...
 
 

@@ -6,12 +6,13 @@ process apart, so that is done with a table. Where there are no POSIX locks, the
 `node.db` is opened does the same, without the process id.
 """
 
+import errno
 import os
 import sys
 import weakref
 from pathlib import Path
 
-from quorate.client.errors import AlreadyOpen, InterfaceError, OperationalError
+from quorate.client.errors import AlreadyOpen, DiskFull, InterfaceError, OperationalError
 from quorate.storage import audit
 
 if sys.platform != "win32":
@@ -25,7 +26,7 @@ _forkable: "weakref.WeakSet[FolderLock]" = weakref.WeakSet()
 
 
 class FolderLock:
-    """Holds a folder until `release`. Raises AlreadyOpen or OperationalError."""
+    """Holds a folder until `release`. Raises AlreadyOpen, DiskFull or OperationalError."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,8 +60,12 @@ class FolderLock:
                 raise AlreadyOpen(
                     f"{self.folder} is open {who}", pid=pid, hint="stop that process, or connect to it over the network"
                 ) from error
-            # One write of fixed length: a reader sees the old id or the new one, never part of one.
-            os.pwrite(self._descriptor, b"%-20d\n" % os.getpid(), 0)
+            try:  # One write of fixed length: a reader sees the old id or the new one, never part of one.
+                os.pwrite(self._descriptor, b"%-20d\n" % os.getpid(), 0)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise OperationalError(f"{self.folder} cannot be used: {error}") from error
+                raise DiskFull(f"{self.folder} cannot be opened: no room", hint="make room on the disk") from error
 
     def _holder(self) -> int:
         text = (self.folder / NAME).read_bytes().strip()

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,9 +141,12 @@ class PlainFile:
         digest.update(msgspec.msgpack.encode([self.objects, self.sequences(), self.header()]))
         total = size = 0
         found: list[str] = []
+        checked = self._checked()
         for table in self.tables:
             try:
                 for rows in self.chunks(table):
+                    if table.name in checked:
+                        checked[table.name](rows)
                     encoded = msgspec.msgpack.encode(rows)
                     digest.update(encoded)
                     total += len(rows)
@@ -156,6 +160,23 @@ class PlainFile:
             except apsw.Error as error:
                 found.append(f"table {table.name}: {error}")
         return Extent(digest.hexdigest(), total, size, tuple(found))
+
+    def _checked(self) -> dict[str, Callable[[list[Row]], None]]:
+        """For each table with CHECK: what raises ConstraintError for rows that break it. They are tried on a table
+        in memory, because a connection that only reads does not even parse them."""
+        trial = apsw.Connection(":memory:")
+        found: dict[str, Callable[[list[Row]], None]] = {}
+
+        def check(table: Table, rows: list[Row]) -> None:
+            trial.executemany(table.insert, rows)
+            trial.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608 - a quoted name
+
+        made = {each.name: each.sql for each in self.objects if each.kind == "table"}
+        for table in self.tables:
+            if table.kind != VIRTUAL and "check" in made[table.name].lower():
+                trial.execute(made[table.name])
+                found[table.name] = partial(check, table)
+        return found
 
     def chunks(self, table: Table) -> Iterator[list[Row]]:
         """A table's rows, in order, always cut in the same places. Nothing for an index over another table."""

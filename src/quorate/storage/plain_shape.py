@@ -12,6 +12,7 @@ from quorate.storage.guard import MODULES
 
 ROWS, WITHOUT_ROWID, VIRTUAL = "rows", "without rowid", "virtual"
 _ALIASES = ("rowid", "_rowid_", "oid")
+_VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\b", re.IGNORECASE)
 _MODULE = re.compile(r"\bUSING\s+[\"'`\[]?(\w+)", re.IGNORECASE)
 _OPTION = re.compile(r"[(,]\s*(content|languageid)\s*=\s*(\"[^\"]*\"|'[^']*'|[^,)]*)", re.IGNORECASE)
 
@@ -92,9 +93,14 @@ def _table_list(connection: apsw.Connection) -> list[tuple[str, str]]:
 
 
 def _table(connection: apsw.Connection, made: Object) -> Table:
-    columns: list[Any] = connection.execute(
-        "SELECT name, pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid", (made.name,)
-    ).fetchall()
+    try:
+        columns: list[Any] = connection.execute(
+            "SELECT name, pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid", (made.name,)
+        ).fetchall()
+    except apsw.SQLError:
+        if not _VIRTUAL.match(made.sql):
+            raise
+        return _virtual(made, ())  # of a module that this build lacks
     ((kind, without_rowid),) = connection.execute(
         "SELECT type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", (made.name,)
     ).fetchall()

@@ -5,6 +5,7 @@ A file has one connection that writes and checkpoints (`Writer`) and others that
 a batch is open, it rolls the batch back and applies its payload at commit, as a follower would.
 """
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ import apsw
 
 from quorate.core.kernel import DATA, Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
-from quorate.storage.connection import check_sqlite
+from quorate.storage.connection import PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.digest import digest_of
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.guard import Guard
@@ -53,6 +54,10 @@ class Replica:
         self._set_aside: bytes | None = None
         """In memory: the payload of the open batch, after a read has made it roll back."""
         self._checkpoint_wanted = False
+        self._log_pages = 0
+        """Pages in the write-ahead log, as of the last commit."""
+        if not self._memory:
+            self._writer.connection.set_wal_hook(self._on_wal)
         self._closed = False
 
     @property
@@ -201,10 +206,32 @@ class Replica:
             with _reading():
                 frames, moved = self._writer.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             complete = frames == moved
+            self._log_pages = frames - moved
         if not complete:  # a batch is open, or a reader still needs what is in the log
             _sync(self._path + "-wal")
             _sync(os.path.dirname(os.path.abspath(self._path)))
         return position
+
+    def _on_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    @property
+    def unsynced(self) -> int:
+        """About how many bytes are in the write-ahead log only, which is not synced before a checkpoint."""
+        return self._log_pages * PAGE_BYTES
+
+    def checkpoint_aside(self) -> None:
+        """Most of a checkpoint's work, on a connection of its own, so that `checkpoint` has little left to do.
+
+        One other thread at a time may call it, while this one goes on writing. Two connections that write and
+        checkpoint one file are what SQLite's WAL-reset bug needed; it is why `connection` refuses SQLite before
+        3.51.3. Errors are left for `checkpoint` to find again.
+        """
+        if self._memory:
+            return
+        with contextlib.suppress(apsw.Error), contextlib.closing(open_checkpointer(self._path)) as connection:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def copy_to(self, path: str | Path) -> Position:
         """Write a consistent, durable copy of the last committed state to a new file; its position.

@@ -209,7 +209,7 @@ class BaseStore(ABC):
             replica.rollback()
             raise
         replica.commit(effect.position)
-        return [Applied(effect.group, effect.position)]
+        return [Applied(effect.group, effect.position, replica.unsynced)]
 
     def _on_rollback(self, effect: kernel.Rollback) -> list[Event]:
         replica = self.replicas.get(effect.group)
@@ -228,7 +228,7 @@ class BaseStore(ABC):
         else:
             self._apply_from_log(replica, effect.group, effect.through.index)
         assert replica.applied.index >= effect.through.index, "the data file did not reach what it was to apply"
-        return [Applied(effect.group, replica.applied)]
+        return [Applied(effect.group, replica.applied, replica.unsynced)]
 
     def _apply_from_log(self, replica: Replica, group: GroupId, through: int) -> None:
         while (first := replica.applied.index + 1) <= through:
@@ -254,6 +254,12 @@ class BaseStore(ABC):
             pass
         base = self.log.groups[effect.group].base
         return [kernel.Checkpointed(effect.group, self._checkpointed.get(effect.group, base))]
+
+    def checkpoint_aside(self, group: GroupId) -> None:
+        """Most of what the next `Checkpoint` of this group would do; one other thread at a time may call it."""
+        replica = self.replicas.get(group)
+        if replica is not None:
+            replica.checkpoint_aside()
 
     def _checkpoint(self, group: GroupId) -> Position:
         return self._replica(group).checkpoint()

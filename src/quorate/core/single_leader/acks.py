@@ -6,6 +6,7 @@ what is lost otherwise).
 """
 
 from quorate.core.kernel import (
+    CATALOG_GROUP,
     Applied,
     Apply,
     ApplyFailed,
@@ -69,8 +70,8 @@ def count(group: Group, index: int) -> None:
     apply_more(group)
 
 
-def apply_more(group: Group) -> None:
-    """Bring the data file forward to what is both counted and durable here."""
+def apply_more(group: Group, *, gathered: bool = False) -> None:
+    """Bring the data file forward to what is both counted and durable here, or soon (`Settings.apply_delay_us`)."""
     if group.applying or not group.opened or group.batch is not None or group.switching or group.apply_blocked:
         return
     if group.needs_snapshot():
@@ -78,6 +79,9 @@ def apply_more(group: Group) -> None:
     target = min(group.counted, group.persisted)
     first = group.applied.index + 1
     if target < first:
+        return
+    if not gathered and _may_gather(group, target):
+        group.host.set_apply_timer(group.group)
         return
     entries = group.log.slice(first, target, group.settings.apply_bytes_max)
     if entries is not None:
@@ -87,6 +91,16 @@ def apply_more(group: Group) -> None:
         target = min(target, first + group.settings.ship_entries_ahead)
     group.applying = target
     group.host.emit(Apply(group.group, group.log.position_at(target), entries or ()))
+
+
+def _may_gather(group: Group, target: int) -> bool:
+    """Whether nobody waits for these entries, so that more may come before they are applied together."""
+    return (
+        group.role != LEADER
+        and not group.reading.applying
+        and group.group != CATALOG_GROUP
+        and target - group.applied.index < group.settings.apply_entries_max
+    )
 
 
 def commit_batch(group: Group) -> None:
@@ -110,6 +124,7 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
     elif event.position.index >= group.applied.index or group.switching:
         group.applied = event.position
     group.applying = 0
+    group.unsynced = event.unsynced
     if group.switching:
         _finish_switch(group, event.position)
     if group.batch is not None and group.batch.committing:
@@ -163,7 +178,7 @@ def maybe_checkpoint(group: Group) -> None:
     """Ask for a checkpoint when enough was applied since the last."""
     due = (
         group.applied.index - group.checkpointed >= group.settings.checkpoint_entries
-        or group.bytes_since_checkpoint >= group.settings.checkpoint_bytes
+        or max(group.bytes_since_checkpoint, group.unsynced) >= group.settings.checkpoint_bytes
     )
     if due and group.opened and not group.checkpointing and group.batch is None and not group.applying:
         group.checkpointing = True

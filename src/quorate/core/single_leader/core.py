@@ -153,6 +153,11 @@ def on_resigned(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
         election.lose_leader(group, now)
 
 
+def apply_now(group: Group) -> None:
+    """Entries were gathered for long enough."""
+    acks.apply_more(group, gathered=True)
+
+
 check_quorum = election.check_quorum
 lose_leader = election.lose_leader
 forget_progress = shipping.forget_progress

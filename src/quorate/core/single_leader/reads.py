@@ -12,7 +12,7 @@ from typing import Any
 
 from quorate.core.kernel import NodeId, Now, Query
 from quorate.core.requests import EVENTUAL, LEADER, NotLeader, Refused
-from quorate.core.single_leader import state
+from quorate.core.single_leader import acks, state
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
 from quorate.core.single_leader.state import NOBODY, Group, Read
 
@@ -128,6 +128,7 @@ def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -
         return
     read.index = message.index
     group.reading.applying.append(read)
+    acks.apply_more(group)
     on_applied(group)
 
 
