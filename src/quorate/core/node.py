@@ -169,6 +169,8 @@ class Node:
 
     def mention(self, group: GroupId) -> None:
         self.liveness.mention(self.groups[group])
+        if group == CATALOG_GROUP:  # callers of `create` wait until every member has heard of it
+            self._timers.set(HEARTBEAT, self.now_us)
 
     def resign(self, group: GroupId, epoch: int) -> None:
         self.liveness.resign(self.groups[group], epoch)

@@ -27,7 +27,7 @@ def on_timer(group: Group, now: Now) -> None:
     if group.role == LEADER or group.leader_is_alive(now):
         return
     group.leader = NOBODY
-    group.set_election_timer(now)
+    group.set_election_timer(now, soon=group.eager and group.epoch == 0)  # the others may be making it just now
     for peer in group.others:  # a replica that may not stand asks too: the leader, if there is one, will say so
         group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
     if not group.may_stand() or now.mono_us < group.no_room_until_us or group.log_hangs(now):
