@@ -112,7 +112,7 @@ class Ended:
 
     __slots__ = ("good", "stream")
 
-    def __init__(self, stream: int, good: bool) -> None:  # noqa: FBT001
+    def __init__(self, stream: int, *, good: bool) -> None:
         self.stream = stream
         self.good = good
 
@@ -145,7 +145,7 @@ class Answers:
                 if kind == DATA and length > 5:
                     self._spoken.add(stream)
                 if flags & END_STREAM:
-                    ended.append(Ended(stream, stream in self._spoken))
+                    ended.append(Ended(stream, good=stream in self._spoken))
                     self._spoken.discard(stream)
             elif kind == RST_STREAM:
                 ended.append(Ended(stream, good=False))

@@ -10,7 +10,6 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -144,8 +143,7 @@ def lines(spec: Spec, tally: Tally) -> list[Line]:
         places.setdefault(address, []).append(database)
     addresses = list(places)
     dealt = [addresses[number % len(addresses)] for number in range(spec.connections)]
-    make: Callable[[int, str], Caller] = lambda number, where: Caller(spec, tally, places[where], number)  # noqa: E731
-    return [Line(make(number, where), where) for number, where in enumerate(dealt)]
+    return [Line(Caller(spec, tally, places[where], number), where) for number, where in enumerate(dealt)]
 
 
 def run(spec: Spec) -> dict[str, Any]:

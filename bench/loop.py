@@ -52,7 +52,7 @@ class Line:
         host, _, port = address.rpartition(":")
         self.socket = socket.create_connection((host, int(port)), 10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)
+        self.socket.settimeout(0)
         self.speaker = speaker
         self.unsent = b""
 

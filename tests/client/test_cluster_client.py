@@ -444,6 +444,19 @@ def test_a_connection_stays_with_its_event_loop(cluster: FakeCluster) -> None:
         first.run(close(db))
 
 
+def test_it_works_on_uvloop_too(cluster: FakeCluster) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    cluster.lead(cluster.nodes[0])
+
+    async def once() -> list[Any]:
+        async with quorate.aio.connect(cluster.url) as db:
+            cursor = await db.execute("SELECT 1")
+            return await cursor.fetchall()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(once()) == [(1,)]
+
+
 async def use(db: quorate.aio.Connection) -> None:
     await db.execute("SELECT 1")
 

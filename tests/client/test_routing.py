@@ -223,6 +223,17 @@ def test_a_refusal_is_raised_at_once_unless_an_earlier_send_is_unsettled() -> No
     assert isinstance(caught.value.__cause__, errors.UnknownDatabase)
 
 
+@pytest.mark.parametrize(("refusal", "stays"), [("DiskFull", False), ("Unavailable", False), ("Overloaded", True)])
+def test_who_cannot_write_is_left_for_others_and_who_is_busy_is_not(refusal: str, *, stays: bool) -> None:
+    """A leader whose disk is full leads no more, and the others may still name it for a moment."""
+    scene = Scene()
+    call = scene.call(token=TOKEN)
+    address = scene.ask(call)
+    scene.directory.leads("shop", address)
+    call.told(address, scene.now, Refused(refusal, "not now", retryable=True))
+    assert (scene.ask(call) == address) is stays
+
+
 def test_overload_is_raised_by_its_name_at_the_deadline() -> None:
     scene = Scene()
     call = scene.call(token=TOKEN)

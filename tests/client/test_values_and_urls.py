@@ -151,6 +151,12 @@ def test_targets_that_are_none(text: Any, words: str) -> None:
         parse_target(text)
 
 
+@pytest.mark.parametrize("level", ["session", "bounded:2s"])
+def test_read_levels_to_come_say_so(level: str) -> None:
+    with pytest.raises(NotSupportedError, match=f"{level}.*not there yet"):
+        parse_target(f"quorate://h?read={level}")
+
+
 def test_credentials_are_not_there_yet() -> None:
     with pytest.raises(NotSupportedError, match="passwords"):
         parse_target("quorate://me:secret@h/x")

@@ -61,6 +61,7 @@ class FakeStore:
         """Raised, one by one, by the next calls of `persist`."""
         self.events: dict[type, list[Event]] = {}
         self.performed: list[Effect] = []
+        self.performed_aside: list[GroupId] = []
         self.slow = False
         self.outcome: Any = bytes(ANSWER)
         self.closed = False
@@ -88,6 +89,9 @@ class FakeStore:
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         return self.outcome, Position(1, 9)
+
+    def checkpoint_aside(self, group: GroupId) -> None:
+        self.performed_aside.append(group)
 
     def close(self) -> None:
         self.closed = True

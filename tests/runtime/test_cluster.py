@@ -142,6 +142,21 @@ def test_a_read_that_never_ends_holds_up_nobody_and_is_ended(tmp_path: Path) -> 
         assert "ended after 0.3 s" in answer.message
 
 
+def test_a_second_interrupt_ends_a_node_that_cannot_hand_over(tmp_path: Path) -> None:
+    with LocalCluster.start(2, tmp_path, options={"drain": "60s", "suspect": "60s"}) as two:
+        name = two.leader()
+        (other,) = {"n1", "n2"} - {name}
+        assert name is not None
+        two.kill(other, signal.SIGSTOP)
+        two.kill(name, signal.SIGINT)
+        deadline = time.monotonic() + PATIENCE_S
+        while "draining" not in two.log_end(name) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert two.running(name), "it waits for the other"
+        two.kill(name, signal.SIGINT)
+        assert two.wait(name) == 130
+
+
 def test_sighup_is_survived(cluster: LocalCluster) -> None:
     cluster.kill(cluster.names[1], signal.SIGHUP)
     assert cluster.status(cluster.names[1]) is not None

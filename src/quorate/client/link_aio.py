@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from quorate.client.errors import InterfaceError
 from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node, reason_of
@@ -122,9 +123,8 @@ class Link(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(hello_frame(self.cluster))
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._transport.write(hello_frame(self.cluster))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(reason_of(exc) if exc else "the connection ended")

@@ -154,7 +154,10 @@ def check_database(name: str) -> str:
 
 
 def check_read_level(level: str) -> str:
-    """One of the read levels. Raises ProgrammingError that names the nearest."""
+    """One of the read levels. Raises ProgrammingError that names the nearest, NotSupportedError for one to come."""
+    if isinstance(level, str) and (level == "session" or level.startswith("bounded:")):
+        known = ", ".join(READ_LEVELS)
+        raise NotSupportedError(f"the read level {level!r} is not there yet", hint=f"known are {known}")
     if level not in READ_LEVELS:
         raise ProgrammingError(f"unknown read level {level!r}", hint=nearest(str(level), READ_LEVELS))
     return level
