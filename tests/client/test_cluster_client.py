@@ -451,7 +451,7 @@ def test_it_works_on_uvloop_too(cluster: FakeCluster) -> None:
     async def once() -> list[Any]:
         async with quorate.aio.connect(cluster.url) as db:
             cursor = await db.execute("SELECT 1")
-            return await cursor.fetchall()
+            return cursor.fetchall()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(once()) == [(1,)]

@@ -297,3 +297,15 @@ def test_answers_to_writes_that_do_not_fit_a_frame_say_that_it_happened() -> Non
     body = shortened(Answer(msgspec.Raw(b"\xc0"), 12))
     assert body.index == 12
     assert msgspec.msgpack.decode(body.outcome, type=Done).truncated
+
+
+def test_the_bulk_of_a_checkpoint_is_done_beside_the_loop() -> None:
+    rig = Rig(scripted({kernel.Wake: [kernel.Checkpoint(3)]}))
+    done = kernel.Checkpointed(3, kernel.Position(1, 9))
+    rig.store.events[kernel.Checkpoint] = [done]
+    rig.driver.feed(kernel.Wake())
+    assert rig.store.performed == [], "the loop has not been held up yet"
+    rig.loop.finish_aside()
+    assert rig.store.performed_aside == [3]
+    assert rig.store.performed == [kernel.Checkpoint(3)]
+    assert rig.core.seen[-1] == done
