@@ -158,6 +158,22 @@ def test_analysed_files_are_analysed_again(tmp_path: Path) -> None:
         (("CREATE TABLE t(a)", "INSERT INTO t VALUES (CAST(x'ff41' AS TEXT))"), "not UTF-8"),
         (("CREATE TABLE t(_rowid_)", "INSERT INTO t VALUES (1)"), "_rowid_"),
         (("CREATE TABLE t(a COLLATE german)",), "german"),
+        (
+            (
+                "CREATE TABLE t(a CHECK (a > 0))",
+                "PRAGMA ignore_check_constraints = ON",
+                "INSERT INTO t VALUES (1), (-1)",
+            ),
+            "table t: CHECK constraint failed",
+        ),
+        (
+            (
+                "CREATE TABLE t(a)",
+                "PRAGMA writable_schema = ON",
+                "UPDATE sqlite_schema SET rootpage = 0, sql = 'CREATE VIRTUAL TABLE t USING nosuch(a)'",
+            ),
+            "table t: virtual tables of the module nosuch",
+        ),
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from quorate.cli.main import main
 from quorate.cli.output import Exit
+from quorate.lab.nemesis.trial import wait_until
 from quorate.runtime.cluster import LocalCluster
 from quorate.runtime.founding import read_cluster_file
 
@@ -34,10 +35,14 @@ def test_a_created_database_is_there_for_everybody(cluster: LocalCluster) -> Non
     result = quorate("create", "shop", "--acks", "majority", "--replicas", "3", "--cluster", cluster.folder, "--json")
     assert result.exit_code == Exit.OK, result.stderr
     assert json.loads(result.stdout)["database"] == "shop"
-    view = json.loads(quorate("status", "--json", "--cluster", cluster.url).stdout)
-    (shop,) = [group for group in view["groups"] if group["database"] == "shop"]
-    assert len(shop["replicas"]) == 3
-    assert shop["leader"] in cluster.names
+
+    def everywhere() -> bool:
+        """A majority has it when `create` returns; the third node may hear of it a moment later."""
+        view = json.loads(quorate("status", "--json", "--cluster", cluster.url).stdout)
+        (shop,) = [group for group in view["groups"] if group["database"] == "shop"]
+        return len(shop["replicas"]) == 3 and shop["leader"] in cluster.names
+
+    wait_until(everywhere, PATIENCE_S, "shop is not on all three")
 
 
 def test_a_database_is_created_once(cluster: LocalCluster) -> None:
@@ -78,6 +83,7 @@ def test_up_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
             places = read_cluster_file(tmp_path).nodes
             os.kill(places[1].pid, signal.SIGKILL)
             assert "n2 ended by signal 9; start it again with: quorate serve" in up.stderr.readline()
+            assert [place.pid for place in read_cluster_file(tmp_path).nodes] == [places[0].pid, 0]
             up.send_signal(signal.SIGTERM)
             assert up.wait() == Exit.OK
             assert json.loads(up.stdout.read())["nodes"][0]["pid"] == places[0].pid
@@ -105,3 +111,43 @@ def test_up_fails_when_every_node_has_died(tmp_path: Path) -> None:
         finally:
             watchdog.cancel()
             up.kill()
+
+
+def test_a_second_up_leaves_a_running_cluster_alone(cluster: LocalCluster) -> None:
+    before = (cluster.folder / "cluster.json").read_bytes()
+    again = quorate("up", "--dir", cluster.folder)
+    assert again.exit_code == Exit.USAGE
+    assert "runs already: n1 answers" in again.stderr
+    assert (cluster.folder / "cluster.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("json_too", [False, True])
+def test_status_is_repeated_until_it_is_interrupted(cluster: LocalCluster, *, json_too: bool) -> None:
+    command = [sys.executable, "-m", "quorate.cli.main", "status", "--watch", "--interval", "0.1"]
+    command += ["--cluster", str(cluster.folder), *(["--json"] if json_too else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
+        watchdog = threading.Timer(PATIENCE_S, watch.kill)
+        watchdog.start()
+        try:
+            assert watch.stdout is not None
+            if json_too:
+                views = [json.loads(watch.stdout.readline()) for _ in range(2)]
+                assert {node["name"] for node in views[1]["nodes"]} == set(cluster.names)
+            else:
+                assert next(line for line in watch.stdout if line.startswith("main "))
+                assert next(line for line in watch.stdout if line.startswith("main "))
+            watch.send_signal(signal.SIGINT)
+            assert watch.wait() == Exit.INTERRUPTED
+            assert watch.stderr is not None
+            assert "Traceback" not in watch.stderr.read()
+        finally:
+            watchdog.cancel()
+            watch.kill()
+
+
+def test_on_fewer_nodes_than_usual_a_database_gets_as_many_replicas_as_there_are_nodes(tmp_path: Path) -> None:
+    with LocalCluster.start(1, tmp_path) as alone:
+        result = quorate("create", "shop", "--cluster", alone.folder, "--json")
+        assert result.exit_code == Exit.OK, result.stderr
+        assert json.loads(result.stdout)["replicas"] == 1
+        assert quorate("create", "more", "--replicas", "2", "--cluster", alone.folder).exit_code == Exit.REFUSED

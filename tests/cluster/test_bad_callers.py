@@ -1,20 +1,27 @@
 """What strangers and mistaken programs send to a real node: a clear answer, and the others are served on."""
 
+import datetime as dt
 import os
 import socket
 import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.cluster.conftest import Started
 
 import quorate
+from quorate.core.requests import Ask, Status
 from quorate.runtime.cluster import LocalCluster
 from quorate.transport.addresses import parse_address
+from quorate.wire.codec import encode
+from quorate.wire.frames import FRAME_BYTES_MAX, HEADER, FrameReader, frame
+from quorate.wire.handshake import CLIENT, Hello, Refusal, greeting
 
 
 @pytest.fixture
@@ -61,6 +68,44 @@ def test_garbage_on_the_port_ends_that_connection_only(node: LocalCluster, db: A
     assert node.running("n1")
 
 
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (HEADER.pack(FRAME_BYTES_MAX + 1, 0), "frame_too_long"),
+        (frame(b"\xc1 no msgpack"), "frame_corrupt"),
+        (frame(encode(Ask(1, Status())))[:-1] + b"\xff", "frame_corrupt"),
+        (greeting(Hello(CLIENT)), "frame_corrupt"),
+    ],
+    ids=["frame too long", "no message", "damaged frame", "greeted twice"],
+)
+def test_who_greets_and_then_talks_nonsense_is_told_and_hung_up_on(
+    node: LocalCluster, db: Any, data: bytes, code: str
+) -> None:
+    last = told(node, greeting(Hello(CLIENT, name="stranger")) + data)
+    assert isinstance(last, Refusal)
+    assert last.code == code, last
+    db.execute("INSERT INTO t VALUES (1, 'still served')")
+
+
+def test_a_version_that_the_node_does_not_speak_is_refused_by_name(node: LocalCluster, db: Any) -> None:
+    last = told(node, greeting(Hello(CLIENT, version=99, oldest=98)))
+    assert isinstance(last, Refusal)
+    assert last.code == "version"
+    assert "98" in last.message
+    db.execute("INSERT INTO t VALUES (1, 'still served')")
+
+
+def told(node: LocalCluster, data: bytes) -> Hello | Refusal:
+    """The last frame that the node sends before it closes the connection."""
+    reader = FrameReader()
+    payloads: list[bytes] = []
+    with socket.create_connection(parse_address(node.addresses[0]), 10) as stranger:
+        stranger.sendall(data)
+        while received := stranger.recv(65536):
+            payloads += [bytes(payload) for payload in reader.feed(received)]
+    return msgspec.msgpack.decode(payloads[-1], type=Hello | Refusal)
+
+
 def test_mistakes_in_statements_are_named_and_change_nothing(node: LocalCluster, db: Any) -> None:
     with pytest.raises(quorate.ProgrammingError, match="syntax"):
         db.execute("SELEKT 1")
@@ -75,6 +120,68 @@ def test_mistakes_in_statements_are_named_and_change_nothing(node: LocalCluster,
     with pytest.raises(quorate.NotSupportedError):
         db.execute("ROLLBACK")
     assert db.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, "\ud800", object(), 1 + 2j, [1], dt.date(2026, 1, 1)])
+def test_a_value_that_sqlite_cannot_hold_is_named_by_its_place(node: LocalCluster, db: Any, value: object) -> None:
+    with pytest.raises(quorate.DataError, match="parameter 2"):
+        db.execute("INSERT INTO t VALUES (?, ?)", (1, value))
+    with pytest.raises(quorate.DataError):
+        db.batch([("INSERT INTO t VALUES (1, 'a')", ()), ("INSERT INTO t VALUES (2, :v)", {"v": value})])
+    assert db.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+def test_what_does_not_fit_a_frame_an_entry_or_an_answer_is_refused(node: LocalCluster, db: Any) -> None:
+    with pytest.raises(quorate.DataError, match="too large"):
+        db.execute("INSERT INTO t VALUES (1, ?)", (bytes(FRAME_BYTES_MAX),))
+    with pytest.raises(quorate.OperationalError, match="larger than one log entry"):
+        db.execute("INSERT INTO t VALUES (1, zeroblob(60000000))")
+    with pytest.raises(quorate.OperationalError, match="larger than"):
+        db.execute("SELECT zeroblob(40000000)")
+    with pytest.raises(quorate.DataError, match="too big"):
+        db.execute("SELECT zeroblob(2000000000)")
+    db.execute("INSERT INTO t VALUES (1, 'still served')")
+
+
+BAD = (
+    ("ROLLBACK", quorate.NotSupportedError),
+    ("INSERT OR ROLLBACK INTO t VALUES (0, 'twice')", quorate.IntegrityError),
+    ("INSERT INTO stray VALUES (99)", quorate.IntegrityError),
+)
+"""The last violates a deferred foreign key, which SQLite notices at COMMIT only."""
+
+
+def test_who_ends_the_shared_transaction_fails_alone(node: LocalCluster, db: Any) -> None:
+    """Innocent and bad callers at once, so that they come to stand in the same batches."""
+    db.execute("INSERT INTO t VALUES (0, 'once')")
+    db.execute("CREATE TABLE stray(k INTEGER REFERENCES t(k) DEFERRABLE INITIALLY DEFERRED)")
+    url = f"{node.url}/main"
+
+    def innocent(caller: int) -> int:
+        with quorate.connect(url, timeout=20.0) as connection:
+            return sum(
+                connection.execute("INSERT INTO t VALUES (?, 'in')", (1000 * caller + n,)).rowcount
+                for n in range(1, 41)
+            )
+
+    def bad(_caller: int) -> int:
+        failed = 0
+        with quorate.connect(url, timeout=20.0) as connection:
+            for sql, error in BAD * 12:
+                with pytest.raises(error):
+                    connection.execute(sql)
+                with pytest.raises(error):
+                    connection.batch([("INSERT INTO t(v) VALUES ('out')", ()), (sql, ())])
+                failed += 2
+        return failed
+
+    with ThreadPoolExecutor(8) as pool:
+        innocents = [pool.submit(innocent, caller) for caller in range(4)]
+        others = [pool.submit(bad, caller) for caller in range(4)]
+        assert [each.result() for each in innocents] == [40] * 4
+        assert [each.result() for each in others] == [72] * 4
+    assert db.execute("SELECT v, count(*) FROM t GROUP BY v ORDER BY v").fetchall() == [("in", 160), ("once", 1)]
+    assert db.execute("SELECT count(*) FROM stray").fetchone() == (0,)
 
 
 def test_an_unknown_database_is_named(node: LocalCluster) -> None:

@@ -1,12 +1,16 @@
 """An existing SQLite file goes into a cluster and comes out as a plain file, the same."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from tests.cluster.conftest import Started
 
 import quorate
@@ -46,10 +50,14 @@ def original(tmp_path: Path) -> Path:
     return path
 
 
-def run(*words: str) -> str:
+def run_whole(*words: str) -> Result:
     done = CliRunner().invoke(main, list(words))
     assert done.exit_code == 0, done.output
-    return done.stdout
+    return done
+
+
+def run(*words: str) -> str:
+    return run_whole(*words).stdout
 
 
 def test_a_round_trip_through_a_cluster_keeps_everything(start: Started, original: Path, tmp_path: Path) -> None:
@@ -88,3 +96,57 @@ def report_of(cluster: Any) -> Any:
     report = cluster.status(cluster.names[0])
     assert report is not None
     return report
+
+
+def large(path: Path) -> Path:
+    """A file whose loading takes a while."""
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            """
+            CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT NOT NULL CHECK (v <> ''), w BLOB);
+            CREATE INDEX by_v ON t(v);
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 60000)
+                INSERT INTO t(v, w) SELECT 'v' || i, randomblob(20) FROM n;
+            DELETE FROM t WHERE id % 10 = 0;
+            """
+        )
+    return path
+
+
+def killed_midway(words: list[str], midway: Callable[[], bool]) -> None:
+    """Run an import in a process of its own, and `kill -9` it when it is midway."""
+    command = [sys.executable, "-m", "quorate.cli.main", "import", *words]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as importer:
+        try:
+            wait_until(midway, 20.0, "the import does not get midway")
+        finally:
+            importer.kill()
+        assert importer.wait() == -signal.SIGKILL, "it had ended before"
+
+
+def test_an_import_into_a_cluster_that_was_killed_goes_on(start: Started, tmp_path: Path) -> None:
+    cluster = start(3)
+    source, copy = large(tmp_path / "large.db"), tmp_path / "copy.db"
+    words = [str(source), "--into", "big", "--cluster", cluster.url]
+    with quorate.connect(f"{cluster.url}/big", timeout=5.0) as watcher:
+
+        def midway() -> bool:
+            try:
+                return bool(watcher.execute("SELECT step FROM _quorate_import WHERE step > 3").fetchall())
+            except quorate.ProgrammingError:  # no such database or table yet
+                return False
+
+        killed_midway(words, midway)
+    assert "going on behind step" in run_whole("import", *words).stderr
+    run("export", "big", str(copy), "--cluster", cluster.url)
+    assert content(copy) == content(source)
+
+
+def test_an_import_into_a_folder_that_was_killed_goes_on(tmp_path: Path) -> None:
+    source, copy, folder = large(tmp_path / "large.db"), tmp_path / "copy.db", tmp_path / "shop"
+    words = [str(source), "--into", str(folder)]
+    log = folder / "log.db-wal"
+    killed_midway(words, lambda: log.exists() and log.stat().st_size > 500_000)
+    assert "going on behind step" in run_whole("import", *words).stderr
+    run("export", str(folder), str(copy))
+    assert content(copy) == content(source)

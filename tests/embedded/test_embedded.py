@@ -154,6 +154,16 @@ def test_the_folder_of_a_servers_node_is_refused(tmp_path: Path) -> None:
         quorate.connect(tmp_path / "cluster" / "n1")
 
 
+def test_the_folder_of_a_whole_cluster_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    from quorate.runtime.founding import found, local_members
+
+    found(tmp_path, local_members(2, "127.0.0.1"))
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(quorate.NotSupportedError, match=r"whole cluster.*quorate:// URL in its cluster\.json"):
+        quorate.connect(tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_errors_have_names_and_hints(target: str) -> None:
     with quorate.connect(target) as db:
         db.execute("CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT NOT NULL)")

@@ -2,21 +2,32 @@
 
 import click
 
+import quorate
 from quorate.cli.output import cluster_option, find_cluster, json_option, print_json, progress
+
+_REPLICAS = 3
+
+
+def usual_replicas(cluster: quorate.Cluster) -> int:
+    """How many replicas a database gets when nobody says: three, or as many as there are nodes. Raises Unavailable."""
+    members = max(len(report.members) for report in cluster.status())
+    return min(_REPLICAS, members or _REPLICAS)
 
 
 @click.command()
 @click.argument("name")
 @click.option("--acks", default="majority", show_default=True, help="How many replicas hold a write before it counts.")
-@click.option("--replicas", type=click.IntRange(1), default=3, show_default=True, help="How many nodes hold it.")
+@click.option(
+    "--replicas", type=click.IntRange(1), help="How many nodes hold it. Default 3, or all when there are fewer."
+)
 @click.option("--exists-ok", is_flag=True, help="Succeed when a database of this name exists already.")
 @cluster_option
 @json_option
-def create(name: str, acks: str, replicas: int, exists_ok: bool, cluster: str | None, as_json: bool) -> None:
+def create(name: str, acks: str, replicas: int | None, exists_ok: bool, cluster: str | None, as_json: bool) -> None:
     """Create the database NAME."""
-    import quorate
-
     with quorate.Cluster(find_cluster(cluster)) as found:
+        if replicas is None:
+            replicas = usual_replicas(found)
         found.create(name, acks=acks, replicas=replicas, exists_ok=exists_ok)
     if as_json:
         print_json({"database": name, "replication": "single-leader", "acks": acks, "replicas": replicas})

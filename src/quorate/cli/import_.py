@@ -12,13 +12,12 @@ from urllib.parse import quote
 import click
 
 import quorate
+from quorate.cli.create import usual_replicas
 from quorate.cli.import_steps import Database, Loader
 from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json, progress
 from quorate.client import errors
 from quorate.client.url import is_cluster, parse_cluster_url
 from quorate.storage.plain_file import Extent, PlainFile, PlainFileError
-
-_REPLICAS = 3
 
 
 @click.command("import")
@@ -46,8 +45,12 @@ def import_(file: Path, into: str, timeout: float, cluster: str | None, as_json:
             loader.prepare()
             if loader.resumed:
                 progress(f"going on behind step {loader.done}")
-            with bar("loading", extent.rows) as advance:
-                loader.load(advance)
+            try:
+                with bar("loading", extent.rows) as advance:
+                    loader.load(advance)
+            except KeyboardInterrupt:
+                progress("interrupted; the same command goes on where this one stopped")
+                raise
     finally:
         source.close()
     if as_json:
@@ -105,8 +108,7 @@ def cluster_url(name: str, cluster: str | None) -> str:
 
 def _create(url: str, name: str, timeout: float) -> None:
     with quorate.Cluster(url, timeout=timeout) as cluster:
-        members = len(cluster.status()[0].members)
-        replicas = min(_REPLICAS, members)
+        replicas = usual_replicas(cluster)
         cluster.create(name, replicas=replicas, exists_ok=True)
     progress(f"created {name}: {replicas} replicas")
 

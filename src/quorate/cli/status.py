@@ -3,6 +3,7 @@
 import time
 
 import click
+import msgspec
 from msgspec import Struct
 
 from quorate.cli.output import (
@@ -83,7 +84,7 @@ def status(cluster: str | None, watch: bool, interval: float, timeout: float, as
     while True:
         view = look(addresses, timeout)
         if as_json:
-            print_json(view)
+            click.echo(msgspec.json.encode(view).decode())
         else:
             if is_terminal():
                 click.clear()

@@ -27,7 +27,8 @@ def up(nodes: int | None, folder: Path, as_json: bool) -> None:
         there = len(read_cluster_file(folder).nodes)
         if there != nodes:
             raise Fail(f"{folder} holds a cluster of {there} nodes, not {nodes}", Exit.USAGE)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell lets what it starts with & ignore SIGINT
+        signal.signal(number, _interrupt)
     try:
         cluster = LocalCluster.start(nodes or 3, folder)
     except NotReady as error:
@@ -56,6 +57,7 @@ def _watch(cluster: LocalCluster) -> None:
         threading.Thread(target=_wait, args=(cluster, name, ended), daemon=True).start()
     for _ in cluster.names:
         name, code = ended.get()
+        cluster.record()
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         progress(
             f"{name} ended {how}; start it again with: quorate serve --config {cluster.place(name).folder}/node.toml"

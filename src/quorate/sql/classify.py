@@ -37,7 +37,7 @@ class Shape(Struct, frozen=True):
     """CREATE_AS: where in `sql` its SELECT begins."""
 
 
-_TRANSACTION = "use connection.transaction(), or connection.batch() for several statements at once"
+_TRANSACTION = "use connection.batch() for several statements at once, or transaction() on an embedded database"
 _TEMP = "temporary objects would exist on one replica only; use an ordinary table"
 _ATTACH = "a connection sees one database; open another connection for another database"
 _REFUSED: dict[str, tuple[str, str]] = {

@@ -76,7 +76,7 @@ def open_store(
             _refuse_strangers(path)  # before a lock is left among them
     elif not is_node(path):
         raise OperationalError(
-            f"no node lives in {path}", hint="make one with quorate init, or quorate.connect(folder)"
+            f"no node lives in {path}", hint="quorate init and quorate up make the folders of a cluster's nodes"
         )
     lock = FolderLock(path)
     try:

@@ -24,7 +24,7 @@ _STATISTICS = frozenset({"sqlite_stat1", "sqlite_stat3", "sqlite_stat4"})
 _TRANSACTION: Refusal = (
     "NotSupportedError",
     "transaction control is not supported",
-    "use connection.transaction(), or connection.batch() for several statements at once",
+    "use connection.batch() for several statements at once, or transaction() on an embedded database",
 )
 _ATTACH: Refusal = (
     "NotSupportedError",
