@@ -60,3 +60,14 @@ def test_agree_below_skips_whole_epochs() -> None:
     assert log.agree_below(Position(4, 6)) == Position(4, 5)
     assert log.agree_below(Position(3, 5)) == Position(1, 2)
     assert log.agree_below(Position(0, 5)) == ORIGIN
+
+
+def test_a_log_knows_from_where_on_it_is_small_enough() -> None:
+    log = Log(ORIGIN, (), 0, ())
+    log.append(tuple(Entry(index, 1, DATA, b"x" * (1 << 20)) for index in range(1, 11)))
+    assert log.first_within(100 << 20) == 0
+    assert log.first_within(4 << 20) in (5, 6)
+    log.truncate(9)
+    assert log.first_within(100 << 20) == 0
+    log.append(tuple(Entry(index, 2, DATA, b"x" * (1 << 20)) for index in range(9, 15)))
+    assert log.first_within(2 << 20) in (11, 12)

@@ -348,6 +348,8 @@ class Node:
     def _submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
         if self.draining:
             self.reply(id, NotLeader(""))
+        elif self.disk_full and group.leader not in (NOBODY, self.me):
+            self.reply(id, NotLeader(group.leader_address()))
         elif self.disk_full:
             self.reply(id, Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True))
         else:

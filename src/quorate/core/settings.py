@@ -43,4 +43,6 @@ class Settings(Struct, frozen=True):
     """Unsynced bytes of a data file, or bytes of entries, after which a checkpoint is asked for."""
     log_keep_entries: int = 4_096
     """Entries kept in the log behind a checkpoint, so that a follower that was away needs no snapshot."""
+    log_keep_bytes: int = 256 << 20
+    """About how many bytes of them at the most."""
     snapshot_chunk_bytes: int = 256 << 10

@@ -190,7 +190,9 @@ def on_checkpointed(group: Group, _now: Now, event: Checkpointed) -> None:
     """The data file holds everything up to here by itself: the log may forget most of it."""
     group.checkpointing = False
     group.checkpointed = max(group.checkpointed, event.position.index)
-    through = min(event.position.index, group.applied.index, group.persisted) - group.settings.log_keep_entries
+    held = min(event.position.index, group.applied.index, group.persisted)
+    small = group.log.first_within(group.settings.log_keep_bytes)
+    through = min(held, max(held - group.settings.log_keep_entries, small))
     for progress in group.progress.values():
         if progress.state == SNAPSHOT and progress.snapshot:
             through = min(through, progress.snapshot_at.index)

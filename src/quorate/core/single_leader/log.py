@@ -4,9 +4,12 @@ The epochs are kept as runs (one `Position` per run: the epoch and its first ind
 of every index costs memory per leader, not per entry. Older entries are read back by the driver.
 """
 
+from collections import deque
 from collections.abc import Sequence
 
 from quorate.core.kernel import Entry, Position
+
+MARK_BYTES = 1 << 20
 
 
 class Log:
@@ -17,6 +20,9 @@ class Log:
         self._runs: list[Position] = list(epochs)
         self._cache: list[Entry] = list(tail)
         self._cache_bytes = sum(len(entry.payload) for entry in tail)
+        self._appended = 0
+        self._marks: deque[tuple[int, int]] = deque()
+        """(index, bytes appended in this life up to it), about one for each `MARK_BYTES`."""
         epoch = self._runs[-1].epoch if self._runs else base.epoch
         self.last = Position(epoch, last)
 
@@ -45,11 +51,24 @@ class Log:
                 self._runs.append(Position(entry.epoch, entry.index))
             self._cache.append(entry)
             self._cache_bytes += len(entry.payload)
+            self._appended += len(entry.payload)
             self.last = Position(entry.epoch, entry.index)
+            if not self._marks or self._appended - self._marks[-1][1] >= MARK_BYTES:
+                self._marks.append((entry.index, self._appended))
+
+    def first_within(self, bytes_max: int) -> int:
+        """The lowest index from which on the log has no more than about this many bytes (of this life's entries)."""
+        while len(self._marks) > 1 and self._appended - self._marks[1][1] > bytes_max:
+            self._marks.popleft()
+        if not self._marks or self._appended - self._marks[0][1] <= bytes_max:
+            return 0
+        return self._marks[0][0]
 
     def truncate(self, first: int) -> None:
         """Forget everything from this index on."""
         assert first > self.base.index, "cannot truncate what was trimmed"
+        while self._marks and self._marks[-1][0] >= first:
+            self._appended = self._marks.pop()[1]
         while self._runs and self._runs[-1].index >= first:
             self._runs.pop()
         while self._cache and self._cache[-1].index >= first:
@@ -71,6 +90,7 @@ class Log:
     def reset(self, position: Position) -> None:
         """Begin anew behind an installed snapshot."""
         self.base = self.last = position
+        self._marks.clear()
         self._runs.clear()
         self._cache.clear()
         self._cache_bytes = 0

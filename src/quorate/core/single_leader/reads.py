@@ -36,7 +36,7 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
             read.index = group.noop
             group.reading.applying.append(read)
         group.host.keep_busy(group.group)
-    elif level == LEADER or group.leader == NOBODY:
+    elif level == LEADER or group.leader == NOBODY or group.host.disk_full:  # what it lacks it cannot take now
         group.reply(id, NotLeader(group.leader_address()))
     else:
         group.reading.numbers += 1
