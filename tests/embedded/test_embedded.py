@@ -192,6 +192,8 @@ def test_errors_have_names_and_hints(target: str) -> None:
             db.execute("BEGIN")
         with pytest.raises(quorate.NotSupportedError, match="autocommit=False is not there yet"):
             quorate.connect(target, autocommit=False)
+        with pytest.raises(quorate.NotSupportedError, match="autocommit=False is not there yet"):
+            db.autocommit = False
 
 
 def test_every_kind_of_value_comes_back_as_it_went_in(target: str) -> None:

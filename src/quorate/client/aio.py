@@ -21,6 +21,7 @@ from quorate.client.pieces import (
     batch_statements,
     catalog_databases,
     check_acks,
+    check_autocommit,
     many_statement,
     needs_token,
     one_statement,
@@ -122,6 +123,10 @@ class Connection(ExceptionAttributes):
     def autocommit(self) -> bool:
         """Always True: a statement counts when `execute` returns."""
         return True
+
+    @autocommit.setter
+    def autocommit(self, value: bool) -> None:
+        check_autocommit(value)
 
     async def execute(
         self,

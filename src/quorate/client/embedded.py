@@ -19,6 +19,7 @@ from quorate.client.pieces import (
     ExceptionAttributes,
     Tokens,
     batch_statements,
+    check_autocommit,
     many_statement,
     needs_token,
     one_statement,
@@ -182,6 +183,10 @@ class Connection(ExceptionAttributes):
     def autocommit(self) -> bool:
         """Always True: a statement counts when `execute` returns."""
         return True
+
+    @autocommit.setter
+    def autocommit(self, value: bool) -> None:
+        check_autocommit(value)
 
     def execute(
         self,
