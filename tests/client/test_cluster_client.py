@@ -314,9 +314,9 @@ def test_what_is_not_there_yet_says_so(face: Any, cluster: FakeCluster) -> None:
         face.connect(cluster.url, autocommit=False)
     with face.connect(cluster.url) as db, pytest.raises(quorate.NotSupportedError, match="batch"):
         db.transaction()
-    with quorate.connect(cluster.url) as plain:
-        with pytest.raises(quorate.NotSupportedError, match="autocommit=False is not there yet"):
-            plain.autocommit = False
+    message = "autocommit=False is not there yet"
+    with quorate.connect(cluster.url) as plain, pytest.raises(quorate.NotSupportedError, match=message):
+        plain.autocommit = False
 
 
 def test_a_closed_connection_says_so(face: Any, cluster: FakeCluster) -> None:
