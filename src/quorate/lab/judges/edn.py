@@ -14,8 +14,8 @@ from quorate.lab.judges.history import HistoryError
 
 _TOKEN = re.compile(
     r"""
-    [\s,]+ | ;[^\n]*                                  # blanks and comments
-    | (?P<open>\#\{|[\[({])
+    (?:[\s,]+|;[^\n]*)*                              # blanks and comments
+    (?: (?P<open>\#\{|[\[({])
     | (?P<close>[\])}])
     | "(?P<text>(?:[^"\\]|\\.)*)"
     | (?P<discard>\#_)
@@ -24,6 +24,8 @@ _TOKEN = re.compile(
     | (?P<quote>[\^'`~@])
     | \\(?P<letter>[A-Za-z]+\d*|.)
     | (?P<atom>[^\s,;"()\[\]{}^`~@\\]+)
+    | (?P<bad>.)
+    | \Z )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -72,55 +74,63 @@ class _Collection:
 def read_all(text: str) -> Iterator[Any]:
     """Every value of the text, one after another. Raises HistoryError."""
     stack = [_Collection("")]
-    place, size = 0, len(text)
-    scan = _TOKEN.match
-    while place < size:
-        found = scan(text, place)
-        if found is None or found.end() == place:
-            raise HistoryError(f"not EDN at character {place}: {text[place : place + 20]!r}")
-        place = found.end()
+    top = stack[0]
+    atoms: dict[str, Any] = {}
+    for found in _TOKEN.finditer(text):
         kind = found.lastgroup
         if kind is None:
             continue
-        token = found[kind]
-        if kind == "open":
-            stack.append(_Collection(token))
+        piece = found[kind]
+        if kind == "atom":
+            if piece not in atoms:
+                atoms[piece] = _scalar(kind, piece)
+            if top.pending:
+                top.add(atoms[piece])
+            else:
+                top.items.append(atoms[piece])
+        elif kind == "open":
+            top = _Collection(piece)
+            stack.append(top)
         elif kind == "close":
-            if len(stack) == 1 or _CLOSING[stack[-1].opening] != token:
-                raise HistoryError(f"{token!r} closes nothing at character {place - 1}")
+            if len(stack) == 1 or _CLOSING[top.opening] != piece:
+                raise HistoryError(f"{piece!r} closes nothing at character {found.start(kind)}")
             closed = stack.pop()
-            stack[-1].add(closed.value())
+            top = stack[-1]
+            top.add(closed.value())
         elif kind in {"discard", "tag", "quote"}:
-            if token not in "'`~@":
-                stack[-1].pending.append("#_" if kind in {"discard", "quote"} else "#")
+            if piece not in "'`~@":
+                top.pending.append("#_" if kind in {"discard", "quote"} else "#")
+        elif kind == "bad":
+            place = found.start(kind)
+            raise HistoryError(f"not EDN at character {place}: {text[place : place + 20]!r}")
         else:
-            stack[-1].add(_scalar(kind, token))
-        if len(stack) == 1 and stack[0].items:
-            yield from stack[0].items
-            stack[0].items.clear()
+            top.add(_scalar(kind, piece))
+        if len(stack) == 1 and top.items:
+            yield from top.items
+            top.items.clear()
     if len(stack) > 1:
-        raise HistoryError(f"the text ends inside {stack[-1].opening!r}")
+        raise HistoryError(f"the text ends inside {top.opening!r}")
 
 
-def _scalar(kind: str, token: str) -> Any:
+def _scalar(kind: str, piece: str) -> Any:
     if kind == "text":
-        return _ESCAPE.sub(_escaped, token) if "\\" in token else token
+        return _ESCAPE.sub(_escaped, piece) if "\\" in piece else piece
     if kind == "special":
-        return _SPECIALS.get(token, token)
+        return _SPECIALS.get(piece, piece)
     if kind == "letter":
-        return _LETTERS.get(token, token)
-    if token[0] == ":":
-        return token[1:]
-    if token in _WORDS:
-        return _WORDS[token]
-    if _INTEGER.match(token):
-        return int(token.rstrip("N"))
-    if _FLOAT.match(token):
-        return float(token.rstrip("M"))
-    if _RATIO.match(token):
-        above, below = token.split("/")
-        return int(above) / int(below) if int(below) else token
-    return token
+        return _LETTERS.get(piece, piece)
+    if piece[0] == ":":
+        return piece[1:]
+    if piece in _WORDS:
+        return _WORDS[piece]
+    if _INTEGER.match(piece):
+        return int(piece.rstrip("N"))
+    if _FLOAT.match(piece):
+        return float(piece.rstrip("M"))
+    if _RATIO.match(piece):
+        above, below = piece.split("/")
+        return int(above) / int(below) if int(below) else piece
+    return piece
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -130,6 +140,9 @@ def _escaped(found: re.Match[str]) -> str:
 
 def freeze(value: Any) -> Hashable:
     """The same value, hashable: lists become tuples, sets frozensets, dicts frozensets of pairs."""
+    kind = value.__class__
+    if kind is int or kind is str:
+        return value  # type: ignore[no-any-return]
     if isinstance(value, list | tuple):
         return tuple([freeze(item) for item in value])
     if isinstance(value, dict):

@@ -2,11 +2,13 @@
 perhaps `time`, as JSON or EDN, one list of them or one after another.
 
 Beginnings are joined with ends by process, in the order of the file. What came before what is decided by
-the times where every event has one (beginnings before ends at equal times), else by that same order.
+the times where every event has one (beginnings before ends at equal times), else by that same order; so too
+where the events are numbered (`index`) and their times, taken a little apart, do not grow with the numbers.
 """
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -16,6 +18,8 @@ from quorate.lab.judges.foreign import etcd_log
 from quorate.lab.judges.history import FAIL, FOREVER, INFO, INVOKE, OK, History, HistoryError, Operation
 
 _ENDS = {OK, FAIL, INFO}
+_SAYING_NOTHING = {"write", "put", "append", "acquire", "release"}
+"""Operations whose end only repeats what was asked."""
 
 
 class Op:
@@ -90,7 +94,7 @@ def join(events: Iterable[dict[Any, Any]]) -> list[Op]:
     ops: list[Op] = []
     running: dict[Any, list[Op]] = {}
     moments: list[tuple[float, int, Op]] = []  # (time, 0 for a beginning and 1 for an end, operation)
-    timed = True
+    timed = numbered = True
     for event in events:
         kind = event.get("type")
         process = event.get("process")
@@ -99,6 +103,7 @@ def join(events: Iterable[dict[Any, Any]]) -> list[Op]:
         time = event.get("time")
         if not isinstance(time, int | float) or time < 0:
             timed, time = False, -1
+        numbered = numbered and isinstance(event.get("index"), int)
         f = event.get("f") or "txn"
         if kind == INVOKE:
             if process is not None and running.get(process):
@@ -121,7 +126,7 @@ def join(events: Iterable[dict[Any, Any]]) -> list[Op]:
             moments.append((time, 1, ended))
         else:
             raise HistoryError(f"unknown type of event {kind!r}")
-    if timed:
+    if timed and not (numbered and any(one[0] > other[0] for one, other in pairwise(moments))):
         moments.sort(key=_by_time)
     for moment, (_, end, op) in enumerate(moments):
         if not end:
@@ -141,9 +146,10 @@ def _ended(running: list[Op] | None, process: Any, f: str, event: dict[Any, Any]
         return None
     if process is not None:
         return running.pop()
-    for place, op in enumerate(running):
-        if op.f == f and (op.value is None or op.value == event.get("value")):
-            return running.pop(place)
+    alike = [place for place, op in enumerate(running) if op.f == f]
+    same = [place for place in alike if running[place].value is None or running[place].value == event.get("value")]
+    for place in same or alike:
+        return running.pop(place)
     return None
 
 
@@ -165,6 +171,8 @@ def to_history(ops: list[Op], *, keyed: bool = False) -> History:
         if keyed:
             key, value = _pair(op, value)
             result = _pair(op, result)[1] if result is not None else None
+        if op.f in _SAYING_NOTHING:
+            result = None
         text = "" if key is None else key if isinstance(key, str) else repr(key)
         process = op.process if isinstance(op.process, int) else -1
         stop = op.stop if op.end != INFO else FOREVER

@@ -1,0 +1,348 @@
+"""Transactions that read and write registers, each write a value of its own.
+
+A read proves who wrote what it saw (wr). The order of a register's versions must be inferred: the initial
+value, nil, comes first; what a transaction read comes before what it wrote; and under the models that
+promise it, what an earlier transaction left (of the same process, or in real time) is not newer than what a
+later one met. Orders that follow from processes or real time are used only for circles of those names.
+A value that nobody wrote is taken for an initial value that is not known, noted, and not ordered.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from quorate.lab.judges.edn import freeze
+from quorate.lab.judges.graph import WR, WW, Graph
+from quorate.lab.judges.history import FAIL, FOREVER, INFO, HistoryError
+from quorate.lab.judges.history import OK as DONE
+from quorate.lab.judges.isolation import SUFFIXES
+from quorate.lab.judges.jepsen import Op
+from quorate.lab.judges.list_append import many_to_many, triples
+from quorate.lab.judges.report import UNKNOWN, Anomaly, Report
+from quorate.lab.judges.transactions import Effort, Evidence, decide, transaction
+
+MODEL = "rw-register"
+TOLD_MAX = 8
+
+Versions = dict[Any, dict[Any, tuple[int, int]]]
+"""version -> a later version -> the two transactions that prove it (-1: it needs no proof)."""
+
+
+class _Touch:
+    """A transaction's dealings with one register: the version it met, the one it left."""
+
+    __slots__ = ("left", "met", "node", "start", "stop", "wrote")
+
+    def __init__(self, node: int, op: Op, met: Any, left: Any, *, wrote: bool) -> None:
+        self.node, self.met, self.left, self.wrote = node, met, left, wrote
+        self.start, self.stop = op.start, op.stop
+
+
+def judge(
+    ops: list[Op], expect: str = "strict-serializable", effort: Effort | None = None, *, in_time: bool = True
+) -> Report:
+    """The verdict. Without `in_time` neither processes nor real time say anything of the order of versions.
+    Raises HistoryError when these are no such transactions."""
+    effort = effort or Effort()
+    if len(ops) > effort.operations:
+        return Report(MODEL, UNKNOWN, f"more than {effort.operations:,} operations", operations=len(ops))
+    facts = _Facts(ops, in_time=in_time)
+    if facts.doubled:
+        return Report(MODEL, UNKNOWN, facts.doubled, operations=len(ops))
+    facts.check_reads()
+    evidence = Evidence(MODEL, facts.nodes, facts.graph, facts.because, facts.anomalies, facts.notes, len(ops))
+    return decide(evidence, expect, effort)
+
+
+class _Facts:
+    """Everything the reads prove."""
+
+    def __init__(self, ops: list[Op], *, in_time: bool) -> None:
+        self.in_time = in_time
+        self.anomalies: list[Anomaly] = []
+        self.notes: list[str] = []
+        self.doubled = ""
+        self.counts: dict[str, int] = {}
+        self.writers: dict[Any, dict[Any, Op]] = {}
+        self.overwritten: dict[Any, dict[Any, Any]] = {}
+        """key -> a value -> the one that the same transaction wrote after it."""
+        self.readers: dict[Any, dict[Any, list[int]]] = {}
+        self.touches: dict[Any, list[_Touch]] = {}
+        self.nodes: list[Op] = []
+        self.node_of: dict[int, int] = {}
+        self.known: dict[int, dict[Any, Versions]] = {}
+        self.graphs: dict[int, Graph] = {}
+        self.cyclic: set[Any] = set()
+        for op in ops:
+            self._take(op)
+        self._uncertain(ops)
+
+    def tell(self, name: str, *story: str) -> None:
+        count = self.counts[name] = self.counts.get(name, 0) + 1
+        if count <= TOLD_MAX:
+            self.anomalies.append(Anomaly(name, story))
+
+    def _take(self, op: Op) -> None:
+        done = op.end == DONE
+        node = len(self.nodes)
+        if done:
+            self.nodes.append(op)
+            self.node_of[op.number] = node
+        state: dict[Any, Any] = {}
+        met: dict[Any, Any] = {}
+        wrote: dict[Any, Any] = {}
+        for f, key, value in mops(op):
+            if f == "w":
+                self._write(op, key, value)
+                if key in wrote:
+                    self.overwritten.setdefault(key, {})[wrote[key]] = value
+                state[key] = wrote[key] = value
+            elif f != "r":
+                raise HistoryError(f"a rw-register transaction does not know {f!r}")
+            elif done:
+                if key not in state:
+                    met[key] = value
+                elif state[key] != value:
+                    self.tell("internal", transaction(op), f"read {value!r} of {key!r}, expected {state[key]!r}")
+                if key not in wrote or wrote[key] != value:
+                    self.readers.setdefault(key, {}).setdefault(value, []).append(node)
+                state[key] = value
+        if done:
+            for key, value in state.items():
+                touch = _Touch(node, op, met.get(key, value), wrote.get(key, value), wrote=key in wrote)
+                self.touches.setdefault(key, []).append(touch)
+
+    def _write(self, op: Op, key: Any, value: Any) -> None:
+        if value is None:
+            raise HistoryError(f"a write of nil: {op!r}")
+        writers = self.writers.setdefault(key, {})
+        other = writers.setdefault(value, op)
+        if other is not op:
+            if FAIL not in (other.end, op.end):
+                self.doubled = f"{value!r} was written to {key!r} more than once"
+            elif other.end == FAIL:
+                writers[value] = op
+
+    def _uncertain(self, ops: list[Op]) -> None:
+        """Transactions whose end is unknown took effect when somebody saw what they wrote."""
+        for op in ops:
+            if op.end != INFO:
+                continue
+            last = {key: value for f, key, value in mops(op) if f == "w"}
+            if any(value in self.readers.get(key, ()) for f, key, value in mops(op) if f == "w"):
+                node = self.node_of[op.number] = len(self.nodes)
+                self.nodes.append(op)
+                for key, value in last.items():
+                    self.touches.setdefault(key, []).append(_Touch(node, op, value, value, wrote=True))
+
+    def check_reads(self) -> None:
+        """What single reads prove."""
+        for key, by_value in self.readers.items():
+            writers = self.writers.get(key, {})
+            for value, nodes in by_value.items():
+                if value is None:
+                    continue
+                op = writers.get(value)
+                reader = self.nodes[nodes[0]]
+                if op is None:
+                    if len(self.notes) < TOLD_MAX:
+                        self.notes.append(f"{key!r} was read as {value!r}, which nobody wrote")
+                elif op.end == FAIL:
+                    story = (f"T1 = {transaction(op)}", f"T2 = {transaction(reader)}")
+                    self.tell("G1a", *story, f"T2 read {key!r} as {value!r}, which T1 wrote")
+                elif value in self.overwritten.get(key, ()) and any(self.nodes[each] is not op for each in nodes):
+                    reader = next(self.nodes[each] for each in nodes if self.nodes[each] is not op)
+                    story = (f"T1 = {transaction(op)}", f"T2 = {transaction(reader)}")
+                    self.tell("G1b", *story, f"T2 read {key!r} as {value!r}, which T1 then overwrote itself")
+        for key, touches in self.touches.items():
+            self._lost_updates(key, touches)
+
+    def _lost_updates(self, key: Any, touches: list[_Touch]) -> None:
+        changed: dict[Any, list[int]] = {}
+        for touch in touches:
+            if touch.wrote and touch.met != touch.left and touch.node in self._read_first(key, touch.met):
+                changed.setdefault(touch.met, []).append(touch.node)
+        for value, nodes in changed.items():
+            if len(nodes) > 1:
+                story = [f"T{place} = {transaction(self.nodes[node])}" for place, node in enumerate(nodes[:3], 1)]
+                self.tell("lost-update", *story, f"they read {key!r} as {value!r} and each wrote it")
+
+    def _read_first(self, key: Any, value: Any) -> list[int]:
+        return self.readers.get(key, {}).get(value, [])
+
+    def versions(self, level: int) -> dict[Any, Versions]:
+        """What is known of the order of versions at a level. A key whose order would run in a circle keeps
+        what its writes alone prove, or what is known of it one level lower."""
+        if level not in self.known:
+            below = self.versions(level - 1) if level else {}
+            if level and not self.in_time:
+                self.known[level] = below
+                return below
+            self.known[level] = {
+                key: self._versions(key, touches, level, below.get(key)) for key, touches in self.touches.items()
+            }
+        return self.known[level]
+
+    def _versions(self, key: Any, touches: list[_Touch], level: int, below: Versions | None) -> Versions:
+        if below is None:
+            found = self._by_data(key, touches)
+            circle = _circle(found)
+            if circle:
+                self._tell_versions(key, found, circle, 0)
+                return {}
+            return found
+        for chosen in (touches, [touch for touch in touches if touch.wrote]):
+            found = {version: dict(later) for version, later in below.items()}
+            pairs = _in_time(chosen) if level == 2 else _in_process(chosen, self.nodes)
+            for one, other in pairs:
+                if one.left != other.met and self._orderable(key, one.left) and self._orderable(key, other.met):
+                    found.setdefault(one.left, {}).setdefault(other.met, (one.node, other.node))
+            circle = _circle(found)
+            if not circle:
+                return found
+            if key not in self.cyclic:
+                self._tell_versions(key, found, circle, level)
+        return below
+
+    def _orderable(self, key: Any, version: Any) -> bool:
+        return version is None or version in self.writers.get(key, ())
+
+    def _by_data(self, key: Any, touches: list[_Touch]) -> Versions:
+        """Within one transaction: what it met before what it left, and its own writes in their order."""
+        found: Versions = {}
+        for touch in touches:
+            if touch.met != touch.left and touch.met is not None:
+                found.setdefault(touch.met, {})[touch.left] = (touch.node, touch.node)
+        for earlier, later in self.overwritten.get(key, {}).items():
+            if earlier != later:
+                found.setdefault(earlier, {}).setdefault(later, (-1, -1))
+        return found
+
+    def _tell_versions(self, key: Any, versions: Versions, circle: list[Any], level: int) -> None:
+        self.cyclic.add(key)
+        story = []
+        for place, version in enumerate(circle):
+            after = circle[(place + 1) % len(circle)]
+            a, b = versions[version][after]
+            proof = "one transaction wrote both in this order"
+            if a >= 0 and a == b:
+                proof = f"of {transaction(self.nodes[a])}"
+            elif a >= 0:
+                why = "ended before" if level == 2 else "came, in the same process, before"
+                proof = f"[{transaction(self.nodes[a])}] {why} [{transaction(self.nodes[b])}]"
+            story.append(f"{key!r} was {version!r} before it was {after!r}, because {proof}")
+        self.tell("cyclic-versions" + SUFFIXES[level], *story)
+
+    def graph(self, level: int) -> Graph:
+        """The dependencies by what is known at a level. Its helpers for the order in processes and in real
+        time are there at every level; the search follows them only where it should."""
+        if level not in self.graphs:
+            graph = self.graphs[level] = Graph(len(self.nodes))
+            for key, versions in self.versions(level).items():
+                self._edges(graph, key, versions)
+            graph.add_processes(self.nodes)
+            graph.add_time(self.nodes)
+        return self.graphs[level]
+
+    def _edges(self, graph: Graph, key: Any, versions: Versions) -> None:
+        node_of = self.node_of
+        writers = {value: node_of[op.number] for value, op in self.writers.get(key, {}).items() if op.number in node_of}
+        readers = self.readers.get(key, {})
+        for value, nodes in readers.items():
+            writer = writers.get(value)
+            if writer is not None:
+                for node in nodes:
+                    graph.add(writer, node, WR)
+        if None in readers and writers:
+            many_to_many(graph, list(dict.fromkeys(readers[None])), list(dict.fromkeys(writers.values())))
+        for version, later in versions.items():
+            if version is None:
+                continue
+            targets = [writers[each] for each in later if each in writers]
+            if version in writers:
+                for target in targets:
+                    graph.add(writers[version], target, WW)
+            if version in readers and targets:
+                many_to_many(graph, list(dict.fromkeys(readers[version])), targets)
+
+    def because(self, a: int, b: int, kind: int) -> str:
+        """Why `a` comes before `b`; {a} and {b} stand for their names."""
+        wrote = [(key, value) for f, key, value in mops(self.nodes[b]) if f == "w"]
+        if kind == WR:
+            theirs = {(key, value) for f, key, value in mops(self.nodes[a]) if f == "w"}
+            for f, key, value in mops(self.nodes[b]):
+                if f == "r" and (key, value) in theirs:
+                    return f"{{b}} read {key!r} as {value!r}, which {{a}} wrote"
+        for f, key, value in mops(self.nodes[a]):
+            for other, later in wrote:
+                if other != key or f != ("w" if kind == WW else "r"):
+                    continue
+                if value is None or any(later in known[key].get(value, ()) for known in self._all(key)):
+                    first = "wrote" if f == "w" else "read"
+                    return f"{{a}} {first} {key!r} as {value!r}, and {{b}} wrote the later {later!r}"
+        return "{b} wrote a later version"
+
+    def _all(self, key: Any) -> Iterator[dict[Any, Versions]]:
+        return (known for known in self.known.values() if key in known)
+
+
+def mops(op: Op) -> Iterator[tuple[str, Any, Any]]:
+    """The reads and writes of one transaction. Raises HistoryError."""
+    try:
+        for f, key, value in triples(op):
+            yield f, freeze(key), freeze(value)
+    except (TypeError, ValueError) as error:
+        raise HistoryError(f"not a rw-register transaction: {op!r}") from error
+
+
+def _in_process(touches: list[_Touch], ops: list[Op]) -> Iterator[tuple[_Touch, _Touch]]:
+    """Each process's dealings with the register, one after another."""
+    last: dict[Any, _Touch] = {}
+    for touch in sorted(touches, key=lambda one: one.start):
+        process = ops[touch.node].process
+        before = last.get(process)
+        if process is None or touch.start < 0:
+            continue
+        if before is not None and before.stop != FOREVER:
+            yield before, touch
+        last[process] = touch
+
+
+def _in_time(touches: list[_Touch]) -> Iterator[tuple[_Touch, _Touch]]:
+    """Who ended before whom began, without the pairs that follow from others."""
+    moments = [(touch.start, 0, place) for place, touch in enumerate(touches) if touch.start >= 0]
+    moments += [(touch.stop, 1, place) for place, touch in enumerate(touches) if touch.stop != FOREVER]
+    moments.sort()
+    latest: list[_Touch] = []
+    for _, end, place in moments:
+        touch = touches[place]
+        if end:
+            latest = [other for other in latest if other.stop > touch.start]
+            latest.append(touch)
+        else:
+            for other in latest:
+                yield other, touch
+
+
+def _circle(versions: Versions) -> list[Any]:
+    """Versions that come before each other, in order; empty when there are none."""
+    state: dict[Any, int] = {}
+    for root in versions:
+        if root in state:
+            continue
+        path: list[tuple[Any, Iterator[Any]]] = [(root, iter(versions[root]))]
+        state[root] = 1
+        while path:
+            version, rest = path[-1]
+            for after in rest:
+                known = state.get(after)
+                if known == 1:
+                    trail = [each for each, _ in path]
+                    return trail[trail.index(after) :]
+                if known is None:
+                    state[after] = 1
+                    path.append((after, iter(versions.get(after, ()))))
+                    break
+            else:
+                state[version] = 2
+                path.pop()
+    return []
