@@ -7,11 +7,20 @@ from pathlib import Path
 import apsw
 import pytest
 
-from quorate.core.kernel import Position, SwitchGeneration, TrimLog, WriteEntries, WriteHardState
+from quorate.core.kernel import (
+    DATA,
+    CreateGroup,
+    Entry,
+    Position,
+    SwitchGeneration,
+    TrimLog,
+    WriteEntries,
+    WriteHardState,
+)
 from quorate.storage import log as log_module
 from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import Broken, DiskIsFull
-from quorate.storage.log import INDEX_BITS, SqliteLog
+from quorate.storage.log import INDEX_BITS, WAL_BYTES, SqliteLog
 from tests.contracts.stores import CREATE, GROUP, blobs, noop, noops
 
 
@@ -190,3 +199,20 @@ def test_a_closed_log_is_one_file_that_any_sqlite_opens(log: SqliteLog, path: Pa
     rows = connection.execute("SELECT grp, idx, epoch, kind, bytes FROM log ORDER BY idx").fetchall()
     connection.close()
     assert rows == [(GROUP, index, 1, 1, 7) for index in range(1, 6)]
+
+
+def test_the_wal_is_lengthened_once_and_read_back_all_the_same(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "log.db")
+    log.commit((CreateGroup(1, "main", 0, (1,)),))
+    for index in range(1, 101):
+        log.commit((WriteEntries(1, (Entry(index, 1, DATA, bytes([index]) * 4000),)),))
+    length = (tmp_path / "log.db-wal").stat().st_size
+    assert length >= WAL_BYTES
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("log.db", "log.db-wal"):  # as a killed process leaves them
+        (copy / name).write_bytes((tmp_path / name).read_bytes())
+    log.close()
+    again = SqliteLog(copy / "log.db")
+    assert [entry.payload[0] for entry in again.read(1, 1, 100, 1 << 30)] == list(range(1, 101))
+    again.close()

@@ -11,6 +11,8 @@ checkpoints: an fsync that failed unseen there would lose entries that everybody
 Forgotten entries (`TrimLog`) leave the file a few at a time, so that trimming never stalls a turn.
 """
 
+import contextlib
+import os
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -40,8 +42,12 @@ INDEX_BITS = 40
 """An entry's key is its group and its index in one integer, because SQLite appends those fastest."""
 INDEX_MASK = (1 << INDEX_BITS) - 1
 
-CHECKPOINT_PAGES = 4096
-"""The WAL is brought into the file when it has grown by this much (16 MiB)."""
+CHECKPOINT_PAGES = 1024
+"""The WAL is brought into the file when it has grown by this much (4 MiB)."""
+FILL_FROM_PAGES = 64
+"""A WAL that has grown by this much is filled up to where it will be checkpointed."""
+WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
+"""A header, and a header for each page."""
 SWEEP_ENTRIES = 256
 """At most so many forgotten entries leave the file in one turn."""
 
@@ -84,6 +90,8 @@ class SqliteLog:
         self.unreadable: dict[GroupId, str] = {}
         """Groups whose last entry could not be read at the start, and why."""
         self._wal_pages = 0
+        self._filled = vfs is not None
+        """The WAL is as long as it will be (or is not ours to lengthen)."""
         self._broken = ""
         self._stale = False
         """What is in memory may not be what is in the file."""
@@ -144,6 +152,24 @@ class SqliteLog:
         self._stale = False
         if self._wal_pages >= CHECKPOINT_PAGES:
             self._checkpoint()
+        elif self._wal_pages >= FILL_FROM_PAGES and not self._filled:
+            self._fill()
+
+    def _fill(self) -> None:
+        """Lengthen the WAL once to all it will need. Syncing what overwrites blocks that a file already has is much
+        quicker than syncing a file that grows, and after each checkpoint SQLite begins at the front again. What
+        follows the last frame means nothing to SQLite, which stops at the first that does not continue the chain.
+        """
+        self._filled = True
+        with open(f"{self.path}-wal", "r+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            with contextlib.suppress(OSError):  # no room: then it grows as it would have
+                file.write(bytes(max(0, WAL_BYTES - size)))
+            try:
+                os.fsync(file.fileno())
+            except OSError as error:
+                self._broken = f"syncing {self.path.name}-wal: {error}"
+                raise Broken(self._broken) from error
 
     def _undo(self, error: apsw.Error) -> Exception:
         translated = disk.translated(error, self._connection, f"writing {self.path.name}")
