@@ -245,7 +245,7 @@ class Driver:
     def _on_checkpoint(self, effect: kernel.Checkpoint) -> None:
         """Most of it aside, where it holds up nobody; the loop then does what came in meanwhile."""
 
-        def finish(_found: None | BaseException) -> None:
+        def finish(_found: BaseException | None) -> None:
             if self._stopped:
                 return
             try:
