@@ -5,9 +5,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from quorate.cli.lab import CORES, lab
+from quorate.cli.lab import lab
 from quorate.lab.judges.history import OK, History, dump
-from quorate.lab.mutants import MUTANTS
 
 
 def test_run_says_how_much_was_tried() -> None:
@@ -42,8 +41,22 @@ def test_an_unknown_scenario_names_those_there_are() -> None:
     assert "mixed" in done.output
 
 
-def test_every_sabotaged_core_can_be_named() -> None:
-    assert set(CORES) == {"real", *(mutant.name for mutant in MUTANTS)}
+def test_an_unknown_core_names_those_there_are() -> None:
+    done = CliRunner().invoke(lab, ["run", "--core", "doom"])
+    assert done.exit_code == 2
+    assert "vote-not-persisted" in done.output
+
+
+def test_mutants_are_hunted_and_written_down(tmp_path: Path) -> None:
+    page = tmp_path / "mutants.md"
+    arguments = ["--only", "commits-twice", "--only", "vote-not-persisted", "--seeds", "40", "--write", str(page)]
+    done = CliRunner().invoke(lab, ["mutants", *arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    found = {(row["mutant"], row["silenced"]): row["judge"] for row in json.loads(done.stdout)}
+    assert found["commits-twice", False] == "store"
+    assert found["vote-not-persisted", False] == "durable vote"
+    assert found["vote-not-persisted", True] != "durable vote"
+    assert "| commits-twice | the same batch is committed twice |" in page.read_text()
 
 
 def test_judge_reads_a_file(tmp_path: Path) -> None:
@@ -67,3 +80,34 @@ def test_judge_refuses_what_is_no_history(tmp_path: Path) -> None:
     file.write_bytes(b"\x00\x01\x02")
     done = CliRunner().invoke(lab, ["judge", str(file)])
     assert "no operation in this log" in str(done.exception)
+
+
+def test_a_failing_seed_is_made_small_and_replayed_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "small.json"
+    arguments = ["0", "--scenario", "calm", "--core", "commits-twice", "--runs", "40", "--write", str(file)]
+    done = CliRunner().invoke(lab, ["shrink", *arguments, "--story", "twice"])
+    assert done.exit_code == 0, done.output
+    assert f"again: quorate lab replay {file}" in done.output
+    again = CliRunner().invoke(lab, ["replay", str(file)])
+    assert again.exception is not None
+    assert "store is broken" in again.output
+
+
+def test_a_seed_that_fails_nothing_cannot_be_made_small() -> None:
+    done = CliRunner().invoke(lab, ["shrink", "0", "--scenario", "calm"])
+    assert "breaks no promise" in str(done.exception)
+
+
+def test_replay_refuses_what_is_neither_seed_nor_case(tmp_path: Path) -> None:
+    assert CliRunner().invoke(lab, ["replay", "nonsense"]).exit_code == 2
+    file = tmp_path / "noise.json"
+    file.write_text("{}")
+    assert "is not a case" in str(CliRunner().invoke(lab, ["replay", str(file)]).exception)
+
+
+def test_the_table_is_written_with_its_command(tmp_path: Path) -> None:
+    page = tmp_path / "table.md"
+    done = CliRunner().invoke(lab, ["table", "--seeds", "1", "--only", "pause", "--write", str(page)])
+    assert done.exit_code == 0, done.output
+    assert f"quorate lab table --seeds 1 --only 'pause' --write {page}" in page.read_text()
+    assert "2 seeds, no promise was broken" in done.stdout

@@ -106,10 +106,15 @@ class OneDisk:
         self.world = World("disk")
         self.durable: list[int] = []
         self.told: list[Event] = []
-        self.disk = Disk(self.world, dials, 1, self._store, self.told.append)
+        self.stopped = 0
+        self.disk = Disk(self.world, dials, 1, self._store, self.told.append, self._stop)
 
     def _store(self, writes: tuple[LogWrite, ...]) -> None:
         self.durable.extend(write.epoch for write in writes if isinstance(write, WriteHardState))
+
+    def _stop(self) -> None:
+        self.stopped += 1
+        self.disk.crash()
 
     def persist(self, first: int, last: int) -> None:
         for number in range(first, last + 1):
@@ -137,6 +142,14 @@ def test_a_crash_keeps_some_beginning_of_what_was_not_finished() -> None:
         one.world.run(SECOND)
         assert not one.told, "a life that ended is told nothing"
     assert {0, 2, 5} <= kept
+
+
+def test_an_fsync_that_fails_stops_the_node_and_what_it_covered_is_gone() -> None:
+    one = OneDisk(Dials(keep_pending=0.0))
+    one.disk.fail_next_fsync()
+    one.persist(1, 3)
+    one.world.run(SECOND)
+    assert (one.stopped, one.durable, one.told) == (1, [], [])
 
 
 def test_a_full_disk_keeps_what_it_was_given_until_there_is_room() -> None:

@@ -7,18 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.diagrams import draw_history, drawn, html_option
+from quorate.cli.lab_mutants import mutants
+from quorate.cli.lab_nemesis import nemesis
+from quorate.cli.lab_shrink import replay_file, shrink
+from quorate.cli.lab_table import table
 from quorate.cli.output import Exit, Fail, json_option, print_json, progress
 
 if TYPE_CHECKING:
     from quorate.lab.sim.report import Report
 
-CORES = ("real", "vote-not-persisted", "acknowledged-before-fsync", "unconfirmed-reads")
 CHUNK = 10
+MODELS = (
+    "register", "cas-register", "text", "mutex", "owned-mutex", "list-append", "rw-register", "bank", "set", "set-full",
+    "counter", "unique-ids", "long-fork", "sessions", "read-your-writes", "monotonic-reads", "monotonic-writes",
+    "writes-follow-reads", "consistent-prefix", "bounded-staleness", "convergence",
+)  # fmt: skip
 
 
 @click.group()
 def lab() -> None:
     """The laboratory: whole clusters on virtual time, and judges of what callers saw."""
+
+
+lab.add_command(nemesis)
 
 
 def _scenarios(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -29,13 +41,24 @@ def _scenarios(_context: click.Context, _parameter: click.Parameter, value: str)
     return value
 
 
-def _simulate(seed: int, scenario: str, core: str, *, tail: int = 40) -> "Report":
-    from quorate.core.node import Node
+def _cores(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     from quorate.lab.mutants import MUTANTS
+
+    known = ["real", *(mutant.name for mutant in MUTANTS)]
+    if value not in known:
+        raise click.BadParameter(f"there are: {', '.join(known)}")
+    return value
+
+
+def _simulate(seed: int, scenario: str, core: str, *, tail: int = 40) -> "Report":
+    from quorate.lab.mutants import MUTANTS
+    from quorate.lab.mutants import run as run_mutant
     from quorate.lab.sim.scenarios import simulate
 
-    cores: dict[str, type[Node]] = {mutant.name: mutant.core for mutant in MUTANTS}
-    return simulate(seed, scenario, cores.get(core, Node), core=core, tail=tail)
+    for mutant in MUTANTS:
+        if mutant.name == core:
+            return run_mutant(mutant, seed, scenario=scenario, tail=tail)
+    return simulate(seed, scenario, tail=tail)
 
 
 def _simulate_some(seeds: range, scenario: str, core: str) -> "list[Report]":
@@ -62,7 +85,7 @@ scenario_option = click.option(
     "--scenario", default="mixed", show_default=True, callback=_scenarios, help="Which mix of faults and load."
 )
 core_option = click.option(
-    "--core", type=click.Choice(CORES), default="real", show_default=True, help="The real node, or a sabotaged one."
+    "--core", default="real", show_default=True, callback=_cores, help="The real node, or a mutant: a sabotaged one."
 )
 
 
@@ -107,13 +130,22 @@ def run(seeds: int, first: int, jobs: int, keep_going: bool, scenario: str, core
 
 
 @lab.command()
-@click.argument("seed", type=int)
+@click.argument("seed")
 @click.option("--lines", type=click.IntRange(0, 400), default=40, show_default=True, help="Last steps to show.")
 @scenario_option
 @core_option
-def replay(seed: int, lines: int, scenario: str, core: str) -> None:
-    """Run SEED again, exactly as before, and show how it went."""
-    report = _simulate(seed, scenario, core, tail=lines)
+@html_option
+def replay(seed: str, lines: int, scenario: str, core: str, html: Path | None) -> None:
+    """Run SEED again, exactly as before, and show how it went. SEED may be a file that `shrink` wrote."""
+    if not seed.removeprefix("-").isdecimal() and not Path(seed).exists():
+        raise click.BadParameter(f"{seed!r} is neither a seed nor a file", param_hint="SEED")
+
+    def again() -> "Report":
+        return (
+            replay_file(Path(seed), lines) if Path(seed).exists() else _simulate(int(seed), scenario, core, tail=lines)
+        )
+
+    report = drawn(again, html)
     for text in report.lines():
         click.echo(text)
     if not report.ok:
@@ -122,31 +154,47 @@ def replay(seed: int, lines: int, scenario: str, core: str) -> None:
 
 @lab.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--model", type=click.Choice(["register", "text"]), default="register", show_default=True,
-              help="What the history is about.")  # fmt: skip
-@click.option("--initial", type=int, default=None, help="What a register holds before the first write.")
+@click.option("--model", type=click.Choice(MODELS), default="register", show_default=True,
+              help="What the history is about, or which guarantee is judged.")  # fmt: skip
+@click.option("--initial", type=int, default=None, help="What a register or counter holds at first.")
 @click.option("--steps", type=click.IntRange(1), default=5_000_000, show_default=True, help="The search's budget.")
+@click.option("--keyed", is_flag=True, help="Values are pairs [key, value] (registers, texts, locks).")
+@click.option("--expect", default="strict-serializable", show_default=True,
+              help="What transactions were promised, such as serializable or snapshot-isolation.")  # fmt: skip
+@click.option("--total", type=int, default=None, help="What all accounts of a bank add up to.")
+@click.option("--allow-negative", is_flag=True, help="Accounts may go below zero.")
+@click.option("--allow-stale", is_flag=True, help="Elements of a set may show up late (set-full).")
+@click.option("--promise", multiple=True, help="A guarantee that sessions were promised. Default: all four.")
+@click.option("--order", type=click.Choice(["auto", "numbers", "inferred"]), default="auto", show_default=True,
+              help="Where the order of versions comes from.")  # fmt: skip
+@click.option("--versions", type=click.IntRange(0), default=None, help="How many versions a read may miss.")
+@click.option("--seconds", type=click.FloatRange(0), default=None, help="How old a read may be.")
+@html_option
 @json_option
-def judge(file: Path, model: str, initial: int | None, steps: int, as_json: bool) -> None:
-    """Is the history in FILE linearizable? (JSON events in Jepsen's form, and two other projects' logs.)"""
-    from quorate.lab.judges.foreign import read_any
-    from quorate.lab.judges.history import HistoryError
-    from quorate.lab.judges.linearizability import OK, Budget, describe
-    from quorate.lab.judges.linearizability import judge as judge_history
-    from quorate.lab.judges.models import Model, Register, Text
+def judge(file: Path, model: str, promise: tuple[str, ...], html: Path | None, as_json: bool, **given: Any) -> None:
+    """What does the history in FILE prove? (Jepsen's operations as JSON or EDN, and an etcd log.)
 
-    chosen: Model = Register(initial) if model == "register" else Text()
+    Ends with 0 when the verdict is ok, 1 when it is broken, 2 when it is unknown or FILE is no such history.
+    """
+    from quorate.lab.judges.catalogue import Options, judge_text
+    from quorate.lab.judges.history import HistoryError
+    from quorate.lab.judges.report import BROKEN, OK, lines, plain
+
+    options = Options(**given, promised=promise) if promise else Options(**given)
     try:
-        history = read_any(file.read_bytes())
-        verdict = judge_history(history, chosen, Budget(steps))
-    except (HistoryError, UnicodeDecodeError) as error:
+        report = judge_text(model, file.read_bytes(), options)
+    except HistoryError as error:
         raise Fail(f"{file}: {error}", Exit.USAGE) from error
+    draw_history(file.read_bytes(), file, report, html)
     if as_json:
-        print_json(
-            {"verdict": verdict.verdict, "key": verdict.key, "operations": len(history), "reason": verdict.reason}
-        )
+        print_json(plain(report))
     else:
-        for text in describe(verdict):
+        for text in lines(report):
             click.echo(text)
-    if verdict.verdict != OK:
-        raise Fail(f"the verdict is {verdict.verdict}", Exit.FAILED)
+    if report.verdict != OK:
+        raise Fail(f"the verdict is {report.verdict}", Exit.FAILED if report.verdict == BROKEN else Exit.USAGE)
+
+
+lab.add_command(mutants)
+lab.add_command(shrink)
+lab.add_command(table)

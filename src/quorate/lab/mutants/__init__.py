@@ -1,7 +1,10 @@
-"""Sabotaged cores. A judge that has never caught anything is not to be trusted: each of these breaks one rule
-on purpose, and the laboratory must notice.
+"""Sabotage. A judge that has never caught anything is not to be trusted: each mutant breaks our own code in one
+way, as others' code was broken before, and the laboratory must notice.
 """
 
-from quorate.lab.mutants.cores import MUTANTS, Mutant
+from quorate.lab.mutants import elections, reading, replication, storing
+from quorate.lab.mutants.sabotage import Mutant, first_caught, run, run_case, sabotaged
 
-__all__ = ["MUTANTS", "Mutant"]
+MUTANTS: tuple[Mutant, ...] = elections.MUTANTS + replication.MUTANTS + reading.MUTANTS + storing.MUTANTS
+
+__all__ = ["MUTANTS", "Mutant", "first_caught", "run", "run_case", "sabotaged"]

@@ -4,6 +4,7 @@ It knows what the real client knows: addresses, tokens, time-outs. An answer tha
 attempt says nothing about an earlier attempt that was never answered.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -42,7 +43,7 @@ _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 class Call:
     """One operation under way."""
 
-    __slots__ = ("asked_outcome", "attempt", "body", "ended", "number", "operation", "original", "token")
+    __slots__ = ("asked_outcome", "attempt", "body", "ended", "maybe", "number", "operation", "original", "token")
 
     def __init__(self, operation: Operation, body: Any, token: Token | None) -> None:
         self.operation = operation
@@ -54,6 +55,8 @@ class Call:
         self.number = 0
         """The id of the newest attempt."""
         self.asked_outcome = False
+        self.maybe = False
+        """Some attempt was not answered, or answered that nobody knows: it may have taken effect."""
         self.ended = False
 
 
@@ -68,6 +71,7 @@ class Client:
         number: int,
         databases: list[Database],
         operations: Operations,
+        skip: Collection[int] = (),
     ) -> None:
         self.world = world
         self.dials = dials
@@ -76,6 +80,9 @@ class Client:
         self.databases = databases
         self.operations = operations
         self.dice = world.dice(f"client/{number}")
+        self.begun = 0
+        """How many operations have begun, skipped ones included; each has dice of its own."""
+        self._skip = skip
         self.call: Call | None = None
         self.closing = False
         """The liveness phase: finish what is open, begin nothing, give nothing up."""
@@ -98,6 +105,11 @@ class Client:
     def begin(self) -> None:
         """Do the next thing, or wait a little."""
         if self.call is not None or self.closing:
+            return
+        self.begun += 1
+        self.dice = self.operations.dice = self.world.dice(f"operation/{self.number}/{self.begun}")
+        if self.begun in self._skip:
+            self.world.after(BACK_OFF_US, self.begin)
             return
         operation, body, token = self._choose()
         if operation is None:
@@ -161,12 +173,22 @@ class Client:
         call.number = self._asks
         self._waiting[call.number] = call
         self.network.send(-self.number, self._target, codec.encode(Ask(call.number, call.body)))
+        if self.dials.client_crash and self._may_crash(call):
+            self.world.mark("client crash")
+            self._abandon(call)
+            return
         self.world.after(self.dials.patience_us, self._out_of_patience, call, call.number)
+
+    def _may_crash(self, call: Call) -> bool:
+        """The caller dies right after it has sent; another takes its place."""
+        lasting = call.operation.kind in {"setup", "create"}
+        return not (self.closing or lasting) and self.dice.random() < self.dials.client_crash
 
     def _out_of_patience(self, call: Call, number: int) -> None:
         if call.ended or call.number != number:
             return
         self.world.mark("timed out")
+        call.maybe = True
         self._target = self.dice.randint(1, self.dials.nodes)
         self._try_again(call)
 
@@ -181,7 +203,15 @@ class Client:
             pause = self.dice.randint(0, BACK_OFF_US * min(call.attempt, 8))
             self.world.after(pause, self._again, call)
             return
+        if not call.maybe:  # every attempt was answered that it was not done: then it must not be
+            self.world.mark("told not done")
+            self._end(call, FAIL, None)
+            return
         self.world.mark("unsure")
+        self._abandon(call)
+
+    def _abandon(self, call: Call) -> None:
+        """Nobody waits for this one any more; what became of it is asked in the liveness phase."""
         if call.token is not None and isinstance(call.original, Run):
             self.unsettled.append(call)
         self._end(call, INFO, None)
@@ -217,11 +247,19 @@ class Client:
         if isinstance(body, Answer):
             database = call.operation.database
             self.seen[database] = max(self.seen.get(database, 0), body.index)
-            self._answered(call, _outcome.decode(body.outcome))
+            outcome = _outcome.decode(body.outcome)
+            if isinstance(outcome, Failed) and outcome.message.startswith("this replica is damaged"):
+                self.world.mark("read at a damaged replica")
+                self._target = self._node_at("")
+                if told.id == call.number:
+                    self._try_again(call)
+                return
+            self._answered(call, outcome)
         elif told.id != call.number:
             return  # about an older attempt; the newest one is still open
         elif isinstance(body, NotLeader | Unsure):
             self.world.mark("not leader" if isinstance(body, NotLeader) else "told unsure")
+            call.maybe = call.maybe or isinstance(body, Unsure)
             self._target = self._node_at(body.leader)
             self._try_again(call)
         elif isinstance(body, Refused):
@@ -248,6 +286,8 @@ class Client:
     def _answered(self, call: Call, outcome: Any) -> None:
         if isinstance(outcome, Done):
             self.world.mark("ok")
+            if not self.closing:
+                self.operations.ledger.answered()
             self._end(call, OK, outcome.results if not outcome.truncated else None)
         elif isinstance(outcome, Failed):
             if call.operation.kind != "failing" and call.operation.level == LINEARIZABLE:
@@ -263,7 +303,8 @@ class Client:
             self.world.mark("expired")
             self._end(call, INFO, None)
         if isinstance(call.original, Run) and call.token is not None and self.dice.random() < self.dials.repeat:
-            self.world.after(self.dice.randint(0, 2 * SECOND), self._repeat, call, outcome)
+            wait_us = self.dice.choice((2 * SECOND, self.dials.safety_us))
+            self.world.after(self.dice.randint(0, wait_us), self._repeat, call, outcome)
 
     def _end(self, call: Call, end: str, results: Any) -> None:
         call.ended = True

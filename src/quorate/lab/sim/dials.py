@@ -29,11 +29,15 @@ class Dials(Struct, frozen=True):
     """Mean of the exponential part of a message's delay."""
     loss: float = 0.0
     duplicate: float = 0.0
+    corrupt: float = 0.0
+    """Chance that a bit of a message changes on the way: its frame must be found out, and its connection ends."""
     late: float = 0.0
     """Chance that a repetition comes seconds later."""
     hints: float = 0.5
     """Chance that a transport tells its node of a lost or regained connection."""
     client_loss: float = 0.0
+    client_late: float = 0.0
+    """Chance that what a caller sends lingers on the way for up to seconds."""
 
     fsync_us: int = 200
     fsync_tail_us: int = 100
@@ -56,7 +60,18 @@ class Dials(Struct, frozen=True):
     full_disk_us: int = 0
     clock_jump_us: int = 0
     drain_us: int = 0
+    fsync_error_us: int = 0
+    read_error_us: int = 0
+    strobe_us: int = 0
+    """A wall clock that jumps to and fro for a while."""
+    flip_log_us: int = 0
+    flip_data_us: int = 0
+    """Bits change on the disk of one chosen node, in its log or in its data files (see `damage`)."""
+    lost_disk: float = 0.0
+    """Chance that this node's disk is lost for good during the run. A wiped disk is a new node: it does not return."""
     """A node is told to finish, hand over and stop."""
+    lasting: str = ""
+    """One fault of `sim.lasting` that begins early and lasts through the whole safety phase."""
     fault_lasts_us: int = 1 * SECOND
     """The mean time until a fault ends."""
     leaders_first: float = 0.3
@@ -87,6 +102,8 @@ class Dials(Struct, frozen=True):
     """How long a client waits for an answer before it tries again."""
     wander: float = 0.1
     """Chance that an operation begins at any node instead of the last one that answered."""
+    client_crash: float = 0.0
+    """Chance that a caller dies just after it has sent something."""
     attempts: int = 4
     """How often it tries before it asks for the outcome or gives up."""
     give_up: float = 0.2
@@ -142,8 +159,10 @@ def draw(dice: random.Random) -> Dials:
         loss=_part_or_zero(dice, 0.2),
         duplicate=_part_or_zero(dice, 0.2),
         late=_part_or_zero(dice, 0.3),
+        corrupt=_part_or_zero(dice, 0.05, 0.3),
         hints=_part_or_zero(dice, 1.0, 0.7),
         client_loss=_part_or_zero(dice, 0.1),
+        client_late=_part_or_zero(dice, 0.1, 0.3),
         fsync_us=dice.choice((50, 200, 2_000, 20_000)),
         fsync_tail_us=dice.choice((0, 500, 20_000)),
         storage_us=dice.choice((0, 0, 100, 5_000)),
@@ -158,6 +177,12 @@ def draw(dice: random.Random) -> Dials:
         slow_disk_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
         full_disk_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
         drain_us=_or_zero(dice, SECOND, 4 * SECOND, 0.4),
+        fsync_error_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
+        read_error_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
+        strobe_us=_or_zero(dice, SECOND, 4 * SECOND, 0.2),
+        flip_log_us=_or_zero(dice, SECOND, 4 * SECOND, 0.2),
+        flip_data_us=_or_zero(dice, SECOND, 4 * SECOND, 0.2),
+        lost_disk=_part_or_zero(dice, 1.0, 0.1),
         damage=_part_or_zero(dice, 1.0, 0.3),
         clock_jump_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
         fault_lasts_us=dice.choice((200_000, SECOND, 2 * SECOND)),
@@ -175,6 +200,7 @@ def draw(dice: random.Random) -> Dials:
         think_us=dice.choice((0, 5, 20, 100)) * MILLISECOND,
         patience_us=dice.choice((100, 400, 1_000)) * MILLISECOND,
         wander=dice.choice((0.0, 0.1, 0.6)),
+        client_crash=_part_or_zero(dice, 0.1, 0.3),
         attempts=dice.randint(1, 6),
         give_up=dice.choice((0.0, 0.3, 0.8)),
         repeat=dice.choice((0.0, 0.1, 0.4)),

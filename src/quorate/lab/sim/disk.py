@@ -21,12 +21,14 @@ class Disk:
         node: int,
         store: Callable[[tuple[LogWrite, ...]], None],
         tell: Callable[[Event], None],
+        stop: Callable[[], None],
     ) -> None:
         self._world = world
         self._dials = dials
         self._dice = world.dice(f"disk/{node}")
         self._store = store
         self._tell = tell
+        self._stop = stop
         self._pending: deque[Persist] = deque()
         self._covered = 0
         """How many of the pending writes the fsync under way will make durable."""
@@ -37,6 +39,7 @@ class Disk:
         self._flight = 0
         """Which fsync is under way."""
         self._healed = False
+        self._failing = False
 
     def persist(self, write: Persist) -> None:
         """Keep this write; `Persisted` follows."""
@@ -65,11 +68,25 @@ class Disk:
                 self._world.mark("disk full")
                 self._tell(DiskFull())
             return
+        if self._failing:
+            self._failing = False
+            self._world.mark("fsync error")
+            self._fsync_failed()
+            return
         sequence = 0
         for _ in range(self._covered):
             write = self._pending.popleft()
             self._store(write.writes)
             sequence = write.sequence
+        self._finished(sequence)
+
+    def _fsync_failed(self) -> None:
+        """The kernel says so once, marks the pages clean and forgets them: asking again would be told that all is
+        well ("Can applications recover from fsync failures?", 2020). So the node stops at once."""
+        self._stop()
+
+    def _finished(self, sequence: int) -> None:
+        life = self._life
         self._covered = 0
         self._begin()
         self._tell(Persisted(sequence))
@@ -80,6 +97,10 @@ class Disk:
     def fill(self, *, full: bool) -> None:
         """There is no room, or room again."""
         self._full = full
+
+    def fail_next_fsync(self) -> None:
+        """The next fsync returns an error; the one after it would succeed."""
+        self._failing = True
 
     def slow(self, times: int) -> None:
         """From now on every fsync takes so many times longer: with large numbers, for ever."""
@@ -95,6 +116,7 @@ class Disk:
     def heal(self) -> None:
         """Room again, and fast enough for elections to succeed."""
         self._full = False
+        self._failing = False
         self._healed = True
         self.quicken()
 
@@ -108,6 +130,7 @@ class Disk:
         if self._pending:
             self._world.mark("writes forgotten", len(self._pending))
         self._pending.clear()
+        self._failing = False
         self._covered = 0
         self._told_full = False
         self._life += 1

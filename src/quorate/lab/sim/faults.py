@@ -6,10 +6,11 @@ ones; swizzle-clog is FoundationDB's (links are clogged one after another and fr
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from quorate.lab.sim.dials import SECOND, Dials
 from quorate.lab.sim.host import Host
+from quorate.lab.sim.lasting import partial_connectivity
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.world import World
 
@@ -19,15 +20,25 @@ Links = list[tuple[int, int]]
 class Faults:
     """Everything that goes wrong on purpose."""
 
-    def __init__(self, world: World, dials: Dials, network: Network, hosts: dict[int, Host]) -> None:
+    def __init__(
+        self, world: World, dials: Dials, network: Network, hosts: dict[int, Host], skip: Collection[int] = ()
+    ) -> None:
         self._world = world
         self._dials = dials
         self._network = network
         self._hosts = hosts
         self._dice = world.dice("faults")
+        self._times = world.dice("fault times")
+        self._skip = skip
+        self.struck = 0
+        """How many faults have begun, skipped ones included. Each has dice of its own, so that leaving one out (as
+        the shrinker does) changes no other."""
         self._over = False
-        self.victim = self._dice.choice(list(hosts)) if dials.damage and len(hosts) >= 3 else 0
-        """The only node whose log may be damaged."""
+        harm = dials.damage or dials.flip_log_us or dials.flip_data_us or dials.lost_disk
+        self.victim = self._dice.choice(list(hosts)) if harm and len(hosts) >= 3 else 0
+        """The budget: the only node whose disk may lie or be lost. Two of three could lose what was counted."""
+        self.lost = 0
+        """The node whose disk is gone for good."""
 
     def begin(self) -> None:
         """Schedule the first fault of every kind that this run has."""
@@ -40,21 +51,32 @@ class Faults:
             (self._dials.full_disk_us, self._full_disk),
             (self._dials.clock_jump_us, self._clock_jump),
             (self._dials.drain_us, self._drain),
+            (self._dials.fsync_error_us, self._fsync_error),
+            (self._dials.read_error_us, self._read_error),
+            (self._dials.strobe_us, self._strobe),
+            (self._dials.flip_log_us, self._flip_log),
+            (self._dials.flip_data_us, self._flip_data),
         ]
         for mean_us, fault in kinds:
             if mean_us:
                 self._later(mean_us, fault)
+        if self.victim and self._dice.random() < self._dials.lost_disk:
+            self._world.after(self._dice.randint(0, self._dials.safety_us), self._lose_disk)
         if self._dials.crash_on_vote:
             for host in self._hosts.values():
                 host.when_voted = self._voted
 
     def _later(self, mean_us: int, fault: Callable[[], None]) -> None:
-        self._world.after(1 + int(self._dice.expovariate(1.0) * mean_us), self._strike, mean_us, fault)
+        self._world.after(1 + int(self._times.expovariate(1.0) * mean_us), self._strike, mean_us, fault)
 
     def _strike(self, mean_us: int, fault: Callable[[], None]) -> None:
-        if not self._over:
+        if self._over:
+            return
+        self.struck += 1
+        if self.struck not in self._skip:
+            self._dice = self._world.dice(f"fault/{self.struck}")
             fault()
-            self._later(mean_us, fault)
+        self._later(mean_us, fault)
 
     def _ends(self, action: Callable[..., None], *arguments: object) -> None:
         """Call this when the fault is over, unless everything is mended before."""
@@ -72,6 +94,7 @@ class Faults:
         for host in self._hosts.values():
             host.fill_disk(full=False)
             host.disk.heal()
+            host.store.log.read_error = False
             if host.number == dead:
                 host.crash()
             elif not host.alive or host.draining:
@@ -133,10 +156,12 @@ class Faults:
             self._world.after(self._dice.randint(0, 5_000), self._restart_if_dead, host)
 
     def _restart_if_dead(self, host: Host) -> None:
-        if not host.alive:
+        if not host.alive and host.number != self.lost:
             host.start()
 
     def _restart(self, host: Host) -> None:
+        if host.number == self.lost:
+            return
         if host.alive:
             host.crash()  # it was to die in a step that never came
         if host.number == self.victim and self._dice.random() < self._dials.damage:
@@ -165,7 +190,9 @@ class Faults:
             return
         numbers = list(self._hosts)
         self._dice.shuffle(numbers)
-        shape = self._dice.choice((_halves, _one_alone, _one_alone, _one_way, _bridge, _ring))
+        shape = self._dice.choice(
+            (_halves, _one_alone, _one_alone, _one_way, _bridge, _ring, _partial, _minority_third, _majority_apart)
+        )
         if shape is _one_alone:
             victim = self._victim(sorted(numbers))
             numbers.remove(victim)
@@ -213,6 +240,33 @@ class Faults:
         self._world.mark("slow disk")
         self._ends(host.disk.quicken)
 
+    def _fsync_error(self) -> None:
+        """The node will stop; somebody starts it again after a while."""
+        host = self._hosts[self._victim(list(self._hosts))]
+        host.disk.fail_next_fsync()
+        self._ends(self._restart, host)
+
+    def _read_error(self) -> None:
+        """The disk cannot be read, once: the node will stop, and somebody starts it again."""
+        host = self._hosts[self._victim(list(self._hosts))]
+        host.store.log.read_error = True
+        self._ends(self._restart, host)
+
+    def _flip_log(self) -> None:
+        if self.victim:
+            self._hosts[self.victim].harm("flip in the log", self._hosts[self.victim].store.flip_log)
+
+    def _flip_data(self) -> None:
+        if self.victim:
+            self._hosts[self.victim].harm("flip in a data file", self._hosts[self.victim].store.flip_data)
+
+    def _lose_disk(self) -> None:
+        if not self._over:
+            self.lost = self.victim
+            self._world.mark("lost disk")
+            self._hosts[self.lost].crash()
+            self._hint(self.lost, reachable=False)
+
     def _full_disk(self) -> None:
         host = self._hosts[self._victim(list(self._hosts))]
         host.fill_disk(full=True)
@@ -226,6 +280,13 @@ class Faults:
         host = self._dice.choice(list(self._hosts.values()))
         host.clock.jump(self._dice.choice((-1, 1)) * self._dice.randint(1, 300 * SECOND))
         self._world.mark("clock jump")
+
+    def _strobe(self) -> None:
+        host = self._dice.choice(list(self._hosts.values()))
+        away, period_us = self._dice.randint(1, 200 * SECOND), self._dice.randint(1_000, SECOND)
+        self._world.mark("clock strobe")
+        for times in range(16):
+            self._world.after(times * period_us, host.clock.jump, away if times % 2 else -away)
 
     def _hint(self, number: int, *, reachable: bool) -> None:
         for host in self._hosts.values():
@@ -259,6 +320,23 @@ def _bridge(numbers: list[int], _dice: random.Random) -> Links:
     """Two halves that see each other only through one node in the middle."""
     middle = len(numbers) // 2
     return _between(numbers[:middle], numbers[middle + 1 :])
+
+
+def _partial(numbers: list[int], _dice: random.Random) -> Links:
+    """Cloudflare's of 2020: some that all see each other, and others that see only one of those."""
+    return partial_connectivity(numbers)
+
+
+def _minority_third(numbers: list[int], _dice: random.Random) -> Links:
+    """At most a third is cut off from the rest."""
+    some = max(1, len(numbers) // 3)
+    return _between(numbers[:some], numbers[some:])
+
+
+def _majority_apart(numbers: list[int], _dice: random.Random) -> Links:
+    """Nobody of a majority sees anybody: there can be no leader."""
+    apart = numbers[: len(numbers) // 2 + 1]
+    return [(one, other) for one in numbers for other in numbers if one != other and (one in apart or other in apart)]
 
 
 def _ring(numbers: list[int], _dice: random.Random) -> Links:

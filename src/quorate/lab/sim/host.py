@@ -42,7 +42,7 @@ from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.world import Violation, World
-from quorate.storage.interface import Chaos, Store
+from quorate.storage.interface import Broken, Chaos, Store
 from quorate.wire import codec
 
 STEPS_WITHOUT_TIME = 20_000
@@ -60,6 +60,15 @@ class SimulatedStore(Store, Chaos, Protocol):
 
     def truncate_log_tail(self, group: GroupId, count: int) -> None:
         """Damage the end of a log, between two lives."""
+
+    def flip_log(self, dice: random.Random) -> GroupId | None:
+        """A bit of some entry changes; of which group."""
+
+    def flip_data(self, dice: random.Random) -> GroupId | None:
+        """A bit of some data file changes; of which group."""
+
+    spoiled: set[GroupId]
+    """Groups whose data file has been so changed and not replaced since."""
 
     full: bool
     """Whatever needs room finds none while this is set."""
@@ -87,6 +96,8 @@ class Observer(Protocol):
 
     def damaged(self, host: "Host", group: GroupId, count: int) -> None: ...
 
+    def flipped(self, host: "Host", group: GroupId) -> None: ...
+
 
 class Host:
     """One machine. Alive or dead, running or paused."""
@@ -108,7 +119,7 @@ class Host:
         self.network = network
         self.observer = observer
         self.clock = Clock(world.dice(f"clock/{number}"), dials.drift_ppm, dials.wall_offset_us)
-        self.disk = Disk(world, dials, number, self._make_durable, self.feed)
+        self.disk = Disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
         self.paused = False
         self.when_voted: Callable[[Host], None] | None = None
@@ -150,7 +161,10 @@ class Host:
         assert self.core is None, "a machine is started once"
         self.life += 1
         self.clock.reboot()
-        recovered = self.store.recover()
+        try:
+            recovered = self.store.recover()
+        except Broken:
+            recovered = self.store.recover()  # somebody tried once more
         dice = self.world.dice(f"node/{self.number}/{recovered.identity.boot}")
         self.core = self._make_core(recovered, dice, self.dials.settings)
         self.observer.started(self, recovered)
@@ -193,6 +207,20 @@ class Host:
             self.world.mark("damage")
             self.store.truncate_log_tail(group, count)
             self.observer.damaged(self, group, count)
+
+    def harm(self, what: str, flip: Callable[[random.Random], GroupId | None]) -> None:
+        """A bit of this machine's disk changes, unseen for now."""
+        group = flip(self.dice)
+        if group is not None:
+            self.world.record(self.number, f"{what} of group {group}", None)
+            self.world.mark(what)
+            self.observer.flipped(self, group)
+
+    def fail_stop(self, why: Broken) -> None:
+        """The disk failed in a way that nobody can survive: a real driver stops the node."""
+        self.world.record(self.number, f"stopped: {why}", None)
+        self.world.mark("read error")
+        self.crash()
 
     def crash_within_a_step(self) -> None:
         """Die in the middle of performing the effects of some step to come."""
@@ -267,8 +295,11 @@ class Host:
             self.world.mark("torn step")
             self.crash()
             return
+        life = self.life
         for effect in effects:
             self._perform(effect)
+            if self.life != life:
+                return  # it died of one of them
         if self._drained:
             self.crash(orderly=True)
 
@@ -312,8 +343,7 @@ class Host:
         elif isinstance(effect, Reply):
             self._reply(effect.id, effect.body)
         elif isinstance(effect, Query):
-            outcome, position = self.store.query(effect.group, effect.statements)
-            self._reply(effect.id, Answer(Raw(outcome), position.index))
+            self._query(effect)
         elif isinstance(effect, Note):
             self.world.mark(f"note: {effect.name}")
         elif isinstance(effect, Connect):
@@ -325,10 +355,21 @@ class Host:
         else:
             self._store_effect(effect)
 
+    def _query(self, effect: Query) -> None:
+        try:
+            outcome, position = self.store.query(effect.group, effect.statements)
+        except Broken as broken:
+            self.fail_stop(broken)
+            return
+        self._reply(effect.id, Answer(Raw(outcome), position.index))
+
     def _store_effect(self, effect: Effect) -> None:
         """Storage works in order; its answers come when it has got so far."""
         try:
             events = self.store.perform(effect)
+        except Broken as broken:
+            self.fail_stop(broken)
+            return
         except Exception as error:
             where = "".join(traceback.format_exception(error)[-4:])
             text = f"node {self.number}'s store raised {error!r} for {type(effect).__name__}\n{where}"

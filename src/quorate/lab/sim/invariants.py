@@ -4,8 +4,9 @@
 Election safety: at most one leader in an epoch. Log matching: two logs with an entry of the same index and
 epoch hold the same entry, and the same before it. Leader completeness: what was counted is in the log of
 every later leader. State machine safety: no two replicas count, or apply, different entries at an index.
-To these come two of the disk's: a vote is durable before it is heard of, and a counted entry is durable on
-a majority at that moment.
+To these come others: a vote is durable before it is heard of; a counted entry is durable on a majority at that
+moment; a leader counts only through an entry of its own epoch (figure 8); a replica that nobody damaged is never
+found damaged; one that was, speaks for its log only when it has got a whole copy.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from quorate.core.kernel import (
     GroupId,
     LogWrite,
     NodeId,
+    Note,
     Persist,
     Recovered,
     Send,
@@ -31,7 +33,7 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
-from quorate.core.single_leader.messages import VoteReply
+from quorate.core.single_leader.messages import AppendReply, PreVoteReply, Vote, VoteReply
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.world import Violation, World
 
@@ -46,17 +48,23 @@ DURABLE_VOTE = "durable vote"
 DURABLE_MAJORITY = "durable majority"
 MONOTONE = "monotone epochs"
 REPLICAS_EQUAL = "replicas equal"
+OWN_EPOCH = "own epoch"
+SOUND_DISK = "sound disk"
+ILL = "damaged replica"
+KEPT = "counted entries stay"
+DURABLE_LOG = "durable log"
 
 
 class Seen:
     """What was last seen of one replica in this life."""
 
-    __slots__ = ("applied", "counted", "epoch", "role")
+    __slots__ = ("applied", "counted", "epoch", "persisted", "role")
 
     def __init__(self) -> None:
         self.epoch = 0
         self.role = ""
         self.counted = 0
+        self.persisted = 0
         self.applied = 0
 
 
@@ -128,6 +136,12 @@ class Invariants:
         self.digests: dict[tuple[GroupId, int], tuple[str, NodeId]] = {}
         self.seen: dict[tuple[NodeId, GroupId], Seen] = {}
         self.disks: dict[tuple[NodeId, GroupId], OnDisk] = {}
+        self.harmed: set[tuple[NodeId, GroupId]] = set()
+        """Replicas that were damaged on purpose; every other one must be found sound."""
+        self.ill: set[tuple[NodeId, GroupId]] = set()
+        """Those among them that have not got a whole copy since: they may neither vote nor be counted."""
+        self.owed: dict[tuple[NodeId, GroupId], dict[int, int]] = {}
+        """What such a replica had when it was damaged, by index: its epoch. Once healed it must have it again."""
         self.leading: dict[tuple[GroupId, NodeId], int] = {}
         """Who believes to lead now, and in which epoch."""
 
@@ -143,6 +157,9 @@ class Invariants:
             del self.seen[key]
             self.leading.pop((key[1], host.number), None)
         for found in recovered.groups:
+            if found.damaged and (host.number, found.group) not in self.harmed:
+                text = f"node {host.number} found group {found.group} damaged, which nobody did: {found.damaged}"
+                self._broken(SOUND_DISK, text)
             disk = self.disks.get((host.number, found.group))
             if disk is not None and found.epoch < disk.epoch:
                 self._broken(MONOTONE, f"node {host.number} lost epoch {disk.epoch} of group {found.group} by restart")
@@ -153,23 +170,48 @@ class Invariants:
             if isinstance(write, CreateGroup):
                 continue
             disk = self.disks.setdefault((host.number, write.group), OnDisk())
+            if isinstance(write, SwitchGeneration):
+                self.ill.discard((host.number, write.group))
             if isinstance(write, WriteHardState) and write.epoch < disk.epoch:
                 self._broken(MONOTONE, f"node {host.number} group {write.group}: epoch {disk.epoch} -> {write.epoch}")
+            held = disk.entries.copy() if isinstance(write, SwitchGeneration | WriteEntries) else None
             disk.write(write)
+            if held is not None and (host.number, write.group) not in self.harmed:
+                self._check_kept(host, write.group, held, disk)
+
+    def _check_kept(self, host: Host, group: GroupId, held: dict[int, int], disk: "OnDisk") -> None:
+        """What was counted and lay here must lie here still, as an entry or in the data file."""
+        counted = self.counted.get(group, {})
+        for index in held.keys() - disk.entries.keys():
+            known = counted.get(index)
+            if index > disk.base and known is not None and known.epoch == held[index]:
+                text = f"node {host.number} drops entry {index} of epoch {held[index]} of group {group} from its log"
+                self._broken(KEPT, f"{text}, which node {known.by} counted")
 
     def damaged(self, host: Host, group: GroupId, count: int) -> None:
         """The end of this node's log of the group is lost."""
+        self.harmed.add((host.number, group))
+        self.ill.add((host.number, group))
         disk = self.disks.get((host.number, group))
         if disk is not None:
+            self.owed.setdefault((host.number, group), {}).update(disk.entries)
             disk.cut(count)
+
+    def flipped(self, host: Host, group: GroupId) -> None:
+        """A bit changed on this node's disk; whether anybody notices remains to be seen."""
+        self.harmed.add((host.number, group))
 
     def sending(self, host: Host, effect: Send) -> None:
         """A vote that is sent must be on the disk (or have been, with a higher epoch there now)."""
         message = effect.message
+        group = getattr(message, "group", None)
+        if (host.number, group) in self.ill and _speaks_for_its_log(message):
+            text = f"node {host.number}, whose log of group {group} lost its end, sends {type(message).__name__}"
+            self._broken(ILL, text + " as if it were whole")
         if type(message) is not VoteReply or not message.granted:
             return
         disk = self.disks.get((host.number, message.group))
-        if disk is None or (disk.epoch, disk.vote) < (message.epoch, effect.to):
+        if disk is None or disk.epoch < message.epoch or (disk.epoch == message.epoch and disk.vote != effect.to):
             text = (
                 f"node {host.number} votes for node {effect.to} in epoch {message.epoch} of group {message.group}"
                 " before it wrote that down"
@@ -179,6 +221,11 @@ class Invariants:
     def after_step(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """Look at every group of the node that took a step."""
         for effect in effects:
+            if type(effect) is Note:
+                if effect.name == "damaged":
+                    self._check_sound(host, effect)
+                elif effect.name == "healed":
+                    self._check_healed(host, effect.fields["group"])
             if type(effect) is Persist:
                 for write in effect.writes:
                     if type(write) is WriteEntries:
@@ -189,6 +236,7 @@ class Invariants:
             if seen is None:
                 seen = self.seen[host.number, number] = Seen()
                 seen.counted = group.counted
+                seen.persisted = group.persisted
                 seen.applied = group.applied.index
             if group.epoch != seen.epoch:
                 self._check_epoch(host, number, seen, group)
@@ -197,6 +245,8 @@ class Invariants:
                 self.leading.pop((number, host.number), None)
                 if group.role == "leader":
                     self._check_leader(host, number, group)
+            if group.persisted != seen.persisted and not group.switching:
+                self._check_persisted(host, number, seen, group)
             if group.counted != seen.counted:
                 self._check_counted(host, number, seen, group)
         if type(event) is Applied and event.group in host.core.groups:
@@ -205,6 +255,28 @@ class Invariants:
             self.world.mark(f"got {type(event.message).__name__}")
 
     # ---- the checks ----------------------------------------------------------------------------------
+
+    def _check_sound(self, host: Host, note: Note) -> None:
+        if (host.number, note.fields["group"]) not in self.harmed:
+            text = f"node {host.number} found group {note.fields['group']} damaged, which nobody did: "
+            self._broken(SOUND_DISK, text + str(note.fields["reason"]))
+
+    def _check_healed(self, host: Host, group: GroupId) -> None:
+        disk = self.disks[host.number, group]
+        counted = self.counted.get(group, {})
+        for index, epoch in self.owed.pop((host.number, group), {}).items():
+            known = counted.get(index)
+            if known is not None and known.epoch == epoch and not disk.holds(index, epoch):
+                text = f"node {host.number} takes its replica of group {group} for whole again without entry {index}"
+                self._broken(ILL, f"{text} of epoch {epoch}, which it had acknowledged")
+
+    def _check_persisted(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
+        index = seen.persisted = group.persisted
+        disk = self.disks.get((host.number, number))
+        epoch = group.log.epoch_at(index)
+        if index and epoch is not None and not (disk is not None and disk.holds(index, epoch)):
+            text = f"node {host.number} takes entry {index} of epoch {epoch} of group {number} for durable"
+            self._broken(DURABLE_LOG, f"{text}, and its disk does not have it")
 
     def _check_epoch(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
         if group.epoch < seen.epoch:
@@ -267,6 +339,11 @@ class Invariants:
                 )
                 self._broken(STATE_MACHINE_SAFETY, text)
         seen.counted = group.counted
+        leads = group.role == "leader" and self.leading.get((number, host.number)) == group.epoch
+        epoch = group.log.epoch_at(group.counted)
+        if leads and epoch is not None and epoch < group.epoch:
+            text = f"node {host.number} leads group {number} in epoch {group.epoch} and counts entry {group.counted} of"
+            self._broken(OWN_EPOCH, f"{text} epoch {epoch}, which a later leader may still replace")
 
     def _check_majority(self, host: Host, number: GroupId, group: Any, index: int, epoch: int) -> None:
         holders = 0
@@ -294,6 +371,9 @@ class Invariants:
 
     def compare(self, host: Host, group: GroupId, index: int) -> None:
         """The replica's contents must be those of every other that ever stood at this index."""
+        if group in host.store.spoiled:
+            self.world.mark("latent damage")
+            return
         digest = host.store.digest(group)
         self.world.mark("digests compared")
         known = self.digests.setdefault((group, index), (digest, host.number))
@@ -302,6 +382,14 @@ class Invariants:
                 f"group {group} at index {index}: node {host.number} holds other data than node {known[1]} held there"
             )
             self._broken(REPLICAS_EQUAL, text)
+
+
+def _speaks_for_its_log(message: Any) -> bool:
+    """A vote, or an acknowledgement that a leader may count."""
+    kind = type(message)
+    if kind is VoteReply or kind is PreVoteReply:
+        return bool(message.granted)
+    return kind is Vote or (kind is AppendReply and message.accepted and message.voter)
 
 
 def _hash(entry: Entry) -> bytes:

@@ -41,12 +41,21 @@ class Ledger:
         """(database, mark) -> how its insertion ended."""
         self.values: dict[tuple[str, str], set[int]] = {}
         """Every value that anybody tried to write to a register."""
+        self.longest_gap_us = 0
+        self._answered_us = -1
         self._value = 0
 
     def next_value(self) -> int:
         """A value that nothing else writes."""
         self._value += 1
         return self._value
+
+    def answered(self) -> None:
+        """An operation succeeded now (or the safety phase ends)."""
+        now_us = self._world.now_us
+        if self._answered_us >= 0:
+            self.longest_gap_us = max(self.longest_gap_us, now_us - self._answered_us)
+        self._answered_us = now_us
 
     def counter(self, database: str, key: str) -> Sums:
         return self.counters.setdefault((database, key), Sums())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from quorate.lab.sim.dials import SECOND, Dials
 from quorate.lab.sim.world import World
+from quorate.wire.frames import FrameReader, WireError, frame
 
 Receiver = Callable[[int, bytes], None]
 
@@ -33,18 +34,44 @@ class Network:
         """Put a message on its way; it may arrive never, once or more often."""
         dials, dice = self._dials, self._dice
         between_nodes = source > 0 and target > 0
+        if self._world.watcher is not None:
+            self._world.watcher.sent(source, target, payload)
         if (source, target) in self._cut or dice.random() < (dials.loss if between_nodes else dials.client_loss):
             self._world.mark("dropped")
+            if self._world.watcher is not None:
+                self._world.watcher.lost(payload)
             return
         if (source, target) in self._held:
             self._held[source, target].append(payload)
             self._world.mark("clogged")
             return
-        self._travel(source, target, payload, 0)
+        if between_nodes and dials.corrupt and dice.random() < dials.corrupt:
+            self._spoil(source, target, payload)
+            return
+        extra = 0
+        if source < 0 and dials.client_late and dice.random() < dials.client_late:
+            self._world.mark("lingered")
+            extra = dice.randrange(3 * SECOND)
+        self._travel(source, target, payload, extra)
         if between_nodes and dials.duplicate and dice.random() < dials.duplicate:
             self._world.mark("duplicated")
             extra = dice.randrange(3 * SECOND) if dice.random() < dials.late else dice.randrange(50_000)
             self._travel(source, target, payload, extra)
+
+    def _spoil(self, source: int, target: int, payload: bytes) -> None:
+        """One bit changes on the way. A real transport finds that out by the frame's checksum, and the connection
+        with what was in it ends; whatever it does not find out arrives."""
+        data = bytearray(frame(payload))
+        data[self._dice.randrange(len(data))] ^= 1 << self._dice.randrange(8)
+        try:
+            arrived = FrameReader().feed(bytes(data))
+        except WireError:
+            arrived = []
+        self._world.mark("corrupted")
+        if self._world.watcher is not None:
+            self._world.watcher.lost(payload)
+        for one in arrived:
+            self._travel(source, target, one, 0)
 
     def _travel(self, source: int, target: int, payload: bytes, extra_us: int) -> None:
         tail = self._dials.tail_us
@@ -52,6 +79,8 @@ class Network:
         self._world.after(delay, self._arrive, source, target, payload)
 
     def _arrive(self, source: int, target: int, payload: bytes) -> None:
+        if self._world.watcher is not None:
+            self._world.watcher.arrived(source, target, payload)
         self._receivers[target](source, payload)
 
     def is_cut(self, source: int, target: int) -> bool:
@@ -73,9 +102,13 @@ class Network:
     def clog(self, link: tuple[int, int]) -> None:
         """What is sent from now on waits."""
         self._held.setdefault(link, [])
+        if self._world.watcher is not None:
+            self._world.watcher.clogged(link)
 
     def unclog(self, link: tuple[int, int]) -> None:
         """What waited goes on, each with a delay of its own."""
+        if self._world.watcher is not None:
+            self._world.watcher.unclogged(link)
         for payload in self._held.pop(link, ()):
             self._travel(*link, payload, 0)
 

@@ -85,8 +85,8 @@ class Operations:
     """Makes operations by weight."""
 
     def __init__(self, dials: Dials, ledger: Ledger, dice: random.Random, now: Callable[[], int]) -> None:
-        self._ledger = ledger
-        self._dice = dice
+        self.ledger = ledger
+        self.dice = dice
         self._now = now
         makers = {
             self.read: dials.reads,
@@ -101,11 +101,11 @@ class Operations:
             self.schema: dials.schema,
             self.weak_read: dials.weak_reads,
         }
-        self._makers = [maker for maker, weight in makers.items() for _ in range(weight)]
+        self._makers = [maker for maker, weight in makers.items() for _ in range(weight)] or [self.read]
 
     def next(self, process: int, database: Database) -> Operation:
         """What this process does next."""
-        return self._dice.choice(self._makers)(process, database)
+        return self.dice.choice(self._makers)(process, database)
 
     def setup(self, database: Database) -> Operation:
         """The tables and their first rows, in one write."""
@@ -125,7 +125,7 @@ class Operations:
 
     def _judged(self, process: int, function: str, database: Database, key: str, value: Any) -> Ended:
         """Record the operation in the history; its result is made of the statement's."""
-        history = self._ledger.history
+        history = self.ledger.history
         number = history.invoke(process, function, f"{database.name}.{key}", value, self._now())
 
         def ended(end: str, results: tuple[Result, ...] | None) -> None:
@@ -150,36 +150,36 @@ class Operations:
         return ended
 
     def _new_value(self, database: Database, key: str) -> int:
-        value = self._ledger.next_value()
-        self._ledger.values.setdefault((database.name, key), {0}).add(value)
+        value = self.ledger.next_value()
+        self.ledger.values.setdefault((database.name, key), {0}).add(value)
         return value
 
     def read(self, process: int, database: Database, key: str = "") -> Operation:
-        key = key or self._dice.choice(database.keys)
+        key = key or self.dice.choice(database.keys)
         ended = self._judged(process, "read", database, key, None)
         return Operation("read", database.name, [Statement(READ, ((key,),))], ended, writes=False)
 
     def write(self, process: int, database: Database) -> Operation:
-        key = self._dice.choice(database.keys)
+        key = self.dice.choice(database.keys)
         value = self._new_value(database, key)
         ended = self._judged(process, "write", database, key, value)
         return Operation("write", database.name, [Statement(WRITE, ((value, key),))], ended, writes=True)
 
     def compare(self, process: int, database: Database) -> Operation:
-        key = self._dice.choice(database.keys)
+        key = self.dice.choice(database.keys)
         value = self._new_value(database, key)
         old = database.last_seen.get(key, 0)
         ended = self._judged(process, "cas", database, key, (old, value))
         return Operation("cas", database.name, [Statement(COMPARE, ((value, key, old),))], ended, writes=True)
 
     def count(self, _process: int, database: Database) -> Operation:
-        key = self._dice.choice(database.counters)
+        key = self.dice.choice(database.counters)
         return Operation(
             "count", database.name, [Statement(COUNT, ((key,),))], self._counted(database, key), writes=True
         )
 
     def _counted(self, database: Database, key: str) -> Ended:
-        sums = self._ledger.counter(database.name, key)
+        sums = self.ledger.counter(database.name, key)
         sums.unsure += 1
 
         def ended(end: str, _results: Any) -> None:
@@ -192,20 +192,20 @@ class Operations:
 
     def mark(self, _process: int, database: Database) -> Operation:
         """Two statements that happen together or not at all, some rows at once."""
-        mark = self._ledger.next_value()
-        key = self._dice.choice(database.counters)
+        mark = self.ledger.next_value()
+        key = self.dice.choice(database.counters)
         counted = self._counted(database, key)
-        self._ledger.marks[database.name, mark] = INFO
+        self.ledger.marks[database.name, mark] = INFO
 
         def ended(end: str, results: Any) -> None:
             counted(end, results)
-            self._ledger.marks[database.name, mark] = end
+            self.ledger.marks[database.name, mark] = end
 
         statements = [Statement(MARK, ((mark,),)), Statement(COUNT, ((key,),))]
         return Operation("mark", database.name, statements, ended, writes=True)
 
     def pair_write(self, _process: int, database: Database) -> Operation:
-        value = self._ledger.next_value()
+        value = self.ledger.next_value()
         statements = [Statement(PAIR_WRITE, ((value, 0),)), Statement(PAIR_WRITE, ((value, 1),))]
         return Operation("pair write", database.name, statements, _nothing, writes=True)
 
@@ -216,28 +216,28 @@ class Operations:
                 raise Violation(ATOMICITY, text)
 
         statements = [Statement(PAIR_READ, ((0,),)), Statement(PAIR_READ, ((1,),))]
-        level = self._dice.choice((LINEARIZABLE, LEADER, EVENTUAL))
+        level = self.dice.choice((LINEARIZABLE, LEADER, EVENTUAL))
         return Operation("pair read", database.name, statements, ended, writes=False, level=level)
 
     def weak_read(self, _process: int, database: Database) -> Operation:
         """A read that may be old, but never of something that nobody wrote."""
-        key = self._dice.choice(database.keys)
+        key = self.dice.choice(database.keys)
 
         def ended(end: str, results: tuple[Result, ...] | None) -> None:
             if end != OK or not results or not results[0].rows:
                 return
-            if results[0].rows[0][0] not in self._ledger.values.get((database.name, key), {0}):
+            if results[0].rows[0][0] not in self.ledger.values.get((database.name, key), {0}):
                 raise Violation(
                     TRUE_ANSWER, f"{database.name}.{key} held {results[0].rows[0][0]!r}, which nobody wrote"
                 )
 
-        level = self._dice.choice((LEADER, EVENTUAL))
+        level = self.dice.choice((LEADER, EVENTUAL))
         return Operation("weak read", database.name, [Statement(READ, ((key,),))], ended, writes=False, level=level)
 
     def journal(self, _process: int, database: Database) -> Operation:
         """A sequence and a trigger's count move together, on whichever leader: AUTOINCREMENT travels."""
-        statements = [Statement(JOURNAL, ((self._ledger.next_value(),),)), Statement(TALLY)]
-        if self._dice.random() < 0.3:
+        statements = [Statement(JOURNAL, ((self.ledger.next_value(),),)), Statement(TALLY)]
+        if self.dice.random() < 0.3:
             statements.append(Statement("DELETE FROM journal"))
 
         def ended(end: str, results: tuple[Result, ...] | None) -> None:
@@ -249,8 +249,8 @@ class Operations:
 
     def schema(self, _process: int, database: Database) -> Operation:
         """The schema changes, with rows in the same write."""
-        value = self._ledger.next_value()
-        if self._dice.random() < 0.5:
+        value = self.ledger.next_value()
+        if self.dice.random() < 0.5:
             statements = [Statement(f"ALTER TABLE journal ADD COLUMN x{value} INTEGER DEFAULT {value}")]
         else:
             create = f"CREATE TABLE t{value}(a TEXT, b INTEGER, PRIMARY KEY(a, b)) WITHOUT ROWID"
@@ -262,11 +262,11 @@ class Operations:
 
     def failing(self, process: int, database: Database) -> Operation:
         """A write that must fail as a whole, beside innocent ones, whatever harm its statements try."""
-        key = self._dice.choice(database.keys)
+        key = self.dice.choice(database.keys)
         value = self._new_value(database, key)
         judged = self._judged(process, "write", database, key, value)
         harmless = Statement(WRITE, ((value, key),))
-        harm = self._dice.choice(
+        harm = self.dice.choice(
             (
                 Statement("INSERT INTO registers VALUES (?, 1)", ((key,),)),
                 Statement("INSERT OR ROLLBACK INTO registers VALUES (?, 1)", ((key,),)),

@@ -26,6 +26,12 @@ class Report(Struct):
     virtual_us: int = 0
     trace: str = ""
     marks: dict[str, int] = {}
+    unavailable_us: int = 0
+    """The longest time of the safety phase, after the first success, in which no operation succeeded."""
+    faults: int = 0
+    """How many faults began."""
+    operations: dict[int, int] = {}
+    """How many operations each client began."""
     tail: tuple[str, ...] = ()
     """The last steps before the end, one line each; only of a failed run."""
 

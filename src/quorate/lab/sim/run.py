@@ -7,7 +7,7 @@ group must have a leader, every replica must hold the same, and every caller mus
 
 import gc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +19,7 @@ from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.faults import Faults
 from quorate.lab.sim.host import CoreMaker, Host, SimulatedStore
 from quorate.lab.sim.invariants import REPLICAS_EQUAL, Invariants
+from quorate.lab.sim.lasting import Lasting
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import DUMP, Database, Operations, tables
@@ -45,10 +46,16 @@ class Plan(Struct, frozen=True):
     """Judges that keep silent."""
     tail: int = LINES
     """How many of the last steps a failure shows."""
+    skip_faults: tuple[int, ...] = ()
+    skip_operations: dict[int, tuple[int, ...]] = {}
+    """Faults, and operations of each client, that are left out: how a failing case is made small."""
 
 
 class Run:
     """One cluster, its clients and its faults."""
+
+    watch: "ClassVar[Callable[[Run], object] | None]" = None
+    """Called with every run that is about to begin (lab/diagram draws one)."""
 
     def __init__(self, seed: int, dials: Dials, plan: Plan) -> None:
         self.seed = seed
@@ -59,12 +66,14 @@ class Run:
         self.invariants = Invariants(self.world, plan.skip)
         self.ledger = Ledger(self.world)
         self.hosts = self._hosts()
-        self.faults = Faults(self.world, dials, self.network, self.hosts)
+        self.faults = Faults(self.world, dials, self.network, self.hosts, frozenset(plan.skip_faults))
+        self.lasting = Lasting(self.world, dials, self.network, self.hosts)
         names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
         self.databases = [Database(name, dials) for name in names]
         self.operations = Operations(dials, self.ledger, self.world.dice("workload"), lambda: self.world.now_us)
+        skipped = {number: frozenset(some) for number, some in plan.skip_operations.items()}
         self.clients = [
-            Client(self.world, dials, self.network, number, self.databases, self.operations)
+            Client(self.world, dials, self.network, number, self.databases, self.operations, skipped.get(number, ()))
             for number in range(1, dials.clients + 1)
         ]
         self.dead = 0
@@ -84,6 +93,8 @@ class Run:
     def execute(self) -> Report:
         """Both phases and the final account. Never raises Violation: the report says it."""
         report = Report(self.seed, self.plan.scenario, self.plan.core)
+        if Run.watch is not None:
+            Run.watch(self)
         was_collecting = gc.isenabled()
         gc.disable()  # a run makes no garbage cycles worth looking for
         try:
@@ -97,6 +108,8 @@ class Run:
             if was_collecting:
                 gc.enable()
         report.steps, report.virtual_us = self.world.steps, self.world.now_us
+        report.unavailable_us = self.ledger.longest_gap_us
+        report.faults, report.operations = self.faults.struck, {one.number: one.begun for one in self.clients}
         report.trace, report.marks = self.world.trace_hash(), dict(sorted(self.world.marks.items()))
         self.close()
         return report
@@ -115,14 +128,22 @@ class Run:
     def _safety(self) -> None:
         dice = self.world.dice("start")
         for host in self.hosts.values():
-            self.world.at(dice.randint(0, 100 * MILLISECOND), host.start)
+            self.world.at(dice.randint(0, 100 * MILLISECOND), self._start, host)
         for client in self.clients:
             self.world.at(dice.randint(0, SECOND), client.begin)
         self.world.at(dice.choice((0, 1, 2)) * SECOND, self.faults.begin)
+        self.lasting.begin()
         self.world.run(self.dials.safety_us)
+        self.ledger.answered()
+        self.lasting.judge()
         if len(self.hosts) >= 3 and dice.random() < self.dials.leave_dead:
             self.dead = self.faults.victim or dice.choice(sorted(self.hosts))
             self.world.mark("left dead")
+        self.dead = self.faults.lost or self.dead
+
+    def _start(self, host: Host) -> None:
+        if not host.alive and host.number != self.faults.lost:  # a fault may have been quicker
+            host.start()
 
     def _liveness(self) -> None:
         self.world.record(0, "liveness phase", None)
@@ -212,7 +233,7 @@ class Run:
             if number == CATALOG_GROUP:
                 continue
             for node, group in replicas.items():
-                if group.database != database.name:
+                if group.database != database.name or number in self.hosts[node].store.spoiled:
                     continue
                 outcome = _outcome.decode(self.hosts[node].store.query(number, statements)[0])
                 if not isinstance(outcome, Done):

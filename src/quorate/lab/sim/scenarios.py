@@ -6,10 +6,13 @@ from collections.abc import Callable
 import msgspec
 
 from quorate.core.node import Node
+from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
+from quorate.lab.sim.lasting import KINDS
 from quorate.lab.sim.report import LINES, Report
 from quorate.lab.sim.run import Plan, Run
-from quorate.storage.memory import MemoryStore
+from quorate.lab.sim.shrink import Case
+from quorate.lab.sim.store import BadStore
 
 
 def mixed(dice: random.Random) -> Dials:
@@ -163,9 +166,251 @@ def snapshots(dice: random.Random) -> Dials:
     )
 
 
+def lasting(dice: random.Random) -> Dials:
+    """One fault that stays while a majority could work: it must, and without electing for ever."""
+    kind = dice.choice(sorted(KINDS))
+    return Dials(
+        nodes=5 if kind == "partial" else dice.choice((3, 5)),
+        clients=3,
+        safety_us=9 * SECOND,
+        lasting=kind,
+        leave_dead=0.0,
+        patience_us=200 * MILLISECOND,
+        wander=0.3,
+        settings=Settings(answer_timeout_us=SECOND),
+    )
+
+
+def handovers(dice: random.Random) -> Dials:
+    """Leaders that die between one message and the next, so that logs end differently (figure 8 of the paper)."""
+    drawn = draw(dice)
+    return msgspec.structs.replace(
+        drawn,
+        nodes=dice.choice((3, 5)),
+        clients=3,
+        databases=1,
+        safety_us=8 * SECOND,
+        delay_us=5 * MILLISECOND,
+        tail_us=20 * MILLISECOND,
+        loss=0.0,
+        corrupt=0.0,
+        fsync_us=2 * MILLISECOND,
+        fsync_tail_us=5 * MILLISECOND,
+        storage_us=0,
+        crash_us=300 * MILLISECOND,
+        pause_us=0,
+        swizzle_us=0,
+        slow_disk_us=0,
+        full_disk_us=0,
+        drain_us=0,
+        fsync_error_us=0,
+        damage=0.0,
+        fault_lasts_us=200 * MILLISECOND,
+        leaders_first=0.9,
+        torn_step=0.5,
+        think_us=0,
+        patience_us=200 * MILLISECOND,
+        settings=msgspec.structs.replace(
+            drawn.settings,
+            heartbeat_us=50 * MILLISECOND,
+            suspect_us=200 * MILLISECOND,
+            election_us=100 * MILLISECOND,
+            ship_bytes_max=200,
+            ship_entries_ahead=1,
+            log_keep_entries=4_096,
+        ),
+    )
+
+
+def distant(dice: random.Random) -> Dials:
+    """Slow links with very late repetitions, and callers who read at followers: what an old answer would confirm."""
+    drawn = deposed(dice)
+    return msgspec.structs.replace(
+        drawn,
+        delay_us=5 * MILLISECOND,
+        tail_us=60 * MILLISECOND,
+        duplicate=0.4,
+        late=0.6,
+        crash_us=900 * MILLISECOND,
+        fault_lasts_us=300 * MILLISECOND,
+        leaders_first=0.3,
+        partition_us=SECOND,
+        patience_us=SECOND,
+        wander=0.7,
+        client_crash=0.0,
+    )
+
+
+def echoes(dice: random.Random) -> Dials:
+    """Leaders that are cut off while answers to their earlier heartbeats, seconds old, still arrive."""
+    drawn = deposed(dice)
+    return msgspec.structs.replace(
+        drawn,
+        duplicate=0.5,
+        late=0.8,
+        pause_us=0,
+        swizzle_us=0,
+        crash_us=2 * SECOND,
+        fault_lasts_us=SECOND,
+        corrupt=0.0,
+    )
+
+
+def overwrites(dice: random.Random) -> Dials:
+    """Leaders with a slow disk that are cut off for a moment: what they were writing is replaced meanwhile."""
+    drawn = handovers(dice)
+    return msgspec.structs.replace(
+        drawn,
+        nodes=3,
+        clients=4,
+        delay_us=MILLISECOND,
+        tail_us=3 * MILLISECOND,
+        duplicate=0.5,
+        fsync_us=5 * MILLISECOND,
+        fsync_tail_us=5 * MILLISECOND,
+        crash_us=0,
+        partition_us=400 * MILLISECOND,
+        slow_disk_us=200 * MILLISECOND,
+        fault_lasts_us=400 * MILLISECOND,
+        hints=1.0,
+        wander=0.5,
+        settings=msgspec.structs.replace(drawn.settings, election_us=60 * MILLISECOND, retry_us=100 * MILLISECOND),
+    )
+
+
+def crossed(dice: random.Random) -> Dials:
+    """Votes that arrive after the election they were for, and several candidates at once."""
+    return msgspec.structs.replace(
+        votes(dice),
+        nodes=dice.choice((3, 5)),
+        clients=1,
+        tail_us=200 * MILLISECOND,
+        crash_us=SECOND,
+        crash_on_vote=0.0,
+        torn_step=0.0,
+        fault_lasts_us=200 * MILLISECOND,
+        leaders_first=0.9,
+        duplicate=0.2,
+        late=0.5,
+    )
+
+
+def copies(dice: random.Random) -> Dials:
+    """Snapshots while old messages are repeated: a copy is offered to who needs none."""
+    drawn = snapshots(dice)
+    return msgspec.structs.replace(
+        drawn,
+        nodes=3,
+        delay_us=5 * MILLISECOND,
+        tail_us=40 * MILLISECOND,
+        loss=0.05,
+        storage_us=30 * MILLISECOND,
+        crash_us=300 * MILLISECOND,
+        fault_lasts_us=200 * MILLISECOND,
+        think_us=0,
+        duplicate=0.5,
+        late=0.3,
+        hints=1.0,
+        settings=msgspec.structs.replace(drawn.settings, log_keep_entries=dice.choice((0, 20)), checkpoint_entries=2),
+    )
+
+
+def amputation(dice: random.Random) -> Dials:
+    """A log that loses its end just when it is one of two that have it."""
+    return msgspec.structs.replace(
+        draw(dice),
+        nodes=3,
+        clients=4,
+        databases=1,
+        delay_us=500,
+        tail_us=500,
+        loss=0.0,
+        hints=1.0,
+        damage=1.0,
+        crash_us=400 * MILLISECOND,
+        partition_us=300 * MILLISECOND,
+        pause_us=0,
+        slow_disk_us=0,
+        full_disk_us=0,
+        drain_us=0,
+        fault_lasts_us=250 * MILLISECOND,
+        leaders_first=0.7,
+        torn_step=0.0,
+        think_us=5 * MILLISECOND,
+        wander=0.3,
+    )
+
+
+def relapse(dice: random.Random) -> Dials:
+    """The same with data files that lag far behind their logs: a copy is older than what was acknowledged."""
+    return msgspec.structs.replace(
+        amputation(dice),
+        delay_us=10 * MILLISECOND,
+        tail_us=20 * MILLISECOND,
+        fsync_us=5 * MILLISECOND,
+        storage_us=20 * MILLISECOND,
+        partition_us=SECOND,
+        fault_lasts_us=150 * MILLISECOND,
+        leaders_first=0.9,
+        think_us=0,
+    )
+
+
+def hasty(dice: random.Random) -> Dials:
+    """Callers that give up at the first answer, die, and whose requests linger on the way."""
+    drawn = draw(dice)
+    return msgspec.structs.replace(
+        drawn,
+        nodes=3,
+        clients=5,
+        databases=1,
+        delay_us=500,
+        tail_us=2 * MILLISECOND,
+        loss=0.0,
+        hints=1.0,
+        client_late=0.2,
+        client_crash=0.1,
+        fsync_us=20 * MILLISECOND,
+        pause_us=600 * MILLISECOND,
+        partition_us=700 * MILLISECOND,
+        drain_us=0,
+        full_disk_us=0,
+        fault_lasts_us=700 * MILLISECOND,
+        leaders_first=0.9,
+        patience_us=dice.choice((300, 2_000)) * MILLISECOND,
+        attempts=1,
+        give_up=0.9,
+        repeat=0.6,
+        think_us=5 * MILLISECOND,
+        settings=msgspec.structs.replace(drawn.settings, answer_timeout_us=3 * SECOND, waiting_requests_max=20_000),
+    )
+
+
+def crowd(dice: random.Random) -> Dials:
+    """Many callers in one batch, some of whom try to end the transaction of all."""
+    drawn = draw(dice)
+    return msgspec.structs.replace(
+        drawn,
+        nodes=dice.choice((1, 3)),
+        clients=12,
+        databases=1,
+        safety_us=3 * SECOND,
+        fsync_us=20 * MILLISECOND,
+        think_us=0,
+        failing=4,
+        settings=msgspec.structs.replace(
+            drawn.settings, batch_requests_max=512, batch_bytes_max=4 << 20, waiting_requests_max=20_000
+        ),
+    )
+
+
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
-    scenario.__name__: scenario for scenario in (mixed, calm, votes, power, deposed, disks, damage, snapshots)
-}
+    scenario.__name__: scenario
+    for scenario in (
+        mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, overwrites,
+        crossed, copies, amputation, relapse, hasty, crowd,
+    )
+}  # fmt: skip
 
 
 def dials_of(scenario: str, seed: int) -> Dials:
@@ -183,5 +428,19 @@ def simulate(
     tail: int = LINES,
 ) -> Report:
     """Run one seed of a scenario with the real core, or with another (`core` is its name in the report)."""
-    plan = Plan(scenario, make_core, MemoryStore, core=core, skip=skip, tail=tail)
+    plan = Plan(scenario, make_core, BadStore, core=core, skip=skip, tail=tail)
     return Run(seed, dials_of(scenario, seed), plan).execute()
+
+
+def case_of(scenario: str, seed: int, core: str = "real") -> Case:
+    """A seed of a scenario, whole, as a case to be made smaller."""
+    return Case(scenario=scenario, seed=seed, core=core, dials=dials_of(scenario, seed))
+
+
+def simulate_case(case: Case, *, skip: tuple[str, ...] = (), tail: int = LINES) -> Report:
+    """Run a case. Its core must be the one that is in place: mutants are put in place by `lab.mutants`."""
+    plan = Plan(
+        case.scenario, Node, BadStore, core=case.core, skip=skip, tail=tail, skip_faults=case.skip_faults,
+        skip_operations=case.skip_operations,
+    )  # fmt: skip
+    return Run(case.seed, case.dials, plan).execute()

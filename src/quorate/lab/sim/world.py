@@ -41,6 +41,8 @@ class World:
         """What happened how often: evidence that a run was not empty."""
         self.recent: deque[tuple[int, int, Any, Any]] = deque(maxlen=HISTORY_KEPT)
         """The last steps: (time, node, event, effects); faults are written in as events."""
+        self.watcher: Any = None
+        """Told of every step and message (lab/diagram's `Recorder`), or None."""
         self._queue: list[tuple[int, int, Callable[..., object], tuple[Any, ...]]] = []
         self._tie = 0
         self._trace = hashlib.blake2b(digest_size=16)
@@ -68,6 +70,8 @@ class World:
         names = None if effects is None else [type(effect).__name__ for effect in effects]
         self._trace.update(_encode((self.now_us, node, type(event).__name__, event, names, effects)))
         self.recent.append((self.now_us, node, event, effects))
+        if self.watcher is not None:
+            self.watcher.stepped(node, event, effects)
 
     def trace_hash(self) -> str:
         """Equal for two runs exactly when every node took the same steps at the same times."""

@@ -1,0 +1,60 @@
+"""`quorate lab shrink`: make a failing seed small, and keep it as a file that replays."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quorate.cli.output import Exit, Fail, progress
+
+if TYPE_CHECKING:
+    from quorate.lab.sim.report import Report
+
+
+@click.command()
+@click.argument("seed", type=int)
+@click.option("--scenario", default="mixed", show_default=True, help="The scenario in which the seed fails.")
+@click.option("--core", default="real", show_default=True, help="The real node, or a mutant.")
+@click.option("--runs", type=click.IntRange(1), default=400, show_default=True, help="How many runs may be spent.")
+@click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Where to keep the small case.")
+@click.option("--story", default="", help="What the case shows, in a sentence; kept in the file.")
+def shrink(seed: int, scenario: str, core: str, runs: int, write: Path | None, story: str) -> None:
+    """Leave out faults and operations of a failing SEED while it still breaks the same promise."""
+    import msgspec
+
+    from quorate.lab.mutants import run_case
+    from quorate.lab.sim.scenarios import SCENARIOS, case_of
+    from quorate.lab.sim.shrink import Shrinker, dump, load
+
+    if scenario not in SCENARIOS:
+        raise click.BadParameter(f"there are: {', '.join(SCENARIOS)}", param_hint="--scenario")
+    try:
+        shrinker = Shrinker(case_of(scenario, seed, core), run_case, runs)
+    except KeyError as error:
+        raise click.BadParameter(f"there is no mutant {core}", param_hint="--core") from error
+    if shrinker.report.ok:
+        raise Fail(f"seed {seed} of {scenario} breaks no promise", Exit.USAGE)
+    before = shrinker.size()
+    case = msgspec.structs.replace(shrinker.shrink(), story=story)
+    after = shrinker.size()
+    path = write or Path(f"{scenario}-{seed}.json")
+    path.write_bytes(dump(load(dump(case))))  # the file as it will be read: 0 for a chance becomes 0.0
+    for text in shrinker.report.lines()[:-1]:
+        click.echo(text)
+    progress(
+        f"from {before[0]} steps, {before[1]} faults, {before[2]} operations to {after[0]}, {after[1]}, {after[2]}"
+    )
+    click.echo(f"again: quorate lab replay {path}")
+
+
+def replay_file(path: Path, tail: int) -> "Report":
+    """Run the case in a file. Raises Fail when it is no case."""
+    import msgspec
+
+    from quorate.lab.mutants import run_case
+    from quorate.lab.sim.shrink import load
+
+    try:
+        return run_case(load(path.read_bytes()), tail=tail)
+    except (OSError, msgspec.MsgspecError, KeyError) as error:
+        raise Fail(f"{path} is not a case that `quorate lab shrink` wrote: {error}", Exit.USAGE) from error

@@ -1,0 +1,1 @@
+"""Space-time diagrams: who sent what when, on one page that needs nothing but a browser."""

@@ -1,0 +1,326 @@
+"""Mutants of the log: acknowledging, counting, overwriting, trimming, snapshots."""
+
+from typing import Any
+
+from msgspec import Raw
+
+from quorate.core.kernel import NodeId, Now, WriteEntries
+from quorate.core.quorum import counted_index
+from quorate.core.requests import Answer, NotLeader
+from quorate.core.single_leader import acks, election, shipping, snapshots
+from quorate.core.single_leader.state import LEADER, Group
+from quorate.lab.mutants.sabotage import Mutant, Swap
+from quorate.lab.sim.disk import Disk
+from quorate.storage import snapshots as shelf
+from quorate.storage.memory import MemoryStore
+
+LOST = (
+    "acknowledged write lost", "exactly once", "linearizability", "leader completeness", "state machine safety",
+    "log matching", "election safety", "replicas equal", "node",
+)  # fmt: skip
+
+
+def _at_once(_original: Any) -> Any:
+    return Group.send
+
+
+def _counts_older(_original: Any) -> Any:
+    def advance(group: Group) -> None:
+        if group.role == LEADER:
+            matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
+            matched[group.me] = group.persisted
+            index = counted_index(group.voters, matched)
+            if index > group.counted:
+                acks.count(group, index)
+                group.host.mention(group.group)
+
+    return advance
+
+
+def _counts_own_unwritten(original: Any) -> Any:
+    def advance(group: Group) -> None:
+        persisted, group.persisted = group.persisted, group.log.last.index
+        try:
+            original(group)
+        finally:
+            group.persisted = persisted
+
+    return advance
+
+
+def _answers_early(original: Any) -> Any:
+    def append(group: Group, now: Now, entries: Any) -> None:
+        original(group, now, entries)
+        batch = group.batch
+        if batch is not None and batch.outcomes and not batch.told:
+            for request, outcome in zip(batch.requests, batch.outcomes, strict=True):
+                group.reply(request.id, Answer(Raw(outcome), batch.position.index))
+            batch.told = True
+
+    return append
+
+
+def _by_index_only(original: Any) -> Any:
+    def on_persisted(group: Group, now: Now, event: Any) -> None:
+        for pending in group.pending:
+            if pending.sequence <= event.sequence and pending.last is not None:
+                group.persisted = max(group.persisted, min(pending.last.index, group.log.last.index))
+        original(group, now, event)
+
+    return on_persisted
+
+
+def _overwrites_freely(_original: Any) -> Any:
+    def overwrite(group: Group, entries: Any) -> None:
+        first = entries[0].index
+        if first <= group.log.last.index:
+            group.log.truncate(first)
+            group.persisted = min(group.persisted, first - 1)
+        group.log.append(entries)
+        group.persist(WriteEntries(group.group, entries), last=group.log.last)
+
+    return overwrite
+
+
+def _overwrite_keeps_promises(_original: Any) -> Any:
+    """As ours, but writes under way go on vouching for what was overwritten meanwhile."""
+
+    def overwrite(group: Group, entries: Any) -> None:
+        first = entries[0].index
+        if first <= group.log.last.index:
+            group.log.truncate(first)
+            group.persisted = min(group.persisted, first - 1)
+            group.note("truncated", index=first)
+        group.log.append(entries)
+        group.persist(WriteEntries(group.group, entries), last=group.log.last)
+
+    return overwrite
+
+
+def _all_are_new(_original: Any) -> Any:
+    return lambda _group, entries: entries
+
+
+def _counts_whatever_is_there(original: Any) -> Any:
+    def on_append(group: Group, now: Now, sender: NodeId, message: Any) -> None:
+        original(group, now, sender, message)
+        if message.epoch == group.epoch and not group.needs_snapshot():
+            acks.count(group, min(message.counted, group.log.last.index))
+
+    return on_append
+
+
+def _does_not_sync(_original: Any) -> Any:
+    return lambda store, group: store._replica(group).applied
+
+
+def _never_has(_original: Any) -> Any:
+    return lambda _group, _position: False
+
+
+def _offers_at_once(original: Any) -> Any:
+    def forget_progress(group: Group, peer: NodeId) -> None:
+        original(group, peer)
+        snapshots.begin(group, Now(group.host.now_us), peer, group.progress[peer])
+
+    return forget_progress
+
+
+def _keeps_copies(original: Any) -> Any:
+    """Every other time the last copy is offered once more, as where snapshots are files that are kept."""
+    kept: dict[tuple[int, int], tuple[Any, bytes]] = {}
+
+    def copy(stored: shelf.MemoryShelf, group: int, replica: Any) -> Any:
+        snapshot, position, size = original(stored, group, replica)
+        known = kept.pop((id(stored), group), None)
+        if known is None:
+            kept[id(stored), group] = position, stored._copies[snapshot]
+            return snapshot, position, size
+        stored._copies[snapshot] = known[1]
+        return snapshot, known[0], len(known[1])
+
+    return copy
+
+
+def _wrong_position(original: Any) -> Any:
+    def on_opened(group: Group, now: Now, event: Any) -> None:
+        ahead = group.log.position_at(max(group.counted, event.position.index))
+        original(group, now, type(event)(event.group, event.to, event.snapshot, ahead, event.size))
+
+    return on_opened
+
+
+def _heals_at_once(_original: Any) -> Any:
+    def heal_if_whole(group: Group) -> None:
+        if group.damaged and group.rebuilt and not group.switching:
+            group.damaged = ""
+            group.note("healed")
+
+    return heal_if_whole
+
+
+def _forgets_damage(original: Any) -> Any:
+    def truncate_log_tail(store: MemoryStore, group: int, count: int) -> None:
+        original(store, group, count)
+        store._lost.pop(group, None)
+
+    return truncate_log_tail
+
+
+def _tries_fsync_again(_original: Any) -> Any:
+    def fsync_failed(disk: Disk) -> None:
+        """The kernel says yes this time, and the pages are as lost as before."""
+        sequence = 0
+        for _ in range(disk._covered):
+            sequence = disk._pending.popleft().sequence
+        disk._finished(sequence)
+
+    return fsync_failed
+
+
+def _says_not_done(original: Any) -> Any:
+    def step_down(group: Group, now: Now) -> None:
+        batch = group.batch
+        if batch is not None and not batch.committing and not batch.told:
+            group.answer_all(batch.requests, NotLeader(""))
+            batch.told = True
+        original(group, now)
+
+    return step_down
+
+
+def _any_position(_original: Any) -> Any:
+    return lambda _replica, _position: None
+
+
+MUTANTS = (
+    Mutant(
+        "acknowledged-before-fsync",
+        "a follower says that it has an entry while its disk is still writing it",
+        "NATS JetStream 2.12.1 (Jepsen, 2025: fsync every two minutes); PySyncObj (never)",
+        "power",
+        (Swap(Group, "send_after_persist", _at_once),),
+        ("durable vote", "durable majority", "durable log"),
+        inner=("durable vote", "durable majority", "durable log"),
+        outer=LOST,
+        outer_seed=9,
+    ),
+    Mutant(
+        "fsync-retried",
+        "an fsync that failed is asked again, and its success is believed",
+        "PostgreSQL until 2018, SQLite, LMDB, LevelDB, Redis (Can applications recover from fsync failures?, 2020)",
+        "mixed",
+        (Swap(Disk, "_fsync_failed", _tries_fsync_again),),
+        ("durable vote", "durable majority", "durable log", "store", "monotone epochs"),
+        seed=4,
+    ),
+    Mutant(
+        "counts-an-older-epoch",
+        "a leader counts replicas of an entry of an earlier epoch",
+        "figure 8 of the Raft paper; LogCabin issue 44; PySyncObj issue 169",
+        "handovers",
+        (Swap(acks, "advance", _counts_older),),
+        ("own epoch",),
+    ),
+    Mutant(
+        "counts-itself-unwritten",
+        "a leader counts itself before its own disk has the entry",
+        "goraft pull request 150",
+        "power",
+        (Swap(acks, "advance", _counts_own_unwritten),),
+        ("durable majority", "node"),
+    ),
+    Mutant(
+        "answers-before-counted",
+        "a leader answers its caller when the entry is in its own log",
+        "Redis Sentinel and MongoDB with w:1 (Jepsen, 2013): acknowledged writes are thrown away by a failover",
+        "power",
+        (Swap(shipping, "append", _answers_early),),
+        (*LOST, "true answer"),
+    ),
+    Mutant(
+        "append-aba",
+        "a write under way vouches for whatever lies at its index when it is done",
+        "etcd-io/raft: the test file async_storage_writes_append_aba_race",
+        "overwrites",
+        (Swap(acks, "on_persisted", _by_index_only), Swap(shipping, "_overwrite", _overwrite_keeps_promises)),
+        ("durable log",),
+        seed=129,
+    ),
+    Mutant(
+        "stale-append-truncates",
+        "a follower replaces its log's end by what a late message holds",
+        "the most frequent error in MIT's Raft course; openraft issue 511; akka-entity-replication issue 152",
+        "handovers",
+        (Swap(shipping, "_new_entries", _all_are_new), Swap(shipping, "_overwrite", _overwrites_freely)),
+        ("counted entries stay", "durable majority", *LOST),
+    ),
+    Mutant(
+        "counts-what-was-not-sent",
+        "a follower counts entries that the leader did not send with its counted index",
+        "copycat issue 265; ScyllaDB issue 9965; NuRaft pull request 57",
+        "handovers",
+        (Swap(shipping, "on_append", _counts_whatever_is_there),),
+        ("durable majority", *LOST),
+        seed=19,
+    ),
+    Mutant(
+        "trims-beyond-checkpoint",
+        "the log forgets what no checkpoint has made durable in the data file",
+        "goraft pull request 99; MatrixCube issue 556",
+        "power",
+        (Swap(MemoryStore, "_checkpoint", _does_not_sync),),
+        ("sound disk", "store", "node"),
+    ),
+    Mutant(
+        "old-copy-over-new-log",
+        "a follower that was restarted is offered a kept snapshot, and installs it over a log that has more",
+        "Zeebe issue 6092",
+        "copies",
+        (
+            Swap(snapshots, "_has", _never_has),
+            Swap(shipping, "forget_progress", _offers_at_once),
+            Swap(shelf.MemoryShelf, "copy", _keeps_copies),
+        ),
+        ("counted entries stay", "node"),
+        seed=1,
+    ),
+    Mutant(
+        "copy-without-position",
+        "a snapshot carries the position that the leader had, not the one that it holds",
+        "atomix pull request 1040; openraft issue 1930",
+        "snapshots",
+        (Swap(snapshots, "on_opened", _wrong_position), Swap(shelf, "check_position", _any_position)),
+        ("sound disk", "store", "node", *LOST),
+        seed=45,
+    ),
+    Mutant(
+        "lost-tail-taken-for-clean",
+        "a log that has lost its end is taken for a shorter one",
+        "Protocol-aware recovery, FAST 2018 (ZooKeeper, LogCabin, etcd, Kafka); SQLite's WAL by design",
+        "amputation",
+        (Swap(MemoryStore, "truncate_log_tail", _forgets_damage),),
+        ("damaged replica",),
+        inner=("damaged replica",),
+        outer=(*LOST, "durable majority", "monotone epochs", "sound disk", "store"),
+        outer_seed=5,
+    ),
+    Mutant(
+        "heals-too-soon",
+        "a rebuilt replica votes before it knows how far it must be",
+        "found here in review; Protocol-aware recovery, FAST 2018",
+        "relapse",
+        (Swap(Group, "heal_if_whole", _heals_at_once),),
+        ("damaged replica",),
+        seed=73,
+    ),
+    Mutant(
+        "says-not-done-of-what-is-logged",
+        "a leader that steps down tells its callers 'not done' of writes that may yet count",
+        "CockroachDB issues 10247 and 103817; Maelstrom: never answer a definite error when unsure",
+        "hasty",
+        (Swap(election, "step_down", _says_not_done),),
+        ("linearizability", "true answer", "exactly once"),
+        seed=51,
+    ),
+)

@@ -1,0 +1,108 @@
+"""How a mutant is made: one function of ours is replaced while a run lasts, wherever it is referred to."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from quorate.lab.sim.report import LINES, Report
+from quorate.lab.sim.scenarios import simulate, simulate_case
+from quorate.lab.sim.shrink import Case
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Replace `owner.name` (a module's function or a class's method) by what `make` makes of the original."""
+
+    owner: Any
+    name: str
+    make: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One bug, where it happened before, and how the laboratory finds it."""
+
+    name: str
+    bug: str
+    where: str
+    """In the world: a system and its issue, or a paper."""
+    scenario: str
+    swaps: tuple[Swap, ...]
+    judges: tuple[str, ...]
+    """Those whose business it is. Caught by any other, it was caught by accident."""
+    seed: int = 0
+    """A seed of the scenario known to show it, so that the tests need not search; they search on from there."""
+    inner: tuple[str, ...] = ()
+    """Judges that look inside; silenced, what the bug leads to must be noticed too, within some more seeds."""
+    outer: tuple[str, ...] = ()
+    """The judges that notice then. With `inner` only."""
+    outer_seed: int = 0
+
+
+@contextmanager
+def sabotaged(mutant: Mutant) -> Iterator[None]:
+    """Our code is wrong in this one way until the end of the block."""
+    with ExitStack() as stack:
+        for swap in mutant.swaps:
+            stack.enter_context(_swapped(swap))
+        yield
+
+
+@contextmanager
+def _swapped(swap: Swap) -> Iterator[None]:
+    original = vars(swap.owner)[swap.name]
+    replacement = swap.make(original.fget if isinstance(original, property) else original)
+    if isinstance(original, property):
+        replacement = property(replacement)
+    if isinstance(swap.owner, type):
+        kept = {id(table): table for table in vars(swap.owner).values() if type(table) is dict}
+        setattr(swap.owner, swap.name, replacement)
+    else:
+        kept = {id(vars(module)): vars(module) for module in _ours()}
+        kept |= {id(table): table for names in list(kept.values()) for table in names.values() if type(table) is dict}
+    places = [(table, key) for table in kept.values() for key, value in list(table.items()) if value is original]
+    for table, key in places:
+        table[key] = replacement
+    try:
+        yield
+    finally:
+        for table, key in places:
+            table[key] = original
+        if isinstance(swap.owner, type):
+            setattr(swap.owner, swap.name, original)
+
+
+def _ours() -> list[Any]:
+    return [module for name, module in list(sys.modules.items()) if name.startswith("quorate.")]
+
+
+def run(mutant: Mutant, seed: int, *, scenario: str = "", skip: tuple[str, ...] = (), tail: int = LINES) -> Report:
+    """One seed of the mutant's scenario (or of another) with the sabotaged code."""
+    with sabotaged(mutant):
+        return simulate(seed, scenario or mutant.scenario, core=mutant.name, skip=skip, tail=tail)
+
+
+def run_case(case: Case, *, tail: int = LINES) -> Report:
+    """A case with the core it names."""
+    with ExitStack() as stack:
+        if case.core != "real":
+            stack.enter_context(sabotaged(find(case.core)))
+        return simulate_case(case, tail=tail)
+
+
+def find(name: str) -> Mutant:
+    """The mutant of this name. Raises KeyError."""
+    from quorate.lab.mutants import MUTANTS
+
+    return {mutant.name: mutant for mutant in MUTANTS}[name]
+
+
+def first_caught(mutant: Mutant, first: int, seeds: int, skip: tuple[str, ...] = ()) -> Report | None:
+    """The first of so many seeds that fails; None when the mutant survives them all."""
+    for seed in range(first, first + seeds):
+        report = run(mutant, seed, skip=skip)
+        if not report.ok:
+            return report
+    return None

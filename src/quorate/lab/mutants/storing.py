@@ -1,0 +1,225 @@
+"""Mutants of the data file and of exactly-once."""
+
+from typing import Any
+
+from quorate.core.kernel import DATA, Commit, Entry, Position
+from quorate.core.requests import Outcome
+from quorate.core.single_leader import acks, writes
+from quorate.core.single_leader.state import Group
+from quorate.lab.mutants.sabotage import Mutant, Swap
+from quorate.storage import data_file
+from quorate.storage.application import apply_batch
+from quorate.storage.capture import Capture
+from quorate.storage.execution import TransactionLostError
+from quorate.storage.payload import CANCELLED, decode_batch, decode_records, encode_failed
+from quorate.storage.replica import Replica
+from quorate.storage.snapshots import MemoryShelf
+from quorate.storage.writer import Writer
+
+TWICE = ("exactly once", "same answer", "linearizability", "true answer", "atomicity")
+
+
+def _nothing(_original: Any) -> Any:
+    return lambda *_arguments: None
+
+
+def _looks_but_does_not_fence(original: Any) -> Any:
+    def attempt(writer: Writer, requests: Any, lost: Any, careful: bool) -> Any:
+        outcomes, records = original(writer, requests, lost, careful)
+        asked = {request.token.id for request in requests if type(request) is Outcome}
+        return outcomes, [record for record in records if record[0] not in asked or record[1] != CANCELLED]
+
+    return attempt
+
+
+def _follower_forgets(_original: Any) -> Any:
+    def apply(writer: Writer, entry: Entry, _previous: Position) -> Position:
+        if entry.kind == DATA:
+            batch = decode_batch(entry.payload)
+            if batch.segments and apply_batch(writer.connection, batch):
+                writer._facts = None
+        return Position(entry.epoch, entry.index)
+
+    return apply
+
+
+def _no_schema_check(_original: Any) -> Any:
+    def apply(writer: Writer, entry: Entry, _previous: Position) -> Position:
+        if entry.kind == DATA:
+            batch = decode_batch(entry.payload)
+            if batch.segments and apply_batch(writer.connection, batch):
+                writer._facts = None
+            records = bytes(batch.records)
+            tokens = [token for token, _ in decode_records(records)]
+            if tokens:
+                data_file.write_records(writer.connection, writer.window, entry.index, tokens, records)
+        return Position(entry.epoch, entry.index)
+
+    return apply
+
+
+def _columns_do_not_travel(original: Any) -> Any:
+    def ddl(capture: Capture, sql: str) -> None:
+        if not sql.upper().startswith("ALTER TABLE JOURNAL"):
+            original(capture, sql)
+
+    return ddl
+
+
+def _copy_without_window(original: Any) -> Any:
+    def copy(stored: MemoryShelf, group: int, replica: Replica) -> Any:
+        replica.digest()  # whatever batch is open is put aside
+        connection = replica._writer.connection
+        rows = connection.execute("SELECT entry, records FROM quorate_window").fetchall()
+        connection.execute("DELETE FROM quorate_window")
+        taken = original(stored, group, replica)
+        connection.executemany("INSERT INTO quorate_window VALUES (?, ?)", rows)
+        return taken
+
+    return copy
+
+
+def _others_are_undone(_original: Any) -> Any:
+    """The request that ended the transaction takes with it what ran before it; the others go on."""
+
+    def run_batch(writer: Writer, requests: Any, timestamp_us: int) -> Any:
+        writer._lead()
+        facts = writer._begin()
+        outcomes: list[bytes] = []
+        records: list[Any] = []
+        for request in requests:
+            try:
+                some, more = writer._attempt([request], {}, careful=False)
+            except TransactionLostError as gone:
+                writer.rollback()
+                facts = writer._begin()
+                some = (encode_failed(gone.failed),)
+                more = [(request.token.id, some[0])]
+            outcomes += some
+            records += more
+        return writer._seal(facts, records, timestamp_us), tuple(outcomes)
+
+    return run_batch
+
+
+def _position_apart(original: Any) -> Any:
+    def write_applied(connection: Any, position: Position, floor: int) -> None:
+        """What this transaction reached is only written down by the next one."""
+        rows = connection.execute("SELECT 1 FROM temp.sqlite_schema WHERE name = 'late'").fetchall()
+        if not rows:
+            connection.execute("CREATE TEMP TABLE late(epoch, entry)")
+        for epoch, entry in connection.execute("SELECT epoch, entry FROM temp.late").fetchall():
+            original(connection, Position(epoch, entry), floor)
+        connection.execute("DELETE FROM temp.late")
+        connection.execute("INSERT INTO temp.late VALUES (?, ?)", (position.epoch, position.index))
+
+    return write_applied
+
+
+def _ahead_of_the_log(_original: Any) -> Any:
+    def on_counted(group: Group) -> None:
+        batch = group.batch
+        if batch is None or batch.committing or not batch.position.index:
+            return
+        if group.counted >= batch.position.index:
+            acks.commit_batch(group)
+
+    return on_counted
+
+
+def _commits_twice(original: Any) -> Any:
+    def commit_batch(group: Group) -> None:
+        original(group)
+        assert group.batch is not None
+        group.host.emit(Commit(group.group, group.batch.position))
+
+    return commit_batch
+
+
+MUTANTS = (
+    Mutant(
+        "retry-runs-again",
+        "a write that is sent again is run again",
+        "MongoDB 4.2.6 (Jepsen, 2020: effects of transactions that were retried appear twice)",
+        "mixed",
+        (Swap(Writer, "_known", _nothing),),
+        (*TWICE, "store"),
+    ),
+    Mutant(
+        "window-on-the-leader-only",
+        "followers do not remember which writes were answered",
+        "rabbitmq/ra issue 145: sessions must be part of the replicated state",
+        "mixed",
+        (Swap(Writer, "_apply", _follower_forgets),),
+        ("replicas equal",),
+        inner=("replicas equal",),
+        outer=TWICE,
+    ),
+    Mutant(
+        "copy-without-window",
+        "a snapshot leaves out which writes were answered",
+        "Redpanda pull request 551 (the sequence table in the snapshot); thesis section 6.3",
+        "snapshots",
+        (Swap(MemoryShelf, "copy", _copy_without_window),),
+        ("replicas equal", *TWICE),
+    ),
+    Mutant(
+        "outcome-does-not-fence",
+        "asking what became of an unknown write says 'never' and does not see to it",
+        "found here in design; Kafka's and FoundationDB's commit_unknown_result need the same fence",
+        "hasty",
+        (Swap(Writer, "_attempt", _looks_but_does_not_fence),),
+        TWICE,
+        seed=5,
+    ),
+    Mutant(
+        "rollback-of-others",
+        "a statement that ends the transaction of a batch undoes what others were told was done",
+        "SQLite's INSERT OR ROLLBACK on a connection that callers share",
+        "crowd",
+        (Swap(Writer, "_execute", _others_are_undone),),
+        ("acknowledged write lost", *TWICE),
+    ),
+    Mutant(
+        "position-written-apart",
+        "the data file's position is not written in the transaction of the data",
+        "etcd 3.5.0 to 3.5.2, issue 13766 (2022)",
+        "power",
+        (Swap(data_file, "write_applied", _position_apart),),
+        ("sound disk", "store", "replicas equal", "node", *TWICE),
+    ),
+    Mutant(
+        "data-ahead-of-log",
+        "a leader commits what a majority has and its own log has not",
+        "apache/ratis issue 2507; etcd's backend ahead of its log",
+        "power",
+        (Swap(writes, "on_counted", _ahead_of_the_log),),
+        ("node", "store", "sound disk"),
+        seed=1,
+    ),
+    Mutant(
+        "commits-twice",
+        "the same batch is committed twice",
+        "dragonboat issue 45 and shaj13/raft issue 27: entries applied again",
+        "calm",
+        (Swap(acks, "commit_batch", _commits_twice),),
+        ("store",),
+    ),
+    Mutant(
+        "counter-left-behind",
+        "AUTOINCREMENT's counter does not travel",
+        "GitHub, 2012: a follower out of date was promoted and gave ids again that another store knew",
+        "mixed",
+        (Swap(Capture, "_add_sequences", _nothing),),
+        ("replicas equal", "atomicity", "sound disk"),
+    ),
+    Mutant(
+        "schema-unchecked",
+        "changes are applied to a table that has other columns, and are skipped without a word",
+        "SQLite's session extension; MySQL row-based replication with differing definitions",
+        "mixed",
+        (Swap(Writer, "_apply", _no_schema_check), Swap(Capture, "ddl", _columns_do_not_travel)),
+        ("replicas equal",),
+        seed=5,
+    ),
+)

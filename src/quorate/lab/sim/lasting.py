@@ -1,0 +1,123 @@
+"""Faults that stay: a cluster that could serve must do so while they last, not only once they have ended.
+
+Each leaves a majority that can work. What would be waited out elsewhere is a promise here: callers get answers
+(`progress`), and nobody is elected again and again (`stability`). Cases: the partial connectivity of Cloudflare's
+outage of 2020, a leader that nobody can reach but that is heard by all, a leader's disk that never answers again
+(hashicorp/raft issue 503), one that has no room (issue 614).
+"""
+
+from collections.abc import Callable
+
+from quorate.lab.sim.dials import SECOND, Dials
+from quorate.lab.sim.host import Host
+from quorate.lab.sim.network import Network
+from quorate.lab.sim.world import Violation, World
+
+BEGINS_US = 2 * SECOND
+SETTLED_US = 6 * SECOND
+"""From here on nothing may be missing any more; the safety phase must be longer."""
+
+PROGRESS = "progress"
+STABILITY = "stability"
+OPERATIONS_LEAST = 5
+
+
+class Lasting:
+    """One such fault of one run, and what is asked of the cluster meanwhile."""
+
+    def __init__(self, world: World, dials: Dials, network: Network, hosts: dict[int, Host]) -> None:
+        self._world = world
+        self._dials = dials
+        self._network = network
+        self._hosts = hosts
+        self._dice = world.dice("lasting")
+        self._done = 0
+        self._elections = 0
+
+    def begin(self) -> None:
+        """Schedule it, if this run has one."""
+        if self._dials.lasting:
+            self._world.at(BEGINS_US, KINDS[self._dials.lasting], self)
+            self._world.at(SETTLED_US, self._look)
+
+    def _look(self) -> None:
+        self._done, self._elections = self._world.marks.get("ok", 0), self._world.marks.get("elections", 0)
+
+    def judge(self) -> None:
+        """At the end of the safety phase. Raises Violation."""
+        if not self._dials.lasting or self._world.now_us < SETTLED_US + SECOND:
+            return
+        done = self._world.marks.get("ok", 0) - self._done
+        if done < OPERATIONS_LEAST:
+            since = (self._world.now_us - SETTLED_US) / SECOND
+            raise Violation(PROGRESS, f"{done} operations in {since:.1f} s under {self._dials.lasting}, where all can")
+        elections = self._world.marks.get("elections", 0) - self._elections
+        if elections:
+            raise Violation(STABILITY, f"{elections} elections under {self._dials.lasting}, which changes nothing")
+
+    def _leader(self) -> Host:
+        """A node that leads the newest group it can find, or any."""
+        leading = [
+            (number, host)
+            for host in self._hosts.values()
+            if host.core is not None
+            for number, group in host.core.groups.items()
+            if group.role == "leader"
+        ]
+        if not leading:
+            return self._dice.choice(list(self._hosts.values()))
+        return max(leading, key=lambda each: each[0])[1]
+
+    def _begin(self, what: str, links: list[tuple[int, int]]) -> None:
+        self._world.mark(f"lasting: {self._dials.lasting}")
+        self._world.record(0, what, links)
+        self._network.cut(links)
+
+    def partial(self) -> None:
+        """Five nodes: three that see each other, and two that see only one of them each (1-2-3, 4-2, 5-3)."""
+        groups = {
+            number: group for host in self._hosts.values() if host.core for number, group in host.core.groups.items()
+        }
+        voters = list(groups[max(groups)].voters) if groups else []  # a majority of them must see each other
+        numbers = [number for number in self._hosts if number not in voters]
+        self._dice.shuffle(numbers)
+        self._dice.shuffle(voters)
+        numbers = voters + numbers
+        self._begin("partial connectivity", partial_connectivity(numbers))
+
+    def deaf_leader(self) -> None:
+        """Everybody hears the leader; it hears nobody, its callers excepted."""
+        deaf = self._leader().number
+        self._begin("the leader goes deaf", [(one, deaf) for one in self._hosts if one != deaf])
+
+    def hung_disk(self) -> None:
+        """The leader's disk takes what it is given and never answers."""
+        self._begin("the leader's disk hangs", [])
+        self._leader().disk.slow(1_000_000_000)
+
+    def full_disk(self) -> None:
+        """The leader's disk has no room."""
+        self._begin("the leader's disk is full", [])
+        self._leader().fill_disk(full=True)
+
+
+KINDS: dict[str, Callable[[Lasting], None]] = {
+    "partial": Lasting.partial,
+    "deaf leader": Lasting.deaf_leader,
+    "hung disk": Lasting.hung_disk,
+    "full disk": Lasting.full_disk,
+}
+
+
+def partial_connectivity(numbers: list[int]) -> list[tuple[int, int]]:
+    """The links that are cut. With three nodes: a chain."""
+    middle = numbers[: max(2, len(numbers) - 2)]
+    connected = {frozenset((one, other)) for one in middle for other in middle}
+    for place, outer in enumerate(numbers[len(middle) :]):
+        connected.add(frozenset((outer, middle[-1 - place])))
+    return [
+        (one, other)
+        for one in numbers
+        for other in numbers
+        if one != other and frozenset((one, other)) not in connected
+    ]

@@ -1,0 +1,107 @@
+"""The model disk of one node: the in-memory store, and what a bad disk does to what lies on it."""
+
+import random
+from collections.abc import Sequence
+
+from quorate.core.kernel import Entry, GroupId, Identity, LogWrite, SwitchGeneration, TrimLog, WriteEntries
+from quorate.storage.group_log import GroupLog, LogDamaged
+from quorate.storage.interface import Broken, Divergent
+from quorate.storage.memory import MemoryLog, MemoryStore
+from quorate.storage.replica import Replica
+
+
+class BadLog(MemoryLog):
+    """A log in which some entries no longer match their hash, and that may fail to be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flipped: set[tuple[GroupId, int]] = set()
+        self.read_error = False
+        """The next read of the disk gives an error, once."""
+
+    def check_read(self) -> None:
+        """Raises Broken when the disk is to fail now."""
+        if self.read_error:
+            self.read_error = False
+            raise Broken("the disk could not be read: input/output error")
+
+    def read(self, group: GroupId, first: int, last: int, bytes_max: int) -> tuple[Entry, ...]:
+        self.check_read()
+        found = super().read(group, first, last, bytes_max)
+        if self.flipped:
+            for entry in found:
+                if (group, entry.index) in self.flipped:
+                    raise LogDamaged(f"entry {entry.index} of group {group} does not match its hash")
+        return found
+
+
+class BadStore(MemoryStore):
+    """A store whose disk flips bits, in the log and in data files, and fails to be read now and then."""
+
+    log: BadLog
+
+    def __init__(self, identity: Identity) -> None:
+        super().__init__(identity)
+        self.log = BadLog()
+        self.spoiled: set[GroupId] = set()
+        """Groups whose data file has a page that SQLite will find damaged when it next looks."""
+
+    def persist(self, writes: Sequence[LogWrite]) -> None:
+        super().persist(writes)
+        if not self.log.flipped and not self.spoiled:
+            return
+        for write in writes:
+            if isinstance(write, SwitchGeneration):
+                self.spoiled.discard(write.group)
+                self._forget(write.group, 0, 1 << 62)
+            elif isinstance(write, TrimLog):
+                self._forget(write.group, 0, write.through.index)
+            elif isinstance(write, WriteEntries):
+                self._forget(write.group, write.entries[0].index, 1 << 62)
+
+    def _forget(self, group: GroupId, first: int, last: int) -> None:
+        """These entries are gone, or written anew."""
+        self.log.flipped = {each for each in self.log.flipped if each[0] != group or not first <= each[1] <= last}
+
+    def flip_log(self, dice: random.Random) -> GroupId | None:
+        """A bit of some entry changes where it lies. Returns the group, or None when there is no entry."""
+        groups = [number for number, log in sorted(self.log.groups.items()) if log.last.index > log.base.index]
+        if not groups:
+            return None
+        group = dice.choice(groups)
+        known = self.log.groups[group]
+        self.log.flipped.add((group, dice.randint(known.base.index + 1, known.last.index)))
+        return group
+
+    def flip_data(self, dice: random.Random) -> GroupId | None:
+        """A bit of some data file changes, where SQLite notices."""
+        if not self.log.groups:
+            return None
+        group = dice.choice(sorted(self.log.groups))
+        self.spoiled.add(group)
+        return group
+
+    def _replica(self, group: GroupId) -> Replica:
+        self.log.check_read()
+        if group in self.spoiled:
+            raise Divergent(f"the data file of group {group} has a damaged page")
+        return super()._replica(group)
+
+    def digest(self, group: GroupId) -> str:
+        """As for any store; but whoever compares replicas from outside meets no fault meant for the node."""
+        read_error, self.log.read_error = self.log.read_error, False
+        try:
+            return super().digest(group)
+        finally:
+            self.log.read_error = read_error
+
+    def _found_damage(self, group: GroupId, reason: str) -> None:
+        super()._found_damage(group, reason)
+        self._lost[group] = reason  # a file store remembers it through restarts
+
+    def _install(self, group: GroupLog) -> None:
+        self.spoiled.discard(group.group)
+        super()._install(group)
+
+
+__all__ = ["BadStore"]
