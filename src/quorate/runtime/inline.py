@@ -284,8 +284,12 @@ class InlineNode:
         self._replies[effect.id] = effect.body
 
     def _on_query(self, effect: kernel.Query) -> None:
-        outcome, position = self.store.query(effect.group, effect.statements)
-        self._replies[effect.id] = Answer(Raw(outcome), position.index)
+        try:
+            outcome, position = self.store.query(effect.group, effect.statements)
+        except Divergent as error:
+            self._replies[effect.id] = Refused("OperationalError", f"the data file is damaged: {error}")
+        else:
+            self._replies[effect.id] = Answer(Raw(outcome), position.index)
 
     def _on_halt(self, effect: kernel.Halt) -> None:
         raise Broken(effect.reason)

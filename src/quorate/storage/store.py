@@ -27,10 +27,10 @@ from quorate.core.kernel import (
     Recovered,
     RecoveredGroup,
 )
-from quorate.core.requests import Done, Failed, Result, Statement, WriteOutcome
+from quorate.core.requests import Done, Result, Statement, WriteOutcome
 from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
 from quorate.storage.interface import DiskIsFull, Divergent
-from quorate.storage.payload import decode_outcome, encode_failed
+from quorate.storage.payload import decode_outcome
 from quorate.storage.replica import Replica
 from quorate.storage.snapshots import Shelf
 
@@ -331,22 +331,16 @@ class BaseStore(ABC):
 
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
         """Run reads on committed state; an encoded outcome and where it stood. Raises OverBudget when it
-        takes longer than `budget_us` (0: as long as it needs). On a damaged replica the outcome is `Failed`."""
+        takes longer than `budget_us` (0: as long as it needs), and Divergent when the replica is damaged."""
         self._check_usable()
-        try:
-            return self._replica(group).query(statements, budget_us or None)
-        except Divergent as error:
-            return unreadable(error)
+        return self._replica(group).query(statements, budget_us or None)
 
     def query_aside(
         self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
     ) -> tuple[bytes, Position]:
         """The same for the one reader thread."""
         self._check_usable()
-        try:
-            return self._replica(group).query_aside(statements, budget_us or None)
-        except Divergent as error:
-            return unreadable(error)
+        return self._replica(group).query_aside(statements, budget_us or None)
 
     def digest(self, group: GroupId) -> str:
         """A hash of the replica's committed content, equal on equal replicas."""
@@ -373,12 +367,6 @@ class BaseStore(ABC):
 def group_of(effect: Effect) -> GroupId:
     """The group that an effect is about."""
     return getattr(effect, "group", CATALOG_GROUP)
-
-
-def unreadable(error: Divergent) -> tuple[bytes, Position]:
-    """What a reader of a damaged replica is told."""
-    failed = Failed("OperationalError", f"this replica is damaged: {error}", "read from another node")
-    return encode_failed(failed), ORIGIN
 
 
 def catalog_of(outcome: WriteOutcome) -> Catalog:

@@ -248,12 +248,6 @@ class Client:
             database = call.operation.database
             self.seen[database] = max(self.seen.get(database, 0), body.index)
             outcome = _outcome.decode(body.outcome)
-            if isinstance(outcome, Failed) and outcome.message.startswith("this replica is damaged"):
-                self.world.mark("read at a damaged replica")
-                self._target = self._node_at("")
-                if told.id == call.number:
-                    self._try_again(call)
-                return
             self._answered(call, outcome)
         elif told.id != call.number:
             return  # about an older attempt; the newest one is still open

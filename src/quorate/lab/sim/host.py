@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from msgspec import Raw
 
 from quorate.core.kernel import (
+    ApplyFailed,
     Connect,
     Core,
     Deliver,
@@ -34,7 +35,7 @@ from quorate.core.kernel import (
     Unreachable,
     Wake,
 )
-from quorate.core.requests import Answer, Told
+from quorate.core.requests import Answer, Refused, Told
 from quorate.core.settings import Settings
 from quorate.core.single_leader.messages import VoteReply
 from quorate.lab.sim.clocks import Clock
@@ -42,7 +43,7 @@ from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.world import Violation, World
-from quorate.storage.interface import Broken, Chaos, Store
+from quorate.storage.interface import Broken, Chaos, Divergent, Store
 from quorate.wire import codec
 
 STEPS_WITHOUT_TIME = 20_000
@@ -360,6 +361,12 @@ class Host:
             outcome, position = self.store.query(effect.group, effect.statements)
         except Broken as broken:
             self.fail_stop(broken)
+            return
+        except Divergent as damage:  # the core has it repaired, the caller asks elsewhere
+            self.world.mark("read at a damaged replica")
+            self._reply(effect.id, Refused("Unavailable", f"this replica is damaged: {damage}", retryable=True))
+            failed = ApplyFailed(effect.group, full=False, reason=str(damage))
+            self.world.at(self.world.now_us, self._storage_answers, self.life, failed)
             return
         self._reply(effect.id, Answer(Raw(outcome), position.index))
 
