@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 HEAD = """# Mutants
 
-Each of these breaks Quorate's own code in one way, as the code of others was broken before. All of them are caught: by
+Each of these breaks Quorate's own code in one way, most of them as the code of others was broken before; where no such
+case is known, the page says so. Issue and pull request numbers point to reports that were read in part. All die, by
 the judge named, at the first seed (counted from 0) of the scenario named. Where a judge that looks inside catches a bug
 before it can do any harm, the second line says who catches its consequences when that judge is silenced.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from quorate.core import quorum
+from quorate.core import liveness, quorum
 from quorate.core.kernel import NodeId, Now, WriteHardState
 from quorate.core.node import Node
 from quorate.core.single_leader import acks, election, shipping
@@ -131,6 +131,24 @@ def _damaged_votes(original: Any) -> Any:
     return on_vote
 
 
+def _does_not_mention(original: Any) -> Any:
+    def on_pre_vote(group: Group, now: Now, sender: NodeId, message: Any) -> None:
+        if group.role != LEADER:
+            original(group, now, sender, message)
+
+    return on_pre_vote
+
+
+def _restarted_quietly(_original: Any) -> Any:
+    def restarted(watch: liveness.Liveness, now: Now, node: NodeId) -> None:
+        watch._lose(now, node)
+        for group in watch.groups.values():
+            if group.role == LEADER and node in group.progress:
+                shipping.forget_progress(group, node)
+
+    return restarted
+
+
 MUTANTS = (
     Mutant(
         "vote-not-persisted",
@@ -154,7 +172,7 @@ MUTANTS = (
     Mutant(
         "votes-twice",
         "a second candidate of the same epoch gets a vote too",
-        "CCF pull request 8094; nebula issue 685",
+        "CCF pull request 8094 (a vote of the same epoch is erased)",
         "votes",
         (Swap(election, "on_vote", _votes_twice),),
         ("durable vote", *SPLIT),
@@ -189,7 +207,7 @@ MUTANTS = (
     Mutant(
         "half-is-enough",
         "half of the voters count as a majority",
-        "off-by-one of many first implementations; etcd's quorum package has tests of its own for it",
+        "no case known; the arithmetic that every protocol rests on",
         "handovers",
         (Swap(quorum, "majority", _half_is_enough),),
         ("durable majority", *SPLIT),
@@ -237,5 +255,17 @@ MUTANTS = (
         "handovers",
         (Swap(election, "become_leader", _no_noop),),
         ("liveness",),
+    ),
+    Mutant(
+        "voter-left-uninformed",
+        "a leader does not tell a voter that restarted, or that asks for pre-votes, who leads",
+        "found here: bug 3 of found-by-simulation.md",
+        "hasty",
+        (
+            Swap(election, "on_pre_vote", _does_not_mention),
+            Swap(liveness.Liveness, "_restarted", _restarted_quietly),
+        ),
+        ("liveness",),
+        seed=19,
     ),
 )

@@ -85,7 +85,7 @@ MUTANTS = (
     Mutant(
         "follower-reads-unasked",
         "a follower answers linearizable reads from its own data, without asking the leader how far it must be",
-        "every replica lag taken for a linearizable read; ZooKeeper's reads without sync",
+        "no case known as a bug; what reading at any replica would mean",
         "deposed",
         (Swap(reads, "submit", _follower_asks_nobody),),
         ("linearizability",),

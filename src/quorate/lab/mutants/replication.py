@@ -250,7 +250,7 @@ MUTANTS = (
     Mutant(
         "stale-append-truncates",
         "a follower replaces its log's end by what a late message holds",
-        "the most frequent error in MIT's Raft course; openraft issue 511; akka-entity-replication issue 152",
+        "openraft issue 511 and akka-entity-replication issue 152 (counted entries deleted by an append)",
         "handovers",
         (Swap(shipping, "_new_entries", _all_are_new), Swap(shipping, "_overwrite", _overwrites_freely)),
         ("counted entries stay", "durable majority", *LOST),
@@ -267,7 +267,7 @@ MUTANTS = (
     Mutant(
         "trims-beyond-checkpoint",
         "the log forgets what no checkpoint has made durable in the data file",
-        "goraft pull request 99; MatrixCube issue 556",
+        "MatrixCube issue 556 (a gap in the log after a restart; same symptom)",
         "power",
         (Swap(MemoryStore, "_checkpoint", _does_not_sync),),
         ("sound disk", "store", "node"),
@@ -288,7 +288,7 @@ MUTANTS = (
     Mutant(
         "copy-without-position",
         "a snapshot carries the position that the leader had, not the one that it holds",
-        "atomix pull request 1040; openraft issue 1930",
+        "a relative of openraft pull request 1930 (a copy whose position contradicts what it replaces)",
         "snapshots",
         (Swap(snapshots, "on_opened", _wrong_position), Swap(shelf, "check_position", _any_position)),
         ("sound disk", "store", "node", *LOST),

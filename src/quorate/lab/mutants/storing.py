@@ -148,7 +148,7 @@ MUTANTS = (
     Mutant(
         "window-on-the-leader-only",
         "followers do not remember which writes were answered",
-        "rabbitmq/ra issue 145: sessions must be part of the replicated state",
+        "no case known as a bug; rabbitmq/ra issue 145 asks for replicated sessions",
         "mixed",
         (Swap(Writer, "_apply", _follower_forgets),),
         ("replicas equal",),
@@ -158,7 +158,7 @@ MUTANTS = (
     Mutant(
         "copy-without-window",
         "a snapshot leaves out which writes were answered",
-        "Redpanda pull request 551 (the sequence table in the snapshot); thesis section 6.3",
+        "no case known as a bug; thesis section 6.3 demands it",
         "snapshots",
         (Swap(MemoryShelf, "copy", _copy_without_window),),
         ("replicas equal", *TWICE),
@@ -166,7 +166,7 @@ MUTANTS = (
     Mutant(
         "outcome-does-not-fence",
         "asking what became of an unknown write says 'never' and does not see to it",
-        "found here in design; Kafka's and FoundationDB's commit_unknown_result need the same fence",
+        "no case known as a bug; what a status question without a fence would be",
         "hasty",
         (Swap(Writer, "_attempt", _looks_but_does_not_fence),),
         TWICE,
@@ -175,7 +175,7 @@ MUTANTS = (
     Mutant(
         "rollback-of-others",
         "a statement that ends the transaction of a batch undoes what others were told was done",
-        "SQLite's INSERT OR ROLLBACK on a connection that callers share",
+        "no case known; what SQLite's INSERT OR ROLLBACK does on a shared connection",
         "crowd",
         (Swap(Writer, "_execute", _others_are_undone),),
         ("acknowledged write lost", *TWICE),
@@ -191,7 +191,7 @@ MUTANTS = (
     Mutant(
         "data-ahead-of-log",
         "a leader commits what a majority has and its own log has not",
-        "apache/ratis issue 2507; etcd's backend ahead of its log",
+        "RATIS-2507 (a snapshot ahead of the log, found at the start)",
         "power",
         (Swap(writes, "on_counted", _ahead_of_the_log),),
         ("node", "store", "sound disk"),
@@ -200,7 +200,7 @@ MUTANTS = (
     Mutant(
         "commits-twice",
         "the same batch is committed twice",
-        "dragonboat issue 45 and shaj13/raft issue 27: entries applied again",
+        "no case known; a duty of drivers that storage must check",
         "calm",
         (Swap(acks, "commit_batch", _commits_twice),),
         ("store",),
@@ -208,7 +208,7 @@ MUTANTS = (
     Mutant(
         "counter-left-behind",
         "AUTOINCREMENT's counter does not travel",
-        "GitHub, 2012: a follower out of date was promoted and gave ids again that another store knew",
+        "GitHub's incident as the textbook tells it: ids given again after a failover",
         "mixed",
         (Swap(Capture, "_add_sequences", _nothing),),
         ("replicas equal", "atomicity", "sound disk"),
@@ -216,7 +216,7 @@ MUTANTS = (
     Mutant(
         "schema-unchecked",
         "changes are applied to a table that has other columns, and are skipped without a word",
-        "SQLite's session extension; MySQL row-based replication with differing definitions",
+        "no case known; how SQLite's session extension behaves (tried)",
         "mixed",
         (Swap(Writer, "_apply", _no_schema_check), Swap(Capture, "ddl", _columns_do_not_travel)),
         ("replicas equal",),
