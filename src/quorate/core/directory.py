@@ -8,7 +8,7 @@ when each of them has applied that write.
 from msgspec import Struct
 
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
-from quorate.core.kernel import CATALOG_DATABASE, GroupId, Identity, Member, NodeId
+from quorate.core.kernel import CATALOG_DATABASE, Identity, Member, NodeId
 from quorate.core.requests import CreateDatabase, Refused, Run, Statement, Token
 
 REPLICAS_OF_MAIN = 3
@@ -114,4 +114,3 @@ class Errand(Struct, frozen=True):
     """The caller's request; NOBODY_ASKED when the node does it for itself."""
     exists_ok: bool = False
     database: str = ""
-    group: GroupId = 0

@@ -4,7 +4,7 @@ import pytest
 
 from quorate.core import kernel
 from quorate.core.requests import Answer, NotLeader, Refused, Run, Statement, Unsure
-from quorate.core.single_leader.messages import Append, Vote, VoteReply
+from quorate.core.single_leader.messages import Append, SnapshotOffer, SnapshotWant, Vote, VoteReply
 from tests.core.harness import Cluster, write
 
 SECOND = 1_000_000
@@ -298,3 +298,17 @@ def test_idle_nodes_send_one_heartbeat_per_pair_however_many_groups() -> None:
         assert all(not getattr(message, "led", ()) for _, _, message in cluster.messages)
         cluster.deliver()
     assert sent == 10 * 6
+
+
+def test_a_copy_that_cannot_be_opened_is_fetched_again() -> None:
+    """Installing a copy fails after the log has switched to it: the replica must not wait for it for ever."""
+    cluster = started()
+    leader = cluster.leader()
+    follower = next(machine for machine in cluster.machines.values() if machine is not leader)
+    group = follower.node.groups[1]
+    group.switching = True
+    follower.feed(kernel.ApplyFailed(1, full=False, reason="a torn page"))
+    assert group.needs_snapshot()
+    cluster.messages.clear()
+    follower.feed(kernel.Deliver(leader.number, SnapshotOffer(1, group.epoch, 9, group.log.last, 100)))
+    assert any(isinstance(message, SnapshotWant) for _, _, message in cluster.messages)

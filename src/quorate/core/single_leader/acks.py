@@ -162,6 +162,7 @@ def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
         group.whole_at = -1
         group.heal_read = 0
         group.incoming = None
+        group.switching = False  # the copy that was to become the data file may be what is damaged: fetch another
         group.checkpointing = False
         group.note("damaged", reason=event.reason)
     if batch is not None and batch.committing:

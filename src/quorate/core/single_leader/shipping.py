@@ -230,6 +230,7 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         elif not progress.sent_us or now.mono_us - progress.sent_us >= group.settings.retry_us:
             progress.state = PROBING
             progress.reading = False
-            progress.next = min(progress.next, max(progress.matched + 1, 1)) if progress.matched else progress.next
+            if progress.matched:
+                progress.next = progress.matched + 1
             send_more(group, now, peer, progress)
     return waiting

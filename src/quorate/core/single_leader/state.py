@@ -284,10 +284,6 @@ class Group:
         return majority(len(self.voters))
 
     @property
-    def is_leader(self) -> bool:
-        return self.role == LEADER
-
-    @property
     def leads_ready(self) -> bool:
         """Leads, and everything of earlier epochs is applied: may execute and may answer for the log."""
         return self.role == LEADER and self.opened and self.applied.index >= self.noop > 0
