@@ -69,6 +69,7 @@ def test_a_node_without_room_leads_no_more_reads_on_and_recovers_by_itself(clust
     with quorate.connect(f"{cluster.url}/main", timeout=10.0) as db:
         db.execute("CREATE TABLE t(k INTEGER PRIMARY KEY, v BLOB)")
         db.execute("INSERT INTO t VALUES (0, NULL)")
+        db.execute("SELECT k FROM t", read="leader")  # so that its data file has it
         full = cluster.leader()
         assert full is not None
         ballast = fill(Path(cluster.place(full).folder))

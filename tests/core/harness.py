@@ -141,9 +141,11 @@ class Machine:
         return (kernel.Executed(effect.group, effect.batch, _encode(tokens), outcomes),)
 
     def _commit(self, effect: kernel.Commit) -> Iterable[kernel.Event]:
-        entry = self.node.groups[effect.group].log.slice(effect.position.index, effect.position.index)
-        assert entry is not None
-        return self._apply(kernel.Apply(effect.group, effect.position, entry))
+        rows = self.data[effect.group]
+        first = rows[-1][0].index + 1 if rows else 1
+        entries = self.node.groups[effect.group].log.slice(first, effect.position.index)
+        assert entries is not None
+        return self._apply(kernel.Apply(effect.group, effect.position, entries))
 
     def _apply(self, effect: kernel.Apply) -> Iterable[kernel.Event]:
         rows = self.data[effect.group]

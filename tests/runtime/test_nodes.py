@@ -117,6 +117,7 @@ class World:
 def world() -> World:
     made = World()
     made.run(made.led_by_another(None), "CREATE TABLE t(k INTEGER PRIMARY KEY) STRICT")
+    made.rows(made.led_by_another(None), "SELECT k FROM t")  # so that the leader's data file has the table
     return made
 
 

@@ -14,6 +14,7 @@ SEEN_IN_EVERY_CHUNK = {
     "cancelled": 10,
     "elections": 50,
     "two leaders at once": 1,
+    "batches committed together": 20,
     "crash": 15,
     "pause": 5,
     "partition": 10,

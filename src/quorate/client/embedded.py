@@ -171,11 +171,12 @@ class Connection(ExceptionAttributes):
         try:
             self.group, index = self.node.start(self.database)
             self.tokens.heard(index)
-            self.reads = Reads(self.node, self.group)
+            self.reads = Reads(self.node, self.database, self.group)
         except BaseException:
             self.node.close()
             raise
         self._known = self.reads.known
+        self._unsettled = self.node.unsettled
         self._idle = self.reads.idle
         self._finalizer = weakref.finalize(self, _close, self.node, self.reads)
 
@@ -203,7 +204,7 @@ class Connection(ExceptionAttributes):
         how many seconds a write waits for other threads'. Raises a subclass of Error; all of them mean "not
         done", except MaybeDone.
         """
-        if type(parameters) is tuple and read is None:
+        if type(parameters) is tuple and read is None and not self._unsettled:
             try:
                 columns = self._known[sql]
                 reader = self._idle.pop()
@@ -273,7 +274,7 @@ class Connection(ExceptionAttributes):
         """Write a consistent copy of the data file, with the replica's own tables in it, to a new file."""
         self.take_writer(self.timeout)
         try:
-            self.node.copy_to(self.group, file)
+            self.node.copy_to(self.database, self.group, file)
         finally:
             self.node.writing.release()
 

@@ -158,7 +158,8 @@ class Executed(Struct, frozen=True):
     """A batch ran in the replica's open transaction.
 
     `payload` is what the entry will carry, or None when nothing needs to be logged (every request was
-    a repetition). `outcomes` has one encoded outcome for each request, in order.
+    a repetition); then the transaction is as it was before. `outcomes` has one encoded outcome for each request,
+    in order.
     """
 
     group: GroupId
@@ -283,7 +284,8 @@ class OpenReplica(Struct, frozen=True):
 
 
 class Execute(Struct, frozen=True):
-    """Run these writes in a new open transaction, one savepoint each -> `Executed`."""
+    """Run these writes, one savepoint each, in a new transaction that stays open, or on top of the batches that the
+    open one holds already -> `Executed`."""
 
     group: GroupId
     batch: int
@@ -296,10 +298,12 @@ class Commit(Struct, frozen=True):
 
     group: GroupId
     position: Position
+    batches: tuple[int, ...] = ()
+    """The index of each batch that it holds, oldest first; empty: there is one, and this is its position."""
 
 
 class Rollback(Struct, frozen=True):
-    """Undo the open transaction; its entry, if logged, may still come back as `Apply`."""
+    """Undo the open transaction; its batches, if logged, may still come back as `Apply`."""
 
     group: GroupId
 

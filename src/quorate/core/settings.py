@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Settings(Struct, frozen=True):
+class Settings(Struct, frozen=True, omit_defaults=True):
     """Defaults suit one data centre; the simulator draws its own."""
 
     heartbeat_us: int = 100_000
@@ -18,6 +18,8 @@ class Settings(Struct, frozen=True):
     answer_timeout_us: int = 5_000_000
     """A caller that has waited this long is told the truth: refused, or unsure."""
 
+    batches_ahead: int = 2
+    """Batches of one group that may be replicated at a time."""
     batch_requests_max: int = 512
     batch_bytes_max: int = 4 << 20
     entry_bytes_max: int = 48 << 20
@@ -36,8 +38,8 @@ class Settings(Struct, frozen=True):
     """Newest entries of a group kept in memory; older ones are read back from the log."""
 
     apply_delay_us: int = 40_000
-    """How long a follower may gather counted entries before it applies them together: rows that change again and
-    again then cost one page and not many. A read that waits for them, or leadership, applies them at once."""
+    """How long counted entries may be gathered before a follower applies them together, or a leader commits them:
+    rows that change again and again then cost one page and not many. A read that waits for them has them at once."""
     checkpoint_entries: int = 4_000
     checkpoint_bytes: int = 32 << 20
     """Unsynced bytes of a data file, or bytes of entries, after which a checkpoint is asked for."""

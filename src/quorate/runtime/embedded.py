@@ -72,16 +72,19 @@ def open_memory() -> InlineNode:
 class Reads:
     """Reads of one group that do not go through the core. Threads share it.
 
+    What was answered is committed first where it is not yet (`InlineNode.unsettled`).
+
     `known` and `idle` are open to the connection, whose shortest way for a read is: look up the text in `known`,
     take a reader from `idle`, run, put it back. Both operations on `idle` are single steps of the interpreter.
     """
 
-    def __init__(self, node: InlineNode, group: GroupId) -> None:
+    def __init__(self, node: InlineNode, database: str, group: GroupId) -> None:
         self.known: dict[str, Columns] = {}
         """The columns of reads that have run before, by their text."""
         self.idle: list[DirectReader] = []
         """Readers that nobody is using."""
         self._node = node
+        self._database = database
         self._group = group
         self._file = node.store.replicas[group].file
         self._changed = 0
@@ -96,8 +99,11 @@ class Reads:
 
     def first(self, sql: str, parameters: Any) -> tuple[Columns, Rows]:
         """A read whose text is not in `known` yet. Raises client errors."""
+        statement = Statement(sql, (parameters,))
+        if self._node.unsettled and not self._settles():
+            return self._ahead((statement,))[0]
         if not self._file:
-            return self._in_memory((Statement(sql, (parameters,)),))[0]
+            return self._in_memory((statement,))[0]
         changed = self._changed
         reader = self._reader()
         try:
@@ -114,6 +120,8 @@ class Reads:
 
     def together(self, statements: Sequence[Statement]) -> list[tuple[Columns, Rows]]:
         """Several reads of one and the same state. Raises client errors."""
+        if self._node.unsettled and not self._settles():
+            return self._ahead(statements)
         if not self._file:
             return self._in_memory(statements)
         reader = self._reader()
@@ -123,6 +131,18 @@ class Reads:
             raise self._failed(reader, error) from error.__cause__
         self.put_back(reader)
         return found
+
+    def _settles(self) -> bool:
+        """Bring the data file to what was answered; False when there is no room for that."""
+        try:
+            self._node.settle(self._database)
+        except errors.DiskFull:
+            return False
+        return True
+
+    def _ahead(self, statements: Sequence[Statement]) -> list[tuple[Columns, Rows]]:
+        done = results_of(read_outcome(self._node.read_ahead(self._group, statements)), None)
+        return [(result.columns, result.rows) for result in done.results]
 
     def put_back(self, reader: DirectReader) -> None:
         """The reader is idle again."""

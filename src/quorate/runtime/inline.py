@@ -8,6 +8,7 @@ When the disk is full, the core is thrown away and made anew from what is on dis
 entry was not written did not happen, and its caller is told exactly that.
 """
 
+import logging
 import os
 import random
 import secrets
@@ -15,7 +16,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,6 +43,8 @@ from quorate.runtime.notes import log_note
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
 from quorate.storage.store import BaseStore
 
+log = logging.getLogger("quorate.runtime")
+
 _WAKES_MAX = 10_000
 """Deadlines that one request may need; a core that needs more is going round in circles."""
 _TRIES_MAX = 100
@@ -60,6 +63,8 @@ class InlineNode:
         """The thread that has a transaction open; 0: none."""
         self.forked = False
         """This is a copy in a forked child."""
+        self.unsettled: set[GroupId] = set()
+        """Groups whose data file is behind what was answered: `settle` before it is read."""
         self._recover = recover or store.recover
         self._core: Node | None = None
         """None: to be made anew from what is on disk."""
@@ -77,6 +82,8 @@ class InlineNode:
             kernel.Persist: self._on_persist,
             kernel.Reply: self._on_reply,
             kernel.Query: self._on_query,
+            kernel.Execute: self._on_execute,
+            kernel.Commit: self._on_commit,
             kernel.Note: log_note,
             kernel.Halt: self._on_halt,
             kernel.Send: self._ignore,
@@ -130,6 +137,35 @@ class InlineNode:
                 f"the embedded node has stopped: {self._broken}", hint="close this connection and connect again"
             )
 
+    def settle(self, database: str) -> None:
+        """Bring the data files forward to what was answered. Raises what `request` raises."""
+        if self.owner != threading.get_ident():
+            with self.writing:
+                self._settle(database)
+
+    def _settle(self, database: str) -> None:
+        if self.unsettled and self._core is not None:
+            self.request(Run(database, (Statement("SELECT 1"),)))
+            self.unsettled.clear()
+        elif self.unsettled:
+            self.usable()
+            with self._storage():
+                self._settle_from_log()
+
+    def read_ahead(self, group: GroupId, statements: Sequence[Statement]) -> bytes:
+        """Reads of what was answered, while there is no room to bring the data file there."""
+        with self.writing, self._storage():
+            self._forget()
+            return self.store.query_ahead(group, statements)
+
+    def _settle_from_log(self) -> None:
+        """Without a core, which may not find the room it needs: what a node that is alone has logged is counted."""
+        for group in tuple(self.unsettled):
+            for event in self._stored(kernel.Apply(group, self.store.log.groups[group].last, ())):
+                if type(event) is kernel.ApplyFailed:
+                    raise DiskIsFull(event.reason) if event.full else Divergent(event.reason)
+            self.unsettled.discard(group)
+
     # A transaction in the caller's thread, on the replica's writer; the caller holds `writing` -------
 
     def hold(self, database: str, group: GroupId) -> None:
@@ -137,6 +173,7 @@ class InlineNode:
         self.usable()
         if self._core is None:
             self.start(database)
+        self._settle(database)
         with self._storage():
             self.store.hold(group)
 
@@ -152,9 +189,10 @@ class InlineNode:
             with self._storage():
                 self.store.release(group)
 
-    def copy_to(self, group: GroupId, file: str | os.PathLike[str]) -> None:
+    def copy_to(self, database: str, group: GroupId, file: str | os.PathLike[str]) -> None:
         """Write a consistent copy of a data file to a new file. The caller holds `writing`."""
         self.usable()
+        self._settle(database)
         with self._storage():
             self.store.replicas[group].copy_to(os.fspath(file))
 
@@ -174,6 +212,13 @@ class InlineNode:
     def close(self) -> None:
         """Close the files. Doing so again does nothing."""
         if not self._closed:
+            try:
+                for _ in range(_TRIES_MAX):
+                    if self._core is None or not self.unsettled or self.forked:
+                        break
+                    self._put_forward()
+            except Exception:  # the log has it all: the next start brings the data file forward
+                log.warning("the data files are left behind their log", exc_info=True)
             self._closed = True
             self._core = None
             self.store.close()
@@ -282,6 +327,15 @@ class InlineNode:
 
     def _on_reply(self, effect: kernel.Reply) -> None:
         self._replies[effect.id] = effect.body
+
+    def _on_execute(self, effect: kernel.Execute) -> None:
+        self.unsettled.add(effect.group)
+        self._keep(self._stored(effect))
+
+    def _on_commit(self, effect: kernel.Commit) -> None:
+        self._keep(self._stored(effect))
+        if not self._apply_full:
+            self.unsettled.discard(effect.group)
 
     def _on_query(self, effect: kernel.Query) -> None:
         try:

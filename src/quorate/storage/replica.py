@@ -14,7 +14,7 @@ from pathlib import Path
 
 import apsw
 
-from quorate.core.kernel import DATA, Entry, Position
+from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
 from quorate.storage.connection import PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.digest import digest_of
@@ -50,9 +50,6 @@ class Replica:
         self._reader: Reader | None = None
         self._aside: Reader | None = None
         self._own: tuple[Runner, Guard] | None = None
-        self._payload: bytes | None = None
-        self._set_aside: bytes | None = None
-        """In memory: the payload of the open batch, after a read has made it roll back."""
         self._checkpoint_wanted = False
         self._log_pages = 0
         """Pages in the write-ahead log, as of the last commit."""
@@ -77,8 +74,8 @@ class Replica:
 
     @property
     def busy(self) -> bool:
-        """The writer has an open transaction: an executed batch or a held transaction."""
-        return self._writer.state != IDLE or self._set_aside is not None
+        """Something is not committed yet: executed batches or a held transaction."""
+        return self._writer.state != IDLE or bool(self._writer.stack)
 
     @property
     def held(self) -> bool:
@@ -90,37 +87,29 @@ class Replica:
     def execute(self, requests: Sequence[Write], timestamp_us: int = 0) -> tuple[bytes | None, tuple[bytes, ...]]:
         """Run a batch, one savepoint for each request: the payload of its entry, and an encoded outcome for each.
 
-        Leaves the transaction open for `commit` or `rollback`, unless the payload is None: every request was a
-        repetition or had expired. Raises DiskIsFull, Divergent or Broken; then nothing is open and nothing happened.
+        Leaves the transaction open for the next batch, for `commit` or for `rollback`; a payload of None adds
+        nothing to it: every request was a repetition or had expired. Raises DiskIsFull, Divergent or Broken; then
+        nothing is open, and nothing happened since the last commit.
         """
-        assert self._set_aside is None, "a batch is open already"
-        payload, outcomes = self._writer.execute(requests, timestamp_us)
-        self._payload = payload
-        return payload, outcomes
+        return self._writer.execute(requests, timestamp_us)
 
-    def commit(self, position: Position) -> None:
-        """Commit the open batch as this position.
+    def commit(self, position: Position, batches: Sequence[int] = ()) -> None:
+        """Commit the open batches as this position; `batches` are their indexes (empty: there is one, and this is it).
 
-        Raises DiskIsFull (rolled back: the file stands where it stood, `apply` its entry later) or Broken.
+        Raises DiskIsFull (rolled back: the file stands where it stood, `apply` the entries later) or Broken.
         """
-        payload, self._set_aside = self._set_aside, None
-        if payload is None:
-            self._writer.commit(position)
-        else:
-            self._writer.apply([Entry(position.index, position.epoch, DATA, payload)])
+        self._writer.commit(position, batches or (position.index,))
         if self._checkpoint_wanted:
             self.checkpoint()
 
     def rollback(self) -> None:
-        """Undo the open batch or held transaction, if any."""
-        self._set_aside = None
+        """Undo the open batches or the held transaction, if any."""
         self._writer.rollback()
         if self._checkpoint_wanted:
             self.checkpoint()
 
     def hold(self) -> None:
         """Open the writer's transaction for a caller's interactive transaction."""
-        assert self._set_aside is None, "a batch is open"
         self._writer.hold()
 
     def run_held(self, statement: Statement) -> Result:
@@ -142,7 +131,6 @@ class Replica:
 
         They must follow `applied` without a gap. Raises Divergent, DiskIsFull or Broken; then nothing changed.
         """
-        self._set_aside = None
         self._writer.apply(entries)
         if self._memory and self._writer.has_virtual_tables:
             self._writer.forget_cached()
@@ -168,6 +156,20 @@ class Replica:
             self._aside = self._open_reader()
         return self._aside.read_at(statements, budget_us)
 
+    def query_ahead(self, entries: Sequence[Entry], statements: Sequence[Statement]) -> bytes:
+        """Run reads on the state that these entries will lead to, while the disk has no room for it: an encoded Done
+        or Failed. Raises Divergent or Broken."""
+        self._writer.look_ahead(entries)
+        try:
+            guard = self._writer.guard
+            runner = Runner(self._writer.connection, guard)
+            try:
+                return run_reads(runner, guard, statements)
+            finally:
+                runner.close()
+        finally:
+            self._writer.stop_looking()
+
     def _open_reader(self) -> Reader:
         with _reading():
             return Reader(self._path, self._clock)
@@ -183,18 +185,16 @@ class Replica:
         return run_reads(*self._own, statements)
 
     def _put_aside(self) -> None:
-        """In memory: show committed state, keeping the open batch as its payload."""
+        """In memory: show committed state, keeping the open batches as their payloads."""
         if self._writer.state != IDLE and not self.held:
-            payload = self._payload
-            self._writer.rollback()
-            self._set_aside = payload
+            self._writer.set_aside()
 
     # ------------------------------------------------------------------ the file as a whole
 
     def checkpoint(self) -> Position:
         """Make everything that is committed durable; the position that now is.
 
-        While a batch is open the write-ahead log is synced instead, and folded into the file after the batch.
+        While a transaction is open the write-ahead log is synced instead, and folded into the file after it.
         Raises DiskIsFull or Broken.
         """
         if self._memory:
@@ -297,7 +297,6 @@ class Replica:
             source.close()
 
     def _close_writer(self) -> None:
-        self._set_aside = None
         if self._own is not None:
             self._own[0].close()
             self._own = None

@@ -208,7 +208,7 @@ class BaseStore(ABC):
         except DiskIsFull:
             replica.rollback()
             raise
-        replica.commit(effect.position)
+        replica.commit(effect.position, effect.batches)
         return [Applied(effect.group, effect.position, replica.unsynced)]
 
     def _on_rollback(self, effect: kernel.Rollback) -> list[Event]:
@@ -341,6 +341,13 @@ class BaseStore(ABC):
         """The same for the one reader thread."""
         self._check_usable()
         return self._replica(group).query_aside(statements, budget_us or None)
+
+    def query_ahead(self, group: GroupId, statements: Sequence[Statement]) -> bytes:
+        """Run reads on the state that the whole log leads to, though there is no room to bring the data file there."""
+        self._check_usable()
+        replica = self._replica(group)
+        entries = self._read(group, replica.applied.index + 1, self.log.groups[group].last.index)
+        return replica.query_ahead(entries, statements)
 
     def digest(self, group: GroupId) -> str:
         """A hash of the replica's committed content, equal on equal replicas."""

@@ -2,15 +2,19 @@
 
 Its state is the open transaction. `running` after a batch was executed, `held` while a caller's interactive
 transaction is open, `idle` otherwise; the data file only ever changes by a commit that also writes the position.
+
+Batches stack: while the first waits to be counted, the next runs on top of it in the same transaction, and one
+COMMIT ends them all. A statement that ends the whole transaction (`INSERT OR ROLLBACK`) takes those below with it;
+their payloads are kept, and bring the transaction back.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import apsw
-from msgspec import Raw
+from msgspec import Raw, Struct
 
-from quorate.core.kernel import DATA, Entry, Position
+from quorate.core.kernel import DATA, NOOP, Entry, Position
 from quorate.core.requests import CommitHeld, Done, Failed, Outcome, Result, Run, Statement, Write
 from quorate.storage.application import apply_batch
 from quorate.storage.capture import Capture
@@ -52,6 +56,16 @@ def _storage_errors() -> Iterator[None]:
         raise Broken(f"{type(error).__name__}: {error}") from error
 
 
+class Stacked(Struct, frozen=True):
+    """A batch that was executed and is not committed."""
+
+    payload: bytes
+    tokens: list[str]
+    records: bytes
+    facts: SchemaFacts
+    """Of the schema behind it."""
+
+
 class Writer:
     """Raises DiskIsFull, Broken and Divergent; after any of them no transaction is open."""
 
@@ -73,8 +87,11 @@ class Writer:
         self._capture = Capture(self.connection)
         self._execution = Execution(self.connection, self.guard, self._capture, self._schema)
         isolate_counters(self.connection, self._execution.counted_from)
-        self._tokens: list[str] = []
-        self._records = b""
+        self.stack: list[Stacked] = []
+        """The executed batches, oldest first. They are in the open transaction, unless the state is `idle`: then they
+        were set aside, and come back with the next batch or with their commit."""
+        self._fresh: dict[str, bytes] = {}
+        """The outcomes that they will be remembered by, by token."""
 
     # ------------------------------------------------------------------ small parts
 
@@ -107,6 +124,9 @@ class Writer:
         facts = self._read_facts()
         if facts.virtual:
             self.forget_cached()
+        self._lead_with(facts)
+
+    def _lead_with(self, facts: SchemaFacts) -> None:
         set_mode(self.connection, LEAD)
         self._mode = LEAD
         sync_key_triggers(self.connection, facts)
@@ -125,19 +145,45 @@ class Writer:
         self.connection.file_control("main", apsw.SQLITE_FCNTL_RESET_CACHE, 0)
 
     def _begin(self) -> SchemaFacts:
-        facts = self._read_facts()
-        self._control("BEGIN IMMEDIATE")
+        """Begin a transaction, or go on with the one that earlier batches have left open."""
+        if not self.stack:
+            self._lead()
+            facts = self._read_facts()
+            self._control("BEGIN IMMEDIATE")
+        else:
+            if not self.connection.in_transaction:
+                self._bring_back()
+            facts = self.stack[-1].facts
         self._capture.begin(facts)
         self._execution.begin(facts)
         return facts
 
-    def rollback(self) -> None:
-        """Undo whatever is open."""
+    def _bring_back(self) -> None:
+        """Open a transaction that holds what the stack did, as a follower would."""
+        if any(stacked.facts.virtual for stacked in self.stack):
+            self.forget_cached()
+        self._follow()
+        self._control("BEGIN IMMEDIATE")
+        for stacked in self.stack:
+            apply_batch(self.connection, decode_batch(stacked.payload))
+        self._lead_with(self.stack[-1].facts)
+
+    def set_aside(self) -> None:
+        """Undo the open transaction, and keep the stack."""
         self._capture.drop()
         self.state = IDLE
         if self.connection.in_transaction:
             with _storage_errors():
                 self._control("ROLLBACK")
+
+    def rollback(self) -> None:
+        """Undo whatever is open."""
+        self._drop_stack()
+        self.set_aside()
+
+    def _drop_stack(self) -> None:
+        self.stack.clear()
+        self._fresh.clear()
 
     def _fail(self) -> None:
         """Something went wrong in a transaction: undo it and trust nothing that was derived from it."""
@@ -152,10 +198,9 @@ class Writer:
 
     def execute(self, requests: Sequence[Write], timestamp_us: int) -> tuple[bytes | None, tuple[bytes, ...]]:
         """See `Replica.execute`."""
-        assert self.state != RUNNING, "a batch is open already"
         held = requests[0] if requests and type(requests[0]) is CommitHeld else None
         assert held is None or len(requests) == 1, "CommitHeld is alone in its batch"
-        assert held is not None or self.state == IDLE, "an interactive transaction is open"
+        assert held is not None or self.state != HELD, "an interactive transaction is open"
         try:
             with _storage_errors():
                 if held is not None:
@@ -166,7 +211,6 @@ class Writer:
             raise
 
     def _execute(self, requests: Sequence[Write], timestamp_us: int) -> tuple[bytes | None, tuple[bytes, ...]]:
-        self._lead()
         lost: dict[int, bytes] = {}
         careful = False
         while True:
@@ -179,7 +223,7 @@ class Writer:
             except UnicodeDecodeError:  # some request's rows cannot be captured: find out whose
                 assert not careful
                 careful = True
-            self.rollback()
+            self.set_aside()
 
     def _attempt(
         self, requests: Sequence[Write], lost: dict[int, bytes], careful: bool
@@ -214,6 +258,9 @@ class Writer:
 
     def _known(self, token: str, seen: int) -> bytes | None:
         """What is to be answered without running anything."""
+        fresh = self._fresh.get(token)
+        if fresh is not None:
+            return fresh
         window = self._window or self.window
         entry = window.find(token)
         if entry is not None:
@@ -221,35 +268,49 @@ class Writer:
         return EXPIRED if seen < window.floor else None
 
     def _seal(self, facts: SchemaFacts, records: list[Record], timestamp_us: int) -> bytes | None:
-        """Capture what the open transaction did. Nothing to log: it is undone."""
+        """Capture what this batch did. Nothing to log: nothing is left of it."""
         segments = self._capture.finish(self._execution.facts)
         if not segments and not records:
-            self.rollback()
+            if self.stack:
+                self.state = RUNNING
+            else:
+                self.rollback()
             return None
-        self._records = encode_records(records)
-        self._tokens = [token for token, _ in records]
+        encoded = encode_records(records)
+        payload = encode(Batch(FORMAT, facts.hash, timestamp_us, segments, Raw(encoded)))
+        self.stack.append(Stacked(payload, [token for token, _ in records], encoded, self._execution.facts))
+        self._fresh.update(records)
         self.state = RUNNING
-        return encode(Batch(FORMAT, facts.hash, timestamp_us, segments, Raw(self._records)))
+        return payload
 
-    def commit(self, position: Position) -> None:
+    def commit(self, position: Position, batches: Sequence[int]) -> None:
         """See `Replica.commit`."""
-        assert self.state == RUNNING, "no batch is open"
-        assert position.index == self.applied.index + 1, f"{position} does not follow {self.applied}"
+        assert self.stack, "no batch is open"
+        assert len(batches) == len(self.stack), f"{len(self.stack)} batches are open, not {len(batches)}"
+        assert self.applied.index < batches[0], f"{batches} do not follow {self.applied}"
+        assert batches[-1] <= position.index, f"{batches} go beyond {position}"
+        if self.state == IDLE:
+            payloads = dict(zip(batches, (stacked.payload for stacked in self.stack), strict=True))
+            indexes = range(self.applied.index + 1, position.index + 1)
+            self.apply([_entry(index, position, payloads) for index in indexes])
+            return
         try:
             with _storage_errors():
-                self._finish(position, self._tokens, self._records)
+                self._finish(position, batches)
         except BaseException:
             self._fail()
             raise
-        self._facts = self._execution.facts
+        self._facts = self.stack[-1].facts
+        self._drop_stack()
         self._capture.drop()
         self.state = IDLE
 
-    def _finish(self, position: Position, tokens: list[str], records: bytes) -> None:
+    def _finish(self, position: Position, batches: Sequence[int]) -> None:
         """Write position and records, and commit."""
         window = self._window or self.window
-        if tokens:
-            write_records(self.connection, window, position.index, tokens, records)
+        for index, stacked in zip(batches, self.stack, strict=True):
+            if stacked.tokens:
+                write_records(self.connection, window, index, stacked.tokens, stacked.records)
         write_applied(self.connection, position, window.floor)
         self._control("COMMIT")
         self.applied = position
@@ -260,9 +321,9 @@ class Writer:
     def hold(self) -> None:
         """See `Replica.hold`."""
         assert self.state == IDLE, "the writer is busy"
+        assert not self.stack, "executed batches are not committed"
         try:
             with _storage_errors():
-                self._lead()
                 self._begin()
         except BaseException:
             self._fail()
@@ -294,7 +355,6 @@ class Writer:
         outcome = HELD_DONE if failed is None else encode_failed(failed)
         if failed is not None:  # only the failure is to be remembered
             self.rollback()
-            self._lead()
             self._begin()
         facts = self._read_facts()  # as they were when the transaction began
         try:
@@ -327,6 +387,26 @@ class Writer:
         self.applied = previous
         self._floor = self.window.floor
 
+    def look_ahead(self, entries: Sequence[Entry]) -> None:
+        """Apply these entries in a transaction that must be rolled back: there is no room to commit it."""
+        self.rollback()
+        try:
+            with _storage_errors():
+                self._follow()
+                self.connection.execute("PRAGMA cache_spill=OFF", can_cache=False)
+                self._control("BEGIN IMMEDIATE")
+                previous = self.applied
+                for entry in entries:
+                    previous = self._apply(entry, previous)
+        finally:
+            self._facts = None
+            self._window = None
+
+    def stop_looking(self) -> None:
+        """Undo `look_ahead`."""
+        self.rollback()
+        self.connection.execute("PRAGMA cache_spill=ON", can_cache=False)
+
     def _apply(self, entry: Entry, previous: Position) -> Position:
         if entry.index != previous.index + 1 or entry.epoch < previous.epoch:
             at = Position(entry.epoch, entry.index)
@@ -350,3 +430,9 @@ class Writer:
         self._execution.close()
         self._cursor.close(force=True)
         self.connection.close()
+
+
+def _entry(index: int, position: Position, payloads: dict[int, bytes]) -> Entry:
+    """What the log holds at this index, which the leader of `position.epoch` appended."""
+    payload = payloads.get(index)
+    return Entry(index, position.epoch, NOOP, b"") if payload is None else Entry(index, position.epoch, DATA, payload)

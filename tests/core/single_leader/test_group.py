@@ -32,6 +32,7 @@ def test_one_node_alone_leads_itself() -> None:
     key = cluster.request(cluster.leader(), write("a"))
     cluster.deliver()
     assert isinstance(cluster.replies[key], Answer)
+    cluster.run(SECOND)
     assert cluster.tokens(1) == ["a"]
 
 

@@ -12,7 +12,6 @@ from quorate.core.kernel import (
     ApplyFailed,
     Checkpoint,
     Checkpointed,
-    Commit,
     Now,
     OpenGeneration,
     Persisted,
@@ -72,9 +71,9 @@ def count(group: Group, index: int) -> None:
 
 def apply_more(group: Group, *, gathered: bool = False) -> None:
     """Bring the data file forward to what is both counted and durable here, or soon (`Settings.apply_delay_us`)."""
-    if group.applying or not group.opened or group.batch is not None or group.switching or group.apply_blocked:
+    if group.applying or not group.opened or group.switching or group.apply_blocked or group.needs_snapshot():
         return
-    if group.needs_snapshot():
+    if group.batch is not None or group.stack:  # the open transaction holds what is not applied: `writes.settle`
         return
     target = min(group.counted, group.persisted)
     first = group.applied.index + 1
@@ -103,15 +102,6 @@ def _may_gather(group: Group, target: int) -> bool:
     )
 
 
-def commit_batch(group: Group) -> None:
-    """The open transaction's entry is counted and durable here: commit it."""
-    batch = group.batch
-    assert batch is not None
-    batch.committing = True
-    group.applying = batch.position.index
-    group.host.emit(Commit(group.group, batch.position))
-
-
 def on_applied(group: Group, now: Now, event: Applied) -> None:
     """The data file moved (or was opened, or replaced)."""
     if not group.opened:
@@ -127,8 +117,6 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
     group.unsynced = event.unsynced
     if group.switching:
         _finish_switch(group, event.position)
-    if group.batch is not None and group.batch.committing:
-        writes.finish(group)
     if group.role == LEADER and group.applied.index >= group.noop:
         group.host.make_ready(group.group)
     apply_more(group)
@@ -150,7 +138,6 @@ def _finish_switch(group: Group, position: Position) -> None:
 
 def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
     """No room: stop leading and try again later. Anything else: this replica is damaged."""
-    batch = group.batch
     group.applying = 0
     if event.full:
         group.apply_blocked = True
@@ -165,9 +152,6 @@ def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
         group.switching = False  # the copy that was to become the data file may be what is damaged: fetch another
         group.checkpointing = False
         group.note("damaged", reason=event.reason)
-    if batch is not None and batch.committing:
-        group.batch = None
-        writes.unsure(group, batch)
     if group.role == LEADER:
         election.become_follower(group, now)
     elif group.damaged:
@@ -181,7 +165,8 @@ def maybe_checkpoint(group: Group) -> None:
         group.applied.index - group.checkpointed >= group.settings.checkpoint_entries
         or max(group.bytes_since_checkpoint, group.unsynced) >= group.settings.checkpoint_bytes
     )
-    if due and group.opened and not group.checkpointing and group.batch is None and not group.applying:
+    at_rest = group.opened and group.batch is None and not group.stack and not group.applying
+    if due and at_rest and not group.checkpointing:
         group.checkpointing = True
         group.bytes_since_checkpoint = 0
         group.host.emit(Checkpoint(group.group))

@@ -108,6 +108,7 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     return (
         waiting
         or group.batch is not None
+        or bool(group.flight)
         or bool(group.queue)
         or bool(group.pending)
         or group.apply_waits
@@ -155,6 +156,7 @@ def on_resigned(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
 
 def apply_now(group: Group) -> None:
     """Entries were gathered for long enough."""
+    writes.settle_now(group)
     acks.apply_more(group, gathered=True)
 
 

@@ -6,9 +6,9 @@ leader refuses disturbers is needed *together with* pre-vote and check-quorum: w
 half a network can depose a working leader for ever.
 """
 
-from quorate.core.kernel import NOOP, Entry, NodeId, Now, Rollback, Send
+from quorate.core.kernel import NOOP, Entry, NodeId, Now, Send
 from quorate.core.quorum import vote_won
-from quorate.core.requests import NotLeader, Unsure
+from quorate.core.requests import NotLeader
 from quorate.core.single_leader import acks, reads, shipping, snapshots, writes
 from quorate.core.single_leader.messages import PreVote, PreVoteReply, StandNow, Vote, VoteReply
 from quorate.core.single_leader.state import (
@@ -180,13 +180,14 @@ def step_down(group: Group, now: Now) -> None:
     group.queue.clear()
     group.alone = 0
     group.answer_all(waiting, NotLeader(""))
-    batch = group.batch
-    if batch is not None and not batch.committing:
-        group.host.emit(Rollback(group.group))
-        logged = batch.position.index > 0
-        if not batch.told:
-            group.answer_all(batch.requests, Unsure("") if logged else NotLeader(""))
+    if group.batch is not None or group.stack:
+        writes.roll_back(group)
+    if group.batch is not None:
+        group.answer_all(group.batch.requests, NotLeader(""))
         group.batch = None
+    for batch in group.flight:
+        writes.unsure(group, batch)
+    group.flight.clear()
     reads.refuse_all(group)
     group.set_election_timer(now)
 
@@ -254,7 +255,8 @@ def try_transfer(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     """
     if group.queue:
         writes.refuse_queue(group, NotLeader(""))
-    if group.batch is not None:
+    writes.settle_now(group)
+    if group.batch is not None or group.flight or group.stack:
         return False
     if group.role != LEADER or not any(alive.get(peer) for peer in group.others):
         return True

@@ -26,9 +26,14 @@ def assert_invariants(group: Group) -> None:
         assert not group.damaged, "a damaged replica leads"
         _assert_progress(group)
     else:
-        assert group.batch is None or group.batch.committing, "a batch without a leader"
+        assert group.batch is None, "a batch without a leader"
+        assert not group.flight, "batches in flight without a leader"
+        assert not group.stack, "an open transaction without a leader"
         assert not group.queue, "writes wait where nobody leads"
         assert group.leader != group.me, "follows itself"
+    if group.stack:
+        assert group.applied.index < group.stack[0] <= group.stack[-1] <= group.covered, "a stack out of its order"
+        assert not group.applying, "the data file moves under an open transaction"
     if group.role == CANDIDATE:
         assert group.vote == group.me, "a candidate that voted for another"
 

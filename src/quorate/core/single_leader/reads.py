@@ -12,7 +12,7 @@ from typing import Any
 
 from quorate.core.kernel import NodeId, Now, Query
 from quorate.core.requests import EVENTUAL, LEADER, NotLeader, Refused
-from quorate.core.single_leader import acks, state
+from quorate.core.single_leader import acks, state, writes
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
 from quorate.core.single_leader.state import NOBODY, Group, Read
 
@@ -24,17 +24,18 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
     if not group.opened or group.damaged or group.switching:
         group.reply(id, NotLeader(group.leader_address()))
     elif level == EVENTUAL:
+        if group.stack:
+            writes.settle_for_reads(group)
         group.host.emit(Query(group.group, id, statements))
     elif group.role == state.LEADER:
         read = Read(id, statements, now.mono_us)
         if level != LEADER:
             group.reading.waiting.append(read)
             group.host.make_ready(group.group)
-        elif group.leads_ready:
-            group.host.emit(Query(group.group, id, statements))
         else:
-            read.index = group.noop
+            read.index = max(group.noop, min(group.counted, group.persisted))
             group.reading.applying.append(read)
+            on_applied(group)
         group.host.keep_busy(group.group)
     elif level == LEADER or group.leader == NOBODY or group.host.disk_full:  # what it lacks it cannot take now
         group.reply(id, NotLeader(group.leader_address()))
@@ -94,6 +95,8 @@ def on_applied(group: Group) -> None:
     group.reading.applying = [read for read in group.reading.applying if read.index > group.applied.index]
     for read in ready:
         group.host.emit(Query(group.group, read.id, read.statements))
+    if group.reading.applying:
+        writes.settle_for_reads(group)
 
 
 def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> None:

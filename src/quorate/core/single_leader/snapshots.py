@@ -181,7 +181,7 @@ def on_stored(group: Group, _now: Now, event: SnapshotStored) -> None:
 def _switch(group: Group, incoming: Incoming) -> None:
     """The copy is complete and verified: make it ours, unless the log overtook it meanwhile."""
     position = incoming.position
-    if _has(group, position) or group.role != FOLLOWER or group.applying or group.batch is not None:
+    if _has(group, position) or group.role != FOLLOWER or group.applying:
         group.incoming = None  # the log overtook it meanwhile; what follows in the log must not be dropped
         return
     group.switching = True

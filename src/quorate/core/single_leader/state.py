@@ -42,6 +42,7 @@ SNAPSHOT = "snapshot"
 """The follower is fetching a copy."""
 
 NOBODY: NodeId = 0
+NEVER_US = -(1 << 62)
 UNKNOWN_VOTE: NodeId = -1
 """A damaged replica may have forgotten its vote: it votes for nobody in this epoch."""
 
@@ -121,8 +122,7 @@ class Batch(Struct):
     requests: list[Waiting]
     outcomes: tuple[bytes, ...] = ()
     position: Position = ORIGIN
-    """Its entry; ORIGIN while it is executing."""
-    committing: bool = False
+    """Its entry, or the one before when it needed none; ORIGIN while it is executing."""
     told: bool = False
     """Its callers have waited too long and were told so."""
 
@@ -228,7 +228,19 @@ class Group:
 
         self.queue: deque[Waiting] = deque()
         self.batch: Batch | None = None
+        """The one that is executing."""
         self.batches = 0
+        self.flight: deque[Batch] = deque()
+        """Those that are logged and not counted, or not durable here, oldest first."""
+        self.stack: list[int] = []
+        """The entries of the batches that the open transaction holds; empty when none is open."""
+        self.stack_bytes = 0
+        self.covered = 0
+        """The index that the data file will stand at when the open transaction is committed."""
+        self.settle_due = False
+        """Somebody waits for the data file: nothing more is put on top before the stack is committed."""
+        self.read_us = NEVER_US
+        """When a read last waited for the data file."""
 
         self.reading = Reading(numbers=self.host.boot << 32)
         self.incoming: Incoming | None = None

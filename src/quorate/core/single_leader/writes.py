@@ -1,17 +1,19 @@
-"""A leader's writes: execute -> replicate -> commit, one batch at a time, a result for each caller.
+"""A leader's writes: execute -> replicate -> answer -> commit, a result for each caller.
 
-One batch is outstanding in a group; everything that arrives meanwhile becomes the next one, so batches
-grow with load (group commit). Nothing is visible to a reader before it is counted.
+What arrives while a batch is under way becomes the next one, so batches grow with load (group commit). While one is
+being replicated the next may already run on top of it, in the same open transaction (`Settings.batches_ahead`);
+a caller is answered once its own is counted, and `settle` commits them together. Nothing is visible to a reader
+before it is counted.
 """
 
 from typing import Any
 
 from msgspec import Raw
 
-from quorate.core.kernel import DATA, Entry, Execute, Executed, Now, Position, Rollback
+from quorate.core.kernel import CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
-from quorate.core.single_leader import acks, shipping
-from quorate.core.single_leader.state import LEADER, Batch, Group, Waiting
+from quorate.core.single_leader import shipping
+from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group, Waiting
 
 TOO_LARGE = Refused(
     "OperationalError",
@@ -30,15 +32,26 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
     else:
         group.queue.append(Waiting(id, body, now.mono_us))
         group.host.keep_busy(group.group)
-        if group.batch is None:
+        if may_start(group):
             group.host.make_ready(group.group)
 
 
+def may_start(group: Group) -> bool:
+    """Whether a batch may run now: on top of everything that is logged, and of not too much that is not counted."""
+    if group.batch is not None or group.applying or group.host.disk_full or not group.leads_ready:
+        return False
+    if not group.stack:
+        return group.applied.index == group.log.last.index
+    return (
+        not group.settle_due
+        and len(group.flight) < group.settings.batches_ahead
+        and group.covered == group.log.last.index
+    )
+
+
 def start_batch(group: Group, now: Now) -> None:
-    """Run what is waiting, if nothing is under way and everything logged is applied."""
-    if group.batch is not None or not group.queue or group.applying or not group.leads_ready:
-        return
-    if group.applied.index != group.log.last.index or group.host.disk_full:
+    """Run what is waiting."""
+    if not group.queue or not may_start(group):
         return
     requests = _take(group)
     group.batches += 1
@@ -88,16 +101,47 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
     assert len(event.outcomes) == len(batch.requests), "one outcome for each request"
     batch.outcomes = event.outcomes
     if event.payload is None:
-        group.host.emit(Rollback(group.group))
-        _answer(group, batch, group.applied)
+        _repeated(group, batch)
     elif len(event.payload) > group.settings.entry_bytes_max:
-        group.host.emit(Rollback(group.group))
+        roll_back(group)
         _split(group, batch)
     else:
         entry = Entry(group.log.last.index + 1, group.epoch, DATA, event.payload)
         batch.position = Position(entry.epoch, entry.index)
         group.bytes_since_checkpoint += len(event.payload)
+        group.batch = None
+        group.flight.append(batch)
+        group.stack.append(entry.index)
+        group.stack_bytes += len(event.payload)
+        group.covered = entry.index
         shipping.append(group, now, (entry,))
+        settle(group)
+        group.host.make_ready(group.group)
+
+
+def _repeated(group: Group, batch: Batch) -> None:
+    """Nothing needs to be logged; but what was answered before may be in a batch that is not counted yet."""
+    group.batch = None
+    if group.flight:
+        batch.position = group.log.last
+        group.flight.append(batch)
+    else:
+        batch.position = group.log.position_at(min(group.counted, group.persisted))
+        _answer(group, batch)
+    settle(group)
+    group.host.make_ready(group.group)
+
+
+def roll_back(group: Group) -> None:
+    """Undo the open transaction. What is logged of it is applied from the log once it is counted."""
+    group.host.emit(Rollback(group.group))
+    _forget_stack(group)
+
+
+def _forget_stack(group: Group) -> None:
+    group.stack.clear()
+    group.stack_bytes = 0
+    group.settle_due = False
 
 
 def _split(group: Group, batch: Batch) -> None:
@@ -112,29 +156,70 @@ def _split(group: Group, batch: Batch) -> None:
 
 
 def on_counted(group: Group) -> None:
-    """Commit the batch once its entry is counted and this node's own log holds it durably."""
-    batch = group.batch
-    if batch is None or batch.committing or not batch.position.index:
-        return
-    if min(group.counted, group.persisted) >= batch.position.index:
-        assert group.log.epoch_at(batch.position.index) == batch.position.epoch, "the batch's entry was replaced"
-        acks.commit_batch(group)
+    """Answer each caller whose entry is counted and durable in this node's own log."""
+    reach = min(group.counted, group.persisted)
+    flight = group.flight
+    if flight and flight[0].position.index <= reach:
+        while flight and flight[0].position.index <= reach:
+            batch = flight.popleft()
+            assert group.log.epoch_at(batch.position.index) == batch.position.epoch, "the batch's entry was replaced"
+            _answer(group, batch)
+        group.host.make_ready(group.group)
+    settle(group)
 
 
-def finish(group: Group) -> None:
-    """The batch is committed: each caller gets its own result."""
-    batch = group.batch
-    assert batch is not None
-    assert group.applied == batch.position, "the data file does not stand at the batch"
-    _answer(group, batch, batch.position)
-
-
-def _answer(group: Group, batch: Batch, position: Position) -> None:
-    group.batch = None
+def _answer(group: Group, batch: Batch) -> None:
+    """Each caller gets its own result."""
     if not batch.told:
+        index = batch.position.index
         for request, outcome in zip(batch.requests, batch.outcomes, strict=True):
-            group.reply(request.id, Answer(Raw(outcome), position.index))
-    group.host.make_ready(group.group)
+            group.reply(request.id, Answer(Raw(outcome), index))
+
+
+def settle(group: Group) -> None:
+    """Commit the open transaction when all of it is counted and durable here, and somebody waits for that.
+
+    Nobody waits for up to `Settings.apply_delay_us`, so that rows that change again and again cost one page and not
+    many. A read waits; where reads were waiting lately, each batch is committed as soon as it can be.
+    """
+    if not group.stack:
+        return
+    if not group.settle_due:
+        group.settle_due = _is_due(group)
+    if not group.settle_due:
+        group.host.set_apply_timer(group.group)
+    elif group.batch is None and not group.applying and min(group.counted, group.persisted) >= group.covered:
+        position = group.log.position_at(group.covered)
+        batches = tuple(group.stack)
+        _forget_stack(group)
+        group.applying = position.index
+        group.host.emit(Commit(group.group, position, batches))
+
+
+def _is_due(group: Group) -> bool:
+    return (
+        group.host.now_us - group.read_us < group.settings.apply_delay_us
+        or len(group.stack) >= group.settings.apply_entries_max
+        or group.stack_bytes >= group.settings.apply_bytes_max
+        or group.group == CATALOG_GROUP
+        or group.transfer_to != NOBODY
+        or group.host.draining
+    )
+
+
+def settle_for_reads(group: Group) -> None:
+    """Reads wait for what is executed."""
+    group.read_us = group.host.now_us
+    if group.stack:
+        group.settle_due = True
+        settle(group)
+
+
+def settle_now(group: Group) -> None:
+    """It was gathered for long enough."""
+    if group.stack:
+        group.settle_due = True
+        settle(group)
 
 
 def unsure(group: Group, batch: Batch) -> None:
@@ -142,6 +227,12 @@ def unsure(group: Group, batch: Batch) -> None:
     if not batch.told:
         group.answer_all(batch.requests, Unsure(""))
         batch.told = True
+
+
+def _first_read_us(group: Group) -> int:
+    """Since when a read waits for something that is counted already."""
+    times = [read.since_us for read in group.reading.applying if read.index <= group.counted]
+    return min(times, default=1 << 62)
 
 
 def refuse_queue(group: Group, body: Any) -> None:
@@ -154,9 +245,11 @@ def refuse_queue(group: Group, body: Any) -> None:
 def tick(group: Group, now: Now) -> None:
     """Tell callers who have waited too long what is true of their write."""
     horizon = now.mono_us - group.settings.answer_timeout_us
-    batch = group.batch
-    if batch is not None and batch.position.index and batch.requests[0].since_us <= horizon:
-        unsure(group, batch)
+    for batch in group.flight:
+        if batch.requests[0].since_us <= horizon:
+            unsure(group, batch)
+    if group.stack and group.batch is None and now.mono_us - group.settings.retry_us >= _first_read_us(group):
+        roll_back(group)  # what is on top takes long to be counted: let the reads see what is below it
     while group.queue and group.queue[0].since_us <= horizon:
         refusal = Refused("Unavailable", "the database could not take writes in time", "", retryable=True)
         group.reply(group.queue.popleft().id, refusal)

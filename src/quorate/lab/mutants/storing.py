@@ -4,7 +4,7 @@ from typing import Any
 
 from quorate.core.kernel import DATA, Commit, Entry, Position
 from quorate.core.requests import Outcome
-from quorate.core.single_leader import acks, writes
+from quorate.core.single_leader import writes
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.storage import data_file
@@ -83,7 +83,6 @@ def _others_are_undone(_original: Any) -> Any:
     """The request that ended the transaction takes with it what ran before it; the others go on."""
 
     def run_batch(writer: Writer, requests: Any, timestamp_us: int) -> Any:
-        writer._lead()
         facts = writer._begin()
         outcomes: list[bytes] = []
         records: list[Any] = []
@@ -91,7 +90,7 @@ def _others_are_undone(_original: Any) -> Any:
             try:
                 some, more = writer._attempt([request], {}, careful=False)
             except TransactionLostError as gone:
-                writer.rollback()
+                writer.set_aside()
                 facts = writer._begin()
                 some = (encode_failed(gone.failed),)
                 more = [(request.token.id, some[0])]
@@ -100,6 +99,26 @@ def _others_are_undone(_original: Any) -> Any:
         return writer._seal(facts, records, timestamp_us), tuple(outcomes)
 
     return run_batch
+
+
+def _stays_undone(_original: Any) -> Any:
+    """The transaction is opened again, and what earlier batches did in it is not."""
+
+    def bring_back(writer: Writer) -> None:
+        writer._follow()
+        writer._control("BEGIN IMMEDIATE")
+        writer._lead_with(writer.stack[-1].facts)
+
+    return bring_back
+
+
+def _stack_forgets(original: Any) -> Any:
+    def known(writer: Writer, token: str, seen: int) -> bytes | None:
+        writer._fresh.clear()
+        found: bytes | None = original(writer, token, seen)
+        return found
+
+    return known
 
 
 def _position_apart(original: Any) -> Any:
@@ -116,24 +135,25 @@ def _position_apart(original: Any) -> Any:
     return write_applied
 
 
-def _ahead_of_the_log(_original: Any) -> Any:
-    def on_counted(group: Group) -> None:
-        batch = group.batch
-        if batch is None or batch.committing or not batch.position.index:
-            return
-        if group.counted >= batch.position.index:
-            acks.commit_batch(group)
+def _ahead_of_the_log(original: Any) -> Any:
+    def settle(group: Group) -> None:
+        persisted, group.persisted = group.persisted, group.log.last.index
+        try:
+            original(group)
+        finally:
+            group.persisted = persisted
 
-    return on_counted
+    return settle
 
 
 def _commits_twice(original: Any) -> Any:
-    def commit_batch(group: Group) -> None:
+    def settle(group: Group) -> None:
+        stack = tuple(group.stack)
         original(group)
-        assert group.batch is not None
-        group.host.emit(Commit(group.group, group.batch.position))
+        if stack and not group.stack:
+            group.host.emit(Commit(group.group, group.log.position_at(group.applying), stack))
 
-    return commit_batch
+    return settle
 
 
 MUTANTS = (
@@ -181,6 +201,22 @@ MUTANTS = (
         ("acknowledged write lost", *TWICE),
     ),
     Mutant(
+        "undone-batch-stays-undone",
+        "a statement that ends the transaction also ends that of the batches before it, which were answered",
+        "no case known; several batches in one open transaction are this project's own",
+        "crowd",
+        (Swap(Writer, "_bring_back", _stays_undone),),
+        ("acknowledged write lost", "replicas equal", "sound disk", "store", "node", *TWICE),
+    ),
+    Mutant(
+        "stack-forgets-tokens",
+        "a write that is sent again runs again while the first is executed and not committed",
+        "no case known; several batches in one open transaction are this project's own",
+        "crowd",
+        (Swap(Writer, "_known", _stack_forgets),),
+        (*TWICE, "store", "node"),
+    ),
+    Mutant(
         "position-written-apart",
         "the data file's position is not written in the transaction of the data",
         "etcd 3.5.0 to 3.5.2, issue 13766 (2022)",
@@ -193,7 +229,7 @@ MUTANTS = (
         "a leader commits what a majority has and its own log has not",
         "RATIS-2507 (a snapshot ahead of the log, found at the start)",
         "power",
-        (Swap(writes, "on_counted", _ahead_of_the_log),),
+        (Swap(writes, "settle", _ahead_of_the_log),),
         ("node", "store", "sound disk"),
         seed=1,
     ),
@@ -202,7 +238,7 @@ MUTANTS = (
         "the same batch is committed twice",
         "no case known; a duty of drivers that storage must check",
         "calm",
-        (Swap(acks, "commit_batch", _commits_twice),),
+        (Swap(writes, "settle", _commits_twice),),
         ("store",),
     ),
     Mutant(

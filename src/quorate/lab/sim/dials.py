@@ -13,7 +13,7 @@ SECOND = 1_000_000
 MILLISECOND = 1_000
 
 
-class Dials(Struct, frozen=True):
+class Dials(Struct, frozen=True, omit_defaults=True):
     """Times in microseconds, chances in parts of one."""
 
     nodes: int = 3
@@ -144,6 +144,9 @@ def draw_settings(dice: random.Random) -> Settings:
         checkpoint_bytes=dice.choice((500, 16 << 20)),
         log_keep_entries=dice.choice((0, 3, 10, 4_096)),
         snapshot_chunk_bytes=dice.choice((700, 5_000, 256 << 10)),
+        batches_ahead=dice.choice((1, 2, 2, 8)),
+        apply_entries_max=dice.choice((1, 3, 64, 64)),
+        apply_delay_us=dice.choice((0, 40, 40, 200)) * MILLISECOND,
     )
 
 

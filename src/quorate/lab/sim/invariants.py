@@ -16,6 +16,7 @@ from typing import Any
 from quorate.core.kernel import (
     NOOP,
     Applied,
+    Commit,
     CreateGroup,
     Deliver,
     Effect,
@@ -226,6 +227,8 @@ class Invariants:
                     self._check_sound(host, effect)
                 elif effect.name == "healed":
                     self._check_healed(host, effect.fields["group"])
+            if type(effect) is Commit and len(effect.batches) > 1:
+                self.world.mark("batches committed together")
             if type(effect) is Persist:
                 for write in effect.writes:
                     if type(write) is WriteEntries:
