@@ -15,6 +15,8 @@ COMMANDS = {
     "up": "quorate.cli.up:up",
     "serve": "quorate.cli.serve:serve",
     "create": "quorate.cli.create:create",
+    "alter": "quorate.cli.alter:alter",
+    "explain": "quorate.cli.explain:explain",
     "status": "quorate.cli.status:status",
     "import": "quorate.cli.import_:import_",
     "export": "quorate.cli.export:export",

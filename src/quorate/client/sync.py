@@ -5,12 +5,13 @@ Generated from `client/aio.py` by `tools/async_to_sync.py`: edit that one.
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from quorate.client import errors
 from quorate.client.carrier_sync import Client
+from quorate.client.link_sync import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
@@ -22,6 +23,7 @@ from quorate.client.pieces import (
     catalog_databases,
     check_acks,
     check_autocommit,
+    check_rule,
     many_statement,
     needs_token,
     one_statement,
@@ -35,10 +37,14 @@ from quorate.client.url import (
     check_timeout,
     parse_cluster_url,
 )
+from quorate.core.acks_rule import parse
 from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.promises import Explanation, explain
 from quorate.core.requests import (
     LEADER,
     LINEARIZABLE,
+    STRONGEST,
+    AlterDatabase,
     Answer,
     CreateDatabase,
     Done,
@@ -51,6 +57,9 @@ from quorate.core.requests import (
     StatusReport,
     Token,
 )
+
+CHANGE_POLL = 0.05
+"""Seconds between two looks at whether a change has been carried out."""
 
 
 class Cursor(Rows):
@@ -237,7 +246,9 @@ class Connection(ExceptionAttributes):
         self._client.check()
         level = self.read if read is None else check_read_level(read)
         if not needs_token(statements):
-            run = Run(self.database, tuple(statements), level)
+            strongest = level == STRONGEST
+            level = LINEARIZABLE if strongest else level
+            run = Run(self.database, tuple(statements), level, strongest=strongest)
             body, _ = self._client.request(run, self.database, level=level, timeout=timeout)
             return self._settle(body, None), body.index
         token = self._tokens.mint(name)
@@ -298,23 +309,62 @@ class Cluster:
         check_acks(replication, acks, replicas)
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
+        self._change(lambda token: CreateDatabase(check_database(name), acks, replicas, token, exists_ok), seconds)
+        self._client.request(
+            Run(name, (Statement("SELECT 1"),), LINEARIZABLE, strongest=True),
+            name,
+            level=LINEARIZABLE,
+            timeout=max(0.001, deadline - time.monotonic()),
+            patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
+        )
+
+    def alter(self, name: str, *, acks: str, timeout: float | None = None) -> None:
+        """Change a database's acks while it is in use; the new rule is in force on return.
+
+        Until then the stricter of the old and the new one holds. Raises UnknownDatabase, ProgrammingError for acks that
+        its replicas can never meet, or Unavailable: when the change was noted and its leader has not carried it
+        out in time, it will still; calling again goes on waiting.
+        """
+        self._client.check()
+        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
+        deadline = time.monotonic() + seconds
+        wanted = str(check_rule(acks))
+        self._change(lambda token: AlterDatabase(check_database(name), wanted, token), seconds)
+        while True:
+            groups = [group for report in self.status(timeout=seconds) for group in report.groups]
+            leading = [group for group in groups if group.database == name and group.role == LEADER]
+            newest = max(leading, key=lambda group: group.epoch, default=None)
+            if newest is not None and newest.acks == wanted and not newest.acks_next:
+                return
+            if time.monotonic() >= deadline:
+                raise errors.Unavailable(
+                    f"{name} is to have acks {wanted}, and its leader has not brought that about in time",
+                    hint="it goes on trying; see quorate status",
+                )
+            sleep(CHANGE_POLL)
+
+    def _change(self, request: Callable[[Token], CreateDatabase | AlterDatabase], seconds: float) -> None:
+        """Carry a change of the catalog through, under a token of its own."""
         token = self._tokens.mint(None)
         while True:
-            create = CreateDatabase(check_database(name), acks, replicas, token, exists_ok)
-            body, clean = self._client.request(create, CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds)
+            body, clean = self._client.request(
+                request(token), CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds
+            )
             outcome = read_outcome(body.outcome)
             if not isinstance(outcome, Expired) or not clean or token.seen or not body.index:
                 break
             token = Token(token.id, body.index)
         self._tokens.heard(body.index)
         results_of(outcome, token)
-        self._client.request(
-            Run(name, (Statement("SELECT 1"),), LINEARIZABLE),
-            name,
-            level=LINEARIZABLE,
-            timeout=max(0.001, deadline - time.monotonic()),
-            patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
-        )
+
+    def explain(self, name: str, *, timeout: float | None = None) -> Explanation:
+        """What a database promises, how many nodes may be away, and what is lost when. Raises UnknownDatabase."""
+        known = self.databases(timeout=timeout)
+        for each in known:
+            if each.name == name:
+                return explain(parse(each.acks), each.replicas)
+        names = ", ".join(each.name for each in known)
+        raise errors.UnknownDatabase(f"there is no database {name!r}", hint=f"there are: {names}")
 
     def databases(self, *, timeout: float | None = None) -> list[DatabaseInfo]:
         """Every database of the cluster, by name."""

@@ -38,6 +38,7 @@ from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply
 from quorate.core.requests import (
     READ_LEVELS,
+    AlterDatabase,
     Answer,
     CommitHeld,
     CreateDatabase,
@@ -323,6 +324,8 @@ class Node:
                 self._submit_write(now, group, event.id, body)
         elif type(body) is CreateDatabase:
             self._on_create(now, event.id, body)
+        elif type(body) is AlterDatabase:
+            self._on_alter(now, event.id, body)
         elif type(body) is Status:
             self.reply(event.id, self.status())
         else:
@@ -398,6 +401,19 @@ class Node:
             self.reply(id, write)
         else:
             self._begin_errand(now, Errand(id, body.exists_ok, body.database), write)
+
+    def _on_alter(self, now: Now, id: int, body: AlterDatabase) -> None:
+        group = self._route(id, CATALOG_DATABASE)
+        if group is None:
+            return
+        if not (group.leads_ready and self.directory.catalog.members):
+            self.reply(id, NotLeader(group.leader_address()))
+            return
+        write = self.directory.alteration(body)
+        if isinstance(write, Refused):
+            self.reply(id, write)
+        else:
+            self._submit_write(now, group, id, write)
 
     def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
         self._errand_count += 1

@@ -20,6 +20,8 @@ Parameters = tuple[Value, ...] | dict[str, Value]
 LINEARIZABLE = "linearizable"
 LEADER = "leader"
 EVENTUAL = "eventual"
+STRONGEST = "strongest"
+"""What callers mean who name no level. It travels as LINEARIZABLE with `Run.strongest`."""
 READ_LEVELS = (LINEARIZABLE, LEADER, EVENTUAL)
 
 
@@ -56,6 +58,8 @@ class Run(Struct, frozen=True, tag="run"):
     level: str = LINEARIZABLE
     token: Token | None = None
     load: bool = False
+    strongest: bool = False
+    """The caller named no read level: the strongest that the database promises is meant."""
 
 
 class Outcome(Struct, frozen=True, tag="outcome"):
@@ -73,6 +77,14 @@ class CreateDatabase(Struct, frozen=True, tag="create"):
     exists_ok: bool = False
 
 
+class AlterDatabase(Struct, frozen=True, tag="alter"):
+    """Change what the catalog wants of a database; its group's leader brings it about by a log entry."""
+
+    database: str
+    acks: str
+    token: Token
+
+
 class Status(Struct, frozen=True, tag="status"):
     """What does this node know of itself, its peers and its groups?"""
 
@@ -85,7 +97,7 @@ class CommitHeld(Struct, frozen=True, tag="held"):
     token: Token
 
 
-RequestBody = Run | Outcome | CreateDatabase | Status
+RequestBody = Run | Outcome | CreateDatabase | AlterDatabase | Status
 """What may be asked from outside."""
 Write = Run | Outcome | CommitHeld
 
@@ -208,7 +220,10 @@ class GroupStatus(Struct, frozen=True):
     applied: int
     first: int
     acks: str
+    """The rule in force, as the group's log says."""
     replicas: tuple[ReplicaStatus, ...] = ()
+    acks_next: str = ""
+    """A rule that is being changed to: until its entry is counted, the stricter of both holds."""
 
 
 ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport
