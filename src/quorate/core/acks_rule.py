@@ -12,6 +12,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from quorate.core.quorum import majority
+
 ASYNC = "async"
 SEMI_SYNC = "semi-sync"
 SYNC = "sync"
@@ -36,11 +38,11 @@ class AcksRule(Struct, frozen=True):
             return min(1, voters)
         if self.kind == SEMI_SYNC:
             return min(self.followers + 1, voters)
-        return voters if self.kind == SYNC else voters // 2 + 1
+        return voters if self.kind == SYNC else majority(voters)
 
     def votes(self, voters: int) -> int:
         """How many voters must vote for a new leader."""
-        least = voters // 2 + 1
+        least = majority(voters)
         return least if self.kind == ASYNC else max(least, voters - self.holders(voters) + 1)
 
     def intersects(self, voters: int) -> bool:
@@ -50,6 +52,40 @@ class AcksRule(Struct, frozen=True):
 
 DEFAULT = AcksRule()
 """What a group has whose log says nothing of acks."""
+
+
+class Reign(Struct, frozen=True, array_like=True):
+    """An epoch as a group's log has it: where it begins, and who led it (0: not said)."""
+
+    epoch: int
+    index: int
+    leader: int = 0
+
+
+class AcksFact(Struct, frozen=True, array_like=True):
+    """What a data file has been told of acks."""
+
+    rule: str = ""
+    """The rule in force; empty: none was ever named."""
+    since: int = 0
+    """Index of the entry that said so."""
+    reigns: tuple[Reign, ...] = ()
+    """From the first `async` on: every epoch that began under it, and every change of the rule. A tail may be found
+    lost long after its place in the log was trimmed; this is how two replicas still find where they parted."""
+
+
+NOTHING_SAID = AcksFact()
+
+
+def spell(rule: AcksRule | str, leader: int) -> bytes:
+    """The payload of an entry that names a rule."""
+    return f"{rule} {leader}".encode()
+
+
+def read_entry(payload: bytes) -> tuple[AcksRule, int]:
+    """The rule that such an entry names, and who led when it was made."""
+    rule, _, leader = payload.decode().partition(" ")
+    return parse(rule), int(leader or 0)
 
 
 class NoSuchAcks(ValueError):

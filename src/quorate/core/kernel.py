@@ -23,6 +23,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from quorate.core.acks_rule import AcksFact
+
 NodeId = int
 GroupId = int
 
@@ -58,6 +60,8 @@ NOOP = 0
 """Appended by a new leader: counting it counts everything before it (Raft, section 8)."""
 DATA = 1
 """The payload is an encoded batch of changes with its requests' tokens and results."""
+ACKS = 3
+"""The payload names the acks rule that holds from this entry on (`core.acks_rule.spell`)."""
 
 
 class Entry(Struct, frozen=True, array_like=True, gc=False):
@@ -177,6 +181,8 @@ class Applied(Struct, frozen=True):
     group: GroupId
     position: Position
     unsynced: int = 0
+    acks: AcksFact | None = None
+    """What the data file says of acks; only when it has just become another (`OpenGeneration`)."""
 
 
 class ApplyFailed(Struct, frozen=True):
@@ -229,6 +235,24 @@ class SnapshotStored(Struct, frozen=True):
     offset: int
     complete: bool
     failed: str = ""
+
+
+class LostSaved(Struct, frozen=True):
+    """What this node's log has from `first` on is kept; it may be dropped from the log."""
+
+    group: GroupId
+    first: int
+    entries: int
+    """How many entries with changes were kept."""
+    failed: str = ""
+    """Why they were not: the log must stay as it is."""
+
+
+class LostRead(Struct, frozen=True):
+    """What this node keeps of lost tails; the answer for request `id`."""
+
+    id: int
+    report: Any
 
 
 class CatalogRead(Struct, frozen=True):
@@ -388,6 +412,26 @@ class OpenGeneration(Struct, frozen=True):
     snapshot: int
 
 
+class SaveLost(Struct, frozen=True):
+    """Keep the entries that are about to be dropped from the log, durably, outside it -> `LostSaved`.
+
+    They begin at `first`; 0: where they cease to be those of the received `snapshot`, whose data file knows. Keeping an
+    entry again changes nothing.
+    """
+
+    group: GroupId
+    first: int
+    snapshot: int = 0
+    wall_us: int = 0
+
+
+class ReadLost(Struct, frozen=True):
+    """Answer a caller's question about lost tails, or note what became of one -> `LostRead`."""
+
+    id: int
+    question: Any
+
+
 class ReadCatalog(Struct, frozen=True):
     """Read the catalog's tables from its data file -> `CatalogRead`."""
 
@@ -418,13 +462,14 @@ class Halt(Struct, frozen=True):
 
 Event = (
     Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Applied | ApplyFailed | LogRead
-    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | CatalogRead | Unreachable | Reachable | Drain
+    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | LostSaved | LostRead | CatalogRead | Unreachable
+    | Reachable | Drain
 )  # fmt: skip
 
 Effect = (
     Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
-    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ReadCatalog | Connect | Note
-    | Drained | Halt
+    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | SaveLost | ReadLost | ReadCatalog
+    | Connect | Note | Drained | Halt
 )  # fmt: skip
 
 
@@ -485,6 +530,10 @@ class RecoveredGroup(Struct, frozen=True):
     """Where the data file stands; ORIGIN when there is none yet."""
     damaged: str = ""
     """Why this replica's log or data cannot be trusted, or empty."""
+    acks: AcksFact = AcksFact()
+    """What the data file, at `applied`, says of acks."""
+    acks_coming: tuple[Entry, ...] = ()
+    """The entries behind `applied` that carry no changes: no-ops, and those that name a rule."""
 
 
 class Recovered(Struct, frozen=True):

@@ -30,6 +30,7 @@ from quorate.core.kernel import (
     OpenReplica,
     Persist,
     ReadCatalog,
+    ReadLost,
     Recovered,
     RecoveredGroup,
     Reply,
@@ -38,6 +39,7 @@ from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply
 from quorate.core.requests import (
     READ_LEVELS,
+    STRONGEST,
     AlterDatabase,
     Answer,
     CommitHeld,
@@ -45,18 +47,22 @@ from quorate.core.requests import (
     Done,
     Failed,
     GroupStatus,
+    LostAsk,
     MemberStatus,
     NotLeader,
     Outcome,
     Refused,
+    Replay,
     ReplicaStatus,
     Run,
     Status,
     StatusReport,
+    Unknown,
     WriteOutcome,
 )
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
+from quorate.core.single_leader import rewinding
 from quorate.core.single_leader.invariants import assert_invariants
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 from quorate.core.timers import Timers
@@ -179,6 +185,10 @@ class Node:
     def start_round(self, group: GroupId) -> int:
         return self.liveness.start_round(group)
 
+    def wanted_acks(self, database: str) -> str | None:
+        """What the catalog wants of this database; None when it has not been read yet, or does not know it."""
+        return self.directory.acks.get(database)
+
     def address_of(self, node: NodeId) -> str:
         return self.directory.address_of(node)
 
@@ -282,6 +292,9 @@ class Node:
         for row in self.directory.groups_of(self.me):
             if row.group not in self.groups:
                 self._create_group(now, row.group, row.database, row.number, row.nodes)
+        for group in self.groups.values():
+            if group.role == LEADER:
+                self.make_ready(group.group)
         catalog = self.groups.get(CATALOG_GROUP)
         if catalog is not None and catalog.leads_ready and not event.catalog.members and not self._founding:
             self._founding = True
@@ -326,6 +339,12 @@ class Node:
             self._on_create(now, event.id, body)
         elif type(body) is AlterDatabase:
             self._on_alter(now, event.id, body)
+        elif type(body) is Replay:
+            group = self._route(event.id, body.database)
+            if group is not None:
+                self._submit_write(now, group, event.id, body)
+        elif type(body) is LostAsk:
+            self.emit(ReadLost(event.id, body))
         elif type(body) is Status:
             self.reply(event.id, self.status())
         else:
@@ -339,7 +358,7 @@ class Node:
             levels = ", ".join(READ_LEVELS)
             self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
         elif all(is_read(statement.sql) for statement in body.statements):
-            single_leader.submit_read(group, now, id, body.statements, body.level)
+            single_leader.submit_read(group, now, id, body.statements, STRONGEST if body.strongest else body.level)
         elif body.database == CATALOG_DATABASE:
             hint = "create databases with Cluster.create or `quorate create`"
             self.reply(id, Refused("NotSupportedError", "the catalog can only be read", hint))
@@ -434,6 +453,19 @@ class Node:
                     body = Refused("DatabaseExists", f"there is a database {errand.database!r} already")
         self._out.append(Reply(errand.id, body))
 
+    def _on_lost_read(self, _now: Now, event: kernel.LostRead) -> None:
+        """To what is kept here, a leader adds what it knows to be missing."""
+        unknown = tuple(
+            Unknown(group.group, group.database, epoch, first, node, self._name_of(node))
+            for group in self.groups.values()
+            for epoch, first, node in rewinding.unknown(group)
+        )
+        self.reply(event.id, msgspec.structs.replace(event.report, unknown=unknown))
+
+    def _name_of(self, node: NodeId) -> str:
+        member = self.directory.members.get(node)
+        return member.name if member is not None else ""
+
     # ---- what this node knows ------------------------------------------------------------------------------
 
     def status(self) -> StatusReport:
@@ -465,8 +497,9 @@ class Node:
             group.counted,
             group.applied.index,
             group.log.base.index + 1,
-            self.directory.acks.get(group.database, "majority"),
+            str(group.rules.counted),
             tuple(replicas),
+            str(group.rules.newest) if group.rules.coming else "",
         )
 
     HANDLERS: dict[type, Callable[["Node", Now, Any], None]] = {
@@ -476,6 +509,7 @@ class Node:
         kernel.Persisted: _on_persisted,
         kernel.Applied: _on_applied,
         kernel.CatalogRead: _on_catalog,
+        kernel.LostRead: _on_lost_read,
         kernel.DiskFull: _on_disk_full,
         kernel.DiskRoom: _on_disk_room,
         kernel.Unreachable: _on_unreachable,

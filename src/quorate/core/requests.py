@@ -85,8 +85,30 @@ class AlterDatabase(Struct, frozen=True, tag="alter"):
     token: Token
 
 
+class LostAsk(Struct, frozen=True, tag="lost"):
+    """What does this node keep of tails that were lost? With an index: that entry, with its payload; with a state as
+    well: note first how far its replay is (`begun`, with the index of the log then seen; `replayed`)."""
+
+    database: str = ""
+    """Empty: of every database."""
+    group: int = 0
+    epoch: int = 0
+    index: int = 0
+    state: str = ""
+    seen: int = 0
+
+
 class Status(Struct, frozen=True, tag="status"):
     """What does this node know of itself, its peers and its groups?"""
+
+
+class Replay(Struct, frozen=True, tag="replay"):
+    """Apply again, as far as it still fits, what a lost entry changed. A write like any other, with a token made of the
+    entry's place; its one result lists what did not fit, its row count says how many rows did."""
+
+    database: str
+    payload: bytes
+    token: Token
 
 
 class CommitHeld(Struct, frozen=True, tag="held"):
@@ -97,9 +119,9 @@ class CommitHeld(Struct, frozen=True, tag="held"):
     token: Token
 
 
-RequestBody = Run | Outcome | CreateDatabase | AlterDatabase | Status
+RequestBody = Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status
 """What may be asked from outside."""
-Write = Run | Outcome | CommitHeld
+Write = Run | Outcome | Replay | CommitHeld
 
 
 # --------------------------------------------------------------------------------------------------
@@ -226,7 +248,45 @@ class GroupStatus(Struct, frozen=True):
     """A rule that is being changed to: until its entry is counted, the stricter of both holds."""
 
 
-ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport
+class LostEntry(Struct, frozen=True, array_like=True):
+    """One entry of a lost tail that a node keeps."""
+
+    group: int
+    epoch: int
+    index: int
+    database: str
+    wall_us: int
+    """When the leader of that time ran it, by its clock."""
+    saved_us: int
+    bytes: int
+    state: str
+    """kept, begun (somebody began to replay it) or replayed"""
+    requests: int
+
+
+class LostReport(Struct, frozen=True, tag="lost_report"):
+    entries: tuple[LostEntry, ...] = ()
+    payload: bytes = b""
+    """Of the one entry that was asked for."""
+    seen: int = 0
+    gaps: tuple[tuple[int, str, int, int], ...] = ()
+    """(group, database, first index, last index) of what was lost and could not be read any more when it was saved."""
+    unknown: tuple["Unknown", ...] = ()
+
+
+class Unknown(Struct, frozen=True, array_like=True):
+    """A leader's word: what `node` counted from this index on as leader of an earlier epoch is not here, and that node
+    has not come back to show what it was, if anything."""
+
+    group: int
+    database: str
+    epoch: int
+    first: int
+    node: int
+    name: str = ""
+
+
+ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport
 
 
 class Ask(Struct, frozen=True, array_like=True, tag="ask"):

@@ -337,6 +337,6 @@ class Driver:
 STORED = (
     kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.ReadLog,
     kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
-    kernel.OpenGeneration, kernel.ReadCatalog,
+    kernel.OpenGeneration, kernel.SaveLost, kernel.ReadLost, kernel.ReadCatalog,
 )  # fmt: skip
 """Effects that the store performs by itself."""

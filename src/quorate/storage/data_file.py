@@ -4,7 +4,8 @@ from typing import Any
 
 import apsw
 
-from quorate.core.kernel import ORIGIN, Position
+from quorate.core.acks_rule import ASYNC, NOTHING_SAID, AcksFact, Reign, read_entry
+from quorate.core.kernel import ACKS, NOOP, ORIGIN, Entry, Position
 from quorate.storage.connection import INTERNAL
 from quorate.storage.interface import Divergent
 from quorate.storage.payload import decode_records
@@ -41,6 +42,49 @@ def open_tables(connection: apsw.Connection) -> tuple[Position, int]:
         raise Divergent(f"the data file has a format that is not known here: {rows}")
     _, epoch, entry, floor = rows[0]
     return Position(epoch, entry), floor
+
+
+ACKS_TABLE = (
+    "CREATE TABLE IF NOT EXISTS main.quorate_acks(entry INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
+    " leader INTEGER NOT NULL, acks TEXT NOT NULL) STRICT"
+)
+"""Each change of the acks rule, and under `async` also, without a text, where each epoch began. Made when the first
+such entry is applied: a database that was always `majority` has none."""
+
+
+def read_acks(connection: apsw.Connection) -> AcksFact:
+    """What the file says of acks."""
+    find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'quorate_acks'"
+    fact = NOTHING_SAID
+    if connection.execute(find, can_cache=False, prepare_flags=INTERNAL).fetchall():
+        sql = "SELECT epoch, entry, leader, acks FROM main.quorate_acks ORDER BY entry"
+        rows: Any = connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
+        for epoch, entry, leader, acks in rows:
+            fact = _told(fact, Reign(epoch, entry, leader), acks)
+    return fact
+
+
+def _told(fact: AcksFact, reign: Reign, acks: str) -> AcksFact:
+    if not acks:
+        return AcksFact(fact.rule, fact.since, (*fact.reigns, reign))
+    reigns = (*fact.reigns, reign) if fact.reigns or acks == ASYNC else ()
+    return AcksFact(acks, reign.index, reigns)
+
+
+def note_entry(connection: apsw.Connection, fact: AcksFact, entry: Entry) -> AcksFact:
+    """An entry without changes is applied: write down what it says of acks; what the file now says."""
+    if entry.kind == ACKS:
+        rule, leader = read_entry(entry.payload)
+        acks = str(rule)
+    elif entry.kind == NOOP and fact.rule == ASYNC:
+        leader, acks = int(entry.payload or b"0"), ""
+    else:
+        return fact
+    if not fact.since:
+        connection.execute(ACKS_TABLE, can_cache=False, prepare_flags=INTERNAL)
+    sql = "INSERT OR REPLACE INTO main.quorate_acks VALUES (?, ?, ?, ?)"
+    connection.execute(sql, (entry.index, entry.epoch, leader, acks), prepare_flags=INTERNAL)
+    return _told(fact, Reign(entry.epoch, entry.index, leader), acks)
 
 
 def load_window(connection: apsw.Connection, floor: int) -> Window:

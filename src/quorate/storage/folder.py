@@ -38,6 +38,7 @@ from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.lock import FolderLock
 from quorate.storage.log import SqliteLog
+from quorate.storage.lost import LostTails
 from quorate.storage.node_file import NodeFile, Remembered
 from quorate.storage.replica import Replica
 from quorate.storage.snapshots import FileShelf, remove
@@ -45,6 +46,7 @@ from quorate.storage.store import BaseStore
 
 NODE = "node.db"
 LOG = "log.db"
+LOST = "lost.db"
 SNAPSHOTS = "snapshots"
 CLOSED = "the store is closed"
 DATA_FILE = re.compile(r"group-(\d+)-(\d+)\.db(-wal|-shm|-journal)?")
@@ -129,6 +131,7 @@ class SqliteStore(BaseStore):
         """Durable in the log; of which `node.db` has yet to take note."""
         self._earlier: dict[GroupId, str] = {}
         """What data files looked like when they were last closed."""
+        self._lost: LostTails | None = None
         self._node = NodeFile(folder / NODE)
         try:
             self.identity = self._node.identity
@@ -318,6 +321,19 @@ class SqliteStore(BaseStore):
             if other != path:
                 remove(other)
 
+    def _lost_tails(self) -> LostTails:
+        if self._lost is None:
+            path = self.folder / LOST
+            try:
+                self._lost = LostTails(disk.open_exclusive(path))
+            except (apsw.BusyError, *disk.UNREADABLE) as error:
+                raise Broken(f"{path} cannot be read: {error}") from error
+            disk.sync_directory(self.folder)
+        return self._lost
+
+    def _has_lost(self) -> bool:
+        return self._lost is not None or (self.folder / LOST).exists()
+
     # ----------------------------------------------------------------------------------------------
     # The end
     # ----------------------------------------------------------------------------------------------
@@ -333,6 +349,8 @@ class SqliteStore(BaseStore):
         if self._lock.forked or self._unusable == CLOSED:
             return
         broken, self._unusable = self._unusable, CLOSED
+        if self._lost is not None:
+            self._lost.close()
         if broken:
             for replica in self.replicas.values():
                 replica.abandon()

@@ -8,6 +8,7 @@ process died, and when the machine died too they may fall back to their last che
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import apsw
 import msgspec
 
 from quorate.core.kernel import (
@@ -23,8 +24,10 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
+from quorate.core.requests import LostAsk
 from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import DiskIsFull, Divergent
+from quorate.storage.lost import LostTails
 from quorate.storage.replica import Replica
 from quorate.storage.snapshots import MemoryShelf
 from quorate.storage.store import BaseStore
@@ -160,6 +163,8 @@ class MemoryStore(BaseStore):
         self.shelf = MemoryShelf(identity)
         self.full = False
         """Whatever needs room finds none while this is set."""
+        self.lost: LostTails | None = None
+        """Like the log it keeps what it was given whatever happens."""
         self._clock = clock
         self._lost: dict[GroupId, str] = {}
         """Damage of the log that no snapshot has repaired yet."""
@@ -216,6 +221,11 @@ class MemoryStore(BaseStore):
         self.replicas.clear()
         self._survivors = survivors
 
+    def kept(self, group: GroupId) -> set[tuple[int, int]]:
+        """Index and epoch of every entry that is kept among the lost tails."""
+        entries = self.lost.answer(LostAsk()).entries if self.lost is not None else ()
+        return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
+
     def truncate_log_tail(self, group: GroupId, count: int) -> None:
         """Damage: the newest entries are gone, although they were reported durable. Call between lives."""
         self.log.cut(group, count)
@@ -224,6 +234,14 @@ class MemoryStore(BaseStore):
     def close(self) -> None:
         """Close the data files, keeping what they hold for the next `recover`."""
         self.crash(None, False)  # noqa: FBT003
+
+    def _lost_tails(self) -> LostTails:
+        if self.lost is None:
+            self.lost = LostTails(apsw.Connection(":memory:"))
+        return self.lost
+
+    def _has_lost(self) -> bool:
+        return self.lost is not None
 
     def _check_room(self) -> None:
         if self.full:

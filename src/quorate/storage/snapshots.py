@@ -8,8 +8,10 @@ from typing import Protocol
 
 import apsw
 
+from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import GroupId, Identity, Position
 from quorate.storage import disk
+from quorate.storage.data_file import read_acks
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
 from quorate.storage.replica import Replica
 
@@ -36,6 +38,9 @@ class Shelf(Protocol):
 
     def drop(self, group: GroupId, snapshot: int) -> None:
         """Forget a received snapshot."""
+
+    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
+        """What a received snapshot, complete and checked, says of acks, and where it stands. Raises Broken."""
 
 
 def snapshot_numbers(identity: Identity) -> Iterator[int]:
@@ -119,6 +124,13 @@ class FileShelf:
         path.replace(complete)
         disk.sync_directory(self.folder)
 
+    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
+        connection = apsw.Connection(str(self.received(group, snapshot)), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            return _read_acks(connection)
+        finally:
+            connection.close()
+
     def drop(self, group: GroupId, snapshot: int) -> None:
         remove(self.incoming(group, snapshot))
         remove(self.received(group, snapshot))
@@ -165,6 +177,15 @@ def remove(path: Path) -> None:
     """Delete a database file and what SQLite keeps beside it."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _read_acks(connection: apsw.Connection) -> tuple[AcksFact, Position]:
+    try:
+        fact = read_acks(connection)
+        rows = connection.execute("SELECT epoch, entry FROM quorate_applied").fetchall()
+    except apsw.Error as error:
+        raise Broken(f"reading a received snapshot: {error}") from error
+    return fact, Position(int(rows[0][0]), int(rows[0][1]))  # type: ignore[arg-type]
 
 
 class MemoryShelf:
@@ -221,6 +242,14 @@ class MemoryShelf:
     def drop(self, group: GroupId, snapshot: int) -> None:
         self._arriving.pop((group, snapshot), None)
         self.received.pop((group, snapshot), None)
+
+    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
+        connection = apsw.Connection(":memory:")
+        connection.deserialize("main", self.received[group, snapshot])
+        try:
+            return _read_acks(connection)
+        finally:
+            connection.close()
 
     def crash(self, identity: Identity) -> None:
         """A new life begins: what was not complete is gone."""

@@ -19,7 +19,15 @@ from quorate.core.requests import CommitHeld, Done, Failed, Outcome, Result, Run
 from quorate.storage.application import apply_batch
 from quorate.storage.capture import Capture
 from quorate.storage.connection import FOLLOW, INTERNAL, LEAD, isolate_counters, open_writer, set_mode
-from quorate.storage.data_file import load_window, open_tables, remembered, write_applied, write_records
+from quorate.storage.data_file import (
+    load_window,
+    note_entry,
+    open_tables,
+    read_acks,
+    remembered,
+    write_applied,
+    write_records,
+)
 from quorate.storage.execution import NOT_TEXT, Execution, TransactionLostError
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.guard import Guard
@@ -75,6 +83,7 @@ class Writer:
             self.connection = open_writer(path, self.guard)
             try:
                 self.applied, self._floor = open_tables(self.connection)
+                self.acks = read_acks(self.connection)
             except BaseException:
                 self.connection.close()
                 raise
@@ -372,6 +381,7 @@ class Writer:
         self.rollback()
         if not entries:
             return
+        acks = self.acks
         try:
             with _storage_errors():
                 self._follow()
@@ -382,6 +392,7 @@ class Writer:
                 write_applied(self.connection, previous, self.window.floor)
                 self._control("COMMIT")
         except BaseException:
+            self.acks = acks
             self._fail()
             raise
         self.applied = previous
@@ -421,6 +432,8 @@ class Writer:
             tokens = [token for token, _ in decode_records(records)]
             if tokens:
                 write_records(self.connection, self.window, entry.index, tokens, records)
+        else:
+            self.acks = note_entry(self.connection, self.acks, entry)
         return Position(entry.epoch, entry.index)
 
     # ------------------------------------------------------------------

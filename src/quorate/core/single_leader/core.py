@@ -1,10 +1,10 @@
 """A replica of a single-leader group as a state machine: the table of what goes where.
 
-States: follower, pre_candidate, candidate, leader. Promises with `acks = majority`: a write that was
-answered is durable on a majority and survives the loss of any minority; linearizable reads see it.
+States: follower, pre_candidate, candidate, leader. What is promised depends on the acks rule that the group's log
+names (`rules`, and `core.promises` for the words).
 
-Caveats: voters are those the group was created with (membership change comes with its own module);
-`acks` other than `majority` are not here yet; there are no lease reads, on purpose.
+Caveats: voters are those the group was created with (membership change comes with its own module); there are no
+lease reads, on purpose.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from quorate.core.kernel import (
     Checkpointed,
     Executed,
     LogRead,
+    LostSaved,
     NodeId,
     Now,
     OpenGeneration,
@@ -25,7 +26,7 @@ from quorate.core.kernel import (
     SnapshotRead,
     SnapshotStored,
 )
-from quorate.core.single_leader import acks, election, reads, shipping, snapshots, writes
+from quorate.core.single_leader import acks, election, reads, rewinding, shipping, snapshots, writes
 from quorate.core.single_leader.messages import (
     Append,
     AppendReply,
@@ -71,6 +72,7 @@ EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
     SnapshotOpened: snapshots.on_opened,
     SnapshotRead: snapshots.on_read,
     SnapshotStored: snapshots.on_stored,
+    LostSaved: rewinding.on_saved,
 }
 
 
@@ -82,6 +84,7 @@ def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
 
 def on_ready(group: Group, now: Now) -> None:
     """Everything that was ready has been fed: begin what can begin."""
+    writes.reconcile(group, now)
     writes.start_batch(group, now)
     reads.begin_round(group)
 

@@ -8,7 +8,7 @@ counts itself only once its own disk has answered.
 from collections.abc import Sequence
 
 from quorate.core.kernel import Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
-from quorate.core.single_leader import acks, election, snapshots
+from quorate.core.single_leader import acks, election, rewinding, snapshots
 from quorate.core.single_leader.messages import Append, AppendReply
 from quorate.core.single_leader.state import (
     LEADER,
@@ -28,6 +28,8 @@ def append(group: Group, now: Now, entries: tuple[Entry, ...]) -> None:
     """As leader: add entries to our own log, and send them while our own disk writes them."""
     assert group.role == LEADER, "only a leader appends"
     group.log.append(entries)
+    group.rules.appended(entries)
+    group.saved = 0
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
     for peer, progress in group.progress.items():
         if progress.state == REPLICATING or not progress.sent_us:
@@ -74,7 +76,8 @@ def on_log_read(group: Group, now: Now, event: LogRead) -> None:
 
 def _send(group: Group, now: Now, peer: NodeId, progress: Progress, entries: Sequence[Entry]) -> None:
     previous = group.log.position_at(progress.next - 1)
-    group.send(peer, Append(group.group, group.epoch, previous, tuple(entries), group.counted))
+    message = Append(group.group, group.epoch, previous, tuple(entries), group.counted, group.agreed)
+    group.send(peer, message)
     progress.sent_us = now.mono_us
     if progress.state == REPLICATING and entries:
         progress.next = entries[-1].index + 1
@@ -89,8 +92,12 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     heard_leader(group, now, sender, message.epoch)
     if group.switching or group.host.disk_full:
         return
-    if group.needs_snapshot():
+    if group.needs_snapshot() or group.rewind:
         ask_for_snapshot(group)
+        return
+    parted = rewinding.parted_at(group, message)
+    if parted:
+        rewinding.rewind(group, parted)
         return
     previous, entries = _without_trimmed(group, message)
     log = group.log
@@ -102,7 +109,11 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
         group.send(sender, AppendReply(group.group, group.epoch, accepted=False, matched=matched, conflict=conflict))
         return
     matched = previous.index + len(entries)
+    if group.rules.lossy:  # what lies below our log's base is equal only as far as this message shows
+        matched = min(matched, message.previous.index + len(message.entries))
     fresh = _new_entries(group, entries)
+    if fresh and not rewinding.may_drop(group, now, fresh[0].index):
+        return
     if fresh:
         _overwrite(group, fresh)
     voter = not group.damaged
@@ -111,6 +122,7 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
         group.send(sender, reply)
     else:
         group.send_after_persist(sender, reply)
+    group.agreed = max(group.agreed, min(message.agreed, matched))
     acks.count(group, min(message.counted, matched))
 
 
@@ -144,12 +156,15 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
         assert first > group.counted, "a counted entry would be overwritten"
         assert first > group.applied.index, "an applied entry would be overwritten"
         group.log.truncate(first)
+        group.rules.truncated(first)
         group.persisted = min(group.persisted, first - 1)
         for pending in group.pending:  # what they vouch for ends where it is overwritten
             if pending.last is not None and pending.last.index >= first:
                 pending.last = group.log.last
         group.note("truncated", index=first)
     group.log.append(entries)
+    group.rules.appended(entries)
+    group.saved = 0
     group.log.shrink(group.settings.cache_bytes_max, group.applied.index)
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
 

@@ -68,6 +68,9 @@ class SimulatedStore(Store, Chaos, Protocol):
     def flip_data(self, dice: random.Random) -> GroupId | None:
         """A bit of some data file changes; of which group."""
 
+    def kept(self, group: GroupId) -> set[tuple[int, int]]:
+        """Index and epoch of every entry that is kept among the lost tails."""
+
     spoiled: set[GroupId]
     """Groups whose data file has been so changed and not replaced since."""
 

@@ -404,11 +404,29 @@ def crowd(dice: random.Random) -> Dials:
     )
 
 
+def ladder(dice: random.Random) -> Dials:
+    """Databases with every acks, changed while they are in use, and leaders that die with what they alone had."""
+    nodes = dice.choice((2, 3, 3, 3, 4, 5, 5))
+    rules = ["async", "majority", "sync", *(f"semi-sync:{count}" for count in range(1, nodes))]
+    return msgspec.structs.replace(
+        handovers(dice) if dice.random() < 0.5 else draw(dice),
+        nodes=nodes,
+        databases=dice.choice((1, 2)),
+        client_late=0.0,
+        crash_us=dice.choice((400, 1_000, 2_000)) * MILLISECOND,
+        lost_disk=0.0,
+        leaders_first=0.9,
+        acks=tuple(sorted(dice.sample(rules, dice.choice((1, 1, 2, 3))))),
+        alters=dice.choice((0.02, 0.1)),
+        think_us=dice.choice((0, 5, 20)) * MILLISECOND,
+    )
+
+
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, overwrites,
-        crossed, copies, amputation, relapse, hasty, crowd,
+        crossed, copies, amputation, relapse, hasty, crowd, ladder,
     )
 }  # fmt: skip
 
