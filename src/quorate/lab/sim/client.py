@@ -164,13 +164,13 @@ class Client:
             database.created = end == OK
             database.claimed = False
 
-        replicas = min(3, self.dials.nodes)
-        body = CreateDatabase(database.name, "majority", replicas, token, exists_ok=True)
+        body = CreateDatabase(database.name, "majority", database.replicas, token, exists_ok=True)
         return Operation("create", database.name, [], ended, writes=True), body, token
 
     def _alter(self, database: Database) -> tuple[Operation, Any, Token]:
         """Change the acks of a database in use."""
-        acks = self.dice.choice(self.dials.acks)
+        possible = [acks for acks in self.dials.acks if parse(acks).followers < database.replicas]
+        acks = self.dice.choice(possible or ["sync"])
         database.rules.append(parse(acks))
         if database.loose:
             self.operations.ledger.loose.add(database.name)

@@ -78,6 +78,7 @@ class Database:
         """Its tables exist."""
         self.claimed = False
         """Somebody is creating it, or its tables."""
+        self.replicas = min(3, dials.nodes) if name == "main" or not dials.acks else dials.nodes
         self.rules: list[AcksRule] = []
         """Every acks rule that it was ever asked to have, beside majority."""
         self.last_seen: dict[str, int] = {}
@@ -88,9 +89,10 @@ class Database:
         """It may lose what was acknowledged."""
         return any(rule.kind == ASYNC for rule in self.rules)
 
-    def bears(self, nodes: int) -> bool:
+    def bears(self) -> bool:
         """Whether it works with one node away."""
-        return all(rule.holders(nodes) < nodes and rule.votes(nodes) < nodes for rule in self.rules)
+        many = self.replicas
+        return all(rule.holders(many) < many and rule.votes(many) < many for rule in self.rules)
 
 
 class Operations:

@@ -140,7 +140,7 @@ class Run:
             self.dead = self.faults.victim or dice.choice(sorted(self.hosts))
             self.world.mark("left dead")
         self.dead = self.faults.lost or self.dead
-        if self.dead and not self.faults.lost and not all(one.bears(len(self.hosts)) for one in self.databases):
+        if self.dead and not self.faults.lost and not all(one.bears() for one in self.databases):
             self.dead = 0  # such acks need every node
 
     def _start(self, host: Host) -> None:
