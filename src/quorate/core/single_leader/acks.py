@@ -59,6 +59,7 @@ def advance(group: Group) -> None:
     _count_held(group, matched, agreed)
     while group.rules.coming and group.rules.coming[0][0] <= agreed:
         count(group, group.rules.coming[0][0])
+        group.host.mention(group.group)
         _count_held(group, matched, agreed)  # from here on another rule holds
 
 

@@ -127,11 +127,12 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
 
 
 def ask_for_snapshot(group: Group) -> None:
-    """As a damaged replica: nothing of mine can be built upon."""
+    """As a damaged replica: nothing of mine can be built upon. As one that rewinds: not behind where our logs part."""
     if group.leader not in (NOBODY, group.me):
-        reply = AppendReply(
-            group.group, group.epoch, accepted=False, matched=NEEDS_SNAPSHOT, conflict=group.log.last, voter=False
-        )
+        part = group.rewind - 1
+        conflict = Position(group.epoch_at(part) or 0, part) if group.rewind else group.log.last
+        whole = not group.damaged
+        reply = AppendReply(group.group, group.epoch, False, NEEDS_SNAPSHOT, conflict, whole)  # noqa: FBT003
         group.send(group.leader, reply)
 
 
@@ -207,7 +208,9 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
         return
     if message.matched == NEEDS_SNAPSHOT:
         progress.matched = 0
-        progress.voter = False
+        progress.voter = message.voter
+        if message.voter and group.applied.index < message.conflict.index:
+            return  # a copy of now would lack what both have; it asks again
         snapshots.begin(group, now, peer, progress)
         return
     if message.conflict.index >= progress.next or message.conflict.index < progress.matched:
@@ -233,7 +236,7 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     """On each tick: send again what was not acknowledged. False when every follower has everything."""
     waiting = False
     for peer, progress in group.progress.items():
-        if progress.matched >= group.log.last.index and progress.state == REPLICATING:
+        if progress.matched >= group.log.last.index and progress.state == REPLICATING and progress.voter:
             continue
         if not alive.get(peer, False):  # `forget_progress` or its next word will make us busy again
             if progress.state == SNAPSHOT:
