@@ -17,6 +17,7 @@ COMMANDS = {
     "create": "quorate.cli.create:create",
     "alter": "quorate.cli.alter:alter",
     "explain": "quorate.cli.explain:explain",
+    "lost": "quorate.cli.lost:lost",
     "status": "quorate.cli.status:status",
     "import": "quorate.cli.import_:import_",
     "export": "quorate.cli.export:export",

@@ -7,12 +7,13 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from quorate.client import errors
 from quorate.client.carrier_sync import Client
 from quorate.client.link_sync import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
+from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
     Batch,
@@ -49,7 +50,11 @@ from quorate.core.requests import (
     CreateDatabase,
     Done,
     Expired,
+    LostAsk,
+    LostReport,
     Outcome,
+    Replay,
+    RequestBody,
     Result,
     Run,
     Statement,
@@ -57,6 +62,8 @@ from quorate.core.requests import (
     StatusReport,
     Token,
 )
+
+T = TypeVar("T")
 
 CHANGE_POLL = 0.05
 """Seconds between two looks at whether a change has been carried out."""
@@ -366,6 +373,38 @@ class Cluster:
         names = ", ".join(each.name for each in known)
         raise errors.UnknownDatabase(f"there is no database {name!r}", hint=f"there are: {names}")
 
+    def lost(self, database: str = "", *, timeout: float | None = None) -> Lost:
+        """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it."""
+        self.status(timeout=timeout)  # to know every node
+        reports = self._everywhere(LostAsk(database), LostReport, timeout)
+        return merged(reports.items())
+
+    def lost_payload(self, write: LostWrite, *, timeout: float | None = None) -> bytes:
+        """The bytes of a lost entry, as they were in the log. Raises Unavailable when no node that keeps it answers."""
+        question = LostAsk(write.database, write.group, write.epoch, write.index)
+        reports = self._everywhere(question, LostReport, timeout)
+        for report in reports.values():
+            if report.entries:
+                return report.payload
+        raise errors.Unavailable(f"no node that keeps {write.name} answers")
+
+    def replay(self, write: LostWrite, *, timeout: float | None = None) -> Replayed:
+        """Apply a lost entry again, as far as it still fits; what does not is reported and left alone. Once, however
+        often it is called. Raises Expired when an earlier replay was cut short so long ago that nobody can tell."""
+        payload = self.lost_payload(write, timeout=timeout)
+        groups = [group for report in self.status(timeout=timeout) for group in report.groups]
+        seen = max((group.last for group in groups if group.group == write.group), default=0)
+        place = (write.database, write.group, write.epoch, write.index)
+        begun = self._everywhere(LostAsk(*place, "begun", seen), LostReport, timeout)
+        seen = min((report.seen for report in begun.values() if report.entries), default=seen)
+        token = Token(f"lost:{write.name}", seen)
+        body, _ = self._client.request(
+            Replay(write.database, payload, token), write.database, level=LEADER, token=token, timeout=timeout
+        )
+        done = results_of(read_outcome(body.outcome), token)
+        self._everywhere(LostAsk(*place, "replayed"), LostReport, timeout)
+        return replayed(done.results[0])
+
     def databases(self, *, timeout: float | None = None) -> list[DatabaseInfo]:
         """Every database of the cluster, by name."""
         body, _ = self._client.request(
@@ -378,9 +417,14 @@ class Cluster:
 
     def status(self, *, timeout: float | None = None) -> list[StatusReport]:
         """What each node that answers says of itself, by node name. Raises Unavailable when none does."""
+        reports = self._everywhere(Status(), StatusReport, timeout)
+        return sorted(reports.values(), key=lambda report: report.name)
+
+    def _everywhere(self, body: RequestBody, kind: type[T], timeout: float | None) -> dict[str, T]:
+        """Ask every node that is known; the answers of this kind, by address. Raises Unavailable when there is none."""
         self._client.check()
         seconds = min(self._client.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
-        reports: dict[str, StatusReport] = {}
+        reports: dict[str, T] = {}
         asked: set[str] = set()
         reasons: list[str] = []
         while True:
@@ -389,16 +433,17 @@ class Cluster:
                 break
             asked.add(left[0])
             try:
-                report = self._client.ask_node(left[0], Status(), seconds)
+                report = self._client.ask_node(left[0], body, seconds)
             except LinkLost as lost:
                 reasons.append(f"{left[0]}: {lost}")
                 continue
+            if isinstance(report, kind):
+                reports[left[0]] = report
             if isinstance(report, StatusReport):
-                reports[report.name] = report
                 self._client.learn(member.address for member in report.members if member.address)
         if not reports:
             raise errors.Unavailable("no node answers: " + "; ".join(reasons))
-        return [reports[name] for name in sorted(reports)]
+        return reports
 
     def close(self) -> None:
         """Hang up. Closing again does nothing."""
