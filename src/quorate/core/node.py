@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.core import kernel
+from quorate.core import kernel, picture
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
 from quorate.core.kernel import (
     CATALOG_DATABASE,
@@ -46,14 +46,11 @@ from quorate.core.requests import (
     CreateDatabase,
     Done,
     Failed,
-    GroupStatus,
     LostAsk,
-    MemberStatus,
     NotLeader,
     Outcome,
     Refused,
     Replay,
-    ReplicaStatus,
     Run,
     Status,
     StatusReport,
@@ -466,41 +463,9 @@ class Node:
         member = self.directory.members.get(node)
         return member.name if member is not None else ""
 
-    # ---- what this node knows ------------------------------------------------------------------------------
-
     def status(self) -> StatusReport:
         """A picture of this node for people."""
-        alive = self.liveness.alive()
-        members = tuple(
-            MemberStatus(
-                member.node, member.name, member.address, member.node == self.me or alive.get(member.node, False)
-            )
-            for member in sorted(self.directory.members.values(), key=lambda member: member.name)
-        )
-        groups = tuple(self._group_status(self.groups[number]) for number in sorted(self.groups))
-        identity = self.identity
-        return StatusReport(identity.cluster, self.me, identity.name, identity.boot, members, groups, self.disk_full)
-
-    def _group_status(self, group: Group) -> GroupStatus:
-        replicas: list[ReplicaStatus] = []
-        if group.role == LEADER:
-            replicas.append(ReplicaStatus(self.me, group.persisted, "leader"))
-            replicas += [ReplicaStatus(peer, each.matched, each.state) for peer, each in group.progress.items()]
-        return GroupStatus(
-            group.group,
-            group.database,
-            group.partition,
-            "damaged" if group.damaged else group.role,
-            group.leader,
-            group.epoch,
-            group.log.last.index,
-            group.counted,
-            group.applied.index,
-            group.log.base.index + 1,
-            str(group.rules.counted),
-            tuple(replicas),
-            str(group.rules.newest) if group.rules.coming else "",
-        )
+        return picture.of_node(self)
 
     HANDLERS: dict[type, Callable[["Node", Now, Any], None]] = {
         kernel.Deliver: _on_deliver,

@@ -48,7 +48,9 @@ def _not_held(group: Group) -> Refused:
     """Others have waited in vain for long: nobody new joins them."""
     rule = group.rules.newest
     away = [str(peer) for peer, progress in group.progress.items() if progress.matched < group.log.last.index]
-    message = f"not done: with acks = {rule} a write needs {group.rules.holders(len(group.voters))} disks"
+    message = (
+        f"with acks = {rule} a write needs {group.rules.holders(len(group.voters))} disks, and others wait in vain"
+    )
     hint = f"waiting for node {', '.join(away)}; `quorate alter` can weaken the acks" if away else ""
     return Refused("Unavailable", message, hint, retryable=True)
 

@@ -297,6 +297,7 @@ class Client:
             self.world.mark("ok")
             if call.token is not None and isinstance(call.original, Run):
                 self.operations.ledger.acknowledged.setdefault(call.operation.database, []).append(call.token.id)
+                self.operations.ledger.done_at[call.operation.database] = self.world.now_us
             if not self.closing:
                 self.operations.ledger.answered()
             self._end(call, OK, outcome.results if not outcome.truncated else None)

@@ -43,6 +43,8 @@ class Ledger:
         """Every value that anybody tried to write to a register."""
         self.acknowledged: dict[str, list[str]] = {}
         """Database -> the tokens of writes that were told to be done."""
+        self.done_at: dict[str, int] = {}
+        """Database -> when a write was last acknowledged."""
         self.loose: set[str] = set()
         """Databases that had `async` at some time: what they lose is reckoned by `tails`."""
         self.longest_gap_us = 0

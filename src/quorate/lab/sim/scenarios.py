@@ -168,7 +168,7 @@ def snapshots(dice: random.Random) -> Dials:
 
 def lasting(dice: random.Random) -> Dials:
     """One fault that stays while a majority could work: it must, and without electing for ever."""
-    kind = dice.choice(sorted(KINDS))
+    kind = dice.choice(sorted(KINDS.keys() - {"dead leader"}))
     return Dials(
         nodes=5 if kind == "partial" else dice.choice((3, 5)),
         clients=3,
@@ -422,11 +422,55 @@ def ladder(dice: random.Random) -> Dials:
     )
 
 
+def tails(dice: random.Random) -> Dials:
+    """Asynchronous databases whose leaders die, are cut off and come back: what they alone had must be kept."""
+    return msgspec.structs.replace(
+        ladder(dice),
+        nodes=dice.choice((3, 3, 5)),
+        databases=1,
+        acks=("async",),
+        alters=0.1,
+        crash_us=500 * MILLISECOND,
+        partition_us=dice.choice((0, 700)) * MILLISECOND,
+        damage=0.0,
+        flip_log_us=0,
+        flip_data_us=0,
+        think_us=0,
+    )
+
+
+def narrow(dice: random.Random) -> Dials:
+    """Five nodes of which two disks are enough for a write, and leaders that die with one of the two."""
+    return msgspec.structs.replace(
+        tails(dice), nodes=5, databases=2, acks=("semi-sync:1",), alters=0.3, clients=5, partition_us=500 * MILLISECOND
+    )
+
+
+def stalled(dice: random.Random) -> Dials:
+    """A leader dies for good while every disk must hold a write: reads go on, writes wait and say so."""
+    return Dials(
+        nodes=dice.choice((3, 5)),
+        clients=4,
+        safety_us=9 * SECOND,
+        lasting="dead leader",
+        leave_dead=0.0,
+        acks=("sync",),
+        alters=0.5,
+        reads=10,
+        weak_reads=0,
+        patience_us=200 * MILLISECOND,
+        attempts=2,
+        give_up=1.0,
+        wander=0.3,
+        settings=Settings(answer_timeout_us=SECOND),
+    )
+
+
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, overwrites,
-        crossed, copies, amputation, relapse, hasty, crowd, ladder,
+        crossed, copies, amputation, relapse, hasty, crowd, ladder, tails, narrow, stalled,
     )
 }  # fmt: skip
 

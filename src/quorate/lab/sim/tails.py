@@ -111,6 +111,13 @@ class Tails:
                     )
                     raise Violation(LOST_TAIL, text)
 
+    def check_kept(self, node: NodeId, group: GroupId, kept: Iterable[Place]) -> None:
+        """What a node keeps is what some log had, and each entry once."""
+        chain = self.chain(group)
+        for place in sorted(kept):
+            if chain.entries.get(place, (ACKS,))[0] != DATA:
+                raise Violation(LOST_TAIL, f"node {node} keeps entry {place} of group {group}, which no log ever had")
+
     def settle(self, group: GroupId, last: Place, acknowledged: Iterable[str]) -> None:
         """At the end: every acknowledged write is in the log that all have now, or counted under async and was lost."""
         chain = self.chain(group)
