@@ -78,6 +78,8 @@ class SwitchGeneration(Struct, frozen=True):
     group: GroupId
     snapshot: int
     position: Position
+    keep: int = 0
+    """Entries behind the position up to this index stay in the log; 0: none does."""
 
 
 LogWrite = CreateGroup | WriteHardState | WriteEntries | TrimLog | SwitchGeneration

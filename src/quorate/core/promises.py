@@ -275,7 +275,7 @@ def _electing(rule: AcksRule, replicas: int, votes: int) -> str:
 
 
 def _losing(rule: AcksRule, replicas: int, holders: int) -> str:
-    if rule.kind == ASYNC and replicas > 1:
+    if not rule.intersects(replicas):
         return (
             "What a failover loses is at most the followers' lag. When the old leader comes back, what it alone held is"
             " saved on its disk before its replica is rebuilt: see `quorate lost list`. What was on a node that never"

@@ -85,8 +85,17 @@ class MemoryLog:
         group = self.groups[write.group]
         if group.snapshot == write.snapshot and group.base.index >= write.position.index:
             return
-        self._entries[write.group].clear()
-        group.base = group.last = write.position
+        if write.keep > write.position.index:
+            assert self.epoch_at(write.group, write.position.index) == write.position.epoch, "another log's snapshot"
+            assert write.keep <= group.last.index, f"group {write.group} has no entry {write.keep}"
+            kept = self._entries[write.group]
+            del kept[write.keep - group.base.index :]
+            del kept[: write.position.index - group.base.index]
+            group.last = Position(kept[-1].epoch, write.keep)
+        else:
+            self._entries[write.group].clear()
+            group.last = write.position
+        group.base = write.position
         group.generation += 1
         group.snapshot = write.snapshot
 

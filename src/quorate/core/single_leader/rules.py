@@ -32,16 +32,20 @@ class Rules:
     """The rule that is counted, and those that lie behind it in the log."""
 
     def __init__(self, fact: AcksFact = NOTHING_SAID, coming: Iterable[Entry] = ()) -> None:
+        self.coming: list[tuple[int, AcksRule]] = []
+        self.reigns: list[Reign] = []
         self.replaced(fact)
         self.appended(coming)
 
     def replaced(self, fact: AcksFact) -> None:
-        """The log and the data file are another's, which says this."""
-        self.coming: list[tuple[int, AcksRule]] = []
+        """The data file is another's, which says this; what is left of the log follows it."""
+        behind = fact.reigns[-1].index if fact.reigns else fact.since
+        self.coming = [each for each in self.coming if each[0] > fact.since]
+        kept = [reign for reign in self.reigns if reign.index > behind]
         self.counted = parse(fact.rule) if fact.rule else DEFAULT
         self.since = fact.since
         """Index of the entry that named it; 0 when the log never named any."""
-        self.reigns = list(fact.reigns)
+        self.reigns = [*fact.reigns, *kept]
         """As `AcksFact.reigns`, up to the end of the log."""
 
     def appended(self, entries: Iterable[Entry]) -> None:

@@ -127,10 +127,14 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
 
 
 def ask_for_snapshot(group: Group) -> None:
-    """As a damaged replica: nothing of mine can be built upon. As one that rewinds: not behind where our logs part."""
+    """As a damaged replica: nothing of mine can be built upon. As one that rewinds: my log can, my data file cannot;
+    the copy must stand where my log begins or later, so that what both have of the log stays."""
     if group.leader not in (NOBODY, group.me):
-        part = group.rewind - 1
-        conflict = Position(group.epoch_at(part) or 0, part) if group.rewind else group.log.last
+        conflict = group.log.last
+        if group.rewind:
+            begins = group.log.base.index if group.log.base.index < group.rewind else 0
+            least = max(begins, group.rules.since)
+            conflict = Position(group.epoch_at(least) or 0, least)
         whole = not group.damaged
         reply = AppendReply(group.group, group.epoch, False, NEEDS_SNAPSHOT, conflict, whole)  # noqa: FBT003
         group.send(group.leader, reply)
@@ -156,12 +160,8 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
     if first <= group.log.last.index:
         assert first > group.counted, "a counted entry would be overwritten"
         assert first > group.applied.index, "an applied entry would be overwritten"
-        group.log.truncate(first)
+        group.drop_from(first)
         group.rules.truncated(first)
-        group.persisted = min(group.persisted, first - 1)
-        for pending in group.pending:  # what they vouch for ends where it is overwritten
-            if pending.last is not None and pending.last.index >= first:
-                pending.last = group.log.last
         group.note("truncated", index=first)
     group.log.append(entries)
     group.rules.appended(entries)
@@ -209,8 +209,8 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
     if message.matched == NEEDS_SNAPSHOT:
         progress.matched = 0
         progress.voter = message.voter
-        if message.voter and group.applied.index < message.conflict.index:
-            return  # a copy of now would lack what both have; it asks again
+        if message.voter and not _reaches(group, message.conflict):
+            return  # it asks again
         snapshots.begin(group, now, peer, progress)
         return
     if message.conflict.index >= progress.next or message.conflict.index < progress.matched:
@@ -220,6 +220,15 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
         progress.next = message.conflict.index + 1
     progress.state = PROBING
     send_more(group, now, peer, progress)
+
+
+def _reaches(group: Group, conflict: Position) -> bool:
+    """Whether a copy of our data file stands where this replica's log begins, or later. If it does not yet, it is brought
+    there: the replica had all of that counted, and our log has it."""
+    if group.applied.index < conflict.index and group.log.epoch_at(conflict.index) == conflict.epoch:
+        acks.count(group, conflict.index)
+        acks.apply_more(group)
+    return group.applied.index >= conflict.index
 
 
 def forget_progress(group: Group, peer: NodeId) -> None:

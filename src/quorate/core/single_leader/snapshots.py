@@ -188,17 +188,23 @@ def switch(group: Group, now: Now, incoming: Incoming) -> None:
     if (group.rules.lossy or group.damaged) and not group.saved:
         rewinding.save(group, now, group.rewind, incoming.ours)
         return
+    begins = max(group.log.base.index, group.rules.since)
+    keep = group.rewind - 1 if begins <= position.index < group.rewind - 1 else 0
     group.switching = True
     group.rebuilt = True
     group.whole_at = -1
     group.heal_read = 0
-    pending = group.persist(SwitchGeneration(group.group, incoming.ours, position), last=position)
+    if keep:  # the copy is older than where our logs part: what both have of the log stays
+        group.drop_from(group.rewind)
+        group.log.trim(position)
+    else:
+        group.log.reset(position)
+        group.persisted = position.index
+    pending = group.persist(SwitchGeneration(group.group, incoming.ours, position, keep), last=group.log.last)
     pending.switch = incoming.ours
-    group.log.reset(position)
-    group.persisted = position.index
     anew = group.damaged or group.rules.lossy
     group.counted = position.index if anew else max(group.counted, position.index)
-    group.rules.truncated(0)
+    group.rules.truncated(keep + 1 if keep else 0)
     group.rewind = group.saved = 0
 
 

@@ -298,6 +298,14 @@ class Group:
         pending.hard_state = True
         return pending
 
+    def drop_from(self, first: int) -> None:
+        """Forget the log from this index on."""
+        self.log.truncate(first)
+        self.persisted = min(self.persisted, first - 1)
+        for pending in self.pending:  # what they vouch for ends where it is overwritten
+            if pending.last is not None and pending.last.index >= first:
+                pending.last = self.log.last
+
     def note(self, name: str, **fields: Any) -> None:
         self.host.emit(Note(name, {"group": self.group, "epoch": self.epoch, **fields}))
 

@@ -83,10 +83,6 @@ def _drops_freely(_original: Any) -> Any:
     return may_drop
 
 
-def _never_parts(_original: Any) -> Any:
-    return lambda *_arguments: 0
-
-
 MUTANTS = (
     Mutant(
         "majority-votes-under-semi-sync",
@@ -151,13 +147,5 @@ MUTANTS = (
         "tails",
         (Swap(rewinding, "may_drop", _drops_freely),),
         ("lost tail", "node", "replicas equal", "store"),
-    ),
-    Mutant(
-        "trusts-its-trimmed-log",
-        "what a replica has trimmed from its log it takes for equal to the new leader's",
-        "found here, in review",
-        "tails",
-        (Swap(rewinding, "parted_at", _never_parts),),
-        ("lost tail", "node", "replicas equal", "store", "log matching"),
     ),
 )

@@ -97,7 +97,7 @@ class OnDisk:
         elif isinstance(write, TrimLog):
             self._forget(write.through.index)
         elif isinstance(write, SwitchGeneration):
-            self.entries.clear()
+            self.entries = {index: epoch for index, epoch in self.entries.items() if index <= write.keep}
             self.lost.clear()
             self._forget(write.position.index)
 
@@ -365,9 +365,16 @@ class Invariants:
         seen.counted = group.counted
         leads = group.role == "leader" and self.leading.get((number, host.number)) == group.epoch
         epoch = group.log.epoch_at(group.counted)
-        if leads and epoch is not None and epoch < group.epoch:
+        if leads and epoch is not None and epoch < group.epoch and not self._agreed_before(number, group.counted):
             text = f"node {host.number} leads group {number} in epoch {group.epoch} and counts entry {group.counted} of"
             self._broken(OWN_EPOCH, f"{text} epoch {epoch}, which a later leader may still replace")
+
+    def _agreed_before(self, number: GroupId, index: int) -> bool:
+        """Whether somebody has trimmed this entry of a database that once was async: then a majority had it before,
+        and a leader may take that replica's word for it."""
+        return self.tails.chain(number).async_once and any(
+            disk.base >= index for (_, group), disk in self.disks.items() if group == number
+        )
 
     def _check_majority(self, host: Host, number: GroupId, group: Any, index: int, epoch: int) -> None:
         holders = 0

@@ -53,7 +53,8 @@ class BadStore(MemoryStore):
         for write in writes:
             if isinstance(write, SwitchGeneration):
                 self.spoiled.discard(write.group)
-                self._forget(write.group, 0, 1 << 62)
+                self._forget(write.group, 0, write.position.index)
+                self._forget(write.group, max(write.keep, write.position.index) + 1, 1 << 62)
             elif isinstance(write, TrimLog):
                 self._forget(write.group, 0, write.through.index)
             elif isinstance(write, WriteEntries):
