@@ -54,6 +54,7 @@ from quorate.core.requests import (
     LostReport,
     Outcome,
     Replay,
+    ReplyBody,
     RequestBody,
     Result,
     Run,
@@ -435,7 +436,7 @@ class Cluster:
                 break
             asked.add(left[0])
             try:
-                report = await self._client.ask_node(left[0], body, seconds)
+                report = await self._ask(left[0], body, seconds)
             except LinkLost as lost:
                 reasons.append(f"{left[0]}: {lost}")
                 continue
@@ -446,6 +447,15 @@ class Cluster:
         if not reports:
             raise errors.Unavailable("no node answers: " + "; ".join(reasons))
         return reports
+
+    async def _ask(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
+        """Ask one node; again when the link was one to an earlier life of it. Raises LinkLost."""
+        try:
+            return await self._client.ask_node(address, body, seconds)
+        except LinkLost as lost:
+            if not lost.sent:
+                raise
+        return await self._client.ask_node(address, body, seconds)
 
     async def close(self) -> None:
         """Hang up. Closing again does nothing."""

@@ -223,8 +223,8 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
 
 
 def _reaches(group: Group, conflict: Position) -> bool:
-    """Whether a copy of our data file stands where this replica's log begins, or later. If it does not yet, it is brought
-    there: the replica had all of that counted, and our log has it."""
+    """Whether a copy of our data file stands where this replica's log begins, or later. If it does not yet, it is
+    brought there: the replica had all of that counted, and our log has it."""
     if group.applied.index < conflict.index and group.log.epoch_at(conflict.index) == conflict.epoch:
         acks.count(group, conflict.index)
         acks.apply_more(group)

@@ -362,19 +362,23 @@ class Invariants:
                     f" {counted.by} counted that of epoch {counted.epoch} there"
                 )
                 self._broken(STATE_MACHINE_SAFETY, text)
+        before = self._agreed_before(number, seen.counted, group)
         seen.counted = group.counted
         leads = group.role == "leader" and self.leading.get((number, host.number)) == group.epoch
         epoch = group.log.epoch_at(group.counted)
-        if leads and epoch is not None and epoch < group.epoch and not self._agreed_before(number, group.counted):
+        if leads and epoch is not None and epoch < group.epoch and not before:
             text = f"node {host.number} leads group {number} in epoch {group.epoch} and counts entry {group.counted} of"
             self._broken(OWN_EPOCH, f"{text} epoch {epoch}, which a later leader may still replace")
 
-    def _agreed_before(self, number: GroupId, index: int) -> bool:
-        """Whether somebody has trimmed this entry of a database that once was async: then a majority had it before,
-        and a leader may take that replica's word for it."""
-        return self.tails.chain(number).async_once and any(
-            disk.base >= index for (_, group), disk in self.disks.items() if group == number
-        )
+    def _agreed_before(self, number: GroupId, seen: int, group: Any) -> bool:
+        """Whether the newest entry that this replica counts now was counted for good before, in a database that once
+        was async: then a leader may take the word of a replica that rewinds for it."""
+        if not self.tails.chain(number).async_once or group.counted == seen:
+            return False
+        known = self.counted.get(number, {}).get(group.counted)
+        if known is not None and known.within < group.epoch:
+            return True
+        return any(disk.base >= group.counted for (_, each), disk in self.disks.items() if each == number)
 
     def _check_majority(self, host: Host, number: GroupId, group: Any, index: int, epoch: int) -> None:
         holders = 0
