@@ -150,10 +150,10 @@ class Node:
     def heard(self, now: Now, peer: NodeId) -> bool:
         return self.liveness.heard(now, peer)
 
-    def set_apply_timer(self, group: GroupId) -> None:
+    def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
         name = (APPLY, group)
         if self._timers.get(name) is None:
-            self._timers.set(name, self.now_us + self.settings.apply_delay_us)
+            self._timers.set(name, self.now_us + delay_us)
 
     def set_timer(self, group: GroupId, at_us: int) -> None:
         self._timers.set(group, at_us)

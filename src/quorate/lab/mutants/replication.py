@@ -189,11 +189,24 @@ def _says_not_done(original: Any) -> Any:
     return step_down
 
 
+def _any_life(_original: Any) -> Any:
+    return lambda _progress, _life: True
+
+
 def _any_position(_original: Any) -> Any:
     return lambda _replica, _position: None
 
 
 MUTANTS = (
+    Mutant(
+        "counts-an-earlier-life",
+        "what a replica acknowledged before it was damaged is counted after it was rebuilt without it",
+        "found here: seed 68 of mixed, see found-by-simulation.md",
+        "mixed",
+        (Swap(shipping, "note_life", _any_life),),
+        ("durable majority", "damaged replica", "leader completeness", "acknowledged write lost"),
+        seed=68,
+    ),
     Mutant(
         "acknowledged-before-fsync",
         "a follower says that it has an entry while its disk is still writing it",
