@@ -42,6 +42,8 @@ class Plan(Struct, frozen=True):
     make_store: StoreMaker
     core: str = "real"
     """The core's name."""
+    storage: str = ""
+    """What the data is kept in (`scenarios.STORES`); empty: as the seed says."""
     skip: tuple[str, ...] = ()
     """Judges that keep silent."""
     tail: int = LINES
@@ -92,7 +94,7 @@ class Run:
 
     def execute(self) -> Report:
         """Both phases and the final account. Never raises Violation: the report says it."""
-        report = Report(self.seed, self.plan.scenario, self.plan.core)
+        report = Report(self.seed, self.plan.scenario, self.plan.core, self.plan.storage)
         if Run.watch is not None:
             Run.watch(self)
         was_collecting = gc.isenabled()
@@ -107,7 +109,7 @@ class Run:
         finally:
             if was_collecting:
                 gc.enable()
-        report.steps, report.virtual_us = self.world.steps, self.world.now_us
+        report.steps, report.taken, report.virtual_us = self.world.steps, self.world.taken, self.world.now_us
         report.unavailable_us = self.ledger.longest_gap_us
         report.faults, report.operations = self.faults.struck, {one.number: one.begun for one in self.clients}
         report.trace, report.marks = self.world.trace_hash(), dict(sorted(self.world.marks.items()))

@@ -9,8 +9,10 @@ from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 from quorate.lab.sim.lasting import KINDS
+from quorate.lab.sim.model import ModelStore
+from quorate.lab.sim.model_tables import UnknownToModel
 from quorate.lab.sim.report import LINES, Report
-from quorate.lab.sim.run import Plan, Run
+from quorate.lab.sim.run import Plan, Run, StoreMaker
 from quorate.lab.sim.shrink import Case
 from quorate.lab.sim.store import BadStore
 
@@ -413,9 +415,20 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
 }  # fmt: skip
 
 
+MODEL, SQLITE = "model", "sqlite"
+STORES: dict[str, StoreMaker] = {MODEL: ModelStore, SQLITE: BadStore}
+"""In what the data of simulated nodes can be kept; both on a model of a disk."""
+UNKNOWN_MARK = "unknown to the model"
+
+
 def dials_of(scenario: str, seed: int) -> Dials:
     """The dials of one seed; always the same."""
     return SCENARIOS[scenario](random.Random(f"{scenario}/{seed}/dials"))
+
+
+def storage_of(seed: int) -> str:
+    """What this seed keeps its data in, unless it is told: every fourth in SQLite, the others in its model."""
+    return SQLITE if seed % 4 == 3 else MODEL
 
 
 def simulate(
@@ -424,23 +437,37 @@ def simulate(
     make_core: type[Node] = Node,
     *,
     core: str = "real",
+    storage: str = "",
     skip: tuple[str, ...] = (),
     tail: int = LINES,
 ) -> Report:
     """Run one seed of a scenario with the real core, or with another (`core` is its name in the report)."""
-    plan = Plan(scenario, make_core, BadStore, core=core, skip=skip, tail=tail)
-    return Run(seed, dials_of(scenario, seed), plan).execute()
+    plan = Plan(scenario, make_core, BadStore, core=core, storage=storage, skip=skip, tail=tail)
+    return execute(seed, dials_of(scenario, seed), plan)
 
 
-def case_of(scenario: str, seed: int, core: str = "real") -> Case:
+def execute(seed: int, dials: Dials, plan: Plan) -> Report:
+    """Run a plan with the storage that it names, or with that of the seed. What the model has not learnt is run with
+    SQLite, and marked."""
+    storage = plan.storage or storage_of(seed)
+    try:
+        return Run(seed, dials, msgspec.structs.replace(plan, make_store=STORES[storage])).execute()
+    except UnknownToModel as unknown:
+        report = Run(seed, dials, msgspec.structs.replace(plan, make_store=BadStore)).execute()
+        report.marks[f"{UNKNOWN_MARK}: {unknown}"] = 1
+        return report
+
+
+def case_of(scenario: str, seed: int, core: str = "real", storage: str = "") -> Case:
     """A seed of a scenario, whole, as a case to be made smaller."""
-    return Case(scenario=scenario, seed=seed, core=core, dials=dials_of(scenario, seed))
+    storage = storage or storage_of(seed)
+    return Case(scenario=scenario, seed=seed, core=core, storage=storage, dials=dials_of(scenario, seed))
 
 
 def simulate_case(case: Case, *, skip: tuple[str, ...] = (), tail: int = LINES) -> Report:
     """Run a case. Its core must be the one that is in place: mutants are put in place by `lab.mutants`."""
     plan = Plan(
-        case.scenario, Node, BadStore, core=case.core, skip=skip, tail=tail, skip_faults=case.skip_faults,
-        skip_operations=case.skip_operations,
+        case.scenario, Node, BadStore, core=case.core, storage=case.storage, skip=skip, tail=tail,
+        skip_faults=case.skip_faults, skip_operations=case.skip_operations,
     )  # fmt: skip
-    return Run(case.seed, case.dials, plan).execute()
+    return execute(case.seed, case.dials, plan)
