@@ -88,10 +88,13 @@ class OnDisk:
         self.epoch = 0
         self.vote: NodeId = 0
 
-    def write(self, write: LogWrite) -> None:
+    def write(self, write: LogWrite) -> dict[int, int]:
+        """The entries that gave way, but for those that were trimmed."""
+        gone: dict[int, int] = {}
         if isinstance(write, WriteEntries):
             index = write.entries[0].index
-            while self.entries.pop(index, None) is not None:
+            while (epoch := self.entries.pop(index, None)) is not None:
+                gone[index] = epoch
                 index += 1
             self.entries.update((entry.index, entry.epoch) for entry in write.entries)
         elif isinstance(write, WriteHardState):
@@ -99,9 +102,10 @@ class OnDisk:
         elif isinstance(write, TrimLog):
             self._forget(write.through.index)
         elif isinstance(write, SwitchGeneration):
-            self.entries.clear()
+            gone, self.entries = self.entries, {}
             self.lost.clear()
             self._forget(write.position.index)
+        return gone
 
     def _forget(self, through: int) -> None:
         self.base = max(self.base, through)
@@ -179,18 +183,17 @@ class Invariants:
                 self.ill.discard((host.number, write.group))
             if isinstance(write, WriteHardState) and write.epoch < disk.epoch:
                 self._broken(MONOTONE, f"node {host.number} group {write.group}: epoch {disk.epoch} -> {write.epoch}")
-            held = disk.entries.copy() if isinstance(write, SwitchGeneration | WriteEntries) else None
-            disk.write(write)
-            if held is not None and (host.number, write.group) not in self.harmed:
-                self._check_kept(host, write.group, held, disk)
+            gone = disk.write(write)
+            if gone and (host.number, write.group) not in self.harmed:
+                self._check_kept(host, write.group, gone, disk)
 
-    def _check_kept(self, host: Host, group: GroupId, held: dict[int, int], disk: "OnDisk") -> None:
+    def _check_kept(self, host: Host, group: GroupId, gone: dict[int, int], disk: "OnDisk") -> None:
         """What was counted and lay here must lie here still, as an entry or in the data file."""
         counted = self.counted.get(group, {})
-        for index in held.keys() - disk.entries.keys():
+        for index, epoch in gone.items():
             known = counted.get(index)
-            if index > disk.base and known is not None and known.epoch == held[index]:
-                text = f"node {host.number} drops entry {index} of epoch {held[index]} of group {group} from its log"
+            if known is not None and known.epoch == epoch and not disk.holds(index, epoch):
+                text = f"node {host.number} drops entry {index} of epoch {epoch} of group {group} from its log"
                 self._broken(KEPT, f"{text}, which node {known.by} counted")
 
     def damaged(self, host: Host, group: GroupId, count: int) -> None:
