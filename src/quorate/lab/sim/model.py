@@ -80,6 +80,8 @@ class ModelReplica:
         self._window = Window()
         self._records: dict[int, bytes] = {}
         """Index -> what the entry remembers, of those that the window still has."""
+        self._records_hash = 0
+        """The sum of the hashes of them all, so that a digest need not look at each again."""
         self._stack: list[Stacked] = []
         self._fresh: dict[str, bytes] = {}
 
@@ -145,9 +147,10 @@ class ModelReplica:
     def _remember(self, index: int, tokens: list[str], records: bytes) -> None:
         if tokens:
             self._records[index] = records
+            self._records_hash += _hash(index, records)
             floor = self._window.add(index, tokens, len(records))
-            if floor is not None:
-                self._records = {at: kept for at, kept in self._records.items() if at > floor}
+            while floor is not None and (oldest := next(iter(self._records))) <= floor:
+                self._records_hash -= _hash(oldest, self._records.pop(oldest))
 
     # ---- following ---------------------------------------------------------------------------------------
 
@@ -192,19 +195,23 @@ class ModelReplica:
 
     # ---- as a whole --------------------------------------------------------------------------------------
 
-    def _everything(self, applied: Position) -> Image:
-        tables = self._tables
-        rows = {name: tuple(row for _, row in sorted(rows.items())) for name, rows in sorted(tables.rows.items())}
-        schema, sequences = dict(sorted(tables.schema.items())), dict(sorted(tables.sequences.items()))
-        return Image(applied, self._window.floor, schema, tables.hash, rows, sequences, self._records)
-
     def digest(self) -> str:
         """Equal for equal contents, wherever the replicas stand."""
-        return blake2b(encode(self._everything(ORIGIN)), digest_size=16).hexdigest()
+        tables = self._tables
+        rows = [(name, sorted(rows.items())) for name, rows in sorted(tables.rows.items())]
+        everything = encode((tables.hash, rows, sorted(tables.sequences.items()), self._window.floor))
+        state = blake2b(everything, digest_size=16)
+        state.update(self._records_hash.to_bytes(16, "big"))
+        return state.hexdigest()
 
     def dump(self) -> bytes:
         """The committed state, in whole pages, one more for each table and index."""
-        encoded = encode(self._everything(self.applied))
+        tables = self._tables
+        rows = {name: tuple(rows.values()) for name, rows in tables.rows.items()}
+        image = Image(
+            self.applied, self._window.floor, tables.schema, tables.hash, rows, tables.sequences, self._records
+        )
+        encoded = encode(image)
         pages = -(-len(encoded) // PAGE_BYTES) + len(self._tables.schema)
         return len(encoded).to_bytes(4, "big") + encoded + bytes(pages * PAGE_BYTES - len(encoded) - 4)
 
@@ -219,13 +226,18 @@ class ModelReplica:
         tables.schema, tables.hash, tables.sequences = found.schema, found.hash, found.sequences
         for name, rows in found.rows.items():
             tables.rows[name] = {tables.key_of(name, row): row for row in rows}
-        self._tables, self._window, self._records = tables, Window(found.floor), {}
+        self._tables, self._window = tables, Window(found.floor)
+        self._records, self._records_hash = {}, 0
         for index, records in found.records.items():
             self._remember(index, [token for token, _ in decode_records(records)], records)
         self.applied = found.applied
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def _hash(index: int, records: bytes) -> int:
+    return int.from_bytes(blake2b(records, digest_size=8, salt=index.to_bytes(8, "big")).digest(), "big")
 
 
 def _run(tables: Tables, request: Run, segments: list[Segment]) -> tuple[Tables, bytes, bytes]:
