@@ -32,7 +32,8 @@ class Both:
         self.dice = random.Random(seed)
         self.leaders: list[Any] = [Replica(":memory:"), ModelReplica()]
         self.followers: list[Any] = [Replica(":memory:"), ModelReplica()]
-        self.payloads: list[list[bytes | None]] = []
+        self.stack: list[tuple[bytes, bytes]] = []
+        """The payloads of the open batches, in SQLite and in the model."""
         self.tokens: list[Token] = []
         self.epoch = 1
 
@@ -49,23 +50,28 @@ class Both:
         assert (model[0] is None) == (sqlite[0] is None)
         if sqlite[0] is None:
             return False
-        self.payloads = [[sqlite[0]], [model[0]]]
+        self.stack.append((sqlite[0], model[0]))
         return True
 
-    def commit(self) -> None:
-        index = self.leaders[0].applied.index + 1
+    def commit(self, behind: int = 0) -> None:
+        """All open batches at once; then `behind` entries without data, which the commit covers too."""
+        first = self.leaders[0].applied.index + 1
+        batches = range(first, first + len(self.stack))
+        last = batches[-1] + behind
         for replica in self.leaders:
-            replica.commit(Position(self.epoch, index))
-        self.follow([Entry(index, self.epoch, DATA, b"")])
+            replica.commit(Position(self.epoch, last), tuple(batches))
+        for kind, follower in enumerate(self.followers):
+            entries = [
+                Entry(at, self.epoch, DATA, payloads[kind]) for at, payloads in zip(batches, self.stack, strict=True)
+            ]
+            entries += [Entry(at, self.epoch, NOOP, b"") for at in range(batches[-1] + 1, last + 1)]
+            follower.apply(entries)
+        self.stack.clear()
 
-    def follow(self, entries: list[Entry]) -> None:
-        for follower, payloads in zip(self.followers, self.payloads, strict=True):
-            follower.apply(
-                [
-                    Entry(entry.index, entry.epoch, entry.kind, payload or b"")
-                    for entry, payload in zip(entries, payloads, strict=True)
-                ]
-            )
+    def rollback(self) -> None:
+        for replica in self.leaders:
+            replica.rollback()
+        self.stack.clear()
 
     def skip(self) -> None:
         """An entry without data, on every replica."""
@@ -110,13 +116,13 @@ def test_callers_are_answered_alike(seed: int) -> None:
             both.tokens.append(token)
             asks = both.dice.random() < 0.1
             requests.append(Outcome("main", token) if asks else run(operations.next(1, database), token))
-        if not both.execute(requests):
-            continue
+        both.execute(requests)
+        if not both.stack or both.dice.random() < 0.4:
+            continue  # the next batch goes on top of this one
         if both.dice.random() < 0.1:
-            for replica in both.leaders:
-                replica.rollback()
+            both.rollback()
             continue
-        both.commit()
+        both.commit(both.dice.choice((0, 0, 1)))
         if both.dice.random() < 0.1:
             both.skip()
         if both.dice.random() < 0.1:
@@ -164,13 +170,14 @@ def test_entries_that_do_not_fit_are_refused_alike(what: str) -> None:
             both.followers[kind].apply([Entry(2, 1, DATA, payload)])
             replica.close()
     index, epoch = {"gap": (3, 1), "epoch": (2, 0), "schema": (3, 1), "row": (2, 1)}[what]
+    payloads = both.stack[0]
     if what == "row":
-        both.follow([Entry(2, 1, DATA, b"")])
+        both.commit()
         index = 3  # the same change once more: the row is not as the leader found it
     before = [follower.digest() for follower in both.followers]
-    for follower, payloads in zip(both.followers, both.payloads, strict=True):
+    for follower, payload in zip(both.followers, payloads, strict=True):
         with pytest.raises(Divergent):
-            follower.apply([Entry(index, epoch, DATA, payloads[0] or b"")])
+            follower.apply([Entry(index, epoch, DATA, payload)])
     assert [follower.digest() for follower in both.followers] == before
     both.close()
 

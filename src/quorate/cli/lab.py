@@ -113,9 +113,12 @@ core_option = click.option(
 def run(
     seeds: int, first: int, jobs: int, keep_going: bool, scenario: str, core: str, storage: str | None, as_json: bool
 ) -> None:
-    """Run many seeds of one scenario. Ends with 1 when any of them breaks a promise."""
+    """Run many seeds of one scenario. Ends with 1 when any of them breaks a promise, or when they prove too little."""
+    from quorate.lab.sim.purpose import Evidence
+    from quorate.lab.sim.scenarios import dials_of
+
     failed: list[Report] = []
-    marks: dict[str, int] = {}
+    evidence = Evidence(scenario)
     steps = virtual_us = done = 0
     busy_s, began = 0.0, time.perf_counter()
     for report, seconds in _reports(first, seeds, jobs, scenario, core, storage or ""):
@@ -123,8 +126,7 @@ def run(
         busy_s += seconds
         steps += report.steps
         virtual_us += report.virtual_us
-        for name, times in report.marks.items():
-            marks[name] = marks.get(name, 0) + times
+        evidence.add(report, dials_of(scenario, report.seed))
         if not report.ok:
             failed.append(report)
             for text in report.lines():
@@ -133,10 +135,11 @@ def run(
                 break
         elif done % 50 == 0:
             progress(f"{done} of {seeds} seeds, {len(failed)} failed")
+    missing = evidence.missing() if core == "real" and not failed else []
     summary: dict[str, Any] = {
         "scenario": scenario, "seeds": done, "failed": [report.seed for report in failed], "steps": steps,
         "virtual_s": virtual_us // 1_000_000, "events_per_s": round(steps / max(busy_s, 1e-9)),
-        "marks": dict(sorted(marks.items())),
+        "missing": missing, "marks": dict(sorted(evidence.marks.items())),
     }  # fmt: skip
     if as_json:
         print_json(summary)
@@ -144,9 +147,13 @@ def run(
         progress(f"{done} seeds of {scenario}, {steps:,} events, {virtual_us // 1_000_000:,} virtual seconds")
         rate, took = done / (time.perf_counter() - began), summary["events_per_s"]
         progress(f"{rate:.1f} seeds a second, {took:,} events for each second of processor time")
+        for text in missing:
+            progress(text)
         click.echo("no promise was broken" if not failed else f"{len(failed)} seeds broke a promise")
     if failed:
         raise Fail(f"seed {failed[0].seed}: {failed[0].judge} is broken", Exit.FAILED)
+    if missing:
+        raise Fail(f"these seeds prove too little: {missing[0]}", Exit.FAILED)
 
 
 @lab.command()

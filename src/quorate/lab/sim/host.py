@@ -174,6 +174,7 @@ class Host:
         try:
             recovered = self.store.recover()
         except Broken:
+            self.world.mark("read error")
             recovered = self.store.recover()  # somebody tried once more
         dice = self.world.dice(f"node/{self.number}/{recovered.identity.boot}")
         self.core = self._make_core(recovered, dice, self.dials.settings)

@@ -23,6 +23,7 @@ from quorate.lab.sim.lasting import Lasting
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import DUMP, Database, Operations, tables
+from quorate.lab.sim.purpose import VACUOUS, proves_nothing
 from quorate.lab.sim.report import LINES, Report, line
 from quorate.lab.sim.world import Violation, World
 
@@ -114,6 +115,8 @@ class Run:
         report.faults, report.operations = self.faults.struck, {one.number: one.begun for one in self.clients}
         report.trace, report.marks = self.world.trace_hash(), dict(sorted(self.world.marks.items()))
         self.close()
+        if report.ok and (why := proves_nothing(report)) and VACUOUS not in self.plan.skip:
+            report.judge, report.message = VACUOUS, f"the run proves nothing: {why}"
         return report
 
     def _tail(self) -> tuple[str, ...]:
