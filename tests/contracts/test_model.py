@@ -13,8 +13,8 @@ from quorate.core.requests import CreateDatabase, Outcome, Run, Statement, Token
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.model import ModelReplica
-from quorate.lab.sim.model_tables import UnknownToModel
 from quorate.lab.sim.operations import DUMP, Database, Operation, Operations
+from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import World
 from quorate.storage.interface import Divergent
 from quorate.storage.payload import decode_outcome
@@ -137,6 +137,9 @@ def test_the_catalog_is_answered_alike() -> None:
     directory = Directory(Identity("simulated", 1, "n1", 0, members))
     both.compare(CATALOG)
     assert both.execute([directory.founding()])
+    both.commit()
+    twice = directory.founding()
+    assert both.execute([Run(twice.database, twice.statements, token=Token("twice", 0))])
     both.commit()
     for number, name in enumerate(("extra", "other", "extra")):
         creation = directory.creation(CreateDatabase(name, "majority", 2, Token(f"create {number}", 0)))

@@ -43,6 +43,7 @@ from quorate.lab.sim.clocks import Clock
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.network import Network
+from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Broken, Chaos, Divergent, Store
 from quorate.wire import codec
@@ -398,6 +399,8 @@ class Host:
         except Broken as broken:
             self.fail_stop(broken)
             return
+        except UnknownToModel:
+            raise
         except Exception as error:
             where = "".join(traceback.format_exception(error)[-4:])
             text = f"node {self.number}'s store raised {error!r} for {type(effect).__name__}\n{where}"

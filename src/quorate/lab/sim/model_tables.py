@@ -15,15 +15,12 @@ import msgspec
 from quorate.core import catalog
 from quorate.core.requests import Failed, Result, Statement
 from quorate.lab.sim import operations
+from quorate.lab.sim.store import UnknownToModel
 
 Row = tuple[Any, ...]
 Columns = tuple[tuple[str, str | None], ...]
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class UnknownToModel(Exception):
-    """A statement that the model has not learnt: teach it here, or run the seed with SQLite."""
 
 
 class StatementError(Exception):
@@ -137,6 +134,10 @@ class Tables:
 
     def run_text(self, sql: str) -> None:
         """Change the schema. Raises UnknownToModel."""
+        created = _CREATE.match(sql)
+        if created and created[2] in self.schema:
+            kind, name = created[1].lower(), created[2]
+            raise StatementError("ProgrammingError", f"{kind} {name} already exists", "SQLITE_ERROR")
         self.changes.append(Text(sql))
         if added := _ADD_COLUMN.fullmatch(sql):
             table, default = added[1], int(added[2])
@@ -151,11 +152,9 @@ class Tables:
             self.own.discard(old)
             self.schema = {name: known for name, known in self.schema.items() if name != old}
             self._describe(new, text, width)
-        elif created := _CREATE.match(sql):
-            kind, name = created[1], created[2]
-            if name in self.schema:
-                raise UnknownToModel(sql)
-            if kind == "TABLE":
+        elif created:
+            name = created[2]
+            if created[1] == "TABLE":
                 self.rows[name] = {}
                 self.own.add(name)
             composed = _COMPOSED_KEY.search(sql)

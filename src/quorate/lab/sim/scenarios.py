@@ -10,11 +10,11 @@ from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 from quorate.lab.sim.lasting import KINDS
 from quorate.lab.sim.model import ModelStore
-from quorate.lab.sim.model_tables import UnknownToModel
+from quorate.lab.sim.purpose import VACUOUS
 from quorate.lab.sim.report import LINES, Report
 from quorate.lab.sim.run import Plan, Run, StoreMaker
 from quorate.lab.sim.shrink import Case
-from quorate.lab.sim.store import BadStore
+from quorate.lab.sim.store import BadStore, UnknownToModel
 
 
 def mixed(dice: random.Random) -> Dials:
@@ -465,7 +465,9 @@ def case_of(scenario: str, seed: int, core: str = "real", storage: str = "") -> 
 
 
 def simulate_case(case: Case, *, skip: tuple[str, ...] = (), tail: int = LINES) -> Report:
-    """Run a case. Its core must be the one that is in place: mutants are put in place by `lab.mutants`."""
+    """Run a case. Its core must be the one that is in place: mutants are put in place by `lab.mutants`. A case that was
+    made small may prove nothing any more without its bug."""
+    skip = (*skip, VACUOUS)
     plan = Plan(
         case.scenario, Node, BadStore, core=case.core, storage=case.storage, skip=skip, tail=tail,
         skip_faults=case.skip_faults, skip_operations=case.skip_operations,
