@@ -194,7 +194,6 @@ MUTANTS = (
         "hasty",
         (Swap(Writer, "_attempt", _looks_but_does_not_fence),),
         TWICE,
-        seed=5,
         storage=SQLITE,
     ),
     Mutant(
@@ -205,6 +204,7 @@ MUTANTS = (
         (Swap(Writer, "_execute", _others_are_undone),),
         ("acknowledged write lost", *TWICE),
         storage=SQLITE,
+        seed=4,
     ),
     Mutant(
         "undone-batch-stays-undone",
@@ -213,6 +213,7 @@ MUTANTS = (
         "crowd",
         (Swap(Writer, "_bring_back", _stays_undone),),
         ("acknowledged write lost", "replicas equal", "sound disk", "store", "node", *TWICE),
+        storage=SQLITE,
     ),
     Mutant(
         "stack-forgets-tokens",
@@ -221,6 +222,7 @@ MUTANTS = (
         "crowd",
         (Swap(Writer, "_known", _stack_forgets),),
         (*TWICE, "store", "node"),
+        storage=SQLITE,
     ),
     Mutant(
         "position-written-apart",
@@ -238,7 +240,6 @@ MUTANTS = (
         "power",
         (Swap(writes, "settle", _ahead_of_the_log),),
         ("node", "store", "sound disk"),
-        seed=1,
     ),
     Mutant(
         "commits-twice",

@@ -56,6 +56,7 @@ AIMS: dict[str, Aim] = {
     "handovers": _aim({"elections": 50, "note: truncated": 1}),
     "distant": _aim({"got ReadIndexAsk": 50, "duplicated": 500}),
     "echoes": _aim({"two leaders at once": 3, "duplicated": 500}),
+    "reborn": _aim({"crash": 60, "duplicated": 500, "got ReadIndexAsk": 200}),
     "overwrites": _aim({"slow disk": 8, "partition": 20, "elections": 20}),
     "crossed": _aim({"elections": 20, "crash": 10}),
     "copies": _aim({"note: snapshot_installed": 4, "duplicated": 100}),

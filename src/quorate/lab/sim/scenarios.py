@@ -161,6 +161,19 @@ def echoes(dice: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def reborn(dice: random.Random) -> Dials:
+    """Followers that die and return within moments, ask the leader where they must read, and hear the answers to what
+    they asked in an earlier life."""
+    return _aimed(
+        distant(dice), nodes=3, clients=8, safety_us=8 * SECOND, delay_us=2 * MILLISECOND, tail_us=20 * MILLISECOND,
+        duplicate=0.8, late=0.9, hints=0.0, corrupt=0.0, fsync_us=500, fsync_tail_us=0, storage_us=0,
+        lose_unsynced=0.0, crash_us=300 * MILLISECOND, pause_us=0, partition_us=600 * MILLISECOND, swizzle_us=0,
+        slow_disk_us=0, fsync_error_us=0, read_error_us=0, flip_log_us=0, flip_data_us=0, lost_disk=0.0, damage=0.0,
+        fault_lasts_us=150 * MILLISECOND, leaders_first=0.0, torn_step=0.0, think_us=2 * MILLISECOND,
+        patience_us=300 * MILLISECOND, wander=0.8,
+    )  # fmt: skip
+
+
 def overwrites(dice: random.Random) -> Dials:
     """Leaders with a slow disk that are cut off for a moment: what they were writing is replaced meanwhile."""
     return _aimed(
@@ -230,8 +243,8 @@ def crowd(dice: random.Random) -> Dials:
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
-        mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, overwrites,
-        crossed, copies, amputation, relapse, hasty, crowd,
+        mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
+        overwrites, crossed, copies, amputation, relapse, hasty, crowd,
     )
 }  # fmt: skip
 
