@@ -95,13 +95,11 @@ class World:
         self._unhashed.clear()
         return self._trace.hexdigest()
 
-    def run(self, until_us: int, stop: Callable[[], bool] | None = None) -> None:
-        """Let time pass until then, or until `stop` says so."""
+    def run(self, until_us: int) -> None:
+        """Let time pass until then."""
         queue = self._queue
         while queue and queue[0][0] <= until_us:
             self.now_us, _, action, arguments = heappop(queue)
             self.taken += 1
             action(*arguments)
-            if stop is not None and stop():
-                return
         self.now_us = max(self.now_us, until_us)
