@@ -71,20 +71,32 @@ def _told(fact: AcksFact, reign: Reign, acks: str) -> AcksFact:
     return AcksFact(acks, reign.index, reigns)
 
 
-def note_entry(connection: apsw.Connection, fact: AcksFact, entry: Entry) -> AcksFact:
-    """An entry without changes is applied: write down what it says of acks; what the file now says."""
+def says(fact: AcksFact, entry: Entry) -> tuple[Reign, str] | None:
+    """What an entry without changes has to say of acks, beside what is known: who led, and a rule if it names one."""
     if entry.kind == ACKS:
         rule, leader = read_entry(entry.payload)
-        acks = str(rule)
-    elif entry.kind == NOOP and fact.rule == ASYNC:
-        leader, acks = int(entry.payload or b"0"), ""
-    else:
-        return fact
-    if not fact.since:
-        connection.execute(ACKS_TABLE, can_cache=False, prepare_flags=INTERNAL)
-    sql = "INSERT OR REPLACE INTO main.quorate_acks VALUES (?, ?, ?, ?)"
-    connection.execute(sql, (entry.index, entry.epoch, leader, acks), prepare_flags=INTERNAL)
-    return _told(fact, Reign(entry.epoch, entry.index, leader), acks)
+        return Reign(entry.epoch, entry.index, leader), str(rule)
+    if entry.kind == NOOP and fact.rule == ASYNC:
+        return Reign(entry.epoch, entry.index, int(entry.payload or b"0")), ""
+    return None
+
+
+def with_entry(fact: AcksFact, entry: Entry) -> AcksFact:
+    """What is known of acks behind this entry."""
+    said = says(fact, entry)
+    return fact if said is None else _told(fact, *said)
+
+
+def note_entry(connection: apsw.Connection, fact: AcksFact, entry: Entry) -> AcksFact:
+    """An entry without changes is applied: write down what it says of acks; what the file now says."""
+    said = says(fact, entry)
+    if said is not None:
+        reign, acks = said
+        if not fact.since:
+            connection.execute(ACKS_TABLE, can_cache=False, prepare_flags=INTERNAL)
+        sql = "INSERT OR REPLACE INTO main.quorate_acks VALUES (?, ?, ?, ?)"
+        connection.execute(sql, (reign.index, reign.epoch, reign.leader, acks), prepare_flags=INTERNAL)
+    return with_entry(fact, entry)
 
 
 def load_window(connection: apsw.Connection, floor: int) -> Window:
