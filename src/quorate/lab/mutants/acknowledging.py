@@ -91,7 +91,6 @@ MUTANTS = (
         "narrow",
         (Swap(AcksRule, "votes", _always_majority),),
         LOSES,
-        seed=42,
     ),
     Mutant(
         "falls-back-to-async",

@@ -66,9 +66,23 @@ def tails(dice: random.Random) -> Dials:
 
 
 def narrow(dice: random.Random) -> Dials:
-    """Five nodes of which two disks are enough for a write, and leaders that die with one of the two."""
-    return msgspec.structs.replace(
-        tails(dice), nodes=5, databases=2, acks=("semi-sync:1",), alters=0.3, clients=5, partition_us=500 * MILLISECOND
+    """Five nodes of which two disks are enough for a write, and leaders that are cut off with one other."""
+    return Dials(
+        nodes=5,
+        clients=6,
+        databases=2,
+        safety_us=8 * SECOND,
+        crash_us=dice.choice((0, 3)) * SECOND,
+        partition_us=500 * MILLISECOND,
+        fault_lasts_us=900 * MILLISECOND,
+        leaders_first=0.9,
+        hints=0.0,
+        acks=("semi-sync:1",),
+        alters=0.1,
+        think_us=5 * MILLISECOND,
+        patience_us=200 * MILLISECOND,
+        wander=0.4,
+        settings=Settings(heartbeat_us=50 * MILLISECOND, suspect_us=300 * MILLISECOND, election_us=100 * MILLISECOND),
     )
 
 

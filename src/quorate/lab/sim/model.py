@@ -214,16 +214,8 @@ class ModelReplica:
         """The committed state, in whole pages, one more for each table and index."""
         tables = self._tables
         rows = {name: tuple(rows.values()) for name, rows in tables.rows.items()}
-        image = Image(
-            self.applied,
-            self._window.floor,
-            tables.schema,
-            tables.hash,
-            rows,
-            tables.sequences,
-            self._records,
-            self.acks,
-        )
+        floor, acks = self._window.floor, self.acks
+        image = Image(self.applied, floor, tables.schema, tables.hash, rows, tables.sequences, self._records, acks)
         encoded = encode(image)
         pages = -(-len(encoded) // PAGE_BYTES) + len(self._tables.schema)
         return len(encoded).to_bytes(4, "big") + encoded + bytes(pages * PAGE_BYTES - len(encoded) - 4)
