@@ -114,7 +114,7 @@ def _refuse_strangers(path: Path) -> None:
 
 
 class SqliteStore(BaseStore):
-    """Keeps `storage.interface.Store` and `Interactive` on files. Made by `open_store`."""
+    """Keeps `storage.interface.Store` on files. Made by `open_store`."""
 
     log: SqliteLog
     shelf: FileShelf
