@@ -62,8 +62,9 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def open_exclusive(path: Path, vfs: str | None = None) -> apsw.Connection:
-    """Open a file that only this connection may use, in WAL mode, checkpointed only when told to.
+def open_exclusive(path: Path, vfs: str | None = None, *, page_bytes: int = 4096) -> apsw.Connection:
+    """Open a file that only this connection may use, in WAL mode, checkpointed only when told to. `page_bytes` is for
+    a file that is new.
 
     In exclusive locking mode SQLite keeps the WAL's index in memory and takes no lock at each commit.
     A connection that merely goes out of scope (after a fork, or when the disk broke) must not touch the
@@ -75,7 +76,13 @@ def open_exclusive(path: Path, vfs: str | None = None) -> apsw.Connection:
     connection = apsw.Connection(str(path), vfs=vfs)
     with opening(connection, path):
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
+        for pragma in (
+            f"page_size={page_bytes}",
+            "locking_mode=EXCLUSIVE",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "temp_store=MEMORY",
+        ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.wal_autocheckpoint(0)
     return connection
