@@ -249,9 +249,6 @@ class InlineNode:
     def _answer(self, body: RequestBody | CommitHeld) -> ReplyBody:
         """Feed a request and do all that it takes to answer it. Raises DiskIsFull or Broken."""
         core = self._core or self._revive()
-        deadline = core.deadline_us
-        if deadline is not None and deadline <= self._now().mono_us:
-            self._events.append(kernel.Wake())
         self._requests += 1
         number = self._requests
         self._events.append(kernel.Request(number, body))
@@ -291,12 +288,14 @@ class InlineNode:
         self._turn(core)
 
     def _turn(self, core: Node) -> None:
-        """Step until nothing is left: events first, then what they wrote, with one fsync."""
+        """Step until nothing is left: events first, then what they wrote, with one fsync. Between two fsyncs time
+        stands still."""
         events, perform, stored = self._events, self._perform, self._stored
         step = core.step
         while True:
+            now = self._now()
             while events:
-                for effect in step(self._now(), events.popleft()):
+                for effect in step(now, events.popleft()):
                     handler = perform.get(type(effect))
                     if handler is not None:
                         handler(effect)

@@ -253,9 +253,7 @@ class SqliteStore(BaseStore):
         self._check_usable()
         try:
             self.log.commit(writes)
-            for write in writes:
-                if type(write) in REMEMBERED:
-                    self._unnoted.append(write)
+            self._unnoted += [write for write in writes if type(write) in REMEMBERED]
             # What finds no room here is written with a later turn: until then there is one copy of it, not two.
             with suppress(DiskIsFull):
                 while self._unnoted:
