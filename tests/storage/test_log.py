@@ -256,3 +256,16 @@ def test_the_wal_is_lengthened_once_and_read_back_all_the_same(tmp_path: Path) -
     again = SqliteLog(copy / "log.db")
     assert [entry.payload[0] for entry in again.read(1, 1, 100, 1 << 30)] == list(range(1, 101))
     again.close()
+
+
+@pytest.mark.parametrize("turns", [1, 12, 60])
+def test_nonsense_in_place_of_the_file_is_noticed_whatever_its_wal_holds(
+    log: SqliteLog, path: Path, tmp_path: Path, turns: int
+) -> None:
+    for index in range(1, turns):
+        log.commit((WriteEntries(GROUP, (Entry(index, 1, DATA, bytes(300)),)),))
+    copy = tmp_path / "copy.db"
+    copy.with_name("copy.db-wal").write_bytes(path.with_name("log.db-wal").read_bytes())
+    copy.write_bytes(b"this is no database" * 4096)
+    with pytest.raises(apsw.NotADBError):
+        SqliteLog(copy)

@@ -18,6 +18,8 @@ WRITES = frozenset({apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_SHMSIZE, apsw.SQL
 after it nobody knows what the disk holds (Rebello et al., "Can applications recover from fsync
 failures?", ATC 2020)."""
 
+HEADER = b"SQLite format 3\0"
+
 UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError)
 """What opening or reading a file raises that is no database, not any more, or not there."""
 
@@ -73,6 +75,8 @@ def open_exclusive(path: Path, vfs: str | None = None, *, page_bytes: int = 4096
     Raises DiskIsFull or Broken; what apsw raises for a file that is in use or no database (BusyError,
     `UNREADABLE`) is left as it is.
     """
+    if vfs is None:
+        _check_header(path)
     connection = apsw.Connection(str(path), vfs=vfs)
     with opening(connection, path):
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -86,6 +90,18 @@ def open_exclusive(path: Path, vfs: str | None = None, *, page_bytes: int = 4096
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.wal_autocheckpoint(0)
     return connection
+
+
+def _check_header(path: Path) -> None:
+    """Raise NotADBError when the file itself is no database. SQLite would not notice while its write-ahead log holds
+    the first page, and would fold that log into whatever took the file's place."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(HEADER))
+    except OSError:  # not there yet; or SQLite says what is wrong with it
+        return
+    if head and head != HEADER:
+        raise apsw.NotADBError("file is not a database")
 
 
 @contextmanager
