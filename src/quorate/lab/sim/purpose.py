@@ -63,6 +63,7 @@ AIMS: dict[str, Aim] = {
     "amputation": _aim({"damage": 3, "note: healed": 2}),
     "relapse": _aim({"damage": 3, "note: healed": 2}),
     "hasty": _aim({"told not done": 20, "lingered": 50, "client crash": 20, "cancelled": 10}),
+    "idlers": _aim({"crash": 30, "pause": 8, "elections": 20}),
     "crowd": _aim({"ok": 200, "failed": 20}),
 }  # fmt: skip
 
