@@ -54,16 +54,14 @@ from quorate.core.requests import (
     Run,
     Status,
     StatusReport,
-    Unknown,
     WriteOutcome,
 )
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
-from quorate.core.single_leader import rewinding
 from quorate.core.single_leader.invariants import assert_invariants
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 from quorate.core.timers import Timers
-from quorate.sql.classify import is_read
+from quorate.sql.classify import reads_only
 
 HEARTBEAT = "heartbeat"
 APPLY = "apply"
@@ -316,7 +314,7 @@ class Node:
             if row.group not in self.groups:
                 self._create_group(now, row.group, row.database, row.number, row.nodes)
         for group in self.groups.values():
-            if group.role == LEADER:
+            if group.role == LEADER and self.wanted_acks(group.database) not in (None, str(group.rules.newest)):
                 self.make_ready(group.group)
         catalog = self.groups.get(CATALOG_GROUP)
         if catalog is not None and catalog.leads_ready and not event.catalog.members and not self._founding:
@@ -380,7 +378,7 @@ class Node:
         if body.level not in READ_LEVELS:
             levels = ", ".join(READ_LEVELS)
             self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
-        elif all(is_read(statement.sql) for statement in body.statements):
+        elif reads_only(body.statements):
             self._touched = (group,)
             single_leader.submit_read(group, now, id, body.statements, STRONGEST if body.strongest else body.level)
         elif body.database == CATALOG_DATABASE:
@@ -453,9 +451,7 @@ class Node:
             return
         if not (group.leads_ready and self.directory.catalog.members):
             self.reply(id, NotLeader(group.leader_address()))
-            return
-        write = self.directory.alteration(body)
-        if isinstance(write, Refused):
+        elif isinstance(write := self.directory.alteration(body), Refused):
             self.reply(id, write)
         else:
             self._submit_write(now, group, id, write)
@@ -480,17 +476,7 @@ class Node:
         self._out.append(Reply(errand.id, body))
 
     def _on_lost_read(self, _now: Now, event: kernel.LostRead) -> None:
-        """To what is kept here, a leader adds what it knows to be missing."""
-        unknown = tuple(
-            Unknown(group.group, group.database, epoch, first, node, self._name_of(node))
-            for group in self.groups.values()
-            for epoch, first, node in rewinding.unknown(group)
-        )
-        self.reply(event.id, msgspec.structs.replace(event.report, unknown=unknown))
-
-    def _name_of(self, node: NodeId) -> str:
-        member = self.directory.members.get(node)
-        return member.name if member is not None else ""
+        self.reply(event.id, picture.of_lost(self, event.report))
 
     def status(self) -> StatusReport:
         """A picture of this node for people."""

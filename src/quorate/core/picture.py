@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from quorate.core.requests import GroupStatus, MemberStatus, ReplicaStatus, StatusReport
+from msgspec import structs
+
+from quorate.core.requests import GroupStatus, LostReport, MemberStatus, ReplicaStatus, StatusReport, Unknown
+from quorate.core.single_leader import rewinding
 from quorate.core.single_leader.state import LEADER, Group
 
 if TYPE_CHECKING:
@@ -42,3 +45,21 @@ def of_group(group: Group) -> GroupStatus:
         tuple(replicas),
         str(group.rules.newest) if group.rules.coming else "",
     )
+
+
+def of_lost(node: "Node", kept: LostReport) -> LostReport:
+    """What this node keeps of lost tails, less what has come back into the log since, as when its old leader won after
+    all. To that a leader adds whom it knows to be missing."""
+    entries = tuple(
+        entry
+        for entry in kept.entries
+        if (group := node.groups.get(entry.group)) is None
+        or not (entry.index <= group.counted and group.epoch_at(entry.index) == entry.epoch)
+    )
+    members = node.directory.members
+    unknown = tuple(
+        Unknown(group.group, group.database, epoch, first, who, members[who].name if who in members else "")
+        for group in node.groups.values()
+        for epoch, first, who in rewinding.unknown(group)
+    )
+    return structs.replace(kept, entries=entries, unknown=unknown)
