@@ -43,7 +43,7 @@ class AcksRule(Struct, frozen=True):
     def votes(self, voters: int) -> int:
         """How many voters must vote for a new leader."""
         least = majority(voters)
-        return least if self.kind == ASYNC else max(least, voters - self.holders(voters) + 1)
+        return max(least, voters - self.holders(voters) + 1) if self.kind == SEMI_SYNC else least
 
     def intersects(self, voters: int) -> bool:
         """Does every new leader hold everything that counted?"""

@@ -37,6 +37,12 @@ def may_drop(group: Group, now: Now, first: int) -> bool:
     return False
 
 
+def may_lose(group: Group) -> bool:
+    """Whether the log may hold what counted and is in no later leader's. A damaged replica does not know its rule: then
+    what the catalog wants has to do."""
+    return group.rules.lossy or (bool(group.damaged) and group.host.wanted_acks(group.database) == ASYNC)
+
+
 def rewind(group: Group, first: int) -> None:
     """The data file holds what the leader's log does not: ask for a copy."""
     assert first > group.agreed, "what a majority holds would be lost"

@@ -7,6 +7,7 @@ counts itself only once its own disk has answered.
 
 from collections.abc import Sequence
 
+from quorate.core.acks_rule import DEFAULT
 from quorate.core.kernel import Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
 from quorate.core.single_leader import acks, election, rewinding, snapshots
 from quorate.core.single_leader.messages import Append, AppendReply
@@ -253,7 +254,8 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     """On each tick: send again what was not acknowledged. False when every follower has everything."""
     waiting = False
     for peer, progress in group.progress.items():
-        if progress.matched >= group.log.last.index and progress.state == REPLICATING and progress.voter:
+        known = progress.voter or group.rules.newest == DEFAULT  # other rules may wait for just this one
+        if progress.matched >= group.log.last.index and progress.state == REPLICATING and known:
             continue
         if not alive.get(peer, False):  # `forget_progress` or its next word will make us busy again
             if progress.state == SNAPSHOT:

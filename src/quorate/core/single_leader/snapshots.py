@@ -185,7 +185,7 @@ def switch(group: Group, now: Now, incoming: Incoming) -> None:
     if _has(group, position) or group.role != FOLLOWER or group.applying:
         group.incoming = None  # the log overtook it meanwhile; what follows in the log must not be dropped
         return
-    if (group.rules.lossy or group.damaged) and not group.saved:
+    if rewinding.may_lose(group) and not group.saved:
         rewinding.save(group, now, group.rewind, incoming.ours)
         return
     begins = max(group.log.base.index, group.rules.since)

@@ -43,7 +43,7 @@ def ladder(dice: random.Random) -> Dials:
         lost_disk=0.0,
         leaders_first=0.9,
         acks=tuple(sorted(dice.sample(rules, dice.choice((1, 1, 2, 3))))),
-        alters=dice.choice((0.02, 0.1)),
+        alters=dice.choice((0.1, 0.3)),
         think_us=dice.choice((0, 5, 20)) * MILLISECOND,
     )
 
@@ -55,7 +55,7 @@ def tails(dice: random.Random) -> Dials:
         nodes=dice.choice((3, 3, 5)),
         databases=1,
         acks=("async",),
-        alters=0.1,
+        alters=0.3,
         crash_us=500 * MILLISECOND,
         partition_us=dice.choice((0, 700)) * MILLISECOND,
         damage=0.0,
@@ -69,7 +69,7 @@ def narrow(dice: random.Random) -> Dials:
     """Five nodes of which two disks are enough for a write, and leaders that are cut off with one other."""
     return Dials(
         nodes=5,
-        clients=6,
+        clients=dice.randint(4, 6),
         databases=2,
         safety_us=8 * SECOND,
         crash_us=dice.choice((0, 3)) * SECOND,
@@ -90,7 +90,7 @@ def stalled(dice: random.Random) -> Dials:
     """A leader dies for good while every disk must hold a write: reads go on, writes wait and say so."""
     return Dials(
         nodes=dice.choice((3, 5)),
-        clients=4,
+        clients=dice.randint(3, 5),
         safety_us=9 * SECOND,
         lasting="dead leader",
         leave_dead=0.0,

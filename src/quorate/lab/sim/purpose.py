@@ -68,7 +68,7 @@ AIMS: dict[str, Aim] = {
     "idlers": _aim({"crash": 30, "pause": 8, "elections": 20}),
     "crowd": _aim({"ok": 200, "failed": 20}),
     "ladder": _aim({"alter: ok": 20, "note: acks_changes": 5, "ok": 200}),
-    "tails": _aim({"lost entries dropped": 5, "acknowledged writes lost under async": 3, "note: rewinds": 2}),
+    "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
     "narrow": _aim({"note: acks_changes": 8, "elections": 20, "ok": 200}),
     "stalled": _aim({"writes stalled": 4, "read: ok": 100, "refused: Unavailable": 20}),
 }  # fmt: skip
