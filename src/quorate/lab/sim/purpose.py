@@ -49,7 +49,7 @@ AIMS: dict[str, Aim] = {
     "votes": _aim({"crash after a vote": 20, "elections": 100, "two leaders at once": 1}),
     "power": _aim({"writes forgotten": 20, "crash": 20, "torn step": 1}),
     "deposed": _aim(
-        {"two leaders at once": 10, "note: lost_quorum": 10, "note: truncated": 1, "read: ok": 1_000}, seeds=16
+        {"two leaders at once": 15, "note: lost_quorum": 15, "note: truncated": 1, "read: ok": 1_500}, seeds=24
     ),
     "disks": _aim({"disk full": 3, "refused: DiskFull": 1, "slow disk": 3}),
     "damage": _aim({"damage": 8, "note: healed": 4}),
