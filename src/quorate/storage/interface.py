@@ -17,6 +17,11 @@ class DiskIsFull(StorageError):
     """There was no room; nothing of the call took effect; the same call may be repeated later."""
 
 
+class NoDescriptors(DiskIsFull):
+    """The process or the system has no file descriptor left. As with a disk that has no room, nothing of the call
+    took effect, and it may be repeated later."""
+
+
 class Broken(StorageError):
     """The disk failed in a way that cannot be survived (a failed fsync above all): stop the node."""
 
@@ -65,7 +70,7 @@ class Store(Protocol):
         """Do one storage effect and return the events that tell of it, in order.
 
         Handles OpenReplica, Execute, Commit, Rollback, Apply, ReadLog, Checkpoint, OpenSnapshot,
-        ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, ReadCatalog. Never raises for what a
+        ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, ReadCatalog, CloseIdle. Never raises for what a
         user or a full disk can cause; raises Broken when the node must stop.
         """
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from quorate.core import kernel
-from quorate.core.catalog import QUERIES, Catalog, DatabaseRow, PartitionRow
 from quorate.core.kernel import (
     CATALOG_GROUP,
+    NOOP,
     ORIGIN,
     Applied,
     ApplyFailed,
@@ -22,14 +22,15 @@ from quorate.core.kernel import (
     GroupId,
     Identity,
     LogWrite,
-    Member,
     Position,
     Recovered,
     RecoveredGroup,
 )
-from quorate.core.requests import Done, Result, Statement, WriteOutcome
+from quorate.core.requests import Result, Statement
+from quorate.storage.catalog_rows import CATALOG_STATEMENTS, catalog_of
 from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
-from quorate.storage.interface import DiskIsFull, Divergent
+from quorate.storage.handles import Handles, Standing
+from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
 from quorate.storage.payload import decode_outcome
 from quorate.storage.replica import Replica
 from quorate.storage.snapshots import Shelf
@@ -39,10 +40,10 @@ TAIL_BYTES = 8 << 20
 """How much of each group's log is handed to the core at the start, at most."""
 TAIL_SHARERS = 8
 """With more groups than this each gets a smaller part, so that a node of many groups starts within its memory."""
+CLOSED_AT_ONCE = 2
+"""Idle data files that are closed together, each at the price of two or three fsyncs."""
 APPLY_BYTES = 4 << 20
 """How much of the log is read at once to bring a data file forward."""
-
-CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
 
 
 class BaseStore(ABC):
@@ -53,8 +54,12 @@ class BaseStore(ABC):
     log: NodeLog
     shelf: Shelf
 
-    def __init__(self) -> None:
-        self.replicas: dict[GroupId, Replica] = {}
+    def __init__(self, open_replicas: int = 0) -> None:
+        self.handles = Handles(open_replicas)
+        self.replicas = self.handles.open
+        """The data files that are open."""
+        self._standing: dict[GroupId, Standing] = {}
+        """Where the others stand, as far as that is known."""
         self.damaged: dict[GroupId, str] = {}
         """Groups whose log or data file cannot be trusted, and why; their data files stay closed."""
         self._checkpointed: dict[GroupId, Position] = {}
@@ -77,6 +82,14 @@ class BaseStore(ABC):
     @abstractmethod
     def _open_replica(self, group: GroupLog) -> Replica:
         """Open or create the data file of this generation. Raises Divergent, DiskIsFull or Broken."""
+
+    @abstractmethod
+    def _close_replica(self, group: GroupId, replica: Replica, /) -> None:
+        """Make everything in a data file durable and close it. Raises DiskIsFull (it is still open) or Broken."""
+
+    @abstractmethod
+    def _written(self, group: GroupLog) -> Position:
+        """Where the existing data file of this generation stands. Raises Divergent, DiskIsFull or Broken."""
 
     @abstractmethod
     def _has_data(self, group: GroupLog) -> bool:
@@ -110,6 +123,7 @@ class BaseStore(ABC):
         epochs: tuple[Position, ...] = ()
         tail: tuple[Entry, ...] = ()
         last = group.last.index
+        self._standing.pop(number, None)  # what is only in memory does not outlive the core that knew of it
         try:
             epochs = self.log.epochs(number)
             if not damaged:
@@ -128,13 +142,9 @@ class BaseStore(ABC):
         )  # fmt: skip
 
     def _recover_data(self, group: GroupLog) -> Position:
-        """Open the data file, if there is one, and check where it stands. Raises Divergent."""
+        """Check where the data file stands, if there is one. Raises Divergent."""
         number = group.group
-        if not self._has_data(group):
-            if group.base != ORIGIN:
-                raise Divergent(f"the data file of group {number} is missing, and the log begins behind {group.base}")
-            return ORIGIN
-        applied = self._replica(number).applied
+        applied = self._stands_at(group)
         if applied.index > group.last.index:
             raise Divergent(f"the data file of group {number} stands at {applied}, beyond the log's end {group.last}")
         if applied.index < group.base.index:
@@ -160,14 +170,96 @@ class BaseStore(ABC):
     def _read(self, group: GroupId, first: int, last: int) -> tuple[Entry, ...]:
         return self.log.read(group, first, last, 1 << 62) if first <= last else ()
 
+    # ----------------------------------------------------------------------------------------------
+    # Opening and closing data files
+    # ----------------------------------------------------------------------------------------------
+
+    def _stands_at(self, group: GroupLog) -> Position:
+        """The applied position of a group, without opening its data file for that. Raises Divergent."""
+        number = group.group
+        replica = self.replicas.get(number)
+        if replica is not None:
+            return replica.applied
+        standing = self._standing.get(number)
+        if standing is None:
+            if self._has_data(group):
+                standing = Standing(self._written(group))
+            elif group.base == ORIGIN:
+                standing = Standing(ORIGIN)
+            else:
+                raise Divergent(f"the data file of group {number} is missing, and the log begins behind {group.base}")
+            self._standing[number] = standing
+        return standing.applied
+
     def _replica(self, group: GroupId) -> Replica:
         """The open data file of a group, opening it when it is not. Raises what opening raises."""
-        replica = self.replicas.get(group)
+        replica = self.handles.find(group)
         if replica is None:
             if group in self.damaged:
                 raise Divergent(self.damaged[group])
-            replica = self.replicas[group] = self._open_replica(self.log.groups[group])
+            if self.handles.crowded():
+                self._close_some()
+            replica = self._open(self.log.groups[group])
+            self.handles.add(group, replica)
         return replica
+
+    def _open(self, group: GroupLog) -> Replica:
+        """Open a data file, and write to it what was applied while it was closed."""
+        standing = self._standing.get(group.group)
+        try:
+            replica = self._open_replica(group)
+        except NoDescriptors:
+            if not self._close_some():
+                raise
+            replica = self._open_replica(group)
+        try:
+            if standing is not None:
+                if replica.applied != standing.written:
+                    raise Divergent(
+                        f"the data file of group {group.group} stands at {replica.applied}, "
+                        f"but at {standing.written} when it was closed"
+                    )
+                self._apply_from_log(replica, group.group, standing.applied.index)
+        except BaseException:
+            replica.close()
+            raise
+        self._standing.pop(group.group, None)
+        return replica
+
+    def _close_some(self, unused_periods: int = 0, count: int = 1) -> int:
+        """Close up to so many data files that nobody needs, those first that were not used for longest; how many
+        were. Raises Broken."""
+        closed = 0
+        for group in self.handles.closable(unused_periods):
+            if closed == count:
+                break
+            replica = self.handles.take(group)
+            if replica is None:
+                continue
+            try:
+                self._close_replica(group, replica)
+            except DiskIsFull:
+                self.handles.add(group, replica)
+                continue
+            self._checkpointed[group] = replica.applied
+            self._standing[group] = Standing(replica.applied)
+            closed += 1
+        return closed
+
+    def _on_close_idle(self, effect: kernel.CloseIdle) -> list[Event]:
+        self.handles.next_period()
+        self._close_some(effect.unused_periods, CLOSED_AT_ONCE)
+        return []
+
+    def file_of(self, group: GroupId) -> str:
+        """The path of a data file, which holds everything that is applied; empty for one in memory."""
+        self._check_usable()
+        return self._replica(group).file
+
+    def copy_to(self, group: GroupId, path: str) -> Position:
+        """See `Replica.copy_to`."""
+        self._check_usable()
+        return self._replica(group).copy_to(path)
 
     # ----------------------------------------------------------------------------------------------
     # Effects
@@ -191,10 +283,9 @@ class BaseStore(ABC):
             return [ApplyFailed(group_of(effect), full=False, reason=str(error))]
 
     def _on_open_replica(self, effect: kernel.OpenReplica) -> list[Event]:
-        group = self.log.groups[effect.group]
-        if effect.group not in self.replicas and not self._has_data(group) and group.base != ORIGIN:
-            raise Divergent(f"the data file of group {effect.group} is missing")
-        return [Applied(effect.group, self._replica(effect.group).applied)]
+        if effect.group in self.damaged:
+            raise Divergent(self.damaged[effect.group])
+        return [Applied(effect.group, self._stands_at(self.log.groups[effect.group]))]
 
     def _on_execute(self, effect: kernel.Execute) -> list[Event]:
         self._check_room()
@@ -219,6 +310,8 @@ class BaseStore(ABC):
         return []
 
     def _on_apply(self, effect: kernel.Apply) -> list[Event]:
+        if self._apply_later(effect):
+            return [Applied(effect.group, effect.through)]
         replica = self._replica(effect.group)
         self._assert_logged(effect.group, effect.through)
         self._check_room()
@@ -230,6 +323,24 @@ class BaseStore(ABC):
             self._apply_from_log(replica, effect.group, effect.through.index)
         assert replica.applied.index >= effect.through.index, "the data file did not reach what it was to apply"
         return [Applied(effect.group, replica.applied, replica.unsynced)]
+
+    def _apply_later(self, effect: kernel.Apply) -> bool:
+        """Entries that change no row need not open a closed file: every election of every idle database makes one."""
+        standing = self._standing.get(effect.group)
+        if standing is None or effect.group in self.damaged or not effect.entries:
+            return False
+        index, epoch = standing.applied.index, standing.applied.epoch
+        for entry in effect.entries:
+            index += 1
+            if entry.kind != NOOP or entry.index != index or entry.epoch < epoch:
+                return False
+            epoch = entry.epoch
+        if Position(epoch, index) != effect.through:
+            return False
+        self._assert_logged(effect.group, effect.through)
+        self._check_room()
+        standing.applied = effect.through
+        return True
 
     def _apply_from_log(self, replica: Replica, group: GroupId, through: int) -> None:
         while (first := replica.applied.index + 1) <= through:
@@ -258,9 +369,12 @@ class BaseStore(ABC):
 
     def checkpoint_aside(self, group: GroupId) -> None:
         """Most of what the next `Checkpoint` of this group would do; one other thread at a time may call it."""
-        replica = self.replicas.get(group)
+        replica = self.handles.borrow(group)
         if replica is not None:
-            replica.checkpoint_aside()
+            try:
+                replica.checkpoint_aside()
+            finally:
+                self.handles.give_back(group)
 
     def _checkpoint(self, group: GroupId) -> Position:
         return self._replica(group).checkpoint()
@@ -301,6 +415,7 @@ class BaseStore(ABC):
         if old is not None:
             old.close()
         self.damaged.pop(number, None)
+        self._standing.pop(number, None)
         self._install(group)
         replica = self._replica(number)
         self._checkpointed[number] = replica.applied
@@ -324,6 +439,7 @@ class BaseStore(ABC):
         kernel.StoreSnapshot: _on_store_snapshot,
         kernel.OpenGeneration: _on_open_generation,
         kernel.ReadCatalog: _on_read_catalog,
+        kernel.CloseIdle: _on_close_idle,
     }
 
     # ----------------------------------------------------------------------------------------------
@@ -332,16 +448,29 @@ class BaseStore(ABC):
 
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
         """Run reads on committed state; an encoded outcome and where it stood. Raises OverBudget when it
-        takes longer than `budget_us` (0: as long as it needs), and Divergent when the replica is damaged."""
+        takes longer than `budget_us` (0: as long as it needs), Divergent when the replica is damaged, and DiskIsFull
+        when it cannot be opened now. After OverBudget the file stays open until `query_aside` was called."""
         self._check_usable()
-        return self._replica(group).query(statements, budget_us or None)
+        try:
+            return self._replica(group).query(statements, budget_us or None)
+        except OverBudget:
+            self.handles.borrow(group)
+            raise
+        except NoDescriptors:
+            if not self._close_some():
+                raise
+            return self._replica(group).query(statements, budget_us or None)
 
     def query_aside(
         self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
     ) -> tuple[bytes, Position]:
-        """The same for the one reader thread."""
+        """The same for the one reader thread, after `query` has raised OverBudget."""
         self._check_usable()
-        return self._replica(group).query_aside(statements, budget_us or None)
+        try:
+            replica = self.replicas.get(group) or self._replica(group)
+            return replica.query_aside(statements, budget_us or None)
+        finally:
+            self.handles.give_back(group)
 
     def query_ahead(self, group: GroupId, statements: Sequence[Statement]) -> bytes:
         """Run reads on the state that the whole log leads to, though there is no room to bring the data file there."""
@@ -375,22 +504,3 @@ class BaseStore(ABC):
 def group_of(effect: Effect) -> GroupId:
     """The group that an effect is about."""
     return getattr(effect, "group", CATALOG_GROUP)
-
-
-def catalog_of(outcome: WriteOutcome) -> Catalog:
-    """A `Catalog` from what its queries returned; empty when its tables are not there yet."""
-    if not isinstance(outcome, Done):
-        return Catalog()
-    members, databases, partitions = (result.rows for result in outcome.results)
-    return Catalog(
-        tuple(Member(*row) for row in members),  # type: ignore[arg-type]
-        tuple(DatabaseRow(*row) for row in databases),  # type: ignore[arg-type]
-        tuple(
-            PartitionRow(int(group), str(database), int(number), _nodes(nodes))  # type: ignore[arg-type]
-            for group, database, number, nodes in partitions
-        ),
-    )
-
-
-def _nodes(listed: object) -> tuple[int, ...]:
-    return tuple(int(node) for node in str(listed or "").split(",") if node)
