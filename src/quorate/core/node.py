@@ -18,6 +18,7 @@ from quorate.core.kernel import (
     CATALOG_DATABASE,
     CATALOG_GROUP,
     ORIGIN,
+    CloseIdle,
     Connect,
     CreateGroup,
     Effect,
@@ -63,6 +64,7 @@ from quorate.sql.classify import reads_only
 
 HEARTBEAT = "heartbeat"
 APPLY = "apply"
+CLOSE_IDLE = "close idle"
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -140,6 +142,7 @@ class Node:
         if CATALOG_GROUP not in self.groups and self.me in founders:
             self._create_group(now, CATALOG_GROUP, CATALOG_DATABASE, 0, founders)
         self._timers.set(HEARTBEAT, now.mono_us)
+        self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
 
     # ---- what groups ask of their node (state.Host) ------------------------------------------------------
 
@@ -219,6 +222,9 @@ class Node:
             if name == HEARTBEAT:
                 self._tick(now)
                 ticked = True
+            elif name == CLOSE_IDLE:
+                self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
+                self.emit(CloseIdle(self.settings.close_idle_periods))
             elif isinstance(name, tuple):
                 touched.append(groups[name[1]])
                 single_leader.apply_now(groups[name[1]])

@@ -37,7 +37,7 @@ from quorate.core.kernel import (
 from quorate.storage import closed, data_file, disk, node_file
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.group_log import GroupLog
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, StorageError
+from quorate.storage.interface import OPEN_REPLICAS, Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.lock import FolderLock
 from quorate.storage.log import SqliteLog
 from quorate.storage.node_file import NodeFile, Remembered
@@ -49,9 +49,6 @@ NODE = "node.db"
 LOG = "log.db"
 SNAPSHOTS = "snapshots"
 CLOSED = "the store is closed"
-OPEN_REPLICAS = 128
-"""Data files that are open at once. Each has up to seven descriptors (a writer and two readers), and systems give a
-process 1,024 when nobody asks for more."""
 DATA_FILE = re.compile(r"group-(\d+)-(\d+)\.db(-wal|-shm|-journal)?")
 
 REMEMBERED = frozenset({CreateGroup, WriteHardState, SwitchGeneration})

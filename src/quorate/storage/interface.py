@@ -8,6 +8,10 @@ from typing import Any, Protocol
 from quorate.core.kernel import Effect, Entry, Event, GroupId, Identity, LogWrite, Position, Recovered
 from quorate.core.requests import Failed, Statement
 
+OPEN_REPLICAS = 128
+"""Data files that are open at once, when nothing else is said. Each has up to seven descriptors (a writer and two
+readers), and systems give a process 1,024 when nobody asks for more."""
+
 
 class StorageError(Exception):
     """Base of what storage raises to its driver; never shown to a user as it is."""

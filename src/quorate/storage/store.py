@@ -5,7 +5,7 @@ A store is a log, one data file (`Replica`) for each group, and a shelf of snaps
 lost, and in nothing else, so that what is tested on the fake holds for the files.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,11 +28,10 @@ from quorate.core.kernel import (
 )
 from quorate.core.requests import Result, Statement
 from quorate.storage.catalog_rows import CATALOG_STATEMENTS, catalog_of
-from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
-from quorate.storage.handles import Handles, Standing
+from quorate.storage.data_files import APPLY_BYTES, DataFiles
+from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
 from quorate.storage.payload import decode_outcome
-from quorate.storage.replica import Replica
 from quorate.storage.snapshots import Shelf
 
 TAIL_ENTRIES = 4096
@@ -40,29 +39,14 @@ TAIL_BYTES = 8 << 20
 """How much of each group's log is handed to the core at the start, at most."""
 TAIL_SHARERS = 8
 """With more groups than this each gets a smaller part, so that a node of many groups starts within its memory."""
-CLOSED_AT_ONCE = 2
-"""Idle data files that are closed together, each at the price of two or three fsyncs."""
-APPLY_BYTES = 4 << 20
-"""How much of the log is read at once to bring a data file forward."""
 
 
-class BaseStore(ABC):
+class BaseStore(DataFiles):
     """What both implementations of `storage.interface.Store` have in common; beside it, what an embedded node's
     transaction does on the writer (`hold`, `run_held`, `release`)."""
 
     identity: Identity
-    log: NodeLog
     shelf: Shelf
-
-    def __init__(self, open_replicas: int = 0) -> None:
-        self.handles = Handles(open_replicas)
-        self.replicas = self.handles.open
-        """The data files that are open."""
-        self._standing: dict[GroupId, Standing] = {}
-        """Where the others stand, as far as that is known."""
-        self.damaged: dict[GroupId, str] = {}
-        """Groups whose log or data file cannot be trusted, and why; their data files stay closed."""
-        self._checkpointed: dict[GroupId, Position] = {}
 
     # ----------------------------------------------------------------------------------------------
     # What the implementations provide
@@ -80,32 +64,8 @@ class BaseStore(ABC):
     def close(self) -> None: ...
 
     @abstractmethod
-    def _open_replica(self, group: GroupLog) -> Replica:
-        """Open or create the data file of this generation. Raises Divergent, DiskIsFull or Broken."""
-
-    @abstractmethod
-    def _close_replica(self, group: GroupId, replica: Replica, /) -> None:
-        """Make everything in a data file durable and close it. Raises DiskIsFull (it is still open) or Broken."""
-
-    @abstractmethod
-    def _written(self, group: GroupLog) -> Position:
-        """Where the existing data file of this generation stands. Raises Divergent, DiskIsFull or Broken."""
-
-    @abstractmethod
-    def _has_data(self, group: GroupLog) -> bool:
-        """Whether a data file of this generation exists."""
-
-    @abstractmethod
     def _install(self, group: GroupLog) -> None:
         """Make the received snapshot that the log has switched to the data file, and drop the old one."""
-
-    def _check_usable(self) -> None:
-        """Raise when this store must not be used here (after a fork) or any more (closed, broken)."""
-        return
-
-    def _check_room(self) -> None:
-        """Raise DiskIsFull when the disk is known to have no room; the fake's way to simulate that."""
-        return
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
         """Damage of the log was found while it was in use; the file store remembers it durably."""
@@ -171,97 +131,6 @@ class BaseStore(ABC):
         return self.log.read(group, first, last, 1 << 62) if first <= last else ()
 
     # ----------------------------------------------------------------------------------------------
-    # Opening and closing data files
-    # ----------------------------------------------------------------------------------------------
-
-    def _stands_at(self, group: GroupLog) -> Position:
-        """The applied position of a group, without opening its data file for that. Raises Divergent."""
-        number = group.group
-        replica = self.replicas.get(number)
-        if replica is not None:
-            return replica.applied
-        standing = self._standing.get(number)
-        if standing is None:
-            if self._has_data(group):
-                standing = Standing(self._written(group))
-            elif group.base == ORIGIN:
-                standing = Standing(ORIGIN)
-            else:
-                raise Divergent(f"the data file of group {number} is missing, and the log begins behind {group.base}")
-            self._standing[number] = standing
-        return standing.applied
-
-    def _replica(self, group: GroupId) -> Replica:
-        """The open data file of a group, opening it when it is not. Raises what opening raises."""
-        replica = self.handles.find(group)
-        if replica is None:
-            if group in self.damaged:
-                raise Divergent(self.damaged[group])
-            if self.handles.crowded():
-                self._close_some()
-            replica = self._open(self.log.groups[group])
-            self.handles.add(group, replica)
-        return replica
-
-    def _open(self, group: GroupLog) -> Replica:
-        """Open a data file, and write to it what was applied while it was closed."""
-        standing = self._standing.get(group.group)
-        try:
-            replica = self._open_replica(group)
-        except NoDescriptors:
-            if not self._close_some():
-                raise
-            replica = self._open_replica(group)
-        try:
-            if standing is not None:
-                if replica.applied != standing.written:
-                    raise Divergent(
-                        f"the data file of group {group.group} stands at {replica.applied}, "
-                        f"but at {standing.written} when it was closed"
-                    )
-                self._apply_from_log(replica, group.group, standing.applied.index)
-        except BaseException:
-            replica.close()
-            raise
-        self._standing.pop(group.group, None)
-        return replica
-
-    def _close_some(self, unused_periods: int = 0, count: int = 1) -> int:
-        """Close up to so many data files that nobody needs, those first that were not used for longest; how many
-        were. Raises Broken."""
-        closed = 0
-        for group in self.handles.closable(unused_periods):
-            if closed == count:
-                break
-            replica = self.handles.take(group)
-            if replica is None:
-                continue
-            try:
-                self._close_replica(group, replica)
-            except DiskIsFull:
-                self.handles.add(group, replica)
-                continue
-            self._checkpointed[group] = replica.applied
-            self._standing[group] = Standing(replica.applied)
-            closed += 1
-        return closed
-
-    def _on_close_idle(self, effect: kernel.CloseIdle) -> list[Event]:
-        self.handles.next_period()
-        self._close_some(effect.unused_periods, CLOSED_AT_ONCE)
-        return []
-
-    def file_of(self, group: GroupId) -> str:
-        """The path of a data file, which holds everything that is applied; empty for one in memory."""
-        self._check_usable()
-        return self._replica(group).file
-
-    def copy_to(self, group: GroupId, path: str) -> Position:
-        """See `Replica.copy_to`."""
-        self._check_usable()
-        return self._replica(group).copy_to(path)
-
-    # ----------------------------------------------------------------------------------------------
     # Effects
     # ----------------------------------------------------------------------------------------------
 
@@ -309,6 +178,10 @@ class BaseStore(ABC):
             replica.rollback()
         return []
 
+    def _on_close_idle(self, effect: kernel.CloseIdle) -> list[Event]:
+        self.close_idle(effect.unused_periods)
+        return []
+
     def _on_apply(self, effect: kernel.Apply) -> list[Event]:
         if self._apply_later(effect):
             return [Applied(effect.group, effect.through)]
@@ -341,18 +214,6 @@ class BaseStore(ABC):
         self._check_room()
         standing.applied = effect.through
         return True
-
-    def _apply_from_log(self, replica: Replica, group: GroupId, through: int) -> None:
-        while (first := replica.applied.index + 1) <= through:
-            entries = self.log.read(group, first, through, APPLY_BYTES)
-            if not entries:
-                raise Divergent(f"entry {first} of group {group}, which is to be applied, is not in the log")
-            replica.apply(entries)
-
-    def _assert_logged(self, group: GroupId, position: Position) -> None:
-        """A data file never holds what this node's own log does not hold durably."""
-        last = self.log.groups[group].last
-        assert position.index <= last.index, f"group {group} would apply {position}, its log ends at {last}"
 
     def _on_read_log(self, effect: kernel.ReadLog) -> list[Event]:
         entries = self.log.read(effect.group, effect.first, effect.last, effect.bytes_max)
