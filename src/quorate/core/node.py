@@ -330,6 +330,7 @@ class Node:
             applied=ORIGIN,
         )  # fmt: skip
         self._open_group(now, found, CreateGroup(group, database, partition, voters))
+        single_leader.offer_vote(self.groups[group])
 
     def _open_group(self, now: Now, found: RecoveredGroup, write: CreateGroup | None = None) -> None:
         group = Group(self, found)
