@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from quorate.core import kernel
+from quorate.core.catalog import QUERIES, Catalog, DatabaseRow, PartitionRow
 from quorate.core.kernel import (
     CATALOG_GROUP,
     NOOP,
@@ -22,12 +23,12 @@ from quorate.core.kernel import (
     GroupId,
     Identity,
     LogWrite,
+    Member,
     Position,
     Recovered,
     RecoveredGroup,
 )
-from quorate.core.requests import Result, Statement
-from quorate.storage.catalog_rows import CATALOG_STATEMENTS, catalog_of
+from quorate.core.requests import Done, Result, Statement, WriteOutcome
 from quorate.storage.data_files import APPLY_BYTES, DataFiles
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
@@ -39,6 +40,8 @@ TAIL_BYTES = 8 << 20
 """How much of each group's log is handed to the core at the start, at most."""
 TAIL_SHARERS = 8
 """With more groups than this each gets a smaller part, so that a node of many groups starts within its memory."""
+
+CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
 
 
 class BaseStore(DataFiles):
@@ -365,3 +368,22 @@ class BaseStore(DataFiles):
 def group_of(effect: Effect) -> GroupId:
     """The group that an effect is about."""
     return getattr(effect, "group", CATALOG_GROUP)
+
+
+def catalog_of(outcome: WriteOutcome) -> Catalog:
+    """A `Catalog` from what its queries returned; empty when its tables are not there yet."""
+    if not isinstance(outcome, Done):
+        return Catalog()
+    members, databases, partitions = (result.rows for result in outcome.results)
+    return Catalog(
+        tuple(Member(*row) for row in members),  # type: ignore[arg-type]
+        tuple(DatabaseRow(*row) for row in databases),  # type: ignore[arg-type]
+        tuple(
+            PartitionRow(int(group), str(database), int(number), _nodes(nodes))  # type: ignore[arg-type]
+            for group, database, number, nodes in partitions
+        ),
+    )
+
+
+def _nodes(listed: object) -> tuple[int, ...]:
+    return tuple(int(node) for node in str(listed or "").split(",") if node)
