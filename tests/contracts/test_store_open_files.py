@@ -27,6 +27,7 @@ from quorate.core.kernel import (
     WriteEntries,
 )
 from quorate.core.requests import Done, Run, Statement, Token
+from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, OverBudget
 from quorate.storage.memory import MemoryStore
 from quorate.storage.payload import decode_outcome
@@ -329,6 +330,25 @@ def test_a_damaged_group_stays_closed(disk: Disk) -> None:
         store.query(1, (Statement("SELECT 1"),))
     assert one(store, OpenReplica(1), kernel.ApplyFailed).reason == "for this test"
     store.damaged.clear()
+
+
+def test_damage_of_the_log_that_opening_finds_is_damage_of_that_group(disk: Disk) -> None:
+    four(disk)
+    disk.stop()
+    start(disk)
+    store = disk.store
+    log(store, 1, noop(3, 2))
+    one(store, OpenReplica(1), Applied)
+    one(store, Apply(1, Position(2, 3), (noop(3, 2),)), Applied)
+
+    def damaged(*_: object) -> tuple[Entry, ...]:
+        raise LogDamaged("entry 3 is not what it was")
+
+    store.log.read = damaged  # type: ignore[assignment]
+    with pytest.raises(Divergent, match="entry 3"):
+        values(store, 1)
+    assert "entry 3" in store.damaged[1]
+    assert values(store, 2) == [2]
 
 
 def test_a_read_beyond_its_budget_keeps_its_file_open(disk: Disk) -> None:

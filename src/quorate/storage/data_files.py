@@ -5,7 +5,7 @@ needs them, brought forward from the log.
 from abc import ABC, abstractmethod
 
 from quorate.core.kernel import ORIGIN, GroupId, Position
-from quorate.storage.group_log import GroupLog, NodeLog
+from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
 from quorate.storage.handles import Handles, Standing
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors
 from quorate.storage.replica import Replica
@@ -55,6 +55,10 @@ class DataFiles(ABC):
     def _check_room(self) -> None:
         """Raise DiskIsFull when the disk is known to have no room; the fake's way to simulate that."""
         return
+
+    def _found_damage(self, group: GroupId, reason: str) -> None:
+        """Damage of the log was found while it was in use; the file store remembers it durably."""
+        self.damaged[group] = reason
 
     def _assert_logged(self, group: GroupId, position: Position) -> None:
         """A data file never holds what this node's own log does not hold durably."""
@@ -107,6 +111,10 @@ class DataFiles(ABC):
                         f"but at {standing.written} when it was closed"
                     )
                 self._apply_from_log(replica, group.group, standing.applied.index)
+        except LogDamaged as error:
+            replica.close()
+            self._found_damage(group.group, str(error))
+            raise Divergent(str(error)) from error
         except BaseException:
             replica.close()
             raise

@@ -70,10 +70,6 @@ class BaseStore(DataFiles):
     def _install(self, group: GroupLog) -> None:
         """Make the received snapshot that the log has switched to the data file, and drop the old one."""
 
-    def _found_damage(self, group: GroupId, reason: str) -> None:
-        """Damage of the log was found while it was in use; the file store remembers it durably."""
-        self.damaged[group] = reason
-
     # ----------------------------------------------------------------------------------------------
     # Recovery
     # ----------------------------------------------------------------------------------------------

@@ -39,7 +39,9 @@ def on_persisted(group: Group, now: Now, event: Persisted) -> None:
         if pending.campaign:
             election.on_own_vote(group, now, pending.campaign)
         if pending.switch:
-            group.apply_blocked = False  # what found no room was of the data file that goes; this must not be done twice
+            group.apply_blocked = (
+                False  # that was about the data file that goes
+            )
             group.host.emit(OpenGeneration(group.group, pending.switch))
     advance(group)
     writes.on_counted(group)
