@@ -61,7 +61,7 @@ AIMS: dict[str, Aim] = {
     "reborn": _aim({"crash": 60, "duplicated": 500, "got ReadIndexAsk": 200}),
     "overwrites": _aim({"slow disk": 8, "partition": 20, "elections": 20}),
     "crossed": _aim({"elections": 20, "crash": 10}),
-    "copies": _aim({"note: snapshot_installed": 4, "duplicated": 100}),
+    "copies": _aim({"note: snapshot_installed": 4, "duplicated": 100}, seeds=16),
     "amputation": _aim({"damage": 3, "note: healed": 2}),
     "relapse": _aim({"damage": 3, "note: healed": 2}),
     "hasty": _aim({"told not done": 20, "lingered": 50, "client crash": 20, "cancelled": 10}),
