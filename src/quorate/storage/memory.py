@@ -11,6 +11,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import (
     CreateGroup,
     Entry,
@@ -159,14 +160,18 @@ class MemoryLog:
         """Nothing to close."""
 
 
+Image = tuple[int, bytes, Position, AcksFact]
+"""A data file at rest: its generation, its bytes, and where it stands."""
+
+
 class MemoryStore(BaseStore):
     """Keeps `storage.interface.Store` and `Chaos` without a file."""
 
     log: MemoryLog
     shelf: MemoryShelf
 
-    def __init__(self, identity: Identity, *, clock: Callable[[], int] | None = None) -> None:
-        super().__init__()
+    def __init__(self, identity: Identity, *, clock: Callable[[], int] | None = None, open_replicas: int = 0) -> None:
+        super().__init__(open_replicas)
         self.identity = identity
         self.log = MemoryLog()
         self.shelf = MemoryShelf(identity)
@@ -177,9 +182,9 @@ class MemoryStore(BaseStore):
         self._clock = clock
         self._lost: dict[GroupId, str] = {}
         """Damage of the log that no snapshot has repaired yet."""
-        self._images: dict[GroupId, tuple[int, bytes]] = {}
+        self._images: dict[GroupId, Image] = {}
         """What the disk holds of each data file whatever happens: its generation and its bytes."""
-        self._survivors: dict[GroupId, tuple[int, bytes]] = {}
+        self._survivors: dict[GroupId, Image] = {}
         """What the last crash left of each data file."""
         self._generations: dict[GroupId, int] = {}
         """Which generation each open data file is of."""
@@ -211,7 +216,7 @@ class MemoryStore(BaseStore):
     def crash(self, dice: Any, lose_unsynced: bool) -> None:
         """The process dies. `lose_unsynced`: the machine too, and data files may fall back to their last
         checkpoint. Call `recover` next."""
-        survivors: dict[GroupId, tuple[int, bytes]] = {}
+        survivors: dict[GroupId, Image] = {}
         for number in self.log.groups:
             replica = self.replicas.get(number)
             if replica is None:
@@ -220,7 +225,7 @@ class MemoryStore(BaseStore):
                 left = self._images.get(number)
             else:
                 replica.rollback()
-                left = self._generations[number], replica.dump()
+                left = self._image_of(number, replica)
             if left is not None:
                 survivors[number] = left
                 if lose_unsynced:
@@ -228,6 +233,7 @@ class MemoryStore(BaseStore):
         for replica in self.replicas.values():
             replica.close()
         self.replicas.clear()
+        self._standing.clear()
         self._survivors = survivors
 
     def kept(self, group: GroupId) -> set[tuple[int, int]]:
@@ -272,11 +278,25 @@ class MemoryStore(BaseStore):
 
     def _checkpoint(self, group: GroupId) -> Position:
         replica = self._replica(group)
-        self._images[group] = self._generations[group], replica.dump()
+        self._images[group] = self._image_of(group, replica)
         return replica.applied
 
+    def _close_replica(self, group: GroupId, replica: Replica, /) -> None:
+        self._check_room()
+        self._survivors[group] = self._images[group] = self._image_of(group, replica)
+        replica.close()
+
+    def _written(self, group: GroupLog) -> tuple[Position, AcksFact]:
+        _, _, applied, acks = self._survivors[group.group]
+        return applied, acks
+
+    def _image_of(self, group: GroupId, replica: Replica) -> Image:
+        return self._generations[group], replica.dump(), replica.applied, replica.acks
+
     def _install(self, group: GroupLog) -> None:
-        image = self.shelf.received.pop((group.group, group.snapshot), None)
+        key = group.group, group.snapshot
+        acks, _ = self.shelf.acks_of(*key) if key in self.shelf.received else (AcksFact(), None)
+        image = self.shelf.received.pop(key, None)
         if image is None:
             raise Divergent(f"the snapshot that group {group.group} has switched to is missing")
-        self._survivors[group.group] = self._images[group.group] = group.generation, image
+        self._survivors[group.group] = self._images[group.group] = group.generation, image, group.base, acks
