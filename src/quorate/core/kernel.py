@@ -388,6 +388,12 @@ class OpenGeneration(Struct, frozen=True):
     snapshot: int
 
 
+class ForgetDamage(Struct, frozen=True):
+    """This replica, whose damage storage remembers from life to life, is whole again."""
+
+    group: GroupId
+
+
 class ReadCatalog(Struct, frozen=True):
     """Read the catalog's tables from its data file -> `CatalogRead`."""
 
@@ -430,8 +436,8 @@ Event = (
 
 Effect = (
     Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
-    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ReadCatalog | CloseIdle
-    | Connect | Note | Drained | Halt
+    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | ReadCatalog
+    | CloseIdle | Connect | Note | Drained | Halt
 )  # fmt: skip
 
 

@@ -362,6 +362,6 @@ def _not_now(error: DiskIsFull) -> Refused:
 STORED = (
     kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.ReadLog,
     kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
-    kernel.OpenGeneration, kernel.ReadCatalog, kernel.CloseIdle,
+    kernel.OpenGeneration, kernel.ForgetDamage, kernel.ReadCatalog, kernel.CloseIdle,
 )  # fmt: skip
 """Effects that the store performs by itself."""

@@ -233,7 +233,7 @@ class SqliteStore(BaseStore):
                 continue
             doubt = closed.reason_to_doubt(self._path(group), note.closed)
             if doubt:
-                self.damaged[number] = doubt
+                self.damaged[number] = doubt  # until it is as it was again, or a copy takes its place
             else:
                 self._earlier.setdefault(number, note.closed)
                 opened[number] = ""
@@ -293,19 +293,32 @@ class SqliteStore(BaseStore):
     def _note(self, write: LogWrite) -> None:
         if isinstance(write, WriteHardState):
             self._node.remember_vote(write.group, write.epoch, write.vote)
-        elif isinstance(write, SwitchGeneration) or write.group not in self._node.groups:
-            # A snapshot takes the place of whatever was damaged, so that is forgotten here.
+        elif isinstance(write, SwitchGeneration):
+            self._remember(self.log.groups[write.group], self.damaged.get(write.group, ""))
+        elif write.group not in self._node.groups:
             self._remember(self.log.groups[write.group])
 
-    def _remember(self, group: GroupLog) -> None:
-        self._node.remember(
-            Remembered(group.group, group.database, group.partition, group.voters, group.epoch, group.vote)
-        )
+    def _remember(self, group: GroupLog, damaged: str = "") -> None:
+        """What `node.db` is to know of a group. A copy that takes the place of what was damaged does not end the
+        damage: what this replica had acknowledged may be missing from it (`ForgetDamage`)."""
+        if len(group.voters) == 1:
+            damaged = ""
+        row = (group.group, group.database, group.partition, group.voters, group.epoch, group.vote, damaged)
+        self._node.remember(Remembered(*row))
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
+        """Remembered from life to life, unless nobody could make the replica whole again."""
         super()._found_damage(group, reason)
+        known = self._node.groups.get(group)
+        if known is None or known.damaged or len(known.voters) == 1:
+            return
         with suppress(DiskIsFull):  # then it is found again when it is read again
             self._node.accept(self.log.sequence, self.log.hash, {group: reason})
+
+    def _forget_damage(self, group: GroupId) -> None:
+        super()._forget_damage(group)
+        with suppress(DiskIsFull):  # then the next life has it made whole once more
+            self._remember(self.log.groups[group])
 
     # ----------------------------------------------------------------------------------------------
     # Data files

@@ -91,7 +91,8 @@ class BaseStore(DataFiles):
         except (Divergent, LogDamaged) as error:
             damaged = str(error)
         if damaged:
-            self.damaged[number] = damaged
+            if number not in self.damaged:
+                self._found_damage(number, damaged)
             replica = self.replicas.pop(number, None)
             if replica is not None:
                 replica.close()
@@ -148,6 +149,7 @@ class BaseStore(DataFiles):
             self._found_damage(group_of(effect), str(error))
             return [ApplyFailed(group_of(effect), full=False, reason=str(error))]
         except Divergent as error:
+            self._found_damage(group_of(effect), str(error))
             return [ApplyFailed(group_of(effect), full=False, reason=str(error))]
 
     def _on_open_replica(self, effect: kernel.OpenReplica) -> list[Event]:
@@ -281,6 +283,10 @@ class BaseStore(DataFiles):
         self._checkpointed[number] = replica.applied
         return [Applied(number, replica.applied)]
 
+    def _on_forget_damage(self, effect: kernel.ForgetDamage) -> list[Event]:
+        self._forget_damage(effect.group)
+        return []
+
     def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
         outcome, _position = self._replica(CATALOG_GROUP).query(CATALOG_STATEMENTS)
         return [kernel.CatalogRead(catalog_of(decode_outcome(outcome)))]
@@ -298,6 +304,7 @@ class BaseStore(DataFiles):
         kernel.CloseSnapshot: _on_close_snapshot,
         kernel.StoreSnapshot: _on_store_snapshot,
         kernel.OpenGeneration: _on_open_generation,
+        kernel.ForgetDamage: _on_forget_damage,
         kernel.ReadCatalog: _on_read_catalog,
         kernel.CloseIdle: _on_close_idle,
     }
@@ -315,6 +322,9 @@ class BaseStore(DataFiles):
             return self._replica(group).query(statements, budget_us or None)
         except OverBudget:
             self.handles.borrow(group)
+            raise
+        except Divergent as error:
+            self._found_damage(group, str(error))
             raise
         except NoDescriptors:
             if not self._close_some():

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from quorate.core.kernel import (
     ORIGIN,
     Effect,
+    ForgetDamage,
     GroupId,
     LogWrite,
     NodeId,
@@ -353,6 +354,7 @@ class Group:
         """
         if self.damaged and self.rebuilt and not self.switching and self.persisted >= self.whole_at >= 0:
             self.damaged = ""
+            self.host.emit(ForgetDamage(self.group))
             self.note("healed")
             if self.leader not in (NOBODY, self.me):
                 matched = min(self.counted, self.persisted)
