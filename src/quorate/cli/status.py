@@ -39,6 +39,10 @@ class ReplicaLine(Struct, frozen=True):
     last: int
     applied: int
     lag: int
+    verified: int = 0
+    """The newest index at which verify found it equal to a majority; 0: not since its node started."""
+    damage: str = ""
+    """Why it is damaged; or, once it was rebuilt, why it had been."""
 
 
 class GroupLine(Struct, frozen=True):
@@ -126,7 +130,15 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
     _, best = max(found, key=lambda pair: (pair[1].role == "leader", pair[1].epoch, pair[1].counted))
     counted = max(group.counted for _, group in found)
     replicas = tuple(
-        ReplicaLine(report.name, group.role, group.last, group.applied, max(0, counted - group.applied))
+        ReplicaLine(
+            report.name,
+            group.role,
+            group.last,
+            group.applied,
+            max(0, counted - group.applied),
+            group.verified,
+            group.damage,
+        )
         for report, group in sorted(found, key=lambda pair: pair[0].name)
     )
     leader = names.get(best.leader, str(best.leader)) if best.leader else ""
@@ -149,6 +161,11 @@ def as_text(view: View) -> str:
         numbers = (str(group.epoch), str(group.last), str(group.counted))
         rows.append((group.database, str(group.group), group.acks, group.leader or "none", *numbers, replicas))
     lines += ["", *_aligned(rows)]
+    for group in view.groups:
+        for replica in group.replicas:
+            if replica.damage:
+                state = "damaged, being rebuilt" if replica.role == "damaged" else "was rebuilt"
+                lines += ["", f"{group.database} on {replica.node}: {state}: {replica.damage}"]
     return "\n".join(lines)
 
 

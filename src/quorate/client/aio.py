@@ -14,6 +14,7 @@ from quorate.client.carrier_aio import Client
 from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
+    VERIFY_TIMEOUT,
     Batch,
     DatabaseInfo,
     ExceptionAttributes,
@@ -26,7 +27,7 @@ from quorate.client.pieces import (
     needs_token,
     one_statement,
 )
-from quorate.client.results import Rows, closed, read_outcome, results_of
+from quorate.client.results import Rows, closed, read_outcome, results_of, verify_report
 from quorate.client.url import (
     DEFAULT_TIMEOUT,
     ClusterTarget,
@@ -50,6 +51,8 @@ from quorate.core.requests import (
     Status,
     StatusReport,
     Token,
+    Verify,
+    VerifyReport,
 )
 
 
@@ -351,6 +354,23 @@ class Cluster:
         if not reports:
             raise errors.Unavailable("no node answers: " + "; ".join(reasons))
         return [reports[name] for name in sorted(reports)]
+
+    async def verify(self, database: str | None = None, *, timeout: float = VERIFY_TIMEOUT) -> list[VerifyReport]:
+        """Compare what the replicas of a database hold, or of every database and the catalog when none is named.
+
+        Replicas that differ from a majority, and damaged ones, are told to fetch a copy: `rebuilt` in the report
+        says so, and `status` shows when it is done. `timeout` seconds for each database. Raises UnknownDatabase or
+        Unavailable; the nodes go on comparing then, and a later call joins them.
+        """
+        if database is not None:
+            names = [check_database(database)]
+        else:
+            names = [CATALOG_DATABASE, *(each.name for each in await self.databases(timeout=timeout))]
+        reports: list[VerifyReport] = []
+        for name in names:
+            body, _ = await self._client.request(Verify(name), name, level=LEADER, timeout=timeout)
+            reports.append(verify_report(body.outcome))
+        return reports
 
     async def close(self) -> None:
         """Hang up. Closing again does nothing."""

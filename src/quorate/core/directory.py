@@ -42,6 +42,10 @@ class Directory:
         member = self.members.get(node)
         return member.address if member is not None else ""
 
+    def name_of(self, node: NodeId) -> str:
+        member = self.members.get(node)
+        return member.name if member is not None else str(node)
+
     def partition_of(self, database: str) -> PartitionRow | None:
         return self.partitions.get(database)
 

@@ -231,6 +231,17 @@ class SnapshotStored(Struct, frozen=True):
     failed: str = ""
 
 
+class Digested(Struct, frozen=True):
+    """What the data file holds was hashed, exactly as it was at `position`; `failed` says why it could not be, or
+    what is wrong inside the file."""
+
+    group: GroupId
+    number: int
+    position: Position
+    digest: str
+    failed: str = ""
+
+
 class CatalogRead(Struct, frozen=True):
     """What the catalog's data file holds now (a `core.catalog.Catalog`)."""
 
@@ -388,6 +399,22 @@ class OpenGeneration(Struct, frozen=True):
     snapshot: int
 
 
+class Digest(Struct, frozen=True):
+    """Pin what is committed now, check the file, and hash its content aside -> `Digested`. A later one for the same
+    group takes the place of one that is not finished, which is then never answered."""
+
+    group: GroupId
+    number: int
+
+
+class Condemn(Struct, frozen=True):
+    """This replica does not hold what it should: remember that it is damaged until a snapshot has replaced it
+    -> `ApplyFailed`."""
+
+    group: GroupId
+    reason: str
+
+
 class ReadCatalog(Struct, frozen=True):
     """Read the catalog's tables from its data file -> `CatalogRead`."""
 
@@ -418,13 +445,14 @@ class Halt(Struct, frozen=True):
 
 Event = (
     Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Applied | ApplyFailed | LogRead
-    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | CatalogRead | Unreachable | Reachable | Drain
+    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | CatalogRead | Unreachable | Reachable
+    | Drain
 )  # fmt: skip
 
 Effect = (
     Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
-    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ReadCatalog | Connect | Note
-    | Drained | Halt
+    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | Digest | Condemn | ReadCatalog
+    | Connect | Note | Drained | Halt
 )  # fmt: skip
 
 

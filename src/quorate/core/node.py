@@ -52,6 +52,7 @@ from quorate.core.requests import (
     Run,
     Status,
     StatusReport,
+    Verify,
     WriteOutcome,
 )
 from quorate.core.settings import Settings
@@ -63,6 +64,7 @@ from quorate.sql.classify import is_read
 
 HEARTBEAT = "heartbeat"
 APPLY = "apply"
+VERIFY = "verify"
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -93,6 +95,8 @@ class Node:
         self._errands: dict[int, Errand] = {}
         self._errand_count = 0
         self._founding = False
+        self._verified: GroupId = -1
+        """The group that was verified last in the background."""
         self._out: list[Effect] = []
 
     # ---- the one door ------------------------------------------------------------------------------------
@@ -129,6 +133,8 @@ class Node:
         if CATALOG_GROUP not in self.groups and self.me in founders:
             self._create_group(now, CATALOG_GROUP, CATALOG_DATABASE, 0, founders)
         self._timers.set(HEARTBEAT, now.mono_us)
+        if self.settings.verify_us:
+            self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // (1 + len(self.groups)))
 
     # ---- what groups ask of their node (state.Host) ------------------------------------------------------
 
@@ -181,6 +187,12 @@ class Node:
     def address_of(self, node: NodeId) -> str:
         return self.directory.address_of(node)
 
+    def name_of(self, node: NodeId) -> str:
+        return self.directory.name_of(node)
+
+    def understands(self, _node: NodeId, _kind: type) -> bool:
+        return True
+
     # ---- events ------------------------------------------------------------------------------------------
 
     def _on_deliver(self, now: Now, event: kernel.Deliver) -> None:
@@ -199,6 +211,8 @@ class Node:
         for name in self._timers.due(now.mono_us):
             if name == HEARTBEAT:
                 self._tick(now)
+            elif name == VERIFY:
+                self._verify_next(now)
             elif isinstance(name, tuple):
                 single_leader.apply_now(self.groups[name[1]])
             elif name in self.groups:
@@ -272,6 +286,15 @@ class Node:
             self._drained = True
             self.emit(kernel.Drained())
 
+    def _verify_next(self, now: Now) -> None:
+        """One group of those that we lead, and the next one later, so that each comes round in `verify_us`."""
+        led = [number for number in sorted(self.groups) if self.groups[number].role == LEADER]
+        if led:
+            number = next((number for number in led if number > self._verified), led[0])
+            self._verified = number
+            single_leader.start_verify(self.groups[number], now)
+        self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // max(1, len(led)))
+
     # ---- the catalog, and the groups that it makes appear --------------------------------------------------
 
     def _on_catalog(self, now: Now, event: kernel.CatalogRead) -> None:
@@ -321,6 +344,10 @@ class Node:
             group = self._route(event.id, body.database)
             if group is not None:
                 self._submit_write(now, group, event.id, body)
+        elif type(body) is Verify:
+            group = self._route(event.id, body.database)
+            if group is not None:
+                single_leader.submit_verify(group, now, event.id)
         elif type(body) is CreateDatabase:
             self._on_create(now, event.id, body)
         elif type(body) is Status:
@@ -451,6 +478,8 @@ class Node:
             group.log.base.index + 1,
             self.directory.acks.get(group.database, "majority"),
             tuple(replicas),
+            group.verifying.equal_at,
+            group.damaged or group.mended,
         )
 
     HANDLERS: dict[type, Callable[["Node", Now, Any], None]] = {

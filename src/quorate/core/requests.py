@@ -77,6 +77,12 @@ class Status(Struct, frozen=True, tag="status"):
     """What does this node know of itself, its peers and its groups?"""
 
 
+class Verify(Struct, frozen=True, tag="verify"):
+    """Compare what all replicas of a database hold at one position, and have the wrong ones rebuilt."""
+
+    database: str
+
+
 class CommitHeld(Struct, frozen=True, tag="held"):
     """Only inside an embedded node: log and commit the interactive transaction that the caller's
     thread has been running on the replica's writer. `Execute` carries it alone in its batch."""
@@ -85,7 +91,7 @@ class CommitHeld(Struct, frozen=True, tag="held"):
     token: Token
 
 
-RequestBody = Run | Outcome | CreateDatabase | Status
+RequestBody = Run | Outcome | CreateDatabase | Status | Verify
 """What may be asked from outside."""
 Write = Run | Outcome | CommitHeld
 
@@ -141,7 +147,7 @@ WriteOutcome = Done | Failed | Cancelled | Expired
 
 
 class Answer(Struct, frozen=True, tag="answer"):
-    """A request was carried through. `outcome` is an encoded `WriteOutcome`."""
+    """A request was carried through. `outcome` is an encoded `WriteOutcome` (for `Verify`, a `VerifyReport`)."""
 
     outcome: Raw
     index: int = 0
@@ -209,6 +215,45 @@ class GroupStatus(Struct, frozen=True):
     first: int
     acks: str
     replicas: tuple[ReplicaStatus, ...] = ()
+    verified: int = 0
+    """The newest index at which verify found this replica equal to a majority, in this life of the node."""
+    damage: str = ""
+    """Why the replica is damaged; or, once it was rebuilt, why it had been."""
+
+
+EQUAL = "equal"
+DIFFERS = "differs"
+DAMAGED = "damaged"
+UNDECIDED = "undecided"
+AWAY = "away"
+
+
+class ReplicaVerdict(Struct, frozen=True):
+    """What verify found of one replica.
+
+    `equal`: it holds what a majority holds, or what all hold that answered. `differs`: a majority holds something
+    else. `damaged`: its file is. `undecided`: replicas differ, and there is no majority. `away`: it could not answer.
+    """
+
+    node: int
+    name: str
+    verdict: str
+    digest: str = ""
+    reason: str = ""
+    rebuilt: bool = False
+    """It was told to fetch a copy from the others."""
+
+
+class VerifyReport(Struct, frozen=True):
+    """What verify found of one database, at one position of its log; the outcome of the `Answer` to `Verify`.
+    `verdict` is the worst of the replicas'."""
+
+    database: str
+    group: int
+    epoch: int
+    index: int
+    verdict: str
+    replicas: tuple[ReplicaVerdict, ...]
 
 
 ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport

@@ -18,6 +18,7 @@ from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
 from quorate.storage.connection import PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.digest import digest_of
+from quorate.storage.examination import Examination
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
@@ -272,6 +273,16 @@ class Replica:
             finally:
                 source.end()
                 source.close()
+
+    def examine(self) -> Examination:
+        """Pin the committed state, to be looked at piece by piece, on a connection of its own (but for a replica in
+        memory, which must not be used meanwhile). Raises Divergent, DiskIsFull or Broken."""
+        if self._memory:
+            assert not self.held, "a transaction is open"
+            self._put_aside()
+            return Examination(self._writer.connection, self.applied)
+        with _reading():
+            return Examination(Reader(self._path))
 
     def dump(self) -> bytes:
         """The last committed state as the bytes of a database file (replicas in memory)."""

@@ -28,6 +28,7 @@ from quorate.core.kernel import (
     RecoveredGroup,
 )
 from quorate.core.requests import Done, Result, Statement, WriteOutcome
+from quorate.storage.examination import Examination
 from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
 from quorate.storage.interface import DiskIsFull, Divergent
 from quorate.storage.payload import decode_outcome
@@ -305,6 +306,30 @@ class BaseStore(ABC):
         self._checkpointed[number] = replica.applied
         return [Applied(number, replica.applied)]
 
+    def _on_digest(self, effect: kernel.Digest) -> list[Event]:
+        """All at once; a driver that has other things to do uses `examine` instead."""
+        group, number = effect.group, effect.number
+        try:
+            examination = self.examine(group)
+        except Divergent as error:
+            return [kernel.Digested(group, number, ORIGIN, "", failed=str(error))]
+        try:
+            return [kernel.Digested(group, number, examination.position, examination.run())]
+        except Divergent as error:
+            return [kernel.Digested(group, number, examination.position, "", failed=str(error))]
+        finally:
+            examination.close()
+
+    def examine(self, group: GroupId) -> Examination:
+        """Pin what is committed now. Its `step` may be called from the one reader thread. Raises Divergent."""
+        self._check_usable()
+        return self._replica(group).examine()
+
+    def _on_condemn(self, effect: kernel.Condemn) -> list[Event]:
+        """The file stays open, for those who read it just now, until its successor is installed."""
+        self._found_damage(effect.group, effect.reason)
+        return [ApplyFailed(effect.group, full=False, reason=effect.reason)]
+
     def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
         outcome, _position = self._replica(CATALOG_GROUP).query(CATALOG_STATEMENTS)
         return [kernel.CatalogRead(catalog_of(decode_outcome(outcome)))]
@@ -322,6 +347,8 @@ class BaseStore(ABC):
         kernel.CloseSnapshot: _on_close_snapshot,
         kernel.StoreSnapshot: _on_store_snapshot,
         kernel.OpenGeneration: _on_open_generation,
+        kernel.Digest: _on_digest,
+        kernel.Condemn: _on_condemn,
         kernel.ReadCatalog: _on_read_catalog,
     }
 
