@@ -307,6 +307,19 @@ class Replica:
             target.close()
             source.close()
 
+    def edit(self, sql: str) -> bool:
+        """Change committed rows behind everybody's back, as another program would (replicas in memory); whether
+        anything was changed. For the simulator."""
+        assert self._memory, "edit a file with the sqlite3 shell"
+        other = apsw.Connection(self._path, vfs="memdb", flags=_MEMORY_FLAGS)
+        try:
+            other.execute(sql)
+            return other.changes() > 0
+        except apsw.Error:  # no such table, or somebody is writing
+            return False
+        finally:
+            other.close()
+
     def _close_writer(self) -> None:
         if self._own is not None:
             self._own[0].close()

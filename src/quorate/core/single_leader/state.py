@@ -193,7 +193,6 @@ class Verification(Struct):
 
     number: int
     position: Position
-    since_us: int
     callers: list[int] = []
     attempt: int = 1
     heard_us: dict[NodeId, int] = {}
@@ -210,6 +209,8 @@ class Verifying(Struct):
     check: Check | None = None
     running: Verification | None = None
     """As leader."""
+    callers: list[int] = []
+    """Who waits for the next comparison."""
     equal_at: int = 0
     """The newest index at which a majority was found to hold what this replica held; 0: none in this life."""
 

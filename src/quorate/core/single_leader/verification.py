@@ -48,19 +48,21 @@ OTHERS_DIFFER = "verify: at index {index} a majority holds something else than t
 
 
 def submit(group: Group, now: Now, id: int) -> None:
-    """A caller wants the replicas compared; one that comes meanwhile shares the answer."""
+    """A caller wants the replicas compared. Who comes while they are waits for the next comparison: what this one
+    looked at is older than the question."""
     if not group.leads_ready or group.transfer_to:
         group.reply(id, NotLeader(group.leader_address()))
         return
+    group.verifying.callers.append(id)
     start(group, now)
-    if group.verifying.running is not None:
-        group.verifying.running.callers.append(id)
 
 
 def start(group: Group, now: Now) -> None:
     """Compare now, unless that is under way."""
-    if group.leads_ready and group.verifying.running is None:
-        _ask_all(group, now, Verification(0, group.log.last, now.mono_us))
+    verifying = group.verifying
+    if group.leads_ready and verifying.running is None:
+        callers, verifying.callers = verifying.callers, []
+        _ask_all(group, now, Verification(0, group.log.last, callers=callers))
 
 
 def _ask_all(group: Group, now: Now, running: Verification) -> None:
@@ -121,7 +123,9 @@ def tick(group: Group, now: Now) -> bool:
     """Ask again whoever is silent, and give up who has been for long. False when nothing is compared."""
     running = group.verifying.running
     if running is None:
-        return False
+        if group.verifying.callers:
+            start(group, now)
+        return group.verifying.running is not None
     patience_us = group.settings.answer_timeout_us
     for peer in group.others:
         silent_us = now.mono_us - running.heard_us[peer]
@@ -206,7 +210,8 @@ def _hand_over(group: Group, now: Now, replicas: tuple[ReplicaVerdict, ...]) -> 
 def abandon(group: Group) -> None:
     """We lead no more: whoever leads can be asked."""
     running, group.verifying.running = group.verifying.running, None
-    for caller in running.callers if running is not None else ():
+    callers, group.verifying.callers = group.verifying.callers, []
+    for caller in (*callers, *(running.callers if running is not None else ())):
         group.reply(caller, NotLeader(""))
 
 
@@ -222,6 +227,8 @@ def on_ask(group: Group, now: Now, sender: NodeId, message: VerifyAsk) -> None:
     if check is None or check.leader != sender or check.number != message.number:
         check = group.verifying.check = Check(sender, message.epoch, message.number, message.position)
         proceed(group, now)
+        if check.passed:
+            return  # and it was said
     _say(group, check)
 
 

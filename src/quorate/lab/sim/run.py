@@ -23,6 +23,7 @@ from quorate.lab.sim.lasting import Lasting
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import DUMP, Database, Operations, tables
+from quorate.lab.sim.operator import Operator
 from quorate.lab.sim.report import LINES, Report, line
 from quorate.lab.sim.world import Violation, World
 
@@ -76,6 +77,7 @@ class Run:
             Client(self.world, dials, self.network, number, self.databases, self.operations, skipped.get(number, ()))
             for number in range(1, dials.clients + 1)
         ]
+        self.operator = Operator(self.world, dials, self.network, self.hosts, self.databases)
         self.dead = 0
         self._final_reads: list[tuple[Database, str]] | None = None
 
@@ -133,6 +135,7 @@ class Run:
             self.world.at(dice.randint(0, SECOND), client.begin)
         self.world.at(dice.choice((0, 1, 2)) * SECOND, self.faults.begin)
         self.lasting.begin()
+        self.operator.begin()
         self.world.run(self.dials.safety_us)
         self.ledger.answered()
         self.lasting.judge()
@@ -153,7 +156,7 @@ class Run:
         deadline_us = self.world.now_us + self.dials.liveness_us
         while self.world.now_us < deadline_us:
             self.world.run(self.world.now_us + SLICE_US)
-            if self._clients_are_done() and self._unsettled() is None:
+            if self._clients_are_done() and self.operator.done(self.dead) and self._unsettled() is None:
                 return
         raise Violation(LIVENESS, self._who_waits())
 

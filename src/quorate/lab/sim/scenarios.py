@@ -404,11 +404,39 @@ def crowd(dice: random.Random) -> Dials:
     )
 
 
+def divergence(dice: random.Random) -> Dials:
+    """One node whose data files are changed by hand, while somebody has replicas compared under load and faults.
+
+    No log is ever trimmed: a copy of an edited file would spread the edit, and who is wrong is then no longer said
+    by a majority.
+    """
+    drawn = draw(dice)
+    return msgspec.structs.replace(
+        drawn,
+        nodes=dice.choice((3, 3, 5)),
+        clients=4,
+        databases=dice.choice((1, 2)),
+        damage=0.0,
+        flip_log_us=0,
+        flip_data_us=0,
+        lost_disk=0.0,
+        full_disk_us=0,
+        edit_us=dice.choice((500, 2_000)) * MILLISECOND,
+        verify_us=dice.choice((200, 1_000)) * MILLISECOND,
+        counters=4,
+        schema=0,
+        think_us=10 * MILLISECOND,
+        settings=msgspec.structs.replace(
+            drawn.settings, log_keep_entries=4_096, verify_us=dice.choice((0, 300)) * MILLISECOND
+        ),
+    )
+
+
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, overwrites,
-        crossed, copies, amputation, relapse, hasty, crowd,
+        crossed, copies, amputation, relapse, hasty, crowd, divergence,
     )
 }  # fmt: skip
 
