@@ -292,7 +292,7 @@ class Node:
         if led:
             number = next((number for number in led if number > self._verified), led[0])
             self._verified = number
-            single_leader.start_verify(self.groups[number], now)
+            single_leader.start_verify(self.groups[number])
         self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // max(1, len(led)))
 
     # ---- the catalog, and the groups that it makes appear --------------------------------------------------

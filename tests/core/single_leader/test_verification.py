@@ -140,11 +140,13 @@ def test_a_leader_names_another_position_when_one_was_passed() -> None:
     cluster = started()
     leader, follower = cluster.leader(), followers(cluster)[0]
     key = cluster.request(leader, Verify("main"))
+    leader.feed(kernel.Wake())
     running = leader.node.groups[1].verifying.running
     assert running is not None
     number = running.number
     passed = VerifyReply(1, leader.node.groups[1].epoch, number, PASSED, running.position)
     leader.feed(kernel.Deliver(follower.number, passed))
+    leader.feed(kernel.Wake())
     assert running.number == number + 1
     cluster.run(SECOND)
     assert isinstance(cluster.replies[key], Answer)
@@ -171,6 +173,7 @@ def test_who_asks_while_replicas_are_compared_gets_a_comparison_of_later() -> No
     cluster = started()
     leader = cluster.leader()
     first = cluster.request(leader, Verify("main"))
+    leader.feed(kernel.Wake())
     second = cluster.request(leader, Verify("main"))
     cluster.run(SECOND)
     assert isinstance(cluster.replies[first], Answer)

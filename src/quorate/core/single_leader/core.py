@@ -90,6 +90,7 @@ def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
 
 def on_ready(group: Group, now: Now) -> None:
     """Everything that was ready has been fed: begin what can begin."""
+    verification.begin(group, now)
     writes.start_batch(group, now)
     reads.begin_round(group)
 

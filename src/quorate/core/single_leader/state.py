@@ -209,6 +209,8 @@ class Verifying(Struct):
     check: Check | None = None
     running: Verification | None = None
     """As leader."""
+    wanted: bool = False
+    """As leader: to name a position and ask for it as soon as no batch is being executed."""
     callers: list[int] = []
     """Who waits for the next comparison."""
     equal_at: int = 0

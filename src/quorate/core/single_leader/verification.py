@@ -29,7 +29,7 @@ from quorate.core.requests import (
     ReplicaVerdict,
     VerifyReport,
 )
-from quorate.core.single_leader import acks, election, messages, shipping
+from quorate.core.single_leader import acks, election, messages, shipping, writes
 from quorate.core.single_leader.messages import StandNow, VerifyAsk, VerifyReply, VerifyVerdict
 from quorate.core.single_leader.state import LEADER, NOBODY, Check, Group, Verification
 
@@ -47,22 +47,35 @@ OTHERS_DIFFER = "verify: at index {index} a majority holds something else than t
 # ---- the leader's side -------------------------------------------------------------------------------
 
 
-def submit(group: Group, now: Now, id: int) -> None:
+def submit(group: Group, _now: Now, id: int) -> None:
     """A caller wants the replicas compared. Who comes while they are waits for the next comparison: what this one
     looked at is older than the question."""
     if not group.leads_ready or group.transfer_to:
         group.reply(id, NotLeader(group.leader_address()))
         return
     group.verifying.callers.append(id)
-    start(group, now)
+    group.host.keep_busy(group.group)
+    start(group)
 
 
-def start(group: Group, now: Now) -> None:
-    """Compare now, unless that is under way."""
+def start(group: Group) -> None:
+    """Compare as soon as nothing is compared and no batch is just being executed."""
+    if group.leads_ready and group.verifying.running is None:
+        group.verifying.wanted = True
+        group.host.make_ready(group.group)
+
+
+def begin(group: Group, now: Now) -> None:
+    """Everything that was ready has been fed. While a batch is being executed, the place where it will leave the
+    data file has no name yet."""
     verifying = group.verifying
-    if group.leads_ready and verifying.running is None:
+    if not verifying.wanted or group.batch is not None or not group.leads_ready:
+        return
+    verifying.wanted = False
+    if verifying.running is None:
         callers, verifying.callers = verifying.callers, []
-        _ask_all(group, now, Verification(0, group.log.last, callers=callers))
+        verifying.running = Verification(0, group.log.last, callers=callers)
+    _ask_all(group, now, verifying.running)
 
 
 def _ask_all(group: Group, now: Now, running: Verification) -> None:
@@ -73,11 +86,11 @@ def _ask_all(group: Group, now: Now, running: Verification) -> None:
     running.position = group.log.last
     running.answers = {}
     running.heard_us = dict.fromkeys(group.others, now.mono_us)
-    verifying.running = running
     _ask(group, now, running)
     verifying.check = Check(group.me, group.epoch, running.number, running.position)
     group.host.keep_busy(group.group)
     proceed(group, now)
+    writes.settle_now(group)
 
 
 def _ask(group: Group, now: Now, running: Verification) -> None:
@@ -112,7 +125,9 @@ def _take(group: Group, now: Now, node: NodeId, running: Verification, answer: V
     if answer.state == messages.PASSED or elsewhere:
         if running.attempt < group.settings.verify_attempts:
             running.attempt += 1
-            _ask_all(group, now, running)
+            running.number = 0  # no answer is of interest until there is another position
+            group.verifying.wanted = True
+            group.host.make_ready(group.group)
             return
         answer = _away(group, running, MOVES)
     running.answers[node] = answer
@@ -124,8 +139,11 @@ def tick(group: Group, now: Now) -> bool:
     running = group.verifying.running
     if running is None:
         if group.verifying.callers:
-            start(group, now)
-        return group.verifying.running is not None
+            start(group)
+        return group.verifying.wanted
+    if not running.number:
+        group.host.make_ready(group.group)
+        return True
     patience_us = group.settings.answer_timeout_us
     for peer in group.others:
         silent_us = now.mono_us - running.heard_us[peer]
@@ -211,6 +229,7 @@ def abandon(group: Group) -> None:
     """We lead no more: whoever leads can be asked."""
     running, group.verifying.running = group.verifying.running, None
     callers, group.verifying.callers = group.verifying.callers, []
+    group.verifying.wanted = False
     for caller in (*callers, *(running.callers if running is not None else ())):
         group.reply(caller, NotLeader(""))
 
