@@ -67,6 +67,7 @@ AIMED_AT = {
     "relapse": {"damage": 3, "note: healed": 2},
     "hasty": {"told not done": 20, "lingered": 50, "client crash": 20, "cancelled": 10},
     "crowd": {"ok": 200, "failed": 20},
+    "rolling": {"upgrade": 20, "downgrade": 2, "upgrade: refused": 2, "note: format_raised": 10},
     "divergence": {"edit of a data file": 10, "note: divergent": 2, "note: healed": 3, "verify: equal": 20},
 }
 SEEDS_AIMED = {"lasting": 6}

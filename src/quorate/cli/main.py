@@ -17,6 +17,7 @@ COMMANDS = {
     "create": "quorate.cli.create:create",
     "status": "quorate.cli.status:status",
     "verify": "quorate.cli.verify:verify",
+    "upgrade": "quorate.cli.upgrade:upgrade",
     "import": "quorate.cli.import_:import_",
     "export": "quorate.cli.export:export",
     "nemesis": "quorate.cli.nemesis:nemesis",

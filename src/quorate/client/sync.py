@@ -51,6 +51,7 @@ from quorate.core.requests import (
     Status,
     StatusReport,
     Token,
+    Upgrade,
     Verify,
     VerifyReport,
 )
@@ -352,6 +353,20 @@ class Cluster:
         if not reports:
             raise errors.Unavailable("no node answers: " + "; ".join(reasons))
         return [reports[name] for name in sorted(reports)]
+
+    def upgrade(self, *, timeout: float | None = None) -> int:
+        """Raise the cluster's format number to the newest that any member reads: the end of a rolling upgrade, and
+        there is no way back. Returns the number; when it was raised before, nothing changes.
+
+        Raises OperationalError, naming them, while a member is away or runs an older release.
+        """
+        number = max(report.highest for report in self.status(timeout=timeout))
+        token = self._tokens.mint(None)
+        upgrade = Upgrade(number, token)
+        body, _ = self._client.request(upgrade, CATALOG_DATABASE, level=LEADER, token=token, timeout=timeout)
+        self._tokens.heard(body.index)
+        results_of(read_outcome(body.outcome), token)
+        return number
 
     def verify(self, database: str | None = None, *, timeout: float = VERIFY_TIMEOUT) -> list[VerifyReport]:
         """Compare what the replicas of a database hold, or of every database and the catalog when none is named.

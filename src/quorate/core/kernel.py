@@ -351,6 +351,14 @@ class Condemn(Struct, frozen=True):
     reason: str
 
 
+class RaiseFormat(Struct, frozen=True):
+    """The cluster's number was raised: from now on write what it allows, and note it in the folder, durably, with the
+    release that brought it. Repeating it changes nothing."""
+
+    format: int
+    release: str
+
+
 class ReadCatalog(Struct, frozen=True):
     """Read the catalog's tables from its data file -> `CatalogRead`."""
 
@@ -387,8 +395,8 @@ Event = (
 
 Effect = (
     Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
-    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | Digest | Condemn | ReadCatalog
-    | Connect | Note | Drained | Halt
+    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | Digest | Condemn | RaiseFormat
+    | ReadCatalog | Connect | Note | Drained | Halt
 )  # fmt: skip
 
 
@@ -426,6 +434,8 @@ class Identity(Struct, frozen=True):
     """How many times this folder was opened; a higher boot is a later life of the same node."""
     founders: tuple[Member, ...]
     """The members that were named when the cluster was founded; they hold the catalog."""
+    format: int = 1
+    """The number of the folder's format (`core.formats`)."""
 
 
 class RecoveredGroup(Struct, frozen=True):

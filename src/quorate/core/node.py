@@ -14,6 +14,7 @@ import msgspec
 
 from quorate.core import kernel
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     CATALOG_DATABASE,
     CATALOG_GROUP,
@@ -36,6 +37,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply
+from quorate.core.report import report
 from quorate.core.requests import (
     READ_LEVELS,
     Answer,
@@ -43,15 +45,13 @@ from quorate.core.requests import (
     CreateDatabase,
     Done,
     Failed,
-    GroupStatus,
-    MemberStatus,
     NotLeader,
     Outcome,
     Refused,
-    ReplicaStatus,
     Run,
     Status,
     StatusReport,
+    Upgrade,
     Verify,
     WriteOutcome,
 )
@@ -60,6 +60,7 @@ from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.invariants import assert_invariants
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 from quorate.core.timers import Timers
+from quorate.core.upgrading import Versions
 from quorate.sql.classify import is_read
 
 HEARTBEAT = "heartbeat"
@@ -72,7 +73,9 @@ _encode = msgspec.msgpack.Encoder().encode
 class Node:
     """One node of a cluster; with a single founder, a whole database inside a process."""
 
-    def __init__(self, recovered: Recovered, dice: Random, settings: Settings | None = None) -> None:
+    def __init__(
+        self, recovered: Recovered, dice: Random, settings: Settings | None = None, formats: Range = HERE
+    ) -> None:
         self.identity = recovered.identity
         self.me = recovered.identity.node
         self.boot = recovered.identity.boot
@@ -85,7 +88,8 @@ class Node:
         self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Group] = {}
         self.directory = Directory(recovered.identity)
-        self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.emit)
+        self.versions = Versions(recovered.identity.format, formats, self.emit)
+        self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.versions, self.emit)
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
         self._ready: dict[GroupId, None] = {}
@@ -190,8 +194,8 @@ class Node:
     def name_of(self, node: NodeId) -> str:
         return self.directory.name_of(node)
 
-    def understands(self, _node: NodeId, _kind: type) -> bool:
-        return True
+    def understands(self, node: NodeId, kind: type) -> bool:
+        return self.versions.understands(node, kind)
 
     # ---- events ------------------------------------------------------------------------------------------
 
@@ -299,6 +303,7 @@ class Node:
 
     def _on_catalog(self, now: Now, event: kernel.CatalogRead) -> None:
         self.directory.load(event.catalog)
+        self.versions.learn(event.catalog.version)
         for member in self.directory.members.values():
             self._watch(now, member.node, member.address)
         for row in self.directory.groups_of(self.me):
@@ -344,6 +349,8 @@ class Node:
             group = self._route(event.id, body.database)
             if group is not None:
                 self._submit_write(now, group, event.id, body)
+        elif type(body) is Upgrade:
+            self._on_upgrade(now, event.id, body)
         elif type(body) is Verify:
             group = self._route(event.id, body.database)
             if group is not None:
@@ -426,6 +433,22 @@ class Node:
         else:
             self._begin_errand(now, Errand(id, body.exists_ok, body.database), write)
 
+    def _on_upgrade(self, now: Now, id: int, body: Upgrade) -> None:
+        group = self._route(id, CATALOG_DATABASE)
+        if group is None:
+            return
+        if not (group.leads_ready and self.directory.catalog.members):
+            self.reply(id, NotLeader(group.leader_address()))
+            return
+        members = self.directory.members.values()
+        write = self.versions.finalization(self.me, members, self.liveness.alive(), body)
+        if write is None:
+            self.reply(id, Answer(msgspec.Raw(_encode(Done(())))))
+        elif isinstance(write, Refused):
+            self.reply(id, write)
+        else:
+            self._begin_errand(now, Errand(id), write)
+
     def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
         self._errand_count += 1
         number = -self._errand_count
@@ -445,42 +468,9 @@ class Node:
                     body = Refused("DatabaseExists", f"there is a database {errand.database!r} already")
         self._out.append(Reply(errand.id, body))
 
-    # ---- what this node knows ------------------------------------------------------------------------------
-
     def status(self) -> StatusReport:
         """A picture of this node for people."""
-        alive = self.liveness.alive()
-        members = tuple(
-            MemberStatus(
-                member.node, member.name, member.address, member.node == self.me or alive.get(member.node, False)
-            )
-            for member in sorted(self.directory.members.values(), key=lambda member: member.name)
-        )
-        groups = tuple(self._group_status(self.groups[number]) for number in sorted(self.groups))
-        identity = self.identity
-        return StatusReport(identity.cluster, self.me, identity.name, identity.boot, members, groups, self.disk_full)
-
-    def _group_status(self, group: Group) -> GroupStatus:
-        replicas: list[ReplicaStatus] = []
-        if group.role == LEADER:
-            replicas.append(ReplicaStatus(self.me, group.persisted, "leader"))
-            replicas += [ReplicaStatus(peer, each.matched, each.state) for peer, each in group.progress.items()]
-        return GroupStatus(
-            group.group,
-            group.database,
-            group.partition,
-            "damaged" if group.damaged else group.role,
-            group.leader,
-            group.epoch,
-            group.log.last.index,
-            group.counted,
-            group.applied.index,
-            group.log.base.index + 1,
-            self.directory.acks.get(group.database, "majority"),
-            tuple(replicas),
-            group.verifying.equal_at,
-            group.damaged or group.mended,
-        )
+        return report(self)
 
     HANDLERS: dict[type, Callable[["Node", Now, Any], None]] = {
         kernel.Deliver: _on_deliver,

@@ -83,6 +83,13 @@ class Verify(Struct, frozen=True, tag="verify"):
     database: str
 
 
+class Upgrade(Struct, frozen=True, tag="upgrade"):
+    """Raise the cluster's format number to this; there is no way back. Refused while any member cannot read it."""
+
+    format: int
+    token: Token
+
+
 class CommitHeld(Struct, frozen=True, tag="held"):
     """Only inside an embedded node: log and commit the interactive transaction that the caller's
     thread has been running on the replica's writer. `Execute` carries it alone in its batch."""
@@ -91,7 +98,7 @@ class CommitHeld(Struct, frozen=True, tag="held"):
     token: Token
 
 
-RequestBody = Run | Outcome | CreateDatabase | Status | Verify
+RequestBody = Run | Outcome | CreateDatabase | Status | Verify | Upgrade
 """What may be asked from outside."""
 Write = Run | Outcome | CommitHeld
 
@@ -183,6 +190,12 @@ class StatusReport(Struct, frozen=True, tag="status_report"):
     members: tuple["MemberStatus", ...]
     groups: tuple["GroupStatus", ...]
     disk_full: bool = False
+    release: str = ""
+    version: int = 1
+    """The cluster's format number, as far as this node has heard."""
+    lowest: int = 1
+    highest: int = 1
+    """The formats that this node reads."""
 
 
 class MemberStatus(Struct, frozen=True):
@@ -190,6 +203,8 @@ class MemberStatus(Struct, frozen=True):
     name: str
     address: str
     alive: bool
+    highest: int = 0
+    """The newest format that it reads; 0: not heard from."""
 
 
 class ReplicaStatus(Struct, frozen=True):

@@ -373,6 +373,7 @@ class Driver:
 STORED = (
     kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.ReadLog,
     kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
-    kernel.OpenGeneration, kernel.Digest, kernel.Condemn, kernel.ReadCatalog,
+    kernel.OpenGeneration, kernel.Digest, kernel.Condemn, kernel.RaiseFormat,
+    kernel.ReadCatalog,
 )  # fmt: skip
 """Effects that the store performs by itself."""

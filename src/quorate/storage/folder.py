@@ -22,6 +22,7 @@ from pathlib import Path
 import apsw
 
 from quorate.client.errors import DiskFull, OperationalError
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     CreateGroup,
     Effect,
@@ -61,7 +62,12 @@ def is_node(folder: str | Path) -> bool:
 
 
 def open_store(
-    folder: str | Path, create: Identity | None = None, *, clock: Clock | None = None, vfs: str | None = None
+    folder: str | Path,
+    create: Identity | None = None,
+    *,
+    clock: Clock | None = None,
+    vfs: str | None = None,
+    formats: Range = HERE,
 ) -> "SqliteStore":
     """Open the folder of a node; with `create`, make it first when no node lives there yet.
 
@@ -83,7 +89,7 @@ def open_store(
         if create is not None and not is_node(path):
             _refuse_strangers(path)
             node_file.create(path / NODE, create)
-        return SqliteStore(path, lock, clock=clock, vfs=vfs)
+        return SqliteStore(path, lock, clock=clock, vfs=vfs, formats=formats)
     except DiskIsFull as error:
         lock.release()
         raise DiskFull(str(error), hint="make room on the disk") from error
@@ -119,7 +125,15 @@ class SqliteStore(BaseStore):
     log: SqliteLog
     shelf: FileShelf
 
-    def __init__(self, folder: Path, lock: FolderLock, *, clock: Clock | None = None, vfs: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lock: FolderLock,
+        *,
+        clock: Clock | None = None,
+        vfs: str | None = None,
+        formats: Range = HERE,
+    ) -> None:
         super().__init__()
         self.folder = folder
         self._lock = lock
@@ -129,7 +143,7 @@ class SqliteStore(BaseStore):
         """Durable in the log; of which `node.db` has yet to take note."""
         self._earlier: dict[GroupId, str] = {}
         """What data files looked like when they were last closed."""
-        self._node = NodeFile(folder / NODE)
+        self._node = NodeFile(folder / NODE, formats)
         try:
             self.identity = self._node.identity
             self.log = self._open_log(folder / LOG, vfs)
@@ -285,6 +299,10 @@ class SqliteStore(BaseStore):
         self._node.remember(
             Remembered(group.group, group.database, group.partition, group.voters, group.epoch, group.vote)
         )
+
+    def _raise_format(self, number: int, release: str) -> None:
+        self._node.raise_format(number, release)
+        self.identity = self._node.identity
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
         super()._found_damage(group, reason)

@@ -77,8 +77,8 @@ class Store(Protocol):
         """Do one storage effect and return the events that tell of it, in order.
 
         Handles OpenReplica, Execute, Commit, Rollback, Apply, ReadLog, Checkpoint, OpenSnapshot,
-        ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, Digest, Condemn, ReadCatalog. Never
-        raises for what a user or a full disk can cause; raises Broken when the node must stop.
+        ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, Digest, Condemn, RaiseFormat,
+        ReadCatalog. Never raises for what a user or a full disk can cause; raises Broken when the node must stop.
         """
 
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:

@@ -7,7 +7,10 @@ lost, and in nothing else, so that what is tested on the fake holds for the file
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
+
+import msgspec
 
 from quorate.core import kernel
 from quorate.core.catalog import QUERIES, Catalog, DatabaseRow, PartitionRow
@@ -330,6 +333,16 @@ class BaseStore(ABC):
         self._found_damage(effect.group, effect.reason)
         return [ApplyFailed(effect.group, full=False, reason=effect.reason)]
 
+    def _on_raise_format(self, effect: kernel.RaiseFormat) -> list[Event]:
+        """Where there is no room, the next start does it."""
+        with suppress(DiskIsFull):
+            self._raise_format(effect.format, effect.release)
+        return []
+
+    def _raise_format(self, number: int, _release: str) -> None:
+        """Note, durably, that this folder is of a newer format; the file store says so in `node.db`."""
+        self.identity = msgspec.structs.replace(self.identity, format=max(number, self.identity.format))
+
     def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
         outcome, _position = self._replica(CATALOG_GROUP).query(CATALOG_STATEMENTS)
         return [kernel.CatalogRead(catalog_of(decode_outcome(outcome)))]
@@ -349,6 +362,7 @@ class BaseStore(ABC):
         kernel.OpenGeneration: _on_open_generation,
         kernel.Digest: _on_digest,
         kernel.Condemn: _on_condemn,
+        kernel.RaiseFormat: _on_raise_format,
         kernel.ReadCatalog: _on_read_catalog,
     }
 
@@ -407,7 +421,7 @@ def catalog_of(outcome: WriteOutcome) -> Catalog:
     """A `Catalog` from what its queries returned; empty when its tables are not there yet."""
     if not isinstance(outcome, Done):
         return Catalog()
-    members, databases, partitions = (result.rows for result in outcome.results)
+    members, databases, partitions, ((version,),) = (result.rows for result in outcome.results)
     return Catalog(
         tuple(Member(*row) for row in members),  # type: ignore[arg-type]
         tuple(DatabaseRow(*row) for row in databases),  # type: ignore[arg-type]
@@ -415,6 +429,7 @@ def catalog_of(outcome: WriteOutcome) -> Catalog:
             PartitionRow(int(group), str(database), int(number), _nodes(nodes))  # type: ignore[arg-type]
             for group, database, number, nodes in partitions
         ),
+        int(version),  # type: ignore[arg-type]
     )
 
 

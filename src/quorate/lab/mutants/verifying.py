@@ -67,6 +67,7 @@ MUTANTS = (
             Swap(verification, "on_digested", _position_unread),
         ),
         ("sound disk",),
+        seed=3,
     ),
     Mutant(
         "verify-believes-the-leader",
@@ -75,6 +76,7 @@ MUTANTS = (
         "divergence",
         (Swap(verification, "majority_digest", _leader_is_right),),
         ("sound disk",),
+        seed=12,
     ),
     Mutant(
         "verify-tells-what-should-be",
@@ -99,5 +101,6 @@ MUTANTS = (
         "divergence",
         (Swap(verification, "_verdict_of", _leader_is_never_wrong),),
         ("verify",),
+        seed=6,
     ),
 )

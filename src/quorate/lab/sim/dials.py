@@ -101,6 +101,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """The weights of the kinds of operations."""
     verify_us: int = 0
     """The mean time between two comparisons of replicas that somebody asks for; 0: nobody does."""
+    upgrade_us: int = 0
+    """The mean time between two steps of a rolling upgrade from an older release; 0: all run this one."""
     think_us: int = 20 * MILLISECOND
     patience_us: int = 600 * MILLISECOND
     """How long a client waits for an answer before it tries again."""

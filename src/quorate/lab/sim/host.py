@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from msgspec import Raw
 
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     ApplyFailed,
     Connect,
@@ -27,6 +28,7 @@ from quorate.core.kernel import (
     Note,
     Persist,
     Query,
+    RaiseFormat,
     Reachable,
     Recovered,
     Reply,
@@ -35,6 +37,7 @@ from quorate.core.kernel import (
     Unreachable,
     Wake,
 )
+from quorate.core.messages import SINCE
 from quorate.core.requests import Answer, Refused, Told
 from quorate.core.settings import Settings
 from quorate.core.single_leader.messages import VoteReply
@@ -45,6 +48,9 @@ from quorate.lab.sim.network import Network
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Broken, Chaos, Divergent, Store
 from quorate.wire import codec
+
+FORMATS = "formats"
+"""The judge of messages, folders and releases."""
 
 STEPS_WITHOUT_TIME = 20_000
 """A node that takes so many steps while no time passes will take them for ever."""
@@ -85,9 +91,10 @@ class NodeCore(Core, Protocol):
     """A whole node. Observers read its groups."""
 
     groups: Any
+    versions: Any
 
 
-CoreMaker = Callable[[Recovered, random.Random, Settings], NodeCore]
+CoreMaker = Callable[[Recovered, random.Random, Settings, Range], NodeCore]
 
 
 class Observer(Protocol):
@@ -131,6 +138,9 @@ class Host:
         self.paused = False
         self.when_voted: Callable[[Host], None] | None = None
         """A fault waits for this moment."""
+        self.formats = HERE
+        """What the release that this machine starts reads."""
+        self.when_raised: Callable[[Host, int], None] | None = None
         self.life = 0
         self.dice = world.dice(f"host/{number}")
         self.peers: dict[int, str] = {}
@@ -172,8 +182,11 @@ class Host:
             recovered = self.store.recover()
         except Broken:
             recovered = self.store.recover()  # somebody tried once more
+        if recovered.identity.format not in self.formats:
+            text = f"node {self.number} has a folder of format {recovered.identity.format}, and reads {self.formats}"
+            raise Violation(FORMATS, text)
         dice = self.world.dice(f"node/{self.number}/{recovered.identity.boot}")
-        self.core = self._make_core(recovered, dice, self.dials.settings)
+        self.core = self._make_core(recovered, dice, self.dials.settings, self.formats)
         self.observer.started(self, recovered)
         self.world.record(self.number, "start", None)
         self._wake_at_us = -1
@@ -323,7 +336,11 @@ class Host:
         if self.core is None:
             return
         if source > 0:
-            self.feed(Deliver(source, codec.decode_message(payload)))
+            message = codec.decode_message(payload)
+            if SINCE.get(type(message), 1) > self.formats.highest:
+                self.world.mark("too new for its receiver")  # a real transport knows that, and does not send it
+                return
+            self.feed(Deliver(source, message))
             return
         ask = codec.decode_ask(payload)
         self._next_request += 1
@@ -360,6 +377,8 @@ class Host:
         elif isinstance(effect, Halt):
             raise Violation("halt", f"node {self.number} halted: {effect.reason}")
         else:
+            if isinstance(effect, RaiseFormat) and self.when_raised is not None:
+                self.when_raised(self, effect.format)
             self._store_effect(effect)
 
     def _query(self, effect: Query) -> None:

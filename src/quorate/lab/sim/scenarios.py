@@ -432,11 +432,26 @@ def divergence(dice: random.Random) -> Dials:
     )
 
 
+def rolling(dice: random.Random) -> Dials:
+    """Nodes of two releases: upgraded one by one, some of them taken back, until somebody finalizes; under faults."""
+    return msgspec.structs.replace(
+        draw(dice),
+        nodes=dice.choice((2, 3, 3, 5)),
+        clients=3,
+        damage=0.0,
+        lost_disk=0.0,
+        verify_us=dice.choice((0, 500)) * MILLISECOND,
+        upgrade_us=dice.choice((50, 150, 400)) * MILLISECOND,
+        think_us=20 * MILLISECOND,
+    )
+
+
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, overwrites,
         crossed, copies, amputation, relapse, hasty, crowd, divergence,
+        rolling,
     )
 }  # fmt: skip
 

@@ -82,6 +82,7 @@ ROWS = (
         {"edit_us": SECOND, "verify_us": 500 * MILLISECOND, "crash_us": 2 * SECOND},
     ),
     Row("a disk is lost for good (one node)", "lost disk", {"lost_disk": 1.0}),
+    Row("rolling upgrade, back and forth, and crashes", "upgrade", {"upgrade_us": 300_000, "crash_us": 2 * SECOND}),
     Row("drain", "drain", {"drain_us": EVERY_US}),
     Row("snapshots all the time, and crashes", "note: snapshot_installed", {"crash_us": SECOND, "settings": SHORT_LOG}),
     Row("schema changes and crashes", "schema: ok", {"schema": 2, "crash_us": EVERY_US}),
