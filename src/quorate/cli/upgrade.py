@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 import quorate
+from quorate.cli.embedded import is_embedded, upgrade_folder
 from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json, progress
 from quorate.core.formats import Range, release_of
 
@@ -21,9 +22,16 @@ _POLL_S = 0.1
 def upgrade(url: str | None, finalize: bool, timeout: float, cluster: str | None, as_json: bool) -> None:
     """Show which release each member of the cluster runs, and finalize an upgrade to a newer one.
 
+    URL may be a folder with cluster.json, or that of an embedded database.
+
     Without --finalize nothing is changed. Exits with 4 when a member is away or runs an older release.
     """
-    with quorate.Cluster(find_cluster(url or cluster)) as found:
+    target = url or cluster
+    if target is not None and is_embedded(target):
+        number = upgrade_folder(target, finalize=finalize)
+        print_json({"format": number}) if as_json else click.echo(f"{target} has format {number}")
+        return
+    with quorate.Cluster(find_cluster(target)) as found:
         if finalize:
             found.upgrade(timeout=timeout)
             _wait(found, timeout)

@@ -5,6 +5,7 @@ import time
 import click
 
 import quorate
+from quorate.cli.embedded import is_embedded, verify_folder
 from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json, progress
 from quorate.client.pieces import VERIFY_TIMEOUT
 from quorate.core.requests import AWAY, DAMAGED, DIFFERS, EQUAL, UNDECIDED
@@ -32,17 +33,21 @@ _POLL_S = 0.1
 @cluster_option
 @json_option
 def verify(database: str | None, wait: bool, timeout: float, cluster: str | None, as_json: bool) -> None:
-    """Compare the replicas of DATABASE at one position, or those of every database.
+    """Compare the replicas of DATABASE at one position, or those of every database; DATABASE may also be the folder
+    of an embedded one, whose files are examined.
 
     Exits with 1 when any replica is not equal to the others, or could not answer.
     """
-    with quorate.Cluster(find_cluster(cluster)) as found:
-        reports = found.verify(database, timeout=timeout)
-        if wait and any(each.rebuilt for report in reports for each in report.replicas):
-            for report in reports:
-                _show(report)
-            _wait(found, timeout)
+    if database is not None and is_embedded(database):
+        reports = verify_folder(database)
+    else:
+        with quorate.Cluster(find_cluster(cluster)) as found:
             reports = found.verify(database, timeout=timeout)
+            if wait and any(each.rebuilt for report in reports for each in report.replicas):
+                for report in reports:
+                    _show(report)
+                _wait(found, timeout)
+                reports = found.verify(database, timeout=timeout)
     if as_json:
         print_json(reports)
     else:

@@ -360,7 +360,12 @@ class Cluster:
 
         Raises OperationalError, naming them, while a member is away or runs an older release.
         """
-        number = max(report.highest for report in self.status(timeout=timeout))
+        reports = self.status(timeout=timeout)
+        number = max(report.highest for report in reports)
+        older = [f"{each.name} reads up to format {each.highest}" for each in reports if each.highest < number]
+        if older:  # they could not even read the question
+            hint = "every member must run the newer release; then finalize again"
+            raise errors.OperationalError(f"not raised to format {number}: {', '.join(older)}", hint=hint)
         token = self._tokens.mint(None)
         upgrade = Upgrade(number, token)
         body, _ = self._client.request(upgrade, CATALOG_DATABASE, level=LEADER, token=token, timeout=timeout)

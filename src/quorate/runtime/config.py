@@ -57,6 +57,9 @@ class Config(Struct, frozen=True, kw_only=True):
     log_keep: Annotated[int, Meta(ge=1, description="entries that each group's log keeps for nodes that were away")] = (
         _DEFAULTS.log_keep_entries
     )
+    verify_every: Annotated[
+        int, duration("about how often a leader compares the replicas of each of its groups; 0s: only when asked")
+    ] = _DEFAULTS.verify_us
     connections: Annotated[int, Meta(ge=1, description="connections of clients at most")] = 4096
     client_requests: Annotated[int, Meta(ge=1, description="unanswered requests of one connection at most")] = 1024
 
@@ -69,6 +72,7 @@ class Config(Struct, frozen=True, kw_only=True):
             answer_timeout_us=self.answer_timeout,
             waiting_requests_max=self.waiting_requests,
             log_keep_entries=self.log_keep,
+            verify_us=self.verify_every,
         )
 
 
