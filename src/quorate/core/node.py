@@ -6,7 +6,7 @@ numbers what goes to the disk, keeps one deadline, and watches the other nodes f
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -58,7 +58,7 @@ from quorate.core.requests import (
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.invariants import assert_invariants
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.state import NOBODY, Group
 from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
 from quorate.sql.classify import is_read
@@ -90,6 +90,8 @@ class Node:
         self.directory = Directory(recovered.identity)
         self.versions = Versions(recovered.identity.format, formats, self.emit)
         self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.versions, self.emit)
+        self.name_of = self.directory.name_of
+        self.understands = self.versions.understands
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
         self._ready: dict[GroupId, None] = {}
@@ -102,13 +104,16 @@ class Node:
         self._verified: GroupId = -1
         """The group that was verified last in the background."""
         self._out: list[Effect] = []
+        self._touched: Iterable[Group] | None = None
 
     # ---- the one door ------------------------------------------------------------------------------------
 
     def step(self, now: Now, event: Event) -> list[Effect]:
         """Take one event; return what is asked of the world, in order."""
         self.now_us = now.mono_us
-        if self._recovered is not None:
+        self._touched = None
+        begins = self._recovered is not None
+        if begins:
             self._start(now)
         handler = self.HANDLERS.get(type(event))
         if handler is not None:
@@ -116,7 +121,10 @@ class Node:
         else:
             group = self.groups.get(event.group)  # type: ignore[union-attr]
             if group is not None:
+                self._touched = (group,)
                 single_leader.EVENTS[type(event)](group, now, event)
+        if begins:
+            self._touched = None
         self.deadline_us = now.mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
         effects, self._out = self._out, []
         return effects
@@ -125,6 +133,11 @@ class Node:
         """What must be true of every group on this node."""
         for group in self.groups.values():
             assert_invariants(group)
+
+    def touched(self) -> Iterable[Group]:
+        """The groups that the last step may have changed. To assert the invariants of these alone keeps the cost of a
+        step independent of how many groups there are."""
+        return self.groups.values() if self._touched is None else self._touched
 
     def _start(self, now: Now) -> None:
         recovered, self._recovered = self._recovered, None
@@ -160,10 +173,10 @@ class Node:
     def heard(self, now: Now, peer: NodeId) -> bool:
         return self.liveness.heard(now, peer)
 
-    def set_apply_timer(self, group: GroupId) -> None:
+    def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
         name = (APPLY, group)
         if self._timers.get(name) is None:
-            self._timers.set(name, self.now_us + self.settings.apply_delay_us)
+            self._timers.set(name, self.now_us + delay_us)
 
     def set_timer(self, group: GroupId, at_us: int) -> None:
         self._timers.set(group, at_us)
@@ -191,40 +204,50 @@ class Node:
     def address_of(self, node: NodeId) -> str:
         return self.directory.address_of(node)
 
-    def name_of(self, node: NodeId) -> str:
-        return self.directory.name_of(node)
-
-    def understands(self, node: NodeId, kind: type) -> bool:
-        return self.versions.understands(node, kind)
-
     # ---- events ------------------------------------------------------------------------------------------
 
     def _on_deliver(self, now: Now, event: kernel.Deliver) -> None:
         self.liveness.on_any_message(now, event.sender)
         message = event.message
         if type(message) is Heartbeat:
+            if not (message.led or message.resigned or self.liveness.is_news(event.sender, message.boot)):
+                self._touched = ()
             self.liveness.on_heartbeat(now, event.sender, message)
         elif type(message) is HeartbeatReply:
+            if not message.groups:
+                self._touched = ()
             self.liveness.on_reply(now, event.sender, message)
         else:
             group = self.groups.get(message.group)
             if group is not None:
+                self._touched = (group,)
                 single_leader.on_message(group, now, event.sender, message)
 
     def _on_wake(self, now: Now, _event: kernel.Wake) -> None:
+        groups = self.groups
+        touched: list[Group] = []
+        ticked = False
         for name in self._timers.due(now.mono_us):
             if name == HEARTBEAT:
                 self._tick(now)
+                ticked = True
             elif name == VERIFY:
-                self._verify_next(now)
+                self._verified, share = single_leader.verify_next(groups, self._verified)
+                self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // share)
+                ticked = True
             elif isinstance(name, tuple):
-                single_leader.apply_now(self.groups[name[1]])
-            elif name in self.groups:
-                single_leader.on_election_timer(self.groups[name], now)
+                touched.append(groups[name[1]])
+                single_leader.apply_now(groups[name[1]])
+            elif name in groups:
+                touched.append(groups[name])
+                single_leader.on_election_timer(groups[name], now)
         ready, self._ready = self._ready, {}
         for number in ready:
-            single_leader.on_ready(self.groups[number], now)
+            touched.append(groups[number])
+            single_leader.on_ready(groups[number], now)
         self.liveness.flush_rounds(now)
+        if not ticked:
+            self._touched = touched
 
     def _tick(self, now: Now) -> None:
         self._timers.set(HEARTBEAT, now.mono_us + self.settings.heartbeat_us)
@@ -242,10 +265,10 @@ class Node:
         touched: dict[GroupId, None] = {}
         while self._writing and self._writing[0][0] <= event.sequence:
             touched[self._writing.popleft()[1]] = None
-        for number in touched:
-            group = self.groups.get(number)
-            if group is not None:
-                single_leader.EVENTS[kernel.Persisted](group, now, event)
+        groups = [self.groups[number] for number in touched if number in self.groups]
+        for group in groups:
+            single_leader.EVENTS[kernel.Persisted](group, now, event)
+        self._touched = groups
 
     def _on_disk_full(self, now: Now, _event: kernel.DiskFull) -> None:
         """Stop acknowledging, lead nothing, stand for nothing; reads go on."""
@@ -266,6 +289,7 @@ class Node:
     def _on_applied(self, now: Now, event: kernel.Applied) -> None:
         group = self.groups.get(event.group)
         if group is not None:
+            self._touched = (group,)
             single_leader.EVENTS[kernel.Applied](group, now, event)
             if event.group == CATALOG_GROUP:
                 self.emit(ReadCatalog())
@@ -289,15 +313,6 @@ class Node:
         if all(finished) and not self._drained:
             self._drained = True
             self.emit(kernel.Drained())
-
-    def _verify_next(self, now: Now) -> None:
-        """One group of those that we lead, and the next one later, so that each comes round in `verify_us`."""
-        led = [number for number in sorted(self.groups) if self.groups[number].role == LEADER]
-        if led:
-            number = next((number for number in led if number > self._verified), led[0])
-            self._verified = number
-            single_leader.start_verify(self.groups[number])
-        self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // max(1, len(led)))
 
     # ---- the catalog, and the groups that it makes appear --------------------------------------------------
 
@@ -370,6 +385,7 @@ class Node:
             levels = ", ".join(READ_LEVELS)
             self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
         elif all(is_read(statement.sql) for statement in body.statements):
+            self._touched = (group,)
             single_leader.submit_read(group, now, id, body.statements, body.level)
         elif body.database == CATALOG_DATABASE:
             hint = "create databases with Cluster.create or `quorate create`"
@@ -380,6 +396,8 @@ class Node:
             self._submit_write(now, group, id, body)
 
     def _submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
+        if id >= 0:
+            self._touched = (group,)
         if self.draining:
             self.reply(id, NotLeader(""))
         elif self.disk_full and group.leader not in (NOBODY, self.me):
@@ -417,37 +435,36 @@ class Node:
         else:
             self.reply(id, NotLeader(catalog.leader_address()))
 
-    def _on_create(self, now: Now, id: int, body: CreateDatabase) -> None:
+    def _leads_catalog(self, id: int) -> bool:
+        """Whether this node can answer for the catalog; otherwise the caller is told where to go."""
         group = self._route(id, CATALOG_DATABASE)
         if group is None:
-            return
-        if not (group.leads_ready and self.directory.catalog.members):
+            return False
+        leads = group.leads_ready and bool(self.directory.catalog.members)
+        if not leads:
             self.reply(id, NotLeader(group.leader_address()))
-            return
-        if body.exists_ok and self.directory.partition_of(body.database) is not None:
-            self.reply(id, Answer(msgspec.Raw(_encode(Done(())))))
-            return
-        write = self.directory.creation(body)
-        if isinstance(write, Refused):
-            self.reply(id, write)
-        else:
-            self._begin_errand(now, Errand(id, body.exists_ok, body.database), write)
+        return leads
+
+    def _on_create(self, now: Now, id: int, body: CreateDatabase) -> None:
+        if self._leads_catalog(id):
+            exists = body.exists_ok and self.directory.partition_of(body.database) is not None
+            write = None if exists else self.directory.creation(body)
+            self._write_catalog(now, Errand(id, body.exists_ok, body.database), write)
 
     def _on_upgrade(self, now: Now, id: int, body: Upgrade) -> None:
-        group = self._route(id, CATALOG_DATABASE)
-        if group is None:
-            return
-        if not (group.leads_ready and self.directory.catalog.members):
-            self.reply(id, NotLeader(group.leader_address()))
-            return
-        members = self.directory.members.values()
-        write = self.versions.finalization(self.me, members, self.liveness.alive(), body)
+        if self._leads_catalog(id):
+            members = self.directory.members.values()
+            write = self.versions.finalization(self.me, members, self.liveness.alive(), body)
+            self._write_catalog(now, Errand(id), write)
+
+    def _write_catalog(self, now: Now, errand: Errand, write: Run | Refused | None) -> None:
+        """Make this write for the caller; None: there is nothing to do."""
         if write is None:
-            self.reply(id, Answer(msgspec.Raw(_encode(Done(())))))
+            self.reply(errand.id, Answer(msgspec.Raw(_encode(Done(())))))
         elif isinstance(write, Refused):
-            self.reply(id, write)
+            self.reply(errand.id, write)
         else:
-            self._begin_errand(now, Errand(id), write)
+            self._begin_errand(now, errand, write)
 
     def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
         self._errand_count += 1

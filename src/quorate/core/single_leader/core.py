@@ -179,4 +179,4 @@ try_transfer = election.try_transfer
 submit_write = writes.submit
 submit_read = reads.submit
 submit_verify = verification.submit
-start_verify = verification.start
+verify_next = verification.start_next

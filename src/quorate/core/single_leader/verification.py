@@ -17,7 +17,7 @@ a revision. Naming the end of the leader's log needs no entry of its own, so tha
 
 from msgspec import Raw, msgpack
 
-from quorate.core.kernel import Condemn, Digest, Digested, NodeId, Now
+from quorate.core.kernel import Condemn, Digest, Digested, GroupId, NodeId, Now
 from quorate.core.requests import (
     AWAY,
     DAMAGED,
@@ -63,6 +63,16 @@ def start(group: Group) -> None:
     if group.leads_ready and group.verifying.running is None:
         group.verifying.wanted = True
         group.host.make_ready(group.group)
+
+
+def start_next(groups: dict[GroupId, Group], after: GroupId) -> tuple[GroupId, int]:
+    """Compare one group of those that lead, in turn; which one, and among how many."""
+    led = [number for number in sorted(groups) if groups[number].role == LEADER]
+    if not led:
+        return after, 1
+    number = next((number for number in led if number > after), led[0])
+    start(groups[number])
+    return number, len(led)
 
 
 def begin(group: Group, now: Now) -> None:

@@ -16,6 +16,10 @@ EDITS = (
 )
 
 
+class UnknownToModel(Exception):
+    """A statement that the model of SQLite has not learnt: teach `model_tables`, or run the seed with SQLite."""
+
+
 class BadLog(MemoryLog):
     """A log in which some entries no longer match their hash, and that may fail to be read."""
 
@@ -97,11 +101,14 @@ class BadStore(MemoryStore):
         dice.shuffle(groups)
         for group in groups:
             replica = self.replicas[group]
-            if group not in self.spoiled and replica.edit(dice.choice(EDITS)):
+            if group not in self.spoiled and self._edit(replica, dice.randrange(len(EDITS))):
                 self.edited.add(group)
                 self._images[group] = self._generations[group], replica.dump()
                 return group
         return None
+
+    def _edit(self, replica: Replica, number: int) -> bool:
+        return replica.edit(EDITS[number])
 
     def _replica(self, group: GroupId) -> Replica:
         self.log.check_read()
@@ -126,4 +133,4 @@ class BadStore(MemoryStore):
         super()._install(group)
 
 
-__all__ = ["BadStore"]
+__all__ = ["BadStore", "UnknownToModel"]
