@@ -102,7 +102,6 @@ class Node:
         self._errand_count = 0
         self._founding = False
         self._verified: GroupId = -1
-        """The group that was verified last in the background."""
         self._out: list[Effect] = []
         self._touched: Iterable[Group] | None = None
 
@@ -234,7 +233,6 @@ class Node:
             elif name == VERIFY:
                 self._verified, share = single_leader.verify_next(groups, self._verified)
                 self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // share)
-                ticked = True
             elif isinstance(name, tuple):
                 touched.append(groups[name[1]])
                 single_leader.apply_now(groups[name[1]])
@@ -438,10 +436,8 @@ class Node:
     def _leads_catalog(self, id: int) -> bool:
         """Whether this node can answer for the catalog; otherwise the caller is told where to go."""
         group = self._route(id, CATALOG_DATABASE)
-        if group is None:
-            return False
-        leads = group.leads_ready and bool(self.directory.catalog.members)
-        if not leads:
+        leads = group is not None and group.leads_ready and bool(self.directory.catalog.members)
+        if group is not None and not leads:
             self.reply(id, NotLeader(group.leader_address()))
         return leads
 

@@ -53,7 +53,7 @@ MUTANTS = (
         "rolling",
         (Swap(Versions, "finalization", _whoever_is_away),),
         ("formats", "halt"),
-        seed=12,
+        seed=16,
     ),
     Mutant(
         "upgrade-asks-nobody",
@@ -62,7 +62,7 @@ MUTANTS = (
         "rolling",
         (Swap(Versions, "finalization", _whatever_they_read),),
         ("formats", "halt"),
-        seed=4,
+        seed=8,
     ),
     Mutant(
         "upgrade-at-the-first-start",

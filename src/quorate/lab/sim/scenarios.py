@@ -258,8 +258,8 @@ def rolling(dice: random.Random) -> Dials:
     """Nodes of two releases: upgraded one by one, some of them taken back, until somebody finalizes; under faults."""
     return _aimed(
         draw(dice), nodes=dice.choice((2, 3, 3, 5)), clients=3, damage=0.0, lost_disk=0.0,
-        verify_us=dice.choice((0, 500)) * MILLISECOND, upgrade_us=dice.choice((50, 150, 400)) * MILLISECOND,
-        think_us=20 * MILLISECOND,
+        verify_us=dice.choice((0, 500)) * MILLISECOND, upgrade_us=dice.choice((50, 150, 400, 1_500)) * MILLISECOND,
+        leave_dead=0.5, think_us=20 * MILLISECOND,
     )  # fmt: skip
 
 
