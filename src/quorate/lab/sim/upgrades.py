@@ -57,7 +57,8 @@ class Upgrader:
             return
         host = self._hosts[self._dice.choice(sorted(self._hosts))]
         older = [each for each in self._hosts.values() if each.formats == OLD]
-        if self._dice.random() < (0.35 if older else 0.4):
+        early = older and self._world.now_us < self._dials.safety_us // 2
+        if self._dice.random() < (0.03 if early else 0.5):
             self._asked = True
             self._ask()
         elif host.formats == OLD:
