@@ -61,7 +61,7 @@ from quorate.core.single_leader.invariants import assert_invariants
 from quorate.core.single_leader.state import NOBODY, Group
 from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
-from quorate.sql.classify import is_read
+from quorate.sql.classify import reads_only
 
 HEARTBEAT = "heartbeat"
 APPLY = "apply"
@@ -382,7 +382,7 @@ class Node:
         if body.level not in READ_LEVELS:
             levels = ", ".join(READ_LEVELS)
             self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
-        elif all(is_read(statement.sql) for statement in body.statements):
+        elif reads_only(body.statements):
             self._touched = (group,)
             single_leader.submit_read(group, now, id, body.statements, body.level)
         elif body.database == CATALOG_DATABASE:

@@ -18,6 +18,8 @@ WRITES = frozenset({apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_SHMSIZE, apsw.SQL
 after it nobody knows what the disk holds (Rebello et al., "Can applications recover from fsync
 failures?", ATC 2020)."""
 
+HEADER = b"SQLite format 3\0"
+
 UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError)
 """What opening or reading a file raises that is no database, not any more, or not there."""
 
@@ -62,8 +64,9 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def open_exclusive(path: Path, vfs: str | None = None) -> apsw.Connection:
-    """Open a file that only this connection may use, in WAL mode, checkpointed only when told to.
+def open_exclusive(path: Path, vfs: str | None = None, *, page_bytes: int = 4096) -> apsw.Connection:
+    """Open a file that only this connection may use, in WAL mode, checkpointed only when told to. `page_bytes` is for
+    a file that is new.
 
     In exclusive locking mode SQLite keeps the WAL's index in memory and takes no lock at each commit.
     A connection that merely goes out of scope (after a fork, or when the disk broke) must not touch the
@@ -72,13 +75,33 @@ def open_exclusive(path: Path, vfs: str | None = None) -> apsw.Connection:
     Raises DiskIsFull or Broken; what apsw raises for a file that is in use or no database (BusyError,
     `UNREADABLE`) is left as it is.
     """
+    if vfs is None:
+        _check_header(path)
     connection = apsw.Connection(str(path), vfs=vfs)
     with opening(connection, path):
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
+        for pragma in (
+            f"page_size={page_bytes}",
+            "locking_mode=EXCLUSIVE",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "temp_store=MEMORY",
+        ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.wal_autocheckpoint(0)
     return connection
+
+
+def _check_header(path: Path) -> None:
+    """Raise NotADBError when the file itself is no database. SQLite would not notice while its write-ahead log holds
+    the first page, and would fold that log into whatever took the file's place."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(HEADER))
+    except OSError:  # not there yet; or SQLite says what is wrong with it
+        return
+    if head and head != HEADER:
+        raise apsw.NotADBError("file is not a database")
 
 
 @contextmanager

@@ -29,7 +29,9 @@ RELEASED = 2
 UNFINISHED = ".new"
 """What the name of a node.db ends in until it is complete."""
 
-CHECKPOINT_PAGES = 1000
+PAGE_BYTES = 512
+"""The mark is written after each fsync of the log: a small page is quickly copied and summed."""
+CHECKPOINT_PAGES = 4000
 
 SCHEMA = """
 CREATE TABLE node(id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER NOT NULL, cluster TEXT NOT NULL,
@@ -223,7 +225,7 @@ def create(path: Path, identity: Identity) -> None:
     beside = path.with_name(path.name + UNFINISHED)
     for suffix in ("", "-wal", "-journal"):
         beside.with_name(beside.name + suffix).unlink(missing_ok=True)
-    connection = disk.open_exclusive(beside)
+    connection = disk.open_exclusive(beside, page_bytes=PAGE_BYTES)
     with disk.opening(connection, path):
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(SCHEMA).fetchall()
