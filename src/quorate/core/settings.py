@@ -57,3 +57,8 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """In about so much time a leader compares the replicas of each of its groups once; 0: only when it is asked."""
     verify_attempts: int = 8
     """Positions tried before a replica that had passed each of them is taken for one that cannot answer."""
+
+    close_idle_us: int = 1_000_000
+    """How often storage is asked to close data files that were not used lately."""
+    close_idle_periods: int = 60
+    """How many of these a data file must have been unused."""

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from quorate.core.settings import Settings
+from quorate.storage.interface import OPEN_REPLICAS
 from quorate.transport.addresses import is_loopback, parse_address
 
 ENVIRONMENT = "QUORATE_"
@@ -60,6 +61,12 @@ class Config(Struct, frozen=True, kw_only=True):
     verify_every: Annotated[
         int, duration("about how often a leader compares the replicas of each of its groups; 0s: only when asked")
     ] = _DEFAULTS.verify_us
+    open_replicas: Annotated[int, Meta(ge=1, description="data files open at a time at most; others open on use")] = (
+        OPEN_REPLICAS
+    )
+    replica_idle: Annotated[int, duration("after which an unused data file is closed")] = (
+        _DEFAULTS.close_idle_us * _DEFAULTS.close_idle_periods
+    )
     connections: Annotated[int, Meta(ge=1, description="connections of clients at most")] = 4096
     client_requests: Annotated[int, Meta(ge=1, description="unanswered requests of one connection at most")] = 1024
 
@@ -73,6 +80,7 @@ class Config(Struct, frozen=True, kw_only=True):
             waiting_requests_max=self.waiting_requests,
             log_keep_entries=self.log_keep,
             verify_us=self.verify_every,
+            close_idle_periods=max(1, self.replica_idle // _DEFAULTS.close_idle_us),
         )
 
 
@@ -192,7 +200,7 @@ def _check(config: Config) -> None:
         raise ConfigError(f"log_level: {config.log_level!r} is none of {', '.join(LEVELS)}")
     if not 0 < config.heartbeat * 2 <= config.suspect:
         raise ConfigError("suspect must be at least two heartbeats, or one lost message looks like a dead node")
-    for name in ("election", "read_limit"):
+    for name in ("election", "read_limit", "replica_idle"):
         if getattr(config, name) <= 0:
             raise ConfigError(f"{name} must be longer than nothing")
     if config.listen:

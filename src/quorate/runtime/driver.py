@@ -281,6 +281,8 @@ class Driver:
         self._digests[effect.group] = effect.number
         try:
             examination = self.store.examine(effect.group)
+        except DiskIsFull:  # no room to open it: no digest, at no position
+            self._events.append(kernel.Digested(effect.group, effect.number, ORIGIN, ""))
         except Divergent as error:
             self._events.append(kernel.Digested(effect.group, effect.number, ORIGIN, "", failed=str(error)))
         else:
@@ -333,6 +335,8 @@ class Driver:
             )
         except Divergent as error:
             self._query_found_damage(effect, error)
+        except DiskIsFull as error:
+            self._answer(effect.id, _not_now(error))
         else:
             self._answer_query(effect.id, outcome, position)
 
@@ -354,6 +358,8 @@ class Driver:
             self._answer(effect.id, Refused("OperationalError", message, "read less at a time, or raise read_limit"))
         elif isinstance(found, Divergent):
             self._query_found_damage(effect, found)
+        elif isinstance(found, DiskIsFull):
+            self._answer(effect.id, _not_now(found))
         elif isinstance(found, BaseException):
             log.error("a read failed on the reader thread", exc_info=found)
             self._answer(effect.id, Refused("InternalError", f"the read failed: {found}", retryable=True))
@@ -386,10 +392,14 @@ class Driver:
             self._failed(reason)
 
 
+def _not_now(error: DiskIsFull) -> Refused:
+    """The data file could not be opened for want of room, most likely of file descriptors."""
+    return Refused("Unavailable", f"this node cannot open the data file now: {error}", retryable=True)
+
+
 STORED = (
     kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.ReadLog,
     kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
-    kernel.OpenGeneration, kernel.Digest, kernel.Condemn, kernel.RaiseFormat,
-    kernel.ReadCatalog,
+    kernel.OpenGeneration, kernel.Digest, kernel.Condemn, kernel.RaiseFormat, kernel.ReadCatalog, kernel.CloseIdle,
 )  # fmt: skip
 """Effects that the store performs by itself."""

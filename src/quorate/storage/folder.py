@@ -30,13 +30,15 @@ from quorate.core.kernel import (
     GroupId,
     Identity,
     LogWrite,
+    Position,
     Recovered,
     SwitchGeneration,
     WriteHardState,
 )
-from quorate.storage import closed, disk, node_file
+from quorate.storage import closed, data_file, disk, node_file
+from quorate.storage.failures import raise_if_fatal
 from quorate.storage.group_log import GroupLog
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, StorageError
+from quorate.storage.interface import OPEN_REPLICAS, Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.lock import FolderLock
 from quorate.storage.log import SqliteLog
 from quorate.storage.node_file import NodeFile, Remembered
@@ -68,12 +70,14 @@ def open_store(
     clock: Clock | None = None,
     vfs: str | None = None,
     formats: Range = HERE,
+    open_replicas: int = OPEN_REPLICAS,
 ) -> "SqliteStore":
     """Open the folder of a node; with `create`, make it first when no node lives there yet.
 
     `clock` (monotonic microseconds) bounds reads that have a budget. `vfs` names the SQLite VFS for the log, for
-    tests that let a disk fail. Raises AlreadyOpen, DiskFull, OperationalError (no folder of ours, not readable) or
-    NotSupportedError (a format of another version).
+    tests that let a disk fail. At most `open_replicas` data files are open at a time (0: any number). Raises
+    AlreadyOpen, DiskFull, OperationalError (no folder of ours, not readable) or NotSupportedError (a format of another
+    version).
     """
     path = Path(folder)
     if create is not None:
@@ -89,7 +93,7 @@ def open_store(
         if create is not None and not is_node(path):
             _refuse_strangers(path)
             node_file.create(path / NODE, create)
-        return SqliteStore(path, lock, clock=clock, vfs=vfs, formats=formats)
+        return SqliteStore(path, lock, clock=clock, vfs=vfs, open_replicas=open_replicas, formats=formats)
     except DiskIsFull as error:
         lock.release()
         raise DiskFull(str(error), hint="make room on the disk") from error
@@ -133,8 +137,9 @@ class SqliteStore(BaseStore):
         clock: Clock | None = None,
         vfs: str | None = None,
         formats: Range = HERE,
+        open_replicas: int = OPEN_REPLICAS,
     ) -> None:
-        super().__init__()
+        super().__init__(open_replicas)
         self.folder = folder
         self._lock = lock
         self._clock = clock
@@ -233,7 +238,7 @@ class SqliteStore(BaseStore):
             if doubt:
                 self.damaged[number] = doubt
             else:
-                self._earlier[number] = note.closed
+                self._earlier.setdefault(number, note.closed)
                 opened[number] = ""
         self._node.note_closed(opened)
 
@@ -251,6 +256,8 @@ class SqliteStore(BaseStore):
                 old.close()
             self._install(group)
         for path in sorted(self.folder.iterdir()):
+            if path.name.endswith(data_file.UNFINISHED) and DATA_FILE.fullmatch(path.stem):
+                path.unlink()
             match = DATA_FILE.fullmatch(path.name)
             known = self.log.groups.get(int(match[1])) if match else None
             # A later generation than the log's is evidence of a damaged log: it stays for a person to look at.
@@ -318,7 +325,22 @@ class SqliteStore(BaseStore):
         return self._path(group).exists()
 
     def _open_replica(self, group: GroupLog) -> Replica:
-        return Replica(self._path(group), clock=self._clock)
+        path = self._path(group)
+        if not path.exists():
+            data_file.create(path)
+        return Replica(path, clock=self._clock)
+
+    def _close_replica(self, _group: GroupId, replica: Replica, /) -> None:
+        replica.checkpoint()  # what SQLite does when it closes a file it does without a word when it fails
+        replica.close()
+
+    def _written(self, group: GroupLog) -> Position:
+        path = self._path(group)
+        try:
+            return data_file.standing_of(path)
+        except apsw.Error as error:
+            raise_if_fatal(error)
+            raise Broken(f"{path.name}: {type(error).__name__}: {error}") from error
 
     def _install(self, group: GroupLog) -> None:
         path = self._path(group)
@@ -365,8 +387,9 @@ class SqliteStore(BaseStore):
 
     def _note_closed(self) -> None:
         descriptions = {
-            number: closed.describe(self._path(self.log.groups[number]), self._earlier.get(number, ""))
-            for number in self.replicas
+            number: closed.describe(self._path(group), self._earlier.get(number, ""))
+            for number, group in self.log.groups.items()
+            if number in self._node.groups and not self.damaged.get(number)
         }
         with suppress(DiskIsFull, Broken):  # without it the next start has nothing to compare with
             self._node.note_closed(descriptions)

@@ -38,6 +38,7 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.storage import disk
+from quorate.storage.descriptors import none_left
 from quorate.storage.group_log import NO_HASH, GroupLog, LogDamaged
 from quorate.storage.interface import Broken, DiskIsFull
 
@@ -174,8 +175,14 @@ class SqliteLog:
         quicker than syncing a file that grows, and after each checkpoint SQLite begins at the front again. What
         follows the last frame means nothing to SQLite, which stops at the first that does not continue the chain.
         """
+        try:
+            file = open(f"{self.path}-wal", "r+b", buffering=0)  # noqa: SIM115 - it is closed below
+        except OSError as error:
+            if none_left(error):  # then it is done with a later turn
+                return
+            raise
         self._filled = True
-        with open(f"{self.path}-wal", "r+b", buffering=0) as file:
+        with file:
             size = file.seek(0, os.SEEK_END)
             with contextlib.suppress(OSError):  # no room: then it grows as it would have
                 file.write(bytes(max(0, WAL_BYTES - size)))

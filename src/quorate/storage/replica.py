@@ -17,11 +17,12 @@ import apsw
 from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
 from quorate.storage.connection import PAGE_BYTES, check_sqlite, open_checkpointer
+from quorate.storage.descriptors import none_left
 from quorate.storage.digest import digest_of
 from quorate.storage.examination import Examination
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.guard import Guard
-from quorate.storage.interface import Broken, DiskIsFull, Divergent
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoDescriptors
 from quorate.storage.payload import encode
 from quorate.storage.reader import Reader, run_reads
 from quorate.storage.running import Runner
@@ -384,6 +385,10 @@ def _sync(path: str) -> None:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return
+    except OSError as error:
+        if none_left(error):
+            raise NoDescriptors(f"{path} cannot be synced now: {error}") from error
+        raise Broken(f"opening {path}: {error}") from error
     try:
         os.fsync(descriptor)
     except OSError as error:

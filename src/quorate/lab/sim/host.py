@@ -48,6 +48,7 @@ from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import Violation, World
+from quorate.storage.handles import Handles
 from quorate.storage.interface import Broken, Chaos, Divergent, Store
 from quorate.wire import codec
 
@@ -84,6 +85,9 @@ class SimulatedStore(Store, Chaos, Protocol):
     edited: set[GroupId]
     spoiled: set[GroupId]
     """Groups whose data file has been so changed and not replaced since."""
+
+    handles: Handles
+    """How many data files may be open is set there."""
 
     full: bool
     """Whatever needs room finds none while this is set."""
@@ -135,6 +139,7 @@ class Host:
         self.dials = dials
         self.number = number
         self.store = store
+        store.handles.most = dials.open_replicas
         self.network = network
         self.observer = observer
         self.clock = Clock(world.dice(f"clock/{number}"), dials.drift_ppm, dials.wall_offset_us)

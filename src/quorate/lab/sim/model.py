@@ -85,6 +85,11 @@ class ModelReplica:
         self._stack: list[Stacked] = []
         self._fresh: dict[str, bytes] = {}
 
+    @property
+    def busy(self) -> bool:
+        """See `Replica.busy`."""
+        return bool(self._stack)
+
     # ---- leading -----------------------------------------------------------------------------------------
 
     def execute(self, requests: Sequence[Write], timestamp_us: int = 0) -> tuple[bytes | None, tuple[bytes, ...]]:
@@ -203,11 +208,6 @@ class ModelReplica:
         state = blake2b(everything, digest_size=16)
         state.update(self._records_hash.to_bytes(16, "big"))
         return state.hexdigest()
-
-    @property
-    def busy(self) -> bool:
-        """See `Replica.busy`."""
-        return bool(self._stack)
 
     def examine(self) -> "ModelExamination":
         """See `Replica.examine`."""

@@ -103,7 +103,7 @@ class BadStore(MemoryStore):
             replica = self.replicas[group]
             if group not in self.spoiled and self._edit(replica, dice.randrange(len(EDITS))):
                 self.edited.add(group)
-                self._images[group] = self._generations[group], replica.dump()
+                self._images[group] = self._generations[group], replica.dump(), replica.applied
                 return group
         return None
 
