@@ -67,7 +67,6 @@ MUTANTS = (
             Swap(verification, "on_digested", _position_unread),
         ),
         ("sound disk",),
-        seed=0,
     ),
     Mutant(
         "verify-believes-the-leader",
@@ -76,7 +75,6 @@ MUTANTS = (
         "divergence",
         (Swap(verification, "majority_digest", _leader_is_right),),
         ("sound disk",),
-        seed=0,
     ),
     Mutant(
         "verify-tells-what-should-be",
@@ -101,6 +99,5 @@ MUTANTS = (
         "divergence",
         (Swap(verification, "_verdict_of", _leader_is_never_wrong),),
         ("verify",),
-        seed=14,
     ),
 )

@@ -28,7 +28,6 @@ from quorate.core.kernel import (
     Note,
     Persist,
     Query,
-    RaiseFormat,
     Reachable,
     Recovered,
     Reply,
@@ -150,7 +149,6 @@ class Host:
         """A fault waits for this moment."""
         self.formats = HERE
         """What the release that this machine starts reads."""
-        self.when_raised: Callable[[Host, int], None] = lambda _host, _number: None
         self.life = 0
         self.dice = world.dice(f"host/{number}")
         self.peers: dict[int, str] = {}
@@ -395,10 +393,6 @@ class Host:
     def _has_drained(self, _effect: Drained) -> None:
         self._drained = True
 
-    def _raise_format(self, effect: RaiseFormat) -> None:
-        self.when_raised(self, effect.format)
-        self._store_effect(effect)
-
     def _halt(self, effect: Halt) -> None:
         raise Violation("halt", f"node {self.number} halted: {effect.reason}")
 
@@ -470,7 +464,6 @@ class Host:
         Connect: _connect,
         Drained: _has_drained,
         Halt: _halt,
-        RaiseFormat: _raise_format,
     }
     """Every other effect is the store's."""
 

@@ -42,7 +42,7 @@ class Upgrader:
         if dials.upgrade_us:
             for host in hosts.values():
                 host.formats = OLD
-                host.when_raised = self._raised
+                host.world.at(0, self._watch, host)
 
     def begin(self) -> None:
         if self._dials.upgrade_us:
@@ -80,6 +80,13 @@ class Upgrader:
     def _start(self, host: Host) -> None:
         if not host.alive and host.number != self._dead:
             host.start()
+
+    def _watch(self, host: Host) -> None:
+        """Look at the node's folder now and then."""
+        if host.store.identity.format != OLD.highest:
+            self._raised(host, host.store.identity.format)
+        else:
+            self._world.after(5 * MILLISECOND, self._watch, host)
 
     def _raised(self, host: Host, number: int) -> None:
         """A node raises its folder: by then everybody must be able to follow."""
