@@ -22,6 +22,7 @@ from pathlib import Path
 import apsw
 
 from quorate.client.errors import DiskFull, OperationalError
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     CreateGroup,
     Effect,
@@ -68,6 +69,7 @@ def open_store(
     *,
     clock: Clock | None = None,
     vfs: str | None = None,
+    formats: Range = HERE,
     open_replicas: int = OPEN_REPLICAS,
 ) -> "SqliteStore":
     """Open the folder of a node; with `create`, make it first when no node lives there yet.
@@ -91,7 +93,7 @@ def open_store(
         if create is not None and not is_node(path):
             _refuse_strangers(path)
             node_file.create(path / NODE, create)
-        return SqliteStore(path, lock, clock=clock, vfs=vfs, open_replicas=open_replicas)
+        return SqliteStore(path, lock, clock=clock, vfs=vfs, open_replicas=open_replicas, formats=formats)
     except DiskIsFull as error:
         lock.release()
         raise DiskFull(str(error), hint="make room on the disk") from error
@@ -134,6 +136,7 @@ class SqliteStore(BaseStore):
         *,
         clock: Clock | None = None,
         vfs: str | None = None,
+        formats: Range = HERE,
         open_replicas: int = OPEN_REPLICAS,
     ) -> None:
         super().__init__(open_replicas)
@@ -145,7 +148,7 @@ class SqliteStore(BaseStore):
         """Durable in the log; of which `node.db` has yet to take note."""
         self._earlier: dict[GroupId, str] = {}
         """What data files looked like when they were last closed."""
-        self._node = NodeFile(folder / NODE)
+        self._node = NodeFile(folder / NODE, formats)
         try:
             self.identity = self._node.identity
             self.log = self._open_log(folder / LOG, vfs)
@@ -305,6 +308,10 @@ class SqliteStore(BaseStore):
             damaged = ""
         row = (group.group, group.database, group.partition, group.voters, group.epoch, group.vote, damaged)
         self._node.remember(Remembered(*row))
+
+    def _raise_format(self, number: int, release: str) -> None:
+        self._node.raise_format(number, release)
+        self.identity = self._node.identity
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
         """Remembered from life to life, unless nobody could make the replica whole again."""

@@ -325,7 +325,7 @@ MUTANTS = (
         "snapshots",
         (Swap(snapshots, "on_opened", _wrong_position), Swap(shelf, "check_position", _any_position)),
         ("sound disk", "store", "node", *LOST),
-        seed=12,
+        seed=14,
     ),
     Mutant(
         "lost-tail-taken-for-clean",
