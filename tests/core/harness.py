@@ -197,6 +197,15 @@ class Machine:
         self.kept.append(effect)
         return (kernel.LostSaved(effect.group, effect.first, 1),)
 
+    def _digest(self, effect: kernel.Digest) -> Iterable[kernel.Event]:
+        rows = self.data[effect.group]
+        position = rows[-1][0] if rows else ORIGIN
+        digest = ",".join(token for _, token in rows)
+        return (kernel.Digested(effect.group, effect.number, position, digest),)
+
+    def _condemn(self, effect: kernel.Condemn) -> Iterable[kernel.Event]:
+        return (kernel.ApplyFailed(effect.group, full=False, reason=effect.reason),)
+
     PERFORM: dict[type, Callable[["Machine", Any], Iterable[kernel.Event]]] = {
         kernel.Send: _send,
         kernel.Persist: _persist,
@@ -208,6 +217,8 @@ class Machine:
         kernel.Reply: _reply,
         kernel.SaveLost: _save_lost,
         kernel.ReadCatalog: _catalog,
+        kernel.Digest: _digest,
+        kernel.Condemn: _condemn,
     }
 
 

@@ -19,6 +19,8 @@ COMMANDS = {
     "explain": "quorate.cli.explain:explain",
     "lost": "quorate.cli.lost:lost",
     "status": "quorate.cli.status:status",
+    "verify": "quorate.cli.verify:verify",
+    "upgrade": "quorate.cli.upgrade:upgrade",
     "import": "quorate.cli.import_:import_",
     "export": "quorate.cli.export:export",
     "nemesis": "quorate.cli.nemesis:nemesis",

@@ -7,15 +7,15 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from quorate.client import errors
 from quorate.client.carrier_aio import Client
 from quorate.client.link_aio import sleep
-from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
+    VERIFY_TIMEOUT,
     Batch,
     DatabaseInfo,
     ExceptionAttributes,
@@ -29,7 +29,7 @@ from quorate.client.pieces import (
     needs_token,
     one_statement,
 )
-from quorate.client.results import Rows, closed, read_outcome, results_of
+from quorate.client.results import Rows, closed, read_outcome, results_of, verify_report
 from quorate.client.url import (
     DEFAULT_TIMEOUT,
     ClusterTarget,
@@ -54,17 +54,16 @@ from quorate.core.requests import (
     LostReport,
     Outcome,
     Replay,
-    ReplyBody,
-    RequestBody,
     Result,
     Run,
     Statement,
     Status,
     StatusReport,
     Token,
+    Upgrade,
+    Verify,
+    VerifyReport,
 )
-
-T = TypeVar("T")
 
 CHANGE_POLL = 0.05
 """Seconds between two looks at whether a change has been carried out."""
@@ -378,13 +377,13 @@ class Cluster:
     async def lost(self, database: str = "", *, timeout: float | None = None) -> Lost:
         """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it."""
         await self.status(timeout=timeout)  # to know every node
-        reports = await self._everywhere(LostAsk(database), LostReport, timeout)
+        reports = await self._client.everywhere(LostAsk(database), LostReport, timeout)
         return merged(reports.items())
 
     async def lost_payload(self, write: LostWrite, *, timeout: float | None = None) -> bytes:
         """The bytes of a lost entry, as they were in the log. Raises Unavailable when no node that keeps it answers."""
         question = LostAsk(write.database, write.group, write.epoch, write.index)
-        reports = await self._everywhere(question, LostReport, timeout)
+        reports = await self._client.everywhere(question, LostReport, timeout)
         for report in reports.values():
             if report.entries:
                 return report.payload
@@ -397,14 +396,14 @@ class Cluster:
         groups = [group for report in await self.status(timeout=timeout) for group in report.groups]
         seen = max((group.last for group in groups if group.group == write.group), default=0)
         place = (write.database, write.group, write.epoch, write.index)
-        begun = await self._everywhere(LostAsk(*place, "begun", seen), LostReport, timeout)
+        begun = await self._client.everywhere(LostAsk(*place, "begun", seen), LostReport, timeout)
         seen = min((report.seen for report in begun.values() if report.entries), default=seen)
         token = Token(f"lost:{write.name}", seen)
         body, _ = await self._client.request(
             Replay(write.database, payload, token), write.database, level=LEADER, token=token, timeout=timeout
         )
         done = results_of(read_outcome(body.outcome), token)
-        await self._everywhere(LostAsk(*place, "replayed"), LostReport, timeout)
+        await self._client.everywhere(LostAsk(*place, "replayed"), LostReport, timeout)
         return replayed(done.results[0])
 
     async def databases(self, *, timeout: float | None = None) -> list[DatabaseInfo]:
@@ -419,42 +418,44 @@ class Cluster:
 
     async def status(self, *, timeout: float | None = None) -> list[StatusReport]:
         """What each node that answers says of itself, by node name. Raises Unavailable when none does."""
-        reports = await self._everywhere(Status(), StatusReport, timeout)
+        reports = await self._client.everywhere(Status(), StatusReport, timeout)
         return sorted(reports.values(), key=lambda report: report.name)
 
-    async def _everywhere(self, body: RequestBody, kind: type[T], timeout: float | None) -> dict[str, T]:
-        """Ask every node that is known; the answers of this kind, by address. Raises Unavailable when there is none."""
-        self._client.check()
-        seconds = min(self._client.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
-        reports: dict[str, T] = {}
-        asked: set[str] = set()
-        reasons: list[str] = []
-        while True:
-            left = [address for address in self._client.addresses if address not in asked]
-            if not left:
-                break
-            asked.add(left[0])
-            try:
-                report = await self._ask(left[0], body, seconds)
-            except LinkLost as lost:
-                reasons.append(f"{left[0]}: {lost}")
-                continue
-            if isinstance(report, kind):
-                reports[left[0]] = report
-            if isinstance(report, StatusReport):
-                self._client.learn(member.address for member in report.members if member.address)
-        if not reports:
-            raise errors.Unavailable("no node answers: " + "; ".join(reasons))
-        return reports
+    async def upgrade(self, *, timeout: float | None = None) -> int:
+        """Raise the cluster's format number to the newest that any member reads: the end of a rolling upgrade, and
+        there is no way back. Returns the number; when it was raised before, nothing changes.
 
-    async def _ask(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
-        """Ask one node; again when the link was one to an earlier life of it. Raises LinkLost."""
-        try:
-            return await self._client.ask_node(address, body, seconds)
-        except LinkLost as lost:
-            if not lost.sent:
-                raise
-        return await self._client.ask_node(address, body, seconds)
+        Raises OperationalError, naming them, while a member is away or runs an older release.
+        """
+        reports = await self.status(timeout=timeout)
+        number = max(report.highest for report in reports)
+        older = [f"{each.name} reads up to format {each.highest}" for each in reports if each.highest < number]
+        if older:  # they could not even read the question
+            hint = "every member must run the newer release; then finalize again"
+            raise errors.OperationalError(f"not raised to format {number}: {', '.join(older)}", hint=hint)
+        token = self._tokens.mint(None)
+        upgrade = Upgrade(number, token)
+        body, _ = await self._client.request(upgrade, CATALOG_DATABASE, level=LEADER, token=token, timeout=timeout)
+        self._tokens.heard(body.index)
+        results_of(read_outcome(body.outcome), token)
+        return number
+
+    async def verify(self, database: str | None = None, *, timeout: float = VERIFY_TIMEOUT) -> list[VerifyReport]:
+        """Compare what the replicas of a database hold, or of every database and the catalog when none is named.
+
+        Replicas that differ from a majority, and damaged ones, are told to fetch a copy: `rebuilt` in the report
+        says so, and `status` shows when it is done. `timeout` seconds for each database. Raises UnknownDatabase or
+        Unavailable; the nodes go on comparing then, and a later call joins them.
+        """
+        if database is not None:
+            names = [check_database(database)]
+        else:
+            names = [CATALOG_DATABASE, *(each.name for each in await self.databases(timeout=timeout))]
+        reports: list[VerifyReport] = []
+        for name in names:
+            body, _ = await self._client.request(Verify(name), name, level=LEADER, timeout=timeout)
+            reports.append(verify_report(body.outcome))
+        return reports
 
     async def close(self) -> None:
         """Hang up. Closing again does nothing."""

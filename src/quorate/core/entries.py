@@ -1,4 +1,4 @@
-"""What lies in a group's log, and what a log write may be. `core.kernel` gives all of it on."""
+"""Positions, entries, and what a log write may be: the words in which a group's log is written."""
 
 from msgspec import Struct
 

@@ -38,6 +38,10 @@ from quorate.core.entries import SwitchGeneration as SwitchGeneration
 from quorate.core.entries import TrimLog as TrimLog
 from quorate.core.entries import WriteEntries as WriteEntries
 from quorate.core.entries import WriteHardState as WriteHardState
+from quorate.core.tails import LostRead as LostRead
+from quorate.core.tails import LostSaved as LostSaved
+from quorate.core.tails import ReadLost as ReadLost
+from quorate.core.tails import SaveLost as SaveLost
 
 CATALOG_GROUP: GroupId = 0
 """The group that holds the members, the databases and their desired placement."""
@@ -171,22 +175,15 @@ class SnapshotStored(Struct, frozen=True):
     failed: str = ""
 
 
-class LostSaved(Struct, frozen=True):
-    """What this node's log has from `first` on is kept; it may be dropped from the log."""
+class Digested(Struct, frozen=True):
+    """What the data file holds was hashed, exactly as it was at `position`; `failed` says why it could not be, or
+    what is wrong inside the file."""
 
     group: GroupId
-    first: int
-    entries: int
-    """How many entries with changes were kept."""
+    number: int
+    position: Position
+    digest: str
     failed: str = ""
-    """Why they were not: the log must stay as it is."""
-
-
-class LostRead(Struct, frozen=True):
-    """What this node keeps of lost tails; the answer for request `id`."""
-
-    id: int
-    report: Any
 
 
 class CatalogRead(Struct, frozen=True):
@@ -346,24 +343,34 @@ class OpenGeneration(Struct, frozen=True):
     snapshot: int
 
 
-class SaveLost(Struct, frozen=True):
-    """Keep the entries that are about to be dropped from the log, durably, outside it -> `LostSaved`.
-
-    They begin at `first`; 0: where they cease to be those of the received `snapshot`, whose data file knows. Keeping an
-    entry again changes nothing.
-    """
+class ForgetDamage(Struct, frozen=True):
+    """This replica, whose damage storage remembers from life to life, is whole again."""
 
     group: GroupId
-    first: int
-    snapshot: int = 0
-    wall_us: int = 0
 
 
-class ReadLost(Struct, frozen=True):
-    """Answer a caller's question about lost tails, or note what became of one -> `LostRead`."""
+class Digest(Struct, frozen=True):
+    """Pin what is committed now, check the file, and hash its content aside -> `Digested`. A later one for the same
+    group takes the place of one that is not finished, which is then never answered."""
 
-    id: int
-    question: Any
+    group: GroupId
+    number: int
+
+
+class Condemn(Struct, frozen=True):
+    """This replica does not hold what it should: remember that it is damaged until a snapshot has replaced it
+    -> `ApplyFailed`."""
+
+    group: GroupId
+    reason: str
+
+
+class RaiseFormat(Struct, frozen=True):
+    """The cluster's number was raised: from now on write what it allows, and note it in the folder, durably, with the
+    release that brought it. Repeating it changes nothing."""
+
+    format: int
+    release: str
 
 
 class ReadCatalog(Struct, frozen=True):
@@ -403,14 +410,14 @@ class Halt(Struct, frozen=True):
 
 Event = (
     Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Applied | ApplyFailed | LogRead
-    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | LostSaved | LostRead | CatalogRead | Unreachable
-    | Reachable | Drain
+    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead | CatalogRead
+    | Unreachable | Reachable | Drain
 )  # fmt: skip
 
 Effect = (
     Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
-    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | SaveLost | ReadLost | ReadCatalog
-    | CloseIdle | Connect | Note | Drained | Halt
+    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest | Condemn
+    | SaveLost | ReadLost | RaiseFormat | ReadCatalog | CloseIdle | Connect | Note | Drained | Halt
 )  # fmt: skip
 
 
@@ -448,6 +455,8 @@ class Identity(Struct, frozen=True):
     """How many times this folder was opened; a higher boot is a later life of the same node."""
     founders: tuple[Member, ...]
     """The members that were named when the cluster was founded; they hold the catalog."""
+    format: int = 1
+    """The number of the folder's format (`core.formats`)."""
 
 
 class RecoveredGroup(Struct, frozen=True):

@@ -12,8 +12,10 @@ from typing import Any
 
 import msgspec
 
-from quorate.core import kernel, picture
+from quorate.core import kernel
+from quorate.core.changes import write_for
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     CATALOG_DATABASE,
     CATALOG_GROUP,
@@ -37,6 +39,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply
+from quorate.core.report import of_lost, report
 from quorate.core.requests import (
     READ_LEVELS,
     STRONGEST,
@@ -54,16 +57,19 @@ from quorate.core.requests import (
     Run,
     Status,
     StatusReport,
+    Upgrade,
+    Verify,
     WriteOutcome,
 )
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.invariants import assert_invariants
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.state import NOBODY, Group
 from quorate.core.timers import Timers
+from quorate.core.upgrading import Versions
 from quorate.sql.classify import reads_only
 
-HEARTBEAT, APPLY, CLOSE_IDLE = "heartbeat", "apply", "close idle"
+HEARTBEAT, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "apply", "close idle", "verify"
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -71,7 +77,9 @@ _encode = msgspec.msgpack.Encoder().encode
 class Node:
     """One node of a cluster; with a single founder, a whole database inside a process."""
 
-    def __init__(self, recovered: Recovered, dice: Random, settings: Settings | None = None) -> None:
+    def __init__(
+        self, recovered: Recovered, dice: Random, settings: Settings | None = None, formats: Range = HERE
+    ) -> None:
         self.identity = recovered.identity
         self.me = recovered.identity.node
         self.boot = recovered.identity.boot
@@ -84,7 +92,10 @@ class Node:
         self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Group] = {}
         self.directory = Directory(recovered.identity)
-        self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.emit)
+        self.versions = Versions(recovered.identity.format, formats, self.emit)
+        self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.versions, self.emit)
+        self.name_of = self.directory.name_of
+        self.understands = self.versions.understands
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
         self._ready: dict[GroupId, None] = {}
@@ -94,6 +105,7 @@ class Node:
         self._errands: dict[int, Errand] = {}
         self._errand_count = 0
         self._founding = False
+        self._verified: GroupId = -1
         self._out: list[Effect] = []
         self._touched: Iterable[Group] | None = None
 
@@ -141,6 +153,8 @@ class Node:
         if CATALOG_GROUP not in self.groups and self.me in founders:
             self._create_group(now, CreateGroup(CATALOG_GROUP, CATALOG_DATABASE, 0, founders))
         self._timers.set(HEARTBEAT, now.mono_us)
+        if self.settings.verify_us:
+            self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // (1 + len(self.groups)))
         self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
 
     # ---- what groups ask of their node (state.Host) ------------------------------------------------------
@@ -225,6 +239,9 @@ class Node:
             if name == HEARTBEAT:
                 self._tick(now)
                 ticked = True
+            elif name == VERIFY:
+                self._verified, share = single_leader.verify_next(groups, self._verified)
+                self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // share)
             elif name == CLOSE_IDLE:
                 self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
                 self.emit(kernel.CloseIdle(self.settings.close_idle_periods))
@@ -311,14 +328,13 @@ class Node:
 
     def _on_catalog(self, now: Now, event: kernel.CatalogRead) -> None:
         self.directory.load(event.catalog)
+        self.versions.learn(event.catalog.version)
         for member in self.directory.members.values():
             self._watch(now, member.node, member.address)
         for row in self.directory.groups_of(self.me):
             if row.group not in self.groups:
                 self._create_group(now, CreateGroup(row.group, row.database, row.number, row.nodes))
-        for group in self.groups.values():
-            if group.role == LEADER and self.wanted_acks(group.database) not in (None, str(group.rules.newest)):
-                self.make_ready(group.group)
+        self._ready |= {group.group: None for group in self.groups.values() if single_leader.wants_other_acks(group)}
         catalog = self.groups.get(CATALOG_GROUP)
         if catalog is not None and catalog.leads_ready and not event.catalog.members and not self._founding:
             self._founding = True
@@ -354,18 +370,16 @@ class Node:
         body = event.body
         if type(body) is Run:
             self._on_run(now, event.id, body)
-        elif isinstance(body, Outcome | CommitHeld):
+        elif isinstance(body, Outcome | CommitHeld | Replay):
             group = self._route(event.id, body.database)
             if group is not None:
                 self._submit_write(now, group, event.id, body)
-        elif type(body) is CreateDatabase:
-            self._on_create(now, event.id, body)
-        elif type(body) is AlterDatabase:
-            self._on_alter(now, event.id, body)
-        elif type(body) is Replay:
+        elif isinstance(body, CreateDatabase | AlterDatabase | Upgrade):
+            self._on_change(now, event.id, body)
+        elif type(body) is Verify:
             group = self._route(event.id, body.database)
             if group is not None:
-                self._submit_write(now, group, event.id, body)
+                single_leader.submit_verify(group, now, event.id)
         elif type(body) is LostAsk:
             self.emit(ReadLost(event.id, body))
         elif type(body) is Status:
@@ -431,32 +445,18 @@ class Node:
         else:
             self.reply(id, NotLeader(catalog.leader_address()))
 
-    def _on_create(self, now: Now, id: int, body: CreateDatabase) -> None:
+    def _on_change(self, now: Now, id: int, body: CreateDatabase | AlterDatabase | Upgrade) -> None:
+        """A change of the catalog, made for the caller; others than its leader say where to go."""
         group = self._route(id, CATALOG_DATABASE)
         if group is None:
             return
         if not (group.leads_ready and self.directory.catalog.members):
             self.reply(id, NotLeader(group.leader_address()))
-            return
-        if body.exists_ok and self.directory.partition_of(body.database) is not None:
-            self.reply(id, Answer(msgspec.Raw(_encode(Done(())))))
-            return
-        write = self.directory.creation(body)
-        if isinstance(write, Refused):
-            self.reply(id, write)
+        elif isinstance(write := write_for(self, body), Run):
+            exists_ok = isinstance(body, CreateDatabase) and body.exists_ok
+            self._begin_errand(now, Errand(id, exists_ok, getattr(body, "database", "")), write)
         else:
-            self._begin_errand(now, Errand(id, body.exists_ok, body.database), write)
-
-    def _on_alter(self, now: Now, id: int, body: AlterDatabase) -> None:
-        group = self._route(id, CATALOG_DATABASE)
-        if group is None:
-            return
-        if not (group.leads_ready and self.directory.catalog.members):
-            self.reply(id, NotLeader(group.leader_address()))
-        elif isinstance(write := self.directory.alteration(body), Refused):
-            self.reply(id, write)
-        else:
-            self._submit_write(now, group, id, write)
+            self.reply(id, write or Answer(msgspec.Raw(_encode(Done(())))))
 
     def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
         self._errand_count += 1
@@ -478,11 +478,11 @@ class Node:
         self._out.append(Reply(errand.id, body))
 
     def _on_lost_read(self, _now: Now, event: kernel.LostRead) -> None:
-        self.reply(event.id, picture.of_lost(self, event.report))
+        self.reply(event.id, of_lost(self, event.report))
 
     def status(self) -> StatusReport:
         """A picture of this node for people."""
-        return picture.of_node(self)
+        return report(self)
 
     HANDLERS: dict[type, Callable[["Node", Now, Any], None]] = {
         kernel.Deliver: _on_deliver,

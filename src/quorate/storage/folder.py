@@ -23,6 +23,7 @@ import apsw
 
 from quorate.client.errors import DiskFull, OperationalError
 from quorate.core.acks_rule import AcksFact
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     CreateGroup,
     Effect,
@@ -71,6 +72,7 @@ def open_store(
     *,
     clock: Clock | None = None,
     vfs: str | None = None,
+    formats: Range = HERE,
     open_replicas: int = OPEN_REPLICAS,
 ) -> "SqliteStore":
     """Open the folder of a node; with `create`, make it first when no node lives there yet.
@@ -94,7 +96,7 @@ def open_store(
         if create is not None and not is_node(path):
             _refuse_strangers(path)
             node_file.create(path / NODE, create)
-        return SqliteStore(path, lock, clock=clock, vfs=vfs, open_replicas=open_replicas)
+        return SqliteStore(path, lock, clock=clock, vfs=vfs, open_replicas=open_replicas, formats=formats)
     except DiskIsFull as error:
         lock.release()
         raise DiskFull(str(error), hint="make room on the disk") from error
@@ -137,6 +139,7 @@ class SqliteStore(BaseStore):
         *,
         clock: Clock | None = None,
         vfs: str | None = None,
+        formats: Range = HERE,
         open_replicas: int = OPEN_REPLICAS,
     ) -> None:
         super().__init__(open_replicas)
@@ -149,7 +152,7 @@ class SqliteStore(BaseStore):
         self._earlier: dict[GroupId, str] = {}
         """What data files looked like when they were last closed."""
         self._lost: LostTails | None = None
-        self._node = NodeFile(folder / NODE)
+        self._node = NodeFile(folder / NODE, formats)
         try:
             self.identity = self._node.identity
             self.log = self._open_log(folder / LOG, vfs)
@@ -237,7 +240,7 @@ class SqliteStore(BaseStore):
                 continue
             doubt = closed.reason_to_doubt(self._path(group), note.closed)
             if doubt:
-                self.damaged[number] = doubt
+                self.damaged[number] = doubt  # until it is as it was again, or a copy takes its place
             else:
                 self._earlier.setdefault(number, note.closed)
                 opened[number] = ""
@@ -297,19 +300,36 @@ class SqliteStore(BaseStore):
     def _note(self, write: LogWrite) -> None:
         if isinstance(write, WriteHardState):
             self._node.remember_vote(write.group, write.epoch, write.vote)
-        elif isinstance(write, SwitchGeneration) or write.group not in self._node.groups:
-            # A snapshot takes the place of whatever was damaged, so that is forgotten here.
+        elif isinstance(write, SwitchGeneration):
+            self._remember(self.log.groups[write.group], self.damaged.get(write.group, ""))
+        elif write.group not in self._node.groups:
             self._remember(self.log.groups[write.group])
 
-    def _remember(self, group: GroupLog) -> None:
-        self._node.remember(
-            Remembered(group.group, group.database, group.partition, group.voters, group.epoch, group.vote)
-        )
+    def _remember(self, group: GroupLog, damaged: str = "") -> None:
+        """What `node.db` is to know of a group. A copy that takes the place of what was damaged does not end the
+        damage: what this replica had acknowledged may be missing from it (`ForgetDamage`)."""
+        if len(group.voters) == 1:
+            damaged = ""
+        row = (group.group, group.database, group.partition, group.voters, group.epoch, group.vote, damaged)
+        self._node.remember(Remembered(*row))
+
+    def _raise_format(self, number: int, release: str) -> None:
+        self._node.raise_format(number, release)
+        self.identity = self._node.identity
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
+        """Remembered from life to life, unless nobody could make the replica whole again."""
         super()._found_damage(group, reason)
+        known = self._node.groups.get(group)
+        if known is None or known.damaged or len(known.voters) == 1:
+            return
         with suppress(DiskIsFull):  # then it is found again when it is read again
             self._node.accept(self.log.sequence, self.log.hash, {group: reason})
+
+    def _forget_damage(self, group: GroupId) -> None:
+        super()._forget_damage(group)
+        with suppress(DiskIsFull):  # then the next life has it made whole once more
+            self._remember(self.log.groups[group])
 
     # ----------------------------------------------------------------------------------------------
     # Data files

@@ -19,11 +19,12 @@ import apsw
 import msgspec
 
 from quorate.client.errors import AlreadyOpen, NotSupportedError, OperationalError
+from quorate.core.formats import HERE, RELEASE, Range, refuse
 from quorate.core.kernel import GroupId, Identity, Member, NodeId
 from quorate.storage import disk
 
-FORMAT = 1
-"""The number of the layout of a node's folder. A node reads its own and refuses every other."""
+RELEASED = 2
+"""From this format on the file says which release raised it."""
 
 UNFINISHED = ".new"
 """What the name of a node.db ends in until it is complete."""
@@ -44,6 +45,9 @@ INSERT INTO mark VALUES (1, 0, zeroblob(16));
 """
 
 
+ADD_RELEASE = "ALTER TABLE node ADD COLUMN release TEXT NOT NULL DEFAULT ''"
+
+
 class Remembered(msgspec.Struct):
     """What `node.db` knows of a group."""
 
@@ -62,8 +66,9 @@ class NodeFile:
     """The open `node.db`. Raises client errors for what a user can cause: a folder that is in use, has
     another format, or is none of ours."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, formats: Range = HERE) -> None:
         self.path = path
+        self._formats = formats
         try:
             self._connection = disk.open_exclusive(path)
             with disk.opening(self._connection, path):
@@ -93,15 +98,15 @@ class NodeFile:
         if not self._connection.table_exists("main", "node"):
             raise OperationalError(f"{self.path} is not the file of a node", hint="it was made by another program")
         number, cluster, node, name, boot = self._rows("SELECT format, cluster, node, name, boot FROM node")[0]
-        if number != FORMAT:
-            raise NotSupportedError(
-                f"{self.path.parent} has format {number}; this version of Quorate reads format {FORMAT}",
-                hint="open it with the version that wrote it",
-            )
+        if number not in self._formats:
+            known = self._rows("SELECT name FROM pragma_table_info('node') WHERE name = 'release'")
+            release = str(self._rows("SELECT release FROM node")[0][0]) if known else ""
+            message, hint = refuse(str(self.path.parent), number, self._formats, release)
+            raise NotSupportedError(message, hint=hint)
         self._rows("UPDATE node SET boot = boot + 1")
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         founders = self._rows("SELECT node, name, address FROM founders ORDER BY node")
-        return Identity(cluster, node, name, boot + 1, tuple(Member(*row) for row in founders))
+        return Identity(cluster, node, name, boot + 1, tuple(Member(*row) for row in founders), number)
 
     @staticmethod
     def _remembered(row: tuple[Any, ...]) -> Remembered:
@@ -151,6 +156,16 @@ class NodeFile:
             self._connection.executemany("UPDATE groups SET closed = ? WHERE grp = ?", changed)
         for text, group in changed:
             self.groups[group].closed = text
+
+    def raise_format(self, number: int, release: str) -> None:
+        """Note, durably, that the folder is of a newer format from now on. Raises DiskIsFull or Broken."""
+        if number <= self.identity.format:
+            return
+        with self._durably():
+            if self.identity.format < RELEASED <= number:
+                self._connection.execute(ADD_RELEASE)
+            self._connection.execute("UPDATE node SET format = ?, release = ?", (number, release))
+        self.identity = msgspec.structs.replace(self.identity, format=number)
 
     def _synchronous(self, level: str) -> None:
         self._connection.execute(f"PRAGMA synchronous={level}").fetchall()
@@ -215,8 +230,12 @@ def create(path: Path, identity: Identity) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(SCHEMA).fetchall()
         connection.execute(
-            "INSERT INTO node VALUES (1, ?, ?, ?, ?, 0)", (FORMAT, identity.cluster, identity.node, identity.name)
+            "INSERT INTO node VALUES (1, ?, ?, ?, ?, 0)",
+            (identity.format, identity.cluster, identity.node, identity.name),
         )
+        if identity.format >= RELEASED:
+            connection.execute(ADD_RELEASE)
+            connection.execute("UPDATE node SET release = ?", (RELEASE,))
         rows = [(member.node, member.name, member.address) for member in identity.founders]
         connection.executemany("INSERT INTO founders VALUES (?, ?, ?)", rows)
         connection.execute("COMMIT")

@@ -14,6 +14,7 @@ from quorate.core.kernel import (
     Applied,
     ApplyFailed,
     Checkpointed,
+    Digested,
     Executed,
     LogRead,
     LostSaved,
@@ -26,7 +27,7 @@ from quorate.core.kernel import (
     SnapshotRead,
     SnapshotStored,
 )
-from quorate.core.single_leader import acks, election, reads, rewinding, shipping, snapshots, writes
+from quorate.core.single_leader import acks, election, reads, rewinding, shipping, snapshots, verification, writes
 from quorate.core.single_leader.messages import (
     Append,
     AppendReply,
@@ -40,6 +41,9 @@ from quorate.core.single_leader.messages import (
     SnapshotOffer,
     SnapshotWant,
     StandNow,
+    VerifyAsk,
+    VerifyReply,
+    VerifyVerdict,
     Vote,
     VoteReply,
 )
@@ -60,6 +64,9 @@ MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
     SnapshotDone: snapshots.on_done,
     ReadIndexAsk: reads.on_ask,
     ReadIndexReply: reads.on_reply,
+    VerifyAsk: verification.on_ask,
+    VerifyReply: verification.on_reply,
+    VerifyVerdict: verification.on_verdict,
 }
 
 EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
@@ -73,6 +80,7 @@ EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
     SnapshotRead: snapshots.on_read,
     SnapshotStored: snapshots.on_stored,
     LostSaved: rewinding.on_saved,
+    Digested: verification.on_digested,
 }
 
 
@@ -85,6 +93,7 @@ def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
 def on_ready(group: Group, now: Now) -> None:
     """Everything that was ready has been fed: begin what can begin."""
     writes.reconcile(group, now)
+    verification.begin(group, now)
     writes.start_batch(group, now)
     reads.begin_round(group)
 
@@ -104,6 +113,7 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         election.become_follower(group, now)
     waiting = reads.tick(group, now)
     writes.tick(group, now)
+    waiting = verification.tick(group, now) or waiting
     if group.role == LEADER:
         waiting = shipping.resend(group, now, alive) or waiting
     if group.queue or group.reading.waiting:
@@ -172,3 +182,6 @@ offer_vote = election.offer_vote
 try_transfer = election.try_transfer
 submit_write = writes.submit
 submit_read = reads.submit
+submit_verify = verification.submit
+verify_next = verification.start_next
+wants_other_acks = writes.wants_other_acks

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from msgspec import Raw
 
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     ApplyFailed,
     Connect,
@@ -35,6 +36,7 @@ from quorate.core.kernel import (
     Unreachable,
     Wake,
 )
+from quorate.core.messages import SINCE
 from quorate.core.requests import Answer, Refused, Told
 from quorate.core.settings import Settings
 from quorate.core.single_leader.invariants import assert_invariants
@@ -48,6 +50,9 @@ from quorate.lab.sim.world import Violation, World
 from quorate.storage.handles import Handles
 from quorate.storage.interface import Broken, Chaos, Divergent, Store
 from quorate.wire import codec
+
+FORMATS = "formats"
+"""The judge of messages, folders and releases."""
 
 LOOK_EVERY = 64
 """After each step the groups that it touched are looked at; after every so many steps all of them are."""
@@ -76,6 +81,10 @@ class SimulatedStore(Store, Chaos, Protocol):
     def kept(self, group: GroupId) -> set[tuple[int, int]]:
         """Index and epoch of every entry that is kept among the lost tails."""
 
+    def edit_data(self, dice: random.Random) -> GroupId | None:
+        """Somebody else changes a row of some data file; of which group."""
+
+    edited: set[GroupId]
     spoiled: set[GroupId]
     """Groups whose data file has been so changed and not replaced since."""
 
@@ -90,12 +99,13 @@ class NodeCore(Core, Protocol):
     """A whole node. Observers read its groups."""
 
     groups: Any
+    versions: Any
 
     def touched(self) -> Iterable[Any]:
         """The groups that the last step may have changed."""
 
 
-CoreMaker = Callable[[Recovered, random.Random, Settings], NodeCore]
+CoreMaker = Callable[[Recovered, random.Random, Settings, Range], NodeCore]
 
 
 class Observer(Protocol):
@@ -140,6 +150,8 @@ class Host:
         self.paused = False
         self.when_voted: Callable[[Host], None] | None = None
         """A fault waits for this moment."""
+        self.formats = HERE
+        """What the release that this machine starts reads."""
         self.life = 0
         self.dice = world.dice(f"host/{number}")
         self.peers: dict[int, str] = {}
@@ -185,8 +197,10 @@ class Host:
         except Broken:
             self.world.mark("read error")
             recovered = self.store.recover()  # somebody tried once more
+        if recovered.identity.format not in self.formats:
+            raise Violation(FORMATS, f"node {self.number} reads {self.formats}, its folder {recovered.identity.format}")
         dice = self.world.dice(f"node/{self.number}/{recovered.identity.boot}")
-        self.core = self._make_core(recovered, dice, self.dials.settings)
+        self.core = self._make_core(recovered, dice, self.dials.settings, self.formats)
         self.observer.started(self, recovered)
         self.world.record(self.number, "start", None)
         self._wake_at_us = -1
@@ -342,7 +356,9 @@ class Host:
         if self.core is None:
             return
         if source > 0:
-            self.feed(Deliver(source, codec.decode_message(payload)))
+            message = codec.decode_message(payload)
+            if SINCE.get(type(message), 1) <= self.formats.highest:  # a real transport would not have sent it
+                self.feed(Deliver(source, message))
             return
         ask = codec.decode_ask(payload)
         self._next_request += 1

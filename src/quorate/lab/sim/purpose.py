@@ -71,6 +71,10 @@ AIMS: dict[str, Aim] = {
     "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
     "narrow": _aim({"note: acks_changes": 8, "elections": 20, "ok": 200}),
     "stalled": _aim({"writes stalled": 4, "read: ok": 100, "refused: Unavailable": 20}),
+    "divergence": _aim(
+        {"edit of a data file": 10, "note: divergent": 2, "note: healed": 3, "verify: equal": 20, "got VerifyAsk": 100}
+    ),
+    "rolling": _aim({"upgrade": 20, "downgrade": 2, "upgrade: refused": 2, "note: format_raised": 10}),
 }  # fmt: skip
 
 STRIKES = {
@@ -78,6 +82,7 @@ STRIKES = {
     "slow_disk_us": "slow disk", "full_disk_us": "disk full", "clock_jump_us": "clock jump", "drain_us": "drain",
     "fsync_error_us": "fsync error", "read_error_us": "read error", "strobe_us": "clock strobe",
     "flip_log_us": "flip in the log", "flip_data_us": "flip in a data file",
+    "edit_us": "edit of a data file", "upgrade_us": "upgrade",
 }  # fmt: skip
 """Dial of a mean time -> the mark of a strike."""
 CHANCES = {

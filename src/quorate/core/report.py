@@ -1,9 +1,10 @@
-"""What a node says of itself when somebody asks how it is."""
+"""What a node knows of itself, its peers and its groups, as a picture for people."""
 
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from quorate.core.formats import RELEASE
 from quorate.core.requests import GroupStatus, LostReport, MemberStatus, ReplicaStatus, StatusReport, Unknown
 from quorate.core.single_leader import rewinding
 from quorate.core.single_leader.state import LEADER, Group
@@ -12,23 +13,39 @@ if TYPE_CHECKING:
     from quorate.core.node import Node
 
 
-def of_node(node: "Node") -> StatusReport:
-    """Members, groups, positions."""
-    alive = node.liveness.alive()
+def report(node: "Node") -> StatusReport:
+    """The node as it is now."""
+    alive, versions = node.liveness.alive(), node.versions
     members = tuple(
-        MemberStatus(member.node, member.name, member.address, member.node == node.me or alive.get(member.node, False))
+        MemberStatus(
+            member.node,
+            member.name,
+            member.address,
+            member.node == node.me or alive.get(member.node, False),
+            versions.formats.highest if member.node == node.me else versions.highest_of(member.node),
+        )
         for member in sorted(node.directory.members.values(), key=lambda member: member.name)
     )
-    groups = tuple(of_group(node.groups[number]) for number in sorted(node.groups))
-    known = node.identity
-    return StatusReport(known.cluster, node.me, known.name, known.boot, members, groups, node.disk_full)
+    groups = tuple(_group(node, node.groups[number]) for number in sorted(node.groups))
+    return StatusReport(
+        node.identity.cluster,
+        node.me,
+        node.identity.name,
+        node.identity.boot,
+        members,
+        groups,
+        node.disk_full,
+        RELEASE,
+        versions.version,
+        versions.formats.lowest,
+        versions.formats.highest,
+    )
 
 
-def of_group(group: Group) -> GroupStatus:
-    """One replica, and as its leader what it knows of the others."""
+def _group(node: "Node", group: Group) -> GroupStatus:
     replicas: list[ReplicaStatus] = []
     if group.role == LEADER:
-        replicas.append(ReplicaStatus(group.me, group.persisted, "leader"))
+        replicas.append(ReplicaStatus(node.me, group.persisted, "leader"))
         replicas += [ReplicaStatus(peer, each.matched, each.state) for peer, each in group.progress.items()]
     return GroupStatus(
         group.group,
@@ -43,6 +60,8 @@ def of_group(group: Group) -> GroupStatus:
         group.log.base.index + 1,
         str(group.rules.counted),
         tuple(replicas),
+        group.verifying.equal_at,
+        group.damaged or group.mended,
         str(group.rules.newest) if group.rules.coming else "",
     )
 
