@@ -1,7 +1,6 @@
-"""What all our SQLite files share: how their errors are told apart, and how directories become durable."""
+"""What all our SQLite files share: how they are opened and closed, and how their errors are told apart."""
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,30 +35,6 @@ def translated(error: apsw.Error, connection: apsw.Connection | None, what: str)
     if is_full(error, connection):
         return DiskIsFull(f"{what}: no room ({error})")
     return Broken(f"{what}: {type(error).__name__}: {error}")
-
-
-def sync_directory(folder: Path) -> None:
-    """Make names created, renamed or deleted in a folder durable. Raises Broken when that fails."""
-    if os.name == "nt":  # directories cannot be opened there, and need not be
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        raise Broken(f"fsync of {folder}: {error}") from error
-    finally:
-        os.close(descriptor)
-
-
-def sync_file(path: Path) -> None:
-    """Make a file's content durable. Raises Broken when that fails."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        raise Broken(f"fsync of {path}: {error}") from error
-    finally:
-        os.close(descriptor)
 
 
 def open_exclusive(path: Path, vfs: str | None = None) -> apsw.Connection:

@@ -34,9 +34,10 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.storage import closed, disk, node_file
+from quorate.storage.files import SYSTEM, Files, Lock
 from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, StorageError
-from quorate.storage.lock import FolderLock
+from quorate.storage.log import CHECKPOINT_PAGES as LOG_PAGES
 from quorate.storage.log import SqliteLog
 from quorate.storage.node_file import NodeFile, Remembered
 from quorate.storage.replica import Replica
@@ -55,35 +56,44 @@ REMEMBERED = frozenset({CreateGroup, WriteHardState, SwitchGeneration})
 Clock = Callable[[], int]
 
 
-def is_node(folder: str | Path) -> bool:
+def is_node(folder: str | Path, files: Files = SYSTEM) -> bool:
     """Whether a node lives in this folder."""
-    return (Path(folder) / NODE).exists()
+    return files.exists(Path(folder) / NODE)
 
 
 def open_store(
-    folder: str | Path, create: Identity | None = None, *, clock: Clock | None = None, vfs: str | None = None
+    folder: str | Path,
+    create: Identity | None = None,
+    *,
+    clock: Clock | None = None,
+    vfs: str | None = None,
+    files: Files = SYSTEM,
+    log_pages: int = LOG_PAGES,
 ) -> "SqliteStore":
     """Open the folder of a node; with `create`, make it first when no node lives there yet.
 
-    `clock` (monotonic microseconds) bounds reads that have a budget. `vfs` names the SQLite VFS for the log, for
-    tests that let a disk fail. Raises AlreadyOpen, DiskFull, OperationalError (no folder of ours, not readable) or
-    NotSupportedError (a format of another version).
+    `clock` (monotonic microseconds) bounds reads that have a budget. `files` is where everything lies: the operating
+    system, or a simulated disk. `vfs` names the SQLite VFS for the log alone, for tests that let a disk fail; with
+    `log_pages` in the write-ahead log of `log.db` it is folded into the file.
+
+    Raises AlreadyOpen, DiskFull, OperationalError (no folder of ours, not readable) or NotSupportedError (a format of
+    another version).
     """
     path = Path(folder)
     if create is not None:
-        _make_folder(path)
-        if not is_node(path):
-            _refuse_strangers(path)  # before a lock is left among them
-    elif not is_node(path):
+        _make_folder(path, files)
+        if not is_node(path, files):
+            _refuse_strangers(path, files)  # before a lock is left among them
+    elif not is_node(path, files):
         raise OperationalError(
             f"no node lives in {path}", hint="quorate init and quorate up make the folders of a cluster's nodes"
         )
-    lock = FolderLock(path)
+    lock = files.lock(path)
     try:
-        if create is not None and not is_node(path):
-            _refuse_strangers(path)
-            node_file.create(path / NODE, create)
-        return SqliteStore(path, lock, clock=clock, vfs=vfs)
+        if create is not None and not is_node(path, files):
+            _refuse_strangers(path, files)
+            node_file.create(path / NODE, create, files)
+        return SqliteStore(path, lock, clock=clock, vfs=vfs, files=files, log_pages=log_pages)
     except DiskIsFull as error:
         lock.release()
         raise DiskFull(str(error), hint="make room on the disk") from error
@@ -95,20 +105,20 @@ def open_store(
         raise
 
 
-def _make_folder(path: Path) -> None:
-    if path.exists() and not path.is_dir():
+def _make_folder(path: Path, files: Files) -> None:
+    if files.exists(path) and not files.is_folder(path):
         raise OperationalError(f"{path} is a file, not a folder", hint="load a SQLite file with quorate import")
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path)
     except OSError as error:
         raise OperationalError(f"{path} cannot be made: {error}") from error
-    disk.sync_directory(path.parent)
+    files.sync(path.parent)
 
 
-def _refuse_strangers(path: Path) -> None:
+def _refuse_strangers(path: Path, files: Files) -> None:
     """A new node goes into an empty folder, or nobody could tell its files from others."""
     ours = ("lock", NODE + node_file.UNFINISHED)
-    others = sorted(each.name for each in path.iterdir() if not each.name.startswith(ours))
+    others = [name for name in files.names(path) if not name.startswith(ours)]
     if others:
         raise OperationalError(f"{path} is not empty (it has {others[0]})", hint="name a new or an empty folder")
 
@@ -119,9 +129,12 @@ class SqliteStore(BaseStore):
     log: SqliteLog
     shelf: FileShelf
 
-    def __init__(self, folder: Path, lock: FolderLock, *, clock: Clock | None = None, vfs: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, lock: Lock, *, clock: Clock | None, vfs: str | None, files: Files, log_pages: int
+    ) -> None:
         super().__init__()
         self.folder = folder
+        self._files = files
         self._lock = lock
         self._clock = clock
         self._unusable = ""
@@ -129,18 +142,18 @@ class SqliteStore(BaseStore):
         """Durable in the log; of which `node.db` has yet to take note."""
         self._earlier: dict[GroupId, str] = {}
         """What data files looked like when they were last closed."""
-        self._node = NodeFile(folder / NODE)
+        self._node = NodeFile(folder / NODE, files)
         try:
             self.identity = self._node.identity
-            self.log = self._open_log(folder / LOG, vfs)
+            self.log = self._open_log(folder / LOG, vfs, log_pages)
         except BaseException:
             self._node.abandon()
             raise
-        self.shelf = FileShelf(folder / SNAPSHOTS, self.identity)
+        self.shelf = FileShelf(folder / SNAPSHOTS, self.identity, files)
 
-    def _open_log(self, path: Path, vfs: str | None) -> SqliteLog:
+    def _open_log(self, path: Path, vfs: str | None, pages: int) -> SqliteLog:
         try:
-            return SqliteLog(path, vfs)
+            return SqliteLog(path, vfs, files=self._files, pages=pages)
         except (apsw.BusyError, *disk.UNREADABLE) as error:
             hint = "the data files beside it are ordinary SQLite databases; restore the folder from a copy"
             if len(self.identity.founders) > 1:
@@ -158,13 +171,13 @@ class SqliteStore(BaseStore):
         self.log.refresh()
         for replica in self.replicas.values():
             replica.rollback()
-        (self.folder / SNAPSHOTS).mkdir(exist_ok=True)
+        self._files.make_folder(self.folder / SNAPSHOTS)
         self._find_damage()
         self._tidy()
         groups = self._all_groups()
         self._find_edits(groups)
         recovered = tuple(self._recover_group(group) for group in groups)
-        disk.sync_directory(self.folder)
+        self._files.sync(self.folder)
         return Recovered(self.identity, recovered)
 
     def _find_damage(self) -> None:
@@ -215,7 +228,7 @@ class SqliteStore(BaseStore):
             number = group.group
             if number in self.replicas or self.damaged.get(number) or not self._has_data(group):
                 continue
-            doubt = closed.reason_to_doubt(self._path(group), note.closed)
+            doubt = closed.reason_to_doubt(self._path(group), note.closed, self._files)
             if doubt:
                 self.damaged[number] = doubt
             else:
@@ -228,7 +241,7 @@ class SqliteStore(BaseStore):
         waiting: dict[str, GroupLog] = {}
         for number, group in self.log.groups.items():
             received = self.shelf.received(number, group.snapshot)
-            if group.snapshot and received.exists():  # it is moved when it is installed, so it is not yet
+            if group.snapshot and self._files.exists(received):  # it is moved when it is installed, so it is not yet
                 waiting[received.name] = group
         self.shelf.tidy(frozenset(waiting))
         for group in waiting.values():
@@ -236,12 +249,12 @@ class SqliteStore(BaseStore):
             if old is not None:
                 old.close()
             self._install(group)
-        for path in sorted(self.folder.iterdir()):
-            match = DATA_FILE.fullmatch(path.name)
+        for name in self._files.names(self.folder):
+            match = DATA_FILE.fullmatch(name)
             known = self.log.groups.get(int(match[1])) if match else None
             # A later generation than the log's is evidence of a damaged log: it stays for a person to look at.
-            if match and known is not None and int(match[2]) < known.generation and self._path(known).exists():
-                path.unlink()
+            if match and known is not None and int(match[2]) < known.generation and self._has_data(known):
+                self._files.remove(self.folder / name)
 
     # ----------------------------------------------------------------------------------------------
     # The log
@@ -299,24 +312,25 @@ class SqliteStore(BaseStore):
         return self.folder / f"group-{group.group}-{group.generation}.db"
 
     def _has_data(self, group: GroupLog) -> bool:
-        return self._path(group).exists()
+        return self._files.exists(self._path(group))
 
     def _open_replica(self, group: GroupLog) -> Replica:
-        return Replica(self._path(group), clock=self._clock)
+        return Replica(self._path(group), clock=self._clock, files=self._files)
 
     def _install(self, group: GroupLog) -> None:
         path = self._path(group)
         waiting = self.shelf.received(group.group, group.snapshot)
-        if waiting.exists():
-            remove(path)
-            waiting.replace(path)
-            disk.sync_directory(self.folder)
-            disk.sync_directory(self.shelf.folder)
-        if not path.exists():
+        if self._files.exists(waiting):
+            remove(path, self._files)
+            self._files.replace(waiting, path)
+            self._files.sync(self.folder)
+            self._files.sync(self.shelf.folder)
+        if not self._files.exists(path):
             raise Divergent(f"the snapshot that group {group.group} has switched to is missing")
-        for other in sorted(self.folder.glob(f"group-{group.group}-*.db")):
-            if other != path:
-                remove(other)
+        for name in self._files.names(self.folder):
+            match = DATA_FILE.fullmatch(name)
+            if match and not match[3] and int(match[1]) == group.group and name != path.name:
+                remove(self.folder / name, self._files)
 
     # ----------------------------------------------------------------------------------------------
     # The end
@@ -349,7 +363,7 @@ class SqliteStore(BaseStore):
 
     def _note_closed(self) -> None:
         descriptions = {
-            number: closed.describe(self._path(self.log.groups[number]), self._earlier.get(number, ""))
+            number: closed.describe(self._path(self.log.groups[number]), self._earlier.get(number, ""), self._files)
             for number in self.replicas
         }
         with suppress(DiskIsFull, Broken):  # without it the next start has nothing to compare with

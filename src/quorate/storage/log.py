@@ -12,7 +12,6 @@ Forgotten entries (`TrimLog`) leave the file a few at a time, so that trimming n
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -35,6 +34,7 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.storage import disk
+from quorate.storage.files import SYSTEM, Files
 from quorate.storage.group_log import NO_HASH, GroupLog, LogDamaged
 from quorate.storage.interface import Broken, DiskIsFull
 
@@ -43,11 +43,11 @@ INDEX_BITS = 40
 INDEX_MASK = (1 << INDEX_BITS) - 1
 
 CHECKPOINT_PAGES = 1024
-"""The WAL is brought into the file when it has grown by this much (4 MiB)."""
+"""The WAL is brought into the file when it has grown by this much (4 MiB), unless a test says otherwise."""
+WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
+"""Of a WAL of that many pages: a header, and a header for each page."""
 FILL_FROM_PAGES = 64
 """A WAL that has grown by this much is filled up to where it will be checkpointed."""
-WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
-"""A header, and a header for each page."""
 SWEEP_ENTRIES = 256
 """At most so many forgotten entries leave the file in one turn."""
 
@@ -84,18 +84,24 @@ def chained(previous: bytes, entry: Entry) -> bytes:
 class SqliteLog:
     """The log in a SQLite file. Not safe for use by several threads at once."""
 
-    def __init__(self, path: Path, vfs: str | None = None) -> None:
+    def __init__(
+        self, path: Path, vfs: str | None = None, *, files: Files = SYSTEM, pages: int = CHECKPOINT_PAGES
+    ) -> None:
         self.path = path
+        self._files = files
+        self._checkpoint_pages = pages
+        """The WAL is brought into the file when it has grown by this much."""
         self.groups: dict[GroupId, GroupLog] = {}
         self.unreadable: dict[GroupId, str] = {}
         """Groups whose last entry could not be read at the start, and why."""
+        self._wal_bytes = WAL_BYTES * pages // CHECKPOINT_PAGES
         self._wal_pages = 0
         self._filled = vfs is not None
         """The WAL is as long as it will be (or is not ours to lengthen)."""
         self._broken = ""
         self._stale = False
         """What is in memory may not be what is in the file."""
-        self._connection = disk.open_exclusive(path, vfs)
+        self._connection = disk.open_exclusive(path, vfs or files.vfs)
         with disk.opening(self._connection, path):
             self._connection.set_wal_hook(self._on_wal)
             self._connection.execute(SCHEMA).fetchall()
@@ -150,9 +156,9 @@ class SqliteLog:
         self.sequence += 1
         self.hash = digest
         self._stale = False
-        if self._wal_pages >= CHECKPOINT_PAGES:
+        if self._wal_pages >= self._checkpoint_pages:
             self._checkpoint()
-        elif self._wal_pages >= FILL_FROM_PAGES and not self._filled:
+        elif self._wal_pages >= min(FILL_FROM_PAGES, self._checkpoint_pages // 4) and not self._filled:
             self._fill()
 
     def _fill(self) -> None:
@@ -161,15 +167,14 @@ class SqliteLog:
         follows the last frame means nothing to SQLite, which stops at the first that does not continue the chain.
         """
         self._filled = True
-        with open(f"{self.path}-wal", "r+b", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            with contextlib.suppress(OSError):  # no room: then it grows as it would have
-                file.write(bytes(max(0, WAL_BYTES - size)))
-            try:
-                os.fsync(file.fileno())
-            except OSError as error:
-                self._broken = f"syncing {self.path.name}-wal: {error}"
-                raise Broken(self._broken) from error
+        path = self.path.with_name(self.path.name + "-wal")
+        with contextlib.suppress(OSError):  # no room: then it grows as it would have
+            self._files.append(path, bytes(max(0, self._wal_bytes - self._files.size(path))))
+        try:
+            self._files.sync(path)
+        except Broken as error:
+            self._broken = str(error)
+            raise
 
     def _undo(self, error: apsw.Error) -> Exception:
         translated = disk.translated(error, self._connection, f"writing {self.path.name}")

@@ -21,6 +21,7 @@ import msgspec
 from quorate.client.errors import AlreadyOpen, NotSupportedError, OperationalError
 from quorate.core.kernel import GroupId, Identity, Member, NodeId
 from quorate.storage import disk
+from quorate.storage.files import SYSTEM, Files
 
 FORMAT = 1
 """The number of the layout of a node's folder. A node reads its own and refuses every other."""
@@ -60,10 +61,11 @@ class NodeFile:
     """The open `node.db`. Raises client errors for what a user can cause: a folder that is in use, has
     another format, or is none of ours."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Files = SYSTEM, pages: int = CHECKPOINT_PAGES) -> None:
         self.path = path
+        self._checkpoint_pages = pages
         try:
-            self._connection = disk.open_exclusive(path)
+            self._connection = disk.open_exclusive(path, files.vfs)
             with disk.opening(self._connection, path):
                 self._load()
         except apsw.BusyError as error:
@@ -160,7 +162,7 @@ class NodeFile:
         """Run one statement, unsynced. Raises DiskIsFull or Broken."""
         try:
             self._connection.execute(sql, bindings)
-            if self._wal_pages >= CHECKPOINT_PAGES:
+            if self._wal_pages >= self._checkpoint_pages:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
             raise self._failed(error) from error
@@ -202,13 +204,13 @@ class NodeFile:
         self._connection.close()
 
 
-def create(path: Path, identity: Identity) -> None:
+def create(path: Path, identity: Identity, files: Files = SYSTEM) -> None:
     """Write a new `node.db`, durably, under its name only when it is complete. Its boot counter starts at 0:
     nobody has opened it yet. Raises DiskIsFull or Broken."""
     beside = path.with_name(path.name + UNFINISHED)
     for suffix in ("", "-wal", "-journal"):
-        beside.with_name(beside.name + suffix).unlink(missing_ok=True)
-    connection = disk.open_exclusive(beside)
+        files.remove(beside.with_name(beside.name + suffix))
+    connection = disk.open_exclusive(beside, files.vfs)
     with disk.opening(connection, path):
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(SCHEMA).fetchall()
@@ -219,5 +221,5 @@ def create(path: Path, identity: Identity) -> None:
         connection.executemany("INSERT INTO founders VALUES (?, ?, ?)", rows)
         connection.execute("COMMIT")
         disk.close_orderly(connection)
-    beside.replace(path)
-    disk.sync_directory(path.parent)
+    files.replace(beside, path)
+    files.sync(path.parent)

@@ -21,9 +21,9 @@ _STEPS = 1000
 class Reader:
     """One query-only connection. Not safe for two threads at once."""
 
-    def __init__(self, path: str, clock: Callable[[], int] | None = None) -> None:
+    def __init__(self, path: str, clock: Callable[[], int] | None = None, vfs: str | None = None) -> None:
         self._guard = Guard()
-        self._connection = open_reader(path, self._guard)
+        self._connection = open_reader(path, self._guard, vfs)
         self._runner = Runner(self._connection, self._guard)
         self._clock = clock
         self._deadline_us: int | None = None

@@ -69,10 +69,10 @@ class Stacked(Struct, frozen=True):
 class Writer:
     """Raises DiskIsFull, Broken and Divergent; after any of them no transaction is open."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, vfs: str | None = None) -> None:
         self.guard = Guard()
         with _storage_errors():
-            self.connection = open_writer(path, self.guard)
+            self.connection = open_writer(path, self.guard, vfs)
             try:
                 self.applied, self._floor = open_tables(self.connection)
             except BaseException:

@@ -1,0 +1,104 @@
+"""What storage asks of the operating system about files, beside what SQLite asks for itself.
+
+There are two implementations: the operating system (`Files`), and a disk in memory that forgets, tears and fails
+(`storage.simulated`). Everything that a store does to a folder goes through one of these objects or through the
+SQLite VFS that it names, so that a simulated crash loses what a real one may lose.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Protocol
+
+from quorate.storage.interface import Broken
+from quorate.storage.lock import FolderLock
+
+
+class Lock(Protocol):
+    """A folder that is held."""
+
+    forked: bool
+    """This is a copy in a forked child, which holds nothing."""
+
+    def check(self) -> None:
+        """Raise InterfaceError in a forked child."""
+
+    def release(self) -> None:
+        """Give the folder up. Doing so again changes nothing."""
+
+
+class Files:
+    """The operating system's files. What finds no room or cannot be read raises OSError; a failed fsync, after
+    which nobody knows what the disk holds, raises Broken."""
+
+    vfs: str | None = None
+    """SQLite's name of the VFS that holds the same files; None for SQLite's own."""
+
+    def lock(self, folder: Path) -> Lock:
+        """Take a folder. Raises AlreadyOpen, DiskFull or OperationalError."""
+        return FolderLock(folder)
+
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder, and those that it lies in, where they are missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def is_folder(self, path: Path) -> bool:
+        return path.is_dir()
+
+    def exists(self, path: Path) -> bool:
+        return path.exists()
+
+    def names(self, folder: Path) -> list[str]:
+        """What lies in a folder, sorted."""
+        return sorted(os.listdir(folder))
+
+    def size(self, path: Path) -> int:
+        """Bytes of a file, 0 when there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            return path.stat().st_size
+        return 0
+
+    def changed_ns(self, path: Path) -> int:
+        """When a file was last written."""
+        return path.stat().st_mtime_ns
+
+    def read(self, path: Path, offset: int, bytes_max: int) -> bytes:
+        """A part of a file; less at its end."""
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(bytes_max)
+
+    def append(self, path: Path, data: bytes) -> None:
+        """Write at the end of a file, making it when it is not there. Unsynced."""
+        with path.open("ab") as file:
+            file.write(data)
+
+    def remove(self, path: Path) -> None:
+        """Delete a file, if there is one. Unsynced."""
+        path.unlink(missing_ok=True)
+
+    def replace(self, path: Path, target: Path) -> None:
+        """Give a file another name, in place of what had that name before. Unsynced."""
+        path.replace(target)
+
+    def sync(self, path: Path) -> None:
+        """Make a file's content durable, or, of a folder, which names it holds. Does nothing when there is none.
+
+        Never used on a database that is open: closing a second descriptor would drop SQLite's locks on it.
+        """
+        if os.name == "nt" and path.is_dir():  # folders cannot be opened there, and need not be
+            return
+        try:
+            descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+        except FileNotFoundError:
+            return
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            raise Broken(f"fsync of {path}: {error}") from error
+        finally:
+            os.close(descriptor)
+
+
+SYSTEM = Files()
+"""The operating system's."""
