@@ -348,16 +348,27 @@ class SqliteStore(BaseStore):
             return
         broken, self._unusable = self._unusable, CLOSED
         if broken:
-            for replica in self.replicas.values():
-                replica.abandon()
-            self.log.abandon()
-            self._node.abandon()
-        else:
-            for replica in self.replicas.values():
-                replica.close()
-            self._note_closed()
-            self.log.close()
-            self._node.close()
+            self._let_go()
+            return
+        for replica in self.replicas.values():
+            replica.close()
+        self._note_closed()
+        self.log.close()
+        self._node.close()
+        self.replicas.clear()
+        self._lock.release()
+
+    def abandon(self) -> None:
+        """Let go of every file as a dying process does, without writing to any."""
+        if self._unusable != CLOSED:
+            self._unusable = CLOSED
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for replica in self.replicas.values():
+            replica.abandon()
+        self.log.abandon()
+        self._node.abandon()
         self.replicas.clear()
         self._lock.release()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from quorate.core.kernel import DiskFull, DiskRoom, Event, LogWrite, Persist, Persisted
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.world import World
+from quorate.storage.interface import DiskIsFull as NoRoom
 
 RETRY_US = 50 * MILLISECOND
 
@@ -62,11 +63,7 @@ class Disk:
         if life != self._life or flight != self._flight:
             return
         if self._full:
-            self._world.after(RETRY_US, self._finish, life, flight)
-            if not self._told_full:
-                self._told_full = True
-                self._world.mark("disk full")
-                self._tell(DiskFull())
+            self._wait_for_room(flight)
             return
         if self._failing:
             self._failing = False
@@ -74,11 +71,26 @@ class Disk:
             self._fsync_failed()
             return
         sequence = 0
-        for _ in range(self._covered):
-            write = self._pending.popleft()
-            self._store(write.writes)
+        while self._covered:
+            write = self._pending[0]
+            try:
+                self._store(write.writes)
+            except NoRoom:
+                self._wait_for_room(flight)
+                return
+            if life != self._life:
+                return  # the machine stopped while it wrote
+            self._pending.popleft()
+            self._covered -= 1
             sequence = write.sequence
         self._finished(sequence)
+
+    def _wait_for_room(self, flight: int) -> None:
+        self._world.after(RETRY_US, self._finish, self._life, flight)
+        if not self._told_full:
+            self._told_full = True
+            self._world.mark("disk full")
+            self._tell(DiskFull())
 
     def _fsync_failed(self) -> None:
         """The kernel says so once, marks the pages clean and forgets them: asking again would be told that all is

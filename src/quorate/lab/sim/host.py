@@ -39,13 +39,16 @@ from quorate.core.requests import Answer, Refused, Told
 from quorate.core.settings import Settings
 from quorate.core.single_leader.messages import VoteReply
 from quorate.lab.sim.clocks import Clock
-from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.world import Violation, World
-from quorate.storage.interface import Broken, Chaos, Divergent, Store
+from quorate.storage.interface import Broken, Chaos, DiskIsFull, Divergent, Store
 from quorate.wire import codec
 
+RECOVERIES = 5
+RESTART_US = 300 * MILLISECOND
+"""After so long a machine that had no room to start in is tried again."""
 STEPS_WITHOUT_TIME = 20_000
 """A node that takes so many steps while no time passes will take them for ever."""
 
@@ -73,6 +76,27 @@ class SimulatedStore(Store, Chaos, Protocol):
 
     full: bool
     """Whatever needs room finds none while this is set."""
+
+    def make_disk(
+        self,
+        world: World,
+        dials: Dials,
+        node: int,
+        store: Callable[[tuple[LogWrite, ...]], None],
+        tell: Callable[[Event], None],
+        stop: Callable[[], None],
+        /,
+    ) -> Disk:
+        """The log disk that stands before this store."""
+
+    def landed(self) -> list[tuple[LogWrite, ...]]:
+        """Log writes that a crash interrupted and that `recover` found in the log all the same; told once."""
+
+    def stop(self) -> None:
+        """The process ends in order."""
+
+    def die_soon(self) -> None:
+        """The machine is to stop in the middle of some storage call to come, if this store knows such a thing."""
 
 
 class NodeCore(Core, Protocol):
@@ -120,7 +144,7 @@ class Host:
         self.network = network
         self.observer = observer
         self.clock = Clock(world.dice(f"clock/{number}"), dials.drift_ppm, dials.wall_offset_us)
-        self.disk = Disk(world, dials, number, self._make_durable, self.feed, self.crash)
+        self.disk: Disk = store.make_disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
         self.paused = False
         self.when_voted: Callable[[Host], None] | None = None
@@ -162,20 +186,43 @@ class Host:
         assert self.core is None, "a machine is started once"
         self.life += 1
         self.clock.reboot()
-        try:
-            recovered = self.store.recover()
-        except Broken:
-            recovered = self.store.recover()  # somebody tried once more
+        recovered = self._recover()
+        if recovered is None:
+            return
         dice = self.world.dice(f"node/{self.number}/{recovered.identity.boot}")
         self.core = self._make_core(recovered, dice, self.dials.settings)
+        for writes in self.store.landed():
+            self.observer.durable(self, writes)
         self.observer.started(self, recovered)
         self.world.record(self.number, "start", None)
         self._wake_at_us = -1
         self._arm()
 
+    def _recover(self) -> Recovered | None:
+        """What the disk holds; None when it has no room to start in, and somebody will try again."""
+        for _ in range(RECOVERIES):
+            try:
+                return self.store.recover()
+            except Broken as broken:
+                self.world.record(self.number, f"not started: {broken}", None)
+                self.world.mark("recovery failed")  # somebody tries once more
+            except DiskIsFull:
+                self.world.mark("no room to start")
+                self.world.after(RESTART_US, self._start_again, self.life)
+                return None
+            except Exception as error:
+                where = "".join(traceback.format_exception(error)[-4:])
+                raise Violation("store", f"node {self.number} cannot start: {error!r}\n{where}") from error
+        raise Violation("store", f"node {self.number} does not start in {RECOVERIES} attempts")
+
+    def _start_again(self, life: int) -> None:
+        if self.core is None and self.life == life:
+            self.start()
+
     def crash(self, *, orderly: bool = False) -> None:
         """The process dies, perhaps with the whole machine; or it stops in order, with nothing to lose."""
         if self.core is None:
+            self.life += 1  # nor is it started again
             return
         machine = not orderly and self.dice.random() < self.dials.lose_unsynced
         self.world.record(self.number, "crash of the machine" if machine else "crash of the process", None)
@@ -184,7 +231,10 @@ class Host:
         self.paused = False
         self.life += 1
         self.disk.crash()
-        self.store.crash(self.dice, machine)
+        if orderly:
+            self.store.stop()
+        else:
+            self.store.crash(self.dice, machine)
         for waiting in (self._ready, self._held):
             waiting.clear()
         self._open.clear()
@@ -220,12 +270,13 @@ class Host:
     def fail_stop(self, why: Broken) -> None:
         """The disk failed in a way that nobody can survive: a real driver stops the node."""
         self.world.record(self.number, f"stopped: {why}", None)
-        self.world.mark("read error")
+        self.world.mark("disk failed")
         self.crash()
 
     def crash_within_a_step(self) -> None:
         """Die in the middle of performing the effects of some step to come."""
         self._tear_after = self.dice.randint(0, 4)
+        self.store.die_soon()
 
     def cancel_tear(self) -> None:
         """The faults are over."""
@@ -396,6 +447,11 @@ class Host:
     def _make_durable(self, writes: tuple[LogWrite, ...]) -> None:
         try:
             self.store.persist(writes)
+        except Broken as broken:
+            self.fail_stop(broken)
+            return
+        except DiskIsFull:
+            raise  # the disk waits for room
         except Exception as error:
             raise Violation("store", f"node {self.number}'s store raised {error!r} for {writes!r}") from error
         self.observer.durable(self, writes)

@@ -8,9 +8,10 @@ import msgspec
 from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
+from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.lasting import KINDS
 from quorate.lab.sim.report import LINES, Report
-from quorate.lab.sim.run import Plan, Run
+from quorate.lab.sim.run import Plan, Run, StoreMaker
 from quorate.lab.sim.shrink import Case
 from quorate.lab.sim.store import BadStore
 
@@ -413,9 +414,26 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
 }  # fmt: skip
 
 
+SQLITE = "@sqlite"
+"""What the name of a scenario ends in when its nodes keep real SQLite files on simulated disks."""
+
+
+def mix_of(scenario: str) -> str:
+    """The mix of dials that a scenario's name begins with."""
+    return scenario.removesuffix(SQLITE)
+
+
 def dials_of(scenario: str, seed: int) -> Dials:
-    """The dials of one seed; always the same."""
-    return SCENARIOS[scenario](random.Random(f"{scenario}/{seed}/dials"))
+    """The dials of one seed; always the same, whatever the fidelity."""
+    mix = mix_of(scenario)
+    return SCENARIOS[mix](random.Random(f"{mix}/{seed}/dials"))
+
+
+def store_of(scenario: str, seed: int) -> StoreMaker:
+    """What the nodes of one seed keep their data in."""
+    if scenario.endswith(SQLITE):
+        return lambda identity: FileStore(identity, f"{scenario}/{seed}")
+    return BadStore
 
 
 def simulate(
@@ -428,7 +446,7 @@ def simulate(
     tail: int = LINES,
 ) -> Report:
     """Run one seed of a scenario with the real core, or with another (`core` is its name in the report)."""
-    plan = Plan(scenario, make_core, BadStore, core=core, skip=skip, tail=tail)
+    plan = Plan(scenario, make_core, store_of(scenario, seed), core=core, skip=skip, tail=tail)
     return Run(seed, dials_of(scenario, seed), plan).execute()
 
 
@@ -440,7 +458,7 @@ def case_of(scenario: str, seed: int, core: str = "real") -> Case:
 def simulate_case(case: Case, *, skip: tuple[str, ...] = (), tail: int = LINES) -> Report:
     """Run a case. Its core must be the one that is in place: mutants are put in place by `lab.mutants`."""
     plan = Plan(
-        case.scenario, Node, BadStore, core=case.core, skip=skip, tail=tail, skip_faults=case.skip_faults,
-        skip_operations=case.skip_operations,
+        case.scenario, Node, store_of(case.scenario, case.seed), core=case.core, skip=skip, tail=tail,
+        skip_faults=case.skip_faults, skip_operations=case.skip_operations,
     )  # fmt: skip
     return Run(case.seed, case.dials, plan).execute()

@@ -2,8 +2,12 @@
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from quorate.core.kernel import Entry, GroupId, Identity, LogWrite, SwitchGeneration, TrimLog, WriteEntries
+from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.disk import Disk
+from quorate.lab.sim.world import World
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import Broken, Divergent
 from quorate.storage.memory import MemoryLog, MemoryStore
@@ -18,11 +22,14 @@ class BadLog(MemoryLog):
         self.flipped: set[tuple[GroupId, int]] = set()
         self.read_error = False
         """The next read of the disk gives an error, once."""
+        self.world: World | None = None
 
     def check_read(self) -> None:
         """Raises Broken when the disk is to fail now."""
         if self.read_error:
             self.read_error = False
+            if self.world is not None:
+                self.world.mark("read error")
             raise Broken("the disk could not be read: input/output error")
 
     def read(self, group: GroupId, first: int, last: int, bytes_max: int) -> tuple[Entry, ...]:
@@ -94,6 +101,22 @@ class BadStore(MemoryStore):
             return super().digest(group)
         finally:
             self.log.read_error = read_error
+
+    def make_disk(self, world: World, dials: Dials, node: int, *driver: Any) -> Disk:
+        """The model disk."""
+        self.log.world = world
+        return Disk(world, dials, node, *driver)
+
+    def landed(self) -> list[tuple[LogWrite, ...]]:
+        """The model disk says what it keeps."""
+        return []
+
+    def stop(self) -> None:
+        """As a crash that loses nothing."""
+        self.crash(None, False)  # noqa: FBT003
+
+    def die_soon(self) -> None:
+        """The calls of this store are never interrupted."""
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
         super()._found_damage(group, reason)
