@@ -47,7 +47,12 @@ def open_exclusive(path: Path, vfs: str | None = None) -> apsw.Connection:
     Raises DiskIsFull or Broken; what apsw raises for a file that is in use or no database (BusyError,
     `UNREADABLE`) is left as it is.
     """
-    connection = apsw.Connection(str(path), vfs=vfs)
+    try:
+        connection = apsw.Connection(str(path), vfs=vfs)  # it reads the header
+    except (apsw.BusyError, *UNREADABLE):
+        raise
+    except apsw.Error as error:
+        raise translated(error, None, f"opening {path}") from error
     with opening(connection, path):
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):

@@ -7,10 +7,12 @@ SQLite VFS that it names, so that a simulated crash loses what a real one may lo
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from quorate.storage.interface import Broken
+from quorate.storage.disk import NO_ROOM
+from quorate.storage.interface import Broken, DiskIsFull
 from quorate.storage.lock import FolderLock
 
 
@@ -28,8 +30,8 @@ class Lock(Protocol):
 
 
 class Files:
-    """The operating system's files. What finds no room or cannot be read raises OSError; a failed fsync, after
-    which nobody knows what the disk holds, raises Broken."""
+    """The operating system's files. What finds no room or cannot be read raises OSError, unless it says otherwise; a
+    failed fsync, after which nobody knows what the disk holds, raises Broken."""
 
     vfs: str | None = None
     """SQLite's name of the VFS that holds the same files; None for SQLite's own."""
@@ -74,12 +76,14 @@ class Files:
             file.write(data)
 
     def remove(self, path: Path) -> None:
-        """Delete a file, if there is one. Unsynced."""
-        path.unlink(missing_ok=True)
+        """Delete a file, if there is one. Unsynced. Raises DiskIsFull or Broken."""
+        with told_apart(f"deleting {path}"):
+            path.unlink(missing_ok=True)
 
     def replace(self, path: Path, target: Path) -> None:
-        """Give a file another name, in place of what had that name before. Unsynced."""
-        path.replace(target)
+        """Give a file another name, in place of what had that name before. Unsynced. Raises DiskIsFull or Broken."""
+        with told_apart(f"renaming {path}"):
+            path.replace(target)
 
     def sync(self, path: Path) -> None:
         """Make a file's content durable, or, of a folder, which names it holds. Does nothing when there is none.
@@ -98,6 +102,17 @@ class Files:
             raise Broken(f"fsync of {path}: {error}") from error
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def told_apart(what: str) -> Iterator[None]:
+    """Turn an OSError into DiskIsFull or Broken."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise DiskIsFull(f"{what}: {error}") from error
+        raise Broken(f"{what}: {error}") from error
 
 
 SYSTEM = Files()

@@ -228,7 +228,10 @@ class SqliteStore(BaseStore):
             number = group.group
             if number in self.replicas or self.damaged.get(number) or not self._has_data(group):
                 continue
-            doubt = closed.reason_to_doubt(self._path(group), note.closed, self._files)
+            try:
+                doubt = closed.reason_to_doubt(self._path(group), note.closed, self._files)
+            except OSError as error:
+                raise Broken(f"reading {self._path(group).name}: {error}") from error
             if doubt:
                 self.damaged[number] = doubt
             else:
@@ -350,11 +353,14 @@ class SqliteStore(BaseStore):
         if broken:
             self._let_go()
             return
-        for replica in self.replicas.values():
-            replica.close()
-        self._note_closed()
-        self.log.close()
-        self._node.close()
+        try:
+            for replica in self.replicas.values():
+                replica.close()
+            self._note_closed()
+            self.log.close()
+            self._node.close()
+        except StorageError:  # the disk fails as we go: what was reported is durable all the same
+            self._let_go()
         self.replicas.clear()
         self._lock.release()
 
@@ -373,9 +379,9 @@ class SqliteStore(BaseStore):
         self._lock.release()
 
     def _note_closed(self) -> None:
-        descriptions = {
-            number: closed.describe(self._path(self.log.groups[number]), self._earlier.get(number, ""), self._files)
-            for number in self.replicas
-        }
-        with suppress(DiskIsFull, Broken):  # without it the next start has nothing to compare with
+        with suppress(DiskIsFull, Broken, OSError):  # without it the next start has nothing to compare with
+            descriptions = {
+                number: closed.describe(self._path(self.log.groups[number]), self._earlier.get(number, ""), self._files)
+                for number in self.replicas
+            }
             self._node.note_closed(descriptions)

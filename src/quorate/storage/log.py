@@ -36,7 +36,7 @@ from quorate.core.kernel import (
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
 from quorate.storage.group_log import NO_HASH, GroupLog, LogDamaged
-from quorate.storage.interface import Broken, DiskIsFull
+from quorate.storage.interface import Broken, DiskIsFull, StorageError
 
 INDEX_BITS = 40
 """An entry's key is its group and its index in one integer, because SQLite appends those fastest."""
@@ -116,10 +116,19 @@ class SqliteLog:
     def refresh(self) -> None:
         """Forget what a turn that was cut short (no room, an interrupt) may have left in memory."""
         if self._stale:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            self._load_all()
+            try:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                self._load_all()
+            except apsw.Error as error:
+                raise self._broke(error, "reading") from error
             self._stale = False
+
+    def _broke(self, error: apsw.Error, doing: str) -> StorageError:
+        """What to raise, once and for all, for what could not be read."""
+        translated = disk.translated(error, self._connection, f"{doing} {self.path.name}")
+        self._broken = str(translated)
+        return translated
 
     def _load_all(self) -> None:
         self.sequence, self.hash = self._rows("SELECT sequence, hash FROM turn")[0]
@@ -149,9 +158,10 @@ class SqliteLog:
             execute("COMMIT")
         except apsw.Error as error:
             raise self._undo(error) from error
-        except (AssertionError, LogDamaged) as error:  # the core is wrong, or the file is: stop here
-            self._broken = f"writing {self.path.name}: {error}"
-            self._connection.execute("ROLLBACK")
+        except (AssertionError, LogDamaged, Broken) as error:  # the core is wrong, or the file is: stop here
+            self._broken = self._broken or f"writing {self.path.name}: {error}"
+            with contextlib.suppress(apsw.Error):
+                self._connection.execute("ROLLBACK")
             raise
         self.sequence += 1
         self.hash = digest
@@ -331,6 +341,8 @@ class SqliteLog:
             rows.close()  # a statement left half way would keep the WAL from starting over
         except disk.UNREADABLE as error:
             raise LogDamaged(f"entry {expected} of group {group} cannot be read: {error}") from error
+        except apsw.Error as error:
+            raise self._broke(error, "reading") from error
         if not entries:
             raise LogDamaged(f"entry {first} of group {group} is missing")
         return tuple(entries)
@@ -417,7 +429,13 @@ class SqliteLog:
         return next(iter(self._rows(sql, bindings)), None)
 
     def _rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql, bindings).fetchall()
+        """Raises Broken when the disk fails; `disk.UNREADABLE` is for the caller."""
+        try:
+            return self._connection.execute(sql, bindings).fetchall()
+        except disk.UNREADABLE:
+            raise
+        except apsw.Error as error:
+            raise self._broke(error, "reading") from error
 
     def abandon(self) -> None:
         """Let go of the file without writing to it."""

@@ -11,7 +11,7 @@ checkpoint syncs in the right order. What must be on the disk at once is written
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +184,8 @@ class NodeFile:
 
     def _failed(self, error: apsw.Error) -> Exception:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            with suppress(apsw.Error):
+                self._connection.execute("ROLLBACK")
         return disk.translated(error, self._connection, f"writing {self.path.name}")
 
     def _on_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:

@@ -8,9 +8,9 @@ from quorate.core.kernel import Position
 from quorate.core.requests import Done, Failed, Result, Statement
 from quorate.sql.classify import READ, shape_of
 from quorate.storage.connection import INTERNAL, open_reader
-from quorate.storage.failures import RowsTooLarge, failed_of
+from quorate.storage.failures import RowsTooLarge, failed_of, raise_if_fatal
 from quorate.storage.guard import Guard
-from quorate.storage.interface import OverBudget
+from quorate.storage.interface import Broken, OverBudget
 from quorate.storage.payload import encode
 from quorate.storage.running import RESULT_MAX, RefusedError, Runner, refuse
 
@@ -61,10 +61,15 @@ class Reader:
             self.end()
 
     def begin(self) -> Position:
-        """Pin the last committed state; where it stands."""
-        self._connection.execute("BEGIN", prepare_flags=INTERNAL)
-        rows = self._connection.execute("SELECT epoch, entry FROM quorate_applied", prepare_flags=INTERNAL)
-        return Position(*rows.fetchall()[0])  # type: ignore[arg-type]
+        """Pin the last committed state; where it stands. Raises Broken or Divergent."""
+        try:
+            self._connection.execute("BEGIN", prepare_flags=INTERNAL)
+            rows = self._connection.execute("SELECT epoch, entry FROM quorate_applied", prepare_flags=INTERNAL)
+            return Position(*rows.fetchall()[0])  # type: ignore[arg-type]
+        except apsw.Error as error:
+            self.end()
+            raise_if_fatal(error)
+            raise Broken(f"{type(error).__name__}: {error}") from error
 
     def end(self) -> None:
         if self._connection.in_transaction:

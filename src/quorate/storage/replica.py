@@ -21,7 +21,7 @@ from quorate.storage.digest import digest_of
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import SYSTEM, Files
 from quorate.storage.guard import Guard
-from quorate.storage.interface import Broken, DiskIsFull, Divergent
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.payload import encode
 from quorate.storage.reader import Reader, run_reads
 from quorate.storage.running import Runner
@@ -323,7 +323,8 @@ class Replica:
         fsync nothing more may be written, or it would pass for durable."""
         if not self._closed:
             self._writer.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            self.close()
+            with contextlib.suppress(StorageError):
+                self.close()
 
 
 _MEMORY_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI

@@ -28,8 +28,7 @@ from typing import Any
 
 import apsw
 
-from quorate.storage.files import Files, Lock
-from quorate.storage.interface import Broken
+from quorate.storage.files import Files, Lock, told_apart
 
 SECTOR = 512
 """What a disk writes whole or not at all."""
@@ -347,22 +346,22 @@ class SimulatedDisk(Files):
 
     def remove(self, path: Path) -> None:
         if str(path) in self._names:
-            self.working(self.life)
-            self.unlink(str(path))
+            with told_apart(f"deleting {path}"):
+                self.working(self.life)
+                self.unlink(str(path))
 
     def replace(self, path: Path, target: Path) -> None:
-        self.working(self.life)
-        self._rename({str(path): None, str(target): self._inode(path)})
+        with told_apart(f"renaming {path}"):
+            self.working(self.life)
+            self._rename({str(path): None, str(target): self._inode(path)})
 
     def sync(self, path: Path) -> None:
-        try:
+        with told_apart(f"fsync of {path}"):
             self.working(self.life)
             if str(path) in self._folders:
                 self.sync_folder(str(path))
             elif str(path) in self._names:
                 self.sync_inode(str(path), self._names[str(path)])
-        except OSError as error:
-            raise Broken(f"fsync of {path}: {error}") from error
 
 
 def _name(names: dict[str, Inode], change: Change) -> None:

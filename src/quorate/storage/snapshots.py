@@ -9,6 +9,7 @@ import apsw
 
 from quorate.core.kernel import GroupId, Identity, Position
 from quorate.storage import disk
+from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import SYSTEM, Files
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
 from quorate.storage.replica import Replica
@@ -131,8 +132,12 @@ class FileShelf:
 
 
 def check_copy(path: Path, position: Position, files: Files = SYSTEM) -> None:
-    """Whether a received file is a sound data file that stands at this position. Raises Divergent."""
-    connection = apsw.Connection(str(path), vfs=files.vfs)
+    """Whether a received file is a sound data file that stands at this position. Raises Divergent or Broken."""
+    try:
+        connection = apsw.Connection(str(path), vfs=files.vfs)  # it reads the header
+    except apsw.Error as error:
+        raise_if_fatal(error)
+        raise Broken(f"opening {path}: {error}") from error
     try:
         check_pages(connection)
     finally:
@@ -145,10 +150,11 @@ def check_copy(path: Path, position: Position, files: Files = SYSTEM) -> None:
 
 
 def check_pages(connection: apsw.Connection) -> None:
-    """Raises Divergent when the database is not sound."""
+    """Raises Divergent when the database is not sound, Broken when it cannot be read."""
     try:
         found = connection.execute("PRAGMA quick_check(1)").fetchall()
     except apsw.Error as error:
+        raise_if_fatal(error)
         raise Divergent(f"the snapshot is not a sound database: {error}") from error
     if found != [("ok",)]:
         raise Divergent(f"the snapshot is not a sound database: {found[0][0]}")

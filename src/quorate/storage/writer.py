@@ -9,7 +9,7 @@ their payloads are kept, and bring the transaction back.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import apsw
 from msgspec import Raw, Struct
@@ -426,10 +426,13 @@ class Writer:
     # ------------------------------------------------------------------
 
     def close(self) -> None:
-        self.rollback()
-        self._execution.close()
-        self._cursor.close(force=True)
-        self.connection.close()
+        try:
+            self.rollback()
+        finally:
+            self._execution.close()
+            self._cursor.close(force=True)
+            with suppress(apsw.Error):  # the WAL could not be folded in: then it stays, as after a crash
+                self.connection.close()
 
 
 def _entry(index: int, position: Position, payloads: dict[int, bytes]) -> Entry:

@@ -3,6 +3,7 @@ what was not finished, or keeps any beginning of it."""
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from quorate.core.kernel import DiskFull, DiskRoom, Event, LogWrite, Persist, Persisted
 from quorate.lab.sim.dials import MILLISECOND, Dials
@@ -137,8 +138,11 @@ class Disk:
         keep = 0
         if self._pending and not self._full and self._dice.random() < self._dials.keep_pending:
             keep = self._dice.randint(0, len(self._pending))
-        for _ in range(keep):
-            self._store(self._pending.popleft().writes)
+        with suppress(NoRoom):
+            for _ in range(keep):
+                self._store(self._pending[0].writes)
+                self._pending.popleft()
+            self._tear()
         if self._pending:
             self._world.mark("writes forgotten", len(self._pending))
         self._pending.clear()
@@ -146,3 +150,6 @@ class Disk:
         self._covered = 0
         self._told_full = False
         self._life += 1
+
+    def _tear(self) -> None:
+        """The first write that is not kept may have been under way: here it leaves nothing behind."""

@@ -25,6 +25,10 @@ LOG_PAGES = (8, 30, 200, 1_024)
 SOON = 40
 """A machine that is to die inside a storage step does so within this many writes and syncs."""
 TRIES = 20
+TORN = 0.7
+"""Chance that a write that was under way when the machine stopped left something behind."""
+TORN_WITHIN = 6
+"""Operations of a disk within which it stopped then."""
 
 Answer = TypeVar("Answer")
 
@@ -268,3 +272,12 @@ class FileDisk(Disk):
     def heal(self) -> None:
         self._files.heal()
         super().heal()
+
+    def _tear(self) -> None:
+        """The machine stops in the middle of the first write that is not kept."""
+        if self._pending and self._dice.random() < TORN:
+            self._files.device.dies_in = self._dice.randint(1, TORN_WITHIN)
+            self._store(self._pending[0].writes)
+            if not self._files.device.dead:
+                self._pending.popleft()
+            self._files.device.dies_in = 0

@@ -232,8 +232,11 @@ class Host:
         self.life += 1
         self.disk.crash()
         if orderly:
-            self.store.stop()
-        else:
+            try:
+                self.store.stop()
+            except Broken:
+                orderly = False
+        if not orderly:
             self.store.crash(self.dice, machine)
         for waiting in (self._ready, self._held):
             waiting.clear()
