@@ -163,7 +163,8 @@ class FileStore:
     def persist(self, writes: Sequence[LogWrite]) -> None:
         """See `storage.interface.Store`. Raises DiskIsFull, Broken or Died."""
         store = self.opened
-        self._doubt = tuple(writes)
+        if not self._doubt:  # what a driver asks after a failure cannot be in the log
+            self._doubt = tuple(writes)
         try:
             self._call(store.persist, writes)
         except DiskIsFull:
