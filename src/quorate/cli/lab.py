@@ -34,11 +34,18 @@ lab.add_command(nemesis)
 
 
 def _scenarios(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    from quorate.lab.sim.scenarios import SCENARIOS
+    from quorate.lab.sim.scenarios import SCENARIOS, mix_of
 
-    if value not in SCENARIOS:
+    if mix_of(value) not in SCENARIOS:
         raise click.BadParameter(f"there are: {', '.join(SCENARIOS)}")
     return value
+
+
+def _at(scenario: str, fidelity: str) -> str:
+    """The scenario's name at this fidelity."""
+    from quorate.lab.sim.scenarios import SQLITE, mix_of
+
+    return mix_of(scenario) + SQLITE if fidelity == "sqlite" else scenario
 
 
 def _cores(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -84,6 +91,10 @@ def _reports(first: int, count: int, scenario: str, core: str, jobs: int) -> "It
 scenario_option = click.option(
     "--scenario", default="mixed", show_default=True, callback=_scenarios, help="Which mix of faults and load."
 )
+fidelity_option = click.option(
+    "--fidelity", type=click.Choice(["model", "sqlite"]), default="model", show_default=True,
+    help="What nodes store on: a model disk, or real SQLite files on a simulated one (also: SCENARIO@sqlite).",
+)  # fmt: skip
 core_option = click.option(
     "--core", default="real", show_default=True, callback=_cores, help="The real node, or a mutant: a sabotaged one."
 )
@@ -95,10 +106,14 @@ core_option = click.option(
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes to run them in.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first seed that fails.")
 @scenario_option
+@fidelity_option
 @core_option
 @json_option
-def run(seeds: int, first: int, jobs: int, keep_going: bool, scenario: str, core: str, as_json: bool) -> None:
+def run(
+    seeds: int, first: int, jobs: int, keep_going: bool, scenario: str, fidelity: str, core: str, as_json: bool
+) -> None:
     """Run many seeds of one scenario. Ends with 1 when any of them breaks a promise."""
+    scenario = _at(scenario, fidelity)
     failed: list[Report] = []
     marks: dict[str, int] = {}
     steps = virtual_us = done = 0
@@ -133,10 +148,12 @@ def run(seeds: int, first: int, jobs: int, keep_going: bool, scenario: str, core
 @click.argument("seed")
 @click.option("--lines", type=click.IntRange(0, 400), default=40, show_default=True, help="Last steps to show.")
 @scenario_option
+@fidelity_option
 @core_option
 @html_option
-def replay(seed: str, lines: int, scenario: str, core: str, html: Path | None) -> None:
+def replay(seed: str, lines: int, scenario: str, fidelity: str, core: str, html: Path | None) -> None:
     """Run SEED again, exactly as before, and show how it went. SEED may be a file that `shrink` wrote."""
+    scenario = _at(scenario, fidelity)
     if not seed.removeprefix("-").isdecimal() and not Path(seed).exists():
         raise click.BadParameter(f"{seed!r} is neither a seed nor a file", param_hint="SEED")
 

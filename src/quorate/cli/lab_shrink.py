@@ -23,10 +23,10 @@ def shrink(seed: int, scenario: str, core: str, runs: int, write: Path | None, s
     import msgspec
 
     from quorate.lab.mutants import run_case
-    from quorate.lab.sim.scenarios import SCENARIOS, case_of
+    from quorate.lab.sim.scenarios import SCENARIOS, case_of, mix_of
     from quorate.lab.sim.shrink import Shrinker, dump, load
 
-    if scenario not in SCENARIOS:
+    if mix_of(scenario) not in SCENARIOS:
         raise click.BadParameter(f"there are: {', '.join(SCENARIOS)}", param_hint="--scenario")
     try:
         shrinker = Shrinker(case_of(scenario, seed, core), run_case, runs)

@@ -147,6 +147,8 @@ class SimulatedDisk(Files):
         """The next sync of a file of which this is true fails, once."""
         self.dies_in = 0
         """After so many operations that change something the machine stops; 0: not soon."""
+        self.dies_renaming = False
+        """Only operations on names and folders count for that."""
         self.fired: dict[str, int] = {}
         """Which faults struck, and how often."""
         self._calm = False
@@ -209,16 +211,28 @@ class SimulatedDisk(Files):
         finally:
             self._calm = was
 
-    def working(self, life: int) -> None:
-        """Something is about to change. Raises OSError when the machine is, or now goes, dead."""
+    def working(self, life: int, *, name: bool = False) -> None:
+        """Something (a name?) is about to change. Raises OSError when the machine is, or now goes, dead."""
         if self.dead or life != self.life:
             raise OSError(errno.EIO, "the simulated machine has stopped")
-        if self.dies_in and not self._calm:
+        if self.dies_in and (name or not self.dies_renaming) and not self._calm:
             self.dies_in -= 1
             if not self.dies_in:
                 self.stop()
                 self.count("died in storage")
                 raise OSError(errno.EIO, "the simulated machine stops here")
+
+    def change(self, path: str, offset: int, byte: int) -> None:
+        """Something else than a write changes a byte, where it lies and where it is seen."""
+        inode = self._names[path]
+        for image in (inode.data, inode.durable):
+            if offset < len(image):
+                image[offset] = byte
+
+    def content(self, path: str) -> bytes:
+        """What a file seems to hold; nothing when it is not there."""
+        inode = self._names.get(path)
+        return b"" if inode is None else bytes(inode.data)
 
     def close(self) -> None:
         """Forget everything; SQLite forgets the name."""
@@ -347,17 +361,17 @@ class SimulatedDisk(Files):
     def remove(self, path: Path) -> None:
         if str(path) in self._names:
             with told_apart(f"deleting {path}"):
-                self.working(self.life)
+                self.working(self.life, name=True)
                 self.unlink(str(path))
 
     def replace(self, path: Path, target: Path) -> None:
         with told_apart(f"renaming {path}"):
-            self.working(self.life)
+            self.working(self.life, name=True)
             self._rename({str(path): None, str(target): self._inode(path)})
 
     def sync(self, path: Path) -> None:
         with told_apart(f"fsync of {path}"):
-            self.working(self.life)
+            self.working(self.life, name=True)
             if str(path) in self._folders:
                 self.sync_folder(str(path))
             elif str(path) in self._names:
@@ -415,16 +429,19 @@ class _Vfs(apsw.VFS):
     def xDelete(self, path: str, sync: bool) -> None:  # noqa: N802
         with _reported(apsw.SQLITE_IOERR_DELETE):
             try:
-                self._disk.working(self._disk.life)
+                self._disk.working(self._disk.life, name=True)
                 self._disk.unlink(path)
             except FileNotFoundError as error:
                 raise _error(apsw.IOError, apsw.SQLITE_IOERR_DELETE_NOENT) from error
             if sync:
-                self._disk.working(self._disk.life)
+                self._disk.working(self._disk.life, name=True)
                 self._disk.sync_folder(os.path.dirname(path))
 
     def xFullPathname(self, name: str) -> str:  # noqa: N802
         return name
+
+    def excepthook(self, _type: Any, _value: Any, _traceback: Any) -> Any:
+        """As for files."""
 
     def xSleep(self, microseconds: int) -> int:  # noqa: N802
         return microseconds
@@ -439,6 +456,9 @@ class _Content:
     life: int
     new_name: bool
     """SQLite's own VFS syncs the folder with the first sync of a journal that it may have made."""
+
+    def excepthook(self, _type: Any, _value: Any, _traceback: Any) -> Any:
+        """Errors that SQLite itself passes over, as when it closes, are not news here."""
 
     def _begin(self, disk: SimulatedDisk, path: str, inode: Inode, flags: int) -> None:
         self.disk, self.path, self.inode, self.life = disk, path, inode, disk.life

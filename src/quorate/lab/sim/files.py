@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from quorate.client.errors import DiskFull
-from quorate.core.kernel import Effect, Event, GroupId, Identity, LogWrite, Position, Recovered
+from quorate.core.kernel import Effect, Event, GroupId, Identity, LogWrite, Position, Recovered, SwitchGeneration
 from quorate.core.requests import Statement
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.world import Violation, World
-from quorate.storage.folder import SqliteStore, open_store
-from quorate.storage.group_log import GroupLog
+from quorate.storage.connection import PAGE_BYTES
+from quorate.storage.folder import DATA_FILE, SqliteStore, open_store
+from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import Broken, DiskIsFull
 from quorate.storage.simulated import SimulatedDisk
 
@@ -24,7 +25,15 @@ LOG_PAGES = (8, 30, 200, 1_024)
 """How large the log's WAL may grow: small, so that it is folded into the file within a short run."""
 SOON = 40
 """A machine that is to die inside a storage step does so within this many writes and syncs."""
+RENAMING = 0.4
+"""Chance that it is one of the next operations on names and folders instead: they are few, and all in a row."""
+RENAMES = 8
 TRIES = 20
+WAL_HEADER, FRAME_HEADER = 32, 24
+DISTINCT = 24
+"""A payload of so many bytes is found where it lies in the file."""
+PAGE_KINDS = frozenset({2, 5, 10, 13})
+"""The first byte of a page that is part of a table or an index."""
 TORN = 0.7
 """Chance that a write that was under way when the machine stopped left something behind."""
 TORN_WITHIN = 6
@@ -55,10 +64,20 @@ class FileStore:
         self._doubt: tuple[LogWrite, ...] = ()
         """What was being written when the machine stopped: it is in the log, or it is not."""
         self._landed: list[tuple[LogWrite, ...]] = []
+        self._noted = 0
+        """The turn that the mark names."""
+        self._power_failed = False
+        """The last life ended with the machine's."""
+        self._cut = False
+        self._ends: dict[GroupId, int] = {}
+        """Where each group's log ended in the last life."""
+        self._lost: list[tuple[GroupId, int]] = []
+        self._tears = 0.0
 
     def make_disk(self, world: World, dials: Dials, node: int, *driver: Any) -> Disk:
         """The log disk before this store: it only takes its time, all that fails does so in the files."""
         self.mark = world.mark
+        self._tears = dials.torn_step / 2
         return FileDisk(self, world, dials, node, *driver)
 
     @property
@@ -76,11 +95,18 @@ class FileStore:
             self._let_go()
             if self.device.dead:
                 self.device.crash(self._dice, machine=self._dice.random() < 0.5)
+            if self._born and self._dice.random() < self._tears:
+                self.die_soon()
             try:
                 recovered = self._call(self._open)
             except Died:
                 continue
+            self.device.dies_in = 0
             self._born = True
+            if self._cut:
+                ends = {found.group: found.last for found in recovered.groups}
+                self._lost = [(group, last - ends[group]) for group, last in sorted(self._ends.items())]
+                self._cut = False
             self.identity = recovered.identity
             return recovered
         raise Broken(f"the machine died {TRIES} times while it started")
@@ -93,7 +119,7 @@ class FileStore:
             self._store = open_store(self.folder, create, files=self.device, log_pages=pages)
             self._settle(self._store.log.sequence)
             recovered = self._store.recover()
-            self._turn = self._store.log.sequence
+            self._note()
         except DiskFull as error:
             raise DiskIsFull(str(error)) from error
         except (DiskIsFull, Violation):
@@ -110,6 +136,10 @@ class FileStore:
         if doubt and turn == self._turn + 1:
             self._landed.append(doubt)
 
+    def _note(self) -> None:
+        self._turn = self.opened.log.sequence
+        self._noted = self.opened._node.sequence  # noqa: SLF001 - nobody else needs to know
+
     def landed(self) -> list[tuple[LogWrite, ...]]:
         """Writes that nobody reported durable before a crash, and that are."""
         landed, self._landed = self._landed, []
@@ -117,9 +147,12 @@ class FileStore:
 
     def crash(self, dice: random.Random, lose_unsynced: bool) -> None:
         """The process dies, or the machine, with what no fsync covered."""
+        if self._store is not None:
+            self._ends = {number: known.last.index for number, known in self._store.log.groups.items()}
         self.device.stop()
         self._let_go()
         self.device.crash(dice, machine=lose_unsynced)
+        self._power_failed = lose_unsynced
         self._tell()
 
     def _let_go(self) -> None:
@@ -131,6 +164,7 @@ class FileStore:
         """The process ends in order."""
         if self._store is not None:
             store, self._store = self._store, None
+            self._power_failed = True  # not that, but no WAL is left either
             self._call(store.close)
 
     def close(self) -> None:
@@ -171,7 +205,10 @@ class FileStore:
             self._doubt = ()
             raise
         self._doubt = ()
-        self._turn = store.log.sequence
+        self._note()
+        for write in writes:
+            if isinstance(write, SwitchGeneration):
+                self.spoiled.discard(write.group)
 
     def perform(self, effect: Effect) -> list[Event]:
         """See `storage.interface.Store`."""
@@ -208,7 +245,8 @@ class FileStore:
 
     def die_soon(self) -> None:
         """Stop inside one of the next writes, syncs or renames, wherever that is."""
-        self.device.dies_in = self._dice.randint(1, SOON)
+        self.device.dies_renaming = self._dice.random() < RENAMING
+        self.device.dies_in = self._dice.randint(1, RENAMES if self.device.dies_renaming else SOON)
 
     def fail_next_fsync(self) -> None:
         """The next fsync of some file fails once: mostly the log's, perhaps another's."""
@@ -221,16 +259,76 @@ class FileStore:
         self.device.read_error = False
         self.device.dies_in = 0
 
-    def truncate_log_tail(self, group: GroupId, count: int) -> None:
-        """Not at this fidelity."""
+    def lose_tail(self, dice: random.Random) -> None:
+        """A frame near the end of the log's WAL goes bad, and with it, to SQLite, all that follow.
 
-    def flip_log(self, dice: random.Random) -> GroupId | None:  # noqa: ARG002
-        """Not at this fidelity."""
-        return None
+        Only after the end of a process: the mark in `node.db`, which is not synced, must have outlived the turns
+        that go, or nobody could know of them. (A disk that both forgets and lies is beyond the fault budget.)
+        """
+        path = str(self.folder / "log.db-wal")
+        content = self.device.content(path)
+        ends = turns_in(content)
+        least = self._turn - self._noted + 1  # so many turns must go for the mark to be ahead
+        if self._power_failed or self._doubt or len(ends) <= least:
+            return
+        kept = len(ends) - dice.randint(least, min(len(ends) - 1, least + 2))
+        place = ends[kept - 1] + FRAME_HEADER + 11
+        self.device.change(path, place, content[place] ^ dice.randint(1, 255))
+        self._cut = True
 
-    def flip_data(self, dice: random.Random) -> GroupId | None:  # noqa: ARG002
-        """Not at this fidelity."""
-        return None
+    def lost(self) -> list[tuple[GroupId, int]]:
+        """What the node finds missing after `lose_tail`, told once."""
+        lost, self._lost = self._lost, []
+        return lost
+
+    def flip_log(self, dice: random.Random) -> GroupId | None:
+        """A bit of some entry changes in the file of the log."""
+        if self._store is None:
+            return None
+        with self.device.calm():
+            image = self.device.content(str(self.folder / "log.db"))
+            groups = [number for number, log in sorted(self.log.groups.items()) if log.last.index > log.base.index]
+            if not groups:
+                return None
+            group = dice.choice(groups)
+            known = self.log.groups[group]
+            index = dice.randint(known.base.index + 1, known.last.index)
+            try:
+                payload = self._store.log.read(group, index, index, 1)[0].payload
+            except (Broken, LogDamaged):
+                return None
+        found = image.find(payload) if len(payload) >= DISTINCT else -1
+        if found < 0:  # it is in the WAL still
+            return None
+        place = found + dice.randrange(len(payload))
+        self.device.change(str(self.folder / "log.db"), place, image[place] ^ 1 << dice.randrange(8))
+        return group
+
+    def flip_data(self, dice: random.Random) -> GroupId | None:
+        """The kind of some page changes in a data file, so that SQLite notices when it reads the page."""
+        files = [name for name in self.device.names(self.folder) if DATA_FILE.fullmatch(name) and name.endswith(".db")]
+        if not files:
+            return None
+        name = dice.choice(files)
+        image = self.device.content(str(self.folder / name))
+        pages = [at for at in range(PAGE_BYTES, len(image), PAGE_BYTES) if image[at] in PAGE_KINDS]
+        if not pages:
+            return None
+        self.device.change(str(self.folder / name), dice.choice(pages), 0xFF)
+        group = int(name.split("-")[1])
+        self.spoiled.add(group)
+        return group
+
+
+def turns_in(wal: bytes) -> list[int]:
+    """Where each transaction of a WAL ends, as far as its frames carry the salts of its header."""
+    ends, size = [], int.from_bytes(wal[8:12], "big") + FRAME_HEADER
+    for at in range(WAL_HEADER, len(wal) - size + 1, size):
+        if wal[at + 8 : at + 16] != wal[16:24]:
+            break
+        if wal[at + 4 : at + 8] != bytes(4):  # the database's size: this frame commits
+            ends.append(at + size)
+    return ends
 
 
 def _unheard(_what: str, _times: int) -> None:
@@ -277,6 +375,7 @@ class FileDisk(Disk):
     def _tear(self) -> None:
         """The machine stops in the middle of the first write that is not kept."""
         if self._pending and self._dice.random() < TORN:
+            self._files.device.dies_renaming = False
             self._files.device.dies_in = self._dice.randint(1, TORN_WITHIN)
             self._store(self._pending[0].writes)
             if not self._files.device.dead:

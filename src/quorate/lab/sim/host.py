@@ -62,8 +62,11 @@ class SimulatedStore(Store, Chaos, Protocol):
     log: Any
     """Has `groups`, each with `base` and `last`."""
 
-    def truncate_log_tail(self, group: GroupId, count: int) -> None:
-        """Damage the end of a log, between two lives."""
+    def lose_tail(self, dice: random.Random) -> None:
+        """Damage the end of the log, between two lives."""
+
+    def lost(self) -> list[tuple[GroupId, int]]:
+        """Of which groups so many of the newest entries were so lost; told once, after `recover`."""
 
     def flip_log(self, dice: random.Random) -> GroupId | None:
         """A bit of some entry changes; of which group."""
@@ -193,6 +196,10 @@ class Host:
         self.core = self._make_core(recovered, dice, self.dials.settings)
         for writes in self.store.landed():
             self.observer.durable(self, writes)
+        for group, count in self.store.lost():
+            self.world.record(self.number, f"damage to the last {count} entries of group {group}", None)
+            self.world.mark("damage")
+            self.observer.damaged(self, group, count)
         self.observer.started(self, recovered)
         self.world.record(self.number, "start", None)
         self._wake_at_us = -1
@@ -254,13 +261,7 @@ class Host:
     def damage(self) -> None:
         """The end of one of its logs turns out to be unreadable. Between two lives."""
         assert self.core is None, "only a dead machine's disk is damaged"
-        groups = sorted(number for number, log in self.store.log.groups.items() if log.last.index > log.base.index)
-        if groups:
-            group, count = self.dice.choice(groups), self.dice.randint(1, 3)
-            self.world.record(self.number, f"damage to the last {count} entries of group {group}", None)
-            self.world.mark("damage")
-            self.store.truncate_log_tail(group, count)
-            self.observer.damaged(self, group, count)
+        self.store.lose_tail(self.dice)
 
     def harm(self, what: str, flip: Callable[[random.Random], GroupId | None]) -> None:
         """A bit of this machine's disk changes, unseen for now."""

@@ -50,6 +50,7 @@ class BadStore(MemoryStore):
     def __init__(self, identity: Identity) -> None:
         super().__init__(identity)
         self.log = BadLog()
+        self._told: list[tuple[GroupId, int]] = []
         self.spoiled: set[GroupId] = set()
         """Groups whose data file has a page that SQLite will find damaged when it next looks."""
 
@@ -69,6 +70,19 @@ class BadStore(MemoryStore):
     def _forget(self, group: GroupId, first: int, last: int) -> None:
         """These entries are gone, or written anew."""
         self.log.flipped = {each for each in self.log.flipped if each[0] != group or not first <= each[1] <= last}
+
+    def lose_tail(self, dice: random.Random) -> None:
+        """The newest entries of some group are gone, although they were reported durable."""
+        groups = sorted(number for number, log in self.log.groups.items() if log.last.index > log.base.index)
+        if groups:
+            group, count = dice.choice(groups), dice.randint(1, 3)
+            self.truncate_log_tail(group, count)
+            self._told.append((group, count))
+
+    def lost(self) -> list[tuple[GroupId, int]]:
+        """What `lose_tail` did, told once."""
+        told, self._told = self._told, []
+        return told
 
     def flip_log(self, dice: random.Random) -> GroupId | None:
         """A bit of some entry changes where it lies. Returns the group, or None when there is no entry."""
