@@ -67,6 +67,7 @@ AIMED_AT = {
     "relapse": {"damage": 3, "note: healed": 2},
     "hasty": {"told not done": 20, "lingered": 50, "client crash": 20, "cancelled": 10},
     "crowd": {"ok": 200, "failed": 20},
+    "fsyncs": {"fsync error": 10, "crash": 20, "note: snapshot_installed": 2},
 }
 SEEDS_AIMED = {"lasting": 6}
 

@@ -105,13 +105,16 @@ class SqliteLog:
         with disk.opening(self._connection, path):
             self._connection.set_wal_hook(self._on_wal)
             self._connection.execute(SCHEMA).fetchall()
-            # What a process wrote and did not live to sync can be read back now, and could still be lost
-            # later: nothing found in the file may be reported before it is truly on the disk.
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._wal_pages = 0
+            self._fold()
             self.sequence: int
             self.hash: bytes
             self._load_all()
+
+    def _fold(self) -> None:
+        """What a process wrote and did not live to sync can be read back now, and could still be lost later: nothing
+        found in the file may be reported before it is truly on the disk."""
+        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._wal_pages = 0
 
     def refresh(self) -> None:
         """Forget what a turn that was cut short (no room, an interrupt) may have left in memory."""

@@ -25,6 +25,8 @@ LOG_PAGES = (8, 30, 200, 1_024)
 """How large the log's WAL may grow: small, so that it is folded into the file within a short run."""
 SOON = 40
 """A machine that is to die inside a storage step does so within this many writes and syncs."""
+INSIDE = 0.6
+"""Chance that a machine that dies within a step does so inside one of its storage calls, not between two effects."""
 RENAMING = 0.4
 """Chance that it is one of the next operations on names and folders instead: they are few, and all in a row."""
 RENAMES = 8
@@ -96,7 +98,7 @@ class FileStore:
             if self.device.dead:
                 self.device.crash(self._dice, machine=self._dice.random() < 0.5)
             if self._born and self._dice.random() < self._tears:
-                self.die_soon()
+                self._stop_inside()
             try:
                 recovered = self._call(self._open)
             except Died:
@@ -243,14 +245,19 @@ class FileStore:
     def full(self, full: bool) -> None:
         self.device.full = full
 
-    def die_soon(self) -> None:
-        """Stop inside one of the next writes, syncs or renames, wherever that is."""
+    def die_soon(self) -> bool:
+        """Perhaps stop inside one of the next writes, syncs or renames, wherever that is."""
+        if self._dice.random() < INSIDE:
+            self._stop_inside()
+        return self.device.dies_in > 0
+
+    def _stop_inside(self) -> None:
         self.device.dies_renaming = self._dice.random() < RENAMING
         self.device.dies_in = self._dice.randint(1, RENAMES if self.device.dies_renaming else SOON)
 
     def fail_next_fsync(self) -> None:
         """The next fsync of some file fails once: mostly the log's, perhaps another's."""
-        which = self._dice.choice(("log.db-wal", "log.db-wal", "log.db", "group-", "node.db", ""))
+        which = self._dice.choice(("log.db-wal", "log.db-wal", "log.db", "group-", "incoming-", "node.db", ""))
         self.device.sync_error = lambda path: which in path
 
     def heal(self) -> None:

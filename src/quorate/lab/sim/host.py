@@ -98,8 +98,8 @@ class SimulatedStore(Store, Chaos, Protocol):
     def stop(self) -> None:
         """The process ends in order."""
 
-    def die_soon(self) -> None:
-        """The machine is to stop in the middle of some storage call to come, if this store knows such a thing."""
+    def die_soon(self) -> bool:
+        """The machine is perhaps to stop in the middle of some storage call to come; whether it is."""
 
 
 class NodeCore(Core, Protocol):
@@ -279,8 +279,8 @@ class Host:
 
     def crash_within_a_step(self) -> None:
         """Die in the middle of performing the effects of some step to come."""
-        self._tear_after = self.dice.randint(0, 4)
-        self.store.die_soon()
+        if not self.store.die_soon():
+            self._tear_after = self.dice.randint(0, 4)
 
     def cancel_tear(self) -> None:
         """The faults are over."""

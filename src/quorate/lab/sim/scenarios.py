@@ -405,11 +405,33 @@ def crowd(dice: random.Random) -> Dials:
     )
 
 
+def fsyncs(dice: random.Random) -> Dials:
+    """Fsyncs that fail, machines that lose power soon after, and copies all the time."""
+    return msgspec.structs.replace(
+        snapshots(dice),
+        nodes=3,
+        databases=1,
+        safety_us=8 * SECOND,
+        delay_us=500,
+        tail_us=500,
+        loss=0.0,
+        fsync_us=2 * MILLISECOND,
+        lose_unsynced=dice.choice((0.3, 0.6)),
+        crash_us=500 * MILLISECOND,
+        fsync_error_us=400 * MILLISECOND,
+        read_error_us=0,
+        full_disk_us=0,
+        partition_us=SECOND,
+        fault_lasts_us=150 * MILLISECOND,
+        torn_step=0.7,
+    )
+
+
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, overwrites,
-        crossed, copies, amputation, relapse, hasty, crowd,
+        crossed, copies, amputation, relapse, hasty, crowd, fsyncs,
     )
 }  # fmt: skip
 

@@ -129,8 +129,9 @@ class BadStore(MemoryStore):
         """As a crash that loses nothing."""
         self.crash(None, False)  # noqa: FBT003
 
-    def die_soon(self) -> None:
+    def die_soon(self) -> bool:
         """The calls of this store are never interrupted."""
+        return False
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
         super()._found_damage(group, reason)
