@@ -15,6 +15,8 @@ from quorate.storage.disk import NO_ROOM
 from quorate.storage.interface import Broken, DiskIsFull
 from quorate.storage.lock import FolderLock
 
+REWRITE_BYTES = 1 << 20
+
 
 class Lock(Protocol):
     """A folder that is held."""
@@ -74,6 +76,23 @@ class Files:
         """Write at the end of a file, making it when it is not there. Unsynced."""
         with path.open("ab") as file:
             file.write(data)
+
+    def rewrite(self, path: Path) -> None:
+        """Write a file's content over itself and sync it, if there is one. For what the last process left.
+
+        When an fsync has failed, the pages that it was about may be in memory, marked as clean, and not on the disk:
+        whoever reads sees them, another fsync passes over them, and a power failure takes them away (Rebello and
+        others, "Can applications recover from fsync failures?", 2020). Only writing makes an fsync mean something
+        again. Raises DiskIsFull or Broken.
+        """
+        with told_apart(f"writing {path}"):
+            if not path.exists() or not path.stat().st_size:
+                return
+            with path.open("r+b", buffering=0) as file:
+                while part := file.read(REWRITE_BYTES):
+                    file.seek(-len(part), os.SEEK_CUR)
+                    file.write(part)
+        self.sync(path)
 
     def remove(self, path: Path) -> None:
         """Delete a file, if there is one. Unsynced. Raises DiskIsFull or Broken."""

@@ -65,6 +65,7 @@ class NodeFile:
         self.path = path
         self._checkpoint_pages = pages
         try:
+            files.rewrite(path.with_name(path.name + "-wal"))
             self._connection = disk.open_exclusive(path, files.vfs)
             with disk.opening(self._connection, path):
                 self._load()

@@ -48,6 +48,8 @@ class Replica:
         self._memory = str(path) == ":memory:"
         self._path = f"file:/quorate-memory-{next(_memories)}?vfs=memdb" if self._memory else os.fspath(path)
         self._clock = clock
+        if not self._memory:
+            files.rewrite(Path(self._path + "-wal"))
         self._writer = Writer(self._path, files.vfs)
         self._reader: Reader | None = None
         self._aside: Reader | None = None

@@ -179,6 +179,7 @@ class SimulatedDisk(Files):
             self._survive_names(dice)
         for inode in files.values():
             if inode.doubtful and dice.random() < 0.5:
+                self.count("pages dropped")
                 inode.data[:] = inode.durable
                 inode.pending.clear()
             inode.doubtful, inode.stand = False, ""
@@ -357,6 +358,15 @@ class SimulatedDisk(Files):
         self.working(self.life)
         inode = self.make(str(path))
         self.write(inode, len(inode.data), data)
+
+    def rewrite(self, path: Path) -> None:
+        inode = self._names.get(str(path))
+        if inode is None or not inode.data:
+            return
+        with told_apart(f"writing {path}"):
+            self.working(self.life)
+            self.write(inode, 0, self.fetch(inode, 0, len(inode.data)))
+        self.sync(path)
 
     def remove(self, path: Path) -> None:
         if str(path) in self._names:

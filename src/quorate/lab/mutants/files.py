@@ -12,6 +12,7 @@ from quorate.storage.folder import SqliteStore
 from quorate.storage.interface import Broken, DiskIsFull
 from quorate.storage.log import SqliteLog
 from quorate.storage.replica import Replica
+from quorate.storage.simulated import SimulatedDisk
 from quorate.storage.snapshots import FileShelf
 
 LOSES = ("durable log", "sound disk", "durable majority", "monotone epochs", "counted entries stay", "store")
@@ -178,10 +179,10 @@ MUTANTS = (
     ),
     Mutant(
         "page-cache-believed",
-        "what a dead process wrote and did not sync is read back and reported durable",
+        "what a process left in the page cache after a failed fsync is read back by the next and reported durable",
         "Can applications recover from fsync failures? (2020): false commits after a restart",
         "fsyncs@sqlite",
-        (Swap(SqliteLog, "_fold", _nothing),),
+        (Swap(SimulatedDisk, "rewrite", _nothing),),
         LOSES,
     ),
     Mutant(

@@ -97,6 +97,7 @@ class FileStore:
             self._let_go()
             if self.device.dead:
                 self.device.crash(self._dice, machine=self._dice.random() < 0.5)
+                self._power_failed = True
             if self._born and self._dice.random() < self._tears:
                 self._stop_inside()
             try:
@@ -154,7 +155,7 @@ class FileStore:
         self.device.stop()
         self._let_go()
         self.device.crash(dice, machine=lose_unsynced)
-        self._power_failed = lose_unsynced
+        self._power_failed = lose_unsynced or "pages dropped" in self.device.fired
         self._tell()
 
     def _let_go(self) -> None:
