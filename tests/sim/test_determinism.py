@@ -4,22 +4,56 @@ import os
 import subprocess
 import sys
 
+import pytest
+from click.testing import CliRunner
+
+from quorate.cli import lab_twice
+from quorate.cli.lab import lab
+from quorate.lab.sim.scenarios import SCENARIOS, simulate
+from quorate.lab.sim.twice import deal, half_of
+
+FIRST_OF_A_SET = """
+from quorate.lab.sim.faults import Faults
 from quorate.lab.sim.scenarios import simulate
 
-SEEDS = ((3, "mixed"), (11, "mixed"), (5, "snapshots"), (2, "votes"), (1, "disks"))
-PROGRAM = "from quorate.lab.sim.scenarios import simulate\n" + "".join(
-    f"print(simulate({seed}, {scenario!r}).trace)\n" for seed, scenario in SEEDS
-)
+def victim(faults, among):
+    return int(next(iter({f"node {number}" for number in among})).removeprefix("node "))
+
+Faults._victim = victim
+print(simulate(0, "handovers").trace)
+"""
+"""A laboratory with the fault that double runs look for: a choice by the order of a set of strings."""
 
 
-def traces(hash_seed: str) -> list[str]:
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
-    return done.stdout.split()
+def test_every_scenario_takes_the_same_steps_whatever_the_hash_seed() -> None:
+    done = CliRunner().invoke(lab, ["twice", "--seeds", str(len(SCENARIOS)), "--first", "3", "--jobs", "2"])
+    assert done.exit_code == 0, done.output
+    assert f"{len(SCENARIOS)} pairs of equal traces" in done.stdout
 
 
-def test_the_same_seed_takes_the_same_steps_whatever_the_hash_seed() -> None:
-    first = traces("1")
-    assert len(set(first)) == len(SEEDS), "different seeds take different steps"
-    assert first == traces("2")
-    assert first == [simulate(seed, scenario).trace for seed, scenario in SEEDS]
+def test_a_choice_by_the_order_of_a_set_shows() -> None:
+    traces = set()
+    for hash_seed in range(1, 9):
+        environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
+        command = [sys.executable, "-c", FIRST_OF_A_SET]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        traces.add(done.stdout)
+        if len(traces) > 1:
+            return
+    raise AssertionError("eight hash seeds, one trace")
+
+
+def test_two_traces_that_differ_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    halves = iter([half_of(simulate(seed, "crossed")) for seed in (0, 1)])
+    monkeypatch.setattr(lab_twice, "_half", lambda _tasks, _hash_seed: [next(halves)])
+    done = CliRunner().invoke(lab, ["twice", "--seeds", "1"])
+    assert str(done.exception) == "seed 0 of crossed depends on more than its seed"
+    assert "0 pairs of equal traces" in done.stdout
+
+
+def test_seeds_are_dealt_to_the_scenarios_in_turn() -> None:
+    count = len(SCENARIOS)
+    dealt = deal(10, 2 * count + 1, ())
+    assert [name for name, _ in dealt[:count]] == list(SCENARIOS)
+    assert dealt[count - 1 : count + 1] == [(list(SCENARIOS)[-1], 10), (next(iter(SCENARIOS)), 11)]
+    assert deal(0, 3, ("calm",)) == [("calm", 0), ("calm", 1), ("calm", 2)]

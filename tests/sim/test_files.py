@@ -10,10 +10,10 @@ from quorate.core.node import Node
 from quorate.lab.sim.dials import SECOND, Dials
 from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.run import Plan, Run
-from quorate.lab.sim.scenarios import SCENARIOS, dials_of, simulate
+from quorate.lab.sim.scenarios import SCENARIOS, simulate
 
-CHUNKS = 4
-SEEDS_PER_CHUNK = 12
+CHUNKS = 2
+SEEDS_PER_CHUNK = 24
 
 SEEN_IN_EVERY_CHUNK = {
     "ok": 250,
@@ -35,7 +35,7 @@ SEEN_IN_EVERY_CHUNK = {
 def test_mixed_faults_break_no_promise_on_real_files(chunk: int) -> None:
     marks: dict[str, int] = {}
     for seed in range(chunk * SEEDS_PER_CHUNK, (chunk + 1) * SEEDS_PER_CHUNK):
-        report = simulate(seed, "mixed@sqlite")
+        report = simulate(seed, "mixed", storage="files")
         assert report.ok, "\n".join(report.lines())
         for name, times in report.marks.items():
             marks[name] = marks.get(name, 0) + times
@@ -58,7 +58,7 @@ def test_aimed_scenarios_break_no_promise_on_real_files(scenario: str) -> None:
     assert scenario in SCENARIOS
     marks: dict[str, int] = {}
     for seed in range(6):
-        report = simulate(seed, f"{scenario}@sqlite")
+        report = simulate(seed, scenario, storage="files")
         assert report.ok, "\n".join(report.lines())
         for name, times in report.marks.items():
             marks[name] = marks.get(name, 0) + times
@@ -72,7 +72,7 @@ FLIPS = Dials(crash_us=SECOND, flip_log_us=SECOND // 2, flip_data_us=SECOND // 2
 def test_bits_that_flip_in_real_files_are_found_and_mended() -> None:
     marks: dict[str, int] = {}
     for seed in range(8):
-        plan = Plan("flips@sqlite", Node, lambda identity, seed=seed: FileStore(identity, f"flips/{seed}"))
+        plan = Plan("flips", Node, lambda identity, seed=seed: FileStore(identity, f"flips/{seed}"))
         report = Run(seed, FLIPS, plan).execute()
         assert report.ok, "\n".join(report.lines())
         for name, times in report.marks.items():
@@ -81,17 +81,13 @@ def test_bits_that_flip_in_real_files_are_found_and_mended() -> None:
         assert marks.get(name, 0) >= least, (name, marks.get(name, 0))
 
 
-SEEDS = ((3, "mixed@sqlite"), (5, "snapshots@sqlite"), (2, "power@sqlite"))
+SEEDS = ((3, "mixed"), (5, "snapshots"), (2, "power"))
 PROGRAM = "from quorate.lab.sim.scenarios import simulate\n" + "".join(
-    f"print(simulate({seed}, {scenario!r}).trace)\n" for seed, scenario in SEEDS
+    f"print(simulate({seed}, {scenario!r}, storage='files').trace)\n" for seed, scenario in SEEDS
 )
 
 
 def test_the_same_seed_takes_the_same_steps_on_real_files_too() -> None:
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [simulate(seed, scenario).trace for seed, scenario in SEEDS]
-
-
-def test_both_fidelities_have_the_same_dials() -> None:
-    assert dials_of("mixed@sqlite", 4) == dials_of("mixed", 4)
+    assert done.stdout.split() == [simulate(seed, scenario, storage="files").trace for seed, scenario in SEEDS]

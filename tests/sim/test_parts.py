@@ -195,6 +195,42 @@ def test_a_cluster_that_does_not_come_right_is_a_failure_that_names_who_waits() 
     assert "waits for setup on main" in report.message
 
 
+def picture(group: Any) -> tuple[Any, ...]:
+    """Whatever invariants look at."""
+    progress = {peer: (each.matched, each.next, each.state) for peer, each in group.progress.items()}
+    return (
+        group.role, group.epoch, group.vote, group.leader, group.persisted, group.counted, group.applied,
+        group.applying, group.log.base, group.log.last, group.opened, group.damaged, group.switching, len(group.queue),
+        tuple(group.stack), len(group.flight), group.batch is None, progress,
+    )  # fmt: skip
+
+
+class WatchedNode(Node):
+    """Notices a step that changes a group and does not say so."""
+
+    untouched = 0
+
+    def step(self, now: Any, event: Any) -> Any:
+        before = {number: picture(group) for number, group in self.groups.items()}
+        effects = super().step(now, event)
+        touched = {group.group for group in self.touched()}
+        for number, group in self.groups.items():
+            if number not in touched:
+                WatchedNode.untouched += 1
+                assert before.get(number) == picture(group), f"{event} touched group {number} in secret"
+        return effects
+
+
+@pytest.mark.parametrize("scenario", ["mixed", "votes", "snapshots", "damage", "disks"])
+def test_a_step_says_which_groups_it_touched(scenario: str) -> None:
+    WatchedNode.untouched = 0
+    seeds = [seed for seed in range(30) if dials_of(scenario, seed).databases > 1 or scenario == "disks"][:3]
+    for seed in seeds:
+        report = simulate(seed, scenario, WatchedNode)
+        assert report.ok, "\n".join(report.lines())
+    assert WatchedNode.untouched > 1_000
+
+
 class BrokenNode(Node):
     """Fails an assertion now and then."""
 

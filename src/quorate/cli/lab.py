@@ -1,5 +1,6 @@
 """`quorate lab`: run the simulator, replay a failing seed, judge a history."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -11,7 +12,9 @@ from quorate.cli.diagrams import draw_history, drawn, html_option
 from quorate.cli.lab_mutants import mutants
 from quorate.cli.lab_nemesis import nemesis
 from quorate.cli.lab_shrink import replay_file, shrink
+from quorate.cli.lab_speed import speed
 from quorate.cli.lab_table import table
+from quorate.cli.lab_twice import twice
 from quorate.cli.output import Exit, Fail, json_option, print_json, progress
 
 if TYPE_CHECKING:
@@ -34,18 +37,11 @@ lab.add_command(nemesis)
 
 
 def _scenarios(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    from quorate.lab.sim.scenarios import SCENARIOS, mix_of
+    from quorate.lab.sim.scenarios import SCENARIOS
 
-    if mix_of(value) not in SCENARIOS:
+    if value not in SCENARIOS:
         raise click.BadParameter(f"there are: {', '.join(SCENARIOS)}")
     return value
-
-
-def _at(scenario: str, fidelity: str) -> str:
-    """The scenario's name at this fidelity."""
-    from quorate.lab.sim.scenarios import SQLITE, mix_of
-
-    return mix_of(scenario) + SQLITE if fidelity == "sqlite" else scenario
 
 
 def _cores(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -57,33 +53,38 @@ def _cores(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     return value
 
 
-def _simulate(seed: int, scenario: str, core: str, *, tail: int = 40) -> "Report":
+def _simulate(seed: int, scenario: str, core: str, storage: str, *, tail: int = 40) -> "Report":
     from quorate.lab.mutants import MUTANTS
     from quorate.lab.mutants import run as run_mutant
     from quorate.lab.sim.scenarios import simulate
 
     for mutant in MUTANTS:
         if mutant.name == core:
-            return run_mutant(mutant, seed, scenario=scenario, tail=tail)
-    return simulate(seed, scenario, tail=tail)
+            return run_mutant(mutant, seed, scenario=scenario, storage=storage, tail=tail)
+    return simulate(seed, scenario, storage=storage, tail=tail)
 
 
-def _simulate_some(seeds: range, scenario: str, core: str) -> "list[Report]":
-    return [_simulate(seed, scenario, core) for seed in seeds]
+def _simulate_some(seeds: range, *how: str) -> "tuple[list[Report], float]":
+    """Their reports, and the processor time that they took in this process (seconds)."""
+    began = time.process_time()
+    return [_simulate(seed, *how) for seed in seeds], time.process_time() - began
 
 
-def _reports(first: int, count: int, scenario: str, core: str, jobs: int) -> "Iterator[Report]":
-    """Reports in the order of their seeds, from one or more processes."""
+def _reports(first: int, count: int, jobs: int, *how: str) -> "Iterator[tuple[Report, float]]":
+    """Reports in the order of their seeds, from one or more processes, and the processor time that each took."""
     if jobs == 1:
         for seed in range(first, first + count):
-            yield _simulate(seed, scenario, core)
+            reports, seconds = _simulate_some(range(seed, seed + 1), *how)
+            yield reports[0], seconds
         return
     chunks = [range(start, min(start + CHUNK, first + count)) for start in range(first, first + count, CHUNK)]
     with ProcessPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_simulate_some, chunk, scenario, core) for chunk in chunks]
+        futures = [pool.submit(_simulate_some, chunk, *how) for chunk in chunks]
         try:
             for future in futures:
-                yield from future.result()
+                reports, seconds = future.result()
+                for report in reports:
+                    yield report, seconds / len(reports)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -91,9 +92,9 @@ def _reports(first: int, count: int, scenario: str, core: str, jobs: int) -> "It
 scenario_option = click.option(
     "--scenario", default="mixed", show_default=True, callback=_scenarios, help="Which mix of faults and load."
 )
-fidelity_option = click.option(
-    "--fidelity", type=click.Choice(["model", "sqlite"]), default="model", show_default=True,
-    help="What nodes store on: a model disk, or real SQLite files on a simulated one (also: SCENARIO@sqlite).",
+storage_option = click.option(
+    "--storage", type=click.Choice(["model", "sqlite", "files"]), default=None,
+    help="What keeps the data. Default: SQLite for every fourth seed and where a mutant needs it, else the model.",
 )  # fmt: skip
 core_option = click.option(
     "--core", default="real", show_default=True, callback=_cores, help="The real node, or a mutant: a sabotaged one."
@@ -106,23 +107,26 @@ core_option = click.option(
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes to run them in.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first seed that fails.")
 @scenario_option
-@fidelity_option
 @core_option
+@storage_option
 @json_option
 def run(
-    seeds: int, first: int, jobs: int, keep_going: bool, scenario: str, fidelity: str, core: str, as_json: bool
+    seeds: int, first: int, jobs: int, keep_going: bool, scenario: str, core: str, storage: str | None, as_json: bool
 ) -> None:
-    """Run many seeds of one scenario. Ends with 1 when any of them breaks a promise."""
-    scenario = _at(scenario, fidelity)
+    """Run many seeds of one scenario. Ends with 1 when any of them breaks a promise, or when they prove too little."""
+    from quorate.lab.sim.purpose import Evidence
+    from quorate.lab.sim.scenarios import dials_of
+
     failed: list[Report] = []
-    marks: dict[str, int] = {}
+    evidence = Evidence(scenario)
     steps = virtual_us = done = 0
-    for report in _reports(first, seeds, scenario, core, jobs):
+    busy_s, began = 0.0, time.perf_counter()
+    for report, seconds in _reports(first, seeds, jobs, scenario, core, storage or ""):
         done += 1
+        busy_s += seconds
         steps += report.steps
         virtual_us += report.virtual_us
-        for name, times in report.marks.items():
-            marks[name] = marks.get(name, 0) + times
+        evidence.add(report, dials_of(scenario, report.seed))
         if not report.ok:
             failed.append(report)
             for text in report.lines():
@@ -131,36 +135,43 @@ def run(
                 break
         elif done % 50 == 0:
             progress(f"{done} of {seeds} seeds, {len(failed)} failed")
+    missing = evidence.missing() if core == "real" and not failed else []
     summary: dict[str, Any] = {
         "scenario": scenario, "seeds": done, "failed": [report.seed for report in failed], "steps": steps,
-        "virtual_s": virtual_us // 1_000_000, "marks": dict(sorted(marks.items())),
+        "virtual_s": virtual_us // 1_000_000, "events_per_s": round(steps / max(busy_s, 1e-9)),
+        "missing": missing, "marks": dict(sorted(evidence.marks.items())),
     }  # fmt: skip
     if as_json:
         print_json(summary)
     else:
-        progress(f"{done} seeds of {scenario}, {steps:,} steps, {virtual_us // 1_000_000:,} virtual seconds")
+        progress(f"{done} seeds of {scenario}, {steps:,} events, {virtual_us // 1_000_000:,} virtual seconds")
+        rate, took = done / (time.perf_counter() - began), summary["events_per_s"]
+        progress(f"{rate:.1f} seeds a second, {took:,} events for each second of processor time")
+        for text in missing:
+            progress(text)
         click.echo("no promise was broken" if not failed else f"{len(failed)} seeds broke a promise")
     if failed:
         raise Fail(f"seed {failed[0].seed}: {failed[0].judge} is broken", Exit.FAILED)
+    if missing:
+        raise Fail(f"these seeds prove too little: {missing[0]}", Exit.FAILED)
 
 
 @lab.command()
 @click.argument("seed")
 @click.option("--lines", type=click.IntRange(0, 400), default=40, show_default=True, help="Last steps to show.")
 @scenario_option
-@fidelity_option
 @core_option
+@storage_option
 @html_option
-def replay(seed: str, lines: int, scenario: str, fidelity: str, core: str, html: Path | None) -> None:
+def replay(seed: str, lines: int, scenario: str, core: str, storage: str | None, html: Path | None) -> None:
     """Run SEED again, exactly as before, and show how it went. SEED may be a file that `shrink` wrote."""
-    scenario = _at(scenario, fidelity)
     if not seed.removeprefix("-").isdecimal() and not Path(seed).exists():
         raise click.BadParameter(f"{seed!r} is neither a seed nor a file", param_hint="SEED")
 
     def again() -> "Report":
-        return (
-            replay_file(Path(seed), lines) if Path(seed).exists() else _simulate(int(seed), scenario, core, tail=lines)
-        )
+        if Path(seed).exists():
+            return replay_file(Path(seed), lines)
+        return _simulate(int(seed), scenario, core, storage or "", tail=lines)
 
     report = drawn(again, html)
     for text in report.lines():
@@ -214,4 +225,6 @@ def judge(file: Path, model: str, promise: tuple[str, ...], html: Path | None, a
 
 lab.add_command(mutants)
 lab.add_command(shrink)
+lab.add_command(speed)
 lab.add_command(table)
+lab.add_command(twice)

@@ -15,21 +15,24 @@ if TYPE_CHECKING:
 @click.argument("seed", type=int)
 @click.option("--scenario", default="mixed", show_default=True, help="The scenario in which the seed fails.")
 @click.option("--core", default="real", show_default=True, help="The real node, or a mutant.")
+@click.option("--storage", type=click.Choice(["model", "sqlite", "files"]), default=None,
+              help="What keeps the data, where the seed failed with another than its own.")  # fmt: skip
 @click.option("--runs", type=click.IntRange(1), default=400, show_default=True, help="How many runs may be spent.")
 @click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Where to keep the small case.")
 @click.option("--story", default="", help="What the case shows, in a sentence; kept in the file.")
-def shrink(seed: int, scenario: str, core: str, runs: int, write: Path | None, story: str) -> None:
+def shrink(seed: int, scenario: str, core: str, storage: str | None, runs: int, write: Path | None, story: str) -> None:
     """Leave out faults and operations of a failing SEED while it still breaks the same promise."""
     import msgspec
 
-    from quorate.lab.mutants import run_case
-    from quorate.lab.sim.scenarios import SCENARIOS, case_of, mix_of
+    from quorate.lab.mutants import find, run_case
+    from quorate.lab.sim.scenarios import SCENARIOS, case_of
     from quorate.lab.sim.shrink import Shrinker, dump, load
 
-    if mix_of(scenario) not in SCENARIOS:
+    if scenario not in SCENARIOS:
         raise click.BadParameter(f"there are: {', '.join(SCENARIOS)}", param_hint="--scenario")
     try:
-        shrinker = Shrinker(case_of(scenario, seed, core), run_case, runs)
+        storage = storage or (find(core).storage if core != "real" else "")
+        shrinker = Shrinker(case_of(scenario, seed, core, storage), run_case, runs)
     except KeyError as error:
         raise click.BadParameter(f"there is no mutant {core}", param_hint="--core") from error
     if shrinker.report.ok:

@@ -86,6 +86,11 @@ class Liveness:
             peer.alive = False
             self._lose(now, node)
 
+    def is_news(self, node: NodeId, boot: int) -> bool:
+        """Whether this is another life of the node than the one that was heard last."""
+        peer = self.peers.get(node)
+        return peer is not None and peer.boot != boot
+
     def on_heartbeat(self, now: Now, sender: NodeId, message: Heartbeat) -> None:
         peer = self.peers.get(sender)
         if peer is None or message.boot < peer.boot:

@@ -6,7 +6,7 @@ numbers what goes to the disk, keeps one deadline, and watches the other nodes f
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -94,13 +94,16 @@ class Node:
         self._errand_count = 0
         self._founding = False
         self._out: list[Effect] = []
+        self._touched: Iterable[Group] | None = None
 
     # ---- the one door ------------------------------------------------------------------------------------
 
     def step(self, now: Now, event: Event) -> list[Effect]:
         """Take one event; return what is asked of the world, in order."""
         self.now_us = now.mono_us
-        if self._recovered is not None:
+        self._touched = None
+        begins = self._recovered is not None
+        if begins:
             self._start(now)
         handler = self.HANDLERS.get(type(event))
         if handler is not None:
@@ -108,7 +111,10 @@ class Node:
         else:
             group = self.groups.get(event.group)  # type: ignore[union-attr]
             if group is not None:
+                self._touched = (group,)
                 single_leader.EVENTS[type(event)](group, now, event)
+        if begins:
+            self._touched = None
         self.deadline_us = now.mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
         effects, self._out = self._out, []
         return effects
@@ -117,6 +123,11 @@ class Node:
         """What must be true of every group on this node."""
         for group in self.groups.values():
             assert_invariants(group)
+
+    def touched(self) -> Iterable[Group]:
+        """The groups that the last step may have changed. To assert the invariants of these alone keeps the cost of a
+        step independent of how many groups there are."""
+        return self.groups.values() if self._touched is None else self._touched
 
     def _start(self, now: Now) -> None:
         recovered, self._recovered = self._recovered, None
@@ -150,10 +161,10 @@ class Node:
     def heard(self, now: Now, peer: NodeId) -> bool:
         return self.liveness.heard(now, peer)
 
-    def set_apply_timer(self, group: GroupId) -> None:
+    def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
         name = (APPLY, group)
         if self._timers.get(name) is None:
-            self._timers.set(name, self.now_us + self.settings.apply_delay_us)
+            self._timers.set(name, self.now_us + delay_us)
 
     def set_timer(self, group: GroupId, at_us: int) -> None:
         self._timers.set(group, at_us)
@@ -187,26 +198,40 @@ class Node:
         self.liveness.on_any_message(now, event.sender)
         message = event.message
         if type(message) is Heartbeat:
+            if not (message.led or message.resigned or self.liveness.is_news(event.sender, message.boot)):
+                self._touched = ()
             self.liveness.on_heartbeat(now, event.sender, message)
         elif type(message) is HeartbeatReply:
+            if not message.groups:
+                self._touched = ()
             self.liveness.on_reply(now, event.sender, message)
         else:
             group = self.groups.get(message.group)
             if group is not None:
+                self._touched = (group,)
                 single_leader.on_message(group, now, event.sender, message)
 
     def _on_wake(self, now: Now, _event: kernel.Wake) -> None:
+        groups = self.groups
+        touched: list[Group] = []
+        ticked = False
         for name in self._timers.due(now.mono_us):
             if name == HEARTBEAT:
                 self._tick(now)
+                ticked = True
             elif isinstance(name, tuple):
-                single_leader.apply_now(self.groups[name[1]])
-            elif name in self.groups:
-                single_leader.on_election_timer(self.groups[name], now)
+                touched.append(groups[name[1]])
+                single_leader.apply_now(groups[name[1]])
+            elif name in groups:
+                touched.append(groups[name])
+                single_leader.on_election_timer(groups[name], now)
         ready, self._ready = self._ready, {}
         for number in ready:
-            single_leader.on_ready(self.groups[number], now)
+            touched.append(groups[number])
+            single_leader.on_ready(groups[number], now)
         self.liveness.flush_rounds(now)
+        if not ticked:
+            self._touched = touched
 
     def _tick(self, now: Now) -> None:
         self._timers.set(HEARTBEAT, now.mono_us + self.settings.heartbeat_us)
@@ -224,10 +249,10 @@ class Node:
         touched: dict[GroupId, None] = {}
         while self._writing and self._writing[0][0] <= event.sequence:
             touched[self._writing.popleft()[1]] = None
-        for number in touched:
-            group = self.groups.get(number)
-            if group is not None:
-                single_leader.EVENTS[kernel.Persisted](group, now, event)
+        groups = [self.groups[number] for number in touched if number in self.groups]
+        for group in groups:
+            single_leader.EVENTS[kernel.Persisted](group, now, event)
+        self._touched = groups
 
     def _on_disk_full(self, now: Now, _event: kernel.DiskFull) -> None:
         """Stop acknowledging, lead nothing, stand for nothing; reads go on."""
@@ -248,6 +273,7 @@ class Node:
     def _on_applied(self, now: Now, event: kernel.Applied) -> None:
         group = self.groups.get(event.group)
         if group is not None:
+            self._touched = (group,)
             single_leader.EVENTS[kernel.Applied](group, now, event)
             if event.group == CATALOG_GROUP:
                 self.emit(ReadCatalog())
@@ -336,6 +362,7 @@ class Node:
             levels = ", ".join(READ_LEVELS)
             self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
         elif all(is_read(statement.sql) for statement in body.statements):
+            self._touched = (group,)
             single_leader.submit_read(group, now, id, body.statements, body.level)
         elif body.database == CATALOG_DATABASE:
             hint = "create databases with Cluster.create or `quorate create`"
@@ -346,6 +373,8 @@ class Node:
             self._submit_write(now, group, id, body)
 
     def _submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
+        if id >= 0:
+            self._touched = (group,)
         if self.draining:
             self.reply(id, NotLeader(""))
         elif self.disk_full and group.leader not in (NOBODY, self.me):

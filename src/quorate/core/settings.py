@@ -38,8 +38,13 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """Newest entries of a group kept in memory; older ones are read back from the log."""
 
     apply_delay_us: int = 40_000
-    """How long counted entries may be gathered before a follower applies them together, or a leader commits them:
-    rows that change again and again then cost one page and not many. A read that waits for them has them at once."""
+    """How long a follower may gather counted entries before it applies them together: rows that change again and
+    again then cost one page and not many. A read that waits for them, or leadership, applies them at once."""
+    settle_delay_us: int = 200_000
+    """The same for a leader's open transaction; a read that waits for it, at any level, has it committed at once."""
+    settle_entries_max: int = 512
+    settle_bytes_max: int = 4 << 20
+    """Batches, and bytes of them, that an open transaction may hold before it is committed."""
     checkpoint_entries: int = 4_000
     checkpoint_bytes: int = 32 << 20
     """Unsynced bytes of a data file, or bytes of entries, after which a checkpoint is asked for."""

@@ -211,6 +211,11 @@ class MemoryShelf:
         for other in [other for other in self.received if other[0] == group and other[1] != keep]:
             del self.received[other]
         image = bytes(self._arriving.pop((group, snapshot)))
+        self._check(image, position)
+        self.received[group, snapshot] = image
+
+    def _check(self, image: bytes, position: Position) -> None:
+        """Whether it is a sound database that stands at this position. Raises Divergent."""
         connection = apsw.Connection(":memory:")
         replica = Replica(":memory:")
         try:
@@ -221,7 +226,6 @@ class MemoryShelf:
         finally:
             replica.close()
             connection.close()
-        self.received[group, snapshot] = image
 
     def drop(self, group: GroupId, snapshot: int) -> None:
         self._arriving.pop((group, snapshot), None)

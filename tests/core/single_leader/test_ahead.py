@@ -48,7 +48,7 @@ def test_answered_and_committed_together_later() -> None:
         cluster.deliver()
         assert isinstance(cluster.replies[key], Answer)
     assert cluster.tokens(leader.number) == []
-    cluster.run(SECOND // 10)
+    cluster.run(SECOND // 4)
     assert cluster.tokens(leader.number) == ["a", "b", "c"]
     assert not leader.node.groups[1].stack
 

@@ -80,7 +80,7 @@ def apply_more(group: Group, *, gathered: bool = False) -> None:
     if target < first:
         return
     if not gathered and _may_gather(group, target):
-        group.host.set_apply_timer(group.group)
+        group.host.set_apply_timer(group.group, group.settings.apply_delay_us)
         return
     entries = group.log.slice(first, target, group.settings.apply_bytes_max)
     if entries is not None:
@@ -144,6 +144,7 @@ def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
         group.no_room_until_us = now.mono_us + 2 * group.settings.suspect_us
     else:
         group.damaged = event.reason
+        group.damages += 1
         group.opened = True
         group.rebuilt = False
         group.whole_at = -1

@@ -61,6 +61,9 @@ class AppendReply(Struct, frozen=True, array_like=True, tag=6):
     conflict: Position
     voter: bool = True
     """False: I was damaged and may have forgotten what I promised; do not count me yet."""
+    life: int = 0
+    """Rises with each start of this replica and each damage found in it: what it acknowledged in an earlier one may be
+    lost, and is not to be counted any more."""
 
 
 class SnapshotOffer(Struct, frozen=True, array_like=True, tag=7):
@@ -122,6 +125,8 @@ class ReadIndexAsk(Struct, frozen=True, array_like=True, tag=13):
     group: GroupId
     epoch: int
     read: int
+    life: int = 0
+    """As in `AppendReply`: what is counted from here on is not counted upon an earlier one."""
 
 
 class ReadIndexReply(Struct, frozen=True, array_like=True, tag=14):

@@ -12,7 +12,7 @@ from typing import Any
 
 from quorate.core.kernel import NodeId, Now, Query
 from quorate.core.requests import EVENTUAL, LEADER, NotLeader, Refused
-from quorate.core.single_leader import acks, state, writes
+from quorate.core.single_leader import acks, shipping, state, writes
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
 from quorate.core.single_leader.state import NOBODY, Group, Read
 
@@ -42,7 +42,7 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
     else:
         group.reading.numbers += 1
         group.reading.asked[group.reading.numbers] = Read(id, statements, now.mono_us)
-        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers))
+        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers, group.life))
         group.host.keep_busy(group.group)
 
 
@@ -104,6 +104,7 @@ def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> Non
     if group.role != state.LEADER or message.epoch != group.epoch:
         group.send(sender, ReadIndexReply(group.group, group.epoch, message.read, -1))
         return
+    shipping.note_life(group.progress[sender], message.life)
     group.reading.waiting.append(Read(message.read, (), now.mono_us, asker=sender))
     group.host.make_ready(group.group)
 
@@ -113,7 +114,7 @@ def ask_how_far(group: Group) -> None:
     if group.leader not in (NOBODY, group.me) and group.whole_at < 0:
         group.reading.numbers += 1
         group.heal_read = group.heal_read or group.reading.numbers
-        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers))
+        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers, group.life))
 
 
 def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -> None:
@@ -164,7 +165,7 @@ def tick(group: Group, now: Now) -> bool:
             del group.reading.asked[number]
             group.reply(read.id, TOO_LATE)
         elif group.leader not in (NOBODY, group.me):
-            group.send(group.leader, ReadIndexAsk(group.group, group.epoch, number))
+            group.send(group.leader, ReadIndexAsk(group.group, group.epoch, number, group.life))
     if group.reading.round and not group.reading.confirming:
         group.reading.round = 0
     return bool(group.reading.waiting or group.reading.confirming or group.reading.applying or group.reading.asked)

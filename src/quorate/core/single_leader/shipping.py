@@ -83,8 +83,7 @@ def _send(group: Group, now: Now, peer: NodeId, progress: Progress, entries: Seq
 def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     """As follower: take entries from the leader of this epoch, durably, then say so."""
     if message.epoch < group.epoch:
-        reply = AppendReply(group.group, group.epoch, accepted=False, matched=0, conflict=group.log.last)
-        group.send(sender, reply)
+        group.send(sender, group.append_reply(matched=0, accepted=False))
         return
     heard_leader(group, now, sender, message.epoch)
     if group.switching or group.host.disk_full:
@@ -99,14 +98,13 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
         if conflict.index >= previous.index:
             conflict = log.agree_below(Position(previous.epoch, previous.index - 1))
         matched = NEEDS_SNAPSHOT if group.damaged else 0
-        group.send(sender, AppendReply(group.group, group.epoch, accepted=False, matched=matched, conflict=conflict))
+        group.send(sender, group.append_reply(matched=matched, accepted=False, conflict=conflict))
         return
     matched = previous.index + len(entries)
     fresh = _new_entries(group, entries)
     if fresh:
         _overwrite(group, fresh)
-    voter = not group.damaged
-    reply = AppendReply(group.group, group.epoch, accepted=True, matched=matched, conflict=log.last, voter=voter)
+    reply = group.append_reply(matched=matched, accepted=True)
     if matched <= group.persisted:
         group.send(sender, reply)
     else:
@@ -117,10 +115,7 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
 def ask_for_snapshot(group: Group) -> None:
     """As a damaged replica: nothing of mine can be built upon."""
     if group.leader not in (NOBODY, group.me):
-        reply = AppendReply(
-            group.group, group.epoch, accepted=False, matched=NEEDS_SNAPSHOT, conflict=group.log.last, voter=False
-        )
-        group.send(group.leader, reply)
+        group.send(group.leader, group.append_reply(matched=NEEDS_SNAPSHOT, accepted=False))
 
 
 def _without_trimmed(group: Group, message: Append) -> tuple[Position, tuple[Entry, ...]]:
@@ -169,6 +164,8 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
     progress = group.progress.get(sender)
     if group.role != LEADER or message.epoch != group.epoch or progress is None:
         return
+    if not note_life(progress, message.life):
+        return
     if not message.accepted:
         _back_off(group, now, sender, progress, message)
         return
@@ -185,6 +182,16 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
     acks.advance(group)
     if progress.next <= group.log.last.index:
         send_more(group, now, sender, progress)
+
+
+def note_life(progress: Progress, life: int) -> bool:
+    """A replica spoke in this life: what it had acknowledged in an earlier one counts no more. False when this was said
+    in an earlier one itself, and only arrives now."""
+    if life > progress.life:
+        if progress.life:
+            progress.matched = 0
+        progress.life = life
+    return life == progress.life
 
 
 def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message: AppendReply) -> None:

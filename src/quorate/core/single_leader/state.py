@@ -62,7 +62,7 @@ class Host(Protocol):
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
     def reply(self, id: int, body: Any) -> None: ...
     def heard(self, now: Now, peer: NodeId) -> bool: ...
-    def set_apply_timer(self, group: GroupId) -> None: ...
+    def set_apply_timer(self, group: GroupId, delay_us: int) -> None: ...
     def set_timer(self, group: GroupId, at_us: int) -> None: ...
     def cancel_timer(self, group: GroupId) -> None: ...
     def make_ready(self, group: GroupId) -> None: ...
@@ -97,6 +97,8 @@ class Progress(Struct):
     """The highest index known to be durable there and equal to ours."""
     voter: bool = True
     """False while it was damaged and has not been made whole: it is not counted."""
+    life: int = 0
+    """The life in which it acknowledged that (`AppendReply.life`)."""
     state: str = PROBING
     sent_us: int = 0
     """When something was last sent that should be answered; 0: nothing is outstanding."""
@@ -193,6 +195,8 @@ class Group:
         self.vote = UNKNOWN_VOTE if found.damaged else found.vote
         self.log = Log(found.base, found.epochs, found.last, found.tail)
         self.damaged = found.damaged
+        self.damages = 0
+        """How often this life's replica was found damaged."""
         self.role = FOLLOWER
         self.leader: NodeId = NOBODY
 
@@ -300,6 +304,16 @@ class Group:
         """Leads, and everything of earlier epochs is applied: may execute and may answer for the log."""
         return self.role == LEADER and self.opened and self.applied.index >= self.noop > 0
 
+    @property
+    def life(self) -> int:
+        """See `AppendReply.life`."""
+        return (self.host.boot << 20) + self.damages
+
+    def append_reply(self, *, matched: int, accepted: bool, conflict: Position | None = None) -> AppendReply:
+        """What this replica says of its log, `conflict` where it ends unless something else is said."""
+        conflict = self.log.last if conflict is None else conflict
+        return AppendReply(self.group, self.epoch, accepted, matched, conflict, not self.damaged, self.life)
+
     def leader_address(self) -> str:
         return self.host.address_of(self.leader) if self.leader not in (NOBODY, self.me) else ""
 
@@ -336,8 +350,7 @@ class Group:
             self.note("healed")
             if self.leader not in (NOBODY, self.me):
                 matched = min(self.counted, self.persisted)
-                reply = AppendReply(self.group, self.epoch, accepted=True, matched=matched, conflict=self.log.last)
-                self.send(self.leader, reply)
+                self.send(self.leader, self.append_reply(matched=matched, accepted=True))
 
     def may_stand(self) -> bool:
         return not (self.damaged or self.host.disk_full or self.host.draining or self.switching) and self.opened

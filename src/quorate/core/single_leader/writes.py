@@ -179,7 +179,7 @@ def _answer(group: Group, batch: Batch) -> None:
 def settle(group: Group) -> None:
     """Commit the open transaction when all of it is counted and durable here, and somebody waits for that.
 
-    Nobody waits for up to `Settings.apply_delay_us`, so that rows that change again and again cost one page and not
+    Nobody waits for up to `Settings.settle_delay_us`, so that rows that change again and again cost one page and not
     many. A read waits; where reads were waiting lately, each batch is committed as soon as it can be.
     """
     if not group.stack:
@@ -187,7 +187,7 @@ def settle(group: Group) -> None:
     if not group.settle_due:
         group.settle_due = _is_due(group)
     if not group.settle_due:
-        group.host.set_apply_timer(group.group)
+        group.host.set_apply_timer(group.group, group.settings.settle_delay_us)
     elif group.batch is None and not group.applying and min(group.counted, group.persisted) >= group.covered:
         position = group.log.position_at(group.covered)
         batches = tuple(group.stack)
@@ -199,8 +199,8 @@ def settle(group: Group) -> None:
 def _is_due(group: Group) -> bool:
     return (
         group.host.now_us - group.read_us < group.settings.apply_delay_us
-        or len(group.stack) >= group.settings.apply_entries_max
-        or group.stack_bytes >= group.settings.apply_bytes_max
+        or len(group.stack) >= group.settings.settle_entries_max
+        or group.stack_bytes >= group.settings.settle_bytes_max
         or group.group == CATALOG_GROUP
         or group.transfer_to != NOBODY
         or group.host.draining

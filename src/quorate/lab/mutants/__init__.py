@@ -3,10 +3,10 @@ way, as others' code was broken before, and the laboratory must notice.
 """
 
 from quorate.lab.mutants import elections, files, reading, replication, storing
-from quorate.lab.mutants.sabotage import Mutant, first_caught, run, run_case, sabotaged
+from quorate.lab.mutants.sabotage import Mutant, find, first_caught, run, run_case, sabotaged
 
 MUTANTS: tuple[Mutant, ...] = (
     elections.MUTANTS + replication.MUTANTS + reading.MUTANTS + storing.MUTANTS + files.MUTANTS
 )
 
-__all__ = ["MUTANTS", "Mutant", "first_caught", "run", "run_case", "sabotaged"]
+__all__ = ["MUTANTS", "Mutant", "find", "first_caught", "run", "run_case", "sabotaged"]

@@ -159,7 +159,7 @@ MUTANTS = (
         ("durable vote",),
         inner=("durable vote",),
         outer=SPLIT,
-        outer_seed=11,
+        outer_seed=6,
     ),
     Mutant(
         "vote-before-fsync",
@@ -186,7 +186,7 @@ MUTANTS = (
         "crossed",
         (Swap(election, "on_vote_reply", _late_votes_count),),
         SPLIT,
-        seed=104,
+        seed=102,
     ),
     Mutant(
         "votes-for-a-short-log",
@@ -195,6 +195,7 @@ MUTANTS = (
         "handovers",
         (Swap(Group, "up_to_date", _always),),
         SPLIT,
+        seed=1,
     ),
     Mutant(
         "damaged-replica-votes",

@@ -39,6 +39,8 @@ class Mutant:
     outer: tuple[str, ...] = ()
     """The judges that notice then. With `inner` only."""
     outer_seed: int = 0
+    storage: str = ""
+    """What must keep the data because the mutant breaks it: SQLite, or empty for what the seed says."""
 
 
 @contextmanager
@@ -78,10 +80,19 @@ def _ours() -> list[Any]:
     return [module for name, module in list(sys.modules.items()) if name.startswith("quorate.")]
 
 
-def run(mutant: Mutant, seed: int, *, scenario: str = "", skip: tuple[str, ...] = (), tail: int = LINES) -> Report:
+def run(
+    mutant: Mutant,
+    seed: int,
+    *,
+    scenario: str = "",
+    storage: str = "",
+    skip: tuple[str, ...] = (),
+    tail: int = LINES,
+) -> Report:
     """One seed of the mutant's scenario (or of another) with the sabotaged code."""
+    storage = storage or mutant.storage
     with sabotaged(mutant):
-        return simulate(seed, scenario or mutant.scenario, core=mutant.name, skip=skip, tail=tail)
+        return simulate(seed, scenario or mutant.scenario, core=mutant.name, storage=storage, skip=skip, tail=tail)
 
 
 def run_case(case: Case, *, tail: int = LINES) -> Report:

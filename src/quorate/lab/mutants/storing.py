@@ -7,6 +7,7 @@ from quorate.core.requests import Outcome
 from quorate.core.single_leader import writes
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
+from quorate.lab.sim.scenarios import SQLITE
 from quorate.storage import data_file
 from quorate.storage.application import apply_batch
 from quorate.storage.capture import Capture
@@ -164,6 +165,7 @@ MUTANTS = (
         "mixed",
         (Swap(Writer, "_known", _nothing),),
         (*TWICE, "store"),
+        storage=SQLITE,
     ),
     Mutant(
         "window-on-the-leader-only",
@@ -174,6 +176,7 @@ MUTANTS = (
         ("replicas equal",),
         inner=("replicas equal",),
         outer=TWICE,
+        storage=SQLITE,
     ),
     Mutant(
         "copy-without-window",
@@ -182,6 +185,7 @@ MUTANTS = (
         "snapshots",
         (Swap(MemoryShelf, "copy", _copy_without_window),),
         ("replicas equal", *TWICE),
+        storage=SQLITE,
     ),
     Mutant(
         "outcome-does-not-fence",
@@ -190,7 +194,7 @@ MUTANTS = (
         "hasty",
         (Swap(Writer, "_attempt", _looks_but_does_not_fence),),
         TWICE,
-        seed=5,
+        storage=SQLITE,
     ),
     Mutant(
         "rollback-of-others",
@@ -199,6 +203,8 @@ MUTANTS = (
         "crowd",
         (Swap(Writer, "_execute", _others_are_undone),),
         ("acknowledged write lost", *TWICE),
+        storage=SQLITE,
+        seed=4,
     ),
     Mutant(
         "undone-batch-stays-undone",
@@ -207,6 +213,7 @@ MUTANTS = (
         "crowd",
         (Swap(Writer, "_bring_back", _stays_undone),),
         ("acknowledged write lost", "replicas equal", "sound disk", "store", "node", *TWICE),
+        storage=SQLITE,
     ),
     Mutant(
         "stack-forgets-tokens",
@@ -215,6 +222,7 @@ MUTANTS = (
         "crowd",
         (Swap(Writer, "_known", _stack_forgets),),
         (*TWICE, "store", "node"),
+        storage=SQLITE,
     ),
     Mutant(
         "position-written-apart",
@@ -223,6 +231,7 @@ MUTANTS = (
         "power",
         (Swap(data_file, "write_applied", _position_apart),),
         ("sound disk", "store", "replicas equal", "node", *TWICE),
+        storage=SQLITE,
     ),
     Mutant(
         "data-ahead-of-log",
@@ -231,7 +240,6 @@ MUTANTS = (
         "power",
         (Swap(writes, "settle", _ahead_of_the_log),),
         ("node", "store", "sound disk"),
-        seed=1,
     ),
     Mutant(
         "commits-twice",
@@ -248,6 +256,7 @@ MUTANTS = (
         "mixed",
         (Swap(Capture, "_add_sequences", _nothing),),
         ("replicas equal", "atomicity", "sound disk"),
+        storage=SQLITE,
     ),
     Mutant(
         "schema-unchecked",
@@ -257,5 +266,6 @@ MUTANTS = (
         (Swap(Writer, "_apply", _no_schema_check), Swap(Capture, "ddl", _columns_do_not_travel)),
         ("replicas equal",),
         seed=5,
+        storage=SQLITE,
     ),
 )

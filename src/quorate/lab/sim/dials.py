@@ -127,6 +127,7 @@ def _part_or_zero(dice: random.Random, high: float, chance: float = 0.5) -> floa
 def draw_settings(dice: random.Random) -> Settings:
     """Small numbers, so that limits are met within seconds."""
     heartbeat_us = dice.choice((50, 100, 150)) * MILLISECOND
+    own = random.Random(dice.getrandbits(64))  # for what is added later: the other draws of a seed stay as they are
     return Settings(
         heartbeat_us=heartbeat_us,
         suspect_us=heartbeat_us * dice.choice((4, 6)),
@@ -144,9 +145,12 @@ def draw_settings(dice: random.Random) -> Settings:
         checkpoint_bytes=dice.choice((500, 16 << 20)),
         log_keep_entries=dice.choice((0, 3, 10, 4_096)),
         snapshot_chunk_bytes=dice.choice((700, 5_000, 256 << 10)),
-        batches_ahead=dice.choice((1, 2, 2, 8)),
-        apply_entries_max=dice.choice((1, 3, 64, 64)),
-        apply_delay_us=dice.choice((0, 40, 40, 200)) * MILLISECOND,
+        batches_ahead=own.choice((1, 2, 2, 8)),
+        apply_entries_max=own.choice((1, 3, 64, 64)),
+        apply_delay_us=own.choice((0, 40, 40, 200)) * MILLISECOND,
+        settle_delay_us=own.choice((0, 40, 200, 200)) * MILLISECOND,
+        settle_entries_max=own.choice((1, 3, 512, 512)),
+        settle_bytes_max=own.choice((200, 4 << 20)),
     )
 
 

@@ -42,6 +42,7 @@ class Disk:
         """Which fsync is under way."""
         self._healed = False
         self._failing = False
+        self._when_failed: Callable[[], None] = lambda: None
 
     def persist(self, write: Persist) -> None:
         """Keep this write; `Persisted` follows."""
@@ -69,6 +70,7 @@ class Disk:
         if self._failing:
             self._failing = False
             self._world.mark("fsync error")
+            self._when_failed()
             self._fsync_failed()
             return
         sequence = 0
@@ -111,9 +113,10 @@ class Disk:
         """There is no room, or room again."""
         self._full = full
 
-    def fail_next_fsync(self) -> None:
-        """The next fsync returns an error; the one after it would succeed."""
+    def fail_next_fsync(self, when_failed: Callable[[], None] = lambda: None) -> None:
+        """The next fsync of this life returns an error; the one after it would succeed. `when_failed` is told."""
         self._failing = True
+        self._when_failed = when_failed
 
     def slow(self, times: int) -> None:
         """From now on every fsync takes so many times longer: with large numbers, for ever."""

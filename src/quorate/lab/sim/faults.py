@@ -159,6 +159,10 @@ class Faults:
         if not host.alive and host.number != self.lost:
             host.start()
 
+    def _restart_if_dead_still(self, host: Host) -> None:
+        if not self._over and not host.alive:
+            self._restart(host)
+
     def _restart(self, host: Host) -> None:
         if host.number == self.lost:
             return
@@ -241,10 +245,10 @@ class Faults:
         self._ends(host.disk.quicken)
 
     def _fsync_error(self) -> None:
-        """The node will stop; somebody starts it again after a while."""
+        """The node will stop as soon as it syncs; somebody starts it again a while after that."""
         host = self._hosts[self._victim(list(self._hosts))]
-        host.disk.fail_next_fsync()
-        self._ends(self._restart, host)
+        lasts_us = 1 + int(self._dice.expovariate(1.0) * self._dials.fault_lasts_us)
+        host.disk.fail_next_fsync(lambda: self._world.after(lasts_us, self._restart_if_dead_still, host))
 
     def _read_error(self) -> None:
         """The disk cannot be read, once: the node will stop, and somebody starts it again."""

@@ -75,6 +75,7 @@ class FileStore:
         """Where each group's log ended in the last life."""
         self._lost: list[tuple[GroupId, int]] = []
         self._tears = 0.0
+        self._when_failed: Callable[[], None] = lambda: None
 
     def make_disk(self, world: World, dials: Dials, node: int, *driver: Any) -> Disk:
         """The log disk before this store: it only takes its time, all that fails does so in the files."""
@@ -193,6 +194,8 @@ class FileStore:
         return answer
 
     def _tell(self) -> None:
+        if "fsync error" in self.device.fired:
+            self._when_failed()
         for what, times in self.device.fired.items():
             self.mark(what, times)
         self.device.fired.clear()
@@ -256,8 +259,9 @@ class FileStore:
         self.device.dies_renaming = self._dice.random() < RENAMING
         self.device.dies_in = self._dice.randint(1, RENAMES if self.device.dies_renaming else SOON)
 
-    def fail_next_fsync(self) -> None:
+    def fail_next_fsync(self, when_failed: Callable[[], None]) -> None:
         """The next fsync of some file fails once: mostly the log's, perhaps another's."""
+        self._when_failed = when_failed
         which = self._dice.choice(("log.db-wal", "log.db-wal", "log.db", "group-", "incoming-", "node.db", ""))
         self.device.sync_error = lambda path: which in path
 
@@ -373,8 +377,8 @@ class FileDisk(Disk):
     def fill(self, *, full: bool) -> None:
         self._files.full = full
 
-    def fail_next_fsync(self) -> None:
-        self._files.fail_next_fsync()
+    def fail_next_fsync(self, when_failed: Callable[[], None] = lambda: None) -> None:
+        self._files.fail_next_fsync(when_failed)
 
     def heal(self) -> None:
         self._files.heal()

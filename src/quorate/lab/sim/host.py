@@ -7,8 +7,8 @@ or a disk, virtual time passes; where a real machine would die, the effects of a
 import random
 import traceback
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Raw
 
@@ -37,15 +37,19 @@ from quorate.core.kernel import (
 )
 from quorate.core.requests import Answer, Refused, Told
 from quorate.core.settings import Settings
+from quorate.core.single_leader.invariants import assert_invariants
 from quorate.core.single_leader.messages import VoteReply
 from quorate.lab.sim.clocks import Clock
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.network import Network
+from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Broken, Chaos, DiskIsFull, Divergent, Store
 from quorate.wire import codec
 
+LOOK_EVERY = 64
+"""After each step the groups that it touched are looked at; after every so many steps all of them are."""
 RECOVERIES = 5
 RESTART_US = 300 * MILLISECOND
 """After so long a machine that had no room to start in is tried again."""
@@ -107,6 +111,9 @@ class NodeCore(Core, Protocol):
 
     groups: Any
 
+    def touched(self) -> Iterable[Any]:
+        """The groups that the last step may have changed."""
+
 
 CoreMaker = Callable[[Recovered, random.Random, Settings], NodeCore]
 
@@ -114,7 +121,7 @@ CoreMaker = Callable[[Recovered, random.Random, Settings], NodeCore]
 class Observer(Protocol):
     """Looks on after each step and each durable write; raises Violation."""
 
-    def after_step(self, host: "Host", event: Event, effects: list[Effect]) -> None: ...
+    def after_step(self, host: "Host", event: Event, effects: list[Effect], touched: Iterable[Any]) -> None: ...
 
     def durable(self, host: "Host", writes: tuple[LogWrite, ...]) -> None: ...
 
@@ -165,11 +172,14 @@ class Host:
         self._held: deque[Event] = deque()
         self._storage_free_us = 0
         self._wake_at_us = -1
+        self._armed_us = -1
+        """The deadline for which that was set."""
         self._open: dict[int, tuple[int, int]] = {}
         """Requests not answered yet: id -> (client, the client's own id)."""
         self._next_request = 0
         self._last_time_us = -1
         self._steps_now = 0
+        self._steps_until_look = LOOK_EVERY
         network.join(number, self._receive)
 
     @property
@@ -332,19 +342,33 @@ class Host:
         self._arm()
 
     def _step(self, event: Event) -> None:
-        core = self.core
+        core, world = self.core, self.world
         assert core is not None
-        self._check_progress()
-        now = self.clock.read(self.world.now_us)
+        if world.now_us != self._last_time_us:
+            self._last_time_us = world.now_us
+            self._steps_now = 0
+        self._steps_now += 1
+        if self._steps_now > STEPS_WITHOUT_TIME:
+            raise Violation("progress", f"node {self.number} steps without end while no time passes")
+        self._steps_until_look -= 1
         try:
-            effects = core.step(now, event)
-            core.assert_invariants()
+            effects = core.step(self.clock.read(world.now_us), event)
+            if self._steps_until_look:
+                touched = core.touched()
+                for group in touched:
+                    assert_invariants(group)
+            else:
+                self._steps_until_look = LOOK_EVERY
+                touched = core.groups.values()
+                core.assert_invariants()
         except Exception as error:
             where = "".join(traceback.format_exception(error)[-4:])
-            self.world.record(self.number, event, ())
+            world.record(self.number, event, ())
             raise Violation("node", f"node {self.number} failed an assertion or raised: {error!r}\n{where}") from error
-        self.world.record(self.number, event, effects)
-        self.observer.after_step(self, event, effects)
+        world.record(self.number, event, effects)
+        self.observer.after_step(self, event, effects, touched)
+        if not effects:
+            return
         if self._tear_after is not None and len(effects) > self._tear_after:
             for effect in effects[: self._tear_after]:
                 self._perform(effect)
@@ -358,14 +382,6 @@ class Host:
                 return  # it died of one of them
         if self._drained:
             self.crash(orderly=True)
-
-    def _check_progress(self) -> None:
-        if self.world.now_us != self._last_time_us:
-            self._last_time_us = self.world.now_us
-            self._steps_now = 0
-        self._steps_now += 1
-        if self._steps_now > STEPS_WITHOUT_TIME:
-            raise Violation("progress", f"node {self.number} steps without end while no time passes")
 
     def _receive(self, source: int, payload: bytes) -> None:
         """A message arrived from the network."""
@@ -389,27 +405,32 @@ class Host:
     # ----------------------------------------------------------------------------------------------
 
     def _perform(self, effect: Effect) -> None:
-        if isinstance(effect, Send):
-            self.observer.sending(self, effect)
-            self.network.send(self.number, effect.to, codec.encode(effect.message))
-            if type(effect.message) is VoteReply and effect.message.granted and self.when_voted is not None:
-                self.when_voted(self)
-        elif isinstance(effect, Persist):
-            self.disk.persist(effect)
-        elif isinstance(effect, Reply):
-            self._reply(effect.id, effect.body)
-        elif isinstance(effect, Query):
-            self._query(effect)
-        elif isinstance(effect, Note):
-            self.world.mark(f"note: {effect.name}")
-        elif isinstance(effect, Connect):
-            self.peers[effect.peer] = effect.address
-        elif isinstance(effect, Drained):
-            self._drained = True
-        elif isinstance(effect, Halt):
-            raise Violation("halt", f"node {self.number} halted: {effect.reason}")
-        else:
-            self._store_effect(effect)
+        self.PERFORM.get(type(effect), Host._store_effect)(self, effect)
+
+    def _send(self, effect: Send) -> None:
+        message = effect.message
+        self.observer.sending(self, effect)
+        self.network.send(self.number, effect.to, codec.encode(message))
+        if type(message) is VoteReply and message.granted and self.when_voted is not None:
+            self.when_voted(self)
+
+    def _persist(self, effect: Persist) -> None:
+        self.disk.persist(effect)
+
+    def _note(self, effect: Note) -> None:
+        self.world.mark(f"note: {effect.name}")
+
+    def _connect(self, effect: Connect) -> None:
+        self.peers[effect.peer] = effect.address
+
+    def _has_drained(self, _effect: Drained) -> None:
+        self._drained = True
+
+    def _halt(self, effect: Halt) -> None:
+        raise Violation("halt", f"node {self.number} halted: {effect.reason}")
+
+    def _answer(self, effect: Reply) -> None:
+        self._reply(effect.id, effect.body)
 
     def _query(self, effect: Query) -> None:
         try:
@@ -432,6 +453,8 @@ class Host:
         except Broken as broken:
             self.fail_stop(broken)
             return
+        except UnknownToModel:
+            raise
         except Exception as error:
             where = "".join(traceback.format_exception(error)[-4:])
             text = f"node {self.number}'s store raised {error!r} for {type(effect).__name__}\n{where}"
@@ -470,15 +493,31 @@ class Host:
         """How many requests still wait for their reply."""
         return len(self._open)
 
+    PERFORM: ClassVar[dict[type, Callable[["Host", Any], None]]] = {
+        Send: _send,
+        Persist: _persist,
+        Reply: _answer,
+        Query: _query,
+        Note: _note,
+        Connect: _connect,
+        Drained: _has_drained,
+        Halt: _halt,
+    }
+    """Every other effect is the store's."""
+
     # ----------------------------------------------------------------------------------------------
     # Waking
     # ----------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
         """One entry in the world's queue for the node's next deadline; sooner ones are added, late ones ignored."""
-        if self.core is None or self.core.deadline_us is None:
+        if self.core is None:
             return
-        at_us = max(self.world.now_us, self.clock.when(self.core.deadline_us))
+        deadline_us = self.core.deadline_us
+        if deadline_us is None or (deadline_us == self._armed_us and self._wake_at_us >= 0):
+            return
+        self._armed_us = deadline_us
+        at_us = max(self.world.now_us, self.clock.when(deadline_us))
         if self._wake_at_us < 0 or at_us < self._wake_at_us:
             self._wake_at_us = at_us
             self.world.at(at_us, self._wake, self.life, at_us)

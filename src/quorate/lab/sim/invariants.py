@@ -11,7 +11,7 @@ found damaged; one that was, speaks for its log only when it has got a whole cop
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from quorate.core.kernel import (
     NOOP,
@@ -35,12 +35,17 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
+from quorate.core.messages import Message
 from quorate.core.single_leader.messages import AppendReply, PreVoteReply, Vote, VoteReply
+from quorate.core.single_leader.state import LEADER
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.world import Violation, World
 
 DIGEST_EVERY = 4
 """Replicas are compared at every so many indexes."""
+
+GOT = {kind: f"got {kind.__name__}" for kind in get_args(Message)}
+"""What is counted when a message of each kind arrives."""
 
 ELECTION_SAFETY = "election safety"
 LOG_MATCHING = "log matching"
@@ -60,14 +65,13 @@ DURABLE_LOG = "durable log"
 class Seen:
     """What was last seen of one replica in this life."""
 
-    __slots__ = ("applied", "counted", "epoch", "persisted", "role")
+    __slots__ = ("counted", "epoch", "persisted", "role")
 
-    def __init__(self) -> None:
+    def __init__(self, group: Any) -> None:
         self.epoch = 0
         self.role = ""
-        self.counted = 0
-        self.persisted = 0
-        self.applied = 0
+        self.counted = group.counted
+        self.persisted = group.persisted
 
 
 class OnDisk:
@@ -85,10 +89,13 @@ class OnDisk:
         self.epoch = 0
         self.vote: NodeId = 0
 
-    def write(self, write: LogWrite) -> None:
+    def write(self, write: LogWrite) -> dict[int, int]:
+        """The entries that gave way, but for those that were trimmed."""
+        gone: dict[int, int] = {}
         if isinstance(write, WriteEntries):
             index = write.entries[0].index
-            while self.entries.pop(index, None) is not None:
+            while (epoch := self.entries.pop(index, None)) is not None:
+                gone[index] = epoch
                 index += 1
             self.entries.update((entry.index, entry.epoch) for entry in write.entries)
         elif isinstance(write, WriteHardState):
@@ -96,9 +103,10 @@ class OnDisk:
         elif isinstance(write, TrimLog):
             self._forget(write.through.index)
         elif isinstance(write, SwitchGeneration):
-            self.entries.clear()
+            gone, self.entries = self.entries, {}
             self.lost.clear()
             self._forget(write.position.index)
+        return gone
 
     def _forget(self, through: int) -> None:
         self.base = max(self.base, through)
@@ -192,18 +200,17 @@ class Invariants:
                 self.ill.discard((host.number, write.group))
             if isinstance(write, WriteHardState) and write.epoch < disk.epoch:
                 self._broken(MONOTONE, f"node {host.number} group {write.group}: epoch {disk.epoch} -> {write.epoch}")
-            held = disk.entries.copy() if isinstance(write, SwitchGeneration | WriteEntries) else None
-            disk.write(write)
-            if held is not None and (host.number, write.group) not in self.harmed:
-                self._check_kept(host, write.group, held, disk)
+            gone = disk.write(write)
+            if gone and (host.number, write.group) not in self.harmed:
+                self._check_kept(host, write.group, gone, disk)
 
-    def _check_kept(self, host: Host, group: GroupId, held: dict[int, int], disk: "OnDisk") -> None:
+    def _check_kept(self, host: Host, group: GroupId, gone: dict[int, int], disk: "OnDisk") -> None:
         """What was counted and lay here must lie here still, as an entry or in the data file."""
         counted = self.counted.get(group, {})
-        for index in held.keys() - disk.entries.keys():
+        for index, epoch in gone.items():
             known = counted.get(index)
-            if index > disk.base and known is not None and known.epoch == held[index]:
-                text = f"node {host.number} drops entry {index} of epoch {held[index]} of group {group} from its log"
+            if known is not None and known.epoch == epoch and not disk.holds(index, epoch):
+                text = f"node {host.number} drops entry {index} of epoch {epoch} of group {group} from its log"
                 self._broken(KEPT, f"{text}, which node {known.by} counted")
 
     def damaged(self, host: Host, group: GroupId, count: int) -> None:
@@ -236,43 +243,40 @@ class Invariants:
             )
             self._broken(DURABLE_VOTE, text)
 
-    def after_step(self, host: Host, event: Event, effects: list[Effect]) -> None:
-        """Look at every group of the node that took a step."""
+    def after_step(self, host: Host, event: Event, effects: list[Effect], touched: Iterable[Any]) -> None:
+        """Look at what the step wrote and noted, and at the groups that it may have changed."""
         for effect in effects:
             if type(effect) is Note:
                 if effect.name == "damaged":
                     self._check_sound(host, effect)
                 elif effect.name == "healed":
                     self._check_healed(host, effect.fields["group"])
-            if type(effect) is Commit and len(effect.batches) > 1:
+            elif type(effect) is Commit and len(effect.batches) > 1:
                 self.world.mark("batches committed together")
-            if type(effect) is Persist:
+            elif type(effect) is Persist:
                 for write in effect.writes:
                     if type(write) is WriteEntries:
                         self._check_log_matching(host, write)
-        assert host.core is not None
-        for number, group in host.core.groups.items():
-            seen = self.seen.get((host.number, number))
+        for group in touched:
+            seen = self.seen.get((host.number, group.group))
             if seen is None:
-                seen = self.seen[host.number, number] = Seen()
-                seen.counted = group.counted
-                seen.persisted = group.persisted
-                seen.applied = group.applied.index
+                seen = self.seen[host.number, group.group] = Seen(group)
             if group.epoch != seen.epoch:
-                self._check_epoch(host, number, seen, group)
+                self._check_epoch(host, group.group, seen, group)
             if group.role != seen.role:
                 seen.role = group.role
-                self.leading.pop((number, host.number), None)
-                if group.role == "leader":
-                    self._check_leader(host, number, group)
+                self.leading.pop((group.group, host.number), None)
+                if group.role == LEADER:
+                    self._check_leader(host, group.group, group)
             if group.persisted != seen.persisted and not group.switching:
-                self._check_persisted(host, number, seen, group)
+                self._check_persisted(host, group.group, seen, group)
             if group.counted != seen.counted:
-                self._check_counted(host, number, seen, group)
-        if type(event) is Applied and event.group in host.core.groups:
-            self._check_applied(host, event)
-        if type(event) is Deliver:
-            self.world.mark(f"got {type(event.message).__name__}")
+                self._check_counted(host, group.group, seen, group)
+        kind = type(event)
+        if kind is Deliver:
+            self.world.mark(GOT[event.message.__class__])  # type: ignore[union-attr]
+        elif kind is Applied:
+            self._check_applied(host, event)  # type: ignore[arg-type]
 
     # ---- the checks ----------------------------------------------------------------------------------
 

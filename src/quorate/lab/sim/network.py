@@ -5,6 +5,7 @@ tested on the way. Nodes have positive numbers, clients negative ones; partition
 """
 
 from collections.abc import Callable
+from math import log
 
 from quorate.lab.sim.dials import SECOND, Dials
 from quorate.lab.sim.world import World
@@ -32,24 +33,26 @@ class Network:
 
     def send(self, source: int, target: int, payload: bytes) -> None:
         """Put a message on its way; it may arrive never, once or more often."""
-        dials, dice = self._dials, self._dice
+        dials, dice, link = self._dials, self._dice, (source, target)
         between_nodes = source > 0 and target > 0
-        if self._world.watcher is not None:
-            self._world.watcher.sent(source, target, payload)
-        if (source, target) in self._cut or dice.random() < (dials.loss if between_nodes else dials.client_loss):
+        watcher = self._world.watcher
+        if watcher is not None:
+            watcher.sent(source, target, payload)
+        if link in self._cut or dice.random() < (dials.loss if between_nodes else dials.client_loss):
             self._world.mark("dropped")
-            if self._world.watcher is not None:
-                self._world.watcher.lost(payload)
+            if watcher is not None:
+                watcher.lost(payload)
             return
-        if (source, target) in self._held:
-            self._held[source, target].append(payload)
+        if link in self._held:
+            self._held[link].append(payload)
             self._world.mark("clogged")
             return
-        if between_nodes and dials.corrupt and dice.random() < dials.corrupt:
-            self._spoil(source, target, payload)
-            return
         extra = 0
-        if source < 0 and dials.client_late and dice.random() < dials.client_late:
+        if between_nodes:
+            if dials.corrupt and dice.random() < dials.corrupt:
+                self._spoil(source, target, payload)
+                return
+        elif source < 0 and dials.client_late and dice.random() < dials.client_late:
             self._world.mark("lingered")
             extra = dice.randrange(3 * SECOND)
         self._travel(source, target, payload, extra)
@@ -74,8 +77,10 @@ class Network:
             self._travel(source, target, one, 0)
 
     def _travel(self, source: int, target: int, payload: bytes, extra_us: int) -> None:
-        tail = self._dials.tail_us
-        delay = self._dials.delay_us + extra_us + (int(self._dice.expovariate(1.0) * tail) if tail else 0)
+        dials = self._dials
+        delay = dials.delay_us + extra_us
+        if dials.tail_us:
+            delay -= int(log(1.0 - self._dice.random()) * dials.tail_us)  # exponential, as `expovariate` draws it
         self._world.after(delay, self._arrive, source, target, payload)
 
     def _arrive(self, source: int, target: int, payload: bytes) -> None:

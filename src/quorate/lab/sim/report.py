@@ -19,10 +19,15 @@ class Report(Struct):
     seed: int
     scenario: str
     core: str = "real"
+    storage: str = ""
+    """What the data was kept in; empty: as the seed says."""
     judge: str = ""
     """Who saw a promise broken; empty when all was well."""
     message: str = ""
     steps: int = 0
+    """Events that nodes took: messages, answers of disks and storage, requests, deadlines."""
+    taken: int = 0
+    """What happened in the world: arrivals, ends of waiting, faults, callers' moves."""
     virtual_us: int = 0
     trace: str = ""
     marks: dict[str, int] = {}
@@ -48,6 +53,7 @@ class Report(Struct):
             first = f"seed {self.seed} {self.scenario}: ok, {self.steps} steps in {seconds:.1f} virtual seconds"
             return [f"{first}, {done} operations, {crashes} crashes, {elections} elections, trace {self.trace}"]
         other = "" if self.core == "real" else f" --core {self.core}"
+        other += f" --storage {self.storage}" if self.storage else ""
         return [
             f"seed {self.seed} {self.scenario}: {self.judge} is broken after {seconds:.3f} virtual seconds",
             self.message,

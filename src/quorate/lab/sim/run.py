@@ -23,6 +23,7 @@ from quorate.lab.sim.lasting import Lasting
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import DUMP, Database, Operations, tables
+from quorate.lab.sim.purpose import VACUOUS, proves_nothing
 from quorate.lab.sim.report import LINES, Report, line
 from quorate.lab.sim.world import Violation, World
 
@@ -42,6 +43,8 @@ class Plan(Struct, frozen=True):
     make_store: StoreMaker
     core: str = "real"
     """The core's name."""
+    storage: str = ""
+    """What the data is kept in (`scenarios.STORES`); empty: as the seed says."""
     skip: tuple[str, ...] = ()
     """Judges that keep silent."""
     tail: int = LINES
@@ -92,7 +95,7 @@ class Run:
 
     def execute(self) -> Report:
         """Both phases and the final account. Never raises Violation: the report says it."""
-        report = Report(self.seed, self.plan.scenario, self.plan.core)
+        report = Report(self.seed, self.plan.scenario, self.plan.core, self.plan.storage)
         if Run.watch is not None:
             Run.watch(self)
         was_collecting = gc.isenabled()
@@ -107,11 +110,13 @@ class Run:
         finally:
             if was_collecting:
                 gc.enable()
-        report.steps, report.virtual_us = self.world.steps, self.world.now_us
+        report.steps, report.taken, report.virtual_us = self.world.steps, self.world.taken, self.world.now_us
         report.unavailable_us = self.ledger.longest_gap_us
         report.faults, report.operations = self.faults.struck, {one.number: one.begun for one in self.clients}
         report.trace, report.marks = self.world.trace_hash(), dict(sorted(self.world.marks.items()))
         self.close()
+        if report.ok and (why := proves_nothing(report)) and VACUOUS not in self.plan.skip:
+            report.judge, report.message = VACUOUS, f"the run proves nothing: {why}"
         return report
 
     def _tail(self) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ class Case(Struct, frozen=True, kw_only=True):
     scenario: str
     seed: int
     core: str = "real"
+    storage: str = "sqlite"
+    """What the data is kept in."""
     judge: str = ""
     """Which promise it breaks (with this core)."""
     story: str = ""

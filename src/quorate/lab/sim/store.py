@@ -14,6 +14,10 @@ from quorate.storage.memory import MemoryLog, MemoryStore
 from quorate.storage.replica import Replica
 
 
+class UnknownToModel(Exception):
+    """A statement that the model of SQLite has not learnt: teach `model_tables`, or run the seed with SQLite."""
+
+
 class BadLog(MemoryLog):
     """A log in which some entries no longer match their hash, and that may fail to be read."""
 
@@ -142,4 +146,4 @@ class BadStore(MemoryStore):
         super()._install(group)
 
 
-__all__ = ["BadStore"]
+__all__ = ["BadStore", "UnknownToModel"]

@@ -15,8 +15,8 @@ from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST
 from quorate.lab.sim.report import Report
-from quorate.lab.sim.run import Plan, Run
-from quorate.lab.sim.scenarios import dials_of
+from quorate.lab.sim.run import Plan
+from quorate.lab.sim.scenarios import dials_of, execute
 from quorate.lab.sim.store import BadStore
 
 PROMISE = "linearizable; nothing acknowledged is lost; retries happen once"
@@ -96,7 +96,7 @@ def cell_run(row: Row, nodes: int, seed: int) -> Report:
         dials = msgspec.structs.replace(dials_of("mixed", seed), nodes=nodes)
     else:
         dials = msgspec.structs.replace(CALM, nodes=nodes, **row.dials)
-    return Run(seed, dials, Plan(f"table/{row.name}/{nodes}", Node, BadStore)).execute()
+    return execute(seed, dials, Plan(f"table/{row.name}/{nodes}", Node, BadStore))
 
 
 class Cell(Struct):

@@ -1,0 +1,289 @@
+"""A model replica: what `storage.replica.Replica` does, with dictionaries in the place of SQLite.
+
+SQLite takes almost half of a simulated run, and most of what runs look for is in the protocols above it. So most seeds
+keep their data in this model, and every fourth in SQLite (`scenarios.storage_of`). The model keeps the contract of
+`Replica`: batches stack up until they are committed, remembered tokens travel with the entries, a snapshot is an image
+that stands at a position. Images are padded to whole pages, so that they travel in as many chunks as SQLite's.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, cast
+
+import msgspec
+from msgspec import Raw, Struct
+
+from quorate.core.kernel import DATA, ORIGIN, Entry, Identity, Position
+from quorate.core.requests import Outcome, Run, Statement, Write
+from quorate.lab.sim.model_tables import Row, Segment, StatementError, Tables, run_statement
+from quorate.lab.sim.store import BadStore
+from quorate.storage.group_log import GroupLog
+from quorate.storage.interface import Divergent
+from quorate.storage.payload import (
+    CANCELLED,
+    EXPIRED,
+    Record,
+    decode_records,
+    encode,
+    encode_done,
+    encode_failed,
+    encode_records,
+)
+from quorate.storage.replica import Replica
+from quorate.storage.snapshots import MemoryShelf, check_position
+from quorate.storage.window import Window
+
+PAGE_BYTES = 4096
+
+
+class ModelBatch(Struct, frozen=True, array_like=True):
+    """What an entry carries, as `storage.payload.Batch`."""
+
+    schema: bytes
+    timestamp_us: int
+    segments: tuple[Segment, ...]
+    records: Raw
+
+
+class Image(Struct, frozen=True, array_like=True):
+    """Everything that a replica holds."""
+
+    applied: Position
+    floor: int
+    schema: dict[str, tuple[str, int]]
+    hash: bytes
+    rows: dict[str, tuple[Row, ...]]
+    sequences: dict[str, int]
+    records: dict[int, bytes]
+
+
+class Stacked(Struct, frozen=True):
+    """A batch that was executed and is not committed."""
+
+    tokens: list[str]
+    records: bytes
+    tables: Tables
+
+
+_batch = msgspec.msgpack.Decoder(ModelBatch)
+_image = msgspec.msgpack.Decoder(Image)
+
+
+class ModelReplica:
+    """One replica. Raises Divergent where a replica in SQLite does."""
+
+    unsynced = 0
+
+    def __init__(self) -> None:
+        self.applied = ORIGIN
+        self._tables = Tables()
+        self._window = Window()
+        self._records: dict[int, bytes] = {}
+        """Index -> what the entry remembers, of those that the window still has."""
+        self._records_hash = 0
+        """The sum of the hashes of them all, so that a digest need not look at each again."""
+        self._stack: list[Stacked] = []
+        self._fresh: dict[str, bytes] = {}
+
+    # ---- leading -----------------------------------------------------------------------------------------
+
+    def execute(self, requests: Sequence[Write], timestamp_us: int = 0) -> tuple[bytes | None, tuple[bytes, ...]]:
+        """See `Replica.execute`."""
+        before = self._stack[-1].tables if self._stack else self._tables
+        tables = before.fork()
+        segments: list[Segment] = []
+        outcomes: list[bytes] = []
+        records: list[Record] = []
+        fresh: dict[str, bytes] = {}
+        for request in requests:
+            token = request.token
+            if token is not None:
+                known = fresh.get(token.id) or self._known(token.id, token.seen)
+                if known is not None:
+                    outcomes.append(known)
+                    continue
+            if type(request) is Run:
+                tables, outcome, kept = _run(tables, request, segments)
+            else:
+                assert type(request) is Outcome, request
+                outcome = kept = CANCELLED
+            outcomes.append(outcome)
+            if token is not None:
+                fresh[token.id] = kept
+                records.append((token.id, kept))
+        if not segments and not records:
+            return None, tuple(outcomes)
+        encoded = encode_records(records)
+        self._stack.append(Stacked([token for token, _ in records], encoded, tables))
+        self._fresh.update(fresh)
+        return encode(ModelBatch(before.hash, timestamp_us, tuple(segments), Raw(encoded))), tuple(outcomes)
+
+    def _known(self, token: str, seen: int) -> bytes | None:
+        fresh = self._fresh.get(token)
+        if fresh is not None:
+            return fresh
+        index = self._window.find(token)
+        if index is None:
+            return EXPIRED if seen < self._window.floor else None
+        return next(outcome for name, outcome in decode_records(self._records[index]) if name == token)
+
+    def commit(self, position: Position, batches: Sequence[int] = ()) -> None:
+        """See `Replica.commit`."""
+        batches = batches or (position.index,)
+        assert self._stack, "no batch is open"
+        assert len(batches) == len(self._stack), f"{len(self._stack)} batches are open, not {len(batches)}"
+        assert self.applied.index < batches[0], f"{batches} do not follow {self.applied}"
+        assert batches[-1] <= position.index, f"{batches} go beyond {position}"
+        for index, stacked in zip(batches, self._stack, strict=True):
+            self._remember(index, stacked.tokens, stacked.records)
+        self._tables, self.applied = self._stack[-1].tables, position
+        self.rollback()
+
+    def rollback(self) -> None:
+        """Undo the open batches."""
+        self._stack.clear()
+        self._fresh.clear()
+
+    def _remember(self, index: int, tokens: list[str], records: bytes) -> None:
+        if tokens:
+            self._records[index] = records
+            self._records_hash += _hash(index, records)
+            floor = self._window.add(index, tokens, len(records))
+            while floor is not None and (oldest := next(iter(self._records))) <= floor:
+                self._records_hash -= _hash(oldest, self._records.pop(oldest))
+
+    # ---- following ---------------------------------------------------------------------------------------
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """See `Replica.apply`."""
+        self.rollback()
+        tables, remembered, previous = self._ahead(entries)
+        for index, records in remembered:
+            self._remember(index, [token for token, _ in decode_records(records)], records)
+        self._tables, self.applied = tables, previous
+
+    def _ahead(self, entries: Sequence[Entry]) -> tuple[Tables, list[tuple[int, bytes]], Position]:
+        """What these entries lead to. Raises Divergent."""
+        tables, previous = self._tables.fork(), self.applied
+        remembered: list[tuple[int, bytes]] = []
+        for entry in entries:
+            at = Position(entry.epoch, entry.index)
+            if entry.index != previous.index + 1 or entry.epoch < previous.epoch:
+                raise Divergent(f"entry {at} cannot follow {previous}")
+            previous = at
+            if entry.kind != DATA:
+                continue
+            batch = _batch.decode(entry.payload)
+            if batch.schema != tables.hash:
+                raise Divergent(f"entry {entry.index} was made under another schema than this replica has")
+            for segment in batch.segments:
+                why_not = tables.apply(segment)
+                if why_not:
+                    raise Divergent(why_not)
+            remembered.append((entry.index, bytes(batch.records)))
+        return tables, remembered, previous
+
+    # ---- reading -----------------------------------------------------------------------------------------
+
+    def query(self, statements: Sequence[Statement], _budget_us: int | None = None) -> tuple[bytes, Position]:
+        """See `Replica.query`."""
+        return _read(self._tables, statements), self.applied
+
+    def query_ahead(self, entries: Sequence[Entry], statements: Sequence[Statement]) -> bytes:
+        """Run reads on the state that these entries will lead to."""
+        return _read(self._ahead(entries)[0], statements)
+
+    # ---- as a whole --------------------------------------------------------------------------------------
+
+    def digest(self) -> str:
+        """Equal for equal contents, wherever the replicas stand."""
+        tables = self._tables
+        rows = [(name, sorted(rows.items())) for name, rows in sorted(tables.rows.items())]
+        everything = encode((tables.hash, rows, sorted(tables.sequences.items()), self._window.floor))
+        state = blake2b(everything, digest_size=16)
+        state.update(self._records_hash.to_bytes(16, "big"))
+        return state.hexdigest()
+
+    def dump(self) -> bytes:
+        """The committed state, in whole pages, one more for each table and index."""
+        tables = self._tables
+        rows = {name: tuple(rows.values()) for name, rows in tables.rows.items()}
+        image = Image(
+            self.applied, self._window.floor, tables.schema, tables.hash, rows, tables.sequences, self._records
+        )
+        encoded = encode(image)
+        pages = -(-len(encoded) // PAGE_BYTES) + len(self._tables.schema)
+        return len(encoded).to_bytes(4, "big") + encoded + bytes(pages * PAGE_BYTES - len(encoded) - 4)
+
+    def load(self, image: bytes) -> None:
+        """Replace everything by an image. Raises Divergent."""
+        try:
+            found = _image.decode(image[4 : 4 + int.from_bytes(image[:4], "big")])
+        except msgspec.MsgspecError as error:
+            raise Divergent(f"the snapshot cannot be read: {error}") from error
+        self.rollback()
+        tables = Tables()
+        tables.schema, tables.hash, tables.sequences = found.schema, found.hash, found.sequences
+        for name, rows in found.rows.items():
+            tables.rows[name] = {tables.key_of(name, row): row for row in rows}
+        self._tables, self._window = tables, Window(found.floor)
+        self._records, self._records_hash = {}, 0
+        for index, records in found.records.items():
+            self._remember(index, [token for token, _ in decode_records(records)], records)
+        self.applied = found.applied
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def _hash(index: int, records: bytes) -> int:
+    return int.from_bytes(blake2b(records, digest_size=8, salt=index.to_bytes(8, "big")).digest(), "big")
+
+
+def _run(tables: Tables, request: Run, segments: list[Segment]) -> tuple[Tables, bytes, bytes]:
+    """The tables behind this request, its outcome, and the outcome as it is remembered."""
+    trial = tables.fork()
+    results: list[Any] = []
+    try:
+        for statement in request.statements:
+            results.append(run_statement(trial, statement))  # noqa: PERF401 - how many ran is needed when one fails
+    except StatementError as error:
+        outcome = encode_failed(error.at(len(results)))
+        return tables, outcome, outcome
+    segments += trial.changes
+    return (trial, *encode_done(results))
+
+
+def _read(tables: Tables, statements: Sequence[Statement]) -> bytes:
+    results: list[Any] = []
+    try:
+        for statement in statements:
+            results.append(run_statement(tables, statement))  # noqa: PERF401 - as above
+    except StatementError as error:
+        return encode_failed(error.at(len(results)))
+    return encode_done(results)[0]
+
+
+class ModelShelf(MemoryShelf):
+    """Snapshots of model replicas."""
+
+    def _check(self, image: bytes, position: Position) -> None:
+        replica = ModelReplica()
+        replica.load(image)
+        check_position(cast(Replica, replica), position)
+
+
+class ModelStore(BadStore):
+    """A node's store whose data files are models; its log, its faults and its crashes are those of any other."""
+
+    def __init__(self, identity: Identity) -> None:
+        super().__init__(identity)
+        self.shelf = ModelShelf(identity)
+
+    def _open_replica(self, group: GroupLog) -> Replica:
+        replica = ModelReplica()
+        self._generations[group.group] = group.generation
+        left = self._survivors.get(group.group)
+        if left is not None and left[0] == group.generation:
+            replica.load(left[1])
+        return cast(Replica, replica)

@@ -1,0 +1,143 @@
+"""What runs are for, and whether they were: seeds whose faults never struck, or whose callers hardly did anything,
+prove nothing, and say so instead of passing.
+
+Two questions. Did what the dials asked for happen (a fault that was to strike ten times and never did is not injected
+at all)? And did the seeds of a scenario see what that scenario is for (`AIMS`)? Chance may leave a fault out of one
+run, so both are asked of several seeds together; of a single run it is asked that anything succeeded at all.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.report import Report
+
+VACUOUS = "vacuous"
+"""The judge who says that a run proves nothing."""
+STRIKES_EXPECTED = 10
+"""A fault that was to strike so often on average is missed by chance in one of 20,000 campaigns."""
+RUNS_EXPECTED = 5
+"""So many runs with a chance of at least `CHANCE_LEAST` must have seen it come true."""
+CHANCE_LEAST = 0.05
+
+
+class Aim(Struct, frozen=True):
+    """What must have been seen in so many seeds of a scenario, and how often at least."""
+
+    seeds: int
+    least: dict[str, int]
+
+
+def _aim(least: dict[str, int], seeds: int = 8) -> Aim:
+    return Aim(seeds, least)
+
+
+AIMS: dict[str, Aim] = {
+    "mixed": _aim(
+        {
+            "ok": 500, "failed": 20, "unsure": 20, "cancelled": 10, "elections": 50, "two leaders at once": 1,
+            "batches committed together": 20,
+            "crash": 15, "pause": 5, "partition": 10, "drain": 1, "dropped": 500, "duplicated": 200, "timed out": 100,
+            "not leader": 100, "repetitions answered": 5, "digests compared": 300, "histories judged": 26,
+            "note: lost_quorum": 1, "note: stepped_down": 5, "note: snapshot_installed": 1, "journal: ok": 10,
+            "schema: ok": 1, "got ReadIndexAsk": 10,
+        },
+        seeds=26,
+    ),
+    "calm": _aim({"ok": 1_000, "digests compared": 50}),
+    "votes": _aim({"crash after a vote": 20, "elections": 100, "two leaders at once": 1}),
+    "power": _aim({"writes forgotten": 20, "crash": 20, "torn step": 1}),
+    "deposed": _aim({"two leaders at once": 5, "note: lost_quorum": 5, "note: truncated": 1, "read: ok": 500}),
+    "disks": _aim({"disk full": 3, "refused: DiskFull": 1, "slow disk": 3}),
+    "damage": _aim({"damage": 8, "note: healed": 4}),
+    "snapshots": _aim({"note: snapshot_installed": 8, "got SnapshotChunk": 20}),
+    "lasting": _aim({"lasting: deaf leader": 1, "lasting: hung disk": 1, "ok": 1_000}, seeds=6),
+    "handovers": _aim({"elections": 50, "note: truncated": 1}),
+    "distant": _aim({"got ReadIndexAsk": 50, "duplicated": 500}),
+    "echoes": _aim({"two leaders at once": 3, "duplicated": 500}),
+    "reborn": _aim({"crash": 60, "duplicated": 500, "got ReadIndexAsk": 200}),
+    "overwrites": _aim({"slow disk": 8, "partition": 20, "elections": 20}),
+    "crossed": _aim({"elections": 20, "crash": 10}),
+    "copies": _aim({"note: snapshot_installed": 4, "duplicated": 100}),
+    "amputation": _aim({"damage": 3, "note: healed": 2}),
+    "relapse": _aim({"damage": 3, "note: healed": 2}),
+    "hasty": _aim({"told not done": 20, "lingered": 50, "client crash": 20, "cancelled": 10}),
+    "crowd": _aim({"ok": 200, "failed": 20}),
+    "fsyncs": _aim({"fsync error": 10, "crash": 20, "note: snapshot_installed": 2}),
+}  # fmt: skip
+
+STRIKES = {
+    "crash_us": "crash", "pause_us": "pause", "partition_us": "partition", "swizzle_us": "swizzle",
+    "slow_disk_us": "slow disk", "full_disk_us": "disk full", "clock_jump_us": "clock jump", "drain_us": "drain",
+    "fsync_error_us": "fsync error", "read_error_us": "read error", "strobe_us": "clock strobe",
+    "flip_log_us": "flip in the log", "flip_data_us": "flip in a data file",
+}  # fmt: skip
+"""Dial of a mean time -> the mark of a strike."""
+CHANCES = {
+    "loss": "dropped", "duplicate": "duplicated", "corrupt": "corrupted", "client_late": "lingered",
+    "client_crash": "client crash", "crash_on_vote": "crash after a vote",
+}  # fmt: skip
+"""Dial of a chance -> the mark of its coming true."""
+BETWEEN_NODES = frozenset(
+    ("partition_us", "swizzle_us", "flip_log_us", "flip_data_us", "loss", "duplicate", "corrupt", "crash_on_vote")
+)
+"""Of what happens between nodes, or only where a majority remains, little is expected of less than three."""
+
+
+def proves_nothing(report: Report) -> str:
+    """Why a single run that broke no promise is worth nothing; empty when it is worth something."""
+    if not any(report.operations.values()):
+        return "no caller began anything"
+    if not report.marks.get("ok"):
+        return "no operation succeeded"
+    return ""
+
+
+class Evidence:
+    """What some seeds of one scenario have seen together."""
+
+    def __init__(self, scenario: str) -> None:
+        self.scenario = scenario
+        self.seeds = 0
+        self.marks: dict[str, int] = {}
+        self._expected: dict[str, float] = {}
+        self._runs: dict[str, int] = {}
+
+    def add(self, report: Report, dials: Dials) -> None:
+        """Count one run."""
+        self.seeds += 1
+        for name, times in report.marks.items():
+            self.marks[name] = self.marks.get(name, 0) + times
+        for dial in STRIKES:
+            mean_us = getattr(dials, dial)
+            if mean_us and (dials.nodes >= 3 or dial not in BETWEEN_NODES):
+                self._expected[dial] = self._expected.get(dial, 0.0) + dials.safety_us / mean_us
+        for dial in CHANCES:
+            if getattr(dials, dial) >= CHANCE_LEAST and (dials.nodes >= 3 or dial not in BETWEEN_NODES):
+                self._runs[dial] = self._runs.get(dial, 0) + 1
+
+    def missing(self, slack: int = 2) -> list[str]:
+        """What should have been seen and was not, in sentences. `slack`: aims are missed only below so small a part."""
+        found: list[str] = []
+        for dial, times in self._expected.items():
+            if times >= STRIKES_EXPECTED and not self.marks.get(STRIKES[dial]):
+                found.append(f"{STRIKES[dial]!r} was to happen some {times:.0f} times ({dial}), and never did")
+        for dial, runs in self._runs.items():
+            if runs >= RUNS_EXPECTED and not self.marks.get(CHANCES[dial]):
+                found.append(f"{CHANCES[dial]!r} was likely in {runs} runs ({dial}), and never happened")
+        aim = AIMS.get(self.scenario)
+        if aim is not None and self.seeds >= aim.seeds:
+            found += short_of(
+                {name: least * self.seeds // aim.seeds // slack for name, least in aim.least.items()}, self.marks
+            )
+        return found
+
+
+def short_of(least: Mapping[str, int], marks: Mapping[str, int]) -> list[str]:
+    """What happened less often than it should have, or not at all."""
+    return [
+        f"{name!r} happened {marks.get(name, 0)} times, and should have {max(1, times)} times at least"
+        for name, times in least.items()
+        if marks.get(name, 0) < max(1, times)
+    ]

@@ -1,0 +1,208 @@
+"""The model of SQLite that most simulated seeds keep their data in, against SQLite itself: the same requests, the same
+answers, byte for byte; and the same refusals of entries that do not fit."""
+
+import random
+from typing import Any
+
+import pytest
+
+from quorate.core.catalog import QUERIES
+from quorate.core.directory import Directory
+from quorate.core.kernel import DATA, NOOP, ORIGIN, Entry, Identity, Member, Position
+from quorate.core.requests import CreateDatabase, Outcome, Run, Statement, Token, Write
+from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.ledger import Ledger
+from quorate.lab.sim.model import ModelReplica
+from quorate.lab.sim.operations import DUMP, Database, Operation, Operations
+from quorate.lab.sim.store import UnknownToModel
+from quorate.lab.sim.world import World
+from quorate.storage.interface import Divergent
+from quorate.storage.payload import decode_outcome
+from quorate.storage.replica import Replica
+
+DUMPS = tuple(Statement(sql) for _, sql in DUMP)
+CATALOG = tuple(Statement(sql) for sql in QUERIES)
+EVERYTHING = Dials(reads=0, writes=3, compares=3, counters=3, pairs=2, failing=4, journals=4, schema=2, weak_reads=0)
+
+
+class Both:
+    """A leader and a follower in SQLite, and the same in the model."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.leaders: list[Any] = [Replica(":memory:"), ModelReplica()]
+        self.followers: list[Any] = [Replica(":memory:"), ModelReplica()]
+        self.stack: list[tuple[bytes, bytes]] = []
+        """The payloads of the open batches, in SQLite and in the model."""
+        self.tokens: list[Token] = []
+        self.epoch = 1
+
+    def close(self) -> None:
+        for replica in self.leaders + self.followers:
+            replica.close()
+
+    def execute(self, requests: list[Write]) -> bool:
+        """The same answers; True when there is something to commit."""
+        sqlite, model = (replica.execute(requests, 5) for replica in self.leaders)
+        told = [[decode_outcome(outcome) for outcome in outcomes] for _, outcomes in (sqlite, model)]
+        assert told[1] == told[0]
+        assert model[1] == sqlite[1]
+        assert (model[0] is None) == (sqlite[0] is None)
+        if sqlite[0] is None:
+            return False
+        self.stack.append((sqlite[0], model[0]))
+        return True
+
+    def commit(self, behind: int = 0) -> None:
+        """All open batches at once; then `behind` entries without data, which the commit covers too."""
+        first = self.leaders[0].applied.index + 1
+        batches = range(first, first + len(self.stack))
+        last = batches[-1] + behind
+        for replica in self.leaders:
+            replica.commit(Position(self.epoch, last), tuple(batches))
+        for kind, follower in enumerate(self.followers):
+            entries = [
+                Entry(at, self.epoch, DATA, payloads[kind]) for at, payloads in zip(batches, self.stack, strict=True)
+            ]
+            entries += [Entry(at, self.epoch, NOOP, b"") for at in range(batches[-1] + 1, last + 1)]
+            follower.apply(entries)
+        self.stack.clear()
+
+    def rollback(self) -> None:
+        for replica in self.leaders:
+            replica.rollback()
+        self.stack.clear()
+
+    def skip(self) -> None:
+        """An entry without data, on every replica."""
+        self.epoch += 1
+        index = self.leaders[0].applied.index + 1
+        for replica in self.leaders + self.followers:
+            replica.apply([Entry(index, self.epoch, NOOP, b"")])
+
+    def compare(self, statements: tuple[Statement, ...]) -> None:
+        answers = [replica.query(statements) for replica in self.leaders + self.followers]
+        assert [decode_outcome(outcome) for outcome, _ in answers[1:]] == [decode_outcome(answers[0][0])] * 3
+        assert answers[1:] == [answers[0]] * 3
+        assert [replica.digest() for replica in self.followers] == [replica.digest() for replica in self.leaders]
+
+    def copy(self) -> None:
+        """Each follower becomes a copy of its leader."""
+        for kind, (leader, follower) in enumerate(zip(self.leaders, self.followers, strict=True)):
+            follower.close()
+            self.followers[kind] = fresh = type(follower)(":memory:") if kind == 0 else ModelReplica()
+            fresh.load(leader.dump())
+            assert (fresh.applied, fresh.digest()) == (leader.applied, leader.digest())
+
+
+def run(operation: Operation, token: Token | None) -> Run:
+    return Run(operation.database, operation.statements, token=token)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_callers_are_answered_alike(seed: int) -> None:
+    both = Both(seed)
+    database = Database("main", EVERYTHING)
+    operations = Operations(EVERYTHING, Ledger(World("model")), both.dice, lambda: 0)
+    both.compare(DUMPS)
+    assert both.execute([run(operations.setup(database), Token("setup", 0))])
+    both.commit()
+    for round_ in range(60):
+        requests: list[Write] = []
+        for number in range(both.dice.choice((1, 1, 2, 5))):
+            token = Token(f"{round_}-{number}", 0)
+            if both.tokens and both.dice.random() < 0.2:
+                token = both.dice.choice(both.tokens)
+            both.tokens.append(token)
+            asks = both.dice.random() < 0.1
+            requests.append(Outcome("main", token) if asks else run(operations.next(1, database), token))
+        both.execute(requests)
+        if not both.stack or both.dice.random() < 0.4:
+            continue  # the next batch goes on top of this one
+        if both.dice.random() < 0.1:
+            both.rollback()
+            continue
+        both.commit(both.dice.choice((0, 0, 1)))
+        if both.dice.random() < 0.1:
+            both.skip()
+        if both.dice.random() < 0.1:
+            both.copy()
+        both.compare(DUMPS)
+    both.close()
+
+
+def test_the_catalog_is_answered_alike() -> None:
+    both = Both(0)
+    members = tuple(Member(number, f"n{number}", f"node-{number}:1") for number in (1, 2, 3))
+    directory = Directory(Identity("simulated", 1, "n1", 0, members))
+    both.compare(CATALOG)
+    assert both.execute([directory.founding()])
+    both.commit()
+    twice = directory.founding()
+    assert both.execute([Run(twice.database, twice.statements, token=Token("twice", 0))])
+    both.commit()
+    for number, name in enumerate(("extra", "other", "extra")):
+        creation = directory.creation(CreateDatabase(name, "majority", 2, Token(f"create {number}", 0)))
+        assert isinstance(creation, Run)
+        assert both.execute([creation])
+        both.commit()
+        both.compare(CATALOG)
+    both.close()
+
+
+def made(both: Both) -> Operations:
+    database = Database("main", EVERYTHING)
+    operations = Operations(EVERYTHING, Ledger(World("model")), both.dice, lambda: 0)
+    both.execute([run(operations.setup(database), Token("setup", 0))])
+    return operations
+
+
+@pytest.mark.parametrize("what", ["gap", "epoch", "schema", "row"])
+def test_entries_that_do_not_fit_are_refused_alike(what: str) -> None:
+    both = Both(0)
+    made(both)
+    both.commit()
+    write = Statement("UPDATE registers SET value = ? WHERE key = ?", ((7, "k0"),))
+    both.execute([Run("main", (write,), token=Token("write", 0))])
+    if what == "schema":
+        add = Statement("ALTER TABLE journal ADD COLUMN x1 INTEGER DEFAULT 1")
+        for kind, replica in enumerate((Replica(":memory:"), ModelReplica())):
+            replica.load(both.followers[kind].dump())
+            payload, _ = replica.execute([Run("main", (add,), token=Token("add", 0))])
+            assert payload is not None
+            both.followers[kind].apply([Entry(2, 1, DATA, payload)])
+            replica.close()
+    index, epoch = {"gap": (3, 1), "epoch": (2, 0), "schema": (3, 1), "row": (2, 1)}[what]
+    payloads = both.stack[0]
+    if what == "row":
+        both.commit()
+        index = 3  # the same change once more: the row is not as the leader found it
+    before = [follower.digest() for follower in both.followers]
+    for follower, payload in zip(both.followers, payloads, strict=True):
+        with pytest.raises(Divergent):
+            follower.apply([Entry(index, epoch, DATA, payload)])
+    assert [follower.digest() for follower in both.followers] == before
+    both.close()
+
+
+def test_an_image_is_as_long_as_pages_are() -> None:
+    both = Both(0)
+    made(both)
+    both.commit()
+    sqlite, model = (len(leader.dump()) for leader in both.leaders)
+    assert model % 4096 == 0
+    assert sqlite / 2 < model < sqlite * 2
+    both.close()
+
+
+def test_a_new_replica_stands_nowhere() -> None:
+    replica = ModelReplica()
+    assert replica.applied == ORIGIN
+    assert replica.execute([]) == (None, ())
+
+
+def test_what_it_has_not_learnt_it_does_not_guess() -> None:
+    with pytest.raises(UnknownToModel):
+        ModelReplica().query([Statement("SELECT 1")])
+    with pytest.raises(UnknownToModel):
+        ModelReplica().execute([Run("main", (Statement("CREATE VIEW v AS SELECT 1"),), token=Token("view", 0))])
