@@ -42,10 +42,11 @@ from quorate.core.single_leader.messages import VoteReply
 from quorate.lab.sim.clocks import Clock
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.disk import Disk
+from quorate.lab.sim.keeps import SimulatedStore
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import Violation, World
-from quorate.storage.interface import Broken, Chaos, DiskIsFull, Divergent, Store
+from quorate.storage.interface import Broken, DiskIsFull, Divergent
 from quorate.wire import codec
 
 LOOK_EVERY = 64
@@ -55,55 +56,6 @@ RESTART_US = 300 * MILLISECOND
 """After so long a machine that had no room to start in is tried again."""
 STEPS_WITHOUT_TIME = 20_000
 """A node that takes so many steps while no time passes will take them for ever."""
-
-
-class SimulatedStore(Store, Chaos, Protocol):
-    """What the simulator needs of a store: that of any driver, crashes, and a way to compare replicas."""
-
-    def digest(self, group: GroupId) -> str:
-        """A hash of the replica's tables; equal for equal contents."""
-
-    log: Any
-    """Has `groups`, each with `base` and `last`."""
-
-    def lose_tail(self, dice: random.Random) -> None:
-        """Damage the end of the log, between two lives."""
-
-    def lost(self) -> list[tuple[GroupId, int]]:
-        """Of which groups so many of the newest entries were so lost; told once, after `recover`."""
-
-    def flip_log(self, dice: random.Random) -> GroupId | None:
-        """A bit of some entry changes; of which group."""
-
-    def flip_data(self, dice: random.Random) -> GroupId | None:
-        """A bit of some data file changes; of which group."""
-
-    spoiled: set[GroupId]
-    """Groups whose data file has been so changed and not replaced since."""
-
-    full: bool
-    """Whatever needs room finds none while this is set."""
-
-    def make_disk(
-        self,
-        world: World,
-        dials: Dials,
-        node: int,
-        store: Callable[[tuple[LogWrite, ...]], None],
-        tell: Callable[[Event], None],
-        stop: Callable[[], None],
-        /,
-    ) -> Disk:
-        """The log disk that stands before this store."""
-
-    def landed(self) -> list[tuple[LogWrite, ...]]:
-        """Log writes that a crash interrupted and that `recover` found in the log all the same; told once."""
-
-    def stop(self) -> None:
-        """The process ends in order."""
-
-    def die_soon(self) -> bool:
-        """The machine is perhaps to stop in the middle of some storage call to come; whether it is."""
 
 
 class NodeCore(Core, Protocol):
