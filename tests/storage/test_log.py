@@ -1,5 +1,6 @@
 """The log's file: chained, trimmed little by little, latched when the disk breaks."""
 
+import random
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from quorate.core.kernel import (
     DATA,
     CreateGroup,
     Entry,
+    LogWrite,
     Position,
     SwitchGeneration,
     TrimLog,
@@ -76,6 +78,44 @@ def test_reopening_finds_the_same_state(log: SqliteLog, path: Path) -> None:
     assert again.groups == state
     assert (again.sequence, again.hash) == (sequence, digest)
     again.close()
+
+
+def test_the_newest_turn_is_found_whatever_it_wrote_last(log: SqliteLog, path: Path) -> None:
+    dice = random.Random(7)
+    groups = (GROUP, GROUP + 1, GROUP + 2)
+    for group in groups[1:]:
+        log.commit((CreateGroup(group, "more", 0, (1,)),))
+    epochs = dict.fromkeys(groups, 1)
+
+    def some_write() -> LogWrite:
+        group = dice.choice(groups)
+        known = log.groups[group]
+        first, last = known.base.index + 1, known.last.index
+        what = dice.choice(("append", "append", "overwrite", "trim", "switch", "state"))
+        if what == "state":
+            return WriteHardState(group, known.epoch + 1, dice.randrange(3))
+        if what == "trim" and last >= first:
+            through = dice.randint(first, last)
+            return TrimLog(group, Position(log.epoch_at(group, through) or 0, through))
+        if what == "switch":
+            return SwitchGeneration(
+                group, dice.randrange(1, 1 << 30), Position(epochs[group], last + dice.randint(0, 3))
+            )
+        start = dice.randint(first, last + 1) if what == "overwrite" else last + 1
+        epochs[group] += 1
+        count = dice.choice((1, 1, 2, 300))
+        return WriteEntries(group, tuple(Entry(start + n, epochs[group], DATA, b"x") for n in range(count)))
+
+    for _ in range(300):
+        writes = [some_write()]
+        # A second write of the turn is of another group, as `some_write` looks at what was committed.
+        if (other := some_write()).group != writes[0].group:
+            writes.append(other)
+        log.commit(writes)
+        expected = log.sequence, log.hash, log.groups.copy()
+        log._stale = True
+        log.refresh()
+        assert (log.sequence, log.hash, log.groups) == expected
 
 
 def test_trimmed_entries_leave_the_file_a_few_at_a_time(log: SqliteLog) -> None:
@@ -218,3 +258,16 @@ def test_the_wal_is_lengthened_once_and_read_back_all_the_same(tmp_path: Path) -
     again = SqliteLog(copy / "log.db")
     assert [entry.payload[0] for entry in again.read(1, 1, 100, 1 << 30)] == list(range(1, 101))
     again.close()
+
+
+@pytest.mark.parametrize("turns", [1, 12, 60])
+def test_nonsense_in_place_of_the_file_is_noticed_whatever_its_wal_holds(
+    log: SqliteLog, path: Path, tmp_path: Path, turns: int
+) -> None:
+    for index in range(1, turns):
+        log.commit((WriteEntries(GROUP, (Entry(index, 1, DATA, bytes(300)),)),))
+    copy = tmp_path / "copy.db"
+    copy.with_name("copy.db-wal").write_bytes(path.with_name("log.db-wal").read_bytes())
+    copy.write_bytes(b"this is no database" * 4096)
+    with pytest.raises(apsw.NotADBError):
+        SqliteLog(copy)

@@ -271,6 +271,65 @@ def test_a_read_beyond_its_budget(tmp_path: Path) -> None:
     replica.close()
 
 
+def test_reads_between_commits_always_show_the_last_commit(pair: Pair) -> None:
+    pair.do("INSERT INTO t VALUES (1, 1)")
+    for value in range(2, 6):
+        for _ in range(3):  # from the second read on, the state is held open
+            assert read(pair.leader, "SELECT v FROM t WHERE id = ?", 1) == [(value - 1,)]
+            assert read(pair.leader, "SELECT v FROM t WHERE id = ?", 7) == []
+        pair.do(statement("UPDATE t SET v = ? WHERE id = 1", value))
+    two = (statement("SELECT v FROM t"), statement("SELECT count(*) FROM t"))
+    encoded, position = pair.leader.query(two)
+    assert encoded == pair.leader.query(two)[0]
+    assert position == pair.leader.applied
+
+
+def test_columns_of_a_known_read_follow_the_schema(pair: Pair) -> None:
+    pair.do("INSERT INTO t VALUES (1, 'a')")
+    everything = statement("SELECT * FROM t")
+
+    def columns() -> object:
+        outcomes = {pair.leader.query((everything,))[0] for _ in range(4)}
+        assert len(outcomes) == 1, "the first, the second and a known read are encoded alike"
+        outcome = decode_outcome(outcomes.pop())
+        assert isinstance(outcome, Done)
+        return outcome.results[0].columns
+
+    assert columns() == (("id", "INTEGER"), ("v", None))
+    pair.do("ALTER TABLE t ADD COLUMN more TEXT DEFAULT 'm'")
+    assert columns() == (("id", "INTEGER"), ("v", None), ("more", "TEXT"))
+    pair.do("DELETE FROM t")
+    assert columns() == (("id", "INTEGER"), ("v", None), ("more", "TEXT"))
+
+
+def test_a_known_read_fails_and_is_bounded_like_any_other(files: Pair) -> None:
+    files.do("INSERT INTO t VALUES (1, 'a')")
+    sql = "SELECT abs(?), 'x' FROM t"
+    for _ in range(3):
+        assert read(files.leader, sql, -2) == [(2, "x")]
+    assert refusal(files.leader, sql).error == "ProgrammingError"
+    assert refusal(files.leader, sql, -(2**63)).message == "integer overflow"
+    assert read(files.leader, sql, -3) == [(3, "x")]
+    many = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT ?) SELECT i FROM n"
+    for limit in (1, 63, 64, 65, 5000, 64):
+        assert read(files.leader, many, limit) == [(number,) for number in range(1, limit + 1)]
+
+
+def test_held_reads_do_not_keep_the_log_from_beginning_anew(files: Pair, tmp_path: Path) -> None:
+    log = Path(files.leader.file + "-wal")
+    files.do("INSERT INTO t VALUES (1, 0)")
+    sizes = []
+    for value in range(300):
+        files.do(statement("UPDATE t SET v = ? WHERE id = 1", value))
+        for _ in range(2):
+            assert read(files.leader, "SELECT v FROM t") == [(value,)]
+        if value % 10 == 9:
+            files.leader.checkpoint()
+            assert files.leader.unsynced == 0
+        sizes.append(log.stat().st_size)
+    assert max(sizes) == max(sizes[:30])
+
+
 def test_reading_aside_in_another_thread_while_batches_commit(files: Pair) -> None:
     answers: list[list[int]] = []
 

@@ -22,8 +22,8 @@ from quorate.core.requests import (
     Told,
 )
 from quorate.core.single_leader.messages import Append, SnapshotChunk, Vote
-from quorate.wire.codec import add_message, decode_ask, decode_message, decode_told, encode, frames_of
-from quorate.wire.frames import FrameCorrupt, FrameReader, FrameTooLong
+from quorate.wire.codec import add_message, decode_ask, decode_message, decode_told, encode
+from quorate.wire.frames import FrameCorrupt, FrameReader, FrameTooLong, frame
 from quorate.wire.handshake import RefusedByPeer, VersionRefused, refusal
 
 MESSAGES: list[Message] = [
@@ -37,15 +37,15 @@ MESSAGES: list[Message] = [
 
 def past_greeting() -> FrameReader:
     reader = FrameReader()
-    reader.feed(bytes(HELLO))
+    reader.feed(HELLO)
     return reader
 
 
-HELLO = frames_of([MESSAGES[0]])
+HELLO = frame(encode(MESSAGES[0]))
 
 
 def test_messages_arrive_as_they_were_sent() -> None:
-    payloads = past_greeting().feed(bytes(frames_of(MESSAGES)))
+    payloads = past_greeting().feed(b"".join(frame(encode(message)) for message in MESSAGES))
     assert [decode_message(payload) for payload in payloads] == MESSAGES
 
 

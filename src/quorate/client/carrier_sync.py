@@ -98,7 +98,7 @@ class Client:
         try:
             while True:
                 answer = self._turn(call, body, pending)
-                if isinstance(answer, Answer):
+                if type(answer) is Answer:
                     return answer, call.clean
                 if answer is not None:
                     raise errors.InternalError(f"a node answered a request with {type(answer).__name__}")
@@ -122,12 +122,15 @@ class Client:
 
     def _turn(self, call: Call, body: RequestBody, pending: dict[str, tuple[Link, Pending]]) -> ReplyBody | None:
         """Do the call's next step; the answer when that ended it."""
-        for address, (link, waiting) in list(pending.items()):
-            answer = self._hear(call, address, link, waiting, pending, None)
-            if answer is not None:
-                return answer
+        if pending:
+            for address, (link, waiting) in list(pending.items()):
+                answer = self._hear(call, address, link, waiting, pending, None)
+                if answer is not None:
+                    return answer
         with self._decide:
             step = call.next(time.monotonic())
+            if type(step) is Ask and step.address not in pending:
+                call.sent(step.address)
         if isinstance(step, GiveUp):
             raise step.error
         if isinstance(step, Wait):
@@ -148,9 +151,9 @@ class Client:
     def _send(self, call: Call, body: RequestBody, step: Ask, pending: dict[str, tuple[Link, Pending]]) -> bool:
         """Send the request to the node of this step; False when there is no connection."""
         try:
-            link = self._link(step.address, step.patience)
-            with self._decide:
-                call.sent(step.address)
+            link = self._links.get(step.address)
+            if link is None or not link.usable:
+                link = self._link(step.address, step.patience)
             pending[step.address] = (link, link.send(body, step.patience))
         except LinkLost as lost:
             with self._decide:

@@ -212,6 +212,8 @@ class Connection(ExceptionAttributes):
                 pass
             else:
                 try:
+                    if reader.state != self.node.state:
+                        reader.show(self.node.state)
                     data = reader.execute(sql, parameters).fetchall()
                 except BaseException as error:
                     failed = self.reads.failed(reader, error)

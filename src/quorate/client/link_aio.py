@@ -18,11 +18,19 @@ sleep = asyncio.sleep
 class Pending:
     """A request that was sent and not yet answered."""
 
-    __slots__ = ("future", "number")
+    __slots__ = ("body", "lost", "number", "waiter")
 
-    def __init__(self, number: int, future: "asyncio.Future[ReplyBody]") -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.future = future
+        self.body: ReplyBody | None = None
+        self.lost: str | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        """Done when the answer is here or the time is up; None: no task waits."""
+
+    def wake(self) -> None:
+        """Let the task that waits look again."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
 
 
 class Link(asyncio.Protocol):
@@ -35,7 +43,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._met: asyncio.Future[None] = self._loop.create_future()
         self._gone: asyncio.Future[None] = self._loop.create_future()
-        self._pending: dict[int, asyncio.Future[ReplyBody]] = {}
+        self._pending: dict[int, Pending] = {}
         self._number = 0
         self._out = bytearray()
         self._room = asyncio.Event()
@@ -60,33 +68,35 @@ class Link(asyncio.Protocol):
         if self._lost is not None:
             raise LinkLost(self._lost, sent=False)
         self._number += 1
-        data = ask_frame(self._number, body)
+        pending = Pending(self._number)
+        data = ask_frame(pending.number, body)
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out += data
-        future: asyncio.Future[ReplyBody] = self._loop.create_future()
-        self._pending[self._number] = future
-        return Pending(self._number, future)
+        self._pending[pending.number] = pending
+        return pending
 
     async def wait(self, pending: Pending, seconds: float) -> ReplyBody | None:
         """The answer, or None when it has not come in this many seconds. Raises LinkLost."""
-        if not pending.future.done():
-            await asyncio.wait((pending.future,), timeout=max(0.0, seconds))
+        if pending.body is None and pending.lost is None:
+            pending.waiter = waiter = self._loop.create_future()
+            timer = self._loop.call_later(max(0.0, seconds), pending.wake)
+            try:
+                await waiter
+            finally:
+                pending.waiter = None
+                timer.cancel()
         return self.answer(pending)
 
     def answer(self, pending: Pending) -> ReplyBody | None:
         """The answer if it is here. Raises LinkLost."""
-        if pending.future.done():
-            return pending.future.result()
-        return None
+        if pending.body is None and pending.lost is not None:
+            raise LinkLost(pending.lost, sent=True)
+        return pending.body
 
     def forget(self, pending: Pending) -> None:
         """Nobody waits for this answer any more."""
         self._pending.pop(pending.number, None)
-        if pending.future.done() and not pending.future.cancelled():
-            pending.future.exception()
-        else:
-            pending.future.cancel()
 
     async def close(self) -> None:
         """Hang up; waiting requests are lost."""
@@ -116,9 +126,9 @@ class Link(asyncio.Protocol):
             self._met.set_exception(LinkLost(reason, sent=False))
             self._met.exception()  # marks it as seen: nobody may be waiting for the greeting any more
         waiting, self._pending = self._pending, {}
-        for future in waiting.values():
-            if not future.done():
-                future.set_exception(LinkLost(reason, sent=True))
+        for pending in waiting.values():
+            pending.lost = reason
+            pending.wake()
         if self._transport is not None:
             self._transport.abort()
 
@@ -145,9 +155,10 @@ class Link(asyncio.Protocol):
                     self._met.set_result(None)
                     continue
                 told = decode_told(payload)
-                future = self._pending.pop(told.id, None)
-                if future is not None and not future.done():
-                    future.set_result(told.body)
+                pending = self._pending.pop(told.id, None)
+                if pending is not None:
+                    pending.body = told.body
+                    pending.wake()
         except (WireError, LinkLost) as error:
             self._end(str(error))
 

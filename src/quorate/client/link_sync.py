@@ -6,6 +6,7 @@ the turn to one of the others.
 """
 
 import contextlib
+import itertools
 import os
 import select
 import socket
@@ -50,7 +51,7 @@ class Link:
         self._state = threading.Lock()
         """Guards everything below."""
         self._pending: dict[int, Pending] = {}
-        self._number = 0
+        self._numbers = itertools.count(1)
         self._turn_of: Pending | None = None
         """Whose thread is the reader, or has just been made it."""
         self._lost: str | None = None
@@ -62,11 +63,7 @@ class Link:
 
     def send(self, body: RequestBody, seconds: float) -> Pending:
         """Send a request. Raises LinkLost or DataError."""
-        with self._state:
-            if self._lost is not None:
-                raise LinkLost(self._lost, sent=False)
-            self._number += 1
-            pending = Pending(self._number)
+        pending = Pending(next(self._numbers))
         data = ask_frame(pending.number, body)
         with self._state:
             if self._lost is not None:
@@ -157,9 +154,11 @@ class Link:
         """Send all of it. Raises OSError; TimeoutError when the node does not take it in time."""
         with self._sending:
             view = memoryview(data)
-            while view:
+            while True:
                 try:
                     view = view[self._socket.send(view) :]
+                    if not view:
+                        return
                 except (BlockingIOError, InterruptedError):
                     if not _ready(self._socket, until, write=True):
                         raise TimeoutError("the node takes no more requests") from None

@@ -9,7 +9,7 @@ from msgspec import Struct
 from quorate.client import errors
 from quorate.client.values import as_statement_sets, check_parameters
 from quorate.core.requests import Done, Parameters, Statement, Token
-from quorate.sql.classify import is_read
+from quorate.sql.classify import is_read, reads_only
 
 Batch = Iterable[str | tuple[str, Any]]
 """What `batch` takes: texts, or pairs of a text and its parameters."""
@@ -134,7 +134,7 @@ def batch_statements(statements: Batch) -> tuple[Statement, ...]:
 
 def needs_token(statements: Sequence[Statement]) -> bool:
     """Is this a write?"""
-    return not all(is_read(statement.sql) for statement in statements)
+    return not reads_only(statements)
 
 
 def check_autocommit(autocommit: bool) -> None:

@@ -234,7 +234,6 @@ class Connection(ExceptionAttributes):
     ) -> tuple[Done, int]:
         """Carry statements through as one request, under a token of this name if they write; what they gave and
         where the database's log stood. `load`: with triggers and foreign-key actions switched off."""
-        self._client.check()
         level = self.read if read is None else check_read_level(read)
         if not needs_token(statements):
             run = Run(self.database, tuple(statements), level)

@@ -59,7 +59,7 @@ from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.invariants import assert_invariants
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 from quorate.core.timers import Timers
-from quorate.sql.classify import is_read
+from quorate.sql.classify import reads_only
 
 HEARTBEAT = "heartbeat"
 APPLY = "apply"
@@ -361,7 +361,7 @@ class Node:
         if body.level not in READ_LEVELS:
             levels = ", ".join(READ_LEVELS)
             self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
-        elif all(is_read(statement.sql) for statement in body.statements):
+        elif reads_only(body.statements):
             self._touched = (group,)
             single_leader.submit_read(group, now, id, body.statements, body.level)
         elif body.database == CATALOG_DATABASE:

@@ -76,6 +76,8 @@ class Driver:
         self._failed = failed
         self._events: deque[Event] = deque()
         self._stepping = False
+        self._now: Now | None = None
+        """The time of what is fed in this turn of the loop; None: to be looked at."""
         self._stopped = False
         self._callers: dict[int, tuple[Caller, int, int]] = {}
         """Request id -> the connection, the client's own id, and the request's size."""
@@ -141,15 +143,18 @@ class Driver:
         re-entered, and effects are performed in the order in which they were asked for.
         """
         events = self._events
-        events.append(event)
         if self._stepping or self._stopped:
+            events.append(event)
             return
         self._stepping = True
-        step, perform, clock = self.core.step, self._perform, self.clock
+        step, perform = self.core.step, self._perform
         try:
-            while events and not self._stopped:
-                for effect in step(clock(), events.popleft()):
+            while True:
+                for effect in step(self._now or self._look(), event):
                     perform[type(effect)](effect)
+                if not events or self._stopped:
+                    break
+                event = events.popleft()
         except Broken as error:
             self._fail(f"the disk failed: {error}")
         except Exception:  # a core that raised is not to be trusted, nor is a driver that missed an effect
@@ -157,7 +162,14 @@ class Driver:
             self._fail("an invariant does not hold; the log above says which")
         finally:
             self._stepping = False
-        self._want_turn()
+        if not self._turn_due:
+            self._want_turn()
+
+    def _look(self) -> Now:
+        """Look at the clock. What is fed one after the other in a turn of the loop happens at one time; whatever
+        takes long (storage, the disk) forgets it."""
+        self._now = now = self.clock()
+        return now
 
     def _want_turn(self) -> None:
         if not self._turn_due and not self._stopped:
@@ -175,7 +187,7 @@ class Driver:
         if self._stopped:
             return
         deadline = self.core.deadline_us
-        if deadline is not None and deadline <= self.clock().mono_us:
+        if deadline is not None and deadline <= self._look().mono_us:
             self.feed(kernel.Wake())
             if self._stopped:
                 return
@@ -184,6 +196,7 @@ class Driver:
             self._persist_due = True
             self._scheduler.call_soon(self._write_log)
         self._arm()
+        self._now = None
 
     def _arm(self) -> None:
         """See to it that a turn comes at the core's deadline."""
@@ -229,6 +242,7 @@ class Driver:
             self._fail(f"the log cannot be written: {error}")
             return
         self._writes = []
+        self._now = None
         self.feed(kernel.Persisted(sequence))
         if self._disk_full:
             self._disk_full = False
@@ -241,6 +255,7 @@ class Driver:
 
     def _on_stored(self, effect: Effect) -> None:
         self._events.extend(self.store.perform(effect))
+        self._now = None
 
     def _on_checkpoint(self, effect: kernel.Checkpoint) -> None:
         """Most of it aside, where it holds up nobody; the loop then does what came in meanwhile."""
@@ -275,6 +290,7 @@ class Driver:
         try:
             outcome, position = store.query(group, statements, QUERY_BUDGET_US)
         except OverBudget:
+            self._now = None
             self._scheduler.run_aside(
                 lambda: store.query_aside(group, statements, self.read_limit_us),
                 lambda found: self._queried_aside(effect, found),

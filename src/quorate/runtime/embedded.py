@@ -90,6 +90,17 @@ class Reads:
         self._changed = 0
         self._guard = threading.Lock()
         _reads.add(self)
+        node.readers.append(self.let_go)
+
+    def let_go(self) -> None:
+        """No idle reader holds a state open from here on: the write-ahead log is about to begin anew."""
+        for _ in range(len(self.idle)):
+            try:
+                reader = self.idle.pop(0)
+            except IndexError:  # other threads have taken the rest
+                return
+            reader.let_go()
+            self.put_back(reader)
 
     def schema_changed(self) -> None:
         """Statements may have other columns from here on."""
@@ -164,9 +175,12 @@ class Reads:
     def _reader(self) -> DirectReader:
         self._node.usable()
         try:
-            return self.idle.pop()
+            reader = self.idle.pop()
         except IndexError:
             pass
+        else:
+            reader.let_go()
+            return reader
         try:
             return DirectReader(self._file)
         except (Broken, Divergent, DiskIsFull) as error:

@@ -65,6 +65,11 @@ class InlineNode:
         """This is a copy in a forked child."""
         self.unsettled: set[GroupId] = set()
         """Groups whose data file is behind what was answered: `settle` before it is read."""
+        self.state = 0
+        """Numbers the states of the data files: it moves after any of them has, and before a reader may do without
+        `settle`."""
+        self.readers: list[Callable[[], None]] = []
+        """Called before a checkpoint, which has to wait for nobody who reads."""
         self._recover = recover or store.recover
         self._core: Node | None = None
         """None: to be made anew from what is on disk."""
@@ -84,6 +89,7 @@ class InlineNode:
             kernel.Query: self._on_query,
             kernel.Execute: self._on_execute,
             kernel.Commit: self._on_commit,
+            kernel.Checkpoint: self._on_checkpoint,
             kernel.Note: log_note,
             kernel.Halt: self._on_halt,
             kernel.Send: self._ignore,
@@ -164,6 +170,7 @@ class InlineNode:
             for event in self._stored(kernel.Apply(group, self.store.log.groups[group].last, ())):
                 if type(event) is kernel.ApplyFailed:
                     raise DiskIsFull(event.reason) if event.full else Divergent(event.reason)
+            self.state += 1
             self.unsettled.discard(group)
 
     # A transaction in the caller's thread, on the replica's writer; the caller holds `writing` -------
@@ -249,9 +256,6 @@ class InlineNode:
     def _answer(self, body: RequestBody | CommitHeld) -> ReplyBody:
         """Feed a request and do all that it takes to answer it. Raises DiskIsFull or Broken."""
         core = self._core or self._revive()
-        deadline = core.deadline_us
-        if deadline is not None and deadline <= self._now().mono_us:
-            self._events.append(kernel.Wake())
         self._requests += 1
         number = self._requests
         self._events.append(kernel.Request(number, body))
@@ -291,12 +295,14 @@ class InlineNode:
         self._turn(core)
 
     def _turn(self, core: Node) -> None:
-        """Step until nothing is left: events first, then what they wrote, with one fsync."""
+        """Step until nothing is left: events first, then what they wrote, with one fsync. Between two fsyncs time
+        stands still."""
         events, perform, stored = self._events, self._perform, self._stored
         step = core.step
         while True:
+            now = self._now()
             while events:
-                for effect in step(self._now(), events.popleft()):
+                for effect in step(now, events.popleft()):
                     handler = perform.get(type(effect))
                     if handler is not None:
                         handler(effect)
@@ -310,7 +316,9 @@ class InlineNode:
 
     def _keep(self, events: list[Event]) -> None:
         for event in events:
-            if type(event) is kernel.ApplyFailed:
+            if type(event) is kernel.Applied:
+                self.state += 1
+            elif type(event) is kernel.ApplyFailed:
                 if not event.full:
                     raise Divergent(event.reason)
                 self._apply_full = True
@@ -336,6 +344,11 @@ class InlineNode:
         self._keep(self._stored(effect))
         if not self._apply_full:
             self.unsettled.discard(effect.group)
+
+    def _on_checkpoint(self, effect: kernel.Checkpoint) -> None:
+        for let_go in self.readers:
+            let_go()
+        self._keep(self._stored(effect))
 
     def _on_query(self, effect: kernel.Query) -> None:
         try:

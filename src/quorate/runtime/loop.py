@@ -42,7 +42,9 @@ class LoopScheduler:
         return self._loop.call_soon(callback)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        return self._loop.call_later(delay, callback)
+        """A little late and never early: loops count milliseconds from the beginning of their turn, and a timer that
+        fires before its deadline would be armed again, and fire again, until the deadline has come."""
+        return self._loop.call_later((int(delay * 1000) + 1) / 1000, callback)
 
     def run_aside(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
         self.aside.run(work, done)

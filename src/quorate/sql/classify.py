@@ -4,7 +4,9 @@ The verdict decides where a statement runs and how it travels; it is not the gua
 again when the statement is prepared: readers are query-only, and an authorizer watches every connection.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -56,10 +58,24 @@ _CACHED_TEXT = 8192
 """Longer texts are classified anew each time: a script of literals must not fill the cache."""
 
 
+class HasText(Protocol):
+    """A statement, whatever else belongs to it."""
+
+    @property
+    def sql(self) -> str: ...
+
+
 def is_read(sql: str) -> bool:
     """Can this text be answered without a log entry? True too for what is refused or has no meaning: the
     reader answers with the error, and nothing needs to be logged."""
     return shape_of(sql).kind in (EMPTY, READ, REFUSED)
+
+
+def reads_only(statements: Sequence[HasText]) -> bool:
+    """Is every one of these a read?"""
+    if len(statements) == 1:
+        return is_read(statements[0].sql)
+    return all(is_read(statement.sql) for statement in statements)
 
 
 def shape_of(sql: str) -> Shape:

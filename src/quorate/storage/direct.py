@@ -22,7 +22,11 @@ Rows = list[tuple[Any, ...]]
 
 
 class DirectReader:
-    """One query-only connection to a data file. For one thread at a time."""
+    """One query-only connection to a data file. For one thread at a time.
+
+    From the second read of one state on, a read transaction may stay open (`show`), so that SQLite takes its locks
+    once and not for each read.
+    """
 
     def __init__(self, path: str) -> None:
         self._guard = Guard()
@@ -32,6 +36,9 @@ class DirectReader:
             raise_if_fatal(error)
             raise Broken(f"{type(error).__name__}: {error}") from error
         self._guard.watching = True  # nothing but users' statements runs here
+        self.state = -1
+        """The number of the state that is held open; -1: none, each read looks for itself."""
+        self._seen = -1
         self._columns: Columns = ()
         self._cursor = self._connection.cursor()
         self._traced = self._connection.cursor()
@@ -65,6 +72,22 @@ class DirectReader:
         except Exception as error:
             raise self.failed(error) from error
         return self._columns, rows
+
+    def show(self, state: int) -> None:
+        """The next reads are of the state of this number, which is the present one: hold it open if it has been read
+        here before."""
+        self.let_go()
+        if state == self._seen:
+            self._internal("BEGIN")
+            self.state = state
+        self._seen = state
+
+    def let_go(self) -> None:
+        """Hold no state open."""
+        if self.state != -1:
+            self.state = -1
+            if self._connection.in_transaction:
+                self._internal("ROLLBACK")
 
     def read_all(self, statements: Sequence[tuple[str, Any]]) -> list[tuple[Columns, Rows]]:
         """Run several reads on one and the same state. Raises what `first_read` raises."""

@@ -1,21 +1,20 @@
 """What all our SQLite files share: how they are opened and closed, and how their errors are told apart."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
 
+from quorate.storage.files import NO_ROOM, SYSTEM, Files
 from quorate.storage.interface import Broken, DiskIsFull, StorageError
-
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Error numbers of a write that found no room: the device, a quota, the largest allowed file."""
 
 WRITES = frozenset({apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_TRUNCATE})
 """Failures that can be for want of room. A failed fsync is never one of them, whatever number it gives:
 after it nobody knows what the disk holds (Rebello et al., "Can applications recover from fsync
 failures?", ATC 2020)."""
+
+HEADER = b"SQLite format 3\0"
 
 UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError)
 """What opening or reading a file raises that is no database, not any more, or not there."""
@@ -37,8 +36,11 @@ def translated(error: apsw.Error, connection: apsw.Connection | None, what: str)
     return Broken(f"{what}: {type(error).__name__}: {error}")
 
 
-def open_exclusive(path: Path, vfs: str | None = None) -> apsw.Connection:
-    """Open a file that only this connection may use, in WAL mode, checkpointed only when told to.
+def open_exclusive(
+    path: Path, vfs: str | None = None, *, files: Files = SYSTEM, page_bytes: int = 4096
+) -> apsw.Connection:
+    """Open a file that only this connection may use, in WAL mode, checkpointed only when told to. `page_bytes` is for
+    a file that is new.
 
     In exclusive locking mode SQLite keeps the WAL's index in memory and takes no lock at each commit.
     A connection that merely goes out of scope (after a fork, or when the disk broke) must not touch the
@@ -47,18 +49,37 @@ def open_exclusive(path: Path, vfs: str | None = None) -> apsw.Connection:
     Raises DiskIsFull or Broken; what apsw raises for a file that is in use or no database (BusyError,
     `UNREADABLE`) is left as it is.
     """
+    if vfs is None:
+        _check_header(path, files)
     try:
-        connection = apsw.Connection(str(path), vfs=vfs)  # it reads the header
+        connection = apsw.Connection(str(path), vfs=vfs or files.vfs)  # it reads the header
     except (apsw.BusyError, *UNREADABLE):
         raise
     except apsw.Error as error:
         raise translated(error, None, f"opening {path}") from error
     with opening(connection, path):
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
+        for pragma in (
+            f"page_size={page_bytes}",
+            "locking_mode=EXCLUSIVE",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "temp_store=MEMORY",
+        ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.wal_autocheckpoint(0)
     return connection
+
+
+def _check_header(path: Path, files: Files) -> None:
+    """Raise NotADBError when the file itself is no database. SQLite would not notice while its write-ahead log holds
+    the first page, and would fold that log into whatever took the file's place."""
+    try:
+        head = files.read(path, 0, len(HEADER))
+    except OSError:  # not there yet; or SQLite says what is wrong with it
+        return
+    if head and head != HEADER:
+        raise apsw.NotADBError("file is not a database")
 
 
 @contextmanager

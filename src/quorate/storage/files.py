@@ -6,15 +6,17 @@ SQLite VFS that it names, so that a simulated crash loses what a real one may lo
 """
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from quorate.storage.disk import NO_ROOM
 from quorate.storage.interface import Broken, DiskIsFull
 from quorate.storage.lock import FolderLock
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Error numbers of a write that found no room: the device, a quota, the largest allowed file."""
 REWRITE_BYTES = 1 << 20
 
 

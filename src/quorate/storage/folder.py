@@ -124,7 +124,7 @@ def _refuse_strangers(path: Path, files: Files) -> None:
 
 
 class SqliteStore(BaseStore):
-    """Keeps `storage.interface.Store` and `Interactive` on files. Made by `open_store`."""
+    """Keeps `storage.interface.Store` on files. Made by `open_store`."""
 
     log: SqliteLog
     shelf: FileShelf
@@ -269,9 +269,7 @@ class SqliteStore(BaseStore):
         self._check_usable()
         try:
             self.log.commit(writes)
-            for write in writes:
-                if type(write) in REMEMBERED:
-                    self._unnoted.append(write)
+            self._unnoted += [write for write in writes if type(write) in REMEMBERED]
             # What finds no room here is written with a later turn: until then there is one copy of it, not two.
             with suppress(DiskIsFull):
                 while self._unnoted:

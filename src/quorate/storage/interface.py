@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from quorate.core.kernel import Effect, Entry, Event, GroupId, Identity, LogWrite, Position, Recovered
-from quorate.core.requests import Failed, Result, Statement
+from quorate.core.requests import Failed, Statement
 
 
 class StorageError(Exception):
@@ -83,18 +83,6 @@ class Store(Protocol):
         """Most of the work of the next `Checkpoint`, callable from the one reader thread beside all other calls."""
 
     def close(self) -> None: ...
-
-
-class Interactive(Protocol):
-    """What an embedded node's transaction does on the writer, between begin and commit."""
-
-    def hold(self, group: GroupId) -> None:
-        """Open the writer's transaction for the caller's thread."""
-
-    def run_held(self, group: GroupId, statement: Statement) -> Result: ...
-
-    def release(self, group: GroupId) -> None:
-        """Roll the held transaction back."""
 
 
 class Chaos(Protocol):

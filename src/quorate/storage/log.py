@@ -3,7 +3,10 @@
 Each entry's hash covers the one before it in its group, so that a changed, missing or displaced entry
 is noticed when it is read. Each turn also counts up a sequence and a running hash in the same
 transaction; `node.db` remembers the newest, because SQLite ends a damaged WAL at the first bad frame
-without a word, and a log that lost turns it had reported durable must not pass for a shorter one.
+without a word, and a log that lost turns it had reported durable must not pass for a shorter one. A turn
+that ends with entries keeps both in the row of its last entry, which is written anyway; any other in the
+table `turn`, which costs a page. The newest turn's row is always the newest of its group: whatever removes
+it is itself a later turn.
 
 The file is checkpointed only here, never by SQLite itself, which ignores what goes wrong in its own
 checkpoints: an fsync that failed unseen there would lose entries that everybody counts on.
@@ -53,7 +56,7 @@ SWEEP_ENTRIES = 256
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries(key INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, kind INTEGER NOT NULL,
-  payload BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
+  payload BLOB NOT NULL, hash BLOB NOT NULL, sequence INTEGER, turn BLOB) STRICT;
 CREATE TABLE IF NOT EXISTS groups(grp INTEGER PRIMARY KEY, database TEXT NOT NULL, partition INTEGER NOT NULL,
   voters TEXT NOT NULL, epoch INTEGER NOT NULL, vote INTEGER NOT NULL, base_epoch INTEGER NOT NULL,
   base_index INTEGER NOT NULL, base_hash BLOB NOT NULL, generation INTEGER NOT NULL, snapshot INTEGER NOT NULL) STRICT;
@@ -64,9 +67,12 @@ CREATE VIEW IF NOT EXISTS log AS SELECT key >> 40 AS grp, key & 1099511627775 AS
 INSERT OR IGNORE INTO turn VALUES (1, 0, zeroblob(16));
 """
 
-INSERT_ENTRY = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
+INSERT_ENTRY = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)"
 DELETE_ENTRIES = "DELETE FROM entries WHERE key BETWEEN ? AND ?"
 READ_ENTRIES = "SELECT key, epoch, kind, payload, hash FROM entries WHERE key BETWEEN ? AND ? ORDER BY key"
+NEWEST_ENTRY = (
+    "SELECT key, epoch, hash, sequence, turn FROM entries WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"
+)
 UPDATE_TURN = "UPDATE turn SET sequence = ?, hash = ? WHERE id = 1"
 UPDATE_BASE = "UPDATE groups SET base_epoch = ?, base_index = ?, base_hash = ? WHERE grp = ?"
 
@@ -102,7 +108,7 @@ class SqliteLog:
         self._stale = False
         """What is in memory may not be what is in the file."""
         files.rewrite(path.with_name(path.name + "-wal"))
-        self._connection = disk.open_exclusive(path, vfs or files.vfs)
+        self._connection = disk.open_exclusive(path, vfs, files=files)
         with disk.opening(self._connection, path):
             self._connection.set_wal_hook(self._on_wal)
             self._connection.execute(SCHEMA).fetchall()
@@ -155,10 +161,9 @@ class SqliteLog:
         running = blake2b(self.hash, digest_size=16)
         try:
             execute("BEGIN IMMEDIATE")
-            for write in writes:
+            for write in writes[:-1]:
                 running.update(self.WRITERS[type(write)](self, write))
-            digest = running.digest()
-            execute(UPDATE_TURN, (self.sequence + 1, digest))
+            digest = self._write_last(running, writes[-1])
             execute("COMMIT")
         except apsw.Error as error:
             raise self._undo(error) from error
@@ -174,6 +179,15 @@ class SqliteLog:
             self._checkpoint()
         elif self._wal_pages >= min(FILL_FROM_PAGES, self._checkpoint_pages // 4) and not self._filled:
             self._fill()
+
+    def _write_last(self, running: blake2b, write: LogWrite) -> bytes:
+        """The turn's last write, and with it the turn itself; the turn's hash."""
+        if type(write) is WriteEntries:
+            self._write_entries(write, running)
+        else:
+            running.update(self.WRITERS[type(write)](self, write))
+            self._connection.execute(UPDATE_TURN, (self.sequence + 1, running.digest()))
+        return running.digest()
 
     def _fill(self) -> None:
         """Lengthen the WAL once to all it will need. Syncing what overwrites blocks that a file already has is much
@@ -219,19 +233,23 @@ class SqliteLog:
         group.epoch, group.vote = write.epoch, write.vote
         return repr(write).encode()
 
-    def _write_entries(self, write: WriteEntries) -> bytes:
+    def _write_entries(self, write: WriteEntries, running: blake2b | None = None) -> bytes:
+        """`running`: these entries end the turn, whose hash so far this is."""
         group = self.groups[write.group]
         prefix = write.group << INDEX_BITS
         index, previous = self._make_room(group, write.entries[0].index)
         epoch = 0
-        rows = []
+        rows: list[tuple[Any, ...]] = []
         for entry in write.entries:
             index += 1
             assert entry.index == index, f"entry {entry.index} of group {write.group} where {index} belongs"
             assert entry.epoch >= epoch, f"epoch {entry.epoch} of group {write.group} behind {epoch}"
             epoch = entry.epoch
             previous = chained(previous, entry)
-            rows.append((prefix | index, epoch, entry.kind, entry.payload, previous))
+            rows.append((prefix | index, epoch, entry.kind, entry.payload, previous, None, None))
+        if running is not None:
+            running.update(previous)
+            rows[-1] = (*rows[-1][:-2], self.sequence + 1, running.digest())
         if len(rows) == 1:
             self._connection.execute(INSERT_ENTRY, rows[0])
         else:
@@ -415,7 +433,7 @@ class SqliteLog:
         prefix = group << INDEX_BITS
         try:
             newest = self._row(
-                "SELECT key, epoch, hash FROM entries WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1",
+                NEWEST_ENTRY,
                 (prefix | (base_index + 1), prefix | INDEX_MASK),
             )
             oldest = self._row(
@@ -426,6 +444,8 @@ class SqliteLog:
             return
         if newest is not None:
             known.last, known.last_hash = Position(newest[1], newest[0] & INDEX_MASK), newest[2]
+            if newest[3] is not None and newest[3] > self.sequence:
+                self.sequence, self.hash = newest[3], newest[4]
         if oldest is not None:
             known.forgotten = oldest[0] & INDEX_MASK
 

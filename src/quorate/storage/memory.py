@@ -148,7 +148,7 @@ class MemoryLog:
 
 
 class MemoryStore(BaseStore):
-    """Keeps `storage.interface.Store`, `Interactive` and `Chaos` without a file."""
+    """Keeps `storage.interface.Store` and `Chaos` without a file."""
 
     log: MemoryLog
     shelf: MemoryShelf

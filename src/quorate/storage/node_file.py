@@ -29,7 +29,9 @@ FORMAT = 1
 UNFINISHED = ".new"
 """What the name of a node.db ends in until it is complete."""
 
-CHECKPOINT_PAGES = 1000
+PAGE_BYTES = 512
+"""The mark is written after each fsync of the log: a small page is quickly copied and summed."""
+CHECKPOINT_PAGES = 4000
 
 SCHEMA = """
 CREATE TABLE node(id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER NOT NULL, cluster TEXT NOT NULL,
@@ -66,7 +68,7 @@ class NodeFile:
         self._checkpoint_pages = pages
         try:
             files.rewrite(path.with_name(path.name + "-wal"))
-            self._connection = disk.open_exclusive(path, files.vfs)
+            self._connection = disk.open_exclusive(path, files=files)
             with disk.opening(self._connection, path):
                 self._load()
         except apsw.BusyError as error:
@@ -212,7 +214,7 @@ def create(path: Path, identity: Identity, files: Files = SYSTEM) -> None:
     beside = path.with_name(path.name + UNFINISHED)
     for suffix in ("", "-wal", "-journal"):
         files.remove(beside.with_name(beside.name + suffix))
-    connection = disk.open_exclusive(beside, files.vfs)
+    connection = disk.open_exclusive(beside, files=files, page_bytes=PAGE_BYTES)
     with disk.opening(connection, path):
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(SCHEMA).fetchall()

@@ -77,6 +77,16 @@ _plain: dict[tuple[int, int | None], bytes] = {}
 """Encoded outcomes of single statements without rows, by row count and last rowid; most are alike."""
 
 
+_AFTER_ROWS = encode(Done((Result((), [], -1),))).partition(encode(()) * 2)[2]
+"""What follows the rows in the encoded outcome of a read."""
+
+
+def around_rows(columns: tuple[tuple[str, str | None], ...]) -> tuple[bytes, bytes]:
+    """What comes before and after the encoded rows in the outcome of a single read with these columns."""
+    whole = encode(Done((Result(columns, [], -1),)))
+    return whole[: -len(_AFTER_ROWS) - 1], _AFTER_ROWS
+
+
 def encode_records(records: list[Record]) -> bytes:
     return encode(records)
 

@@ -11,57 +11,126 @@ from quorate.storage.connection import INTERNAL, open_reader
 from quorate.storage.failures import RowsTooLarge, failed_of, raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, OverBudget
-from quorate.storage.payload import encode
-from quorate.storage.running import RESULT_MAX, RefusedError, Runner, refuse
+from quorate.storage.payload import around_rows, encode
+from quorate.storage.running import RESULT_MAX, Columns, RefusedError, Runner, refuse
 
 _STEPS = 1000
 """Instructions of SQLite's machine between two looks at the clock: about 20 us."""
+_KNOWN_MAX = 1000
+_TEXT_MAX = 8192
+"""Reads whose columns are kept, encoded: how many, and how long their text may be."""
 
 
 class Reader:
-    """One query-only connection. Not safe for two threads at once."""
+    """One query-only connection. Not safe for two threads at once.
 
-    def __init__(self, path: str, clock: Callable[[], int] | None = None, vfs: str | None = None) -> None:
+    With `holds`, a read transaction stays open from the second read of one state on: SQLite takes its locks once and
+    not for each read, and the columns of a text that was read before cannot have changed. The owner promises to call
+    `let_go` after each commit to the file, or reads would go back in time, and before each checkpoint, or the
+    write-ahead log could not begin anew.
+    """
+
+    def __init__(
+        self, path: str, clock: Callable[[], int] | None = None, *, holds: bool = False, vfs: str | None = None
+    ) -> None:
         self._guard = Guard()
         self._connection = open_reader(path, self._guard, vfs)
         self._runner = Runner(self._connection, self._guard)
         self._clock = clock
+        self._budget_us: int | None = None
         self._deadline_us: int | None = None
+        self._holds = holds
+        self._read_once = False
+        """The present state was read before."""
+        self._holding = False
+        """A transaction is open that shows the present state."""
+        self._schema = -1
+        self._known: dict[str, tuple[str, bytes, bytes]] = {}
+        """Of texts that were read under this schema: what to run, and what comes before and after the rows in an
+        encoded `Done`."""
         if clock is not None:
             self._connection.set_progress_handler(self._late, _STEPS)
 
     def _late(self) -> bool:
+        """Whether the running read is over its budget. Its time begins here and not with its first step: most
+        reads never come here, and pay for no look at the clock."""
+        if self._budget_us is None:
+            return False
         assert self._clock is not None
-        return self._deadline_us is not None and self._clock() > self._deadline_us
+        now = self._clock()
+        if self._deadline_us is None:
+            self._deadline_us = now + self._budget_us
+        return now > self._deadline_us
 
     def read(self, statements: Sequence[Statement], budget_us: int | None = None) -> bytes:
         """An encoded Done or Failed. Raises OverBudget, Broken or Divergent."""
-        if budget_us is not None and self._clock is not None:
-            self._deadline_us = self._clock() + budget_us
+        self._budget_us, self._deadline_us = budget_us, None
+        if not self._holding and self._holds:
+            self._hold()
+        if len(statements) == 1:
+            return self._read_held(statements[0]) if self._holding else run_reads(self._runner, self._guard, statements)
+        if self._holding:
+            return run_reads(self._runner, self._guard, statements)
+        self.begin()
         try:
-            if len(statements) == 1:
-                return run_reads(self._runner, self._guard, statements)
-            self.begin()
-            try:
-                return run_reads(self._runner, self._guard, statements)
-            finally:
-                self.end()
+            return run_reads(self._runner, self._guard, statements)
         finally:
-            self._deadline_us = None
+            self.end()
+
+    def _hold(self) -> None:
+        """Keep the present state open if it has been read before."""
+        if not self._read_once:
+            self._read_once = True
+            return
+        self._guard.watching = False
+        self._connection.execute("BEGIN", prepare_flags=INTERNAL)
+        self._holding = True
+        schema: int = self._connection.execute("PRAGMA schema_version", prepare_flags=INTERNAL).get
+        if schema != self._schema:
+            self._known.clear()
+            self._schema = schema
+
+    def let_go(self) -> None:
+        """The state that was read is not the present one any more, or may not be held for another reason."""
+        self._read_once = False
+        if self._holding:
+            self._holding = False
+            self.end()
+
+    def _read_held(self, statement: Statement) -> bytes:
+        """One read of the state that is held: of a text that was read before, only the rows are new."""
+        runner, guard = self._runner, self._guard
+        known = self._known.get(statement.sql)
+        try:
+            if known is None or statement.many or len(statement.sets) != 1:
+                result = read_one(runner, statement)
+                if result.columns:
+                    self._remember(statement.sql, result.columns)
+                return checked(encode(Done((result,))))
+            guard.watching = True
+            return checked(known[1] + encode(runner.rows_of(known[0], statement.sets[0])) + known[2])
+        except Exception as error:  # noqa: BLE001 - whatever apsw raises, the caller is told
+            return outcome_of(error, runner, guard, 0, 1)
+
+    def _remember(self, sql: str, columns: Columns) -> None:
+        """The text has just been read: keep what will be the same the next time."""
+        if len(sql) <= _TEXT_MAX:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            self._known[sql] = shape_of(sql).sql, *around_rows(columns)
 
     def read_at(self, statements: Sequence[Statement], budget_us: int | None = None) -> tuple[bytes, Position]:
         """The same with the position that was read, for a thread that does not know it."""
         position = self.begin()
-        if budget_us is not None and self._clock is not None:
-            self._deadline_us = self._clock() + budget_us
+        self._budget_us, self._deadline_us = budget_us, None
         try:
             return run_reads(self._runner, self._guard, statements), position
         finally:
-            self._deadline_us = None
             self.end()
 
     def begin(self) -> Position:
         """Pin the last committed state; where it stands. Raises Broken or Divergent."""
+        self._guard.watching = False
         try:
             self._connection.execute("BEGIN", prepare_flags=INTERNAL)
             rows = self._connection.execute("SELECT epoch, entry FROM quorate_applied", prepare_flags=INTERNAL)
@@ -72,6 +141,7 @@ class Reader:
             raise Broken(f"{type(error).__name__}: {error}") from error
 
     def end(self) -> None:
+        self._guard.watching = False
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK", prepare_flags=INTERNAL)
 
@@ -85,25 +155,38 @@ class Reader:
 
 
 def run_reads(runner: Runner, guard: Guard, statements: Sequence[Statement]) -> bytes:
-    """Run statements that must all be reads; an encoded Done or Failed."""
+    """Run statements that must all be reads; an encoded Done or Failed. Raises OverBudget, Broken or Divergent."""
     results: list[Result] = []
     try:
         for statement in statements:
-            shape = shape_of(statement.sql)
-            if shape.surplus or shape.kind != READ:
-                refuse(shape)
-                raise RefusedError("ProgrammingError", "a statement that changes something was sent as a read")
-            results.append(runner.read(statement, shape))
-        encoded = encode(Done(tuple(results)))
-        if len(encoded) > RESULT_MAX:
-            raise RowsTooLarge(f"the result is larger than {RESULT_MAX >> 20} MiB")
-    except RefusedError as error:
-        failed = error.failed
-        return encode(Failed(failed.error, failed.message, failed.hint, "", len(results)))
-    except apsw.InterruptError as error:
-        runner.reset()
-        raise OverBudget("the read takes longer than it may on the loop") from error
+            results.append(read_one(runner, statement))  # noqa: PERF401 - how many were read is looked at
+        return checked(encode(Done(tuple(results))))
     except Exception as error:  # noqa: BLE001 - whatever apsw raises, the caller is told
-        runner.reset()
-        return encode(failed_of(error, min(len(results), len(statements) - 1), guard))
+        return outcome_of(error, runner, guard, len(results), len(statements))
+
+
+def read_one(runner: Runner, statement: Statement) -> Result:
+    """Run a statement that must be a read. Raises RefusedError and what apsw raises."""
+    shape = shape_of(statement.sql)
+    if shape.surplus or shape.kind != READ:
+        refuse(shape)
+        raise RefusedError("ProgrammingError", "a statement that changes something was sent as a read")
+    return runner.read(statement, shape)
+
+
+def checked(encoded: bytes) -> bytes:
+    """The outcome, unless it is too large. Raises RowsTooLarge."""
+    if len(encoded) > RESULT_MAX:
+        raise RowsTooLarge(f"the result is larger than {RESULT_MAX >> 20} MiB")
     return encoded
+
+
+def outcome_of(error: Exception, runner: Runner, guard: Guard, done: int, total: int) -> bytes:
+    """An encoded Failed for what the read after the first `done` raised. Raises OverBudget, Broken or Divergent."""
+    if isinstance(error, RefusedError):
+        failed = error.failed
+        return encode(Failed(failed.error, failed.message, failed.hint, "", done))
+    runner.reset()
+    if isinstance(error, apsw.InterruptError):
+        raise OverBudget("the read takes longer than it may on the loop") from error
+    return encode(failed_of(error, min(done, total - 1), guard))

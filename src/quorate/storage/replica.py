@@ -149,7 +149,7 @@ class Replica:
         if self._memory:
             return self._query_memory(statements), self.applied
         if self._reader is None:
-            self._reader = self._open_reader()
+            self._reader = self._open_reader(holds=True)
         return self._reader.read(statements, budget_us), self._writer.applied
 
     def query_aside(self, statements: Sequence[Statement], budget_us: int | None = None) -> tuple[bytes, Position]:
@@ -174,9 +174,9 @@ class Replica:
         finally:
             self._writer.stop_looking()
 
-    def _open_reader(self) -> Reader:
+    def _open_reader(self, *, holds: bool = False) -> Reader:
         with _reading():
-            return Reader(self._path, self._clock, self._files.vfs)
+            return Reader(self._path, self._clock, holds=holds, vfs=self._files.vfs)
 
     def _query_memory(self, statements: Sequence[Statement]) -> bytes:
         if self.held:
@@ -204,6 +204,8 @@ class Replica:
         if self._memory:
             return self.applied
         position = self.applied
+        if self._reader is not None:
+            self._reader.let_go()
         self._checkpoint_wanted = self._writer.state != IDLE
         complete = False
         if not self._checkpoint_wanted:
@@ -218,7 +220,10 @@ class Replica:
         return position
 
     def _on_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
+        """Called after each commit."""
         self._log_pages = pages
+        if self._reader is not None:
+            self._reader.let_go()
         return apsw.SQLITE_OK
 
     @property

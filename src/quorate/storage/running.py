@@ -4,7 +4,7 @@ from itertools import islice
 
 import apsw
 
-from quorate.core.requests import Failed, Result, Statement, Value
+from quorate.core.requests import Failed, Parameters, Result, Statement, Value
 from quorate.sql.classify import EMPTY, REFUSED, Shape
 from quorate.storage.failures import RowsTooLarge
 from quorate.storage.guard import Guard
@@ -12,6 +12,8 @@ from quorate.storage.payload import encode
 
 RESULT_MAX = 32 * 1024 * 1024
 """A larger result (bytes, encoded) is an error: it would stop the node for everybody else."""
+Columns = tuple[tuple[str, str | None], ...]
+"""Name and declared type of each column."""
 _CHUNK = 64
 """Rows that are fetched before their size is looked at."""
 
@@ -43,7 +45,7 @@ class Runner:
     def __init__(self, connection: apsw.Connection, guard: Guard) -> None:
         self._connection = connection
         self._guard = guard
-        self._columns: tuple[tuple[str, str | None], ...] = ()
+        self._columns: Columns = ()
         self._renew()
 
     def _renew(self) -> None:
@@ -96,13 +98,17 @@ class Runner:
                 return Result((), [], -1)
             cursor = self._cursor.execute(shape.sql, statement.sets[0])
             try:
-                columns: tuple[tuple[str, str | None], ...] = cursor.get_description()
+                columns: Columns = cursor.get_description()
             except apsw.ExecutionCompleteError:  # no rows: run it again where the columns can be seen
                 cursor = self._traced.execute(shape.sql, statement.sets[0])
                 columns = self._columns
             return Result(columns, self._fetch(cursor), -1)
         finally:
             guard.watching = False
+
+    def rows_of(self, sql: str, parameters: Parameters) -> list[tuple[Value, ...]]:
+        """Run a text that `read` has run before, with the guard watching."""
+        return self._fetch(self._cursor.execute(sql, parameters))
 
     def text(self, statement: Statement, shape: Shape) -> Result:
         """Run a statement that changes the schema."""

@@ -8,9 +8,8 @@ from typing import Protocol
 import apsw
 
 from quorate.core.kernel import GroupId, Identity, Position
-from quorate.storage import disk
 from quorate.storage.failures import raise_if_fatal
-from quorate.storage.files import SYSTEM, Files
+from quorate.storage.files import NO_ROOM, SYSTEM, Files
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
 from quorate.storage.replica import Replica
 
@@ -104,7 +103,7 @@ class FileShelf:
         try:
             self._files.append(path, data)
         except OSError as error:
-            if error.errno in disk.NO_ROOM:
+            if error.errno in NO_ROOM:
                 raise DiskIsFull(f"writing {path.name}: {error}") from error
             raise Broken(f"writing {path}: {error}") from error
         return held + len(data)

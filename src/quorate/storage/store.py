@@ -46,7 +46,8 @@ CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
 
 
 class BaseStore(ABC):
-    """Keeps `storage.interface.Store`, `Interactive` and what both implementations have in common."""
+    """What both implementations of `storage.interface.Store` have in common; beside it, what an embedded node's
+    transaction does on the writer (`hold`, `run_held`, `release`)."""
 
     identity: Identity
     log: NodeLog

@@ -91,31 +91,45 @@ class Accepted(asyncio.Protocol):
             if self._peer:
                 for payload in payloads:
                     self._owner.handler.delivered(self._peer, decode_message(payload))
-            else:
+            elif self._paused or self._held:
                 self._held.extend(payloads)
-                self._take_asks()
+                self._take_held()
+            else:
+                self._take(payloads)
         except WireError as error:
             self._refuse(error)
 
-    def _take_asks(self) -> None:
-        """Hand over what has arrived, as far as the limits allow; read on only when all of it was handed over."""
-        if self._refused or self._transport is None or self._transport.is_closing():
-            return
-        asked, held = self._owner.handler.asked, self._held
-        while held and not self._full():
-            payload = held.popleft()
+    def _take(self, payloads: list[bytes]) -> None:
+        """Hand over what has arrived, as far as the limits allow; what is left is held, and no more is read."""
+        asked = self._owner.handler.asked
+        for number, payload in enumerate(payloads, 1):
             ask = decode_ask(payload)
             size = len(payload)
             self._waiting += 1
             self._waiting_bytes += size
             asked(self, ask.id, ask.body, size)
-        blocked = bool(held) or self._full()
-        if blocked and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-        elif self._paused and not blocked:
+            if self._full():
+                self._held.extend(payloads[number:])
+                self._pause()
+                return
+
+    def _take_held(self) -> None:
+        """Hand over what is held, as far as the limits allow; read on only when all of it was handed over."""
+        if self._refused or self._transport is None or self._transport.is_closing():
+            return
+        held = self._held
+        while held and not self._full():
+            self._take([held.popleft()])
+        if held or self._full():
+            self._pause()
+        elif self._paused:
             self._paused = False
             self._transport.resume_reading()
+
+    def _pause(self) -> None:
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
 
     def _full(self) -> bool:
         """Whether the client has as much waiting, or unread, as it may have."""
@@ -130,7 +144,7 @@ class Accepted(asyncio.Protocol):
     def _resume(self) -> None:
         """There may be room again."""
         try:
-            self._take_asks()
+            self._take_held()
         except WireError as error:
             self._refuse(error)
 
@@ -173,6 +187,7 @@ class Accepted(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._slow = True
+        self._pause()
 
     def resume_writing(self) -> None:
         self._slow = False

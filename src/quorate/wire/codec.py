@@ -4,13 +4,11 @@ Messages are msgpack arrays that begin with their tag. Decoding checks types; a 
 `FrameCorrupt`. New fields go last and have defaults, so that old and new versions understand each other.
 """
 
-from collections.abc import Iterable
-
 import msgspec
 
 from quorate.core.messages import Message
 from quorate.core.requests import Ask, Told
-from quorate.wire.frames import FrameCorrupt, add_frame
+from quorate.wire.frames import FrameCorrupt, frame
 from quorate.wire.handshake import Refusal, RefusedByPeer
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -30,15 +28,7 @@ def encode(message: Message | Ask | Told) -> bytes:
 
 def add_message(out: bytearray, message: Message | Ask | Told) -> None:
     """Append one message as a frame. Raises FrameTooLong and leaves `out` as it was."""
-    add_frame(out, _encode(message))
-
-
-def frames_of(messages: Iterable[Message | Ask | Told]) -> bytearray:
-    """Many messages as one buffer for one write to a socket. Raises FrameTooLong."""
-    out = bytearray()
-    for message in messages:
-        add_frame(out, _encode(message))
-    return out
+    out += frame(_encode(message))
 
 
 def decode_message(payload: bytes) -> Message:

@@ -44,20 +44,12 @@ class NotOurProtocol(WireError):
     code = "not_our_protocol"
 
 
-def add_frame(out: bytearray, payload: bytes) -> None:
-    """Append one frame. Raises FrameTooLong."""
+def frame(payload: bytes) -> bytes:
+    """One frame as bytes. Raises FrameTooLong."""
     length = len(payload)
     if length > FRAME_BYTES_MAX:
         raise FrameTooLong(f"a message of {length} bytes does not fit into a frame of {FRAME_BYTES_MAX}")
-    out += HEADER.pack(length, crc32(payload))
-    out += payload
-
-
-def frame(payload: bytes) -> bytes:
-    """One frame as bytes. Raises FrameTooLong."""
-    out = bytearray()
-    add_frame(out, payload)
-    return bytes(out)
+    return HEADER.pack(length, crc32(payload)) + payload
 
 
 class FrameReader:
@@ -79,6 +71,13 @@ class FrameReader:
         """Take a chunk; return the payloads that it completes. Raises FrameTooLong, FrameCorrupt, NotOurProtocol."""
         rest = self._rest
         source: bytes | bytearray = data
+        if not rest and not self._first and len(data) >= HEADER_BYTES:
+            length, checksum = HEADER.unpack_from(data)
+            if length + HEADER_BYTES == len(data) and length <= self._limit:  # one whole frame, as most often
+                payload = data[HEADER_BYTES:]
+                if crc32(payload) != checksum:
+                    raise self._corrupt(length)
+                return [payload]
         if rest:
             rest += data
             if len(rest) < self._wanted:
@@ -123,8 +122,3 @@ class FrameReader:
         if self._first:
             return NotOurProtocol("the stream does not begin with a greeting of this protocol")
         return FrameCorrupt(f"the checksum of a frame of {length} bytes does not match")
-
-    @property
-    def waiting_bytes(self) -> int:
-        """How much of an unfinished frame is held."""
-        return len(self._rest)

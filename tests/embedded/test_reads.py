@@ -1,0 +1,69 @@
+"""Readers of an embedded node hold the state open that they read, and let go of it in time."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+import quorate
+from quorate.client.embedded import Connection
+from quorate.core import kernel
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "shop"
+
+
+def embedded(target: Path) -> Connection:
+    made = quorate.connect(target)
+    assert isinstance(made, Connection)
+    return made
+
+
+def test_a_read_shows_every_write_that_returned_before_it(folder: Path) -> None:
+    """Readers hold a state open from the second read of it on."""
+    with embedded(folder) as db:
+        db.execute("CREATE TABLE t(n INT)")
+        db.execute("INSERT INTO t VALUES (0)")
+        failures: list[object] = []
+
+        def look(times: int) -> None:
+            for _ in range(times):
+                before = latest[0]
+                (found,) = db.execute("SELECT n FROM t").fetchone() or (None,)
+                if not isinstance(found, int) or found < before:
+                    failures.append((before, found))
+
+        latest = [0]
+        threads = [threading.Thread(target=look, args=(2000,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for number in range(1, 200):
+            db.execute("UPDATE t SET n = ?", (number,))
+            latest[0] = number
+            if number % 3 == 0:
+                look(number % 5)
+        for thread in threads:
+            thread.join()
+        with db.transaction() as tx:
+            tx.execute("UPDATE t SET n = -1")
+            assert db.execute("SELECT n FROM t").fetchall() == [(199,)]
+        assert [db.execute("SELECT n FROM t").fetchall() for _ in range(3)] == [[(-1,)]] * 3
+        assert failures == []
+
+
+def test_readers_let_go_before_a_checkpoint(folder: Path) -> None:
+    with embedded(folder) as db:
+        db.execute("CREATE TABLE t(n INT)")
+        db.execute("INSERT INTO t VALUES (0)")
+        log = Path(db.node.store.replicas[db.group].file + "-wal")
+        sizes = []
+        for number in range(60):
+            db.execute("UPDATE t SET n = ?", (number,))
+            for _ in range(3):
+                assert db.execute("SELECT n FROM t").fetchall() == [(number,)]
+            if number % 10 == 9:
+                db.node._on_checkpoint(kernel.Checkpoint(db.group))
+                sizes.append(log.stat().st_size)
+        assert len(set(sizes[1:])) == 1
