@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from quorate.core.node import Node
+from quorate.core.settings import Settings
 from quorate.lab.sim.dials import SECOND, Dials
 from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.run import Plan, Run
@@ -66,7 +67,13 @@ def test_aimed_scenarios_break_no_promise_on_real_files(scenario: str) -> None:
     assert not missing, f"hardly or never happened: {missing}"
 
 
-FLIPS = Dials(crash_us=SECOND, flip_log_us=SECOND // 2, flip_data_us=SECOND // 2, think_us=5_000)
+FLIPS = Dials(
+    crash_us=SECOND,
+    flip_log_us=SECOND // 2,
+    flip_data_us=SECOND // 2,
+    think_us=5_000,
+    settings=Settings(checkpoint_entries=2),
+)
 
 
 def test_bits_that_flip_in_real_files_are_found_and_mended() -> None:

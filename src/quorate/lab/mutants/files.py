@@ -178,6 +178,7 @@ MUTANTS = (
         "votes",
         (Swap(SqliteStore, "persist", _mark_first),),
         ("sound disk",),
+        seed=3,
         storage="files",
     ),
     Mutant(
@@ -187,6 +188,7 @@ MUTANTS = (
         "fsyncs",
         (Swap(SimulatedDisk, "rewrite", _nothing),),
         LOSES,
+        seed=12,
         storage="files",
     ),
     Mutant(
@@ -196,6 +198,7 @@ MUTANTS = (
         "fsyncs",
         (Swap(FileShelf, "finish", _never_syncs_folders),),
         LOSES,
+        seed=3,
         storage="files",
     ),
     Mutant(
@@ -205,6 +208,7 @@ MUTANTS = (
         "snapshots",
         (Swap(FileShelf, "finish", _never_syncs_files),),
         LOSES,
+        seed=27,
         storage="files",
     ),
     Mutant(
@@ -214,6 +218,7 @@ MUTANTS = (
         "fsyncs",
         (Swap(FileShelf, "finish", _synced_again),),
         LOSES,
+        seed=15,
         storage="files",
     ),
     Mutant(
@@ -223,6 +228,7 @@ MUTANTS = (
         "fsyncs",
         (Swap(Replica, "checkpoint", _checkpointed_again),),
         LOSES,
+        seed=5,
         storage="files",
     ),
     Mutant(
@@ -241,6 +247,7 @@ MUTANTS = (
         "fsyncs",
         (Swap(FileShelf, "finish", _switches_early),),
         LOSES,
+        seed=4,
         storage="files",
     ),
     Mutant(
