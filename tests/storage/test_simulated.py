@@ -9,11 +9,12 @@ from typing import Any
 import apsw
 import pytest
 
-from quorate.core.kernel import OpenReplica
+from quorate.core.kernel import ApplyFailed, Checkpoint, OpenReplica, OpenSnapshot
+from quorate.storage.connection import PAGE_BYTES
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.interface import Broken, DiskIsFull
 from quorate.storage.simulated import SECTOR, Inode, SimulatedDisk
-from tests.contracts.stores import CREATE, GROUP, IDENTITY, noops
+from tests.contracts.stores import CREATE, GROUP, IDENTITY, Writer, noops
 
 FOLDER = Path("/node")
 
@@ -223,6 +224,27 @@ def test_what_the_page_cache_kept_of_a_failed_fsync_is_written_again_before_it_i
     store = start(disk)
     assert store.log.groups[GROUP].last.index == 6, "and it was reported, so it must stay"
     assert not store.damaged
+    store.close()
+
+
+def test_a_damaged_page_that_nobody_reads_is_found_before_it_is_copied(disk: SimulatedDisk) -> None:
+    """Found by simulation (fsyncs, seeds 39, 75 and 99, files): the leader sent damaged copies for ever, and its
+    follower refused each."""
+    store = start(disk)
+    store.persist((CREATE,))
+    store.perform(OpenReplica(GROUP))
+    writer = Writer(store)
+    writer.run("CREATE TABLE t(a INTEGER PRIMARY KEY, b)")
+    writer.run("INSERT INTO t VALUES (1, zeroblob(100))")
+    store.perform(Checkpoint(GROUP))
+    name = str(FOLDER / "group-1-0.db")
+    pages = len(disk.content(name)) // PAGE_BYTES
+    disk.change(name, (pages - 1) * PAGE_BYTES, 0xFF)
+    (failed,) = store.perform(OpenSnapshot(GROUP, 2))
+    assert isinstance(failed, ApplyFailed)
+    assert not failed.full
+    assert "not a sound database" in failed.reason
+    assert not [name for name in disk.names(FOLDER / "snapshots") if name.startswith("outgoing")]
     store.close()
 
 

@@ -69,6 +69,8 @@ class FileShelf:
         path = self.folder / f"outgoing-{group}-{snapshot}.db"
         try:
             position = replica.copy_to(path)
+            # A damaged page that nobody reads here would make every copy useless, and its receiver ask for ever.
+            check_sound(path, self._files)
         except BaseException:
             remove(path, self._files)
             raise
@@ -132,6 +134,16 @@ class FileShelf:
 
 def check_copy(path: Path, position: Position, files: Files = SYSTEM) -> None:
     """Whether a received file is a sound data file that stands at this position. Raises Divergent or Broken."""
+    check_sound(path, files)
+    replica = Replica(path, files=files)
+    try:
+        check_position(replica, position)
+    finally:
+        replica.close()
+
+
+def check_sound(path: Path, files: Files = SYSTEM) -> None:
+    """Whether a file is a sound database. Raises Divergent or Broken."""
     try:
         connection = apsw.Connection(str(path), vfs=files.vfs)  # it reads the header
     except apsw.Error as error:
@@ -141,11 +153,6 @@ def check_copy(path: Path, position: Position, files: Files = SYSTEM) -> None:
         check_pages(connection)
     finally:
         connection.close()
-    replica = Replica(path, files=files)
-    try:
-        check_position(replica, position)
-    finally:
-        replica.close()
 
 
 def check_pages(connection: apsw.Connection) -> None:
