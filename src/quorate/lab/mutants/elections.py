@@ -186,7 +186,7 @@ MUTANTS = (
         "crossed",
         (Swap(election, "on_vote_reply", _late_votes_count),),
         SPLIT,
-        seed=102,
+        seed=192,
     ),
     Mutant(
         "votes-for-a-short-log",
@@ -267,6 +267,5 @@ MUTANTS = (
             Swap(liveness.Liveness, "_restarted", _restarted_quietly),
         ),
         ("liveness",),
-        seed=19,
     ),
 )

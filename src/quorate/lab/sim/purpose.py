@@ -48,7 +48,9 @@ AIMS: dict[str, Aim] = {
     "calm": _aim({"ok": 1_000, "digests compared": 50}),
     "votes": _aim({"crash after a vote": 20, "elections": 100, "two leaders at once": 1}),
     "power": _aim({"writes forgotten": 20, "crash": 20, "torn step": 1}),
-    "deposed": _aim({"two leaders at once": 5, "note: lost_quorum": 5, "note: truncated": 1, "read: ok": 500}),
+    "deposed": _aim(
+        {"two leaders at once": 10, "note: lost_quorum": 10, "note: truncated": 1, "read: ok": 1_000}, seeds=16
+    ),
     "disks": _aim({"disk full": 3, "refused: DiskFull": 1, "slow disk": 3}),
     "damage": _aim({"damage": 8, "note: healed": 4}),
     "snapshots": _aim({"note: snapshot_installed": 8, "got SnapshotChunk": 20}),
@@ -63,6 +65,7 @@ AIMS: dict[str, Aim] = {
     "amputation": _aim({"damage": 3, "note: healed": 2}),
     "relapse": _aim({"damage": 3, "note: healed": 2}),
     "hasty": _aim({"told not done": 20, "lingered": 50, "client crash": 20, "cancelled": 10}),
+    "idlers": _aim({"crash": 30, "pause": 8, "elections": 20}),
     "crowd": _aim({"ok": 200, "failed": 20}),
     "fsyncs": _aim({"fsync error": 10, "crash": 20, "note: snapshot_installed": 2}),
 }  # fmt: skip

@@ -233,6 +233,15 @@ def hasty(dice: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def idlers(dice: random.Random) -> Dials:
+    """Groups that hardly anybody writes to, and voters that restart: who tells them who leads?"""
+    return _aimed(
+        draw(dice), NEAR, SOUND_DISKS, NO_OPERATOR, nodes=3, clients=1, databases=3, safety_us=4 * SECOND,
+        crash_us=400 * MILLISECOND, partition_us=0, pause_us=800 * MILLISECOND, fault_lasts_us=300 * MILLISECOND,
+        leaders_first=0.2, think_us=500 * MILLISECOND, lost_disk=0.0, damage=0.0, flip_data_us=0, flip_log_us=0,
+    )  # fmt: skip
+
+
 def crowd(dice: random.Random) -> Dials:
     """Many callers in one batch, some of whom try to end the transaction of all."""
     return _aimed(
@@ -268,7 +277,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
-        overwrites, crossed, copies, amputation, relapse, hasty, crowd, fsyncs,
+        overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs,
     )
 }  # fmt: skip
 
