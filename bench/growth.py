@@ -16,6 +16,7 @@ VALUE_CLIENTS = 16
 VALUE_ROWS = 500
 SETTLE_S = 2.0
 CREATING_S_MAX = 600.0
+STARTING_S_MAX = 60.0
 
 
 def more_rows(session: Session) -> None:
@@ -90,7 +91,7 @@ def idle_databases(session: Session) -> None:
     with QuorateSystem(session.fresh_folder()) as quorate:
         made = 0
         for count in session.plan.idle:
-            began = time.monotonic()
+            before, began = made, time.monotonic()
             try:
                 while made < count and time.monotonic() < began + CREATING_S_MAX:
                     following = min(count, made + 50)
@@ -102,9 +103,30 @@ def idle_databases(session: Session) -> None:
             if made < count:
                 session.note(f"idle databases: {made} were made in {CREATING_S_MAX:g} s, {count} were wanted")
                 break
-            session.say(f"{count} databases, the last of them in {time.monotonic() - began:.1f} s")
+            took_s = time.monotonic() - began
+            session.say(f"{count} databases, the last {made - before} of them in {took_s:.1f} s")
+            session.keep(("idle", QUORATE, "create", count), Sample(per_s=round((made - before) / took_s, 1)))
             time.sleep(SETTLE_S)
             session.keep(("idle", QUORATE, "databases", count), resting(quorate, session.plan.idle_s))
+            session.keep(("idle", QUORATE, "start of a node", count), starting(quorate))
+
+
+def starting(quorate: QuorateSystem) -> Sample:
+    """One of the nodes is stopped in order and started again: how long until it answers, and what it then holds."""
+    name = quorate.cluster.names[0]
+    quorate.cluster.terminate(name)
+    began = time.monotonic()
+    quorate.cluster.restart(name, timeout=STARTING_S_MAX)
+    took_ms = (time.monotonic() - began) * 1e3
+    pids = [quorate.cluster.place(name).pid]
+    time.sleep(SETTLE_S)
+    return Sample(
+        p50_ms=round(took_ms, 1),
+        server_cpu_us=round(procs.cpu_s(pids) * 1e6),
+        memory_mb=round(procs.memory_mb(pids), 1),
+        peak_mb=round(procs.peak_memory_mb(pids), 1),
+        descriptors=procs.descriptors(pids),
+    )
 
 
 def resting(quorate: QuorateSystem, seconds: float) -> Sample:

@@ -112,10 +112,11 @@ CHAPTERS = (
     Chapter(
         "idle",
         "More databases, none in use",
-        "What three nodes cost together while nobody asks them anything.",
+        "What three nodes cost together while nobody asks them anything; how fast the databases were created, one "
+        "after the other; and how long one of the nodes takes to start with them and what it then holds.",
         "databases",
         (CPU, MEMORY, DESCRIPTORS),
-        ("server_cpu_share", "memory_mb", "peak_mb", "descriptors"),
+        ("server_cpu_share", "per_s", "p50_ms", "server_cpu_us", "memory_mb", "peak_mb", "descriptors"),
     ),
     Chapter(
         "followers",

@@ -196,7 +196,7 @@ def test_a_full_data_file_is_rolled_back_and_said(tmp_path: Path) -> None:
     position = writer.log("INSERT INTO t VALUES (2, ?)", "x" * 50_000)
     disk.restart()
     one(disk.store, OpenReplica(GROUP), Applied)
-    connection = disk.store.replicas[GROUP]._writer.connection
+    connection = disk.store._replica(GROUP)._writer.connection
     pages = connection.execute("PRAGMA page_count").fetchall()[0][0]
     connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
     for _ in range(2):

@@ -392,6 +392,13 @@ class ReadCatalog(Struct, frozen=True):
     """Read the catalog's tables from its data file -> `CatalogRead`."""
 
 
+class CloseIdle(Struct, frozen=True):
+    """Another period is over: close a few data files that nothing used for so many periods. They are opened again
+    when something needs them."""
+
+    unused_periods: int
+
+
 class Connect(Struct, frozen=True):
     """Keep a connection to this member at this address."""
 
@@ -423,8 +430,8 @@ Event = (
 
 Effect = (
     Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
-    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ReadCatalog | Connect | Note
-    | Drained | Halt
+    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ReadCatalog | CloseIdle
+    | Connect | Note | Drained | Halt
 )  # fmt: skip
 
 

@@ -61,8 +61,7 @@ from quorate.core.single_leader.state import LEADER, NOBODY, Group
 from quorate.core.timers import Timers
 from quorate.sql.classify import reads_only
 
-HEARTBEAT = "heartbeat"
-APPLY = "apply"
+HEARTBEAT, APPLY, CLOSE_IDLE = "heartbeat", "apply", "close idle"
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -138,8 +137,9 @@ class Node:
             self._open_group(now, found)
         founders = tuple(member.node for member in self.identity.founders)
         if CATALOG_GROUP not in self.groups and self.me in founders:
-            self._create_group(now, CATALOG_GROUP, CATALOG_DATABASE, 0, founders)
+            self._create_group(now, CreateGroup(CATALOG_GROUP, CATALOG_DATABASE, 0, founders))
         self._timers.set(HEARTBEAT, now.mono_us)
+        self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
 
     # ---- what groups ask of their node (state.Host) ------------------------------------------------------
 
@@ -219,6 +219,9 @@ class Node:
             if name == HEARTBEAT:
                 self._tick(now)
                 ticked = True
+            elif name == CLOSE_IDLE:
+                self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
+                self.emit(kernel.CloseIdle(self.settings.close_idle_periods))
             elif isinstance(name, tuple):
                 touched.append(groups[name[1]])
                 single_leader.apply_now(groups[name[1]])
@@ -306,7 +309,7 @@ class Node:
             self._watch(now, member.node, member.address)
         for row in self.directory.groups_of(self.me):
             if row.group not in self.groups:
-                self._create_group(now, row.group, row.database, row.number, row.nodes)
+                self._create_group(now, CreateGroup(row.group, row.database, row.number, row.nodes))
         catalog = self.groups.get(CATALOG_GROUP)
         if catalog is not None and catalog.leads_ready and not event.catalog.members and not self._founding:
             self._founding = True
@@ -316,14 +319,13 @@ class Node:
         if node != self.me and self.liveness.add(node, now):
             self.emit(Connect(node, address))
 
-    def _create_group(
-        self, now: Now, group: GroupId, database: str, partition: int, voters: tuple[NodeId, ...]
-    ) -> None:
+    def _create_group(self, now: Now, write: CreateGroup) -> None:
         found = RecoveredGroup(
-            group, database, partition, voters, epoch=0, vote=NOBODY, base=ORIGIN, epochs=(), last=0, tail=(),
-            applied=ORIGIN,
+            write.group, write.database, write.partition, write.voters, epoch=0, vote=NOBODY, base=ORIGIN, epochs=(),
+            last=0, tail=(), applied=ORIGIN,
         )  # fmt: skip
-        self._open_group(now, found, CreateGroup(group, database, partition, voters))
+        self._open_group(now, found, write)
+        single_leader.offer_vote(self.groups[write.group])
 
     def _open_group(self, now: Now, found: RecoveredGroup, write: CreateGroup | None = None) -> None:
         group = Group(self, found)

@@ -53,3 +53,8 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     log_keep_bytes: int = 256 << 20
     """About how many bytes of them at the most."""
     snapshot_chunk_bytes: int = 256 << 10
+
+    close_idle_us: int = 1_000_000
+    """How often storage is asked to close data files that were not used lately."""
+    close_idle_periods: int = 60
+    """How many of these a data file must have been unused."""

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from quorate.core.settings import Settings
+from quorate.storage.interface import OPEN_REPLICAS
 from quorate.transport.addresses import is_loopback, parse_address
 
 ENVIRONMENT = "QUORATE_"
@@ -57,6 +58,12 @@ class Config(Struct, frozen=True, kw_only=True):
     log_keep: Annotated[int, Meta(ge=1, description="entries that each group's log keeps for nodes that were away")] = (
         _DEFAULTS.log_keep_entries
     )
+    open_replicas: Annotated[int, Meta(ge=1, description="data files open at a time at most; others open on use")] = (
+        OPEN_REPLICAS
+    )
+    replica_idle: Annotated[int, duration("after which an unused data file is closed")] = (
+        _DEFAULTS.close_idle_us * _DEFAULTS.close_idle_periods
+    )
     connections: Annotated[int, Meta(ge=1, description="connections of clients at most")] = 4096
     client_requests: Annotated[int, Meta(ge=1, description="unanswered requests of one connection at most")] = 1024
 
@@ -69,6 +76,7 @@ class Config(Struct, frozen=True, kw_only=True):
             answer_timeout_us=self.answer_timeout,
             waiting_requests_max=self.waiting_requests,
             log_keep_entries=self.log_keep,
+            close_idle_periods=max(1, self.replica_idle // _DEFAULTS.close_idle_us),
         )
 
 
@@ -188,7 +196,7 @@ def _check(config: Config) -> None:
         raise ConfigError(f"log_level: {config.log_level!r} is none of {', '.join(LEVELS)}")
     if not 0 < config.heartbeat * 2 <= config.suspect:
         raise ConfigError("suspect must be at least two heartbeats, or one lost message looks like a dead node")
-    for name in ("election", "read_limit"):
+    for name in ("election", "read_limit", "replica_idle"):
         if getattr(config, name) <= 0:
             raise ConfigError(f"{name} must be longer than nothing")
     if config.listen:

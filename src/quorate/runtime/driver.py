@@ -297,6 +297,8 @@ class Driver:
             )
         except Divergent as error:
             self._query_found_damage(effect, error)
+        except DiskIsFull as error:
+            self._answer(effect.id, _not_now(error))
         else:
             self._answer_query(effect.id, outcome, position)
 
@@ -318,6 +320,8 @@ class Driver:
             self._answer(effect.id, Refused("OperationalError", message, "read less at a time, or raise read_limit"))
         elif isinstance(found, Divergent):
             self._query_found_damage(effect, found)
+        elif isinstance(found, DiskIsFull):
+            self._answer(effect.id, _not_now(found))
         elif isinstance(found, BaseException):
             log.error("a read failed on the reader thread", exc_info=found)
             self._answer(effect.id, Refused("InternalError", f"the read failed: {found}", retryable=True))
@@ -350,9 +354,14 @@ class Driver:
             self._failed(reason)
 
 
+def _not_now(error: DiskIsFull) -> Refused:
+    """The data file could not be opened for want of room, most likely of file descriptors."""
+    return Refused("Unavailable", f"this node cannot open the data file now: {error}", retryable=True)
+
+
 STORED = (
     kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.ReadLog,
     kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
-    kernel.OpenGeneration, kernel.ReadCatalog,
+    kernel.OpenGeneration, kernel.ReadCatalog, kernel.CloseIdle,
 )  # fmt: skip
 """Effects that the store performs by itself."""

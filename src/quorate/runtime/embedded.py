@@ -86,7 +86,7 @@ class Reads:
         self._node = node
         self._database = database
         self._group = group
-        self._file = node.store.replicas[group].file
+        self._file = node.store.file_of(group)
         self._changed = 0
         self._guard = threading.Lock()
         _reads.add(self)

@@ -201,7 +201,7 @@ class InlineNode:
         self.usable()
         self._settle(database)
         with self._storage():
-            self.store.replicas[group].copy_to(os.fspath(file))
+            self.store.copy_to(group, os.fspath(file))
 
     @contextmanager
     def _storage(self) -> Iterator[None]:

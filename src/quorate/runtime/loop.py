@@ -28,6 +28,12 @@ FAILED = 70
 """Exit code of a node that stopped because going on would have broken a promise (EX_SOFTWARE)."""
 INTERRUPTED = 130
 
+DESCRIPTORS_OF_A_REPLICA = 7
+"""At the most: a writer, its write-ahead log and its index, and two readers with two each."""
+DESCRIPTORS_KEPT = 112
+"""For the node's own files, its peers, a copy under way and clients. (Most data files have four, so clients can
+have more than this leaves them.)"""
+
 T = TypeVar("T")
 
 
@@ -148,8 +154,8 @@ def run_node(config: Config, *, with_parent: bool = False) -> int:
 
     if sys.flags.optimize:
         raise ConfigError("python -O takes the assertions away, and they are the invariants: run without -O")
-    raise_file_limit()
-    store = open_store(Path(config.folder), clock=monotonic_us)
+    open_replicas = replicas_within(raise_file_limit(), config.open_replicas)
+    store = open_store(Path(config.folder), clock=monotonic_us, open_replicas=open_replicas)
     node = Node(store.recover(), random.Random(os.urandom(16)), config.settings())
 
     async def main() -> int:
@@ -164,17 +170,34 @@ def run_node(config: Config, *, with_parent: bool = False) -> int:
         return runner.run(main())
 
 
-def raise_file_limit() -> None:
-    """Take as many file descriptors as the system allows: connections and replicas need more than shells give."""
+def raise_file_limit() -> int:
+    """Take as many file descriptors as the system allows: connections and replicas need more than shells give. How
+    many there are now; 0 when there is no limit or none that could be asked for."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
-        return
+        return 0
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = hard if hard != resource.RLIM_INFINITY else 65536
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 0 if soft == resource.RLIM_INFINITY else soft
+
+
+def replicas_within(descriptors: int, wanted: int) -> int:
+    """How many data files may be open when so many descriptors exist (0: any number). Raises ConfigError when there
+    are too few to run at all."""
+    if not descriptors:
+        return wanted
+    fit = (descriptors - DESCRIPTORS_KEPT) // DESCRIPTORS_OF_A_REPLICA
+    if fit < 1:
+        needed = DESCRIPTORS_KEPT + DESCRIPTORS_OF_A_REPLICA
+        raise ConfigError(f"the system allows {descriptors} open files; a node needs {needed}: raise ulimit -n")
+    if fit < wanted:
+        log.warning("the system allows %d open files: %d data files at a time, not %d", descriptors, fit, wanted)
+    return min(fit, wanted)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

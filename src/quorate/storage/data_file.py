@@ -1,11 +1,14 @@
 """The replica's own two tables in its data file: where it stands, and what it remembers of requests."""
 
+import functools
+from pathlib import Path
 from typing import Any
 
 import apsw
 
 from quorate.core.kernel import ORIGIN, Position
-from quorate.storage.connection import INTERNAL
+from quorate.storage.connection import INTERNAL, PAGE_BYTES
+from quorate.storage.files import SYSTEM, Files, told_apart
 from quorate.storage.interface import Divergent
 from quorate.storage.payload import decode_records
 from quorate.storage.window import Window
@@ -21,6 +24,60 @@ SCHEMA = (
 )
 
 
+UNFINISHED = ".new"
+"""What the name of a data file ends in until it is complete."""
+_VERSIONS = slice(18, 20)
+"""In the header of a database file: the versions that may write and read it, 2 for those that know WAL."""
+
+
+@functools.cache
+def _empty() -> bytes:
+    """The bytes of a data file at ORIGIN."""
+    connection = apsw.Connection(":memory:")
+    try:
+        for sql in (f"PRAGMA page_size={PAGE_BYTES}", *SCHEMA):
+            connection.execute(sql).fetchall()
+        image = bytearray(connection.serialize("main"))
+    finally:
+        connection.close()
+    image[_VERSIONS] = b"\x02\x02"
+    return bytes(image)
+
+
+def create(path: Path, files: Files = SYSTEM) -> None:
+    """Write an empty data file, durably, under its name only when it is complete. The name itself is durable no
+    later than the first checkpoint, which is when the file is first relied upon. Raises DiskIsFull or Broken.
+
+    SQLite would do the same with four files and a dozen syncs: 13 ms instead of 0.3.
+    """
+    beside = path.with_name(path.name + UNFINISHED)
+    files.remove(beside)
+    with told_apart(f"writing {beside.name}"):
+        files.append(beside, _empty())
+    files.sync(beside)
+    files.replace(beside, path)
+
+
+def standing_of(path: Path, files: Files = SYSTEM) -> Position:
+    """Where a data file stands that nobody has open. Reads it and leaves everything as it is.
+
+    Raises Divergent, DiskIsFull or Broken.
+    """
+    if files.size(path) == 0:  # an empty database; its log, if there is one, belongs to something that is gone
+        return ORIGIN
+    beside = path.with_name(path.name + "-wal")
+    if files.size(beside) > 0:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=files.vfs)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    else:  # nothing but the file: no need for a log of its own, nor an index of it
+        name = f"{path.absolute().as_uri()}?immutable=1"
+        connection = apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=files.vfs)
+    try:
+        return _read_applied(connection)[0]
+    finally:
+        connection.close()
+
+
 def open_tables(connection: apsw.Connection) -> tuple[Position, int]:
     """Create the tables in an empty file, or read where a replica stands: its position and its window's floor.
 
@@ -33,6 +90,10 @@ def open_tables(connection: apsw.Connection) -> tuple[Position, int]:
             connection.execute(sql, can_cache=False)
         connection.execute("COMMIT")
         return ORIGIN, 0
+    return _read_applied(connection)
+
+
+def _read_applied(connection: apsw.Connection) -> tuple[Position, int]:
     try:
         rows: list[Any] = connection.execute("SELECT format, epoch, entry, floor FROM main.quorate_applied").fetchall()
     except apsw.SQLError as error:

@@ -3,8 +3,9 @@
 import apsw
 
 from quorate.core.requests import Failed
+from quorate.storage.descriptors import short_of_descriptors
 from quorate.storage.guard import Guard
-from quorate.storage.interface import Broken, DiskIsFull, Divergent
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoDescriptors
 
 KEY_IS_NULL = "NULL in the primary key of "
 """How the message of our own triggers against NULL keys begins."""
@@ -34,6 +35,9 @@ _HINTS: dict[type[BaseException], str] = {
 }
 
 
+NONE_LEFT = "no file descriptor is left (the system's limit of open files; see ulimit -n, open_replicas)"
+
+
 class RowsTooLarge(Exception):
     """A result grew beyond what one answer may hold."""
 
@@ -47,6 +51,8 @@ def raise_if_fatal(error: BaseException) -> None:
         if extended == apsw.SQLITE_IOERR_SHMSIZE:
             raise DiskIsFull(str(error)) from error
         raise Broken(f"{_name(error)}: {error}") from error
+    if isinstance(error, apsw.CantOpenError) and short_of_descriptors():
+        raise NoDescriptors(NONE_LEFT) from error
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         if extended == apsw.SQLITE_CORRUPT_VTAB:  # one virtual table, such as an integrity-check of FTS5
             return

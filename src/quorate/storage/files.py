@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from quorate.storage.interface import Broken, DiskIsFull
+from quorate.storage.descriptors import none_left
+from quorate.storage.interface import Broken, DiskIsFull, NoDescriptors
 from quorate.storage.lock import FolderLock
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -117,6 +118,10 @@ class Files:
             descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
         except FileNotFoundError:
             return
+        except OSError as error:
+            if none_left(error):
+                raise NoDescriptors(f"{path} cannot be synced now: {error}") from error
+            raise Broken(f"opening {path}: {error}") from error
         try:
             os.fsync(descriptor)
         except OSError as error:
@@ -127,10 +132,12 @@ class Files:
 
 @contextlib.contextmanager
 def told_apart(what: str) -> Iterator[None]:
-    """Turn an OSError into DiskIsFull or Broken."""
+    """Turn an OSError into DiskIsFull, NoDescriptors or Broken."""
     try:
         yield
     except OSError as error:
+        if none_left(error):
+            raise NoDescriptors(f"{what}: {error}") from error
         if error.errno in NO_ROOM:
             raise DiskIsFull(f"{what}: {error}") from error
         raise Broken(f"{what}: {error}") from error

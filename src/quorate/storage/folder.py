@@ -29,14 +29,16 @@ from quorate.core.kernel import (
     GroupId,
     Identity,
     LogWrite,
+    Position,
     Recovered,
     SwitchGeneration,
     WriteHardState,
 )
-from quorate.storage import closed, disk, node_file
+from quorate.storage import closed, data_file, disk, node_file
+from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import SYSTEM, Files, Lock
 from quorate.storage.group_log import GroupLog
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, StorageError
+from quorate.storage.interface import OPEN_REPLICAS, Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.log import CHECKPOINT_PAGES as LOG_PAGES
 from quorate.storage.log import SqliteLog
 from quorate.storage.node_file import NodeFile, Remembered
@@ -69,12 +71,14 @@ def open_store(
     vfs: str | None = None,
     files: Files = SYSTEM,
     log_pages: int = LOG_PAGES,
+    open_replicas: int = OPEN_REPLICAS,
 ) -> "SqliteStore":
     """Open the folder of a node; with `create`, make it first when no node lives there yet.
 
     `clock` (monotonic microseconds) bounds reads that have a budget. `files` is where everything lies: the operating
     system, or a simulated disk. `vfs` names the SQLite VFS for the log alone, for tests that let a disk fail; with
-    `log_pages` in the write-ahead log of `log.db` it is folded into the file.
+    `log_pages` in the write-ahead log of `log.db` it is folded into the file. At most
+    `open_replicas` data files are open at a time (0: any number).
 
     Raises AlreadyOpen, DiskFull, OperationalError (no folder of ours, not readable) or NotSupportedError (a format of
     another version).
@@ -93,7 +97,9 @@ def open_store(
         if create is not None and not is_node(path, files):
             _refuse_strangers(path, files)
             node_file.create(path / NODE, create, files)
-        return SqliteStore(path, lock, clock=clock, vfs=vfs, files=files, log_pages=log_pages)
+        return SqliteStore(
+            path, lock, clock=clock, vfs=vfs, files=files, log_pages=log_pages, open_replicas=open_replicas
+        )
     except DiskIsFull as error:
         lock.release()
         raise DiskFull(str(error), hint="make room on the disk") from error
@@ -130,9 +136,17 @@ class SqliteStore(BaseStore):
     shelf: FileShelf
 
     def __init__(
-        self, folder: Path, lock: Lock, *, clock: Clock | None, vfs: str | None, files: Files, log_pages: int
+        self,
+        folder: Path,
+        lock: Lock,
+        *,
+        clock: Clock | None,
+        vfs: str | None,
+        files: Files,
+        log_pages: int,
+        open_replicas: int,
     ) -> None:
-        super().__init__()
+        super().__init__(open_replicas)
         self.folder = folder
         self._files = files
         self._lock = lock
@@ -235,7 +249,7 @@ class SqliteStore(BaseStore):
             if doubt:
                 self.damaged[number] = doubt
             else:
-                self._earlier[number] = note.closed
+                self._earlier.setdefault(number, note.closed)
                 opened[number] = ""
         self._node.note_closed(opened)
 
@@ -253,6 +267,8 @@ class SqliteStore(BaseStore):
                 old.close()
             self._install(group)
         for name in self._files.names(self.folder):
+            if name.endswith(data_file.UNFINISHED) and DATA_FILE.fullmatch(name.removesuffix(data_file.UNFINISHED)):
+                self._files.remove(self.folder / name)
             match = DATA_FILE.fullmatch(name)
             known = self.log.groups.get(int(match[1])) if match else None
             # A later generation than the log's is evidence of a damaged log: it stays for a person to look at.
@@ -316,7 +332,22 @@ class SqliteStore(BaseStore):
         return self._files.exists(self._path(group))
 
     def _open_replica(self, group: GroupLog) -> Replica:
-        return Replica(self._path(group), clock=self._clock, files=self._files)
+        path = self._path(group)
+        if not self._files.exists(path):
+            data_file.create(path, self._files)
+        return Replica(path, clock=self._clock, files=self._files)
+
+    def _close_replica(self, _group: GroupId, replica: Replica, /) -> None:
+        replica.checkpoint()  # what SQLite does when it closes a file it does without a word when it fails
+        replica.close()
+
+    def _written(self, group: GroupLog) -> Position:
+        path = self._path(group)
+        try:
+            return data_file.standing_of(path, self._files)
+        except apsw.Error as error:
+            raise_if_fatal(error)
+            raise Broken(f"{path.name}: {type(error).__name__}: {error}") from error
 
     def _install(self, group: GroupLog) -> None:
         path = self._path(group)
@@ -379,7 +410,8 @@ class SqliteStore(BaseStore):
     def _note_closed(self) -> None:
         with suppress(DiskIsFull, Broken, OSError):  # without it the next start has nothing to compare with
             descriptions = {
-                number: closed.describe(self._path(self.log.groups[number]), self._earlier.get(number, ""), self._files)
-                for number in self.replicas
+                number: closed.describe(self._path(group), self._earlier.get(number, ""), self._files)
+                for number, group in self.log.groups.items()
+                if number in self._node.groups and not self.damaged.get(number)
             }
             self._node.note_closed(descriptions)

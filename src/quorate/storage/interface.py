@@ -8,6 +8,10 @@ from typing import Any, Protocol
 from quorate.core.kernel import Effect, Entry, Event, GroupId, Identity, LogWrite, Position, Recovered
 from quorate.core.requests import Failed, Statement
 
+OPEN_REPLICAS = 128
+"""Data files that are open at once, when nothing else is said. Each has up to seven descriptors (a writer and two
+readers), and systems give a process 1,024 when nobody asks for more."""
+
 
 class StorageError(Exception):
     """Base of what storage raises to its driver; never shown to a user as it is."""
@@ -15,6 +19,11 @@ class StorageError(Exception):
 
 class DiskIsFull(StorageError):
     """There was no room; nothing of the call took effect; the same call may be repeated later."""
+
+
+class NoDescriptors(DiskIsFull):
+    """The process or the system has no file descriptor left. As with a disk that has no room, nothing of the call
+    took effect, and it may be repeated later."""
 
 
 class Broken(StorageError):
@@ -65,7 +74,7 @@ class Store(Protocol):
         """Do one storage effect and return the events that tell of it, in order.
 
         Handles OpenReplica, Execute, Commit, Rollback, Apply, ReadLog, Checkpoint, OpenSnapshot,
-        ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, ReadCatalog. Never raises for what a
+        ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, ReadCatalog, CloseIdle. Never raises for what a
         user or a full disk can cause; raises Broken when the node must stop.
         """
 

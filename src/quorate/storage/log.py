@@ -37,9 +37,10 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.storage import disk
+from quorate.storage.descriptors import none_left
 from quorate.storage.files import SYSTEM, Files
 from quorate.storage.group_log import NO_HASH, GroupLog, LogDamaged
-from quorate.storage.interface import Broken, DiskIsFull, StorageError
+from quorate.storage.interface import Broken, DiskIsFull, NoDescriptors, StorageError
 
 INDEX_BITS = 40
 """An entry's key is its group and its index in one integer, because SQLite appends those fastest."""
@@ -194,15 +195,21 @@ class SqliteLog:
         quicker than syncing a file that grows, and after each checkpoint SQLite begins at the front again. What
         follows the last frame means nothing to SQLite, which stops at the first that does not continue the chain.
         """
-        self._filled = True
         path = self.path.with_name(self.path.name + "-wal")
-        with contextlib.suppress(OSError):  # no room: then it grows as it would have
+        try:
             self._files.append(path, bytes(max(0, self._wal_bytes - self._files.size(path))))
+        except OSError as error:
+            if none_left(error):  # then it is done with a later turn
+                return
+            # No room: then it grows as it would have.
         try:
             self._files.sync(path)
+        except NoDescriptors:
+            return
         except Broken as error:
             self._broken = str(error)
             raise
+        self._filled = True
 
     def _undo(self, error: apsw.Error) -> Exception:
         translated = disk.translated(error, self._connection, f"writing {self.path.name}")

@@ -147,14 +147,18 @@ class MemoryLog:
         """Nothing to close."""
 
 
+Image = tuple[int, bytes, Position]
+"""A data file at rest: its generation, its bytes, and where it stands."""
+
+
 class MemoryStore(BaseStore):
     """Keeps `storage.interface.Store` and `Chaos` without a file."""
 
     log: MemoryLog
     shelf: MemoryShelf
 
-    def __init__(self, identity: Identity, *, clock: Callable[[], int] | None = None) -> None:
-        super().__init__()
+    def __init__(self, identity: Identity, *, clock: Callable[[], int] | None = None, open_replicas: int = 0) -> None:
+        super().__init__(open_replicas)
         self.identity = identity
         self.log = MemoryLog()
         self.shelf = MemoryShelf(identity)
@@ -163,9 +167,9 @@ class MemoryStore(BaseStore):
         self._clock = clock
         self._lost: dict[GroupId, str] = {}
         """Damage of the log that no snapshot has repaired yet."""
-        self._images: dict[GroupId, tuple[int, bytes]] = {}
+        self._images: dict[GroupId, Image] = {}
         """What the disk holds of each data file whatever happens: its generation and its bytes."""
-        self._survivors: dict[GroupId, tuple[int, bytes]] = {}
+        self._survivors: dict[GroupId, Image] = {}
         """What the last crash left of each data file."""
         self._generations: dict[GroupId, int] = {}
         """Which generation each open data file is of."""
@@ -197,7 +201,7 @@ class MemoryStore(BaseStore):
     def crash(self, dice: Any, lose_unsynced: bool) -> None:
         """The process dies. `lose_unsynced`: the machine too, and data files may fall back to their last
         checkpoint. Call `recover` next."""
-        survivors: dict[GroupId, tuple[int, bytes]] = {}
+        survivors: dict[GroupId, Image] = {}
         for number in self.log.groups:
             replica = self.replicas.get(number)
             if replica is None:
@@ -206,7 +210,7 @@ class MemoryStore(BaseStore):
                 left = self._images.get(number)
             else:
                 replica.rollback()
-                left = self._generations[number], replica.dump()
+                left = self._generations[number], replica.dump(), replica.applied
             if left is not None:
                 survivors[number] = left
                 if lose_unsynced:
@@ -214,6 +218,7 @@ class MemoryStore(BaseStore):
         for replica in self.replicas.values():
             replica.close()
         self.replicas.clear()
+        self._standing.clear()
         self._survivors = survivors
 
     def truncate_log_tail(self, group: GroupId, count: int) -> None:
@@ -245,11 +250,19 @@ class MemoryStore(BaseStore):
 
     def _checkpoint(self, group: GroupId) -> Position:
         replica = self._replica(group)
-        self._images[group] = self._generations[group], replica.dump()
+        self._images[group] = self._generations[group], replica.dump(), replica.applied
         return replica.applied
+
+    def _close_replica(self, group: GroupId, replica: Replica, /) -> None:
+        self._check_room()
+        self._survivors[group] = self._images[group] = self._generations[group], replica.dump(), replica.applied
+        replica.close()
+
+    def _written(self, group: GroupLog) -> Position:
+        return self._survivors[group.group][2]
 
     def _install(self, group: GroupLog) -> None:
         image = self.shelf.received.pop((group.group, group.snapshot), None)
         if image is None:
             raise Divergent(f"the snapshot that group {group.group} has switched to is missing")
-        self._survivors[group.group] = self._images[group.group] = group.generation, image
+        self._survivors[group.group] = self._images[group.group] = group.generation, image, group.base

@@ -5,7 +5,7 @@ A store is a log, one data file (`Replica`) for each group, and a shelf of snaps
 lost, and in nothing else, so that what is tested on the fake holds for the files.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +13,7 @@ from quorate.core import kernel
 from quorate.core.catalog import QUERIES, Catalog, DatabaseRow, PartitionRow
 from quorate.core.kernel import (
     CATALOG_GROUP,
+    NOOP,
     ORIGIN,
     Applied,
     ApplyFailed,
@@ -28,10 +29,10 @@ from quorate.core.kernel import (
     RecoveredGroup,
 )
 from quorate.core.requests import Done, Result, Statement, WriteOutcome
-from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
-from quorate.storage.interface import DiskIsFull, Divergent
+from quorate.storage.data_files import APPLY_BYTES, DataFiles
+from quorate.storage.group_log import GroupLog, LogDamaged
+from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
 from quorate.storage.payload import decode_outcome
-from quorate.storage.replica import Replica
 from quorate.storage.snapshots import Shelf
 
 TAIL_ENTRIES = 4096
@@ -39,25 +40,16 @@ TAIL_BYTES = 8 << 20
 """How much of each group's log is handed to the core at the start, at most."""
 TAIL_SHARERS = 8
 """With more groups than this each gets a smaller part, so that a node of many groups starts within its memory."""
-APPLY_BYTES = 4 << 20
-"""How much of the log is read at once to bring a data file forward."""
 
 CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
 
 
-class BaseStore(ABC):
+class BaseStore(DataFiles):
     """What both implementations of `storage.interface.Store` have in common; beside it, what an embedded node's
     transaction does on the writer (`hold`, `run_held`, `release`)."""
 
     identity: Identity
-    log: NodeLog
     shelf: Shelf
-
-    def __init__(self) -> None:
-        self.replicas: dict[GroupId, Replica] = {}
-        self.damaged: dict[GroupId, str] = {}
-        """Groups whose log or data file cannot be trusted, and why; their data files stay closed."""
-        self._checkpointed: dict[GroupId, Position] = {}
 
     # ----------------------------------------------------------------------------------------------
     # What the implementations provide
@@ -75,28 +67,8 @@ class BaseStore(ABC):
     def close(self) -> None: ...
 
     @abstractmethod
-    def _open_replica(self, group: GroupLog) -> Replica:
-        """Open or create the data file of this generation. Raises Divergent, DiskIsFull or Broken."""
-
-    @abstractmethod
-    def _has_data(self, group: GroupLog) -> bool:
-        """Whether a data file of this generation exists."""
-
-    @abstractmethod
     def _install(self, group: GroupLog) -> None:
         """Make the received snapshot that the log has switched to the data file, and drop the old one."""
-
-    def _check_usable(self) -> None:
-        """Raise when this store must not be used here (after a fork) or any more (closed, broken)."""
-        return
-
-    def _check_room(self) -> None:
-        """Raise DiskIsFull when the disk is known to have no room; the fake's way to simulate that."""
-        return
-
-    def _found_damage(self, group: GroupId, reason: str) -> None:
-        """Damage of the log was found while it was in use; the file store remembers it durably."""
-        self.damaged[group] = reason
 
     # ----------------------------------------------------------------------------------------------
     # Recovery
@@ -110,6 +82,7 @@ class BaseStore(ABC):
         epochs: tuple[Position, ...] = ()
         tail: tuple[Entry, ...] = ()
         last = group.last.index
+        self._standing.pop(number, None)  # what is only in memory does not outlive the core that knew of it
         try:
             epochs = self.log.epochs(number)
             if not damaged:
@@ -128,13 +101,9 @@ class BaseStore(ABC):
         )  # fmt: skip
 
     def _recover_data(self, group: GroupLog) -> Position:
-        """Open the data file, if there is one, and check where it stands. Raises Divergent."""
+        """Check where the data file stands, if there is one. Raises Divergent."""
         number = group.group
-        if not self._has_data(group):
-            if group.base != ORIGIN:
-                raise Divergent(f"the data file of group {number} is missing, and the log begins behind {group.base}")
-            return ORIGIN
-        applied = self._replica(number).applied
+        applied = self._stands_at(group)
         if applied.index > group.last.index:
             raise Divergent(f"the data file of group {number} stands at {applied}, beyond the log's end {group.last}")
         if applied.index < group.base.index:
@@ -160,15 +129,6 @@ class BaseStore(ABC):
     def _read(self, group: GroupId, first: int, last: int) -> tuple[Entry, ...]:
         return self.log.read(group, first, last, 1 << 62) if first <= last else ()
 
-    def _replica(self, group: GroupId) -> Replica:
-        """The open data file of a group, opening it when it is not. Raises what opening raises."""
-        replica = self.replicas.get(group)
-        if replica is None:
-            if group in self.damaged:
-                raise Divergent(self.damaged[group])
-            replica = self.replicas[group] = self._open_replica(self.log.groups[group])
-        return replica
-
     # ----------------------------------------------------------------------------------------------
     # Effects
     # ----------------------------------------------------------------------------------------------
@@ -191,10 +151,9 @@ class BaseStore(ABC):
             return [ApplyFailed(group_of(effect), full=False, reason=str(error))]
 
     def _on_open_replica(self, effect: kernel.OpenReplica) -> list[Event]:
-        group = self.log.groups[effect.group]
-        if effect.group not in self.replicas and not self._has_data(group) and group.base != ORIGIN:
-            raise Divergent(f"the data file of group {effect.group} is missing")
-        return [Applied(effect.group, self._replica(effect.group).applied)]
+        if effect.group in self.damaged:
+            raise Divergent(self.damaged[effect.group])
+        return [Applied(effect.group, self._stands_at(self.log.groups[effect.group]))]
 
     def _on_execute(self, effect: kernel.Execute) -> list[Event]:
         self._check_room()
@@ -218,7 +177,13 @@ class BaseStore(ABC):
             replica.rollback()
         return []
 
+    def _on_close_idle(self, effect: kernel.CloseIdle) -> list[Event]:
+        self.close_idle(effect.unused_periods)
+        return []
+
     def _on_apply(self, effect: kernel.Apply) -> list[Event]:
+        if self._apply_later(effect):
+            return [Applied(effect.group, effect.through)]
         replica = self._replica(effect.group)
         self._assert_logged(effect.group, effect.through)
         self._check_room()
@@ -231,17 +196,23 @@ class BaseStore(ABC):
         assert replica.applied.index >= effect.through.index, "the data file did not reach what it was to apply"
         return [Applied(effect.group, replica.applied, replica.unsynced)]
 
-    def _apply_from_log(self, replica: Replica, group: GroupId, through: int) -> None:
-        while (first := replica.applied.index + 1) <= through:
-            entries = self.log.read(group, first, through, APPLY_BYTES)
-            if not entries:
-                raise Divergent(f"entry {first} of group {group}, which is to be applied, is not in the log")
-            replica.apply(entries)
-
-    def _assert_logged(self, group: GroupId, position: Position) -> None:
-        """A data file never holds what this node's own log does not hold durably."""
-        last = self.log.groups[group].last
-        assert position.index <= last.index, f"group {group} would apply {position}, its log ends at {last}"
+    def _apply_later(self, effect: kernel.Apply) -> bool:
+        """Entries that change no row need not open a closed file: every election of every idle database makes one."""
+        standing = self._standing.get(effect.group)
+        if standing is None or effect.group in self.damaged or not effect.entries:
+            return False
+        index, epoch = standing.applied.index, standing.applied.epoch
+        for entry in effect.entries:
+            index += 1
+            if entry.kind != NOOP or entry.index != index or entry.epoch < epoch:
+                return False
+            epoch = entry.epoch
+        if Position(epoch, index) != effect.through:
+            return False
+        self._assert_logged(effect.group, effect.through)
+        self._check_room()
+        standing.applied = effect.through
+        return True
 
     def _on_read_log(self, effect: kernel.ReadLog) -> list[Event]:
         entries = self.log.read(effect.group, effect.first, effect.last, effect.bytes_max)
@@ -258,9 +229,12 @@ class BaseStore(ABC):
 
     def checkpoint_aside(self, group: GroupId) -> None:
         """Most of what the next `Checkpoint` of this group would do; one other thread at a time may call it."""
-        replica = self.replicas.get(group)
+        replica = self.handles.borrow(group)
         if replica is not None:
-            replica.checkpoint_aside()
+            try:
+                replica.checkpoint_aside()
+            finally:
+                self.handles.give_back(group)
 
     def _checkpoint(self, group: GroupId) -> Position:
         return self._replica(group).checkpoint()
@@ -301,6 +275,7 @@ class BaseStore(ABC):
         if old is not None:
             old.close()
         self.damaged.pop(number, None)
+        self._standing.pop(number, None)
         self._install(group)
         replica = self._replica(number)
         self._checkpointed[number] = replica.applied
@@ -324,6 +299,7 @@ class BaseStore(ABC):
         kernel.StoreSnapshot: _on_store_snapshot,
         kernel.OpenGeneration: _on_open_generation,
         kernel.ReadCatalog: _on_read_catalog,
+        kernel.CloseIdle: _on_close_idle,
     }
 
     # ----------------------------------------------------------------------------------------------
@@ -332,16 +308,29 @@ class BaseStore(ABC):
 
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
         """Run reads on committed state; an encoded outcome and where it stood. Raises OverBudget when it
-        takes longer than `budget_us` (0: as long as it needs), and Divergent when the replica is damaged."""
+        takes longer than `budget_us` (0: as long as it needs), Divergent when the replica is damaged, and DiskIsFull
+        when it cannot be opened now. After OverBudget the file stays open until `query_aside` was called."""
         self._check_usable()
-        return self._replica(group).query(statements, budget_us or None)
+        try:
+            return self._replica(group).query(statements, budget_us or None)
+        except OverBudget:
+            self.handles.borrow(group)
+            raise
+        except NoDescriptors:
+            if not self._close_some():
+                raise
+            return self._replica(group).query(statements, budget_us or None)
 
     def query_aside(
         self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
     ) -> tuple[bytes, Position]:
-        """The same for the one reader thread."""
+        """The same for the one reader thread, after `query` has raised OverBudget."""
         self._check_usable()
-        return self._replica(group).query_aside(statements, budget_us or None)
+        try:
+            replica = self.replicas.get(group) or self._replica(group)
+            return replica.query_aside(statements, budget_us or None)
+        finally:
+            self.handles.give_back(group)
 
     def query_ahead(self, group: GroupId, statements: Sequence[Statement]) -> bytes:
         """Run reads on the state that the whole log leads to, though there is no room to bring the data file there."""

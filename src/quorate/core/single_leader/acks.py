@@ -39,6 +39,7 @@ def on_persisted(group: Group, now: Now, event: Persisted) -> None:
         if pending.campaign:
             election.on_own_vote(group, now, pending.campaign)
         if pending.switch:
+            group.apply_blocked = False  # that was about the data file that goes
             group.host.emit(OpenGeneration(group.group, pending.switch))
     advance(group)
     writes.on_counted(group)

@@ -165,6 +165,7 @@ lose_leader = election.lose_leader
 forget_progress = shipping.forget_progress
 become_follower = election.become_follower
 on_election_timer = election.on_timer
+offer_vote = election.offer_vote
 try_transfer = election.try_transfer
 submit_write = writes.submit
 submit_read = reads.submit

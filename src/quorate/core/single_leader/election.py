@@ -39,6 +39,12 @@ def on_timer(group: Group, now: Now) -> None:
         campaign(group, now)
 
 
+def offer_vote(group: Group) -> None:
+    """As one of a new group: whoever is to lead it first may have asked before this replica existed."""
+    if group.first not in (NOBODY, group.me):
+        group.send(group.first, PreVoteReply(group.group, group.epoch + 1, granted=True))
+
+
 def campaign(group: Group, now: Now, *, transfer: bool = False) -> None:
     """Stand in a new epoch. Nobody hears of it before our own vote in it is durable."""
     group.role = CANDIDATE

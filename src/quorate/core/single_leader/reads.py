@@ -79,6 +79,7 @@ def _finish_round(group: Group) -> None:
     for read in confirmed:
         read.index = group.reading.index
         if read.asker:
+            shipping.tell_counted(group, read.asker, read.index)
             group.send(read.asker, ReadIndexReply(group.group, group.epoch, read.id, read.index))
         else:
             group.reading.applying.append(read)

@@ -7,7 +7,7 @@ counts itself only once its own disk has answered.
 
 from collections.abc import Sequence
 
-from quorate.core.kernel import Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
+from quorate.core.kernel import CATALOG_GROUP, Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
 from quorate.core.single_leader import acks, election, snapshots
 from quorate.core.single_leader.messages import Append, AppendReply
 from quorate.core.single_leader.state import (
@@ -75,9 +75,19 @@ def on_log_read(group: Group, now: Now, event: LogRead) -> None:
 def _send(group: Group, now: Now, peer: NodeId, progress: Progress, entries: Sequence[Entry]) -> None:
     previous = group.log.position_at(progress.next - 1)
     group.send(peer, Append(group.group, group.epoch, previous, tuple(entries), group.counted))
+    progress.told = group.counted
     progress.sent_us = now.mono_us
     if progress.state == REPLICATING and entries:
         progress.next = entries[-1].index + 1
+
+
+def tell_counted(group: Group, peer: NodeId, index: int) -> None:
+    """A read at this follower waits for an index: it need not wait for the next entries or heartbeat as well."""
+    progress = group.progress.get(peer)
+    if progress is not None and progress.told < index <= progress.matched >= group.log.base.index:
+        progress.told = group.counted
+        previous = group.log.position_at(progress.matched)
+        group.send(peer, Append(group.group, group.epoch, previous, (), group.counted))
 
 
 def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
@@ -174,12 +184,15 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
         if message.matched < progress.snapshot_at.index:
             return
         snapshots.close(group, progress)
+    late = progress.matched < group.counted
     progress.matched = max(progress.matched, message.matched)
     progress.voter = message.voter
     progress.next = max(progress.next, progress.matched + 1)
     progress.state = REPLICATING
     progress.sent_us = 0 if progress.next == progress.matched + 1 else now.mono_us
     acks.advance(group)
+    if late and group.group == CATALOG_GROUP:  # it was not told what is counted beyond what it was known to have
+        group.host.mention(group.group)
     if progress.next <= group.log.last.index:
         send_more(group, now, sender, progress)
 
@@ -215,7 +228,7 @@ def forget_progress(group: Group, peer: NodeId) -> None:
     """This follower was restarted: probe its log anew, for its disk may have lost what it had."""
     progress = group.progress[peer]
     snapshots.close(group, progress)
-    progress.matched = 0
+    progress.matched = progress.told = 0
     progress.next = group.log.last.index + 1
     progress.reading = False
     group.host.keep_busy(group.group)

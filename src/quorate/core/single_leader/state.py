@@ -99,6 +99,8 @@ class Progress(Struct):
     """False while it was damaged and has not been made whole: it is not counted."""
     life: int = 0
     """The life in which it acknowledged that (`AppendReply.life`)."""
+    told: int = 0
+    """The highest counted index that was sent to it with entries or instead of them."""
     state: str = PROBING
     sent_us: int = 0
     """When something was last sent that should be answered; 0: nothing is outstanding."""
@@ -188,7 +190,9 @@ class Group:
         self.voters = found.voters
         self.others = tuple(voter for voter in found.voters if voter != host.me)
 
-        self.eager = not self.others or (found.epoch == 0 and found.voters[found.group % len(found.voters)] == self.me)
+        self.first = found.voters[found.group % len(found.voters)] if found.voters and found.epoch == 0 else NOBODY
+        """Who is to lead a new group first; NOBODY in one that has been led."""
+        self.eager = not self.others or self.first == self.me
         """Stands at once when its data file is open: alone, or first in a new group."""
 
         self.epoch = found.epoch
@@ -315,7 +319,9 @@ class Group:
         return AppendReply(self.group, self.epoch, accepted, matched, conflict, not self.damaged, self.life)
 
     def leader_address(self) -> str:
-        return self.host.address_of(self.leader) if self.leader not in (NOBODY, self.me) else ""
+        """Where a caller should go; empty when nobody knows."""
+        leader = self.first if self.leader == NOBODY and self.epoch <= 1 else self.leader
+        return self.host.address_of(leader) if leader not in (NOBODY, self.me) else ""
 
     def leader_is_alive(self, now: Now) -> bool:
         """Some other node leads and this node still hears it (the lease that refuses disturbers)."""

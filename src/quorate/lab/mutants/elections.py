@@ -261,7 +261,7 @@ MUTANTS = (
         "voter-left-uninformed",
         "a leader does not tell a voter that restarted, or that asks for pre-votes, who leads",
         "found here: bug 3 of found-by-simulation.md",
-        "hasty",
+        "idlers",
         (
             Swap(election, "on_pre_vote", _does_not_mention),
             Swap(liveness.Liveness, "_restarted", _restarted_quietly),

@@ -80,6 +80,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a crash falls between two effects of one step."""
     crash_on_vote: float = 0.0
     """Chance that a node dies just after it sent a vote, and comes back within milliseconds."""
+    open_replicas: int = 0
+    """How many data files a node may have open at once; 0 means any number."""
     damage: float = 0.0
     """Chance that a crash of one chosen node also damages the end of one of its logs. Never more than one
     node of a run: beyond a minority nothing is promised."""
@@ -124,6 +126,13 @@ def _part_or_zero(dice: random.Random, high: float, chance: float = 0.5) -> floa
     return drawn if dice.random() < chance else 0.0
 
 
+def _apart(dice: random.Random) -> random.Random:
+    """Dice for what was added later, so that the other draws of a seed stay as they are."""
+    other = random.Random()
+    other.setstate(dice.getstate())
+    return other
+
+
 def draw_settings(dice: random.Random) -> Settings:
     """Small numbers, so that limits are met within seconds."""
     heartbeat_us = dice.choice((50, 100, 150)) * MILLISECOND
@@ -151,6 +160,8 @@ def draw_settings(dice: random.Random) -> Settings:
         settle_delay_us=own.choice((0, 40, 200, 200)) * MILLISECOND,
         settle_entries_max=own.choice((1, 3, 512, 512)),
         settle_bytes_max=own.choice((200, 4 << 20)),
+        close_idle_us=own.choice((30, 200, 1_000)) * MILLISECOND,
+        close_idle_periods=own.choice((0, 1, 60)),
     )
 
 
@@ -212,4 +223,5 @@ def draw(dice: random.Random) -> Dials:
         give_up=dice.choice((0.0, 0.3, 0.8)),
         repeat=dice.choice((0.0, 0.1, 0.4)),
         settings=draw_settings(dice),
+        open_replicas=_apart(dice).choice((0, 0, 1, 2)),
     )

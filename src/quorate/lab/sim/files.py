@@ -18,6 +18,7 @@ from quorate.lab.sim.world import Violation, World
 from quorate.storage.connection import PAGE_BYTES
 from quorate.storage.folder import DATA_FILE, SqliteStore, open_store
 from quorate.storage.group_log import GroupLog, LogDamaged
+from quorate.storage.handles import Handles
 from quorate.storage.interface import Broken, DiskIsFull
 from quorate.storage.simulated import SimulatedDisk
 
@@ -57,6 +58,8 @@ class FileStore:
         self.device = SimulatedDisk(f"{seed}/device/{identity.node}")
         self.spoiled: set[GroupId] = set()
         self.log = _LogFace(self)
+        self.handles = Handles()
+        """Only for how many data files may be open; each life has handles of its own."""
         self.mark: Callable[[str, int], None] = _unheard
         self._dice = random.Random(f"{seed}/files/{identity.node}")
         self._store: SqliteStore | None = None
@@ -120,7 +123,9 @@ class FileStore:
         pages = self._dice.choice(LOG_PAGES)
         try:
             create = None if self._born else self.identity
-            self._store = open_store(self.folder, create, files=self.device, log_pages=pages)
+            self._store = open_store(
+                self.folder, create, files=self.device, log_pages=pages, open_replicas=self.handles.most
+            )
             self._settle(self._store.log.sequence)
             recovered = self._store.recover()
             self._note()

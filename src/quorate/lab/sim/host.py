@@ -103,6 +103,7 @@ class Host:
         self.dials = dials
         self.number = number
         self.store = store
+        store.handles.most = dials.open_replicas
         self.network = network
         self.observer = observer
         self.clock = Clock(world.dice(f"clock/{number}"), dials.drift_ppm, dials.wall_offset_us)

@@ -8,6 +8,7 @@ from quorate.core.kernel import Event, GroupId, LogWrite
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.world import World
+from quorate.storage.handles import Handles
 from quorate.storage.interface import Chaos, Store
 
 
@@ -34,6 +35,9 @@ class SimulatedStore(Store, Chaos, Protocol):
 
     spoiled: set[GroupId]
     """Groups whose data file has been so changed and not replaced since."""
+
+    handles: Handles
+    """How many data files may be open is set there."""
 
     full: bool
     """Whatever needs room finds none while this is set."""

@@ -85,6 +85,11 @@ class ModelReplica:
         self._stack: list[Stacked] = []
         self._fresh: dict[str, bytes] = {}
 
+    @property
+    def busy(self) -> bool:
+        """See `Replica.busy`."""
+        return bool(self._stack)
+
     # ---- leading -----------------------------------------------------------------------------------------
 
     def execute(self, requests: Sequence[Write], timestamp_us: int = 0) -> tuple[bytes | None, tuple[bytes, ...]]:

@@ -49,7 +49,7 @@ AIMS: dict[str, Aim] = {
     "votes": _aim({"crash after a vote": 20, "elections": 100, "two leaders at once": 1}),
     "power": _aim({"writes forgotten": 20, "crash": 20, "torn step": 1}),
     "deposed": _aim(
-        {"two leaders at once": 10, "note: lost_quorum": 10, "note: truncated": 1, "read: ok": 1_000}, seeds=16
+        {"two leaders at once": 15, "note: lost_quorum": 15, "note: truncated": 1, "read: ok": 1_500}, seeds=24
     ),
     "disks": _aim({"disk full": 3, "refused: DiskFull": 1, "slow disk": 3}),
     "damage": _aim({"damage": 8, "note: healed": 4}),
@@ -61,7 +61,7 @@ AIMS: dict[str, Aim] = {
     "reborn": _aim({"crash": 60, "duplicated": 500, "got ReadIndexAsk": 200}),
     "overwrites": _aim({"slow disk": 8, "partition": 20, "elections": 20}),
     "crossed": _aim({"elections": 20, "crash": 10}),
-    "copies": _aim({"note: snapshot_installed": 4, "duplicated": 100}),
+    "copies": _aim({"note: snapshot_installed": 4, "duplicated": 100}, seeds=16),
     "amputation": _aim({"damage": 3, "note: healed": 2}),
     "relapse": _aim({"damage": 3, "note: healed": 2}),
     "hasty": _aim({"told not done": 20, "lingered": 50, "client crash": 20, "cancelled": 10}),

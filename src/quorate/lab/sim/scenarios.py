@@ -234,11 +234,11 @@ def hasty(dice: random.Random) -> Dials:
 
 
 def idlers(dice: random.Random) -> Dials:
-    """Groups that hardly anybody writes to, and voters that restart: who tells them who leads?"""
+    """Groups that hardly anybody writes to, and voters that restart, damaged: who tells them who leads?"""
     return _aimed(
         draw(dice), NEAR, SOUND_DISKS, NO_OPERATOR, nodes=3, clients=1, databases=3, safety_us=4 * SECOND,
         crash_us=400 * MILLISECOND, partition_us=0, pause_us=800 * MILLISECOND, fault_lasts_us=300 * MILLISECOND,
-        leaders_first=0.2, think_us=500 * MILLISECOND, lost_disk=0.0, damage=0.0, flip_data_us=0, flip_log_us=0,
+        leaders_first=0.0, think_us=500 * MILLISECOND, lost_disk=0.0, damage=1.0, flip_data_us=0, flip_log_us=0,
     )  # fmt: skip
 
 
