@@ -111,8 +111,12 @@ class FileStore:
             self.device.dies_in = 0
             self._born = True
             if self._cut:
-                ends = {found.group: found.last for found in recovered.groups}
-                self._lost = [(group, last - ends[group]) for group, last in sorted(self._ends.items())]
+                # What a checkpoint had brought into the file already may be whole.
+                self._lost = [
+                    (found.group, self._ends.get(found.group, found.last) - found.last)
+                    for found in recovered.groups
+                    if found.damaged or self._ends.get(found.group, 0) > found.last
+                ]
                 self._cut = False
             self.identity = recovered.identity
             return recovered
