@@ -71,6 +71,7 @@ AIMS: dict[str, Aim] = {
         {"edit of a data file": 10, "note: divergent": 2, "note: healed": 3, "verify: equal": 20, "got VerifyAsk": 100}
     ),
     "rolling": _aim({"upgrade": 20, "downgrade": 2, "upgrade: refused": 2, "note: format_raised": 10}),
+    "fsyncs": _aim({"fsync error": 10, "crash": 20, "note: snapshot_installed": 2}),
 }  # fmt: skip
 
 STRIKES = {
