@@ -5,13 +5,15 @@ Generated from `client/aio.py` by `tools/async_to_sync.py`: edit that one.
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from quorate.client import errors
 from quorate.client.carrier_sync import Client
+from quorate.client.link_sync import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
+from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
     VERIFY_TIMEOUT,
@@ -23,6 +25,7 @@ from quorate.client.pieces import (
     catalog_databases,
     check_acks,
     check_autocommit,
+    check_rule,
     many_statement,
     needs_token,
     one_statement,
@@ -36,15 +39,24 @@ from quorate.client.url import (
     check_timeout,
     parse_cluster_url,
 )
+from quorate.core.acks_rule import parse
 from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.promises import Explanation, explain
 from quorate.core.requests import (
     LEADER,
     LINEARIZABLE,
+    STRONGEST,
+    AlterDatabase,
     Answer,
     CreateDatabase,
     Done,
     Expired,
+    LostAsk,
+    LostReport,
     Outcome,
+    Replay,
+    ReplyBody,
+    RequestBody,
     Result,
     Run,
     Statement,
@@ -55,6 +67,11 @@ from quorate.core.requests import (
     Verify,
     VerifyReport,
 )
+
+T = TypeVar("T")
+
+CHANGE_POLL = 0.05
+"""Seconds between two looks at whether a change has been carried out."""
 
 
 class Cursor(Rows):
@@ -240,7 +257,9 @@ class Connection(ExceptionAttributes):
         where the database's log stood. `load`: with triggers and foreign-key actions switched off."""
         level = self.read if read is None else check_read_level(read)
         if not needs_token(statements):
-            run = Run(self.database, tuple(statements), level)
+            strongest = level == STRONGEST
+            level = LINEARIZABLE if strongest else level
+            run = Run(self.database, tuple(statements), level, strongest=strongest)
             body, _ = self._client.request(run, self.database, level=level, timeout=timeout)
             return self._settle(body, None), body.index
         token = self._tokens.mint(name)
@@ -301,23 +320,94 @@ class Cluster:
         check_acks(replication, acks, replicas)
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
+        self._change(lambda token: CreateDatabase(check_database(name), acks, replicas, token, exists_ok), seconds)
+        self._client.request(
+            Run(name, (Statement("SELECT 1"),), LINEARIZABLE, strongest=True),
+            name,
+            level=LINEARIZABLE,
+            timeout=max(0.001, deadline - time.monotonic()),
+            patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
+        )
+
+    def alter(self, name: str, *, acks: str, timeout: float | None = None) -> None:
+        """Change a database's acks while it is in use; the new rule is in force on return.
+
+        Until then the stricter of the old and the new one holds. Raises UnknownDatabase, ProgrammingError for acks that
+        its replicas can never meet, or Unavailable: when the change was noted and its leader has not carried it
+        out in time, it will still; calling again goes on waiting.
+        """
+        self._client.check()
+        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
+        deadline = time.monotonic() + seconds
+        wanted = str(check_rule(acks))
+        self._change(lambda token: AlterDatabase(check_database(name), wanted, token), seconds)
+        while True:
+            groups = [group for report in self.status(timeout=seconds) for group in report.groups]
+            leading = [group for group in groups if group.database == name and group.role == LEADER]
+            newest = max(leading, key=lambda group: group.epoch, default=None)
+            if newest is not None and newest.acks == wanted and not newest.acks_next:
+                return
+            if time.monotonic() >= deadline:
+                raise errors.Unavailable(
+                    f"{name} is to have acks {wanted}, and its leader has not brought that about in time",
+                    hint="it goes on trying; see quorate status",
+                )
+            sleep(CHANGE_POLL)
+
+    def _change(self, request: Callable[[Token], CreateDatabase | AlterDatabase], seconds: float) -> None:
+        """Carry a change of the catalog through, under a token of its own."""
         token = self._tokens.mint(None)
         while True:
-            create = CreateDatabase(check_database(name), acks, replicas, token, exists_ok)
-            body, clean = self._client.request(create, CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds)
+            body, clean = self._client.request(
+                request(token), CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds
+            )
             outcome = read_outcome(body.outcome)
             if not isinstance(outcome, Expired) or not clean or token.seen or not body.index:
                 break
             token = Token(token.id, body.index)
         self._tokens.heard(body.index)
         results_of(outcome, token)
-        self._client.request(
-            Run(name, (Statement("SELECT 1"),), LINEARIZABLE),
-            name,
-            level=LINEARIZABLE,
-            timeout=max(0.001, deadline - time.monotonic()),
-            patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
+
+    def explain(self, name: str, *, timeout: float | None = None) -> Explanation:
+        """What a database promises, how many nodes may be away, and what is lost when. Raises UnknownDatabase."""
+        known = self.databases(timeout=timeout)
+        for each in known:
+            if each.name == name:
+                return explain(parse(each.acks), each.replicas)
+        names = ", ".join(each.name for each in known)
+        raise errors.UnknownDatabase(f"there is no database {name!r}", hint=f"there are: {names}")
+
+    def lost(self, database: str = "", *, timeout: float | None = None) -> Lost:
+        """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it."""
+        self.status(timeout=timeout)  # to know every node
+        reports = self._everywhere(LostAsk(database), LostReport, timeout)
+        return merged(reports.items())
+
+    def lost_payload(self, write: LostWrite, *, timeout: float | None = None) -> bytes:
+        """The bytes of a lost entry, as they were in the log. Raises Unavailable when no node that keeps it answers."""
+        question = LostAsk(write.database, write.group, write.epoch, write.index)
+        reports = self._everywhere(question, LostReport, timeout)
+        for report in reports.values():
+            if report.entries:
+                return report.payload
+        raise errors.Unavailable(f"no node that keeps {write.name} answers")
+
+    def replay(self, write: LostWrite, *, timeout: float | None = None) -> Replayed:
+        """Apply a lost entry again, as far as it still fits; what does not is reported and left alone. Once, however
+        often it is called. Raises Expired when an earlier replay was cut short so long ago that nobody can tell."""
+        payload = self.lost_payload(write, timeout=timeout)
+        groups = [group for report in self.status(timeout=timeout) for group in report.groups]
+        seen = max((group.last for group in groups if group.group == write.group), default=0)
+        place = (write.database, write.group, write.epoch, write.index)
+        begun = self._everywhere(LostAsk(*place, "begun", seen), LostReport, timeout)
+        seen = min((report.seen for report in begun.values() if report.entries), default=seen)
+        token = Token(f"lost:{write.name}", seen)
+        body, _ = self._client.request(
+            Replay(write.database, payload, token), write.database, level=LEADER, token=token, timeout=timeout
         )
+        done = results_of(read_outcome(body.outcome), token)
+        self._everywhere(LostAsk(*place, "replayed"), LostReport, timeout)
+        return replayed(done.results[0])
 
     def databases(self, *, timeout: float | None = None) -> list[DatabaseInfo]:
         """Every database of the cluster, by name."""
@@ -331,9 +421,14 @@ class Cluster:
 
     def status(self, *, timeout: float | None = None) -> list[StatusReport]:
         """What each node that answers says of itself, by node name. Raises Unavailable when none does."""
+        reports = self._everywhere(Status(), StatusReport, timeout)
+        return sorted(reports.values(), key=lambda report: report.name)
+
+    def _everywhere(self, body: RequestBody, kind: type[T], timeout: float | None) -> dict[str, T]:
+        """Ask every node that is known; the answers of this kind, by address. Raises Unavailable when there is none."""
         self._client.check()
         seconds = min(self._client.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
-        reports: dict[str, StatusReport] = {}
+        reports: dict[str, T] = {}
         asked: set[str] = set()
         reasons: list[str] = []
         while True:
@@ -342,16 +437,26 @@ class Cluster:
                 break
             asked.add(left[0])
             try:
-                report = self._client.ask_node(left[0], Status(), seconds)
+                report = self._ask(left[0], body, seconds)
             except LinkLost as lost:
                 reasons.append(f"{left[0]}: {lost}")
                 continue
+            if isinstance(report, kind):
+                reports[left[0]] = report
             if isinstance(report, StatusReport):
-                reports[report.name] = report
                 self._client.learn(member.address for member in report.members if member.address)
         if not reports:
             raise errors.Unavailable("no node answers: " + "; ".join(reasons))
-        return [reports[name] for name in sorted(reports)]
+        return reports
+
+    def _ask(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
+        """Ask one node; again when the link was one to an earlier life of it. Raises LinkLost."""
+        try:
+            return self._client.ask_node(address, body, seconds)
+        except LinkLost as lost:
+            if not lost.sent:
+                raise
+        return self._client.ask_node(address, body, seconds)
 
     def upgrade(self, *, timeout: float | None = None) -> int:
         """Raise the cluster's format number to the newest that any member reads: the end of a rolling upgrade, and
