@@ -24,13 +24,11 @@ from typing import Any
 import apsw
 import msgspec
 
+from quorate.core.entries import GroupId, NodeId, Position
 from quorate.core.kernel import (
     CreateGroup,
     Entry,
-    GroupId,
     LogWrite,
-    NodeId,
-    Position,
     SwitchGeneration,
     TrimLog,
     WriteEntries,
