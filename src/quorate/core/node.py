@@ -330,9 +330,7 @@ class Node:
         for row in self.directory.groups_of(self.me):
             if row.group not in self.groups:
                 self._create_group(now, CreateGroup(row.group, row.database, row.number, row.nodes))
-        for group in self.groups.values():
-            if group.role == LEADER and self.wanted_acks(group.database) not in (None, str(group.rules.newest)):
-                self.make_ready(group.group)
+        self._ready |= {group.group: None for group in self.groups.values() if single_leader.wants_other_acks(group)}
         catalog = self.groups.get(CATALOG_GROUP)
         if catalog is not None and catalog.leads_ready and not event.catalog.members and not self._founding:
             self._founding = True
@@ -368,24 +366,16 @@ class Node:
         body = event.body
         if type(body) is Run:
             self._on_run(now, event.id, body)
-        elif isinstance(body, Outcome | CommitHeld):
+        elif isinstance(body, Outcome | CommitHeld | Replay):
             group = self._route(event.id, body.database)
             if group is not None:
                 self._submit_write(now, group, event.id, body)
-        elif type(body) is Upgrade:
-            self._on_upgrade(now, event.id, body)
+        elif isinstance(body, CreateDatabase | AlterDatabase | Upgrade):
+            self._on_change(now, event.id, body)
         elif type(body) is Verify:
             group = self._route(event.id, body.database)
             if group is not None:
                 single_leader.submit_verify(group, now, event.id)
-        elif type(body) is CreateDatabase:
-            self._on_create(now, event.id, body)
-        elif type(body) is AlterDatabase:
-            self._on_alter(now, event.id, body)
-        elif type(body) is Replay:
-            group = self._route(event.id, body.database)
-            if group is not None:
-                self._submit_write(now, group, event.id, body)
         elif type(body) is LostAsk:
             self.emit(ReadLost(event.id, body))
         elif type(body) is Status:

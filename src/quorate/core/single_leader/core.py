@@ -184,3 +184,4 @@ submit_write = writes.submit
 submit_read = reads.submit
 submit_verify = verification.submit
 verify_next = verification.start_next
+wants_other_acks = writes.wants_other_acks

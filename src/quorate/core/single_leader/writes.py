@@ -68,12 +68,18 @@ def may_start(group: Group) -> bool:
     )
 
 
+def wants_other_acks(group: Group) -> bool:
+    """Whether this replica leads, and its log says something else than the catalog wants."""
+    wanted = group.host.wanted_acks(group.database)
+    return group.role == LEADER and wanted is not None and parse(wanted) != group.rules.newest
+
+
 def reconcile(group: Group, now: Now) -> None:
     """As leader: when the catalog wants other acks than the log says, say so in the log."""
-    wanted = group.host.wanted_acks(group.database)
-    if wanted is None or group.rules.coming or not group.leads_ready or group.host.disk_full or group.transfer_to:
+    if group.rules.coming or not group.leads_ready or group.host.disk_full or group.transfer_to:
         return
-    if group.batch is None and parse(wanted) != group.rules.newest:
+    if group.batch is None and wants_other_acks(group):
+        wanted = str(group.host.wanted_acks(group.database))
         settle_now(group)
         entry = Entry(group.log.last.index + 1, group.epoch, ACKS, spell(wanted, group.me))
         group.note("acks_changes", to=wanted)
