@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel, routes
+from quorate.core.changes import write_for
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
@@ -61,7 +62,7 @@ from quorate.core.requests import (
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.invariants import assert_invariants
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.state import NOBODY, Group
 from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
 from quorate.sql.classify import reads_only
@@ -421,37 +422,18 @@ class Node:
         self.reply(id, found)
         return None
 
-    def _leads_catalog(self, id: int) -> bool:  # if not, the caller is told where to go
+    def _on_change(self, now: Now, id: int, body: CreateDatabase | AlterDatabase | Upgrade) -> None:
+        """A change of the catalog, made for the caller; others than its leader say where to go."""
         group = self._route(id, CATALOG_DATABASE)
-        if group is not None and not (group.leads_ready and self.directory.catalog.members):
+        if group is None:
+            return
+        if not (group.leads_ready and self.directory.catalog.members):
             self.reply(id, NotLeader(group.leader_address()))
-            return False
-        return group is not None
-
-    def _on_create(self, now: Now, id: int, body: CreateDatabase) -> None:
-        if self._leads_catalog(id):
-            exists = body.exists_ok and self.directory.partition_of(body.database) is not None
-            write = None if exists else self.directory.creation(body)
-            self._write_catalog(now, Errand(id, body.exists_ok, body.database), write)
-
-    def _on_upgrade(self, now: Now, id: int, body: Upgrade) -> None:
-        if self._leads_catalog(id):
-            members = self.directory.members.values()
-            write = self.versions.finalization(self.me, members, self.liveness.alive(), body)
-            self._write_catalog(now, Errand(id), write)
-
-    def _write_catalog(self, now: Now, errand: Errand, write: Run | Refused | None) -> None:
-        """Make this write for the caller; None: there is nothing to do."""
-        if write is None:
-            self.reply(errand.id, Answer(msgspec.Raw(_encode(Done(())))))
-        elif isinstance(write, Refused):
-            self.reply(errand.id, write)
+        elif isinstance(write := write_for(self, body), Run):
+            exists_ok = isinstance(body, CreateDatabase) and body.exists_ok
+            self._begin_errand(now, Errand(id, exists_ok, getattr(body, "database", "")), write)
         else:
-            self._begin_errand(now, errand, write)
-
-    def _on_alter(self, now: Now, id: int, body: AlterDatabase) -> None:
-        if self._leads_catalog(id):
-            self._write_catalog(now, Errand(id), self.directory.alteration(body))
+            self.reply(id, write or Answer(msgspec.Raw(_encode(Done(())))))
 
     def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
         self._errand_count += 1
