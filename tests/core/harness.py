@@ -193,10 +193,6 @@ class Machine:
         databases = (DatabaseRow("main", "single-leader", self.cluster.acks),)
         return (kernel.CatalogRead(Catalog(self.cluster.members, databases, (PartitionRow(1, "main", 0, nodes),))),)
 
-    def _save_lost(self, effect: kernel.SaveLost) -> Iterable[kernel.Event]:
-        self.kept.append(effect)
-        return (kernel.LostSaved(effect.group, effect.first, 1),)
-
     def _digest(self, effect: kernel.Digest) -> Iterable[kernel.Event]:
         rows = self.data[effect.group]
         position = rows[-1][0] if rows else ORIGIN
@@ -205,6 +201,10 @@ class Machine:
 
     def _condemn(self, effect: kernel.Condemn) -> Iterable[kernel.Event]:
         return (kernel.ApplyFailed(effect.group, full=False, reason=effect.reason),)
+
+    def _save_lost(self, effect: kernel.SaveLost) -> Iterable[kernel.Event]:
+        self.kept.append(effect)
+        return (kernel.LostSaved(effect.group, effect.first, 1),)
 
     PERFORM: dict[type, Callable[["Machine", Any], Iterable[kernel.Event]]] = {
         kernel.Send: _send,

@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": {"runtime", "transport", "wire", "storage", "sql", "core", ERRORS},
     "client": {"client", "wire", "sql", "core", "runtime"},
     "lab/judges": set(),
-    "lab/sim": {"lab/sim", "lab/judges", "wire", "storage", "sql", "core"},
+    "lab/sim": {"lab/sim", "lab/judges", "wire", "storage", "sql", "core", ERRORS},
     "lab/mutants": {"lab/mutants", "lab/sim", "storage", "sql", "core"},
     "lab/diagram": {"lab/diagram", "lab/sim", "lab/judges", "wire", "core"},
     "lab/nemesis": {"lab/nemesis", "lab/judges", "runtime", "client", "wire", "core"},

@@ -197,13 +197,15 @@ def test_no_room_changes_nothing_and_can_be_repeated(log: SqliteLog) -> None:
     assert log.groups[GROUP].epoch == 8
 
 
-def test_the_write_ahead_log_is_folded_in_and_used_again(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "CHECKPOINT_PAGES", 50)
+def test_the_write_ahead_log_is_folded_in_and_used_again(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "log.db", pages=50)
+    log.commit((CREATE,))
     beside = log.path.with_name("log.db-wal")
     for index in range(1, 200):
         log.commit((blobs(index, index, 3000),))
     assert beside.stat().st_size < 120 * 4200
     assert log.path.stat().st_size > 100 * 3000
+    log.close()
 
 
 def test_after_an_assertion_the_log_takes_nothing_more(log: SqliteLog) -> None:

@@ -93,7 +93,7 @@ scenario_option = click.option(
     "--scenario", default="mixed", show_default=True, callback=_scenarios, help="Which mix of faults and load."
 )
 storage_option = click.option(
-    "--storage", type=click.Choice(["model", "sqlite"]), default=None,
+    "--storage", type=click.Choice(["model", "sqlite", "files"]), default=None,
     help="What keeps the data. Default: SQLite for every fourth seed and where a mutant needs it, else the model.",
 )  # fmt: skip
 core_option = click.option(

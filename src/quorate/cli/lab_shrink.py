@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.argument("seed", type=int)
 @click.option("--scenario", default="mixed", show_default=True, help="The scenario in which the seed fails.")
 @click.option("--core", default="real", show_default=True, help="The real node, or a mutant.")
-@click.option("--storage", type=click.Choice(["model", "sqlite"]), default=None,
+@click.option("--storage", type=click.Choice(["model", "sqlite", "files"]), default=None,
               help="What keeps the data, where the seed failed with another than its own.")  # fmt: skip
 @click.option("--runs", type=click.IntRange(1), default=400, show_default=True, help="How many runs may be spent.")
 @click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Where to keep the small case.")

@@ -63,7 +63,7 @@ def _shares(scenario: str, storage: str, seeds: int, first: int) -> dict[str, fl
               help="For how long.")  # fmt: skip
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="The first seed.")
 @click.option("--scenario", default="mixed", show_default=True, help="Which mix of faults and load.")
-@click.option("--storage", type=click.Choice(["model", "sqlite"]), default="model", show_default=True,
+@click.option("--storage", type=click.Choice(["model", "sqlite", "files"]), default="model", show_default=True,
               help="What keeps the data.")  # fmt: skip
 @click.option("--profile", "profiled", type=click.IntRange(0), default=0,
               help="Afterwards run so many seeds under a profiler, and say where the time goes.")  # fmt: skip

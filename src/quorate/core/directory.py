@@ -5,17 +5,32 @@ database is created by a write to the catalog, and its groups appear on the node
 when each of them has applied that write.
 """
 
-from msgspec import Struct
+from typing import Any
+
+from msgspec import Raw, Struct, msgpack
 
 from quorate.core.acks_rule import NoSuchAcks, parse_for
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
 from quorate.core.kernel import CATALOG_DATABASE, Identity, Member, NodeId
-from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run, Statement, Token
+from quorate.core.requests import (
+    AlterDatabase,
+    Answer,
+    CreateDatabase,
+    Done,
+    Failed,
+    Refused,
+    Run,
+    Statement,
+    Token,
+    WriteOutcome,
+)
 from quorate.core.upgrading import set_version
 
 REPLICAS_OF_MAIN = 3
 NAME_BYTES_MAX = 128
 NOBODY_ASKED = -1
+_outcome: msgpack.Decoder[WriteOutcome] = msgpack.Decoder(WriteOutcome)
+_encode = msgpack.Encoder().encode
 
 
 class Directory:
@@ -139,3 +154,14 @@ class Errand(Struct, frozen=True):
     """The caller's request; NOBODY_ASKED when the node does it for itself."""
     exists_ok: bool = False
     database: str = ""
+
+    def answer(self, body: Any) -> Any:
+        """What the caller is told when the write has ended so."""
+        if not isinstance(body, Answer):
+            return body
+        outcome = _outcome.decode(body.outcome)
+        if not isinstance(outcome, Failed) or outcome.error != "IntegrityError":
+            return body
+        if self.exists_ok:
+            return Answer(Raw(_encode(Done(()))), body.index)
+        return Refused("DatabaseExists", f"there is a database {self.database!r} already")

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.core import kernel
+from quorate.core import kernel, routes
 from quorate.core.changes import write_for
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
 from quorate.core.formats import HERE, Range
@@ -39,7 +39,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply
-from quorate.core.report import of_lost, report
+from quorate.core.report import report, report_lost
 from quorate.core.requests import (
     READ_LEVELS,
     STRONGEST,
@@ -48,7 +48,6 @@ from quorate.core.requests import (
     CommitHeld,
     CreateDatabase,
     Done,
-    Failed,
     LostAsk,
     NotLeader,
     Outcome,
@@ -59,7 +58,6 @@ from quorate.core.requests import (
     StatusReport,
     Upgrade,
     Verify,
-    WriteOutcome,
 )
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
@@ -70,7 +68,6 @@ from quorate.core.upgrading import Versions
 from quorate.sql.classify import reads_only
 
 HEARTBEAT, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "apply", "close idle", "verify"
-_outcome = msgspec.msgpack.Decoder(WriteOutcome)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -419,31 +416,11 @@ class Node:
 
     def _route(self, id: int, database: str) -> Group | None:
         """The group that holds this database here; otherwise the caller is told where to go."""
-        if database == CATALOG_DATABASE:
-            group = self.groups.get(CATALOG_GROUP)
-            if group is None:
-                self.reply(id, NotLeader(self.identity.founders[0].address))
-            return group
-        row = self.directory.partition_of(database)
-        if row is not None:
-            group = self.groups.get(row.group)
-            if group is None:
-                self.reply(id, NotLeader(self.address_of(row.nodes[row.group % len(row.nodes)])))
-            return group
-        self._unknown(id, database)
+        found = routes.find(self, database)
+        if isinstance(found, Group):
+            return found
+        self.reply(id, found)
         return None
-
-    def _unknown(self, id: int, database: str) -> None:
-        """Only the catalog's leader can say that a database does not exist."""
-        catalog = self.groups.get(CATALOG_GROUP)
-        if catalog is None:
-            self.reply(id, NotLeader(self.identity.founders[0].address))
-        elif catalog.leads_ready and self.directory.catalog.members:
-            names = ", ".join(row.name for row in self.directory.catalog.databases)
-            refusal = Refused("UnknownDatabase", f"there is no database {database!r}", f"there are: {names}")
-            self.reply(id, refusal)
-        else:
-            self.reply(id, NotLeader(catalog.leader_address()))
 
     def _on_change(self, now: Now, id: int, body: CreateDatabase | AlterDatabase | Upgrade) -> None:
         """A change of the catalog, made for the caller; others than its leader say where to go."""
@@ -467,18 +444,11 @@ class Node:
     def _finish_errand(self, errand: Errand, body: Any) -> None:
         if errand.id == NOBODY_ASKED:
             self._founding = False
-            return
-        if isinstance(body, Answer):
-            outcome = _outcome.decode(body.outcome)
-            if isinstance(outcome, Failed) and outcome.error == "IntegrityError":
-                if errand.exists_ok:
-                    body = Answer(msgspec.Raw(_encode(Done(()))), body.index)
-                else:
-                    body = Refused("DatabaseExists", f"there is a database {errand.database!r} already")
-        self._out.append(Reply(errand.id, body))
+        else:
+            self._out.append(Reply(errand.id, errand.answer(body)))
 
     def _on_lost_read(self, _now: Now, event: kernel.LostRead) -> None:
-        self.reply(event.id, of_lost(self, event.report))
+        self.reply(event.id, report_lost(self, event.report))
 
     def status(self) -> StatusReport:
         """A picture of this node for people."""

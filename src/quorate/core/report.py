@@ -66,7 +66,7 @@ def _group(node: "Node", group: Group) -> GroupStatus:
     )
 
 
-def of_lost(node: "Node", kept: LostReport) -> LostReport:
+def report_lost(node: "Node", kept: LostReport) -> LostReport:
     """What this node keeps of lost tails, less what has come back into the log since, as when its old leader won after
     all. To that a leader adds whom it knows to be missing."""
     entries = tuple(

@@ -102,15 +102,6 @@ class Status(Struct, frozen=True, tag="status"):
     """What does this node know of itself, its peers and its groups?"""
 
 
-class Replay(Struct, frozen=True, tag="replay"):
-    """Apply again, as far as it still fits, what a lost entry changed. A write like any other, with a token made of the
-    entry's place; its one result lists what did not fit, its row count says how many rows did."""
-
-    database: str
-    payload: bytes
-    token: Token
-
-
 class Verify(Struct, frozen=True, tag="verify"):
     """Compare what all replicas of a database hold at one position, and have the wrong ones rebuilt."""
 
@@ -121,6 +112,15 @@ class Upgrade(Struct, frozen=True, tag="upgrade"):
     """Raise the cluster's format number to this; there is no way back. Refused while any member cannot read it."""
 
     format: int
+    token: Token
+
+
+class Replay(Struct, frozen=True, tag="replay"):
+    """Apply again, as far as it still fits, what a lost entry changed. A write like any other, with a token made of the
+    entry's place; its one result lists what did not fit, its row count says how many rows did."""
+
+    database: str
+    payload: bytes
     token: Token
 
 

@@ -16,54 +16,52 @@ not help: in WAL mode it rarely moves.
 from hashlib import blake2b
 from pathlib import Path
 
+from quorate.storage.files import SYSTEM, Files
+
 HASHED_MAX = 64 << 20
 PART = 8 << 20
 HEADER = 100
 
 
-def describe(path: Path, earlier: str = "") -> str:
+def describe(path: Path, earlier: str = "", files: Files = SYSTEM) -> str:
     """A line about a closed data file; empty when it is not there or was not closed in order.
 
     What is still as it was `earlier`, when this process opened it, is not read again.
     """
-    if not path.exists() or path.with_name(path.name + "-wal").exists():
+    if not files.exists(path) or files.exists(path.with_name(path.name + "-wal")):
         return ""
-    outside = _outside(path)
+    outside = _outside(path, files)
     if earlier and earlier.rsplit(" ", 1)[0] == outside:
         return earlier
-    return f"{outside} {_content(path)}"
+    return f"{outside} {_content(path, files)}"
 
 
-def reason_to_doubt(path: Path, closed: str) -> str:
+def reason_to_doubt(path: Path, closed: str, files: Files = SYSTEM) -> str:
     """Why the file is not the one that was closed with this description; empty when it is, or may be."""
     if not closed:
         return ""
     outside, content = closed.rsplit(" ", 1)
     beside = path.with_name(path.name + "-wal")
-    if beside.exists() and beside.stat().st_size > 0:
+    if files.size(beside) > 0:
         return f"{path.name} was written to while the node was stopped (it has a write-ahead log)"
-    if _outside(path) == outside or _content(path) == content:
+    if _outside(path, files) == outside or _content(path, files) == content:
         return ""
     return f"{path.name} was changed while the node was stopped"
 
 
-def _outside(path: Path) -> str:
-    status = path.stat()
-    with path.open("rb") as file:
-        header = file.read(HEADER)
-    return f"{status.st_size} {status.st_mtime_ns} {header[24:48].hex()}"
+def _outside(path: Path, files: Files) -> str:
+    header = files.read(path, 0, HEADER)
+    return f"{files.size(path)} {files.changed_ns(path)} {header[24:48].hex()}"
 
 
-def _content(path: Path) -> str:
+def _content(path: Path, files: Files) -> str:
     digest = blake2b(digest_size=16)
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if size <= HASHED_MAX:
-            while part := file.read(1 << 20):
-                digest.update(part)
-        else:
-            digest.update(file.read(PART))
-            file.seek(size - PART)
-            digest.update(file.read(PART))
-            digest.update(size.to_bytes(8, "big"))
+    size = files.size(path)
+    if size <= HASHED_MAX:
+        for offset in range(0, size, PART):
+            digest.update(files.read(path, offset, PART))
+    else:
+        digest.update(files.read(path, 0, PART))
+        digest.update(files.read(path, size - PART, PART))
+        digest.update(size.to_bytes(8, "big"))
     return digest.hexdigest()

@@ -44,12 +44,12 @@ def check_sqlite() -> None:
         raise Broken(f"SQLite {apsw.sqlite_lib_version()} is too old: {wanted} or newer is needed")
 
 
-def open_writer(path: str, guard: Guard) -> apsw.Connection:
+def open_writer(path: str, guard: Guard, vfs: str | None = None) -> apsw.Connection:
     """The one connection that writes and checkpoints. It starts in FOLLOW mode."""
     connection = apsw.Connection(
         path,
         statementcachesize=_STATEMENTS,
-        vfs="memdb" if path.startswith("file:/quorate-memory-") else None,
+        vfs="memdb" if path.startswith("file:/quorate-memory-") else vfs,
         flags=_FLAGS,
     )
     for pragma in _WRITER_PRAGMAS:
@@ -59,10 +59,10 @@ def open_writer(path: str, guard: Guard) -> apsw.Connection:
     return connection
 
 
-def open_reader(path: str, guard: Guard) -> apsw.Connection:
+def open_reader(path: str, guard: Guard, vfs: str | None = None) -> apsw.Connection:
     """A connection that cannot write and leaves the write-ahead log alone when it closes."""
     connection = apsw.Connection(
-        path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=_STATEMENTS
+        path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX, vfs=vfs, statementcachesize=_STATEMENTS
     )
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)  # it enforces nothing here, but says the truth when asked
@@ -73,9 +73,9 @@ def open_reader(path: str, guard: Guard) -> apsw.Connection:
     return connection
 
 
-def open_checkpointer(path: str) -> apsw.Connection:
+def open_checkpointer(path: str, vfs: str | None = None) -> apsw.Connection:
     """A connection that only ever folds the write-ahead log into the file."""
-    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.wal_autocheckpoint(0)
     connection.execute("PRAGMA synchronous=NORMAL").fetchall()

@@ -1,17 +1,13 @@
-"""What all our SQLite files share: how their errors are told apart, and how directories become durable."""
+"""What all our SQLite files share: how they are opened and closed, and how their errors are told apart."""
 
-import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
 
+from quorate.storage.files import NO_ROOM, SYSTEM, Files
 from quorate.storage.interface import Broken, DiskIsFull, StorageError
-
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Error numbers of a write that found no room: the device, a quota, the largest allowed file."""
 
 WRITES = frozenset({apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_TRUNCATE})
 """Failures that can be for want of room. A failed fsync is never one of them, whatever number it gives:
@@ -40,31 +36,9 @@ def translated(error: apsw.Error, connection: apsw.Connection | None, what: str)
     return Broken(f"{what}: {type(error).__name__}: {error}")
 
 
-def sync_directory(folder: Path) -> None:
-    """Make names created, renamed or deleted in a folder durable. Raises Broken when that fails."""
-    if os.name == "nt":  # directories cannot be opened there, and need not be
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        raise Broken(f"fsync of {folder}: {error}") from error
-    finally:
-        os.close(descriptor)
-
-
-def sync_file(path: Path) -> None:
-    """Make a file's content durable. Raises Broken when that fails."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        raise Broken(f"fsync of {path}: {error}") from error
-    finally:
-        os.close(descriptor)
-
-
-def open_exclusive(path: Path, vfs: str | None = None, *, page_bytes: int = 4096) -> apsw.Connection:
+def open_exclusive(
+    path: Path, vfs: str | None = None, *, files: Files = SYSTEM, page_bytes: int = 4096
+) -> apsw.Connection:
     """Open a file that only this connection may use, in WAL mode, checkpointed only when told to. `page_bytes` is for
     a file that is new.
 
@@ -76,8 +50,13 @@ def open_exclusive(path: Path, vfs: str | None = None, *, page_bytes: int = 4096
     `UNREADABLE`) is left as it is.
     """
     if vfs is None:
-        _check_header(path)
-    connection = apsw.Connection(str(path), vfs=vfs)
+        _check_header(path, files)
+    try:
+        connection = apsw.Connection(str(path), vfs=vfs or files.vfs)  # it reads the header
+    except (apsw.BusyError, *UNREADABLE):
+        raise
+    except apsw.Error as error:
+        raise translated(error, None, f"opening {path}") from error
     with opening(connection, path):
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         for pragma in (
@@ -92,12 +71,11 @@ def open_exclusive(path: Path, vfs: str | None = None, *, page_bytes: int = 4096
     return connection
 
 
-def _check_header(path: Path) -> None:
+def _check_header(path: Path, files: Files) -> None:
     """Raise NotADBError when the file itself is no database. SQLite would not notice while its write-ahead log holds
     the first page, and would fold that log into whatever took the file's place."""
     try:
-        with path.open("rb") as file:
-            head = file.read(len(HEADER))
+        head = files.read(path, 0, len(HEADER))
     except OSError:  # not there yet; or SQLite says what is wrong with it
         return
     if head and head != HEADER:

@@ -38,9 +38,10 @@ from quorate.core.kernel import (
 )
 from quorate.storage import closed, data_file, disk, node_file
 from quorate.storage.failures import raise_if_fatal
+from quorate.storage.files import SYSTEM, Files, Lock
 from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import OPEN_REPLICAS, Broken, DiskIsFull, Divergent, StorageError
-from quorate.storage.lock import FolderLock
+from quorate.storage.log import CHECKPOINT_PAGES as LOG_PAGES
 from quorate.storage.log import SqliteLog
 from quorate.storage.lost import LostTails
 from quorate.storage.node_file import NodeFile, Remembered
@@ -61,9 +62,9 @@ REMEMBERED = frozenset({CreateGroup, WriteHardState, SwitchGeneration})
 Clock = Callable[[], int]
 
 
-def is_node(folder: str | Path) -> bool:
+def is_node(folder: str | Path, files: Files = SYSTEM) -> bool:
     """Whether a node lives in this folder."""
-    return (Path(folder) / NODE).exists()
+    return files.exists(Path(folder) / NODE)
 
 
 def open_store(
@@ -73,30 +74,38 @@ def open_store(
     clock: Clock | None = None,
     vfs: str | None = None,
     formats: Range = HERE,
+    files: Files = SYSTEM,
+    log_pages: int = LOG_PAGES,
     open_replicas: int = OPEN_REPLICAS,
 ) -> "SqliteStore":
     """Open the folder of a node; with `create`, make it first when no node lives there yet.
 
-    `clock` (monotonic microseconds) bounds reads that have a budget. `vfs` names the SQLite VFS for the log, for
-    tests that let a disk fail. At most `open_replicas` data files are open at a time (0: any number). Raises
-    AlreadyOpen, DiskFull, OperationalError (no folder of ours, not readable) or NotSupportedError (a format of another
-    version).
+    `clock` (monotonic microseconds) bounds reads that have a budget. `files` is where everything lies: the operating
+    system, or a simulated disk. `vfs` names the SQLite VFS for the log alone, for tests that let a disk fail; with
+    `log_pages` in the write-ahead log of `log.db` it is folded into the file. At most
+    `open_replicas` data files are open at a time (0: any number).
+
+    Raises AlreadyOpen, DiskFull, OperationalError (no folder of ours, not readable) or NotSupportedError (a format of
+    another version).
     """
     path = Path(folder)
     if create is not None:
-        _make_folder(path)
-        if not is_node(path):
-            _refuse_strangers(path)  # before a lock is left among them
-    elif not is_node(path):
+        _make_folder(path, files)
+        if not is_node(path, files):
+            _refuse_strangers(path, files)  # before a lock is left among them
+    elif not is_node(path, files):
         raise OperationalError(
             f"no node lives in {path}", hint="quorate init and quorate up make the folders of a cluster's nodes"
         )
-    lock = FolderLock(path)
+    lock = files.lock(path)
     try:
-        if create is not None and not is_node(path):
-            _refuse_strangers(path)
-            node_file.create(path / NODE, create)
-        return SqliteStore(path, lock, clock=clock, vfs=vfs, open_replicas=open_replicas, formats=formats)
+        if create is not None and not is_node(path, files):
+            _refuse_strangers(path, files)
+            node_file.create(path / NODE, create, files)
+        return SqliteStore(
+            path, lock, clock=clock, vfs=vfs, files=files, log_pages=log_pages, formats=formats,
+            open_replicas=open_replicas,
+        )  # fmt: skip
     except DiskIsFull as error:
         lock.release()
         raise DiskFull(str(error), hint="make room on the disk") from error
@@ -108,20 +117,20 @@ def open_store(
         raise
 
 
-def _make_folder(path: Path) -> None:
-    if path.exists() and not path.is_dir():
+def _make_folder(path: Path, files: Files) -> None:
+    if files.exists(path) and not files.is_folder(path):
         raise OperationalError(f"{path} is a file, not a folder", hint="load a SQLite file with quorate import")
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path)
     except OSError as error:
         raise OperationalError(f"{path} cannot be made: {error}") from error
-    disk.sync_directory(path.parent)
+    files.sync(path.parent)
 
 
-def _refuse_strangers(path: Path) -> None:
+def _refuse_strangers(path: Path, files: Files) -> None:
     """A new node goes into an empty folder, or nobody could tell its files from others."""
     ours = ("lock", NODE + node_file.UNFINISHED)
-    others = sorted(each.name for each in path.iterdir() if not each.name.startswith(ours))
+    others = [name for name in files.names(path) if not name.startswith(ours)]
     if others:
         raise OperationalError(f"{path} is not empty (it has {others[0]})", hint="name a new or an empty folder")
 
@@ -135,15 +144,18 @@ class SqliteStore(BaseStore):
     def __init__(
         self,
         folder: Path,
-        lock: FolderLock,
+        lock: Lock,
         *,
-        clock: Clock | None = None,
-        vfs: str | None = None,
-        formats: Range = HERE,
-        open_replicas: int = OPEN_REPLICAS,
+        clock: Clock | None,
+        vfs: str | None,
+        files: Files,
+        log_pages: int,
+        formats: Range,
+        open_replicas: int,
     ) -> None:
         super().__init__(open_replicas)
         self.folder = folder
+        self._files = files
         self._lock = lock
         self._clock = clock
         self._unusable = ""
@@ -152,18 +164,18 @@ class SqliteStore(BaseStore):
         self._earlier: dict[GroupId, str] = {}
         """What data files looked like when they were last closed."""
         self._lost: LostTails | None = None
-        self._node = NodeFile(folder / NODE, formats)
+        self._node = NodeFile(folder / NODE, files, formats)
         try:
             self.identity = self._node.identity
-            self.log = self._open_log(folder / LOG, vfs)
+            self.log = self._open_log(folder / LOG, vfs, log_pages)
         except BaseException:
             self._node.abandon()
             raise
-        self.shelf = FileShelf(folder / SNAPSHOTS, self.identity)
+        self.shelf = FileShelf(folder / SNAPSHOTS, self.identity, files)
 
-    def _open_log(self, path: Path, vfs: str | None) -> SqliteLog:
+    def _open_log(self, path: Path, vfs: str | None, pages: int) -> SqliteLog:
         try:
-            return SqliteLog(path, vfs)
+            return SqliteLog(path, vfs, files=self._files, pages=pages)
         except (apsw.BusyError, *disk.UNREADABLE) as error:
             hint = "the data files beside it are ordinary SQLite databases; restore the folder from a copy"
             if len(self.identity.founders) > 1:
@@ -181,13 +193,13 @@ class SqliteStore(BaseStore):
         self.log.refresh()
         for replica in self.replicas.values():
             replica.rollback()
-        (self.folder / SNAPSHOTS).mkdir(exist_ok=True)
+        self._files.make_folder(self.folder / SNAPSHOTS)
         self._find_damage()
         self._tidy()
         groups = self._all_groups()
         self._find_edits(groups)
         recovered = tuple(self._recover_group(group) for group in groups)
-        disk.sync_directory(self.folder)
+        self._files.sync(self.folder)
         return Recovered(self.identity, recovered)
 
     def _find_damage(self) -> None:
@@ -238,7 +250,10 @@ class SqliteStore(BaseStore):
             number = group.group
             if number in self.replicas or self.damaged.get(number) or not self._has_data(group):
                 continue
-            doubt = closed.reason_to_doubt(self._path(group), note.closed)
+            try:
+                doubt = closed.reason_to_doubt(self._path(group), note.closed, self._files)
+            except OSError as error:
+                raise Broken(f"reading {self._path(group).name}: {error}") from error
             if doubt:
                 self.damaged[number] = doubt  # until it is as it was again, or a copy takes its place
             else:
@@ -251,7 +266,7 @@ class SqliteStore(BaseStore):
         waiting: dict[str, GroupLog] = {}
         for number, group in self.log.groups.items():
             received = self.shelf.received(number, group.snapshot)
-            if group.snapshot and received.exists():  # it is moved when it is installed, so it is not yet
+            if group.snapshot and self._files.exists(received):  # it is moved when it is installed, so it is not yet
                 waiting[received.name] = group
         self.shelf.tidy(frozenset(waiting))
         for group in waiting.values():
@@ -259,14 +274,14 @@ class SqliteStore(BaseStore):
             if old is not None:
                 old.close()
             self._install(group)
-        for path in sorted(self.folder.iterdir()):
-            if path.name.endswith(data_file.UNFINISHED) and DATA_FILE.fullmatch(path.stem):
-                path.unlink()
-            match = DATA_FILE.fullmatch(path.name)
+        for name in self._files.names(self.folder):
+            if name.endswith(data_file.UNFINISHED) and DATA_FILE.fullmatch(name.removesuffix(data_file.UNFINISHED)):
+                self._files.remove(self.folder / name)
+            match = DATA_FILE.fullmatch(name)
             known = self.log.groups.get(int(match[1])) if match else None
             # A later generation than the log's is evidence of a damaged log: it stays for a person to look at.
-            if match and known is not None and int(match[2]) < known.generation and self._path(known).exists():
-                path.unlink()
+            if match and known is not None and int(match[2]) < known.generation and self._has_data(known):
+                self._files.remove(self.folder / name)
 
     # ----------------------------------------------------------------------------------------------
     # The log
@@ -339,13 +354,13 @@ class SqliteStore(BaseStore):
         return self.folder / f"group-{group.group}-{group.generation}.db"
 
     def _has_data(self, group: GroupLog) -> bool:
-        return self._path(group).exists()
+        return self._files.exists(self._path(group))
 
     def _open_replica(self, group: GroupLog) -> Replica:
         path = self._path(group)
-        if not path.exists():
-            data_file.create(path)
-        return Replica(path, clock=self._clock)
+        if not self._files.exists(path):
+            data_file.create(path, self._files)
+        return Replica(path, clock=self._clock, files=self._files)
 
     def _close_replica(self, _group: GroupId, replica: Replica, /) -> None:
         replica.checkpoint()  # what SQLite does when it closes a file it does without a word when it fails
@@ -354,7 +369,7 @@ class SqliteStore(BaseStore):
     def _written(self, group: GroupLog) -> tuple[Position, AcksFact]:
         path = self._path(group)
         try:
-            return data_file.standing_of(path)
+            return data_file.standing_of(path, self._files)
         except apsw.Error as error:
             raise_if_fatal(error)
             raise Broken(f"{path.name}: {type(error).__name__}: {error}") from error
@@ -362,29 +377,30 @@ class SqliteStore(BaseStore):
     def _install(self, group: GroupLog) -> None:
         path = self._path(group)
         waiting = self.shelf.received(group.group, group.snapshot)
-        if waiting.exists():
-            remove(path)
-            waiting.replace(path)
-            disk.sync_directory(self.folder)
-            disk.sync_directory(self.shelf.folder)
-        if not path.exists():
+        if self._files.exists(waiting):
+            remove(path, self._files)
+            self._files.replace(waiting, path)
+            self._files.sync(self.folder)
+            self._files.sync(self.shelf.folder)
+        if not self._files.exists(path):
             raise Divergent(f"the snapshot that group {group.group} has switched to is missing")
-        for other in sorted(self.folder.glob(f"group-{group.group}-*.db")):
-            if other != path:
-                remove(other)
+        for name in self._files.names(self.folder):
+            match = DATA_FILE.fullmatch(name)
+            if match and not match[3] and int(match[1]) == group.group and name != path.name:
+                remove(self.folder / name, self._files)
 
     def _lost_tails(self) -> LostTails:
         if self._lost is None:
             path = self.folder / LOST
             try:
-                self._lost = LostTails(disk.open_exclusive(path))
+                self._lost = LostTails(disk.open_exclusive(path, files=self._files))
             except (apsw.BusyError, *disk.UNREADABLE) as error:
                 raise Broken(f"{path} cannot be read: {error}") from error
-            disk.sync_directory(self.folder)
+            self._files.sync(self.folder)
         return self._lost
 
     def _has_lost(self) -> bool:
-        return self._lost is not None or (self.folder / LOST).exists()
+        return self._lost is not None or self._files.exists(self.folder / LOST)
 
     # ----------------------------------------------------------------------------------------------
     # The end
@@ -404,24 +420,38 @@ class SqliteStore(BaseStore):
         if self._lost is not None:
             self._lost.close()
         if broken:
-            for replica in self.replicas.values():
-                replica.abandon()
-            self.log.abandon()
-            self._node.abandon()
-        else:
+            self._let_go()
+            return
+        try:
             for replica in self.replicas.values():
                 replica.close()
             self._note_closed()
             self.log.close()
             self._node.close()
+        except StorageError:  # the disk fails as we go: what was reported is durable all the same
+            self._let_go()
+        self.replicas.clear()
+        self._lock.release()
+
+    def abandon(self) -> None:
+        """Let go of every file as a dying process does, without writing to any."""
+        if self._unusable != CLOSED:
+            self._unusable = CLOSED
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for replica in self.replicas.values():
+            replica.abandon()
+        self.log.abandon()
+        self._node.abandon()
         self.replicas.clear()
         self._lock.release()
 
     def _note_closed(self) -> None:
-        descriptions = {
-            number: closed.describe(self._path(group), self._earlier.get(number, ""))
-            for number, group in self.log.groups.items()
-            if number in self._node.groups and not self.damaged.get(number)
-        }
-        with suppress(DiskIsFull, Broken):  # without it the next start has nothing to compare with
+        with suppress(DiskIsFull, Broken, OSError):  # without it the next start has nothing to compare with
+            descriptions = {
+                number: closed.describe(self._path(group), self._earlier.get(number, ""), self._files)
+                for number, group in self.log.groups.items()
+                if number in self._node.groups and not self.damaged.get(number)
+            }
             self._node.note_closed(descriptions)

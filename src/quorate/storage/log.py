@@ -15,7 +15,6 @@ Forgotten entries (`TrimLog`) leave the file a few at a time, so that trimming n
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -25,13 +24,11 @@ from typing import Any
 import apsw
 import msgspec
 
+from quorate.core.entries import GroupId, NodeId, Position
 from quorate.core.kernel import (
     CreateGroup,
     Entry,
-    GroupId,
     LogWrite,
-    NodeId,
-    Position,
     SwitchGeneration,
     TrimLog,
     WriteEntries,
@@ -39,19 +36,20 @@ from quorate.core.kernel import (
 )
 from quorate.storage import disk
 from quorate.storage.descriptors import none_left
+from quorate.storage.files import SYSTEM, Files
 from quorate.storage.group_log import NO_HASH, GroupLog, LogDamaged
-from quorate.storage.interface import Broken, DiskIsFull
+from quorate.storage.interface import Broken, DiskIsFull, NoDescriptors, StorageError
 
 INDEX_BITS = 40
 """An entry's key is its group and its index in one integer, because SQLite appends those fastest."""
 INDEX_MASK = (1 << INDEX_BITS) - 1
 
 CHECKPOINT_PAGES = 1024
-"""The WAL is brought into the file when it has grown by this much (4 MiB)."""
+"""The WAL is brought into the file when it has grown by this much (4 MiB), unless a test says otherwise."""
+WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
+"""Of a WAL of that many pages: a header, and a header for each page."""
 FILL_FROM_PAGES = 64
 """A WAL that has grown by this much is filled up to where it will be checkpointed."""
-WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
-"""A header, and a header for each page."""
 SWEEP_ENTRIES = 256
 """At most so many forgotten entries leave the file in one turn."""
 
@@ -91,36 +89,55 @@ def chained(previous: bytes, entry: Entry) -> bytes:
 class SqliteLog:
     """The log in a SQLite file. Not safe for use by several threads at once."""
 
-    def __init__(self, path: Path, vfs: str | None = None) -> None:
+    def __init__(
+        self, path: Path, vfs: str | None = None, *, files: Files = SYSTEM, pages: int = CHECKPOINT_PAGES
+    ) -> None:
         self.path = path
+        self._files = files
+        self._checkpoint_pages = pages
+        """The WAL is brought into the file when it has grown by this much."""
         self.groups: dict[GroupId, GroupLog] = {}
         self.unreadable: dict[GroupId, str] = {}
         """Groups whose last entry could not be read at the start, and why."""
+        self._wal_bytes = WAL_BYTES * pages // CHECKPOINT_PAGES
         self._wal_pages = 0
         self._filled = vfs is not None
         """The WAL is as long as it will be (or is not ours to lengthen)."""
         self._broken = ""
         self._stale = False
         """What is in memory may not be what is in the file."""
-        self._connection = disk.open_exclusive(path, vfs)
+        files.rewrite(path.with_name(path.name + "-wal"))
+        self._connection = disk.open_exclusive(path, vfs, files=files)
         with disk.opening(self._connection, path):
             self._connection.set_wal_hook(self._on_wal)
             self._connection.execute(SCHEMA).fetchall()
-            # What a process wrote and did not live to sync can be read back now, and could still be lost
-            # later: nothing found in the file may be reported before it is truly on the disk.
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._wal_pages = 0
+            self._fold()
             self.sequence: int
             self.hash: bytes
             self._load_all()
 
+    def _fold(self) -> None:
+        """What a process wrote and did not live to sync can be read back now, and could still be lost later: nothing
+        found in the file may be reported before it is truly on the disk."""
+        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._wal_pages = 0
+
     def refresh(self) -> None:
         """Forget what a turn that was cut short (no room, an interrupt) may have left in memory."""
         if self._stale:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            self._load_all()
+            try:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                self._load_all()
+            except apsw.Error as error:
+                raise self._broke(error, "reading") from error
             self._stale = False
+
+    def _broke(self, error: apsw.Error, doing: str) -> StorageError:
+        """What to raise, once and for all, for what could not be read."""
+        translated = disk.translated(error, self._connection, f"{doing} {self.path.name}")
+        self._broken = str(translated)
+        return translated
 
     def _load_all(self) -> None:
         self.sequence, self.hash = self._rows("SELECT sequence, hash FROM turn")[0]
@@ -149,16 +166,17 @@ class SqliteLog:
             execute("COMMIT")
         except apsw.Error as error:
             raise self._undo(error) from error
-        except (AssertionError, LogDamaged) as error:  # the core is wrong, or the file is: stop here
-            self._broken = f"writing {self.path.name}: {error}"
-            self._connection.execute("ROLLBACK")
+        except (AssertionError, LogDamaged, Broken) as error:  # the core is wrong, or the file is: stop here
+            self._broken = self._broken or f"writing {self.path.name}: {error}"
+            with contextlib.suppress(apsw.Error):
+                self._connection.execute("ROLLBACK")
             raise
         self.sequence += 1
         self.hash = digest
         self._stale = False
-        if self._wal_pages >= CHECKPOINT_PAGES:
+        if self._wal_pages >= self._checkpoint_pages:
             self._checkpoint()
-        elif self._wal_pages >= FILL_FROM_PAGES and not self._filled:
+        elif self._wal_pages >= min(FILL_FROM_PAGES, self._checkpoint_pages // 4) and not self._filled:
             self._fill()
 
     def _write_last(self, running: blake2b, write: LogWrite) -> bytes:
@@ -175,22 +193,21 @@ class SqliteLog:
         quicker than syncing a file that grows, and after each checkpoint SQLite begins at the front again. What
         follows the last frame means nothing to SQLite, which stops at the first that does not continue the chain.
         """
+        path = self.path.with_name(self.path.name + "-wal")
         try:
-            file = open(f"{self.path}-wal", "r+b", buffering=0)  # noqa: SIM115 - it is closed below
+            self._files.append(path, bytes(max(0, self._wal_bytes - self._files.size(path))))
         except OSError as error:
             if none_left(error):  # then it is done with a later turn
                 return
+            # No room: then it grows as it would have.
+        try:
+            self._files.sync(path)
+        except NoDescriptors:
+            return
+        except Broken as error:
+            self._broken = str(error)
             raise
         self._filled = True
-        with file:
-            size = file.seek(0, os.SEEK_END)
-            with contextlib.suppress(OSError):  # no room: then it grows as it would have
-                file.write(bytes(max(0, WAL_BYTES - size)))
-            try:
-                os.fsync(file.fileno())
-            except OSError as error:
-                self._broken = f"syncing {self.path.name}-wal: {error}"
-                raise Broken(self._broken) from error
 
     def _undo(self, error: apsw.Error) -> Exception:
         translated = disk.translated(error, self._connection, f"writing {self.path.name}")
@@ -370,6 +387,8 @@ class SqliteLog:
             rows.close()  # a statement left half way would keep the WAL from starting over
         except disk.UNREADABLE as error:
             raise LogDamaged(f"entry {expected} of group {group} cannot be read: {error}") from error
+        except apsw.Error as error:
+            raise self._broke(error, "reading") from error
         if not entries:
             raise LogDamaged(f"entry {first} of group {group} is missing")
         return tuple(entries)
@@ -458,7 +477,13 @@ class SqliteLog:
         return next(iter(self._rows(sql, bindings)), None)
 
     def _rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql, bindings).fetchall()
+        """Raises Broken when the disk fails; `disk.UNREADABLE` is for the caller."""
+        try:
+            return self._connection.execute(sql, bindings).fetchall()
+        except disk.UNREADABLE:
+            raise
+        except apsw.Error as error:
+            raise self._broke(error, "reading") from error
 
     def abandon(self) -> None:
         """Let go of the file without writing to it."""

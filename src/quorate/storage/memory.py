@@ -177,7 +177,7 @@ class MemoryStore(BaseStore):
         self.shelf = MemoryShelf(identity)
         self.full = False
         """Whatever needs room finds none while this is set."""
-        self.lost: LostTails | None = None
+        self.lost_tails: LostTails | None = None
         """Like the log it keeps what it was given whatever happens."""
         self._clock = clock
         self._lost: dict[GroupId, str] = {}
@@ -243,7 +243,7 @@ class MemoryStore(BaseStore):
 
     def kept(self, group: GroupId) -> set[tuple[int, int]]:
         """Index and epoch of every entry that is kept among the lost tails."""
-        entries = self.lost.answer(LostAsk()).entries if self.lost is not None else ()
+        entries = self.lost_tails.answer(LostAsk()).entries if self.lost_tails is not None else ()
         return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
 
     def truncate_log_tail(self, group: GroupId, count: int) -> None:
@@ -256,12 +256,12 @@ class MemoryStore(BaseStore):
         self.crash(None, False)  # noqa: FBT003
 
     def _lost_tails(self) -> LostTails:
-        if self.lost is None:
-            self.lost = LostTails(apsw.Connection(":memory:"))
-        return self.lost
+        if self.lost_tails is None:
+            self.lost_tails = LostTails(apsw.Connection(":memory:"))
+        return self.lost_tails
 
     def _has_lost(self) -> bool:
-        return self.lost is not None
+        return self.lost_tails is not None
 
     def _check_room(self) -> None:
         if self.full:

@@ -11,7 +11,7 @@ checkpoint syncs in the right order. What must be on the disk at once is written
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from quorate.client.errors import AlreadyOpen, NotSupportedError, OperationalErr
 from quorate.core.formats import HERE, RELEASE, Range, refuse
 from quorate.core.kernel import GroupId, Identity, Member, NodeId
 from quorate.storage import disk
+from quorate.storage.files import SYSTEM, Files
 
 RELEASED = 2
 """From this format on the file says which release raised it."""
@@ -66,11 +67,13 @@ class NodeFile:
     """The open `node.db`. Raises client errors for what a user can cause: a folder that is in use, has
     another format, or is none of ours."""
 
-    def __init__(self, path: Path, formats: Range = HERE) -> None:
+    def __init__(self, path: Path, files: Files = SYSTEM, formats: Range = HERE, pages: int = CHECKPOINT_PAGES) -> None:
         self.path = path
+        self._checkpoint_pages = pages
         self._formats = formats
         try:
-            self._connection = disk.open_exclusive(path)
+            files.rewrite(path.with_name(path.name + "-wal"))
+            self._connection = disk.open_exclusive(path, files=files)
             with disk.opening(self._connection, path):
                 self._load()
         except apsw.BusyError as error:
@@ -177,7 +180,7 @@ class NodeFile:
         """Run one statement, unsynced. Raises DiskIsFull or Broken."""
         try:
             self._connection.execute(sql, bindings)
-            if self._wal_pages >= CHECKPOINT_PAGES:
+            if self._wal_pages >= self._checkpoint_pages:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
             raise self._failed(error) from error
@@ -199,7 +202,8 @@ class NodeFile:
 
     def _failed(self, error: apsw.Error) -> Exception:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            with suppress(apsw.Error):
+                self._connection.execute("ROLLBACK")
         return disk.translated(error, self._connection, f"writing {self.path.name}")
 
     def _on_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
@@ -219,13 +223,13 @@ class NodeFile:
         self._connection.close()
 
 
-def create(path: Path, identity: Identity) -> None:
+def create(path: Path, identity: Identity, files: Files = SYSTEM) -> None:
     """Write a new `node.db`, durably, under its name only when it is complete. Its boot counter starts at 0:
     nobody has opened it yet. Raises DiskIsFull or Broken."""
     beside = path.with_name(path.name + UNFINISHED)
     for suffix in ("", "-wal", "-journal"):
-        beside.with_name(beside.name + suffix).unlink(missing_ok=True)
-    connection = disk.open_exclusive(beside, page_bytes=PAGE_BYTES)
+        files.remove(beside.with_name(beside.name + suffix))
+    connection = disk.open_exclusive(beside, files=files, page_bytes=PAGE_BYTES)
     with disk.opening(connection, path):
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(SCHEMA).fetchall()
@@ -240,5 +244,5 @@ def create(path: Path, identity: Identity) -> None:
         connection.executemany("INSERT INTO founders VALUES (?, ?, ?)", rows)
         connection.execute("COMMIT")
         disk.close_orderly(connection)
-    beside.replace(path)
-    disk.sync_directory(path.parent)
+    files.replace(beside, path)
+    files.sync(path.parent)

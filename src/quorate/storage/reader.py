@@ -8,9 +8,9 @@ from quorate.core.kernel import Position
 from quorate.core.requests import Done, Failed, Result, Statement
 from quorate.sql.classify import READ, shape_of
 from quorate.storage.connection import INTERNAL, open_reader
-from quorate.storage.failures import RowsTooLarge, failed_of
+from quorate.storage.failures import RowsTooLarge, failed_of, raise_if_fatal
 from quorate.storage.guard import Guard
-from quorate.storage.interface import OverBudget
+from quorate.storage.interface import Broken, OverBudget
 from quorate.storage.payload import around_rows, encode
 from quorate.storage.running import RESULT_MAX, Columns, RefusedError, Runner, refuse
 
@@ -30,9 +30,11 @@ class Reader:
     write-ahead log could not begin anew.
     """
 
-    def __init__(self, path: str, clock: Callable[[], int] | None = None, *, holds: bool = False) -> None:
+    def __init__(
+        self, path: str, clock: Callable[[], int] | None = None, *, holds: bool = False, vfs: str | None = None
+    ) -> None:
         self._guard = Guard()
-        self._connection = open_reader(path, self._guard)
+        self._connection = open_reader(path, self._guard, vfs)
         self._runner = Runner(self._connection, self._guard)
         self._clock = clock
         self._budget_us: int | None = None
@@ -127,11 +129,16 @@ class Reader:
             self.end()
 
     def begin(self) -> Position:
-        """Pin the last committed state; where it stands."""
+        """Pin the last committed state; where it stands. Raises Broken or Divergent."""
         self._guard.watching = False
-        self._connection.execute("BEGIN", prepare_flags=INTERNAL)
-        rows = self._connection.execute("SELECT epoch, entry FROM quorate_applied", prepare_flags=INTERNAL)
-        return Position(*rows.fetchall()[0])  # type: ignore[arg-type]
+        try:
+            self._connection.execute("BEGIN", prepare_flags=INTERNAL)
+            rows = self._connection.execute("SELECT epoch, entry FROM quorate_applied", prepare_flags=INTERNAL)
+            return Position(*rows.fetchall()[0])  # type: ignore[arg-type]
+        except apsw.Error as error:
+            self.end()
+            raise_if_fatal(error)
+            raise Broken(f"{type(error).__name__}: {error}") from error
 
     def end(self) -> None:
         self._guard.watching = False

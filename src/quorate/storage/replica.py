@@ -18,12 +18,12 @@ from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
 from quorate.storage.connection import PAGE_BYTES, check_sqlite, open_checkpointer
-from quorate.storage.descriptors import none_left
 from quorate.storage.digest import digest_of
 from quorate.storage.examination import Examination
 from quorate.storage.failures import raise_if_fatal
+from quorate.storage.files import SYSTEM, Files
 from quorate.storage.guard import Guard
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoDescriptors
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.payload import encode
 from quorate.storage.reader import Reader, run_reads
 from quorate.storage.running import Runner
@@ -44,12 +44,15 @@ class Replica:
     `clock` returns monotonic microseconds and is only used for the budgets of `query`.
     """
 
-    def __init__(self, path: str | Path, *, clock: Callable[[], int] | None = None) -> None:
+    def __init__(self, path: str | Path, *, clock: Callable[[], int] | None = None, files: Files = SYSTEM) -> None:
         check_sqlite()
+        self._files = files
         self._memory = str(path) == ":memory:"
         self._path = f"file:/quorate-memory-{next(_memories)}?vfs=memdb" if self._memory else os.fspath(path)
         self._clock = clock
-        self._writer = Writer(self._path)
+        if not self._memory:
+            files.rewrite(Path(self._path + "-wal"))
+        self._writer = Writer(self._path, files.vfs)
         self._reader: Reader | None = None
         self._aside: Reader | None = None
         self._own: tuple[Runner, Guard] | None = None
@@ -180,7 +183,7 @@ class Replica:
 
     def _open_reader(self, *, holds: bool = False) -> Reader:
         with _reading():
-            return Reader(self._path, self._clock, holds=holds)
+            return Reader(self._path, self._clock, holds=holds, vfs=self._files.vfs)
 
     def _query_memory(self, statements: Sequence[Statement]) -> bytes:
         if self.held:
@@ -218,8 +221,9 @@ class Replica:
             complete = frames == moved
             self._log_pages = frames - moved
         if not complete:  # a batch is open, or a reader still needs what is in the log
-            _sync(self._path + "-wal")
-            _sync(os.path.dirname(os.path.abspath(self._path)))
+            path = Path(os.path.abspath(self._path))
+            self._files.sync(path.with_name(path.name + "-wal"))
+            self._files.sync(path.parent)
         return position
 
     def _on_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
@@ -243,8 +247,11 @@ class Replica:
         """
         if self._memory:
             return
-        with contextlib.suppress(apsw.Error), contextlib.closing(open_checkpointer(self._path)) as connection:
+        with contextlib.suppress(apsw.Error), self._checkpointer() as connection:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def _checkpointer(self) -> "contextlib.closing[apsw.Connection]":
+        return contextlib.closing(open_checkpointer(self._path, self._files.vfs))
 
     def copy_to(self, path: str | Path) -> Position:
         """Write a consistent, durable copy of the last committed state to a new file; its position.
@@ -252,23 +259,23 @@ class Replica:
         The source is pinned by a read transaction, so writers neither wait nor make it start again. For a file
         replica it may be called from another thread. Raises DiskIsFull or Broken.
         """
-        target = os.fspath(path)
+        target = Path(os.path.abspath(path))
         with _reading():
             if self._memory:
                 assert not self.held, "a transaction is open"
                 self._put_aside()
-                _copy(self._writer.connection, target)
+                _copy(self._writer.connection, target, self._files)
                 position = self.applied
             else:
-                source = Reader(self._path)
+                source = Reader(self._path, vfs=self._files.vfs)
                 try:
                     position = source.begin()
-                    _copy(source.connection, target)
+                    _copy(source.connection, target, self._files)
                 finally:
                     source.end()
                     source.close()
-        _sync(target)
-        _sync(os.path.dirname(os.path.abspath(target)))
+        self._files.sync(target)
+        self._files.sync(target.parent)
         return position
 
     def digest(self) -> str:
@@ -278,7 +285,7 @@ class Replica:
             self._put_aside()
             return digest_of(self._writer.connection)
         with _reading():
-            source = Reader(self._path)
+            source = Reader(self._path, vfs=self._files.vfs)
             try:
                 source.begin()
                 return digest_of(source.connection)
@@ -353,7 +360,8 @@ class Replica:
         fsync nothing more may be written, or it would pass for durable."""
         if not self._closed:
             self._writer.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            self.close()
+            with contextlib.suppress(StorageError):
+                self.close()
 
 
 _MEMORY_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
@@ -369,38 +377,17 @@ def _reading() -> Iterator[None]:
         raise Broken(f"{type(error).__name__}: {error}") from error
 
 
-def _copy(source: apsw.Connection, target: str) -> None:
+def _copy(source: apsw.Connection, target: Path, files: Files) -> None:
     """Copy every page in one step: the source cannot change between two steps when there is one."""
-    if os.path.exists(target):
+    if files.exists(target):
         raise Broken(f"{target} exists already")
-    copy = apsw.Connection(target)
+    copy = apsw.Connection(str(target), vfs=files.vfs)
     try:
         copy.execute("PRAGMA synchronous=OFF")  # the whole file is synced afterwards
         with copy.backup("main", source, "main") as backup:
             backup.step(-1)
     finally:
         copy.close()
-
-
-def _sync(path: str) -> None:
-    """fsync a file or directory by its path. Raises Broken: after a failed fsync nothing is known any more.
-
-    Never used on a data file that is open: closing a second descriptor would drop SQLite's locks on it.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if none_left(error):
-            raise NoDescriptors(f"{path} cannot be synced now: {error}") from error
-        raise Broken(f"opening {path}: {error}") from error
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        raise Broken(f"fsync of {path} failed: {error}") from error
-    finally:
-        os.close(descriptor)
 
 
 __all__ = ["Broken", "DiskIsFull", "Divergent", "Replica"]

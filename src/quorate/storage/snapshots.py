@@ -1,6 +1,5 @@
 """The shelf of snapshots: copies of data files that are being sent, and those that are being received."""
 
-import os
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -10,8 +9,9 @@ import apsw
 
 from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import GroupId, Identity, Position
-from quorate.storage import disk
 from quorate.storage.data_file import read_acks
+from quorate.storage.failures import raise_if_fatal
+from quorate.storage.files import NO_ROOM, SYSTEM, Files
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
 from quorate.storage.replica import Replica
 
@@ -55,8 +55,9 @@ def snapshot_numbers(identity: Identity) -> Iterator[int]:
 class FileShelf:
     """Snapshots as files of one folder. What an earlier life left there is removed with `tidy`."""
 
-    def __init__(self, folder: Path, identity: Identity) -> None:
+    def __init__(self, folder: Path, identity: Identity, files: Files = SYSTEM) -> None:
         self.folder = folder
+        self._files = files
         self._numbers = snapshot_numbers(identity)
         self._copies: dict[int, Path] = {}
 
@@ -73,21 +74,21 @@ class FileShelf:
         path = self.folder / f"outgoing-{group}-{snapshot}.db"
         try:
             position = replica.copy_to(path)
+            # A damaged page that nobody reads here would make every copy useless, and its receiver ask for ever.
+            check_sound(path, self._files)
         except BaseException:
-            remove(path)
+            remove(path, self._files)
             raise
         self._copies[snapshot] = path
-        return snapshot, position, path.stat().st_size
+        return snapshot, position, self._files.size(path)
 
     def read(self, snapshot: int, offset: int, bytes_max: int) -> tuple[bytes, bool]:
         path = self._copies.get(snapshot)
         if path is None:
             return b"", False
         try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                file.seek(offset)
-                data = file.read(bytes_max)
+            data = self._files.read(path, offset, bytes_max)
+            size = self._files.size(path)
         except OSError as error:
             raise Broken(f"reading {path}: {error}") from error
         return data, offset + len(data) >= size
@@ -95,34 +96,34 @@ class FileShelf:
     def close(self, snapshot: int) -> None:
         path = self._copies.pop(snapshot, None)
         if path is not None:
-            remove(path)
+            remove(path, self._files)
 
     def store(self, group: GroupId, snapshot: int, offset: int, data: bytes) -> int:
         path = self.incoming(group, snapshot)
         if offset == 0:
-            for other in self.folder.glob(f"incoming-{group}-*"):
-                remove(other)
-        held = path.stat().st_size if path.exists() else 0
+            for name in self._files.names(self.folder):
+                if name.startswith(f"incoming-{group}-"):
+                    self._files.remove(self.folder / name)
+        held = self._files.size(path)
         if offset != held:
             return held
         try:
-            with path.open("ab") as file:
-                file.write(data)
+            self._files.append(path, data)
         except OSError as error:
-            if error.errno in disk.NO_ROOM:
+            if error.errno in NO_ROOM:
                 raise DiskIsFull(f"writing {path.name}: {error}") from error
             raise Broken(f"writing {path}: {error}") from error
         return held + len(data)
 
     def finish(self, group: GroupId, snapshot: int, position: Position, keep: int) -> None:
         path, complete = self.incoming(group, snapshot), self.received(group, snapshot)
-        check_copy(path, position)
-        disk.sync_file(path)
-        for other in self.folder.glob(f"received-{group}-*.db"):
-            if other != self.received(group, keep):
-                remove(other)
-        path.replace(complete)
-        disk.sync_directory(self.folder)
+        check_copy(path, position, self._files)
+        self._files.sync(path)
+        for name in self._files.names(self.folder):
+            if name.startswith(f"received-{group}-") and name != self.received(group, keep).name:
+                self._files.remove(self.folder / name)
+        self._files.replace(path, complete)
+        self._files.sync(self.folder)
 
     def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
         connection = apsw.Connection(str(self.received(group, snapshot)), flags=apsw.SQLITE_OPEN_READWRITE)
@@ -132,36 +133,46 @@ class FileShelf:
             connection.close()
 
     def drop(self, group: GroupId, snapshot: int) -> None:
-        remove(self.incoming(group, snapshot))
-        remove(self.received(group, snapshot))
+        remove(self.incoming(group, snapshot), self._files)
+        remove(self.received(group, snapshot), self._files)
 
     def tidy(self, keep: frozenset[str]) -> None:
         """Remove every file except those that the log has switched to and that are not in place yet."""
         self._copies.clear()
-        for path in sorted(self.folder.iterdir()):
-            if path.name not in keep:
-                path.unlink(missing_ok=True)
+        for name in self._files.names(self.folder):
+            if name not in keep:
+                self._files.remove(self.folder / name)
 
 
-def check_copy(path: Path, position: Position) -> None:
-    """Whether a received file is a sound data file that stands at this position. Raises Divergent."""
-    connection = apsw.Connection(str(path))
-    try:
-        check_pages(connection)
-    finally:
-        connection.close()
-    replica = Replica(path)
+def check_copy(path: Path, position: Position, files: Files = SYSTEM) -> None:
+    """Whether a received file is a sound data file that stands at this position. Raises Divergent or Broken."""
+    check_sound(path, files)
+    replica = Replica(path, files=files)
     try:
         check_position(replica, position)
     finally:
         replica.close()
 
 
+def check_sound(path: Path, files: Files = SYSTEM) -> None:
+    """Whether a file is a sound database. Raises Divergent or Broken."""
+    try:
+        connection = apsw.Connection(str(path), vfs=files.vfs)  # it reads the header
+    except apsw.Error as error:
+        raise_if_fatal(error)
+        raise Broken(f"opening {path}: {error}") from error
+    try:
+        check_pages(connection)
+    finally:
+        connection.close()
+
+
 def check_pages(connection: apsw.Connection) -> None:
-    """Raises Divergent when the database is not sound."""
+    """Raises Divergent when the database is not sound, Broken when it cannot be read."""
     try:
         found = connection.execute("PRAGMA quick_check(1)").fetchall()
     except apsw.Error as error:
+        raise_if_fatal(error)
         raise Divergent(f"the snapshot is not a sound database: {error}") from error
     if found != [("ok",)]:
         raise Divergent(f"the snapshot is not a sound database: {found[0][0]}")
@@ -173,10 +184,10 @@ def check_position(replica: Replica, position: Position) -> None:
         raise Divergent(f"the snapshot stands at {replica.applied}, not at {position}")
 
 
-def remove(path: Path) -> None:
+def remove(path: Path, files: Files = SYSTEM) -> None:
     """Delete a database file and what SQLite keeps beside it."""
     for suffix in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        files.remove(path.with_name(path.name + suffix))
 
 
 def _read_acks(connection: apsw.Connection) -> tuple[AcksFact, Position]:

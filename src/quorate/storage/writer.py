@@ -9,7 +9,7 @@ their payloads are kept, and bring the transaction back.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import apsw
 from msgspec import Raw, Struct
@@ -78,10 +78,10 @@ class Stacked(Struct, frozen=True):
 class Writer:
     """Raises DiskIsFull, Broken and Divergent; after any of them no transaction is open."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, vfs: str | None = None) -> None:
         self.guard = Guard()
         with _storage_errors():
-            self.connection = open_writer(path, self.guard)
+            self.connection = open_writer(path, self.guard, vfs)
             try:
                 self.applied, self._floor = open_tables(self.connection)
                 self.acks = read_acks(self.connection)
@@ -465,10 +465,13 @@ class Writer:
     # ------------------------------------------------------------------
 
     def close(self) -> None:
-        self.rollback()
-        self._execution.close()
-        self._cursor.close(force=True)
-        self.connection.close()
+        try:
+            self.rollback()
+        finally:
+            self._execution.close()
+            self._cursor.close(force=True)
+            with suppress(apsw.Error):  # the WAL could not be folded in: then it stays, as after a crash
+                self.connection.close()
 
 
 def _entry(index: int, position: Position, payloads: dict[int, bytes]) -> Entry:

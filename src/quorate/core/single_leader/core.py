@@ -79,8 +79,8 @@ EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
     SnapshotOpened: snapshots.on_opened,
     SnapshotRead: snapshots.on_read,
     SnapshotStored: snapshots.on_stored,
-    LostSaved: rewinding.on_saved,
     Digested: verification.on_digested,
+    LostSaved: rewinding.on_saved,
 }
 
 
@@ -92,8 +92,8 @@ def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
 
 def on_ready(group: Group, now: Now) -> None:
     """Everything that was ready has been fed: begin what can begin."""
-    writes.reconcile(group, now)
     verification.begin(group, now)
+    writes.reconcile(group, now)
     writes.start_batch(group, now)
     reads.begin_round(group)
 

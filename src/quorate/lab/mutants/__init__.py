@@ -2,7 +2,16 @@
 way, as others' code was broken before, and the laboratory must notice.
 """
 
-from quorate.lab.mutants import acknowledging, elections, reading, releases, replication, storing, verifying
+from quorate.lab.mutants import (
+    acknowledging,
+    elections,
+    files,
+    reading,
+    releases,
+    replication,
+    storing,
+    verifying,
+)
 from quorate.lab.mutants.sabotage import Mutant, find, first_caught, run, run_case, sabotaged
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -10,6 +19,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + replication.MUTANTS
     + reading.MUTANTS
     + storing.MUTANTS
+    + files.MUTANTS
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS

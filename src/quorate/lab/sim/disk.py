@@ -3,10 +3,12 @@ what was not finished, or keeps any beginning of it."""
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from quorate.core.kernel import DiskFull, DiskRoom, Event, LogWrite, Persist, Persisted
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.world import World
+from quorate.storage.interface import DiskIsFull as NoRoom
 
 RETRY_US = 50 * MILLISECOND
 
@@ -63,11 +65,7 @@ class Disk:
         if life != self._life or flight != self._flight:
             return
         if self._full:
-            self._world.after(RETRY_US, self._finish, life, flight)
-            if not self._told_full:
-                self._told_full = True
-                self._world.mark("disk full")
-                self._tell(DiskFull())
+            self._wait_for_room(flight)
             return
         if self._failing:
             self._failing = False
@@ -76,11 +74,26 @@ class Disk:
             self._fsync_failed()
             return
         sequence = 0
-        for _ in range(self._covered):
-            write = self._pending.popleft()
-            self._store(write.writes)
+        while self._covered:
+            write = self._pending[0]
+            try:
+                self._store(write.writes)
+            except NoRoom:
+                self._wait_for_room(flight)
+                return
+            if life != self._life:
+                return  # the machine stopped while it wrote
+            self._pending.popleft()
+            self._covered -= 1
             sequence = write.sequence
         self._finished(sequence)
+
+    def _wait_for_room(self, flight: int) -> None:
+        self._world.after(RETRY_US, self._finish, self._life, flight)
+        if not self._told_full:
+            self._told_full = True
+            self._world.mark("disk full")
+            self._tell(DiskFull())
 
     def _fsync_failed(self) -> None:
         """The kernel says so once, marks the pages clean and forgets them: asking again would be told that all is
@@ -128,8 +141,11 @@ class Disk:
         keep = 0
         if self._pending and not self._full and self._dice.random() < self._dials.keep_pending:
             keep = self._dice.randint(0, len(self._pending))
-        for _ in range(keep):
-            self._store(self._pending.popleft().writes)
+        with suppress(NoRoom):
+            for _ in range(keep):
+                self._store(self._pending[0].writes)
+                self._pending.popleft()
+            self._tear()
         if self._pending:
             self._world.mark("writes forgotten", len(self._pending))
         self._pending.clear()
@@ -137,3 +153,6 @@ class Disk:
         self._covered = 0
         self._told_full = False
         self._life += 1
+
+    def _tear(self) -> None:
+        """The first write that is not kept may have been under way: here it leaves nothing behind."""

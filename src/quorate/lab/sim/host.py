@@ -42,13 +42,13 @@ from quorate.core.settings import Settings
 from quorate.core.single_leader.invariants import assert_invariants
 from quorate.core.single_leader.messages import VoteReply
 from quorate.lab.sim.clocks import Clock
-from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.disk import Disk
+from quorate.lab.sim.keeps import SimulatedStore
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import Violation, World
-from quorate.storage.handles import Handles
-from quorate.storage.interface import Broken, Chaos, Divergent, Store
+from quorate.storage.interface import Broken, DiskIsFull, Divergent
 from quorate.wire import codec
 
 FORMATS = "formats"
@@ -56,43 +56,11 @@ FORMATS = "formats"
 
 LOOK_EVERY = 64
 """After each step the groups that it touched are looked at; after every so many steps all of them are."""
+RECOVERIES = 5
+RESTART_US = 300 * MILLISECOND
+"""After so long a machine that had no room to start in is tried again."""
 STEPS_WITHOUT_TIME = 20_000
 """A node that takes so many steps while no time passes will take them for ever."""
-
-
-class SimulatedStore(Store, Chaos, Protocol):
-    """What the simulator needs of a store: that of any driver, crashes, and a way to compare replicas."""
-
-    def digest(self, group: GroupId) -> str:
-        """A hash of the replica's tables; equal for equal contents."""
-
-    log: Any
-    """Has `groups`, each with `base` and `last`."""
-
-    def truncate_log_tail(self, group: GroupId, count: int) -> None:
-        """Damage the end of a log, between two lives."""
-
-    def flip_log(self, dice: random.Random) -> GroupId | None:
-        """A bit of some entry changes; of which group."""
-
-    def flip_data(self, dice: random.Random) -> GroupId | None:
-        """A bit of some data file changes; of which group."""
-
-    def kept(self, group: GroupId) -> set[tuple[int, int]]:
-        """Index and epoch of every entry that is kept among the lost tails."""
-
-    def edit_data(self, dice: random.Random) -> GroupId | None:
-        """Somebody else changes a row of some data file; of which group."""
-
-    edited: set[GroupId]
-    spoiled: set[GroupId]
-    """Groups whose data file has been so changed and not replaced since."""
-
-    handles: Handles
-    """How many data files may be open is set there."""
-
-    full: bool
-    """Whatever needs room finds none while this is set."""
 
 
 class NodeCore(Core, Protocol):
@@ -145,7 +113,7 @@ class Host:
         self.network = network
         self.observer = observer
         self.clock = Clock(world.dice(f"clock/{number}"), dials.drift_ppm, dials.wall_offset_us)
-        self.disk = Disk(world, dials, number, self._make_durable, self.feed, self.crash)
+        self.disk: Disk = store.make_disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
         self.paused = False
         self.when_voted: Callable[[Host], None] | None = None
@@ -192,23 +160,49 @@ class Host:
         assert self.core is None, "a machine is started once"
         self.life += 1
         self.clock.reboot()
-        try:
-            recovered = self.store.recover()
-        except Broken:
-            self.world.mark("read error")
-            recovered = self.store.recover()  # somebody tried once more
+        recovered = self._recover()
+        if recovered is None:
+            return
         if recovered.identity.format not in self.formats:
             raise Violation(FORMATS, f"node {self.number} reads {self.formats}, its folder {recovered.identity.format}")
         dice = self.world.dice(f"node/{self.number}/{recovered.identity.boot}")
         self.core = self._make_core(recovered, dice, self.dials.settings, self.formats)
+        for writes in self.store.landed():
+            self.observer.durable(self, writes)
+        for group, count in self.store.lost():
+            self.world.record(self.number, f"damage to the last {count} entries of group {group}", None)
+            self.world.mark("damage")
+            self.observer.damaged(self, group, count)
         self.observer.started(self, recovered)
         self.world.record(self.number, "start", None)
         self._wake_at_us = -1
         self._arm()
 
+    def _recover(self) -> Recovered | None:
+        """What the disk holds; None when it has no room to start in, and somebody will try again."""
+        for _ in range(RECOVERIES):
+            try:
+                return self.store.recover()
+            except Broken as broken:
+                self.world.record(self.number, f"not started: {broken}", None)
+                self.world.mark("recovery failed")  # somebody tries once more
+            except DiskIsFull:
+                self.world.mark("no room to start")
+                self.world.after(RESTART_US, self._start_again, self.life)
+                return None
+            except Exception as error:
+                where = "".join(traceback.format_exception(error)[-4:])
+                raise Violation("store", f"node {self.number} cannot start: {error!r}\n{where}") from error
+        raise Violation("store", f"node {self.number} does not start in {RECOVERIES} attempts")
+
+    def _start_again(self, life: int) -> None:
+        if self.core is None and self.life == life:
+            self.start()
+
     def crash(self, *, orderly: bool = False) -> None:
         """The process dies, perhaps with the whole machine; or it stops in order, with nothing to lose."""
         if self.core is None:
+            self.life += 1  # nor is it started again
             return
         machine = not orderly and self.dice.random() < self.dials.lose_unsynced
         self.world.record(self.number, "crash of the machine" if machine else "crash of the process", None)
@@ -217,7 +211,13 @@ class Host:
         self.paused = False
         self.life += 1
         self.disk.crash()
-        self.store.crash(self.dice, machine)
+        if orderly:
+            try:
+                self.store.stop()
+            except Broken:
+                orderly = False
+        if not orderly:
+            self.store.crash(self.dice, machine)
         for waiting in (self._ready, self._held):
             waiting.clear()
         self._open.clear()
@@ -234,13 +234,7 @@ class Host:
     def damage(self) -> None:
         """The end of one of its logs turns out to be unreadable. Between two lives."""
         assert self.core is None, "only a dead machine's disk is damaged"
-        groups = sorted(number for number, log in self.store.log.groups.items() if log.last.index > log.base.index)
-        if groups:
-            group, count = self.dice.choice(groups), self.dice.randint(1, 3)
-            self.world.record(self.number, f"damage to the last {count} entries of group {group}", None)
-            self.world.mark("damage")
-            self.store.truncate_log_tail(group, count)
-            self.observer.damaged(self, group, count)
+        self.store.lose_tail(self.dice)
 
     def harm(self, what: str, flip: Callable[[random.Random], GroupId | None]) -> None:
         """A bit of this machine's disk changes, unseen for now."""
@@ -253,12 +247,13 @@ class Host:
     def fail_stop(self, why: Broken) -> None:
         """The disk failed in a way that nobody can survive: a real driver stops the node."""
         self.world.record(self.number, f"stopped: {why}", None)
-        self.world.mark("read error")
+        self.world.mark("disk failed")
         self.crash()
 
     def crash_within_a_step(self) -> None:
         """Die in the middle of performing the effects of some step to come."""
-        self._tear_after = self.dice.randint(0, 4)
+        if not self.store.die_soon():
+            self._tear_after = self.dice.randint(0, 4)
 
     def cancel_tear(self) -> None:
         """The faults are over."""
@@ -444,6 +439,11 @@ class Host:
     def _make_durable(self, writes: tuple[LogWrite, ...]) -> None:
         try:
             self.store.persist(writes)
+        except Broken as broken:
+            self.fail_stop(broken)
+            return
+        except DiskIsFull:
+            raise  # the disk waits for room
         except Exception as error:
             raise Violation("store", f"node {self.number}'s store raised {error!r} for {writes!r}") from error
         self.observer.durable(self, writes)

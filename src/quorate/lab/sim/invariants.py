@@ -29,6 +29,7 @@ from quorate.core.kernel import (
     Note,
     Persist,
     Recovered,
+    RecoveredGroup,
     Send,
     SwitchGeneration,
     TrimLog,
@@ -177,6 +178,22 @@ class Invariants:
             disk = self.disks.get((host.number, found.group))
             if disk is not None and found.epoch < disk.epoch:
                 self._broken(MONOTONE, f"node {host.number} lost epoch {disk.epoch} of group {found.group} by restart")
+            if disk is not None and (host.number, found.group) not in self.harmed:
+                self._check_recovered(host, found, disk)
+
+    def _check_recovered(self, host: Host, found: RecoveredGroup, disk: OnDisk) -> None:
+        """What was durable in the last life is there in this one, and nothing else is."""
+        what = f"node {host.number} finds group {found.group} after a restart with"
+        if (found.epoch, found.vote) != (disk.epoch, disk.vote):
+            here = f"epoch {found.epoch} and vote {found.vote}"
+            self._broken(DURABLE_LOG, f"{what} {here}, not with epoch {disk.epoch} and vote {disk.vote}")
+        last = max(disk.entries, default=disk.base)
+        if found.last != last and disk.base <= found.base.index:
+            self._broken(DURABLE_LOG, f"{what} a log that ends at {found.last} instead of {last}")
+        for index, epoch in disk.entries.items():
+            have = [run.epoch for run in found.epochs if run.index <= index]
+            if index > found.base.index and (not have or have[-1] != epoch):
+                self._broken(DURABLE_LOG, f"{what} another entry {index} than that of epoch {epoch}")
 
     def durable(self, host: Host, writes: tuple[LogWrite, ...]) -> None:
         """These writes are on this node's disk."""

@@ -67,14 +67,15 @@ AIMS: dict[str, Aim] = {
     "hasty": _aim({"told not done": 20, "lingered": 50, "client crash": 20, "cancelled": 10}),
     "idlers": _aim({"crash": 30, "pause": 8, "elections": 20}),
     "crowd": _aim({"ok": 200, "failed": 20}),
-    "ladder": _aim({"alter: ok": 20, "note: acks_changes": 5, "ok": 200}),
-    "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
-    "narrow": _aim({"note: acks_changes": 8, "elections": 20, "ok": 200}),
-    "stalled": _aim({"writes stalled": 4, "read: ok": 100, "refused: Unavailable": 20}),
     "divergence": _aim(
         {"edit of a data file": 10, "note: divergent": 2, "note: healed": 3, "verify: equal": 20, "got VerifyAsk": 100}
     ),
     "rolling": _aim({"upgrade": 20, "downgrade": 2, "upgrade: refused": 2, "note: format_raised": 10}),
+    "fsyncs": _aim({"fsync error": 10, "crash": 20, "note: snapshot_installed": 2}),
+    "ladder": _aim({"alter: ok": 20, "note: acks_changes": 5, "ok": 200}),
+    "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
+    "narrow": _aim({"note: acks_changes": 8, "elections": 20, "ok": 200}),
+    "stalled": _aim({"writes stalled": 4, "read: ok": 100, "refused: Unavailable": 20}),
 }  # fmt: skip
 
 STRIKES = {

@@ -18,8 +18,9 @@ from quorate.core.requests import Done, Statement, WriteOutcome
 from quorate.lab.sim.client import Client
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.faults import Faults
-from quorate.lab.sim.host import CoreMaker, Host, SimulatedStore
+from quorate.lab.sim.host import CoreMaker, Host
 from quorate.lab.sim.invariants import REPLICAS_EQUAL, Invariants
+from quorate.lab.sim.keeps import SimulatedStore
 from quorate.lab.sim.lasting import SETTLED_US, Lasting
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.network import Network

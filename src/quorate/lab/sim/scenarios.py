@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
+from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.lasting import KINDS
 from quorate.lab.sim.model import ModelStore
@@ -273,19 +275,42 @@ def rolling(dice: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def fsyncs(dice: random.Random) -> Dials:
+    """Fsyncs that fail, machines that lose power soon after, and copies all the time."""
+    return msgspec.structs.replace(
+        snapshots(dice),
+        nodes=3,
+        databases=1,
+        safety_us=8 * SECOND,
+        delay_us=500,
+        tail_us=500,
+        loss=0.0,
+        fsync_us=2 * MILLISECOND,
+        lose_unsynced=dice.choice((0.3, 0.6)),
+        crash_us=500 * MILLISECOND,
+        fsync_error_us=400 * MILLISECOND,
+        read_error_us=0,
+        full_disk_us=0,
+        partition_us=SECOND,
+        fault_lasts_us=150 * MILLISECOND,
+        torn_step=0.7,
+    )
+
+
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
-        overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, divergence,
-        rolling, ladder, tails, narrow, stalled,
+        overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
+        ladder, tails, narrow, stalled,
     )
 }  # fmt: skip
 
 
-MODEL, SQLITE = "model", "sqlite"
+MODEL, SQLITE, FILES = "model", "sqlite", "files"
 STORES: dict[str, StoreMaker] = {MODEL: ModelStore, SQLITE: BadStore}
-"""In what the data of simulated nodes can be kept; both on a model of a disk."""
+"""In what the data of simulated nodes can be kept on a model of a disk. With FILES it is kept as on a real node, with
+SQLite on a disk that knows sectors and names (`sim.files`)."""
 UNKNOWN_MARK = "unknown to the model"
 
 
@@ -318,6 +343,9 @@ def execute(seed: int, dials: Dials, plan: Plan) -> Report:
     """Run a plan with the storage that it names, or with that of the seed. What the model has not learnt is run with
     SQLite, and marked."""
     storage = plan.storage or storage_of(seed)
+    if storage == FILES:
+        make = partial(FileStore, seed=f"{plan.scenario}/{seed}")
+        return Run(seed, dials, msgspec.structs.replace(plan, make_store=make)).execute()
     try:
         return Run(seed, dials, msgspec.structs.replace(plan, make_store=STORES[storage])).execute()
     except UnknownToModel as unknown:

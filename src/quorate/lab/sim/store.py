@@ -2,8 +2,12 @@
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from quorate.core.kernel import Entry, GroupId, Identity, LogWrite, SwitchGeneration, TrimLog, WriteEntries
+from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.disk import Disk
+from quorate.lab.sim.world import World
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import Broken, Divergent
 from quorate.storage.memory import MemoryLog, MemoryStore
@@ -28,11 +32,14 @@ class BadLog(MemoryLog):
         self.flipped: set[tuple[GroupId, int]] = set()
         self.read_error = False
         """The next read of the disk gives an error, once."""
+        self.world: World | None = None
 
     def check_read(self) -> None:
         """Raises Broken when the disk is to fail now."""
         if self.read_error:
             self.read_error = False
+            if self.world is not None:
+                self.world.mark("read error")
             raise Broken("the disk could not be read: input/output error")
 
     def read(self, group: GroupId, first: int, last: int, bytes_max: int) -> tuple[Entry, ...]:
@@ -53,6 +60,7 @@ class BadStore(MemoryStore):
     def __init__(self, identity: Identity) -> None:
         super().__init__(identity)
         self.log = BadLog()
+        self._told: list[tuple[GroupId, int]] = []
         self.spoiled: set[GroupId] = set()
         """Groups whose data file has a page that SQLite will find damaged when it next looks."""
         self.edited: set[GroupId] = set()
@@ -76,6 +84,19 @@ class BadStore(MemoryStore):
     def _forget(self, group: GroupId, first: int, last: int) -> None:
         """These entries are gone, or written anew."""
         self.log.flipped = {each for each in self.log.flipped if each[0] != group or not first <= each[1] <= last}
+
+    def lose_tail(self, dice: random.Random) -> None:
+        """The newest entries of some group are gone, although they were reported durable."""
+        groups = sorted(number for number, log in self.log.groups.items() if log.last.index > log.base.index)
+        if groups:
+            group, count = dice.choice(groups), dice.randint(1, 3)
+            self.truncate_log_tail(group, count)
+            self._told.append((group, count))
+
+    def lost(self) -> list[tuple[GroupId, int]]:
+        """What `lose_tail` did, told once."""
+        told, self._told = self._told, []
+        return told
 
     def flip_log(self, dice: random.Random) -> GroupId | None:
         """A bit of some entry changes where it lies. Returns the group, or None when there is no entry."""
@@ -124,6 +145,23 @@ class BadStore(MemoryStore):
             return super().digest(group)
         finally:
             self.log.read_error = read_error
+
+    def make_disk(self, world: World, dials: Dials, node: int, *driver: Any) -> Disk:
+        """The model disk."""
+        self.log.world = world
+        return Disk(world, dials, node, *driver)
+
+    def landed(self) -> list[tuple[LogWrite, ...]]:
+        """The model disk says what it keeps."""
+        return []
+
+    def stop(self) -> None:
+        """As a crash that loses nothing."""
+        self.crash(None, False)  # noqa: FBT003
+
+    def die_soon(self) -> bool:
+        """The calls of this store are never interrupted."""
+        return False
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
         super()._found_damage(group, reason)

@@ -1,0 +1,73 @@
+"""What the simulator needs of whatever keeps the data of its nodes."""
+
+import random
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from quorate.core.kernel import Event, GroupId, LogWrite
+from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.disk import Disk
+from quorate.lab.sim.world import World
+from quorate.storage.handles import Handles
+from quorate.storage.interface import Chaos, Store
+
+
+class SimulatedStore(Store, Chaos, Protocol):
+    """What the simulator needs of a store: that of any driver, crashes, and a way to compare replicas."""
+
+    def digest(self, group: GroupId) -> str:
+        """A hash of the replica's tables; equal for equal contents."""
+
+    log: Any
+    """Has `groups`, each with `base` and `last`."""
+
+    def lose_tail(self, dice: random.Random) -> None:
+        """Damage the end of the log, between two lives."""
+
+    def lost(self) -> list[tuple[GroupId, int]]:
+        """Of which groups so many of the newest entries were so lost; told once, after `recover`."""
+
+    def flip_log(self, dice: random.Random) -> GroupId | None:
+        """A bit of some entry changes; of which group."""
+
+    def flip_data(self, dice: random.Random) -> GroupId | None:
+        """A bit of some data file changes; of which group."""
+
+    def edit_data(self, dice: random.Random) -> GroupId | None:
+        """Somebody else changes a row of some data file; of which group."""
+
+    edited: set[GroupId]
+    """Groups whose data file has been so changed and not replaced since."""
+
+    def kept(self, group: GroupId) -> set[tuple[int, int]]:
+        """Index and epoch of every entry that is kept among the lost tails."""
+
+    spoiled: set[GroupId]
+    """Groups whose data file has been so changed and not replaced since."""
+
+    handles: Handles
+    """How many data files may be open is set there."""
+
+    full: bool
+    """Whatever needs room finds none while this is set."""
+
+    def make_disk(
+        self,
+        world: World,
+        dials: Dials,
+        node: int,
+        store: Callable[[tuple[LogWrite, ...]], None],
+        tell: Callable[[Event], None],
+        stop: Callable[[], None],
+        /,
+    ) -> Disk:
+        """The log disk that stands before this store."""
+
+    def landed(self) -> list[tuple[LogWrite, ...]]:
+        """Log writes that a crash interrupted and that `recover` found in the log all the same; told once."""
+
+    def stop(self) -> None:
+        """The process ends in order."""
+
+    def die_soon(self) -> bool:
+        """The machine is perhaps to stop in the middle of some storage call to come; whether it is."""
