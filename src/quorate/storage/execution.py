@@ -48,8 +48,8 @@ class Execution:
     """Runs requests on the writing connection. `facts` are those of the schema as the open transaction sees it."""
 
     __slots__ = (
-        "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_runner", "_schema", "_steps", "facts",
-        "steps_max",
+        "_base", "_capture", "_connection", "_counting", "_cursor", "_dirty", "_guard", "_runner", "_schema", "_steps",
+        "facts", "steps_max",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -64,11 +64,15 @@ class Execution:
         self._base = 0
         self._dirty = False
         self._steps = 0
+        self._counting = False
         self.steps_max = STEPS_MAX
         connection.set_progress_handler(self._stepped, STEPS_AT_ONCE)
 
     def _stepped(self) -> bool:
-        """Called now and then while a statement runs; True interrupts it."""
+        """Called now and then while a statement runs; True interrupts it. Only callers' statements are counted: what a
+        follower applies, and what commits, may take as long as it needs."""
+        if not self._counting:
+            return False
         self._steps += STEPS_AT_ONCE
         return self._steps >= self.steps_max
 
@@ -114,6 +118,7 @@ class Execution:
         connection.set_last_insert_rowid(0)
         self._base = connection.total_changes()
         self._steps = 0
+        self._counting = True
         control = self._cursor.execute
         control("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
         results: list[Result] = []
@@ -122,12 +127,14 @@ class Execution:
                 results.append(self._statement(statement, shape))  # how many ran is needed when one fails
             if self._dirty:
                 self._settle()
+            self._counting = False
             if connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0]:
                 return self._undo(mark, facts, _violated())
             outcome = encode_done(results)
             if len(outcome[0]) > RESULT_MAX:
                 raise RowsTooLarge(f"the result is larger than {RESULT_MAX >> 20} MiB")
         except Exception as error:  # whatever it is, it is this caller's alone
+            self._counting = False
             failed = self._failed(error, len(results), len(statements))
             if not connection.in_transaction:
                 raise TransactionLostError(position, failed) from error
@@ -271,11 +278,13 @@ class Execution:
             self._capture.flush(facts)
         mark = len(self._capture.segments)
         self._cursor.execute("SAVEPOINT quorate_statement", prepare_flags=INTERNAL)
+        self._steps, self._counting = 0, True
         try:
             result = self._statement(statement, shape)
             if self._dirty:
                 self._settle()
         except Exception as error:
+            self._counting = False
             failed = self._failed(error, 0, 1)
             self._runner.reset()
             if self._connection.in_transaction:
@@ -286,6 +295,7 @@ class Execution:
                     self.facts = facts
                     self._dirty = False
             raise StatementFailed(failed) from error
+        self._counting = False
         self._cursor.execute("RELEASE quorate_statement", prepare_flags=INTERNAL)
         return result
 

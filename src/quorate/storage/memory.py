@@ -25,7 +25,6 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
-from quorate.core.requests import LostAsk
 from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import DiskIsFull, Divergent
 from quorate.storage.lost import LostTails
@@ -240,11 +239,6 @@ class MemoryStore(BaseStore):
         self.replicas.clear()
         self._standing.clear()
         self._survivors = survivors
-
-    def kept(self, group: GroupId) -> set[tuple[int, int]]:
-        """Index and epoch of every entry that is kept among the lost tails."""
-        entries = self.lost_tails.answer(LostAsk()).entries if self.lost_tails is not None else ()
-        return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
 
     def truncate_log_tail(self, group: GroupId, count: int) -> None:
         """Damage: the newest entries are gone, although they were reported durable. Call between lives."""

@@ -64,18 +64,20 @@ class Reader:
 
     def read(self, statements: Sequence[Statement], budget_us: int | None = None) -> bytes:
         """An encoded Done or Failed. Raises OverBudget, Broken or Divergent."""
-        self._budget_us, self._deadline_us = budget_us, None
         if not self._holding and self._holds:
             self._hold()
-        if len(statements) == 1:
-            return self._read_held(statements[0]) if self._holding else run_reads(self._runner, self._guard, statements)
-        if self._holding:
-            return run_reads(self._runner, self._guard, statements)
-        self.begin()
+        pinned = not self._holding and len(statements) > 1
+        if pinned:
+            self.begin()
+        self._budget_us, self._deadline_us = budget_us, None
         try:
+            if self._holding and len(statements) == 1:
+                return self._read_held(statements[0])
             return run_reads(self._runner, self._guard, statements)
         finally:
-            self.end()
+            self._budget_us = None  # what follows is no caller's: it must not be ended by a read's time that is over
+            if pinned:
+                self.end()
 
     def _hold(self) -> None:
         """Keep the present state open if it has been read before."""
@@ -126,6 +128,7 @@ class Reader:
         try:
             return run_reads(self._runner, self._guard, statements), position
         finally:
+            self._budget_us = None
             self.end()
 
     def begin(self) -> Position:

@@ -33,7 +33,7 @@ from quorate.core.kernel import (
     Recovered,
     RecoveredGroup,
 )
-from quorate.core.requests import Done, LostReport, Result, Statement, WriteOutcome
+from quorate.core.requests import Done, LostAsk, LostReport, Result, Statement, WriteOutcome
 from quorate.storage.data_files import APPLY_BYTES, DataFiles
 from quorate.storage.examination import Examination
 from quorate.storage.group_log import GroupLog, LogDamaged
@@ -322,6 +322,11 @@ class BaseStore(DataFiles):
         except DiskIsFull as error:
             return [kernel.LostSaved(number, effect.first, 0, str(error))]
         return [kernel.LostSaved(number, effect.first, kept)]
+
+    def kept(self, group: GroupId) -> set[tuple[int, int]]:
+        """Index and epoch of every entry that is kept among the lost tails."""
+        entries = self._lost_tails().answer(LostAsk()).entries if self._has_lost() else ()
+        return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
 
     def _parted_at(self, group: GroupId, theirs: AcksFact, through: int) -> int:
         try:
