@@ -116,6 +116,7 @@ def _checkpointed_again(original: Any) -> Any:
         try:
             position: Position = original(replica)
         except Broken:
+            replica._aside_failed = ""
             position = original(replica)
         return position
 
@@ -150,6 +151,14 @@ def _vote_elsewhere(original: Any) -> Any:
                 store._node.remember_vote(write.group, write.epoch, write.vote)
 
     return persist
+
+
+def _forgets_aside(_original: Any) -> Any:
+    def checkpoint_aside(replica: Replica) -> None:
+        with suppress(Exception), replica._checkpointer() as connection:
+            connection.wal_checkpoint(mode=0)  # passive
+
+    return checkpoint_aside
 
 
 MUTANTS = (
@@ -228,7 +237,17 @@ MUTANTS = (
         "fsyncs",
         (Swap(Replica, "checkpoint", _checkpointed_again),),
         LOSES,
-        seed=5,
+        seed=65,
+        storage="files",
+    ),
+    Mutant(
+        "checkpoint-aside-forgotten",
+        "an fsync that failed on the thread beside is left for the next one to report, which succeeds",
+        "found here in review: bug 15 of found-by-simulation.md",
+        "fsyncs",
+        (Swap(Replica, "checkpoint_aside", _forgets_aside),),
+        LOSES,
+        seed=65,
         storage="files",
     ),
     Mutant(

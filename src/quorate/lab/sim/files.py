@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from quorate.client.errors import DiskFull
-from quorate.core.kernel import Effect, Event, GroupId, Identity, LogWrite, Position, Recovered, SwitchGeneration
+from quorate.core.kernel import (
+    Checkpoint,
+    Effect,
+    Event,
+    GroupId,
+    Identity,
+    LogWrite,
+    Position,
+    Recovered,
+    SwitchGeneration,
+)
 from quorate.core.requests import Statement
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
@@ -226,7 +236,9 @@ class FileStore:
                 self.spoiled.discard(write.group)
 
     def perform(self, effect: Effect) -> list[Event]:
-        """See `storage.interface.Store`."""
+        """See `storage.interface.Store`. A checkpoint is begun aside, as by the real driver."""
+        if type(effect) is Checkpoint:
+            self._call(self.opened.checkpoint_aside, effect.group)
         return self._call(self.opened.perform, effect)
 
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
