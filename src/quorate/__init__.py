@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         Timestamp,
         TimestampFromTicks,
     )
-    from quorate.core.requests import StatusReport
+    from quorate.core.requests import ReplicaVerdict, StatusReport, VerifyReport
 
     Connection = EmbeddedConnection | ClusterConnection
 
@@ -83,6 +83,7 @@ __all__ = [
     "OperationalError",
     "Overloaded",
     "ProgrammingError",
+    "ReplicaVerdict",
     "StatusReport",
     "Time",
     "TimeFromTicks",
@@ -90,6 +91,7 @@ __all__ = [
     "TimestampFromTicks",
     "Unavailable",
     "UnknownDatabase",
+    "VerifyReport",
     "Warning",
     "apilevel",
     "connect",
@@ -109,6 +111,8 @@ _LATER = {
     "Cluster": ("quorate.client.sync", "Cluster"),
     "DatabaseInfo": ("quorate.client.pieces", "DatabaseInfo"),
     "StatusReport": ("quorate.core.requests", "StatusReport"),
+    "VerifyReport": ("quorate.core.requests", "VerifyReport"),
+    "ReplicaVerdict": ("quorate.core.requests", "ReplicaVerdict"),
     **{
         name: ("quorate.client.values", name)
         for name in (

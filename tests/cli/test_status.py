@@ -55,4 +55,12 @@ def test_json_has_the_same_content() -> None:
 
     view = combine({"h:1": report(1, "leader", 5, 90, 90)})
     decoded = json.loads(msgspec.json.encode(view))
-    assert decoded["groups"][0]["replicas"][0] == {"node": "n1", "role": "leader", "last": 91, "applied": 90, "lag": 0}
+    assert decoded["groups"][0]["replicas"][0] == {
+        "node": "n1",
+        "role": "leader",
+        "last": 91,
+        "applied": 90,
+        "lag": 0,
+        "verified": 0,
+        "damage": "",
+    }

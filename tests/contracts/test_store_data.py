@@ -309,7 +309,7 @@ def test_a_full_disk_changes_nothing_and_is_said() -> None:
     store.close()
 
 
-def test_a_lost_log_tail_is_damage_until_a_snapshot_repairs_it() -> None:
+def test_a_lost_log_tail_is_damage_until_the_replica_is_whole_again() -> None:
     store = MemoryStore(IDENTITY)
     store.recover()
     store.persist((CREATE, noops(1, 5)))
@@ -320,6 +320,9 @@ def test_a_lost_log_tail_is_damage_until_a_snapshot_repairs_it() -> None:
         assert found.last == 3
         assert found.damaged == "the log of group 1 ends before its mark"
     store.persist((kernel.SwitchGeneration(GROUP, 5, Position(1, 9)),))
+    store.crash(random.Random(1), False)
+    assert "ends before" in group_of(store.recover()).damaged, "what it had acknowledged may be missing from the copy"
+    store.perform(kernel.ForgetDamage(GROUP))
     store.crash(random.Random(1), False)
     assert "ends before" not in group_of(store.recover()).damaged
     store.close()

@@ -174,6 +174,15 @@ class Machine:
         databases = (DatabaseRow("main", "single-leader", "majority"),)
         return (kernel.CatalogRead(Catalog(self.cluster.members, databases, (PartitionRow(1, "main", 0, nodes),))),)
 
+    def _digest(self, effect: kernel.Digest) -> Iterable[kernel.Event]:
+        rows = self.data[effect.group]
+        position = rows[-1][0] if rows else ORIGIN
+        digest = ",".join(token for _, token in rows)
+        return (kernel.Digested(effect.group, effect.number, position, digest),)
+
+    def _condemn(self, effect: kernel.Condemn) -> Iterable[kernel.Event]:
+        return (kernel.ApplyFailed(effect.group, full=False, reason=effect.reason),)
+
     PERFORM: dict[type, Callable[["Machine", Any], Iterable[kernel.Event]]] = {
         kernel.Send: _send,
         kernel.Persist: _persist,
@@ -184,6 +193,8 @@ class Machine:
         kernel.Query: _query,
         kernel.Reply: _reply,
         kernel.ReadCatalog: _catalog,
+        kernel.Digest: _digest,
+        kernel.Condemn: _condemn,
     }
 
 

@@ -7,11 +7,13 @@ import apsw
 import pytest
 
 from quorate.client.errors import NotSupportedError, OperationalError
+from quorate.core.formats import HERE, RELEASE, Range
 from quorate.core.kernel import (
     Applied,
     OpenGeneration,
     OpenReplica,
     OpenSnapshot,
+    RaiseFormat,
     SnapshotOpened,
     SwitchGeneration,
     WriteHardState,
@@ -19,7 +21,6 @@ from quorate.core.kernel import (
 from quorate.storage import closed
 from quorate.storage.folder import SqliteStore, is_node, open_store
 from quorate.storage.interface import Broken, DiskIsFull
-from quorate.storage.node_file import FORMAT
 from tests.contracts.stores import CREATE, FOUNDERS, GROUP, IDENTITY, Disk, begin, group_of, noops, one, rows
 
 
@@ -67,13 +68,45 @@ def test_a_node_is_not_founded_among_strangers(tmp_path: Path) -> None:
 
 def test_another_format_is_refused_by_number(tmp_path: Path) -> None:
     open_store(tmp_path / "n", create=IDENTITY).close()
-    edit(tmp_path / "n" / "node.db", f"UPDATE node SET format = {FORMAT + 6}")
-    with pytest.raises(NotSupportedError, match=f"has format {FORMAT + 6}; this version of Quorate reads format"):
+    later = HERE.highest + 6
+    edit(tmp_path / "n" / "node.db", f"UPDATE node SET format = {later}")
+    with pytest.raises(NotSupportedError, match=rf"has format {later}; this release \({RELEASE}\) reads formats"):
         open_store(tmp_path / "n")
-    edit(tmp_path / "n" / "node.db", f"UPDATE node SET format = {FORMAT}")
+    edit(tmp_path / "n" / "node.db", f"UPDATE node SET format = {HERE.lowest}")
     store = open_store(tmp_path / "n")
     assert store.identity.boot == 2, "a refused start is no boot"
     store.close()
+
+
+def test_a_refusal_names_the_release_that_is_needed(tmp_path: Path) -> None:
+    """Also of a format that this release has never heard of: the folder says who raised it."""
+    store = open_store(tmp_path / "n", create=IDENTITY)
+    assert store.perform(RaiseFormat(2, "0.1.0")) == []
+    assert store.identity.format == 2
+    store.close()
+    with pytest.raises(NotSupportedError) as old:
+        open_store(tmp_path / "n", formats=Range(1, 1))
+    assert old.value.hint == "start it with release 0.1.0 or later"
+    edit(tmp_path / "n" / "node.db", "UPDATE node SET format = 7, release = '3.2.0'")
+    with pytest.raises(NotSupportedError) as unknown:
+        open_store(tmp_path / "n")
+    assert unknown.value.hint == "start it with release 3.2.0 or later"
+    with pytest.raises(NotSupportedError) as left_behind:
+        open_store(tmp_path / "n", formats=Range(8, 9))
+    assert "finalize" in str(left_behind.value.hint)
+
+
+def test_a_folder_keeps_its_format_until_it_is_raised(tmp_path: Path) -> None:
+    for _ in range(2):
+        store = open_store(tmp_path / "n", create=IDENTITY)
+        assert store.identity.format == 1
+        store.close()
+    open_store(tmp_path / "n", formats=Range(1, 1)).close()
+    store = open_store(tmp_path / "n")
+    store.perform(RaiseFormat(2, "0.1.0"))
+    store.perform(RaiseFormat(2, "0.1.0"))
+    store.close()
+    assert open_store(tmp_path / "n").identity.format == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage" * 1000])

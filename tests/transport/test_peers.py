@@ -8,7 +8,7 @@ from tests.transport.rig import RigNode, nodes, raw, run, until
 
 from quorate.core.kernel import Position
 from quorate.core.messages import Heartbeat
-from quorate.core.single_leader.messages import SnapshotChunk
+from quorate.core.single_leader.messages import SnapshotChunk, VerifyAsk
 from quorate.runtime.founding import free_ports
 from quorate.transport.tcp import Limits
 from quorate.wire.frames import HEADER
@@ -201,5 +201,20 @@ def test_closing_leaves_nothing_behind() -> None:
             assert not node.transport.accepted
             assert not any(link.busy for link in node.transport._links.values())
         assert len(asyncio.all_tasks()) == 1
+
+    run(test)
+
+
+def test_a_peer_of_an_older_release_is_not_sent_what_it_cannot_read() -> None:
+    async def test() -> None:
+        async with nodes(1) as (one,):
+            old = await RigNode(2, version=1, oldest=1).listen()
+            await introduce(one, old)
+            one.transport.send(2, VerifyAsk(1, 1, 1, Position(1, 1)))
+            one.transport.send(2, Heartbeat(7, 1))
+            one.transport.flush()
+            await old.handler.until(lambda: bool(old.handler.messages))
+            assert old.handler.messages == [(1, Heartbeat(7, 1))]
+            await old.transport.close()
 
     run(test)

@@ -40,7 +40,7 @@ def test_a_client_need_not_know_the_cluster() -> None:
     ("mine", "theirs", "error"),
     [
         (HERE, {"version": 0, "oldest": 0}, VersionRefused),
-        (HERE, {"version": 9, "oldest": 2}, VersionRefused),
+        (HERE, {"version": 9, "oldest": 8}, VersionRefused),
         (HERE, {"cluster": "c2"}, ClusterRefused),
         (HERE, {"wanted": 99}, NodeRefused),
         (msgspec.structs.replace(HERE, wanted=99), {}, NodeRefused),

@@ -16,6 +16,8 @@ COMMANDS = {
     "serve": "quorate.cli.serve:serve",
     "create": "quorate.cli.create:create",
     "status": "quorate.cli.status:status",
+    "verify": "quorate.cli.verify:verify",
+    "upgrade": "quorate.cli.upgrade:upgrade",
     "import": "quorate.cli.import_:import_",
     "export": "quorate.cli.export:export",
     "nemesis": "quorate.cli.nemesis:nemesis",

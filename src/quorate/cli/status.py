@@ -16,6 +16,7 @@ from quorate.cli.output import (
     print_json,
 )
 from quorate.client.url import parse_cluster_url
+from quorate.core.formats import Range
 from quorate.core.requests import StatusReport
 from quorate.runtime import probe
 
@@ -29,6 +30,9 @@ class NodeLine(Struct, frozen=True):
     answers: bool
     boot: int = 0
     disk_full: bool = False
+    release: str = ""
+    reads: str = ""
+    """The formats that it reads."""
 
 
 class ReplicaLine(Struct, frozen=True):
@@ -39,6 +43,10 @@ class ReplicaLine(Struct, frozen=True):
     last: int
     applied: int
     lag: int
+    verified: int = 0
+    """The newest index at which verify found it equal to a majority; 0: not since its node started."""
+    damage: str = ""
+    """Why it is damaged; or, once it was rebuilt, why it had been."""
 
 
 class GroupLine(Struct, frozen=True):
@@ -61,6 +69,8 @@ class View(Struct, frozen=True):
     cluster: str
     nodes: tuple[NodeLine, ...]
     groups: tuple[GroupLine, ...]
+    version: int = 0
+    """The cluster's format number."""
 
 
 @click.command()
@@ -112,13 +122,27 @@ def combine(reports: dict[str, StatusReport | None]) -> View:
     for address, report in reports.items():
         if report is not None:
             name, node = report.name, report.node
-            nodes.append(NodeLine(name, node, address, answers=True, boot=report.boot, disk_full=report.disk_full))
+            reads = str(Range(report.lowest, report.highest))
+            nodes.append(
+                NodeLine(
+                    name,
+                    node,
+                    address,
+                    answers=True,
+                    boot=report.boot,
+                    disk_full=report.disk_full,
+                    release=report.release,
+                    reads=reads,
+                )
+            )
         else:
             known = at.get(address)
             nodes.append(NodeLine(known.name if known else "?", known.node if known else 0, address, answers=False))
     numbers = sorted({group.group for report in answered for group in report.groups})
     groups = tuple(_group(number, answered, names) for number in numbers)
-    return View(answered[0].cluster if answered else "", tuple(sorted(nodes, key=lambda each: each.name)), groups)
+    version = max((report.version for report in answered), default=0)
+    cluster = answered[0].cluster if answered else ""
+    return View(cluster, tuple(sorted(nodes, key=lambda each: each.name)), groups, version)
 
 
 def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> GroupLine:
@@ -126,7 +150,15 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
     _, best = max(found, key=lambda pair: (pair[1].role == "leader", pair[1].epoch, pair[1].counted))
     counted = max(group.counted for _, group in found)
     replicas = tuple(
-        ReplicaLine(report.name, group.role, group.last, group.applied, max(0, counted - group.applied))
+        ReplicaLine(
+            report.name,
+            group.role,
+            group.last,
+            group.applied,
+            max(0, counted - group.applied),
+            group.verified,
+            group.damage,
+        )
         for report, group in sorted(found, key=lambda pair: pair[0].name)
     )
     leader = names.get(best.leader, str(best.leader)) if best.leader else ""
@@ -137,11 +169,12 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
 
 def as_text(view: View) -> str:
     """Aligned plain lines."""
-    lines = [f"cluster {view.cluster or '?'}"]
-    rows: list[tuple[str, ...]] = [("node", "address", "state", "boot")]
+    lines = [f"cluster {view.cluster or '?'}" + (f", format {view.version}" if view.version else "")]
+    rows: list[tuple[str, ...]] = [("node", "address", "state", "boot", "release")]
     for node in view.nodes:
         state = "no answer" if not node.answers else "disk full" if node.disk_full else "up"
-        rows.append((node.name, node.address, state, str(node.boot or "")))
+        release = f"{node.release or 'unknown'} ({node.reads})" if node.answers else ""
+        rows.append((node.name, node.address, state, str(node.boot or ""), release))
     lines += ["", *_aligned(rows)]
     rows = [("database", "group", "acks", "leader", "epoch", "last", "counted", "replicas (applied, lag)")]
     for group in view.groups:
@@ -149,6 +182,11 @@ def as_text(view: View) -> str:
         numbers = (str(group.epoch), str(group.last), str(group.counted))
         rows.append((group.database, str(group.group), group.acks, group.leader or "none", *numbers, replicas))
     lines += ["", *_aligned(rows)]
+    for group in view.groups:
+        for replica in group.replicas:
+            if replica.damage:
+                state = "damaged, being rebuilt" if replica.role == "damaged" else "was rebuilt"
+                lines += ["", f"{group.database} on {replica.node}: {state}: {replica.damage}"]
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from quorate.client.carrier_aio import Client
 from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
+    VERIFY_TIMEOUT,
     Batch,
     DatabaseInfo,
     ExceptionAttributes,
@@ -26,7 +27,7 @@ from quorate.client.pieces import (
     needs_token,
     one_statement,
 )
-from quorate.client.results import Rows, closed, read_outcome, results_of
+from quorate.client.results import Rows, closed, read_outcome, results_of, verify_report
 from quorate.client.url import (
     DEFAULT_TIMEOUT,
     ClusterTarget,
@@ -50,6 +51,9 @@ from quorate.core.requests import (
     Status,
     StatusReport,
     Token,
+    Upgrade,
+    Verify,
+    VerifyReport,
 )
 
 
@@ -350,6 +354,42 @@ class Cluster:
         if not reports:
             raise errors.Unavailable("no node answers: " + "; ".join(reasons))
         return [reports[name] for name in sorted(reports)]
+
+    async def upgrade(self, *, timeout: float | None = None) -> int:
+        """Raise the cluster's format number to the newest that any member reads: the end of a rolling upgrade, and
+        there is no way back. Returns the number; when it was raised before, nothing changes.
+
+        Raises OperationalError, naming them, while a member is away or runs an older release.
+        """
+        reports = await self.status(timeout=timeout)
+        number = max(report.highest for report in reports)
+        older = [f"{each.name} reads up to format {each.highest}" for each in reports if each.highest < number]
+        if older:  # they could not even read the question
+            hint = "every member must run the newer release; then finalize again"
+            raise errors.OperationalError(f"not raised to format {number}: {', '.join(older)}", hint=hint)
+        token = self._tokens.mint(None)
+        upgrade = Upgrade(number, token)
+        body, _ = await self._client.request(upgrade, CATALOG_DATABASE, level=LEADER, token=token, timeout=timeout)
+        self._tokens.heard(body.index)
+        results_of(read_outcome(body.outcome), token)
+        return number
+
+    async def verify(self, database: str | None = None, *, timeout: float = VERIFY_TIMEOUT) -> list[VerifyReport]:
+        """Compare what the replicas of a database hold, or of every database and the catalog when none is named.
+
+        Replicas that differ from a majority, and damaged ones, are told to fetch a copy: `rebuilt` in the report
+        says so, and `status` shows when it is done. `timeout` seconds for each database. Raises UnknownDatabase or
+        Unavailable; the nodes go on comparing then, and a later call joins them.
+        """
+        if database is not None:
+            names = [check_database(database)]
+        else:
+            names = [CATALOG_DATABASE, *(each.name for each in await self.databases(timeout=timeout))]
+        reports: list[VerifyReport] = []
+        for name in names:
+            body, _ = await self._client.request(Verify(name), name, level=LEADER, timeout=timeout)
+            reports.append(verify_report(body.outcome))
+        return reports
 
     async def close(self) -> None:
         """Hang up. Closing again does nothing."""

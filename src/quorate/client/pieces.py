@@ -165,6 +165,9 @@ class DatabaseInfo(Struct, frozen=True):
     replicas: int
 
 
+VERIFY_TIMEOUT = 300.0
+"""Seconds that the comparison of one database may take: all of it is read on each node."""
+
 CATALOG_STATEMENTS = (
     Statement(
         "SELECT name, replication, acks, (SELECT count(*) FROM replicas JOIN partitions ON partition = id"

@@ -6,7 +6,18 @@ from typing import Any, NoReturn
 import msgspec
 
 from quorate.client import errors
-from quorate.core.requests import Cancelled, Done, Expired, Failed, Refused, Result, Token, Value, WriteOutcome
+from quorate.core.requests import (
+    Cancelled,
+    Done,
+    Expired,
+    Failed,
+    Refused,
+    Result,
+    Token,
+    Value,
+    VerifyReport,
+    WriteOutcome,
+)
 
 Row = tuple[Value, ...]
 Description = tuple[tuple[str, str | None, None, None, None, None, None], ...]
@@ -18,6 +29,14 @@ def read_outcome(encoded: bytes | msgspec.Raw) -> WriteOutcome:
     """Decode what a node stored or read. Raises InternalError for what no node of ours writes."""
     try:
         return _outcome_decoder.decode(encoded)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
+
+
+def verify_report(encoded: bytes | msgspec.Raw) -> VerifyReport:
+    """Decode what verify found. Raises InternalError."""
+    try:
+        return msgspec.msgpack.decode(encoded, type=VerifyReport)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
 

@@ -38,6 +38,8 @@ class Catalog(Struct, frozen=True):
     members: tuple[Member, ...] = ()
     databases: tuple[DatabaseRow, ...] = ()
     partitions: tuple[PartitionRow, ...] = ()
+    version: int = 1
+    """The cluster's format number (`core.upgrading`)."""
 
 
 QUERIES = (
@@ -45,5 +47,6 @@ QUERIES = (
     "SELECT name, replication, acks FROM databases ORDER BY name",
     """SELECT id, database, number, (SELECT group_concat(node) FROM
        (SELECT node FROM replicas WHERE partition = id ORDER BY node)) FROM partitions ORDER BY id""",
+    "SELECT max(1, user_version) FROM pragma_user_version",
 )
 """How storage reads a `Catalog` back; the last column of the third is a comma-separated list of nodes."""

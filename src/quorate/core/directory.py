@@ -10,6 +10,7 @@ from msgspec import Struct
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
 from quorate.core.kernel import CATALOG_DATABASE, Identity, Member, NodeId
 from quorate.core.requests import CreateDatabase, Refused, Run, Statement, Token
+from quorate.core.upgrading import set_version
 
 REPLICAS_OF_MAIN = 3
 ACKS_HERE = ("majority",)
@@ -42,6 +43,10 @@ class Directory:
         member = self.members.get(node)
         return member.address if member is not None else ""
 
+    def name_of(self, node: NodeId) -> str:
+        member = self.members.get(node)
+        return member.name if member is not None else str(node)
+
     def partition_of(self, database: str) -> PartitionRow | None:
         return self.partitions.get(database)
 
@@ -58,6 +63,8 @@ class Directory:
         statements.append(Statement("INSERT INTO members VALUES (?, ?, ?)", rows, many=True))
         nodes = sorted(member.node for member in self.identity.founders)[:REPLICAS_OF_MAIN]
         statements += _new_database("main", "majority", nodes)
+        if self.identity.format > 1:
+            statements.append(set_version(self.identity.format))
         return Run(CATALOG_DATABASE, tuple(statements), token=Token("founding", 0))
 
     def creation(self, request: CreateDatabase) -> Run | Refused:

@@ -23,8 +23,19 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-NodeId = int
-GroupId = int
+from quorate.core.entries import DATA as DATA
+from quorate.core.entries import NOOP as NOOP
+from quorate.core.entries import ORIGIN as ORIGIN
+from quorate.core.entries import CreateGroup as CreateGroup
+from quorate.core.entries import Entry as Entry
+from quorate.core.entries import GroupId as GroupId
+from quorate.core.entries import LogWrite as LogWrite
+from quorate.core.entries import NodeId as NodeId
+from quorate.core.entries import Position as Position
+from quorate.core.entries import SwitchGeneration as SwitchGeneration
+from quorate.core.entries import TrimLog as TrimLog
+from quorate.core.entries import WriteEntries as WriteEntries
+from quorate.core.entries import WriteHardState as WriteHardState
 
 CATALOG_GROUP: GroupId = 0
 """The group that holds the members, the databases and their desired placement."""
@@ -40,81 +51,6 @@ class Now(Struct, frozen=True, gc=False):
     """Monotonic; protocols measure time-outs with it."""
     wall_us: int = 0
     """The node's own, possibly wrong, wall clock; only hybrid clocks and timestamps read it."""
-
-
-class Position(Struct, frozen=True, array_like=True, order=True, gc=False):
-    """A place in a group's log. Ordered by epoch, then index."""
-
-    epoch: int
-    index: int
-
-
-ORIGIN = Position(0, 0)
-"""Before the first entry."""
-
-
-# Entry kinds.
-NOOP = 0
-"""Appended by a new leader: counting it counts everything before it (Raft, section 8)."""
-DATA = 1
-"""The payload is an encoded batch of changes with its requests' tokens and results."""
-
-
-class Entry(Struct, frozen=True, array_like=True, gc=False):
-    """One place of a group's log. The payload is opaque to every core."""
-
-    index: int
-    epoch: int
-    kind: int
-    payload: bytes
-
-
-# --------------------------------------------------------------------------------------------------
-# What a log write may be. A `Persist` carries a tuple of these; all of them, for all groups of the
-# node, become durable with one fsync, atomically and in order.
-# --------------------------------------------------------------------------------------------------
-
-
-class CreateGroup(Struct, frozen=True):
-    """Make room for a replica of a group on this node. Repeating it changes nothing."""
-
-    group: GroupId
-    database: str
-    partition: int
-    voters: tuple[NodeId, ...]
-
-
-class WriteHardState(Struct, frozen=True):
-    """The epoch this replica has reached and whom it voted for in it (0: nobody)."""
-
-    group: GroupId
-    epoch: int
-    vote: NodeId
-
-
-class WriteEntries(Struct, frozen=True):
-    """Replace everything from the first entry's index on by these entries."""
-
-    group: GroupId
-    entries: tuple[Entry, ...]
-
-
-class TrimLog(Struct, frozen=True):
-    """Forget entries up to and including `through`; the data file holds them durably."""
-
-    group: GroupId
-    through: Position
-
-
-class SwitchGeneration(Struct, frozen=True):
-    """Make a stored, complete snapshot this replica's data file and begin its log behind it."""
-
-    group: GroupId
-    snapshot: int
-    position: Position
-
-
-LogWrite = CreateGroup | WriteHardState | WriteEntries | TrimLog | SwitchGeneration
 
 
 # --------------------------------------------------------------------------------------------------
@@ -228,6 +164,17 @@ class SnapshotStored(Struct, frozen=True):
     snapshot: int
     offset: int
     complete: bool
+    failed: str = ""
+
+
+class Digested(Struct, frozen=True):
+    """What the data file holds was hashed, exactly as it was at `position`; `failed` says why it could not be, or
+    what is wrong inside the file."""
+
+    group: GroupId
+    number: int
+    position: Position
+    digest: str
     failed: str = ""
 
 
@@ -388,6 +335,36 @@ class OpenGeneration(Struct, frozen=True):
     snapshot: int
 
 
+class ForgetDamage(Struct, frozen=True):
+    """This replica, whose damage storage remembers from life to life, is whole again."""
+
+    group: GroupId
+
+
+class Digest(Struct, frozen=True):
+    """Pin what is committed now, check the file, and hash its content aside -> `Digested`. A later one for the same
+    group takes the place of one that is not finished, which is then never answered."""
+
+    group: GroupId
+    number: int
+
+
+class Condemn(Struct, frozen=True):
+    """This replica does not hold what it should: remember that it is damaged until a snapshot has replaced it
+    -> `ApplyFailed`."""
+
+    group: GroupId
+    reason: str
+
+
+class RaiseFormat(Struct, frozen=True):
+    """The cluster's number was raised: from now on write what it allows, and note it in the folder, durably, with the
+    release that brought it. Repeating it changes nothing."""
+
+    format: int
+    release: str
+
+
 class ReadCatalog(Struct, frozen=True):
     """Read the catalog's tables from its data file -> `CatalogRead`."""
 
@@ -425,13 +402,14 @@ class Halt(Struct, frozen=True):
 
 Event = (
     Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Applied | ApplyFailed | LogRead
-    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | CatalogRead | Unreachable | Reachable | Drain
+    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | CatalogRead | Unreachable | Reachable
+    | Drain
 )  # fmt: skip
 
 Effect = (
     Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
-    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ReadCatalog | CloseIdle
-    | Connect | Note | Drained | Halt
+    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest | Condemn
+    | RaiseFormat | ReadCatalog | CloseIdle | Connect | Note | Drained | Halt
 )  # fmt: skip
 
 
@@ -469,6 +447,8 @@ class Identity(Struct, frozen=True):
     """How many times this folder was opened; a higher boot is a later life of the same node."""
     founders: tuple[Member, ...]
     """The members that were named when the cluster was founded; they hold the catalog."""
+    format: int = 1
+    """The number of the folder's format (`core.formats`)."""
 
 
 class RecoveredGroup(Struct, frozen=True):

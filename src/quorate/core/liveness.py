@@ -15,6 +15,7 @@ from quorate.core.messages import Heartbeat, HeartbeatReply, Mention
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.upgrading import Versions
 
 
 class Sent(Struct, frozen=True):
@@ -43,11 +44,17 @@ class Liveness:
     """Heartbeats with every other node of the cluster."""
 
     def __init__(
-        self, boot: int, settings: Settings, groups: dict[GroupId, Group], emit: Callable[[Effect], None]
+        self,
+        boot: int,
+        settings: Settings,
+        groups: dict[GroupId, Group],
+        versions: Versions,
+        emit: Callable[[Effect], None],
     ) -> None:
         self.boot = boot
         self.settings = settings
         self.groups = groups
+        self.versions = versions
         self.emit = emit
         self.peers: dict[NodeId, Peer] = {}
         self.sequence = 0
@@ -99,6 +106,7 @@ class Liveness:
             if peer.boot:
                 self._restarted(now, sender)
             peer.boot = message.boot
+        self.versions.heard(sender, message.spoken)
         for mention in message.resigned:
             group = self.groups.get(mention.group)
             if group is not None:
@@ -194,7 +202,7 @@ class Liveness:
         horizon = now.mono_us - self.settings.suspect_us
         while next(iter(peer.sent.values())).at_us < horizon:
             del peer.sent[next(iter(peer.sent))]  # an answer that late would not count
-        self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned)))
+        self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned, self.versions.spoken())))
 
     # ---- judging ---------------------------------------------------------------------------------------
 

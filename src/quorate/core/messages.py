@@ -2,8 +2,9 @@
 
 from msgspec import Struct
 
+from quorate.core.formats import Spoken
 from quorate.core.kernel import GroupId
-from quorate.core.single_leader.messages import GroupMessage
+from quorate.core.single_leader.messages import GroupMessage, VerifyAsk, VerifyReply, VerifyVerdict
 
 
 class Mention(Struct, frozen=True, array_like=True):
@@ -23,6 +24,7 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag=20):
     boot: int
     led: tuple[Mention, ...] = ()
     resigned: tuple[Mention, ...] = ()
+    spoken: Spoken = Spoken()
 
 
 class HeartbeatReply(Struct, frozen=True, array_like=True, tag=21):
@@ -33,6 +35,9 @@ class HeartbeatReply(Struct, frozen=True, array_like=True, tag=21):
     """The boot of the heartbeat, so that an answer to an earlier life is not taken for one to this."""
     groups: tuple[Mention, ...] = ()
 
+
+SINCE: dict[type, int] = {VerifyAsk: 2, VerifyReply: 2, VerifyVerdict: 2}
+"""Messages that not every release knows, and the format that brought them: they are sent only to who knows them."""
 
 Message = GroupMessage | Heartbeat | HeartbeatReply
 """Everything that travels between two nodes."""

@@ -14,6 +14,7 @@ import msgspec
 
 from quorate.core import kernel
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     CATALOG_DATABASE,
     CATALOG_GROUP,
@@ -36,6 +37,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply
+from quorate.core.report import report
 from quorate.core.requests import (
     READ_LEVELS,
     Answer,
@@ -43,25 +45,25 @@ from quorate.core.requests import (
     CreateDatabase,
     Done,
     Failed,
-    GroupStatus,
-    MemberStatus,
     NotLeader,
     Outcome,
     Refused,
-    ReplicaStatus,
     Run,
     Status,
     StatusReport,
+    Upgrade,
+    Verify,
     WriteOutcome,
 )
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.invariants import assert_invariants
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.state import NOBODY, Group
 from quorate.core.timers import Timers
+from quorate.core.upgrading import Versions
 from quorate.sql.classify import reads_only
 
-HEARTBEAT, APPLY, CLOSE_IDLE = "heartbeat", "apply", "close idle"
+HEARTBEAT, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "apply", "close idle", "verify"
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -69,7 +71,9 @@ _encode = msgspec.msgpack.Encoder().encode
 class Node:
     """One node of a cluster; with a single founder, a whole database inside a process."""
 
-    def __init__(self, recovered: Recovered, dice: Random, settings: Settings | None = None) -> None:
+    def __init__(
+        self, recovered: Recovered, dice: Random, settings: Settings | None = None, formats: Range = HERE
+    ) -> None:
         self.identity = recovered.identity
         self.me = recovered.identity.node
         self.boot = recovered.identity.boot
@@ -82,7 +86,10 @@ class Node:
         self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Group] = {}
         self.directory = Directory(recovered.identity)
-        self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.emit)
+        self.versions = Versions(recovered.identity.format, formats, self.emit)
+        self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.versions, self.emit)
+        self.name_of = self.directory.name_of
+        self.understands = self.versions.understands
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
         self._ready: dict[GroupId, None] = {}
@@ -92,6 +99,7 @@ class Node:
         self._errands: dict[int, Errand] = {}
         self._errand_count = 0
         self._founding = False
+        self._verified: GroupId = -1
         self._out: list[Effect] = []
         self._touched: Iterable[Group] | None = None
 
@@ -139,6 +147,8 @@ class Node:
         if CATALOG_GROUP not in self.groups and self.me in founders:
             self._create_group(now, CreateGroup(CATALOG_GROUP, CATALOG_DATABASE, 0, founders))
         self._timers.set(HEARTBEAT, now.mono_us)
+        if self.settings.verify_us:
+            self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // (1 + len(self.groups)))
         self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
 
     # ---- what groups ask of their node (state.Host) ------------------------------------------------------
@@ -219,6 +229,9 @@ class Node:
             if name == HEARTBEAT:
                 self._tick(now)
                 ticked = True
+            elif name == VERIFY:
+                self._verified, share = single_leader.verify_next(groups, self._verified)
+                self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // share)
             elif name == CLOSE_IDLE:
                 self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
                 self.emit(kernel.CloseIdle(self.settings.close_idle_periods))
@@ -305,6 +318,7 @@ class Node:
 
     def _on_catalog(self, now: Now, event: kernel.CatalogRead) -> None:
         self.directory.load(event.catalog)
+        self.versions.learn(event.catalog.version)
         for member in self.directory.members.values():
             self._watch(now, member.node, member.address)
         for row in self.directory.groups_of(self.me):
@@ -349,6 +363,12 @@ class Node:
             group = self._route(event.id, body.database)
             if group is not None:
                 self._submit_write(now, group, event.id, body)
+        elif type(body) is Upgrade:
+            self._on_upgrade(now, event.id, body)
+        elif type(body) is Verify:
+            group = self._route(event.id, body.database)
+            if group is not None:
+                single_leader.submit_verify(group, now, event.id)
         elif type(body) is CreateDatabase:
             self._on_create(now, event.id, body)
         elif type(body) is Status:
@@ -414,21 +434,33 @@ class Node:
         else:
             self.reply(id, NotLeader(catalog.leader_address()))
 
-    def _on_create(self, now: Now, id: int, body: CreateDatabase) -> None:
+    def _leads_catalog(self, id: int) -> bool:  # if not, the caller is told where to go
         group = self._route(id, CATALOG_DATABASE)
-        if group is None:
-            return
-        if not (group.leads_ready and self.directory.catalog.members):
+        if group is not None and not (group.leads_ready and self.directory.catalog.members):
             self.reply(id, NotLeader(group.leader_address()))
-            return
-        if body.exists_ok and self.directory.partition_of(body.database) is not None:
-            self.reply(id, Answer(msgspec.Raw(_encode(Done(())))))
-            return
-        write = self.directory.creation(body)
-        if isinstance(write, Refused):
-            self.reply(id, write)
+            return False
+        return group is not None
+
+    def _on_create(self, now: Now, id: int, body: CreateDatabase) -> None:
+        if self._leads_catalog(id):
+            exists = body.exists_ok and self.directory.partition_of(body.database) is not None
+            write = None if exists else self.directory.creation(body)
+            self._write_catalog(now, Errand(id, body.exists_ok, body.database), write)
+
+    def _on_upgrade(self, now: Now, id: int, body: Upgrade) -> None:
+        if self._leads_catalog(id):
+            members = self.directory.members.values()
+            write = self.versions.finalization(self.me, members, self.liveness.alive(), body)
+            self._write_catalog(now, Errand(id), write)
+
+    def _write_catalog(self, now: Now, errand: Errand, write: Run | Refused | None) -> None:
+        """Make this write for the caller; None: there is nothing to do."""
+        if write is None:
+            self.reply(errand.id, Answer(msgspec.Raw(_encode(Done(())))))
+        elif isinstance(write, Refused):
+            self.reply(errand.id, write)
         else:
-            self._begin_errand(now, Errand(id, body.exists_ok, body.database), write)
+            self._begin_errand(now, errand, write)
 
     def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
         self._errand_count += 1
@@ -449,40 +481,9 @@ class Node:
                     body = Refused("DatabaseExists", f"there is a database {errand.database!r} already")
         self._out.append(Reply(errand.id, body))
 
-    # ---- what this node knows ------------------------------------------------------------------------------
-
     def status(self) -> StatusReport:
         """A picture of this node for people."""
-        alive = self.liveness.alive()
-        members = tuple(
-            MemberStatus(
-                member.node, member.name, member.address, member.node == self.me or alive.get(member.node, False)
-            )
-            for member in sorted(self.directory.members.values(), key=lambda member: member.name)
-        )
-        groups = tuple(self._group_status(self.groups[number]) for number in sorted(self.groups))
-        identity = self.identity
-        return StatusReport(identity.cluster, self.me, identity.name, identity.boot, members, groups, self.disk_full)
-
-    def _group_status(self, group: Group) -> GroupStatus:
-        replicas: list[ReplicaStatus] = []
-        if group.role == LEADER:
-            replicas.append(ReplicaStatus(self.me, group.persisted, "leader"))
-            replicas += [ReplicaStatus(peer, each.matched, each.state) for peer, each in group.progress.items()]
-        return GroupStatus(
-            group.group,
-            group.database,
-            group.partition,
-            "damaged" if group.damaged else group.role,
-            group.leader,
-            group.epoch,
-            group.log.last.index,
-            group.counted,
-            group.applied.index,
-            group.log.base.index + 1,
-            self.directory.acks.get(group.database, "majority"),
-            tuple(replicas),
-        )
+        return report(self)
 
     HANDLERS: dict[type, Callable[["Node", Now, Any], None]] = {
         kernel.Deliver: _on_deliver,

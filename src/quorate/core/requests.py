@@ -77,6 +77,19 @@ class Status(Struct, frozen=True, tag="status"):
     """What does this node know of itself, its peers and its groups?"""
 
 
+class Verify(Struct, frozen=True, tag="verify"):
+    """Compare what all replicas of a database hold at one position, and have the wrong ones rebuilt."""
+
+    database: str
+
+
+class Upgrade(Struct, frozen=True, tag="upgrade"):
+    """Raise the cluster's format number to this; there is no way back. Refused while any member cannot read it."""
+
+    format: int
+    token: Token
+
+
 class CommitHeld(Struct, frozen=True, tag="held"):
     """Only inside an embedded node: log and commit the interactive transaction that the caller's
     thread has been running on the replica's writer. `Execute` carries it alone in its batch."""
@@ -85,7 +98,7 @@ class CommitHeld(Struct, frozen=True, tag="held"):
     token: Token
 
 
-RequestBody = Run | Outcome | CreateDatabase | Status
+RequestBody = Run | Outcome | CreateDatabase | Status | Verify | Upgrade
 """What may be asked from outside."""
 Write = Run | Outcome | CommitHeld
 
@@ -141,7 +154,7 @@ WriteOutcome = Done | Failed | Cancelled | Expired
 
 
 class Answer(Struct, frozen=True, tag="answer"):
-    """A request was carried through. `outcome` is an encoded `WriteOutcome`."""
+    """A request was carried through. `outcome` is an encoded `WriteOutcome` (for `Verify`, a `VerifyReport`)."""
 
     outcome: Raw
     index: int = 0
@@ -177,6 +190,12 @@ class StatusReport(Struct, frozen=True, tag="status_report"):
     members: tuple["MemberStatus", ...]
     groups: tuple["GroupStatus", ...]
     disk_full: bool = False
+    release: str = ""
+    version: int = 1
+    """The cluster's format number, as far as this node has heard."""
+    lowest: int = 1
+    highest: int = 1
+    """The formats that this node reads."""
 
 
 class MemberStatus(Struct, frozen=True):
@@ -184,6 +203,8 @@ class MemberStatus(Struct, frozen=True):
     name: str
     address: str
     alive: bool
+    highest: int = 0
+    """The newest format that it reads; 0: not heard from."""
 
 
 class ReplicaStatus(Struct, frozen=True):
@@ -209,6 +230,45 @@ class GroupStatus(Struct, frozen=True):
     first: int
     acks: str
     replicas: tuple[ReplicaStatus, ...] = ()
+    verified: int = 0
+    """The newest index at which verify found this replica equal to a majority, in this life of the node."""
+    damage: str = ""
+    """Why the replica is damaged; or, once it was rebuilt, why it had been."""
+
+
+EQUAL = "equal"
+DIFFERS = "differs"
+DAMAGED = "damaged"
+UNDECIDED = "undecided"
+AWAY = "away"
+
+
+class ReplicaVerdict(Struct, frozen=True):
+    """What verify found of one replica.
+
+    `equal`: it holds what a majority holds, or what all hold that answered. `differs`: a majority holds something
+    else. `damaged`: its file is. `undecided`: replicas differ, and there is no majority. `away`: it could not answer.
+    """
+
+    node: int
+    name: str
+    verdict: str
+    digest: str = ""
+    reason: str = ""
+    rebuilt: bool = False
+    """It was told to fetch a copy from the others."""
+
+
+class VerifyReport(Struct, frozen=True):
+    """What verify found of one database, at one position of its log; the outcome of the `Answer` to `Verify`.
+    `verdict` is the worst of the replicas'."""
+
+    database: str
+    group: int
+    epoch: int
+    index: int
+    verdict: str
+    replicas: tuple[ReplicaVerdict, ...]
 
 
 ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport

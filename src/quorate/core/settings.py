@@ -53,6 +53,10 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     log_keep_bytes: int = 256 << 20
     """About how many bytes of them at the most."""
     snapshot_chunk_bytes: int = 256 << 10
+    verify_us: int = 0
+    """In about so much time a leader compares the replicas of each of its groups once; 0: only when it is asked."""
+    verify_attempts: int = 8
+    """Positions tried before a replica that had passed each of them is taken for one that cannot answer."""
 
     close_idle_us: int = 1_000_000
     """How often storage is asked to close data files that were not used lately."""

@@ -58,6 +58,9 @@ class Config(Struct, frozen=True, kw_only=True):
     log_keep: Annotated[int, Meta(ge=1, description="entries that each group's log keeps for nodes that were away")] = (
         _DEFAULTS.log_keep_entries
     )
+    verify_every: Annotated[
+        int, duration("about how often a leader compares the replicas of each of its groups; 0s: only when asked")
+    ] = _DEFAULTS.verify_us
     open_replicas: Annotated[int, Meta(ge=1, description="data files open at a time at most; others open on use")] = (
         OPEN_REPLICAS
     )
@@ -76,6 +79,7 @@ class Config(Struct, frozen=True, kw_only=True):
             answer_timeout_us=self.answer_timeout,
             waiting_requests_max=self.waiting_requests,
             log_keep_entries=self.log_keep,
+            verify_us=self.verify_every,
             close_idle_periods=max(1, self.replica_idle // _DEFAULTS.close_idle_us),
         )
 

@@ -13,11 +13,11 @@ from typing import Any, Protocol, TypeVar
 from msgspec import Raw
 
 from quorate.core import kernel
-from quorate.core.kernel import Core, Effect, Event, LogWrite, NodeId, Now, Position
+from quorate.core.kernel import ORIGIN, Core, Effect, Event, GroupId, LogWrite, NodeId, Now, Position
 from quorate.core.messages import Message
 from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody
 from quorate.runtime.notes import log_note
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, OverBudget, Store
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination, OverBudget, Store
 from quorate.transport.interface import Caller, Transport
 from quorate.wire.frames import FRAME_BYTES_MAX
 
@@ -26,6 +26,8 @@ log = logging.getLogger("quorate.runtime")
 QUERY_BUDGET_US = 1000
 """How long a read may hold up the loop before it is run again on the reader thread."""
 DISK_RETRY_S = 0.5
+DIGEST_PIECES = 8
+"""Pieces of a digest, of about a millisecond each, that the reader thread does before others get their turn."""
 ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 1024
 
 T = TypeVar("T")
@@ -103,6 +105,9 @@ class Driver:
         for stored in STORED:
             self._perform[stored] = self._on_stored
         self._perform[kernel.Checkpoint] = self._on_checkpoint
+        self._perform[kernel.Digest] = self._on_digest
+        self._digests: dict[GroupId, int] = {}
+        """For each group, the number of the digest that is wanted."""
 
     def start(self) -> None:
         """Wake the core for the first time, as soon as the loop runs."""
@@ -271,6 +276,39 @@ class Driver:
 
         self._scheduler.run_aside(lambda: self.store.checkpoint_aside(effect.group), finish)
 
+    def _on_digest(self, effect: kernel.Digest) -> None:
+        """Pinned here and now, hashed aside, a piece at a time: reads that wait there get their turn in between."""
+        self._digests[effect.group] = effect.number
+        try:
+            examination = self.store.examine(effect.group)
+        except DiskIsFull:  # no room to open it: no digest, at no position
+            self._events.append(kernel.Digested(effect.group, effect.number, ORIGIN, ""))
+        except Divergent as error:
+            self._events.append(kernel.Digested(effect.group, effect.number, ORIGIN, "", failed=str(error)))
+        else:
+            self._digest_more(effect, examination)
+
+    def _digest_more(self, effect: kernel.Digest, examination: Examination) -> None:
+        def stepped(found: str | BaseException | None) -> None:
+            if self._stopped or self._digests[effect.group] != effect.number:
+                examination.close()
+            elif found is None:
+                self._digest_more(effect, examination)
+            else:
+                examination.close()
+                self._digest_done(effect, examination.position, found)
+
+        self._scheduler.run_aside(lambda: examination.step(DIGEST_PIECES), stepped)
+
+    def _digest_done(self, effect: kernel.Digest, position: Position, found: str | BaseException) -> None:
+        if isinstance(found, str):
+            self.feed(kernel.Digested(effect.group, effect.number, position, found))
+        elif isinstance(found, Divergent):
+            log.error("the data file of group %d is damaged: %s", effect.group, found)
+            self.feed(kernel.Digested(effect.group, effect.number, position, "", failed=str(found)))
+        else:
+            self._fail(f"the disk failed: {found}")
+
     def _on_send(self, effect: kernel.Send) -> None:
         self.transport.send(effect.to, effect.message)
 
@@ -362,6 +400,7 @@ def _not_now(error: DiskIsFull) -> Refused:
 STORED = (
     kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.ReadLog,
     kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
-    kernel.OpenGeneration, kernel.ReadCatalog, kernel.CloseIdle,
+    kernel.OpenGeneration, kernel.ForgetDamage, kernel.Digest, kernel.Condemn, kernel.RaiseFormat, kernel.ReadCatalog,
+    kernel.CloseIdle,
 )  # fmt: skip
 """Effects that the store performs by itself."""

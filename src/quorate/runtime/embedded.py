@@ -10,6 +10,7 @@ from typing import Any
 
 from quorate.client import errors
 from quorate.client.results import failure, read_outcome, results_of
+from quorate.core.formats import HERE
 from quorate.core.kernel import GroupId, Identity, Member, Recovered
 from quorate.core.requests import Statement
 from quorate.runtime.inline import DISK_IS_FULL, InlineNode
@@ -29,7 +30,7 @@ _IDLE_MAX = 8
 def new_identity() -> Identity:
     """A cluster with a single founder that nobody can dial."""
     node = secrets.randbits(62) + 1
-    return Identity(secrets.token_hex(8), node, NAME, 0, (Member(node, NAME, ""),))
+    return Identity(secrets.token_hex(8), node, NAME, 0, (Member(node, NAME, ""),), HERE.highest)
 
 
 def open_folder(folder: Path) -> InlineNode:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from quorate.core.formats import HERE
 from quorate.core.kernel import Identity, Member
 from quorate.runtime.config import FILE_NAME, ConfigError
 from quorate.transport.addresses import format_address, parse_address
@@ -72,7 +73,12 @@ def local_members(count: int, host: str, prefix: str = "n") -> dict[str, str]:
     }
 
 
-def found(folder: Path, members: Mapping[str, str], options: Mapping[str, str] | None = None) -> ClusterFile:
+def found(
+    folder: Path,
+    members: Mapping[str, str],
+    options: Mapping[str, str] | None = None,
+    format_number: int = HERE.highest,
+) -> ClusterFile:
     """Make `folder`/NAME for each name -> address, and `folder`/cluster.json. `options` go into each node.toml.
 
     Raises ConfigError when the folder holds a cluster already or an address is wrong, and OSError.
@@ -97,7 +103,7 @@ def found(folder: Path, members: Mapping[str, str], options: Mapping[str, str] |
     for member in founders:
         place = folder / member.name
         place.mkdir(parents=True, exist_ok=True)
-        create(place / "node.db", Identity(cluster, member.node, member.name, 0, founders))
+        create(place / "node.db", Identity(cluster, member.node, member.name, 0, founders, format_number))
         lines = {"listen": member.address, **(options or {})}
         text = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
         (place / FILE_NAME).write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from quorate.core.formats import RELEASE
 from quorate.core.kernel import Core, Identity
 from quorate.runtime.aside import Aside
 from quorate.runtime.config import Config, ConfigError, check_listen
@@ -130,7 +131,14 @@ class Server:
 
 def greeting_of(identity: Identity) -> Hello:
     """How this node introduces itself."""
-    return Hello(NODE, cluster=identity.cluster, node=identity.node, name=identity.name, boot=identity.boot)
+    return Hello(
+        NODE,
+        cluster=identity.cluster,
+        node=identity.node,
+        name=identity.name,
+        boot=identity.boot,
+        release=RELEASE,
+    )
 
 
 def listen_address(config: Config, identity: Identity) -> str:

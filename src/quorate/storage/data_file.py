@@ -6,6 +6,7 @@ from typing import Any
 
 import apsw
 
+from quorate.core.formats import DATA_FILE
 from quorate.core.kernel import ORIGIN, Position
 from quorate.storage.connection import INTERNAL, PAGE_BYTES
 from quorate.storage.files import SYSTEM, Files, told_apart
@@ -13,7 +14,7 @@ from quorate.storage.interface import Divergent
 from quorate.storage.payload import decode_records
 from quorate.storage.window import Window
 
-FORMAT = 1
+FORMAT = DATA_FILE.highest
 SCHEMA = (
     (
         "CREATE TABLE quorate_applied(id INTEGER PRIMARY KEY CHECK(id = 1), format INTEGER NOT NULL,"
@@ -98,7 +99,7 @@ def _read_applied(connection: apsw.Connection) -> tuple[Position, int]:
         rows: list[Any] = connection.execute("SELECT format, epoch, entry, floor FROM main.quorate_applied").fetchall()
     except apsw.SQLError as error:
         raise Divergent("the file is not a replica's data file") from error
-    if len(rows) != 1 or rows[0][0] != FORMAT:
+    if len(rows) != 1 or rows[0][0] not in DATA_FILE:
         raise Divergent(f"the data file has a format that is not known here: {rows}")
     _, epoch, entry, floor = rows[0]
     return Position(epoch, entry), floor

@@ -57,8 +57,12 @@ class DataFiles(ABC):
         return
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
-        """Damage of the log was found while it was in use; the file store remembers it durably."""
+        """This replica is damaged; stores remember it until they are told to forget it."""
         self.damaged[group] = reason
+
+    def _forget_damage(self, group: GroupId) -> None:
+        """It is whole again."""
+        self.damaged.pop(group, None)
 
     def _assert_logged(self, group: GroupId, position: Position) -> None:
         """A data file never holds what this node's own log does not hold durably."""

@@ -1,6 +1,7 @@
 """A hash of what a replica holds: equal contents give equal hashes, however the pages came to lie."""
 
 import hashlib
+from collections.abc import Generator, Iterator
 from itertools import islice
 
 import apsw
@@ -12,7 +13,18 @@ from quorate.storage.schema import schema_rows
 
 
 def digest_of(connection: apsw.Connection) -> str:
-    """Hash the schema, every row of every table in the order of its key, the sequences and the window.
+    """The digest, all at once. The caller holds a read transaction."""
+    pieces = digest_pieces(connection)
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as end:
+            return str(end.value)
+
+
+def digest_pieces(connection: apsw.Connection) -> Generator[None, None, str]:
+    """Hash the schema, every row of every table in the order of its key, the sequences and the window; some hundred
+    rows at a time.
 
     Statistics of ANALYZE and hidden rowids beside a declared key are left out: they are not data.
     The caller holds a read transaction.
@@ -23,23 +35,23 @@ def digest_of(connection: apsw.Connection) -> str:
     for kind, name, _, sql in rows:
         if kind == "table" and sql is not None and sql[:14].upper() != "CREATE VIRTUAL":
             state.update(encode(name))
-            _add_table(state, connection, name)
+            yield from _add_table(state, connection, name)
     if connection.execute("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'").fetchall():
-        _add_rows(state, connection, "SELECT name, seq FROM main.sqlite_sequence ORDER BY name, seq")
+        yield from _add_rows(state, connection, "SELECT name, seq FROM main.sqlite_sequence ORDER BY name, seq")
     for pragma in ("user_version", "application_id"):
-        _add_rows(state, connection, f"PRAGMA main.{pragma}")
-    _add_rows(state, connection, "SELECT entry, records FROM main.quorate_window ORDER BY entry")
-    _add_rows(state, connection, "SELECT floor FROM main.quorate_applied")
+        yield from _add_rows(state, connection, f"PRAGMA main.{pragma}")
+    yield from _add_rows(state, connection, "SELECT entry, records FROM main.quorate_window ORDER BY entry")
+    yield from _add_rows(state, connection, "SELECT floor FROM main.quorate_applied")
     return state.hexdigest()
 
 
-def _add_table(state: hashlib.blake2b, connection: apsw.Connection, table: str) -> None:
+def _add_table(state: hashlib.blake2b, connection: apsw.Connection, table: str) -> Iterator[None]:
     names, source = _in_key_order(connection, table)
     try:
-        _add_rows(state, connection, f"SELECT {', '.join(names)} {source}")
+        yield from _add_rows(state, connection, f"SELECT {', '.join(names)} {source}")
     except UnicodeDecodeError:  # text that is none; at the same row on every replica
         raw = (f"typeof({name}), CAST({name} AS BLOB)" for name in names)
-        _add_rows(state, connection, f"SELECT {', '.join(raw)} {source}")
+        yield from _add_rows(state, connection, f"SELECT {', '.join(raw)} {source}")
 
 
 def _in_key_order(connection: apsw.Connection, table: str) -> tuple[list[str], str]:
@@ -57,8 +69,9 @@ def _in_key_order(connection: apsw.Connection, table: str) -> tuple[list[str], s
     return names, f"FROM main.{quoted(table)} ORDER BY {', '.join(key)}"
 
 
-def _add_rows(state: hashlib.blake2b, connection: apsw.Connection, sql: str) -> None:
+def _add_rows(state: hashlib.blake2b, connection: apsw.Connection, sql: str) -> Iterator[None]:
     cursor = connection.execute(sql, can_cache=False)
     while rows := list(islice(cursor, 512)):
         for row in rows:
             state.update(encode(row))
+        yield

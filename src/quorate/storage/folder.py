@@ -22,6 +22,7 @@ from pathlib import Path
 import apsw
 
 from quorate.client.errors import DiskFull, OperationalError
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     CreateGroup,
     Effect,
@@ -69,6 +70,7 @@ def open_store(
     *,
     clock: Clock | None = None,
     vfs: str | None = None,
+    formats: Range = HERE,
     files: Files = SYSTEM,
     log_pages: int = LOG_PAGES,
     open_replicas: int = OPEN_REPLICAS,
@@ -98,8 +100,9 @@ def open_store(
             _refuse_strangers(path, files)
             node_file.create(path / NODE, create, files)
         return SqliteStore(
-            path, lock, clock=clock, vfs=vfs, files=files, log_pages=log_pages, open_replicas=open_replicas
-        )
+            path, lock, clock=clock, vfs=vfs, files=files, log_pages=log_pages, formats=formats,
+            open_replicas=open_replicas,
+        )  # fmt: skip
     except DiskIsFull as error:
         lock.release()
         raise DiskFull(str(error), hint="make room on the disk") from error
@@ -144,6 +147,7 @@ class SqliteStore(BaseStore):
         vfs: str | None,
         files: Files,
         log_pages: int,
+        formats: Range,
         open_replicas: int,
     ) -> None:
         super().__init__(open_replicas)
@@ -156,7 +160,7 @@ class SqliteStore(BaseStore):
         """Durable in the log; of which `node.db` has yet to take note."""
         self._earlier: dict[GroupId, str] = {}
         """What data files looked like when they were last closed."""
-        self._node = NodeFile(folder / NODE, files)
+        self._node = NodeFile(folder / NODE, files, formats)
         try:
             self.identity = self._node.identity
             self.log = self._open_log(folder / LOG, vfs, log_pages)
@@ -247,7 +251,7 @@ class SqliteStore(BaseStore):
             except OSError as error:
                 raise Broken(f"reading {self._path(group).name}: {error}") from error
             if doubt:
-                self.damaged[number] = doubt
+                self.damaged[number] = doubt  # until it is as it was again, or a copy takes its place
             else:
                 self._earlier.setdefault(number, note.closed)
                 opened[number] = ""
@@ -307,19 +311,36 @@ class SqliteStore(BaseStore):
     def _note(self, write: LogWrite) -> None:
         if isinstance(write, WriteHardState):
             self._node.remember_vote(write.group, write.epoch, write.vote)
-        elif isinstance(write, SwitchGeneration) or write.group not in self._node.groups:
-            # A snapshot takes the place of whatever was damaged, so that is forgotten here.
+        elif isinstance(write, SwitchGeneration):
+            self._remember(self.log.groups[write.group], self.damaged.get(write.group, ""))
+        elif write.group not in self._node.groups:
             self._remember(self.log.groups[write.group])
 
-    def _remember(self, group: GroupLog) -> None:
-        self._node.remember(
-            Remembered(group.group, group.database, group.partition, group.voters, group.epoch, group.vote)
-        )
+    def _remember(self, group: GroupLog, damaged: str = "") -> None:
+        """What `node.db` is to know of a group. A copy that takes the place of what was damaged does not end the
+        damage: what this replica had acknowledged may be missing from it (`ForgetDamage`)."""
+        if len(group.voters) == 1:
+            damaged = ""
+        row = (group.group, group.database, group.partition, group.voters, group.epoch, group.vote, damaged)
+        self._node.remember(Remembered(*row))
+
+    def _raise_format(self, number: int, release: str) -> None:
+        self._node.raise_format(number, release)
+        self.identity = self._node.identity
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
+        """Remembered from life to life, unless nobody could make the replica whole again."""
         super()._found_damage(group, reason)
+        known = self._node.groups.get(group)
+        if known is None or known.damaged or len(known.voters) == 1:
+            return
         with suppress(DiskIsFull):  # then it is found again when it is read again
             self._node.accept(self.log.sequence, self.log.hash, {group: reason})
+
+    def _forget_damage(self, group: GroupId) -> None:
+        super()._forget_damage(group)
+        with suppress(DiskIsFull):  # then the next life has it made whole once more
+            self._remember(self.log.groups[group])
 
     # ----------------------------------------------------------------------------------------------
     # Data files

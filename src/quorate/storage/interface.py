@@ -59,6 +59,18 @@ class Log(Protocol):
     def close(self) -> None: ...
 
 
+class Examination(Protocol):
+    """One pinned state of a data file."""
+
+    position: Position
+
+    def step(self, pieces: int) -> str | None:
+        """Do so many pieces of the work, callable from the one reader thread: the digest once all is done, until
+        then None. Raises Divergent, saying what is damaged, or Broken."""
+
+    def close(self) -> None: ...
+
+
 class Store(Protocol):
     """Everything one node keeps. `perform` does every storage effect except `Persist` and `Query`."""
 
@@ -74,8 +86,9 @@ class Store(Protocol):
         """Do one storage effect and return the events that tell of it, in order.
 
         Handles OpenReplica, Execute, Commit, Rollback, Apply, ReadLog, Checkpoint, OpenSnapshot,
-        ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, ReadCatalog, CloseIdle. Never raises for what a
-        user or a full disk can cause; raises Broken when the node must stop.
+        ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, ForgetDamage, Digest, Condemn, RaiseFormat,
+        ReadCatalog, CloseIdle. Never raises for what a user or a full disk can cause; raises Broken when the node
+        must stop.
         """
 
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
@@ -87,6 +100,10 @@ class Store(Protocol):
         self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
     ) -> tuple[bytes, Position]:
         """The same, callable from the one reader thread beside all other calls."""
+
+    def examine(self, group: GroupId) -> Examination:
+        """Pin what is committed now, for a digest that is taken piece by piece (`Digest` does it all at once).
+        Raises Divergent when the file is damaged."""
 
     def checkpoint_aside(self, group: GroupId) -> None:
         """Most of the work of the next `Checkpoint`, callable from the one reader thread beside all other calls."""

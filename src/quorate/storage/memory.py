@@ -166,7 +166,7 @@ class MemoryStore(BaseStore):
         """Whatever needs room finds none while this is set."""
         self._clock = clock
         self._lost: dict[GroupId, str] = {}
-        """Damage of the log that no snapshot has repaired yet."""
+        """Why replicas are damaged that have not been made whole since."""
         self._images: dict[GroupId, Image] = {}
         """What the disk holds of each data file whatever happens: its generation and its bytes."""
         self._survivors: dict[GroupId, Image] = {}
@@ -193,10 +193,15 @@ class MemoryStore(BaseStore):
         if self.full:
             raise DiskIsFull("the simulated disk is full")
         self.log.commit(writes)
-        if self._lost:
-            for write in writes:
-                if isinstance(write, SwitchGeneration):
-                    self._lost.pop(write.group, None)
+
+    def _found_damage(self, group: GroupId, reason: str) -> None:
+        super()._found_damage(group, reason)
+        if len(self.log.groups[group].voters) > 1:
+            self._lost.setdefault(group, reason)
+
+    def _forget_damage(self, group: GroupId) -> None:
+        super()._forget_damage(group)
+        self._lost.pop(group, None)
 
     def crash(self, dice: Any, lose_unsynced: bool) -> None:
         """The process dies. `lose_unsynced`: the machine too, and data files may fall back to their last

@@ -19,12 +19,13 @@ import apsw
 import msgspec
 
 from quorate.client.errors import AlreadyOpen, NotSupportedError, OperationalError
+from quorate.core.formats import HERE, RELEASE, Range, refuse
 from quorate.core.kernel import GroupId, Identity, Member, NodeId
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
 
-FORMAT = 1
-"""The number of the layout of a node's folder. A node reads its own and refuses every other."""
+RELEASED = 2
+"""From this format on the file says which release raised it."""
 
 UNFINISHED = ".new"
 """What the name of a node.db ends in until it is complete."""
@@ -45,6 +46,9 @@ INSERT INTO mark VALUES (1, 0, zeroblob(16));
 """
 
 
+ADD_RELEASE = "ALTER TABLE node ADD COLUMN release TEXT NOT NULL DEFAULT ''"
+
+
 class Remembered(msgspec.Struct):
     """What `node.db` knows of a group."""
 
@@ -63,9 +67,10 @@ class NodeFile:
     """The open `node.db`. Raises client errors for what a user can cause: a folder that is in use, has
     another format, or is none of ours."""
 
-    def __init__(self, path: Path, files: Files = SYSTEM, pages: int = CHECKPOINT_PAGES) -> None:
+    def __init__(self, path: Path, files: Files = SYSTEM, formats: Range = HERE, pages: int = CHECKPOINT_PAGES) -> None:
         self.path = path
         self._checkpoint_pages = pages
+        self._formats = formats
         try:
             files.rewrite(path.with_name(path.name + "-wal"))
             self._connection = disk.open_exclusive(path, files=files)
@@ -96,15 +101,15 @@ class NodeFile:
         if not self._connection.table_exists("main", "node"):
             raise OperationalError(f"{self.path} is not the file of a node", hint="it was made by another program")
         number, cluster, node, name, boot = self._rows("SELECT format, cluster, node, name, boot FROM node")[0]
-        if number != FORMAT:
-            raise NotSupportedError(
-                f"{self.path.parent} has format {number}; this version of Quorate reads format {FORMAT}",
-                hint="open it with the version that wrote it",
-            )
+        if number not in self._formats:
+            known = self._rows("SELECT name FROM pragma_table_info('node') WHERE name = 'release'")
+            release = str(self._rows("SELECT release FROM node")[0][0]) if known else ""
+            message, hint = refuse(str(self.path.parent), number, self._formats, release)
+            raise NotSupportedError(message, hint=hint)
         self._rows("UPDATE node SET boot = boot + 1")
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         founders = self._rows("SELECT node, name, address FROM founders ORDER BY node")
-        return Identity(cluster, node, name, boot + 1, tuple(Member(*row) for row in founders))
+        return Identity(cluster, node, name, boot + 1, tuple(Member(*row) for row in founders), number)
 
     @staticmethod
     def _remembered(row: tuple[Any, ...]) -> Remembered:
@@ -154,6 +159,16 @@ class NodeFile:
             self._connection.executemany("UPDATE groups SET closed = ? WHERE grp = ?", changed)
         for text, group in changed:
             self.groups[group].closed = text
+
+    def raise_format(self, number: int, release: str) -> None:
+        """Note, durably, that the folder is of a newer format from now on. Raises DiskIsFull or Broken."""
+        if number <= self.identity.format:
+            return
+        with self._durably():
+            if self.identity.format < RELEASED <= number:
+                self._connection.execute(ADD_RELEASE)
+            self._connection.execute("UPDATE node SET format = ?, release = ?", (number, release))
+        self.identity = msgspec.structs.replace(self.identity, format=number)
 
     def _synchronous(self, level: str) -> None:
         self._connection.execute(f"PRAGMA synchronous={level}").fetchall()
@@ -219,8 +234,12 @@ def create(path: Path, identity: Identity, files: Files = SYSTEM) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(SCHEMA).fetchall()
         connection.execute(
-            "INSERT INTO node VALUES (1, ?, ?, ?, ?, 0)", (FORMAT, identity.cluster, identity.node, identity.name)
+            "INSERT INTO node VALUES (1, ?, ?, ?, ?, 0)",
+            (identity.format, identity.cluster, identity.node, identity.name),
         )
+        if identity.format >= RELEASED:
+            connection.execute(ADD_RELEASE)
+            connection.execute("UPDATE node SET release = ?", (RELEASE,))
         rows = [(member.node, member.name, member.address) for member in identity.founders]
         connection.executemany("INSERT INTO founders VALUES (?, ?, ?)", rows)
         connection.execute("COMMIT")

@@ -7,10 +7,11 @@ msgpack; the format's number comes first so that a later version can tell.
 import msgspec
 from msgspec import Raw, Struct
 
+from quorate.core.formats import PAYLOAD
 from quorate.core.requests import Cancelled, Done, Expired, Failed, Result, Value, WriteOutcome
 from quorate.storage.interface import Divergent
 
-FORMAT = 1
+FORMAT = PAYLOAD.highest
 OUTCOME_MAX = 64 * 1024
 """Larger outcomes are remembered without their rows (bytes)."""
 
@@ -105,8 +106,8 @@ def decode_batch(payload: bytes) -> Batch:
         batch = _batch.decode(payload)
     except msgspec.MsgspecError as error:
         raise Divergent(f"the payload of an entry cannot be read: {error}") from error
-    if batch.format != FORMAT:
-        raise Divergent(f"the payload has format {batch.format}, and only {FORMAT} is known here")
+    if batch.format not in PAYLOAD:
+        raise Divergent(f"the payload has format {batch.format}, and {PAYLOAD} is known here")
     return batch
 
 

@@ -18,6 +18,7 @@ from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
 from quorate.storage.connection import PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.digest import digest_of
+from quorate.storage.examination import Examination
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import SYSTEM, Files
 from quorate.storage.guard import Guard
@@ -295,6 +296,16 @@ class Replica:
                 source.end()
                 source.close()
 
+    def examine(self) -> Examination:
+        """Pin the committed state, to be looked at piece by piece, on a connection of its own (but for a replica in
+        memory, which must not be used meanwhile). Raises Divergent, DiskIsFull or Broken."""
+        if self._memory:
+            assert not self.held, "a transaction is open"
+            self._put_aside()
+            return Examination(self._writer.connection, self.applied)
+        with _reading():
+            return Examination(Reader(self._path))
+
     def dump(self) -> bytes:
         """The last committed state as the bytes of a database file (replicas in memory)."""
         assert self._memory, "a file is its own dump"
@@ -317,6 +328,19 @@ class Replica:
         finally:
             target.close()
             source.close()
+
+    def edit(self, sql: str) -> bool:
+        """Change committed rows behind everybody's back, as another program would (replicas in memory); whether
+        anything was changed. For the simulator."""
+        assert self._memory, "edit a file with the sqlite3 shell"
+        other = apsw.Connection(self._path, vfs="memdb", flags=_MEMORY_FLAGS)
+        try:
+            other.execute(sql)
+            return other.changes() > 0
+        except apsw.Error:  # no such table, or somebody is writing
+            return False
+        finally:
+            other.close()
 
     def _close_writer(self) -> None:
         if self._own is not None:

@@ -7,7 +7,10 @@ lost, and in nothing else, so that what is tested on the fake holds for the file
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
+
+import msgspec
 
 from quorate.core import kernel
 from quorate.core.catalog import QUERIES, Catalog, DatabaseRow, PartitionRow
@@ -30,6 +33,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.requests import Done, Result, Statement, WriteOutcome
 from quorate.storage.data_files import APPLY_BYTES, DataFiles
+from quorate.storage.examination import Examination
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
 from quorate.storage.payload import decode_outcome
@@ -91,7 +95,8 @@ class BaseStore(DataFiles):
         except (Divergent, LogDamaged) as error:
             damaged = str(error)
         if damaged:
-            self.damaged[number] = damaged
+            if number not in self.damaged:
+                self._found_damage(number, damaged)
             replica = self.replicas.pop(number, None)
             if replica is not None:
                 replica.close()
@@ -148,6 +153,7 @@ class BaseStore(DataFiles):
             self._found_damage(group_of(effect), str(error))
             return [ApplyFailed(group_of(effect), full=False, reason=str(error))]
         except Divergent as error:
+            self._found_damage(group_of(effect), str(error))
             return [ApplyFailed(group_of(effect), full=False, reason=str(error))]
 
     def _on_open_replica(self, effect: kernel.OpenReplica) -> list[Event]:
@@ -281,6 +287,46 @@ class BaseStore(DataFiles):
         self._checkpointed[number] = replica.applied
         return [Applied(number, replica.applied)]
 
+    def _on_forget_damage(self, effect: kernel.ForgetDamage) -> list[Event]:
+        self._forget_damage(effect.group)
+        return []
+
+    def _on_digest(self, effect: kernel.Digest) -> list[Event]:
+        """All at once; a driver that has other things to do uses `examine` instead."""
+        group, number = effect.group, effect.number
+        try:
+            examination = self.examine(group)
+        except DiskIsFull:  # no room to open it: no digest, at no position
+            return [kernel.Digested(group, number, ORIGIN, "")]
+        except Divergent as error:
+            return [kernel.Digested(group, number, ORIGIN, "", failed=str(error))]
+        try:
+            return [kernel.Digested(group, number, examination.position, examination.run())]
+        except Divergent as error:
+            return [kernel.Digested(group, number, examination.position, "", failed=str(error))]
+        finally:
+            examination.close()
+
+    def examine(self, group: GroupId) -> Examination:
+        """Pin what is committed now. Its `step` may be called from the one reader thread. Raises Divergent."""
+        self._check_usable()
+        return self._replica(group).examine()
+
+    def _on_condemn(self, effect: kernel.Condemn) -> list[Event]:
+        """The file stays open, for those who read it just now, until its successor is installed."""
+        self._found_damage(effect.group, effect.reason)
+        return [ApplyFailed(effect.group, full=False, reason=effect.reason)]
+
+    def _on_raise_format(self, effect: kernel.RaiseFormat) -> list[Event]:
+        """Where there is no room, the next start does it."""
+        with suppress(DiskIsFull):
+            self._raise_format(effect.format, effect.release)
+        return []
+
+    def _raise_format(self, number: int, _release: str) -> None:
+        """Note, durably, that this folder is of a newer format; the file store says so in `node.db`."""
+        self.identity = msgspec.structs.replace(self.identity, format=max(number, self.identity.format))
+
     def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
         outcome, _position = self._replica(CATALOG_GROUP).query(CATALOG_STATEMENTS)
         return [kernel.CatalogRead(catalog_of(decode_outcome(outcome)))]
@@ -298,6 +344,10 @@ class BaseStore(DataFiles):
         kernel.CloseSnapshot: _on_close_snapshot,
         kernel.StoreSnapshot: _on_store_snapshot,
         kernel.OpenGeneration: _on_open_generation,
+        kernel.ForgetDamage: _on_forget_damage,
+        kernel.Digest: _on_digest,
+        kernel.Condemn: _on_condemn,
+        kernel.RaiseFormat: _on_raise_format,
         kernel.ReadCatalog: _on_read_catalog,
         kernel.CloseIdle: _on_close_idle,
     }
@@ -315,6 +365,9 @@ class BaseStore(DataFiles):
             return self._replica(group).query(statements, budget_us or None)
         except OverBudget:
             self.handles.borrow(group)
+            raise
+        except Divergent as error:
+            self._found_damage(group, str(error))
             raise
         except NoDescriptors:
             if not self._close_some():
@@ -370,7 +423,7 @@ def catalog_of(outcome: WriteOutcome) -> Catalog:
     """A `Catalog` from what its queries returned; empty when its tables are not there yet."""
     if not isinstance(outcome, Done):
         return Catalog()
-    members, databases, partitions = (result.rows for result in outcome.results)
+    members, databases, partitions, ((version,),) = (result.rows for result in outcome.results)
     return Catalog(
         tuple(Member(*row) for row in members),  # type: ignore[arg-type]
         tuple(DatabaseRow(*row) for row in databases),  # type: ignore[arg-type]
@@ -378,6 +431,7 @@ def catalog_of(outcome: WriteOutcome) -> Catalog:
             PartitionRow(int(group), str(database), int(number), _nodes(nodes))  # type: ignore[arg-type]
             for group, database, number, nodes in partitions
         ),
+        int(version),  # type: ignore[arg-type]
     )
 
 

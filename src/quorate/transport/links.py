@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from quorate.core.kernel import NodeId
-from quorate.core.messages import Message
+from quorate.core.messages import SINCE, Message
 from quorate.transport.accepted import tune
 from quorate.transport.addresses import parse_address
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameReader, WireError, frame
-from quorate.wire.handshake import greeting, meet, read_refusal
+from quorate.wire.handshake import VERSION, greeting, meet, read_refusal, spoken
 
 if TYPE_CHECKING:
     from quorate.transport.tcp import TcpTransport
@@ -40,6 +40,8 @@ class PeerLink:
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._slow = False
+        self._version = VERSION
+        """What both sides speak on the connection that is up."""
         self._failures = 0
         self._closed = False
         self._dialled: Dialled | None = None
@@ -98,8 +100,10 @@ class PeerLink:
         if self._closed:
             dialled.abort()
 
-    def greeted(self) -> None:
+    def greeted(self, version: int) -> None:
+        """The peer has said who it is; both speak this version."""
         self.up = True
+        self._version = version
         self._failures = 0
         self._complaint = ""
         self._owner.gained(self.peer)
@@ -118,8 +122,8 @@ class PeerLink:
 
     def send(self, message: Message) -> None:
         """Queue one message. Raises FrameTooLong."""
-        if not self.up:
-            return
+        if not self.up or (self._version < VERSION and SINCE.get(type(message), 1) > self._version):
+            return  # it is of an older release and could not read this
         data = frame(encode(message))
         self._queue.append(data)
         self._queued += len(data)
@@ -177,11 +181,11 @@ class Dialled(asyncio.Protocol):
             for payload in self._reader.feed(data):
                 if self._greeted:
                     raise read_refusal(payload)
-                meet(self._me, payload)
+                version = spoken(self._me, meet(self._me, payload))
                 self._greeted = True
                 if self._timer is not None:
                     self._timer.cancel()
-                self._link.greeted()
+                self._link.greeted(version)
         except WireError as error:
             self._link.complain(str(error))
             self.abort()

@@ -7,13 +7,14 @@ has seen the other's. Whoever cannot go on sends a `Refusal` that says why and c
 import msgspec
 from msgspec import Struct
 
+from quorate.core.formats import HERE, RELEASE, release_of
 from quorate.core.kernel import NodeId
 from quorate.wire.frames import FrameCorrupt, NotOurProtocol, WireError, frame
 
 MAGIC = "quorate"
-VERSION = 1
+VERSION = HERE.highest
 """The newest protocol this build speaks."""
-OLDEST = 1
+OLDEST = HERE.lowest
 """The oldest protocol this build speaks."""
 
 NODE = "node"
@@ -36,6 +37,8 @@ class Hello(Struct, frozen=True, array_like=True, tag=MAGIC):
     """The node I dialled; 0: whichever answers."""
     address: str = ""
     """Where I listen, or empty."""
+    release: str = ""
+    """Which release I am, for messages to people."""
 
 
 class Refusal(Struct, frozen=True, array_like=True, tag=MAGIC + "-refusal"):
@@ -102,10 +105,7 @@ def meet(mine: Hello, payload: bytes) -> Hello:
     if theirs.role not in (NODE, CLIENT):
         raise NotOurProtocol(f"{theirs.role!r} is not a role in this protocol")
     if min(mine.version, theirs.version) < max(mine.oldest, theirs.oldest):
-        raise VersionRefused(
-            f"this side speaks versions {mine.oldest} to {mine.version}, "
-            f"the other {theirs.oldest} to {theirs.version}: one of them needs an upgrade"
-        )
+        raise VersionRefused(_no_common_version(mine, theirs))
     if mine.cluster != theirs.cluster and mine.cluster and theirs.cluster:
         raise ClusterRefused(f"this side belongs to cluster {mine.cluster}, the other to {theirs.cluster}")
     if mine.wanted and mine.wanted != theirs.node:
@@ -113,6 +113,17 @@ def meet(mine: Hello, payload: bytes) -> Hello:
     if theirs.wanted and theirs.wanted != mine.node:
         raise NodeRefused(f"node {theirs.wanted} was dialled and this is node {mine.node} ({mine.name})")
     return theirs
+
+
+def _no_common_version(mine: Hello, theirs: Hello) -> str:
+    """Which side has to be started with which release."""
+    newer = max(mine, theirs, key=lambda hello: hello.version)
+    who = "the other side" if newer is mine else f"this side (release {RELEASE})"
+    there = f" (release {theirs.release})" if theirs.release else ""
+    return (
+        f"this side speaks versions {mine.oldest} to {mine.version}, the other{there} {theirs.oldest} to"
+        f" {theirs.version}: start {who} with {release_of(newer.oldest)} or later"
+    )
 
 
 def spoken(mine: Hello, theirs: Hello) -> int:

@@ -20,7 +20,7 @@ from quorate.core.kernel import (
     TrimLog,
 )
 from quorate.core.quorum import counted_index
-from quorate.core.single_leader import election, reads, writes
+from quorate.core.single_leader import election, reads, verification, writes
 from quorate.core.single_leader.messages import SnapshotDone
 from quorate.core.single_leader.state import FOLLOWER, LEADER, NOBODY, SNAPSHOT, Group
 
@@ -78,6 +78,9 @@ def apply_more(group: Group, *, gathered: bool = False) -> None:
         return
     target = min(group.counted, group.persisted)
     first = group.applied.index + 1
+    limit = verification.limit(group)
+    if limit is not None:
+        target, gathered = min(target, limit), True
     if target < first:
         return
     if not gathered and _may_gather(group, target):
@@ -120,6 +123,7 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
         _finish_switch(group, event.position)
     if group.role == LEADER and group.applied.index >= group.noop:
         group.host.make_ready(group.group)
+    verification.proceed(group, now)
     apply_more(group)
     reads.on_applied(group)
     maybe_checkpoint(group)

@@ -14,6 +14,7 @@ from quorate.core.kernel import (
     Applied,
     ApplyFailed,
     Checkpointed,
+    Digested,
     Executed,
     LogRead,
     NodeId,
@@ -25,7 +26,7 @@ from quorate.core.kernel import (
     SnapshotRead,
     SnapshotStored,
 )
-from quorate.core.single_leader import acks, election, reads, shipping, snapshots, writes
+from quorate.core.single_leader import acks, election, reads, shipping, snapshots, verification, writes
 from quorate.core.single_leader.messages import (
     Append,
     AppendReply,
@@ -39,6 +40,9 @@ from quorate.core.single_leader.messages import (
     SnapshotOffer,
     SnapshotWant,
     StandNow,
+    VerifyAsk,
+    VerifyReply,
+    VerifyVerdict,
     Vote,
     VoteReply,
 )
@@ -59,6 +63,9 @@ MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
     SnapshotDone: snapshots.on_done,
     ReadIndexAsk: reads.on_ask,
     ReadIndexReply: reads.on_reply,
+    VerifyAsk: verification.on_ask,
+    VerifyReply: verification.on_reply,
+    VerifyVerdict: verification.on_verdict,
 }
 
 EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
@@ -71,6 +78,7 @@ EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
     SnapshotOpened: snapshots.on_opened,
     SnapshotRead: snapshots.on_read,
     SnapshotStored: snapshots.on_stored,
+    Digested: verification.on_digested,
 }
 
 
@@ -82,6 +90,7 @@ def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
 
 def on_ready(group: Group, now: Now) -> None:
     """Everything that was ready has been fed: begin what can begin."""
+    verification.begin(group, now)
     writes.start_batch(group, now)
     reads.begin_round(group)
 
@@ -101,6 +110,7 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         election.become_follower(group, now)
     waiting = reads.tick(group, now)
     writes.tick(group, now)
+    waiting = verification.tick(group, now) or waiting
     if group.role == LEADER:
         waiting = shipping.resend(group, now, alive) or waiting
     if group.queue or group.reading.waiting:
@@ -169,3 +179,5 @@ offer_vote = election.offer_vote
 try_transfer = election.try_transfer
 submit_write = writes.submit
 submit_read = reads.submit
+submit_verify = verification.submit
+verify_next = verification.start_next

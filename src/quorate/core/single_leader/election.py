@@ -9,7 +9,7 @@ half a network can depose a working leader for ever.
 from quorate.core.kernel import NOOP, Entry, NodeId, Now, Send
 from quorate.core.quorum import vote_won
 from quorate.core.requests import NotLeader
-from quorate.core.single_leader import acks, reads, shipping, snapshots, writes
+from quorate.core.single_leader import acks, reads, shipping, snapshots, verification, writes
 from quorate.core.single_leader.messages import PreVote, PreVoteReply, StandNow, Vote, VoteReply
 from quorate.core.single_leader.state import (
     CANDIDATE,
@@ -195,6 +195,7 @@ def step_down(group: Group, now: Now) -> None:
         writes.unsure(group, batch)
     group.flight.clear()
     reads.refuse_all(group)
+    verification.abandon(group)
     group.set_election_timer(now)
 
 

@@ -138,7 +138,42 @@ class ReadIndexReply(Struct, frozen=True, array_like=True, tag=14):
     index: int
 
 
+WORKING, EXAMINED, PASSED, DAMAGED = range(4)
+
+
+class VerifyAsk(Struct, frozen=True, array_like=True, tag=30):
+    """Stop at this position and take the digest of what you hold there."""
+
+    group: GroupId
+    epoch: int
+    number: int
+    position: Position
+
+
+class VerifyReply(Struct, frozen=True, array_like=True, tag=31):
+    """`state` is one of WORKING (asked, not finished), EXAMINED (`digest` is of exactly `position`), PASSED (I have
+    applied more already and cannot go back) and DAMAGED (`reason` says why)."""
+
+    group: GroupId
+    epoch: int
+    number: int
+    state: int
+    position: Position
+    digest: str = ""
+    reason: str = ""
+
+
+class VerifyVerdict(Struct, frozen=True, array_like=True, tag=32):
+    """A majority of the voters holds `digest` at `position`: whoever found another there is wrong."""
+
+    group: GroupId
+    epoch: int
+    number: int
+    position: Position
+    digest: str
+
+
 GroupMessage = (
     PreVote | PreVoteReply | Vote | VoteReply | Append | AppendReply | SnapshotOffer | SnapshotWant | SnapshotChunk
-    | SnapshotGone | SnapshotDone | StandNow | ReadIndexAsk | ReadIndexReply
+    | SnapshotGone | SnapshotDone | StandNow | ReadIndexAsk | ReadIndexReply | VerifyAsk | VerifyReply | VerifyVerdict
 )  # fmt: skip

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from quorate.core.kernel import (
     ORIGIN,
     Effect,
+    ForgetDamage,
     GroupId,
     LogWrite,
     NodeId,
@@ -27,7 +28,7 @@ from quorate.core.kernel import (
 from quorate.core.quorum import majority
 from quorate.core.settings import Settings
 from quorate.core.single_leader.log import Log
-from quorate.core.single_leader.messages import AppendReply
+from quorate.core.single_leader.messages import AppendReply, VerifyReply
 
 FOLLOWER = "follower"
 PRE_CANDIDATE = "pre_candidate"
@@ -71,6 +72,8 @@ class Host(Protocol):
     def resign(self, group: GroupId, epoch: int) -> None: ...
     def start_round(self, group: GroupId) -> int: ...
     def address_of(self, node: NodeId) -> str: ...
+    def name_of(self, node: NodeId) -> str: ...
+    def understands(self, node: NodeId, kind: type) -> bool: ...
 
 
 class Pending(Struct):
@@ -175,6 +178,50 @@ class Incoming(Struct):
     storing: bool = False
 
 
+class Check(Struct):
+    """A digest that this replica was asked for, until a newer one is wanted."""
+
+    leader: NodeId
+    epoch: int
+    number: int
+    position: Position
+    begun: bool = False
+    """The data file has come to stand at the position."""
+    passed: bool = False
+    """The data file stood beyond the position when it was asked."""
+    digest: str = ""
+    failed: str = ""
+
+
+class Verification(Struct):
+    """One comparison of all replicas, as their leader conducts it."""
+
+    number: int
+    position: Position
+    callers: list[int] = []
+    attempt: int = 1
+    heard_us: dict[NodeId, int] = {}
+    """When each replica last said that it is at work (at first: when it was asked)."""
+    asked_us: int = 0
+    answers: dict[NodeId, VerifyReply] = {}
+    """The final word of each replica, or ours about one that is away."""
+
+
+class Verifying(Struct):
+    """What one replica knows of the comparison of its content with that of others."""
+
+    numbers: int = 0
+    check: Check | None = None
+    running: Verification | None = None
+    """As leader."""
+    wanted: bool = False
+    """As leader: to name a position and ask for it as soon as no batch is being executed."""
+    callers: list[int] = []
+    """Who waits for the next comparison."""
+    equal_at: int = 0
+    """The newest index at which a majority was found to hold what this replica held; 0: none in this life."""
+
+
 class Group:
     """One replica. Holds state; decides nothing by itself."""
 
@@ -260,6 +307,9 @@ class Group:
         """How far a leader, confirmed by a majority of others, said that a rebuilt replica must be; -1: not yet."""
         self.heal_read = 0
         """The first number under which that was asked since the rebuild; any later one is as good."""
+        self.verifying = Verifying(numbers=self.host.boot << 32)
+        self.mended = ""
+        """Why this replica was damaged before it was rebuilt in this life; empty when it was not."""
         self.alone = 0
         """How many of the next requests run in a batch of their own."""
 
@@ -352,8 +402,9 @@ class Group:
         it votes in later ones only.)
         """
         if self.damaged and self.rebuilt and not self.switching and self.persisted >= self.whole_at >= 0:
-            self.damaged = ""
-            self.note("healed")
+            self.damaged, self.mended = "", self.damaged
+            self.host.emit(ForgetDamage(self.group))
+            self.note("healed", was=self.mended)
             if self.leader not in (NOBODY, self.me):
                 matched = min(self.counted, self.persisted)
                 self.send(self.leader, self.append_reply(matched=matched, accepted=True))

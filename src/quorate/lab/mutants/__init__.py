@@ -2,11 +2,17 @@
 way, as others' code was broken before, and the laboratory must notice.
 """
 
-from quorate.lab.mutants import elections, files, reading, replication, storing
+from quorate.lab.mutants import elections, files, reading, releases, replication, storing, verifying
 from quorate.lab.mutants.sabotage import Mutant, find, first_caught, run, run_case, sabotaged
 
 MUTANTS: tuple[Mutant, ...] = (
-    elections.MUTANTS + replication.MUTANTS + reading.MUTANTS + storing.MUTANTS + files.MUTANTS
+    elections.MUTANTS
+    + replication.MUTANTS
+    + reading.MUTANTS
+    + storing.MUTANTS
+    + files.MUTANTS
+    + verifying.MUTANTS
+    + releases.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "first_caught", "run", "run_case", "sabotaged"]

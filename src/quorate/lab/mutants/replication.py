@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from quorate.core.kernel import NodeId, Now, WriteEntries
+from quorate.core.kernel import NodeId, Now, SwitchGeneration, WriteEntries
 from quorate.core.quorum import counted_index
 from quorate.core.requests import Answer, NotLeader
 from quorate.core.single_leader import acks, election, shipping, snapshots
@@ -189,6 +189,16 @@ def _says_not_done(original: Any) -> Any:
     return step_down
 
 
+def _copy_ends_damage(original: Any) -> Any:
+    def persist(store: MemoryStore, writes: Any) -> None:
+        original(store, writes)
+        for write in writes:
+            if isinstance(write, SwitchGeneration):
+                store._lost.pop(write.group, None)
+
+    return persist
+
+
 def _any_life(_original: Any) -> Any:
     return lambda _progress, _life: True
 
@@ -206,6 +216,15 @@ MUTANTS = (
         (Swap(shipping, "note_life", _any_life),),
         ("durable majority", "damaged replica", "leader completeness", "acknowledged write lost"),
         seed=68,
+    ),
+    Mutant(
+        "copy-ends-damage",
+        "a damaged replica that dies between installing a copy and being whole is taken for whole in its next life",
+        "found here: seed 281 of amputation, see found-by-simulation.md",
+        "amputation",
+        (Swap(MemoryStore, "persist", _copy_ends_damage),),
+        ("leader completeness", "damaged replica", "durable majority", "acknowledged write lost"),
+        seed=281,
     ),
     Mutant(
         "acknowledged-before-fsync",
@@ -306,7 +325,7 @@ MUTANTS = (
         "snapshots",
         (Swap(snapshots, "on_opened", _wrong_position), Swap(shelf, "check_position", _any_position)),
         ("sound disk", "store", "node", *LOST),
-        seed=12,
+        seed=14,
     ),
     Mutant(
         "lost-tail-taken-for-clean",

@@ -67,6 +67,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     flip_log_us: int = 0
     flip_data_us: int = 0
     """Bits change on the disk of one chosen node, in its log or in its data files (see `damage`)."""
+    edit_us: int = 0
+    """A row of a data file of that node is changed by somebody else, while the node runs."""
     lost_disk: float = 0.0
     """Chance that this node's disk is lost for good during the run. A wiped disk is a new node: it does not return."""
     """A node is told to finish, hand over and stop."""
@@ -99,6 +101,10 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     schema: int = 0
     weak_reads: int = 1
     """The weights of the kinds of operations."""
+    verify_us: int = 0
+    """The mean time between two comparisons of replicas that somebody asks for; 0: nobody does."""
+    upgrade_us: int = 0
+    """The mean time between two steps of a rolling upgrade from an older release; 0: all run this one."""
     think_us: int = 20 * MILLISECOND
     patience_us: int = 600 * MILLISECOND
     """How long a client waits for an answer before it tries again."""

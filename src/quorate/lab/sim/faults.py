@@ -34,7 +34,7 @@ class Faults:
         """How many faults have begun, skipped ones included. Each has dice of its own, so that leaving one out (as
         the shrinker does) changes no other."""
         self._over = False
-        harm = dials.damage or dials.flip_log_us or dials.flip_data_us or dials.lost_disk
+        harm = dials.damage or dials.flip_log_us or dials.flip_data_us or dials.edit_us or dials.lost_disk
         self.victim = self._dice.choice(list(hosts)) if harm and len(hosts) >= 3 else 0
         """The budget: the only node whose disk may lie or be lost. Two of three could lose what was counted."""
         self.lost = 0
@@ -56,6 +56,7 @@ class Faults:
             (self._dials.strobe_us, self._strobe),
             (self._dials.flip_log_us, self._flip_log),
             (self._dials.flip_data_us, self._flip_data),
+            (self._dials.edit_us, self._edit_data),
         ]
         for mean_us, fault in kinds:
             if mean_us:
@@ -263,6 +264,10 @@ class Faults:
     def _flip_data(self) -> None:
         if self.victim:
             self._hosts[self.victim].harm("flip in a data file", self._hosts[self.victim].store.flip_data)
+
+    def _edit_data(self) -> None:
+        if self.victim:
+            self._hosts[self.victim].harm("edit of a data file", self._hosts[self.victim].store.edit_data)
 
     def _lose_disk(self) -> None:
         if not self._over:

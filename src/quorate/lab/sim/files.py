@@ -67,6 +67,7 @@ class FileStore:
         self.folder = Path(f"/{identity.name}")
         self.device = SimulatedDisk(f"{seed}/device/{identity.node}")
         self.spoiled: set[GroupId] = set()
+        self.edited: set[GroupId] = set()
         self.log = _LogFace(self)
         self.handles = Handles()
         """Only for how many data files may be open; each life has handles of its own."""
@@ -351,6 +352,10 @@ class FileStore:
         group = int(name.split("-")[1])
         self.spoiled.add(group)
         return group
+
+    def edit_data(self, _dice: random.Random) -> GroupId | None:
+        """Real files cannot be edited beside the node that has them open; stores in memory can."""
+        return None
 
 
 def turns_in(wal: bytes) -> list[int]:

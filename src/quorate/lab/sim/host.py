@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from msgspec import Raw
 
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     ApplyFailed,
     Connect,
@@ -35,6 +36,7 @@ from quorate.core.kernel import (
     Unreachable,
     Wake,
 )
+from quorate.core.messages import SINCE
 from quorate.core.requests import Answer, Refused, Told
 from quorate.core.settings import Settings
 from quorate.core.single_leader.invariants import assert_invariants
@@ -49,6 +51,9 @@ from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
 from quorate.wire import codec
 
+FORMATS = "formats"
+"""The judge of messages, folders and releases."""
+
 LOOK_EVERY = 64
 """After each step the groups that it touched are looked at; after every so many steps all of them are."""
 RECOVERIES = 5
@@ -62,12 +67,13 @@ class NodeCore(Core, Protocol):
     """A whole node. Observers read its groups."""
 
     groups: Any
+    versions: Any
 
     def touched(self) -> Iterable[Any]:
         """The groups that the last step may have changed."""
 
 
-CoreMaker = Callable[[Recovered, random.Random, Settings], NodeCore]
+CoreMaker = Callable[[Recovered, random.Random, Settings, Range], NodeCore]
 
 
 class Observer(Protocol):
@@ -112,6 +118,8 @@ class Host:
         self.paused = False
         self.when_voted: Callable[[Host], None] | None = None
         """A fault waits for this moment."""
+        self.formats = HERE
+        """What the release that this machine starts reads."""
         self.life = 0
         self.dice = world.dice(f"host/{number}")
         self.peers: dict[int, str] = {}
@@ -155,8 +163,10 @@ class Host:
         recovered = self._recover()
         if recovered is None:
             return
+        if recovered.identity.format not in self.formats:
+            raise Violation(FORMATS, f"node {self.number} reads {self.formats}, its folder {recovered.identity.format}")
         dice = self.world.dice(f"node/{self.number}/{recovered.identity.boot}")
-        self.core = self._make_core(recovered, dice, self.dials.settings)
+        self.core = self._make_core(recovered, dice, self.dials.settings, self.formats)
         for writes in self.store.landed():
             self.observer.durable(self, writes)
         for group, count in self.store.lost():
@@ -341,7 +351,9 @@ class Host:
         if self.core is None:
             return
         if source > 0:
-            self.feed(Deliver(source, codec.decode_message(payload)))
+            message = codec.decode_message(payload)
+            if SINCE.get(type(message), 1) <= self.formats.highest:  # a real transport would not have sent it
+                self.feed(Deliver(source, message))
             return
         ask = codec.decode_ask(payload)
         self._next_request += 1

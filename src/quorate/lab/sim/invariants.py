@@ -396,7 +396,7 @@ class Invariants:
 
     def compare(self, host: Host, group: GroupId, index: int) -> None:
         """The replica's contents must be those of every other that ever stood at this index."""
-        if group in host.store.spoiled:
+        if group in host.store.spoiled or group in host.store.edited:
             self.world.mark("latent damage")
             return
         try:

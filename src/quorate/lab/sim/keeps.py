@@ -33,6 +33,12 @@ class SimulatedStore(Store, Chaos, Protocol):
     def flip_data(self, dice: random.Random) -> GroupId | None:
         """A bit of some data file changes; of which group."""
 
+    def edit_data(self, dice: random.Random) -> GroupId | None:
+        """Somebody else changes a row of some data file; of which group."""
+
+    edited: set[GroupId]
+    """Groups whose data file has been so changed and not replaced since."""
+
     spoiled: set[GroupId]
     """Groups whose data file has been so changed and not replaced since."""
 

@@ -209,6 +209,25 @@ class ModelReplica:
         state.update(self._records_hash.to_bytes(16, "big"))
         return state.hexdigest()
 
+    def examine(self) -> "ModelExamination":
+        """See `Replica.examine`."""
+        return ModelExamination(self.applied, self.digest())
+
+    def edit(self, number: int) -> bool:
+        """What `store.EDITS` do, by number; whether anything was changed."""
+        tables = self._tables.fork()
+        ids = sorted(number for number in tables.rows.get("marks", ()) if number > 0)
+        if not ids:
+            return False
+        if number == 0:
+            tables.change("marks", tables.rows["marks"][ids[-1]], (ids[-1], "edited"))
+        elif number == 1:
+            tables.change("marks", tables.rows["marks"][ids[0]], None)
+        else:
+            tables.change("marks", tables.rows["marks"].get(-ids[-1]), (-ids[-1], "invented"))
+        self._tables = tables
+        return bool(tables.changes)
+
     def dump(self) -> bytes:
         """The committed state, in whole pages, one more for each table and index."""
         tables = self._tables
@@ -239,6 +258,25 @@ class ModelReplica:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+class ModelExamination:
+    """See `storage.examination`."""
+
+    def __init__(self, position: Position, digest: str) -> None:
+        self.position = position
+        self._digest = digest
+
+    def run(self) -> str:
+        """The digest."""
+        return self._digest
+
+    def step(self, _pieces: int) -> str:
+        """All of it."""
+        return self._digest
+
+    def close(self) -> None:
+        """Nothing is pinned."""
 
 
 def _hash(index: int, records: bytes) -> int:
@@ -292,3 +330,6 @@ class ModelStore(BadStore):
         if left is not None and left[0] == group.generation:
             replica.load(left[1])
         return cast(Replica, replica)
+
+    def _edit(self, replica: Replica, number: int) -> bool:
+        return cast(ModelReplica, replica).edit(number)

@@ -139,7 +139,9 @@ class Tables:
             kind, name = created[1].lower(), created[2]
             raise StatementError("ProgrammingError", f"{kind} {name} already exists", "SQLITE_ERROR")
         self.changes.append(Text(sql))
-        if added := _ADD_COLUMN.fullmatch(sql):
+        if version := _VERSION.fullmatch(sql):
+            self.sequences = {**self.sequences, VERSION: int(version[1])}
+        elif added := _ADD_COLUMN.fullmatch(sql):
             table, default = added[1], int(added[2])
             self.rows[table] = {key: (*row, default) for key, row in self.table(table).items()}
             self.own.add(table)
@@ -189,6 +191,9 @@ class Tables:
 
 
 _ADD_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN \w+ INTEGER DEFAULT (\d+)")
+_VERSION = re.compile(r"PRAGMA user_version = (\d+)")
+VERSION = "user_version"
+"""Kept among the sequences, which no table of this name has."""
 _RENAME = re.compile(r"ALTER TABLE (\w+) RENAME TO (\w+)")
 _CREATE = re.compile(r"CREATE (TABLE|INDEX|TRIGGER) (\w+)")
 _COMPOSED_KEY = re.compile(r"PRIMARY KEY\(([^)]+)\)")
@@ -225,7 +230,7 @@ def _other(tables: Tables, sql: str) -> Result:
         for row in (("x", 1), ("y", 2)):
             tables.insert(two[1], row, "a")
         return Result((), [], 2, tables.last_rowid)
-    if sql.startswith(("CREATE ", "ALTER ")):
+    if sql.startswith(("CREATE ", "ALTER ", "PRAGMA user_version = ")):
         tables.run_text(sql)
         return _TEXT
     raise UnknownToModel(sql)
@@ -390,6 +395,11 @@ def _placements(tables: Tables, _parameters: Any) -> Result:
     return Result((("id", "INTEGER"), ("database", "TEXT"), ("number", "INTEGER"), (listed, None)), rows, -1)
 
 
+def _version(tables: Tables, _parameters: Any) -> Result:
+    number = max(1, tables.sequences.get(VERSION, 0))
+    return Result((("max(1, user_version)", None),), [(number,)], -1)
+
+
 _DUMPED = {
     "registers": (("key", "TEXT"), ("value", "INTEGER")),
     "counters": (("key", "TEXT"), ("n", "INTEGER")),
@@ -438,5 +448,6 @@ STATEMENTS: dict[str, Run] = {
     catalog.QUERIES[0]: _select("members", _MEMBERS),
     catalog.QUERIES[1]: _select("databases", _DATABASES),
     catalog.QUERIES[2]: _placements,
+    catalog.QUERIES[3]: _version,
 } | {sql: _select(name, _DUMPED[name]) for name, sql in operations.DUMP}
 """What the model has learnt, besides changes of the schema."""

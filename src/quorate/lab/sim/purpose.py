@@ -67,6 +67,10 @@ AIMS: dict[str, Aim] = {
     "hasty": _aim({"told not done": 20, "lingered": 50, "client crash": 20, "cancelled": 10}),
     "idlers": _aim({"crash": 30, "pause": 8, "elections": 20}),
     "crowd": _aim({"ok": 200, "failed": 20}),
+    "divergence": _aim(
+        {"edit of a data file": 10, "note: divergent": 2, "note: healed": 3, "verify: equal": 20, "got VerifyAsk": 100}
+    ),
+    "rolling": _aim({"upgrade": 20, "downgrade": 2, "upgrade: refused": 2, "note: format_raised": 10}),
     "fsyncs": _aim({"fsync error": 10, "crash": 20, "note: snapshot_installed": 2}),
 }  # fmt: skip
 
@@ -75,6 +79,7 @@ STRIKES = {
     "slow_disk_us": "slow disk", "full_disk_us": "disk full", "clock_jump_us": "clock jump", "drain_us": "drain",
     "fsync_error_us": "fsync error", "read_error_us": "read error", "strobe_us": "clock strobe",
     "flip_log_us": "flip in the log", "flip_data_us": "flip in a data file",
+    "edit_us": "edit of a data file", "upgrade_us": "upgrade",
 }  # fmt: skip
 """Dial of a mean time -> the mark of a strike."""
 CHANCES = {

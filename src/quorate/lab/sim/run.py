@@ -24,8 +24,10 @@ from quorate.lab.sim.lasting import Lasting
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import DUMP, Database, Operations, tables
+from quorate.lab.sim.operator import Operator
 from quorate.lab.sim.purpose import VACUOUS, proves_nothing
 from quorate.lab.sim.report import LINES, Report, line
+from quorate.lab.sim.upgrades import Upgrader
 from quorate.lab.sim.world import Violation, World
 
 LIVENESS = "liveness"
@@ -80,6 +82,8 @@ class Run:
             Client(self.world, dials, self.network, number, self.databases, self.operations, skipped.get(number, ()))
             for number in range(1, dials.clients + 1)
         ]
+        self.operator = Operator(self.world, dials, self.network, self.hosts, self.databases)
+        self.upgrader = Upgrader(self.world, dials, self.network, self.hosts)
         self.dead = 0
         self._final_reads: list[tuple[Database, str]] | None = None
 
@@ -139,6 +143,8 @@ class Run:
             self.world.at(dice.randint(0, SECOND), client.begin)
         self.world.at(dice.choice((0, 1, 2)) * SECOND, self.faults.begin)
         self.lasting.begin()
+        self.operator.begin()
+        self.upgrader.begin()
         self.world.run(self.dials.safety_us)
         self.ledger.answered()
         self.lasting.judge()
@@ -159,9 +165,12 @@ class Run:
         deadline_us = self.world.now_us + self.dials.liveness_us
         while self.world.now_us < deadline_us:
             self.world.run(self.world.now_us + SLICE_US)
-            if self._clients_are_done() and self._unsettled() is None:
+            if self._looked_after() and self._clients_are_done() and self._unsettled() is None:
                 return
         raise Violation(LIVENESS, self._who_waits())
+
+    def _looked_after(self) -> bool:
+        return self.upgrader.done(self.dead) and self.operator.done(self.dead)
 
     def _clients_are_done(self) -> bool:
         """Settle what was given up, then read everything once more; True when all that is done."""

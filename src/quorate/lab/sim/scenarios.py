@@ -251,6 +251,29 @@ def crowd(dice: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def divergence(dice: random.Random) -> Dials:
+    """One node whose data files are changed by hand, while somebody has replicas compared under load and faults.
+
+    No log is ever trimmed: a copy of an edited file would spread the edit, and who is wrong is then no longer said
+    by a majority.
+    """
+    return _aimed(
+        draw(dice), nodes=dice.choice((3, 3, 5)), clients=4, databases=dice.choice((1, 2)), damage=0.0, flip_log_us=0,
+        flip_data_us=0, lost_disk=0.0, full_disk_us=0, edit_us=dice.choice((500, 2_000)) * MILLISECOND,
+        verify_us=dice.choice((200, 1_000)) * MILLISECOND, counters=4, schema=0, think_us=10 * MILLISECOND,
+        settings={"log_keep_entries": 4_096, "verify_us": dice.choice((0, 300)) * MILLISECOND},
+    )  # fmt: skip
+
+
+def rolling(dice: random.Random) -> Dials:
+    """Nodes of two releases: upgraded one by one, some of them taken back, until somebody finalizes; under faults."""
+    return _aimed(
+        draw(dice), nodes=dice.choice((2, 3, 3, 5)), clients=3, damage=0.0, lost_disk=0.0,
+        verify_us=dice.choice((0, 500)) * MILLISECOND, upgrade_us=dice.choice((50, 150, 400, 1_500)) * MILLISECOND,
+        leave_dead=0.5, think_us=20 * MILLISECOND,
+    )  # fmt: skip
+
+
 def fsyncs(dice: random.Random) -> Dials:
     """Fsyncs that fail, machines that lose power soon after, and copies all the time."""
     return msgspec.structs.replace(
@@ -277,7 +300,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
-        overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs,
+        overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
     )
 }  # fmt: skip
 

@@ -13,6 +13,12 @@ from quorate.storage.interface import Broken, Divergent
 from quorate.storage.memory import MemoryLog, MemoryStore
 from quorate.storage.replica import Replica
 
+EDITS = (
+    "UPDATE marks SET note = 'edited' WHERE id = (SELECT max(id) FROM marks)",
+    "DELETE FROM marks WHERE id = (SELECT min(id) FROM marks WHERE id > 0)",
+    "INSERT INTO marks SELECT -max(id), 'invented' FROM marks HAVING max(id) > 0",
+)
+
 
 class UnknownToModel(Exception):
     """A statement that the model of SQLite has not learnt: teach `model_tables`, or run the seed with SQLite."""
@@ -57,14 +63,17 @@ class BadStore(MemoryStore):
         self._told: list[tuple[GroupId, int]] = []
         self.spoiled: set[GroupId] = set()
         """Groups whose data file has a page that SQLite will find damaged when it next looks."""
+        self.edited: set[GroupId] = set()
+        """Groups whose data file was changed by somebody else than the node."""
 
     def persist(self, writes: Sequence[LogWrite]) -> None:
         super().persist(writes)
-        if not self.log.flipped and not self.spoiled:
+        if not self.log.flipped and not self.spoiled and not self.edited:
             return
         for write in writes:
             if isinstance(write, SwitchGeneration):
                 self.spoiled.discard(write.group)
+                self.edited.discard(write.group)
                 self._forget(write.group, 0, 1 << 62)
             elif isinstance(write, TrimLog):
                 self._forget(write.group, 0, write.through.index)
@@ -105,6 +114,22 @@ class BadStore(MemoryStore):
         group = dice.choice(sorted(self.log.groups))
         self.spoiled.add(group)
         return group
+
+    def edit_data(self, dice: random.Random) -> GroupId | None:
+        """A row of some data file changes, by hand, while the node runs: a row that no client looks at before the
+        end. Returns the group, or None when there is none to edit now."""
+        groups = sorted(number for number, replica in self.replicas.items() if not replica.busy)
+        dice.shuffle(groups)
+        for group in groups:
+            replica = self.replicas[group]
+            if group not in self.spoiled and self._edit(replica, dice.randrange(len(EDITS))):
+                self.edited.add(group)
+                self._images[group] = self._generations[group], replica.dump(), replica.applied
+                return group
+        return None
+
+    def _edit(self, replica: Replica, number: int) -> bool:
+        return replica.edit(EDITS[number])
 
     def _replica(self, group: GroupId) -> Replica:
         self.log.check_read()

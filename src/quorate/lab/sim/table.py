@@ -77,7 +77,12 @@ ROWS = (
     Row("a log loses its end (one node)", "damage", {"damage": 1.0, "crash_us": SECOND, "torn_step": 0.0}),
     Row("bit flips in a log (one node)", "flip in the log", {"flip_log_us": SECOND, "crash_us": 2 * SECOND}),
     Row("bit flips in data files (one node)", "flip in a data file", {"flip_data_us": SECOND, "crash_us": 2 * SECOND}),
+    Row(
+        "a data file edited by hand while replicas are compared (one node)", "note: divergent",
+        {"edit_us": SECOND, "verify_us": 500 * MILLISECOND, "crash_us": 2 * SECOND},
+    ),
     Row("a disk is lost for good (one node)", "lost disk", {"lost_disk": 1.0}),
+    Row("rolling upgrade, back and forth, and crashes", "upgrade", {"upgrade_us": 300_000, "crash_us": 2 * SECOND}),
     Row("drain", "drain", {"drain_us": EVERY_US}),
     Row("snapshots all the time, and crashes", "note: snapshot_installed", {"crash_us": SECOND, "settings": SHORT_LOG}),
     Row("schema changes and crashes", "schema: ok", {"schema": 2, "crash_us": EVERY_US}),

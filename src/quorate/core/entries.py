@@ -1,0 +1,81 @@
+"""Positions, entries, and what a log write may be: the words in which a group's log is written."""
+
+from msgspec import Struct
+
+NodeId = int
+GroupId = int
+
+
+class Position(Struct, frozen=True, array_like=True, order=True, gc=False):
+    """A place in a group's log. Ordered by epoch, then index."""
+
+    epoch: int
+    index: int
+
+
+ORIGIN = Position(0, 0)
+"""Before the first entry."""
+
+
+# Entry kinds.
+NOOP = 0
+"""Appended by a new leader: counting it counts everything before it (Raft, section 8)."""
+DATA = 1
+"""The payload is an encoded batch of changes with its requests' tokens and results."""
+
+
+class Entry(Struct, frozen=True, array_like=True, gc=False):
+    """One place of a group's log. The payload is opaque to every core."""
+
+    index: int
+    epoch: int
+    kind: int
+    payload: bytes
+
+
+# --------------------------------------------------------------------------------------------------
+# What a log write may be. A `Persist` carries a tuple of these; all of them, for all groups of the
+# node, become durable with one fsync, atomically and in order.
+# --------------------------------------------------------------------------------------------------
+
+
+class CreateGroup(Struct, frozen=True):
+    """Make room for a replica of a group on this node. Repeating it changes nothing."""
+
+    group: GroupId
+    database: str
+    partition: int
+    voters: tuple[NodeId, ...]
+
+
+class WriteHardState(Struct, frozen=True):
+    """The epoch this replica has reached and whom it voted for in it (0: nobody)."""
+
+    group: GroupId
+    epoch: int
+    vote: NodeId
+
+
+class WriteEntries(Struct, frozen=True):
+    """Replace everything from the first entry's index on by these entries."""
+
+    group: GroupId
+    entries: tuple[Entry, ...]
+
+
+class TrimLog(Struct, frozen=True):
+    """Forget entries up to and including `through`; the data file holds them durably."""
+
+    group: GroupId
+    through: Position
+
+
+class SwitchGeneration(Struct, frozen=True):
+    """Make a stored, complete snapshot this replica's data file and begin its log behind it."""
+
+    group: GroupId
+    snapshot: int
+    position: Position
+
+
+LogWrite = CreateGroup | WriteHardState | WriteEntries | TrimLog | SwitchGeneration
