@@ -243,7 +243,7 @@ MUTANTS = (
     Mutant(
         "checkpoint-aside-forgotten",
         "an fsync that failed on the thread beside is left for the next one to report, which succeeds",
-        "found here in review: bug 15 of found-by-simulation.md",
+        "found here in review: bug 16 of found-by-simulation.md",
         "fsyncs",
         (Swap(Replica, "checkpoint_aside", _forgets_aside),),
         LOSES,
@@ -255,7 +255,7 @@ MUTANTS = (
         "a data file is called durable that is not, and the log is trimmed",
         "MatrixCube issue 556 (a gap in the log after a restart; same symptom)",
         "power",
-        (Swap(Replica, "checkpoint", _not_synced),),
+        (Swap(Replica, "checkpoint", _not_synced), Swap(Replica, "checkpoint_aside", _nothing)),
         LOSES,
         storage="files",
     ),
