@@ -178,6 +178,7 @@ MUTANTS = (
         "amputation",
         (Swap(SqliteStore, "_find_damage", _mark_unchecked),),
         ILL,
+        seed=3,
         storage="files",
     ),
     Mutant(
@@ -187,7 +188,7 @@ MUTANTS = (
         "votes",
         (Swap(SqliteStore, "persist", _mark_first),),
         ("sound disk",),
-        seed=3,
+        seed=1,
         storage="files",
     ),
     Mutant(
@@ -197,7 +198,7 @@ MUTANTS = (
         "fsyncs",
         (Swap(SimulatedDisk, "rewrite", _nothing),),
         LOSES,
-        seed=82,
+        seed=44,
         storage="files",
     ),
     Mutant(
@@ -207,7 +208,7 @@ MUTANTS = (
         "fsyncs",
         (Swap(FileShelf, "finish", _never_syncs_folders),),
         LOSES,
-        seed=3,
+        seed=33,
         storage="files",
     ),
     Mutant(
@@ -217,7 +218,6 @@ MUTANTS = (
         "snapshots",
         (Swap(FileShelf, "finish", _never_syncs_files),),
         LOSES,
-        seed=27,
         storage="files",
     ),
     Mutant(
@@ -227,7 +227,7 @@ MUTANTS = (
         "fsyncs",
         (Swap(FileShelf, "finish", _synced_again),),
         LOSES,
-        seed=15,
+        seed=1,
         storage="files",
     ),
     Mutant(
@@ -237,7 +237,7 @@ MUTANTS = (
         "fsyncs",
         (Swap(Replica, "checkpoint", _checkpointed_again),),
         LOSES,
-        seed=65,
+        seed=24,
         storage="files",
     ),
     Mutant(
@@ -247,7 +247,7 @@ MUTANTS = (
         "fsyncs",
         (Swap(Replica, "checkpoint_aside", _forgets_aside),),
         LOSES,
-        seed=65,
+        seed=24,
         storage="files",
     ),
     Mutant(

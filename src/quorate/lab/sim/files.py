@@ -29,7 +29,7 @@ from quorate.storage.connection import PAGE_BYTES
 from quorate.storage.folder import DATA_FILE, SqliteStore, open_store
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.handles import Handles
-from quorate.storage.interface import Broken, DiskIsFull
+from quorate.storage.interface import Broken, DiskIsFull, Divergent
 from quorate.storage.simulated import SimulatedDisk
 
 LOG_PAGES = (8, 30, 200, 1_024)
@@ -259,7 +259,13 @@ class FileStore:
     def digest(self, group: GroupId) -> str:
         """A hash of the replica's tables, for whoever compares replicas from outside."""
         with self.device.calm():
-            return self.opened.digest(group)
+            try:
+                return self.opened.digest(group)
+            except Divergent as damage:
+                if self.log.flipped:
+                    raise
+                text = f"{self.identity.name} holds a damaged data file, which nobody did: {damage}"
+                raise Violation("sound disk", text) from damage
 
     # ---- faults ----------------------------------------------------------------------------------------
 
@@ -334,6 +340,7 @@ class FileStore:
         found = image.find(payload) if len(payload) >= DISTINCT else -1
         if found < 0:  # it is in the WAL still
             return None
+        self.log.flipped.add((group, index))
         place = found + dice.randrange(len(payload))
         self.device.change(str(self.folder / "log.db"), place, image[place] ^ 1 << dice.randrange(8))
         return group
@@ -378,6 +385,8 @@ class _LogFace:
 
     def __init__(self, store: FileStore) -> None:
         self._files = store
+        self.flipped: set[tuple[GroupId, int]] = set()
+        """Entries whose payload was changed where it lies; it may have been written anew since."""
 
     @property
     def groups(self) -> dict[GroupId, GroupLog]:
