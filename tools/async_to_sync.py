@@ -1,5 +1,5 @@
-"""Makes the client for threads out of the client for tasks: `sync.py` out of `aio.py`, in `src/quorate/client`,
-and `carrier_sync.py` out of `carrier_aio.py`.
+"""Makes the client for threads out of the client for tasks, in `src/quorate/client`: `sync.py` out of `aio.py`,
+`cluster_sync.py` out of `cluster_aio.py` and `carrier_sync.py` out of `carrier_aio.py`.
 
 Works on tokens, so comments and layout stay. `python tools/async_to_sync.py` writes the files; with `--check`
 it only says (exit code 1) which of them are not what it would write.
@@ -13,7 +13,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENT = ROOT / "src" / "quorate" / "client"
-FILES = {"aio.py": ("sync.py", "A cluster"), "carrier_aio.py": ("carrier_sync.py", "Carrying requests through")}
+FILES = {
+    "aio.py": ("sync.py", "A connection to a cluster"),
+    "cluster_aio.py": ("cluster_sync.py", "A cluster"),
+    "carrier_aio.py": ("carrier_sync.py", "Carrying requests through"),
+}
 """Source -> target, and what its docstring begins with."""
 
 DOCSTRING = '''"""{} as threads see it.

@@ -31,9 +31,9 @@ from quorate.client.errors import (
 if TYPE_CHECKING:
     import os
 
+    from quorate.client.cluster_sync import Cluster as Cluster
     from quorate.client.embedded import Connection as EmbeddedConnection
     from quorate.client.pieces import DatabaseInfo
-    from quorate.client.sync import Cluster as Cluster
     from quorate.client.sync import Connection as ClusterConnection
     from quorate.client.values import (
         BINARY,
@@ -108,7 +108,7 @@ paramstyle = "qmark"
 _LATER = {
     "EmbeddedConnection": ("quorate.client.embedded", "Connection"),
     "ClusterConnection": ("quorate.client.sync", "Connection"),
-    "Cluster": ("quorate.client.sync", "Cluster"),
+    "Cluster": ("quorate.client.cluster_sync", "Cluster"),
     "DatabaseInfo": ("quorate.client.pieces", "DatabaseInfo"),
     "StatusReport": ("quorate.core.requests", "StatusReport"),
     "VerifyReport": ("quorate.core.requests", "VerifyReport"),

@@ -7,9 +7,9 @@
 Rows are already there when `execute` returns, so fetching them is not awaited.
 """
 
-from quorate.client.aio import Cluster as Cluster
 from quorate.client.aio import Connection as Connection
 from quorate.client.aio import Cursor as Cursor
+from quorate.client.cluster_aio import Cluster as Cluster
 from quorate.client.pieces import check_autocommit
 from quorate.client.url import DEFAULT_TIMEOUT, ClusterTarget, check_timeout, default_read, parse_target
 

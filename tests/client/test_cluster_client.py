@@ -346,8 +346,10 @@ def test_a_database_can_be_used_once_it_is_created(face: Any, cluster: FakeClust
     cluster.lead(leader, script)
     with face.cluster(cluster.url) as found:
         found.create("orders", replicas=3)
-        with pytest.raises(quorate.NotSupportedError, match="acks='sync' is not there yet"):
-            found.create("orders", acks="sync")
+        with pytest.raises(quorate.ProgrammingError, match="'quorum' is no acks"):
+            found.create("orders", acks="quorum")
+        with pytest.raises(quorate.ProgrammingError, match="asks for 3 followers, but 3 replicas have 2 followers"):
+            found.create("orders", acks="semi-sync:3")
     created = [body for body in leader.asked if isinstance(body, CreateDatabase)]
     assert [(body.database, body.acks, body.replicas, body.exists_ok) for body in created] == [
         ("orders", "majority", 3, False)

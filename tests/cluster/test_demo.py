@@ -45,3 +45,13 @@ def test_a_short_campaign_passes(tmp_path: Path) -> None:
     assert [each.number for each in rounds] == [1, 2]
     assert report.acknowledged > 0
     assert report.register_operations > 0
+
+
+def test_the_asynchronous_demo_loses_keeps_and_replays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    done = CliRunner().invoke(main, ["demo", "--acks", "async", "--json"])
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert 0 < report["lost"] == report["kept"] < report["acknowledged"]
+    assert report["missing"] == report["duplicated"] == 0
+    assert "lost.db" in done.stderr

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
+from quorate.core.acks_rule import AcksFact, Reign, read_entry
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
-from quorate.core.kernel import DATA, ORIGIN, Entry, Identity, Member, Now, Position, Recovered, RecoveredGroup
+from quorate.core.kernel import ACKS, DATA, ORIGIN, Entry, Identity, Member, Now, Position, Recovered, RecoveredGroup
 from quorate.core.node import Node
 from quorate.core.requests import Done, Run, Statement, Token
 from quorate.core.settings import Settings
@@ -26,6 +27,16 @@ _encode = msgspec.msgpack.encode
 
 def write(token: str, database: str = "main") -> Run:
     return Run(database, (Statement("INSERT INTO t VALUES (1)"),), token=Token(token, 0))
+
+
+def told(entries: list[Entry], applied: int) -> AcksFact:
+    """What the data file says of acks, from a log that was never trimmed."""
+    fact = AcksFact()
+    for entry in entries:
+        if entry.kind == ACKS and entry.index <= applied:
+            rule, leader = read_entry(entry.payload)
+            fact = AcksFact(str(rule), entry.index, (*fact.reigns, Reign(entry.epoch, entry.index, leader)))
+    return fact
 
 
 class Disk:
@@ -66,7 +77,14 @@ class Disk:
             last = entries[-1].index if entries else base[number].index
             found.append(
                 msgspec.structs.replace(
-                    group, base=base[number], epochs=tuple(runs), last=last, tail=tuple(entries), applied=applied
+                    group,
+                    base=base[number],
+                    epochs=tuple(runs),
+                    last=last,
+                    tail=tuple(entries),
+                    applied=applied,
+                    acks=told(entries, applied.index),
+                    acks_coming=tuple(each for each in entries if each.kind != DATA and each.index > applied.index),
                 )
             )
         return Recovered(identity, tuple(found))
@@ -80,6 +98,7 @@ class Machine:
         self.number = number
         self.disk = Disk()
         self.data: dict[int, list[tuple[Position, str]]] = {}
+        self.kept: list[kernel.SaveLost] = []
         self.boot = 0
         self.slow_disk = False
         self.unwritten: deque[kernel.Persist] = deque()
@@ -171,7 +190,7 @@ class Machine:
         if not any(token == "founding" for _, token in self.data[0]):
             return (kernel.CatalogRead(Catalog()),)
         nodes = tuple(member.node for member in self.cluster.members)
-        databases = (DatabaseRow("main", "single-leader", "majority"),)
+        databases = (DatabaseRow("main", "single-leader", self.cluster.acks),)
         return (kernel.CatalogRead(Catalog(self.cluster.members, databases, (PartitionRow(1, "main", 0, nodes),))),)
 
     def _digest(self, effect: kernel.Digest) -> Iterable[kernel.Event]:
@@ -183,6 +202,10 @@ class Machine:
     def _condemn(self, effect: kernel.Condemn) -> Iterable[kernel.Event]:
         return (kernel.ApplyFailed(effect.group, full=False, reason=effect.reason),)
 
+    def _save_lost(self, effect: kernel.SaveLost) -> Iterable[kernel.Event]:
+        self.kept.append(effect)
+        return (kernel.LostSaved(effect.group, effect.first, 1),)
+
     PERFORM: dict[type, Callable[["Machine", Any], Iterable[kernel.Event]]] = {
         kernel.Send: _send,
         kernel.Persist: _persist,
@@ -192,6 +215,7 @@ class Machine:
         kernel.Apply: _apply,
         kernel.Query: _query,
         kernel.Reply: _reply,
+        kernel.SaveLost: _save_lost,
         kernel.ReadCatalog: _catalog,
         kernel.Digest: _digest,
         kernel.Condemn: _condemn,
@@ -201,7 +225,8 @@ class Machine:
 class Cluster:
     """Some machines, a clock that only the test moves, and every message in flight."""
 
-    def __init__(self, size: int = 3) -> None:
+    def __init__(self, size: int = 3, acks: str = "majority") -> None:
+        self.acks = acks
         self.now_us = 1_000_000
         self.members = tuple(Member(number, f"n{number}", f"host:{number}") for number in range(1, size + 1))
         self.messages: deque[tuple[int, int, Any]] = deque()

@@ -65,7 +65,7 @@ def test_where_a_closed_file_stands_is_read_without_a_trace(disk: Disk) -> None:
     assert disk.folder is not None
     before = sorted(path.name for path in disk.folder.iterdir())
     content = file_of(disk).read_bytes()
-    assert data_file.standing_of(file_of(disk)) == Position(1, 2)
+    assert data_file.standing_of(file_of(disk))[0] == Position(1, 2)
     assert sorted(path.name for path in disk.folder.iterdir()) == before
     assert file_of(disk).read_bytes() == content
     disk.stop()

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
+from quorate.cli import demo_async
+from quorate.cli.demo_async import AsyncReport
 from quorate.cli.demo_view import Figures, View, make_view
 from quorate.cli.output import Exit, Fail, json_option, print_json
 
@@ -62,8 +64,15 @@ class DemoReport(Struct, frozen=True):
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave the cluster's folder in place, and say where it is.")
 @click.option("--seed", default=1, show_default=True, help="Chooses the orders.")
+@click.option(
+    "--acks",
+    type=click.Choice(["majority", "async"]),
+    default="majority",
+    show_default=True,
+    help="Who must hold an order before it counts; async shows what is lost then, and where it is kept.",
+)
 @json_option
-def demo(keep: bool, seed: int, as_json: bool) -> None:
+def demo(keep: bool, seed: int, acks: str, as_json: bool) -> None:
     """Three nodes, a store, and the leader killed in the middle of it.
 
     Starts three node processes in a temporary folder. Customers order and watchers read without pause; the leader
@@ -79,8 +88,8 @@ def demo(keep: bool, seed: int, as_json: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="quorate-demo-"))
     try:
         with LocalCluster.start(NODES, folder / "cluster") as cluster:
-            report = Demo(cluster, view, seed).run()
-        for line in account(report):
+            report, lines = _play(cluster, view, seed, acks)
+        for line in lines:
             view.say(line)
     except (TrialFailed, NotReady) as error:
         raise Fail(f"the demo cannot go on: {error}", Exit.UNAVAILABLE) from error
@@ -95,6 +104,14 @@ def demo(keep: bool, seed: int, as_json: bool) -> None:
         print_json(report)
     if not report.passed:
         raise Fail("a promise was broken: see the account above")
+
+
+def _play(cluster: "LocalCluster", view: View, seed: int, acks: str) -> "tuple[DemoReport | AsyncReport, list[str]]":
+    if acks == "async":
+        told = demo_async.run(cluster, view)
+        return told, demo_async.account(told)
+    report = Demo(cluster, view, seed).run()
+    return report, account(report)
 
 
 def account(report: DemoReport) -> list[str]:

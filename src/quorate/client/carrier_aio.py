@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from quorate.client import errors
 from quorate.client.link_aio import Link, Lock, Pending, dial, sleep
@@ -17,7 +18,9 @@ from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.results import closed
 from quorate.client.routing import Ask, Budget, Call, Directory, GiveUp, Wait
 from quorate.client.url import check_timeout
-from quorate.core.requests import Answer, ReplyBody, RequestBody, Token
+from quorate.core.requests import Answer, ReplyBody, RequestBody, StatusReport, Token
+
+T = TypeVar("T")
 
 
 class Client:
@@ -119,6 +122,40 @@ class Client:
         if answer is None:
             raise LinkLost("no answer in time", sent=True)
         return answer
+
+    async def ask_again(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
+        """Ask one node; once more when the link was one to an earlier life of it. Raises LinkLost."""
+        try:
+            return await self.ask_node(address, body, seconds)
+        except LinkLost as lost:
+            if not lost.sent:
+                raise
+        return await self.ask_node(address, body, seconds)
+
+    async def everywhere(self, body: RequestBody, kind: type[T], timeout: float | None) -> dict[str, T]:
+        """Ask every node that is known; the answers of this kind, by address. Raises Unavailable when there is none."""
+        self.check()
+        seconds = min(self.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
+        reports: dict[str, T] = {}
+        asked: set[str] = set()
+        reasons: list[str] = []
+        while True:
+            left = [address for address in self.addresses if address not in asked]
+            if not left:
+                break
+            asked.add(left[0])
+            try:
+                report = await self.ask_again(left[0], body, seconds)
+            except LinkLost as lost:
+                reasons.append(f"{left[0]}: {lost}")
+                continue
+            if isinstance(report, kind):
+                reports[left[0]] = report
+            if isinstance(report, StatusReport):
+                self.learn(member.address for member in report.members if member.address)
+        if not reports:
+            raise errors.Unavailable("no node answers: " + "; ".join(reasons))
+        return reports
 
     async def _turn(self, call: Call, body: RequestBody, pending: dict[str, tuple[Link, Pending]]) -> ReplyBody | None:
         """Do the call's next step; the answer when that ended it."""

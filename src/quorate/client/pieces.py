@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from quorate.client import errors
 from quorate.client.values import as_statement_sets, check_parameters
+from quorate.core.acks_rule import AcksRule, NoSuchAcks, parse, parse_for
 from quorate.core.requests import Done, Parameters, Statement, Token
 from quorate.sql.classify import is_read, reads_only
 
@@ -19,7 +20,6 @@ _REMEMBERED = 1000
 """Unsettled tokens whose index is kept for `outcome`."""
 
 REPLICATIONS_THERE = ("single-leader",)
-ACKS_THERE = ("majority",)
 
 
 class ExceptionAttributes:
@@ -147,13 +147,23 @@ def check_autocommit(autocommit: bool) -> None:
 
 
 def check_acks(replication: str, acks: str, replicas: int) -> None:
-    """Raises NotSupportedError for a policy that is not there yet, ProgrammingError for one that cannot be."""
+    """Raises NotSupportedError for a replication that is not there yet, ProgrammingError for acks that cannot be."""
     if replication not in REPLICATIONS_THERE:
         raise errors.NotSupportedError(f"replication={replication!r} is not there yet", hint="there is 'single-leader'")
-    if acks not in ACKS_THERE:
-        raise errors.NotSupportedError(f"acks={acks!r} is not there yet", hint="there is 'majority'")
     if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 1:
         raise errors.ProgrammingError(f"replicas is a number from 1 on, not {replicas!r}")
+    try:
+        parse_for(acks, replicas)
+    except NoSuchAcks as error:
+        raise errors.ProgrammingError(str(error), hint=error.hint) from None
+
+
+def check_rule(acks: str) -> AcksRule:
+    """A rule as it is spelt. Raises ProgrammingError."""
+    try:
+        return parse(acks)
+    except NoSuchAcks as error:
+        raise errors.ProgrammingError(str(error), hint=error.hint) from None
 
 
 class DatabaseInfo(Struct, frozen=True):

@@ -27,7 +27,17 @@ from msgspec import Struct
 
 from quorate.client import errors
 from quorate.client.results import refusal
-from quorate.core.requests import EVENTUAL, Answer, NotLeader, Refused, ReplyBody, StatusReport, Token, Unsure
+from quorate.core.requests import (
+    EVENTUAL,
+    Answer,
+    LostReport,
+    NotLeader,
+    Refused,
+    ReplyBody,
+    StatusReport,
+    Token,
+    Unsure,
+)
 
 BACKOFF_BASE = 0.010
 BACKOFF_CAP = 0.500
@@ -244,7 +254,7 @@ class Call:
         """A node answered; True when that ends the call. Raises what a refusal stands for."""
         self._patience.pop(address, None)
         self._directory.answered(address)
-        if isinstance(body, Answer | StatusReport):
+        if isinstance(body, Answer | StatusReport | LostReport):
             if self._level != EVENTUAL and isinstance(body, Answer):
                 self._directory.leads(self._database, address)
             return True

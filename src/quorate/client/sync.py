@@ -1,59 +1,42 @@
-"""A cluster as threads see it.
+"""A connection to a cluster as threads see it.
 
 Generated from `client/aio.py` by `tools/async_to_sync.py`: edit that one.
 """
 
 import secrets
-import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from quorate.client import errors
 from quorate.client.carrier_sync import Client
-from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.pieces import (
-    CATALOG_STATEMENTS,
-    VERIFY_TIMEOUT,
     Batch,
-    DatabaseInfo,
     ExceptionAttributes,
     Tokens,
     batch_statements,
-    catalog_databases,
-    check_acks,
     check_autocommit,
     many_statement,
     needs_token,
     one_statement,
 )
-from quorate.client.results import Rows, closed, read_outcome, results_of, verify_report
+from quorate.client.results import Rows, closed, read_outcome, results_of
 from quorate.client.url import (
-    DEFAULT_TIMEOUT,
     ClusterTarget,
-    check_database,
     check_read_level,
-    check_timeout,
-    parse_cluster_url,
 )
-from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import (
     LEADER,
     LINEARIZABLE,
+    STRONGEST,
     Answer,
-    CreateDatabase,
     Done,
     Expired,
     Outcome,
     Result,
     Run,
     Statement,
-    Status,
-    StatusReport,
     Token,
-    Upgrade,
-    Verify,
-    VerifyReport,
 )
 
 
@@ -240,7 +223,9 @@ class Connection(ExceptionAttributes):
         where the database's log stood. `load`: with triggers and foreign-key actions switched off."""
         level = self.read if read is None else check_read_level(read)
         if not needs_token(statements):
-            run = Run(self.database, tuple(statements), level)
+            strongest = level == STRONGEST
+            level = LINEARIZABLE if strongest else level
+            run = Run(self.database, tuple(statements), level, strongest=strongest)
             body, _ = self._client.request(run, self.database, level=level, timeout=timeout)
             return self._settle(body, None), body.index
         token = self._tokens.mint(name)
@@ -271,132 +256,3 @@ class Connection(ExceptionAttributes):
     def _settle(self, body: Answer, token: Token | None) -> Done:
         self._tokens.heard(body.index)
         return results_of(read_outcome(body.outcome), token)
-
-
-class Cluster:
-    """A cluster as a whole: its databases, and how its nodes are."""
-
-    def __init__(self, url: str, *, timeout: float | None = None) -> None:
-        target = parse_cluster_url(url)
-        seconds = target.timeout or DEFAULT_TIMEOUT if timeout is None else check_timeout(timeout)
-        self._client = Client(target.addresses, seconds)
-        self._tokens = Tokens(secrets.token_hex(8))
-
-    def create(
-        self,
-        name: str,
-        *,
-        replication: str = "single-leader",
-        acks: str = "majority",
-        replicas: int = 3,
-        exists_ok: bool = False,
-        timeout: float | None = None,
-    ) -> None:
-        """Create a database; it can be used on return.
-
-        Raises DatabaseExists (unless `exists_ok`), NotSupportedError, or Unavailable: when it was created but
-        its replicas did not come up in time, calling again with `exists_ok=True` goes on waiting.
-        """
-        self._client.check()
-        check_acks(replication, acks, replicas)
-        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
-        deadline = time.monotonic() + seconds
-        token = self._tokens.mint(None)
-        while True:
-            create = CreateDatabase(check_database(name), acks, replicas, token, exists_ok)
-            body, clean = self._client.request(create, CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds)
-            outcome = read_outcome(body.outcome)
-            if not isinstance(outcome, Expired) or not clean or token.seen or not body.index:
-                break
-            token = Token(token.id, body.index)
-        self._tokens.heard(body.index)
-        results_of(outcome, token)
-        self._client.request(
-            Run(name, (Statement("SELECT 1"),), LINEARIZABLE),
-            name,
-            level=LINEARIZABLE,
-            timeout=max(0.001, deadline - time.monotonic()),
-            patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
-        )
-
-    def databases(self, *, timeout: float | None = None) -> list[DatabaseInfo]:
-        """Every database of the cluster, by name."""
-        body, _ = self._client.request(
-            Run(CATALOG_DATABASE, CATALOG_STATEMENTS, LINEARIZABLE),
-            CATALOG_DATABASE,
-            level=LINEARIZABLE,
-            timeout=timeout,
-        )
-        return catalog_databases(results_of(read_outcome(body.outcome), None))
-
-    def status(self, *, timeout: float | None = None) -> list[StatusReport]:
-        """What each node that answers says of itself, by node name. Raises Unavailable when none does."""
-        self._client.check()
-        seconds = min(self._client.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
-        reports: dict[str, StatusReport] = {}
-        asked: set[str] = set()
-        reasons: list[str] = []
-        while True:
-            left = [address for address in self._client.addresses if address not in asked]
-            if not left:
-                break
-            asked.add(left[0])
-            try:
-                report = self._client.ask_node(left[0], Status(), seconds)
-            except LinkLost as lost:
-                reasons.append(f"{left[0]}: {lost}")
-                continue
-            if isinstance(report, StatusReport):
-                reports[report.name] = report
-                self._client.learn(member.address for member in report.members if member.address)
-        if not reports:
-            raise errors.Unavailable("no node answers: " + "; ".join(reasons))
-        return [reports[name] for name in sorted(reports)]
-
-    def upgrade(self, *, timeout: float | None = None) -> int:
-        """Raise the cluster's format number to the newest that any member reads: the end of a rolling upgrade, and
-        there is no way back. Returns the number; when it was raised before, nothing changes.
-
-        Raises OperationalError, naming them, while a member is away or runs an older release.
-        """
-        reports = self.status(timeout=timeout)
-        number = max(report.highest for report in reports)
-        older = [f"{each.name} reads up to format {each.highest}" for each in reports if each.highest < number]
-        if older:  # they could not even read the question
-            hint = "every member must run the newer release; then finalize again"
-            raise errors.OperationalError(f"not raised to format {number}: {', '.join(older)}", hint=hint)
-        token = self._tokens.mint(None)
-        upgrade = Upgrade(number, token)
-        body, _ = self._client.request(upgrade, CATALOG_DATABASE, level=LEADER, token=token, timeout=timeout)
-        self._tokens.heard(body.index)
-        results_of(read_outcome(body.outcome), token)
-        return number
-
-    def verify(self, database: str | None = None, *, timeout: float = VERIFY_TIMEOUT) -> list[VerifyReport]:
-        """Compare what the replicas of a database hold, or of every database and the catalog when none is named.
-
-        Replicas that differ from a majority, and damaged ones, are told to fetch a copy: `rebuilt` in the report
-        says so, and `status` shows when it is done. `timeout` seconds for each database. Raises UnknownDatabase or
-        Unavailable; the nodes go on comparing then, and a later call joins them.
-        """
-        if database is not None:
-            names = [check_database(database)]
-        else:
-            names = [CATALOG_DATABASE, *(each.name for each in self.databases(timeout=timeout))]
-        reports: list[VerifyReport] = []
-        for name in names:
-            body, _ = self._client.request(Verify(name), name, level=LEADER, timeout=timeout)
-            reports.append(verify_report(body.outcome))
-        return reports
-
-    def close(self) -> None:
-        """Hang up. Closing again does nothing."""
-        self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

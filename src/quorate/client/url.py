@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from quorate.client.errors import NotSupportedError, ProgrammingError
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.requests import LINEARIZABLE, READ_LEVELS
+from quorate.core.requests import READ_LEVELS, STRONGEST
 
 SCHEME = "quorate://"
 MEMORY = ":memory:"
@@ -158,7 +158,7 @@ def check_read_level(level: str) -> str:
     if isinstance(level, str) and (level == "session" or level.startswith("bounded:")):
         known = ", ".join(READ_LEVELS)
         raise NotSupportedError(f"the read level {level!r} is not there yet", hint=f"known are {known}")
-    if level not in READ_LEVELS:
+    if level not in READ_LEVELS and level != STRONGEST:
         raise ProgrammingError(f"unknown read level {level!r}", hint=nearest(str(level), READ_LEVELS))
     return level
 
@@ -194,5 +194,5 @@ def _options(query: str) -> tuple[float | None, str | None]:
 
 
 def default_read(read: str | None) -> str:
-    """The read level of a connection that names none."""
-    return LINEARIZABLE if read is None else check_read_level(read)
+    """The read level of a connection; when it names none, the strongest that its database promises."""
+    return STRONGEST if read is None else check_read_level(read)

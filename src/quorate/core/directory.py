@@ -5,17 +5,32 @@ database is created by a write to the catalog, and its groups appear on the node
 when each of them has applied that write.
 """
 
-from msgspec import Struct
+from typing import Any
 
+from msgspec import Raw, Struct, msgpack
+
+from quorate.core.acks_rule import NoSuchAcks, parse_for
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
 from quorate.core.kernel import CATALOG_DATABASE, Identity, Member, NodeId
-from quorate.core.requests import CreateDatabase, Refused, Run, Statement, Token
+from quorate.core.requests import (
+    AlterDatabase,
+    Answer,
+    CreateDatabase,
+    Done,
+    Failed,
+    Refused,
+    Run,
+    Statement,
+    Token,
+    WriteOutcome,
+)
 from quorate.core.upgrading import set_version
 
 REPLICAS_OF_MAIN = 3
-ACKS_HERE = ("majority",)
 NAME_BYTES_MAX = 128
 NOBODY_ASKED = -1
+_outcome: msgpack.Decoder[WriteOutcome] = msgpack.Decoder(WriteOutcome)
+_encode = msgpack.Encoder().encode
 
 
 class Directory:
@@ -85,13 +100,31 @@ class Directory:
         if name == CATALOG_DATABASE or not valid_name(name):
             hint = "use letters, digits, _ and -, beginning with a letter; `quorate` is reserved"
             return Refused("ProgrammingError", f"{name!r} cannot be the name of a database", hint)
-        if request.acks not in ACKS_HERE:
-            return Refused("NotSupportedError", f"acks = {request.acks!r} is not there yet", "use acks = 'majority'")
         if not 1 <= request.replicas <= len(self.members):
             hint = f"choose between 1 and {len(self.members)}"
             message = f"{request.replicas} replicas do not fit on {len(self.members)} members"
             return Refused("ProgrammingError", message, hint)
-        return None
+        return _refuse_acks(request.acks, request.replicas)
+
+    def alteration(self, request: AlterDatabase) -> Run | Refused:
+        """The write that changes what is wanted of a database."""
+        row = self.partition_of(request.database)
+        if row is None:
+            names = ", ".join(known.name for known in self.catalog.databases)
+            return Refused("UnknownDatabase", f"there is no database {request.database!r}", f"there are: {names}")
+        refusal = _refuse_acks(request.acks, len(row.nodes))
+        if refusal is not None:
+            return refusal
+        change = Statement("UPDATE databases SET acks = ? WHERE name = ?", ((request.acks, request.database),))
+        return Run(CATALOG_DATABASE, (change,), token=request.token)
+
+
+def _refuse_acks(acks: str, replicas: int) -> Refused | None:
+    try:
+        parse_for(acks, replicas)
+    except NoSuchAcks as error:
+        return Refused("ProgrammingError", str(error), error.hint)
+    return None
 
 
 def valid_name(name: str) -> bool:
@@ -121,3 +154,14 @@ class Errand(Struct, frozen=True):
     """The caller's request; NOBODY_ASKED when the node does it for itself."""
     exists_ok: bool = False
     database: str = ""
+
+    def answer(self, body: Any) -> Any:
+        """What the caller is told when the write has ended so."""
+        if not isinstance(body, Answer):
+            return body
+        outcome = _outcome.decode(body.outcome)
+        if not isinstance(outcome, Failed) or outcome.error != "IntegrityError":
+            return body
+        if self.exists_ok:
+            return Answer(Raw(_encode(Done(()))), body.index)
+        return Refused("DatabaseExists", f"there is a database {self.database!r} already")

@@ -22,6 +22,8 @@ NOOP = 0
 """Appended by a new leader: counting it counts everything before it (Raft, section 8)."""
 DATA = 1
 """The payload is an encoded batch of changes with its requests' tokens and results."""
+ACKS = 3
+"""The payload names the acks rule that holds from this entry on (`core.acks_rule.spell`)."""
 
 
 class Entry(Struct, frozen=True, array_like=True, gc=False):
@@ -76,6 +78,8 @@ class SwitchGeneration(Struct, frozen=True):
     group: GroupId
     snapshot: int
     position: Position
+    keep: int = 0
+    """Entries behind the position up to this index stay in the log; 0: none does."""
 
 
 LogWrite = CreateGroup | WriteHardState | WriteEntries | TrimLog | SwitchGeneration

@@ -38,7 +38,7 @@ FORMATS = (
         2,
         "0.1.0",
         folder="node.db says which release raised it, so that an older one can say what it needs",
-        entries="as before",
+        entries="as before, and some name an acks rule (core.single_leader.rules); data files note it (quorate_acks)",
         messages="replicas are compared: VerifyAsk, VerifyReply, VerifyVerdict",
     ),
 )
@@ -58,6 +58,9 @@ class Range(Struct, frozen=True, array_like=True):
             return f"format {self.lowest}"
         return f"formats {self.lowest} to {self.highest}"
 
+
+ACKS_SINCE = 2
+"""The cluster's number from which on a database may have other acks than majority."""
 
 HERE = Range(max(1, FORMATS[-1].number - 1), FORMATS[-1].number)
 """What this release reads; it writes the newest of them that the cluster allows."""

@@ -23,6 +23,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from quorate.core.acks_rule import AcksFact as AcksFact
+from quorate.core.entries import ACKS as ACKS
 from quorate.core.entries import DATA as DATA
 from quorate.core.entries import NOOP as NOOP
 from quorate.core.entries import ORIGIN as ORIGIN
@@ -36,6 +38,10 @@ from quorate.core.entries import SwitchGeneration as SwitchGeneration
 from quorate.core.entries import TrimLog as TrimLog
 from quorate.core.entries import WriteEntries as WriteEntries
 from quorate.core.entries import WriteHardState as WriteHardState
+from quorate.core.recovered import Identity as Identity
+from quorate.core.recovered import Member as Member
+from quorate.core.recovered import Recovered as Recovered
+from quorate.core.recovered import RecoveredGroup as RecoveredGroup
 
 CATALOG_GROUP: GroupId = 0
 """The group that holds the members, the databases and their desired placement."""
@@ -113,6 +119,8 @@ class Applied(Struct, frozen=True):
     group: GroupId
     position: Position
     unsynced: int = 0
+    acks: AcksFact | None = None
+    """What the data file says of acks; only when it has just become another (`OpenGeneration`)."""
 
 
 class ApplyFailed(Struct, frozen=True):
@@ -176,6 +184,24 @@ class Digested(Struct, frozen=True):
     position: Position
     digest: str
     failed: str = ""
+
+
+class LostSaved(Struct, frozen=True):
+    """What this node's log has from `first` on is kept; it may be dropped from the log."""
+
+    group: GroupId
+    first: int
+    entries: int
+    """How many entries with changes were kept."""
+    failed: str = ""
+    """Why they were not: the log must stay as it is."""
+
+
+class LostRead(Struct, frozen=True):
+    """What this node keeps of lost tails; the answer for request `id`."""
+
+    id: int
+    report: Any
 
 
 class CatalogRead(Struct, frozen=True):
@@ -365,6 +391,26 @@ class RaiseFormat(Struct, frozen=True):
     release: str
 
 
+class SaveLost(Struct, frozen=True):
+    """Keep the entries that are about to be dropped from the log, durably, outside it -> `LostSaved`.
+
+    They begin at `first`; 0: where they cease to be those of the received `snapshot`, whose data file knows. Keeping an
+    entry again changes nothing.
+    """
+
+    group: GroupId
+    first: int
+    snapshot: int = 0
+    wall_us: int = 0
+
+
+class ReadLost(Struct, frozen=True):
+    """Answer a caller's question about lost tails, or note what became of one -> `LostRead`."""
+
+    id: int
+    question: Any
+
+
 class ReadCatalog(Struct, frozen=True):
     """Read the catalog's tables from its data file -> `CatalogRead`."""
 
@@ -402,14 +448,14 @@ class Halt(Struct, frozen=True):
 
 Event = (
     Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Applied | ApplyFailed | LogRead
-    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | CatalogRead | Unreachable | Reachable
-    | Drain
+    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead | CatalogRead
+    | Unreachable | Reachable | Drain
 )  # fmt: skip
 
 Effect = (
     Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
     | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest | Condemn
-    | RaiseFormat | ReadCatalog | CloseIdle | Connect | Note | Drained | Halt
+    | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Note | Drained | Halt
 )  # fmt: skip
 
 
@@ -424,56 +470,3 @@ class Core(Protocol):
 
     def assert_invariants(self) -> None:
         """Assert what must be true of the whole state, in the words of the protocol's paper."""
-
-
-# --------------------------------------------------------------------------------------------------
-# What a node finds on its own disk when it starts.
-# --------------------------------------------------------------------------------------------------
-
-
-class Member(Struct, frozen=True, array_like=True):
-    node: NodeId
-    name: str
-    address: str
-
-
-class Identity(Struct, frozen=True):
-    """Who this node is. Minted when its folder was made; a wiped disk is a new node."""
-
-    cluster: str
-    node: NodeId
-    name: str
-    boot: int
-    """How many times this folder was opened; a higher boot is a later life of the same node."""
-    founders: tuple[Member, ...]
-    """The members that were named when the cluster was founded; they hold the catalog."""
-    format: int = 1
-    """The number of the folder's format (`core.formats`)."""
-
-
-class RecoveredGroup(Struct, frozen=True):
-    """One replica as its log and data file describe it."""
-
-    group: GroupId
-    database: str
-    partition: int
-    voters: tuple[NodeId, ...]
-    epoch: int
-    vote: NodeId
-    base: Position
-    """The position just before the first entry that the log still has."""
-    epochs: tuple[Position, ...]
-    """For each run of entries of one epoch: that epoch and the run's first index."""
-    last: int
-    """Index of the last entry (`base.index` when there is none)."""
-    tail: tuple[Entry, ...]
-    """The newest entries, contiguous and ending at `last`; may be fewer than the log holds."""
-    applied: Position
-    """Where the data file stands; ORIGIN when there is none yet."""
-    damaged: str = ""
-    """Why this replica's log or data cannot be trusted, or empty."""
-
-
-class Recovered(Struct, frozen=True):
-    identity: Identity
-    groups: tuple[RecoveredGroup, ...]

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from quorate.core import kernel
+from quorate.core import kernel, routes
+from quorate.core.changes import write_for
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
@@ -31,29 +32,32 @@ from quorate.core.kernel import (
     OpenReplica,
     Persist,
     ReadCatalog,
+    ReadLost,
     Recovered,
     RecoveredGroup,
     Reply,
 )
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply
-from quorate.core.report import report
+from quorate.core.report import report, report_lost
 from quorate.core.requests import (
     READ_LEVELS,
+    STRONGEST,
+    AlterDatabase,
     Answer,
     CommitHeld,
     CreateDatabase,
     Done,
-    Failed,
+    LostAsk,
     NotLeader,
     Outcome,
     Refused,
+    Replay,
     Run,
     Status,
     StatusReport,
     Upgrade,
     Verify,
-    WriteOutcome,
 )
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
@@ -64,7 +68,6 @@ from quorate.core.upgrading import Versions
 from quorate.sql.classify import reads_only
 
 HEARTBEAT, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "apply", "close idle", "verify"
-_outcome = msgspec.msgpack.Decoder(WriteOutcome)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -199,6 +202,10 @@ class Node:
     def start_round(self, group: GroupId) -> int:
         return self.liveness.start_round(group)
 
+    def wanted_acks(self, database: str) -> str | None:
+        """What the catalog wants of this database; None when it has not been read yet, or does not know it."""
+        return self.directory.acks.get(database)
+
     def address_of(self, node: NodeId) -> str:
         return self.directory.address_of(node)
 
@@ -324,6 +331,7 @@ class Node:
         for row in self.directory.groups_of(self.me):
             if row.group not in self.groups:
                 self._create_group(now, CreateGroup(row.group, row.database, row.number, row.nodes))
+        self._ready |= {group.group: None for group in self.groups.values() if single_leader.wants_other_acks(group)}
         catalog = self.groups.get(CATALOG_GROUP)
         if catalog is not None and catalog.leads_ready and not event.catalog.members and not self._founding:
             self._founding = True
@@ -359,18 +367,18 @@ class Node:
         body = event.body
         if type(body) is Run:
             self._on_run(now, event.id, body)
-        elif isinstance(body, Outcome | CommitHeld):
+        elif isinstance(body, Outcome | CommitHeld | Replay):
             group = self._route(event.id, body.database)
             if group is not None:
                 self._submit_write(now, group, event.id, body)
-        elif type(body) is Upgrade:
-            self._on_upgrade(now, event.id, body)
+        elif isinstance(body, CreateDatabase | AlterDatabase | Upgrade):
+            self._on_change(now, event.id, body)
         elif type(body) is Verify:
             group = self._route(event.id, body.database)
             if group is not None:
                 single_leader.submit_verify(group, now, event.id)
-        elif type(body) is CreateDatabase:
-            self._on_create(now, event.id, body)
+        elif type(body) is LostAsk:
+            self.emit(ReadLost(event.id, body))
         elif type(body) is Status:
             self.reply(event.id, self.status())
         else:
@@ -385,7 +393,7 @@ class Node:
             self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
         elif reads_only(body.statements):
             self._touched = (group,)
-            single_leader.submit_read(group, now, id, body.statements, body.level)
+            single_leader.submit_read(group, now, id, body.statements, STRONGEST if body.strongest else body.level)
         elif body.database == CATALOG_DATABASE:
             hint = "create databases with Cluster.create or `quorate create`"
             self.reply(id, Refused("NotSupportedError", "the catalog can only be read", hint))
@@ -408,59 +416,24 @@ class Node:
 
     def _route(self, id: int, database: str) -> Group | None:
         """The group that holds this database here; otherwise the caller is told where to go."""
-        if database == CATALOG_DATABASE:
-            group = self.groups.get(CATALOG_GROUP)
-            if group is None:
-                self.reply(id, NotLeader(self.identity.founders[0].address))
-            return group
-        row = self.directory.partition_of(database)
-        if row is not None:
-            group = self.groups.get(row.group)
-            if group is None:
-                self.reply(id, NotLeader(self.address_of(row.nodes[row.group % len(row.nodes)])))
-            return group
-        self._unknown(id, database)
+        found = routes.find(self, database)
+        if isinstance(found, Group):
+            return found
+        self.reply(id, found)
         return None
 
-    def _unknown(self, id: int, database: str) -> None:
-        """Only the catalog's leader can say that a database does not exist."""
-        catalog = self.groups.get(CATALOG_GROUP)
-        if catalog is None:
-            self.reply(id, NotLeader(self.identity.founders[0].address))
-        elif catalog.leads_ready and self.directory.catalog.members:
-            names = ", ".join(row.name for row in self.directory.catalog.databases)
-            refusal = Refused("UnknownDatabase", f"there is no database {database!r}", f"there are: {names}")
-            self.reply(id, refusal)
-        else:
-            self.reply(id, NotLeader(catalog.leader_address()))
-
-    def _leads_catalog(self, id: int) -> bool:  # if not, the caller is told where to go
+    def _on_change(self, now: Now, id: int, body: CreateDatabase | AlterDatabase | Upgrade) -> None:
+        """A change of the catalog, made for the caller; others than its leader say where to go."""
         group = self._route(id, CATALOG_DATABASE)
-        if group is not None and not (group.leads_ready and self.directory.catalog.members):
+        if group is None:
+            return
+        if not (group.leads_ready and self.directory.catalog.members):
             self.reply(id, NotLeader(group.leader_address()))
-            return False
-        return group is not None
-
-    def _on_create(self, now: Now, id: int, body: CreateDatabase) -> None:
-        if self._leads_catalog(id):
-            exists = body.exists_ok and self.directory.partition_of(body.database) is not None
-            write = None if exists else self.directory.creation(body)
-            self._write_catalog(now, Errand(id, body.exists_ok, body.database), write)
-
-    def _on_upgrade(self, now: Now, id: int, body: Upgrade) -> None:
-        if self._leads_catalog(id):
-            members = self.directory.members.values()
-            write = self.versions.finalization(self.me, members, self.liveness.alive(), body)
-            self._write_catalog(now, Errand(id), write)
-
-    def _write_catalog(self, now: Now, errand: Errand, write: Run | Refused | None) -> None:
-        """Make this write for the caller; None: there is nothing to do."""
-        if write is None:
-            self.reply(errand.id, Answer(msgspec.Raw(_encode(Done(())))))
-        elif isinstance(write, Refused):
-            self.reply(errand.id, write)
+        elif isinstance(write := write_for(self, body), Run):
+            exists_ok = isinstance(body, CreateDatabase) and body.exists_ok
+            self._begin_errand(now, Errand(id, exists_ok, getattr(body, "database", "")), write)
         else:
-            self._begin_errand(now, errand, write)
+            self.reply(id, write or Answer(msgspec.Raw(_encode(Done(())))))
 
     def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
         self._errand_count += 1
@@ -471,15 +444,11 @@ class Node:
     def _finish_errand(self, errand: Errand, body: Any) -> None:
         if errand.id == NOBODY_ASKED:
             self._founding = False
-            return
-        if isinstance(body, Answer):
-            outcome = _outcome.decode(body.outcome)
-            if isinstance(outcome, Failed) and outcome.error == "IntegrityError":
-                if errand.exists_ok:
-                    body = Answer(msgspec.Raw(_encode(Done(()))), body.index)
-                else:
-                    body = Refused("DatabaseExists", f"there is a database {errand.database!r} already")
-        self._out.append(Reply(errand.id, body))
+        else:
+            self._out.append(Reply(errand.id, errand.answer(body)))
+
+    def _on_lost_read(self, _now: Now, event: kernel.LostRead) -> None:
+        self.reply(event.id, report_lost(self, event.report))
 
     def status(self) -> StatusReport:
         """A picture of this node for people."""
@@ -492,6 +461,7 @@ class Node:
         kernel.Persisted: _on_persisted,
         kernel.Applied: _on_applied,
         kernel.CatalogRead: _on_catalog,
+        kernel.LostRead: _on_lost_read,
         kernel.DiskFull: _on_disk_full,
         kernel.DiskRoom: _on_disk_room,
         kernel.Unreachable: _on_unreachable,

@@ -17,12 +17,12 @@ def majority(voters: int) -> int:
     return voters // 2 + 1
 
 
-def counted_index(voters: Iterable[NodeId], matched: Mapping[NodeId, int]) -> int:
-    """The highest index that a majority of voters hold durably (0 for a voter that is not heard of)."""
+def counted_index(voters: Iterable[NodeId], matched: Mapping[NodeId, int], holders: int = 0) -> int:
+    """The highest index that a majority of voters hold durably, or so many of them (0 for one not heard of)."""
     indexes = sorted(matched.get(voter, 0) for voter in voters)
     if not indexes:
         return EVERYTHING
-    return indexes[len(indexes) - majority(len(indexes))]
+    return indexes[len(indexes) - (holders or majority(len(indexes)))]
 
 
 def joint_counted_index(old: Iterable[NodeId], new: Iterable[NodeId], matched: Mapping[NodeId, int]) -> int:
@@ -30,16 +30,17 @@ def joint_counted_index(old: Iterable[NodeId], new: Iterable[NodeId], matched: M
     return min(counted_index(old, matched), counted_index(new, matched))
 
 
-def vote_won(voters: Iterable[NodeId], votes: Mapping[NodeId, bool]) -> bool | None:
-    """True when a majority said yes, False when it no longer can, None while it is open."""
+def vote_won(voters: Iterable[NodeId], votes: Mapping[NodeId, bool], needed: int = 0) -> bool | None:
+    """True when a majority (or so many) said yes, False when they no longer can, None while it is open."""
     members = list(voters)
     if not members:
         return True
     yes = sum(1 for voter in members if votes.get(voter) is True)
     open_ = sum(1 for voter in members if voter not in votes)
-    if yes >= majority(len(members)):
+    needed = needed or majority(len(members))
+    if yes >= needed:
         return True
-    return None if yes + open_ >= majority(len(members)) else False
+    return None if yes + open_ >= needed else False
 
 
 def joint_vote_won(old: Iterable[NodeId], new: Iterable[NodeId], votes: Mapping[NodeId, bool]) -> bool | None:

@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from quorate.core.formats import RELEASE
-from quorate.core.requests import GroupStatus, MemberStatus, ReplicaStatus, StatusReport
+from quorate.core.requests import GroupStatus, LostReport, MemberStatus, ReplicaStatus, StatusReport, Unknown
+from quorate.core.single_leader import rewinding
 from quorate.core.single_leader.state import LEADER, Group
 
 if TYPE_CHECKING:
@@ -55,8 +58,27 @@ def _group(node: "Node", group: Group) -> GroupStatus:
         group.counted,
         group.applied.index,
         group.log.base.index + 1,
-        node.directory.acks.get(group.database, "majority"),
+        str(group.rules.counted),
         tuple(replicas),
         group.verifying.equal_at,
         group.damaged or group.mended,
+        str(group.rules.newest) if group.rules.coming else "",
     )
+
+
+def report_lost(node: "Node", kept: LostReport) -> LostReport:
+    """What this node keeps of lost tails, less what has come back into the log since, as when its old leader won after
+    all. To that a leader adds whom it knows to be missing."""
+    entries = tuple(
+        entry
+        for entry in kept.entries
+        if (group := node.groups.get(entry.group)) is None
+        or not (entry.index <= group.counted and group.epoch_at(entry.index) == entry.epoch)
+    )
+    members = node.directory.members
+    unknown = tuple(
+        Unknown(group.group, group.database, epoch, first, who, members[who].name if who in members else "")
+        for group in node.groups.values()
+        for epoch, first, who in rewinding.unknown(group)
+    )
+    return structs.replace(kept, entries=entries, unknown=unknown)

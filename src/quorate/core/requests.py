@@ -20,6 +20,8 @@ Parameters = tuple[Value, ...] | dict[str, Value]
 LINEARIZABLE = "linearizable"
 LEADER = "leader"
 EVENTUAL = "eventual"
+STRONGEST = "strongest"
+"""What callers mean who name no level. It travels as LINEARIZABLE with `Run.strongest`."""
 READ_LEVELS = (LINEARIZABLE, LEADER, EVENTUAL)
 
 
@@ -56,6 +58,8 @@ class Run(Struct, frozen=True, tag="run"):
     level: str = LINEARIZABLE
     token: Token | None = None
     load: bool = False
+    strongest: bool = False
+    """The caller named no read level: the strongest that the database promises is meant."""
 
 
 class Outcome(Struct, frozen=True, tag="outcome"):
@@ -71,6 +75,27 @@ class CreateDatabase(Struct, frozen=True, tag="create"):
     replicas: int
     token: Token
     exists_ok: bool = False
+
+
+class AlterDatabase(Struct, frozen=True, tag="alter"):
+    """Change what the catalog wants of a database; its group's leader brings it about by a log entry."""
+
+    database: str
+    acks: str
+    token: Token
+
+
+class LostAsk(Struct, frozen=True, tag="lost"):
+    """What does this node keep of tails that were lost? With an index: that entry, with its payload; with a state as
+    well: note first how far its replay is (`begun`, with the index of the log then seen; `replayed`)."""
+
+    database: str = ""
+    """Empty: of every database."""
+    group: int = 0
+    epoch: int = 0
+    index: int = 0
+    state: str = ""
+    seen: int = 0
 
 
 class Status(Struct, frozen=True, tag="status"):
@@ -90,6 +115,15 @@ class Upgrade(Struct, frozen=True, tag="upgrade"):
     token: Token
 
 
+class Replay(Struct, frozen=True, tag="replay"):
+    """Apply again, as far as it still fits, what a lost entry changed. A write like any other, with a token made of the
+    entry's place; its one result lists what did not fit, its row count says how many rows did."""
+
+    database: str
+    payload: bytes
+    token: Token
+
+
 class CommitHeld(Struct, frozen=True, tag="held"):
     """Only inside an embedded node: log and commit the interactive transaction that the caller's
     thread has been running on the replica's writer. `Execute` carries it alone in its batch."""
@@ -98,9 +132,9 @@ class CommitHeld(Struct, frozen=True, tag="held"):
     token: Token
 
 
-RequestBody = Run | Outcome | CreateDatabase | Status | Verify | Upgrade
+RequestBody = Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
 """What may be asked from outside."""
-Write = Run | Outcome | CommitHeld
+Write = Run | Outcome | Replay | CommitHeld
 
 
 # --------------------------------------------------------------------------------------------------
@@ -229,11 +263,14 @@ class GroupStatus(Struct, frozen=True):
     applied: int
     first: int
     acks: str
+    """The rule in force, as the group's log says."""
     replicas: tuple[ReplicaStatus, ...] = ()
     verified: int = 0
     """The newest index at which verify found this replica equal to a majority, in this life of the node."""
     damage: str = ""
     """Why the replica is damaged; or, once it was rebuilt, why it had been."""
+    acks_next: str = ""
+    """A rule that is being changed to: until its entry is counted, the stricter of both holds."""
 
 
 EQUAL = "equal"
@@ -271,7 +308,45 @@ class VerifyReport(Struct, frozen=True):
     replicas: tuple[ReplicaVerdict, ...]
 
 
-ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport
+class LostEntry(Struct, frozen=True, array_like=True):
+    """One entry of a lost tail that a node keeps."""
+
+    group: int
+    epoch: int
+    index: int
+    database: str
+    wall_us: int
+    """When the leader of that time ran it, by its clock."""
+    saved_us: int
+    bytes: int
+    state: str
+    """kept, begun (somebody began to replay it) or replayed"""
+    requests: int
+
+
+class LostReport(Struct, frozen=True, tag="lost_report"):
+    entries: tuple[LostEntry, ...] = ()
+    payload: bytes = b""
+    """Of the one entry that was asked for."""
+    seen: int = 0
+    gaps: tuple[tuple[int, str, int, int], ...] = ()
+    """(group, database, first index, last index) of what was lost and could not be read any more when it was saved."""
+    unknown: tuple["Unknown", ...] = ()
+
+
+class Unknown(Struct, frozen=True, array_like=True):
+    """A leader's word: what `node` counted from this index on as leader of an earlier epoch is not here, and that node
+    has not come back to show what it was, if anything."""
+
+    group: int
+    database: str
+    epoch: int
+    first: int
+    node: int
+    name: str = ""
+
+
+ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport
 
 
 class Ask(Struct, frozen=True, array_like=True, tag="ask"):

@@ -401,6 +401,6 @@ STORED = (
     kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.ReadLog,
     kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
     kernel.OpenGeneration, kernel.ForgetDamage, kernel.Digest, kernel.Condemn, kernel.RaiseFormat, kernel.ReadCatalog,
-    kernel.CloseIdle,
+    kernel.CloseIdle, kernel.SaveLost, kernel.ReadLost,
 )  # fmt: skip
 """Effects that the store performs by itself."""

@@ -6,8 +6,9 @@ from typing import Any
 
 import apsw
 
+from quorate.core.acks_rule import ASYNC, NOTHING_SAID, AcksFact, Reign, read_entry
 from quorate.core.formats import DATA_FILE
-from quorate.core.kernel import ORIGIN, Position
+from quorate.core.kernel import ACKS, NOOP, ORIGIN, Entry, Position
 from quorate.storage.connection import INTERNAL, PAGE_BYTES
 from quorate.storage.files import SYSTEM, Files, told_apart
 from quorate.storage.interface import Divergent
@@ -59,13 +60,13 @@ def create(path: Path, files: Files = SYSTEM) -> None:
     files.replace(beside, path)
 
 
-def standing_of(path: Path, files: Files = SYSTEM) -> Position:
-    """Where a data file stands that nobody has open. Reads it and leaves everything as it is.
+def standing_of(path: Path, files: Files = SYSTEM) -> tuple[Position, AcksFact]:
+    """Where a data file stands that nobody has open, and what it says of acks. Leaves everything as it is.
 
     Raises Divergent, DiskIsFull or Broken.
     """
     if files.size(path) == 0:  # an empty database; its log, if there is one, belongs to something that is gone
-        return ORIGIN
+        return ORIGIN, NOTHING_SAID
     beside = path.with_name(path.name + "-wal")
     if files.size(beside) > 0:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=files.vfs)
@@ -74,7 +75,7 @@ def standing_of(path: Path, files: Files = SYSTEM) -> Position:
         name = f"{path.absolute().as_uri()}?immutable=1"
         connection = apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=files.vfs)
     try:
-        return _read_applied(connection)[0]
+        return _read_applied(connection)[0], read_acks(connection)
     finally:
         connection.close()
 
@@ -103,6 +104,61 @@ def _read_applied(connection: apsw.Connection) -> tuple[Position, int]:
         raise Divergent(f"the data file has a format that is not known here: {rows}")
     _, epoch, entry, floor = rows[0]
     return Position(epoch, entry), floor
+
+
+ACKS_TABLE = (
+    "CREATE TABLE IF NOT EXISTS main.quorate_acks(entry INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
+    " leader INTEGER NOT NULL, acks TEXT NOT NULL) STRICT"
+)
+"""Each change of the acks rule, and under `async` also, without a text, where each epoch began. Made when the first
+such entry is applied: a database that was always `majority` has none."""
+
+
+def read_acks(connection: apsw.Connection) -> AcksFact:
+    """What the file says of acks."""
+    find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'quorate_acks'"
+    fact = NOTHING_SAID
+    if connection.execute(find, can_cache=False, prepare_flags=INTERNAL).fetchall():
+        sql = "SELECT epoch, entry, leader, acks FROM main.quorate_acks ORDER BY entry"
+        rows: Any = connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
+        for epoch, entry, leader, acks in rows:
+            fact = _told(fact, Reign(epoch, entry, leader), acks)
+    return fact
+
+
+def _told(fact: AcksFact, reign: Reign, acks: str) -> AcksFact:
+    if not acks:
+        return AcksFact(fact.rule, fact.since, (*fact.reigns, reign))
+    reigns = (*fact.reigns, reign) if fact.reigns or acks == ASYNC else ()
+    return AcksFact(acks, reign.index, reigns)
+
+
+def says(fact: AcksFact, entry: Entry) -> tuple[Reign, str] | None:
+    """What an entry without changes has to say of acks, beside what is known: who led, and a rule if it names one."""
+    if entry.kind == ACKS:
+        rule, leader = read_entry(entry.payload)
+        return Reign(entry.epoch, entry.index, leader), str(rule)
+    if entry.kind == NOOP and fact.rule == ASYNC:
+        return Reign(entry.epoch, entry.index, int(entry.payload or b"0")), ""
+    return None
+
+
+def with_entry(fact: AcksFact, entry: Entry) -> AcksFact:
+    """What is known of acks behind this entry."""
+    said = says(fact, entry)
+    return fact if said is None else _told(fact, *said)
+
+
+def note_entry(connection: apsw.Connection, fact: AcksFact, entry: Entry) -> AcksFact:
+    """An entry without changes is applied: write down what it says of acks; what the file now says."""
+    said = says(fact, entry)
+    if said is not None:
+        reign, acks = said
+        if not fact.since:
+            connection.execute(ACKS_TABLE, can_cache=False, prepare_flags=INTERNAL)
+        sql = "INSERT OR REPLACE INTO main.quorate_acks VALUES (?, ?, ?, ?)"
+        connection.execute(sql, (reign.index, reign.epoch, reign.leader, acks), prepare_flags=INTERNAL)
+    return with_entry(fact, entry)
 
 
 def load_window(connection: apsw.Connection, floor: int) -> Window:

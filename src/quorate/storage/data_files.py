@@ -4,6 +4,7 @@ needs them, brought forward from the log.
 
 from abc import ABC, abstractmethod
 
+from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import ORIGIN, GroupId, Position
 from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
 from quorate.storage.handles import Handles, Standing
@@ -41,8 +42,9 @@ class DataFiles(ABC):
         """Make everything in a data file durable and close it. Raises DiskIsFull (it is still open) or Broken."""
 
     @abstractmethod
-    def _written(self, group: GroupLog) -> Position:
-        """Where the existing data file of this generation stands. Raises Divergent, DiskIsFull or Broken."""
+    def _written(self, group: GroupLog) -> tuple[Position, AcksFact]:
+        """Where the existing data file of this generation stands, and what it says of acks. Raises Divergent,
+        DiskIsFull or Broken."""
 
     @abstractmethod
     def _has_data(self, group: GroupLog) -> bool:
@@ -78,13 +80,18 @@ class DataFiles(ABC):
         standing = self._standing.get(number)
         if standing is None:
             if self._has_data(group):
-                standing = Standing(self._written(group))
+                standing = Standing(*self._written(group))
             elif group.base == ORIGIN:
                 standing = Standing(ORIGIN)
             else:
                 raise Divergent(f"the data file of group {number} is missing, and the log begins behind {group.base}")
             self._standing[number] = standing
         return standing.applied
+
+    def _acks_at(self, group: GroupId) -> AcksFact:
+        """What a data file says of acks, once it is known where it stands."""
+        replica = self.replicas.get(group)
+        return replica.acks if replica is not None else self._standing[group].acks
 
     def _replica(self, group: GroupId) -> Replica:
         """The open data file of a group, opening it when it is not. Raises what opening raises."""
@@ -143,7 +150,7 @@ class DataFiles(ABC):
             except Divergent:  # whoever needs it next finds that again, and can say which group it is about
                 replica.close()
             self._checkpointed[group] = replica.applied
-            self._standing[group] = Standing(replica.applied)
+            self._standing[group] = Standing(replica.applied, replica.acks)
             closed += 1
         return closed
 

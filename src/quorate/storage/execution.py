@@ -16,7 +16,8 @@ from quorate.storage.connection import INTERNAL, LEAD, LOAD, set_mode
 from quorate.storage.failures import RowsTooLarge, failed_of
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StatementFailed
-from quorate.storage.payload import encode_done, encode_failed
+from quorate.storage.payload import Batch, encode_done, encode_failed
+from quorate.storage.replaying import Replaying
 from quorate.storage.running import RESULT_MAX, RefusedError, Runner, refuse
 from quorate.storage.schema import SchemaFacts, SchemaReader, drop_key_triggers, sync_key_triggers
 
@@ -133,6 +134,34 @@ class Execution:
             return self._undo(mark, facts, failed)
         control("RELEASE quorate_request", prepare_flags=INTERNAL)
         return outcome
+
+    def replay(self, position: int, batch: Batch) -> tuple[bytes, bool]:
+        """Apply a lost entry as far as it fits: the encoded outcome, and whether anything of it is there now."""
+        facts = self.facts
+        self._capture.flush(facts)
+        mark = len(self._capture.segments)
+        set_mode(self._connection, LOAD)
+        self._cursor.execute("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
+        try:
+            self._capture.open(facts)
+            result = Replaying(self._connection, facts.hash, self._replay_text).run(batch)
+            if self._dirty:
+                self._settle()
+            outcome = encode_done([result])[0]
+        except Exception as error:
+            failed = self._failed(error, 0, 1)
+            if not self._connection.in_transaction:
+                raise TransactionLostError(position, failed) from error
+            return self._undo(mark, facts, failed)[0], False
+        finally:
+            set_mode(self._connection, LEAD)
+        self._cursor.execute("RELEASE quorate_request", prepare_flags=INTERNAL)
+        return outcome, result.rowcount > 0 or not result.rows
+
+    def _replay_text(self, statement: Statement) -> None:
+        self._statement(statement, shape_of(statement.sql))
+        self._settle()
+        self._capture.open(self.facts)
 
     def _undo(self, mark: int, facts: SchemaFacts, failed: Failed) -> tuple[bytes, bytes]:
         self._runner.reset()

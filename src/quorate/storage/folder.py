@@ -22,6 +22,7 @@ from pathlib import Path
 import apsw
 
 from quorate.client.errors import DiskFull, OperationalError
+from quorate.core.acks_rule import AcksFact
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     CreateGroup,
@@ -42,6 +43,7 @@ from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import OPEN_REPLICAS, Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.log import CHECKPOINT_PAGES as LOG_PAGES
 from quorate.storage.log import SqliteLog
+from quorate.storage.lost import LostTails
 from quorate.storage.node_file import NodeFile, Remembered
 from quorate.storage.replica import Replica
 from quorate.storage.snapshots import FileShelf, remove
@@ -49,6 +51,7 @@ from quorate.storage.store import BaseStore
 
 NODE = "node.db"
 LOG = "log.db"
+LOST = "lost.db"
 SNAPSHOTS = "snapshots"
 CLOSED = "the store is closed"
 DATA_FILE = re.compile(r"group-(\d+)-(\d+)\.db(-wal|-shm|-journal)?")
@@ -160,6 +163,7 @@ class SqliteStore(BaseStore):
         """Durable in the log; of which `node.db` has yet to take note."""
         self._earlier: dict[GroupId, str] = {}
         """What data files looked like when they were last closed."""
+        self._lost: LostTails | None = None
         self._node = NodeFile(folder / NODE, files, formats)
         try:
             self.identity = self._node.identity
@@ -362,7 +366,7 @@ class SqliteStore(BaseStore):
         replica.checkpoint()  # what SQLite does when it closes a file it does without a word when it fails
         replica.close()
 
-    def _written(self, group: GroupLog) -> Position:
+    def _written(self, group: GroupLog) -> tuple[Position, AcksFact]:
         path = self._path(group)
         try:
             return data_file.standing_of(path, self._files)
@@ -385,6 +389,19 @@ class SqliteStore(BaseStore):
             if match and not match[3] and int(match[1]) == group.group and name != path.name:
                 remove(self.folder / name, self._files)
 
+    def _lost_tails(self) -> LostTails:
+        if self._lost is None:
+            path = self.folder / LOST
+            try:
+                self._lost = LostTails(disk.open_exclusive(path, files=self._files))
+            except (apsw.BusyError, *disk.UNREADABLE) as error:
+                raise Broken(f"{path} cannot be read: {error}") from error
+            self._files.sync(self.folder)
+        return self._lost
+
+    def _has_lost(self) -> bool:
+        return self._lost is not None or self._files.exists(self.folder / LOST)
+
     # ----------------------------------------------------------------------------------------------
     # The end
     # ----------------------------------------------------------------------------------------------
@@ -400,6 +417,8 @@ class SqliteStore(BaseStore):
         if self._lock.forked or self._unusable == CLOSED:
             return
         broken, self._unusable = self._unusable, CLOSED
+        if self._lost is not None:
+            self._lost.close()
         if broken:
             self._let_go()
             return

@@ -8,6 +8,7 @@ Never while a transaction is open on it, nor while the reader thread uses it.
 import threading
 from collections.abc import Iterator
 
+from quorate.core.acks_rule import NOTHING_SAID, AcksFact
 from quorate.core.kernel import GroupId, Position
 from quorate.storage.replica import Replica
 
@@ -19,10 +20,12 @@ class Standing:
     when the file is next opened, and a crash before that is what an unsynced commit is.
     """
 
-    __slots__ = ("applied", "written")
+    __slots__ = ("acks", "applied", "written")
 
-    def __init__(self, written: Position) -> None:
+    def __init__(self, written: Position, acks: AcksFact = NOTHING_SAID) -> None:
         self.written = written
+        self.acks = acks
+        """What the file says of acks."""
         self.applied = written
 
 

@@ -24,13 +24,11 @@ from typing import Any
 import apsw
 import msgspec
 
+from quorate.core.entries import GroupId, NodeId, Position
 from quorate.core.kernel import (
     CreateGroup,
     Entry,
-    GroupId,
     LogWrite,
-    NodeId,
-    Position,
     SwitchGeneration,
     TrimLog,
     WriteEntries,
@@ -302,6 +300,8 @@ class SqliteLog:
         group = self.groups[write.group]
         if group.snapshot == write.snapshot and group.base.index >= write.position.index:
             return b""  # repeated
+        if write.keep > write.position.index:
+            return self._switch_under(group, write)
         prefix = group.group << INDEX_BITS
         self._connection.execute(DELETE_ENTRIES, (prefix, prefix | INDEX_MASK))
         # The chain begins anew: what came before was another node's, and nobody can check against it.
@@ -316,6 +316,23 @@ class SqliteLog:
         group.snapshot = write.snapshot
         group.forgotten = 0
         self.unreadable.pop(write.group, None)
+        return repr(write).encode()
+
+    def _switch_under(self, group: GroupLog, write: SwitchGeneration) -> bytes:
+        """The data file becomes an older one: what leads from there to `keep` stays, and its chain with it."""
+        assert self.epoch_at(group.group, write.position.index) == write.position.epoch, "another log's snapshot"
+        assert write.keep <= group.last.index, f"group {group.group} has no entry {write.keep}"
+        _, last_hash = self._make_room(group, write.keep + 1)
+        epoch = self.epoch_at(group.group, write.keep)
+        assert epoch is not None, f"group {group.group} has no entry {write.keep}"
+        group.last, group.last_hash = Position(epoch, write.keep), last_hash
+        if write.position.index > group.base.index:
+            self._set_base(group, write.position, self._hash_at(group, write.position.index))
+        self._connection.execute(
+            "UPDATE groups SET generation = generation + 1, snapshot = ? WHERE grp = ?", (write.snapshot, write.group)
+        )
+        group.generation += 1
+        group.snapshot = write.snapshot
         return repr(write).encode()
 
     WRITERS: dict[type, Callable[["SqliteLog", Any], bytes]] = {

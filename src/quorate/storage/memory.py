@@ -8,8 +8,10 @@ process died, and when the machine died too they may fall back to their last che
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import apsw
 import msgspec
 
+from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import (
     CreateGroup,
     Entry,
@@ -23,8 +25,10 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
+from quorate.core.requests import LostAsk
 from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import DiskIsFull, Divergent
+from quorate.storage.lost import LostTails
 from quorate.storage.replica import Replica
 from quorate.storage.snapshots import MemoryShelf
 from quorate.storage.store import BaseStore
@@ -82,8 +86,17 @@ class MemoryLog:
         group = self.groups[write.group]
         if group.snapshot == write.snapshot and group.base.index >= write.position.index:
             return
-        self._entries[write.group].clear()
-        group.base = group.last = write.position
+        if write.keep > write.position.index:
+            assert self.epoch_at(write.group, write.position.index) == write.position.epoch, "another log's snapshot"
+            assert write.keep <= group.last.index, f"group {write.group} has no entry {write.keep}"
+            kept = self._entries[write.group]
+            del kept[write.keep - group.base.index :]
+            del kept[: write.position.index - group.base.index]
+            group.last = Position(kept[-1].epoch, write.keep)
+        else:
+            self._entries[write.group].clear()
+            group.last = write.position
+        group.base = write.position
         group.generation += 1
         group.snapshot = write.snapshot
 
@@ -147,7 +160,7 @@ class MemoryLog:
         """Nothing to close."""
 
 
-Image = tuple[int, bytes, Position]
+Image = tuple[int, bytes, Position, AcksFact]
 """A data file at rest: its generation, its bytes, and where it stands."""
 
 
@@ -164,6 +177,8 @@ class MemoryStore(BaseStore):
         self.shelf = MemoryShelf(identity)
         self.full = False
         """Whatever needs room finds none while this is set."""
+        self.lost_tails: LostTails | None = None
+        """Like the log it keeps what it was given whatever happens."""
         self._clock = clock
         self._lost: dict[GroupId, str] = {}
         """Why replicas are damaged that have not been made whole since."""
@@ -215,7 +230,7 @@ class MemoryStore(BaseStore):
                 left = self._images.get(number)
             else:
                 replica.rollback()
-                left = self._generations[number], replica.dump(), replica.applied
+                left = self._image_of(number, replica)
             if left is not None:
                 survivors[number] = left
                 if lose_unsynced:
@@ -226,6 +241,11 @@ class MemoryStore(BaseStore):
         self._standing.clear()
         self._survivors = survivors
 
+    def kept(self, group: GroupId) -> set[tuple[int, int]]:
+        """Index and epoch of every entry that is kept among the lost tails."""
+        entries = self.lost_tails.answer(LostAsk()).entries if self.lost_tails is not None else ()
+        return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
+
     def truncate_log_tail(self, group: GroupId, count: int) -> None:
         """Damage: the newest entries are gone, although they were reported durable. Call between lives."""
         self.log.cut(group, count)
@@ -234,6 +254,14 @@ class MemoryStore(BaseStore):
     def close(self) -> None:
         """Close the data files, keeping what they hold for the next `recover`."""
         self.crash(None, False)  # noqa: FBT003
+
+    def _lost_tails(self) -> LostTails:
+        if self.lost_tails is None:
+            self.lost_tails = LostTails(apsw.Connection(":memory:"))
+        return self.lost_tails
+
+    def _has_lost(self) -> bool:
+        return self.lost_tails is not None
 
     def _check_room(self) -> None:
         if self.full:
@@ -255,19 +283,25 @@ class MemoryStore(BaseStore):
 
     def _checkpoint(self, group: GroupId) -> Position:
         replica = self._replica(group)
-        self._images[group] = self._generations[group], replica.dump(), replica.applied
+        self._images[group] = self._image_of(group, replica)
         return replica.applied
 
     def _close_replica(self, group: GroupId, replica: Replica, /) -> None:
         self._check_room()
-        self._survivors[group] = self._images[group] = self._generations[group], replica.dump(), replica.applied
+        self._survivors[group] = self._images[group] = self._image_of(group, replica)
         replica.close()
 
-    def _written(self, group: GroupLog) -> Position:
-        return self._survivors[group.group][2]
+    def _written(self, group: GroupLog) -> tuple[Position, AcksFact]:
+        _, _, applied, acks = self._survivors[group.group]
+        return applied, acks
+
+    def _image_of(self, group: GroupId, replica: Replica) -> Image:
+        return self._generations[group], replica.dump(), replica.applied, replica.acks
 
     def _install(self, group: GroupLog) -> None:
-        image = self.shelf.received.pop((group.group, group.snapshot), None)
+        key = group.group, group.snapshot
+        acks, _ = self.shelf.acks_of(*key) if key in self.shelf.received else (AcksFact(), None)
+        image = self.shelf.received.pop(key, None)
         if image is None:
             raise Divergent(f"the snapshot that group {group.group} has switched to is missing")
-        self._survivors[group.group] = self._images[group.group] = group.generation, image, group.base
+        self._survivors[group.group] = self._images[group.group] = group.generation, image, group.base, acks

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import apsw
 
+from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
 from quorate.storage.connection import PAGE_BYTES, check_sqlite, open_checkpointer
@@ -73,6 +74,11 @@ class Replica:
     def applied(self) -> Position:
         """The committed position (ORIGIN for a new file). Kept in memory: reading it costs nothing."""
         return self._writer.applied
+
+    @property
+    def acks(self) -> AcksFact:
+        """What the file says of the acks rule."""
+        return self._writer.acks
 
     @property
     def floor(self) -> int:

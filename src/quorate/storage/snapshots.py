@@ -7,7 +7,9 @@ from typing import Protocol
 
 import apsw
 
+from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import GroupId, Identity, Position
+from quorate.storage.data_file import read_acks
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import NO_ROOM, SYSTEM, Files
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
@@ -36,6 +38,9 @@ class Shelf(Protocol):
 
     def drop(self, group: GroupId, snapshot: int) -> None:
         """Forget a received snapshot."""
+
+    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
+        """What a received snapshot, complete and checked, says of acks, and where it stands. Raises Broken."""
 
 
 def snapshot_numbers(identity: Identity) -> Iterator[int]:
@@ -120,6 +125,13 @@ class FileShelf:
         self._files.replace(path, complete)
         self._files.sync(self.folder)
 
+    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
+        connection = apsw.Connection(str(self.received(group, snapshot)), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            return _read_acks(connection)
+        finally:
+            connection.close()
+
     def drop(self, group: GroupId, snapshot: int) -> None:
         remove(self.incoming(group, snapshot), self._files)
         remove(self.received(group, snapshot), self._files)
@@ -176,6 +188,15 @@ def remove(path: Path, files: Files = SYSTEM) -> None:
     """Delete a database file and what SQLite keeps beside it."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         files.remove(path.with_name(path.name + suffix))
+
+
+def _read_acks(connection: apsw.Connection) -> tuple[AcksFact, Position]:
+    try:
+        fact = read_acks(connection)
+        rows = connection.execute("SELECT epoch, entry FROM quorate_applied").fetchall()
+    except apsw.Error as error:
+        raise Broken(f"reading a received snapshot: {error}") from error
+    return fact, Position(int(rows[0][0]), int(rows[0][1]))  # type: ignore[arg-type]
 
 
 class MemoryShelf:
@@ -236,6 +257,14 @@ class MemoryShelf:
     def drop(self, group: GroupId, snapshot: int) -> None:
         self._arriving.pop((group, snapshot), None)
         self.received.pop((group, snapshot), None)
+
+    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
+        connection = apsw.Connection(":memory:")
+        connection.deserialize("main", self.received[group, snapshot])
+        try:
+            return _read_acks(connection)
+        finally:
+            connection.close()
 
     def crash(self, identity: Identity) -> None:
         """A new life begins: what was not complete is gone."""

@@ -13,9 +13,11 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
+from quorate.core.acks_rule import AcksFact
 from quorate.core.catalog import QUERIES, Catalog, DatabaseRow, PartitionRow
 from quorate.core.kernel import (
     CATALOG_GROUP,
+    DATA,
     NOOP,
     ORIGIN,
     Applied,
@@ -31,11 +33,12 @@ from quorate.core.kernel import (
     Recovered,
     RecoveredGroup,
 )
-from quorate.core.requests import Done, Result, Statement, WriteOutcome
+from quorate.core.requests import Done, LostReport, Result, Statement, WriteOutcome
 from quorate.storage.data_files import APPLY_BYTES, DataFiles
 from quorate.storage.examination import Examination
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
+from quorate.storage.lost import LostTails, parted_at, readable
 from quorate.storage.payload import decode_outcome
 from quorate.storage.snapshots import Shelf
 
@@ -74,6 +77,14 @@ class BaseStore(DataFiles):
     def _install(self, group: GroupLog) -> None:
         """Make the received snapshot that the log has switched to the data file, and drop the old one."""
 
+    @abstractmethod
+    def _lost_tails(self) -> LostTails:
+        """What is kept of lost tails, made when it is first wanted. Raises DiskIsFull or Broken."""
+
+    @abstractmethod
+    def _has_lost(self) -> bool:
+        """Whether anything was ever kept."""
+
     # ----------------------------------------------------------------------------------------------
     # Recovery
     # ----------------------------------------------------------------------------------------------
@@ -85,13 +96,16 @@ class BaseStore(DataFiles):
         applied = ORIGIN
         epochs: tuple[Position, ...] = ()
         tail: tuple[Entry, ...] = ()
+        acks = AcksFact()
+        coming: tuple[Entry, ...] = ()
         last = group.last.index
         self._standing.pop(number, None)  # what is only in memory does not outlive the core that knew of it
         try:
             epochs = self.log.epochs(number)
             if not damaged:
                 applied = self._recover_data(group)
-                tail = self._recover_tail(group, applied)
+                tail, coming = self._recover_tail(group, applied)
+                acks = self._acks_at(number)
         except (Divergent, LogDamaged) as error:
             damaged = str(error)
         if damaged:
@@ -102,7 +116,7 @@ class BaseStore(DataFiles):
                 replica.close()
         return RecoveredGroup(
             number, group.database, group.partition, group.voters, group.epoch, group.vote,
-            group.base, epochs, last, tail, applied, damaged,
+            group.base, epochs, last, tail, applied, damaged, acks, coming,
         )  # fmt: skip
 
     def _recover_data(self, group: GroupLog) -> Position:
@@ -118,18 +132,24 @@ class BaseStore(DataFiles):
             raise Divergent(f"the data file of group {number} stands at {applied}, where the log has epoch {epoch}")
         return applied
 
-    def _recover_tail(self, group: GroupLog, applied: Position) -> tuple[Entry, ...]:
-        """The newest entries; everything that is yet to be applied is verified on the way."""
+    def _recover_tail(self, group: GroupLog, applied: Position) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+        """The newest entries, and those not applied that carry no changes; all that is not applied is verified."""
         number, last = group.group, group.last.index
         share = max(1, len(self.log.groups) // TAIL_SHARERS)
         start = self.log.tail_start(number, max(64, TAIL_ENTRIES // share), max(1 << 16, TAIL_BYTES // share))
         start = max(start, group.base.index + 1)
-        self._verify(number, applied.index + 1, start - 1)
-        return self._read(number, start, last)
+        early = self._verify(number, applied.index + 1, start - 1)
+        tail = self._read(number, start, last)
+        return tail, (*early, *(entry for entry in tail if entry.kind != DATA and entry.index > applied.index))
 
-    def _verify(self, group: GroupId, first: int, last: int) -> None:
+    def _verify(self, group: GroupId, first: int, last: int) -> list[Entry]:
+        """Read them all; those that carry no changes."""
+        found: list[Entry] = []
         while first <= last:
-            first = self.log.read(group, first, last, APPLY_BYTES)[-1].index + 1
+            entries = self.log.read(group, first, last, APPLY_BYTES)
+            found += [entry for entry in entries if entry.kind != DATA]
+            first = entries[-1].index + 1
+        return found
 
     def _read(self, group: GroupId, first: int, last: int) -> tuple[Entry, ...]:
         return self.log.read(group, first, last, 1 << 62) if first <= last else ()
@@ -285,7 +305,33 @@ class BaseStore(DataFiles):
         self._install(group)
         replica = self._replica(number)
         self._checkpointed[number] = replica.applied
-        return [Applied(number, replica.applied)]
+        return [Applied(number, replica.applied, acks=replica.acks)]
+
+    def _on_save_lost(self, effect: kernel.SaveLost) -> list[Event]:
+        """Keep what is about to be dropped; what was trimmed or damaged meanwhile is counted as a gap."""
+        number, first = effect.group, effect.first
+        group = self.log.groups[number]
+        try:
+            self._check_room()
+            if not first and effect.snapshot:
+                theirs, position = self.shelf.acks_of(number, effect.snapshot)
+                first = self._parted_at(number, theirs, position.index)
+            entries, unread = readable(self.log, number, first) if first else ([], 0)
+            gap = (first, group.base.index) if 0 < first <= group.base.index else (unread, group.last.index)
+            kept = self._lost_tails().save(number, group.database, entries, gap if gap[0] else (1, 0), effect.wall_us)
+        except DiskIsFull as error:
+            return [kernel.LostSaved(number, effect.first, 0, str(error))]
+        return [kernel.LostSaved(number, effect.first, kept)]
+
+    def _parted_at(self, group: GroupId, theirs: AcksFact, through: int) -> int:
+        try:
+            return parted_at(self.log, group, theirs, through)
+        except LogDamaged:
+            return 0
+
+    def _on_read_lost(self, effect: kernel.ReadLost) -> list[Event]:
+        report = self._lost_tails().answer(effect.question) if self._has_lost() else LostReport()
+        return [kernel.LostRead(effect.id, report)]
 
     def _on_forget_damage(self, effect: kernel.ForgetDamage) -> list[Event]:
         self._forget_damage(effect.group)
@@ -348,6 +394,8 @@ class BaseStore(DataFiles):
         kernel.Digest: _on_digest,
         kernel.Condemn: _on_condemn,
         kernel.RaiseFormat: _on_raise_format,
+        kernel.SaveLost: _on_save_lost,
+        kernel.ReadLost: _on_read_lost,
         kernel.ReadCatalog: _on_read_catalog,
         kernel.CloseIdle: _on_close_idle,
     }

@@ -15,11 +15,19 @@ import apsw
 from msgspec import Raw, Struct
 
 from quorate.core.kernel import DATA, NOOP, Entry, Position
-from quorate.core.requests import CommitHeld, Done, Failed, Outcome, Result, Run, Statement, Write
+from quorate.core.requests import CommitHeld, Done, Failed, Outcome, Replay, Result, Run, Statement, Write
 from quorate.storage.application import apply_batch
 from quorate.storage.capture import Capture
 from quorate.storage.connection import FOLLOW, INTERNAL, LEAD, isolate_counters, open_writer, set_mode
-from quorate.storage.data_file import load_window, open_tables, remembered, write_applied, write_records
+from quorate.storage.data_file import (
+    load_window,
+    note_entry,
+    open_tables,
+    read_acks,
+    remembered,
+    write_applied,
+    write_records,
+)
 from quorate.storage.execution import NOT_TEXT, Execution, TransactionLostError
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.guard import Guard
@@ -36,6 +44,7 @@ from quorate.storage.payload import (
     encode_failed,
     encode_records,
 )
+from quorate.storage.replaying import settled_result, settled_since
 from quorate.storage.schema import SchemaFacts, SchemaReader, drop_key_triggers, sync_key_triggers
 from quorate.storage.window import Window
 
@@ -75,6 +84,7 @@ class Writer:
             self.connection = open_writer(path, self.guard, vfs)
             try:
                 self.applied, self._floor = open_tables(self.connection)
+                self.acks = read_acks(self.connection)
             except BaseException:
                 self.connection.close()
                 raise
@@ -247,6 +257,11 @@ class Writer:
                 outcome, kept = run(position, request)
                 if careful:
                     self._execution.capture_now(position)
+            elif type(request) is Replay:
+                outcome, again = self._replay(position, request, fresh)
+                kept = outcome
+                fresh.update(again)
+                records += again
             else:
                 assert type(request) is Outcome, request
                 outcome = kept = CANCELLED
@@ -255,6 +270,24 @@ class Writer:
                 fresh[token.id] = kept
                 records.append((token.id, kept))
         return tuple(outcomes), records
+
+    def _replay(self, position: int, request: Replay, fresh: dict[str, bytes]) -> tuple[bytes, tuple[Record, ...]]:
+        """A lost entry once more: the outcome, and its callers' tokens, which are remembered as they were then."""
+        try:
+            batch = decode_batch(request.payload)
+            records = decode_records(bytes(batch.records))
+        except Divergent as error:
+            return encode_failed(Failed("DataError", str(error))), ()
+        window = self._window or self.window
+
+        def known(token: str) -> bool:
+            return token in fresh or token in self._fresh or window.find(token) is not None
+
+        since, of = settled_since(records, known)
+        if since:
+            return encode(Done((settled_result(since, of),))), ()
+        outcome, applied = self._execution.replay(position, batch)
+        return outcome, tuple(each for each in records if not known(each[0])) if applied else ()
 
     def _known(self, token: str, seen: int) -> bytes | None:
         """What is to be answered without running anything."""
@@ -372,6 +405,7 @@ class Writer:
         self.rollback()
         if not entries:
             return
+        acks = self.acks
         try:
             with _storage_errors():
                 self._follow()
@@ -382,6 +416,7 @@ class Writer:
                 write_applied(self.connection, previous, self.window.floor)
                 self._control("COMMIT")
         except BaseException:
+            self.acks = acks
             self._fail()
             raise
         self.applied = previous
@@ -390,6 +425,7 @@ class Writer:
     def look_ahead(self, entries: Sequence[Entry]) -> None:
         """Apply these entries in a transaction that must be rolled back: there is no room to commit it."""
         self.rollback()
+        acks = self.acks
         try:
             with _storage_errors():
                 self._follow()
@@ -399,6 +435,7 @@ class Writer:
                 for entry in entries:
                     previous = self._apply(entry, previous)
         finally:
+            self.acks = acks
             self._facts = None
             self._window = None
 
@@ -421,6 +458,8 @@ class Writer:
             tokens = [token for token, _ in decode_records(records)]
             if tokens:
                 write_records(self.connection, self.window, entry.index, tokens, records)
+        else:
+            self.acks = note_entry(self.connection, self.acks, entry)
         return Position(entry.epoch, entry.index)
 
     # ------------------------------------------------------------------

@@ -1,10 +1,11 @@
 """When an entry is counted, and what follows: commit, apply, trim.
 
-A leader counts an entry when a majority of voters hold it durably, its own disk being one voice among
-them, and only through an entry of its own epoch (Ongaro 2014, sections 3.5 and 3.6.2; figure 3.7 shows
-what is lost otherwise).
+A leader counts an entry when as many voters hold it durably as the acks rules ask (`rules`), its own disk being one
+voice among them, and only through an entry of its own epoch (Ongaro 2014, sections 3.5 and 3.6.2; figure 3.7
+shows what is lost otherwise). The no-op that begins an epoch, and each change of the rules, count by majority.
 """
 
+from quorate.core.acks_rule import NOTHING_SAID
 from quorate.core.kernel import (
     CATALOG_GROUP,
     Applied,
@@ -12,14 +13,13 @@ from quorate.core.kernel import (
     ApplyFailed,
     Checkpoint,
     Checkpointed,
+    NodeId,
     Now,
     OpenGeneration,
     Persisted,
-    Position,
     Send,
     TrimLog,
 )
-from quorate.core.quorum import counted_index
 from quorate.core.single_leader import election, reads, verification, writes
 from quorate.core.single_leader.messages import SnapshotDone
 from quorate.core.single_leader.state import FOLLOWER, LEADER, NOBODY, SNAPSHOT, Group
@@ -48,12 +48,31 @@ def on_persisted(group: Group, now: Now, event: Persisted) -> None:
 
 
 def advance(group: Group) -> None:
-    """Count what a majority holds."""
+    """Count what is held as the acks rules ask. The no-op first, and every change of the rules: by majority."""
     if group.role != LEADER:
         return
     matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
     matched[group.me] = group.persisted
-    index = counted_index(group.voters, matched)
+    agreed = group.agreed_by(matched)
+    if group.log.epoch_at(agreed) != group.epoch:
+        return
+    group.agreed = max(group.agreed, agreed)
+    _count_held(group, matched, agreed)
+    while group.rules.coming and group.rules.coming[0][0] <= agreed:
+        count(group, group.rules.coming[0][0])
+        group.host.mention(group.group)
+        _count_held(group, matched, agreed)  # from here on another rule holds
+
+
+def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
+    """Count by the rules of now, up to where they may change; nothing but by majority beyond that."""
+    held = group.held_by(matched)
+    if group.rules.coming:
+        held = min(held, group.rules.coming[0][0] - 1)
+    if held > group.held:
+        group.held = held
+        writes.on_counted(group)
+    index = max(held, group.noop if agreed >= group.noop else 0)
     if index > group.counted and group.log.epoch_at(index) == group.epoch:
         count(group, index)
         group.host.mention(group.group)
@@ -65,6 +84,7 @@ def count(group: Group, index: int) -> None:
         return
     assert index <= group.log.last.index, "counted beyond the log"
     group.counted = index
+    group.rules.counts(index)
     group.note("counted", index=index, position=group.log.position_at(index))
     writes.on_counted(group)
     apply_more(group)
@@ -120,7 +140,7 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
     group.applying = 0
     group.unsynced = event.unsynced
     if group.switching:
-        _finish_switch(group, event.position)
+        _finish_switch(group, event)
     if group.role == LEADER and group.applied.index >= group.noop:
         group.host.make_ready(group.group)
     verification.proceed(group, now)
@@ -129,8 +149,9 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
     maybe_checkpoint(group)
 
 
-def _finish_switch(group: Group, position: Position) -> None:
-    incoming = group.incoming
+def _finish_switch(group: Group, event: Applied) -> None:
+    incoming, position = group.incoming, event.position
+    group.rules.replaced(event.acks or NOTHING_SAID)
     group.switching = False
     group.checkpointing = False
     group.incoming = None
@@ -183,6 +204,8 @@ def on_checkpointed(group: Group, _now: Now, event: Checkpointed) -> None:
     group.checkpointing = False
     group.checkpointed = max(group.checkpointed, event.position.index)
     held = min(event.position.index, group.applied.index, group.persisted)
+    if group.rules.lossy:
+        held = min(held, group.agreed)  # a tail that may be lost must be there to be saved
     small = group.log.first_within(group.settings.log_keep_bytes)
     through = min(held, max(held - group.settings.log_keep_entries, small))
     for progress in group.progress.values():

@@ -1,10 +1,10 @@
 """A replica of a single-leader group as a state machine: the table of what goes where.
 
-States: follower, pre_candidate, candidate, leader. Promises with `acks = majority`: a write that was
-answered is durable on a majority and survives the loss of any minority; linearizable reads see it.
+States: follower, pre_candidate, candidate, leader. What is promised depends on the acks rule that the group's log
+names (`rules`, and `core.promises` for the words).
 
-Caveats: voters are those the group was created with (membership change comes with its own module);
-`acks` other than `majority` are not here yet; there are no lease reads, on purpose.
+Caveats: voters are those the group was created with (membership change comes with its own module); there are no
+lease reads, on purpose.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from quorate.core.kernel import (
     Digested,
     Executed,
     LogRead,
+    LostSaved,
     NodeId,
     Now,
     OpenGeneration,
@@ -26,7 +27,7 @@ from quorate.core.kernel import (
     SnapshotRead,
     SnapshotStored,
 )
-from quorate.core.single_leader import acks, election, reads, shipping, snapshots, verification, writes
+from quorate.core.single_leader import acks, election, reads, rewinding, shipping, snapshots, verification, writes
 from quorate.core.single_leader.messages import (
     Append,
     AppendReply,
@@ -79,6 +80,7 @@ EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
     SnapshotRead: snapshots.on_read,
     SnapshotStored: snapshots.on_stored,
     Digested: verification.on_digested,
+    LostSaved: rewinding.on_saved,
 }
 
 
@@ -91,6 +93,7 @@ def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
 def on_ready(group: Group, now: Now) -> None:
     """Everything that was ready has been fed: begin what can begin."""
     verification.begin(group, now)
+    writes.reconcile(group, now)
     writes.start_batch(group, now)
     reads.begin_round(group)
 
@@ -181,3 +184,4 @@ submit_write = writes.submit
 submit_read = reads.submit
 submit_verify = verification.submit
 verify_next = verification.start_next
+wants_other_acks = writes.wants_other_acks

@@ -6,8 +6,8 @@ leader refuses disturbers is needed *together with* pre-vote and check-quorum: w
 half a network can depose a working leader for ever.
 """
 
-from quorate.core.kernel import NOOP, Entry, NodeId, Now, Send
-from quorate.core.quorum import vote_won
+from quorate.core.acks_rule import parse, spell
+from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Send
 from quorate.core.requests import NotLeader
 from quorate.core.single_leader import acks, reads, shipping, snapshots, verification, writes
 from quorate.core.single_leader.messages import PreVote, PreVoteReply, StandNow, Vote, VoteReply
@@ -35,7 +35,7 @@ def on_timer(group: Group, now: Now) -> None:
     group.role = PRE_CANDIDATE
     group.votes = {group.me: True}
     group.note("pre_candidate")
-    if vote_won(group.voters, group.votes):
+    if group.wins(group.votes):
         campaign(group, now)
 
 
@@ -91,7 +91,7 @@ def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteRe
     if group.role != PRE_CANDIDATE or message.epoch != group.epoch + 1 or sender not in group.voters:
         return
     group.votes[sender] = True
-    if vote_won(group.voters, group.votes) and group.may_stand():
+    if group.wins(group.votes) and group.may_stand():
         campaign(group, now)
 
 
@@ -136,7 +136,7 @@ def on_stand_now(group: Group, now: Now, sender: NodeId, message: StandNow) -> N
 def _finish_vote(group: Group, now: Now) -> None:
     if not group.votes.get(group.me):
         return  # our own vote first: with it durable, this epoch cannot be stood for twice
-    result = vote_won(group.voters, group.votes)
+    result = group.wins(group.votes)
     if result:
         become_leader(group, now)
     elif result is False:
@@ -156,11 +156,21 @@ def become_leader(group: Group, now: Now) -> None:
     group.progress = {peer: Progress(next=following) for peer in group.others}
     group.reading.confirmed = {}
     group.noop = following
+    group.held = 0
     group.note("became_leader", last=following)
-    shipping.append(group, now, (Entry(following, group.epoch, NOOP, b""),))
+    who = str(group.me).encode() if group.rules.lossy else b""
+    shipping.append(group, now, (Entry(following, group.epoch, NOOP, who), *_first_rule(group, following)))
     group.host.mention(group.group)
     group.host.keep_busy(group.group)
     acks.advance(group)
+
+
+def _first_rule(group: Group, noop: int) -> tuple[Entry, ...]:
+    """The log of a new group says what acks it has before anything else, so that no write counts by another rule."""
+    wanted = group.host.wanted_acks(group.database)
+    if noop > 1 or wanted is None or parse(wanted) == group.rules.newest:
+        return ()
+    return (Entry(noop + 1, group.epoch, ACKS, spell(wanted, group.me)),)
 
 
 def become_follower(group: Group, now: Now) -> None:
@@ -206,6 +216,7 @@ def adopt_epoch(group: Group, now: Now, epoch: int, leader: NodeId) -> None:
     if was_leader:
         step_down(group, now)
     group.epoch = epoch
+    group.rewind = 0
     group.vote = NOBODY
     group.role = FOLLOWER
     group.leader = NOBODY
@@ -263,7 +274,7 @@ def try_transfer(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     if group.queue:
         writes.refuse_queue(group, NotLeader(""))
     writes.settle_now(group)
-    if group.batch is not None or group.flight or group.stack:
+    if group.batch is not None or ((group.flight or group.stack) and not writes.in_vain(group)):
         return False
     if group.role != LEADER or not any(alive.get(peer) for peer in group.others):
         return True

@@ -48,6 +48,8 @@ class Append(Struct, frozen=True, array_like=True, tag=5):
     previous: Position
     entries: tuple[Entry, ...]
     counted: int
+    agreed: int = 0
+    """What a majority holds: it stays, whatever the acks are."""
 
 
 class AppendReply(Struct, frozen=True, array_like=True, tag=6):

@@ -11,16 +11,26 @@ asks the leader for the index and then reads its own data.
 from typing import Any
 
 from quorate.core.kernel import NodeId, Now, Query
-from quorate.core.requests import EVENTUAL, LEADER, NotLeader, Refused
+from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, STRONGEST, NotLeader, Refused
 from quorate.core.single_leader import acks, shipping, state, writes
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
 from quorate.core.single_leader.state import NOBODY, Group, Read
 
+NOT_PROMISED = Refused(
+    "NotSupportedError",
+    "linearizable reads are refused with acks = async: a new leader may lack what was acknowledged",
+    "use read='leader', or change the acks with `quorate alter`",
+)
 TOO_LATE = Refused("Unavailable", "the read could not be confirmed in time", "", retryable=True)
 
 
 def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: str) -> None:
     """A caller's read at a level."""
+    if level == STRONGEST:
+        level = LINEARIZABLE if group.rules.offers(LINEARIZABLE) else LEADER
+    if level == LINEARIZABLE and not group.rules.offers(level):
+        group.reply(id, NOT_PROMISED)
+        return
     if not group.opened or group.damaged or group.switching:
         group.reply(id, NotLeader(group.leader_address()))
     elif level == EVENTUAL:

@@ -7,8 +7,9 @@ counts itself only once its own disk has answered.
 
 from collections.abc import Sequence
 
+from quorate.core.acks_rule import DEFAULT
 from quorate.core.kernel import CATALOG_GROUP, Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
-from quorate.core.single_leader import acks, election, snapshots
+from quorate.core.single_leader import acks, election, rewinding, snapshots
 from quorate.core.single_leader.messages import Append, AppendReply
 from quorate.core.single_leader.state import (
     LEADER,
@@ -28,6 +29,8 @@ def append(group: Group, now: Now, entries: tuple[Entry, ...]) -> None:
     """As leader: add entries to our own log, and send them while our own disk writes them."""
     assert group.role == LEADER, "only a leader appends"
     group.log.append(entries)
+    group.rules.appended(entries)
+    group.saved = 0
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
     for peer, progress in group.progress.items():
         if progress.state == REPLICATING or not progress.sent_us:
@@ -74,7 +77,8 @@ def on_log_read(group: Group, now: Now, event: LogRead) -> None:
 
 def _send(group: Group, now: Now, peer: NodeId, progress: Progress, entries: Sequence[Entry]) -> None:
     previous = group.log.position_at(progress.next - 1)
-    group.send(peer, Append(group.group, group.epoch, previous, tuple(entries), group.counted))
+    message = Append(group.group, group.epoch, previous, tuple(entries), group.counted, group.agreed)
+    group.send(peer, message)
     progress.told = group.counted
     progress.sent_us = now.mono_us
     if progress.state == REPLICATING and entries:
@@ -98,8 +102,12 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     heard_leader(group, now, sender, message.epoch)
     if group.switching or group.host.disk_full:
         return
-    if group.needs_snapshot():
+    if group.needs_snapshot() or group.rewind:
         ask_for_snapshot(group)
+        return
+    parted = rewinding.parted_at(group, message)
+    if parted:
+        rewinding.rewind(group, parted)
         return
     previous, entries = _without_trimmed(group, message)
     log = group.log
@@ -111,7 +119,11 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
         group.send(sender, group.append_reply(matched=matched, accepted=False, conflict=conflict))
         return
     matched = previous.index + len(entries)
+    if group.rules.lossy:  # what lies below our log's base is equal only as far as this message shows
+        matched = min(matched, message.previous.index + len(message.entries))
     fresh = _new_entries(group, entries)
+    if fresh and not rewinding.may_drop(group, now, fresh[0].index):
+        return
     if fresh:
         _overwrite(group, fresh)
     reply = group.append_reply(matched=matched, accepted=True)
@@ -119,13 +131,20 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
         group.send(sender, reply)
     else:
         group.send_after_persist(sender, reply)
+    group.agreed = max(group.agreed, min(message.agreed, matched))
     acks.count(group, min(message.counted, matched))
 
 
 def ask_for_snapshot(group: Group) -> None:
-    """As a damaged replica: nothing of mine can be built upon."""
+    """As a damaged replica: nothing of mine can be built upon. As one that rewinds: my log can, my data file cannot;
+    the copy must stand where my log begins or later, so that what both have of the log stays."""
     if group.leader not in (NOBODY, group.me):
-        group.send(group.leader, group.append_reply(matched=NEEDS_SNAPSHOT, accepted=False))
+        conflict = None
+        if group.rewind:
+            begins = group.log.base.index if group.log.base.index < group.rewind else 0
+            least = max(begins, group.rules.since)
+            conflict = Position(group.epoch_at(least) or 0, least)
+        group.send(group.leader, group.append_reply(matched=NEEDS_SNAPSHOT, accepted=False, conflict=conflict))
 
 
 def _without_trimmed(group: Group, message: Append) -> tuple[Position, tuple[Entry, ...]]:
@@ -148,13 +167,12 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
     if first <= group.log.last.index:
         assert first > group.counted, "a counted entry would be overwritten"
         assert first > group.applied.index, "an applied entry would be overwritten"
-        group.log.truncate(first)
-        group.persisted = min(group.persisted, first - 1)
-        for pending in group.pending:  # what they vouch for ends where it is overwritten
-            if pending.last is not None and pending.last.index >= first:
-                pending.last = group.log.last
+        group.drop_from(first)
+        group.rules.truncated(first)
         group.note("truncated", index=first)
     group.log.append(entries)
+    group.rules.appended(entries)
+    group.saved = 0
     group.log.shrink(group.settings.cache_bytes_max, group.applied.index)
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
 
@@ -212,7 +230,9 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
         return
     if message.matched == NEEDS_SNAPSHOT:
         progress.matched = 0
-        progress.voter = False
+        progress.voter = message.voter
+        if message.voter and not _reaches(group, message.conflict):
+            return  # it asks again
         snapshots.begin(group, now, peer, progress)
         return
     if message.conflict.index >= progress.next or message.conflict.index < progress.matched:
@@ -222,6 +242,15 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
         progress.next = message.conflict.index + 1
     progress.state = PROBING
     send_more(group, now, peer, progress)
+
+
+def _reaches(group: Group, conflict: Position) -> bool:
+    """Whether a copy of our data file stands where this replica's log begins, or later. If it does not yet, it is
+    brought there: the replica had all of that counted, and our log has it."""
+    if group.applied.index < conflict.index and group.log.epoch_at(conflict.index) == conflict.epoch:
+        acks.count(group, conflict.index)
+        acks.apply_more(group)
+    return group.applied.index >= conflict.index
 
 
 def forget_progress(group: Group, peer: NodeId) -> None:
@@ -238,7 +267,8 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     """On each tick: send again what was not acknowledged. False when every follower has everything."""
     waiting = False
     for peer, progress in group.progress.items():
-        if progress.matched >= group.log.last.index and progress.state == REPLICATING:
+        known = progress.voter or group.rules.newest == DEFAULT  # other rules may wait for just this one
+        if progress.matched >= group.log.last.index and progress.state == REPLICATING and known:
             continue
         if not alive.get(peer, False):  # `forget_progress` or its next word will make us busy again
             if progress.state == SNAPSHOT:

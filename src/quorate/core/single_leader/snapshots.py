@@ -20,7 +20,7 @@ from quorate.core.kernel import (
     StoreSnapshot,
     SwitchGeneration,
 )
-from quorate.core.single_leader import election, shipping
+from quorate.core.single_leader import election, rewinding, shipping
 from quorate.core.single_leader.messages import (
     SnapshotChunk,
     SnapshotDone,
@@ -163,7 +163,7 @@ def on_chunk(group: Group, now: Now, sender: NodeId, message: SnapshotChunk) -> 
     )
 
 
-def on_stored(group: Group, _now: Now, event: SnapshotStored) -> None:
+def on_stored(group: Group, now: Now, event: SnapshotStored) -> None:
     incoming = group.incoming
     if incoming is None or incoming.ours != event.snapshot or not incoming.storing:
         return
@@ -173,32 +173,48 @@ def on_stored(group: Group, _now: Now, event: SnapshotStored) -> None:
         group.note("snapshot_failed", reason=event.failed)
         group.incoming = None
     elif event.complete:
-        _switch(group, incoming)
+        incoming.complete = True
+        switch(group, now, incoming)
     elif group.leader == incoming.leader:
         group.send(incoming.leader, SnapshotWant(group.group, group.epoch, incoming.theirs, incoming.offset))
 
 
-def _switch(group: Group, incoming: Incoming) -> None:
+def switch(group: Group, now: Now, incoming: Incoming) -> None:
     """The copy is complete and verified: make it ours, unless the log overtook it meanwhile."""
     position = incoming.position
     if _has(group, position) or group.role != FOLLOWER or group.applying:
         group.incoming = None  # the log overtook it meanwhile; what follows in the log must not be dropped
         return
+    if rewinding.may_lose(group) and not group.saved:
+        rewinding.save(group, now, group.rewind, incoming.ours)
+        return
+    begins = max(group.log.base.index, group.rules.since)
+    keep = group.rewind - 1 if begins <= position.index < group.rewind - 1 else 0
     group.switching = True
     group.rebuilt = True
     group.whole_at = -1
     group.heal_read = 0
-    pending = group.persist(SwitchGeneration(group.group, incoming.ours, position), last=position)
+    if keep:  # the copy is older than where our logs part: what both have of the log stays
+        group.drop_from(group.rewind)
+        group.log.trim(position)
+    else:
+        group.log.reset(position)
+        group.persisted = position.index
+    pending = group.persist(SwitchGeneration(group.group, incoming.ours, position, keep), last=group.log.last)
     pending.switch = incoming.ours
-    group.log.reset(position)
-    group.persisted = position.index
-    group.counted = max(group.counted, position.index) if not group.damaged else position.index
+    anew = group.damaged or group.rules.lossy
+    group.counted = position.index if anew else max(group.counted, position.index)
+    group.rules.truncated(keep + 1 if keep else 0)
+    group.rewind = group.saved = 0
 
 
 def _has(group: Group, position: Position) -> bool:
     """Whether the log holds or has passed this position, so that a copy at it would only take away."""
-    if group.needs_snapshot():
+    if group.needs_snapshot() or group.rewind:
         return False
+    known = group.epoch_at(position.index) if group.rules.lossy else None
+    if known is not None:
+        return known == position.epoch
     return position.index <= group.counted or group.log.epoch_at(position.index) == position.epoch
 
 

@@ -25,10 +25,11 @@ from quorate.core.kernel import (
     Send,
     WriteHardState,
 )
-from quorate.core.quorum import majority
+from quorate.core.quorum import counted_index, majority, vote_won
 from quorate.core.settings import Settings
 from quorate.core.single_leader.log import Log
 from quorate.core.single_leader.messages import AppendReply, VerifyReply
+from quorate.core.single_leader.rules import Rules
 
 FOLLOWER = "follower"
 PRE_CANDIDATE = "pre_candidate"
@@ -71,6 +72,7 @@ class Host(Protocol):
     def mention(self, group: GroupId) -> None: ...
     def resign(self, group: GroupId, epoch: int) -> None: ...
     def start_round(self, group: GroupId) -> int: ...
+    def wanted_acks(self, database: str) -> str | None: ...
     def address_of(self, node: NodeId) -> str: ...
     def name_of(self, node: NodeId) -> str: ...
     def understands(self, node: NodeId, kind: type) -> bool: ...
@@ -176,6 +178,8 @@ class Incoming(Struct):
     position: Position
     offset: int = 0
     storing: bool = False
+    complete: bool = False
+    """All of it is here, and verified."""
 
 
 class Check(Struct):
@@ -245,6 +249,7 @@ class Group:
         self.epoch = found.epoch
         self.vote = UNKNOWN_VOTE if found.damaged else found.vote
         self.log = Log(found.base, found.epochs, found.last, found.tail)
+        self.rules = Rules(found.acks, found.acks_coming)
         self.damaged = found.damaged
         self.damages = 0
         """How often this life's replica was found damaged."""
@@ -277,6 +282,16 @@ class Group:
         self.led_since_us = 0
         self.noop = 0
         """Index of the no-op of the epoch that this replica leads."""
+        self.held = 0
+        """As leader: the highest index that is held as the acks rules ask; what is counted may be ahead of it, by the
+        no-op or the like, but nobody is told that a write is done before it is held."""
+        self.agreed = 0
+        """The highest index known to be held by a majority, in its leader's epoch: it stays whatever the acks are."""
+        self.rewind = 0
+        """The log differs from the leader's from this index on, and the data file has it: a copy is on its way."""
+        self.saving = False
+        self.saved = 0
+        """The log from this index on is kept among the lost tails, and may be dropped."""
         self.transfer_to: NodeId = NOBODY
         self.transfer_again_us = 0
         self.transfer_tries = 0
@@ -341,6 +356,14 @@ class Group:
         pending.hard_state = True
         return pending
 
+    def drop_from(self, first: int) -> None:
+        """Forget the log from this index on."""
+        self.log.truncate(first)
+        self.persisted = min(self.persisted, first - 1)
+        for pending in self.pending:  # what they vouch for ends where it is overwritten
+            if pending.last is not None and pending.last.index >= first:
+                pending.last = self.log.last
+
     def note(self, name: str, **fields: Any) -> None:
         self.host.emit(Note(name, {"group": self.group, "epoch": self.epoch, **fields}))
 
@@ -357,6 +380,22 @@ class Group:
     def leads_ready(self) -> bool:
         """Leads, and everything of earlier epochs is applied: may execute and may answer for the log."""
         return self.role == LEADER and self.opened and self.applied.index >= self.noop > 0
+
+    def held_by(self, matched: dict[NodeId, int]) -> int:
+        """The highest index that is held as the acks rules ask, given what is durable where."""
+        return counted_index(self.voters, matched, self.rules.holders(len(self.voters)))
+
+    def agreed_by(self, matched: dict[NodeId, int]) -> int:
+        """The highest index that a majority holds durably."""
+        return counted_index(self.voters, matched)
+
+    def wins(self, votes: dict[NodeId, bool]) -> bool | None:
+        """Whether these votes make a leader: True, False when they no longer can, None while it is open."""
+        return vote_won(self.voters, votes, self.rules.votes(len(self.voters)))
+
+    def epoch_at(self, index: int) -> int | None:
+        """The epoch of the entry at this index, also of one that the log has forgotten; None when nobody here knows."""
+        return self.rules.epoch_at(index) if index < self.log.base.index else self.log.epoch_at(index)
 
     @property
     def life(self) -> int:
@@ -410,6 +449,8 @@ class Group:
                 self.send(self.leader, self.append_reply(matched=matched, accepted=True))
 
     def may_stand(self) -> bool:
+        if self.log.last.index == 0 and self.host.wanted_acks(self.database) is None:
+            return False  # the first entries of a group say what acks it has
         return not (self.damaged or self.host.disk_full or self.host.draining or self.switching) and self.opened
 
     # ---- what several parts do -----------------------------------------------------------------------

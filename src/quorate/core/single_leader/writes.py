@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from quorate.core.kernel import CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
+from quorate.core.acks_rule import parse, spell
+from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
 from quorate.core.single_leader import shipping
 from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group, Waiting
@@ -29,11 +30,29 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
     elif len(group.queue) >= group.settings.waiting_requests_max:
         refusal = Refused("Overloaded", "too many writes are waiting on this database", "try again later", True)  # noqa: FBT003
         group.reply(id, refusal)
+    elif group.flight and group.flight[0].told and not group.rules.coming:
+        group.reply(id, _not_held(group))
     else:
         group.queue.append(Waiting(id, body, now.mono_us))
         group.host.keep_busy(group.group)
         if may_start(group):
             group.host.make_ready(group.group)
+
+
+def in_vain(group: Group) -> bool:
+    """Every batch in flight has waited for too long, and its callers were told so."""
+    return bool(group.flight) and all(batch.told for batch in group.flight)
+
+
+def _not_held(group: Group) -> Refused:
+    """Others have waited in vain for long: nobody new joins them."""
+    rule = group.rules.newest
+    away = [str(peer) for peer, progress in group.progress.items() if progress.matched < group.log.last.index]
+    message = (
+        f"with acks = {rule} a write needs {group.rules.holders(len(group.voters))} disks, and others wait in vain"
+    )
+    hint = f"waiting for node {', '.join(away)}; `quorate alter` can weaken the acks" if away else ""
+    return Refused("Unavailable", message, hint, retryable=True)
 
 
 def may_start(group: Group) -> bool:
@@ -47,6 +66,24 @@ def may_start(group: Group) -> bool:
         and len(group.flight) < group.settings.batches_ahead
         and group.covered == group.log.last.index
     )
+
+
+def wants_other_acks(group: Group) -> bool:
+    """Whether this replica leads, and its log says something else than the catalog wants."""
+    wanted = group.host.wanted_acks(group.database)
+    return group.role == LEADER and wanted is not None and parse(wanted) != group.rules.newest
+
+
+def reconcile(group: Group, now: Now) -> None:
+    """As leader: when the catalog wants other acks than the log says, say so in the log."""
+    if group.rules.coming or not group.leads_ready or group.host.disk_full or group.transfer_to:
+        return
+    if group.batch is None and wants_other_acks(group):
+        wanted = str(group.host.wanted_acks(group.database))
+        settle_now(group)
+        entry = Entry(group.log.last.index + 1, group.epoch, ACKS, spell(wanted, group.me))
+        group.note("acks_changes", to=wanted)
+        shipping.append(group, now, (entry,))
 
 
 def start_batch(group: Group, now: Now) -> None:
@@ -120,13 +157,15 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
 
 
 def _repeated(group: Group, batch: Batch) -> None:
-    """Nothing needs to be logged; but what was answered before may be in a batch that is not counted yet."""
+    """Nothing needs to be logged; but what was answered before may be in a batch that is not counted yet, or counted
+    with a no-op and not held as the acks rules ask."""
     group.batch = None
-    if group.flight:
-        batch.position = group.log.last
+    applied = min(group.counted, group.persisted)
+    if group.flight or group.held < applied:
+        batch.position = group.log.last if group.flight else group.log.position_at(applied)
         group.flight.append(batch)
     else:
-        batch.position = group.log.position_at(min(group.counted, group.persisted))
+        batch.position = group.log.position_at(applied)
         _answer(group, batch)
     settle(group)
     group.host.make_ready(group.group)
@@ -156,13 +195,14 @@ def _split(group: Group, batch: Batch) -> None:
 
 
 def on_counted(group: Group) -> None:
-    """Answer each caller whose entry is counted and durable in this node's own log."""
-    reach = min(group.counted, group.persisted)
+    """Answer each caller whose entry is counted, held as the acks rules ask, and durable in this node's own log."""
+    reach = min(group.counted, group.persisted, group.held)
     flight = group.flight
     if flight and flight[0].position.index <= reach:
         while flight and flight[0].position.index <= reach:
             batch = flight.popleft()
-            assert group.log.epoch_at(batch.position.index) == batch.position.epoch, "the batch's entry was replaced"
+            known = group.log.epoch_at(batch.position.index)  # None: it waited for acks, and is trimmed by now
+            assert known in (batch.position.epoch, None), "the batch's entry was replaced"
             _answer(group, batch)
         group.host.make_ready(group.group)
     settle(group)

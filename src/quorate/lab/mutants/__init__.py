@@ -2,7 +2,16 @@
 way, as others' code was broken before, and the laboratory must notice.
 """
 
-from quorate.lab.mutants import elections, files, reading, releases, replication, storing, verifying
+from quorate.lab.mutants import (
+    acknowledging,
+    elections,
+    files,
+    reading,
+    releases,
+    replication,
+    storing,
+    verifying,
+)
 from quorate.lab.mutants.sabotage import Mutant, find, first_caught, run, run_case, sabotaged
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -13,6 +22,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + files.MUTANTS
     + verifying.MUTANTS
     + releases.MUTANTS
+    + acknowledging.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "first_caught", "run", "run_case", "sabotaged"]

@@ -30,6 +30,7 @@ def _counts_older(_original: Any) -> Any:
             matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
             matched[group.me] = group.persisted
             index = counted_index(group.voters, matched)
+            group.held = max(group.held, index)
             if index > group.counted:
                 acks.count(group, index)
                 group.host.mention(group.group)

@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from quorate.core.acks_rule import parse
 from quorate.core.requests import (
     LINEARIZABLE,
+    AlterDatabase,
     Answer,
     Ask,
     Cancelled,
@@ -121,7 +123,8 @@ class Client:
         """Carry one operation through."""
         if body is None:
             token = self._new_token(operation.database) if operation.writes else None
-            body = Run(operation.database, operation.statements, operation.level, token)
+            strongest = bool(self.dials.acks) and operation.level == LINEARIZABLE
+            body = Run(operation.database, operation.statements, operation.level, token, strongest=strongest)
         if self.dice.random() < self.dials.wander:
             self._target = self._node_at("")
         self.call = Call(operation, body, token)
@@ -145,6 +148,8 @@ class Client:
 
     def _choose(self) -> tuple[Operation | None, Any, Token | None]:
         database = self.dice.choice(self.databases)
+        if database.ready and self.dials.acks and self.dice.random() < self.dials.alters:
+            return self._alter(database)
         if database.ready:
             self._process += 1
             return self.operations.next(self._process, database), None, None
@@ -159,9 +164,19 @@ class Client:
             database.created = end == OK
             database.claimed = False
 
-        replicas = min(3, self.dials.nodes)
-        body = CreateDatabase(database.name, "majority", replicas, token, exists_ok=True)
+        body = CreateDatabase(database.name, "majority", database.replicas, token, exists_ok=True)
         return Operation("create", database.name, [], ended, writes=True), body, token
+
+    def _alter(self, database: Database) -> tuple[Operation, Any, Token]:
+        """Change the acks of a database in use."""
+        possible = [acks for acks in self.dials.acks if parse(acks).followers < database.replicas]
+        acks = self.dice.choice(possible or ["sync"])
+        database.rules.append(parse(acks))
+        if database.loose:
+            self.operations.ledger.loose.add(database.name)
+        token = self._new_token(database.name)
+        operation = Operation("alter", database.name, [], lambda _end, _results: None, writes=True)
+        return operation, AlterDatabase(database.name, acks, token), token
 
     # ---- attempts --------------------------------------------------------------------------------------
 
@@ -280,11 +295,15 @@ class Client:
     def _answered(self, call: Call, outcome: Any) -> None:
         if isinstance(outcome, Done):
             self.world.mark("ok")
+            if call.token is not None and isinstance(call.original, Run):
+                self.operations.ledger.acknowledged.setdefault(call.operation.database, []).append(call.token.id)
+                self.operations.ledger.done_at[call.operation.database] = self.world.now_us
             if not self.closing:
                 self.operations.ledger.answered()
             self._end(call, OK, outcome.results if not outcome.truncated else None)
         elif isinstance(outcome, Failed):
-            if call.operation.kind != "failing" and call.operation.level == LINEARIZABLE:
+            loose = call.operation.database in self.operations.ledger.loose
+            if call.operation.kind != "failing" and call.operation.level == LINEARIZABLE and not loose:
                 raise Violation(TRUE_ANSWER, f"{call.operation.kind} failed: {outcome!r}")
             self.world.mark("failed")
             self._end(call, FAIL, None)
@@ -327,6 +346,8 @@ class Client:
         again = _outcome.decode(body.outcome)
         self.world.mark("repetitions answered")
         if isinstance(again, Expired) or isinstance(first, Expired) or getattr(again, "truncated", False):
+            return
+        if call.operation.database in self.operations.ledger.loose:
             return
         if msgspec.to_builtins(again) != msgspec.to_builtins(first):
             text = f"{call.operation.kind} was told {first!r} first, and {again!r} when it was repeated"

@@ -90,6 +90,11 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     leave_dead: float = 0.2
     """Chance that, where a majority of every group remains, one node stays dead in the liveness phase."""
 
+    acks: tuple[str, ...] = ()
+    """Rules that databases are changed to while they are in use; none: all stay with majority."""
+    alters: float = 0.0
+    """Chance that an operation is such a change."""
+
     keys: int = 3
     reads: int = 4
     writes: int = 4

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from quorate.core.kernel import (
+    DATA,
     NOOP,
     Applied,
     Commit,
@@ -39,6 +40,7 @@ from quorate.core.messages import Message
 from quorate.core.single_leader.messages import AppendReply, PreVoteReply, Vote, VoteReply
 from quorate.core.single_leader.state import LEADER
 from quorate.lab.sim.host import Host
+from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Divergent
 
@@ -104,7 +106,8 @@ class OnDisk:
         elif isinstance(write, TrimLog):
             self._forget(write.through.index)
         elif isinstance(write, SwitchGeneration):
-            gone, self.entries = self.entries, {}
+            kept = {index: epoch for index, epoch in self.entries.items() if index <= write.keep}
+            gone, self.entries = self.entries, kept
             self.lost.clear()
             self._forget(write.position.index)
         return gone
@@ -144,7 +147,7 @@ class Invariants:
         self.entries: dict[tuple[GroupId, int, int], tuple[bytes, int]] = {}
         """(group, index, epoch) -> (hash of the entry, epoch of the one before it)."""
         self.counted: dict[GroupId, dict[int, Counted]] = {}
-        self.digests: dict[tuple[GroupId, int], tuple[str, NodeId]] = {}
+        self.digests: dict[tuple[GroupId, int, int], tuple[str, NodeId]] = {}
         self.seen: dict[tuple[NodeId, GroupId], Seen] = {}
         self.disks: dict[tuple[NodeId, GroupId], OnDisk] = {}
         self.harmed: set[tuple[NodeId, GroupId]] = set()
@@ -153,6 +156,7 @@ class Invariants:
         """Those among them that have not got a whole copy since: they may neither vote nor be counted."""
         self.owed: dict[tuple[NodeId, GroupId], dict[int, int]] = {}
         """What such a replica had when it was damaged, by index: its epoch. Once healed it must have it again."""
+        self.tails = Tails(world)
         self.leading: dict[tuple[GroupId, NodeId], int] = {}
         """Who believes to lead now, and in which epoch."""
 
@@ -204,6 +208,7 @@ class Invariants:
             gone = disk.write(write)
             if gone and (host.number, write.group) not in self.harmed:
                 self._check_kept(host, write.group, gone, disk)
+                self._check_saved(host, write, gone, disk)
 
     def _check_kept(self, host: Host, group: GroupId, gone: dict[int, int], disk: "OnDisk") -> None:
         """What was counted and lay here must lie here still, as an entry or in the data file."""
@@ -213,6 +218,16 @@ class Invariants:
             if known is not None and known.epoch == epoch and not disk.holds(index, epoch):
                 text = f"node {host.number} drops entry {index} of epoch {epoch} of group {group} from its log"
                 self._broken(KEPT, f"{text}, which node {known.by} counted")
+
+    def _check_saved(self, host: Host, write: LogWrite, held: dict[int, int], disk: "OnDisk") -> None:
+        """What is dropped, and is not behind what comes in its place, was counted on by nobody or is kept."""
+        if LOST_TAIL in self.skip or write.group not in self.tails.chains:
+            return
+        gone = {(index, epoch) for index, epoch in held.items() if disk.entries.get(index) != epoch}
+        if gone and isinstance(write, SwitchGeneration):
+            gone -= set(self.tails.chain(write.group).behind((write.position.index, write.position.epoch)))
+        if gone:
+            self.tails.dropping(host.number, write.group, sorted(gone), host.store.kept(write.group))
 
     def damaged(self, host: Host, group: GroupId, count: int) -> None:
         """The end of this node's log of the group is lost."""
@@ -312,6 +327,7 @@ class Invariants:
         assert host.core is not None
         group = host.core.groups[write.group]
         previous = group.log.epoch_at(write.entries[0].index - 1)
+        self.tails.written(write.group, write.entries, previous)
         for entry in write.entries:
             key = (write.group, entry.index, entry.epoch)
             value = (_hash(entry), previous)
@@ -345,7 +361,8 @@ class Invariants:
         return any(group == number and node != host.number for group, node in self.leading)
 
     def _check_counted(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
-        if group.counted < seen.counted and not (group.damaged or group.rebuilt):
+        loose = self.tails.chain(number).async_once
+        if group.counted < seen.counted and not (group.damaged or group.rebuilt or loose):
             text = f"node {host.number} group {number} uncounted: {seen.counted} -> {group.counted}"
             self._broken(STATE_MACHINE_SAFETY, text)
         known = self.counted.setdefault(number, {})
@@ -353,6 +370,11 @@ class Invariants:
             epoch = group.log.epoch_at(index)
             if epoch is None or index == group.log.base.index:
                 continue  # behind an installed snapshot
+            if loose and self.tails.loose(number, (index, epoch)):
+                if group.role == "leader":
+                    self.tails.chain(number).counted.setdefault((index, epoch), host.number)
+                    self._check_majority(host, number, group, index, epoch)
+                continue
             counted = known.get(index)
             if counted is None:
                 known[index] = Counted(epoch, group.epoch, host.number)
@@ -363,38 +385,63 @@ class Invariants:
                     f" {counted.by} counted that of epoch {counted.epoch} there"
                 )
                 self._broken(STATE_MACHINE_SAFETY, text)
+        before = self._agreed_before(number, seen.counted, group)
         seen.counted = group.counted
         leads = group.role == "leader" and self.leading.get((number, host.number)) == group.epoch
         epoch = group.log.epoch_at(group.counted)
-        if leads and epoch is not None and epoch < group.epoch:
+        if leads and epoch is not None and epoch < group.epoch and not before:
             text = f"node {host.number} leads group {number} in epoch {group.epoch} and counts entry {group.counted} of"
             self._broken(OWN_EPOCH, f"{text} epoch {epoch}, which a later leader may still replace")
+
+    def _agreed_before(self, number: GroupId, seen: int, group: Any) -> bool:
+        """Whether the newest entry that this replica counts now was counted for good before, in a database that once
+        was async: then a leader may take the word of a replica that rewinds for it."""
+        if not self.tails.chain(number).async_once or group.counted == seen:
+            return False
+        known = self.counted.get(number, {}).get(group.counted)
+        if known is not None and known.within < group.epoch:
+            return True
+        return any(disk.base >= group.counted for (_, each), disk in self.disks.items() if each == number)
 
     def _check_majority(self, host: Host, number: GroupId, group: Any, index: int, epoch: int) -> None:
         holders = 0
         for voter in group.voters:
             disk = self.disks.get((voter, number))
             holders += disk is not None and disk.holds(index, epoch)
-        if holders <= len(group.voters) // 2:
+        needed = self.tails.needed(number, (index, epoch), len(group.voters))
+        majority = len(group.voters) // 2 + 1
+        if holders >= majority and self._borne(number, group, index):
+            return  # a no-op or the like behind it is counted, which counts by majority
+        if holders < needed:
             text = (
                 f"node {host.number} counts entry {index} of epoch {epoch} of group {number}, which only {holders} of"
-                f" {len(group.voters)} voters have on disk"
+                f" {len(group.voters)} voters have on disk, where {needed} are needed"
             )
-            self._broken(DURABLE_MAJORITY, text)
+            self._broken(DURABLE_MAJORITY if needed == majority else ENOUGH_HOLDERS, text)
+
+    def _borne(self, number: GroupId, group: Any, index: int) -> bool:
+        """Whether an entry without changes, behind this one, is counted with it."""
+        chain = self.tails.chain(number)
+        for later in range(index, group.counted + 1):
+            epoch = group.log.epoch_at(later)
+            if epoch is not None and chain.entries.get((later, epoch), (DATA,))[0] != DATA:
+                return True
+        return False
 
     def _check_applied(self, host: Host, event: Applied) -> None:
         index = event.position.index
         counted = self.counted.get(event.group, {}).get(index)
-        if counted is not None and counted.epoch != event.position.epoch:
+        loose = self.tails.loose(event.group, (index, event.position.epoch))
+        if counted is not None and counted.epoch != event.position.epoch and not loose:
             text = (
                 f"node {host.number} group {event.group} applied entry {index} of epoch {event.position.epoch}, but"
                 f" that of epoch {counted.epoch} was counted"
             )
             self._broken(STATE_MACHINE_SAFETY, text)
         if index and index % DIGEST_EVERY == 0:
-            self.compare(host, event.group, index)
+            self.compare(host, event.group, index, event.position.epoch)
 
-    def compare(self, host: Host, group: GroupId, index: int) -> None:
+    def compare(self, host: Host, group: GroupId, index: int, epoch: int) -> None:
         """The replica's contents must be those of every other that ever stood at this index."""
         if group in host.store.spoiled or group in host.store.edited:
             self.world.mark("latent damage")
@@ -407,7 +454,7 @@ class Invariants:
             self.world.mark("latent damage")
             return
         self.world.mark("digests compared")
-        known = self.digests.setdefault((group, index), (digest, host.number))
+        known = self.digests.setdefault((group, index, epoch), (digest, host.number))
         if known[0] != digest:
             text = (
                 f"group {group} at index {index}: node {host.number} holds other data than node {known[1]} held there"

@@ -39,6 +39,9 @@ class SimulatedStore(Store, Chaos, Protocol):
     edited: set[GroupId]
     """Groups whose data file has been so changed and not replaced since."""
 
+    def kept(self, group: GroupId) -> set[tuple[int, int]]:
+        """Index and epoch of every entry that is kept among the lost tails."""
+
     spoiled: set[GroupId]
     """Groups whose data file has been so changed and not replaced since."""
 

@@ -41,13 +41,17 @@ class Lasting:
             self._world.at(SETTLED_US, self._look)
 
     def _look(self) -> None:
-        self._done, self._elections = self._world.marks.get("ok", 0), self._world.marks.get("elections", 0)
+        self._done, self._elections = self._successes(), self._world.marks.get("elections", 0)
+
+    def _successes(self) -> int:
+        """Operations that succeeded; where a write cannot, reads."""
+        return self._world.marks.get("read: ok" if self._dials.lasting == "dead leader" else "ok", 0)
 
     def judge(self) -> None:
         """At the end of the safety phase. Raises Violation."""
         if not self._dials.lasting or self._world.now_us < SETTLED_US + SECOND:
             return
-        done = self._world.marks.get("ok", 0) - self._done
+        done = self._successes() - self._done
         if done < OPERATIONS_LEAST:
             since = (self._world.now_us - SETTLED_US) / SECOND
             raise Violation(PROGRESS, f"{done} operations in {since:.1f} s under {self._dials.lasting}, where all can")
@@ -100,12 +104,19 @@ class Lasting:
         self._begin("the leader's disk is full", [])
         self._leader().fill_disk(full=True)
 
+    def dead_leader(self) -> None:
+        """The leader's machine is gone, while the database asks every disk to hold a write: another must lead, and
+        serve reads, and no write may be acknowledged."""
+        self._begin("the leader dies", [])
+        self._leader().crash()
+
 
 KINDS: dict[str, Callable[[Lasting], None]] = {
     "partial": Lasting.partial,
     "deaf leader": Lasting.deaf_leader,
     "hung disk": Lasting.hung_disk,
     "full disk": Lasting.full_disk,
+    "dead leader": Lasting.dead_leader,
 }
 
 

@@ -13,10 +13,12 @@ from typing import Any, cast
 import msgspec
 from msgspec import Raw, Struct
 
-from quorate.core.kernel import DATA, ORIGIN, Entry, Identity, Position
+from quorate.core.acks_rule import NOTHING_SAID, AcksFact
+from quorate.core.kernel import DATA, ORIGIN, Entry, GroupId, Identity, Position
 from quorate.core.requests import Outcome, Run, Statement, Write
 from quorate.lab.sim.model_tables import Row, Segment, StatementError, Tables, run_statement
 from quorate.lab.sim.store import BadStore
+from quorate.storage.data_file import with_entry
 from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import Divergent
 from quorate.storage.payload import (
@@ -55,6 +57,7 @@ class Image(Struct, frozen=True, array_like=True):
     rows: dict[str, tuple[Row, ...]]
     sequences: dict[str, int]
     records: dict[int, bytes]
+    acks: AcksFact = NOTHING_SAID
 
 
 class Stacked(Struct, frozen=True):
@@ -76,6 +79,7 @@ class ModelReplica:
 
     def __init__(self) -> None:
         self.applied = ORIGIN
+        self.acks = NOTHING_SAID
         self._tables = Tables()
         self._window = Window()
         self._records: dict[int, bytes] = {}
@@ -165,6 +169,8 @@ class ModelReplica:
         tables, remembered, previous = self._ahead(entries)
         for index, records in remembered:
             self._remember(index, [token for token, _ in decode_records(records)], records)
+        for entry in entries:
+            self.acks = with_entry(self.acks, entry)
         self._tables, self.applied = tables, previous
 
     def _ahead(self, entries: Sequence[Entry]) -> tuple[Tables, list[tuple[int, bytes]], Position]:
@@ -232,9 +238,8 @@ class ModelReplica:
         """The committed state, in whole pages, one more for each table and index."""
         tables = self._tables
         rows = {name: tuple(rows.values()) for name, rows in tables.rows.items()}
-        image = Image(
-            self.applied, self._window.floor, tables.schema, tables.hash, rows, tables.sequences, self._records
-        )
+        floor, acks = self._window.floor, self.acks
+        image = Image(self.applied, floor, tables.schema, tables.hash, rows, tables.sequences, self._records, acks)
         encoded = encode(image)
         pages = -(-len(encoded) // PAGE_BYTES) + len(self._tables.schema)
         return len(encoded).to_bytes(4, "big") + encoded + bytes(pages * PAGE_BYTES - len(encoded) - 4)
@@ -254,7 +259,7 @@ class ModelReplica:
         self._records, self._records_hash = {}, 0
         for index, records in found.records.items():
             self._remember(index, [token for token, _ in decode_records(records)], records)
-        self.applied = found.applied
+        self.applied, self.acks = found.applied, found.acks
 
     def close(self) -> None:
         """Nothing to close."""
@@ -314,6 +319,11 @@ class ModelShelf(MemoryShelf):
         replica = ModelReplica()
         replica.load(image)
         check_position(cast(Replica, replica), position)
+
+    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
+        replica = ModelReplica()
+        replica.load(self.received[group, snapshot])
+        return replica.acks, replica.applied
 
 
 class ModelStore(BadStore):

@@ -368,6 +368,16 @@ def _database(tables: Tables, parameters: Any) -> Result:
     return Result((), [], 1, tables.last_rowid)
 
 
+def _acks(tables: Tables, parameters: Any) -> Result:
+    acks, name = parameters
+    old = tables.table("databases").get(name)
+    if old is None:
+        return _NONE
+    if old[2] != acks:
+        tables.change("databases", old, (*old[:2], acks))
+    return _ONE
+
+
 def _partition(tables: Tables, parameters: Any) -> Result:
     number = tables.next_id("partitions")
     tables.change("partitions", None, (number, parameters[0], 0))
@@ -443,6 +453,7 @@ STATEMENTS: dict[str, Run] = {
     "COMMIT": _fails(*_NO_TRANSACTIONS),
     "INSERT INTO members VALUES (?, ?, ?)": _member,
     "INSERT INTO databases VALUES (?, 'single-leader', ?)": _database,
+    "UPDATE databases SET acks = ? WHERE name = ?": _acks,
     "INSERT INTO partitions(database, number) VALUES (?, 0)": _partition,
     f"INSERT INTO replicas VALUES ({_FIND}, ?)": _replica,  # noqa: S608 - a constant
     catalog.QUERIES[0]: _select("members", _MEMBERS),

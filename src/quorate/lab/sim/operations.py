@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from quorate.core.acks_rule import ASYNC, AcksRule
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, Done, Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.dials import Dials
@@ -77,8 +78,21 @@ class Database:
         """Its tables exist."""
         self.claimed = False
         """Somebody is creating it, or its tables."""
+        self.replicas = min(3, dials.nodes) if name == "main" or not dials.acks else dials.nodes
+        self.rules: list[AcksRule] = []
+        """Every acks rule that it was ever asked to have, beside majority."""
         self.last_seen: dict[str, int] = {}
         """A value each register had lately: compare-and-sets look for it."""
+
+    @property
+    def loose(self) -> bool:
+        """It may lose what was acknowledged."""
+        return any(rule.kind == ASYNC for rule in self.rules)
+
+    def bears(self) -> bool:
+        """Whether it works with one node away."""
+        many = self.replicas
+        return all(rule.holders(many) < many and rule.votes(many) < many for rule in self.rules)
 
 
 class Operations:
@@ -143,7 +157,7 @@ class Operations:
                         database.last_seen[key] = value[1]
                 else:
                     database.last_seen[key] = value
-                    if first.rowcount != 1:
+                    if first.rowcount != 1 and not database.loose:
                         raise Violation(ACKNOWLEDGED_LOST, f"the row of {database.name}.{key} is not there")
             history.end(number, end, self._now(), result)
 

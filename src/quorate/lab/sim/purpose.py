@@ -72,6 +72,10 @@ AIMS: dict[str, Aim] = {
     ),
     "rolling": _aim({"upgrade": 20, "downgrade": 2, "upgrade: refused": 2, "note: format_raised": 10}),
     "fsyncs": _aim({"fsync error": 10, "crash": 20, "note: snapshot_installed": 2}),
+    "ladder": _aim({"alter: ok": 20, "note: acks_changes": 5, "ok": 200}),
+    "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
+    "narrow": _aim({"note: acks_changes": 8, "elections": 20, "ok": 200}),
+    "stalled": _aim({"writes stalled": 4, "read: ok": 100, "refused: Unavailable": 20}),
 }  # fmt: skip
 
 STRIKES = {

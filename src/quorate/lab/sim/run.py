@@ -20,13 +20,14 @@ from quorate.lab.sim.faults import Faults
 from quorate.lab.sim.host import CoreMaker, Host
 from quorate.lab.sim.invariants import REPLICAS_EQUAL, Invariants
 from quorate.lab.sim.keeps import SimulatedStore
-from quorate.lab.sim.lasting import Lasting
+from quorate.lab.sim.lasting import SETTLED_US, Lasting
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import DUMP, Database, Operations, tables
 from quorate.lab.sim.operator import Operator
 from quorate.lab.sim.purpose import VACUOUS, proves_nothing
 from quorate.lab.sim.report import LINES, Report, line
+from quorate.lab.sim.tails import ENOUGH_HOLDERS
 from quorate.lab.sim.upgrades import Upgrader
 from quorate.lab.sim.world import Violation, World
 
@@ -148,10 +149,28 @@ class Run:
         self.world.run(self.dials.safety_us)
         self.ledger.answered()
         self.lasting.judge()
+        self._judge_stall()
         if len(self.hosts) >= 3 and dice.random() < self.dials.leave_dead:
             self.dead = self.faults.victim or dice.choice(sorted(self.hosts))
             self.world.mark("left dead")
         self.dead = self.faults.lost or self.dead
+        if self.dead and not self.faults.lost and not all(one.bears() for one in self.databases):
+            self.dead = 0  # such acks need every node
+
+    def _judge_stall(self) -> None:
+        """While a replica is dead for good, `sync` acknowledges nothing."""
+        if self.dials.lasting != "dead leader":
+            return
+        dead = {host.number for host in self.hosts.values() if not host.alive}
+        for number, replicas in self._groups().items():
+            loose = [group for group in replicas.values() if str(group.rules.counted) != "sync" or group.rules.coming]
+            voters = next(iter(replicas.values())).voters
+            if number == CATALOG_GROUP or loose or not dead & set(voters):
+                continue
+            self.world.mark("writes stalled")
+            told = self.ledger.done_at.get(replicas[min(replicas)].database, 0)
+            if told > SETTLED_US:
+                raise Violation(ENOUGH_HOLDERS, f"a write of group {number} was acknowledged at {told / SECOND:.3f} s")
 
     def _start(self, host: Host) -> None:
         if not host.alive and host.number != self.faults.lost:  # a fault may have been quicker
@@ -236,11 +255,23 @@ class Run:
         """Replicas equal, tables as the clients were told, every register linearizable."""
         for number, replicas in sorted(self._groups().items()):
             for node, group in replicas.items():
-                self.invariants.compare(self.hosts[node], number, group.applied.index)
+                self.invariants.compare(self.hosts[node], number, group.applied.index, group.applied.epoch)
         for database in self.databases:
             if database.ready:
                 self._check_database(database)
+                self._check_tail(database)
         self.ledger.judge()
+
+    def _check_tail(self, database: Database) -> None:
+        """Every acknowledged write is there, or was lost as `async` may lose it."""
+        for number, replicas in sorted(self._groups().items()):
+            leading = [group for group in replicas.values() if group.role == "leader"]
+            if number != CATALOG_GROUP and leading and leading[0].database == database.name:
+                last = leading[0].log.last
+                for node in replicas:
+                    self.invariants.tails.check_kept(node, number, self.hosts[node].store.kept(number))
+                acknowledged = self.ledger.acknowledged.get(database.name, ())
+                self.invariants.tails.settle(number, (last.index, last.epoch), acknowledged)
 
     def _check_database(self, database: Database) -> None:
         statements = tuple(Statement(sql) for _, sql in DUMP)
@@ -253,4 +284,4 @@ class Run:
                 outcome = _outcome.decode(self.hosts[node].store.query(number, statements)[0])
                 if not isinstance(outcome, Done):
                     raise Violation(REPLICAS_EQUAL, f"{database.name} cannot be read on node {node}: {outcome}")
-                self.ledger.check_tables(database.name, tables(outcome))
+                self.ledger.check_tables(database.name, tables(outcome), loose=database.loose)

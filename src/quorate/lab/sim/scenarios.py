@@ -11,6 +11,7 @@ from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 from quorate.lab.sim.files import FileStore
+from quorate.lab.sim.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.lasting import KINDS
 from quorate.lab.sim.model import ModelStore
 from quorate.lab.sim.purpose import VACUOUS
@@ -118,7 +119,7 @@ def snapshots(dice: random.Random) -> Dials:
 
 def lasting(dice: random.Random) -> Dials:
     """One fault that stays while a majority could work: it must, and without electing for ever."""
-    kind = dice.choice(sorted(KINDS))
+    kind = dice.choice(sorted(KINDS.keys() - {"dead leader"}))
     return Dials(
         nodes=5 if kind == "partial" else dice.choice((3, 5)),
         clients=3,
@@ -301,6 +302,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
+        ladder, tails, narrow, stalled,
     )
 }  # fmt: skip
 

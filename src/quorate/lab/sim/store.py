@@ -74,7 +74,8 @@ class BadStore(MemoryStore):
             if isinstance(write, SwitchGeneration):
                 self.spoiled.discard(write.group)
                 self.edited.discard(write.group)
-                self._forget(write.group, 0, 1 << 62)
+                self._forget(write.group, 0, write.position.index)
+                self._forget(write.group, max(write.keep, write.position.index) + 1, 1 << 62)
             elif isinstance(write, TrimLog):
                 self._forget(write.group, 0, write.through.index)
             elif isinstance(write, WriteEntries):
@@ -124,7 +125,7 @@ class BadStore(MemoryStore):
             replica = self.replicas[group]
             if group not in self.spoiled and self._edit(replica, dice.randrange(len(EDITS))):
                 self.edited.add(group)
-                self._images[group] = self._generations[group], replica.dump(), replica.applied
+                self._images[group] = self._image_of(group, replica)
                 return group
         return None
 

@@ -1,0 +1,275 @@
+"""A cluster as threads see it.
+
+Generated from `client/cluster_aio.py` by `tools/async_to_sync.py`: edit that one.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from quorate.client import errors
+from quorate.client.carrier_sync import Client
+from quorate.client.link_sync import sleep
+from quorate.client.links import DIAL_MAX, LinkLost
+from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
+from quorate.client.pieces import (
+    CATALOG_STATEMENTS,
+    VERIFY_TIMEOUT,
+    DatabaseInfo,
+    Tokens,
+    catalog_databases,
+    check_acks,
+    check_rule,
+)
+from quorate.client.results import read_outcome, results_of, verify_report
+from quorate.client.url import (
+    DEFAULT_TIMEOUT,
+    check_database,
+    check_timeout,
+    parse_cluster_url,
+)
+from quorate.core.acks_rule import parse
+from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.promises import Explanation, explain
+from quorate.core.requests import (
+    LEADER,
+    LINEARIZABLE,
+    AlterDatabase,
+    CreateDatabase,
+    Expired,
+    LostAsk,
+    LostReport,
+    Replay,
+    ReplyBody,
+    RequestBody,
+    Run,
+    Statement,
+    Status,
+    StatusReport,
+    Token,
+    Upgrade,
+    Verify,
+    VerifyReport,
+)
+
+T = TypeVar("T")
+
+CHANGE_POLL = 0.05
+"""Seconds between two looks at whether a change has been carried out."""
+
+
+class Cluster:
+    """A cluster as a whole: its databases, and how its nodes are."""
+
+    def __init__(self, url: str, *, timeout: float | None = None) -> None:
+        target = parse_cluster_url(url)
+        seconds = target.timeout or DEFAULT_TIMEOUT if timeout is None else check_timeout(timeout)
+        self._client = Client(target.addresses, seconds)
+        self._tokens = Tokens(secrets.token_hex(8))
+
+    def create(
+        self,
+        name: str,
+        *,
+        replication: str = "single-leader",
+        acks: str = "majority",
+        replicas: int = 3,
+        exists_ok: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """Create a database; it can be used on return.
+
+        Raises DatabaseExists (unless `exists_ok`), NotSupportedError, or Unavailable: when it was created but
+        its replicas did not come up in time, calling again with `exists_ok=True` goes on waiting.
+        """
+        self._client.check()
+        check_acks(replication, acks, replicas)
+        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
+        deadline = time.monotonic() + seconds
+        self._change(lambda token: CreateDatabase(check_database(name), acks, replicas, token, exists_ok), seconds)
+        self._client.request(
+            Run(name, (Statement("SELECT 1"),), LINEARIZABLE, strongest=True),
+            name,
+            level=LINEARIZABLE,
+            timeout=max(0.001, deadline - time.monotonic()),
+            patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
+        )
+
+    def alter(self, name: str, *, acks: str, timeout: float | None = None) -> None:
+        """Change a database's acks while it is in use; the new rule is in force on return.
+
+        Until then the stricter of the old and the new one holds. Raises UnknownDatabase, ProgrammingError for acks that
+        its replicas can never meet, or Unavailable: when the change was noted and its leader has not carried it
+        out in time, it will still; calling again goes on waiting.
+        """
+        self._client.check()
+        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
+        deadline = time.monotonic() + seconds
+        wanted = str(check_rule(acks))
+        self._change(lambda token: AlterDatabase(check_database(name), wanted, token), seconds)
+        while True:
+            groups = [group for report in self.status(timeout=seconds) for group in report.groups]
+            leading = [group for group in groups if group.database == name and group.role == LEADER]
+            newest = max(leading, key=lambda group: group.epoch, default=None)
+            if newest is not None and newest.acks == wanted and not newest.acks_next:
+                return
+            if time.monotonic() >= deadline:
+                raise errors.Unavailable(
+                    f"{name} is to have acks {wanted}, and its leader has not brought that about in time",
+                    hint="it goes on trying; see quorate status",
+                )
+            sleep(CHANGE_POLL)
+
+    def _change(self, request: Callable[[Token], CreateDatabase | AlterDatabase], seconds: float) -> None:
+        """Carry a change of the catalog through, under a token of its own."""
+        token = self._tokens.mint(None)
+        while True:
+            body, clean = self._client.request(
+                request(token), CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds
+            )
+            outcome = read_outcome(body.outcome)
+            if not isinstance(outcome, Expired) or not clean or token.seen or not body.index:
+                break
+            token = Token(token.id, body.index)
+        self._tokens.heard(body.index)
+        results_of(outcome, token)
+
+    def explain(self, name: str, *, timeout: float | None = None) -> Explanation:
+        """What a database promises, how many nodes may be away, and what is lost when. Raises UnknownDatabase."""
+        known = self.databases(timeout=timeout)
+        for each in known:
+            if each.name == name:
+                return explain(parse(each.acks), each.replicas)
+        names = ", ".join(each.name for each in known)
+        raise errors.UnknownDatabase(f"there is no database {name!r}", hint=f"there are: {names}")
+
+    def lost(self, database: str = "", *, timeout: float | None = None) -> Lost:
+        """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it."""
+        self.status(timeout=timeout)  # to know every node
+        reports = self._everywhere(LostAsk(database), LostReport, timeout)
+        return merged(reports.items())
+
+    def lost_payload(self, write: LostWrite, *, timeout: float | None = None) -> bytes:
+        """The bytes of a lost entry, as they were in the log. Raises Unavailable when no node that keeps it answers."""
+        question = LostAsk(write.database, write.group, write.epoch, write.index)
+        reports = self._everywhere(question, LostReport, timeout)
+        for report in reports.values():
+            if report.entries:
+                return report.payload
+        raise errors.Unavailable(f"no node that keeps {write.name} answers")
+
+    def replay(self, write: LostWrite, *, timeout: float | None = None) -> Replayed:
+        """Apply a lost entry again, as far as it still fits; what does not is reported and left alone. Once, however
+        often it is called. Raises Expired when an earlier replay was cut short so long ago that nobody can tell."""
+        payload = self.lost_payload(write, timeout=timeout)
+        groups = [group for report in self.status(timeout=timeout) for group in report.groups]
+        seen = max((group.last for group in groups if group.group == write.group), default=0)
+        place = (write.database, write.group, write.epoch, write.index)
+        begun = self._everywhere(LostAsk(*place, "begun", seen), LostReport, timeout)
+        seen = min((report.seen for report in begun.values() if report.entries), default=seen)
+        token = Token(f"lost:{write.name}", seen)
+        body, _ = self._client.request(
+            Replay(write.database, payload, token), write.database, level=LEADER, token=token, timeout=timeout
+        )
+        done = results_of(read_outcome(body.outcome), token)
+        self._everywhere(LostAsk(*place, "replayed"), LostReport, timeout)
+        return replayed(done.results[0])
+
+    def databases(self, *, timeout: float | None = None) -> list[DatabaseInfo]:
+        """Every database of the cluster, by name."""
+        body, _ = self._client.request(
+            Run(CATALOG_DATABASE, CATALOG_STATEMENTS, LINEARIZABLE),
+            CATALOG_DATABASE,
+            level=LINEARIZABLE,
+            timeout=timeout,
+        )
+        return catalog_databases(results_of(read_outcome(body.outcome), None))
+
+    def status(self, *, timeout: float | None = None) -> list[StatusReport]:
+        """What each node that answers says of itself, by node name. Raises Unavailable when none does."""
+        reports = self._everywhere(Status(), StatusReport, timeout)
+        return sorted(reports.values(), key=lambda report: report.name)
+
+    def _everywhere(self, body: RequestBody, kind: type[T], timeout: float | None) -> dict[str, T]:
+        """Ask every node that is known; the answers of this kind, by address. Raises Unavailable when there is none."""
+        self._client.check()
+        seconds = min(self._client.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
+        reports: dict[str, T] = {}
+        asked: set[str] = set()
+        reasons: list[str] = []
+        while True:
+            left = [address for address in self._client.addresses if address not in asked]
+            if not left:
+                break
+            asked.add(left[0])
+            try:
+                report = self._ask(left[0], body, seconds)
+            except LinkLost as lost:
+                reasons.append(f"{left[0]}: {lost}")
+                continue
+            if isinstance(report, kind):
+                reports[left[0]] = report
+            if isinstance(report, StatusReport):
+                self._client.learn(member.address for member in report.members if member.address)
+        if not reports:
+            raise errors.Unavailable("no node answers: " + "; ".join(reasons))
+        return reports
+
+    def _ask(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
+        """Ask one node; again when the link was one to an earlier life of it. Raises LinkLost."""
+        try:
+            return self._client.ask_node(address, body, seconds)
+        except LinkLost as lost:
+            if not lost.sent:
+                raise
+        return self._client.ask_node(address, body, seconds)
+
+    def upgrade(self, *, timeout: float | None = None) -> int:
+        """Raise the cluster's format number to the newest that any member reads: the end of a rolling upgrade, and
+        there is no way back. Returns the number; when it was raised before, nothing changes.
+
+        Raises OperationalError, naming them, while a member is away or runs an older release.
+        """
+        reports = self.status(timeout=timeout)
+        number = max(report.highest for report in reports)
+        older = [f"{each.name} reads up to format {each.highest}" for each in reports if each.highest < number]
+        if older:  # they could not even read the question
+            hint = "every member must run the newer release; then finalize again"
+            raise errors.OperationalError(f"not raised to format {number}: {', '.join(older)}", hint=hint)
+        token = self._tokens.mint(None)
+        upgrade = Upgrade(number, token)
+        body, _ = self._client.request(upgrade, CATALOG_DATABASE, level=LEADER, token=token, timeout=timeout)
+        self._tokens.heard(body.index)
+        results_of(read_outcome(body.outcome), token)
+        return number
+
+    def verify(self, database: str | None = None, *, timeout: float = VERIFY_TIMEOUT) -> list[VerifyReport]:
+        """Compare what the replicas of a database hold, or of every database and the catalog when none is named.
+
+        Replicas that differ from a majority, and damaged ones, are told to fetch a copy: `rebuilt` in the report
+        says so, and `status` shows when it is done. `timeout` seconds for each database. Raises UnknownDatabase or
+        Unavailable; the nodes go on comparing then, and a later call joins them.
+        """
+        if database is not None:
+            names = [check_database(database)]
+        else:
+            names = [CATALOG_DATABASE, *(each.name for each in self.databases(timeout=timeout))]
+        reports: list[VerifyReport] = []
+        for name in names:
+            body, _ = self._client.request(Verify(name), name, level=LEADER, timeout=timeout)
+            reports.append(verify_report(body.outcome))
+        return reports
+
+    def close(self) -> None:
+        """Hang up. Closing again does nothing."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,131 @@
+"""The ladder of acknowledgement as arithmetic: who must hold a write before it counts, and who must vote.
+
+`async` < `semi-sync:K` < `sync`, and `majority` beside them. A rule has two numbers for a group of n voters:
+*holders*, how many of them must hold an entry durably before it counts (the leader is one of them), and *votes*, how
+many must vote for a new leader. An automatic failover loses nothing that counted exactly when every set of holders
+meets every set of voters: holders + votes > n (the intersection of quorums of Gifford 1979, split between writing and
+electing as in Flexible Paxos, Howard and others 2016). Votes are never fewer than a majority, or one epoch could have
+two leaders.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from quorate.core.quorum import majority
+
+ASYNC = "async"
+SEMI_SYNC = "semi-sync"
+SYNC = "sync"
+MAJORITY = "majority"
+KINDS = (ASYNC, SEMI_SYNC, SYNC, MAJORITY)
+SPELLINGS = "async, semi-sync:K (K followers), sync, majority"
+
+
+class AcksRule(Struct, frozen=True):
+    """One rung of the ladder."""
+
+    kind: str = MAJORITY
+    followers: int = 0
+    """K of `semi-sync:K`: how many followers beside the leader."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.followers}" if self.kind == SEMI_SYNC else self.kind
+
+    def holders(self, voters: int) -> int:
+        """How many voters must hold an entry durably before it counts, the leader included."""
+        if self.kind == ASYNC:
+            return min(1, voters)
+        if self.kind == SEMI_SYNC:
+            return min(self.followers + 1, voters)
+        return voters if self.kind == SYNC else majority(voters)
+
+    def votes(self, voters: int) -> int:
+        """How many voters must vote for a new leader."""
+        least = majority(voters)
+        return max(least, voters - self.holders(voters) + 1) if self.kind == SEMI_SYNC else least
+
+    def intersects(self, voters: int) -> bool:
+        """Does every new leader hold everything that counted?"""
+        return self.holders(voters) + self.votes(voters) > voters
+
+
+DEFAULT = AcksRule()
+"""What a group has whose log says nothing of acks."""
+
+
+class Reign(Struct, frozen=True, array_like=True):
+    """An epoch as a group's log has it: where it begins, and who led it (0: not said)."""
+
+    epoch: int
+    index: int
+    leader: int = 0
+
+
+class AcksFact(Struct, frozen=True, array_like=True):
+    """What a data file has been told of acks."""
+
+    rule: str = ""
+    """The rule in force; empty: none was ever named."""
+    since: int = 0
+    """Index of the entry that said so."""
+    reigns: tuple[Reign, ...] = ()
+    """From the first `async` on: every epoch that began under it, and every change of the rule. A tail may be found
+    lost long after its place in the log was trimmed; this is how two replicas still find where they parted."""
+
+
+NOTHING_SAID = AcksFact()
+
+
+def spell(rule: AcksRule | str, leader: int) -> bytes:
+    """The payload of an entry that names a rule."""
+    return f"{rule} {leader}".encode()
+
+
+def read_entry(payload: bytes) -> tuple[AcksRule, int]:
+    """The rule that such an entry names, and who led when it was made."""
+    rule, _, leader = payload.decode().partition(" ")
+    return parse(rule), int(leader or 0)
+
+
+class NoSuchAcks(ValueError):
+    """This is no rule, or not one for so many replicas. `hint` says what would be."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def parse(text: object) -> AcksRule:
+    """Read a rule as it is spelt everywhere. Raises NoSuchAcks."""
+    kind, colon, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    if kind == SEMI_SYNC:
+        if not colon:
+            raise NoSuchAcks("acks 'semi-sync' does not say how many followers", "for example semi-sync:1")
+        if not (rest.isascii() and rest.isdecimal()) or not 0 < int(rest) < 1000:
+            raise NoSuchAcks(f"{rest!r} is not a number of followers (in acks {text!r})", "for example semi-sync:1")
+        return AcksRule(SEMI_SYNC, int(rest))
+    if kind in KINDS and not colon:
+        return AcksRule(kind)
+    raise NoSuchAcks(f"{text!r} is no acks", f"there are: {SPELLINGS}")
+
+
+def parse_for(text: object, replicas: int) -> AcksRule:
+    """Read a rule for a database of so many replicas. Raises NoSuchAcks when they can never meet it."""
+    rule = parse(text)
+    if rule.kind == SEMI_SYNC and rule.followers >= replicas:
+        most = replicas - 1
+        have = "no follower" if most == 0 else "one follower" if most == 1 else f"{most} followers"
+        hint = f"semi-sync:{most} is the most" if most else "one replica has no followers: use majority"
+        raise NoSuchAcks(f"acks {rule} asks for {rule.followers} followers, but {replicas} replicas have {have}", hint)
+    return rule
+
+
+def strictest_holders(rules: Iterable[AcksRule], voters: int) -> int:
+    """While a change of the rule is under way all of these hold."""
+    return max(rule.holders(voters) for rule in rules)
+
+
+def strictest_votes(rules: Iterable[AcksRule], voters: int) -> int:
+    """While a change of the rule is under way all of these hold."""
+    return max(rule.votes(voters) for rule in rules)

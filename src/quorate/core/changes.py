@@ -1,0 +1,28 @@
+"""What a caller's change of the catalog comes down to: one write, a refusal, or nothing."""
+
+from typing import TYPE_CHECKING
+
+from quorate.core.acks_rule import DEFAULT
+from quorate.core.formats import ACKS_SINCE
+from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run, Upgrade
+
+if TYPE_CHECKING:
+    from quorate.core.node import Node
+
+NOT_FINALIZED = Refused(
+    "OperationalError",
+    f"acks other than {DEFAULT} need a cluster of format {ACKS_SINCE}",
+    "run `quorate upgrade --finalize` once every member runs this release",
+)
+
+
+def write_for(node: "Node", body: CreateDatabase | AlterDatabase | Upgrade) -> Run | Refused | None:
+    """The write that does it, why it cannot be, or None when it is done already. The catalog's leader asks."""
+    if isinstance(body, Upgrade):
+        return node.versions.finalization(node.me, node.directory.members.values(), node.liveness.alive(), body)
+    if isinstance(body, CreateDatabase) and body.exists_ok and node.directory.partition_of(body.database) is not None:
+        return None
+    write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)
+    if isinstance(write, Run) and body.acks != str(DEFAULT) and node.versions.version < ACKS_SINCE:
+        return NOT_FINALIZED
+    return write

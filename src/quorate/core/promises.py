@@ -1,0 +1,343 @@
+"""What each choice of replication, acks and read level promises, on what conditions, at what cost, and what it loses.
+
+This is the one place. `quorate explain` and docs/promises.md say it, clients take their default read level from it,
+and the laboratory judges every run by it: a promise names its judge, and a run is held to those that its database
+makes and to no others.
+"""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from quorate.core.acks_rule import ASYNC, KINDS, MAJORITY, SEMI_SYNC, SYNC, AcksRule
+from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS
+
+SINGLE_LEADER = "single-leader"
+
+
+class Promise(Struct, frozen=True):
+    """One guarantee."""
+
+    name: str
+    says: str
+    judge: str
+    """Who finds it broken in the laboratory: the name of a judge of `lab.sim`."""
+
+
+KEPT = Promise(
+    "kept",
+    "a write that was acknowledged is on every later leader, as long as failovers are automatic",
+    "acknowledged write lost",
+)
+SAVED = Promise(
+    "lost within its lag, and saved",
+    "a failover loses at most the writes that had not reached the new leader; each that a live node still holds is"
+    " saved there, counted, and can be replayed",
+    "lost tail",
+)
+ONCE = Promise("exactly once", "a write with a token takes effect once, however often it is sent", "exactly once")
+ATOMIC = Promise("all or nothing", "a write happens as a whole or not at all", "atomicity")
+EQUAL = Promise("equal replicas", "replicas that stand at the same position hold the same", "replicas equal")
+TRUE = Promise("true answers", "an error means that it did not happen, except MaybeDone, which says so", "true answer")
+NEWEST = Promise(
+    "linearizable", "a read sees every write that was acknowledged before the read began", "linearizability"
+)
+LEADING = Promise(
+    "leader",
+    "a read sees what the node that answers had counted as leader; one that was deposed unawares may answer old data",
+    "true answer",
+)
+SOMETIME = Promise(
+    "eventual", "a read sees some earlier state of the database, and never what nobody wrote", "true answer"
+)
+
+ALWAYS = (ONCE, ATOMIC, EQUAL, TRUE)
+"""What every database of one leader promises whatever its acks are."""
+
+PROMISES = (KEPT, SAVED, *ALWAYS, NEWEST, LEADING, SOMETIME)
+
+
+class Acks(Struct, frozen=True):
+    """One rung of the ladder, in words."""
+
+    kind: str
+    counts: str
+    """When a write counts."""
+    promise: Promise
+    condition: str
+    cost: str
+    loses: str
+    """What, and when."""
+
+
+ACKS: dict[str, Acks] = {
+    ASYNC: Acks(
+        ASYNC,
+        "when the leader's own disk holds it",
+        SAVED,
+        "the leader that acknowledged it goes on leading, or its disk comes back",
+        "one fsync; no round trip to another node",
+        "writes that the old leader acknowledged and the new one had not received, at each failover; what a node that"
+        " comes back still holds of them is saved there, what was on one that never does is listed as unknown",
+    ),
+    SEMI_SYNC: Acks(
+        SEMI_SYNC,
+        "when the disks of the leader and of K followers hold it",
+        KEPT,
+        "failovers are automatic: they need n - K votes or a majority, whichever is more",
+        "the fsync and round trip of the K quickest followers; more votes for a failover where K + 1 is no majority",
+        "nothing at a failover; everything that was only on the K + 1 disks, when all of them are lost",
+    ),
+    SYNC: Acks(
+        SYNC,
+        "when the disk of every replica holds it",
+        KEPT,
+        "one replica's disk survives",
+        "the slowest follower's fsync and round trip; no write while any replica is away",
+        "nothing while one disk survives; a failover happens with a majority and no write is taken until all are back",
+    ),
+    MAJORITY: Acks(
+        MAJORITY,
+        "when the disks of a majority of the replicas hold it",
+        KEPT,
+        "no majority of the disks is lost",
+        "the fsync and round trip of the quicker half of the followers",
+        "nothing while less than a majority of the disks is lost",
+    ),
+}  # fmt: skip
+
+
+class Read(Struct, frozen=True):
+    """One read level, in words."""
+
+    level: str
+    promise: Promise
+    served: str
+    cost: str
+
+
+READS: dict[str, Read] = {
+    LINEARIZABLE: Read(
+        LINEARIZABLE,
+        NEWEST,
+        "any replica, once a majority has confirmed who leads",
+        "a round trip, shared by many reads",
+    ),
+    LEADER: Read(LEADER, LEADING, "the node that leads, or believes that it does", "none"),
+    EVENTUAL: Read(EVENTUAL, SOMETIME, "any replica, at once", "none"),
+}
+
+
+class Row(Struct, frozen=True):
+    """One choice and what comes with it."""
+
+    replication: str
+    acks: str
+    """A kind: `semi-sync` stands for every K."""
+    read: str
+    promises: tuple[Promise, ...]
+    """Empty: the read level is refused."""
+    conditions: tuple[str, ...]
+    cost: str
+    loses: str
+
+
+def offered(acks: str, read: str) -> bool:
+    """Whether a database with this kind of acks serves reads of this level: `linearizable` needs that every new leader
+    holds all that was acknowledged."""
+    return not (acks == ASYNC and read == LINEARIZABLE)
+
+
+def row(acks: str, read: str) -> Row:
+    """The row of the table for a kind of acks and a read level. Raises KeyError."""
+    rung, level = ACKS[acks], READS[read]
+    if not offered(acks, read):
+        why = "refused: a new leader may lack what was acknowledged, so that no read could be sure to see it"
+        return Row(SINGLE_LEADER, acks, read, (), (why,), "", "")
+    return Row(
+        SINGLE_LEADER, acks, read, (rung.promise, *ALWAYS, level.promise), (rung.condition,),
+        f"writes: {rung.cost}; reads: {level.cost}", rung.loses,
+    )  # fmt: skip
+
+
+def table() -> Iterator[Row]:
+    """Every row."""
+    for kind in KINDS:
+        for read in READ_LEVELS:
+            yield row(kind, read)
+
+
+def strongest_read(rule: AcksRule) -> str:
+    """The read level of callers who name none: the strongest that the database promises."""
+    return next(level for level in READ_LEVELS if offered(rule.kind, level))
+
+
+def judges(rule: AcksRule) -> frozenset[str]:
+    """The judges of the laboratory that a database with these acks is answerable to."""
+    rows = [row(rule.kind, level) for level in READ_LEVELS]
+    return frozenset(promise.judge for each in rows for promise in each.promises)
+
+
+# ---- in sentences -----------------------------------------------------------------------------------------
+
+
+ONCE_AND_TRUE = (
+    "A write with a token takes effect once, however often it is sent; every error means that it did not happen, except"
+    " MaybeDone, whose outcome can be asked for."
+)
+
+
+class Explanation(Struct, frozen=True):
+    """What one database promises, in numbers and sentences."""
+
+    replication: str
+    acks: str
+    replicas: int
+    holders: int
+    """Disks that hold a write before it counts."""
+    votes: int
+    """Votes that a new leader needs."""
+    away_for_writes: int
+    """How many nodes, whichever they are, may be away while writes go on (after a failover)."""
+    away_for_reads: dict[str, int]
+    """The same for each read level that is offered."""
+    disks: int
+    """How many disks may be lost, whichever they are, without losing an acknowledged write."""
+    default_read: str
+    sentences: tuple[str, ...]
+
+
+def explain(rule: AcksRule, replicas: int) -> Explanation:
+    """Everything there is to say about a database of so many replicas."""
+    holders, votes = rule.holders(replicas), rule.votes(replicas)
+    majority = replicas // 2 + 1
+    writes = replicas - max(holders, votes, majority)
+    led = replicas - max(votes, majority)
+    away = {LINEARIZABLE: led, LEADER: led, EVENTUAL: replicas - 1}
+    reads = {level: away[level] for level in READ_LEVELS if offered(rule.kind, level)}
+    sentences = (
+        f"One of {_nodes(replicas)} leads and takes the writes; the others repeat its log.",
+        _counting(rule, replicas, holders),
+        _writing(rule, writes, replicas - max(holders, majority)),
+        *_reading(rule, reads),
+        _electing(rule, replicas, votes),
+        _losing(rule, replicas, holders),
+        ONCE_AND_TRUE,
+    )
+    return Explanation(
+        SINGLE_LEADER, str(rule), replicas, holders, votes, writes, reads, holders - 1, strongest_read(rule), sentences
+    )
+
+
+def _nodes(count: int) -> str:
+    return "1 node" if count == 1 else f"{count} nodes"
+
+
+def _counting(rule: AcksRule, replicas: int, holders: int) -> str:
+    where = "its leader's disk holds it" if holders == 1 else f"the disks of {holders} of {replicas} nodes hold it"
+    return f"With acks = {rule} a write is acknowledged when {where}."
+
+
+def _writing(rule: AcksRule, away: int, followers: int) -> str:
+    """`followers`: how many may be away as long as the leader is not among them."""
+    if away:
+        more = f", and while {followers} followers are as long as the leader stays" if followers > away else ""
+        return f"Writes go on while any {_nodes(away)} {'is' if away == 1 else 'are'} away{more}."
+    late = (
+        " Those that wait too long end with MaybeDone, and new ones are refused as not done."
+        if rule.kind == SYNC
+        else ""
+    )
+    return f"No node may be away for writes to go on.{late}"
+
+
+def _reading(rule: AcksRule, away: dict[str, int]) -> Iterator[str]:
+    for level, count in away.items():
+        read = READS[level]
+        may = f"any {_nodes(count)} may be away" if count else "no node may be away"
+        default = ", the default" if level == strongest_read(rule) else ""
+        yield f"Reads at {level}{default}: {read.promise.says}; {may}."
+    if not offered(rule.kind, LINEARIZABLE):
+        yield (
+            "Reads at linearizable are refused: a new leader may lack what was acknowledged, so that no read could be"
+            " sure to see it."
+        )
+
+
+def _electing(rule: AcksRule, replicas: int, votes: int) -> str:
+    if replicas == 1:
+        return "There is no failover: there is no other node."
+    text = f"When the leader falls silent, {votes} of {replicas} nodes elect another by themselves"
+    if not rule.intersects(replicas):
+        return f"{text}; what it had not received of the old leader's writes is lost with the failover."
+    some = "one of them" if rule.holders(replicas) + votes == replicas + 1 else "some of them"
+    return f"{text}; {some} hold{'s' if some == 'one of them' else ''} every acknowledged write, and so does who wins."
+
+
+def _losing(rule: AcksRule, replicas: int, holders: int) -> str:
+    if not rule.intersects(replicas):
+        return (
+            "What a failover loses is at most the followers' lag. When the old leader comes back, what it alone held is"
+            " saved on its disk before its replica is rebuilt: see `quorate lost list`. What was on a node that never"
+            " comes back is listed as unknown."
+        )
+    if holders == 1:
+        return "Acknowledged writes are lost when its one disk is lost."
+    return f"Acknowledged writes are lost only when {holders} disks are lost before others have caught up."
+
+
+PAGE_BEGINS = (
+    "Generated from `core/promises.py` by `tools/promises_page.py`; a test holds it to the code. `quorate explain"
+    " DATABASE` says the same of one database, with its numbers; [acks.md](acks.md) tells how to choose."
+)
+NUMBERS_BEGIN = (
+    "How many nodes, whichever they are, may be away while writes go on, and how many disks may be lost without losing"
+    " an acknowledged write:"
+)
+
+
+def document() -> str:
+    """docs/promises.md, generated: `python tools/promises_page.py`."""
+    lines = [
+        "# What is promised",
+        "",
+        PAGE_BEGINS,
+        "",
+        "## Acks: when a write counts",
+        "",
+        "| acks | a write counts | condition | cost | what is lost, and when |",
+        "|---|---|---|---|---|",
+    ]
+    spelt = {SEMI_SYNC: "semi-sync:K"}
+    for rung in ACKS.values():
+        name = spelt.get(rung.kind, rung.kind)
+        lines.append(f"| `{name}` | {rung.counts} | {rung.condition} | {rung.cost} | {rung.loses} |")
+    lines += ["", "## Read levels", "", "| level | a read sees | served by | cost |", "|---|---|---|---|"]
+    lines += [f"| `{each.level}` | {each.promise.says} | {each.served} | {each.cost} |" for each in READS.values()]
+    lines += ["", "## Every choice", "", "| replication | acks | read | promises |", "|---|---|---|---|"]
+    for each in table():
+        promised = ", ".join(promise.name for promise in each.promises) or each.conditions[0]
+        lines.append(f"| {each.replication} | `{spelt.get(each.acks, each.acks)}` | `{each.read}` | {promised} |")
+    lines += ["", "## The promises", "", "| promise | in words | judged in the laboratory as |", "|---|---|---|"]
+    lines += [f"| {each.name} | {each.says} | {each.judge} |" for each in PROMISES]
+    lines += ["", "## Numbers", "", *_numbers()]
+    return "\n".join(lines) + "\n"
+
+
+def _numbers() -> list[str]:
+    """How many nodes may be away, for the usual sizes."""
+    lines = [
+        NUMBERS_BEGIN,
+        "",
+        "| acks | replicas | disks that hold a write | votes to lead | away for writes | disks |",
+        "|---|---|---|---|---|---|",
+    ]
+    for replicas in (1, 2, 3, 5):
+        rules = [AcksRule(ASYNC), AcksRule(SEMI_SYNC, 1), AcksRule(SEMI_SYNC, 2), AcksRule(SYNC), AcksRule(MAJORITY)]
+        for rule in rules:
+            if rule.kind == SEMI_SYNC and rule.followers >= replicas:
+                continue
+            said = explain(rule, replicas)
+            numbers = f"{said.holders} | {said.votes} | {said.away_for_writes} | {said.disks}"
+            lines.append(f"| `{rule}` | {replicas} | {numbers} |")
+    return lines

@@ -1,0 +1,58 @@
+"""What a node finds on its own disk when it starts. `core.kernel` gives all of it on."""
+
+from msgspec import Struct
+
+from quorate.core.acks_rule import AcksFact
+from quorate.core.entries import Entry, GroupId, NodeId, Position
+
+
+class Member(Struct, frozen=True, array_like=True):
+    node: NodeId
+    name: str
+    address: str
+
+
+class Identity(Struct, frozen=True):
+    """Who this node is. Minted when its folder was made; a wiped disk is a new node."""
+
+    cluster: str
+    node: NodeId
+    name: str
+    boot: int
+    """How many times this folder was opened; a higher boot is a later life of the same node."""
+    founders: tuple[Member, ...]
+    """The members that were named when the cluster was founded; they hold the catalog."""
+    format: int = 1
+    """The number of the folder's format (`core.formats`)."""
+
+
+class RecoveredGroup(Struct, frozen=True):
+    """One replica as its log and data file describe it."""
+
+    group: GroupId
+    database: str
+    partition: int
+    voters: tuple[NodeId, ...]
+    epoch: int
+    vote: NodeId
+    base: Position
+    """The position just before the first entry that the log still has."""
+    epochs: tuple[Position, ...]
+    """For each run of entries of one epoch: that epoch and the run's first index."""
+    last: int
+    """Index of the last entry (`base.index` when there is none)."""
+    tail: tuple[Entry, ...]
+    """The newest entries, contiguous and ending at `last`; may be fewer than the log holds."""
+    applied: Position
+    """Where the data file stands; ORIGIN when there is none yet."""
+    damaged: str = ""
+    """Why this replica's log or data cannot be trusted, or empty."""
+    acks: AcksFact = AcksFact()
+    """What the data file, at `applied`, says of acks."""
+    acks_coming: tuple[Entry, ...] = ()
+    """The entries behind `applied` that carry no changes: no-ops, and those that name a rule."""
+
+
+class Recovered(Struct, frozen=True):
+    identity: Identity
+    groups: tuple[RecoveredGroup, ...]

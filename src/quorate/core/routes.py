@@ -1,0 +1,31 @@
+"""Which group of a node a request is for, or what the caller is told instead."""
+
+from typing import TYPE_CHECKING
+
+from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP
+from quorate.core.requests import NotLeader, Refused
+from quorate.core.single_leader.state import Group
+
+if TYPE_CHECKING:
+    from quorate.core.node import Node
+
+
+def find(node: "Node", database: str) -> Group | NotLeader | Refused:
+    """The group that holds this database here, or where to go, or that there is no such database."""
+    if database == CATALOG_DATABASE:
+        return node.groups.get(CATALOG_GROUP) or NotLeader(node.identity.founders[0].address)
+    row = node.directory.partition_of(database)
+    if row is not None:
+        return node.groups.get(row.group) or NotLeader(node.address_of(row.nodes[row.group % len(row.nodes)]))
+    return _unknown(node, database)
+
+
+def _unknown(node: "Node", database: str) -> NotLeader | Refused:
+    """Only the catalog's leader can say that a database does not exist."""
+    catalog = node.groups.get(CATALOG_GROUP)
+    if catalog is None:
+        return NotLeader(node.identity.founders[0].address)
+    if catalog.leads_ready and node.directory.catalog.members:
+        names = ", ".join(row.name for row in node.directory.catalog.databases)
+        return Refused("UnknownDatabase", f"there is no database {database!r}", f"there are: {names}")
+    return NotLeader(catalog.leader_address())

@@ -1,0 +1,101 @@
+"""Which acks rule holds: the one that the group's log names, from an ACKS entry on.
+
+The group's log is the truth; the catalog holds what is wanted, and a leader whose log says something else appends an
+entry (`writes.reconcile`). Until that entry is counted the stricter of the old and the new rule holds, for counting as
+for voting: a replica that has the entry and cannot know whether it is counted asks for what both ask for.
+
+The entry itself, like the no-op, counts by majority whatever the rules are: or `sync` with a dead follower could
+never be weakened. That is enough. Any leader to come has a majority's votes, so it has the entry, and with it
+everything before it; and a replica whose entry was not counted before another epoch began meets the no-op of that
+epoch in every majority.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from quorate.core.acks_rule import (
+    ASYNC,
+    DEFAULT,
+    NOTHING_SAID,
+    AcksFact,
+    AcksRule,
+    Reign,
+    parse,
+    read_entry,
+    strictest_holders,
+    strictest_votes,
+)
+from quorate.core.kernel import ACKS, NOOP, Entry
+from quorate.core.promises import offered
+
+
+class Rules:
+    """The rule that is counted, and those that lie behind it in the log."""
+
+    def __init__(self, fact: AcksFact = NOTHING_SAID, coming: Iterable[Entry] = ()) -> None:
+        self.coming: list[tuple[int, AcksRule]] = []
+        self.reigns: list[Reign] = []
+        self.replaced(fact)
+        self.appended(coming)
+
+    def replaced(self, fact: AcksFact) -> None:
+        """The data file is another's, which says this; what is left of the log follows it."""
+        behind = fact.reigns[-1].index if fact.reigns else fact.since
+        self.coming = [each for each in self.coming if each[0] > fact.since]
+        kept = [reign for reign in self.reigns if reign.index > behind]
+        self.counted = parse(fact.rule) if fact.rule else DEFAULT
+        self.since = fact.since
+        """Index of the entry that named it; 0 when the log never named any."""
+        self.reigns = [*fact.reigns, *kept]
+        """As `AcksFact.reigns`, up to the end of the log."""
+
+    def appended(self, entries: Iterable[Entry]) -> None:
+        """These entries were added to the log."""
+        for entry in entries:
+            if entry.kind == ACKS:
+                rule, leader = read_entry(entry.payload)
+                self.coming.append((entry.index, rule))
+                if rule.kind == ASYNC or self.reigns:
+                    self.reigns.append(Reign(entry.epoch, entry.index, leader))
+            elif entry.kind == NOOP and self.lossy:
+                self.reigns.append(Reign(entry.epoch, entry.index, int(entry.payload or b"0")))
+
+    def truncated(self, first: int) -> None:
+        """Everything from this index on is gone from the log. (What a majority holds never is, and that includes every
+        rule that is in force.)"""
+        self.coming = [each for each in self.coming if each[0] < first]
+        self.reigns = [reign for reign in self.reigns if reign.index < first]
+
+    def counts(self, index: int) -> None:
+        """The log is counted up to here."""
+        while self.coming and self.coming[0][0] <= index:
+            self.since, self.counted = self.coming.pop(0)
+
+    def epoch_at(self, index: int) -> int | None:
+        """The epoch of an entry, also of one that the log has forgotten; None when nothing was written down then."""
+        known = [reign.epoch for reign in self.reigns if reign.index <= index]
+        return known[-1] if known else None
+
+    @property
+    def all(self) -> Sequence[AcksRule]:
+        """Every rule that may be in force."""
+        return (self.counted, *(rule for _, rule in self.coming)) if self.coming else (self.counted,)
+
+    @property
+    def newest(self) -> AcksRule:
+        """What the log says last."""
+        return self.coming[-1][1] if self.coming else self.counted
+
+    @property
+    def lossy(self) -> bool:
+        """Something that counted, here or elsewhere, may be missing from the log of a later leader."""
+        return self.counted.kind == ASYNC or any(rule.kind == ASYNC for _, rule in self.coming)
+
+    def holders(self, voters: int) -> int:
+        return strictest_holders(self.all, voters)
+
+    def votes(self, voters: int) -> int:
+        return strictest_votes(self.all, voters)
+
+    def offers(self, level: str) -> bool:
+        """Whether reads of this level are promised."""
+        return all(offered(rule.kind, level) for rule in self.all)

@@ -1,0 +1,134 @@
+"""What counted by another rule than majority: was it held as the rule asks, and if it was lost, was it saved?
+
+An observer beside `invariants`, which reads the rules from the logs itself and not from the cores: an ACKS entry names
+the rule of what follows it. Under `async` an entry that counted may be missing from a later leader's log; then every
+node that held it and was not damaged keeps it among its lost tails before it drops it from its log, once and whole.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from quorate.core.acks_rule import ASYNC, DEFAULT, AcksRule, read_entry
+from quorate.core.kernel import ACKS, DATA, Entry, GroupId, NodeId
+from quorate.lab.sim.world import Violation, World
+
+LOST_TAIL = "lost tail"
+ENOUGH_HOLDERS = "durable as promised"
+
+Place = tuple[int, int]
+"""Index and epoch: they name one entry of a group."""
+
+
+class Chain:
+    """Every entry of one group that any log ever had."""
+
+    __slots__ = ("async_once", "counted", "entries", "rules", "tokens")
+
+    def __init__(self) -> None:
+        self.entries: dict[Place, tuple[int, int, bytes]] = {}
+        """Its kind, the epoch of the one before it, and its payload."""
+        self.rules: dict[Place, AcksRule] = {}
+        self.tokens: dict[str, list[Place]] = {}
+        self.counted: dict[Place, NodeId] = {}
+        """What counted under async, and where."""
+        self.async_once = False
+
+    def add(self, entry: Entry, previous: int | None) -> None:
+        place = (entry.index, entry.epoch)
+        if place in self.entries:
+            return
+        self.entries[place] = (entry.kind, previous or 0, entry.payload)
+        if entry.kind == ACKS:
+            self.rules[place] = read_entry(entry.payload)[0]
+            self.async_once = self.async_once or self.rules[place].kind == ASYNC
+        elif entry.kind == DATA:
+            for token, _ in msgspec.msgpack.decode(entry.payload)[-1]:  # of SQLite's batches as of the model's
+                self.tokens.setdefault(token, []).append(place)
+
+    def behind(self, place: Place) -> Iterable[Place]:
+        """This entry and all before it, newest first, as far as they are known."""
+        index, epoch = place
+        while (known := self.entries.get((index, epoch))) is not None:
+            yield index, epoch
+            index, epoch = index - 1, known[1]
+
+    def rule_at(self, place: Place) -> AcksRule:
+        """The rule that the log of this entry names last, before it."""
+        for each in self.behind(place):
+            if each in self.rules and each != place:
+                return self.rules[each]
+        return DEFAULT
+
+
+class Tails:
+    """All groups. Raises Violation."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.chains: dict[GroupId, Chain] = {}
+
+    def chain(self, group: GroupId) -> Chain:
+        known = self.chains.get(group)
+        if known is None:
+            known = self.chains[group] = Chain()
+        return known
+
+    def written(self, group: GroupId, entries: Iterable[Entry], previous: int | None) -> None:
+        """Some log got these entries."""
+        chain = self.chain(group)
+        for entry in entries:
+            chain.add(entry, previous)
+            previous = entry.epoch
+
+    def needed(self, group: GroupId, place: Place, voters: int) -> int:
+        """How many voters must hold this entry for it to count."""
+        chain = self.chain(group)
+        kind = chain.entries.get(place, (DATA, 0, b""))[0]
+        return DEFAULT.holders(voters) if kind != DATA else chain.rule_at(place).holders(voters)
+
+    def loose(self, group: GroupId, place: Place) -> bool:
+        """Whether it counted by its leader's word alone, and may be lost."""
+        chain = self.chains.get(group)
+        if chain is None or not chain.async_once or chain.entries.get(place, (ACKS,))[0] != DATA:
+            return False
+        return chain.rule_at(place).kind == ASYNC
+
+    def dropping(self, node: NodeId, group: GroupId, dropped: Iterable[Place], kept: set[Place]) -> None:
+        """A sound node drops these from its log, and they are not in the leader's; `kept` are its lost tails."""
+        chain = self.chains.get(group)
+        if chain is None:
+            return
+        for place in dropped:
+            if self.loose(group, place):
+                self.world.mark("lost entries dropped")
+                if place not in kept:
+                    text = (
+                        f"node {node} drops entry {place[0]} of epoch {place[1]} of group {group}, and kept it nowhere"
+                    )
+                    raise Violation(LOST_TAIL, text)
+
+    def check_kept(self, node: NodeId, group: GroupId, kept: Iterable[Place]) -> None:
+        """What a node keeps is what some log had, and each entry once."""
+        chain = self.chain(group)
+        for place in sorted(kept):
+            if chain.entries.get(place, (ACKS,))[0] != DATA:
+                raise Violation(LOST_TAIL, f"node {node} keeps entry {place} of group {group}, which no log ever had")
+
+    def settle(self, group: GroupId, last: Place, acknowledged: Iterable[str]) -> None:
+        """At the end: every acknowledged write is in the log that all have now, or counted under async and was lost."""
+        chain = self.chain(group)
+        final = set(chain.behind(last))
+        first = min((index for index, _ in final), default=0)
+        for token in acknowledged:
+            places = chain.tokens.get(token, [])
+            there = [place for place in places if place in final or place[0] < first]
+            if len(there) > 1:
+                raise Violation("exactly once", f"write {token} of group {group} is in the log twice: {there}")
+            if there:
+                continue
+            if not any(place in chain.counted for place in places):
+                raise Violation(
+                    LOST_TAIL, f"write {token} of group {group} was acknowledged and counted nowhere: {places}"
+                )
+            self.world.mark("acknowledged writes lost under async")
