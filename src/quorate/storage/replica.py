@@ -310,7 +310,7 @@ class Replica:
             self._put_aside()
             return Examination(self._writer.connection, self.applied)
         with _reading():
-            return Examination(Reader(self._path))
+            return Examination(Reader(self._path, vfs=self._files.vfs))
 
     def dump(self) -> bytes:
         """The last committed state as the bytes of a database file (replicas in memory)."""

@@ -21,7 +21,7 @@ from quorate.core.kernel import (
     Recovered,
     SwitchGeneration,
 )
-from quorate.core.requests import Statement
+from quorate.core.requests import LostAsk, Statement
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.world import Violation, World
@@ -266,6 +266,15 @@ class FileStore:
                     raise
                 text = f"{self.identity.name} holds a damaged data file, which nobody did: {damage}"
                 raise Violation("sound disk", text) from damage
+
+    def kept(self, group: GroupId) -> set[tuple[int, int]]:
+        """Index and epoch of every entry that is kept among the lost tails, for a judge."""
+        store = self.opened
+        with self.device.calm():
+            if not store._has_lost():  # noqa: SLF001
+                return set()
+            entries = store._lost_tails().answer(LostAsk()).entries  # noqa: SLF001
+        return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
 
     # ---- faults ----------------------------------------------------------------------------------------
 
