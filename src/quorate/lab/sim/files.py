@@ -63,7 +63,7 @@ class FileStore:
     """Keeps `sim.host.SimulatedStore`: one machine's files through all of its lives."""
 
     def __init__(self, identity: Identity, seed: str) -> None:
-        self.identity = identity
+        self._identity = identity
         self.folder = Path(f"/{identity.name}")
         self.device = SimulatedDisk(f"{seed}/device/{identity.node}")
         self.spoiled: set[GroupId] = set()
@@ -98,6 +98,13 @@ class FileStore:
         return FileDisk(self, world, dials, node, *driver)
 
     @property
+    def identity(self) -> Identity:
+        """Of the open store, or as it was last."""
+        if self._store is not None:
+            self._identity = self._store.identity
+        return self._identity
+
+    @property
     def opened(self) -> SqliteStore:
         """The store of this life."""
         assert self._store is not None, "the machine is down"
@@ -129,7 +136,6 @@ class FileStore:
                     if found.damaged or self._ends.get(found.group, 0) > found.last
                 ]
                 self._cut = False
-            self.identity = recovered.identity
             return recovered
         raise Broken(f"the machine died {TRIES} times while it started")
 
