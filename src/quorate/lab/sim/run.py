@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
+from quorate.core.formats import ACKS_SINCE
 from quorate.core.kernel import CATALOG_GROUP, GroupId, Identity, Member
 from quorate.core.requests import Done, Statement, WriteOutcome
 from quorate.lab.sim.client import Client
@@ -92,7 +93,8 @@ class Run:
         members = tuple(Member(number, f"n{number}", f"node-{number}:1") for number in range(1, self.dials.nodes + 1))
         hosts: dict[int, Host] = {}
         for member in members:
-            identity = Identity("simulated", member.node, member.name, 0, members)
+            raised = ACKS_SINCE if self.dials.acks else 1  # else left to an upgrade, if the run has one
+            identity = Identity("simulated", member.node, member.name, 0, members, raised)
             store = self.plan.make_store(identity)
             hosts[member.node] = Host(
                 self.world, self.dials, self.network, member.node, store, self.plan.make_core, self.invariants
