@@ -42,6 +42,8 @@ def open_exclusive(
     """Open a file that only this connection may use, in WAL mode, checkpointed only when told to. `page_bytes` is for
     a file that is new.
 
+    What an earlier process left in its WAL is written again first: see `Files.rewrite`.
+
     In exclusive locking mode SQLite keeps the WAL's index in memory and takes no lock at each commit.
     A connection that merely goes out of scope (after a fork, or when the disk broke) must not touch the
     file again, so closing checkpoints nothing unless `close_orderly` asked for it.
@@ -51,6 +53,7 @@ def open_exclusive(
     """
     if vfs is None:
         _check_header(path, files)
+    files.rewrite(path.with_name(path.name + "-wal"))
     try:
         connection = apsw.Connection(str(path), vfs=vfs or files.vfs)  # it reads the header
     except (apsw.BusyError, *UNREADABLE):

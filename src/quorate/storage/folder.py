@@ -417,12 +417,12 @@ class SqliteStore(BaseStore):
         if self._lock.forked or self._unusable == CLOSED:
             return
         broken, self._unusable = self._unusable, CLOSED
-        if self._lost is not None:
-            self._lost.close()
         if broken:
             self._let_go()
             return
         try:
+            if self._lost is not None:
+                self._lost.close()
             for replica in self.replicas.values():
                 replica.close()
             self._note_closed()
@@ -444,6 +444,8 @@ class SqliteStore(BaseStore):
             replica.abandon()
         self.log.abandon()
         self._node.abandon()
+        if self._lost is not None:
+            self._lost.abandon()
         self.replicas.clear()
         self._lock.release()
 

@@ -106,7 +106,6 @@ class SqliteLog:
         self._broken = ""
         self._stale = False
         """What is in memory may not be what is in the file."""
-        files.rewrite(path.with_name(path.name + "-wal"))
         self._connection = disk.open_exclusive(path, vfs, files=files)
         with disk.opening(self._connection, path):
             self._connection.set_wal_hook(self._on_wal)

@@ -113,6 +113,10 @@ class LostTails:
             return LostReport((LostEntry(*row),), payload=payload, seen=seen)  # type: ignore[arg-type]
         return LostReport()
 
+    def abandon(self) -> None:
+        """Let go of the file without writing to it."""
+        self._connection.close()
+
     def close(self) -> None:
         """Close the file; nothing is left beside it, unless the disk has failed."""
         try:

@@ -72,7 +72,6 @@ class NodeFile:
         self._checkpoint_pages = pages
         self._formats = formats
         try:
-            files.rewrite(path.with_name(path.name + "-wal"))
             self._connection = disk.open_exclusive(path, files=files)
             with disk.opening(self._connection, path):
                 self._load()

@@ -57,6 +57,8 @@ class Replica:
         self._aside: Reader | None = None
         self._own: tuple[Runner, Guard] | None = None
         self._checkpoint_wanted = False
+        self._aside_failed = ""
+        """How the disk failed in `checkpoint_aside`."""
         self._log_pages = 0
         """Pages in the write-ahead log, as of the last commit."""
         if not self._memory:
@@ -210,6 +212,8 @@ class Replica:
         """
         if self._memory:
             return self.applied
+        if self._aside_failed:
+            raise Broken(self._aside_failed)
         position = self.applied
         if self._reader is not None:
             self._reader.let_go()
@@ -243,12 +247,17 @@ class Replica:
 
         One other thread at a time may call it, while this one goes on writing. Two connections that write and
         checkpoint one file are what SQLite's WAL-reset bug needed; it is why `connection` refuses SQLite before
-        3.51.3. Errors are left for `checkpoint` to find again.
+        3.51.3. A failing disk is left for `checkpoint` to tell, whatever else for it to find again.
         """
         if self._memory:
             return
-        with contextlib.suppress(apsw.Error), self._checkpointer() as connection:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        try:
+            with self._checkpointer() as connection:
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.IOError as error:  # a failed fsync is told once: `checkpoint` would be told that all is well
+            self._aside_failed = f"checkpoint of {self._path}: {error}"
+        except apsw.Error:
+            return
 
     def _checkpointer(self) -> "contextlib.closing[apsw.Connection]":
         return contextlib.closing(open_checkpointer(self._path, self._files.vfs))
@@ -301,7 +310,7 @@ class Replica:
             self._put_aside()
             return Examination(self._writer.connection, self.applied)
         with _reading():
-            return Examination(Reader(self._path))
+            return Examination(Reader(self._path, vfs=self._files.vfs))
 
     def dump(self) -> bytes:
         """The last committed state as the bytes of a database file (replicas in memory)."""

@@ -126,11 +126,16 @@ class FileShelf:
         self._files.sync(self.folder)
 
     def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
-        connection = apsw.Connection(str(self.received(group, snapshot)), flags=apsw.SQLITE_OPEN_READWRITE)
+        path = self.received(group, snapshot)
         try:
-            return _read_acks(connection)
-        finally:
-            connection.close()
+            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._files.vfs)
+            try:
+                return _read_acks(connection)
+            finally:
+                connection.close()
+        except apsw.Error as error:
+            raise_if_fatal(error)
+            raise Broken(f"reading {path}: {error}") from error
 
     def drop(self, group: GroupId, snapshot: int) -> None:
         remove(self.incoming(group, snapshot), self._files)

@@ -10,8 +10,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from quorate.client.errors import DiskFull
-from quorate.core.kernel import Effect, Event, GroupId, Identity, LogWrite, Position, Recovered, SwitchGeneration
-from quorate.core.requests import Statement
+from quorate.core.kernel import (
+    Checkpoint,
+    Effect,
+    Event,
+    GroupId,
+    Identity,
+    LogWrite,
+    Position,
+    Recovered,
+    SwitchGeneration,
+)
+from quorate.core.requests import LostAsk, Statement
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.world import Violation, World
@@ -19,7 +29,7 @@ from quorate.storage.connection import PAGE_BYTES
 from quorate.storage.folder import DATA_FILE, SqliteStore, open_store
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.handles import Handles
-from quorate.storage.interface import Broken, DiskIsFull
+from quorate.storage.interface import Broken, DiskIsFull, Divergent
 from quorate.storage.simulated import SimulatedDisk
 
 LOG_PAGES = (8, 30, 200, 1_024)
@@ -53,7 +63,7 @@ class FileStore:
     """Keeps `sim.host.SimulatedStore`: one machine's files through all of its lives."""
 
     def __init__(self, identity: Identity, seed: str) -> None:
-        self.identity = identity
+        self._identity = identity
         self.folder = Path(f"/{identity.name}")
         self.device = SimulatedDisk(f"{seed}/device/{identity.node}")
         self.spoiled: set[GroupId] = set()
@@ -88,6 +98,13 @@ class FileStore:
         return FileDisk(self, world, dials, node, *driver)
 
     @property
+    def identity(self) -> Identity:
+        """Of the open store, or as it was last."""
+        if self._store is not None:
+            self._identity = self._store.identity
+        return self._identity
+
+    @property
     def opened(self) -> SqliteStore:
         """The store of this life."""
         assert self._store is not None, "the machine is down"
@@ -119,7 +136,6 @@ class FileStore:
                     if found.damaged or self._ends.get(found.group, 0) > found.last
                 ]
                 self._cut = False
-            self.identity = recovered.identity
             return recovered
         raise Broken(f"the machine died {TRIES} times while it started")
 
@@ -227,7 +243,9 @@ class FileStore:
                 self.spoiled.discard(write.group)
 
     def perform(self, effect: Effect) -> list[Event]:
-        """See `storage.interface.Store`."""
+        """See `storage.interface.Store`. A checkpoint is begun aside, as by the real driver."""
+        if type(effect) is Checkpoint:
+            self._call(self.opened.checkpoint_aside, effect.group)
         return self._call(self.opened.perform, effect)
 
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
@@ -247,7 +265,22 @@ class FileStore:
     def digest(self, group: GroupId) -> str:
         """A hash of the replica's tables, for whoever compares replicas from outside."""
         with self.device.calm():
-            return self.opened.digest(group)
+            try:
+                return self.opened.digest(group)
+            except Divergent as damage:
+                if self.log.flipped:
+                    raise
+                text = f"{self.identity.name} holds a damaged data file, which nobody did: {damage}"
+                raise Violation("sound disk", text) from damage
+
+    def kept(self, group: GroupId) -> set[tuple[int, int]]:
+        """Index and epoch of every entry that is kept among the lost tails, for a judge."""
+        store = self.opened
+        with self.device.calm():
+            if not store._has_lost():  # noqa: SLF001
+                return set()
+            entries = store._lost_tails().answer(LostAsk()).entries  # noqa: SLF001
+        return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
 
     # ---- faults ----------------------------------------------------------------------------------------
 
@@ -322,6 +355,7 @@ class FileStore:
         found = image.find(payload) if len(payload) >= DISTINCT else -1
         if found < 0:  # it is in the WAL still
             return None
+        self.log.flipped.add((group, index))
         place = found + dice.randrange(len(payload))
         self.device.change(str(self.folder / "log.db"), place, image[place] ^ 1 << dice.randrange(8))
         return group
@@ -370,6 +404,8 @@ class _LogFace:
 
     def __init__(self, store: FileStore) -> None:
         self._files = store
+        self.flipped: set[tuple[GroupId, int]] = set()
+        """Entries whose payload was changed where it lies; it may have been written anew since."""
 
     @property
     def groups(self) -> dict[GroupId, GroupLog]:
