@@ -375,10 +375,6 @@ class FileStore:
         self.spoiled.add(group)
         return group
 
-    def kept(self, group: GroupId) -> set[tuple[int, int]]:
-        """Index and epoch of every entry that is kept among the lost tails."""
-        return self._store.kept(group) if self._store is not None else set()
-
     def edit_data(self, _dice: random.Random) -> GroupId | None:
         """Real files cannot be edited beside the node that has them open; stores in memory can."""
         return None
