@@ -166,7 +166,8 @@ def test_entries_that_do_not_fit_are_refused_alike(what: str) -> None:
     both.execute([Run("main", (write,), token=Token("write", 0))])
     if what == "schema":
         add = Statement("ALTER TABLE journal ADD COLUMN x1 INTEGER DEFAULT 1")
-        for kind, replica in enumerate((Replica(":memory:"), ModelReplica())):
+        pair: tuple[Any, Any] = (Replica(":memory:"), ModelReplica())
+        for kind, replica in enumerate(pair):
             replica.load(both.followers[kind].dump())
             payload, _ = replica.execute([Run("main", (add,), token=Token("add", 0))])
             assert payload is not None

@@ -358,7 +358,7 @@ def test_a_read_beyond_its_budget_keeps_its_file_open(disk: Disk) -> None:
     ticks = itertools.count(0, 1_000)
     store = disk.store
     store.perform(CloseIdle(0))
-    store._clock = lambda: next(ticks)  # type: ignore[union-attr]
+    store._clock = lambda: next(ticks)
     slow = Statement(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) SELECT max(i) FROM n"
     )

@@ -90,6 +90,9 @@ class FakeStore:
             raise self.outcome
         return self.outcome, Position(1, 9)
 
+    def examine(self, group: GroupId) -> Any:
+        raise AssertionError(f"nobody asked for a digest of group {group}")
+
     def checkpoint_aside(self, group: GroupId) -> None:
         self.performed_aside.append(group)
 

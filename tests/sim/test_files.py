@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -79,7 +80,7 @@ FLIPS = Dials(
 def test_bits_that_flip_in_real_files_are_found_and_mended() -> None:
     marks: dict[str, int] = {}
     for seed in range(8):
-        plan = Plan("flips", Node, lambda identity, seed=seed: FileStore(identity, f"flips/{seed}"))
+        plan = Plan("flips", Node, partial(FileStore, seed=f"flips/{seed}"))
         report = Run(seed, FLIPS, plan).execute()
         assert report.ok, "\n".join(report.lines())
         for name, times in report.marks.items():

@@ -50,14 +50,15 @@ def test_a_network_that_repeats_nothing_is_missed(monkeypatch: pytest.MonkeyPatc
     send = Network.send
 
     def once(network: Network, source: int, target: int, payload: bytes) -> None:
-        travel, sent = network._travel, []
+        travel = network._travel
+        sent: list[tuple[Any, ...]] = []
 
         def first(*arguments: Any) -> None:
             if not sent:
                 sent.append(arguments)
                 travel(*arguments)
 
-        network._travel = first  # type: ignore[method-assign]
+        network._travel = first  # type: ignore[method-assign,assignment]
         network._world, world = Unmarked(network._world, "duplicated"), network._world  # type: ignore[assignment]
         send(network, source, target, payload)
         network._travel, network._world = travel, world  # type: ignore[method-assign]

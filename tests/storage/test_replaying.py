@@ -51,7 +51,7 @@ class Side:
         encoded, _ = self.replica.query([Statement(sql)])
         outcome = decode_outcome(encoded)
         assert isinstance(outcome, Done)
-        return outcome.results[0].rows
+        return list(outcome.results[0].rows)
 
 
 @pytest.fixture

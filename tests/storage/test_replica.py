@@ -485,25 +485,3 @@ def test_an_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
     with pytest.raises(Broken, match="too old"):
         Replica(MEMORY)
-
-
-def test_the_time_of_a_read_that_is_over_ends_nothing_else(tmp_path: Path) -> None:
-    now = [0]
-    replica = Replica(tmp_path / "r.db", clock=lambda: now[0])
-    replica.execute([run("CREATE TABLE t(id INTEGER PRIMARY KEY, v)", token=Token("t", 0))])
-    replica.commit(Position(1, 1))
-    for number in range(2, 1200):
-        for _ in range(2):  # the second one leaves its state open, and the next commit closes it
-            replica.query([statement("SELECT count(*) FROM t")], 1000)
-        now[0] += 1_000_000
-        replica.execute([insert(number, Token(f"n{number}", 0))])
-        replica.commit(Position(1, number))
-    assert read(replica, "SELECT count(*) FROM t") == [(1198,)]
-    replica.close()
-
-
-def test_what_followers_apply_is_not_counted_as_a_callers_steps(files: Pair) -> None:
-    files.follower._writer._execution.steps_max = 1
-    for number in range(3):
-        files.batch(run(f"INSERT INTO t SELECT value + {number}000000, value FROM generate_series(1, 3)"))
-    assert not files.follower._writer._execution._stepped()

@@ -2,8 +2,8 @@
 
 from quorate.core import kernel
 from quorate.core.requests import Answer, Unsure
-from tests.core.harness import Cluster, Machine
-from tests.core.single_leader.test_group import SECOND, read, started, write
+from tests.core.harness import Cluster, Machine, write
+from tests.core.single_leader.test_group import SECOND, read, started
 
 
 def slow(cluster: Cluster, but: Machine | None = None) -> None:

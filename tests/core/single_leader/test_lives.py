@@ -3,8 +3,8 @@
 from quorate.core import kernel
 from quorate.core.requests import Answer
 from quorate.core.single_leader.messages import ReadIndexAsk
-from tests.core.harness import Cluster, Machine
-from tests.core.single_leader.test_group import started, write
+from tests.core.harness import Cluster, Machine, write
+from tests.core.single_leader.test_group import started
 
 
 def alone_with(cluster: Cluster, leader: Machine) -> Machine:

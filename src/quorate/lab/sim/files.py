@@ -29,7 +29,7 @@ from quorate.storage.connection import PAGE_BYTES
 from quorate.storage.folder import DATA_FILE, SqliteStore, open_store
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.handles import Handles
-from quorate.storage.interface import Broken, DiskIsFull, Divergent
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination
 from quorate.storage.simulated import SimulatedDisk
 
 LOG_PAGES = (8, 30, 200, 1_024)
@@ -103,6 +103,10 @@ class FileStore:
         if self._store is not None:
             self._identity = self._store.identity
         return self._identity
+
+    @identity.setter
+    def identity(self, identity: Identity) -> None:
+        self._identity = identity
 
     @property
     def opened(self) -> SqliteStore:
@@ -257,6 +261,10 @@ class FileStore:
     ) -> tuple[bytes, Position]:
         """See `storage.interface.Store`."""
         return self._call(self.opened.query_aside, group, statements, budget_us)
+
+    def examine(self, group: GroupId) -> Examination:
+        """See `storage.interface.Store`."""
+        return self._call(self.opened.examine, group)
 
     def checkpoint_aside(self, group: GroupId) -> None:
         """See `storage.interface.Store`."""
