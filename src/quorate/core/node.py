@@ -83,6 +83,8 @@ class Node:
         self.now_us = 0
         self.dice = dice
         self.settings = settings or Settings()
+        self._stall_us = 2 * self.settings.heartbeat_us
+        """A node that runs takes a step at each of its heartbeats; twice as long is a stall."""
         self.disk_full = False
         self.draining = False
         self._drained = False
@@ -110,7 +112,10 @@ class Node:
 
     def step(self, now: Now, event: Event) -> list[Effect]:
         """Take one event; return what is asked of the world, in order."""
+        idle_us = now.mono_us - self.now_us
         self.now_us = now.mono_us
+        if idle_us > self._stall_us:
+            self.liveness.stalled(now, idle_us - self.settings.heartbeat_us)
         self._touched = None
         begins = self._recovered is not None
         if begins:
@@ -173,6 +178,12 @@ class Node:
 
     def heard(self, now: Now, peer: NodeId) -> bool:
         return self.liveness.heard(now, peer)
+
+    def election_us(self, group: Group) -> int:
+        return self.liveness.election_us(group)
+
+    def retry_us(self, peer: NodeId) -> int:
+        return self.liveness.retry_us(peer)
 
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
         name = (APPLY, group)

@@ -6,6 +6,7 @@ from quorate.lab.mutants import (
     acknowledging,
     elections,
     files,
+    overloading,
     reading,
     releases,
     replication,
@@ -23,6 +24,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS
+    + overloading.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "first_caught", "run", "run_case", "sabotaged"]
