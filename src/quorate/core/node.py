@@ -48,6 +48,7 @@ from quorate.core.requests import (
     CommitHeld,
     CreateDatabase,
     Done,
+    Failover,
     LostAsk,
     NotLeader,
     Outcome,
@@ -67,7 +68,7 @@ from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
 from quorate.sql.classify import reads_only
 
-HEARTBEAT, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "apply", "close idle", "verify"
+HEARTBEAT, GATHER, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "gather", "apply", "close idle", "verify"
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -190,6 +191,9 @@ class Node:
         if self._timers.get(name) is None:
             self._timers.set(name, self.now_us + delay_us)
 
+    def set_gather_timer(self, group: GroupId, delay_us: int) -> None:
+        self._timers.set((GATHER, group), self.now_us + delay_us)
+
     def set_timer(self, group: GroupId, at_us: int) -> None:
         self._timers.set(group, at_us)
 
@@ -255,7 +259,10 @@ class Node:
                 self.emit(kernel.CloseIdle(self.settings.close_idle_periods))
             elif isinstance(name, tuple):
                 touched.append(groups[name[1]])
-                single_leader.apply_now(groups[name[1]])
+                if name[0] == GATHER:
+                    single_leader.on_gather_timer(groups[name[1]], now)
+                else:
+                    single_leader.apply_now(groups[name[1]])
             elif name in groups:
                 touched.append(groups[name])
                 single_leader.on_election_timer(groups[name], now)
@@ -327,7 +334,7 @@ class Node:
 
     def _drain(self, now: Now) -> None:
         alive = self.liveness.alive()
-        finished = [single_leader.try_transfer(group, now, alive) for group in self.groups.values()]
+        finished = [single_leader.drain(group, now, alive) for group in self.groups.values()]
         if all(finished) and not self._drained:
             self._drained = True
             self.emit(kernel.Drained())
@@ -388,6 +395,8 @@ class Node:
             group = self._route(event.id, body.database)
             if group is not None:
                 single_leader.submit_verify(group, now, event.id)
+        elif type(body) is Failover:
+            self._on_failover(now, event.id, body)
         elif type(body) is LostAsk:
             self.emit(ReadLost(event.id, body))
         elif type(body) is Status:
@@ -412,6 +421,14 @@ class Node:
             self.reply(id, Refused("InterfaceError", "a write needs a token"))
         else:
             self._submit_write(now, group, id, body)
+
+    def _on_failover(self, now: Now, id: int, body: Failover) -> None:
+        to = self.directory.node_named(body.to) if body.to else NOBODY
+        if to is None:
+            names = ", ".join(sorted(member.name for member in self.directory.members.values()))
+            self.reply(id, Refused("ProgrammingError", f"no member is called {body.to!r}", f"there are: {names}"))
+        elif (group := self._route(id, body.database)) is not None:
+            single_leader.submit_failover(group, now, id, to)
 
     def _submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
         if id >= 0:

@@ -67,6 +67,7 @@ class Host(Protocol):
     def election_us(self, group: "Group") -> int: ...
     def retry_us(self, peer: NodeId) -> int: ...
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None: ...
+    def set_gather_timer(self, group: GroupId, delay_us: int) -> None: ...
     def set_timer(self, group: GroupId, at_us: int) -> None: ...
     def cancel_timer(self, group: GroupId) -> None: ...
     def make_ready(self, group: GroupId) -> None: ...
@@ -184,6 +185,20 @@ class Incoming(Struct):
     """All of it is here, and verified."""
 
 
+class Transfer(Struct):
+    """Leadership that is being handed over because somebody asked for it."""
+
+    to: NodeId
+    callers: list[int]
+    since_us: int
+    holds: bool = False
+    """New writes wait."""
+    held_us: int = 0
+    """Since when they do."""
+    waiting: list[Waiting] = []
+    """Once this replica no longer leads: writes that nobody has run, until it is known who leads."""
+
+
 class Check(Struct):
     """A digest that this replica was asked for, until a newer one is wanted."""
 
@@ -294,11 +309,17 @@ class Group:
         self.saving = False
         self.saved = 0
         """The log from this index on is kept among the lost tails, and may be dropped."""
+        self.transfer: Transfer | None = None
         self.transfer_to: NodeId = NOBODY
+        """Who was told to stand."""
         self.transfer_again_us = 0
         self.transfer_tries = 0
 
         self.queue: deque[Waiting] = deque()
+        self.crowd = 0
+        """How many requests were under way at a time lately."""
+        self.gathering = 0
+        """How many waited when the next batch began to wait for more; 0 when none does."""
         self.batch: Batch | None = None
         """The one that is executing."""
         self.batches = 0
@@ -377,6 +398,11 @@ class Group:
     @property
     def quorum(self) -> int:
         return majority(len(self.voters))
+
+    @property
+    def holds_writes(self) -> bool:
+        """Leadership is being handed over: nothing new is begun."""
+        return self.transfer_to != NOBODY or (self.transfer is not None and self.transfer.holds)
 
     @property
     def leads_ready(self) -> bool:

@@ -6,7 +6,11 @@ from quorate.lab.mutants import (
     acknowledging,
     elections,
     files,
+<<<<<<< HEAD
     overloading,
+=======
+    handing,
+>>>>>>> main
     reading,
     releases,
     replication,
@@ -24,7 +28,11 @@ MUTANTS: tuple[Mutant, ...] = (
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS
+<<<<<<< HEAD
     + overloading.MUTANTS
+=======
+    + handing.MUTANTS
+>>>>>>> main
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "first_caught", "run", "run_case", "sabotaged"]

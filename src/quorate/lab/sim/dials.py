@@ -83,6 +83,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a crash falls between two effects of one step."""
     crash_on_vote: float = 0.0
     """Chance that a node dies just after it sent a vote, and comes back within milliseconds."""
+    cut_on_handover: float = 0.0
+    """Chance that a leader is cut off from the others just after it told one of them to stand."""
     open_replicas: int = 0
     """How many data files a node may have open at once; 0 means any number."""
     damage: float = 0.0
@@ -109,6 +111,10 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """The weights of the kinds of operations."""
     verify_us: int = 0
     """The mean time between two comparisons of replicas that somebody asks for; 0: nobody does."""
+    failover_us: int = 0
+    """The mean time between two failovers that somebody asks for; 0: nobody does."""
+    smooth: bool = False
+    """Nothing else happens: no caller may be told anything but an answer."""
     upgrade_us: int = 0
     """The mean time between two steps of a rolling upgrade from an older release; 0: all run this one."""
     think_us: int = 20 * MILLISECOND
@@ -174,6 +180,7 @@ def draw_settings(dice: random.Random) -> Settings:
         settle_bytes_max=own.choice((200, 4 << 20)),
         close_idle_us=own.choice((30, 200, 1_000)) * MILLISECOND,
         close_idle_periods=own.choice((0, 1, 60)),
+        gather_us=own.choice((0, 500, 5_000, 50_000)),
     )
     fixed = own.random() < 0.5
     return msgspec.structs.replace(drawn, suspect_max_us=drawn.suspect_us if fixed else 3 * SECOND)
