@@ -6,11 +6,8 @@ from quorate.lab.mutants import (
     acknowledging,
     elections,
     files,
-<<<<<<< HEAD
-    overloading,
-=======
     handing,
->>>>>>> main
+    overloading,
     reading,
     releases,
     replication,
@@ -28,11 +25,8 @@ MUTANTS: tuple[Mutant, ...] = (
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS
-<<<<<<< HEAD
     + overloading.MUTANTS
-=======
     + handing.MUTANTS
->>>>>>> main
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "first_caught", "run", "run_case", "sabotaged"]

@@ -319,11 +319,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-<<<<<<< HEAD
-        ladder, tails, narrow, stalled, patient,
-=======
-        ladder, tails, narrow, stalled, planned, smooth, heirs,
->>>>>>> main
+        ladder, tails, narrow, stalled, planned, smooth, heirs, patient,
     )
 }  # fmt: skip
 
