@@ -12,7 +12,7 @@ from quorate.lab.mutants import (
     storing,
     verifying,
 )
-from quorate.lab.mutants.sabotage import Mutant, find, first_caught, run, run_case, sabotaged
+from quorate.lab.mutants.sabotage import Mutant, find, run, run_case, sabotaged
 
 MUTANTS: tuple[Mutant, ...] = (
     elections.MUTANTS
@@ -25,4 +25,4 @@ MUTANTS: tuple[Mutant, ...] = (
     + acknowledging.MUTANTS
 )
 
-__all__ = ["MUTANTS", "Mutant", "find", "first_caught", "run", "run_case", "sabotaged"]
+__all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

@@ -141,7 +141,6 @@ MUTANTS = (
         ("durable vote",),
         inner=("durable vote",),
         outer=SPLIT,
-        outer_seed=6,
     ),
     Mutant(
         "vote-before-fsync",
@@ -168,7 +167,6 @@ MUTANTS = (
         "crossed",
         (Swap(election, "on_vote_reply", _late_votes_count),),
         SPLIT,
-        seed=192,
     ),
     Mutant(
         "votes-for-a-short-log",
@@ -177,7 +175,6 @@ MUTANTS = (
         "handovers",
         (Swap(Group, "up_to_date", _always),),
         SPLIT,
-        seed=1,
     ),
     Mutant(
         "damaged-replica-votes",
@@ -202,7 +199,6 @@ MUTANTS = (
         "lasting",
         (Swap(Group, "leader_is_alive", _never), Swap(election, "on_timer", _stands_at_once)),
         ("stability", "progress"),
-        seed=2,
     ),
     Mutant(
         "no-check-quorum",
@@ -211,7 +207,6 @@ MUTANTS = (
         "lasting",
         (Swap(single_leader, "check_quorum", _nothing),),
         ("progress",),
-        seed=2,
     ),
     Mutant(
         "hung-disk-leads",
@@ -220,7 +215,6 @@ MUTANTS = (
         "lasting",
         (Swap(Group, "log_hangs", _never),),
         ("progress",),
-        seed=5,
     ),
     Mutant(
         "full-disk-leads",
@@ -229,7 +223,6 @@ MUTANTS = (
         "lasting",
         (Swap(Node, "_on_disk_full", _nothing), Swap(Group, "log_hangs", _never)),
         ("progress",),
-        seed=5,
     ),
     Mutant(
         "no-noop",

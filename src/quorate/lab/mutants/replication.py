@@ -212,7 +212,6 @@ MUTANTS = (
         "amputation",
         (Swap(MemoryStore, "persist", _copy_ends_damage),),
         ("leader completeness", "damaged replica", "durable majority", "acknowledged write lost"),
-        seed=281,
     ),
     Mutant(
         "acknowledged-before-fsync",
@@ -223,7 +222,6 @@ MUTANTS = (
         ("durable vote", "durable majority", "durable log"),
         inner=("durable vote", "durable majority", "durable log"),
         outer=LOST,
-        outer_seed=5,
     ),
     Mutant(
         "fsync-retried",
@@ -232,7 +230,6 @@ MUTANTS = (
         "mixed",
         (Swap(Disk, "_fsync_failed", _tries_fsync_again),),
         ("durable vote", "durable majority", "durable log", "store", "monotone epochs"),
-        seed=4,
     ),
     Mutant(
         "counts-an-older-epoch",
@@ -265,7 +262,6 @@ MUTANTS = (
         "overwrites",
         (Swap(acks, "on_persisted", _by_index_only), Swap(shipping, "_overwrite", _overwrite_keeps_promises)),
         ("durable log",),
-        seed=166,
     ),
     Mutant(
         "stale-append-truncates",
@@ -282,7 +278,6 @@ MUTANTS = (
         "handovers",
         (Swap(shipping, "on_append", _counts_whatever_is_there),),
         ("durable majority", *LOST),
-        seed=4,
     ),
     Mutant(
         "trims-beyond-checkpoint",
@@ -291,7 +286,6 @@ MUTANTS = (
         "power",
         (Swap(MemoryStore, "_checkpoint", _does_not_sync),),
         ("sound disk", "store", "node"),
-        seed=2,
     ),
     Mutant(
         "old-copy-over-new-log",
@@ -304,7 +298,6 @@ MUTANTS = (
             Swap(shelf.MemoryShelf, "copy", _keeps_copies),
         ),
         ("counted entries stay", "node"),
-        seed=1,
     ),
     Mutant(
         "copy-without-position",
@@ -313,7 +306,6 @@ MUTANTS = (
         "snapshots",
         (Swap(snapshots, "on_opened", _wrong_position), Swap(shelf, "check_position", _any_position)),
         ("sound disk", "store", "node", *LOST),
-        seed=14,
     ),
     Mutant(
         "lost-tail-taken-for-clean",
@@ -324,8 +316,6 @@ MUTANTS = (
         ("damaged replica",),
         inner=("damaged replica",),
         outer=(*LOST, "durable majority", "monotone epochs", "sound disk", "store"),
-        outer_seed=5,
-        seed=3,
     ),
     Mutant(
         "heals-too-soon",
@@ -334,7 +324,6 @@ MUTANTS = (
         "relapse",
         (Swap(Group, "heal_if_whole", _heals_at_once),),
         ("damaged replica",),
-        seed=7,
     ),
     Mutant(
         "says-not-done-of-what-is-logged",
@@ -343,6 +332,5 @@ MUTANTS = (
         "hasty",
         (Swap(election, "step_down", _says_not_done),),
         ("linearizability", "true answer", "exactly once"),
-        seed=51,
     ),
 )
