@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from quorate.core import quorum
+from quorate.core import liveness, quorum
 from quorate.core.kernel import NodeId, Now, WriteHardState
 from quorate.core.node import Node
 from quorate.core.single_leader import acks, election, shipping
@@ -131,7 +131,36 @@ def _damaged_votes(original: Any) -> Any:
     return on_vote
 
 
+def _does_not_mention(original: Any) -> Any:
+    def on_pre_vote(group: Group, now: Now, sender: NodeId, message: Any) -> None:
+        if group.role != LEADER:
+            original(group, now, sender, message)
+
+    return on_pre_vote
+
+
+def _restarted_quietly(_original: Any) -> Any:
+    def restarted(watch: liveness.Liveness, now: Now, node: NodeId) -> None:
+        watch._lose(now, node)
+        for group in watch.groups.values():
+            if group.role == LEADER and node in group.progress:
+                shipping.forget_progress(group, node)
+
+    return restarted
+
+
 MUTANTS = (
+    Mutant(
+        "voter-left-uninformed",
+        "a leader does not tell a voter that restarted, or that asks for pre-votes, who leads",
+        "found here: bug 3 of found-by-simulation.md",
+        "idlers",
+        (
+            Swap(election, "on_pre_vote", _does_not_mention),
+            Swap(liveness.Liveness, "_restarted", _restarted_quietly),
+        ),
+        ("liveness",),
+    ),
     Mutant(
         "vote-not-persisted",
         "votes, and forgets by the next restart for whom",

@@ -231,6 +231,8 @@ class Run:
                 if group.applied != leader.log.last or not group.opened:
                     where = f"{group.applied} of {leader.log.last}"
                     return f"group {number} on node {node} has applied {where}"
+                if group.leader != leader.me:
+                    return f"group {number} on node {node} follows {group.leader or 'nobody'}, and {leader.me} leads"
         for host in self.hosts.values():
             if host.alive and host.unanswered():
                 return f"node {host.number} owes {host.unanswered()} answers"
