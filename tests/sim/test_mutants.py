@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from quorate.cli import lab_mutants
 from quorate.cli.lab import lab
-from quorate.lab.mutants import MUTANTS, Mutant, known, run, sabotaged
+from quorate.lab.mutants import MUTANTS, Mutant, find, known, run, sabotaged
 from quorate.lab.mutants.known import Known
 from quorate.lab.sim.report import Report
 from quorate.lab.sim.scenarios import simulate
@@ -103,7 +103,7 @@ def test_the_same_seeds_are_good_without_sabotage() -> None:
 
 
 def test_a_failing_run_says_how_to_see_it_again() -> None:
-    mutant = MUTANTS[0]
+    mutant = find("vote-not-persisted")
     report = caught(mutant, KNOWN[mutant.name].seed, ())
     lines = report.lines()
     assert f"seed {report.seed} votes: durable vote is broken" in lines[0]

@@ -200,11 +200,41 @@ def _copy_ends_damage(original: Any) -> Any:
     return persist
 
 
+def _any_life(_original: Any) -> Any:
+    return lambda _progress, _life: True
+
+
+def _stays_idle(original: Any) -> Any:
+    def back_off(group: Group, *arguments: Any) -> None:
+        busy = group.group in group.host._busy  # type: ignore[attr-defined]
+        original(group, *arguments)
+        if not busy:
+            group.host._busy.pop(group.group, None)  # type: ignore[attr-defined]
+
+    return back_off
+
+
 def _any_position(_original: Any) -> Any:
     return lambda _replica, _position: None
 
 
 MUTANTS = (
+    Mutant(
+        "refused-and-left-idle",
+        "what a leader of an idle group sends to a follower that refused is sent once, and never again if it is lost",
+        "found here: bug 17 of found-by-simulation.md",
+        "rebuilds",
+        (Swap(shipping, "_back_off", _stays_idle),),
+        ("liveness",),
+    ),
+    Mutant(
+        "counts-an-earlier-life",
+        "what a replica acknowledged before it was damaged is counted after it was rebuilt without it",
+        "found here: bug 10 of found-by-simulation.md",
+        "rebuilds",
+        (Swap(shipping, "note_life", _any_life),),
+        ("durable majority", "damaged replica", "leader completeness", "acknowledged write lost"),
+    ),
     Mutant(
         "copy-ends-damage",
         "a damaged replica that dies between installing a copy and being whole is taken for whole in its next life",

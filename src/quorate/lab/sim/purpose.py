@@ -75,6 +75,7 @@ AIMS: dict[str, Aim] = {
     "ladder": _aim({"alter: ok": 20, "note: acks_changes": 5, "ok": 200}),
     "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
     "narrow": _aim({"note: acks_changes": 8, "elections": 20, "ok": 200}),
+    "rebuilds": _aim({"note: damaged": 12, "note: healed": 8, "echoed": 100, "slow disk": 40, "partition": 60}),
     "stalled": _aim({"writes stalled": 4, "read: ok": 100, "refused: Unavailable": 20}),
 }  # fmt: skip
 

@@ -75,6 +75,7 @@ class Run:
         self.ledger = Ledger(self.world)
         self.hosts = self._hosts()
         self.faults = Faults(self.world, dials, self.network, self.hosts, frozenset(plan.skip_faults))
+        self.invariants.when_reborn = self.faults.reborn
         self.lasting = Lasting(self.world, dials, self.network, self.hosts)
         names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
         self.databases = [Database(name, dials) for name in names]
