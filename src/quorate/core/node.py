@@ -67,7 +67,7 @@ from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
 from quorate.sql.classify import reads_only
 
-HEARTBEAT, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "apply", "close idle", "verify"
+HEARTBEAT, GATHER, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "gather", "apply", "close idle", "verify"
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -179,6 +179,9 @@ class Node:
         if self._timers.get(name) is None:
             self._timers.set(name, self.now_us + delay_us)
 
+    def set_gather_timer(self, group: GroupId, delay_us: int) -> None:
+        self._timers.set((GATHER, group), self.now_us + delay_us)
+
     def set_timer(self, group: GroupId, at_us: int) -> None:
         self._timers.set(group, at_us)
 
@@ -244,7 +247,10 @@ class Node:
                 self.emit(kernel.CloseIdle(self.settings.close_idle_periods))
             elif isinstance(name, tuple):
                 touched.append(groups[name[1]])
-                single_leader.apply_now(groups[name[1]])
+                if name[0] == GATHER:
+                    single_leader.on_gather_timer(groups[name[1]], now)
+                else:
+                    single_leader.apply_now(groups[name[1]])
             elif name in groups:
                 touched.append(groups[name])
                 single_leader.on_election_timer(groups[name], now)

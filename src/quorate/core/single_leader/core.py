@@ -177,6 +177,7 @@ check_quorum = election.check_quorum
 lose_leader = election.lose_leader
 forget_progress = shipping.forget_progress
 become_follower = election.become_follower
+on_gather_timer = writes.on_gather_timer
 on_election_timer = election.on_timer
 offer_vote = election.offer_vote
 try_transfer = election.try_transfer

@@ -22,6 +22,9 @@ TOO_LARGE = Refused(
     "change fewer rows at a time",
 )
 
+CROWD_STAYS = 7
+"""So many eighths of a crowd are still expected with the next batch when fewer were under way."""
+
 
 def submit(group: Group, now: Now, id: int, body: Any) -> None:
     """A caller's write. Refusals mean that it was not done."""
@@ -36,7 +39,10 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
         group.queue.append(Waiting(id, body, now.mono_us))
         group.host.keep_busy(group.group)
         if may_start(group):
-            group.host.make_ready(group.group)
+            if _gathered(group):
+                group.host.make_ready(group.group)
+            else:
+                _await_more(group)
 
 
 def in_vain(group: Group) -> bool:
@@ -86,10 +92,40 @@ def reconcile(group: Group, now: Now) -> None:
         shipping.append(group, now, (entry,))
 
 
+def _gathered(group: Group) -> bool:
+    """Whether half of all who wrote at a time lately are waiting.
+
+    Batches cost the same however few are in them, and callers who were answered together come back one after the
+    other: (1) a batch of 60 is answered; (2) the first of them to come back would have a batch for itself, and (3) the
+    other 59 the one behind it, again and again. With half and half, one half waits while the other is replicated.
+    """
+    return len(group.queue) >= min(group.crowd, group.settings.batch_requests_max) // 2
+
+
+def _await_more(group: Group) -> None:
+    if not group.gathering:
+        group.gathering = len(group.queue)
+        group.host.set_gather_timer(group.group, group.settings.gather_us)
+
+
+def on_gather_timer(group: Group, now: Now) -> None:
+    """The crowd is not what it was, or slow: expect less of it, and nobody when nobody has come."""
+    if group.gathering:
+        group.crowd = group.crowd // 2 if len(group.queue) > group.gathering else 0
+        group.gathering = 0
+        start_batch(group, now)
+
+
 def start_batch(group: Group, now: Now) -> None:
-    """Run what is waiting."""
+    """Run what is waiting, once that is worth a batch."""
     if not group.queue or not may_start(group):
         return
+    if not _gathered(group):
+        _await_more(group)
+        return
+    under_way = len(group.queue) + sum([len(batch.requests) for batch in group.flight])
+    group.crowd = max(under_way, group.crowd * CROWD_STAYS // 8)
+    group.gathering = 0
     requests = _take(group)
     group.batches += 1
     group.batch = Batch(group.batches, requests)

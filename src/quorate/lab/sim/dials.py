@@ -175,6 +175,7 @@ def draw_settings(dice: random.Random) -> Settings:
         settle_bytes_max=own.choice((200, 4 << 20)),
         close_idle_us=own.choice((30, 200, 1_000)) * MILLISECOND,
         close_idle_periods=own.choice((0, 1, 60)),
+        gather_us=own.choice((0, 500, 5_000, 50_000)),
     )
 
 
