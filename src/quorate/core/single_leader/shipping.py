@@ -209,6 +209,8 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
     progress.state = REPLICATING
     progress.sent_us = 0 if progress.next == progress.matched + 1 else now.mono_us
     acks.advance(group)
+    if group.transfer is not None:
+        group.host.make_ready(group.group)
     if late and group.group == CATALOG_GROUP:  # it was not told what is counted beyond what it was known to have
         group.host.mention(group.group)
     if progress.next <= group.log.last.index:

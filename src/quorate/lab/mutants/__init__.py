@@ -6,6 +6,7 @@ from quorate.lab.mutants import (
     acknowledging,
     elections,
     files,
+    handing,
     reading,
     releases,
     replication,
@@ -23,6 +24,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS
+    + handing.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

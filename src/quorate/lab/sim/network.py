@@ -36,6 +36,7 @@ class Network:
 
     def join(self, number: int, receiver: Receiver) -> None:
         """Deliver what is sent to this number."""
+        assert number not in self._receivers, f"two receivers are called {number}"
         self._receivers[number] = receiver
 
     def send(self, source: int, target: int, payload: bytes) -> None:
