@@ -228,6 +228,7 @@ def note_life(progress: Progress, life: int) -> bool:
 
 
 def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message: AppendReply) -> None:
+    group.host.keep_busy(group.group)  # what is sent in answer may be lost, and in an idle group nobody would notice
     if progress.state == SNAPSHOT:
         return
     if message.matched == NEEDS_SNAPSHOT:

@@ -14,7 +14,7 @@ from quorate.lab.mutants import (
     storing,
     verifying,
 )
-from quorate.lab.mutants.sabotage import Mutant, find, first_caught, run, run_case, sabotaged
+from quorate.lab.mutants.sabotage import Mutant, find, run, run_case, sabotaged
 
 MUTANTS: tuple[Mutant, ...] = (
     elections.MUTANTS
@@ -29,4 +29,4 @@ MUTANTS: tuple[Mutant, ...] = (
     + handing.MUTANTS
 )
 
-__all__ = ["MUTANTS", "Mutant", "find", "first_caught", "run", "run_case", "sabotaged"]
+__all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

@@ -34,6 +34,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a bit of a message changes on the way: its frame must be found out, and its connection ends."""
     late: float = 0.0
     """Chance that a repetition comes seconds later."""
+    echo: float = 0.0
+    """Chance that what a node sent last, lost or not, arrives once more when it has restarted or got another file."""
     hints: float = 0.5
     """Chance that a transport tells its node of a lost or regained connection."""
     client_loss: float = 0.0

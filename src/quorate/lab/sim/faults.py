@@ -168,6 +168,11 @@ class Faults:
             host.crash()
             self._world.after(self._dice.randint(0, 5_000), self._restart_if_dead, host)
 
+    def reborn(self, host: Host) -> None:
+        """What it said before arrives when it lives anew."""
+        if self._dials.echo and not self._over and self._dice.random() < self._dials.echo:
+            self._network.echo(host.number)
+
     def _restart_if_dead(self, host: Host) -> None:
         if not host.alive and host.number != self.lost:
             host.start()

@@ -76,6 +76,7 @@ class Run:
         self.ledger = Ledger(self.world)
         self.hosts = self._hosts()
         self.faults = Faults(self.world, dials, self.network, self.hosts, frozenset(plan.skip_faults))
+        self.invariants.when_reborn = self.faults.reborn
         self.lasting = Lasting(self.world, dials, self.network, self.hosts)
         names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
         self.databases = [Database(name, dials) for name in names]
@@ -236,6 +237,8 @@ class Run:
                 if group.applied != leader.log.last or not group.opened:
                     where = f"{group.applied} of {leader.log.last}"
                     return f"group {number} on node {node} has applied {where}"
+                if group.leader != leader.me:
+                    return f"group {number} on node {node} follows {group.leader or 'nobody'}, and {leader.me} leads"
         for host in self.hosts.values():
             if host.alive and host.unanswered():
                 return f"node {host.number} owes {host.unanswered()} answers"
