@@ -32,6 +32,5 @@ MUTANTS = (
         "patient",
         (Swap(Timing, "_derive", _nothing), Swap(timeouts, "election_us", _floor)),
         ("stability", "progress", "liveness"),
-        seed=4,
     ),
 )
