@@ -14,7 +14,7 @@ import msgspec
 
 from quorate.core import kernel
 from quorate.core.acks_rule import AcksFact
-from quorate.core.catalog import QUERIES, Catalog, DatabaseRow, PartitionRow
+from quorate.core.catalog import MEMBERS_QUERIES, QUERIES, Catalog, DatabaseRow, PartitionRow
 from quorate.core.kernel import (
     CATALOG_GROUP,
     DATA,
@@ -49,6 +49,8 @@ TAIL_SHARERS = 8
 """With more groups than this each gets a smaller part, so that a node of many groups starts within its memory."""
 
 CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
+MEMBERS_STATEMENTS = tuple(Statement(sql) for sql in MEMBERS_QUERIES)
+NEVER_CHANGED: tuple[Any, ...] = ((), (), (), ())
 
 
 class BaseStore(DataFiles):
@@ -379,8 +381,10 @@ class BaseStore(DataFiles):
         self.identity = msgspec.structs.replace(self.identity, format=max(number, self.identity.format))
 
     def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
-        outcome, _position = self._replica(CATALOG_GROUP).query(CATALOG_STATEMENTS)
-        return [kernel.CatalogRead(catalog_of(decode_outcome(outcome)))]
+        replica = self._replica(CATALOG_GROUP)
+        outcome, _position = replica.query(CATALOG_STATEMENTS)
+        members, _position = replica.query(MEMBERS_STATEMENTS)
+        return [kernel.CatalogRead(catalog_of(decode_outcome(outcome), decode_outcome(members)))]
 
     PERFORM: dict[type, Callable[["BaseStore", Any], list[Event]]] = {
         kernel.OpenReplica: _on_open_replica,
@@ -472,19 +476,29 @@ def group_of(effect: Effect) -> GroupId:
     return getattr(effect, "group", CATALOG_GROUP)
 
 
-def catalog_of(outcome: WriteOutcome) -> Catalog:
-    """A `Catalog` from what its queries returned; empty when its tables are not there yet."""
+def catalog_of(outcome: WriteOutcome, changed: WriteOutcome) -> Catalog:
+    """A `Catalog` from what its queries returned; empty when its tables are not there yet. `changed`: what those about
+    changes of members did, whose tables may not be there."""
     if not isinstance(outcome, Done):
         return Catalog()
     members, databases, partitions, ((version,),) = (result.rows for result in outcome.results)
+    began: dict[Any, tuple[int, ...]] = {}
+    rows: tuple[Any, ...] = tuple(result.rows for result in changed.results) if isinstance(changed, Done) else ()
+    changes, removed, voters, beginnings = rows or NEVER_CHANGED
+    for group, node in beginnings:
+        began[group] = (*began.get(group, ()), int(node))
     return Catalog(
         tuple(Member(*row) for row in members),  # type: ignore[arg-type]
         tuple(DatabaseRow(*row) for row in databases),  # type: ignore[arg-type]
         tuple(
-            PartitionRow(int(group), str(database), int(number), _nodes(nodes))  # type: ignore[arg-type]
+            PartitionRow(int(group), str(database), int(number), _nodes(nodes), began.get(group, ()))  # type: ignore[arg-type]
             for group, database, number, nodes in partitions
         ),
         int(version),  # type: ignore[arg-type]
+        len(changes),
+        tuple(str(token) for _, _, token in changes),
+        tuple(Member(*row) for row in removed),
+        tuple(int(node) for (node,) in voters),
     )
 
 

@@ -24,11 +24,11 @@ from quorate.core.single_leader.state import (
 
 def on_timer(group: Group, now: Now) -> None:
     """The election time came: ask around first, unless a leader has been heard meanwhile."""
-    if group.role == LEADER or group.leader_is_alive(now):
+    if group.role == LEADER or group.leader_is_alive(now) or group.left_out:
         return
     group.leader = NOBODY
     group.set_election_timer(now, soon=group.eager and group.epoch == 0)  # the others may be making it just now
-    for peer in group.others:  # a replica that may not stand asks too: the leader, if there is one, will say so
+    for peer in group.electors:  # a replica that may not stand asks too: the leader, if there is one, will say so
         group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
     if not group.may_stand() or now.mono_us < group.no_room_until_us or group.log_hangs(now):
         return
@@ -57,7 +57,7 @@ def campaign(group: Group, now: Now, *, transfer: bool = False) -> None:
     pending = group.persist_hard_state()
     pending.campaign = group.epoch
     vote = Vote(group.group, group.epoch, group.log.last, transfer)
-    pending.release.extend(Send(peer, vote) for peer in group.others)
+    pending.release.extend(Send(peer, vote) for peer in group.electors)
 
 
 def on_own_vote(group: Group, now: Now, epoch: int) -> None:
@@ -80,10 +80,13 @@ def on_pre_vote(group: Group, now: Now, sender: NodeId, message: PreVote) -> Non
         and group.up_to_date(message.last)
     )
     epoch = message.epoch if granted else group.epoch
-    group.send(sender, PreVoteReply(group.group, epoch, granted))
+    group.send(sender, PreVoteReply(group.group, epoch, granted, group.leaves_out(sender)))
 
 
 def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteReply) -> None:
+    if message.outside > group.membership.newest_at:
+        _stay_outside(group, message.outside)
+        return
     if not message.granted:
         if message.epoch > group.epoch:
             adopt_epoch(group, now, message.epoch, NOBODY)
@@ -93,6 +96,16 @@ def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteRe
     group.votes[sender] = True
     if group.wins(group.votes) and group.may_stand():
         campaign(group, now)
+
+
+def _stay_outside(group: Group, index: int) -> None:
+    """The others have counted a configuration without this replica, which did not hear of it: stand no more, and stop
+    asking. Whoever leads a configuration that has it again will say so."""
+    if group.role in (PRE_CANDIDATE, FOLLOWER):
+        group.note("left_out", index=index)
+        group.outside = index
+        group.role = FOLLOWER
+        group.host.cancel_timer(group.group)
 
 
 def on_vote(group: Group, now: Now, sender: NodeId, message: Vote) -> None:
@@ -189,6 +202,7 @@ def step_down(group: Group, now: Now) -> None:
     group.leader = NOBODY
     group.noop = 0
     group.transfer_to = NOBODY
+    group.leaving_us = 0
     group.host.resign(group.group, group.epoch)
     snapshots.close_all(group)
     group.progress = {}
@@ -259,8 +273,8 @@ def check_quorum(group: Group, now: Now, fresh: dict[NodeId, int]) -> None:
     if group.role != LEADER:
         return
     horizon = now.mono_us - group.settings.suspect_us
-    answered = 1 + sum(1 for peer in group.others if max(fresh.get(peer, 0), group.led_since_us) > horizon)
-    if answered < group.quorum:
+    answered = {peer for peer in group.electors if max(fresh.get(peer, 0), group.led_since_us) > horizon}
+    if not group.majority_of({group.me, *answered}):
         group.note("lost_quorum")
         become_follower(group, now)
 
@@ -276,12 +290,12 @@ def try_transfer(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     writes.settle_now(group)
     if group.batch is not None or ((group.flight or group.stack) and not writes.in_vain(group)):
         return False
-    if group.role != LEADER or not any(alive.get(peer) for peer in group.others):
+    if group.role != LEADER or not any(alive.get(peer) for peer in group.electors):
         return True
     last = group.log.last.index
-    ready = [peer for peer in group.others if alive.get(peer) and group.progress[peer].matched == last]
+    ready = [peer for peer in group.electors if alive.get(peer) and group.progress[peer].matched == last]
     if ready and now.mono_us >= group.transfer_again_us:
-        if group.transfer_tries >= len(group.others):
+        if group.transfer_tries >= len(group.electors):
             return True
         group.transfer_tries += 1
         at = ready.index(group.transfer_to) + 1 if group.transfer_to in ready else 0

@@ -18,6 +18,7 @@ from quorate.core.kernel import (
     Connect,
     Core,
     Deliver,
+    Disconnect,
     Drain,
     Drained,
     Effect,
@@ -388,6 +389,9 @@ class Host:
     def _connect(self, effect: Connect) -> None:
         self.peers[effect.peer] = effect.address
 
+    def _disconnect(self, effect: Disconnect) -> None:
+        self.peers.pop(effect.peer, None)
+
     def _has_drained(self, _effect: Drained) -> None:
         self._drained = True
 
@@ -465,6 +469,7 @@ class Host:
         Query: _query,
         Note: _note,
         Connect: _connect,
+        Disconnect: _disconnect,
         Drained: _has_drained,
         Halt: _halt,
     }

@@ -1,0 +1,87 @@
+"""A leader brings its group's members to what the catalog wants, one entry of the log at a time.
+
+The plan is `membership.next_step`. Here: when a step may be taken, who is caught up, and how a leader goes that has
+changed itself out of its group: it leads until the configuration without it is counted, then it hands over and steps
+down (Ongaro 2014, section 4.2.2).
+"""
+
+from quorate.core.kernel import MEMBERS, Entry, NodeId, Now
+from quorate.core.single_leader import election, membership, shipping, writes
+from quorate.core.single_leader.state import LEADER, REPLICATING, Group
+
+
+def wants_others(group: Group) -> bool:
+    """Whether this replica leads, and its members are not (yet) those that the catalog wants."""
+    if group.role != LEADER:
+        return False
+    if group.configuration.joint or group.membership.coming:
+        return True
+    wanted = group.host.wanted_members(group.group)
+    return wanted is not None and not membership.reached(group.configuration, wanted)
+
+
+def exchanges(group: Group) -> bool:
+    """Whether this replica leads, and voters are just being exchanged, or some change is not counted yet."""
+    return group.role == LEADER and (group.configuration.joint or bool(group.membership.coming))
+
+
+def reconcile(group: Group, now: Now) -> None:
+    """As leader: take the next step, if the one before is counted and nothing is just being executed."""
+    if not may_change(group):
+        return
+    wanted = group.host.wanted_members(group.group) or membership.Wanted(())
+    alive = {group.me, *(peer for peer in group.host.peers() if group.host.heard(now, peer))}
+    step = membership.next_step(group.configuration, wanted, caught_up(group), alive)
+    if step is not None:
+        writes.settle_now(group)
+        entry = Entry(group.log.last.index + 1, group.epoch, MEMBERS, membership.spell(step))
+        group.note("members_change", voters=step.voters, learners=step.learners, following=step.following)
+        shipping.append(group, now, (entry,))
+        group.host.mention(group.group)
+
+
+def may_change(group: Group) -> bool:
+    """One change at a time, and none before our own no-op is applied: an earlier leader's may be under way still."""
+    return (
+        group.leads_ready
+        and not group.membership.coming
+        and group.batch is None
+        and not group.host.disk_full
+        and not group.transfer_to
+    )
+
+
+def caught_up(group: Group) -> list[NodeId]:
+    """Learners that have almost all of the log, so that writes do not wait for them once they vote."""
+    enough = group.log.last.index - group.settings.promote_within
+    return [
+        peer
+        for peer in group.configuration.learners
+        if (progress := group.progress.get(peer)) is not None
+        and progress.voter
+        and progress.state == REPLICATING
+        and progress.matched >= enough
+    ]
+
+
+def tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
+    """Go on with a change; leave when we are not wanted any more. False when there is nothing to do."""
+    if group.role != LEADER:
+        return False
+    if group.me not in group.voters and not group.membership.coming:
+        _leave(group, now, alive)
+        return True
+    if not wants_others(group):
+        return False
+    group.host.make_ready(group.group)
+    return True
+
+
+def _leave(group: Group, now: Now, alive: dict[NodeId, bool]) -> None:
+    """The configuration without us is counted: hand over, and step down when that does not come about in time."""
+    if not group.leaving_us:
+        group.leaving_us = now.mono_us
+        group.note("leaves")
+    late = now.mono_us - group.leaving_us > group.settings.suspect_us
+    if election.try_transfer(group, now, alive) or late:
+        election.become_follower(group, now)
