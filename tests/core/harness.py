@@ -14,7 +14,19 @@ import msgspec
 from quorate.core import kernel
 from quorate.core.acks_rule import AcksFact, Reign, read_entry
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
-from quorate.core.kernel import ACKS, DATA, MEMBERS, ORIGIN, Entry, Identity, Member, Now, Position, Recovered, RecoveredGroup
+from quorate.core.kernel import (
+    ACKS,
+    DATA,
+    MEMBERS,
+    ORIGIN,
+    Entry,
+    Identity,
+    Member,
+    Now,
+    Position,
+    Recovered,
+    RecoveredGroup,
+)
 from quorate.core.node import Node
 from quorate.core.requests import Done, Run, Statement, Token
 from quorate.core.settings import Settings

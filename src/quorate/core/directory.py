@@ -79,8 +79,11 @@ class Directory:
         """Whom the catalog wants in a group. Every member has a copy of the catalog, though only some vote on it."""
         catalog = self.catalog
         if self.told.change > catalog.changes:
-            wishes = [wish.voters for wish in self.told.wishes if wish.group == group]
-            return Wanted(wishes[0], (), self.told.change) if wishes and group != CATALOG_GROUP else None
+            for wish in self.told.wishes:
+                if wish.group == group:
+                    others = (each.node for each in self.told.members if each.node not in wish.voters)
+                    return Wanted(wish.voters, tuple(others) if group == CATALOG_GROUP else (), self.told.change)
+            return None
         if not catalog.changes:  # as it was founded
             return None
         if group == CATALOG_GROUP:

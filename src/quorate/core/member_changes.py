@@ -115,10 +115,8 @@ def _take_out(node: "Node", body: MemberChange) -> Run:
         for each in row.nodes:
             if each in load:
                 load[each] += 1
-    plans: list[Plan] = []
-    for row in directory.catalog.partitions:
-        if leaves.node in row.nodes:
-            plans.append(_without(node, row, leaves, successor, load))
+    held = [row for row in directory.catalog.partitions if leaves.node in row.nodes]
+    plans = [_without(node, row, leaves, successor, load) for row in held]
     voters = _catalog_without(node, leaves.node, successor, load)
     _check_majority(node, "the catalog", _catalog_voters(node), voters)
     words = f"replace {leaves.name} by {directory.name_of(successor)}" if successor else f"remove {leaves.name}"

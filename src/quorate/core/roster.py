@@ -30,6 +30,8 @@ def after_catalog(node: "Node", now: Now) -> None:
         if single_leader.wants_other_acks(group) or single_leader.wants_other_members(group):
             node.make_ready(group.group)
             node.keep_busy(group.group)
+        elif single_leader.unwanted(group):
+            node.keep_busy(group.group)
 
 
 def forget(node: "Node") -> None:
@@ -91,4 +93,5 @@ def members_change(node: "Node") -> bool:
     errands = any(errand.members for errand in node.errands.values())
     catalog = node.groups[CATALOG_GROUP]
     behind = catalog.configuration.joint or bool(catalog.membership.coming)
-    return errands or behind or node.liveness.changing or any(peer.changing for peer in node.liveness.peers.values())
+    elsewhere = any(peer.changing and peer.alive for peer in node.liveness.peers.values())
+    return errands or behind or node.liveness.changing or elsewhere

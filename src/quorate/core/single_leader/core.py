@@ -197,4 +197,5 @@ submit_verify = verification.submit
 verify_next = verification.start_next
 wants_other_acks = writes.wants_other_acks
 wants_other_members = members.wants_others
+unwanted = members.unwanted
 exchanges = members.exchanges

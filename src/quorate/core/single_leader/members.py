@@ -7,6 +7,7 @@ down (Ongaro 2014, section 4.2.2).
 
 from quorate.core.kernel import MEMBERS, Entry, NodeId, Now
 from quorate.core.single_leader import election, membership, shipping, writes
+from quorate.core.single_leader.messages import PreVote
 from quorate.core.single_leader.state import LEADER, REPLICATING, Group
 
 
@@ -67,13 +68,36 @@ def caught_up(group: Group) -> list[NodeId]:
 def tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     """Go on with a change; leave when we are not wanted any more. False when there is nothing to do."""
     if group.role != LEADER:
-        return False
+        return _ask_whether_out(group, now)
     if group.me not in group.voters and not group.membership.coming:
         _leave(group, now, alive)
         return True
     if not wants_others(group):
         return False
     group.host.make_ready(group.group)
+    return True
+
+
+def unwanted(group: Group) -> bool:
+    """Whether the catalog wants this replica no more, and its group may not have changed its members yet."""
+    wanted = group.host.wanted_members(group.group)
+    return (
+        wanted is not None
+        and group.me not in (*wanted.voters, *wanted.learners)
+        and bool(group.voters)
+        and not group.left_out
+    )
+
+
+def _ask_whether_out(group: Group, now: Now) -> bool:
+    """Nobody sends the log any more to a replica that is out, so the end of it may say something else: ask. False when
+    there is no reason to."""
+    if not unwanted(group):
+        return False
+    if now.mono_us - group.asked_out_us >= group.settings.suspect_us:
+        group.asked_out_us = now.mono_us
+        for peer in group.electors:
+            group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
     return True
 
 

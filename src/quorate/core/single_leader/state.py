@@ -268,6 +268,8 @@ class Group:
         self.transfer_to: NodeId = NOBODY
         self.transfer_again_us = 0
         self.transfer_tries = 0
+        self.asked_out_us = 0
+        """When it was last asked whether this replica is a member still."""
         self.leaving_us = 0
         """As leader: since when a counted configuration has left this replica out; 0: none does."""
 

@@ -119,6 +119,8 @@ class Host:
         self.paused = False
         self.when_voted: Callable[[Host], None] | None = None
         """A fault waits for this moment."""
+        self.gone = False
+        """Its disk is lost: it never starts again."""
         self.formats = HERE
         """What the release that this machine starts reads."""
         self.life = 0
@@ -159,6 +161,8 @@ class Host:
     def start(self) -> None:
         """Recover what the disk holds and begin a life."""
         assert self.core is None, "a machine is started once"
+        if self.gone:
+            return
         self.life += 1
         self.clock.reboot()
         recovered = self._recover()
