@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from quorate.core import member_changes
+from quorate.core import member_changes, roster
 from quorate.core.acks_rule import DEFAULT
+from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.formats import ACKS_SINCE
 from quorate.core.requests import AlterDatabase, CreateDatabase, MemberChange, Refused, Run, Upgrade
 
@@ -28,6 +29,9 @@ def write_for(node: "Node", body: Change) -> Run | Refused | None:
         return node.versions.finalization(node.me, node.directory.members.values(), node.liveness.alive(), body)
     if isinstance(body, CreateDatabase) and body.exists_ok and node.directory.partition_of(body.database) is not None:
         return None
+    changes = node.directory.catalog.changes or node.members_change()
+    if isinstance(body, CreateDatabase) and changes and not roster.is_current(node):
+        return CHANGE_UNDER_WAY  # it would be placed on members that may be out by now
     write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)
     if isinstance(write, Run) and body.acks != str(DEFAULT) and node.versions.version < ACKS_SINCE:
         return NOT_FINALIZED

@@ -2,7 +2,8 @@
 
 The catalog says who the members are and where each database is wanted; the leaders of the groups bring that about, one
 entry of their logs at a time (`single_leader.members`). What cannot work is refused here, before anything is written.
-Each change has a number, and two that were decided on the same state collide on it: one of them fails as a whole.
+Each is decided on all that the catalog's log holds, and has a number: two that were decided on the same state would
+collide on it, and one of them fail as a whole.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,8 @@ from quorate.core.catalog import MEMBERS_SCHEMA, PartitionRow
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.formats import MEMBERS_SINCE
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Member, NodeId
-from quorate.core.requests import AddMember, MemberChange, Refused, RemoveMember, Run, Statement
+from quorate.core.requests import AddMember, MemberChange, Refused, RemoveMember, Run, Statement, Token
+from quorate.core.roster import is_current
 from quorate.core.single_leader.membership import Configuration
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def write_for(node: "Node", body: MemberChange) -> Run | Refused | None:
         return NOT_FINALIZED
     if body.token.id in node.directory.catalog.tokens:
         return None
-    if node.members_change():
+    if node.members_change() or not is_current(node):
         return CHANGE_UNDER_WAY
     try:
         return _add(node, body) if isinstance(body, AddMember) else _take_out(node, body)
@@ -223,4 +225,6 @@ def _write(
     rows = tuple((each,) for each in voters)
     statements.append(Statement("INSERT INTO catalog_voters VALUES (?)", rows, many=True))
     statements += last
-    return Run(CATALOG_DATABASE, tuple(statements), token=body.token)
+    # Another number, another token: what failed under this one has to be decided anew.
+    token = Token(f"{body.token.id}/{catalog.changes + 1}", body.token.seen)
+    return Run(CATALOG_DATABASE, tuple(statements), token=token)

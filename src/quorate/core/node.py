@@ -104,6 +104,8 @@ class Node:
         self.errands: dict[int, Errand] = {}
         self._errand_count = 0
         self._founding = False
+        self.catalog_reads = 0
+        """How often the catalog is being read just now."""
         self._verified: GroupId = -1
         self._out: list[Effect] = []
         self._touched: Iterable[Group] | None = None
@@ -316,6 +318,7 @@ class Node:
             self._touched = (group,)
             single_leader.EVENTS[kernel.Applied](group, now, event)
             if event.group == CATALOG_GROUP:
+                self.catalog_reads += 1
                 self.emit(ReadCatalog())
 
     def _on_unreachable(self, now: Now, event: kernel.Unreachable) -> None:
@@ -341,6 +344,7 @@ class Node:
     # ---- the catalog, and the groups that it makes appear --------------------------------------------------
 
     def _on_catalog(self, now: Now, event: kernel.CatalogRead) -> None:
+        self.catalog_reads -= 1
         self.directory.load(event.catalog)
         self.versions.learn(event.catalog.version)
         for row in self.directory.groups_of(self.me):

@@ -88,6 +88,13 @@ def voters_of_catalog(node: "Node") -> tuple[NodeId, ...]:
     return founders if node.me in founders else ()
 
 
+def is_current(node: "Node") -> bool:
+    """Whether what this node, which leads the catalog, knows of it is all that is in its log."""
+    catalog = node.groups[CATALOG_GROUP]
+    at_rest = catalog.batch is None and not catalog.queue and not catalog.flight
+    return at_rest and not node.catalog_reads and catalog.applied.index == catalog.log.last.index
+
+
 def members_change(node: "Node") -> bool:
     """Whether voters are just being exchanged somewhere, as far as this node has heard."""
     errands = any(errand.members for errand in node.errands.values())

@@ -177,7 +177,6 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
 def heard_leader(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
     """A message of the leader of `epoch`, which is not below ours. Whether it is a member, the log will say: a leader's
     configuration may be newer than ours (Ongaro 2014, section 4.1)."""
-    group.outside = 0
     if epoch > group.epoch:
         election.adopt_epoch(group, now, epoch, sender)
     elif group.leader != sender:

@@ -210,8 +210,8 @@ class Group:
         self.electors: tuple[NodeId, ...] = ()
         """The voters among them."""
         self.outside = 0
-        """Index of a counted configuration, newer than any here, of which somebody says that this replica is not in
-        it; 0: nobody does."""
+        """Index of a counted configuration, newer than any in our log, of which somebody says that this replica is not
+        in it; 0: nobody does."""
         self.role = FOLLOWER
         self.progress: dict[NodeId, Progress] = {}
         self.configure()
@@ -343,6 +343,8 @@ class Group:
     def configure(self) -> None:
         """Follow the newest configuration of the log, if it has become another."""
         newest = self.membership.newest
+        if self.membership.newest_at >= self.outside:
+            self.outside = 0  # our own log knows better
         if newest == self.configuration:
             return
         self.configuration = newest

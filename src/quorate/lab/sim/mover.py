@@ -213,6 +213,9 @@ class Mover:
         if not self._closing:
             self._closing = True
             self._left.clear()
+        gone = sorted(node for node in self.members if self._hosts[node].gone)
+        if gone and self._body is None:
+            self._ask(RemoveMember(gone[0], self._token()))
         return self._body is None and self.unfinished() is None
 
     def unfinished(self) -> str | None:
