@@ -18,7 +18,7 @@ from quorate.lab.nemesis.trial import wait_until
 from quorate.runtime.cluster import LocalCluster
 from quorate.runtime.founding import read_cluster_file
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -117,7 +117,7 @@ def test_a_write_that_nobody_took_is_not_done(face: Any, cluster: FakeCluster) -
     for node in cluster.nodes:
         node.script = lambda body: NotLeader("")
     with face.connect(cluster.url) as db, pytest.raises(quorate.Unavailable, match="has no leader"):
-        db.execute(WRITE, (1,), timeout=0.2)
+        db.execute(WRITE, (1,), timeout=1)
 
 
 def test_nobody_listens(face: Any) -> None:
@@ -242,7 +242,10 @@ def test_an_old_repetition_stays_expired(face: Any, cluster: FakeCluster) -> Non
         db.execute(WRITE, (1,))
 
 
-def test_many_callers_share_one_socket_to_each_node(face: Any, cluster: FakeCluster) -> None:
+def test_many_callers_share_one_socket_to_each_node(
+    face: Any, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "PATIENCE_FIRST", 30.0)
     leader = cluster.nodes[0]
 
     async def later(value: Any) -> Answer:

@@ -21,7 +21,7 @@ from quorate.transport.addresses import parse_address
 from quorate.wire.frames import FRAME_BYTES_MAX, HEADER, frame
 from quorate.wire.handshake import CLIENT, Hello, greeting
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from quorate.wire.frames import FrameReader, frame
 from quorate.wire.handshake import CLIENT, NODE, Hello, greeting
 
 ANSWER = Answer(msgspec.Raw(msgspec.msgpack.encode(Done(()))), 1)
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:

@@ -180,7 +180,7 @@ def test_a_client_that_does_not_read_its_answers_is_not_read_either() -> None:
     async def test() -> None:
         async with nodes(1, Limits(write_buffer=1 << 16)) as (node,), raw(node.address) as client:
             handler = node.handler
-            handler.reply = Answer(msgspec.Raw(msgspec.msgpack.encode(bytes(1 << 20))), 1)
+            handler.reply = Answer(msgspec.Raw(msgspec.msgpack.encode(bytes(1 << 18))), 1)
             node.flush_always()
             client.ask(*range(200))
             await handler.until(lambda: len(handler.asks) >= 1)

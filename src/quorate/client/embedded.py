@@ -24,7 +24,7 @@ from quorate.client.pieces import (
     needs_token,
     one_statement,
 )
-from quorate.client.results import Rows, closed, read_outcome, results_of
+from quorate.client.results import Rows, read_outcome, results_of
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
 from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement, Token
@@ -35,8 +35,6 @@ from quorate.sql.classify import CHANGE, shape_of
 
 class Cursor(Rows):
     """Runs statements and holds what the last one gave."""
-
-    _closed = False
 
     def __init__(self, connection: "Connection", columns: Any = (), data: list[Any] | None = None) -> None:
         self.connection = connection
@@ -69,19 +67,6 @@ class Cursor(Rows):
     def _take(self, other: "Cursor") -> None:
         self._columns, self._data, self._at = other._columns, other._data, 0  # noqa: SLF001 - of its own kind
         self.rowcount, self.lastrowid, self._truncated = other.rowcount, other.lastrowid, other._truncated  # noqa: SLF001
-
-    def close(self) -> None:
-        """Forget the rows; the cursor cannot be used afterwards."""
-        self._closed = True
-        self._data = None
-
-    def _check(self) -> None:
-        if self._closed:
-            closed("cursor")
-
-    def _rows(self) -> list[Any]:
-        self._check()
-        return super()._rows()
 
     def __enter__(self) -> Self:
         return self

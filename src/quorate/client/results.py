@@ -11,6 +11,7 @@ from quorate.core.requests import (
     Done,
     Expired,
     Failed,
+    FailoverReport,
     Refused,
     Result,
     Token,
@@ -37,6 +38,14 @@ def verify_report(encoded: bytes | msgspec.Raw) -> VerifyReport:
     """Decode what verify found. Raises InternalError."""
     try:
         return msgspec.msgpack.decode(encoded, type=VerifyReport)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
+
+
+def failover_report(encoded: bytes | msgspec.Raw) -> FailoverReport:
+    """Decode who leads after a failover. Raises InternalError."""
+    try:
+        return msgspec.msgpack.decode(encoded, type=FailoverReport)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
 
@@ -96,6 +105,16 @@ class Rows:
     """None: no statement has run."""
     _at: int = 0
     _truncated: bool = False
+    _closed: bool = False
+
+    def close(self) -> None:
+        """Forget the rows; the cursor cannot be used afterwards."""
+        self._closed = True
+        self._data = None
+
+    def _check(self) -> None:
+        if self._closed:
+            closed("cursor")
 
     def _load(self, result: Result, truncated: bool = False) -> None:
         self._columns = result.columns
@@ -111,6 +130,7 @@ class Rows:
         return tuple((name, declared, None, None, None, None, None) for name, declared in self._columns) or None
 
     def _rows(self) -> list[Row]:
+        self._check()
         if self._data is None:
             raise errors.ProgrammingError("there is nothing to fetch: no statement has run")
         if not self._columns:

@@ -20,7 +20,7 @@ from quorate.client.pieces import (
     needs_token,
     one_statement,
 )
-from quorate.client.results import Rows, closed, read_outcome, results_of
+from quorate.client.results import Rows, read_outcome, results_of
 from quorate.client.url import (
     ClusterTarget,
     check_read_level,
@@ -33,7 +33,6 @@ from quorate.core.requests import (
     Done,
     Expired,
     Outcome,
-    Result,
     Run,
     Statement,
     Token,
@@ -46,7 +45,6 @@ class Cursor(Rows):
     def __init__(self, connection: "Connection") -> None:
         self.connection = connection
         """Where it runs them."""
-        self._closed = False
 
     def execute(
         self,
@@ -72,19 +70,6 @@ class Cursor(Rows):
         done, _ = self.connection.run((many_statement(sql, sets),), token, timeout=timeout)
         self._load(done.results[0], done.truncated)
         return self
-
-    def close(self) -> None:
-        """Forget the rows; the cursor cannot be used afterwards."""
-        self._closed = True
-        self._load(Result((), [], -1))
-
-    def _check(self) -> None:
-        if self._closed:
-            closed("cursor")
-
-    def _rows(self) -> list[Any]:
-        self._check()
-        return super()._rows()
 
     def __enter__(self) -> Self:
         return self

@@ -29,7 +29,7 @@ def write_for(node: "Node", body: Change) -> Run | Refused | None:
         return node.versions.finalization(node.me, node.directory.members.values(), node.liveness.alive(), body)
     if isinstance(body, CreateDatabase) and body.exists_ok and node.directory.partition_of(body.database) is not None:
         return None
-    changes = node.directory.catalog.changes or node.members_change()
+    changes = node.directory.catalog.changes or any(errand.members for errand in node.errands.values())
     if isinstance(body, CreateDatabase) and changes and not roster.is_current(node):
         return CHANGE_UNDER_WAY  # it would be placed on members that may be out by now
     write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)

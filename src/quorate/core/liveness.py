@@ -31,7 +31,7 @@ class Peer:
         self.connected = True
         self.alive = True
         self.boot = 0
-        self.changing = False
+        self.settled = 0
         self.answered_us = now_us
         """When the newest of our heartbeats that it answered was sent."""
         self.sent: dict[int, Sent] = {}
@@ -61,8 +61,8 @@ class Liveness:
         self.sequence = 0
         self.rounds: dict[GroupId, None] = {}
         """Groups whose reads wait for a confirmation."""
-        self.changing = False
-        """In some group that this node leads voters are just being exchanged."""
+        self.settled = 0
+        """See `Heartbeat.settled`."""
         self.fresh_rounds: dict[GroupId, None] = {}
         """Those among them that have not been sent a heartbeat yet."""
 
@@ -114,7 +114,7 @@ class Liveness:
                 self._restarted(now, sender)
             peer.boot = message.boot
         self.versions.heard(sender, message.spoken)
-        peer.changing = message.changing
+        peer.settled = message.settled
         for mention in message.resigned:
             group = self.groups.get(mention.group)
             if group is not None:
@@ -211,7 +211,7 @@ class Liveness:
         while next(iter(peer.sent.values())).at_us < horizon:
             del peer.sent[next(iter(peer.sent))]  # an answer that late would not count
         spoken = self.versions.spoken()
-        self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned, spoken, self.changing)))
+        self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned, spoken, self.settled)))
 
     # ---- judging ---------------------------------------------------------------------------------------
 

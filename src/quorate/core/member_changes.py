@@ -17,7 +17,7 @@ from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.formats import MEMBERS_SINCE
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Member, NodeId
 from quorate.core.requests import AddMember, MemberChange, Refused, RemoveMember, Run, Statement, Token
-from quorate.core.roster import is_current
+from quorate.core.roster import is_current, members_change
 from quorate.core.single_leader.membership import Configuration
 
 if TYPE_CHECKING:
@@ -55,12 +55,17 @@ def write_for(node: "Node", body: MemberChange) -> Run | Refused | None:
         return NOT_FINALIZED
     if body.token.id in node.directory.catalog.tokens:
         return None
-    if node.members_change() or not is_current(node):
+    if not is_current(node) or (members_change(node) and not _is_dead(node, body)):
         return CHANGE_UNDER_WAY
     try:
         return _add(node, body) if isinstance(body, AddMember) else _take_out(node, body)
     except _No as no:
         return no.refused
+
+
+def _is_dead(node: "Node", body: MemberChange) -> bool:
+    """Whether it takes out somebody who is dead: without that, a change that waits for him would never end."""
+    return not isinstance(body, AddMember) and body.node in node.directory.members and not _lives(node, body.node)
 
 
 def _add(node: "Node", body: AddMember) -> Run:

@@ -25,8 +25,9 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag=20):
     led: tuple[Mention, ...] = ()
     resigned: tuple[Mention, ...] = ()
     spoken: Spoken = Spoken()
-    changing: bool = False
-    """In some group that I lead voters are just being exchanged."""
+    settled: int = 0
+    """I have read the catalog's change of members of this number, and what I lead has the members that it wants; -1:
+    not yet."""
 
 
 class HeartbeatReply(Struct, frozen=True, array_like=True, tag=21):

@@ -6,7 +6,7 @@ numbers what goes to the disk, keeps one deadline, and watches the other nodes f
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -47,6 +47,7 @@ from quorate.core.requests import (
     CommitHeld,
     CreateDatabase,
     Done,
+    Failover,
     LostAsk,
     MemberChange,
     NotLeader,
@@ -67,7 +68,7 @@ from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
 from quorate.sql.classify import reads_only
 
-HEARTBEAT, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "apply", "close idle", "verify"
+HEARTBEAT, GATHER, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "gather", "apply", "close idle", "verify"
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -152,7 +153,7 @@ class Node:
             self._open_group(now, found)
         if CATALOG_GROUP not in self.groups:
             voters = roster.voters_of_catalog(self)
-            self._create_group(now, CreateGroup(CATALOG_GROUP, CATALOG_DATABASE, 0, voters))
+            self.create_group(now, CreateGroup(CATALOG_GROUP, CATALOG_DATABASE, 0, voters))
         self._timers.set(HEARTBEAT, now.mono_us)
         if self.settings.verify_us:
             self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // (1 + len(self.groups)))
@@ -183,6 +184,9 @@ class Node:
         if self._timers.get(name) is None:
             self._timers.set(name, self.now_us + delay_us)
 
+    def set_gather_timer(self, group: GroupId, delay_us: int) -> None:
+        self._timers.set((GATHER, group), self.now_us + delay_us)
+
     def set_timer(self, group: GroupId, at_us: int) -> None:
         self._timers.set(group, at_us)
 
@@ -205,10 +209,6 @@ class Node:
 
     def start_round(self, group: GroupId) -> int:
         return self.liveness.start_round(group)
-
-    def peers(self) -> Collection[NodeId]:
-        """Every other node of which this one knows."""
-        return self.liveness.peers.keys()
 
     def wanted_members(self, group: GroupId) -> Wanted | None:
         """Whom the catalog wants in this group; None when it has not been read yet, or does not know the group."""
@@ -260,7 +260,10 @@ class Node:
                 self.emit(kernel.CloseIdle(self.settings.close_idle_periods))
             elif isinstance(name, tuple):
                 touched.append(groups[name[1]])
-                single_leader.apply_now(groups[name[1]])
+                if name[0] == GATHER:
+                    single_leader.on_gather_timer(groups[name[1]], now)
+                else:
+                    single_leader.apply_now(groups[name[1]])
             elif name in groups:
                 touched.append(groups[name])
                 single_leader.on_election_timer(groups[name], now)
@@ -278,12 +281,10 @@ class Node:
         self.liveness.beat(now)
         alive = self.liveness.alive()
         busy, self._busy = self._busy, {}
-        self.liveness.changing = False
         for number in busy:
-            group = self.groups[number]
-            if single_leader.on_tick(group, now, alive):
+            if single_leader.on_tick(self.groups[number], now, alive):
                 self._busy[number] = None
-            self.liveness.changing = self.liveness.changing or single_leader.exchanges(group)
+        self.liveness.settled = roster.settled(self, busy)
         if self.draining:
             self._drain(now)
 
@@ -336,7 +337,7 @@ class Node:
 
     def _drain(self, now: Now) -> None:
         alive = self.liveness.alive()
-        finished = [single_leader.try_transfer(group, now, alive) for group in self.groups.values()]
+        finished = [single_leader.drain(group, now, alive) for group in self.groups.values()]
         if all(finished) and not self._drained:
             self._drained = True
             self.emit(kernel.Drained())
@@ -347,11 +348,6 @@ class Node:
         self.catalog_reads -= 1
         self.directory.load(event.catalog)
         self.versions.learn(event.catalog.version)
-        for row in self.directory.groups_of(self.me):
-            if row.group not in self.groups:
-                first = row.began or row.nodes
-                voters = first if self.me in first else ()  # on others the group has been for longer
-                self._create_group(now, CreateGroup(row.group, row.database, row.number, voters))
         roster.after_catalog(self, now)
         catalog = self.groups.get(CATALOG_GROUP)
         if catalog is not None and catalog.leads_ready and not event.catalog.members and not self._founding:
@@ -363,7 +359,8 @@ class Node:
         if node != self.me and self.liveness.add(node, now):
             self.emit(Connect(node, address))
 
-    def _create_group(self, now: Now, write: CreateGroup) -> None:
+    def create_group(self, now: Now, write: CreateGroup) -> None:
+        """Hold a replica of this group from now on."""
         found = RecoveredGroup(
             write.group, write.database, write.partition, write.voters, epoch=0, vote=NOBODY, base=ORIGIN, epochs=(),
             last=0, tail=(), applied=ORIGIN,
@@ -399,6 +396,8 @@ class Node:
             group = self._route(event.id, body.database)
             if group is not None:
                 single_leader.submit_verify(group, now, event.id)
+        elif type(body) is Failover:
+            self._on_failover(now, event.id, body)
         elif type(body) is LostAsk:
             self.emit(ReadLost(event.id, body))
         elif type(body) is Status:
@@ -423,6 +422,14 @@ class Node:
             self.reply(id, Refused("InterfaceError", "a write needs a token"))
         else:
             self._submit_write(now, group, id, body)
+
+    def _on_failover(self, now: Now, id: int, body: Failover) -> None:
+        to = self.directory.node_named(body.to) if body.to else NOBODY
+        if to is None:
+            names = ", ".join(sorted(member.name for member in self.directory.members.values()))
+            self.reply(id, Refused("ProgrammingError", f"no member is called {body.to!r}", f"there are: {names}"))
+        elif (group := self._route(id, body.database)) is not None:
+            single_leader.submit_failover(group, now, id, to)
 
     def _submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
         if id >= 0:
@@ -472,10 +479,6 @@ class Node:
 
     def _on_lost_read(self, _now: Now, event: kernel.LostRead) -> None:
         self.reply(event.id, report_lost(self, event.report))
-
-    def members_change(self) -> bool:
-        """Whether voters are just being exchanged somewhere."""
-        return roster.members_change(self)
 
     def status(self) -> StatusReport:
         """A picture of this node for people."""

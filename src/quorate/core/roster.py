@@ -6,9 +6,10 @@ learns from its own log or from whoever it asks for a vote. Callers it sends awa
 told any more what the catalog says; whoever hears it says that it is out, and what is wanted of its groups.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from quorate.core.kernel import CATALOG_GROUP, Connect, Disconnect, NodeId, Note, Now, Send
+from quorate.core.kernel import CATALOG_GROUP, Connect, CreateGroup, Disconnect, GroupId, NodeId, Note, Now, Send
 from quorate.core.messages import Heartbeat, Removed
 from quorate.core.requests import Refused
 from quorate.core.single_leader import core as single_leader
@@ -26,6 +27,11 @@ def after_catalog(node: "Node", now: Now) -> None:
         if node.me in directory.removed:
             be_removed(node)
         forget(node)
+    for row in directory.groups_of(node.me):
+        if row.group not in node.groups:
+            first = row.began or row.nodes
+            voters = first if node.me in first else ()  # on others the group has been for longer
+            node.create_group(now, CreateGroup(row.group, row.database, row.number, voters))
     for group in node.groups.values():
         if single_leader.wants_other_acks(group) or single_leader.wants_other_members(group):
             node.make_ready(group.group)
@@ -91,14 +97,21 @@ def voters_of_catalog(node: "Node") -> tuple[NodeId, ...]:
 def is_current(node: "Node") -> bool:
     """Whether what this node, which leads the catalog, knows of it is all that is in its log."""
     catalog = node.groups[CATALOG_GROUP]
-    at_rest = catalog.batch is None and not catalog.queue and not catalog.flight
+    at_rest = catalog.batch is None and not catalog.queue and not catalog.flight and not node.errands
     return at_rest and not node.catalog_reads and catalog.applied.index == catalog.log.last.index
 
 
+def settled(node: "Node", busy: Iterable[GroupId]) -> int:
+    """The number of the newest change that is carried out as far as it is this node's to do so; -1: none is. (A group
+    that has other members than it should is busy.)"""
+    if any(single_leader.wants_other_members(node.groups[number]) for number in busy):
+        return -1
+    return max(node.directory.catalog.changes, node.directory.told.change)
+
+
 def members_change(node: "Node") -> bool:
-    """Whether voters are just being exchanged somewhere, as far as this node has heard."""
-    errands = any(errand.members for errand in node.errands.values())
-    catalog = node.groups[CATALOG_GROUP]
-    behind = catalog.configuration.joint or bool(catalog.membership.coming)
-    elsewhere = any(peer.changing and peer.alive for peer in node.liveness.peers.values())
-    return errands or behind or node.liveness.changing or elsewhere
+    """Whether the newest change that this node, which leads the catalog, knows of is still being carried out by
+    somebody who lives."""
+    newest = node.directory.catalog.changes
+    alive = (peer for peer in node.liveness.peers.values() if peer.alive)
+    return node.liveness.settled < newest or any(peer.settled < newest for peer in alive)

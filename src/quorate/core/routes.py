@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from quorate.core import roster
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP
 from quorate.core.requests import NotLeader, Refused
-from quorate.core.single_leader.state import Group
+from quorate.core.single_leader.state import LEADER, Group
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def find(node: "Node", database: str) -> Group | NotLeader | Refused:
     """The group that holds this database here, or where to go, or that there is no such database."""
-    if node.removed:
+    if node.removed and not _leads_still(node, database):
         return roster.refusal(node)
     if database == CATALOG_DATABASE:
         return _if_member(node.groups.get(CATALOG_GROUP)) or NotLeader(node.identity.founders[0].address)
@@ -22,6 +22,11 @@ def find(node: "Node", database: str) -> Group | NotLeader | Refused:
         here = _if_member(node.groups.get(row.group))
         return here or NotLeader(node.address_of(row.nodes[row.group % len(row.nodes)]))
     return _unknown(node, database)
+
+
+def _leads_still(node: "Node", database: str) -> bool:
+    """A node that is out leads a group until that has other members."""
+    return any(group.database == database and group.role == LEADER for group in node.groups.values())
 
 
 def _if_member(group: Group | None) -> Group | None:

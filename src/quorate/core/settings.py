@@ -20,6 +20,9 @@ class Settings(Struct, frozen=True, omit_defaults=True):
 
     batches_ahead: int = 2
     """Batches of one group that may be replicated at a time."""
+    gather_us: int = 500
+    """How long a batch may wait for callers who wrote lately, so that few are not served alone before many. It does
+    not when half of those who were under way at a time lately are there: a lone writer waits for nobody."""
     batch_requests_max: int = 512
     batch_bytes_max: int = 4 << 20
     entry_bytes_max: int = 48 << 20

@@ -58,7 +58,7 @@ class LocalCluster:
 
     @classmethod
     def start(
-        cls, nodes: int, folder: Path, *, options: Mapping[str, str] | None = None, timeout: float = 20.0
+        cls, nodes: int, folder: Path, *, options: Mapping[str, str] | None = None, timeout: float = 60.0
     ) -> Self:
         """A running cluster that takes writes. Raises NotReady; nothing is left running then. Raises ConfigError when
         somebody else runs it already."""
@@ -124,7 +124,7 @@ class LocalCluster:
                 self._spawn(name)
         self._record()
 
-    def restart(self, name: str, *, wait: bool = True, timeout: float = 20.0) -> None:
+    def restart(self, name: str, *, wait: bool = True, timeout: float = 60.0) -> None:
         """Start a node that does not run; `wait` until it answers. Raises NotReady."""
         if self.running(name):
             raise ConfigError(f"node {name} is running")
@@ -230,7 +230,7 @@ class LocalCluster:
 
     # Waiting -------------------------------------------------------------------------------------------
 
-    def wait_ready(self, timeout: float = 20.0, database: str = "main") -> None:
+    def wait_ready(self, timeout: float = 60.0, database: str = "main") -> None:
         """Wait until every running node answers and holds the cluster's catalog, and `database` has a leader.
         Raises NotReady."""
         names = [name for name in self._places if self.running(name)]

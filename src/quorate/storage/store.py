@@ -14,7 +14,6 @@ import msgspec
 
 from quorate.core import kernel
 from quorate.core.acks_rule import AcksFact
-from quorate.core.catalog import MEMBERS_QUERIES, QUERIES, Catalog, DatabaseRow, PartitionRow
 from quorate.core.kernel import (
     CATALOG_GROUP,
     DATA,
@@ -28,18 +27,17 @@ from quorate.core.kernel import (
     GroupId,
     Identity,
     LogWrite,
-    Member,
     Position,
     Recovered,
     RecoveredGroup,
 )
-from quorate.core.requests import Done, LostAsk, LostReport, Result, Statement, WriteOutcome
+from quorate.core.requests import LostAsk, LostReport, Result, Statement
+from quorate.storage.catalog_rows import read_catalog
 from quorate.storage.data_files import APPLY_BYTES, DataFiles
 from quorate.storage.examination import Examination
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
 from quorate.storage.lost import LostTails, parted_at, readable
-from quorate.storage.payload import decode_outcome
 from quorate.storage.snapshots import Shelf
 
 TAIL_ENTRIES = 4096
@@ -47,10 +45,6 @@ TAIL_BYTES = 8 << 20
 """How much of each group's log is handed to the core at the start, at most."""
 TAIL_SHARERS = 8
 """With more groups than this each gets a smaller part, so that a node of many groups starts within its memory."""
-
-CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
-MEMBERS_STATEMENTS = tuple(Statement(sql) for sql in MEMBERS_QUERIES)
-NEVER_CHANGED: tuple[Any, ...] = ((), (), (), ())
 
 
 class BaseStore(DataFiles):
@@ -381,10 +375,7 @@ class BaseStore(DataFiles):
         self.identity = msgspec.structs.replace(self.identity, format=max(number, self.identity.format))
 
     def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
-        replica = self._replica(CATALOG_GROUP)
-        outcome, _position = replica.query(CATALOG_STATEMENTS)
-        members, _position = replica.query(MEMBERS_STATEMENTS)
-        return [kernel.CatalogRead(catalog_of(decode_outcome(outcome), decode_outcome(members)))]
+        return [kernel.CatalogRead(read_catalog(self._replica(CATALOG_GROUP)))]
 
     PERFORM: dict[type, Callable[["BaseStore", Any], list[Event]]] = {
         kernel.OpenReplica: _on_open_replica,
@@ -474,33 +465,3 @@ class BaseStore(DataFiles):
 def group_of(effect: Effect) -> GroupId:
     """The group that an effect is about."""
     return getattr(effect, "group", CATALOG_GROUP)
-
-
-def catalog_of(outcome: WriteOutcome, changed: WriteOutcome) -> Catalog:
-    """A `Catalog` from what its queries returned; empty when its tables are not there yet. `changed`: what those about
-    changes of members did, whose tables may not be there."""
-    if not isinstance(outcome, Done):
-        return Catalog()
-    members, databases, partitions, ((version,),) = (result.rows for result in outcome.results)
-    began: dict[Any, tuple[int, ...]] = {}
-    rows: tuple[Any, ...] = tuple(result.rows for result in changed.results) if isinstance(changed, Done) else ()
-    changes, removed, voters, beginnings = rows or NEVER_CHANGED
-    for group, node in beginnings:
-        began[group] = (*began.get(group, ()), int(node))
-    return Catalog(
-        tuple(Member(*row) for row in members),  # type: ignore[arg-type]
-        tuple(DatabaseRow(*row) for row in databases),  # type: ignore[arg-type]
-        tuple(
-            PartitionRow(int(group), str(database), int(number), _nodes(nodes), began.get(group, ()))  # type: ignore[arg-type]
-            for group, database, number, nodes in partitions
-        ),
-        int(version),  # type: ignore[arg-type]
-        len(changes),
-        tuple(str(token) for _, _, token in changes),
-        tuple(Member(*row) for row in removed),
-        tuple(int(node) for (node,) in voters),
-    )
-
-
-def _nodes(listed: object) -> tuple[int, ...]:
-    return tuple(int(node) for node in str(listed or "").split(",") if node)

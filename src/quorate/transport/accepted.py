@@ -76,6 +76,9 @@ class Accepted(asyncio.Protocol):
         self._where = _where(made.get_extra_info("peername"))
         owner = self._owner
         owner.accepted.add(self)
+        if owner.closing:  # it was on its way when listening ended
+            made.abort()
+            return
         made.write(greeting(owner.me))
         self._timer = owner.loop.call_later(self._limits.greeting_s, self._greeting_late)
         if len(owner.accepted) > self._limits.connections + RESERVED:

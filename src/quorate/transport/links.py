@@ -155,6 +155,11 @@ class PeerLink:
         if self._dialled is not None:
             self._dialled.close()
 
+    def abort(self) -> None:
+        """After `close`: wait for nothing any more."""
+        if self._dialled is not None:
+            self._dialled.abort()
+
 
 class Dialled(asyncio.Protocol):
     """The connection of a `PeerLink`. Nothing but a greeting or a refusal comes back on it."""

@@ -147,5 +147,8 @@ class TcpTransport:
             await asyncio.sleep(0.01)
         for connection in list(self.accepted):
             connection.abort()
+        for link in self._links.values():
+            link.abort()
+        await asyncio.sleep(0)  # the loop tells a connection in its next turn that it is gone
         if self._server is not None:
             await self._server.wait_closed()

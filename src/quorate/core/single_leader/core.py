@@ -34,6 +34,7 @@ from quorate.core.single_leader import (
     rewinding,
     shipping,
     snapshots,
+    transfer,
     verification,
     writes,
 )
@@ -102,6 +103,7 @@ def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
 def on_ready(group: Group, now: Now) -> None:
     """Everything that was ready has been fed: begin what can begin."""
     verification.begin(group, now)
+    transfer.proceed(group, now)
     writes.reconcile(group, now)
     members.reconcile(group, now)
     writes.start_batch(group, now)
@@ -121,16 +123,18 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     if group.role == LEADER and group.log_hangs(now):
         group.note("log_hangs")
         election.become_follower(group, now)
+    transfer.proceed(group, now)
     waiting = reads.tick(group, now)
     writes.tick(group, now)
     waiting = verification.tick(group, now) or waiting
-    waiting = members.tick(group, now, alive) or waiting
+    waiting = members.tick(group, now) or waiting
     if group.role == LEADER:
         waiting = shipping.resend(group, now, alive) or waiting
     if group.queue or group.reading.waiting:
         group.host.make_ready(group.group)
     return (
         waiting
+        or group.transfer is not None
         or group.batch is not None
         or bool(group.flight)
         or bool(group.queue)
@@ -188,14 +192,15 @@ check_quorum = election.check_quorum
 lose_leader = election.lose_leader
 forget_progress = shipping.forget_progress
 become_follower = election.become_follower
+on_gather_timer = writes.on_gather_timer
 on_election_timer = election.on_timer
 offer_vote = election.offer_vote
-try_transfer = election.try_transfer
+drain = transfer.drain
 submit_write = writes.submit
 submit_read = reads.submit
+submit_failover = transfer.submit
 submit_verify = verification.submit
 verify_next = verification.start_next
 wants_other_acks = writes.wants_other_acks
 wants_other_members = members.wants_others
 unwanted = members.unwanted
-exchanges = members.exchanges

@@ -6,9 +6,12 @@ down (Ongaro 2014, section 4.2.2).
 """
 
 from quorate.core.kernel import MEMBERS, Entry, NodeId, Now
-from quorate.core.single_leader import election, membership, shipping, writes
+from quorate.core.single_leader import election, membership, shipping, transfer, writes
 from quorate.core.single_leader.messages import PreVote
 from quorate.core.single_leader.state import LEADER, REPLICATING, Group
+
+HAND_OVER_AGAIN = 4
+"""So many times the time in which a node is taken for dead, between two attempts to hand over."""
 
 
 def wants_others(group: Group) -> bool:
@@ -21,17 +24,12 @@ def wants_others(group: Group) -> bool:
     return wanted is not None and not membership.reached(group.configuration, wanted)
 
 
-def exchanges(group: Group) -> bool:
-    """Whether this replica leads, and voters are just being exchanged, or some change is not counted yet."""
-    return group.role == LEADER and (group.configuration.joint or bool(group.membership.coming))
-
-
 def reconcile(group: Group, now: Now) -> None:
     """As leader: take the next step, if the one before is counted and nothing is just being executed."""
     if not may_change(group):
         return
     wanted = group.host.wanted_members(group.group) or membership.Wanted(())
-    alive = {group.me, *(peer for peer in group.host.peers() if group.host.heard(now, peer))}
+    alive = {group.me, *(node for node in wanted.voters if group.host.heard(now, node))}
     step = membership.next_step(group.configuration, wanted, caught_up(group), alive)
     if step is not None:
         writes.settle_now(group)
@@ -48,6 +46,7 @@ def may_change(group: Group) -> bool:
         and not group.membership.coming
         and group.batch is None
         and not group.host.disk_full
+        and group.transfer is None
         and not group.transfer_to
     )
 
@@ -65,15 +64,16 @@ def caught_up(group: Group) -> list[NodeId]:
     ]
 
 
-def tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
+def tick(group: Group, now: Now) -> bool:
     """Go on with a change; leave when we are not wanted any more. False when there is nothing to do."""
     if group.role != LEADER:
         return _ask_whether_out(group, now)
     if group.me not in group.voters and not group.membership.coming:
-        _leave(group, now, alive)
+        _leave(group, now)
         return True
     if not wants_others(group):
         return False
+    _hand_over(group, now)
     group.host.make_ready(group.group)
     return True
 
@@ -101,11 +101,22 @@ def _ask_whether_out(group: Group, now: Now) -> bool:
     return True
 
 
-def _leave(group: Group, now: Now, alive: dict[NodeId, bool]) -> None:
+def _hand_over(group: Group, now: Now) -> None:
+    """We are to go: one that is to stay had better lead, who knows everybody that is to come. If none can take over,
+    we lead the change ourselves."""
+    wanted = group.host.wanted_members(group.group)
+    if wanted is None or group.me in wanted.voters or group.configuration.joint or group.membership.coming:
+        return
+    again = now.mono_us - group.handed_us > HAND_OVER_AGAIN * group.settings.suspect_us
+    if group.transfer is None and again and group.leads_ready and transfer.begin(group, now, wanted.voters):
+        group.handed_us = now.mono_us
+
+
+def _leave(group: Group, now: Now) -> None:
     """The configuration without us is counted: hand over, and step down when that does not come about in time."""
     if not group.leaving_us:
         group.leaving_us = now.mono_us
         group.note("leaves")
-    late = now.mono_us - group.leaving_us > group.settings.suspect_us
-    if election.try_transfer(group, now, alive) or late:
+    late = now.mono_us - group.leaving_us > 2 * group.settings.suspect_us
+    if late or not (group.transfer_to or transfer.begin(group, now, group.electors)):
         election.become_follower(group, now)

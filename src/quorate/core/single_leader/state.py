@@ -29,10 +29,16 @@ from quorate.core.kernel import (
 )
 from quorate.core.quorum import joint_counted_index, joint_vote_won, majority
 from quorate.core.settings import Settings
-from quorate.core.single_leader.checks import Verifying
 from quorate.core.single_leader.log import Log
 from quorate.core.single_leader.membership import Configuration, Membership, Wanted
 from quorate.core.single_leader.messages import AppendReply
+from quorate.core.single_leader.records import Batch as Batch
+from quorate.core.single_leader.records import Incoming as Incoming
+from quorate.core.single_leader.records import Read as Read
+from quorate.core.single_leader.records import Reading as Reading
+from quorate.core.single_leader.records import Transfer as Transfer
+from quorate.core.single_leader.records import Verifying
+from quorate.core.single_leader.records import Waiting as Waiting
 from quorate.core.single_leader.rules import Rules
 
 FOLLOWER = "follower"
@@ -68,8 +74,8 @@ class Host(Protocol):
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
     def reply(self, id: int, body: Any) -> None: ...
     def heard(self, now: Now, peer: NodeId) -> bool: ...
-    def peers(self) -> Collection[NodeId]: ...
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None: ...
+    def set_gather_timer(self, group: GroupId, delay_us: int) -> None: ...
     def set_timer(self, group: GroupId, at_us: int) -> None: ...
     def cancel_timer(self, group: GroupId) -> None: ...
     def make_ready(self, group: GroupId) -> None: ...
@@ -120,72 +126,6 @@ class Progress(Struct):
     snapshot: int = 0
     snapshot_at: Position = ORIGIN
     snapshot_size: int = 0
-
-
-class Waiting(Struct):
-    """A caller's request that has not been answered."""
-
-    id: int
-    body: Any
-    since_us: int
-
-
-class Batch(Struct):
-    """Writes under way together: executing, then replicating, then committing."""
-
-    number: int
-    requests: list[Waiting]
-    outcomes: tuple[bytes, ...] = ()
-    position: Position = ORIGIN
-    """Its entry, or the one before when it needed none; ORIGIN while it is executing."""
-    told: bool = False
-    """Its callers have waited too long and were told so."""
-
-
-class Read(Struct):
-    """A linearizable read that waits for a confirmation and then for an applied index."""
-
-    id: int
-    statements: tuple[Any, ...]
-    since_us: int
-    asker: NodeId = NOBODY
-    """Another replica that asked how far to apply, instead of a caller of this node."""
-    index: int = -1
-
-
-class Reading(Struct):
-    """The reads of one replica that are not answered yet, by what they wait for."""
-
-    waiting: list[Read] = []
-    """For a round to begin."""
-    round: int = 0
-    """The heartbeat sequence that a majority must answer; 0 while no round is under way."""
-    index: int = -1
-    """What was counted when the round began."""
-    confirming: list[Read] = []
-    """For that round."""
-    confirmed: dict[NodeId, int] = {}
-    """The highest heartbeat that each voter answered from within our epoch."""
-    applying: list[Read] = []
-    """Confirmed; for their index to be applied."""
-    asked: dict[int, Read] = {}
-    """On a follower: for the leader to say how far to apply."""
-    numbers: int = 0
-    """Counts on from the boot, so that a late answer to an earlier life answers nothing in this one."""
-
-
-class Incoming(Struct):
-    """A snapshot that this replica is fetching."""
-
-    leader: NodeId
-    theirs: int
-    """The sender's number for it."""
-    ours: int
-    position: Position
-    offset: int = 0
-    storing: bool = False
-    complete: bool = False
-    """All of it is here, and verified."""
 
 
 class Group:
@@ -265,15 +205,23 @@ class Group:
         self.saving = False
         self.saved = 0
         """The log from this index on is kept among the lost tails, and may be dropped."""
+        self.transfer: Transfer | None = None
         self.transfer_to: NodeId = NOBODY
+        """Who was told to stand."""
         self.transfer_again_us = 0
         self.transfer_tries = 0
         self.asked_out_us = 0
         """When it was last asked whether this replica is a member still."""
+        self.handed_us = NEVER_US
+        """When this leader, which is to go, last began to hand over."""
         self.leaving_us = 0
         """As leader: since when a counted configuration has left this replica out; 0: none does."""
 
         self.queue: deque[Waiting] = deque()
+        self.crowd = 0
+        """How many requests were under way at a time lately."""
+        self.gathering = 0
+        """How many waited when the next batch began to wait for more; 0 when none does."""
         self.batch: Batch | None = None
         """The one that is executing."""
         self.batches = 0
@@ -404,6 +352,11 @@ class Group:
         0: there is none."""
         turns = [each[0][0] for each in (self.rules.coming, self.membership.coming) if each]
         return min(turns, default=0)
+
+    @property
+    def holds_writes(self) -> bool:
+        """Leadership is being handed over: nothing new is begun."""
+        return self.transfer_to != NOBODY or (self.transfer is not None and self.transfer.holds)
 
     @property
     def leads_ready(self) -> bool:

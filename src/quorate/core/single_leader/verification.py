@@ -30,8 +30,8 @@ from quorate.core.requests import (
     VerifyReport,
 )
 from quorate.core.single_leader import acks, election, messages, shipping, writes
-from quorate.core.single_leader.checks import Check, Verification
 from quorate.core.single_leader.messages import StandNow, VerifyAsk, VerifyReply, VerifyVerdict
+from quorate.core.single_leader.records import Check, Verification
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 _encode = msgpack.Encoder().encode

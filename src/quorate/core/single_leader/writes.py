@@ -14,7 +14,7 @@ from quorate.core.acks_rule import parse, spell
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
 from quorate.core.single_leader import shipping
-from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group, Waiting
+from quorate.core.single_leader.state import LEADER, Batch, Group, Waiting
 
 TOO_LARGE = Refused(
     "OperationalError",
@@ -22,12 +22,17 @@ TOO_LARGE = Refused(
     "change fewer rows at a time",
 )
 
+CROWD_STAYS = 7
+"""So many eighths of a crowd are still expected with the next batch when fewer were under way."""
+
 
 def submit(group: Group, now: Now, id: int, body: Any) -> None:
     """A caller's write. Refusals mean that it was not done."""
-    if group.role != LEADER or group.transfer_to:
+    if group.transfer is not None and group.role != LEADER and len(group.transfer.waiting) < _most(group):
+        group.transfer.waiting.append(Waiting(id, body, now.mono_us))
+    elif group.role != LEADER or (group.transfer_to and group.transfer is None):
         group.reply(id, NotLeader(group.leader_address()))
-    elif len(group.queue) >= group.settings.waiting_requests_max:
+    elif len(group.queue) >= _most(group):
         refusal = Refused("Overloaded", "too many writes are waiting on this database", "try again later", True)  # noqa: FBT003
         group.reply(id, refusal)
     elif group.flight and group.flight[0].told and not group.rules.coming:
@@ -36,7 +41,14 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
         group.queue.append(Waiting(id, body, now.mono_us))
         group.host.keep_busy(group.group)
         if may_start(group):
-            group.host.make_ready(group.group)
+            if _gathered(group):
+                group.host.make_ready(group.group)
+            else:
+                _await_more(group)
+
+
+def _most(group: Group) -> int:
+    return group.settings.waiting_requests_max
 
 
 def in_vain(group: Group) -> bool:
@@ -59,6 +71,8 @@ def may_start(group: Group) -> bool:
     """Whether a batch may run now: on top of everything that is logged, and of not too much that is not counted."""
     if group.batch is not None or group.applying or group.host.disk_full or not group.leads_ready:
         return False
+    if group.holds_writes:
+        return False
     if not group.stack:
         return group.applied.index == group.log.last.index
     return (
@@ -76,7 +90,7 @@ def wants_other_acks(group: Group) -> bool:
 
 def reconcile(group: Group, now: Now) -> None:
     """As leader: when the catalog wants other acks than the log says, say so in the log."""
-    if group.rules.coming or not group.leads_ready or group.host.disk_full or group.transfer_to:
+    if group.rules.coming or not group.leads_ready or group.host.disk_full or group.holds_writes:
         return
     if group.batch is None and wants_other_acks(group):
         wanted = str(group.host.wanted_acks(group.database))
@@ -86,10 +100,40 @@ def reconcile(group: Group, now: Now) -> None:
         shipping.append(group, now, (entry,))
 
 
+def _gathered(group: Group) -> bool:
+    """Whether half of all who wrote at a time lately are waiting.
+
+    Batches cost the same however few are in them, and callers who were answered together come back one after the
+    other: (1) a batch of 60 is answered; (2) the first of them to come back would have a batch for itself, and (3) the
+    other 59 the one behind it, again and again. With half and half, one half waits while the other is replicated.
+    """
+    return len(group.queue) >= min(group.crowd, group.settings.batch_requests_max) // 2
+
+
+def _await_more(group: Group) -> None:
+    if not group.gathering:
+        group.gathering = len(group.queue)
+        group.host.set_gather_timer(group.group, group.settings.gather_us)
+
+
+def on_gather_timer(group: Group, now: Now) -> None:
+    """The crowd is not what it was, or slow: expect less of it, and nobody when nobody has come."""
+    if group.gathering:
+        group.crowd = group.crowd // 2 if len(group.queue) > group.gathering else 0
+        group.gathering = 0
+        start_batch(group, now)
+
+
 def start_batch(group: Group, now: Now) -> None:
-    """Run what is waiting."""
+    """Run what is waiting, once that is worth a batch."""
     if not group.queue or not may_start(group):
         return
+    if not _gathered(group):
+        _await_more(group)
+        return
+    under_way = len(group.queue) + sum([len(batch.requests) for batch in group.flight])
+    group.crowd = max(under_way, group.crowd * CROWD_STAYS // 8)
+    group.gathering = 0
     requests = _take(group)
     group.batches += 1
     group.batch = Batch(group.batches, requests)
@@ -242,7 +286,7 @@ def _is_due(group: Group) -> bool:
         or len(group.stack) >= group.settings.settle_entries_max
         or group.stack_bytes >= group.settings.settle_bytes_max
         or group.group == CATALOG_GROUP
-        or group.transfer_to != NOBODY
+        or group.holds_writes
         or group.host.draining
     )
 

@@ -51,7 +51,7 @@ class Trial:
 
     # Who does what -------------------------------------------------------------------------------------
 
-    def leader(self, timeout: float = 20.0) -> str:
+    def leader(self, timeout: float = 60.0) -> str:
         """The store's leader. Raises TrialFailed when there is none in time."""
         found: list[str] = []
 

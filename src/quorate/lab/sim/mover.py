@@ -30,7 +30,7 @@ from quorate.lab.sim.operations import Database
 from quorate.lab.sim.world import World
 from quorate.wire import codec
 
-NUMBER = -1_002
+NUMBER = -1_003
 PATIENCE_US = 700 * MILLISECOND
 LEAST = 3
 MOST = 6
@@ -80,6 +80,11 @@ class Mover:
         if self._closing:
             return
         if self._body is None and not self._left:
+            gone = sorted(node for node in self.members if self._hosts[node].gone)
+            if gone:
+                self._ask(RemoveMember(gone[0], self._token()))
+                self._later()
+                return
             many = len(self.members)
             chances: list[Callable[[], list[Callable[[], MemberChange | None]]]] = [lambda: [self._replace]]
             if many > LEAST:
@@ -168,7 +173,7 @@ class Mover:
             return
         if isinstance(body, Refused):
             self._world.mark(f"members: refused {body.error}")
-            if not body.retryable or (body.error == "NoMajority" and self._dice.random() < 0.2):
+            if not body.retryable or (body.error != "NodeRemoved" and self._dice.random() < 0.05):
                 self._body = None
                 self._left.clear()
                 return

@@ -9,7 +9,9 @@ import msgspec
 
 from quorate.core.node import Node
 from quorate.core.settings import Settings
+from quorate.lab.sim.aimed import rebuilds
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
+from quorate.lab.sim.failovers import heirs, planned, smooth
 from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.lasting import KINDS
@@ -319,8 +321,8 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
-        overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling, members,
-        ladder, tails, narrow, stalled,
+        overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
+        ladder, tails, narrow, stalled, members, planned, smooth, heirs, rebuilds,
     )
 }  # fmt: skip
 
