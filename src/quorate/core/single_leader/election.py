@@ -24,10 +24,12 @@ from quorate.core.single_leader.state import (
 
 def on_timer(group: Group, now: Now) -> None:
     """The election time came: ask around first, unless a leader has been heard meanwhile."""
-    if group.role == LEADER or group.leader_is_alive(now) or group.left_out:
+    if group.role == LEADER or group.leader_is_alive(now):
         return
     group.leader = NOBODY
     transfer.conclude(group)
+    if group.left_out:
+        return
     group.set_election_timer(now, soon=group.eager and group.epoch == 0)  # the others may be making it just now
     for peer in group.electors:  # a replica that may not stand asks too: the leader, if there is one, will say so
         group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
@@ -204,7 +206,7 @@ def step_down(group: Group, now: Now) -> None:
     group.leader = NOBODY
     group.noop = 0
     group.transfer_to = NOBODY
-    group.leaving_us = 0
+    group.leaving.since_us = 0
     group.host.resign(group.group, group.epoch)
     snapshots.close_all(group)
     group.progress = {}
@@ -277,7 +279,7 @@ def check_quorum(group: Group, now: Now, fresh: dict[NodeId, int]) -> None:
     if group.role != LEADER:
         return
     horizon = now.mono_us - group.settings.suspect_us
-    answered = {peer for peer in group.electors if max(fresh.get(peer, 0), group.led_since_us) > horizon}
-    if not group.majority_of({group.me, *answered}):
+    answered = [peer for peer in group.electors if max(fresh.get(peer, 0), group.led_since_us) > horizon]
+    if not group.majority_of((group.me, *answered)):
         group.note("lost_quorum")
         become_follower(group, now)

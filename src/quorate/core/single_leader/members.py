@@ -94,8 +94,8 @@ def _ask_whether_out(group: Group, now: Now) -> bool:
     there is no reason to."""
     if not unwanted(group):
         return False
-    if now.mono_us - group.asked_out_us >= group.settings.suspect_us:
-        group.asked_out_us = now.mono_us
+    if now.mono_us - group.leaving.asked_us >= group.settings.suspect_us:
+        group.leaving.asked_us = now.mono_us
         for peer in group.electors:
             group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
     return True
@@ -107,16 +107,16 @@ def _hand_over(group: Group, now: Now) -> None:
     wanted = group.host.wanted_members(group.group)
     if wanted is None or group.me in wanted.voters or group.configuration.joint or group.membership.coming:
         return
-    again = now.mono_us - group.handed_us > HAND_OVER_AGAIN * group.settings.suspect_us
+    again = now.mono_us - group.leaving.handed_us > HAND_OVER_AGAIN * group.settings.suspect_us
     if group.transfer is None and again and group.leads_ready and transfer.begin(group, now, wanted.voters):
-        group.handed_us = now.mono_us
+        group.leaving.handed_us = now.mono_us
 
 
 def _leave(group: Group, now: Now) -> None:
     """The configuration without us is counted: hand over, and step down when that does not come about in time."""
-    if not group.leaving_us:
-        group.leaving_us = now.mono_us
+    if not group.leaving.since_us:
+        group.leaving.since_us = now.mono_us
         group.note("leaves")
-    late = now.mono_us - group.leaving_us > 2 * group.settings.suspect_us
+    late = now.mono_us - group.leaving.since_us > 2 * group.settings.suspect_us
     if late or not (group.transfer_to or transfer.begin(group, now, group.electors)):
         election.become_follower(group, now)

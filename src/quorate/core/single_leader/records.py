@@ -134,3 +134,14 @@ class Verifying(Struct):
     """Who waits for the next comparison."""
     equal_at: int = 0
     """The newest index at which a majority was found to hold what this replica held; 0: none in this life."""
+
+
+class Leaving(Struct):
+    """A replica that is to leave its group, or has left it."""
+
+    since_us: int = 0
+    """As leader: since when a counted configuration has left it out; 0: none does."""
+    handed_us: int = -(1 << 62)
+    """When it last began to hand over because it is to go."""
+    asked_us: int = -(1 << 62)
+    """When it last asked whether it is a member still."""

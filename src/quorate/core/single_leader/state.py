@@ -34,10 +34,10 @@ from quorate.core.single_leader.membership import Configuration, Membership, Wan
 from quorate.core.single_leader.messages import AppendReply
 from quorate.core.single_leader.records import Batch as Batch
 from quorate.core.single_leader.records import Incoming as Incoming
+from quorate.core.single_leader.records import Leaving, Verifying
 from quorate.core.single_leader.records import Read as Read
 from quorate.core.single_leader.records import Reading as Reading
 from quorate.core.single_leader.records import Transfer as Transfer
-from quorate.core.single_leader.records import Verifying
 from quorate.core.single_leader.records import Waiting as Waiting
 from quorate.core.single_leader.rules import Rules
 
@@ -210,12 +210,7 @@ class Group:
         """Who was told to stand."""
         self.transfer_again_us = 0
         self.transfer_tries = 0
-        self.asked_out_us = 0
-        """When it was last asked whether this replica is a member still."""
-        self.handed_us = NEVER_US
-        """When this leader, which is to go, last began to hand over."""
-        self.leaving_us = 0
-        """As leader: since when a counted configuration has left this replica out; 0: none does."""
+        self.leaving = Leaving()
 
         self.queue: deque[Waiting] = deque()
         self.crowd = 0
@@ -300,7 +295,7 @@ class Group:
         self.others = tuple(node for node in newest.members if node != self.me)
         self.electors = tuple(node for node in self.voters if node != self.me)
         if self.role == LEADER:
-            for peer in set(self.progress).difference(self.others):
+            for peer in [each for each in self.progress if each not in self.others]:
                 progress = self.progress.pop(peer)
                 if progress.snapshot:
                     self.host.emit(CloseSnapshot(self.group, progress.snapshot))

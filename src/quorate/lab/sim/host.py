@@ -7,16 +7,15 @@ or a disk, virtual time passes; where a real machine would die, the effects of a
 import random
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from msgspec import Raw
 
-from quorate.core.formats import HERE, Range
+from quorate.core.formats import HERE
 from quorate.core.kernel import (
     ApplyFailed,
     Connect,
-    Core,
     Deliver,
     Disconnect,
     Drain,
@@ -39,13 +38,14 @@ from quorate.core.kernel import (
 )
 from quorate.core.messages import SINCE
 from quorate.core.requests import Answer, Refused, Told
-from quorate.core.settings import Settings
 from quorate.core.single_leader.invariants import assert_invariants
 from quorate.lab.sim.clocks import Clock
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.keeps import SimulatedStore
 from quorate.lab.sim.network import Network
+from quorate.lab.sim.observers import CoreMaker as CoreMaker
+from quorate.lab.sim.observers import NodeCore, Observer
 from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
@@ -61,35 +61,6 @@ RESTART_US = 300 * MILLISECOND
 """After so long a machine that had no room to start in is tried again."""
 STEPS_WITHOUT_TIME = 20_000
 """A node that takes so many steps while no time passes will take them for ever."""
-
-
-class NodeCore(Core, Protocol):
-    """A whole node. Observers read its groups."""
-
-    groups: Any
-    versions: Any
-
-    def touched(self) -> Iterable[Any]:
-        """The groups that the last step may have changed."""
-
-
-CoreMaker = Callable[[Recovered, random.Random, Settings, Range], NodeCore]
-
-
-class Observer(Protocol):
-    """Looks on after each step and each durable write; raises Violation."""
-
-    def after_step(self, host: "Host", event: Event, effects: list[Effect], touched: Iterable[Any]) -> None: ...
-
-    def durable(self, host: "Host", writes: tuple[LogWrite, ...]) -> None: ...
-
-    def sending(self, host: "Host", effect: Send) -> None: ...
-
-    def started(self, host: "Host", recovered: Recovered) -> None: ...
-
-    def damaged(self, host: "Host", group: GroupId, count: int) -> None: ...
-
-    def flipped(self, host: "Host", group: GroupId) -> None: ...
 
 
 class Host:

@@ -445,16 +445,6 @@ _DUMPED = {
 _MEMBERS = (("node", "INTEGER"), ("name", "TEXT"), ("address", "TEXT"))
 _CHANGES = (("number", "INTEGER"), ("change", "TEXT"), ("token", "TEXT"))
 _DATABASES = (("name", "TEXT"), ("replication", "TEXT"), ("acks", "TEXT"))
-_PLACED = (
-    ("id", "INTEGER"),
-    ("database", "TEXT"),
-    ("number", "INTEGER"),
-    (
-        catalog.QUERIES[2].removeprefix("SELECT id, database, number, ").removesuffix(" FROM partitions ORDER BY id"),
-        None,
-    ),
-)
-"""An expression without a name is called by its text."""
 _FIND = "(SELECT id FROM partitions WHERE database = ? AND number = 0)"
 
 STATEMENTS: dict[str, Run] = (

@@ -174,6 +174,8 @@ class Mover:
         if isinstance(body, Refused):
             self._world.mark(f"members: refused {body.error}")
             if not body.retryable or (body.error != "NodeRemoved" and self._dice.random() < 0.05):
+                if body.error == "UnknownNode" and not isinstance(self._body, AddMember):
+                    self.members.discard(self._body.node)  # an earlier request did it, whose answer was lost
                 self._body = None
                 self._left.clear()
                 return
