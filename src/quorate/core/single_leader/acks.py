@@ -66,7 +66,8 @@ def advance(group: Group) -> None:
 
 def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
     """Count by the rules of now, up to where they may change; nothing but by majority beyond that."""
-    held = group.held_by(matched)
+    holders = group.rules.holders(len(group.voters))
+    held = agreed if holders == group.quorum else group.held_by(matched)
     if group.rules.coming:
         held = min(held, group.rules.coming[0][0] - 1)
     if held > group.held:

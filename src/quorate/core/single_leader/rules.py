@@ -91,7 +91,7 @@ class Rules:
         return self.counted.kind == ASYNC or any(rule.kind == ASYNC for _, rule in self.coming)
 
     def holders(self, voters: int) -> int:
-        return strictest_holders(self.all, voters)
+        return strictest_holders(self.all, voters) if self.coming else self.counted.holders(voters)
 
     def votes(self, voters: int) -> int:
         return strictest_votes(self.all, voters)
