@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         Timestamp,
         TimestampFromTicks,
     )
-    from quorate.core.requests import ReplicaVerdict, StatusReport, VerifyReport
+    from quorate.core.requests import FailoverReport, ReplicaVerdict, StatusReport, VerifyReport
 
     Connection = EmbeddedConnection | ClusterConnection
 
@@ -75,6 +75,7 @@ __all__ = [
     "EmbeddedConnection",
     "Error",
     "Expired",
+    "FailoverReport",
     "IntegrityError",
     "InterfaceError",
     "InternalError",
@@ -111,6 +112,7 @@ _LATER = {
     "Cluster": ("quorate.client.cluster_sync", "Cluster"),
     "DatabaseInfo": ("quorate.client.pieces", "DatabaseInfo"),
     "StatusReport": ("quorate.core.requests", "StatusReport"),
+    "FailoverReport": ("quorate.core.requests", "FailoverReport"),
     "VerifyReport": ("quorate.core.requests", "VerifyReport"),
     "ReplicaVerdict": ("quorate.core.requests", "ReplicaVerdict"),
     **{

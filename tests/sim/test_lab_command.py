@@ -47,18 +47,6 @@ def test_an_unknown_core_names_those_there_are() -> None:
     assert "vote-not-persisted" in done.output
 
 
-def test_mutants_are_hunted_and_written_down(tmp_path: Path) -> None:
-    page = tmp_path / "mutants.md"
-    arguments = ["--only", "commits-twice", "--only", "vote-not-persisted", "--seeds", "40", "--write", str(page)]
-    done = CliRunner().invoke(lab, ["mutants", *arguments, "--json"])
-    assert done.exit_code == 0, done.output
-    found = {(row["mutant"], row["silenced"]): row["judge"] for row in json.loads(done.stdout)}
-    assert found["commits-twice", False] == "store"
-    assert found["vote-not-persisted", False] == "durable vote"
-    assert found["vote-not-persisted", True] != "durable vote"
-    assert "| commits-twice | the same batch is committed twice |" in page.read_text()
-
-
 def test_judge_reads_a_file(tmp_path: Path) -> None:
     history = History()
     write = history.invoke(1, "write", "k", 1, 1)

@@ -1,82 +1,103 @@
 """`quorate lab mutants`: break our own code in every known way, and see that the laboratory notices."""
 
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from quorate.cli.output import Exit, Fail, json_option, print_json, progress
 
 if TYPE_CHECKING:
-    from quorate.lab.sim.report import Report
+    from quorate.lab.mutants.known import Known
 
-HEAD = """# Mutants
-
-Each of these breaks Quorate's own code in one way, most of them as the code of others was broken before; where no such
-case is known, the page says so. Issue and pull request numbers point to reports that were read in part. All die, by
-the judge named, at the first seed (counted from 0) of the scenario named. Where a judge that looks inside catches a bug
-before it can do any harm, the second line says who catches its consequences when that judge is silenced.
-
-This page is written by `quorate lab mutants --write docs/mutants.md`. One of them is looked at more closely with
-`quorate lab replay SEED --scenario SCENARIO --core MUTANT`.
-
-| mutant | what is wrong | where it happened | scenario | seed | caught by |
-|---|---|---|---|---|---|
-"""
+Task = tuple[str, bool]
+"""A mutant's name, and whether the judges that look inside keep silent."""
 
 
-class Found(tuple[str, str, int, str]):
-    """(mutant, scenario, seed or -1, judge)"""
+def _hunt(name: str, silenced: bool, known: int, seeds: int) -> tuple[int, str]:
+    from quorate.lab.mutants import find
+    from quorate.lab.mutants.known import hunt
 
-    __slots__ = ()
+    return hunt(find(name), known, seeds, silenced=silenced)
 
 
-def _hunt(name: str, seeds: int, *, silenced: bool) -> Found:
-    from quorate.lab.mutants import MUTANTS, first_caught
+def _hunts(tasks: list[Task], known: "dict[str, Known]", seeds: int, jobs: int) -> dict[Task, tuple[int, str]]:
+    """Every task and what came of it."""
+    from quorate.lab.mutants import find
+    from quorate.lab.mutants.known import Known
 
-    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
-    report: Report | None = first_caught(mutant, 0, seeds, mutant.inner if silenced else ())
-    if report is None:
-        return Found((name, mutant.scenario, -1, "nobody"))
-    return Found((name, mutant.scenario, report.seed, report.judge))
+    found: dict[Task, tuple[int, str]] = {}
+    with ProcessPoolExecutor(jobs) as pool:
+        futures = []
+        for name, silenced in tasks:
+            before = known.get(name, Known())
+            futures.append(pool.submit(_hunt, name, silenced, before.outer_seed if silenced else before.seed, seeds))
+        for task, future in zip(tasks, futures, strict=True):
+            found[task] = seed, judge = future.result()
+            where = f"seed {seed}" if seed >= 0 else f"{seeds} seeds"
+            silence = " (inner judges silenced)" if task[1] else ""
+            progress(f"{task[0]}{silence}: {where} of {find(task[0]).scenario}: {judge}")
+    return found
+
+
+def _learned(known: "dict[str, Known]", found: dict[Task, tuple[int, str]]) -> "dict[str, Known]":
+    """What is known now. Of mutants that nobody caught the old seed stays, and the judge's name goes."""
+    import msgspec
+
+    from quorate.lab.mutants.known import Known
+
+    known = dict(known)
+    for (name, silenced), (seed, judge) in found.items():
+        before = known.get(name, Known())
+        fields: dict[str, Any] = {"seed": seed, "judge": judge} if seed >= 0 else {"judge": ""}
+        if silenced:
+            fields = {f"outer_{key}": value for key, value in fields.items()}
+        known[name] = msgspec.structs.replace(before, **fields)
+    return known
+
+
+def _write(path: Path, chosen: Iterable[str], known: "dict[str, Known]") -> None:
+    """The page, and the known seeds in the source."""
+    from quorate.lab.mutants import MUTANTS
+    from quorate.lab.mutants.known import dump, page
+
+    names = {mutant.name for mutant in MUTANTS}
+    known = {name: each for name, each in known.items() if name in names or name in chosen}
+    try:
+        path.write_text(page(MUTANTS, known), encoding="utf-8")
+        dump(known)
+    except OSError as error:
+        raise Fail(f"{error.filename} cannot be written: {error.strerror}", Exit.USAGE) from error
 
 
 @click.command()
 @click.option("--seeds", type=click.IntRange(1), default=200, show_default=True, help="How many seeds each may need.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes to run them in.")
 @click.option("--only", multiple=True, help="Only this mutant (may be repeated).")
-@click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Write the table to this file.")
+@click.option("--anew", is_flag=True, help="Count seeds from 0 instead of beginning with the one that is known.")
+@click.option("--write", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write the table to this file, and the known seeds where the tests read them.")  # fmt: skip
 @json_option
-def mutants(seeds: int, jobs: int, only: tuple[str, ...], write: Path | None, as_json: bool) -> None:
+def mutants(seeds: int, jobs: int, only: tuple[str, ...], anew: bool, write: Path | None, as_json: bool) -> None:
     """Sabotage our own code, one known bug at a time. Ends with 1 when any of them survives."""
-    from quorate.lab.mutants import MUTANTS
+    from quorate.lab.mutants import MUTANTS, find
+    from quorate.lab.mutants.known import load
 
-    known = [mutant.name for mutant in MUTANTS]
-    if unknown := [name for name in only if name not in known]:
-        raise click.BadParameter(f"{unknown[0]}: there are: {', '.join(known)}")
+    names = [mutant.name for mutant in MUTANTS]
+    if unknown := [name for name in only if name not in names]:
+        raise click.BadParameter(f"{unknown[0]}: there are: {', '.join(names)}", param_hint="--only")
+    known = load()
     chosen = [mutant for mutant in MUTANTS if not only or mutant.name in only]
     tasks = [(mutant.name, silenced) for mutant in chosen for silenced in ((False, True) if mutant.inner else (False,))]
-    with ProcessPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_hunt, name, seeds, silenced=silenced) for name, silenced in tasks]
-        found: dict[tuple[str, bool], Found] = {}
-        for task, future in zip(tasks, futures, strict=True):
-            found[task] = one = future.result()
-            seed = f"seed {one[2]}" if one[2] >= 0 else f"{seeds} seeds"
-            progress(f"{one[0]}{' (inner judges silenced)' if task[1] else ''}: {seed} of {one[1]}: {one[3]}")
-    survivors = sorted({name for (name, _), one in found.items() if one[2] < 0})
+    found = _hunts(tasks, {} if anew else known, seeds, jobs)
+    survivors = sorted({name for (name, _), (seed, _) in found.items() if seed < 0})
     if write is not None:
-        lines = []
-        for mutant in chosen:
-            one, outer = found[mutant.name, False], found.get((mutant.name, True))
-            seed, judge = str(one[2]), one[3]
-            if outer is not None:
-                seed, judge = f"{seed}<br>{outer[2]}", f"{judge}<br>{outer[3]}"
-            lines.append(f"| {mutant.name} | {mutant.bug} | {mutant.where} | {mutant.scenario} | {seed} | {judge} |\n")
-        write.write_text(HEAD + "".join(lines), encoding="utf-8")
+        _write(write, [mutant.name for mutant in chosen], _learned(known, found))
     if as_json:
-        print_json([{"mutant": one[0], "scenario": one[1], "seed": one[2], "judge": one[3], "silenced": silenced}
-                    for (_, silenced), one in found.items()])  # fmt: skip
+        print_json([{"mutant": name, "scenario": find(name).scenario, "seed": seed, "judge": judge,
+                     "silenced": silenced} for (name, silenced), (seed, judge) in found.items()])  # fmt: skip
     else:
         click.echo(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants were caught")
     if survivors:

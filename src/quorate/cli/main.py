@@ -17,6 +17,7 @@ COMMANDS = {
     "create": "quorate.cli.create:create",
     "alter": "quorate.cli.alter:alter",
     "explain": "quorate.cli.explain:explain",
+    "failover": "quorate.cli.failover:failover",
     "lost": "quorate.cli.lost:lost",
     "status": "quorate.cli.status:status",
     "verify": "quorate.cli.verify:verify",

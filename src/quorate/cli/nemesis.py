@@ -10,16 +10,20 @@ from quorate.cli.output import Exit, Fail, json_option, print_json, progress
 
 @click.command()
 @click.option("--rounds", default=50, show_default=True, type=click.IntRange(1), help="How many faults.")
+@click.option("--transfers", type=click.IntRange(1), help="Harm nobody: hand leadership about, so many times.")
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(3), help="How many nodes.")
 @click.option("--seed", default=None, type=int, help="Chooses nodes, faults and orders; default: a fresh one.")
 @click.option("--dir", "folder", default=None, type=click.Path(path_type=Path), help="Work here, and keep it.")
 @json_option
-def nemesis(rounds: int, nodes: int, seed: int | None, folder: Path | None, as_json: bool) -> None:
+def nemesis(
+    rounds: int, transfers: int | None, nodes: int, seed: int | None, folder: Path | None, as_json: bool
+) -> None:
     """Harm a cluster under load, again and again, and reckon what it cost.
 
     Each round sends `kill -9` or SIGSTOP to a node of a local cluster, the leader more often than not, and
     measures the time to the first new acknowledged write. At the end every acknowledged write must be there
-    once, on every replica. Exits with 1 when anything is missing, 3 when the cluster did not recover.
+    once, on every replica. With --transfers nobody is harmed: leadership is handed to another node each round, and no
+    request may end in an error. Exits with 1 when anything is missing, 3 when the cluster did not recover.
     """
     import secrets
 
@@ -28,6 +32,9 @@ def nemesis(rounds: int, nodes: int, seed: int | None, folder: Path | None, as_j
     from quorate.runtime.cluster import NotReady
 
     seed = secrets.randbits(32) if seed is None else seed
+    if transfers:
+        hand_about(transfers, nodes, seed, folder, as_json)
+        return
     progress(f"{rounds} rounds on {nodes} nodes, seed {seed}")
     progress(f"{'round':>5}  {'fault':<8} {'node':<5} {'':<7} {'first write':>11} {'caught up':>11}")
     try:
@@ -43,6 +50,35 @@ def nemesis(rounds: int, nodes: int, seed: int | None, folder: Path | None, as_j
         raise Fail("a promise was broken: see above")
 
 
+def hand_about(count: int, nodes: int, seed: int, folder: Path | None, as_json: bool) -> None:
+    """The campaign of planned transfers."""
+    from quorate.client.errors import OperationalError
+    from quorate.lab.nemesis.transfers import run_transfers
+    from quorate.lab.nemesis.trial import TrialFailed
+    from quorate.runtime.cluster import NotReady
+
+    progress(f"{count} transfers between {nodes} nodes, seed {seed}")
+    progress(f"{'round':>5}  {'to':<5} {'took':>11} {'longest silence':>17}")
+
+    def tell_transfer(done: Any) -> None:
+        progress(f"{done.number:>5}  {done.node:<5} {done.catch_up_ms:>8.0f} ms {done.first_write_ms:>14.0f} ms")
+
+    try:
+        report = run_transfers(count, nodes, seed, tell_transfer, folder)
+    except (TrialFailed, NotReady, OperationalError) as error:
+        raise Fail(f"the campaign cannot go on: {error}", Exit.UNAVAILABLE) from error
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(times(f"transfers, {report.transfers}", report.took_ms))
+        click.echo(times("  longest silence of orders", report.silence_ms))
+        click.echo(f"requests that failed {report.failed_requests}")
+        for line in account(report.account):
+            click.echo(line)
+    if not report.passed:
+        raise Fail("a promise was broken: see above")
+
+
 def tell(done: Any) -> None:
     """One line for each round."""
     role = "leader" if done.led else ""
@@ -52,17 +88,25 @@ def tell(done: Any) -> None:
     )
 
 
+def times(name: str, spread: Any) -> str:
+    """Measured times, as a line."""
+    return f"{name:<28} p50 {spread.p50:.0f} ms · p99 {spread.p99:.0f} ms · worst {spread.worst:.0f} ms"
+
+
 def summary(report: Any) -> list[str]:
-    """The account, as lines."""
-
-    def times(name: str, spread: Any) -> str:
-        return f"{name:<28} p50 {spread.p50:.0f} ms · p99 {spread.p99:.0f} ms · worst {spread.worst:.0f} ms"
-
-    orders = f"acknowledged {report.acknowledged} · lost {report.lost} · duplicated {report.duplicated}"
-    reads = f"linearizable reads {report.reads}, went back {report.reads_went_back}"
+    """The failover campaign, as lines."""
     return [
         times(f"first write, {len(report.rounds)} rounds", report.first_write_ms),
         times(f"  of them leaders, {report.first_write_after_leader_ms.count}", report.first_write_after_leader_ms),
+        *account(report),
+    ]
+
+
+def account(report: Any) -> list[str]:
+    """What became of every order, read and register, as lines."""
+    orders = f"acknowledged {report.acknowledged} · lost {report.lost} · duplicated {report.duplicated}"
+    reads = f"linearizable reads {report.reads}, went back {report.reads_went_back}"
+    return [
         f"{orders} · invented {report.invented} · maybe {report.maybe}, all settled",
         f"stock agrees: {yes(report.stock_agrees)} · replicas equal: {yes(report.replicas_equal)}",
         f"{reads} · registers: {report.register_operations} operations, {report.registers}",

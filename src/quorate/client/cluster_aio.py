@@ -21,7 +21,7 @@ from quorate.client.pieces import (
     check_acks,
     check_rule,
 )
-from quorate.client.results import read_outcome, results_of, verify_report
+from quorate.client.results import failover_report, read_outcome, results_of, verify_report
 from quorate.client.url import (
     DEFAULT_TIMEOUT,
     check_database,
@@ -37,6 +37,8 @@ from quorate.core.requests import (
     AlterDatabase,
     CreateDatabase,
     Expired,
+    Failover,
+    FailoverReport,
     LostAsk,
     LostReport,
     Replay,
@@ -261,6 +263,20 @@ class Cluster:
             body, _ = await self._client.request(Verify(name), name, level=LEADER, timeout=timeout)
             reports.append(verify_report(body.outcome))
         return reports
+
+    async def failover(self, name: str, *, to: str | None = None, timeout: float | None = None) -> FailoverReport:
+        """Let the replica on node `to` lead a database, or the live follower that has most when no node is named.
+
+        Nothing fails meanwhile: the leader goes on until the other has everything, then holds new writes until the
+        other leads. Returns who leads; at once when that node does already.
+
+        Raises UnknownDatabase, ProgrammingError for a node that is no member, OperationalError when it holds no
+        replica, is away, or does not take over: then the old leader goes on.
+        """
+        body, _ = await self._client.request(
+            Failover(check_database(name), to or ""), name, level=LEADER, timeout=timeout
+        )
+        return failover_report(body.outcome)
 
     async def close(self) -> None:
         """Hang up. Closing again does nothing."""

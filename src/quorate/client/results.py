@@ -11,6 +11,7 @@ from quorate.core.requests import (
     Done,
     Expired,
     Failed,
+    FailoverReport,
     Refused,
     Result,
     Token,
@@ -37,6 +38,14 @@ def verify_report(encoded: bytes | msgspec.Raw) -> VerifyReport:
     """Decode what verify found. Raises InternalError."""
     try:
         return msgspec.msgpack.decode(encoded, type=VerifyReport)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
+
+
+def failover_report(encoded: bytes | msgspec.Raw) -> FailoverReport:
+    """Decode who leads after a failover. Raises InternalError."""
+    try:
+        return msgspec.msgpack.decode(encoded, type=FailoverReport)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
 

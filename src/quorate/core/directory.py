@@ -62,6 +62,10 @@ class Directory:
         member = self.members.get(node)
         return member.name if member is not None else str(node)
 
+    def node_named(self, name: str) -> NodeId | None:
+        """The member of this name; None when there is none."""
+        return next((member.node for member in self.members.values() if member.name == name), None)
+
     def partition_of(self, database: str) -> PartitionRow | None:
         return self.partitions.get(database)
 

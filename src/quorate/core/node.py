@@ -48,6 +48,7 @@ from quorate.core.requests import (
     CommitHeld,
     CreateDatabase,
     Done,
+    Failover,
     LostAsk,
     NotLeader,
     Outcome,
@@ -322,7 +323,7 @@ class Node:
 
     def _drain(self, now: Now) -> None:
         alive = self.liveness.alive()
-        finished = [single_leader.try_transfer(group, now, alive) for group in self.groups.values()]
+        finished = [single_leader.drain(group, now, alive) for group in self.groups.values()]
         if all(finished) and not self._drained:
             self._drained = True
             self.emit(kernel.Drained())
@@ -383,6 +384,8 @@ class Node:
             group = self._route(event.id, body.database)
             if group is not None:
                 single_leader.submit_verify(group, now, event.id)
+        elif type(body) is Failover:
+            self._on_failover(now, event.id, body)
         elif type(body) is LostAsk:
             self.emit(ReadLost(event.id, body))
         elif type(body) is Status:
@@ -407,6 +410,14 @@ class Node:
             self.reply(id, Refused("InterfaceError", "a write needs a token"))
         else:
             self._submit_write(now, group, id, body)
+
+    def _on_failover(self, now: Now, id: int, body: Failover) -> None:
+        to = self.directory.node_named(body.to) if body.to else NOBODY
+        if to is None:
+            names = ", ".join(sorted(member.name for member in self.directory.members.values()))
+            self.reply(id, Refused("ProgrammingError", f"no member is called {body.to!r}", f"there are: {names}"))
+        elif (group := self._route(id, body.database)) is not None:
+            single_leader.submit_failover(group, now, id, to)
 
     def _submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
         if id >= 0:

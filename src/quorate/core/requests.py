@@ -108,6 +108,13 @@ class Verify(Struct, frozen=True, tag="verify"):
     database: str
 
 
+class Failover(Struct, frozen=True, tag="failover"):
+    """Let the replica on this node lead the database; no name: the live follower that has most of its log."""
+
+    database: str
+    to: str = ""
+
+
 class Upgrade(Struct, frozen=True, tag="upgrade"):
     """Raise the cluster's format number to this; there is no way back. Refused while any member cannot read it."""
 
@@ -132,7 +139,7 @@ class CommitHeld(Struct, frozen=True, tag="held"):
     token: Token
 
 
-RequestBody = Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
+RequestBody = Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade | Failover
 """What may be asked from outside."""
 Write = Run | Outcome | Replay | CommitHeld
 
@@ -188,7 +195,8 @@ WriteOutcome = Done | Failed | Cancelled | Expired
 
 
 class Answer(Struct, frozen=True, tag="answer"):
-    """A request was carried through. `outcome` is an encoded `WriteOutcome` (for `Verify`, a `VerifyReport`)."""
+    """A request was carried through. `outcome` is an encoded `WriteOutcome` (for `Verify` a `VerifyReport`, for
+    `Failover` a `FailoverReport`)."""
 
     outcome: Raw
     index: int = 0
@@ -306,6 +314,18 @@ class VerifyReport(Struct, frozen=True):
     index: int
     verdict: str
     replicas: tuple[ReplicaVerdict, ...]
+
+
+class FailoverReport(Struct, frozen=True):
+    """Who leads after a failover that somebody asked for; the outcome of the `Answer` to `Failover`."""
+
+    database: str
+    group: int
+    epoch: int
+    leader: str
+    """A node's name."""
+    was: str
+    """Who led before; the same when nothing had to be done."""
 
 
 class LostEntry(Struct, frozen=True, array_like=True):

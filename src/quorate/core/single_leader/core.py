@@ -27,7 +27,17 @@ from quorate.core.kernel import (
     SnapshotRead,
     SnapshotStored,
 )
-from quorate.core.single_leader import acks, election, reads, rewinding, shipping, snapshots, verification, writes
+from quorate.core.single_leader import (
+    acks,
+    election,
+    reads,
+    rewinding,
+    shipping,
+    snapshots,
+    transfer,
+    verification,
+    writes,
+)
 from quorate.core.single_leader.messages import (
     Append,
     AppendReply,
@@ -93,6 +103,7 @@ def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
 def on_ready(group: Group, now: Now) -> None:
     """Everything that was ready has been fed: begin what can begin."""
     verification.begin(group, now)
+    transfer.proceed(group, now)
     writes.reconcile(group, now)
     writes.start_batch(group, now)
     reads.begin_round(group)
@@ -111,6 +122,7 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     if group.role == LEADER and group.log_hangs(now):
         group.note("log_hangs")
         election.become_follower(group, now)
+    transfer.proceed(group, now)
     waiting = reads.tick(group, now)
     writes.tick(group, now)
     waiting = verification.tick(group, now) or waiting
@@ -120,6 +132,7 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         group.host.make_ready(group.group)
     return (
         waiting
+        or group.transfer is not None
         or group.batch is not None
         or bool(group.flight)
         or bool(group.queue)
@@ -180,9 +193,10 @@ become_follower = election.become_follower
 on_gather_timer = writes.on_gather_timer
 on_election_timer = election.on_timer
 offer_vote = election.offer_vote
-try_transfer = election.try_transfer
+drain = transfer.drain
 submit_write = writes.submit
 submit_read = reads.submit
+submit_failover = transfer.submit
 submit_verify = verification.submit
 verify_next = verification.start_next
 wants_other_acks = writes.wants_other_acks

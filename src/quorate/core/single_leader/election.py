@@ -1,4 +1,4 @@
-"""Who leads: pre-vote, vote, the no-op, check-quorum, stepping down, transfer.
+"""Who leads: pre-vote, vote, the no-op, check-quorum, stepping down. (`transfer` hands over on purpose.)
 
 Sources: Ongaro & Ousterhout 2014 (Raft) and Ongaro's thesis 2014: elections 3.4, the restriction on who
 may win 3.6.1, leadership transfer 3.10, pre-vote 9.6, check-quorum 6.2. That a voter that still hears its
@@ -9,7 +9,7 @@ half a network can depose a working leader for ever.
 from quorate.core.acks_rule import parse, spell
 from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Send
 from quorate.core.requests import NotLeader
-from quorate.core.single_leader import acks, reads, shipping, snapshots, verification, writes
+from quorate.core.single_leader import acks, reads, shipping, snapshots, transfer, verification, writes
 from quorate.core.single_leader.messages import PreVote, PreVoteReply, StandNow, Vote, VoteReply
 from quorate.core.single_leader.state import (
     CANDIDATE,
@@ -27,6 +27,7 @@ def on_timer(group: Group, now: Now) -> None:
     if group.role == LEADER or group.leader_is_alive(now):
         return
     group.leader = NOBODY
+    transfer.conclude(group)
     group.set_election_timer(now, soon=group.eager and group.epoch == 0)  # the others may be making it just now
     for peer in group.others:  # a replica that may not stand asks too: the leader, if there is one, will say so
         group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
@@ -158,6 +159,7 @@ def become_leader(group: Group, now: Now) -> None:
     group.noop = following
     group.held = 0
     group.note("became_leader", last=following)
+    transfer.conclude(group)
     who = str(group.me).encode() if group.rules.lossy else b""
     shipping.append(group, now, (Entry(following, group.epoch, NOOP, who), *_first_rule(group, following)))
     group.host.mention(group.group)
@@ -195,7 +197,8 @@ def step_down(group: Group, now: Now) -> None:
     waiting = list(group.queue)
     group.queue.clear()
     group.alone = 0
-    group.answer_all(waiting, NotLeader(""))
+    if not transfer.hold(group, waiting):
+        group.answer_all(waiting, NotLeader(""))
     if group.batch is not None or group.stack:
         writes.roll_back(group)
     if group.batch is not None:
@@ -237,6 +240,7 @@ def follow(group: Group, now: Now, leader: NodeId) -> None:
         group.leader = leader
         group.incoming = None
         group.note("follows", leader=leader)
+        transfer.conclude(group)
     group.host.cancel_timer(group.group)
     if not group.host.heard(now, leader):
         group.set_election_timer(now)
@@ -263,29 +267,3 @@ def check_quorum(group: Group, now: Now, fresh: dict[NodeId, int]) -> None:
     if answered < group.quorum:
         group.note("lost_quorum")
         become_follower(group, now)
-
-
-def try_transfer(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
-    """Hand leadership to a live follower that has everything; True when nothing is left to do.
-
-    Called again and again while the node drains: a follower that does not stand (its disk may be full, or it may
-    be draining too) gives way to the next, and when each was asked, the rest is left to time.
-    """
-    if group.queue:
-        writes.refuse_queue(group, NotLeader(""))
-    writes.settle_now(group)
-    if group.batch is not None or ((group.flight or group.stack) and not writes.in_vain(group)):
-        return False
-    if group.role != LEADER or not any(alive.get(peer) for peer in group.others):
-        return True
-    last = group.log.last.index
-    ready = [peer for peer in group.others if alive.get(peer) and group.progress[peer].matched == last]
-    if ready and now.mono_us >= group.transfer_again_us:
-        if group.transfer_tries >= len(group.others):
-            return True
-        group.transfer_tries += 1
-        at = ready.index(group.transfer_to) + 1 if group.transfer_to in ready else 0
-        group.transfer_to = ready[at % len(ready)]
-        group.transfer_again_us = now.mono_us + 2 * group.settings.election_us
-        group.send(group.transfer_to, StandNow(group.group, group.epoch))
-    return False

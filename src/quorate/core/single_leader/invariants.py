@@ -24,6 +24,7 @@ def assert_invariants(group: Group) -> None:
         assert group.leader == group.me, "a leader that follows somebody"
         assert group.vote == group.me, "a leader that did not vote for itself"
         assert not group.damaged, "a damaged replica leads"
+        assert group.transfer is None or not group.transfer.waiting, "a leader keeps writes from itself"
         _assert_progress(group)
     else:
         assert group.batch is None, "a batch without a leader"

@@ -210,6 +210,8 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
     progress.sent_us = 0 if progress.next == progress.matched + 1 else now.mono_us
     if progress.matched > min(group.counted, group.held, group.agreed) or group.rules.coming:
         acks.advance(group)
+    if group.transfer is not None:
+        group.host.make_ready(group.group)
     if late and group.group == CATALOG_GROUP:  # it was not told what is counted beyond what it was known to have
         group.host.mention(group.group)
     if progress.next <= group.log.last.index:
@@ -227,6 +229,7 @@ def note_life(progress: Progress, life: int) -> bool:
 
 
 def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message: AppendReply) -> None:
+    group.host.keep_busy(group.group)  # what is sent in answer may be lost, and in an idle group nobody would notice
     if progress.state == SNAPSHOT:
         return
     if message.matched == NEEDS_SNAPSHOT:

@@ -183,6 +183,20 @@ class Incoming(Struct):
     """All of it is here, and verified."""
 
 
+class Transfer(Struct):
+    """Leadership that is being handed over because somebody asked for it."""
+
+    to: NodeId
+    callers: list[int]
+    since_us: int
+    holds: bool = False
+    """New writes wait."""
+    held_us: int = 0
+    """Since when they do."""
+    waiting: list[Waiting] = []
+    """Once this replica no longer leads: writes that nobody has run, until it is known who leads."""
+
+
 class Check(Struct):
     """A digest that this replica was asked for, until a newer one is wanted."""
 
@@ -293,7 +307,9 @@ class Group:
         self.saving = False
         self.saved = 0
         """The log from this index on is kept among the lost tails, and may be dropped."""
+        self.transfer: Transfer | None = None
         self.transfer_to: NodeId = NOBODY
+        """Who was told to stand."""
         self.transfer_again_us = 0
         self.transfer_tries = 0
 
@@ -380,6 +396,11 @@ class Group:
     @property
     def quorum(self) -> int:
         return majority(len(self.voters))
+
+    @property
+    def holds_writes(self) -> bool:
+        """Leadership is being handed over: nothing new is begun."""
+        return self.transfer_to != NOBODY or (self.transfer is not None and self.transfer.holds)
 
     @property
     def leads_ready(self) -> bool:

@@ -14,7 +14,7 @@ from quorate.core.acks_rule import parse, spell
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
 from quorate.core.single_leader import shipping
-from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group, Waiting
+from quorate.core.single_leader.state import LEADER, Batch, Group, Waiting
 
 TOO_LARGE = Refused(
     "OperationalError",
@@ -28,9 +28,11 @@ CROWD_STAYS = 7
 
 def submit(group: Group, now: Now, id: int, body: Any) -> None:
     """A caller's write. Refusals mean that it was not done."""
-    if group.role != LEADER or group.transfer_to:
+    if group.transfer is not None and group.role != LEADER and len(group.transfer.waiting) < _most(group):
+        group.transfer.waiting.append(Waiting(id, body, now.mono_us))
+    elif group.role != LEADER or (group.transfer_to and group.transfer is None):
         group.reply(id, NotLeader(group.leader_address()))
-    elif len(group.queue) >= group.settings.waiting_requests_max:
+    elif len(group.queue) >= _most(group):
         refusal = Refused("Overloaded", "too many writes are waiting on this database", "try again later", True)  # noqa: FBT003
         group.reply(id, refusal)
     elif group.flight and group.flight[0].told and not group.rules.coming:
@@ -43,6 +45,10 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
                 group.host.make_ready(group.group)
             else:
                 _await_more(group)
+
+
+def _most(group: Group) -> int:
+    return group.settings.waiting_requests_max
 
 
 def in_vain(group: Group) -> bool:
@@ -65,6 +71,8 @@ def may_start(group: Group) -> bool:
     """Whether a batch may run now: on top of everything that is logged, and of not too much that is not counted."""
     if group.batch is not None or group.applying or group.host.disk_full or not group.leads_ready:
         return False
+    if group.holds_writes:
+        return False
     if not group.stack:
         return group.applied.index == group.log.last.index
     return (
@@ -82,13 +90,14 @@ def wants_other_acks(group: Group) -> bool:
 
 def begin_what_waits(group: Group) -> None:
     """Something that stood in the way is gone: see what may begin now, if anybody waits for it."""
-    if group.queue or group.reading.waiting or group.verifying.wanted or wants_other_acks(group):
+    waited_for = group.queue or group.reading.waiting or group.verifying.wanted or group.transfer is not None
+    if waited_for or wants_other_acks(group):
         group.host.make_ready(group.group)
 
 
 def reconcile(group: Group, now: Now) -> None:
     """As leader: when the catalog wants other acks than the log says, say so in the log."""
-    if group.rules.coming or not group.leads_ready or group.host.disk_full or group.transfer_to:
+    if group.rules.coming or not group.leads_ready or group.host.disk_full or group.holds_writes:
         return
     if group.batch is None and wants_other_acks(group):
         wanted = str(group.host.wanted_acks(group.database))
@@ -285,7 +294,7 @@ def _is_due(group: Group) -> bool:
         or len(group.stack) >= group.settings.settle_entries_max
         or group.stack_bytes >= group.settings.settle_bytes_max
         or group.group == CATALOG_GROUP
-        or group.transfer_to != NOBODY
+        or group.holds_writes
         or group.host.draining
     )
 

@@ -6,13 +6,14 @@ from quorate.lab.mutants import (
     acknowledging,
     elections,
     files,
+    handing,
     reading,
     releases,
     replication,
     storing,
     verifying,
 )
-from quorate.lab.mutants.sabotage import Mutant, find, first_caught, run, run_case, sabotaged
+from quorate.lab.mutants.sabotage import Mutant, find, run, run_case, sabotaged
 
 MUTANTS: tuple[Mutant, ...] = (
     elections.MUTANTS
@@ -23,6 +24,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS
+    + handing.MUTANTS
 )
 
-__all__ = ["MUTANTS", "Mutant", "find", "first_caught", "run", "run_case", "sabotaged"]
+__all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

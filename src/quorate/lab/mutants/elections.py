@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from quorate.core import quorum
+from quorate.core import liveness, quorum
 from quorate.core.kernel import NodeId, Now, WriteHardState
 from quorate.core.node import Node
 from quorate.core.single_leader import acks, election, shipping
@@ -131,7 +131,36 @@ def _damaged_votes(original: Any) -> Any:
     return on_vote
 
 
+def _does_not_mention(original: Any) -> Any:
+    def on_pre_vote(group: Group, now: Now, sender: NodeId, message: Any) -> None:
+        if group.role != LEADER:
+            original(group, now, sender, message)
+
+    return on_pre_vote
+
+
+def _restarted_quietly(_original: Any) -> Any:
+    def restarted(watch: liveness.Liveness, now: Now, node: NodeId) -> None:
+        watch._lose(now, node)
+        for group in watch.groups.values():
+            if group.role == LEADER and node in group.progress:
+                shipping.forget_progress(group, node)
+
+    return restarted
+
+
 MUTANTS = (
+    Mutant(
+        "voter-left-uninformed",
+        "a leader does not tell a voter that restarted, or that asks for pre-votes, who leads",
+        "found here: bug 3 of found-by-simulation.md",
+        "idlers",
+        (
+            Swap(election, "on_pre_vote", _does_not_mention),
+            Swap(liveness.Liveness, "_restarted", _restarted_quietly),
+        ),
+        ("liveness",),
+    ),
     Mutant(
         "vote-not-persisted",
         "votes, and forgets by the next restart for whom",
@@ -141,7 +170,6 @@ MUTANTS = (
         ("durable vote",),
         inner=("durable vote",),
         outer=SPLIT,
-        outer_seed=6,
     ),
     Mutant(
         "vote-before-fsync",
@@ -168,7 +196,6 @@ MUTANTS = (
         "crossed",
         (Swap(election, "on_vote_reply", _late_votes_count),),
         SPLIT,
-        seed=192,
     ),
     Mutant(
         "votes-for-a-short-log",
@@ -177,7 +204,6 @@ MUTANTS = (
         "handovers",
         (Swap(Group, "up_to_date", _always),),
         SPLIT,
-        seed=1,
     ),
     Mutant(
         "damaged-replica-votes",
@@ -202,7 +228,6 @@ MUTANTS = (
         "lasting",
         (Swap(Group, "leader_is_alive", _never), Swap(election, "on_timer", _stands_at_once)),
         ("stability", "progress"),
-        seed=2,
     ),
     Mutant(
         "no-check-quorum",
@@ -211,7 +236,6 @@ MUTANTS = (
         "lasting",
         (Swap(single_leader, "check_quorum", _nothing),),
         ("progress",),
-        seed=2,
     ),
     Mutant(
         "hung-disk-leads",
@@ -220,7 +244,6 @@ MUTANTS = (
         "lasting",
         (Swap(Group, "log_hangs", _never),),
         ("progress",),
-        seed=5,
     ),
     Mutant(
         "full-disk-leads",
@@ -229,7 +252,6 @@ MUTANTS = (
         "lasting",
         (Swap(Node, "_on_disk_full", _nothing), Swap(Group, "log_hangs", _never)),
         ("progress",),
-        seed=5,
     ),
     Mutant(
         "no-noop",

@@ -178,7 +178,6 @@ MUTANTS = (
         "amputation",
         (Swap(SqliteStore, "_find_damage", _mark_unchecked),),
         ILL,
-        seed=3,
         storage="files",
     ),
     Mutant(
@@ -188,7 +187,6 @@ MUTANTS = (
         "votes",
         (Swap(SqliteStore, "persist", _mark_first),),
         ("sound disk",),
-        seed=1,
         storage="files",
     ),
     Mutant(
@@ -198,7 +196,6 @@ MUTANTS = (
         "fsyncs",
         (Swap(SimulatedDisk, "rewrite", _nothing),),
         LOSES,
-        seed=44,
         storage="files",
     ),
     Mutant(
@@ -208,7 +205,6 @@ MUTANTS = (
         "fsyncs",
         (Swap(FileShelf, "finish", _never_syncs_folders),),
         LOSES,
-        seed=33,
         storage="files",
     ),
     Mutant(
@@ -227,7 +223,6 @@ MUTANTS = (
         "fsyncs",
         (Swap(FileShelf, "finish", _synced_again),),
         LOSES,
-        seed=1,
         storage="files",
     ),
     Mutant(
@@ -237,7 +232,6 @@ MUTANTS = (
         "fsyncs",
         (Swap(Replica, "checkpoint", _checkpointed_again),),
         LOSES,
-        seed=24,
         storage="files",
     ),
     Mutant(
@@ -247,7 +241,6 @@ MUTANTS = (
         "fsyncs",
         (Swap(Replica, "checkpoint_aside", _forgets_aside),),
         LOSES,
-        seed=24,
         storage="files",
     ),
     Mutant(
@@ -266,7 +259,6 @@ MUTANTS = (
         "fsyncs",
         (Swap(FileShelf, "finish", _switches_early),),
         LOSES,
-        seed=4,
         storage="files",
     ),
     Mutant(

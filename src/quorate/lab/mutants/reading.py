@@ -81,7 +81,6 @@ MUTANTS = (
         "deposed",
         (Swap(reads, "submit", _unconfirmed),),
         ("linearizability",),
-        seed=1,
     ),
     Mutant(
         "follower-reads-unasked",
@@ -98,7 +97,6 @@ MUTANTS = (
         "echoes",
         (Swap(reads, "on_confirmed", _any_round),),
         ("linearizability",),
-        seed=70,
     ),
     Mutant(
         "read-numbers-reused",
@@ -107,7 +105,6 @@ MUTANTS = (
         "reborn",
         (Swap(Group, "_begin", _numbers_begin_again),),
         ("linearizability",),
-        seed=8,
     ),
     Mutant(
         "any-answer-will-do",
@@ -116,7 +113,6 @@ MUTANTS = (
         "distant",
         (Swap(reads, "on_reply", _any_answer),),
         ("linearizability",),
-        seed=24,
     ),
     Mutant(
         "reads-before-applied",
@@ -133,6 +129,5 @@ MUTANTS = (
         "handovers",
         (Swap(reads, "begin_round", _before_noop),),
         ("linearizability",),
-        seed=1,
     ),
 )

@@ -53,7 +53,6 @@ MUTANTS = (
         "rolling",
         (Swap(Versions, "finalization", _whoever_is_away),),
         ("formats", "halt"),
-        seed=16,
     ),
     Mutant(
         "upgrade-asks-nobody",
@@ -62,7 +61,6 @@ MUTANTS = (
         "rolling",
         (Swap(Versions, "finalization", _whatever_they_read),),
         ("formats", "halt"),
-        seed=4,
     ),
     Mutant(
         "upgrade-at-the-first-start",

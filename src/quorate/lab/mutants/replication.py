@@ -200,11 +200,41 @@ def _copy_ends_damage(original: Any) -> Any:
     return persist
 
 
+def _any_life(_original: Any) -> Any:
+    return lambda _progress, _life: True
+
+
+def _stays_idle(original: Any) -> Any:
+    def back_off(group: Group, *arguments: Any) -> None:
+        busy = group.group in group.host._busy  # type: ignore[attr-defined]
+        original(group, *arguments)
+        if not busy:
+            group.host._busy.pop(group.group, None)  # type: ignore[attr-defined]
+
+    return back_off
+
+
 def _any_position(_original: Any) -> Any:
     return lambda _replica, _position: None
 
 
 MUTANTS = (
+    Mutant(
+        "refused-and-left-idle",
+        "what a leader of an idle group sends to a follower that refused is sent once, and never again if it is lost",
+        "found here: bug 17 of found-by-simulation.md",
+        "rebuilds",
+        (Swap(shipping, "_back_off", _stays_idle),),
+        ("liveness",),
+    ),
+    Mutant(
+        "counts-an-earlier-life",
+        "what a replica acknowledged before it was damaged is counted after it was rebuilt without it",
+        "found here: bug 10 of found-by-simulation.md",
+        "rebuilds",
+        (Swap(shipping, "note_life", _any_life),),
+        ("durable majority", "damaged replica", "leader completeness", "acknowledged write lost"),
+    ),
     Mutant(
         "copy-ends-damage",
         "a damaged replica that dies between installing a copy and being whole is taken for whole in its next life",
@@ -212,7 +242,6 @@ MUTANTS = (
         "amputation",
         (Swap(MemoryStore, "persist", _copy_ends_damage),),
         ("leader completeness", "damaged replica", "durable majority", "acknowledged write lost"),
-        seed=281,
     ),
     Mutant(
         "acknowledged-before-fsync",
@@ -223,7 +252,6 @@ MUTANTS = (
         ("durable vote", "durable majority", "durable log"),
         inner=("durable vote", "durable majority", "durable log"),
         outer=LOST,
-        outer_seed=5,
     ),
     Mutant(
         "fsync-retried",
@@ -232,7 +260,6 @@ MUTANTS = (
         "mixed",
         (Swap(Disk, "_fsync_failed", _tries_fsync_again),),
         ("durable vote", "durable majority", "durable log", "store", "monotone epochs"),
-        seed=4,
     ),
     Mutant(
         "counts-an-older-epoch",
@@ -265,7 +292,6 @@ MUTANTS = (
         "overwrites",
         (Swap(acks, "on_persisted", _by_index_only), Swap(shipping, "_overwrite", _overwrite_keeps_promises)),
         ("durable log",),
-        seed=166,
     ),
     Mutant(
         "stale-append-truncates",
@@ -282,7 +308,6 @@ MUTANTS = (
         "handovers",
         (Swap(shipping, "on_append", _counts_whatever_is_there),),
         ("durable majority", *LOST),
-        seed=4,
     ),
     Mutant(
         "trims-beyond-checkpoint",
@@ -291,7 +316,6 @@ MUTANTS = (
         "power",
         (Swap(MemoryStore, "_checkpoint", _does_not_sync),),
         ("sound disk", "store", "node"),
-        seed=2,
     ),
     Mutant(
         "old-copy-over-new-log",
@@ -304,7 +328,6 @@ MUTANTS = (
             Swap(shelf.MemoryShelf, "copy", _keeps_copies),
         ),
         ("counted entries stay", "node"),
-        seed=1,
     ),
     Mutant(
         "copy-without-position",
@@ -313,7 +336,6 @@ MUTANTS = (
         "snapshots",
         (Swap(snapshots, "on_opened", _wrong_position), Swap(shelf, "check_position", _any_position)),
         ("sound disk", "store", "node", *LOST),
-        seed=14,
     ),
     Mutant(
         "lost-tail-taken-for-clean",
@@ -324,8 +346,6 @@ MUTANTS = (
         ("damaged replica",),
         inner=("damaged replica",),
         outer=(*LOST, "durable majority", "monotone epochs", "sound disk", "store"),
-        outer_seed=5,
-        seed=3,
     ),
     Mutant(
         "heals-too-soon",
@@ -334,7 +354,6 @@ MUTANTS = (
         "relapse",
         (Swap(Group, "heal_if_whole", _heals_at_once),),
         ("damaged replica",),
-        seed=7,
     ),
     Mutant(
         "says-not-done-of-what-is-logged",
@@ -343,6 +362,5 @@ MUTANTS = (
         "hasty",
         (Swap(election, "step_down", _says_not_done),),
         ("linearizability", "true answer", "exactly once"),
-        seed=51,
     ),
 )

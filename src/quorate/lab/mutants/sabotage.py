@@ -32,13 +32,10 @@ class Mutant:
     swaps: tuple[Swap, ...]
     judges: tuple[str, ...]
     """Those whose business it is. Caught by any other, it was caught by accident."""
-    seed: int = 0
-    """A seed of the scenario known to show it, so that the tests need not search; they search on from there."""
     inner: tuple[str, ...] = ()
     """Judges that look inside; silenced, what the bug leads to must be noticed too, within some more seeds."""
     outer: tuple[str, ...] = ()
     """The judges that notice then. With `inner` only."""
-    outer_seed: int = 0
     storage: str = ""
     """What must keep the data because the mutant breaks it: SQLite, or empty for what the seed says."""
 
@@ -108,12 +105,3 @@ def find(name: str) -> Mutant:
     from quorate.lab.mutants import MUTANTS
 
     return {mutant.name: mutant for mutant in MUTANTS}[name]
-
-
-def first_caught(mutant: Mutant, first: int, seeds: int, skip: tuple[str, ...] = ()) -> Report | None:
-    """The first of so many seeds that fails; None when the mutant survives them all."""
-    for seed in range(first, first + seeds):
-        report = run(mutant, seed, skip=skip)
-        if not report.ok:
-            return report
-    return None

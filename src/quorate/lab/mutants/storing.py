@@ -204,7 +204,6 @@ MUTANTS = (
         (Swap(Writer, "_execute", _others_are_undone),),
         ("acknowledged write lost", *TWICE),
         storage=SQLITE,
-        seed=4,
     ),
     Mutant(
         "undone-batch-stays-undone",
@@ -265,7 +264,6 @@ MUTANTS = (
         "mixed",
         (Swap(Writer, "_apply", _no_schema_check), Swap(Capture, "ddl", _columns_do_not_travel)),
         ("replicas equal",),
-        seed=5,
         storage=SQLITE,
     ),
 )

@@ -33,6 +33,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a bit of a message changes on the way: its frame must be found out, and its connection ends."""
     late: float = 0.0
     """Chance that a repetition comes seconds later."""
+    echo: float = 0.0
+    """Chance that what a node sent last, lost or not, arrives once more when it has restarted or got another file."""
     hints: float = 0.5
     """Chance that a transport tells its node of a lost or regained connection."""
     client_loss: float = 0.0
@@ -82,6 +84,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a crash falls between two effects of one step."""
     crash_on_vote: float = 0.0
     """Chance that a node dies just after it sent a vote, and comes back within milliseconds."""
+    cut_on_handover: float = 0.0
+    """Chance that a leader is cut off from the others just after it told one of them to stand."""
     open_replicas: int = 0
     """How many data files a node may have open at once; 0 means any number."""
     damage: float = 0.0
@@ -108,6 +112,10 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """The weights of the kinds of operations."""
     verify_us: int = 0
     """The mean time between two comparisons of replicas that somebody asks for; 0: nobody does."""
+    failover_us: int = 0
+    """The mean time between two failovers that somebody asks for; 0: nobody does."""
+    smooth: bool = False
+    """Nothing else happens: no caller may be told anything but an answer."""
     upgrade_us: int = 0
     """The mean time between two steps of a rolling upgrade from an older release; 0: all run this one."""
     think_us: int = 20 * MILLISECOND

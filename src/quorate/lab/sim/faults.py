@@ -8,6 +8,7 @@ ones; swizzle-clog is FoundationDB's (links are clogged one after another and fr
 import random
 from collections.abc import Callable, Collection, Sequence
 
+from quorate.core.single_leader.messages import StandNow, VoteReply
 from quorate.lab.sim.dials import SECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.lasting import partial_connectivity
@@ -65,7 +66,10 @@ class Faults:
             self._world.after(self._dice.randint(0, self._dials.safety_us), self._lose_disk)
         if self._dials.crash_on_vote:
             for host in self._hosts.values():
-                host.when_voted = self._voted
+                host.when_sent[VoteReply] = self._voted
+        if self._dials.cut_on_handover:
+            for host in self._hosts.values():
+                host.when_sent[StandNow] = self._handed_over
 
     def _later(self, mean_us: int, fault: Callable[[], None]) -> None:
         self._world.after(1 + int(self._times.expovariate(1.0) * mean_us), self._strike, mean_us, fault)
@@ -150,11 +154,24 @@ class Faults:
         if not self._over and self._dice.random() < self._dials.crash_on_vote:
             self._world.after(self._dice.randint(0, 2_000), self._blink, host, host.life)
 
+    def _handed_over(self, host: Host) -> None:
+        """Be cut off from all others right after telling one of them to stand."""
+        if not self._over and self._dice.random() < self._dials.cut_on_handover:
+            links = _between([host.number], [number for number in self._hosts if number != host.number])
+            self._network.cut(links)
+            self._world.mark("cut off after handing over")
+            self._ends(self._mend, links)
+
     def _blink(self, host: Host, life: int) -> None:
         if not self._over and host.life == life:
             self._world.mark("crash after a vote")
             host.crash()
             self._world.after(self._dice.randint(0, 5_000), self._restart_if_dead, host)
+
+    def reborn(self, host: Host) -> None:
+        """What it said before arrives when it lives anew."""
+        if self._dials.echo and not self._over and self._dice.random() < self._dials.echo:
+            self._network.echo(host.number)
 
     def _restart_if_dead(self, host: Host) -> None:
         if not host.alive and host.number != self.lost:

@@ -40,7 +40,6 @@ from quorate.core.messages import SINCE
 from quorate.core.requests import Answer, Refused, Told
 from quorate.core.settings import Settings
 from quorate.core.single_leader.invariants import assert_invariants
-from quorate.core.single_leader.messages import VoteReply
 from quorate.lab.sim.clocks import Clock
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.disk import Disk
@@ -116,8 +115,8 @@ class Host:
         self.disk: Disk = store.make_disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
         self.paused = False
-        self.when_voted: Callable[[Host], None] | None = None
-        """A fault waits for this moment."""
+        self.when_sent: dict[type, Callable[[Host], None]] = {}
+        """A fault waits for the moment at which a message of this kind (a vote only if granted) has left."""
         self.formats = HERE
         """What the release that this machine starts reads."""
         self.life = 0
@@ -376,8 +375,9 @@ class Host:
         message = effect.message
         self.observer.sending(self, effect)
         self.network.send(self.number, effect.to, codec.encode(message))
-        if type(message) is VoteReply and message.granted and self.when_voted is not None:
-            self.when_voted(self)
+        strike = self.when_sent.get(type(message))
+        if strike is not None and getattr(message, "granted", True):
+            strike(self)
 
     def _persist(self, effect: Persist) -> None:
         self.disk.persist(effect)

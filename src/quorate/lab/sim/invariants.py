@@ -10,7 +10,7 @@ found damaged; one that was, speaks for its log only when it has got a whole cop
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
 from quorate.core.kernel import (
@@ -159,6 +159,8 @@ class Invariants:
         self.tails = Tails(world)
         self.leading: dict[tuple[GroupId, NodeId], int] = {}
         """Who believes to lead now, and in which epoch."""
+        self.when_reborn: Callable[[Host], object] = lambda _host: None
+        """A fault waits for a replica that has another data file, or a node that has restarted."""
 
     def _broken(self, judge: str, message: str) -> None:
         if judge not in self.skip:
@@ -168,6 +170,7 @@ class Invariants:
 
     def started(self, host: Host, recovered: Recovered) -> None:
         """A new life: what is in memory only is forgotten, what is on disk must be there."""
+        self.when_reborn(host)
         for key in [key for key in self.seen if key[0] == host.number]:
             del self.seen[key]
             self.leading.pop((key[1], host.number), None)
@@ -203,6 +206,7 @@ class Invariants:
             disk = self.disks.setdefault((host.number, write.group), OnDisk())
             if isinstance(write, SwitchGeneration):
                 self.ill.discard((host.number, write.group))
+                self.when_reborn(host)
             if isinstance(write, WriteHardState) and write.epoch < disk.epoch:
                 self._broken(MONOTONE, f"node {host.number} group {write.group}: epoch {disk.epoch} -> {write.epoch}")
             gone = disk.write(write)

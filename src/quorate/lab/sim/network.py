@@ -4,12 +4,17 @@ Everything travels as bytes of the real codec, so nothing is shared between two 
 tested on the way. Nodes have positive numbers, clients negative ones; partitions cut nodes only.
 """
 
+from collections import deque
 from collections.abc import Callable
 from math import log
 
-from quorate.lab.sim.dials import SECOND, Dials
+from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.world import World
 from quorate.wire.frames import FrameReader, WireError, frame
+
+ECHOES = 6
+"""So many of the newest messages of each link are remembered for `echo`."""
+ECHO_US = 20 * MILLISECOND
 
 Receiver = Callable[[int, bytes], None]
 
@@ -26,9 +31,12 @@ class Network:
         """Directed links that carry nothing, with how many faults cut each."""
         self._held: dict[tuple[int, int], list[bytes]] = {}
         """Clogged links and what waits in them."""
+        self._past: dict[tuple[int, int], deque[bytes]] = {}
+        """With the dial `echo`: what was sent last."""
 
     def join(self, number: int, receiver: Receiver) -> None:
         """Deliver what is sent to this number."""
+        assert number not in self._receivers, f"two receivers are called {number}"
         self._receivers[number] = receiver
 
     def send(self, source: int, target: int, payload: bytes) -> None:
@@ -38,6 +46,8 @@ class Network:
         watcher = self._world.watcher
         if watcher is not None:
             watcher.sent(source, target, payload)
+        if between_nodes and dials.echo:
+            self._past.setdefault(link, deque(maxlen=ECHOES)).append(payload)
         if link in self._cut or dice.random() < (dials.loss if between_nodes else dials.client_loss):
             self._world.mark("dropped")
             if watcher is not None:
@@ -87,6 +97,14 @@ class Network:
         if self._world.watcher is not None:
             self._world.watcher.arrived(source, target, payload)
         self._receivers[target](source, payload)
+
+    def echo(self, source: int) -> None:
+        """What this node sent last to each of the others arrives now, in whatever order: late, or once more."""
+        for link in sorted(self._past):
+            if link[0] == source:
+                for payload in self._past[link]:
+                    self._world.mark("echoed")
+                    self._world.after(self._dice.randrange(ECHO_US), self._arrive, *link, payload)
 
     def is_cut(self, source: int, target: int) -> bool:
         return (source, target) in self._cut

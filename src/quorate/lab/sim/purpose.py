@@ -75,6 +75,12 @@ AIMS: dict[str, Aim] = {
     "ladder": _aim({"alter: ok": 20, "note: acks_changes": 5, "ok": 200}),
     "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
     "narrow": _aim({"note: acks_changes": 8, "elections": 20, "ok": 200}),
+    "rebuilds": _aim({"note: damaged": 12, "note: healed": 8, "echoed": 100, "slow disk": 40, "partition": 60}),
+    "planned": _aim(
+        {"failover: done": 30, "failover: refused": 2, "note: told_to_stand": 40, "note: transfer_failed": 1, "ok": 500}
+    ),
+    "heirs": _aim({"failover: done": 60, "read: ok": 1_000}),
+    "smooth": _aim({"failover: done": 200, "elections": 150, "ok": 2_000}),
     "stalled": _aim({"writes stalled": 4, "read: ok": 100, "refused: Unavailable": 20}),
 }  # fmt: skip
 
@@ -83,12 +89,13 @@ STRIKES = {
     "slow_disk_us": "slow disk", "full_disk_us": "disk full", "clock_jump_us": "clock jump", "drain_us": "drain",
     "fsync_error_us": "fsync error", "read_error_us": "read error", "strobe_us": "clock strobe",
     "flip_log_us": "flip in the log", "flip_data_us": "flip in a data file",
-    "edit_us": "edit of a data file", "upgrade_us": "upgrade",
+    "edit_us": "edit of a data file", "upgrade_us": "upgrade", "failover_us": "failover",
 }  # fmt: skip
 """Dial of a mean time -> the mark of a strike."""
 CHANCES = {
     "loss": "dropped", "duplicate": "duplicated", "corrupt": "corrupted", "client_late": "lingered",
     "client_crash": "client crash", "crash_on_vote": "crash after a vote",
+    "cut_on_handover": "cut off after handing over",
 }  # fmt: skip
 """Dial of a chance -> the mark of its coming true."""
 BETWEEN_NODES = frozenset(

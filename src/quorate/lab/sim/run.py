@@ -15,6 +15,7 @@ from msgspec import Struct
 from quorate.core.formats import ACKS_SINCE
 from quorate.core.kernel import CATALOG_GROUP, GroupId, Identity, Member
 from quorate.core.requests import Done, Statement, WriteOutcome
+from quorate.lab.sim.chooser import Chooser
 from quorate.lab.sim.client import Client
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.faults import Faults
@@ -75,6 +76,7 @@ class Run:
         self.ledger = Ledger(self.world)
         self.hosts = self._hosts()
         self.faults = Faults(self.world, dials, self.network, self.hosts, frozenset(plan.skip_faults))
+        self.invariants.when_reborn = self.faults.reborn
         self.lasting = Lasting(self.world, dials, self.network, self.hosts)
         names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
         self.databases = [Database(name, dials) for name in names]
@@ -85,6 +87,7 @@ class Run:
             for number in range(1, dials.clients + 1)
         ]
         self.operator = Operator(self.world, dials, self.network, self.hosts, self.databases)
+        self.chooser = Chooser(self.world, dials, self.network, self.hosts, self.databases, self.invariants.leaders)
         self.upgrader = Upgrader(self.world, dials, self.network, self.hosts)
         self.dead = 0
         self._final_reads: list[tuple[Database, str]] | None = None
@@ -147,10 +150,12 @@ class Run:
         self.world.at(dice.choice((0, 1, 2)) * SECOND, self.faults.begin)
         self.lasting.begin()
         self.operator.begin()
+        self.chooser.begin()
         self.upgrader.begin()
         self.world.run(self.dials.safety_us)
         self.ledger.answered()
         self.lasting.judge()
+        self.chooser.judge()
         self._judge_stall()
         if len(self.hosts) >= 3 and dice.random() < self.dials.leave_dead:
             self.dead = self.faults.victim or dice.choice(sorted(self.hosts))
@@ -180,6 +185,7 @@ class Run:
 
     def _liveness(self) -> None:
         self.world.record(0, "liveness phase", None)
+        self.chooser.closing = True
         for client in self.clients:
             client.closing = True
         self.faults.end_all(self.dead)
@@ -231,6 +237,8 @@ class Run:
                 if group.applied != leader.log.last or not group.opened:
                     where = f"{group.applied} of {leader.log.last}"
                     return f"group {number} on node {node} has applied {where}"
+                if group.leader != leader.me:
+                    return f"group {number} on node {node} follows {group.leader or 'nobody'}, and {leader.me} leads"
         for host in self.hosts.values():
             if host.alive and host.unanswered():
                 return f"node {host.number} owes {host.unanswered()} answers"

@@ -9,7 +9,9 @@ import msgspec
 
 from quorate.core.node import Node
 from quorate.core.settings import Settings
+from quorate.lab.sim.aimed import rebuilds
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
+from quorate.lab.sim.failovers import heirs, planned, smooth
 from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.lasting import KINDS
@@ -302,7 +304,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-        ladder, tails, narrow, stalled,
+        ladder, tails, narrow, stalled, planned, smooth, heirs, rebuilds,
     )
 }  # fmt: skip
 

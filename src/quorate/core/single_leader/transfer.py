@@ -1,0 +1,212 @@
+"""Handing leadership over on purpose: a planned failover, and what a node does that drains.
+
+Source: leadership transfer, Ongaro's thesis 2014, section 3.10 (TimeoutNow is `StandNow` here). In steps:
+
+1. Somebody names a follower, or the one that has most is meant. Writes go on while it catches up.
+2. Once it lacks little, new writes wait: they are held, not refused. What is under way is finished and answered.
+3. When it holds our whole log durably, it is told to stand. It needs the votes that any candidate needs.
+4. It wins: callers of held writes are sent there as soon as we hear of it. Or it does not within an election
+   time-out: then we go on leading, and run what was held.
+
+Nothing is promised to anybody by the attempt itself: a `StandNow` that is lost or comes late costs time and no more.
+"""
+
+from typing import Any
+
+from msgspec import Raw, msgpack
+
+from quorate.core.kernel import NodeId, Now
+from quorate.core.requests import Answer, FailoverReport, NotLeader, Refused
+from quorate.core.single_leader import writes
+from quorate.core.single_leader.messages import StandNow
+from quorate.core.single_leader.state import LEADER, NOBODY, SNAPSHOT, Group, Transfer
+
+_encode = msgpack.Encoder().encode
+GOES_ON = "`quorate status` shows how far each replica is; the same can be asked again"
+
+
+def submit(group: Group, now: Now, id: int, to: NodeId) -> None:
+    """A caller wants another replica to lead: `to`, or with NOBODY the one that has most."""
+    if group.role != LEADER or group.host.draining:
+        group.reply(id, NotLeader(group.leader_address()))
+        return
+    refusal = _refuse(group, now, to)
+    if to == group.me:
+        group.reply(id, done(group, group.me))
+    elif refusal is not None:
+        group.reply(id, refusal)
+    elif group.transfer is not None:
+        group.transfer.callers.append(id)
+    else:
+        group.transfer = Transfer(to or _best(group, now), [id], now.mono_us)
+        group.note("transfer_begins", to=group.transfer.to)
+        group.host.keep_busy(group.group)
+        proceed(group, now)
+
+
+def _refuse(group: Group, now: Now, to: NodeId) -> Refused | None:
+    """Why this replica cannot be made leader, or None."""
+    if to == group.me:
+        return None
+    if to != NOBODY and to not in group.voters:
+        names = ", ".join(group.host.name_of(node) for node in group.voters)
+        name = group.host.name_of(to)
+        return _refused(f"{name} holds no replica of {group.database}", f"its replicas are on {names}")
+    peer = to or _best(group, now)
+    if peer == NOBODY:
+        return _refused(f"no other replica of {group.database} can be reached", GOES_ON)
+    name = group.host.name_of(peer)
+    if group.transfer is not None and group.transfer.to != peer:
+        other = group.host.name_of(group.transfer.to)
+        return Refused("Unavailable", f"{group.database} is being handed to {other}", "", retryable=True)
+    if not group.host.heard(now, peer):
+        return _refused(f"{name} is away", f"choose another replica, or start {name}")
+    progress = group.progress[peer]
+    if progress.state == SNAPSHOT or not progress.voter:
+        return _refused(f"{name} is fetching a copy of {group.database}", "wait until it has it, or choose another")
+    return None
+
+
+def _refused(message: str, hint: str) -> Refused:
+    return Refused("OperationalError", f"not done: {message}", hint)
+
+
+def _best(group: Group, now: Now) -> NodeId:
+    """The live follower that has most; NOBODY when there is none."""
+    live = [
+        peer
+        for peer, progress in group.progress.items()
+        if group.host.heard(now, peer) and progress.voter and progress.state != SNAPSHOT
+    ]
+    return max(live, key=lambda peer: (group.progress[peer].matched, -peer), default=NOBODY)
+
+
+def proceed(group: Group, now: Now) -> None:
+    """As leader, whenever something has moved: take the next step that can be taken."""
+    transfer = group.transfer
+    if transfer is None or group.role != LEADER:
+        return
+    if group.transfer_to:
+        if now.mono_us >= group.transfer_again_us:
+            _give_up(group, "it did not take over in time")
+        return
+    progress = group.progress[transfer.to]
+    if progress.state == SNAPSHOT or not group.host.heard(now, transfer.to):
+        _give_up(group, "it is away" if progress.state != SNAPSHOT else "it is too far behind")
+        return
+    if not transfer.holds:
+        lag = group.log.last.index - progress.matched
+        if group.leads_ready and lag <= group.settings.ship_entries_ahead:
+            transfer.holds, transfer.held_us = True, now.mono_us
+        elif now.mono_us - transfer.since_us > group.settings.answer_timeout_us:
+            _give_up(group, f"it is {lag} entries behind")
+            return
+    late = now.mono_us - transfer.held_us > group.settings.suspect_us
+    if transfer.holds and not _stand_when_ready(group, now) and late:
+        _give_up(group, "what is under way is not counted, or not there, in time")
+
+
+def _stand_when_ready(group: Group, now: Now) -> bool:
+    """Everything is finished here, and there: tell it to stand."""
+    assert group.transfer is not None, "nothing is handed over"
+    peer = group.transfer.to
+    writes.settle_now(group)
+    if is_busy(group) or group.progress[peer].matched < group.log.last.index:
+        return False
+    tell(group, now, peer)
+    return True
+
+
+def is_busy(group: Group) -> bool:
+    """Something runs, or callers wait for what is logged and may still be counted."""
+    return group.batch is not None or (bool(group.flight or group.stack) and not writes.in_vain(group))
+
+
+def tell(group: Group, now: Now, peer: NodeId) -> None:
+    """Ask a follower that has everything to stand at once."""
+    group.transfer_to = peer
+    group.transfer_again_us = now.mono_us + 2 * group.settings.election_us
+    group.note("told_to_stand", to=peer)
+    group.send(peer, StandNow(group.group, group.epoch))
+
+
+def _give_up(group: Group, why: str) -> None:
+    """Go on leading, and run what was held."""
+    transfer, group.transfer = group.transfer, None
+    assert transfer is not None, "nothing is handed over"
+    group.transfer_to = NOBODY
+    group.note("transfer_failed", to=transfer.to, why=why)
+    here, there = group.host.name_of(group.me), group.host.name_of(transfer.to)
+    refusal = _refused(f"{there} does not lead {group.database}: {why}; {here} goes on leading", GOES_ON)
+    for caller in transfer.callers:
+        group.reply(caller, refusal)
+    group.host.make_ready(group.group)
+
+
+# ---- afterwards --------------------------------------------------------------------------------------------
+
+
+def hold(group: Group, requests: list[Any]) -> bool:
+    """Keep these writes until it is known who leads; False when that is not to be expected."""
+    if group.transfer is None:
+        return False
+    group.transfer.waiting += requests
+    return True
+
+
+def done(group: Group, leader: NodeId, was: NodeId = NOBODY) -> Answer:
+    """What a caller is told when this replica leads."""
+    names = group.host.name_of(leader), group.host.name_of(was or leader)
+    return Answer(Raw(_encode(FailoverReport(group.database, group.group, group.epoch, *names))))
+
+
+def conclude(group: Group) -> None:
+    """It is known who leads, or it is not and nobody is to wait any longer."""
+    transfer, group.transfer = group.transfer, None
+    if transfer is None:
+        return
+    group.note("transfer_ends", to=transfer.to, leader=group.leader)
+    here = group.host.name_of(group.me)
+    if group.leader == NOBODY:
+        group.answer_all(transfer.waiting, NotLeader(""))
+        for caller in transfer.callers:
+            group.reply(caller, NotLeader(""))
+        return
+    for caller in transfer.callers:
+        if group.leader == transfer.to:
+            group.reply(caller, done(group, group.leader, group.me))
+        else:
+            leader, there = group.host.name_of(group.leader), group.host.name_of(transfer.to)
+            text = f"{there} did not take over from {here}; {leader} leads {group.database}"
+            group.reply(caller, _refused(text, GOES_ON))
+    if group.leader == group.me:
+        group.queue.extend(transfer.waiting)
+    else:
+        group.answer_all(transfer.waiting, NotLeader(group.leader_address()))
+
+
+def drain(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
+    """Hand leadership to a live follower that has everything; True when nothing is left to do.
+
+    Called again and again while the node drains: a follower that does not stand (its disk may be full, or it may
+    be draining too) gives way to the next, and when each was asked, the rest is left to time.
+    """
+    if group.transfer is not None:
+        proceed(group, now)
+        return False
+    if group.queue:
+        writes.refuse_queue(group, NotLeader(""))
+    writes.settle_now(group)
+    if is_busy(group):
+        return False
+    if group.role != LEADER or not any(alive.get(peer) for peer in group.others):
+        return True
+    last = group.log.last.index
+    ready = [peer for peer in group.others if alive.get(peer) and group.progress[peer].matched == last]
+    if ready and now.mono_us >= group.transfer_again_us:
+        if group.transfer_tries >= len(group.others):
+            return True
+        group.transfer_tries += 1
+        at = ready.index(group.transfer_to) + 1 if group.transfer_to in ready else 0
+        tell(group, now, ready[at % len(ready)])
+    return False

@@ -1,0 +1,139 @@
+"""Somebody who says which node is to lead: planned failovers, to a node or to whichever is ready, one at a time.
+
+A failover that was answered as done must be true: the node that it names led in that epoch (*true answer*). Where
+nothing else happens (`Dials.smooth`) no caller may be told that its request was not done, or that nobody knows (*no
+failed request*).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.requests import Answer, Ask, Failover, FailoverReport, NotLeader, Refused, ReplyBody, Told
+from quorate.lab.sim.dials import MILLISECOND, Dials
+from quorate.lab.sim.host import Host
+from quorate.lab.sim.ledger import TRUE_ANSWER
+from quorate.lab.sim.network import Network
+from quorate.lab.sim.operations import Database
+from quorate.lab.sim.world import Violation, World
+from quorate.wire import codec
+
+NUMBER = -1_002
+NO_FAILED_REQUEST = "no failed request"
+NOT_ANSWERS = ("told unsure", "unsure", "told not done")
+PATIENCE_US = 700 * MILLISECOND
+ATTEMPTS = 6
+
+_report = msgspec.msgpack.Decoder(FailoverReport)
+
+
+class Chooser:
+    """Asks for one failover at a time."""
+
+    def __init__(
+        self,
+        world: World,
+        dials: Dials,
+        network: Network,
+        hosts: dict[int, Host],
+        databases: list[Database],
+        leaders: Mapping[tuple[int, int], int],
+    ) -> None:
+        self._world = world
+        self._dials = dials
+        self._network = network
+        self._hosts = hosts
+        self._databases = databases
+        self._leaders = leaders
+        """Who led each group in each epoch, as the observer has seen it."""
+        self._dice = world.dice("chooser")
+        self._asks = 0
+        self._attempts = 0
+        self._body: Failover | None = None
+        """What is being asked; None while nothing is."""
+        self._target = 1
+        self.closing = False
+        """The liveness phase: nothing new is asked for."""
+        network.join(NUMBER, self._receive)
+
+    def begin(self) -> None:
+        """Choose now and then from now on, if this run has somebody who does."""
+        if self._dials.failover_us:
+            self._world.after(self._dice.randint(1, 2 * self._dials.failover_us), self._choose)
+
+    def judge(self) -> None:
+        """At the end of the safety phase. Raises Violation."""
+        for mark in NOT_ANSWERS if self._dials.smooth else ():
+            if times := self._world.marks.get(mark):
+                text = f"{times} times a caller met {mark!r}, and nothing but planned failovers happened"
+                raise Violation(NO_FAILED_REQUEST, text)
+
+    def _choose(self) -> None:
+        if self.closing:
+            return
+        ready = [one.name for one in self._databases if one.ready]
+        if self._body is None and ready:
+            name = self._dice.choice([CATALOG_DATABASE, *(3 * ready)])
+            self._body = Failover(name, self._dice.choice(("", *self._nodes())))
+            self._attempts = 0
+            self._world.mark("failover")
+            self._ask()
+        self._world.after(self._dice.randint(1, 2 * self._dials.failover_us), self._choose)
+
+    def _nodes(self) -> list[str]:
+        return [f"n{number}" for number in self._hosts]
+
+    def _ask(self) -> None:
+        assert self._body is not None, "there is something to ask for"
+        self._asks += 1
+        self._attempts += 1
+        self._network.send(NUMBER, self._target, codec.encode(Ask(self._asks, self._body)))
+        self._world.after(PATIENCE_US, self._silent, self._asks)
+
+    def _silent(self, asked: int) -> None:
+        if asked == self._asks and self._body is not None:
+            self._target = self._dice.choice(list(self._hosts))
+            self._try_again(asked)
+
+    def _try_again(self, asked: int) -> None:
+        if asked != self._asks or self._body is None:
+            return
+        if self._attempts >= ATTEMPTS:
+            self._end("given up")
+        else:
+            self._ask()
+
+    def _end(self, how: str) -> None:
+        self._body = None
+        self._world.mark(f"failover: {how}")
+
+    def _receive(self, _source: int, payload: bytes) -> None:
+        told: Told = codec.decode_told(payload)
+        if told.id != self._asks or self._body is None:
+            return
+        body: ReplyBody = told.body
+        if isinstance(body, Answer):
+            self._check(self._body, _report.decode(body.outcome))
+            self._end("done")
+        elif isinstance(body, Refused) and not body.retryable:
+            self._world.record(NUMBER, "failover refused", body.message)
+            self._end("refused")
+        else:
+            self._target = self._named(body)
+            self._world.after(20 * MILLISECOND, self._try_again, told.id)
+
+    def _named(self, body: Any) -> int:
+        address = body.leader if isinstance(body, NotLeader) else ""
+        if address:
+            return int(address.removeprefix("node-").partition(":")[0])
+        return self._dice.choice(list(self._hosts))
+
+    def _check(self, asked: Failover, said: FailoverReport) -> None:
+        """The answer names the node that was asked for, and that node led in that epoch."""
+        if asked.to not in ("", said.leader):
+            raise Violation(TRUE_ANSWER, f"{asked.to} was to lead {asked.database}, and {said.leader} is said to")
+        led = self._leaders.get((said.group, said.epoch))
+        if led is not None and f"n{led}" != said.leader:
+            raise Violation(TRUE_ANSWER, f"n{led} led group {said.group} in epoch {said.epoch}, not {said.leader}")

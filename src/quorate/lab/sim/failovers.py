@@ -1,0 +1,75 @@
+"""The mixes of dials that are about who leads: failovers that somebody asks for, under faults."""
+
+import random
+
+import msgspec
+
+from quorate.core.settings import Settings
+from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
+from quorate.lab.sim.ladder import hasty_logs
+
+
+def smooth(dice: random.Random) -> Dials:
+    """Nothing fails, and leadership is handed about all the time: no caller may notice."""
+    return Dials(
+        nodes=dice.choice((2, 3, 5)),
+        clients=dice.randint(4, 6),
+        databases=dice.choice((1, 2)),
+        safety_us=5 * SECOND,
+        delay_us=dice.choice((100, 500, 2_000)),
+        fsync_us=dice.choice((200, 2_000, 5_000)),
+        failover_us=dice.choice((30, 100)) * MILLISECOND,
+        smooth=True,
+        think_us=dice.choice((0, 2, 10)) * MILLISECOND,
+        attempts=100,
+        give_up=0.0,
+        hints=1.0,
+    )
+
+
+def heirs(dice: random.Random) -> Dials:
+    """Readers of one register who ask whoever has just handed over, and was cut off at that moment."""
+    return Dials(
+        nodes=dice.choice((3, 5)),
+        clients=6,
+        safety_us=6 * SECOND,
+        delay_us=3 * MILLISECOND,
+        tail_us=3 * MILLISECOND,
+        cut_on_handover=0.5,
+        fault_lasts_us=400 * MILLISECOND,
+        hints=0.0,
+        failover_us=100 * MILLISECOND,
+        keys=1,
+        reads=10,
+        writes=4,
+        compares=0,
+        counters=0,
+        pairs=0,
+        failing=0,
+        journals=0,
+        weak_reads=0,
+        think_us=2 * MILLISECOND,
+        wander=0.7,
+        settings=Settings(heartbeat_us=100 * MILLISECOND, suspect_us=800 * MILLISECOND, election_us=300 * MILLISECOND),
+    )
+
+
+def planned(dice: random.Random) -> Dials:
+    """Somebody hands leadership about, under load, while nodes and links fail."""
+    drawn = draw(dice)
+    return msgspec.structs.replace(
+        hasty_logs(drawn) if dice.random() < 0.4 else drawn,
+        nodes=dice.choice((2, 3, 3, 4, 5)),
+        clients=dice.randint(3, 6),
+        databases=dice.choice((1, 2)),
+        safety_us=dice.randint(5, 8) * SECOND,
+        failover_us=dice.choice((60, 150, 400)) * MILLISECOND,
+        acks=dice.choice(((), ("async",), ("sync", "semi-sync:1"))),
+        alters=0.05,
+        cut_on_handover=dice.choice((0.0, 0.0, 0.2)),
+        crash_us=dice.choice((0, 1_000, 3_000)) * MILLISECOND,
+        partition_us=dice.choice((0, 0, 1_500)) * MILLISECOND,
+        pause_us=dice.choice((0, 0, 1_500)) * MILLISECOND,
+        lost_disk=0.0,
+        think_us=dice.choice((0, 5, 20)) * MILLISECOND,
+    )
