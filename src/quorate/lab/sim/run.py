@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
+from quorate.core.acks_rule import MAJORITY
 from quorate.core.formats import ACKS_SINCE
 from quorate.core.kernel import CATALOG_GROUP, GroupId, Identity, Member
 from quorate.core.requests import Done, Statement, WriteOutcome
@@ -79,7 +80,8 @@ class Run:
         self.invariants.when_reborn = self.faults.reborn
         self.lasting = Lasting(self.world, dials, self.network, self.hosts)
         names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
-        self.databases = [Database(name, dials) for name in names]
+        self.databases = [Database(name, dials) for name in (["data"] if dials.fixed else names)]
+        self.ledger.loose.update(one.name for one in self.databases if one.loose)
         self.operations = Operations(dials, self.ledger, self.world.dice("workload"), lambda: self.world.now_us)
         skipped = {number: frozenset(some) for number, some in plan.skip_operations.items()}
         self.clients = [
@@ -96,7 +98,8 @@ class Run:
         members = tuple(Member(number, f"n{number}", f"node-{number}:1") for number in range(1, self.dials.nodes + 1))
         hosts: dict[int, Host] = {}
         for member in members:
-            raised = ACKS_SINCE if self.dials.acks else 1  # else left to an upgrade, if the run has one
+            needs_acks = self.dials.acks or self.dials.fixed not in ("", MAJORITY)
+            raised = ACKS_SINCE if needs_acks else 1  # else left to an upgrade, if the run has one
             identity = Identity("simulated", member.node, member.name, 0, members, raised)
             store = self.plan.make_store(identity)
             hosts[member.node] = Host(
