@@ -31,6 +31,7 @@ class Peer:
         self.connected = True
         self.alive = True
         self.boot = 0
+        self.settled = 0
         self.answered_us = now_us
         """When the newest of our heartbeats that it answered was sent."""
         self.sent: dict[int, Sent] = {}
@@ -60,6 +61,8 @@ class Liveness:
         self.sequence = 0
         self.rounds: dict[GroupId, None] = {}
         """Groups whose reads wait for a confirmation."""
+        self.settled = 0
+        """See `Heartbeat.settled`."""
         self.fresh_rounds: dict[GroupId, None] = {}
         """Those among them that have not been sent a heartbeat yet."""
 
@@ -69,6 +72,10 @@ class Liveness:
             return False
         self.peers[node] = Peer(now.mono_us)
         return True
+
+    def drop(self, node: NodeId) -> None:
+        """Watch it no more: it is no member, and in none of our groups."""
+        self.peers.pop(node, None)
 
     # ---- hearing ---------------------------------------------------------------------------------------
 
@@ -107,6 +114,7 @@ class Liveness:
                 self._restarted(now, sender)
             peer.boot = message.boot
         self.versions.heard(sender, message.spoken)
+        peer.settled = message.settled
         for mention in message.resigned:
             group = self.groups.get(mention.group)
             if group is not None:
@@ -114,7 +122,7 @@ class Liveness:
         answers: list[Mention] = []
         for mention in message.led:
             group = self.groups.get(mention.group)
-            if group is None or sender not in group.others:
+            if group is None:
                 continue
             epoch = single_leader.on_mention(group, now, sender, mention.epoch, mention.counted)
             if epoch:
@@ -133,7 +141,7 @@ class Liveness:
                     del peer.resigned[mention.group]
         for mention in message.groups:
             group = self.groups.get(mention.group)
-            if group is None or sender not in group.others:
+            if group is None:
                 continue
             single_leader.on_mention_answered(group, now, sender, message.sequence, mention.epoch)
             if mention.epoch == group.epoch and mention.counted == group.counted:
@@ -202,7 +210,8 @@ class Liveness:
         horizon = now.mono_us - self.settings.suspect_us
         while next(iter(peer.sent.values())).at_us < horizon:
             del peer.sent[next(iter(peer.sent))]  # an answer that late would not count
-        self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned, self.versions.spoken())))
+        spoken = self.versions.spoken()
+        self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned, spoken, self.settled)))
 
     # ---- judging ---------------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ class Database:
         """Its tables exist."""
         self.claimed = False
         """Somebody is creating it, or its tables."""
-        everywhere = dials.fixed or (dials.acks and name != "main")
+        everywhere = dials.fixed or (name != "main" and dials.acks and not dials.members_us)
         self.replicas = dials.nodes if everywhere else min(3, dials.nodes)
         self.acks = dials.fixed or MAJORITY
         """With which it is made."""
