@@ -59,6 +59,17 @@ def on_message(node: "Node", now: Now, sender: NodeId, message: object) -> None:
             node.emit(Send(sender, node.directory.farewell()))
 
 
+def on_stranger(node: "Node", now: Now, sender: NodeId, message: object) -> None:
+    """A node that is not known here speaks of a group that is: a member of whom our copy of the catalog does not tell
+    yet. It must be answered, for we may have to learn of it from itself: (1) a node is away, (2) everybody it knows is
+    replaced and switched off, (3) it comes back. Where it can be reached it has said when it made the connection.
+
+    One that is only about to become a member speaks of no group, and is left alone."""
+    groups = [each.group for each in message.led] if type(message) is Heartbeat else [getattr(message, "group", None)]
+    if any(number in node.groups for number in groups):
+        node.watch(now, sender, "")
+
+
 def on_removed(node: "Node", now: Now, message: Removed) -> None:
     """Somebody says that this node is out. That is for ever, so an old word is as good as a new one."""
     if message.change > max(node.directory.told.change, node.directory.catalog.changes):
