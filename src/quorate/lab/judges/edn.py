@@ -1,9 +1,9 @@
 """A reader for EDN, the notation in which Jepsen writes histories down.
 
 Keywords and symbols become texts without their colon, `nil` becomes None, vectors and lists become lists,
-sets frozensets, maps dicts, and a tagged value the value behind its tag (as in `#:space{}`). Commas are blanks; comments and
-`#_` discards are passed over. Where something must be hashable (a map's key, a set's element) lists become
-tuples and dicts frozensets of pairs.
+sets frozensets, maps dicts, and a tagged value the value behind its tag (as in `#:space{}`). Commas are
+blanks; comments and `#_` discards are passed over. Where something must be hashable (a map's key, a set's
+element) lists become tuples and dicts frozensets of pairs.
 """
 
 import re
