@@ -192,7 +192,7 @@ def test_a_full_disk_keeps_what_it_was_given_until_there_is_room() -> None:
 def test_every_scenario_draws_the_same_dials_for_the_same_seed() -> None:
     for scenario in SCENARIOS:
         assert dials_of(scenario, 7) == dials_of(scenario, 7)
-        assert len({str(dials_of(scenario, seed)) for seed in range(12)}) > 2
+        assert len({str(dials_of(scenario, seed)) for seed in range(12)}) > 1
 
 
 def test_dials_are_zero_now_and_then() -> None:
@@ -214,7 +214,7 @@ def test_a_cluster_that_does_not_come_right_is_a_failure_that_names_who_waits() 
     seed = next(seed for seed in range(50) if dials_of("calm", seed).nodes == 3)
     report = simulate(seed, "calm", DeafNode)
     assert report.judge == LIVENESS
-    assert "group 0 has 0 leaders" in report.message
+    assert "nobody leads the catalog" in report.message
     assert "group 0 on node 3: " in report.message
     assert "waits for setup on main" in report.message
 
