@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel, routes
+from quorate.core.admission import Admission
 from quorate.core.changes import write_for
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
 from quorate.core.formats import HERE, Range
@@ -86,15 +87,18 @@ class Node:
         self.settings = settings or Settings()
         self._stall_us = 2 * self.settings.heartbeat_us
         """A node that runs takes a step at each of its heartbeats; twice as long is a stall."""
-        self.disk_full = False
-        self.draining = False
+        self.disk_full = self.draining = False
+        self.until_us = 0
+        self.admission = Admission(self.settings)
         self._drained = False
         self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Group] = {}
         self.directory = Directory(recovered.identity)
         self.versions = Versions(recovered.identity.format, formats, self.emit)
         self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.versions, self.emit)
-        self.name_of = self.directory.name_of
+        self.name_of, self.address_of = self.directory.name_of, self.directory.address_of
+        self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
+        self.election_us, self.retry_us = self.liveness.election_us, self.liveness.retry_us
         self.understands = self.versions.understands
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
@@ -177,15 +181,6 @@ class Node:
         else:
             self._finish_errand(self._errands.pop(id), body)
 
-    def heard(self, now: Now, peer: NodeId) -> bool:
-        return self.liveness.heard(now, peer)
-
-    def election_us(self, group: Group) -> int:
-        return self.liveness.election_us(group)
-
-    def retry_us(self, peer: NodeId) -> int:
-        return self.liveness.retry_us(peer)
-
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
         name = (APPLY, group)
         if self._timers.get(name) is None:
@@ -214,15 +209,9 @@ class Node:
     def resign(self, group: GroupId, epoch: int) -> None:
         self.liveness.resign(self.groups[group], epoch)
 
-    def start_round(self, group: GroupId) -> int:
-        return self.liveness.start_round(group)
-
     def wanted_acks(self, database: str) -> str | None:
         """What the catalog wants of this database; None when it has not been read yet, or does not know it."""
         return self.directory.acks.get(database)
-
-    def address_of(self, node: NodeId) -> str:
-        return self.directory.address_of(node)
 
     # ---- events ------------------------------------------------------------------------------------------
 
@@ -382,6 +371,14 @@ class Node:
     # ---- callers -----------------------------------------------------------------------------------------
 
     def _on_request(self, now: Now, event: kernel.Request) -> None:
+        if event.since_us and (refusal := self.admission.late(now.mono_us, event.since_us, event.until_us)):
+            self.reply(event.id, refusal)
+            return
+        self.until_us = event.until_us
+        self._answer(now, event)
+        self.until_us = 0
+
+    def _answer(self, now: Now, event: kernel.Request) -> None:
         body = event.body
         if type(body) is Run:
             self._on_run(now, event.id, body)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, structs
 
+from quorate.core.admission import Admission
 from quorate.core.kernel import (
     ORIGIN,
     Effect,
@@ -59,6 +60,7 @@ class Host(Protocol):
     settings: Settings
     disk_full: bool
     draining: bool
+    until_us: int  # of the request that is being looked at
 
     def emit(self, effect: Effect) -> None: ...
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
@@ -125,6 +127,7 @@ class Waiting(Struct):
     id: int
     body: Any
     since_us: int
+    until_us: int = 0
 
 
 class Batch(Struct):
@@ -133,6 +136,7 @@ class Batch(Struct):
     number: int
     requests: list[Waiting]
     outcomes: tuple[bytes, ...] = ()
+    since_us: int = 0
     position: Position = ORIGIN
     """Its entry, or the one before when it needed none; ORIGIN while it is executing."""
     told: bool = False
@@ -148,6 +152,7 @@ class Read(Struct):
     asker: NodeId = NOBODY
     """Another replica that asked how far to apply, instead of a caller of this node."""
     index: int = -1
+    until_us: int = 0
 
 
 class Reading(Struct):
@@ -323,6 +328,7 @@ class Group:
         self.batch: Batch | None = None
         """The one that is executing."""
         self.batches = 0
+        self.admission = Admission(self.settings)
         self.flight: deque[Batch] = deque()
         """Those that are logged and not counted, or not durable here, oldest first."""
         self.stack: list[int] = []
