@@ -63,7 +63,7 @@ class Reign(Struct, frozen=True, array_like=True):
 
 
 class AcksFact(Struct, frozen=True, array_like=True):
-    """What a data file has been told of acks."""
+    """What a data file has been told of acks, and of the group's members."""
 
     rule: str = ""
     """The rule in force; empty: none was ever named."""
@@ -72,6 +72,10 @@ class AcksFact(Struct, frozen=True, array_like=True):
     reigns: tuple[Reign, ...] = ()
     """From the first `async` on: every epoch that began under it, and every change of the rule. A tail may be found
     lost long after its place in the log was trimmed; this is how two replicas still find where they parted."""
+    members: bytes = b""
+    """The configuration in force (`single_leader.membership`), as its entry has it; empty: none was ever named."""
+    members_since: int = 0
+    """Index of that entry."""
 
 
 NOTHING_SAID = AcksFact()

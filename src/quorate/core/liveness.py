@@ -36,6 +36,7 @@ class Peer:
         self.connected = True
         self.alive = True
         self.boot = 0
+        self.settled = 0
         self.answered_us = now_us
         """When the newest of our heartbeats that it answered was sent."""
         self.sent: dict[int, Sent] = {}
@@ -65,6 +66,8 @@ class Liveness:
         self.sequence = 0
         self.rounds: dict[GroupId, None] = {}
         """Groups whose reads wait for a confirmation."""
+        self.settled = 0
+        """See `Heartbeat.settled`."""
         self.fresh_rounds: dict[GroupId, None] = {}
         """Those among them that have not been sent a heartbeat yet."""
         self.stalled_us = 0
@@ -76,6 +79,10 @@ class Liveness:
             return False
         self.peers[node] = Peer(now.mono_us, self.settings)
         return True
+
+    def drop(self, node: NodeId) -> None:
+        """Watch it no more: it is no member, and in none of our groups."""
+        self.peers.pop(node, None)
 
     # ---- hearing ---------------------------------------------------------------------------------------
 
@@ -116,6 +123,7 @@ class Liveness:
             peer.timing.beat_us = 0
         peer.timing.beat(now.mono_us)
         self.versions.heard(sender, message.spoken)
+        peer.settled = message.settled
         for mention in message.resigned:
             group = self.groups.get(mention.group)
             if group is not None:
@@ -123,7 +131,7 @@ class Liveness:
         answers: list[Mention] = []
         for mention in message.led:
             group = self.groups.get(mention.group)
-            if group is None or sender not in group.others:
+            if group is None:
                 continue
             epoch = single_leader.on_mention(group, now, sender, mention.epoch, mention.counted)
             if epoch:
@@ -144,7 +152,7 @@ class Liveness:
                     del peer.resigned[mention.group]
         for mention in message.groups:
             group = self.groups.get(mention.group)
-            if group is None or sender not in group.others:
+            if group is None:
                 continue
             single_leader.on_mention_answered(group, now, sender, message.sequence, mention.epoch)
             if mention.epoch == group.epoch and mention.counted == group.counted:
@@ -213,7 +221,8 @@ class Liveness:
         horizon = now.mono_us - self.settings.suspect_max_us
         while next(iter(peer.sent.values())).at_us < horizon or len(peer.sent) > SENT_KEPT:
             del peer.sent[next(iter(peer.sent))]  # an answer that late would not count
-        self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned, self.versions.spoken())))
+        spoken = self.versions.spoken()
+        self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned, spoken, self.settled)))
 
     # ---- judging ---------------------------------------------------------------------------------------
 
@@ -244,8 +253,8 @@ class Liveness:
 
     def election_us(self, group: Group) -> int:
         """How long a candidate for this group waits at least."""
-        timings = [peer.timing for node, peer in self.peers.items() if peer.alive and node in group.others]
-        return election_us(self.settings, timings, group.quorum - 1)
+        timings = [peer.timing for node, peer in self.peers.items() if peer.alive and node in group.electors]
+        return election_us(self.settings, timings, len(group.voters) // 2)
 
     def retry_us(self, node: NodeId) -> int:
         """After how long what was sent to this node is sent again."""

@@ -8,6 +8,7 @@ from quorate.core.formats import RELEASE
 from quorate.core.kernel import Member
 from quorate.core.requests import GroupStatus, LostReport, MemberStatus, ReplicaStatus, StatusReport, Unknown
 from quorate.core.single_leader import rewinding
+from quorate.core.single_leader.members import wants_others
 from quorate.core.single_leader.state import LEADER, Group
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def report(node: "Node") -> StatusReport:
         versions.version,
         versions.formats.lowest,
         versions.formats.highest,
+        node.removed,
+        node.directory.catalog.changes,
     )
 
 
@@ -72,7 +75,16 @@ def _group(node: "Node", group: Group) -> GroupStatus:
         group.verifying.equal_at,
         group.damaged or group.mended,
         str(group.rules.newest) if group.rules.coming else "",
+        group.configuration.voters,
+        group.configuration.learners,
+        group.configuration.following,
+        _wanted(node, group),
     )
+
+
+def _wanted(node: "Node", group: Group) -> tuple[int, ...]:
+    wanted = node.wanted_members(group.group)
+    return wanted.voters if wanted is not None and wants_others(group) else ()
 
 
 def report_lost(node: "Node", kept: LostReport) -> LostReport:

@@ -64,6 +64,8 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """Entries kept in the log behind a checkpoint, so that a follower that was away needs no snapshot."""
     log_keep_bytes: int = 256 << 20
     """About how many bytes of them at the most."""
+    promote_within: int = 64
+    """A learner that lacks no more entries than this may become a voter."""
     snapshot_chunk_bytes: int = 256 << 10
     verify_us: int = 0
     """In about so much time a leader compares the replicas of each of its groups once; 0: only when it is asked."""

@@ -104,6 +104,7 @@ class Driver:
             kernel.Reply: self._on_reply,
             kernel.Query: self._on_query,
             kernel.Connect: self._on_connect,
+            kernel.Disconnect: self._on_disconnect,
             kernel.Note: log_note,
             kernel.Drained: self._on_drained,
             kernel.Halt: self._on_halt,
@@ -334,6 +335,9 @@ class Driver:
 
     def _on_connect(self, effect: kernel.Connect) -> None:
         self.transport.connect(effect.peer, effect.address)
+
+    def _on_disconnect(self, effect: kernel.Disconnect) -> None:
+        self.transport.disconnect(effect.peer)
 
     def _on_reply(self, effect: kernel.Reply) -> None:
         self._answer(effect.id, effect.body)

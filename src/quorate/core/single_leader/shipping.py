@@ -28,8 +28,7 @@ NEEDS_SNAPSHOT = -1
 def append(group: Group, now: Now, entries: tuple[Entry, ...]) -> None:
     """As leader: add entries to our own log, and send them while our own disk writes them."""
     assert group.role == LEADER, "only a leader appends"
-    group.log.append(entries)
-    group.rules.appended(entries)
+    group.append(entries)
     group.saved = 0
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
     for peer, progress in group.progress.items():
@@ -168,17 +167,16 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
         assert first > group.counted, "a counted entry would be overwritten"
         assert first > group.applied.index, "an applied entry would be overwritten"
         group.drop_from(first)
-        group.rules.truncated(first)
         group.note("truncated", index=first)
-    group.log.append(entries)
-    group.rules.appended(entries)
+    group.append(entries)
     group.saved = 0
     group.log.shrink(group.settings.cache_bytes_max, group.applied.index)
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
 
 
 def heard_leader(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
-    """A message of the leader of `epoch`, which is not below ours."""
+    """A message of the leader of `epoch`, which is not below ours. Whether it is a member, the log will say: a leader's
+    configuration may be newer than ours (Ongaro 2014, section 4.1)."""
     if epoch > group.epoch:
         election.adopt_epoch(group, now, epoch, sender)
     elif group.leader != sender:

@@ -205,6 +205,8 @@ def switch(group: Group, now: Now, incoming: Incoming) -> None:
     anew = group.damaged or group.rules.lossy
     group.counted = position.index if anew else max(group.counted, position.index)
     group.rules.truncated(keep + 1 if keep else 0)
+    group.membership.truncated(keep + 1 if keep else 0)
+    group.configure()
     group.rewind = group.saved = 0
 
 

@@ -134,6 +134,12 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Nothing else happens: no caller may be told anything but an answer."""
     upgrade_us: int = 0
     """The mean time between two steps of a rolling upgrade from an older release; 0: all run this one."""
+    members_us: int = 0
+    """The mean time between two changes of the members; 0: they stay."""
+    spares: int = 0
+    """How many new nodes may come in the whole run."""
+    wiped: float = 0.0
+    """Chance that a node is replaced because its disk is lost for good."""
     think_us: int = 20 * MILLISECOND
     patience_us: int = 600 * MILLISECOND
     """How long a client waits for an answer before it tries again."""

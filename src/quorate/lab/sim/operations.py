@@ -78,7 +78,8 @@ class Database:
         """Its tables exist."""
         self.claimed = False
         """Somebody is creating it, or its tables."""
-        self.replicas = min(3, dials.nodes) if name == "main" or not dials.acks else dials.nodes
+        everywhere = name != "main" and dials.acks and not dials.members_us
+        self.replicas = dials.nodes if everywhere else min(3, dials.nodes)
         self.rules: list[AcksRule] = []
         """Every acks rule that it was ever asked to have, beside majority."""
         self.last_seen: dict[str, int] = {}

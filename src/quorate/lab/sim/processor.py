@@ -1,7 +1,7 @@
 """Machines whose processors can have too much to do: what a node does takes time, one thing after the other.
 
-As in the real driver, what peers, disks and storage say is taken first; requests of clients wait behind it, some of them
-have their turn, and then the core is woken, which is when it begins a batch.
+As in the real driver, what peers, disks and storage say is taken first; requests of clients wait behind it, some of
+them have their turn, and then the core is woken, which is when it begins a batch.
 """
 
 from collections import deque

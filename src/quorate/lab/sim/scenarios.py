@@ -293,6 +293,24 @@ def rolling(dice: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def members(dice: random.Random) -> Dials:
+    """Nodes that come, go and take each other's place all the time, with short logs, under every fault."""
+    aimed = _aimed(
+        draw(dice), nodes=dice.choice((3, 3, 4, 5)), clients=4, databases=dice.choice((1, 1, 2)), safety_us=9 * SECOND,
+        damage=0.0, flip_log_us=0, flip_data_us=0, lost_disk=0.0, leave_dead=0.0, schema=0,
+        members_us=dice.choice((100, 300, 800)) * MILLISECOND, spares=dice.choice((4, 8)),
+        wiped=dice.choice((0.0, 0.5, 1.0)), think_us=dice.choice((5, 20)) * MILLISECOND,
+        settings={
+            "log_keep_entries": dice.choice((0, 2, 50, 4_096)), "checkpoint_entries": dice.choice((2, 50)),
+            "promote_within": dice.choice((0, 3, 64)),
+        },
+    )  # fmt: skip
+    if dice.random() < 0.3:
+        rules = ("majority", "async", "semi-sync:1")
+        aimed = msgspec.structs.replace(aimed, acks=tuple(dice.sample(rules, 2)), alters=0.02)
+    return aimed
+
+
 def fsyncs(dice: random.Random) -> Dials:
     """Fsyncs that fail, machines that lose power soon after, and copies all the time."""
     return msgspec.structs.replace(
@@ -320,7 +338,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-        ladder, tails, narrow, stalled, planned, smooth, heirs, rebuilds, patient,
+        ladder, tails, narrow, stalled, members, planned, smooth, heirs, rebuilds, patient,
     )
 }  # fmt: skip
 
