@@ -5,6 +5,7 @@ them have their turn, and then the core is woken, which is when it begins a batc
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from quorate.core.kernel import Apply, Effect, Event, Execute, Query, Request, Wake
@@ -28,6 +29,8 @@ class BusyHost(Host):
         self._turn = 0
         self._busy = False
         self._spent_us = 0
+        self.when_run: Callable[[tuple[Any, ...]], None] = lambda _requests: None
+        """Told of each batch that begins to run."""
 
     def feed(self, event: Event) -> None:
         """Hand an event to the node, when its turn comes."""
@@ -119,6 +122,7 @@ class BusyHost(Host):
         """How long this effect keeps the processor."""
         run_us = self.dials.run_us * self.slower
         if type(effect) is Execute:
+            self.when_run(effect.requests)
             spent_us = len(effect.requests) * run_us
         elif type(effect) is Query:
             spent_us = run_us
