@@ -112,6 +112,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
 
     acks: tuple[str, ...] = ()
     """Rules that databases are changed to while they are in use; none: all stay with majority."""
+    fixed: str = ""
+    """The acks with which one database is made, on all nodes, and which it keeps; it is then the only one in use."""
     alters: float = 0.0
     """Chance that an operation is such a change."""
 
