@@ -26,6 +26,11 @@ def overloaded(what: str, again_us: int) -> Refused:
 EXPIRED = overloaded("the caller's time was over before its request had its turn", 0)
 
 
+def gone(until_us: int, now_us: int) -> bool:
+    """Whether the caller of a request that is wanted until then has ceased to wait (0: nobody said)."""
+    return 0 < until_us <= now_us
+
+
 class Admission:
     """The door of one queue."""
 
@@ -58,7 +63,7 @@ class Admission:
 
     def late(self, now_us: int, since_us: int, until_us: int) -> Refused | None:
         """The same for a request that has waited since then to be looked at at all."""
-        if until_us and now_us >= until_us:
+        if gone(until_us, now_us):
             self.shed += 1
             return EXPIRED
         waited_us = now_us - since_us

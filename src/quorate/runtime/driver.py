@@ -26,6 +26,8 @@ log = logging.getLogger("quorate.runtime")
 QUERY_BUDGET_US = 1000
 """How long a read may hold up the loop before it is run again on the reader thread."""
 DISK_RETRY_S = 0.5
+STALL_US = 250_000
+"""A loop that had no turn for so long was kept from it: heartbeats alone see to more of them."""
 REQUESTS_A_TURN = 512
 """Requests of clients that are begun in one turn of the loop: heartbeats and votes wait behind no more."""
 DIGEST_PIECES = 8
@@ -88,6 +90,8 @@ class Driver:
         self._next_request = 1
         self._asked = 0
         """Requests taken in this turn of the loop."""
+        self._turned_us = 1 << 62
+        """When the last turn ended."""
         self._behind: deque[kernel.Request] = deque()
         """Those that came when it had taken enough: what peers say comes first, in the next turn as well."""
         self._writes: list[LogWrite] = []
@@ -135,7 +139,7 @@ class Driver:
         number = self._next_request
         self._next_request = number + 1
         self._callers[number] = (caller, ask, size)
-        now_us = (self._now or self._look()).mono_us
+        now_us = self._read_at((self._now or self._look()).mono_us)
         request = kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0)
         if self._asked < REQUESTS_A_TURN:
             self._asked += 1
@@ -143,6 +147,10 @@ class Driver:
         else:
             self._behind.append(request)
             self._want_turn()
+
+    def _read_at(self, now_us: int) -> int:
+        """When what is read now arrived: after a stall it may have lain in its socket since the turn before."""
+        return now_us if now_us - self._turned_us < STALL_US else self._turned_us
 
     def reachable(self, peer: NodeId) -> None:
         self.feed(kernel.Reachable(peer))
@@ -222,6 +230,7 @@ class Driver:
         if self._behind:
             self._want_turn()
         self._arm()
+        self._turned_us = (self._now or self._look()).mono_us
         self._now = None
 
     def _arm(self) -> None:

@@ -10,7 +10,7 @@ asks the leader for the index and then reads its own data.
 
 from typing import Any
 
-from quorate.core.admission import EXPIRED, overloaded
+from quorate.core.admission import EXPIRED, gone, overloaded
 from quorate.core.kernel import NodeId, Now, Query
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, STRONGEST, NotLeader, Refused
 from quorate.core.single_leader import acks, shipping, state, writes
@@ -114,7 +114,7 @@ def on_applied(group: Group) -> None:
     ready = [read for read in group.reading.applying if read.index <= group.applied.index]
     group.reading.applying = [read for read in group.reading.applying if read.index > group.applied.index]
     for read in ready:
-        if 0 < read.until_us <= group.host.now_us:
+        if gone(read.until_us, group.host.now_us):
             group.reply(read.id, EXPIRED)
         else:
             group.host.emit(Query(group.group, read.id, read.statements))

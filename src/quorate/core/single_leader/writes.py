@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Raw
 
 from quorate.core.acks_rule import parse, spell
-from quorate.core.admission import EXPIRED
+from quorate.core.admission import EXPIRED, gone
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
 from quorate.core.single_leader import shipping
@@ -157,7 +157,7 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
     size = 0
     most = min(group.settings.batch_requests_max, group.admission.fit())
     while group.queue and len(requests) < most:
-        if 0 < group.queue[0].until_us <= now_us:
+        if gone(group.queue[0].until_us, now_us):
             group.reply(group.queue.popleft().id, EXPIRED)
             continue
         body = group.queue[0].body

@@ -7,6 +7,7 @@ again when they are refused or hear nothing, if their budget allows. Before, dur
 - answers in time do not fall below a stated part of what the processors can do (*goodput*);
 - some seconds after the spike nearly everybody is served, and soon (*recovery*): nothing feeds on its own failures, as
   metastable failures do (Bronson and others, HotOS 2021);
+- heartbeats wait for no client (*heartbeats first*);
 - nothing is run for a caller whose time is over (*work for nobody*).
 """
 
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from quorate.core.repeats import Budget
 from quorate.core.requests import Answer, Ask, NotLeader, Refused, Run, Statement, Token, Unsure
+from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.ledger import Ledger, Sums
@@ -32,7 +34,7 @@ BEFORE_US = 3 * SECOND
 WANTED_US = SECOND
 """How long a caller waits."""
 PATIENCE_US = 300 * MILLISECOND
-BACK_OFF_US = 30 * MILLISECOND
+BACK_OFF_US = 10 * MILLISECOND
 PROCESSES = 8
 LAST_US = 3 * SECOND
 """The end of a run, in which all must be well again."""
@@ -41,7 +43,10 @@ NO_ELECTION = "no needless election"
 GOODPUT = "goodput"
 RECOVERY = "recovery"
 NOBODY_WAITS = "work for nobody"
+HEARTBEATS_FIRST = "heartbeats first"
 
+TRIP_MOST_US = 25 * MILLISECOND
+"""A batch may keep a node for twice that (`Settings.batch_us`), and a heartbeat comes in its middle on average."""
 GOODPUT_LEAST = 0.4
 """Of what the processors can do, while more than that is wanted."""
 SERVED_LEAST = 0.95
@@ -110,11 +115,13 @@ class Surge:
             assert isinstance(host, BusyHost)
             host.when_run = self._look_at
         if self._dials.slow_node:
-            slow = self._dice.choice([host for host in self._hosts.values() if host.number != self._leader])
+            slow = self._dice.choice([host for host in self._hosts.values() if not _leads(host)])
             self._world.mark("slow node")
             slow.slower = self._dials.slow_node  # type: ignore[attr-defined]
         if self._dials.stop_leader_us:
             self._world.at(self.spike_at_us, self._stop)
+        for part in (2, 3, 4):
+            self._world.at(self.spike_at_us + self._dials.spike_us * part // 4, self._look_at_trips)
         self._arrive()
 
     def _stop(self) -> None:
@@ -206,6 +213,17 @@ class Surge:
                     text = f"call {caller.number} is run {late_us // 1000} ms after its caller has gone"
                     raise Violation(NOBODY_WAITS, text)
 
+    def _look_at_trips(self) -> None:
+        """Heartbeats come back soon, however much is asked for."""
+        if self._dials.slow_node or self._dials.stop_leader_us:
+            return
+        core = self._hosts[self._leader].core
+        trips = [peer.timing.trip.mean_us for peer in core.liveness.peers.values()] if core is not None else []
+        self._world.mark("load: slowest heartbeat, ms", max(trips, default=0) // 1000)
+        if trips and max(trips) > TRIP_MOST_US:
+            text = f"a heartbeat's answer takes {max(trips) // 1000} ms on average while clients ask for much"
+            raise Violation(HEARTBEATS_FIRST, text)
+
     def judge(self) -> None:
         """At the end of the safety phase. Raises Violation."""
         if not self._dials.spike:
@@ -243,6 +261,10 @@ class Surge:
             raise Violation(RECOVERY, text)
 
 
+def _leads(host: Host) -> bool:
+    return host.core is not None and any(group.role == "leader" for group in host.core.groups.values())
+
+
 def _load(**own: Any) -> Dials:
     dials: dict[str, Any] = {
         "clients": 1, "think_us": 200 * MILLISECOND, "patience_us": SECOND, "attempts": 20, "repeat": 0.0,
@@ -265,5 +287,7 @@ def slow(dice: Any) -> Dials:
 
 def storm(dice: Any) -> Dials:
     """The leader is stopped for a moment under a load that leaves little room, and everybody asks again."""
-    times = dice.choice((1.5, 3.0))
-    return _load(base_load=0.75, spike=times, spike_us=2 * SECOND, stop_leader_us=500 * MILLISECOND, repeats=100)
+    return _load(
+        base_load=0.75, spike=dice.choice((1.3, 1.7)), spike_us=4 * SECOND, stop_leader_us=1_300 * MILLISECOND,
+        repeats=100, cpu_us=500, run_us=2_000, settings=Settings(suspect_us=2 * SECOND),
+    )  # fmt: skip
