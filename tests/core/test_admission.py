@@ -51,8 +51,8 @@ def test_a_queue_that_stands_is_kept_short() -> None:
 
 def test_what_was_measured_in_a_bad_moment_is_forgotten() -> None:
     """Else a queue that is kept short because it was slow once is never measured again."""
-    admission = busy(500_000)
-    assert admission.refusal(10 * SECOND, 0, 5) is not None
+    admission = busy(90_000)
+    assert admission.refusal(10 * SECOND, 0, 12) is not None
     for beat in range(40):
         admission.took(10 * SECOND + beat * 10 * MILLISECOND, 1, 0)
     assert admission.refusal(11 * SECOND, 0, 500) is None
