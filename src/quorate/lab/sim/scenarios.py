@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.core.node import Node
 from quorate.core.settings import Settings
+from quorate.lab.sim import scenario_file
 from quorate.lab.sim.aimed import rebuilds
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 from quorate.lab.sim.failovers import heirs, planned, smooth
@@ -353,7 +354,9 @@ UNKNOWN_MARK = "unknown to the model"
 
 
 def dials_of(scenario: str, seed: int) -> Dials:
-    """The dials of one seed; always the same."""
+    """The dials of one seed; always the same. `scenario`: a name, or a file. Raises NoScenario."""
+    if scenario.endswith(scenario_file.ENDING):
+        return scenario_file.dials_in(scenario, SCENARIOS, seed)
     return SCENARIOS[scenario](random.Random(f"{scenario}/{seed}/dials"))
 
 
