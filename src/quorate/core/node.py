@@ -84,6 +84,8 @@ class Node:
         self.now_us = 0
         self.dice = dice
         self.settings = settings or Settings()
+        self._stall_us = 2 * self.settings.heartbeat_us
+        """A node that runs takes a step at each of its heartbeats; twice as long is a stall."""
         self.disk_full = False
         self.draining = False
         self.removed = False
@@ -94,7 +96,9 @@ class Node:
         self.directory = Directory(recovered.identity)
         self.versions = Versions(recovered.identity.format, formats, self.emit)
         self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.versions, self.emit)
-        self.name_of = self.directory.name_of
+        self.name_of, self.address_of = self.directory.name_of, self.directory.address_of
+        self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
+        self.election_us, self.retry_us = self.liveness.election_us, self.liveness.retry_us
         self.understands = self.versions.understands
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
@@ -115,7 +119,10 @@ class Node:
 
     def step(self, now: Now, event: Event) -> list[Effect]:
         """Take one event; return what is asked of the world, in order."""
+        idle_us = now.mono_us - self.now_us
         self.now_us = now.mono_us
+        if idle_us > self._stall_us:
+            self.liveness.stalled(now, idle_us - self.settings.heartbeat_us)
         self._touched = None
         begins = self._recovered is not None
         if begins:
@@ -176,9 +183,6 @@ class Node:
         else:
             self._finish_errand(self.errands.pop(id), body)
 
-    def heard(self, now: Now, peer: NodeId) -> bool:
-        return self.liveness.heard(now, peer)
-
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
         name = (APPLY, group)
         if self._timers.get(name) is None:
@@ -207,9 +211,6 @@ class Node:
     def resign(self, group: GroupId, epoch: int) -> None:
         self.liveness.resign(self.groups[group], epoch)
 
-    def start_round(self, group: GroupId) -> int:
-        return self.liveness.start_round(group)
-
     def wanted_members(self, group: GroupId) -> Wanted | None:
         """Whom the catalog wants in this group; None when it has not been read yet, or does not know the group."""
         return self.directory.wanted_members(group)
@@ -217,9 +218,6 @@ class Node:
     def wanted_acks(self, database: str) -> str | None:
         """What the catalog wants of this database; None when it has not been read yet, or does not know it."""
         return self.directory.acks.get(database)
-
-    def address_of(self, node: NodeId) -> str:
-        return self.directory.address_of(node)
 
     # ---- events ------------------------------------------------------------------------------------------
 

@@ -280,6 +280,10 @@ class MemberStatus(Struct, frozen=True):
     alive: bool
     highest: int = 0
     """The newest format that it reads; 0: not heard from."""
+    trip_us: int = 0
+    """How long a heartbeat's answer takes from here, on average; 0: not measured."""
+    suspect_us: int = 0
+    """After how much silence it is taken for dead here (`core.timeouts`); 0: that is this node."""
 
 
 class ReplicaStatus(Struct, frozen=True):

@@ -279,7 +279,7 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         waiting = True
         if progress.state == SNAPSHOT:
             snapshots.tick(group, now, peer, progress)
-        elif not progress.sent_us or now.mono_us - progress.sent_us >= group.settings.retry_us:
+        elif not progress.sent_us or now.mono_us - progress.sent_us >= group.host.retry_us(peer):
             progress.state = PROBING
             progress.reading = False
             if progress.matched:

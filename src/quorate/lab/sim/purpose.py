@@ -55,6 +55,7 @@ AIMS: dict[str, Aim] = {
     "damage": _aim({"damage": 8, "note: healed": 4}),
     "snapshots": _aim({"note: snapshot_installed": 8, "got SnapshotChunk": 20}),
     "lasting": _aim({"lasting: deaf leader": 1, "lasting: hung disk": 1, "ok": 1_000}, seeds=6),
+    "patient": _aim({"lasting: long links": 1, "frozen": 4, "ok": 200}),
     "handovers": _aim({"elections": 50, "note: truncated": 1}),
     "distant": _aim({"got ReadIndexAsk": 50, "duplicated": 500}),
     "echoes": _aim({"two leaders at once": 3, "duplicated": 500}),

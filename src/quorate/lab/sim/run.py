@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
+from quorate.core.acks_rule import MAJORITY
 from quorate.core.formats import ACKS_SINCE, MEMBERS_SINCE
 from quorate.core.kernel import CATALOG_GROUP, GroupId, Identity, Member
 from quorate.core.requests import Done, Statement, WriteOutcome
@@ -80,7 +81,8 @@ class Run:
         self.invariants.when_reborn = self.faults.reborn
         self.lasting = Lasting(self.world, dials, self.network, self.hosts)
         names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
-        self.databases = [Database(name, dials) for name in names]
+        self.databases = [Database(name, dials) for name in (["data"] if dials.fixed else names)]
+        self.ledger.loose.update(one.name for one in self.databases if one.loose)
         self.operations = Operations(dials, self.ledger, self.world.dice("workload"), lambda: self.world.now_us)
         skipped = {number: frozenset(some) for number, some in plan.skip_operations.items()}
         self.clients = [
@@ -102,7 +104,7 @@ class Run:
         return hosts
 
     def _host(self, member: Member, founders: tuple[Member, ...]) -> Host:
-        newest = self.dials.acks or self.dials.members_us
+        newest = self.dials.acks or self.dials.members_us or self.dials.fixed not in ("", MAJORITY)
         raised = max(ACKS_SINCE, MEMBERS_SINCE) if newest else 1  # else left to an upgrade, if the run has one
         identity = Identity("simulated", member.node, member.name, 0, founders, raised)
         store = self.plan.make_store(identity)
