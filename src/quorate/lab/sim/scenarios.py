@@ -22,6 +22,7 @@ from quorate.lab.sim.report import LINES, Report
 from quorate.lab.sim.run import Plan, Run, StoreMaker
 from quorate.lab.sim.shrink import Case
 from quorate.lab.sim.store import BadStore, UnknownToModel
+from quorate.lab.sim.surge import slow, spike, storm
 
 
 def mixed(dice: random.Random) -> Dials:
@@ -340,6 +341,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, rebuilds, patient,
+        spike, slow, storm,
     )
 }  # fmt: skip
 
