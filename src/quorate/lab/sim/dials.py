@@ -34,6 +34,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a bit of a message changes on the way: its frame must be found out, and its connection ends."""
     late: float = 0.0
     """Chance that a repetition comes seconds later."""
+    bandwidth: int = 0
+    """How many bytes a second a link between two nodes carries, each way; 0: any number."""
     echo: float = 0.0
     """Chance that what a node sent last, lost or not, arrives once more when it has restarted or got another file."""
     hints: float = 0.5
@@ -46,6 +48,21 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     fsync_tail_us: int = 100
     storage_us: int = 0
     """How long storage takes to answer anything but a Persist."""
+    cpu_us: int = 0
+    """How long a node's processor is kept by each message, request or other event; 0: it takes no time."""
+    run_us: int = 0
+    """The same by each request that is run, on top."""
+    slow_node: int = 0
+    """How many times slower one follower is; 0: none is."""
+    spike: float = 0.0
+    """Load of many callers, as a multiple of what the processors can do, for `spike_us`; 0: there is no such load."""
+    spike_us: int = 0
+    base_load: float = 0.0
+    """The same before and after."""
+    stop_leader_us: int = 0
+    """How long the leader is stopped at the beginning of the spike."""
+    repeats: int = 0
+    """How often such a caller asks again at the most."""
     keep_pending: float = 0.5
     """At a crash: chance that some prefix of the unfinished writes is on disk all the same."""
     lose_unsynced: float = 0.5
