@@ -2,16 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from quorate.core.acks_rule import DEFAULT
+from quorate.core.acks_rule import AUTO, DEFAULT
 from quorate.core.formats import ACKS_SINCE
 from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run, Upgrade
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
 
+USUAL = ((str(DEFAULT), AUTO), (str(DEFAULT), ""), ("", AUTO), ("", ""))
 NOT_FINALIZED = Refused(
     "OperationalError",
-    f"acks other than {DEFAULT} need a cluster of format {ACKS_SINCE}",
+    f"acks other than {DEFAULT}, and failovers other than {AUTO}, need a cluster of format {ACKS_SINCE}",
     "run `quorate upgrade --finalize` once every member runs this release",
 )
 
@@ -23,6 +24,6 @@ def write_for(node: "Node", body: CreateDatabase | AlterDatabase | Upgrade) -> R
     if isinstance(body, CreateDatabase) and body.exists_ok and node.directory.partition_of(body.database) is not None:
         return None
     write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)
-    if isinstance(write, Run) and body.acks != str(DEFAULT) and node.versions.version < ACKS_SINCE:
+    if isinstance(write, Run) and (body.acks, body.failover) not in USUAL and node.versions.version < ACKS_SINCE:
         return NOT_FINALIZED
     return write

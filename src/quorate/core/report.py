@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from quorate.core.acks_rule import MANUAL
 from quorate.core.formats import RELEASE
 from quorate.core.requests import GroupStatus, LostReport, MemberStatus, ReplicaStatus, StatusReport, Unknown
 from quorate.core.single_leader import rewinding
@@ -63,6 +64,9 @@ def _group(node: "Node", group: Group) -> GroupStatus:
         group.verifying.equal_at,
         group.damaged or group.mended,
         str(group.rules.newest) if group.rules.coming else "",
+        MANUAL if group.rules.by_hand else group.rules.counted.failover,
+        group.rules.newest.failover if group.rules.coming else "",
+        group.log.last.epoch,
     )
 
 

@@ -27,6 +27,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.quorum import counted_index, majority, vote_won
 from quorate.core.settings import Settings
+from quorate.core.single_leader.handing import Order, Transfer
 from quorate.core.single_leader.log import Log
 from quorate.core.single_leader.messages import AppendReply, VerifyReply
 from quorate.core.single_leader.rules import Rules
@@ -183,20 +184,6 @@ class Incoming(Struct):
     """All of it is here, and verified."""
 
 
-class Transfer(Struct):
-    """Leadership that is being handed over because somebody asked for it."""
-
-    to: NodeId
-    callers: list[int]
-    since_us: int
-    holds: bool = False
-    """New writes wait."""
-    held_us: int = 0
-    """Since when they do."""
-    waiting: list[Waiting] = []
-    """Once this replica no longer leads: writes that nobody has run, until it is known who leads."""
-
-
 class Check(Struct):
     """A digest that this replica was asked for, until a newer one is wanted."""
 
@@ -304,14 +291,13 @@ class Group:
         """The highest index known to be held by a majority, in its leader's epoch: it stays whatever the acks are."""
         self.rewind = 0
         """The log differs from the leader's from this index on, and the data file has it: a copy is on its way."""
+        self.loss_at = 0
+        """Where the leader's log has the entry of an epoch that began with an accepted loss, and ours another; 0: no
+        such place is known."""
         self.saving = False
         self.saved = 0
         """The log from this index on is kept among the lost tails, and may be dropped."""
-        self.transfer: Transfer | None = None
-        self.transfer_to: NodeId = NOBODY
-        """Who was told to stand."""
-        self.transfer_again_us = 0
-        self.transfer_tries = 0
+        self._ask_nothing()
 
         self.queue: deque[Waiting] = deque()
         self.crowd = 0
@@ -348,6 +334,17 @@ class Group:
         """Why this replica was damaged before it was rebuilt in this life; empty when it was not."""
         self.alone = 0
         """How many of the next requests run in a batch of their own."""
+
+    def _ask_nothing(self) -> None:
+        """Nobody has said who is to lead."""
+        self.transfer: Transfer | None = None
+        self.resumes_until_us = 0
+        """It has handed over lately: if nobody takes over, it may stand though nobody does by himself."""
+        self.order: Order | None = None
+        self.transfer_to: NodeId = NOBODY
+        """Who was told to stand."""
+        self.transfer_again_us = 0
+        self.transfer_tries = 0
 
     # ---- speaking, and what must be durable before ------------------------------------------------
 
@@ -398,6 +395,16 @@ class Group:
         return majority(len(self.voters))
 
     @property
+    def is_narrow(self) -> bool:
+        """A leader elected by a mere majority may lack what counted: nobody is, unless a person accepts the loss."""
+        return self.rules.is_narrow(len(self.voters))
+
+    @property
+    def lossy(self) -> bool:
+        """Something that counted, here or elsewhere, may be missing from the leader's log."""
+        return self.rules.lossy or self.loss_at > 0
+
+    @property
     def holds_writes(self) -> bool:
         """Leadership is being handed over: nothing new is begun."""
         return self.transfer_to != NOBODY or (self.transfer is not None and self.transfer.holds)
@@ -417,7 +424,8 @@ class Group:
 
     def wins(self, votes: dict[NodeId, bool]) -> bool | None:
         """Whether these votes make a leader: True, False when they no longer can, None while it is open."""
-        return vote_won(self.voters, votes, self.rules.votes(len(self.voters)))
+        accepts = self.order is not None and self.order.is_loose
+        return vote_won(self.voters, votes, self.quorum if accepts else self.rules.votes(len(self.voters)))
 
     def epoch_at(self, index: int) -> int | None:
         """The epoch of the entry at this index, also of one that the log has forgotten; None when nobody here knows."""

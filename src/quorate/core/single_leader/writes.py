@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from quorate.core.acks_rule import parse, spell
+from quorate.core.acks_rule import read_rule, spell
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
 from quorate.core.single_leader import shipping
@@ -85,7 +85,7 @@ def may_start(group: Group) -> bool:
 def wants_other_acks(group: Group) -> bool:
     """Whether this replica leads, and its log says something else than the catalog wants."""
     wanted = group.host.wanted_acks(group.database)
-    return group.role == LEADER and wanted is not None and parse(wanted) != group.rules.newest
+    return group.role == LEADER and wanted is not None and read_rule(wanted) != group.rules.newest
 
 
 def reconcile(group: Group, now: Now) -> None:
