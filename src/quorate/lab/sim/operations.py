@@ -81,13 +81,15 @@ class Database:
         self.replicas = min(3, dials.nodes) if name == "main" or not dials.acks else dials.nodes
         self.rules: list[AcksRule] = []
         """Every acks rule that it was ever asked to have, beside majority."""
+        self.given_up = False
+        """Somebody has accepted a loss."""
         self.last_seen: dict[str, int] = {}
         """A value each register had lately: compare-and-sets look for it."""
 
     @property
     def loose(self) -> bool:
         """It may lose what was acknowledged."""
-        return any(rule.kind == ASYNC for rule in self.rules)
+        return self.given_up or any(rule.kind == ASYNC for rule in self.rules)
 
     def bears(self) -> bool:
         """Whether it works with one node away."""

@@ -87,7 +87,9 @@ class Run:
             for number in range(1, dials.clients + 1)
         ]
         self.operator = Operator(self.world, dials, self.network, self.hosts, self.databases)
-        self.chooser = Chooser(self.world, dials, self.network, self.hosts, self.databases, self.invariants.leaders)
+        self.chooser = Chooser(
+            self.world, dials, self.network, self.hosts, self.databases, self.invariants.leaders, self.ledger
+        )
         self.upgrader = Upgrader(self.world, dials, self.network, self.hosts)
         self.dead = 0
         self._final_reads: list[tuple[Database, str]] | None = None
@@ -197,7 +199,7 @@ class Run:
         raise Violation(LIVENESS, self._who_waits())
 
     def _looked_after(self) -> bool:
-        return self.upgrader.done(self.dead) and self.operator.done(self.dead)
+        return self.upgrader.done(self.dead) and self.chooser.done() and self.operator.done(self.dead)
 
     def _clients_are_done(self) -> bool:
         """Settle what was given up, then read everything once more; True when all that is done."""

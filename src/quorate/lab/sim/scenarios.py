@@ -11,7 +11,7 @@ from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim.aimed import rebuilds
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
-from quorate.lab.sim.failovers import heirs, planned, smooth
+from quorate.lab.sim.failovers import accepted, by_hand, heirs, planned, smooth
 from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.lasting import KINDS
@@ -304,7 +304,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-        ladder, tails, narrow, stalled, planned, smooth, heirs, rebuilds,
+        ladder, tails, narrow, stalled, planned, smooth, heirs, by_hand, accepted, rebuilds,
     )
 }  # fmt: skip
 
