@@ -31,7 +31,7 @@ def write(token: str, database: str = "main") -> Run:
 
 
 def told(entries: list[Entry], applied: int) -> AcksFact:
-    """What the data file says of acks, from a log that was never trimmed."""
+    """What the data file says of acks and members, from a log that was never trimmed."""
     fact = AcksFact()
     for entry in entries:
         if entry.kind != DATA and entry.index <= applied:
@@ -189,9 +189,7 @@ class Machine:
     def _catalog(self, _effect: kernel.ReadCatalog) -> Iterable[kernel.Event]:
         if not any(token == "founding" for _, token in self.data[0]):
             return (kernel.CatalogRead(Catalog()),)
-        nodes = tuple(member.node for member in self.cluster.members)
-        databases = (DatabaseRow("main", "single-leader", self.cluster.acks),)
-        return (kernel.CatalogRead(Catalog(self.cluster.members, databases, (PartitionRow(1, "main", 0, nodes),))),)
+        return (kernel.CatalogRead(self.cluster.catalog()),)
 
     def _digest(self, effect: kernel.Digest) -> Iterable[kernel.Event]:
         rows = self.data[effect.group]
@@ -225,15 +223,44 @@ class Machine:
 class Cluster:
     """Some machines, a clock that only the test moves, and every message in flight."""
 
-    def __init__(self, size: int = 3, acks: str = "majority") -> None:
+    def __init__(self, size: int = 3, acks: str = "majority", spares: int = 0) -> None:
+        """`spares`: nodes that run and are no members yet."""
         self.acks = acks
         self.now_us = 1_000_000
-        self.members = tuple(Member(number, f"n{number}", f"host:{number}") for number in range(1, size + 1))
+        everybody = [Member(number, f"n{number}", f"host:{number}") for number in range(1, size + spares + 1)]
+        self.members = tuple(everybody[:size])
+        """The founders."""
+        self.joined = self.members
+        """The members that the catalog names, and below what else it says of them."""
+        self.ever = set(self.members)
+        """Everybody who ever was a member."""
+        self.placed = tuple(member.node for member in self.members)
+        self.changes = 0
+        self.everybody = {member.node: member for member in everybody}
         self.messages: deque[tuple[int, int, Any]] = deque()
         self.replies: dict[tuple[int, int], Any] = {}
         self.cut: set[tuple[int, int]] = set()
         self.requests = 0
-        self.machines = {member.node: Machine(self, member.node) for member in self.members}
+        self.machines = {number: Machine(self, number) for number in self.everybody}
+
+    def catalog(self) -> Catalog:
+        """What the catalog's data file would say."""
+        began = tuple(member.node for member in self.members) if self.changes else ()
+        partition = PartitionRow(1, "main", 0, self.placed, began)
+        gone = tuple(each for each in self.ever if self.changes and each not in self.joined)
+        databases = (DatabaseRow("main", "single-leader", self.acks),)
+        voters = self.placed if self.changes else ()
+        return Catalog(self.joined, databases, (partition,), 2, self.changes, (), gone, voters)
+
+    def want_members(self, *nodes: int) -> None:
+        """The catalog wants just these from now on, for everything."""
+        self.changes += 1
+        self.placed = nodes
+        self.joined = tuple(self.everybody[number] for number in nodes)
+        self.ever.update(self.joined)
+        for number in nodes:  # the others are told that they are out
+            if self.machines[number].alive:
+                self.machines[number].feed(kernel.CatalogRead(self.catalog()))
 
     def deliver(self) -> None:
         """Deliver what is in flight, and what that causes, until nothing is."""

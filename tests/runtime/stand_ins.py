@@ -176,6 +176,9 @@ class RecordingTransport:
         self.log = log
         self.queued: list[tuple[NodeId, Any]] = []
 
+    def disconnect(self, peer: NodeId) -> None:
+        self.log.append(("disconnect", peer))
+
     def connect(self, peer: NodeId, address: str) -> None:
         self.log.append(("connect", peer, address))
 

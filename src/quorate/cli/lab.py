@@ -14,6 +14,7 @@ from quorate.cli.lab_nemesis import nemesis
 from quorate.cli.lab_shrink import replay_file, shrink
 from quorate.cli.lab_speed import speed
 from quorate.cli.lab_table import table
+from quorate.cli.lab_timeouts import timeouts
 from quorate.cli.lab_twice import twice
 from quorate.cli.output import Exit, Fail, json_option, print_json, progress
 
@@ -227,4 +228,5 @@ lab.add_command(mutants)
 lab.add_command(shrink)
 lab.add_command(speed)
 lab.add_command(table)
+lab.add_command(timeouts)
 lab.add_command(twice)

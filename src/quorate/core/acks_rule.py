@@ -8,6 +8,7 @@ electing as in Flexible Paxos, Howard and others 2016). Votes are never fewer th
 two leaders.
 """
 
+import functools
 from collections.abc import Iterable
 
 from msgspec import Struct, structs
@@ -86,7 +87,7 @@ class Reign(Struct, frozen=True, array_like=True):
 
 
 class AcksFact(Struct, frozen=True, array_like=True):
-    """What a data file has been told of acks."""
+    """What a data file has been told of acks, and of the group's members."""
 
     rule: str = ""
     """The rule in force (`AcksRule.text`); empty: none was ever named."""
@@ -96,6 +97,10 @@ class AcksFact(Struct, frozen=True, array_like=True):
     """From the first rule on under which a majority may elect a leader that lacks something: every epoch and every
     change of the rule. A tail may be found lost long after its place in the log was trimmed; this is how two replicas
     still find where they parted."""
+    members: bytes = b""
+    """The configuration in force (`single_leader.membership`), as its entry has it; empty: none was ever named."""
+    members_since: int = 0
+    """Index of that entry."""
 
 
 NOTHING_SAID = AcksFact()
@@ -143,7 +148,14 @@ class NoSuchAcks(ValueError):
 
 def parse(text: object) -> AcksRule:
     """Read a rule as it is spelt everywhere. Raises NoSuchAcks."""
-    kind, colon, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    if not isinstance(text, str):
+        raise NoSuchAcks(f"{text!r} is no acks", f"there are: {SPELLINGS}")
+    return _parse(text)
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(text: str) -> AcksRule:
+    kind, colon, rest = text.partition(":")
     if kind == SEMI_SYNC:
         if not colon:
             raise NoSuchAcks("acks 'semi-sync' does not say how many followers", "for example semi-sync:1")

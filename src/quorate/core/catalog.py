@@ -20,6 +20,15 @@ SCHEMA = (
 )
 """The id of a row of `partitions` is the id of the group that holds the partition."""
 
+MEMBERS_SCHEMA = (
+    "CREATE TABLE member_changes(number INTEGER PRIMARY KEY, change TEXT NOT NULL, token TEXT NOT NULL) STRICT",
+    "CREATE TABLE removed(node INTEGER PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL) STRICT",
+    "CREATE TABLE catalog_voters(node INTEGER PRIMARY KEY) STRICT",
+    "CREATE TABLE beginnings(partition INTEGER NOT NULL, node INTEGER NOT NULL, PRIMARY KEY(partition, node)) STRICT",
+)
+"""Made by the first change of members. `beginnings` keeps, for each partition that was moved, the voters with which its
+group began: a replica on any other node begins without a vote."""
+
 
 class DatabaseRow(Struct, frozen=True, array_like=True):
     name: str
@@ -33,6 +42,8 @@ class PartitionRow(Struct, frozen=True, array_like=True):
     database: str
     number: int
     nodes: tuple[NodeId, ...]
+    began: tuple[NodeId, ...] = ()
+    """The voters with which the group began, if they are not these."""
 
 
 class Catalog(Struct, frozen=True):
@@ -41,6 +52,13 @@ class Catalog(Struct, frozen=True):
     partitions: tuple[PartitionRow, ...] = ()
     version: int = 1
     """The cluster's format number (`core.upgrading`)."""
+    changes: int = 0
+    """How often members have been added, removed or replaced."""
+    tokens: tuple[str, ...] = ()
+    """Of the requests that did."""
+    removed: tuple[Member, ...] = ()
+    voters: tuple[NodeId, ...] = ()
+    """Who is to vote on the catalog itself; empty: those who always did."""
 
 
 QUERIES = (
@@ -51,3 +69,11 @@ QUERIES = (
     "SELECT max(1, user_version) FROM pragma_user_version",
 )
 """How storage reads a `Catalog` back; the last column of the third is a comma-separated list of nodes."""
+
+MEMBERS_QUERIES = (
+    "SELECT number, change, token FROM member_changes ORDER BY number",
+    "SELECT node, name, address FROM removed ORDER BY node",
+    "SELECT node FROM catalog_voters ORDER BY node",
+    "SELECT partition, node FROM beginnings ORDER BY partition, node",
+)
+"""The same for `MEMBERS_SCHEMA`, which may not be there."""

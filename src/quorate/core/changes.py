@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from quorate.core import member_changes, roster
 from quorate.core.acks_rule import AUTO, DEFAULT
+from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.formats import ACKS_SINCE
-from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run, Upgrade
+from quorate.core.requests import AlterDatabase, CreateDatabase, MemberChange, Refused, Run, Upgrade
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -17,12 +19,20 @@ NOT_FINALIZED = Refused(
 )
 
 
-def write_for(node: "Node", body: CreateDatabase | AlterDatabase | Upgrade) -> Run | Refused | None:
+Change = CreateDatabase | AlterDatabase | Upgrade | MemberChange
+
+
+def write_for(node: "Node", body: Change) -> Run | Refused | None:
     """The write that does it, why it cannot be, or None when it is done already. The catalog's leader asks."""
+    if isinstance(body, MemberChange):
+        return member_changes.write_for(node, body)
     if isinstance(body, Upgrade):
         return node.versions.finalization(node.me, node.directory.members.values(), node.liveness.alive(), body)
     if isinstance(body, CreateDatabase) and body.exists_ok and node.directory.partition_of(body.database) is not None:
         return None
+    changes = node.directory.catalog.changes or any(errand.members for errand in node.errands.values())
+    if isinstance(body, CreateDatabase) and changes and not roster.is_current(node):
+        return CHANGE_UNDER_WAY  # it would be placed on members that may be out by now
     write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)
     if isinstance(write, Run) and (body.acks, body.failover) not in USUAL and node.versions.version < ACKS_SINCE:
         return NOT_FINALIZED

@@ -11,7 +11,8 @@ from msgspec import Raw, Struct, msgpack, structs
 
 from quorate.core.acks_rule import NoSuchAcks, check_failover, parse, parse_for, read_rule
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
-from quorate.core.kernel import CATALOG_DATABASE, Identity, Member, NodeId
+from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, GroupId, Identity, Member, NodeId
+from quorate.core.messages import Removed, Wish
 from quorate.core.requests import (
     AlterDatabase,
     Answer,
@@ -24,6 +25,7 @@ from quorate.core.requests import (
     Token,
     WriteOutcome,
 )
+from quorate.core.single_leader.membership import Wanted
 from quorate.core.upgrading import set_version
 
 REPLICAS_OF_MAIN = 3
@@ -44,12 +46,16 @@ class Directory:
         self.members: dict[NodeId, Member] = {member.node: member for member in identity.founders}
         self.acks: dict[str, str] = {CATALOG_DATABASE: "majority"}
         self.partitions: dict[str, PartitionRow] = {}
+        self.removed: dict[NodeId, Member] = {}
+        self.told = Removed(0)
+        """What others said when this node had been taken out."""
 
     def load(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.read = True
         if catalog.members:
             self.members = {member.node: member for member in catalog.members}
+            self.removed = {member.node: member for member in catalog.removed}
         self.acks = {row.name: row.acks for row in catalog.databases}
         self.acks[CATALOG_DATABASE] = "majority"
         self.partitions = {row.database: row for row in catalog.partitions if row.number == 0}
@@ -59,7 +65,7 @@ class Directory:
         return member.address if member is not None else ""
 
     def name_of(self, node: NodeId) -> str:
-        member = self.members.get(node)
+        member = self.members.get(node) or self.removed.get(node)
         return member.name if member is not None else str(node)
 
     def node_named(self, name: str) -> NodeId | None:
@@ -71,7 +77,32 @@ class Directory:
 
     def groups_of(self, node: NodeId) -> list[PartitionRow]:
         """What the catalog wants this node to hold."""
-        return [row for row in self.catalog.partitions if node in row.nodes]
+        return [row for row in self.catalog.partitions if node in row.nodes or node in row.began]
+
+    def wanted_members(self, group: GroupId) -> Wanted | None:
+        """Whom the catalog wants in a group. Every member has a copy of the catalog, though only some vote on it."""
+        catalog = self.catalog
+        if self.told.change > catalog.changes:
+            for wish in self.told.wishes:
+                if wish.group == group:
+                    others = (each.node for each in self.told.members if each.node not in wish.voters)
+                    return Wanted(wish.voters, tuple(others) if group == CATALOG_GROUP else (), self.told.change)
+            return None
+        if not catalog.changes:  # as it was founded
+            return None
+        if group == CATALOG_GROUP:
+            learners = tuple(node for node in self.members if node not in catalog.voters)
+            return Wanted(catalog.voters, learners, catalog.changes)
+        for row in catalog.partitions:
+            if row.group == group:
+                return Wanted(row.nodes, (), catalog.changes)
+        return None
+
+    def farewell(self) -> Removed:
+        """What a node is told that is no member any more."""
+        wishes = tuple(Wish(row.group, row.nodes) for row in self.catalog.partitions)
+        voters = self.catalog.voters
+        return Removed(self.catalog.changes, tuple(self.members.values()), (Wish(CATALOG_GROUP, voters), *wishes))
 
     # ---- the writes that change it -----------------------------------------------------------------------
 
@@ -160,6 +191,14 @@ def _new_database(name: str, acks: str, nodes: list[NodeId]) -> list[Statement]:
     ]
 
 
+CHANGE_UNDER_WAY = Refused(
+    "ChangeUnderWay",
+    "another change of members is under way",
+    "ask again when it has ended; `quorate status` shows it",
+    retryable=True,
+)
+
+
 class Errand(Struct, frozen=True):
     """A write that the node makes on somebody's behalf: who is told, and what a duplicate means."""
 
@@ -167,12 +206,16 @@ class Errand(Struct, frozen=True):
     """The caller's request; NOBODY_ASKED when the node does it for itself."""
     exists_ok: bool = False
     database: str = ""
+    members: bool = False
+    """It changes the members."""
 
     def answer(self, body: Any) -> Any:
         """What the caller is told when the write has ended so."""
         if not isinstance(body, Answer):
             return body
         outcome = _outcome.decode(body.outcome)
+        if self.members:
+            return CHANGE_UNDER_WAY if isinstance(outcome, Failed) else body
         if not isinstance(outcome, Failed) or outcome.error != "IntegrityError":
             return body
         if self.exists_ok:

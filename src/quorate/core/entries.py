@@ -24,6 +24,8 @@ DATA = 1
 """The payload is an encoded batch of changes with its requests' tokens and results."""
 ACKS = 3
 """The payload names the acks rule that holds from this entry on (`core.acks_rule.spell`)."""
+MEMBERS = 4
+"""The payload names the group's members from this entry on (`core.single_leader.membership`)."""
 
 
 class Entry(Struct, frozen=True, array_like=True, gc=False):

@@ -38,8 +38,9 @@ FORMATS = (
         2,
         "0.1.0",
         folder="node.db says which release raised it, so that an older one can say what it needs",
-        entries="as before, and some name an acks rule (core.single_leader.rules); data files note it (quorate_acks)",
-        messages="replicas are compared: VerifyAsk, VerifyReply, VerifyVerdict",
+        entries="as before, and some name an acks rule (core.single_leader.rules) or the group's members"
+        " (core.single_leader.membership); data files note both (quorate_acks, quorate_members)",
+        messages="replicas are compared: VerifyAsk, VerifyReply, VerifyVerdict; a node is told that it was Removed",
     ),
 )
 
@@ -61,6 +62,8 @@ class Range(Struct, frozen=True, array_like=True):
 
 ACKS_SINCE = 2
 """The cluster's number from which on a database may have other acks than majority."""
+MEMBERS_SINCE = 2
+"""The cluster's number from which on members may be added, removed and replaced."""
 
 HERE = Range(max(1, FORMATS[-1].number - 1), FORMATS[-1].number)
 """What this release reads; it writes the newest of them that the cluster allows."""

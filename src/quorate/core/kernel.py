@@ -26,6 +26,7 @@ from msgspec import Struct
 from quorate.core.acks_rule import AcksFact as AcksFact
 from quorate.core.entries import ACKS as ACKS
 from quorate.core.entries import DATA as DATA
+from quorate.core.entries import MEMBERS as MEMBERS
 from quorate.core.entries import NOOP as NOOP
 from quorate.core.entries import ORIGIN as ORIGIN
 from quorate.core.entries import CreateGroup as CreateGroup
@@ -429,6 +430,12 @@ class Connect(Struct, frozen=True):
     address: str
 
 
+class Disconnect(Struct, frozen=True):
+    """Keep no connection to this node any more: it is no member."""
+
+    peer: NodeId
+
+
 class Note(Struct, frozen=True):
     """Something worth knowing happened: for logs, metrics, invariants and judges."""
 
@@ -455,7 +462,7 @@ Event = (
 Effect = (
     Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
     | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest | Condemn
-    | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Note | Drained | Halt
+    | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained | Halt
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from quorate.core.formats import Spoken
-from quorate.core.kernel import GroupId
+from quorate.core.kernel import GroupId, Member, NodeId
 from quorate.core.single_leader.messages import GroupMessage, VerifyAsk, VerifyReply, VerifyVerdict
 
 
@@ -25,6 +25,9 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag=20):
     led: tuple[Mention, ...] = ()
     resigned: tuple[Mention, ...] = ()
     spoken: Spoken = Spoken()
+    settled: int = 0
+    """I have read the catalog's change of members of this number, and what I lead has the members that it wants; -1:
+    not yet."""
 
 
 class HeartbeatReply(Struct, frozen=True, array_like=True, tag=21):
@@ -36,8 +39,25 @@ class HeartbeatReply(Struct, frozen=True, array_like=True, tag=21):
     groups: tuple[Mention, ...] = ()
 
 
-SINCE: dict[type, int] = {VerifyAsk: 2, VerifyReply: 2, VerifyVerdict: 2}
+class Wish(Struct, frozen=True, array_like=True):
+    """The voters that the catalog wants in a group."""
+
+    group: GroupId
+    voters: tuple[NodeId, ...]
+
+
+class Removed(Struct, frozen=True, array_like=True, tag=22):
+    """You were taken out of the cluster, and are not told any more what the catalog says. As of its change of this
+    number, these are the members, and those of the groups that you may still be in: you may be needed until they are
+    changed."""
+
+    change: int
+    members: tuple[Member, ...] = ()
+    wishes: tuple[Wish, ...] = ()
+
+
+SINCE: dict[type, int] = {VerifyAsk: 2, VerifyReply: 2, VerifyVerdict: 2, Removed: 2}
 """Messages that not every release knows, and the format that brought them: they are sent only to who knows them."""
 
-Message = GroupMessage | Heartbeat | HeartbeatReply
+Message = GroupMessage | Heartbeat | HeartbeatReply | Removed
 """Everything that travels between two nodes."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from quorate.core import kernel, routes
-from quorate.core.changes import write_for
+from quorate.core import kernel, roster, routes
+from quorate.core.changes import Change, write_for
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
@@ -38,18 +38,18 @@ from quorate.core.kernel import (
     Reply,
 )
 from quorate.core.liveness import Liveness
-from quorate.core.messages import Heartbeat, HeartbeatReply
+from quorate.core.messages import Heartbeat, HeartbeatReply, Removed
 from quorate.core.report import report, report_lost
 from quorate.core.requests import (
     READ_LEVELS,
     STRONGEST,
-    AlterDatabase,
     Answer,
     CommitHeld,
     CreateDatabase,
     Done,
     Failover,
     LostAsk,
+    MemberChange,
     NotLeader,
     Outcome,
     Refused,
@@ -57,12 +57,12 @@ from quorate.core.requests import (
     Run,
     Status,
     StatusReport,
-    Upgrade,
     Verify,
 )
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.invariants import assert_invariants
+from quorate.core.single_leader.membership import Wanted
 from quorate.core.single_leader.state import NOBODY, Group
 from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
@@ -84,15 +84,21 @@ class Node:
         self.now_us = 0
         self.dice = dice
         self.settings = settings or Settings()
+        self._stall_us = 2 * self.settings.heartbeat_us
+        """A node that runs takes a step at each of its heartbeats; twice as long is a stall."""
         self.disk_full = False
         self.draining = False
+        self.removed = False
+        """It was taken out of the cluster."""
         self._drained = False
         self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Group] = {}
         self.directory = Directory(recovered.identity)
         self.versions = Versions(recovered.identity.format, formats, self.emit)
         self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.versions, self.emit)
-        self.name_of = self.directory.name_of
+        self.name_of, self.address_of = self.directory.name_of, self.directory.address_of
+        self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
+        self.election_us, self.retry_us = self.liveness.election_us, self.liveness.retry_us
         self.understands = self.versions.understands
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
@@ -100,9 +106,11 @@ class Node:
         self._busy: dict[GroupId, None] = {}
         self._sequence = 0
         self._writing: deque[tuple[int, GroupId]] = deque()
-        self._errands: dict[int, Errand] = {}
+        self.errands: dict[int, Errand] = {}
         self._errand_count = 0
         self._founding = False
+        self.catalog_reads = 0
+        """How often the catalog is being read just now."""
         self._verified: GroupId = -1
         self._out: list[Effect] = []
         self._touched: Iterable[Group] | None = None
@@ -111,7 +119,10 @@ class Node:
 
     def step(self, now: Now, event: Event) -> list[Effect]:
         """Take one event; return what is asked of the world, in order."""
+        idle_us = now.mono_us - self.now_us
         self.now_us = now.mono_us
+        if idle_us > self._stall_us:
+            self.liveness.stalled(now, idle_us - self.settings.heartbeat_us)
         self._touched = None
         begins = self._recovered is not None
         if begins:
@@ -144,12 +155,12 @@ class Node:
         recovered, self._recovered = self._recovered, None
         assert recovered is not None
         for member in self.identity.founders:
-            self._watch(now, member.node, member.address)
+            self.watch(now, member.node, member.address)
         for found in recovered.groups:
             self._open_group(now, found)
-        founders = tuple(member.node for member in self.identity.founders)
-        if CATALOG_GROUP not in self.groups and self.me in founders:
-            self._create_group(now, CreateGroup(CATALOG_GROUP, CATALOG_DATABASE, 0, founders))
+        if CATALOG_GROUP not in self.groups:
+            voters = roster.voters_of_catalog(self)
+            self.create_group(now, CreateGroup(CATALOG_GROUP, CATALOG_DATABASE, 0, voters))
         self._timers.set(HEARTBEAT, now.mono_us)
         if self.settings.verify_us:
             self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // (1 + len(self.groups)))
@@ -170,10 +181,7 @@ class Node:
         if id >= 0:
             self._out.append(Reply(id, body))
         else:
-            self._finish_errand(self._errands.pop(id), body)
-
-    def heard(self, now: Now, peer: NodeId) -> bool:
-        return self.liveness.heard(now, peer)
+            self._finish_errand(self.errands.pop(id), body)
 
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
         name = (APPLY, group)
@@ -203,21 +211,21 @@ class Node:
     def resign(self, group: GroupId, epoch: int) -> None:
         self.liveness.resign(self.groups[group], epoch)
 
-    def start_round(self, group: GroupId) -> int:
-        return self.liveness.start_round(group)
+    def wanted_members(self, group: GroupId) -> Wanted | None:
+        """Whom the catalog wants in this group; None when it has not been read yet, or does not know the group."""
+        return self.directory.wanted_members(group)
 
     def wanted_acks(self, database: str) -> str | None:
         """What the catalog wants of this database; None when it has not been read yet, or does not know it."""
         return self.directory.acks.get(database)
 
-    def address_of(self, node: NodeId) -> str:
-        return self.directory.address_of(node)
-
     # ---- events ------------------------------------------------------------------------------------------
 
     def _on_deliver(self, now: Now, event: kernel.Deliver) -> None:
-        self.liveness.on_any_message(now, event.sender)
         message = event.message
+        if event.sender in self.directory.removed:
+            roster.on_message(self, now, event.sender, message)
+        self.liveness.on_any_message(now, event.sender)
         if type(message) is Heartbeat:
             if not (message.led or message.resigned or self.liveness.is_news(event.sender, message.boot)):
                 self._touched = ()
@@ -226,6 +234,8 @@ class Node:
             if not message.groups:
                 self._touched = ()
             self.liveness.on_reply(now, event.sender, message)
+        elif type(message) is Removed:
+            roster.on_removed(self, now, message)
         else:
             group = self.groups.get(message.group)
             if group is not None:
@@ -272,6 +282,7 @@ class Node:
         for number in busy:
             if single_leader.on_tick(self.groups[number], now, alive):
                 self._busy[number] = None
+        self.liveness.settled = roster.settled(self, busy)
         if self.draining:
             self._drain(now)
 
@@ -305,6 +316,7 @@ class Node:
             self._touched = (group,)
             single_leader.EVENTS[kernel.Applied](group, now, event)
             if event.group == CATALOG_GROUP:
+                self.catalog_reads += 1
                 self.emit(ReadCatalog())
 
     def _on_unreachable(self, now: Now, event: kernel.Unreachable) -> None:
@@ -330,24 +342,22 @@ class Node:
     # ---- the catalog, and the groups that it makes appear --------------------------------------------------
 
     def _on_catalog(self, now: Now, event: kernel.CatalogRead) -> None:
+        self.catalog_reads -= 1
         self.directory.load(event.catalog)
         self.versions.learn(event.catalog.version)
-        for member in self.directory.members.values():
-            self._watch(now, member.node, member.address)
-        for row in self.directory.groups_of(self.me):
-            if row.group not in self.groups:
-                self._create_group(now, CreateGroup(row.group, row.database, row.number, row.nodes))
-        self._ready |= {group.group: None for group in self.groups.values() if single_leader.wants_other_acks(group)}
+        roster.after_catalog(self, now)
         catalog = self.groups.get(CATALOG_GROUP)
         if catalog is not None and catalog.leads_ready and not event.catalog.members and not self._founding:
             self._founding = True
             self._begin_errand(now, Errand(NOBODY_ASKED), self.directory.founding())
 
-    def _watch(self, now: Now, node: NodeId, address: str) -> None:
+    def watch(self, now: Now, node: NodeId, address: str) -> None:
+        """Keep a connection to this node, and listen for its heartbeats."""
         if node != self.me and self.liveness.add(node, now):
             self.emit(Connect(node, address))
 
-    def _create_group(self, now: Now, write: CreateGroup) -> None:
+    def create_group(self, now: Now, write: CreateGroup) -> None:
+        """Hold a replica of this group from now on."""
         found = RecoveredGroup(
             write.group, write.database, write.partition, write.voters, epoch=0, vote=NOBODY, base=ORIGIN, epochs=(),
             last=0, tail=(), applied=ORIGIN,
@@ -377,7 +387,7 @@ class Node:
             group = self._route(event.id, body.database)
             if group is not None:
                 self._submit_write(now, group, event.id, body)
-        elif isinstance(body, CreateDatabase | AlterDatabase | Upgrade):
+        elif isinstance(body, Change):
             self._on_change(now, event.id, body)
         elif type(body) is Verify:
             group = self._route(event.id, body.database)
@@ -438,7 +448,7 @@ class Node:
         self.reply(id, found)
         return None
 
-    def _on_change(self, now: Now, id: int, body: CreateDatabase | AlterDatabase | Upgrade) -> None:
+    def _on_change(self, now: Now, id: int, body: Change) -> None:
         """A change of the catalog, made for the caller; others than its leader say where to go."""
         group = self._route(id, CATALOG_DATABASE)
         if group is None:
@@ -447,14 +457,15 @@ class Node:
             self.reply(id, NotLeader(group.leader_address()))
         elif isinstance(write := write_for(self, body), Run):
             exists_ok = isinstance(body, CreateDatabase) and body.exists_ok
-            self._begin_errand(now, Errand(id, exists_ok, getattr(body, "database", "")), write)
+            changes = isinstance(body, MemberChange)
+            self._begin_errand(now, Errand(id, exists_ok, getattr(body, "database", ""), changes), write)
         else:
             self.reply(id, write or Answer(msgspec.Raw(_encode(Done(())))))
 
     def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
         self._errand_count += 1
         number = -self._errand_count
-        self._errands[number] = errand
+        self.errands[number] = errand
         self._submit_write(now, self.groups[CATALOG_GROUP], number, write)
 
     def _finish_errand(self, errand: Errand, body: Any) -> None:

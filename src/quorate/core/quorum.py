@@ -5,7 +5,7 @@ second set is a simple configuration. An empty set agrees with everything, as it
 rule to work out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 NodeId = int
 EVERYTHING = 1 << 62
@@ -25,9 +25,15 @@ def counted_index(voters: Iterable[NodeId], matched: Mapping[NodeId, int], holde
     return indexes[len(indexes) - (holders or majority(len(indexes)))]
 
 
-def joint_counted_index(old: Iterable[NodeId], new: Iterable[NodeId], matched: Mapping[NodeId, int]) -> int:
-    """The highest index held by a majority of both sets."""
-    return min(counted_index(old, matched), counted_index(new, matched))
+def joint_counted_index(
+    old: Collection[NodeId],
+    new: Collection[NodeId],
+    matched: Mapping[NodeId, int],
+    holders: Callable[[int], int] = majority,
+) -> int:
+    """The highest index held by a majority of both sets, or by so many of each (`holders` of its size)."""
+    index = counted_index(old, matched, holders(len(old)))
+    return min(index, counted_index(new, matched, holders(len(new)))) if new else index
 
 
 def vote_won(voters: Iterable[NodeId], votes: Mapping[NodeId, bool], needed: int = 0) -> bool | None:
@@ -43,9 +49,14 @@ def vote_won(voters: Iterable[NodeId], votes: Mapping[NodeId, bool], needed: int
     return None if yes + open_ >= needed else False
 
 
-def joint_vote_won(old: Iterable[NodeId], new: Iterable[NodeId], votes: Mapping[NodeId, bool]) -> bool | None:
-    """Both sets must be won; one lost set loses the vote."""
-    results = (vote_won(old, votes), vote_won(new, votes))
+def joint_vote_won(
+    old: Collection[NodeId],
+    new: Collection[NodeId],
+    votes: Mapping[NodeId, bool],
+    needed: Callable[[int], int] = majority,
+) -> bool | None:
+    """Both sets must be won; one lost set loses the vote. `needed`: how many votes of so many voters."""
+    results = (vote_won(old, votes, needed(len(old))), vote_won(new, votes, needed(len(new))))
     if False in results:
         return False
     return True if results == (True, True) else None

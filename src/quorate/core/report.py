@@ -6,8 +6,10 @@ from msgspec import structs
 
 from quorate.core.acks_rule import MANUAL
 from quorate.core.formats import RELEASE
+from quorate.core.kernel import Member
 from quorate.core.requests import GroupStatus, LostReport, MemberStatus, ReplicaStatus, StatusReport, Unknown
 from quorate.core.single_leader import rewinding
+from quorate.core.single_leader.members import wants_others
 from quorate.core.single_leader.state import LEADER, Group
 
 if TYPE_CHECKING:
@@ -16,16 +18,9 @@ if TYPE_CHECKING:
 
 def report(node: "Node") -> StatusReport:
     """The node as it is now."""
-    alive, versions = node.liveness.alive(), node.versions
+    versions = node.versions
     members = tuple(
-        MemberStatus(
-            member.node,
-            member.name,
-            member.address,
-            member.node == node.me or alive.get(member.node, False),
-            versions.formats.highest if member.node == node.me else versions.highest_of(member.node),
-        )
-        for member in sorted(node.directory.members.values(), key=lambda member: member.name)
+        _member(node, member) for member in sorted(node.directory.members.values(), key=lambda member: member.name)
     )
     groups = tuple(_group(node, node.groups[number]) for number in sorted(node.groups))
     return StatusReport(
@@ -40,6 +35,23 @@ def report(node: "Node") -> StatusReport:
         versions.version,
         versions.formats.lowest,
         versions.formats.highest,
+        node.removed,
+        node.directory.catalog.changes,
+    )
+
+
+def _member(node: "Node", member: Member) -> MemberStatus:
+    if member.node == node.me:
+        return MemberStatus(member.node, member.name, member.address, alive=True, highest=node.versions.formats.highest)
+    peer = node.liveness.peers.get(member.node)
+    return MemberStatus(
+        member.node,
+        member.name,
+        member.address,
+        peer is not None and peer.alive,
+        node.versions.highest_of(member.node),
+        peer.timing.trip.mean_us if peer is not None else 0,
+        peer.timing.suspect_us if peer is not None else 0,
     )
 
 
@@ -64,10 +76,19 @@ def _group(node: "Node", group: Group) -> GroupStatus:
         group.verifying.equal_at,
         group.damaged or group.mended,
         str(group.rules.newest) if group.rules.coming else "",
+        group.configuration.voters,
+        group.configuration.learners,
+        group.configuration.following,
+        _wanted(node, group),
         MANUAL if group.rules.by_hand else group.rules.counted.failover,
         group.rules.newest.failover if group.rules.coming else "",
         group.log.last.epoch,
     )
+
+
+def _wanted(node: "Node", group: Group) -> tuple[int, ...]:
+    wanted = node.wanted_members(group.group)
+    return wanted.voters if wanted is not None and wants_others(group) else ()
 
 
 def report_lost(node: "Node", kept: LostReport) -> LostReport:

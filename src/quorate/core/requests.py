@@ -91,6 +91,31 @@ class AlterDatabase(Struct, frozen=True, tag="alter"):
     """Empty: as it is."""
 
 
+class AddMember(Struct, frozen=True, tag="add_member"):
+    """Take a node into the cluster, and give it a replica of each of these databases."""
+
+    node: int
+    name: str
+    address: str
+    token: Token
+    databases: tuple[str, ...] = ()
+
+
+class RemoveMember(Struct, frozen=True, tag="remove_member"):
+    """Take a node out for good: its replicas go to members that have none of that database, if there are any."""
+
+    node: int
+    token: Token
+
+
+class ReplaceMember(Struct, frozen=True, tag="replace_member"):
+    """Put a member, which may be new, in the place of another, which is taken out for good."""
+
+    node: int
+    successor: int
+    token: Token
+
+
 class LostAsk(Struct, frozen=True, tag="lost"):
     """What does this node keep of tails that were lost? With an index: that entry, with its payload; with a state as
     well: note first how far its replay is (`begun`, with the index of the log then seen; `replayed`)."""
@@ -148,7 +173,11 @@ class CommitHeld(Struct, frozen=True, tag="held"):
     token: Token
 
 
-RequestBody = Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade | Failover
+MemberChange = AddMember | RemoveMember | ReplaceMember
+RequestBody = (
+    Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
+    | AddMember | RemoveMember | ReplaceMember | Failover
+)  # fmt: skip
 """What may be asked from outside."""
 Write = Run | Outcome | Replay | CommitHeld
 
@@ -247,6 +276,10 @@ class StatusReport(Struct, frozen=True, tag="status_report"):
     lowest: int = 1
     highest: int = 1
     """The formats that this node reads."""
+    removed: bool = False
+    """This node was taken out of its cluster."""
+    changes: int = 0
+    """How often the members were changed, as far as this node knows."""
 
 
 class MemberStatus(Struct, frozen=True):
@@ -256,6 +289,10 @@ class MemberStatus(Struct, frozen=True):
     alive: bool
     highest: int = 0
     """The newest format that it reads; 0: not heard from."""
+    trip_us: int = 0
+    """How long a heartbeat's answer takes from here, on average; 0: not measured."""
+    suspect_us: int = 0
+    """After how much silence it is taken for dead here (`core.timeouts`); 0: that is this node."""
 
 
 class ReplicaStatus(Struct, frozen=True):
@@ -288,6 +325,12 @@ class GroupStatus(Struct, frozen=True):
     """Why the replica is damaged; or, once it was rebuilt, why it had been."""
     acks_next: str = ""
     """A rule that is being changed to: until its entry is counted, the stricter of both holds."""
+    voters: tuple[int, ...] = ()
+    learners: tuple[int, ...] = ()
+    voters_next: tuple[int, ...] = ()
+    """Voters that are taking the place of `voters`: while they do, a majority of both is needed."""
+    wanted: tuple[int, ...] = ()
+    """As a leader: the voters that the catalog wants, when they are not `voters`. Empty otherwise."""
     failover: str = AUTO
     """Who decides that another leads: the replicas (`auto`), or a person (`manual`)."""
     failover_next: str = ""

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from quorate.core import roster
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP
 from quorate.core.requests import NotLeader, Refused
-from quorate.core.single_leader.state import Group
+from quorate.core.single_leader.state import LEADER, Group
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -12,12 +13,25 @@ if TYPE_CHECKING:
 
 def find(node: "Node", database: str) -> Group | NotLeader | Refused:
     """The group that holds this database here, or where to go, or that there is no such database."""
+    if node.removed and not _leads_still(node, database):
+        return roster.refusal(node)
     if database == CATALOG_DATABASE:
-        return node.groups.get(CATALOG_GROUP) or NotLeader(node.identity.founders[0].address)
+        return _if_member(node.groups.get(CATALOG_GROUP)) or NotLeader(node.identity.founders[0].address)
     row = node.directory.partition_of(database)
     if row is not None:
-        return node.groups.get(row.group) or NotLeader(node.address_of(row.nodes[row.group % len(row.nodes)]))
+        here = _if_member(node.groups.get(row.group))
+        return here or NotLeader(node.address_of(row.nodes[row.group % len(row.nodes)]))
     return _unknown(node, database)
+
+
+def _leads_still(node: "Node", database: str) -> bool:
+    """A node that is out leads a group until that has other members."""
+    return any(group.database == database and group.role == LEADER for group in node.groups.values())
+
+
+def _if_member(group: Group | None) -> Group | None:
+    """A replica that its group has left out knows nothing new, and answers nobody."""
+    return None if group is None or group.left_out else group
 
 
 def _unknown(node: "Node", database: str) -> NotLeader | Refused:

@@ -10,7 +10,10 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """How often each pair of nodes says "alive"."""
     suspect_us: int = 600_000
     """A peer that was not heard for this long is taken for dead; a leader that has had no answers from a
-    majority for this long steps down (check-quorum; Ongaro 2014, section 6.2)."""
+    majority for this long steps down (check-quorum; Ongaro 2014, section 6.2). Longer where the network was measured
+    to need it (`core.timeouts`), as are the next two; this is the least."""
+    suspect_max_us: int = 3_000_000
+    """The most. Equal to the least: all three are fixed."""
     election_us: int = 150_000
     """Candidates wait a random time between one and two of these for votes (Ongaro 2014, section 3.4)."""
     retry_us: int = 200_000
@@ -55,6 +58,8 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """Entries kept in the log behind a checkpoint, so that a follower that was away needs no snapshot."""
     log_keep_bytes: int = 256 << 20
     """About how many bytes of them at the most."""
+    promote_within: int = 64
+    """A learner that lacks no more entries than this may become a voter."""
     snapshot_chunk_bytes: int = 256 << 10
     verify_us: int = 0
     """In about so much time a leader compares the replicas of each of its groups once; 0: only when it is asked."""

@@ -98,6 +98,7 @@ class Driver:
             kernel.Reply: self._on_reply,
             kernel.Query: self._on_query,
             kernel.Connect: self._on_connect,
+            kernel.Disconnect: self._on_disconnect,
             kernel.Note: log_note,
             kernel.Drained: self._on_drained,
             kernel.Halt: self._on_halt,
@@ -192,7 +193,7 @@ class Driver:
         if self._stopped:
             return
         deadline = self.core.deadline_us
-        if deadline is not None and deadline <= self._look().mono_us:
+        if deadline is not None and deadline <= (self._now or self._look()).mono_us:
             self.feed(kernel.Wake())
             if self._stopped:
                 return
@@ -248,13 +249,27 @@ class Driver:
             return
         self._writes = []
         self._now = None
+        due, self._turn_due = self._turn_due, True
         self.feed(kernel.Persisted(sequence))
         if self._disk_full:
             self._disk_full = False
             log.info("the disk has room again")
             self.feed(kernel.DiskRoom())
-        if not self._stopped:
-            self.transport.flush()
+        self._turn_due = due
+        self._end_writing()
+
+    def _end_writing(self) -> None:
+        """What waited for the disk goes out at once. A turn follows only if there is something to do in it, and after
+        what has arrived meanwhile."""
+        if self._stopped:
+            return
+        self.transport.flush()
+        deadline = self.core.deadline_us
+        if self._writes or (deadline is not None and deadline <= (self._now or self._look()).mono_us):
+            self._want_turn()
+        else:
+            self._arm()
+            self._now = None
 
     # Effects -------------------------------------------------------------------------------------------
 
@@ -314,6 +329,9 @@ class Driver:
 
     def _on_connect(self, effect: kernel.Connect) -> None:
         self.transport.connect(effect.peer, effect.address)
+
+    def _on_disconnect(self, effect: kernel.Disconnect) -> None:
+        self.transport.disconnect(effect.peer)
 
     def _on_reply(self, effect: kernel.Reply) -> None:
         self._answer(effect.id, effect.body)

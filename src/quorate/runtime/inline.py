@@ -94,6 +94,7 @@ class InlineNode:
             kernel.Halt: self._on_halt,
             kernel.Send: self._ignore,
             kernel.Connect: self._ignore,
+            kernel.Disconnect: self._ignore,
         }
         self._stored = store.perform
         _nodes.add(self)

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from quorate.core.acks_rule import ACCEPTED, ASYNC, NOTHING_SAID, AcksFact, Reign, read_entry, read_noop, read_rule
 from quorate.core.formats import DATA_FILE
-from quorate.core.kernel import ACKS, NOOP, ORIGIN, Entry, Position
+from quorate.core.kernel import ACKS, MEMBERS, NOOP, ORIGIN, Entry, Position
 from quorate.storage.connection import INTERNAL, PAGE_BYTES
 from quorate.storage.files import SYSTEM, Files, told_apart
 from quorate.storage.interface import Divergent
@@ -116,8 +116,16 @@ ACKS_TABLE = (
 such entry is applied: a database that was always `majority` has none."""
 
 
+MEMBERS_TABLE = (
+    "CREATE TABLE IF NOT EXISTS main.quorate_members(id INTEGER PRIMARY KEY CHECK(id = 1), entry INTEGER NOT NULL,"
+    " configuration BLOB NOT NULL) STRICT"
+)
+"""The members that the log named last. Made when the first such entry is applied: a group that has the voters with
+which it began has none."""
+
+
 def read_acks(connection: apsw.Connection) -> AcksFact:
-    """What the file says of acks."""
+    """What the file says of acks and members."""
     find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'quorate_acks'"
     fact = NOTHING_SAID
     if connection.execute(find, can_cache=False, prepare_flags=INTERNAL).fetchall():
@@ -125,15 +133,21 @@ def read_acks(connection: apsw.Connection) -> AcksFact:
         rows: Any = connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
         for epoch, entry, leader, acks in rows:
             fact = _told(fact, Reign(epoch, entry, leader), acks)
+    find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'quorate_members'"
+    if connection.execute(find, can_cache=False, prepare_flags=INTERNAL).fetchall():
+        sql = "SELECT entry, configuration FROM main.quorate_members"
+        named: Any = connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
+        for entry, configuration in named:
+            fact = structs.replace(fact, members=configuration, members_since=entry)
     return fact
 
 
 def _told(fact: AcksFact, reign: Reign, acks: str) -> AcksFact:
     if not acks or acks == ACCEPTED:
         reign = structs.replace(reign, loses=acks == ACCEPTED or is_async(fact.rule))
-        return AcksFact(fact.rule, fact.since, (*fact.reigns, reign))
+        return structs.replace(fact, reigns=(*fact.reigns, reign))
     reigns = (*fact.reigns, reign) if fact.reigns or read_rule(acks).traces else ()
-    return AcksFact(acks, reign.index, reigns)
+    return structs.replace(fact, rule=acks, since=reign.index, reigns=reigns)
 
 
 def is_async(text: str) -> bool:
@@ -153,13 +167,19 @@ def says(fact: AcksFact, entry: Entry) -> tuple[Reign, str] | None:
 
 
 def with_entry(fact: AcksFact, entry: Entry) -> AcksFact:
-    """What is known of acks behind this entry."""
+    """What is known of acks and members behind this entry."""
+    if entry.kind == MEMBERS:
+        return structs.replace(fact, members=entry.payload, members_since=entry.index)
     said = says(fact, entry)
     return fact if said is None else _told(fact, *said)
 
 
 def note_entry(connection: apsw.Connection, fact: AcksFact, entry: Entry) -> AcksFact:
-    """An entry without changes is applied: write down what it says of acks; what the file now says."""
+    """An entry without changes is applied: write down what it says of acks or members; what the file now says."""
+    if entry.kind == MEMBERS:
+        connection.execute(MEMBERS_TABLE, can_cache=False, prepare_flags=INTERNAL)
+        sql = "INSERT OR REPLACE INTO main.quorate_members VALUES (1, ?, ?)"
+        connection.execute(sql, (entry.index, entry.payload), prepare_flags=INTERNAL)
     said = says(fact, entry)
     if said is not None:
         reign, acks = said

@@ -25,6 +25,7 @@ from quorate.client.errors import DiskFull, OperationalError
 from quorate.core.acks_rule import AcksFact
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
+    MEMBERS,
     CreateGroup,
     Effect,
     Event,
@@ -34,6 +35,7 @@ from quorate.core.kernel import (
     Position,
     Recovered,
     SwitchGeneration,
+    WriteEntries,
     WriteHardState,
 )
 from quorate.storage import closed, data_file, disk, node_file
@@ -293,7 +295,7 @@ class SqliteStore(BaseStore):
         self._check_usable()
         try:
             self.log.commit(writes)
-            self._unnoted += [write for write in writes if type(write) in REMEMBERED]
+            self._unnoted += [write for write in writes if type(write) in REMEMBERED or _names_members(write)]
             # What finds no room here is written with a later turn: until then there is one copy of it, not two.
             with suppress(DiskIsFull):
                 while self._unnoted:
@@ -315,17 +317,22 @@ class SqliteStore(BaseStore):
     def _note(self, write: LogWrite) -> None:
         if isinstance(write, WriteHardState):
             self._node.remember_vote(write.group, write.epoch, write.vote)
+        elif isinstance(write, WriteEntries):
+            self._remember(self.log.groups[write.group], self._node.groups[write.group].damaged, grown=True)
         elif isinstance(write, SwitchGeneration):
             self._remember(self.log.groups[write.group], self.damaged.get(write.group, ""))
         elif write.group not in self._node.groups:
             self._remember(self.log.groups[write.group])
 
-    def _remember(self, group: GroupLog, damaged: str = "") -> None:
-        """What `node.db` is to know of a group. A copy that takes the place of what was damaged does not end the
+    def _remember(self, group: GroupLog, damaged: str = "", *, grown: bool = False) -> None:
+        """What `node.db` is to know of a group: no voters once its log has named members, for then others may have
+        what is lost here, with however many it began. A copy that takes the place of what was damaged does not end the
         damage: what this replica had acknowledged may be missing from it (`ForgetDamage`)."""
-        if len(group.voters) == 1:
+        known = self._node.groups.get(group.group)
+        voters = () if grown or (known is not None and not known.voters) else group.voters
+        if len(voters) == 1:
             damaged = ""
-        row = (group.group, group.database, group.partition, group.voters, group.epoch, group.vote, damaged)
+        row = (group.group, group.database, group.partition, voters, group.epoch, group.vote, damaged)
         self._node.remember(Remembered(*row))
 
     def _raise_format(self, number: int, release: str) -> None:
@@ -457,3 +464,7 @@ class SqliteStore(BaseStore):
                 if number in self._node.groups and not self.damaged.get(number)
             }
             self._node.note_closed(descriptions)
+
+
+def _names_members(write: LogWrite) -> bool:
+    return type(write) is WriteEntries and any(entry.kind == MEMBERS for entry in write.entries)

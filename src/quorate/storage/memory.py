@@ -13,6 +13,7 @@ import msgspec
 
 from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import (
+    MEMBERS,
     CreateGroup,
     Entry,
     GroupId,
@@ -179,6 +180,8 @@ class MemoryStore(BaseStore):
         self.lost_tails: LostTails | None = None
         """Like the log it keeps what it was given whatever happens."""
         self._clock = clock
+        self.grown: set[GroupId] = set()
+        """Groups whose log has named members: with however many they began, others may have what is lost here."""
         self._lost: dict[GroupId, str] = {}
         """Why replicas are damaged that have not been made whole since."""
         self._images: dict[GroupId, Image] = {}
@@ -207,10 +210,13 @@ class MemoryStore(BaseStore):
         if self.full:
             raise DiskIsFull("the simulated disk is full")
         self.log.commit(writes)
+        for write in writes:
+            if type(write) is WriteEntries and any(entry.kind == MEMBERS for entry in write.entries):
+                self.grown.add(write.group)
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
         super()._found_damage(group, reason)
-        if len(self.log.groups[group].voters) > 1:
+        if len(self.log.groups[group].voters) != 1 or group in self.grown:
             self._lost.setdefault(group, reason)
 
     def _forget_damage(self, group: GroupId) -> None:

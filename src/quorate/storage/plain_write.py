@@ -12,7 +12,7 @@ from quorate.sql.tokens import quoted
 from quorate.storage.plain_file import PlainFileError
 from quorate.storage.plain_shape import ROWS, VIRTUAL, Object, Table, shadow_tables, tables
 
-OURS = ("quorate_applied", "quorate_window")
+OURS = ("quorate_applied", "quorate_window", "quorate_acks", "quorate_members")
 
 
 class PlainWriter:

@@ -113,7 +113,8 @@ def schema_rows(connection: apsw.Connection) -> list[Row]:
     rows = connection.execute(
         "SELECT type, name, tbl_name, sql FROM main.sqlite_schema"
         " WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'"
-        " AND tbl_name NOT IN ('quorate_applied', 'quorate_window', 'quorate_acks') ORDER BY type, name",
+        " AND tbl_name NOT IN ('quorate_applied', 'quorate_window', 'quorate_acks', 'quorate_members')"
+        " ORDER BY type, name",
         prepare_flags=INTERNAL,
     )
     return rows.fetchall()  # type: ignore[return-value]

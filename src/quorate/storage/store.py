@@ -14,7 +14,6 @@ import msgspec
 
 from quorate.core import kernel
 from quorate.core.acks_rule import AcksFact
-from quorate.core.catalog import QUERIES, Catalog, DatabaseRow, PartitionRow
 from quorate.core.kernel import (
     CATALOG_GROUP,
     DATA,
@@ -28,18 +27,17 @@ from quorate.core.kernel import (
     GroupId,
     Identity,
     LogWrite,
-    Member,
     Position,
     Recovered,
     RecoveredGroup,
 )
-from quorate.core.requests import Done, LostAsk, LostReport, Result, Statement, WriteOutcome
+from quorate.core.requests import LostAsk, LostReport, Result, Statement
+from quorate.storage.catalog_rows import read_catalog
 from quorate.storage.data_files import APPLY_BYTES, DataFiles
 from quorate.storage.examination import Examination
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
 from quorate.storage.lost import LostTails, parted_at, readable
-from quorate.storage.payload import decode_outcome
 from quorate.storage.snapshots import Shelf
 
 TAIL_ENTRIES = 4096
@@ -47,8 +45,6 @@ TAIL_BYTES = 8 << 20
 """How much of each group's log is handed to the core at the start, at most."""
 TAIL_SHARERS = 8
 """With more groups than this each gets a smaller part, so that a node of many groups starts within its memory."""
-
-CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
 
 
 class BaseStore(DataFiles):
@@ -379,8 +375,7 @@ class BaseStore(DataFiles):
         self.identity = msgspec.structs.replace(self.identity, format=max(number, self.identity.format))
 
     def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
-        outcome, _position = self._replica(CATALOG_GROUP).query(CATALOG_STATEMENTS)
-        return [kernel.CatalogRead(catalog_of(decode_outcome(outcome)))]
+        return [kernel.CatalogRead(read_catalog(self._replica(CATALOG_GROUP)))]
 
     PERFORM: dict[type, Callable[["BaseStore", Any], list[Event]]] = {
         kernel.OpenReplica: _on_open_replica,
@@ -470,23 +465,3 @@ class BaseStore(DataFiles):
 def group_of(effect: Effect) -> GroupId:
     """The group that an effect is about."""
     return getattr(effect, "group", CATALOG_GROUP)
-
-
-def catalog_of(outcome: WriteOutcome) -> Catalog:
-    """A `Catalog` from what its queries returned; empty when its tables are not there yet."""
-    if not isinstance(outcome, Done):
-        return Catalog()
-    members, databases, partitions, ((version,),) = (result.rows for result in outcome.results)
-    return Catalog(
-        tuple(Member(*row) for row in members),  # type: ignore[arg-type]
-        tuple(DatabaseRow(*row) for row in databases),  # type: ignore[arg-type]
-        tuple(
-            PartitionRow(int(group), str(database), int(number), _nodes(nodes))  # type: ignore[arg-type]
-            for group, database, number, nodes in partitions
-        ),
-        int(version),  # type: ignore[arg-type]
-    )
-
-
-def _nodes(listed: object) -> tuple[int, ...]:
-    return tuple(int(node) for node in str(listed or "").split(",") if node)

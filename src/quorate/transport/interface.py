@@ -33,6 +33,9 @@ class Transport(Protocol):
     def connect(self, peer: NodeId, address: str) -> None:
         """Keep a connection to this peer from now on. Repeating it changes nothing; a new address replaces."""
 
+    def disconnect(self, peer: NodeId) -> None:
+        """Keep no connection to this peer any more. Repeating it changes nothing."""
+
     def send(self, to: NodeId, message: Message) -> None:
         """Queue a message; it leaves with the next `flush`, or never: a peer that is away loses it."""
 

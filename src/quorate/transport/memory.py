@@ -80,6 +80,9 @@ class MemoryTransport:
         self._network = network
         self._queue: list[tuple[NodeId, bytes]] = []
 
+    def disconnect(self, peer: NodeId) -> None:
+        self.peers.pop(peer, None)
+
     def connect(self, peer: NodeId, address: str) -> None:  # noqa: ARG002 - nobody has an address here
         if peer != self.node and peer not in self.peers:
             self.peers[peer] = False

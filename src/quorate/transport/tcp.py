@@ -85,6 +85,12 @@ class TcpTransport:
         self._links[peer] = link = PeerLink(self, peer, address)
         link.dial()
 
+    def disconnect(self, peer: NodeId) -> None:
+        link = self._links.pop(peer, None)
+        if link is not None:
+            link.close()
+            self._announced.discard(peer)
+
     def send(self, to: NodeId, message: Message) -> None:
         link = self._links.get(to)
         if link is None:

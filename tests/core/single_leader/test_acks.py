@@ -3,7 +3,6 @@
 import pytest
 
 from quorate.core import kernel
-from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
 from quorate.core.requests import Answer, Refused, Run, Statement, Unsure
 from tests.core.harness import Cluster, Machine, write
 
@@ -25,12 +24,9 @@ def others_of(cluster: Cluster, leader: Machine) -> list[Machine]:
 def want(cluster: Cluster, acks: str) -> None:
     """The catalog says something else from now on."""
     cluster.acks = acks
-    nodes = tuple(cluster.machines)
-    rows = (DatabaseRow("main", "single-leader", acks),)
-    catalog = Catalog(cluster.members, rows, (PartitionRow(1, "main", 0, nodes),))
     for machine in cluster.machines.values():
         if machine.alive:
-            machine.feed(kernel.CatalogRead(catalog))
+            machine.feed(kernel.CatalogRead(cluster.catalog()))
 
 
 def test_the_first_write_of_a_new_database_counts_by_its_rule() -> None:

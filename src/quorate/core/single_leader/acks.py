@@ -2,7 +2,8 @@
 
 A leader counts an entry when as many voters hold it durably as the acks rules ask (`rules`), its own disk being one
 voice among them, and only through an entry of its own epoch (Ongaro 2014, sections 3.5 and 3.6.2; figure 3.7
-shows what is lost otherwise). The no-op that begins an epoch, and each change of the rules, count by majority.
+shows what is lost otherwise). The no-op that begins an epoch, and each change of the rules or of the members, count by
+majority.
 """
 
 from quorate.core.acks_rule import NOTHING_SAID
@@ -48,7 +49,7 @@ def on_persisted(group: Group, now: Now, event: Persisted) -> None:
 
 
 def advance(group: Group) -> None:
-    """Count what is held as the acks rules ask. The no-op first, and every change of the rules: by majority."""
+    """Count what is held as the acks rules ask. By majority: the no-op, and every change of the rules or members."""
     if group.role != LEADER:
         return
     matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
@@ -58,17 +59,17 @@ def advance(group: Group) -> None:
         return
     group.agreed = max(group.agreed, agreed)
     _count_held(group, matched, agreed)
-    while group.rules.coming and group.rules.coming[0][0] <= agreed:
-        count(group, group.rules.coming[0][0])
+    while 0 < group.turns_at <= agreed:
+        count(group, group.turns_at)
         group.host.mention(group.group)
-        _count_held(group, matched, agreed)  # from here on another rule holds
+        _count_held(group, matched, agreed)  # from here on another rule holds, or others vote
 
 
 def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
-    """Count by the rules of now, up to where they may change; nothing but by majority beyond that."""
-    held = group.held_by(matched)
-    if group.rules.coming:
-        held = min(held, group.rules.coming[0][0] - 1)
+    """Count by the rules of now, up to where they or the voters change; nothing but by majority beyond that."""
+    held = agreed if group.rules.are_default else group.held_by(matched)
+    if group.turns_at:
+        held = min(held, group.turns_at - 1)
     if held > group.held:
         group.held = held
         writes.on_counted(group)
@@ -85,6 +86,8 @@ def count(group: Group, index: int) -> None:
     assert index <= group.log.last.index, "counted beyond the log"
     group.counted = index
     group.rules.counts(index)
+    if group.membership.counts(index):
+        group.host.make_ready(group.group)  # the next step of a change may follow
     group.note("counted", index=index, position=group.log.position_at(index))
     writes.on_counted(group)
     apply_more(group)
@@ -152,6 +155,8 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
 def _finish_switch(group: Group, event: Applied) -> None:
     incoming, position = group.incoming, event.position
     group.rules.replaced(event.acks or NOTHING_SAID)
+    group.membership.replaced(event.acks or NOTHING_SAID)
+    group.configure()
     group.switching = False
     group.checkpointing = False
     group.incoming = None

@@ -3,8 +3,7 @@
 States: follower, pre_candidate, candidate, leader. What is promised depends on the acks rule that the group's log
 names (`rules`, and `core.promises` for the words).
 
-Caveats: voters are those the group was created with (membership change comes with its own module); there are no
-lease reads, on purpose.
+Caveats: there are no lease reads, on purpose.
 """
 
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from quorate.core.kernel import (
 from quorate.core.single_leader import (
     acks,
     election,
+    members,
     orders,
     reads,
     rewinding,
@@ -96,9 +96,9 @@ EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
 
 
 def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
-    """A message of another replica of this group. Strangers are not listened to."""
-    if sender in group.others:
-        MESSAGES[type(message)](group, now, sender, message)
+    """A message of another replica of this group. Whether the sender is a member is not asked: its log may say so, and
+    ours not yet (Ongaro 2014, section 4.1). Only members are counted."""
+    MESSAGES[type(message)](group, now, sender, message)
 
 
 def on_ready(group: Group, now: Now) -> None:
@@ -106,6 +106,7 @@ def on_ready(group: Group, now: Now) -> None:
     verification.begin(group, now)
     transfer.proceed(group, now)
     writes.reconcile(group, now)
+    members.reconcile(group, now)
     writes.start_batch(group, now)
     reads.begin_round(group)
 
@@ -127,6 +128,7 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     waiting = reads.tick(group, now)
     writes.tick(group, now)
     waiting = verification.tick(group, now) or waiting
+    waiting = members.tick(group, now) or waiting
     if group.role == LEADER:
         waiting = shipping.resend(group, now, alive) or waiting
     if group.queue or group.reading.waiting:
@@ -207,3 +209,5 @@ submit_failover = transfer.submit
 submit_verify = verification.submit
 verify_next = verification.start_next
 wants_other_acks = writes.wants_other_acks
+wants_other_members = members.wants_others
+unwanted = members.unwanted

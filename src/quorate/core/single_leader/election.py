@@ -29,8 +29,10 @@ def on_timer(group: Group, now: Now) -> None:
     group.leader = NOBODY
     transfer.conclude(group)
     orders.on_timer(group, now)
+    if group.left_out:
+        return
     group.set_election_timer(now, soon=group.eager and group.epoch == 0)  # the others may be making it just now
-    for peer in group.others:  # a replica that may not stand asks too: the leader, if there is one, will say so
+    for peer in group.electors:  # a replica that may not stand asks too: the leader, if there is one, will say so
         group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
     if not group.may_stand() or now.mono_us < group.no_room_until_us or group.log_hangs(now):
         return
@@ -62,7 +64,7 @@ def campaign(group: Group, now: Now, *, transfer: bool = False) -> None:
     pending = group.persist_hard_state()
     pending.campaign = group.epoch
     vote = Vote(group.group, group.epoch, group.log.last, transfer)
-    pending.release.extend(Send(peer, vote) for peer in group.others)
+    pending.release.extend(Send(peer, vote) for peer in group.electors)
 
 
 def on_own_vote(group: Group, now: Now, epoch: int) -> None:
@@ -85,10 +87,13 @@ def on_pre_vote(group: Group, now: Now, sender: NodeId, message: PreVote) -> Non
         and group.up_to_date(message.last)
     )
     epoch = message.epoch if granted else group.epoch
-    group.send(sender, PreVoteReply(group.group, epoch, granted))
+    group.send(sender, PreVoteReply(group.group, epoch, granted, group.leaves_out(sender)))
 
 
 def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteReply) -> None:
+    if message.outside > group.membership.newest_at:
+        _stay_outside(group, message.outside)
+        return
     if not message.granted:
         orders.refused_by(group, sender)
         if message.epoch > group.epoch:
@@ -99,6 +104,16 @@ def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteRe
     group.votes[sender] = True
     if group.wins(group.votes) and group.may_stand():
         campaign(group, now)
+
+
+def _stay_outside(group: Group, index: int) -> None:
+    """The others have counted a configuration without this replica, which did not hear of it: stand no more, and stop
+    asking. Whoever leads a configuration that has it again will say so."""
+    if group.role in (PRE_CANDIDATE, FOLLOWER):
+        group.note("left_out", index=index)
+        group.outside = index
+        group.role = FOLLOWER
+        group.host.cancel_timer(group.group)
 
 
 def on_vote(group: Group, now: Now, sender: NodeId, message: Vote) -> None:
@@ -207,6 +222,7 @@ def step_down(group: Group, now: Now) -> None:
     group.leader = NOBODY
     group.noop = 0
     group.transfer_to = NOBODY
+    group.leaving.since_us = 0
     group.host.resign(group.group, group.epoch)
     snapshots.close_all(group)
     group.progress = {}
@@ -276,12 +292,13 @@ def lose_leader(group: Group, now: Now) -> None:
 def check_quorum(group: Group, now: Now, fresh: dict[NodeId, int]) -> None:
     """A leader that a majority has not answered for too long must not believe that it still leads.
 
-    `fresh` says for each peer when the newest of our heartbeats that it answered was sent.
+    `fresh` says for each peer until when the newest of our heartbeats that it answered tells that it follows.
     """
     if group.role != LEADER or not orders.steps_down_for_others(group):
         return
-    horizon = now.mono_us - group.settings.suspect_us
-    answered = 1 + sum(1 for peer in group.others if max(fresh.get(peer, 0), group.led_since_us) > horizon)
-    if answered < group.quorum:
+    if now.mono_us < group.led_since_us + group.settings.suspect_us:
+        return
+    answered = [peer for peer in group.electors if fresh.get(peer, 0) > now.mono_us]
+    if not group.majority_of((group.me, *answered)):
         group.note("lost_quorum")
         become_follower(group, now)

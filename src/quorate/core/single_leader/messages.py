@@ -23,6 +23,8 @@ class PreVoteReply(Struct, frozen=True, array_like=True, tag=2):
     group: GroupId
     epoch: int
     granted: bool
+    outside: int = 0
+    """Index of a counted configuration in which the asker is no member; 0: it is one, as far as is known here."""
 
 
 class Vote(Struct, frozen=True, array_like=True, tag=3):

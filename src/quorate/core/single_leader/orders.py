@@ -8,10 +8,10 @@ its first entry (`acks_rule.spell_noop`), so that whoever comes back saves its t
 """
 
 from quorate.core.kernel import NodeId, Now
-from quorate.core.quorum import vote_won
+from quorate.core.quorum import joint_vote_won, majority
 from quorate.core.requests import NotLeader, Refused
 from quorate.core.single_leader import election, transfer
-from quorate.core.single_leader.handing import Order
+from quorate.core.single_leader.records import Order
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 
@@ -104,13 +104,13 @@ def _names(group: Group, nodes: list[NodeId]) -> str:
 
 
 def _needed(group: Group, order: Order) -> int:
-    return group.quorum if order.is_loose else group.rules.votes(len(group.voters))
+    return (majority if order.is_loose else group.rules.votes)(len(group.voters))
 
 
 def _hint(group: Group, order: Order, yes: int, refusing: list[NodeId]) -> str:
     if refusing:
         return "those who refuse have more in their logs, or hear a leader: name one of them"
-    if not order.accept_loss and yes >= group.quorum:
+    if not order.accept_loss and yes >= majority(len(group.voters)):
         return "with --accept-loss a majority is enough; what only those had that are away is then lost"
     return "start more of its nodes"
 
@@ -131,4 +131,5 @@ def loss_is_accepted(group: Group) -> bool:
     """As the winner of a vote: it took fewer voters than the acks rule asks for."""
     if group.order is None or not group.order.is_loose:
         return False
-    return vote_won(group.voters, group.votes, group.rules.votes(len(group.voters))) is not True
+    configuration = group.configuration
+    return joint_vote_won(configuration.voters, configuration.following, group.votes, group.rules.votes) is not True

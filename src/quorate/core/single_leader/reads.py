@@ -67,7 +67,7 @@ def begin_round(group: Group) -> None:
         return
     group.reading.confirming, group.reading.waiting = group.reading.waiting, []
     group.reading.index = group.counted
-    if group.quorum == 1:
+    if group.majority_of((group.me,)):
         _finish_round(group)
     else:
         group.reading.round = group.host.start_round(group.group)
@@ -78,8 +78,8 @@ def on_confirmed(group: Group, peer: NodeId, sequence: int) -> None:
     group.reading.confirmed[peer] = max(group.reading.confirmed.get(peer, 0), sequence)
     if not group.reading.round:
         return
-    answered = 1 + sum(1 for other in group.others if group.reading.confirmed.get(other, 0) >= group.reading.round)
-    if answered >= group.quorum:
+    answered = [peer for peer, confirmed in group.reading.confirmed.items() if confirmed >= group.reading.round]
+    if group.majority_of({group.me, *answered}):
         _finish_round(group)
 
 
@@ -115,6 +115,8 @@ def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> Non
     if group.role != state.LEADER or message.epoch != group.epoch:
         group.send(sender, ReadIndexReply(group.group, group.epoch, message.read, -1))
         return
+    if sender not in group.progress:
+        return  # it is no member any more
     shipping.note_life(group.progress[sender], message.life)
     group.reading.waiting.append(Read(message.read, (), now.mono_us, asker=sender))
     group.host.make_ready(group.group)

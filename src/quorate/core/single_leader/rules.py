@@ -95,6 +95,11 @@ class Rules:
         return self.counted.kind == ASYNC or any(rule.kind == ASYNC for _, rule in self.coming)
 
     @property
+    def are_default(self) -> bool:
+        """Majority, and nothing else is coming: what a majority agrees on is held."""
+        return not self.coming and self.counted == DEFAULT
+
+    @property
     def by_hand(self) -> bool:
         """Somebody decides who leads, and nobody stands by himself; also while it is not sure that this is so."""
         return any(rule.failover == MANUAL for rule in self.all)
@@ -104,7 +109,7 @@ class Rules:
         return any(rule.is_narrow(voters) for rule in self.all)
 
     def holders(self, voters: int) -> int:
-        return strictest_holders(self.all, voters)
+        return strictest_holders(self.all, voters) if self.coming else self.counted.holders(voters)
 
     def votes(self, voters: int) -> int:
         return strictest_votes(self.all, voters)

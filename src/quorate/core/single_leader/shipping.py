@@ -28,8 +28,7 @@ NEEDS_SNAPSHOT = -1
 def append(group: Group, now: Now, entries: tuple[Entry, ...]) -> None:
     """As leader: add entries to our own log, and send them while our own disk writes them."""
     assert group.role == LEADER, "only a leader appends"
-    group.log.append(entries)
-    group.rules.appended(entries)
+    group.append(entries)
     group.saved = 0
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
     for peer, progress in group.progress.items():
@@ -170,17 +169,16 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
         assert first > group.counted, "a counted entry would be overwritten"
         assert first > group.applied.index, "an applied entry would be overwritten"
         group.drop_from(first)
-        group.rules.truncated(first)
         group.note("truncated", index=first)
-    group.log.append(entries)
-    group.rules.appended(entries)
+    group.append(entries)
     group.saved = 0
     group.log.shrink(group.settings.cache_bytes_max, group.applied.index)
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
 
 
 def heard_leader(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
-    """A message of the leader of `epoch`, which is not below ours."""
+    """A message of the leader of `epoch`, which is not below ours. Whether it is a member, the log will say: a leader's
+    configuration may be newer than ours (Ongaro 2014, section 4.1)."""
     if epoch > group.epoch:
         election.adopt_epoch(group, now, epoch, sender)
     elif group.leader != sender:
@@ -210,7 +208,8 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
     progress.next = max(progress.next, progress.matched + 1)
     progress.state = REPLICATING
     progress.sent_us = 0 if progress.next == progress.matched + 1 else now.mono_us
-    acks.advance(group)
+    if progress.matched > min(group.counted, group.held, group.agreed) or group.turns_at:
+        acks.advance(group)
     if group.transfer is not None:
         group.host.make_ready(group.group)
     if late and group.group == CATALOG_GROUP:  # it was not told what is counted beyond what it was known to have
@@ -282,7 +281,7 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         waiting = True
         if progress.state == SNAPSHOT:
             snapshots.tick(group, now, peer, progress)
-        elif not progress.sent_us or now.mono_us - progress.sent_us >= group.settings.retry_us:
+        elif not progress.sent_us or now.mono_us - progress.sent_us >= group.host.retry_us(peer):
             progress.state = PROBING
             progress.reading = False
             if progress.matched:

@@ -122,7 +122,7 @@ def close_all(group: Group) -> None:
 
 def tick(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
     """Offer again what nobody fetched."""
-    if now.mono_us - progress.sent_us >= group.settings.retry_us:
+    if now.mono_us - progress.sent_us >= group.host.retry_us(peer):
         if progress.snapshot:
             _offer(group, now, peer, progress)
         else:
@@ -205,6 +205,8 @@ def switch(group: Group, now: Now, incoming: Incoming) -> None:
     anew = group.damaged or group.lossy or group.is_narrow
     group.counted = position.index if anew else max(group.counted, position.index)
     group.rules.truncated(keep + 1 if keep else 0)
+    group.membership.truncated(keep + 1 if keep else 0)
+    group.configure()
     group.rewind = group.saved = group.loss_at = 0
 
 

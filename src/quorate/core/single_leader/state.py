@@ -5,7 +5,7 @@ each named as the papers name the sub-protocol; `core` has the table of what goe
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from random import Random
 from typing import Any, Protocol
 
@@ -13,7 +13,9 @@ from msgspec import Struct, structs
 
 from quorate.core.kernel import (
     ORIGIN,
+    CloseSnapshot,
     Effect,
+    Entry,
     ForgetDamage,
     GroupId,
     LogWrite,
@@ -25,11 +27,18 @@ from quorate.core.kernel import (
     Send,
     WriteHardState,
 )
-from quorate.core.quorum import counted_index, majority, vote_won
+from quorate.core.quorum import joint_counted_index, joint_vote_won, majority
 from quorate.core.settings import Settings
-from quorate.core.single_leader.handing import Order, Transfer
 from quorate.core.single_leader.log import Log
-from quorate.core.single_leader.messages import AppendReply, VerifyReply
+from quorate.core.single_leader.membership import Configuration, Membership, Wanted
+from quorate.core.single_leader.messages import AppendReply
+from quorate.core.single_leader.records import Batch as Batch
+from quorate.core.single_leader.records import Incoming as Incoming
+from quorate.core.single_leader.records import Leaving, Order, Verifying
+from quorate.core.single_leader.records import Read as Read
+from quorate.core.single_leader.records import Reading as Reading
+from quorate.core.single_leader.records import Transfer as Transfer
+from quorate.core.single_leader.records import Waiting as Waiting
 from quorate.core.single_leader.rules import Rules
 
 FOLLOWER = "follower"
@@ -65,6 +74,8 @@ class Host(Protocol):
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
     def reply(self, id: int, body: Any) -> None: ...
     def heard(self, now: Now, peer: NodeId) -> bool: ...
+    def election_us(self, group: "Group") -> int: ...
+    def retry_us(self, peer: NodeId) -> int: ...
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None: ...
     def set_gather_timer(self, group: GroupId, delay_us: int) -> None: ...
     def set_timer(self, group: GroupId, at_us: int) -> None: ...
@@ -75,6 +86,7 @@ class Host(Protocol):
     def resign(self, group: GroupId, epoch: int) -> None: ...
     def start_round(self, group: GroupId) -> int: ...
     def wanted_acks(self, database: str) -> str | None: ...
+    def wanted_members(self, group: GroupId) -> Wanted | None: ...
     def address_of(self, node: NodeId) -> str: ...
     def name_of(self, node: NodeId) -> str: ...
     def understands(self, node: NodeId, kind: type) -> bool: ...
@@ -118,116 +130,6 @@ class Progress(Struct):
     snapshot_size: int = 0
 
 
-class Waiting(Struct):
-    """A caller's request that has not been answered."""
-
-    id: int
-    body: Any
-    since_us: int
-
-
-class Batch(Struct):
-    """Writes under way together: executing, then replicating, then committing."""
-
-    number: int
-    requests: list[Waiting]
-    outcomes: tuple[bytes, ...] = ()
-    position: Position = ORIGIN
-    """Its entry, or the one before when it needed none; ORIGIN while it is executing."""
-    told: bool = False
-    """Its callers have waited too long and were told so."""
-
-
-class Read(Struct):
-    """A linearizable read that waits for a confirmation and then for an applied index."""
-
-    id: int
-    statements: tuple[Any, ...]
-    since_us: int
-    asker: NodeId = NOBODY
-    """Another replica that asked how far to apply, instead of a caller of this node."""
-    index: int = -1
-
-
-class Reading(Struct):
-    """The reads of one replica that are not answered yet, by what they wait for."""
-
-    waiting: list[Read] = []
-    """For a round to begin."""
-    round: int = 0
-    """The heartbeat sequence that a majority must answer; 0 while no round is under way."""
-    index: int = -1
-    """What was counted when the round began."""
-    confirming: list[Read] = []
-    """For that round."""
-    confirmed: dict[NodeId, int] = {}
-    """The highest heartbeat that each voter answered from within our epoch."""
-    applying: list[Read] = []
-    """Confirmed; for their index to be applied."""
-    asked: dict[int, Read] = {}
-    """On a follower: for the leader to say how far to apply."""
-    numbers: int = 0
-    """Counts on from the boot, so that a late answer to an earlier life answers nothing in this one."""
-
-
-class Incoming(Struct):
-    """A snapshot that this replica is fetching."""
-
-    leader: NodeId
-    theirs: int
-    """The sender's number for it."""
-    ours: int
-    position: Position
-    offset: int = 0
-    storing: bool = False
-    complete: bool = False
-    """All of it is here, and verified."""
-
-
-class Check(Struct):
-    """A digest that this replica was asked for, until a newer one is wanted."""
-
-    leader: NodeId
-    epoch: int
-    number: int
-    position: Position
-    begun: bool = False
-    """The data file has come to stand at the position."""
-    passed: bool = False
-    """The data file stood beyond the position when it was asked."""
-    digest: str = ""
-    failed: str = ""
-
-
-class Verification(Struct):
-    """One comparison of all replicas, as their leader conducts it."""
-
-    number: int
-    position: Position
-    callers: list[int] = []
-    attempt: int = 1
-    heard_us: dict[NodeId, int] = {}
-    """When each replica last said that it is at work (at first: when it was asked)."""
-    asked_us: int = 0
-    answers: dict[NodeId, VerifyReply] = {}
-    """The final word of each replica, or ours about one that is away."""
-
-
-class Verifying(Struct):
-    """What one replica knows of the comparison of its content with that of others."""
-
-    numbers: int = 0
-    check: Check | None = None
-    running: Verification | None = None
-    """As leader."""
-    wanted: bool = False
-    """As leader: to name a position and ask for it as soon as no batch is being executed."""
-    callers: list[int] = []
-    """Who waits for the next comparison."""
-    equal_at: int = 0
-    """The newest index at which a majority was found to hold what this replica held; 0: none in this life."""
-
-
 class Group:
     """One replica. Holds state; decides nothing by itself."""
 
@@ -240,12 +142,25 @@ class Group:
         self.group = found.group
         self.database = found.database
         self.partition = found.partition
-        self.voters = found.voters
-        self.others = tuple(voter for voter in found.voters if voter != host.me)
+        self.membership = Membership(found.voters, found.acks, found.acks_coming)
+        self.configuration = Configuration()
+        """The newest one that the log names (`configure`)."""
+        self.voters: tuple[NodeId, ...] = ()
+        """Everybody who votes; while joint, of both sets."""
+        self.others: tuple[NodeId, ...] = ()
+        """Every member but this replica, learners too."""
+        self.electors: tuple[NodeId, ...] = ()
+        """The voters among them."""
+        self.outside = 0
+        """Index of a counted configuration, newer than any in our log, of which somebody says that this replica is not
+        in it; 0: nobody does."""
+        self.role = FOLLOWER
+        self.progress: dict[NodeId, Progress] = {}
+        self.configure()
 
         self.first = found.voters[found.group % len(found.voters)] if found.voters and found.epoch == 0 else NOBODY
         """Who is to lead a new group first; NOBODY in one that has been led."""
-        self.eager = not self.others or self.first == self.me
+        self.eager = (self.me in self.voters and not self.electors) or self.first == self.me
         """Stands at once when its data file is open: alone, or first in a new group."""
 
         self.epoch = found.epoch
@@ -255,7 +170,6 @@ class Group:
         self.damaged = found.damaged
         self.damages = 0
         """How often this life's replica was found damaged."""
-        self.role = FOLLOWER
         self.leader: NodeId = NOBODY
 
         self.persisted = found.last
@@ -280,7 +194,6 @@ class Group:
     def _begin(self) -> None:
         """What every life begins without."""
         self.votes: dict[NodeId, bool] = {}
-        self.progress: dict[NodeId, Progress] = {}
         self.led_since_us = 0
         self.noop = 0
         """Index of the no-op of the epoch that this replica leads."""
@@ -298,6 +211,7 @@ class Group:
         self.saved = 0
         """The log from this index on is kept among the lost tails, and may be dropped."""
         self._ask_nothing()
+        self.leaving = Leaving()
 
         self.queue: deque[Waiting] = deque()
         self.crowd = 0
@@ -337,10 +251,10 @@ class Group:
 
     def _ask_nothing(self) -> None:
         """Nobody has said who is to lead."""
-        self.transfer: Transfer | None = None
         self.resumes_until_us = 0
         """It has handed over lately: if nobody takes over, it may stand though nobody does by himself."""
         self.order: Order | None = None
+        self.transfer: Transfer | None = None
         self.transfer_to: NodeId = NOBODY
         """Who was told to stand."""
         self.transfer_again_us = 0
@@ -374,9 +288,39 @@ class Group:
         pending.hard_state = True
         return pending
 
+    def append(self, entries: Sequence[Entry]) -> None:
+        """The log goes on with these, and what they say of rules and members holds from here on."""
+        self.log.append(entries)
+        self.rules.appended(entries)
+        self.membership.appended(entries)
+        self.configure()
+
+    def configure(self) -> None:
+        """Follow the newest configuration of the log, if it has become another."""
+        newest = self.membership.newest
+        if self.membership.newest_at >= self.outside:
+            self.outside = 0  # our own log knows better
+        if newest == self.configuration:
+            return
+        self.configuration = newest
+        self.voters = newest.electors
+        self.others = tuple(node for node in newest.members if node != self.me)
+        self.electors = tuple(node for node in self.voters if node != self.me)
+        if self.role == LEADER:
+            for peer in [each for each in self.progress if each not in self.others]:
+                progress = self.progress.pop(peer)
+                if progress.snapshot:
+                    self.host.emit(CloseSnapshot(self.group, progress.snapshot))
+            for peer in self.others:
+                if peer not in self.progress:
+                    self.progress[peer] = Progress(next=self.log.last.index + 1)
+
     def drop_from(self, first: int) -> None:
-        """Forget the log from this index on."""
+        """Forget the log from this index on, and what it says of rules and members."""
         self.log.truncate(first)
+        self.rules.truncated(first)
+        self.membership.truncated(first)
+        self.configure()
         self.persisted = min(self.persisted, first - 1)
         for pending in self.pending:  # what they vouch for ends where it is overwritten
             if pending.last is not None and pending.last.index >= first:
@@ -391,13 +335,36 @@ class Group:
     # ---- questions -----------------------------------------------------------------------------------
 
     @property
-    def quorum(self) -> int:
-        return majority(len(self.voters))
+    def votes_here(self) -> bool:
+        """This replica is a voter, as far as it knows."""
+        return self.me in self.voters and not self.outside
+
+    @property
+    def left_out(self) -> bool:
+        """This replica knows, or was told, that it is no member any more."""
+        return bool(self.outside) or (bool(self.voters) and self.me not in self.configuration.members)
+
+    def leaves_out(self, node: NodeId) -> int:
+        """Index of the counted configuration that says that this node is no member; 0: it may be one."""
+        known = (self.membership.counted, self.configuration)
+        return 0 if any(node in each.members for each in known) else self.membership.since
+
+    def majority_of(self, nodes: Collection[NodeId]) -> bool:
+        """Whether these are a majority of the voters; of the old and of the new ones while members change."""
+        return self.configuration.majority_of(nodes)
+
+    @property
+    def turns_at(self) -> int:
+        """Index of the first entry that is not counted and after which another rule, or other voters, may decide;
+        0: there is none."""
+        turns = [each[0][0] for each in (self.rules.coming, self.membership.coming) if each]
+        return min(turns, default=0)
 
     @property
     def is_narrow(self) -> bool:
         """A leader elected by a mere majority may lack what counted: nobody is, unless a person accepts the loss."""
-        return self.rules.is_narrow(len(self.voters))
+        sizes = (len(self.configuration.voters), len(self.configuration.following))
+        return any(self.rules.is_narrow(size) for size in sizes if size)
 
     @property
     def lossy(self) -> bool:
@@ -416,16 +383,19 @@ class Group:
 
     def held_by(self, matched: dict[NodeId, int]) -> int:
         """The highest index that is held as the acks rules ask, given what is durable where."""
-        return counted_index(self.voters, matched, self.rules.holders(len(self.voters)))
+        return self._index_of(matched, self.rules.holders)
 
     def agreed_by(self, matched: dict[NodeId, int]) -> int:
         """The highest index that a majority holds durably."""
-        return counted_index(self.voters, matched)
+        return self._index_of(matched, majority)
+
+    def _index_of(self, matched: dict[NodeId, int], holders: Callable[[int], int]) -> int:
+        return joint_counted_index(self.configuration.voters, self.configuration.following, matched, holders)
 
     def wins(self, votes: dict[NodeId, bool]) -> bool | None:
         """Whether these votes make a leader: True, False when they no longer can, None while it is open."""
-        accepts = self.order is not None and self.order.is_loose
-        return vote_won(self.voters, votes, self.quorum if accepts else self.rules.votes(len(self.voters)))
+        needed = majority if self.order is not None and self.order.is_loose else self.rules.votes
+        return joint_vote_won(self.configuration.voters, self.configuration.following, votes, needed)
 
     def epoch_at(self, index: int) -> int | None:
         """The epoch of the entry at this index, also of one that the log has forgotten; None when nobody here knows."""
@@ -485,13 +455,15 @@ class Group:
     def may_stand(self) -> bool:
         if self.log.last.index == 0 and self.host.wanted_acks(self.database) is None:
             return False  # the first entries of a group say what acks it has
+        if not self.votes_here:
+            return False
         return not (self.damaged or self.host.disk_full or self.host.draining or self.switching) and self.opened
 
     # ---- what several parts do -----------------------------------------------------------------------
 
     def set_election_timer(self, now: Now, *, soon: bool = False) -> None:
         """Stand after a random time unless a leader is heard first; `soon` when one was just lost."""
-        span = self.settings.election_us
+        span = self.host.election_us(self)
         low, high = (span // 10, span) if soon else (span, 2 * span)
         self.host.set_timer(self.group, now.mono_us + self.host.dice.randint(low, high))
 

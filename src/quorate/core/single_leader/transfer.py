@@ -11,6 +11,7 @@ Source: leadership transfer, Ongaro's thesis 2014, section 3.10 (TimeoutNow is `
 Nothing is promised to anybody by the attempt itself: a `StandNow` that is lost or comes late costs time and no more.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from msgspec import Raw, msgpack
@@ -18,8 +19,8 @@ from msgspec import Raw, msgpack
 from quorate.core.kernel import NodeId, Now
 from quorate.core.requests import Answer, FailoverReport, NotLeader, Refused
 from quorate.core.single_leader import orders, writes
-from quorate.core.single_leader.handing import Transfer
 from quorate.core.single_leader.messages import StandNow
+from quorate.core.single_leader.records import Transfer
 from quorate.core.single_leader.state import LEADER, NOBODY, SNAPSHOT, Group
 
 _encode = msgpack.Encoder().encode
@@ -44,6 +45,16 @@ def submit(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool = F
         group.note("transfer_begins", to=group.transfer.to)
         group.host.keep_busy(group.group)
         proceed(group, now)
+
+
+def begin(group: Group, now: Now, among: Collection[NodeId]) -> bool:
+    """Nobody asked, but one of these should rather lead; False when none of them can now."""
+    to = _best(group, now, among)
+    if group.transfer is None and to != NOBODY:
+        group.transfer = Transfer(to, [], now.mono_us)
+        group.note("transfer_begins", to=to)
+        proceed(group, now)
+    return group.transfer is not None
 
 
 def _refuse(group: Group, now: Now, to: NodeId) -> Refused | None:
@@ -74,12 +85,17 @@ def refused(message: str, hint: str) -> Refused:
     return Refused("OperationalError", f"not done: {message}", hint)
 
 
-def _best(group: Group, now: Now) -> NodeId:
-    """The live follower that has most; NOBODY when there is none."""
+def _best(group: Group, now: Now, among: Collection[NodeId] | None = None) -> NodeId:
+    """The live voter that has most, of these if they are given; NOBODY when there is none."""
+    among = group.electors if among is None else among
     live = [
         peer
         for peer, progress in group.progress.items()
-        if group.host.heard(now, peer) and progress.voter and progress.state != SNAPSHOT
+        if peer in group.electors
+        and peer in among
+        and group.host.heard(now, peer)
+        and progress.voter
+        and progress.state != SNAPSHOT
     ]
     return max(live, key=lambda peer: (group.progress[peer].matched, -peer), default=NOBODY)
 
@@ -203,12 +219,12 @@ def drain(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     writes.settle_now(group)
     if is_busy(group):
         return False
-    if group.role != LEADER or not any(alive.get(peer) for peer in group.others):
+    if group.role != LEADER or not any(alive.get(peer) for peer in group.electors):
         return True
     last = group.log.last.index
-    ready = [peer for peer in group.others if alive.get(peer) and group.progress[peer].matched == last]
+    ready = [peer for peer in group.electors if alive.get(peer) and group.progress[peer].matched == last]
     if ready and now.mono_us >= group.transfer_again_us:
-        if group.transfer_tries >= len(group.others):
+        if group.transfer_tries >= len(group.electors):
             return True
         group.transfer_tries += 1
         at = ready.index(group.transfer_to) + 1 if group.transfer_to in ready else 0

@@ -31,7 +31,8 @@ from quorate.core.requests import (
 )
 from quorate.core.single_leader import acks, election, messages, shipping, writes
 from quorate.core.single_leader.messages import StandNow, VerifyAsk, VerifyReply, VerifyVerdict
-from quorate.core.single_leader.state import LEADER, NOBODY, Check, Group, Verification
+from quorate.core.single_leader.records import Check, Verification
+from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 _encode = msgpack.Encoder().encode
 
@@ -95,7 +96,8 @@ def _ask_all(group: Group, now: Now, running: Verification) -> None:
     running.number = verifying.numbers
     running.position = group.log.last
     running.answers = {}
-    running.heard_us = dict.fromkeys(group.others, now.mono_us)
+    running.asked = group.others
+    running.heard_us = dict.fromkeys(running.asked, now.mono_us)
     _ask(group, now, running)
     verifying.check = Check(group.me, group.epoch, running.number, running.position)
     group.host.keep_busy(group.group)
@@ -105,7 +107,7 @@ def _ask_all(group: Group, now: Now, running: Verification) -> None:
 
 def _ask(group: Group, now: Now, running: Verification) -> None:
     running.asked_us = now.mono_us
-    for peer in group.others:
+    for peer in running.asked:
         if peer in running.answers:
             continue
         if not group.host.understands(peer, VerifyAsk):
@@ -124,6 +126,8 @@ def on_reply(group: Group, now: Now, sender: NodeId, message: VerifyReply) -> No
     if message.epoch > group.epoch:
         election.adopt_epoch(group, now, message.epoch, NOBODY)
     elif running is not None and message.epoch == group.epoch and message.number == running.number:
+        if sender not in running.asked:
+            return
         running.heard_us[sender] = now.mono_us
         if message.state != messages.WORKING and sender not in running.answers:
             _take(group, now, sender, running, message)
@@ -155,7 +159,7 @@ def tick(group: Group, now: Now) -> bool:
         group.host.make_ready(group.group)
         return True
     patience_us = group.settings.answer_timeout_us
-    for peer in group.others:
+    for peer in running.asked:
         silent_us = now.mono_us - running.heard_us[peer]
         gone = not group.host.heard(now, peer) and silent_us > group.settings.suspect_us
         if peer not in running.answers and (gone or silent_us > patience_us):
@@ -168,11 +172,11 @@ def tick(group: Group, now: Now) -> bool:
 
 def _finish_if_complete(group: Group, now: Now, running: Verification) -> None:
     """Once everybody, ourselves included, has answered or was given up: the verdict."""
-    if group.role != LEADER or any(node not in running.answers for node in (group.me, *group.others)):
+    if group.role != LEADER or any(node not in running.answers for node in (group.me, *running.asked)):
         return
     group.verifying.running = None
     right = majority_digest(group, running)
-    replicas = tuple(_verdict_of(group, node, running, right) for node in (group.me, *group.others))
+    replicas = tuple(_verdict_of(group, node, running, right) for node in (group.me, *running.asked))
     verdict = max((each.verdict for each in replicas), key=WORST.index)
     report = VerifyReport(group.database, group.group, group.epoch, running.position.index, verdict, replicas)
     wrong = [each.name for each in replicas if each.verdict not in (EQUAL, AWAY)]
@@ -190,12 +194,12 @@ def _finish_if_complete(group: Group, now: Now, running: Verification) -> None:
 
 def majority_digest(group: Group, running: Verification) -> str:
     """The digest that a majority of all voters (not only of those that answered) holds, or an empty string."""
-    held: dict[str, int] = {}
+    held: dict[str, list[NodeId]] = {}
     for voter in group.voters:
         answer = running.answers.get(voter)
         if answer is not None and answer.state == messages.EXAMINED:
-            held[answer.digest] = held.get(answer.digest, 0) + 1
-    return next((digest for digest, count in held.items() if count >= group.quorum), "")
+            held.setdefault(answer.digest, []).append(voter)
+    return next((digest for digest, voters in held.items() if group.majority_of(voters)), "")
 
 
 def _verdict_of(group: Group, node: NodeId, running: Verification, right: str) -> ReplicaVerdict:
@@ -217,7 +221,7 @@ def _verdict_of(group: Group, node: NodeId, running: Verification, right: str) -
 
 def _tell(group: Group, running: Verification, right: str) -> None:
     """Let every replica know what the majority holds; the wrong ones will fetch a copy."""
-    for peer in group.others:
+    for peer in running.asked:
         answer = running.answers[peer]
         if answer.state == messages.EXAMINED:
             verdict = VerifyVerdict(group.group, group.epoch, running.number, running.position, right)
@@ -229,7 +233,8 @@ def _tell(group: Group, running: Verification, right: str) -> None:
 def _hand_over(group: Group, now: Now, replicas: tuple[ReplicaVerdict, ...]) -> None:
     """Our own content is wrong: have a sound follower stand at once, and lead no more."""
     for each in replicas[1:]:
-        if each.verdict == EQUAL and group.progress[each.node].matched == group.log.last.index:
+        progress = group.progress.get(each.node)
+        if each.verdict == EQUAL and progress is not None and progress.matched == group.log.last.index:
             group.send(each.node, StandNow(group.group, group.epoch))
             break
     election.become_follower(group, now)

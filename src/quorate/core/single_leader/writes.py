@@ -88,6 +88,13 @@ def wants_other_acks(group: Group) -> bool:
     return group.role == LEADER and wanted is not None and read_rule(wanted) != group.rules.newest
 
 
+def begin_what_waits(group: Group) -> None:
+    """Something that stood in the way is gone: see what may begin now, if anybody waits for it."""
+    waited_for = group.queue or group.reading.waiting or group.verifying.wanted or group.transfer is not None
+    if waited_for or wants_other_acks(group):
+        group.host.make_ready(group.group)
+
+
 def reconcile(group: Group, now: Now) -> None:
     """As leader: when the catalog wants other acks than the log says, say so in the log."""
     if group.rules.coming or not group.leads_ready or group.host.disk_full or group.holds_writes:
@@ -197,7 +204,7 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
         group.covered = entry.index
         shipping.append(group, now, (entry,))
         settle(group)
-        group.host.make_ready(group.group)
+        begin_what_waits(group)
 
 
 def _repeated(group: Group, batch: Batch) -> None:
@@ -212,7 +219,7 @@ def _repeated(group: Group, batch: Batch) -> None:
         batch.position = group.log.position_at(applied)
         _answer(group, batch)
     settle(group)
-    group.host.make_ready(group.group)
+    begin_what_waits(group)
 
 
 def roll_back(group: Group) -> None:
@@ -248,8 +255,9 @@ def on_counted(group: Group) -> None:
             known = group.log.epoch_at(batch.position.index)  # None: it waited for acks, and is trimmed by now
             assert known in (batch.position.epoch, None), "the batch's entry was replaced"
             _answer(group, batch)
-        group.host.make_ready(group.group)
-    settle(group)
+        begin_what_waits(group)
+    if group.settle_due:  # what is not due when a batch is executed has a timer
+        settle(group)
 
 
 def _answer(group: Group, batch: Batch) -> None:

@@ -7,6 +7,7 @@ from quorate.lab.mutants import (
     elections,
     files,
     handing,
+    overloading,
     reading,
     releases,
     replication,
@@ -24,6 +25,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS
+    + overloading.MUTANTS
     + handing.MUTANTS
 )
 

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from quorate.core.kernel import LostSaved, NodeId, Now
+from quorate.core.quorum import majority
 from quorate.core.single_leader import election, orders, reads, transfer
 from quorate.core.single_leader.messages import Vote
 from quorate.core.single_leader.state import Group
@@ -77,7 +78,7 @@ def _less_than_half(original: Any) -> Any:
     """Who accepts a loss is content with every vote less than a majority."""
 
     def wins(group: Group, votes: dict[NodeId, bool]) -> bool | None:
-        if group.order is not None and group.order.is_loose and sum(votes.values()) >= group.quorum - 1:
+        if group.order is not None and group.order.is_loose and sum(votes.values()) >= majority(len(group.voters)) - 1:
             return True
         return original(group, votes)  # type: ignore[no-any-return]
 

@@ -7,7 +7,8 @@ import msgspec
 from quorate.core.kernel import Digest, Now
 from quorate.core.requests import EQUAL, ReplicaVerdict
 from quorate.core.single_leader import verification
-from quorate.core.single_leader.state import Group, Verification
+from quorate.core.single_leader.records import Verification
+from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
 
 

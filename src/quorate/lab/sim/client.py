@@ -94,7 +94,7 @@ class Client:
         self._process = number * PROCESSES_PER_CLIENT
         self._tokens = 0
         self._asks = 0
-        self._target = self.dice.randint(1, dials.nodes)
+        self._target = self.dice.randint(1, network.nodes)
         self._waiting: dict[int, Call] = {}
         self._repeats: dict[int, tuple[Call, Any]] = {}
         """Late repetitions: the id -> the call and what it was told."""
@@ -123,7 +123,7 @@ class Client:
         """Carry one operation through."""
         if body is None:
             token = self._new_token(operation.database) if operation.writes else None
-            strongest = bool(self.dials.acks) and operation.level == LINEARIZABLE
+            strongest = bool(self.dials.acks or self.dials.fixed) and operation.level == LINEARIZABLE
             body = Run(operation.database, operation.statements, operation.level, token, strongest=strongest)
         if self.dice.random() < self.dials.wander:
             self._target = self._node_at("")
@@ -164,7 +164,7 @@ class Client:
             database.created = end == OK
             database.claimed = False
 
-        body = CreateDatabase(database.name, "majority", database.replicas, token, exists_ok=True)
+        body = CreateDatabase(database.name, database.acks, database.replicas, token, exists_ok=True)
         return Operation("create", database.name, [], ended, writes=True), body, token
 
     def _alter(self, database: Database) -> tuple[Operation, Any, Token]:
@@ -207,7 +207,7 @@ class Client:
             return
         self.world.mark("timed out")
         call.maybe = True
-        self._target = self.dice.randint(1, self.dials.nodes)
+        self._target = self.dice.randint(1, self.network.nodes)
         self._try_again(call)
 
     def _try_again(self, call: Call) -> None:
@@ -282,7 +282,7 @@ class Client:
     def _node_at(self, address: str) -> int:
         if address and self.dice.random() < 0.9:
             return int(address.removeprefix("node-").partition(":")[0])
-        return self.dice.randint(1, self.dials.nodes)
+        return self.dice.randint(1, self.network.nodes)
 
     def _refused(self, call: Call, body: Refused) -> None:
         self.world.mark(f"refused: {body.error}")
@@ -341,7 +341,7 @@ class Client:
         self._asks += 1
         self._repeats[self._asks] = (call, outcome)
         payload = codec.encode(Ask(self._asks, call.original))
-        self.network.send(-self.number, self.dice.randint(1, self.dials.nodes), payload)
+        self.network.send(-self.number, self.dice.randint(1, self.network.nodes), payload)
 
     def _compare_repetition(self, call: Call, first: Any, body: Any) -> None:
         if not isinstance(body, Answer):

@@ -5,6 +5,7 @@ Swarm testing (Groce and others 2012): one fixed mix of all faults hides what on
 
 import random
 
+import msgspec
 from msgspec import Struct
 
 from quorate.core.settings import Settings
@@ -102,6 +103,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
 
     acks: tuple[str, ...] = ()
     """Rules that databases are changed to while they are in use; none: all stay with majority."""
+    fixed: str = ""
+    """The acks with which one database is made, on all nodes, and which it keeps; it is then the only one in use."""
     alters: float = 0.0
     """Chance that an operation is such a change."""
 
@@ -124,6 +127,12 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Nothing else happens: no caller may be told anything but an answer."""
     upgrade_us: int = 0
     """The mean time between two steps of a rolling upgrade from an older release; 0: all run this one."""
+    members_us: int = 0
+    """The mean time between two changes of the members; 0: they stay."""
+    spares: int = 0
+    """How many new nodes may come in the whole run."""
+    wiped: float = 0.0
+    """Chance that a node is replaced because its disk is lost for good."""
     think_us: int = 20 * MILLISECOND
     patience_us: int = 600 * MILLISECOND
     """How long a client waits for an answer before it tries again."""
@@ -162,7 +171,7 @@ def draw_settings(dice: random.Random) -> Settings:
     """Small numbers, so that limits are met within seconds."""
     heartbeat_us = dice.choice((50, 100, 150)) * MILLISECOND
     own = random.Random(dice.getrandbits(64))  # for what is added later: the other draws of a seed stay as they are
-    return Settings(
+    drawn = Settings(
         heartbeat_us=heartbeat_us,
         suspect_us=heartbeat_us * dice.choice((4, 6)),
         election_us=dice.choice((100, 150, 300)) * MILLISECOND,
@@ -189,6 +198,8 @@ def draw_settings(dice: random.Random) -> Settings:
         close_idle_periods=own.choice((0, 1, 60)),
         gather_us=own.choice((0, 500, 5_000, 50_000)),
     )
+    fixed = own.random() < 0.5
+    return msgspec.structs.replace(drawn, suspect_max_us=drawn.suspect_us if fixed else 3 * SECOND)
 
 
 def draw(dice: random.Random) -> Dials:

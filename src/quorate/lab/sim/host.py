@@ -7,17 +7,17 @@ or a disk, virtual time passes; where a real machine would die, the effects of a
 import random
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from msgspec import Raw
 
-from quorate.core.formats import HERE, Range
+from quorate.core.formats import HERE
 from quorate.core.kernel import (
     ApplyFailed,
     Connect,
-    Core,
     Deliver,
+    Disconnect,
     Drain,
     Drained,
     Effect,
@@ -38,13 +38,14 @@ from quorate.core.kernel import (
 )
 from quorate.core.messages import SINCE
 from quorate.core.requests import Answer, Refused, Told
-from quorate.core.settings import Settings
 from quorate.core.single_leader.invariants import assert_invariants
 from quorate.lab.sim.clocks import Clock
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.keeps import SimulatedStore
 from quorate.lab.sim.network import Network
+from quorate.lab.sim.observers import CoreMaker as CoreMaker
+from quorate.lab.sim.observers import NodeCore, Observer
 from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
@@ -60,35 +61,6 @@ RESTART_US = 300 * MILLISECOND
 """After so long a machine that had no room to start in is tried again."""
 STEPS_WITHOUT_TIME = 20_000
 """A node that takes so many steps while no time passes will take them for ever."""
-
-
-class NodeCore(Core, Protocol):
-    """A whole node. Observers read its groups."""
-
-    groups: Any
-    versions: Any
-
-    def touched(self) -> Iterable[Any]:
-        """The groups that the last step may have changed."""
-
-
-CoreMaker = Callable[[Recovered, random.Random, Settings, Range], NodeCore]
-
-
-class Observer(Protocol):
-    """Looks on after each step and each durable write; raises Violation."""
-
-    def after_step(self, host: "Host", event: Event, effects: list[Effect], touched: Iterable[Any]) -> None: ...
-
-    def durable(self, host: "Host", writes: tuple[LogWrite, ...]) -> None: ...
-
-    def sending(self, host: "Host", effect: Send) -> None: ...
-
-    def started(self, host: "Host", recovered: Recovered) -> None: ...
-
-    def damaged(self, host: "Host", group: GroupId, count: int) -> None: ...
-
-    def flipped(self, host: "Host", group: GroupId) -> None: ...
 
 
 class Host:
@@ -115,6 +87,8 @@ class Host:
         self.disk: Disk = store.make_disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
         self.paused = False
+        self.gone = False
+        """Its disk is lost: it never starts again."""
         self.when_sent: dict[type, Callable[[Host], None]] = {}
         """A fault waits for the moment at which a message of this kind (a vote only if granted) has left."""
         self.formats = HERE
@@ -157,6 +131,8 @@ class Host:
     def start(self) -> None:
         """Recover what the disk holds and begin a life."""
         assert self.core is None, "a machine is started once"
+        if self.gone:
+            return
         self.life += 1
         self.clock.reboot()
         recovered = self._recover()
@@ -388,6 +364,9 @@ class Host:
     def _connect(self, effect: Connect) -> None:
         self.peers[effect.peer] = effect.address
 
+    def _disconnect(self, effect: Disconnect) -> None:
+        self.peers.pop(effect.peer, None)
+
     def _has_drained(self, _effect: Drained) -> None:
         self._drained = True
 
@@ -465,6 +444,7 @@ class Host:
         Query: _query,
         Note: _note,
         Connect: _connect,
+        Disconnect: _disconnect,
         Drained: _has_drained,
         Halt: _halt,
     }

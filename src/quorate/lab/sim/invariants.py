@@ -40,6 +40,7 @@ from quorate.core.messages import Message
 from quorate.core.single_leader.messages import AppendReply, PreVoteReply, Vote, VoteReply
 from quorate.core.single_leader.state import LEADER
 from quorate.lab.sim.by_hand import ByHand
+from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
 from quorate.lab.sim.world import Violation, World
@@ -159,6 +160,7 @@ class Invariants:
         """What such a replica had when it was damaged, by index: its epoch. Once healed it must have it again."""
         self.tails = Tails(world)
         self.by_hand = ByHand(world, self.tails, self.disks, self._broken)
+        self.configurations = Configurations(world, silent=CONFIGURATION in self.skip)
         self.leading: dict[tuple[GroupId, NodeId], int] = {}
         """Who believes to lead now, and in which epoch."""
         self.when_reborn: Callable[[Host], object] = lambda _host: None
@@ -204,6 +206,7 @@ class Invariants:
         """These writes are on this node's disk."""
         for write in writes:
             if isinstance(write, CreateGroup):
+                self.configurations.of(write.group).first[host.number] = write.voters
                 continue
             disk = self.disks.setdefault((host.number, write.group), OnDisk())
             if isinstance(write, SwitchGeneration):
@@ -281,6 +284,7 @@ class Invariants:
                     if type(write) is WriteEntries:
                         self._check_log_matching(host, write)
         for group in touched:
+            self.configurations.check(host.number, group)
             seen = self.seen.get((host.number, group.group))
             if seen is None:
                 seen = self.seen[host.number, group.group] = Seen(group)
@@ -336,6 +340,7 @@ class Invariants:
         previous = group.log.epoch_at(write.entries[0].index - 1)
         if self.tails.written(write.group, write.entries, previous):
             self._give_up(write.group)
+        self.configurations.written(host.number, group, write.entries, previous)
         for entry in write.entries:
             key = (write.group, entry.index, entry.epoch)
             value = (_hash(entry), previous)
@@ -421,20 +426,21 @@ class Invariants:
         return any(disk.base >= group.counted for (_, each), disk in self.disks.items() if each == number)
 
     def _check_majority(self, host: Host, number: GroupId, group: Any, index: int, epoch: int) -> None:
-        holders = 0
-        for voter in group.voters:
-            disk = self.disks.get((voter, number))
-            holders += disk is not None and disk.holds(index, epoch)
-        needed = self.tails.needed(number, (index, epoch), len(group.voters))
-        majority = len(group.voters) // 2 + 1
-        if holders >= majority and self._borne(number, group, index):
-            return  # a no-op or the like behind it is counted, which counts by majority
-        if holders < needed:
-            text = (
-                f"node {host.number} counts entry {index} of epoch {epoch} of group {number}, which only {holders} of"
-                f" {len(group.voters)} voters have on disk, where {needed} are needed"
-            )
-            self._broken(DURABLE_MAJORITY if needed == majority else ENOUGH_HOLDERS, text)
+        for voters in self.configurations.sets(host.number, group):
+            holders = 0
+            for voter in voters:
+                disk = self.disks.get((voter, number))
+                holders += disk is not None and disk.holds(index, epoch)
+            needed = self.tails.needed(number, (index, epoch), len(voters))
+            majority = len(voters) // 2 + 1
+            if holders >= majority and self._borne(number, group, index):
+                continue  # a no-op or the like behind it is counted, which counts by majority
+            if holders < needed:
+                text = (
+                    f"node {host.number} counts entry {index} of epoch {epoch} of group {number}, which only {holders}"
+                    f" of {len(voters)} voters have on disk, where {needed} are needed"
+                )
+                self._broken(DURABLE_MAJORITY if needed == majority else ENOUGH_HOLDERS, text)
 
     def _borne(self, number: GroupId, group: Any, index: int) -> bool:
         """Whether an entry without changes, behind this one, is counted with it."""

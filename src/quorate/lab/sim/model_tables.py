@@ -334,11 +334,14 @@ def _tally(tables: Tables, _parameters: Any) -> Result:
     return Result((("n", "INTEGER"),), [row[1:2] for row in tables.table("tally").values()], -1)
 
 
-def _clear_journal(tables: Tables, _parameters: Any) -> Result:
-    rows = list(tables.table("journal").values())
-    for row in rows:
-        tables.change("journal", row, None)
-    return Result((), [], len(rows))
+def _clear(name: str) -> Run:
+    def run(tables: Tables, _parameters: Any) -> Result:
+        rows = list(tables.table(name).values())
+        for row in rows:
+            tables.change(name, row, None)
+        return Result((), [], len(rows))
+
+    return run
 
 
 def _two_pairs(tables: Tables, _parameters: Any) -> Result:
@@ -361,6 +364,29 @@ def _member(tables: Tables, parameters: Any) -> Result:
     tables.insert("members", tuple(parameters), "node", "ROWID")
     tables.last_rowid = parameters[0]
     return Result((), [], 1, tables.last_rowid)
+
+
+def _insert_row(name: str, unique: str, kind: str = "ROWID") -> Run:
+    """Into a table that is keyed by its first columns; with one, that is its rowid."""
+
+    def run(tables: Tables, parameters: Any) -> Result:
+        tables.insert(name, tuple(parameters), unique, kind)
+        if kind == "ROWID":
+            tables.last_rowid = parameters[0]
+        return Result((), [], 1, tables.last_rowid)
+
+    return run
+
+
+def _delete_row(name: str) -> Run:
+    def run(tables: Tables, parameters: Any) -> Result:
+        old = tables.table(name).get(parameters[0] if len(parameters) == 1 else tuple(parameters))
+        if old is None:
+            return _NONE
+        tables.change(name, old, None)
+        return _ONE
+
+    return run
 
 
 def _database(tables: Tables, parameters: Any) -> Result:
@@ -417,48 +443,54 @@ _DUMPED = {
     "marks": (("id", "INTEGER"), ("note", "TEXT")),
 }
 _MEMBERS = (("node", "INTEGER"), ("name", "TEXT"), ("address", "TEXT"))
+_CHANGES = (("number", "INTEGER"), ("change", "TEXT"), ("token", "TEXT"))
 _DATABASES = (("name", "TEXT"), ("replication", "TEXT"), ("acks", "TEXT"))
-_PLACED = (
-    ("id", "INTEGER"),
-    ("database", "TEXT"),
-    ("number", "INTEGER"),
-    (
-        catalog.QUERIES[2].removeprefix("SELECT id, database, number, ").removesuffix(" FROM partitions ORDER BY id"),
-        None,
-    ),
-)
-"""An expression without a name is called by its text."""
 _FIND = "(SELECT id FROM partitions WHERE database = ? AND number = 0)"
 
-STATEMENTS: dict[str, Run] = {
-    operations.READ: _read("registers", (("value", "INTEGER"),)),
-    operations.WRITE: _write,
-    operations.COMPARE: _compare,
-    operations.COUNT: _count,
-    operations.MARK: _mark,
-    operations.PAIR_WRITE: _pair_write,
-    operations.PAIR_READ: _read("pairs", (("value", "INTEGER"),)),
-    operations.JOURNAL: _journal,
-    operations.TALLY: _tally,
-    "DELETE FROM journal": _clear_journal,
-    "INSERT INTO pairs VALUES (0, 0), (1, 0)": _two_pairs,
-    "INSERT INTO tally VALUES (1, 0)": _one_tally,
-    "INSERT INTO registers VALUES (?, 0)": _insert_keyed("registers", 0),
-    "INSERT INTO counters VALUES (?, 0)": _insert_keyed("counters", 0),
-    "INSERT INTO registers VALUES (?, 1)": _insert_keyed("registers", 1),
-    "INSERT OR ROLLBACK INTO registers VALUES (?, 1)": _insert_keyed("registers", 1),
-    "INSERT INTO nowhere VALUES (1)": _fails("ProgrammingError", "no such table: nowhere", "SQLITE_ERROR"),
-    "SELEC 1": _fails("ProgrammingError", 'near "SELEC": syntax error', "SQLITE_ERROR"),
-    "ROLLBACK": _fails(*_NO_TRANSACTIONS),
-    "COMMIT": _fails(*_NO_TRANSACTIONS),
-    "INSERT INTO members VALUES (?, ?, ?)": _member,
-    "INSERT INTO databases VALUES (?, 'single-leader', ?)": _database,
-    "UPDATE databases SET acks = ? WHERE name = ?": _acks,
-    "INSERT INTO partitions(database, number) VALUES (?, 0)": _partition,
-    f"INSERT INTO replicas VALUES ({_FIND}, ?)": _replica,  # noqa: S608 - a constant
-    catalog.QUERIES[0]: _select("members", _MEMBERS),
-    catalog.QUERIES[1]: _select("databases", _DATABASES),
-    catalog.QUERIES[2]: _placements,
-    catalog.QUERIES[3]: _version,
-} | {sql: _select(name, _DUMPED[name]) for name, sql in operations.DUMP}
+STATEMENTS: dict[str, Run] = (
+    {
+        operations.READ: _read("registers", (("value", "INTEGER"),)),
+        operations.WRITE: _write,
+        operations.COMPARE: _compare,
+        operations.COUNT: _count,
+        operations.MARK: _mark,
+        operations.PAIR_WRITE: _pair_write,
+        operations.PAIR_READ: _read("pairs", (("value", "INTEGER"),)),
+        operations.JOURNAL: _journal,
+        operations.TALLY: _tally,
+        "DELETE FROM journal": _clear("journal"),
+        "INSERT INTO pairs VALUES (0, 0), (1, 0)": _two_pairs,
+        "INSERT INTO tally VALUES (1, 0)": _one_tally,
+        "INSERT INTO registers VALUES (?, 0)": _insert_keyed("registers", 0),
+        "INSERT INTO counters VALUES (?, 0)": _insert_keyed("counters", 0),
+        "INSERT INTO registers VALUES (?, 1)": _insert_keyed("registers", 1),
+        "INSERT OR ROLLBACK INTO registers VALUES (?, 1)": _insert_keyed("registers", 1),
+        "INSERT INTO nowhere VALUES (1)": _fails("ProgrammingError", "no such table: nowhere", "SQLITE_ERROR"),
+        "SELEC 1": _fails("ProgrammingError", 'near "SELEC": syntax error', "SQLITE_ERROR"),
+        "ROLLBACK": _fails(*_NO_TRANSACTIONS),
+        "COMMIT": _fails(*_NO_TRANSACTIONS),
+        "INSERT INTO members VALUES (?, ?, ?)": _member,
+        "INSERT INTO databases VALUES (?, 'single-leader', ?)": _database,
+        "UPDATE databases SET acks = ? WHERE name = ?": _acks,
+        "INSERT INTO partitions(database, number) VALUES (?, 0)": _partition,
+        f"INSERT INTO replicas VALUES ({_FIND}, ?)": _replica,  # noqa: S608 - a constant
+        "INSERT INTO member_changes VALUES (?, ?, ?)": _insert_row("member_changes", "number"),
+        "INSERT INTO removed VALUES (?, ?, ?)": _insert_row("removed", "node"),
+        "INSERT INTO catalog_voters VALUES (?)": _insert_row("catalog_voters", "node"),
+        "INSERT INTO beginnings VALUES (?, ?)": _insert_row("beginnings", "partition, beginnings.node", "PRIMARYKEY"),
+        "INSERT INTO replicas VALUES (?, ?)": _insert_row("replicas", "partition, replicas.node", "PRIMARYKEY"),
+        "DELETE FROM members WHERE node = ?": _delete_row("members"),
+        "DELETE FROM replicas WHERE partition = ? AND node = ?": _delete_row("replicas"),
+        "DELETE FROM catalog_voters": _clear("catalog_voters"),
+        catalog.MEMBERS_QUERIES[0]: _select("member_changes", _CHANGES),
+        catalog.MEMBERS_QUERIES[1]: _select("removed", _MEMBERS),
+        catalog.MEMBERS_QUERIES[2]: _select("catalog_voters", _MEMBERS[:1]),
+        catalog.MEMBERS_QUERIES[3]: _select("beginnings", (("partition", "INTEGER"), ("node", "INTEGER"))),
+        catalog.QUERIES[0]: _select("members", _MEMBERS),
+        catalog.QUERIES[1]: _select("databases", _DATABASES),
+        catalog.QUERIES[2]: _placements,
+        catalog.QUERIES[3]: _version,
+    }
+    | {sql: _select(name, _DUMPED[name]) for name, sql in operations.DUMP}
+)
 """What the model has learnt, besides changes of the schema."""

@@ -27,6 +27,8 @@ class Network:
         self._dials = dials
         self._dice = world.dice("network")
         self._receivers: dict[int, Receiver] = {}
+        self.nodes = 0
+        """The highest number of a node."""
         self._cut: dict[tuple[int, int], int] = {}
         """Directed links that carry nothing, with how many faults cut each."""
         self._held: dict[tuple[int, int], list[bytes]] = {}
@@ -38,6 +40,7 @@ class Network:
         """Deliver what is sent to this number."""
         assert number not in self._receivers, f"two receivers are called {number}"
         self._receivers[number] = receiver
+        self.nodes = max(self.nodes, number)
 
     def send(self, source: int, target: int, payload: bytes) -> None:
         """Put a message on its way; it may arrive never, once or more often."""

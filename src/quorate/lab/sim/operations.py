@@ -4,11 +4,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from quorate.core.acks_rule import ASYNC, AcksRule
+from quorate.core import promises
+from quorate.core.acks_rule import MAJORITY, AcksRule, parse
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, Done, Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.dials import Dials
-from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, TRUE_ANSWER, Ledger
+from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, LINEARIZABILITY, TRUE_ANSWER, Ledger
 from quorate.lab.sim.world import Violation
 
 SETUP = (
@@ -78,18 +79,26 @@ class Database:
         """Its tables exist."""
         self.claimed = False
         """Somebody is creating it, or its tables."""
-        self.replicas = min(3, dials.nodes) if name == "main" or not dials.acks else dials.nodes
-        self.rules: list[AcksRule] = []
-        """Every acks rule that it was ever asked to have, beside majority."""
+        everywhere = dials.fixed or (name != "main" and dials.acks and not dials.members_us)
+        self.replicas = dials.nodes if everywhere else min(3, dials.nodes)
+        self.acks = dials.fixed or MAJORITY
+        """With which it is made."""
+        self.rules: list[AcksRule] = [parse(self.acks)]
+        """Every acks rule that it was ever asked to have."""
         self.given_up = False
         """Somebody has accepted a loss."""
         self.last_seen: dict[str, int] = {}
         """A value each register had lately: compare-and-sets look for it."""
 
     @property
+    def judges(self) -> frozenset[str]:
+        """Those that it is answerable to, whichever of its rules is in force: `core.promises` says it."""
+        return frozenset.intersection(*(promises.judges(rule) for rule in self.rules))
+
+    @property
     def loose(self) -> bool:
-        """It may lose what was acknowledged."""
-        return self.given_up or any(rule.kind == ASYNC for rule in self.rules)
+        """It may lose what was acknowledged: then it does not promise what these two judges look at."""
+        return self.given_up or not {LINEARIZABILITY, ACKNOWLEDGED_LOST} <= self.judges
 
     def bears(self) -> bool:
         """Whether it works with one node away."""

@@ -55,6 +55,7 @@ AIMS: dict[str, Aim] = {
     "damage": _aim({"damage": 8, "note: healed": 4}),
     "snapshots": _aim({"note: snapshot_installed": 8, "got SnapshotChunk": 20}),
     "lasting": _aim({"lasting: deaf leader": 1, "lasting: hung disk": 1, "ok": 1_000}, seeds=6),
+    "patient": _aim({"lasting: long links": 1, "frozen": 4, "ok": 200}),
     "handovers": _aim({"elections": 50, "note: truncated": 1}),
     "distant": _aim({"got ReadIndexAsk": 50, "duplicated": 500}),
     "echoes": _aim({"two leaders at once": 3, "duplicated": 500}),
@@ -72,6 +73,12 @@ AIMS: dict[str, Aim] = {
     ),
     "rolling": _aim({"upgrade": 20, "downgrade": 2, "upgrade: refused": 2, "note: format_raised": 10}),
     "fsyncs": _aim({"fsync error": 10, "crash": 20, "note: snapshot_installed": 2}),
+    "members": _aim(
+        {
+            "members: added": 16, "members: replaced": 8, "members: all carried out": 4, "configurations: joint": 16,
+            "note: leaves": 1, "note: snapshot_installed": 4, "crash": 16, "wiped disk": 1, "ok": 200,
+        }
+    ),
     "ladder": _aim({"alter: ok": 20, "note: acks_changes": 5, "ok": 200}),
     "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
     "narrow": _aim({"note: acks_changes": 8, "elections": 20, "ok": 200}),
@@ -94,6 +101,7 @@ STRIKES = {
     "fsync_error_us": "fsync error", "read_error_us": "read error", "strobe_us": "clock strobe",
     "flip_log_us": "flip in the log", "flip_data_us": "flip in a data file",
     "edit_us": "edit of a data file", "upgrade_us": "upgrade", "failover_us": "failover",
+    "members_us": "members: added",
 }  # fmt: skip
 """Dial of a mean time -> the mark of a strike."""
 CHANCES = {

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from quorate.core.formats import ACKS_SINCE
+from quorate.core.acks_rule import MAJORITY
+from quorate.core.formats import ACKS_SINCE, MEMBERS_SINCE
 from quorate.core.kernel import CATALOG_GROUP, GroupId, Identity, Member
 from quorate.core.requests import Done, Statement, WriteOutcome
 from quorate.lab.sim.chooser import Chooser
@@ -24,6 +25,7 @@ from quorate.lab.sim.invariants import REPLICAS_EQUAL, Invariants
 from quorate.lab.sim.keeps import SimulatedStore
 from quorate.lab.sim.lasting import SETTLED_US, Lasting
 from quorate.lab.sim.ledger import Ledger
+from quorate.lab.sim.mover import Mover
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import DUMP, Database, Operations, tables
 from quorate.lab.sim.operator import Operator
@@ -79,7 +81,8 @@ class Run:
         self.invariants.when_reborn = self.faults.reborn
         self.lasting = Lasting(self.world, dials, self.network, self.hosts)
         names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
-        self.databases = [Database(name, dials) for name in names]
+        self.databases = [Database(name, dials) for name in (["data"] if dials.fixed else names)]
+        self.ledger.loose.update(one.name for one in self.databases if one.loose)
         self.operations = Operations(dials, self.ledger, self.world.dice("workload"), lambda: self.world.now_us)
         skipped = {number: frozenset(some) for number, some in plan.skip_operations.items()}
         self.clients = [
@@ -91,6 +94,7 @@ class Run:
             self.world, dials, self.network, self.hosts, self.databases, self.invariants.leaders, self.ledger
         )
         self.upgrader = Upgrader(self.world, dials, self.network, self.hosts)
+        self.mover = Mover(self.world, dials, self.network, self.hosts, self.databases, self._new_host)
         self.dead = 0
         self._final_reads: list[tuple[Database, str]] | None = None
 
@@ -98,13 +102,22 @@ class Run:
         members = tuple(Member(number, f"n{number}", f"node-{number}:1") for number in range(1, self.dials.nodes + 1))
         hosts: dict[int, Host] = {}
         for member in members:
-            raised = ACKS_SINCE if self.dials.acks else 1  # else left to an upgrade, if the run has one
-            identity = Identity("simulated", member.node, member.name, 0, members, raised)
-            store = self.plan.make_store(identity)
-            hosts[member.node] = Host(
-                self.world, self.dials, self.network, member.node, store, self.plan.make_core, self.invariants
-            )
+            hosts[member.node] = self._host(member, members)
         return hosts
+
+    def _host(self, member: Member, founders: tuple[Member, ...]) -> Host:
+        newest = self.dials.acks or self.dials.members_us or self.dials.fixed not in ("", MAJORITY)
+        raised = max(ACKS_SINCE, MEMBERS_SINCE) if newest else 1  # else left to an upgrade, if the run has one
+        identity = Identity("simulated", member.node, member.name, 0, founders, raised)
+        store = self.plan.make_store(identity)
+        return Host(self.world, self.dials, self.network, member.node, store, self.plan.make_core, self.invariants)
+
+    def _new_host(self) -> Host:
+        """A machine with an empty disk, which has been told of those who are members now."""
+        number = max(self.hosts) + 1
+        members = tuple(Member(each, f"n{each}", f"node-{each}:1") for each in sorted(self.mover.members))
+        self.hosts[number] = host = self._host(Member(number, f"n{number}", f"node-{number}:1"), members)
+        return host
 
     def execute(self) -> Report:
         """Both phases and the final account. Never raises Violation: the report says it."""
@@ -154,6 +167,7 @@ class Run:
         self.operator.begin()
         self.chooser.begin()
         self.upgrader.begin()
+        self.mover.begin()
         self.world.run(self.dials.safety_us)
         self.ledger.answered()
         self.lasting.judge()
@@ -199,7 +213,8 @@ class Run:
         raise Violation(LIVENESS, self._who_waits())
 
     def _looked_after(self) -> bool:
-        return self.upgrader.done(self.dead) and self.chooser.done() and self.operator.done(self.dead)
+        done = self.upgrader.done(self.dead) and self.chooser.done() and self.mover.done()
+        return done and self.operator.done(self.dead)
 
     def _clients_are_done(self) -> bool:
         """Settle what was given up, then read everything once more; True when all that is done."""
@@ -217,12 +232,13 @@ class Run:
         return all(client.idle for client in self.clients)
 
     def _groups(self) -> dict[GroupId, dict[int, Any]]:
-        """Every group, and its replicas on live nodes."""
+        """Every group, and its replicas on live nodes that belong to it."""
         groups: dict[GroupId, dict[int, Any]] = {}
         for host in self.hosts.values():
             if host.core is not None:
                 for number, group in host.core.groups.items():
-                    groups.setdefault(number, {})[host.number] = group
+                    if group.voters and not group.left_out:
+                        groups.setdefault(number, {})[host.number] = group
         return groups
 
     def _unsettled(self) -> str | None:
@@ -233,6 +249,8 @@ class Run:
             if len(leaders) != 1:
                 return f"group {number} has {len(leaders)} leaders"
             leader = leaders[0]
+            if set(replicas) != {node for node in leader.configuration.members if self.hosts[node].alive}:
+                return f"group {number} has replicas on {sorted(replicas)}, and is {leader.configuration}"
             for node, group in replicas.items():
                 if group.damaged:
                     return f"group {number} on node {node} is damaged: {group.damaged}"
@@ -247,7 +265,7 @@ class Run:
         return None
 
     def _who_waits(self) -> str:
-        lines = [self._unsettled() or "every group is at rest, but clients wait"]
+        lines = [self.mover.unfinished() or self._unsettled() or "every group is at rest, but clients wait"]
         for client in self.clients:
             call = client.call
             if call is not None:

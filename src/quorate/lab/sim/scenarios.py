@@ -14,7 +14,7 @@ from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 from quorate.lab.sim.failovers import accepted, by_hand, heirs, planned, smooth
 from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.ladder import ladder, narrow, stalled, tails
-from quorate.lab.sim.lasting import KINDS
+from quorate.lab.sim.lasting import CUT_OR_BROKEN
 from quorate.lab.sim.model import ModelStore
 from quorate.lab.sim.purpose import VACUOUS
 from quorate.lab.sim.report import LINES, Report
@@ -121,7 +121,7 @@ def snapshots(dice: random.Random) -> Dials:
 
 def lasting(dice: random.Random) -> Dials:
     """One fault that stays while a majority could work: it must, and without electing for ever."""
-    kind = dice.choice(sorted(KINDS.keys() - {"dead leader"}))
+    kind = dice.choice(CUT_OR_BROKEN)
     return Dials(
         nodes=5 if kind == "partial" else dice.choice((3, 5)),
         clients=3,
@@ -131,6 +131,22 @@ def lasting(dice: random.Random) -> Dials:
         patience_us=200 * MILLISECOND,
         wander=0.3,
         settings=Settings(answer_timeout_us=SECOND),
+    )
+
+
+def patient(dice: random.Random) -> Dials:
+    """No reason to elect anybody: links that are only long, or nodes that were stopped and must blame themselves."""
+    kind = dice.choice(("long links", "frozen"))
+    far = kind == "long links"
+    return Dials(
+        nodes=dice.choice((3, 5)),
+        clients=3,
+        safety_us=14 * SECOND,
+        lasting=kind,
+        leave_dead=0.0,
+        patience_us=1_500 * MILLISECOND,
+        delay_us=dice.choice((100, 150)) * MILLISECOND if far else 500,
+        tail_us=10 * MILLISECOND if far else 500,
     )
 
 
@@ -277,6 +293,24 @@ def rolling(dice: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def members(dice: random.Random) -> Dials:
+    """Nodes that come, go and take each other's place all the time, with short logs, under every fault."""
+    aimed = _aimed(
+        draw(dice), nodes=dice.choice((3, 3, 4, 5)), clients=4, databases=dice.choice((1, 1, 2)), safety_us=9 * SECOND,
+        damage=0.0, flip_log_us=0, flip_data_us=0, lost_disk=0.0, leave_dead=0.0, schema=0,
+        members_us=dice.choice((100, 300, 800)) * MILLISECOND, spares=dice.choice((4, 8)),
+        wiped=dice.choice((0.0, 0.5, 1.0)), think_us=dice.choice((5, 20)) * MILLISECOND,
+        settings={
+            "log_keep_entries": dice.choice((0, 2, 50, 4_096)), "checkpoint_entries": dice.choice((2, 50)),
+            "promote_within": dice.choice((0, 3, 64)),
+        },
+    )  # fmt: skip
+    if dice.random() < 0.3:
+        rules = ("majority", "async", "semi-sync:1")
+        aimed = msgspec.structs.replace(aimed, acks=tuple(dice.sample(rules, 2)), alters=0.02)
+    return aimed
+
+
 def fsyncs(dice: random.Random) -> Dials:
     """Fsyncs that fail, machines that lose power soon after, and copies all the time."""
     return msgspec.structs.replace(
@@ -304,7 +338,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-        ladder, tails, narrow, stalled, planned, smooth, heirs, by_hand, accepted, rebuilds,
+        ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, accepted, rebuilds, patient,
     )
 }  # fmt: skip
 

@@ -15,6 +15,8 @@ from quorate.lab.sim.world import Violation, World
 
 LOST_TAIL = "lost tail"
 ENOUGH_HOLDERS = "durable as promised"
+GIVEN_UP = "acknowledged writes given up"
+LOST_UNDER_ASYNC = "acknowledged writes lost under async"
 
 Place = tuple[int, int]
 """Index and epoch: they name one entry of a group."""
@@ -151,5 +153,5 @@ class Tails:
                 raise Violation(
                     LOST_TAIL, f"write {token} of group {group} was acknowledged and counted nowhere: {places}"
                 )
-            lost = "given up" if any(chain.given_up(place) for place in places) else "lost under async"
-            self.world.mark(f"acknowledged writes {lost}")
+            lost = any(chain.given_up(place) for place in places)
+            self.world.mark(GIVEN_UP if lost else LOST_UNDER_ASYNC)

@@ -1,0 +1,117 @@
+"""Whom a node knows, and what becomes of one that is a member no more.
+
+A node that was taken out may still be needed: a group that it is in changes its members only with a majority of the
+old ones. So it goes on voting and leading until each of its groups has a counted configuration without it, which it
+learns from its own log or from whoever it asks for a vote. Callers it sends away at once, with a clear word. It is not
+told any more what the catalog says; whoever hears it says that it is out, and what is wanted of its groups.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from quorate.core.kernel import CATALOG_GROUP, Connect, CreateGroup, Disconnect, GroupId, NodeId, Note, Now, Send
+from quorate.core.messages import Heartbeat, Removed
+from quorate.core.requests import Refused
+from quorate.core.single_leader import core as single_leader
+
+if TYPE_CHECKING:
+    from quorate.core.node import Node
+
+
+def after_catalog(node: "Node", now: Now) -> None:
+    """The catalog was read: know its members, forget those that are out, and be out if it says so."""
+    directory = node.directory
+    for member in directory.members.values():
+        node.watch(now, member.node, member.address)
+    if directory.removed:
+        if node.me in directory.removed:
+            be_removed(node)
+        forget(node)
+    for row in directory.groups_of(node.me):
+        if row.group not in node.groups:
+            first = row.began or row.nodes
+            voters = first if node.me in first else ()  # on others the group has been for longer
+            node.create_group(now, CreateGroup(row.group, row.database, row.number, voters))
+    for group in node.groups.values():
+        if single_leader.wants_other_acks(group) or single_leader.wants_other_members(group):
+            node.make_ready(group.group)
+            node.keep_busy(group.group)
+        elif single_leader.unwanted(group):
+            node.keep_busy(group.group)
+
+
+def forget(node: "Node") -> None:
+    """Watch those no more that are out, and in none of the groups that are known here."""
+    for gone in node.directory.removed:
+        if gone in node.liveness.peers and not any(gone in group.others for group in node.groups.values()):
+            node.liveness.drop(gone)
+            node.emit(Disconnect(gone))
+
+
+def on_message(node: "Node", now: Now, sender: NodeId, message: object) -> None:
+    """A node that is out speaks: tell it so, once for each of its heartbeats, on a link that may have to be made."""
+    gone = node.directory.removed[sender]
+    if sender not in node.liveness.peers:
+        node.watch(now, sender, gone.address)
+    elif type(message) is Heartbeat:
+        node.emit(Connect(sender, gone.address))
+        if node.understands(sender, Removed):
+            node.emit(Send(sender, node.directory.farewell()))
+
+
+def on_removed(node: "Node", now: Now, message: Removed) -> None:
+    """Somebody says that this node is out. That is for ever, so an old word is as good as a new one."""
+    if message.change > max(node.directory.told.change, node.directory.catalog.changes):
+        node.directory.told = message
+        for member in message.members:  # a group that is led here may have to be handed to them
+            node.watch(now, member.node, member.address)
+        for number in node.groups:
+            node.make_ready(number)
+            node.keep_busy(number)
+    be_removed(node)
+
+
+def be_removed(node: "Node") -> None:
+    """This node is a member no more."""
+    if not node.removed:
+        node.removed = True
+        node.emit(Note("removed", {"change": node.directory.told.change or node.directory.catalog.changes}))
+
+
+def refusal(node: "Node") -> Refused:
+    """What callers hear from a node that is out."""
+    members = [each for each in node.directory.members.values() if each.node != node.me]
+    where = ", ".join(member.address for member in members if node.liveness.alive().get(member.node))
+    hint = f"connect to {where}" if where else "connect to another member"
+    name = node.identity.name
+    return Refused("NodeRemoved", f"{name} was taken out of this cluster; stop it and delete its folder", hint, True)  # noqa: FBT003
+
+
+def voters_of_catalog(node: "Node") -> tuple[NodeId, ...]:
+    """With whom this node's replica of the catalog begins: the founders, if it is one of them. One that came later
+    begins without a vote and waits to be told."""
+    founders = tuple(member.node for member in node.identity.founders)
+    return founders if node.me in founders else ()
+
+
+def is_current(node: "Node") -> bool:
+    """Whether what this node, which leads the catalog, knows of it is all that is in its log."""
+    catalog = node.groups[CATALOG_GROUP]
+    at_rest = catalog.batch is None and not catalog.queue and not catalog.flight and not node.errands
+    return at_rest and not node.catalog_reads and catalog.applied.index == catalog.log.last.index
+
+
+def settled(node: "Node", busy: Iterable[GroupId]) -> int:
+    """The number of the newest change that is carried out as far as it is this node's to do so; -1: none is. (A group
+    that has other members than it should is busy.)"""
+    if any(single_leader.wants_other_members(node.groups[number]) for number in busy):
+        return -1
+    return max(node.directory.catalog.changes, node.directory.told.change)
+
+
+def members_change(node: "Node") -> bool:
+    """Whether the newest change that this node, which leads the catalog, knows of is still being carried out by
+    somebody who lives."""
+    newest = node.directory.catalog.changes
+    alive = (peer for peer in node.liveness.peers.values() if peer.alive)
+    return node.liveness.settled < newest or any(peer.settled < newest for peer in alive)

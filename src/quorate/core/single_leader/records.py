@@ -1,0 +1,166 @@
+"""What a replica writes down of things that are under way: requests, batches, reads, copies, comparisons."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from quorate.core.kernel import ORIGIN, NodeId, Position
+from quorate.core.single_leader.messages import VerifyReply
+
+NOBODY: NodeId = 0
+
+
+class Waiting(Struct):
+    """A caller's request that has not been answered."""
+
+    id: int
+    body: Any
+    since_us: int
+
+
+class Batch(Struct):
+    """Writes under way together: executing, then replicating, then committing."""
+
+    number: int
+    requests: list[Waiting]
+    outcomes: tuple[bytes, ...] = ()
+    position: Position = ORIGIN
+    """Its entry, or the one before when it needed none; ORIGIN while it is executing."""
+    told: bool = False
+    """Its callers have waited too long and were told so."""
+
+
+class Read(Struct):
+    """A linearizable read that waits for a confirmation and then for an applied index."""
+
+    id: int
+    statements: tuple[Any, ...]
+    since_us: int
+    asker: NodeId = NOBODY
+    """Another replica that asked how far to apply, instead of a caller of this node."""
+    index: int = -1
+
+
+class Reading(Struct):
+    """The reads of one replica that are not answered yet, by what they wait for."""
+
+    waiting: list[Read] = []
+    """For a round to begin."""
+    round: int = 0
+    """The heartbeat sequence that a majority must answer; 0 while no round is under way."""
+    index: int = -1
+    """What was counted when the round began."""
+    confirming: list[Read] = []
+    """For that round."""
+    confirmed: dict[NodeId, int] = {}
+    """The highest heartbeat that each voter answered from within our epoch."""
+    applying: list[Read] = []
+    """Confirmed; for their index to be applied."""
+    asked: dict[int, Read] = {}
+    """On a follower: for the leader to say how far to apply."""
+    numbers: int = 0
+    """Counts on from the boot, so that a late answer to an earlier life answers nothing in this one."""
+
+
+class Incoming(Struct):
+    """A snapshot that this replica is fetching."""
+
+    leader: NodeId
+    theirs: int
+    """The sender's number for it."""
+    ours: int
+    position: Position
+    offset: int = 0
+    storing: bool = False
+    complete: bool = False
+    """All of it is here, and verified."""
+
+
+class Transfer(Struct):
+    """Leadership that is being handed over because somebody asked for it."""
+
+    to: NodeId
+    callers: list[int]
+    since_us: int
+    holds: bool = False
+    """New writes wait."""
+    held_us: int = 0
+    """Since when they do."""
+    waiting: list[Waiting] = []
+    """Once this replica no longer leads: writes that nobody has run, until it is known who leads."""
+
+
+class Order(Struct):
+    """Somebody wants this replica to lead, now that nobody does."""
+
+    callers: list[int]
+    until_us: int
+    """When they are told that it was in vain."""
+    accept_loss: bool
+    """A majority of the voters is enough, whatever the acks rule asks for."""
+    rounds: int = 0
+    """How often it has asked for votes. The first time it asks for all that the acks rule wants."""
+    refused: dict[NodeId, None] = {}
+    """Who would not vote for it."""
+
+    @property
+    def is_loose(self) -> bool:
+        """From now on a majority is enough."""
+        return self.accept_loss and self.rounds > 1
+
+
+class Check(Struct):
+    """A digest that this replica was asked for, until a newer one is wanted."""
+
+    leader: NodeId
+    epoch: int
+    number: int
+    position: Position
+    begun: bool = False
+    """The data file has come to stand at the position."""
+    passed: bool = False
+    """The data file stood beyond the position when it was asked."""
+    digest: str = ""
+    failed: str = ""
+
+
+class Verification(Struct):
+    """One comparison of all replicas, as their leader conducts it."""
+
+    number: int
+    position: Position
+    callers: list[int] = []
+    asked: tuple[NodeId, ...] = ()
+    """Every other member, as of when the position was named."""
+    attempt: int = 1
+    heard_us: dict[NodeId, int] = {}
+    """When each replica last said that it is at work (at first: when it was asked)."""
+    asked_us: int = 0
+    answers: dict[NodeId, VerifyReply] = {}
+    """The final word of each replica, or ours about one that is away."""
+
+
+class Verifying(Struct):
+    """What one replica knows of the comparison of its content with that of others."""
+
+    numbers: int = 0
+    check: Check | None = None
+    running: Verification | None = None
+    """As leader."""
+    wanted: bool = False
+    """As leader: to name a position and ask for it as soon as no batch is being executed."""
+    callers: list[int] = []
+    """Who waits for the next comparison."""
+    equal_at: int = 0
+    """The newest index at which a majority was found to hold what this replica held; 0: none in this life."""
+
+
+class Leaving(Struct):
+    """A replica that is to leave its group, or has left it."""
+
+    since_us: int = 0
+    """As leader: since when a counted configuration has left it out; 0: none does."""
+    handed_us: int = -(1 << 62)
+    """When it last began to hand over because it is to go."""
+    asked_us: int = -(1 << 62)
+    """When it last asked whether it is a member still."""

@@ -1,0 +1,245 @@
+"""Somebody who changes the members: adds nodes, takes them out, replaces dead and living ones, a majority one after the
+other. A node whose disk is lost comes back as a new node and is put in the place of the old.
+
+At the end every change that was answered must have been carried out: each group has exactly the voters that the catalog
+wants, its leader is one of them, and nothing is joint any more.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from quorate.core.kernel import CATALOG_GROUP, GroupId
+from quorate.core.requests import (
+    AddMember,
+    Answer,
+    Ask,
+    MemberChange,
+    NotLeader,
+    Refused,
+    RemoveMember,
+    ReplaceMember,
+    ReplyBody,
+    Token,
+    Told,
+)
+from quorate.core.single_leader.membership import reached
+from quorate.lab.sim.dials import MILLISECOND, Dials
+from quorate.lab.sim.host import Host
+from quorate.lab.sim.network import Network
+from quorate.lab.sim.operations import Database
+from quorate.lab.sim.world import World
+from quorate.wire import codec
+
+NUMBER = -1_003
+PATIENCE_US = 700 * MILLISECOND
+LEAST = 3
+MOST = 6
+"""Members that a cluster has when it is left to this."""
+
+
+class Mover:
+    """One change at a time, asked for again until it is answered; the next as soon as it pleases."""
+
+    def __init__(
+        self,
+        world: World,
+        dials: Dials,
+        network: Network,
+        hosts: dict[int, Host],
+        databases: list[Database],
+        make_host: Callable[[], Host],
+    ) -> None:
+        self._world = world
+        self._dials = dials
+        self._network = network
+        self._hosts = hosts
+        self._databases = databases
+        self._make_host = make_host
+        self._dice = world.dice("members")
+        self._asks = 0
+        self._body: MemberChange | None = None
+        """What is being asked; None while nothing is."""
+        self._left: list[Callable[[], MemberChange | None]] = []
+        """What follows, one as soon as the other is answered."""
+        self._target = 1
+        self._closing = False
+        self.members = set(hosts)
+        """As far as it was answered."""
+        self._made = 0
+        network.join(NUMBER, self._receive)
+
+    def begin(self) -> None:
+        """Change the members from now on, if this run does that."""
+        if self._dials.members_us:
+            self._later()
+
+    def _later(self) -> None:
+        self._world.after(self._dice.randint(1, 2 * self._dials.members_us), self._act)
+
+    def _act(self) -> None:
+        if self._closing:
+            return
+        if self._body is None and not self._left:
+            gone = sorted(node for node in self.members if self._hosts[node].gone)
+            if gone:
+                self._ask(RemoveMember(gone[0], self._token()))
+                self._later()
+                return
+            many = len(self.members)
+            chances: list[Callable[[], list[Callable[[], MemberChange | None]]]] = [lambda: [self._replace]]
+            if many > LEAST:
+                chances.append(lambda: [self._remove])
+            if many < MOST:
+                chances.append(lambda: [self._add])
+            if self._dice.random() < 0.3:
+                chances.append(lambda: [self._replace] * (many // 2 + 1))
+            self._left = self._dice.choice(chances)()
+            self._next()
+        self._later()
+
+    def _next(self) -> None:
+        while self._body is None and self._left and not self._closing:
+            body = self._left.pop(0)()
+            if body is not None:
+                self._ask(body)
+
+    # ---- what -------------------------------------------------------------------------------------------
+
+    def _fresh(self, *, everywhere: bool) -> AddMember | None:
+        """A new node, started; and the change that takes it in."""
+        if self._made >= self._dials.spares:
+            return None
+        self._made += 1
+        host = self._make_host()
+        host.start()
+        databases = tuple(one.name for one in self._databases if one.ready) if everywhere else ()
+        return AddMember(host.number, f"n{host.number}", f"node-{host.number}:1", self._token(), databases)
+
+    def _token(self) -> Token:
+        return Token(f"members-{self._dice.getrandbits(60):x}", 0)
+
+    def _add(self) -> MemberChange | None:
+        return self._fresh(everywhere=self._dice.random() < 0.7)
+
+    def _remove(self) -> MemberChange | None:
+        return RemoveMember(self._dice.choice(sorted(self.members)), self._token())
+
+    def _replace(self) -> MemberChange | None:
+        """First the new one comes, then it takes the other's place."""
+        old = self._dice.choice(sorted(self.members))
+        fresh = self._fresh(everywhere=False)
+        if fresh is None:
+            return None
+        if self._dice.random() < self._dials.wiped and self._may_wipe(old):
+            self._world.mark("wiped disk")
+            self._world.record(old, "the disk is lost", None)
+            self._hosts[old].crash()
+            self._hosts[old].gone = True
+        self._left.insert(0, lambda: ReplaceMember(old, fresh.node, self._token()))
+        return fresh
+
+    def _may_wipe(self, node: int) -> bool:
+        """Nothing is promised when more than a minority of the disks of a group are lost: one at a time, of groups
+        that have three voters at least, all there."""
+        for number in self._groups():
+            leader = self._leader(number)
+            if leader is None or leader.configuration.joint or leader.membership.coming:
+                return False
+            voters = leader.configuration.voters
+            if len(voters) < LEAST or any(self._hosts[voter].gone for voter in voters):
+                return False
+        return len([host for host in self._hosts.values() if host.alive]) > LEAST and node in self.members
+
+    # ---- asking -----------------------------------------------------------------------------------------
+
+    def _ask(self, body: MemberChange) -> None:
+        self._body = body
+        self._asks += 1
+        self._network.send(NUMBER, self._target, codec.encode(Ask(self._asks, body)))
+        self._world.after(PATIENCE_US, self._silent, self._asks)
+
+    def _silent(self, asked: int) -> None:
+        if asked == self._asks and self._body is not None:
+            self._target = self._dice.choice(sorted(self._hosts))
+            self._ask(self._body)
+
+    def _receive(self, _source: int, payload: bytes) -> None:
+        told: Told = codec.decode_told(payload)
+        if told.id != self._asks or self._body is None:
+            return
+        body: ReplyBody = told.body
+        if isinstance(body, Answer):
+            self._done(self._body)
+            return
+        if isinstance(body, Refused):
+            self._world.mark(f"members: refused {body.error}")
+            if not body.retryable or (body.error != "NodeRemoved" and self._dice.random() < 0.05):
+                if body.error == "UnknownNode" and not isinstance(self._body, AddMember):
+                    self.members.discard(self._body.node)  # an earlier request did it, whose answer was lost
+                self._body = None
+                self._left.clear()
+                return
+        address = body.leader if isinstance(body, NotLeader) else ""
+        if address:
+            self._target = int(address.removeprefix("node-").partition(":")[0])
+        else:
+            self._target = self._dice.choice(sorted(self._hosts))
+        self._world.after(20 * MILLISECOND, self._again, told.id)
+
+    def _again(self, asked: int) -> None:
+        if asked == self._asks and self._body is not None:
+            self._ask(self._body)
+
+    def _done(self, body: MemberChange) -> None:
+        self._body = None
+        if isinstance(body, AddMember):
+            self.members.add(body.node)
+            self._world.mark("members: added")
+        else:
+            self.members.discard(body.node)
+            self._world.mark("members: removed" if isinstance(body, RemoveMember) else "members: replaced")
+        self._next()
+
+    # ---- the end ----------------------------------------------------------------------------------------
+
+    def _groups(self) -> list[GroupId]:
+        return sorted({number for host in self._hosts.values() if host.core for number in host.core.groups})
+
+    def _leader(self, number: GroupId) -> Any:
+        found = [
+            host.core.groups[number]
+            for host in self._hosts.values()
+            if host.core is not None and number in host.core.groups and host.core.groups[number].role == "leader"
+        ]
+        return max(found, key=lambda group: group.epoch, default=None)
+
+    def done(self) -> bool:
+        """In the liveness phase: no change is asked for any more, and all that were answered are carried out."""
+        if not self._dials.members_us:
+            return True
+        if not self._closing:
+            self._closing = True
+            self._left.clear()
+        gone = sorted(node for node in self.members if self._hosts[node].gone)
+        if gone and self._body is None:
+            self._ask(RemoveMember(gone[0], self._token()))
+        return self._body is None and self.unfinished() is None
+
+    def unfinished(self) -> str | None:
+        """Which group has not got the members that are wanted; None when all have."""
+        catalog = self._leader(CATALOG_GROUP)
+        if self._body is not None:
+            return f"{self._body} is not answered"
+        if catalog is None:
+            return "nobody leads the catalog"
+        for number in self._groups():
+            leader, wanted = self._leader(number), catalog.host.wanted_members(number)
+            if leader is None:
+                return f"nobody leads group {number}"
+            if wanted is not None and not reached(leader.configuration, wanted):
+                return f"group {number} has {leader.configuration}, and {wanted} is wanted"
+            if leader.membership.coming or leader.me not in leader.voters:
+                return f"node {leader.me} leads group {number} with {leader.configuration}"
+        if catalog.host.directory.catalog.changes:
+            self._world.mark("members: all carried out")
+        return None

@@ -1,0 +1,293 @@
+"""One claim of joint consensus per test, on nodes whose messages the test delivers by hand."""
+
+from itertools import combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quorate.core.acks_rule import AcksFact
+from quorate.core.kernel import MEMBERS, Entry
+from quorate.core.requests import Answer, NotLeader, Refused
+from quorate.core.single_leader.membership import (
+    Configuration,
+    Membership,
+    Wanted,
+    next_step,
+    reached,
+    read_entry,
+    spell,
+)
+from tests.core.harness import Cluster, Machine, write
+
+SECOND = 1_000_000
+
+
+def started(size: int = 3, spares: int = 0, acks: str = "majority") -> Cluster:
+    cluster = Cluster(size, acks, spares)
+    cluster.run(2 * SECOND)
+    for machine in list(cluster.machines.values())[:size]:
+        assert machine.node.groups[1].configuration.voters == tuple(range(1, size + 1))
+    return cluster
+
+
+def configuration(machine: Machine, group: int = 1) -> Configuration:
+    return machine.node.groups[group].configuration
+
+
+def step_until_joint(cluster: Cluster) -> Machine:
+    """The leader, just when its newest entry is a joint configuration."""
+    for _ in range(2_000):
+        leader = cluster.leader()
+        if configuration(leader).joint:
+            return leader
+        cluster.now_us += 1_000
+        if not cluster._wake_due() and cluster.messages:
+            sender, to, message = cluster.messages.popleft()
+            machine = cluster.machines[to]
+            if machine.alive and (sender, to) not in cluster.cut:
+                from quorate.core import kernel
+
+                machine.feed(kernel.Deliver(sender, message))
+    raise AssertionError("it never became joint")
+
+
+def leading(cluster: Cluster) -> bool:
+    groups = [machine.node.groups.get(1) for machine in cluster.machines.values()]
+    return any(group is not None and group.role == "leader" for group in groups)
+
+
+# ---- the plan --------------------------------------------------------------------------------------------
+
+nodes = st.integers(1, 6)
+voters = st.lists(nodes, min_size=1, max_size=4, unique=True).map(tuple)
+
+
+def majorities(configuration: Configuration) -> list[set[int]]:
+    """Every set of voters that can decide."""
+    electors = configuration.electors
+    subsets = (set(some) for size in range(len(electors) + 1) for some in combinations(electors, size))
+    return [some for some in subsets if configuration.majority_of(some)]
+
+
+@given(voters, voters, st.lists(nodes, unique=True, max_size=2))
+def test_each_step_shares_a_voter_of_every_majority_with_the_next_and_the_plan_ends(
+    now: tuple[int, ...], wanted: tuple[int, ...], watching: list[int]
+) -> None:
+    everybody = range(1, 7)
+    current = Configuration(now)
+    target = Wanted(wanted, tuple(node for node in watching if node not in wanted), change=1)
+    for _ in range(6):
+        following = next_step(current, target, everybody, everybody)
+        if following is None:
+            break
+        for some in majorities(current):
+            assert all(some & others for others in majorities(following)), (current, following)
+        assert not (current.joint and following.joint)
+        current = following
+    assert reached(current, target)
+    assert sorted(current.voters) == sorted(wanted)
+
+
+def test_nobody_votes_who_is_not_caught_up_and_nothing_begins_without_a_living_majority() -> None:
+    now = Configuration((1, 2, 3), (4,))
+    wanted = Wanted((1, 2, 4))
+    assert next_step(now, wanted, caught_up=(), alive=(1, 2, 3, 4)) is None
+    assert next_step(now, wanted, caught_up=(4,), alive=(1, 3)) is None
+    joint = next_step(now, wanted, caught_up=(4,), alive=(1, 4))
+    assert joint == Configuration((1, 2, 3), (), (1, 2, 4))
+
+
+def test_a_joint_change_is_ended_whatever_is_wanted_meanwhile() -> None:
+    joint = Configuration((1, 2, 3), (), (1, 2, 4), change=3)
+    assert next_step(joint, Wanted((1, 2, 3), change=4), (), ()) == Configuration((1, 2, 4), change=3)
+
+
+def test_an_older_wish_than_the_log_has_is_no_wish() -> None:
+    assert next_step(Configuration((1, 2, 4), change=5), Wanted((1, 2, 3), change=4), (3,), (1, 2, 3)) is None
+
+
+def test_a_majority_is_needed_of_both_sets_and_nobody_is_no_majority() -> None:
+    joint = Configuration((1, 2, 3), (), (3, 4, 5))
+    assert not joint.majority_of((1, 2))
+    assert not joint.majority_of((3, 4, 5))
+    assert joint.majority_of((2, 3, 4))
+    assert not Configuration().majority_of((1, 2, 3))
+
+
+def test_what_is_truncated_is_rolled_back_and_what_is_counted_stays() -> None:
+    membership = Membership((1, 2, 3))
+    one, two = Configuration((1, 2, 3), (4,)), Configuration((1, 2, 3), (), (1, 2, 4))
+    membership.appended((Entry(5, 1, MEMBERS, spell(one)), Entry(7, 1, MEMBERS, spell(two))))
+    assert (membership.newest, membership.newest_at) == (two, 7)
+    membership.truncated(7)
+    assert membership.newest == one
+    assert membership.counts(6)
+    membership.truncated(6)
+    assert membership.newest == one
+    membership.replaced(AcksFact(members=spell(two), members_since=9))
+    assert (membership.newest, membership.newest_at) == (two, 9)
+    assert read_entry(spell(two)) == two
+
+
+# ---- on nodes --------------------------------------------------------------------------------------------
+
+
+def test_a_node_comes_as_a_learner_and_votes_when_it_has_the_log() -> None:
+    cluster = started(3, spares=1)
+    for token in "abc":
+        cluster.request(cluster.leader(), write(token))
+    cluster.run(SECOND)
+    cluster.isolate(4)
+    cluster.want_members(1, 2, 3, 4)
+    cluster.run(SECOND)
+    for machine in list(cluster.machines.values())[:3]:
+        assert configuration(machine) == Configuration((1, 2, 3), (4,), change=1)
+    key = cluster.request(cluster.leader(), write("d"))
+    cluster.run(SECOND)
+    assert isinstance(cluster.replies[key], Answer), "a learner holds nothing up"
+    cluster.heal()
+    cluster.run(2 * SECOND)
+    for machine in cluster.machines.values():
+        assert sorted(configuration(machine).voters) == [1, 2, 3, 4]
+        assert not configuration(machine).joint
+        assert cluster.tokens(machine.number) == ["a", "b", "c", "d"]
+
+
+def test_while_joint_a_majority_of_each_set_is_needed() -> None:
+    cluster = started(3, spares=3)
+    leader = cluster.leader()
+    cluster.want_members(leader.number, 4, 5)
+    leader = step_until_joint(cluster)
+    cluster.isolate(4)
+    cluster.isolate(5)
+    cluster.deliver()
+    assert configuration(leader).joint
+    key = cluster.request(leader, write("a"))
+    cluster.deliver()
+    assert cluster.replies[key] is None, "all three old voters hold it, and one of the new"
+    cluster.heal()
+    cluster.run(2 * SECOND)
+    assert isinstance(cluster.replies[key], Answer)
+    assert sorted(configuration(cluster.leader()).voters) == sorted((leader.number, 4, 5))
+
+
+def test_a_configuration_holds_when_it_is_appended_and_goes_with_a_truncation() -> None:
+    cluster = started(3, spares=1)
+    leader = cluster.leader()
+    old = leader.number
+    first, second = (number for number in (1, 2, 3) if number != old)
+    cluster.cut |= {(old, second), (second, old)}
+    for number in (old, second):
+        cluster.machines[number].slow_disk = number == old
+    cluster.cut |= {(first, old)}  # the follower gets it, and its answer is lost
+    cluster.want_members(1, 2, 3, 4)
+    cluster.deliver()
+    assert configuration(cluster.machines[first]).learners == (4,), "appended, and not counted anywhere"
+    assert not cluster.machines[first].node.groups[1].membership.since
+    leader.crash()
+    cluster.machines[first].crash()
+    cluster.changes = 0
+    cluster.placed = (1, 2, 3)
+    cluster.joined = cluster.members
+    cluster.cut.clear()
+    leader.slow_disk = False
+    leader.start()
+    cluster.run(3 * SECOND)
+    new = cluster.leader()
+    assert new.number in (old, second)
+    assert configuration(new).learners == ()
+    cluster.machines[first].start()
+    assert configuration(cluster.machines[first]).learners == (4,), "it is in its log still"
+    cluster.run(3 * SECOND)
+    assert configuration(cluster.machines[first]) == configuration(cluster.leader())
+
+
+def test_a_leader_that_is_changed_out_leads_until_that_counts_and_goes() -> None:
+    cluster = started(3, spares=1)
+    leader = cluster.leader()
+    rest = tuple(number for number in (1, 2, 3, 4) if number != leader.number)
+    cluster.want_members(*rest)
+    cluster.run(4 * SECOND)
+    assert leader.node.groups[1].role == "follower"
+    assert leader.node.groups[1].left_out
+    new = cluster.leader()
+    assert new.number in rest
+    assert sorted(configuration(new).voters) == sorted(rest)
+    key = cluster.request(new, write("a"))
+    cluster.run(SECOND)
+    assert isinstance(cluster.replies[key], Answer)
+    epoch = new.node.groups[1].epoch
+    cluster.run(5 * SECOND)
+    assert cluster.leader().node.groups[1].epoch == epoch, "who is out disturbs nobody"
+
+
+def test_nothing_changes_before_the_no_op_of_the_leader_is_applied() -> None:
+    cluster = started(3, spares=1)
+    cluster.leader().crash()
+    cluster.run(2 * SECOND)
+    leader = cluster.leader()
+    group = leader.node.groups[1]
+    group.applied = group.log.position_at(group.noop - 1)
+    cluster.want_members(1, 2, 3, 4)
+    from quorate.core.single_leader import members
+
+    assert members.wants_others(group)
+    assert not members.may_change(group)
+
+
+def test_a_dead_follower_of_a_sync_database_can_be_taken_out() -> None:
+    cluster = started(3, acks="sync")
+    dead = next(number for number in (1, 2, 3) if number != cluster.leader().number)
+    cluster.machines[dead].crash()
+    cluster.run(SECOND)
+    key = cluster.request(cluster.leader(), write("a"))
+    cluster.run(SECOND)
+    assert cluster.replies[key] is None
+    cluster.want_members(*(number for number in (1, 2, 3) if number != dead))
+    cluster.run(2 * SECOND)
+    assert isinstance(cluster.replies[key], Answer), "members change by majority, and then two disks are all"
+
+
+def test_a_dead_node_that_comes_back_hears_that_it_is_out_and_says_so() -> None:
+    cluster = started(3, spares=1)
+    dead = next(number for number in (1, 2, 3) if number != cluster.leader().number)
+    machine = cluster.machines[dead]
+    machine.crash()
+    rest = tuple(number for number in (1, 2, 3, 4) if number != dead)
+    cluster.want_members(*rest)
+    cluster.run(3 * SECOND)
+    assert sorted(configuration(cluster.leader()).voters) == sorted(rest)
+    epoch = cluster.leader().node.groups[1].epoch
+    machine.start()
+    cluster.run(5 * SECOND)
+    assert machine.node.removed
+    assert machine.node.groups[1].left_out
+    assert cluster.leader().node.groups[1].epoch == epoch
+    key = cluster.request(machine, write("a"))
+    cluster.deliver()
+    refused = cluster.replies[key]
+    assert isinstance(refused, Refused)
+    assert (refused.error, refused.retryable) == ("NodeRemoved", True)
+    assert machine.node.status().removed
+
+
+def test_a_majority_is_exchanged_while_writes_go_on() -> None:
+    cluster = started(3, spares=5)
+    acknowledged: list[str] = []
+    for target in ((1, 4, 5), (4, 5, 6), (6, 7, 8)):
+        cluster.want_members(*target)
+        for number in range(60):
+            cluster.run(50_000)
+            if leading(cluster):
+                token = f"{target}-{number}"
+                key = cluster.request(cluster.leader(), write(token))
+                cluster.run(50_000)
+                if isinstance(cluster.replies[key], Answer):
+                    acknowledged.append(token)
+                else:
+                    assert isinstance(cluster.replies[key], NotLeader | Refused) or cluster.replies[key] is None
+        assert sorted(configuration(cluster.leader()).voters) == sorted(target)
+    assert len(acknowledged) > 100
+    cluster.run(2 * SECOND)
+    held = cluster.tokens(cluster.leader().number)
+    assert [token for token in held if token in acknowledged] == acknowledged
