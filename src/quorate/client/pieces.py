@@ -176,10 +176,14 @@ def is_in_force(group: GroupStatus, acks: str, failover: str) -> bool:
 
 def most_advanced(reports: Iterable[StatusReport], database: str) -> str:
     """Where nobody leads: the node whose replica has most; empty when somebody does, or nobody has any."""
-    found = [(group, report.name) for report in reports for group in report.groups if group.database == database]
+    found = [(group, report) for report in reports for group in report.groups if group.database == database]
     if any(group.role == "leader" for group, _ in found):
         return ""
-    sound = [(group.last_epoch, group.last, name) for group, name in found if group.role != "damaged"]
+    sound = [
+        (group.last_epoch, group.last, report.name)
+        for group, report in found
+        if group.role != "damaged" and report.node in group.voters and not report.removed
+    ]
     return max(sound, default=(0, 0, ""))[2]
 
 

@@ -33,7 +33,7 @@ def submit(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool) ->
         group.reply(id, NotLeader(group.leader_address()))
     elif to in (group.me, NOBODY):
         _stand(group, now, id, to, accept_loss=accept_loss)
-    elif to not in group.voters:
+    elif group.votes_here and to not in group.voters:  # a learner does not know who votes
         names = ", ".join(group.host.name_of(node) for node in group.voters)
         text = f"{group.host.name_of(to)} holds no replica of {group.database}"
         group.reply(id, transfer.refused(text, f"its replicas are on {names}"))

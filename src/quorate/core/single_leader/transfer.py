@@ -105,9 +105,12 @@ def proceed(group: Group, now: Now) -> None:
     transfer = group.transfer
     if transfer is None or group.role != LEADER:
         return
-    if group.transfer_to:
+    if group.transfer_to:  # also of one that has lost its vote since: it may stand all the same
         if now.mono_us >= group.transfer_again_us:
             _give_up(group, "it did not take over in time")
+        return
+    if transfer.to not in group.electors:
+        _give_up(group, "it has no vote any more")
         return
     progress = group.progress[transfer.to]
     if progress.state == SNAPSHOT or not group.host.heard(now, transfer.to):

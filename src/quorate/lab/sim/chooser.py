@@ -109,7 +109,7 @@ class Chooser:
                 if group.database == name:
                     if group.role == "leader":
                         return ""
-                    if not group.damaged:
+                    if not group.damaged and not group.left_out and host.number in group.voters:
                         found.append((group.log.last.epoch, group.log.last.index, host.number))
         return f"n{max(found)[2]}" if found else ""
 

@@ -86,6 +86,7 @@ AIMS: dict[str, Aim] = {
     "planned": _aim(
         {"failover: done": 30, "failover: refused": 2, "note: told_to_stand": 40, "note: transfer_failed": 1, "ok": 500}
     ),
+    "chosen": _aim({"note: ordered": 3, "note: members_change": 60, "failover: done": 30, "ok": 300}),
     "by_hand": _aim({"note: ordered": 10, "led by order": 10, "failover: done": 20, "ok": 300}),
     "accepted": _aim(
         {"note: loss_accepted": 5, "lost entries dropped": 2, "acknowledged writes given up": 1, "ok": 300}, seeds=16
