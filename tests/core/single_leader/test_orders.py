@@ -116,6 +116,23 @@ def test_a_full_disk_deposes_nobody_where_nobody_else_would_lead() -> None:
     assert isinstance(cluster.replies[key], Answer)
 
 
+def test_a_data_file_without_room_costs_the_batch_and_not_the_lead() -> None:
+    cluster, leader, _ = started()
+    run = leader.PERFORM[kernel.Execute]
+    leader.PERFORM = leader.PERFORM | {kernel.Execute: lambda _machine, _effect: [kernel.ApplyFailed(1, True, "full")]}
+    key = cluster.request(leader, write("a"))
+    cluster.deliver()
+    refused = cluster.replies[key]
+    assert isinstance(refused, Refused)
+    assert (refused.error, refused.retryable) == ("DiskFull", True)
+    assert leaders(cluster) == [leader.number]
+    leader.PERFORM = leader.PERFORM | {kernel.Execute: run}
+    key = cluster.request(leader, write("b"))
+    cluster.run(SECOND)
+    assert isinstance(cluster.replies[key], Answer)
+    assert cluster.tokens(leader.number) == ["b"]
+
+
 def test_leadership_is_handed_over_in_a_manual_database_and_taken_back_when_the_heir_dies() -> None:
     cluster, leader, (other, _) = started()
     cluster.request(leader, Failover("main", f"n{other.number}"))

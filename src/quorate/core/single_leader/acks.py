@@ -186,6 +186,8 @@ def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
         group.note("damaged", reason=event.reason)
     if group.role == LEADER and (group.damaged or orders.steps_down_for_others(group)):
         election.become_follower(group, now)
+    elif group.role == LEADER:
+        writes.put_back(group)
     elif group.damaged:
         group.role = FOLLOWER
     group.host.keep_busy(group.group)

@@ -22,6 +22,8 @@ TOO_LARGE = Refused(
     "change fewer rows at a time",
 )
 
+NO_ROOM = Refused("DiskFull", "the leader's disk has no room", "free some space", retryable=True)
+
 CROWD_STAYS = 7
 """So many eighths of a crowd are still expected with the next batch when fewer were under way."""
 
@@ -226,6 +228,16 @@ def roll_back(group: Group) -> None:
     """Undo the open transaction. What is logged of it is applied from the log once it is counted."""
     group.host.emit(Rollback(group.group))
     _forget_stack(group)
+
+
+def put_back(group: Group) -> None:
+    """The data file has no room, and nobody else is to lead: undo what is open. What was not logged of it is refused;
+    the rest comes back from the log once there is room."""
+    if group.batch is not None or group.stack:
+        roll_back(group)
+    if group.batch is not None:
+        group.answer_all(group.batch.requests, NO_ROOM)
+        group.batch = None
 
 
 def _forget_stack(group: Group) -> None:
