@@ -260,6 +260,8 @@ class Refused(Struct, frozen=True, tag="refused"):
     message: str
     hint: str = ""
     retryable: bool = False
+    again_us: int = 0
+    """When it is worth trying again, from now; 0: nobody knows."""
 
 
 class StatusReport(Struct, frozen=True, tag="status_report"):
@@ -432,6 +434,8 @@ class Ask(Struct, frozen=True, array_like=True, tag="ask"):
 
     id: int
     body: RequestBody
+    waits_us: int = 0
+    """How much longer the caller waits; 0: it does not say. Nothing is done for a caller whose time is over."""
 
 
 class Told(Struct, frozen=True, array_like=True, tag="told"):

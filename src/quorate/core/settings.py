@@ -30,8 +30,14 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     batch_bytes_max: int = 4 << 20
     entry_bytes_max: int = 48 << 20
     """Changes of one entry; a frame must be able to carry it."""
+    batch_us: int = 50_000
+    """How long the requests of one batch may be expected to run: meanwhile the node does nothing else."""
     waiting_requests_max: int = 20_000
     """Requests that wait in one group before new ones are refused as not done."""
+    burst_us: int = 1_000_000
+    """How long a new request may have to wait for its turn; more, and it is refused (`core.admission`)."""
+    standing_us: int = 200_000
+    """The same once requests have been waiting without a break for as long as a burst may last."""
 
     ship_bytes_max: int = 1 << 20
     """Entries in one message (at least one entry)."""

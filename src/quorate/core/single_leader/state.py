@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, structs
 
+from quorate.core.admission import Admission
 from quorate.core.kernel import (
     ORIGIN,
     CloseSnapshot,
@@ -69,6 +70,7 @@ class Host(Protocol):
     settings: Settings
     disk_full: bool
     draining: bool
+    until_us: int  # of the request that is being looked at
 
     def emit(self, effect: Effect) -> None: ...
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
@@ -221,6 +223,7 @@ class Group:
         self.batch: Batch | None = None
         """The one that is executing."""
         self.batches = 0
+        self.admission = Admission(self.settings)
         self.flight: deque[Batch] = deque()
         """Those that are logged and not counted, or not durable here, oldest first."""
         self.stack: list[int] = []

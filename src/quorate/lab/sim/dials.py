@@ -46,6 +46,21 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     fsync_tail_us: int = 100
     storage_us: int = 0
     """How long storage takes to answer anything but a Persist."""
+    cpu_us: int = 0
+    """How long a node's processor is kept by each message, request or other event; 0: it takes no time."""
+    run_us: int = 0
+    """The same by each request that is run, on top."""
+    slow_node: int = 0
+    """How many times slower one follower is; 0: none is."""
+    spike: float = 0.0
+    """Load of many callers, as a multiple of what the processors can do, for `spike_us`; 0: there is no such load."""
+    spike_us: int = 0
+    base_load: float = 0.0
+    """The same before and after."""
+    stop_leader_us: int = 0
+    """How long the leader is stopped at the beginning of the spike."""
+    repeats: int = 0
+    """How often such a caller asks again at the most."""
     keep_pending: float = 0.5
     """At a crash: chance that some prefix of the unfinished writes is on disk all the same."""
     lose_unsynced: float = 0.5

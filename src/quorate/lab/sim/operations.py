@@ -74,6 +74,8 @@ class Database:
         self.name = name
         self.keys = [f"k{number}" for number in range(dials.keys)]
         self.counters = ["c0", "c1"]
+        self.loaded = ["load"] if dials.spike else []
+        """Counters of others than the clients."""
         self.created = name == "main"
         self.ready = False
         """Its tables exist."""
@@ -137,7 +139,7 @@ class Operations:
         statements = [Statement(sql) for sql in SETUP]
         rows = tuple((key,) for key in database.keys)
         statements.append(Statement("INSERT INTO registers VALUES (?, 0)", rows, many=True))
-        rows = tuple((key,) for key in database.counters)
+        rows = tuple((key,) for key in (*database.counters, *database.loaded))
         statements.append(Statement("INSERT INTO counters VALUES (?, 0)", rows, many=True))
 
         def ended(end: str, _results: Any) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.core.node import Node
 from quorate.core.settings import Settings
+from quorate.lab.sim import scenario_file
 from quorate.lab.sim.aimed import rebuilds
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 from quorate.lab.sim.failovers import accepted, by_hand, heirs, planned, smooth
@@ -21,6 +22,7 @@ from quorate.lab.sim.report import LINES, Report
 from quorate.lab.sim.run import Plan, Run, StoreMaker
 from quorate.lab.sim.shrink import Case
 from quorate.lab.sim.store import BadStore, UnknownToModel
+from quorate.lab.sim.surge import slow, spike, storm
 
 
 def mixed(dice: random.Random) -> Dials:
@@ -346,7 +348,12 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
+<<<<<<< HEAD
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, accepted, chosen, rebuilds, patient,
+=======
+        ladder, tails, narrow, stalled, members, planned, smooth, heirs, rebuilds, patient,
+        spike, slow, storm,
+>>>>>>> main
     )
 }  # fmt: skip
 
@@ -359,7 +366,9 @@ UNKNOWN_MARK = "unknown to the model"
 
 
 def dials_of(scenario: str, seed: int) -> Dials:
-    """The dials of one seed; always the same."""
+    """The dials of one seed; always the same. `scenario`: a name, or a file. Raises NoScenario."""
+    if scenario.endswith(scenario_file.ENDING):
+        return scenario_file.dials_in(scenario, SCENARIOS, seed)
     return SCENARIOS[scenario](random.Random(f"{scenario}/{seed}/dials"))
 
 
