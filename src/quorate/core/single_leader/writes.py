@@ -10,12 +10,8 @@ from typing import Any
 
 from msgspec import Raw
 
-<<<<<<< HEAD
 from quorate.core.acks_rule import read_rule, spell
-=======
-from quorate.core.acks_rule import parse, spell
 from quorate.core.admission import EXPIRED, gone
->>>>>>> main
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
 from quorate.core.single_leader import shipping

@@ -92,14 +92,9 @@ class Run:
             for number in range(1, dials.clients + 1)
         ]
         self.operator = Operator(self.world, dials, self.network, self.hosts, self.databases)
-<<<<<<< HEAD
-        self.chooser = Chooser(
-            self.world, dials, self.network, self.hosts, self.databases, self.invariants.leaders, self.ledger
-        )
-=======
-        self.chooser = Chooser(self.world, dials, self.network, self.hosts, self.databases, self.invariants.leaders)
+        leaders = self.invariants.leaders
+        self.chooser = Chooser(self.world, dials, self.network, self.hosts, self.databases, leaders, self.ledger)
         self.surge = Surge(self.world, dials, self.network, self.hosts, self.databases[0], self.ledger)
->>>>>>> main
         self.upgrader = Upgrader(self.world, dials, self.network, self.hosts)
         self.mover = Mover(self.world, dials, self.network, self.hosts, self.databases, self._new_host)
         self.dead = 0

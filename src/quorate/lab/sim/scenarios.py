@@ -348,12 +348,8 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-<<<<<<< HEAD
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, accepted, chosen, rebuilds, patient,
-=======
-        ladder, tails, narrow, stalled, members, planned, smooth, heirs, rebuilds, patient,
         spike, slow, storm,
->>>>>>> main
     )
 }  # fmt: skip
 
