@@ -34,6 +34,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a bit of a message changes on the way: its frame must be found out, and its connection ends."""
     late: float = 0.0
     """Chance that a repetition comes seconds later."""
+    bandwidth: int = 0
+    """How many bytes a second a link between two nodes carries, each way; 0: any number."""
     echo: float = 0.0
     """Chance that what a node sent last, lost or not, arrives once more when it has restarted or got another file."""
     hints: float = 0.5
