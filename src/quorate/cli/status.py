@@ -33,6 +33,8 @@ class NodeLine(Struct, frozen=True):
     release: str = ""
     reads: str = ""
     """The formats that it reads."""
+    removed: bool = False
+    """It was taken out of the cluster; it can be stopped."""
 
 
 class ReplicaLine(Struct, frozen=True):
@@ -61,6 +63,10 @@ class GroupLine(Struct, frozen=True):
     last: int
     counted: int
     replicas: tuple[ReplicaLine, ...]
+    voters: tuple[str, ...] = ()
+    learners: tuple[str, ...] = ()
+    change: str = ""
+    """What its members are being changed to; empty when they are those that are wanted."""
 
 
 class View(Struct, frozen=True):
@@ -133,6 +139,7 @@ def combine(reports: dict[str, StatusReport | None]) -> View:
                     disk_full=report.disk_full,
                     release=report.release,
                     reads=reads,
+                    removed=report.removed,
                 )
             )
         else:
@@ -149,10 +156,11 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
     found = [(report, group) for report in answered for group in report.groups if group.group == number]
     _, best = max(found, key=lambda pair: (pair[1].role == "leader", pair[1].epoch, pair[1].counted))
     counted = max(group.counted for _, group in found)
+    members = {*best.voters, *best.learners, *best.voters_next}
     replicas = tuple(
         ReplicaLine(
             report.name,
-            group.role,
+            "learner" if report.node in best.learners else group.role,
             group.last,
             group.applied,
             max(0, counted - group.applied),
@@ -160,11 +168,23 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
             group.damage,
         )
         for report, group in sorted(found, key=lambda pair: pair[0].name)
+        if report.node in members or not members
     )
     leader = names.get(best.leader, str(best.leader)) if best.leader else ""
-    return GroupLine(
-        best.group, best.database, best.partition, best.acks, leader, best.epoch, best.last, counted, replicas
+    voters, learners, following, wanted = (
+        tuple(names.get(node, str(node)) for node in nodes)
+        for nodes in (best.voters, best.learners, best.voters_next, best.wanted)
     )
+    change = ""
+    if following:
+        change = f"voters {', '.join(voters)} give way to {', '.join(following)}: a majority of both is needed"
+    elif wanted:
+        change = f"voters are to be {', '.join(wanted)}"
+        change += f"; {', '.join(learners)} fetching what there is" if learners else ""
+    return GroupLine(
+        best.group, best.database, best.partition, best.acks, leader, best.epoch, best.last, counted, replicas,
+        voters, learners, change,
+    )  # fmt: skip
 
 
 def as_text(view: View) -> str:
@@ -173,6 +193,7 @@ def as_text(view: View) -> str:
     rows: list[tuple[str, ...]] = [("node", "address", "state", "boot", "release")]
     for node in view.nodes:
         state = "no answer" if not node.answers else "disk full" if node.disk_full else "up"
+        state = "removed" if node.removed else state
         release = f"{node.release or 'unknown'} ({node.reads})" if node.answers else ""
         rows.append((node.name, node.address, state, str(node.boot or ""), release))
     lines += ["", *_aligned(rows)]
@@ -183,6 +204,8 @@ def as_text(view: View) -> str:
         rows.append((group.database, str(group.group), group.acks, group.leader or "none", *numbers, replicas))
     lines += ["", *_aligned(rows)]
     for group in view.groups:
+        if group.change:
+            lines += ["", f"{group.database}: {group.change}"]
         for replica in group.replicas:
             if replica.damage:
                 state = "damaged, being rebuilt" if replica.role == "damaged" else "was rebuilt"
