@@ -7,6 +7,7 @@ from quorate.lab.mutants import (
     elections,
     files,
     handing,
+    members,
     reading,
     releases,
     replication,
@@ -25,6 +26,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + releases.MUTANTS
     + acknowledging.MUTANTS
     + handing.MUTANTS
+    + members.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]
