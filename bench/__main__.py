@@ -19,8 +19,8 @@ from quorate.runtime.cluster import NotReady
 
 RESULTS = ROOT / "bench" / "results"
 FULL = Plan(
-    seconds=4.0,
-    warm_up=1.0,
+    seconds=2.5,
+    warm_up=0.5,
     rounds=5,
     rows=10_000,
     value_bytes=100,

@@ -11,7 +11,7 @@ from quorate.runtime.founding import found, local_members
 
 MEMBERS = (
     MemberStatus(1, "n1", "h:1", alive=True),
-    MemberStatus(2, "n2", "h:2", alive=True),
+    MemberStatus(2, "n2", "h:2", alive=True, trip_us=350, suspect_us=600_000),
     MemberStatus(3, "n3", "h:3", alive=False),
 )
 
@@ -55,6 +55,7 @@ def test_json_has_the_same_content() -> None:
 
     view = combine({"h:1": report(1, "leader", 5, 90, 90)})
     decoded = json.loads(msgspec.json.encode(view))
+    assert decoded["nodes"][0]["peers"][0] == {"node": "n2", "alive": True, "trip_us": 350, "suspect_us": 600_000}
     assert decoded["groups"][0]["replicas"][0] == {
         "node": "n1",
         "role": "leader",

@@ -16,10 +16,10 @@ TOKEN = Token("t:1", 5)
 class Scene:
     """One directory, one budget, and calls on a clock that the test moves."""
 
-    def __init__(self, seed: int = 1, *, budget: float = 100.0) -> None:
+    def __init__(self, seed: int = 1, *, budget: int = 100) -> None:
         self.dice = Random(seed)
         self.directory = Directory([A, B, C], self.dice)
-        self.budget = Budget(first=budget, per_second=0.0, share=0.125)
+        self.budget = Budget(first=budget, per_second=0, percent=10)
         self.now = 100.0
 
     def call(self, *, level: str = LEADER, token: Token | None = None, seconds: float = 5.0) -> Call:
@@ -60,7 +60,7 @@ def test_the_leader_is_remembered_for_each_database() -> None:
 
 
 def test_a_hint_is_followed_at_once_and_costs_nothing() -> None:
-    scene = Scene(budget=0.0)
+    scene = Scene(budget=0)
     call = scene.call(token=TOKEN)
     first = scene.ask(call)
     before = scene.now
@@ -242,25 +242,77 @@ def test_overload_is_raised_by_its_name_at_the_deadline() -> None:
 
 
 def test_repetitions_are_paid_for_from_a_budget() -> None:
-    """An eighth of the requests on top here: with nothing saved, 80 requests that fail once are 10 repetitions."""
-    scene = Scene(budget=0.0)
-    repeated = 0
-    for _ in range(80):
+    """A tenth of the successes: with nothing saved, 100 of them pay for 10 repetitions, and who comes then is told
+    at once."""
+    scene = Scene(budget=0)
+    for _ in range(100):
         call = scene.call(token=TOKEN)
-        address = scene.ask(call)
-        call.lost(address, scene.now, "the connection ended", sent=True)
+        assert call.told(scene.ask(call), scene.now, answer())
+    repeated, told = 0, 0
+    for _ in range(30):
+        call = scene.call(token=TOKEN)
+        call.told(scene.ask(call), scene.now, Refused("Overloaded", "busy", retryable=True))
         scene.now += routing.BACKOFF_CAP
         step = call.next(scene.now)
         repeated += isinstance(step, Ask)
-        assert isinstance(step, Ask | Wait)
-    assert repeated == 10
+        if isinstance(step, GiveUp):
+            told += 1
+            assert type(step.error) is errors.Overloaded
+    assert (repeated, told) == (10, 20)
+
+
+def test_the_first_repetition_after_a_lost_node_is_free() -> None:
+    """A change of leaders costs no caller an error, however many there are; what goes on failing does."""
+    scene = Scene(budget=0)
+    for _ in range(50):
+        call = scene.call(token=TOKEN)
+        call.lost(scene.ask(call), scene.now, "the connection ended", sent=True)
+        scene.now += routing.BACKOFF_CAP
+        second = call.next(scene.now)
+        assert isinstance(second, Ask)
+        call.sent(second.address)
+        call.told(second.address, scene.now, Unsure(""))
+        scene.now += routing.BACKOFF_CAP
+        step = call.next(scene.now)
+        assert isinstance(step, GiveUp)
+        assert type(step.error) is errors.MaybeDone
+
+
+def test_without_a_budget_a_silent_node_is_waited_for() -> None:
+    scene = Scene(budget=0)
+    scene.directory.leads("shop", A)
+    call = scene.call(token=TOKEN)
+    call.next(scene.now)
+    call.sent(A)
+    scene.now += routing.PATIENCE_FIRST
+    call.silent(A)
+    step = call.next(scene.now)
+    assert isinstance(step, Ask)
+    assert step.address == A
+
+
+def test_a_node_that_names_a_time_is_not_asked_before() -> None:
+    scene = Scene()
+    call = scene.call(token=TOKEN)
+    call.told(scene.ask(call), scene.now, Refused("Overloaded", "busy", retryable=True, again_us=300_000))
+    before = scene.now
+    scene.ask(call)
+    assert 0.3 <= scene.now - before <= 0.3 + routing.BACKOFF_BASE + 1e-3
+
+
+def test_a_call_says_how_long_it_waits() -> None:
+    scene = Scene()
+    call = scene.call(seconds=2.0)
+    assert call.left_us(scene.now + 0.5) == 1_500_000
+    assert call.left_us(scene.now + 9) == 1, "0 would mean that nobody knows"
 
 
 def test_the_budget_fills_with_time_and_never_overflows() -> None:
-    budget = Budget(share=0.0, per_second=2.0, first=0.0, most=3.0)
-    assert not budget.spend(10.0)
-    assert budget.spend(10.5)
-    assert [budget.spend(1000.0) for _ in range(4)] == [True, True, True, False]
+    budget = Budget(percent=0, per_second=2, first=0, most=3)
+    assert not budget.spend(10_000_000)
+    assert not budget.spend(10_499_999)
+    assert budget.spend(10_500_000)
+    assert [budget.spend(1_000_000_000) for _ in range(4)] == [True, True, True, False]
 
 
 def test_answers_end_a_call() -> None:

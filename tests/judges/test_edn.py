@@ -156,3 +156,17 @@ def test_what_is_no_history_is_refused(content: bytes) -> None:
 
 def test_an_empty_file_is_an_empty_history() -> None:
     assert read(b"") == read(b"[]") == read(b" \n") == []
+
+
+def test_letters_records_and_spaces_of_names() -> None:
+    assert list(read_all(r"[\u00e9 \u0041 \o101 \a \newline \,]")) == [["é", "A", "A", "a", "\n", ","]]
+    text = "#:jepsen{:a 1} #::{:b 2} #jepsen.history.Op{:index 0, :f :read}"
+    assert list(read_all(text)) == [{"a": 1}, {"b": 2}, {"index": 0, "f": "read"}]
+
+
+@pytest.mark.parametrize("colon", ["", ":"])
+def test_keywords_in_json_may_keep_their_colon(colon: str) -> None:
+    text = """[{"@type": ":invoke", "@process": 0, "@f": ":txn", "@value": [[":append", ":x", 1]]},
+               {"@type": ":ok", "@process": 0, "@f": ":txn", "@value": [[":append", ":x", 1]]}]"""
+    op = read(text.replace("@", colon).encode())[0]
+    assert (op.f, op.end, op.result) == ("txn", "ok", [["append", "x", 1]])

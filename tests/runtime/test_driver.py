@@ -20,7 +20,7 @@ from quorate.core import kernel
 from quorate.core.kernel import Effect, Event
 from quorate.core.messages import Heartbeat
 from quorate.core.requests import Answer, Refused, Status
-from quorate.runtime.driver import ANSWER_BYTES_MAX, DISK_RETRY_S, Driver
+from quorate.runtime.driver import ANSWER_BYTES_MAX, DISK_RETRY_S, REQUESTS_A_TURN, Driver
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, OverBudget
 
 RETRY_US = int(DISK_RETRY_S * 1e6)
@@ -150,6 +150,47 @@ def test_each_request_is_answered_on_its_connection_under_its_own_id() -> None:
     rig.driver.asked(second, 40, Status(), 20)
     assert first.told == [(40, Answer(ANSWER, 7), 10)]
     assert second.told == [(40, Answer(ANSWER, 7), 20)]
+
+
+def test_what_peers_say_waits_behind_one_turn_of_requests_at_most() -> None:
+    """(1) More is asked than a turn takes, (2) a heartbeat arrives, (3) the rest has its turns, in order."""
+    rig, caller = Rig(EchoCore()), RecordingCaller()
+    for number in range(2 * REQUESTS_A_TURN + 5):
+        rig.driver.asked(caller, number, Status(), 1)
+    rig.driver.delivered(2, Heartbeat(1, 1))
+    assert rig.kinds() == [kernel.Request] * REQUESTS_A_TURN + [kernel.Deliver]
+    rig.loop.turn()
+    rig.driver.delivered(2, Heartbeat(2, 1))
+    rig.driver.asked(caller, 2 * REQUESTS_A_TURN + 5, Status(), 1)
+    assert rig.kinds().count(kernel.Request) == 2 * REQUESTS_A_TURN
+    rig.loop.settle()
+    assert [number for number, _, _ in caller.told] == list(range(2 * REQUESTS_A_TURN + 6))
+    rig.driver.asked(caller, 9_999, Status(), 1)
+    assert caller.told[-1][0] == 9_999, "there is room again"
+
+
+def test_a_request_says_when_it_came_and_until_when_it_is_wanted() -> None:
+    rig, caller = Rig(EchoCore()), RecordingCaller()
+    for number in range(REQUESTS_A_TURN + 1):
+        rig.driver.asked(caller, number, Status(), 1, 5_000)
+    came_us = rig.loop.now_us
+    rig.loop.now_us += 3_000
+    rig.loop.settle()
+    last = rig.core.seen[-1]
+    assert isinstance(last, kernel.Request)
+    assert (last.since_us, last.until_us) == (came_us, came_us + 5_000)
+
+
+def test_what_is_read_after_a_stall_may_be_as_old_as_the_stall() -> None:
+    rig, caller = Rig(EchoCore()), RecordingCaller()
+    rig.driver.asked(caller, 1, Status(), 1, 5_000)
+    rig.loop.settle()
+    before_us = rig.loop.now_us
+    rig.loop.now_us += 2_000_000
+    rig.driver.asked(caller, 2, Status(), 1, 5_000)
+    last = rig.core.seen[-1]
+    assert isinstance(last, kernel.Request)
+    assert (last.since_us, last.until_us) == (before_us, before_us + 5_000)
 
 
 def ask_read(rig: Rig) -> RecordingCaller:

@@ -91,11 +91,3 @@ def test_replay_refuses_what_is_neither_seed_nor_case(tmp_path: Path) -> None:
     file = tmp_path / "noise.json"
     file.write_text("{}")
     assert "is not a case" in str(CliRunner().invoke(lab, ["replay", str(file)]).exception)
-
-
-def test_the_table_is_written_with_its_command(tmp_path: Path) -> None:
-    page = tmp_path / "table.md"
-    done = CliRunner().invoke(lab, ["table", "--seeds", "1", "--only", "pause", "--write", str(page)])
-    assert done.exit_code == 0, done.output
-    assert f"quorate lab table --seeds 1 --only 'pause' --write {page}" in page.read_text()
-    assert "2 seeds, no promise was broken" in done.stdout

@@ -53,7 +53,7 @@ class RecordingHandler:
         self.messages.append((sender, message))
         self._changed.set()
 
-    def asked(self, caller: Caller, ask: int, body: RequestBody, size: int) -> None:
+    def asked(self, caller: Caller, ask: int, body: RequestBody, size: int, waits_us: int = 0) -> None:
         self.asks.append((caller, ask, body, size))
         if not self.hold:
             caller.tell(ask, self.reply, size)

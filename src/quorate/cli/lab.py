@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.commit import commit
 from quorate.cli.diagrams import draw_history, drawn, html_option
 from quorate.cli.lab_mutants import mutants
 from quorate.cli.lab_nemesis import nemesis
 from quorate.cli.lab_shrink import replay_file, shrink
 from quorate.cli.lab_speed import speed
 from quorate.cli.lab_table import table
+from quorate.cli.lab_timeouts import timeouts
 from quorate.cli.lab_twice import twice
 from quorate.cli.output import Exit, Fail, json_option, print_json, progress
 
@@ -37,10 +39,16 @@ lab.add_command(nemesis)
 
 
 def _scenarios(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    from quorate.lab.sim.scenarios import SCENARIOS
+    from quorate.lab.sim.scenario_file import ENDING, NoScenario
+    from quorate.lab.sim.scenarios import SCENARIOS, dials_of
 
-    if value not in SCENARIOS:
-        raise click.BadParameter(f"there are: {', '.join(SCENARIOS)}")
+    if value and value not in SCENARIOS:
+        if not value.endswith(ENDING):
+            raise click.BadParameter(f"there is no scenario {value!r}; there are: {', '.join(SCENARIOS)}; or FILE.toml")
+        try:
+            dials_of(value, 0)
+        except NoScenario as error:
+            raise click.BadParameter(str(error)) from error
     return value
 
 
@@ -101,7 +109,16 @@ core_option = click.option(
 )
 
 
+def _exercised(marks: dict[str, int]) -> str:
+    """What the seeds have seen, in a line: how operations ended, and every fault that struck."""
+    from quorate.lab.sim.purpose import CHANCES, STRIKES
+
+    names = dict.fromkeys(("ok", "failed", "unsure", "elections", *STRIKES.values(), *CHANCES.values()))
+    return ", ".join(f"{name} {marks[name]:,}" for name in names if marks.get(name))
+
+
 @lab.command()
+@click.argument("given", metavar="[SCENARIO]", default="", callback=_scenarios)
 @click.option("--seeds", type=click.IntRange(1), default=100, show_default=True, help="How many seeds to run.")
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="The first seed.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes to run them in.")
@@ -111,12 +128,22 @@ core_option = click.option(
 @storage_option
 @json_option
 def run(
-    seeds: int, first: int, jobs: int, keep_going: bool, scenario: str, core: str, storage: str | None, as_json: bool
+    given: str,
+    seeds: int,
+    first: int,
+    jobs: int,
+    keep_going: bool,
+    scenario: str,
+    core: str,
+    storage: str | None,
+    as_json: bool,
 ) -> None:
-    """Run many seeds of one scenario. Ends with 1 when any of them breaks a promise, or when they prove too little."""
+    """Run many seeds of one SCENARIO: a name, or a file FILE.toml. Ends with 1 when any of them breaks a promise, or
+    when they prove too little."""
     from quorate.lab.sim.purpose import Evidence
     from quorate.lab.sim.scenarios import dials_of
 
+    scenario = given or scenario
     failed: list[Report] = []
     evidence = Evidence(scenario)
     steps = virtual_us = done = 0
@@ -131,10 +158,12 @@ def run(
             failed.append(report)
             for text in report.lines():
                 progress(text)
+            progress(f"commit {commit()}")
             if not keep_going:
                 break
         elif done % 50 == 0:
-            progress(f"{done} of {seeds} seeds, {len(failed)} failed")
+            rate = done / (time.perf_counter() - began)
+            progress(f"{done} of {seeds} seeds, {len(failed)} failed, {rate:.1f} seeds a second")
     missing = evidence.missing() if core == "real" and not failed else []
     summary: dict[str, Any] = {
         "scenario": scenario, "seeds": done, "failed": [report.seed for report in failed], "steps": steps,
@@ -147,6 +176,7 @@ def run(
         progress(f"{done} seeds of {scenario}, {steps:,} events, {virtual_us // 1_000_000:,} virtual seconds")
         rate, took = done / (time.perf_counter() - began), summary["events_per_s"]
         progress(f"{rate:.1f} seeds a second, {took:,} events for each second of processor time")
+        progress(f"exercised: {_exercised(evidence.marks)}")
         for text in missing:
             progress(text)
         click.echo("no promise was broken" if not failed else f"{len(failed)} seeds broke a promise")
@@ -177,6 +207,7 @@ def replay(seed: str, lines: int, scenario: str, core: str, storage: str | None,
     for text in report.lines():
         click.echo(text)
     if not report.ok:
+        click.echo(f"commit {commit()}")
         raise Fail(f"seed {seed}: {report.judge} is broken", Exit.FAILED)
 
 
@@ -227,4 +258,5 @@ lab.add_command(mutants)
 lab.add_command(shrink)
 lab.add_command(speed)
 lab.add_command(table)
+lab.add_command(timeouts)
 lab.add_command(twice)

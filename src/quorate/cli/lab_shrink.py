@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quorate.cli.commit import commit
 from quorate.cli.output import Exit, Fail, progress
 
 if TYPE_CHECKING:
@@ -25,11 +26,16 @@ def shrink(seed: int, scenario: str, core: str, storage: str | None, runs: int, 
     import msgspec
 
     from quorate.lab.mutants import find, run_case
-    from quorate.lab.sim.scenarios import SCENARIOS, case_of
+    from quorate.lab.sim.scenario_file import NoScenario
+    from quorate.lab.sim.scenarios import SCENARIOS, case_of, dials_of
     from quorate.lab.sim.shrink import Shrinker, dump, load
 
-    if scenario not in SCENARIOS:
-        raise click.BadParameter(f"there are: {', '.join(SCENARIOS)}", param_hint="--scenario")
+    try:
+        dials_of(scenario, seed)
+    except KeyError as error:
+        raise click.BadParameter(f"there are: {', '.join(SCENARIOS)}", param_hint="--scenario") from error
+    except NoScenario as error:
+        raise click.BadParameter(str(error), param_hint="--scenario") from error
     try:
         storage = storage or (find(core).storage if core != "real" else "")
         shrinker = Shrinker(case_of(scenario, seed, core, storage), run_case, runs)
@@ -40,10 +46,11 @@ def shrink(seed: int, scenario: str, core: str, storage: str | None, runs: int, 
     before = shrinker.size()
     case = msgspec.structs.replace(shrinker.shrink(), story=story)
     after = shrinker.size()
-    path = write or Path(f"{scenario}-{seed}.json")
+    path = write or Path(f"{Path(scenario).stem}-{seed}.json")
     path.write_bytes(dump(load(dump(case))))  # the file as it will be read: 0 for a chance becomes 0.0
     for text in shrinker.report.lines()[:-1]:
         click.echo(text)
+    click.echo(f"commit {commit()}")
     progress(
         f"from {before[0]} steps, {before[1]} faults, {before[2]} operations to {after[0]}, {after[1]}, {after[2]}"
     )

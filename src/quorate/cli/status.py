@@ -21,6 +21,17 @@ from quorate.core.requests import StatusReport
 from quorate.runtime import probe
 
 
+class PeerLine(Struct, frozen=True):
+    """What a node measured of another (docs/timeouts.md)."""
+
+    node: str
+    alive: bool
+    trip_us: int
+    """The mean time from a heartbeat to its answer."""
+    suspect_us: int
+    """The silence after which it is taken for dead."""
+
+
 class NodeLine(Struct, frozen=True):
     """One node, as it answered or as others know it."""
 
@@ -35,6 +46,7 @@ class NodeLine(Struct, frozen=True):
     """The formats that it reads."""
     removed: bool = False
     """It was taken out of the cluster; it can be stopped."""
+    peers: tuple[PeerLine, ...] = ()
 
 
 class ReplicaLine(Struct, frozen=True):
@@ -140,6 +152,11 @@ def combine(reports: dict[str, StatusReport | None]) -> View:
                     release=report.release,
                     reads=reads,
                     removed=report.removed,
+                    peers=tuple(
+                        PeerLine(member.name, member.alive, member.trip_us, member.suspect_us)
+                        for member in report.members
+                        if member.node != node
+                    ),
                 )
             )
         else:

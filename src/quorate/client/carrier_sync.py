@@ -191,7 +191,8 @@ class Client:
             link = self._links.get(step.address)
             if link is None or not link.usable:
                 link = self._link(step.address, step.patience)
-            pending[step.address] = (link, link.send(body, step.patience))
+            left_us = call.left_us(time.monotonic())
+            pending[step.address] = (link, link.send(body, step.patience, left_us))
         except LinkLost as lost:
             with self._decide:
                 call.lost(step.address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)

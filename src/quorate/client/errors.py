@@ -117,6 +117,8 @@ class Overloaded(OperationalError):
     """The node has too much waiting already, and refused this before starting it."""
 
     retryable = True
+    again: float = 0.0
+    """In so many seconds it is worth trying again, as far as the node can tell; 0: it cannot."""
 
 
 class DiskFull(OperationalError):

@@ -55,8 +55,9 @@ class Link(asyncio.Protocol):
         """May a request be sent here?"""
         return self._lost is None
 
-    async def send(self, body: RequestBody, seconds: float) -> Pending:
-        """Send a request. Raises LinkLost, DataError or, on another loop than the first time, InterfaceError."""
+    async def send(self, body: RequestBody, seconds: float, waits_us: int = 0) -> Pending:
+        """Send a request whose caller waits so much longer (0: not said). Raises LinkLost, DataError or, on another
+        loop than the first time, InterfaceError."""
         if asyncio.get_running_loop() is not self._loop:
             raise InterfaceError("this connection belongs to another event loop", hint="connect in each loop")
         if not self._room.is_set():
@@ -69,7 +70,7 @@ class Link(asyncio.Protocol):
             raise LinkLost(self._lost, sent=False)
         self._number += 1
         pending = Pending(self._number)
-        data = ask_frame(pending.number, body)
+        data = ask_frame(pending.number, body, waits_us)
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out += data

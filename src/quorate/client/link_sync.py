@@ -61,10 +61,10 @@ class Link:
         """May a request be sent here?"""
         return self._lost is None
 
-    def send(self, body: RequestBody, seconds: float) -> Pending:
-        """Send a request. Raises LinkLost or DataError."""
+    def send(self, body: RequestBody, seconds: float, waits_us: int = 0) -> Pending:
+        """Send a request whose caller waits so much longer (0: not said). Raises LinkLost or DataError."""
         pending = Pending(next(self._numbers))
-        data = ask_frame(pending.number, body)
+        data = ask_frame(pending.number, body, waits_us)
         with self._state:
             if self._lost is not None:
                 raise LinkLost(self._lost, sent=False)

@@ -50,9 +50,10 @@ def meet_node(cluster: str, payload: bytes) -> str:
         raise LinkLost(str(error), sent=False) from error
 
 
-def ask_frame(number: int, body: RequestBody) -> bytes:
-    """A request as bytes. Raises DataError when it is longer than a frame may be."""
+def ask_frame(number: int, body: RequestBody, waits_us: int = 0) -> bytes:
+    """A request as bytes, and how much longer its caller waits (0: not said). Raises DataError when it is longer than
+    a frame may be."""
     try:
-        return frame(encode(Ask(number, body)))
+        return frame(encode(Ask(number, body, waits_us)))
     except FrameTooLong as error:
         raise DataError(f"the request is too large: {error}", hint="send it in several parts") from None

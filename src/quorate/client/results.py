@@ -88,6 +88,8 @@ def refusal(refused: Refused) -> errors.Error:
     """The exception for a request that a node refused before starting it."""
     error = error_class(refused.error)(refused.message, hint=refused.hint)
     error.retryable = refused.retryable
+    if isinstance(error, errors.Overloaded):
+        error.again = refused.again_us / 1e6
     return error
 
 

@@ -13,8 +13,10 @@ what to do, does it, and tells the call what came of it:
 4. When the deadline comes: `MaybeDone` when the write was sent and never settled, else `Unavailable`.
 
 Waiting is full jitter, U(0, min(cap, base * 2^n)) (Brooker, "Exponential backoff and jitter", 2015), so that
-many clients do not come back together. What may have cost a node work is repeated from a budget only
-(a tenth of the requests on top, in the long run): a client must not drown a cluster that is struggling.
+many clients do not come back together; a node that refuses for want of time says how much later. What may have cost a
+node work is repeated from a budget (`core.repeats`: a tenth of what succeeds, and a few a second), and when that is
+spent, the caller gets the error at once: a client must not drown a cluster that is struggling. The first repetition of
+a call whose node was lost is free, so that a change of leaders costs nobody an error.
 
 Caveats: time is a float of monotonic seconds, handed in. Nothing here is safe for threads by itself; the
 sync driver holds a lock around each call.
@@ -27,6 +29,7 @@ from msgspec import Struct
 
 from quorate.client import errors
 from quorate.client.results import refusal
+from quorate.core.repeats import Budget as Budget
 from quorate.core.requests import (
     EVENTUAL,
     Answer,
@@ -72,31 +75,6 @@ class GiveUp(Struct, frozen=True):
 
 
 Step = Ask | Wait | GiveUp
-
-
-class Budget:
-    """A bucket of tokens, one for each repetition of a request that may have cost a node work."""
-
-    def __init__(self, *, share: float = 0.1, per_second: float = 20.0, first: float = 100.0, most: float = 1000.0):
-        self._share = share
-        self._per_second = per_second
-        self._most = most
-        self._level = first
-        self._as_of: float | None = None
-
-    def earn(self) -> None:
-        """A request begins: a tenth of a repetition is allowed on top."""
-        self._level = min(self._most, self._level + self._share)
-
-    def spend(self, now: float) -> bool:
-        """Take one token if there is one."""
-        if self._as_of is not None:
-            self._level = min(self._most, self._level + max(0.0, now - self._as_of) * self._per_second)
-        self._as_of = now
-        if self._level < 1.0:
-            return False
-        self._level -= 1.0
-        return True
 
 
 class Directory:
@@ -198,10 +176,11 @@ class Call:
         self._hops = 0
         """Redirections followed since the last wait: two nodes that name each other must not spin us."""
         self._must_pay = False
+        self._free = True
+        """A repetition after the node was lost has not been made yet."""
         self.unsettled = False
         """A send may have taken effect and was not answered."""
         self._last: errors.Error | None = None
-        budget.earn()
 
     def next(self, now: float) -> Step:
         """What to do now."""
@@ -210,14 +189,25 @@ class Call:
         if now < self._wait_until:
             return Wait(min(self._wait_until, self._deadline) - now)
         if self._must_pay:
-            if not self._budget.spend(now):
-                return self._pause(now, BACKOFF_CAP)
             self._must_pay = False
+            if not self._budget.spend(int(now * 1e6)):
+                return self._broke(now)
         address, self._go_to = self._go_to, None
         if address is None:
             address = self._directory.choose(self._database, self._level, self._patience, now)
         patience = min(PATIENCE_CAP, 2 * self._patience[address]) if address in self._patience else PATIENCE_FIRST
         return Ask(address, min(patience, self._deadline - now))
+
+    def left_us(self, now: float) -> int:
+        """How much longer the caller waits; at least 1, for 0 means that nobody knows."""
+        return max(1, int((self._deadline - now) * 1e6))
+
+    def _broke(self, now: float) -> Step:
+        """No repetition is left: wait for where the request is under way, or tell the caller now."""
+        if self._patience:
+            address = next(iter(self._patience))
+            return Ask(address, min(PATIENCE_CAP, self._deadline - now))
+        return GiveUp(self._late(over=False))
 
     @property
     def clean(self) -> bool:
@@ -247,14 +237,18 @@ class Call:
             self._last = errors.Unavailable(f"node {address}: {reason}")
         if sent:
             self.unsettled = True
-            self._must_pay = True
+            self._lost_node()
         self._back_off(now)
+
+    def _lost_node(self) -> None:
+        self._must_pay, self._free = not self._free, False
 
     def told(self, address: str, now: float, body: ReplyBody) -> bool:
         """A node answered; True when that ends the call. Raises what a refusal stands for."""
         self._patience.pop(address, None)
         self._directory.answered(address)
         if isinstance(body, Answer | StatusReport | LostReport):
+            self._budget.earn()
             if self._level != EVENTUAL and isinstance(body, Answer):
                 self._directory.leads(self._database, address)
             return True
@@ -262,7 +256,7 @@ class Call:
             self._redirect(address, now, body.leader)
         elif isinstance(body, Unsure):
             self.unsettled = True
-            self._must_pay = True
+            self._lost_node()
             self._last = errors.Unavailable(f"node {address} stopped leading {self._database!r} before it was sure")
             self._redirect(address, now, body.leader)
         else:
@@ -291,29 +285,28 @@ class Call:
         if self._level == EVENTUAL or not isinstance(error, errors.Overloaded):
             # Its disk is full, its copy is damaged: others may lead by now. An overloaded leader still leads.
             self._directory.failed(address, now)
-        self._back_off(now)
+        self._back_off(now, body.again_us / 1e6)
 
-    def _back_off(self, now: float) -> None:
+    def _back_off(self, now: float, least: float = 0.0) -> None:
+        """`least`: what the node asked for; the jitter comes on top."""
         self._hops = 0
         self._go_to = None
-        self._pause(now, min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(self._tries, 20)))
+        most = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(self._tries, 20))
+        self._wait_until = now + min(BACKOFF_CAP, least) + self._dice.uniform(0.0, most)
         self._tries += 1
-
-    def _pause(self, now: float, most: float) -> Wait:
-        self._wait_until = now + self._dice.uniform(0.0, most)
-        return Wait(max(0.0, min(self._wait_until, self._deadline) - now))
 
     def _under_way(self) -> bool:
         """May a write that was sent still take effect, or have done so?"""
         return self._token is not None and (self.unsettled or bool(self._patience))
 
-    def _late(self, cause: errors.Error | None = None) -> errors.Error:
-        """The truth at the deadline."""
+    def _late(self, cause: errors.Error | None = None, *, over: bool = True) -> errors.Error:
+        """The truth at the deadline, or (not `over`) when nothing more may be sent."""
         why = cause or self._last
+        end = "time ran out" if over else "too much has failed to go on asking"
         detail = f": {why.args[0]}" if why is not None and why.args else ""
         if self._token is not None and self._under_way():
             error: errors.Error = errors.MaybeDone(
-                f"time ran out before the answer came; the write may have happened{detail}",
+                f"{end} before the answer came; the write may have happened{detail}",
                 token=self._token.id,
                 seen=self._token.seen,
                 hint="connection.outcome(error.token) settles it",
@@ -321,6 +314,6 @@ class Call:
         elif why is not None and not isinstance(why, errors.Unavailable):
             return why
         else:
-            error = errors.Unavailable(f"not done: no node could carry it out in time{detail}")
+            error = errors.Unavailable(f"not done: {end} before a node could carry it out{detail}")
         error.__cause__ = why
         return error

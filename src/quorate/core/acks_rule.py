@@ -8,6 +8,7 @@ electing as in Flexible Paxos, Howard and others 2016). Votes are never fewer th
 two leaders.
 """
 
+import functools
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -102,7 +103,14 @@ class NoSuchAcks(ValueError):
 
 def parse(text: object) -> AcksRule:
     """Read a rule as it is spelt everywhere. Raises NoSuchAcks."""
-    kind, colon, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    if not isinstance(text, str):
+        raise NoSuchAcks(f"{text!r} is no acks", f"there are: {SPELLINGS}")
+    return _parse(text)
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(text: str) -> AcksRule:
+    kind, colon, rest = text.partition(":")
     if kind == SEMI_SYNC:
         if not colon:
             raise NoSuchAcks("acks 'semi-sync' does not say how many followers", "for example semi-sync:1")

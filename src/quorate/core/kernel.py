@@ -81,6 +81,10 @@ class Request(Struct, frozen=True):
 
     id: int
     body: Any
+    since_us: int = 0
+    """When it arrived, by the node's monotonic clock; 0: now."""
+    until_us: int = 0
+    """When its caller ceases to wait; 0: not known."""
 
 
 class Persisted(Struct, frozen=True):

@@ -15,7 +15,11 @@ from quorate.core.messages import Heartbeat, HeartbeatReply, Mention
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.timeouts import Timing, election_us
 from quorate.core.upgrading import Versions
+
+SENT_KEPT = 1_000
+"""Heartbeats whose answers are still waited for, of one peer."""
 
 
 class Sent(Struct, frozen=True):
@@ -26,7 +30,8 @@ class Sent(Struct, frozen=True):
 class Peer:
     """What this node knows of another."""
 
-    def __init__(self, now_us: int) -> None:
+    def __init__(self, now_us: int, settings: Settings) -> None:
+        self.timing = Timing(settings)
         self.heard_us = now_us
         self.connected = True
         self.alive = True
@@ -65,12 +70,14 @@ class Liveness:
         """See `Heartbeat.settled`."""
         self.fresh_rounds: dict[GroupId, None] = {}
         """Those among them that have not been sent a heartbeat yet."""
+        self.stalled_us = 0
+        """When this node last went on after it had not run for a while."""
 
     def add(self, node: NodeId, now: Now) -> bool:
         """Begin to watch a node; False when it already was."""
         if node in self.peers:
             return False
-        self.peers[node] = Peer(now.mono_us)
+        self.peers[node] = Peer(now.mono_us, self.settings)
         return True
 
     def drop(self, node: NodeId) -> None:
@@ -81,7 +88,7 @@ class Liveness:
 
     def heard(self, now: Now, node: NodeId) -> bool:
         peer = self.peers.get(node)
-        return peer is not None and peer.connected and now.mono_us - peer.heard_us < self.settings.suspect_us
+        return peer is not None and peer.connected and now.mono_us - peer.heard_us < peer.timing.suspect_us
 
     def on_any_message(self, now: Now, sender: NodeId) -> None:
         peer = self.peers.get(sender)
@@ -113,6 +120,8 @@ class Liveness:
             if peer.boot:
                 self._restarted(now, sender)
             peer.boot = message.boot
+            peer.timing.beat_us = 0
+        peer.timing.beat(now.mono_us)
         self.versions.heard(sender, message.spoken)
         peer.settled = message.settled
         for mention in message.resigned:
@@ -136,6 +145,8 @@ class Liveness:
         sent = peer.sent.pop(message.sequence, None)
         if sent is not None:
             peer.answered_us = max(peer.answered_us, sent.at_us)
+            if sent.at_us >= self.stalled_us:  # else it measures our own stall
+                peer.timing.answered(now.mono_us - sent.at_us)
             for mention in sent.resigned:
                 if peer.resigned.get(mention.group) == mention.epoch:
                     del peer.resigned[mention.group]
@@ -207,8 +218,8 @@ class Liveness:
                 peer.due.pop(number, None)
         resigned = tuple(Mention(number, epoch, 0) for number, epoch in peer.resigned.items())
         peer.sent[self.sequence] = Sent(now.mono_us, resigned)
-        horizon = now.mono_us - self.settings.suspect_us
-        while next(iter(peer.sent.values())).at_us < horizon:
+        horizon = now.mono_us - self.settings.suspect_max_us
+        while next(iter(peer.sent.values())).at_us < horizon or len(peer.sent) > SENT_KEPT:
             del peer.sent[next(iter(peer.sent))]  # an answer that late would not count
         spoken = self.versions.spoken()
         self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned, spoken, self.settled)))
@@ -217,16 +228,38 @@ class Liveness:
 
     def judge(self, now: Now) -> None:
         """Once per heartbeat: who fell silent, and which of our leaderships have lost their majority."""
-        horizon = now.mono_us - self.settings.suspect_us
         for node, peer in self.peers.items():
             if peer.alive and not self.heard(now, node):
                 peer.alive = False
                 self._lose(now, node)
-        if all(peer.answered_us > horizon for peer in self.peers.values()):
+        fresh = {node: peer.answered_us + peer.timing.suspect_us for node, peer in self.peers.items()}
+        if all(until_us > now.mono_us for until_us in fresh.values()):
             return
-        fresh = {node: peer.answered_us for node, peer in self.peers.items()}
         for group in list(self.groups.values()):
             single_leader.check_quorum(group, now, fresh)
+
+    def stalled(self, now: Now, stall_us: int) -> None:
+        """This node did not run for so long: it was stopped, starved, or kept by one long task. Time in which it could
+        hear nobody is not silence of the others, nor delay of its disk. What was said meanwhile lies in its sockets,
+        and is heard next. (A slow node must blame itself first: Dadgar and others 2018, "Lifeguard".)"""
+        self.stalled_us = now.mono_us
+        for peer in self.peers.values():
+            peer.heard_us += stall_us
+            peer.answered_us += stall_us
+            peer.timing.beat_us = 0
+        for group in self.groups.values():
+            for pending in group.pending:
+                pending.since_us += stall_us
+
+    def election_us(self, group: Group) -> int:
+        """How long a candidate for this group waits at least."""
+        timings = [peer.timing for node, peer in self.peers.items() if peer.alive and node in group.electors]
+        return election_us(self.settings, timings, len(group.voters) // 2)
+
+    def retry_us(self, node: NodeId) -> int:
+        """After how long what was sent to this node is sent again."""
+        peer = self.peers.get(node)
+        return self.settings.retry_us if peer is None else peer.timing.retry_us
 
     def _returned(self, node: NodeId) -> None:
         """It was silent and is heard again: what it missed must be sent."""

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel, roster, routes
+from quorate.core.admission import Admission
 from quorate.core.changes import Change, write_for
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
 from quorate.core.formats import HERE, Range
@@ -62,7 +63,6 @@ from quorate.core.requests import (
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.invariants import assert_invariants
-from quorate.core.single_leader.membership import Wanted
 from quorate.core.single_leader.state import NOBODY, Group
 from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
@@ -84,17 +84,22 @@ class Node:
         self.now_us = 0
         self.dice = dice
         self.settings = settings or Settings()
-        self.disk_full = False
-        self.draining = False
+        self._stall_us = 2 * self.settings.heartbeat_us  # a node that runs takes a step at each of its heartbeats
+        self.disk_full = self.draining = False
         self.removed = False
         """It was taken out of the cluster."""
+        self.until_us = 0
+        self.admission = Admission(self.settings)
         self._drained = False
         self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Group] = {}
         self.directory = Directory(recovered.identity)
         self.versions = Versions(recovered.identity.format, formats, self.emit)
         self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.versions, self.emit)
-        self.name_of = self.directory.name_of
+        self.name_of, self.address_of = self.directory.name_of, self.directory.address_of
+        self.wanted_members = self.directory.wanted_members
+        self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
+        self.election_us, self.retry_us = self.liveness.election_us, self.liveness.retry_us
         self.understands = self.versions.understands
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
@@ -115,7 +120,10 @@ class Node:
 
     def step(self, now: Now, event: Event) -> list[Effect]:
         """Take one event; return what is asked of the world, in order."""
+        idle_us = now.mono_us - self.now_us
         self.now_us = now.mono_us
+        if idle_us > self._stall_us:
+            self.liveness.stalled(now, idle_us - self.settings.heartbeat_us)
         self._touched = None
         begins = self._recovered is not None
         if begins:
@@ -176,9 +184,6 @@ class Node:
         else:
             self._finish_errand(self.errands.pop(id), body)
 
-    def heard(self, now: Now, peer: NodeId) -> bool:
-        return self.liveness.heard(now, peer)
-
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
         name = (APPLY, group)
         if self._timers.get(name) is None:
@@ -207,19 +212,9 @@ class Node:
     def resign(self, group: GroupId, epoch: int) -> None:
         self.liveness.resign(self.groups[group], epoch)
 
-    def start_round(self, group: GroupId) -> int:
-        return self.liveness.start_round(group)
-
-    def wanted_members(self, group: GroupId) -> Wanted | None:
-        """Whom the catalog wants in this group; None when it has not been read yet, or does not know the group."""
-        return self.directory.wanted_members(group)
-
     def wanted_acks(self, database: str) -> str | None:
         """What the catalog wants of this database; None when it has not been read yet, or does not know it."""
         return self.directory.acks.get(database)
-
-    def address_of(self, node: NodeId) -> str:
-        return self.directory.address_of(node)
 
     # ---- events ------------------------------------------------------------------------------------------
 
@@ -383,6 +378,10 @@ class Node:
     # ---- callers -----------------------------------------------------------------------------------------
 
     def _on_request(self, now: Now, event: kernel.Request) -> None:
+        if event.since_us and (refusal := self.admission.late(now.mono_us, event.since_us, event.until_us)):
+            self.reply(event.id, refusal)
+            return
+        self.until_us = event.until_us
         body = event.body
         if type(body) is Run:
             self._on_run(now, event.id, body)
@@ -466,6 +465,7 @@ class Node:
             self.reply(id, write or Answer(msgspec.Raw(_encode(Done(())))))
 
     def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
+        self.until_us = 0
         self._errand_count += 1
         number = -self._errand_count
         self.errands[number] = errand

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from quorate.core.formats import RELEASE
+from quorate.core.kernel import Member
 from quorate.core.requests import GroupStatus, LostReport, MemberStatus, ReplicaStatus, StatusReport, Unknown
 from quorate.core.single_leader import rewinding
 from quorate.core.single_leader.members import wants_others
@@ -16,16 +17,9 @@ if TYPE_CHECKING:
 
 def report(node: "Node") -> StatusReport:
     """The node as it is now."""
-    alive, versions = node.liveness.alive(), node.versions
+    versions = node.versions
     members = tuple(
-        MemberStatus(
-            member.node,
-            member.name,
-            member.address,
-            member.node == node.me or alive.get(member.node, False),
-            versions.formats.highest if member.node == node.me else versions.highest_of(member.node),
-        )
-        for member in sorted(node.directory.members.values(), key=lambda member: member.name)
+        _member(node, member) for member in sorted(node.directory.members.values(), key=lambda member: member.name)
     )
     groups = tuple(_group(node, node.groups[number]) for number in sorted(node.groups))
     return StatusReport(
@@ -42,6 +36,21 @@ def report(node: "Node") -> StatusReport:
         versions.formats.highest,
         node.removed,
         node.directory.catalog.changes,
+    )
+
+
+def _member(node: "Node", member: Member) -> MemberStatus:
+    if member.node == node.me:
+        return MemberStatus(member.node, member.name, member.address, alive=True, highest=node.versions.formats.highest)
+    peer = node.liveness.peers.get(member.node)
+    return MemberStatus(
+        member.node,
+        member.name,
+        member.address,
+        peer is not None and peer.alive,
+        node.versions.highest_of(member.node),
+        peer.timing.trip.mean_us if peer is not None else 0,
+        peer.timing.suspect_us if peer is not None else 0,
     )
 
 

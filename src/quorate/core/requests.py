@@ -251,6 +251,8 @@ class Refused(Struct, frozen=True, tag="refused"):
     message: str
     hint: str = ""
     retryable: bool = False
+    again_us: int = 0
+    """When it is worth trying again, from now; 0: nobody knows."""
 
 
 class StatusReport(Struct, frozen=True, tag="status_report"):
@@ -280,6 +282,10 @@ class MemberStatus(Struct, frozen=True):
     alive: bool
     highest: int = 0
     """The newest format that it reads; 0: not heard from."""
+    trip_us: int = 0
+    """How long a heartbeat's answer takes from here, on average; 0: not measured."""
+    suspect_us: int = 0
+    """After how much silence it is taken for dead here (`core.timeouts`); 0: that is this node."""
 
 
 class ReplicaStatus(Struct, frozen=True):
@@ -413,6 +419,8 @@ class Ask(Struct, frozen=True, array_like=True, tag="ask"):
 
     id: int
     body: RequestBody
+    waits_us: int = 0
+    """How much longer the caller waits; 0: it does not say. Nothing is done for a caller whose time is over."""
 
 
 class Told(Struct, frozen=True, array_like=True, tag="told"):

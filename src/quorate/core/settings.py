@@ -10,7 +10,10 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """How often each pair of nodes says "alive"."""
     suspect_us: int = 600_000
     """A peer that was not heard for this long is taken for dead; a leader that has had no answers from a
-    majority for this long steps down (check-quorum; Ongaro 2014, section 6.2)."""
+    majority for this long steps down (check-quorum; Ongaro 2014, section 6.2). Longer where the network was measured
+    to need it (`core.timeouts`), as are the next two; this is the least."""
+    suspect_max_us: int = 3_000_000
+    """The most. Equal to the least: all three are fixed."""
     election_us: int = 150_000
     """Candidates wait a random time between one and two of these for votes (Ongaro 2014, section 3.4)."""
     retry_us: int = 200_000
@@ -27,8 +30,14 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     batch_bytes_max: int = 4 << 20
     entry_bytes_max: int = 48 << 20
     """Changes of one entry; a frame must be able to carry it."""
+    batch_us: int = 50_000
+    """How long the requests of one batch may be expected to run: meanwhile the node does nothing else."""
     waiting_requests_max: int = 20_000
     """Requests that wait in one group before new ones are refused as not done."""
+    burst_us: int = 1_000_000
+    """How long a new request may have to wait for its turn; more, and it is refused (`core.admission`)."""
+    standing_us: int = 200_000
+    """The same once requests have been waiting without a break for as long as a burst may last."""
 
     ship_bytes_max: int = 1 << 20
     """Entries in one message (at least one entry)."""

@@ -45,7 +45,10 @@ class Config(Struct, frozen=True, kw_only=True):
     listen: Annotated[str, Meta(description="host:port to listen on; empty: the address the folder records")] = ""
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
     heartbeat: Annotated[int, duration("how often each pair of nodes says that it is alive")] = _DEFAULTS.heartbeat_us
-    suspect: Annotated[int, duration("silence after which a peer is taken for dead")] = _DEFAULTS.suspect_us
+    suspect: Annotated[int, duration("silence after which a peer is taken for dead, at least")] = _DEFAULTS.suspect_us
+    suspect_max: Annotated[int, duration("the same at most, on a slow or uneven network; as suspect: fixed")] = (
+        _DEFAULTS.suspect_max_us
+    )
     election: Annotated[int, duration("how long a candidate waits for votes, at least")] = _DEFAULTS.election_us
     answer_timeout: Annotated[int, duration("after which a waiting caller is told the truth")] = (
         _DEFAULTS.answer_timeout_us
@@ -75,6 +78,7 @@ class Config(Struct, frozen=True, kw_only=True):
         return Settings(
             heartbeat_us=self.heartbeat,
             suspect_us=self.suspect,
+            suspect_max_us=max(self.suspect, self.suspect_max),
             election_us=self.election,
             answer_timeout_us=self.answer_timeout,
             waiting_requests_max=self.waiting_requests,

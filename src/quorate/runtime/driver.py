@@ -26,6 +26,10 @@ log = logging.getLogger("quorate.runtime")
 QUERY_BUDGET_US = 1000
 """How long a read may hold up the loop before it is run again on the reader thread."""
 DISK_RETRY_S = 0.5
+STALL_US = 250_000
+"""A loop that had no turn for so long was kept from it: heartbeats alone see to more of them."""
+REQUESTS_A_TURN = 512
+"""Requests of clients that are begun in one turn of the loop: heartbeats and votes wait behind no more."""
 DIGEST_PIECES = 8
 """Pieces of a digest, of about a millisecond each, that the reader thread does before others get their turn."""
 ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 1024
@@ -84,6 +88,12 @@ class Driver:
         self._callers: dict[int, tuple[Caller, int, int]] = {}
         """Request id -> the connection, the client's own id, and the request's size."""
         self._next_request = 1
+        self._asked = 0
+        """Requests taken in this turn of the loop."""
+        self._turned_us = 1 << 62
+        """When the last turn ended."""
+        self._behind: deque[kernel.Request] = deque()
+        """Those that came when it had taken enough: what peers say comes first, in the next turn as well."""
         self._writes: list[LogWrite] = []
         self._sequence = 0
         """The last `Persist` whose writes are in `_writes`."""
@@ -125,11 +135,22 @@ class Driver:
     def delivered(self, sender: NodeId, message: Message) -> None:
         self.feed(kernel.Deliver(sender, message))
 
-    def asked(self, caller: Caller, ask: int, body: RequestBody, size: int) -> None:
+    def asked(self, caller: Caller, ask: int, body: RequestBody, size: int, waits_us: int = 0) -> None:
         number = self._next_request
         self._next_request = number + 1
         self._callers[number] = (caller, ask, size)
-        self.feed(kernel.Request(number, body))
+        now_us = self._read_at((self._now or self._look()).mono_us)
+        request = kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0)
+        if self._asked < REQUESTS_A_TURN:
+            self._asked += 1
+            self.feed(request)
+        else:
+            self._behind.append(request)
+            self._want_turn()
+
+    def _read_at(self, now_us: int) -> int:
+        """When what is read now arrived: after a stall it may have lain in its socket since the turn before."""
+        return now_us if now_us - self._turned_us < STALL_US else self._turned_us
 
     def reachable(self, peer: NodeId) -> None:
         self.feed(kernel.Reachable(peer))
@@ -192,8 +213,13 @@ class Driver:
         self._turn_due = False
         if self._stopped:
             return
+        self._asked = REQUESTS_A_TURN if self._behind else 0
+        for _ in range(min(REQUESTS_A_TURN, len(self._behind))):
+            self.feed(self._behind.popleft())
+            if self._stopped:
+                return
         deadline = self.core.deadline_us
-        if deadline is not None and deadline <= self._look().mono_us:
+        if deadline is not None and deadline <= (self._now or self._look()).mono_us:
             self.feed(kernel.Wake())
             if self._stopped:
                 return
@@ -201,7 +227,10 @@ class Driver:
         if self._writes and not self._persist_due and not self._disk_full:
             self._persist_due = True
             self._scheduler.call_soon(self._write_log)
+        if self._behind:
+            self._want_turn()
         self._arm()
+        self._turned_us = (self._now or self._look()).mono_us
         self._now = None
 
     def _arm(self) -> None:
@@ -249,13 +278,27 @@ class Driver:
             return
         self._writes = []
         self._now = None
+        due, self._turn_due = self._turn_due, True
         self.feed(kernel.Persisted(sequence))
         if self._disk_full:
             self._disk_full = False
             log.info("the disk has room again")
             self.feed(kernel.DiskRoom())
-        if not self._stopped:
-            self.transport.flush()
+        self._turn_due = due
+        self._end_writing()
+
+    def _end_writing(self) -> None:
+        """What waited for the disk goes out at once. A turn follows only if there is something to do in it, and after
+        what has arrived meanwhile."""
+        if self._stopped:
+            return
+        self.transport.flush()
+        deadline = self.core.deadline_us
+        if self._writes or (deadline is not None and deadline <= (self._now or self._look()).mono_us):
+            self._want_turn()
+        else:
+            self._arm()
+            self._now = None
 
     # Effects -------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ their payloads are kept, and bring the transaction back.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 import apsw
 from msgspec import Raw, Struct
@@ -61,8 +62,12 @@ def _storage_errors() -> Iterator[None]:
     try:
         yield
     except apsw.Error as error:
-        raise_if_fatal(error)
-        raise Broken(f"{type(error).__name__}: {error}") from error
+        _raise(error)
+
+
+def _raise(error: apsw.Error) -> NoReturn:
+    raise_if_fatal(error)
+    raise Broken(f"{type(error).__name__}: {error}") from error
 
 
 class Stacked(Struct, frozen=True):
@@ -212,10 +217,12 @@ class Writer:
         assert held is None or len(requests) == 1, "CommitHeld is alone in its batch"
         assert held is not None or self.state != HELD, "an interactive transaction is open"
         try:
-            with _storage_errors():
-                if held is not None:
-                    return self._execute_held(held, timestamp_us)
-                return self._execute(requests, timestamp_us)
+            if held is not None:
+                return self._execute_held(held, timestamp_us)
+            return self._execute(requests, timestamp_us)
+        except apsw.Error as error:
+            self._fail()
+            _raise(error)
         except BaseException:
             self._fail()
             raise
@@ -328,8 +335,10 @@ class Writer:
             self.apply([_entry(index, position, payloads) for index in indexes])
             return
         try:
-            with _storage_errors():
-                self._finish(position, batches)
+            self._finish(position, batches)
+        except apsw.Error as error:
+            self._fail()
+            _raise(error)
         except BaseException:
             self._fail()
             raise

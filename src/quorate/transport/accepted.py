@@ -110,7 +110,7 @@ class Accepted(asyncio.Protocol):
             size = len(payload)
             self._waiting += 1
             self._waiting_bytes += size
-            asked(self, ask.id, ask.body, size)
+            asked(self, ask.id, ask.body, size, ask.waits_us)
             if self._full():
                 self._held.extend(payloads[number:])
                 self._pause()

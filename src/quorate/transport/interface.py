@@ -19,8 +19,9 @@ class Handler(Protocol):
 
     def delivered(self, sender: NodeId, message: Message) -> None: ...
 
-    def asked(self, caller: Caller, ask: int, body: RequestBody, size: int) -> None:
-        """A client asks; exactly one `caller.tell(ask, ..., size)` is owed."""
+    def asked(self, caller: Caller, ask: int, body: RequestBody, size: int, waits_us: int = 0) -> None:
+        """A client asks, and waits for so much longer (0: nobody knows); exactly one `caller.tell(ask, ..., size)` is
+        owed."""
 
     def reachable(self, peer: NodeId) -> None: ...
 

@@ -67,7 +67,7 @@ def advance(group: Group) -> None:
 
 def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
     """Count by the rules of now, up to where they or the voters change; nothing but by majority beyond that."""
-    held = group.held_by(matched)
+    held = agreed if group.rules.are_default else group.held_by(matched)
     if group.turns_at:
         held = min(held, group.turns_at - 1)
     if held > group.held:

@@ -274,12 +274,13 @@ def lose_leader(group: Group, now: Now) -> None:
 def check_quorum(group: Group, now: Now, fresh: dict[NodeId, int]) -> None:
     """A leader that a majority has not answered for too long must not believe that it still leads.
 
-    `fresh` says for each peer when the newest of our heartbeats that it answered was sent.
+    `fresh` says for each peer until when the newest of our heartbeats that it answered tells that it follows.
     """
     if group.role != LEADER:
         return
-    horizon = now.mono_us - group.settings.suspect_us
-    answered = [peer for peer in group.electors if max(fresh.get(peer, 0), group.led_since_us) > horizon]
+    if now.mono_us < group.led_since_us + group.settings.suspect_us:
+        return
+    answered = [peer for peer in group.electors if fresh.get(peer, 0) > now.mono_us]
     if not group.majority_of((group.me, *answered)):
         group.note("lost_quorum")
         become_follower(group, now)

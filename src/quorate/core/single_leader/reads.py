@@ -10,6 +10,7 @@ asks the leader for the index and then reads its own data.
 
 from typing import Any
 
+from quorate.core.admission import EXPIRED, gone, overloaded
 from quorate.core.kernel import NodeId, Now, Query
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, STRONGEST, NotLeader, Refused
 from quorate.core.single_leader import acks, shipping, state, writes
@@ -33,12 +34,14 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
         return
     if not group.opened or group.damaged or group.switching:
         group.reply(id, NotLeader(group.leader_address()))
+    elif _crowded(group):
+        group.reply(id, overloaded("too many reads are waiting on this database", group.settings.standing_us))
     elif level == EVENTUAL:
         if group.stack:
             writes.settle_for_reads(group)
         group.host.emit(Query(group.group, id, statements))
     elif group.role == state.LEADER:
-        read = Read(id, statements, now.mono_us)
+        read = Read(id, statements, now.mono_us, until_us=group.host.until_us)
         if level != LEADER:
             group.reading.waiting.append(read)
             group.host.make_ready(group.group)
@@ -51,9 +54,15 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
         group.reply(id, NotLeader(group.leader_address()))
     else:
         group.reading.numbers += 1
-        group.reading.asked[group.reading.numbers] = Read(id, statements, now.mono_us)
+        group.reading.asked[group.reading.numbers] = Read(id, statements, now.mono_us, until_us=group.host.until_us)
         group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers, group.life))
         group.host.keep_busy(group.group)
+
+
+def _crowded(group: Group) -> bool:
+    reading = group.reading
+    waiting = len(reading.waiting) + len(reading.confirming) + len(reading.applying) + len(reading.asked)
+    return waiting >= group.settings.waiting_requests_max
 
 
 def begin_round(group: Group) -> None:
@@ -105,7 +114,10 @@ def on_applied(group: Group) -> None:
     ready = [read for read in group.reading.applying if read.index <= group.applied.index]
     group.reading.applying = [read for read in group.reading.applying if read.index > group.applied.index]
     for read in ready:
-        group.host.emit(Query(group.group, read.id, read.statements))
+        if gone(read.until_us, group.host.now_us):
+            group.reply(read.id, EXPIRED)
+        else:
+            group.host.emit(Query(group.group, read.id, read.statements))
     if group.reading.applying:
         writes.settle_for_reads(group)
 

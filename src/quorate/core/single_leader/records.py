@@ -16,6 +16,8 @@ class Waiting(Struct):
     id: int
     body: Any
     since_us: int
+    until_us: int = 0
+    """When its caller ceases to wait; 0: not known."""
 
 
 class Batch(Struct):
@@ -24,6 +26,7 @@ class Batch(Struct):
     number: int
     requests: list[Waiting]
     outcomes: tuple[bytes, ...] = ()
+    since_us: int = 0
     position: Position = ORIGIN
     """Its entry, or the one before when it needed none; ORIGIN while it is executing."""
     told: bool = False
@@ -39,6 +42,7 @@ class Read(Struct):
     asker: NodeId = NOBODY
     """Another replica that asked how far to apply, instead of a caller of this node."""
     index: int = -1
+    until_us: int = 0
 
 
 class Reading(Struct):

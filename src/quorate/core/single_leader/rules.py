@@ -90,8 +90,13 @@ class Rules:
         """Something that counted, here or elsewhere, may be missing from the log of a later leader."""
         return self.counted.kind == ASYNC or any(rule.kind == ASYNC for _, rule in self.coming)
 
+    @property
+    def are_default(self) -> bool:
+        """Majority, and nothing else is coming: what a majority agrees on is held."""
+        return not self.coming and self.counted == DEFAULT
+
     def holders(self, voters: int) -> int:
-        return strictest_holders(self.all, voters)
+        return strictest_holders(self.all, voters) if self.coming else self.counted.holders(voters)
 
     def votes(self, voters: int) -> int:
         return strictest_votes(self.all, voters)

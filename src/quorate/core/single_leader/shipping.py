@@ -206,7 +206,8 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
     progress.next = max(progress.next, progress.matched + 1)
     progress.state = REPLICATING
     progress.sent_us = 0 if progress.next == progress.matched + 1 else now.mono_us
-    acks.advance(group)
+    if progress.matched > min(group.counted, group.held, group.agreed) or group.turns_at:
+        acks.advance(group)
     if group.transfer is not None:
         group.host.make_ready(group.group)
     if late and group.group == CATALOG_GROUP:  # it was not told what is counted beyond what it was known to have
@@ -278,7 +279,7 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         waiting = True
         if progress.state == SNAPSHOT:
             snapshots.tick(group, now, peer, progress)
-        elif not progress.sent_us or now.mono_us - progress.sent_us >= group.settings.retry_us:
+        elif not progress.sent_us or now.mono_us - progress.sent_us >= group.host.retry_us(peer):
             progress.state = PROBING
             progress.reading = False
             if progress.matched:

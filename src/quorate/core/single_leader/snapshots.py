@@ -122,7 +122,7 @@ def close_all(group: Group) -> None:
 
 def tick(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
     """Offer again what nobody fetched."""
-    if now.mono_us - progress.sent_us >= group.settings.retry_us:
+    if now.mono_us - progress.sent_us >= group.host.retry_us(peer):
         if progress.snapshot:
             _offer(group, now, peer, progress)
         else:

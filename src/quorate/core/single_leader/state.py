@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, structs
 
+from quorate.core.admission import Admission
 from quorate.core.kernel import (
     ORIGIN,
     CloseSnapshot,
@@ -69,11 +70,14 @@ class Host(Protocol):
     settings: Settings
     disk_full: bool
     draining: bool
+    until_us: int  # of the request that is being looked at
 
     def emit(self, effect: Effect) -> None: ...
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
     def reply(self, id: int, body: Any) -> None: ...
     def heard(self, now: Now, peer: NodeId) -> bool: ...
+    def election_us(self, group: "Group") -> int: ...
+    def retry_us(self, peer: NodeId) -> int: ...
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None: ...
     def set_gather_timer(self, group: GroupId, delay_us: int) -> None: ...
     def set_timer(self, group: GroupId, at_us: int) -> None: ...
@@ -220,6 +224,7 @@ class Group:
         self.batch: Batch | None = None
         """The one that is executing."""
         self.batches = 0
+        self.admission = Admission(self.settings)
         self.flight: deque[Batch] = deque()
         """Those that are logged and not counted, or not durable here, oldest first."""
         self.stack: list[int] = []
@@ -439,7 +444,7 @@ class Group:
 
     def set_election_timer(self, now: Now, *, soon: bool = False) -> None:
         """Stand after a random time unless a leader is heard first; `soon` when one was just lost."""
-        span = self.settings.election_us
+        span = self.host.election_us(self)
         low, high = (span // 10, span) if soon else (span, 2 * span)
         self.host.set_timer(self.group, now.mono_us + self.host.dice.randint(low, high))
 

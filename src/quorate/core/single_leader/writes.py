@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Raw
 
 from quorate.core.acks_rule import parse, spell
+from quorate.core.admission import EXPIRED, gone
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
 from quorate.core.single_leader import shipping
@@ -29,16 +30,15 @@ CROWD_STAYS = 7
 def submit(group: Group, now: Now, id: int, body: Any) -> None:
     """A caller's write. Refusals mean that it was not done."""
     if group.transfer is not None and group.role != LEADER and len(group.transfer.waiting) < _most(group):
-        group.transfer.waiting.append(Waiting(id, body, now.mono_us))
+        group.transfer.waiting.append(Waiting(id, body, now.mono_us, group.host.until_us))
     elif group.role != LEADER or (group.transfer_to and group.transfer is None):
         group.reply(id, NotLeader(group.leader_address()))
-    elif len(group.queue) >= _most(group):
-        refusal = Refused("Overloaded", "too many writes are waiting on this database", "try again later", True)  # noqa: FBT003
+    elif refusal := group.admission.refusal(now.mono_us, group.host.until_us, len(group.queue)):
         group.reply(id, refusal)
     elif group.flight and group.flight[0].told and not group.rules.coming:
         group.reply(id, _not_held(group))
     else:
-        group.queue.append(Waiting(id, body, now.mono_us))
+        group.queue.append(Waiting(id, body, now.mono_us, group.host.until_us))
         group.host.keep_busy(group.group)
         if may_start(group):
             if _gathered(group):
@@ -88,6 +88,13 @@ def wants_other_acks(group: Group) -> bool:
     return group.role == LEADER and wanted is not None and parse(wanted) != group.rules.newest
 
 
+def begin_what_waits(group: Group) -> None:
+    """Something that stood in the way is gone: see what may begin now, if anybody waits for it."""
+    waited_for = group.queue or group.reading.waiting or group.verifying.wanted or group.transfer is not None
+    if waited_for or wants_other_acks(group):
+        group.host.make_ready(group.group)
+
+
 def reconcile(group: Group, now: Now) -> None:
     """As leader: when the catalog wants other acks than the log says, say so in the log."""
     if group.rules.coming or not group.leads_ready or group.host.disk_full or group.holds_writes:
@@ -134,19 +141,25 @@ def start_batch(group: Group, now: Now) -> None:
     under_way = len(group.queue) + sum([len(batch.requests) for batch in group.flight])
     group.crowd = max(under_way, group.crowd * CROWD_STAYS // 8)
     group.gathering = 0
-    requests = _take(group)
+    requests = _take(group, now.mono_us)
+    if not requests:
+        return
     group.batches += 1
-    group.batch = Batch(group.batches, requests)
+    group.batch = Batch(group.batches, requests, since_us=now.mono_us)
     group.host.keep_busy(group.group)
     bodies = tuple(request.body for request in requests)
     group.host.emit(Execute(group.group, group.batches, bodies, now.wall_us))
 
 
-def _take(group: Group) -> list[Waiting]:
+def _take(group: Group, now_us: int) -> list[Waiting]:
     """The next batch: as many as fit; a held transaction goes alone, as does what was too large before."""
     requests: list[Waiting] = []
     size = 0
-    while group.queue and len(requests) < group.settings.batch_requests_max:
+    most = min(group.settings.batch_requests_max, group.admission.fit())
+    while group.queue and len(requests) < most:
+        if gone(group.queue[0].until_us, now_us):
+            group.reply(group.queue.popleft().id, EXPIRED)
+            continue
         body = group.queue[0].body
         alone = isinstance(body, CommitHeld) or group.alone > 0
         size += weight(body)
@@ -156,6 +169,7 @@ def _take(group: Group) -> list[Waiting]:
         if alone:
             group.alone = max(0, group.alone - 1)
             break
+    group.admission.took(now_us, len(requests), len(group.queue))
     return requests
 
 
@@ -181,6 +195,7 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
     assert group.role == LEADER, "a batch outlived its leader"
     assert len(event.outcomes) == len(batch.requests), "one outcome for each request"
     batch.outcomes = event.outcomes
+    group.admission.ran(now.mono_us - batch.since_us, len(batch.requests))
     if event.payload is None:
         _repeated(group, batch)
     elif len(event.payload) > group.settings.entry_bytes_max:
@@ -197,7 +212,7 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
         group.covered = entry.index
         shipping.append(group, now, (entry,))
         settle(group)
-        group.host.make_ready(group.group)
+        begin_what_waits(group)
 
 
 def _repeated(group: Group, batch: Batch) -> None:
@@ -212,7 +227,7 @@ def _repeated(group: Group, batch: Batch) -> None:
         batch.position = group.log.position_at(applied)
         _answer(group, batch)
     settle(group)
-    group.host.make_ready(group.group)
+    begin_what_waits(group)
 
 
 def roll_back(group: Group) -> None:
@@ -248,8 +263,9 @@ def on_counted(group: Group) -> None:
             known = group.log.epoch_at(batch.position.index)  # None: it waited for acks, and is trimmed by now
             assert known in (batch.position.epoch, None), "the batch's entry was replaced"
             _answer(group, batch)
-        group.host.make_ready(group.group)
-    settle(group)
+        begin_what_waits(group)
+    if group.settle_due:  # what is not due when a batch is executed has a timer
+        settle(group)
 
 
 def _answer(group: Group, batch: Batch) -> None:

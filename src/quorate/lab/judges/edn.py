@@ -1,9 +1,9 @@
 """A reader for EDN, the notation in which Jepsen writes histories down.
 
 Keywords and symbols become texts without their colon, `nil` becomes None, vectors and lists become lists,
-sets frozensets, maps dicts, and a tagged value the value behind its tag. Commas are blanks; comments and
-`#_` discards are passed over. Where something must be hashable (a map's key, a set's element) lists become
-tuples and dicts frozensets of pairs.
+sets frozensets, maps dicts, and a tagged value the value behind its tag (as in `#:space{}`). Commas are
+blanks; comments and `#_` discards are passed over. Where something must be hashable (a map's key, a set's
+element) lists become tuples and dicts frozensets of pairs.
 """
 
 import re
@@ -20,9 +20,9 @@ _TOKEN = re.compile(
     | "(?P<text>(?:[^"\\]|\\.)*)"
     | (?P<discard>\#_)
     | (?P<special>\#\#-?\w+)
-    | \#(?P<tag>[A-Za-z][^\s,;"()\[\]{}]*)
+    | \#(?P<tag>:{0,2}[A-Za-z][^\s,;"()\[\]{}]*|::(?=\{))
     | (?P<quote>[\^'`~@])
-    | \\(?P<letter>[A-Za-z]+\d*|.)
+    | \\(?P<letter>u[0-9a-fA-F]{4}|o[0-7]{1,3}|[A-Za-z]+|.)
     | (?P<atom>[^\s,;"()\[\]{}^`~@\\]+)
     | (?P<bad>.)
     | \Z )
@@ -118,6 +118,10 @@ def _scalar(kind: str, piece: str) -> Any:
     if kind == "special":
         return _SPECIALS.get(piece, piece)
     if kind == "letter":
+        if len(piece) > 1 and piece not in _LETTERS:
+            return (
+                chr(int(piece[1:], {"u": 16, "o": 8}[piece[0]])) if piece[1:].isalnum() and piece[0] in "uo" else piece
+            )
         return _LETTERS.get(piece, piece)
     if piece[0] == ":":
         return piece[1:]

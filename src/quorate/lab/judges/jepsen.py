@@ -75,7 +75,20 @@ def _events(content: bytes, text: str) -> list[dict[Any, Any]]:
     for event in found:
         if not isinstance(event, dict):
             raise HistoryError(f"not an operation: {str(event)[:80]}")
+    if any(":type" in event or str(event.get("type")).startswith(":") for event in found):
+        return [_without_colons(event) for event in found]
     return found
+
+
+def _without_colons(value: Any) -> Any:
+    """Keywords that somebody wrote into JSON as they look in EDN."""
+    if isinstance(value, str):
+        return value.removeprefix(":")
+    if isinstance(value, list):
+        return [_without_colons(each) for each in value]
+    if isinstance(value, dict):
+        return {_without_colons(key): _without_colons(each) for key, each in value.items()}
+    return value
 
 
 def _json_events(content: bytes) -> list[Any]:

@@ -8,6 +8,7 @@ from quorate.lab.mutants import (
     files,
     handing,
     members,
+    overloading,
     reading,
     releases,
     replication,
@@ -25,6 +26,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS
+    + overloading.MUTANTS
     + handing.MUTANTS
     + members.MUTANTS
 )

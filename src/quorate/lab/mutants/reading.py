@@ -120,7 +120,7 @@ MUTANTS = (
         "thesis section 6.4, step 3",
         "deposed",
         (Swap(reads, "on_applied", _before_applied),),
-        ("linearizability",),
+        ("linearizability", "true answer"),
     ),
     Mutant(
         "reads-before-noop",

@@ -123,7 +123,7 @@ class Client:
         """Carry one operation through."""
         if body is None:
             token = self._new_token(operation.database) if operation.writes else None
-            strongest = bool(self.dials.acks) and operation.level == LINEARIZABLE
+            strongest = bool(self.dials.acks or self.dials.fixed) and operation.level == LINEARIZABLE
             body = Run(operation.database, operation.statements, operation.level, token, strongest=strongest)
         if self.dice.random() < self.dials.wander:
             self._target = self._node_at("")
@@ -164,7 +164,7 @@ class Client:
             database.created = end == OK
             database.claimed = False
 
-        body = CreateDatabase(database.name, "majority", database.replicas, token, exists_ok=True)
+        body = CreateDatabase(database.name, database.acks, database.replicas, token, exists_ok=True)
         return Operation("create", database.name, [], ended, writes=True), body, token
 
     def _alter(self, database: Database) -> tuple[Operation, Any, Token]:

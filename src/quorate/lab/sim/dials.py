@@ -5,6 +5,7 @@ Swarm testing (Groce and others 2012): one fixed mix of all faults hides what on
 
 import random
 
+import msgspec
 from msgspec import Struct
 
 from quorate.core.settings import Settings
@@ -45,6 +46,21 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     fsync_tail_us: int = 100
     storage_us: int = 0
     """How long storage takes to answer anything but a Persist."""
+    cpu_us: int = 0
+    """How long a node's processor is kept by each message, request or other event; 0: it takes no time."""
+    run_us: int = 0
+    """The same by each request that is run, on top."""
+    slow_node: int = 0
+    """How many times slower one follower is; 0: none is."""
+    spike: float = 0.0
+    """Load of many callers, as a multiple of what the processors can do, for `spike_us`; 0: there is no such load."""
+    spike_us: int = 0
+    base_load: float = 0.0
+    """The same before and after."""
+    stop_leader_us: int = 0
+    """How long the leader is stopped at the beginning of the spike."""
+    repeats: int = 0
+    """How often such a caller asks again at the most."""
     keep_pending: float = 0.5
     """At a crash: chance that some prefix of the unfinished writes is on disk all the same."""
     lose_unsynced: float = 0.5
@@ -96,6 +112,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
 
     acks: tuple[str, ...] = ()
     """Rules that databases are changed to while they are in use; none: all stay with majority."""
+    fixed: str = ""
+    """The acks with which one database is made, on all nodes, and which it keeps; it is then the only one in use."""
     alters: float = 0.0
     """Chance that an operation is such a change."""
 
@@ -162,7 +180,7 @@ def draw_settings(dice: random.Random) -> Settings:
     """Small numbers, so that limits are met within seconds."""
     heartbeat_us = dice.choice((50, 100, 150)) * MILLISECOND
     own = random.Random(dice.getrandbits(64))  # for what is added later: the other draws of a seed stay as they are
-    return Settings(
+    drawn = Settings(
         heartbeat_us=heartbeat_us,
         suspect_us=heartbeat_us * dice.choice((4, 6)),
         election_us=dice.choice((100, 150, 300)) * MILLISECOND,
@@ -189,6 +207,8 @@ def draw_settings(dice: random.Random) -> Settings:
         close_idle_periods=own.choice((0, 1, 60)),
         gather_us=own.choice((0, 500, 5_000, 50_000)),
     )
+    fixed = own.random() < 0.5
+    return msgspec.structs.replace(drawn, suspect_max_us=drawn.suspect_us if fixed else 3 * SECOND)
 
 
 def draw(dice: random.Random) -> Dials:

@@ -20,6 +20,7 @@ SETTLED_US = 6 * SECOND
 PROGRESS = "progress"
 STABILITY = "stability"
 OPERATIONS_LEAST = 5
+FROZEN_US = 2 * SECOND
 
 
 class Lasting:
@@ -104,6 +105,28 @@ class Lasting:
         self._begin("the leader's disk is full", [])
         self._leader().fill_disk(full=True)
 
+    def long_links(self) -> None:
+        """Nothing is harmed: the dials have every message take longer than the least times allow."""
+        self._begin("links are long", [])
+
+    def frozen(self) -> None:
+        """All machines are stopped for some seconds, again and again, as when they live on one that is suspended.
+        Nobody may hold the time in which it did not run against the others."""
+        self._begin("all are frozen", [])
+        self._world.at(SETTLED_US, self._freeze)
+
+    def _freeze(self) -> None:
+        if self._world.now_us + 2 * FROZEN_US < self._dials.safety_us:
+            self._world.mark("frozen")
+            for host in self._hosts.values():
+                host.pause()
+            self._world.after(FROZEN_US, self._thaw)
+
+    def _thaw(self) -> None:
+        for host in self._hosts.values():
+            host.resume()
+        self._world.after(FROZEN_US // 2, self._freeze)
+
     def dead_leader(self) -> None:
         """The leader's machine is gone, while the database asks every disk to hold a write: another must lead, and
         serve reads, and no write may be acknowledged."""
@@ -117,7 +140,11 @@ KINDS: dict[str, Callable[[Lasting], None]] = {
     "hung disk": Lasting.hung_disk,
     "full disk": Lasting.full_disk,
     "dead leader": Lasting.dead_leader,
+    "long links": Lasting.long_links,
+    "frozen": Lasting.frozen,
 }
+CUT_OR_BROKEN = ("deaf leader", "full disk", "hung disk", "partial")
+"""Those of them that leave a majority to work around what is wrong."""
 
 
 def partial_connectivity(numbers: list[int]) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class NodeCore(Core, Protocol):
     """A whole node. Observers read its groups."""
 
+    liveness: Any
     groups: Any
     versions: Any
 

@@ -4,11 +4,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from quorate.core.acks_rule import ASYNC, AcksRule
+from quorate.core import promises
+from quorate.core.acks_rule import MAJORITY, AcksRule, parse
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, Done, Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.dials import Dials
-from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, TRUE_ANSWER, Ledger
+from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, LINEARIZABILITY, TRUE_ANSWER, Ledger
 from quorate.lab.sim.world import Violation
 
 SETUP = (
@@ -73,22 +74,31 @@ class Database:
         self.name = name
         self.keys = [f"k{number}" for number in range(dials.keys)]
         self.counters = ["c0", "c1"]
+        self.loaded = ["load"] if dials.spike else []
+        """Counters of others than the clients."""
         self.created = name == "main"
         self.ready = False
         """Its tables exist."""
         self.claimed = False
         """Somebody is creating it, or its tables."""
-        everywhere = name != "main" and dials.acks and not dials.members_us
+        everywhere = dials.fixed or (name != "main" and dials.acks and not dials.members_us)
         self.replicas = dials.nodes if everywhere else min(3, dials.nodes)
-        self.rules: list[AcksRule] = []
-        """Every acks rule that it was ever asked to have, beside majority."""
+        self.acks = dials.fixed or MAJORITY
+        """With which it is made."""
+        self.rules: list[AcksRule] = [parse(self.acks)]
+        """Every acks rule that it was ever asked to have."""
         self.last_seen: dict[str, int] = {}
         """A value each register had lately: compare-and-sets look for it."""
 
     @property
+    def judges(self) -> frozenset[str]:
+        """Those that it is answerable to, whichever of its rules is in force: `core.promises` says it."""
+        return frozenset.intersection(*(promises.judges(rule) for rule in self.rules))
+
+    @property
     def loose(self) -> bool:
-        """It may lose what was acknowledged."""
-        return any(rule.kind == ASYNC for rule in self.rules)
+        """It may lose what was acknowledged: then it does not promise what these two judges look at."""
+        return not {LINEARIZABILITY, ACKNOWLEDGED_LOST} <= self.judges
 
     def bears(self) -> bool:
         """Whether it works with one node away."""
@@ -127,7 +137,7 @@ class Operations:
         statements = [Statement(sql) for sql in SETUP]
         rows = tuple((key,) for key in database.keys)
         statements.append(Statement("INSERT INTO registers VALUES (?, 0)", rows, many=True))
-        rows = tuple((key,) for key in database.counters)
+        rows = tuple((key,) for key in (*database.counters, *database.loaded))
         statements.append(Statement("INSERT INTO counters VALUES (?, 0)", rows, many=True))
 
         def ended(end: str, _results: Any) -> None:

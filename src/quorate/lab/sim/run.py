@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
+from quorate.core.acks_rule import MAJORITY
 from quorate.core.formats import ACKS_SINCE, MEMBERS_SINCE
 from quorate.core.kernel import CATALOG_GROUP, GroupId, Identity, Member
 from quorate.core.requests import Done, Statement, WriteOutcome
@@ -28,8 +29,10 @@ from quorate.lab.sim.mover import Mover
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import DUMP, Database, Operations, tables
 from quorate.lab.sim.operator import Operator
+from quorate.lab.sim.processor import BusyHost
 from quorate.lab.sim.purpose import VACUOUS, proves_nothing
 from quorate.lab.sim.report import LINES, Report, line
+from quorate.lab.sim.surge import Surge
 from quorate.lab.sim.tails import ENOUGH_HOLDERS
 from quorate.lab.sim.upgrades import Upgrader
 from quorate.lab.sim.world import Violation, World
@@ -80,7 +83,8 @@ class Run:
         self.invariants.when_reborn = self.faults.reborn
         self.lasting = Lasting(self.world, dials, self.network, self.hosts)
         names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
-        self.databases = [Database(name, dials) for name in names]
+        self.databases = [Database(name, dials) for name in (["data"] if dials.fixed else names)]
+        self.ledger.loose.update(one.name for one in self.databases if one.loose)
         self.operations = Operations(dials, self.ledger, self.world.dice("workload"), lambda: self.world.now_us)
         skipped = {number: frozenset(some) for number, some in plan.skip_operations.items()}
         self.clients = [
@@ -89,6 +93,7 @@ class Run:
         ]
         self.operator = Operator(self.world, dials, self.network, self.hosts, self.databases)
         self.chooser = Chooser(self.world, dials, self.network, self.hosts, self.databases, self.invariants.leaders)
+        self.surge = Surge(self.world, dials, self.network, self.hosts, self.databases[0], self.ledger)
         self.upgrader = Upgrader(self.world, dials, self.network, self.hosts)
         self.mover = Mover(self.world, dials, self.network, self.hosts, self.databases, self._new_host)
         self.dead = 0
@@ -102,11 +107,12 @@ class Run:
         return hosts
 
     def _host(self, member: Member, founders: tuple[Member, ...]) -> Host:
-        newest = self.dials.acks or self.dials.members_us
+        newest = self.dials.acks or self.dials.members_us or self.dials.fixed not in ("", MAJORITY)
         raised = max(ACKS_SINCE, MEMBERS_SINCE) if newest else 1  # else left to an upgrade, if the run has one
         identity = Identity("simulated", member.node, member.name, 0, founders, raised)
         store = self.plan.make_store(identity)
-        return Host(self.world, self.dials, self.network, member.node, store, self.plan.make_core, self.invariants)
+        kind = BusyHost if self.dials.cpu_us else Host
+        return kind(self.world, self.dials, self.network, member.node, store, self.plan.make_core, self.invariants)
 
     def _new_host(self) -> Host:
         """A machine with an empty disk, which has been told of those who are members now."""
@@ -162,12 +168,14 @@ class Run:
         self.lasting.begin()
         self.operator.begin()
         self.chooser.begin()
+        self.surge.begin()
         self.upgrader.begin()
         self.mover.begin()
         self.world.run(self.dials.safety_us)
         self.ledger.answered()
         self.lasting.judge()
         self.chooser.judge()
+        self.surge.judge()
         self._judge_stall()
         if len(self.hosts) >= 3 and dice.random() < self.dials.leave_dead:
             self.dead = self.faults.victim or dice.choice(sorted(self.hosts))
@@ -197,6 +205,7 @@ class Run:
 
     def _liveness(self) -> None:
         self.world.record(0, "liveness phase", None)
+        self.surge.end()
         self.chooser.closing = True
         for client in self.clients:
             client.closing = True

@@ -9,18 +9,20 @@ import msgspec
 
 from quorate.core.node import Node
 from quorate.core.settings import Settings
+from quorate.lab.sim import scenario_file
 from quorate.lab.sim.aimed import rebuilds
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 from quorate.lab.sim.failovers import heirs, planned, smooth
 from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.ladder import ladder, narrow, stalled, tails
-from quorate.lab.sim.lasting import KINDS
+from quorate.lab.sim.lasting import CUT_OR_BROKEN
 from quorate.lab.sim.model import ModelStore
 from quorate.lab.sim.purpose import VACUOUS
 from quorate.lab.sim.report import LINES, Report
 from quorate.lab.sim.run import Plan, Run, StoreMaker
 from quorate.lab.sim.shrink import Case
 from quorate.lab.sim.store import BadStore, UnknownToModel
+from quorate.lab.sim.surge import slow, spike, storm
 
 
 def mixed(dice: random.Random) -> Dials:
@@ -121,7 +123,7 @@ def snapshots(dice: random.Random) -> Dials:
 
 def lasting(dice: random.Random) -> Dials:
     """One fault that stays while a majority could work: it must, and without electing for ever."""
-    kind = dice.choice(sorted(KINDS.keys() - {"dead leader"}))
+    kind = dice.choice(CUT_OR_BROKEN)
     return Dials(
         nodes=5 if kind == "partial" else dice.choice((3, 5)),
         clients=3,
@@ -131,6 +133,22 @@ def lasting(dice: random.Random) -> Dials:
         patience_us=200 * MILLISECOND,
         wander=0.3,
         settings=Settings(answer_timeout_us=SECOND),
+    )
+
+
+def patient(dice: random.Random) -> Dials:
+    """No reason to elect anybody: links that are only long, or nodes that were stopped and must blame themselves."""
+    kind = dice.choice(("long links", "frozen"))
+    far = kind == "long links"
+    return Dials(
+        nodes=dice.choice((3, 5)),
+        clients=3,
+        safety_us=14 * SECOND,
+        lasting=kind,
+        leave_dead=0.0,
+        patience_us=1_500 * MILLISECOND,
+        delay_us=dice.choice((100, 150)) * MILLISECOND if far else 500,
+        tail_us=10 * MILLISECOND if far else 500,
     )
 
 
@@ -322,7 +340,8 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-        ladder, tails, narrow, stalled, members, planned, smooth, heirs, rebuilds,
+        ladder, tails, narrow, stalled, members, planned, smooth, heirs, rebuilds, patient,
+        spike, slow, storm,
     )
 }  # fmt: skip
 
@@ -335,7 +354,9 @@ UNKNOWN_MARK = "unknown to the model"
 
 
 def dials_of(scenario: str, seed: int) -> Dials:
-    """The dials of one seed; always the same."""
+    """The dials of one seed; always the same. `scenario`: a name, or a file. Raises NoScenario."""
+    if scenario.endswith(scenario_file.ENDING):
+        return scenario_file.dials_in(scenario, SCENARIOS, seed)
     return SCENARIOS[scenario](random.Random(f"{scenario}/{seed}/dials"))
 
 

@@ -1,28 +1,34 @@
 """The table of faults survived: each row one kind of fault, each column a replication that exists.
 
-A cell is many seeds of one cluster that suffers this fault and no other, under the same load. A cell in which the
-fault never struck, or in which hardly anything was done, proves nothing and is a failure.
+A cell is many seeds of one cluster that suffers this fault and no other, under the same load, and is judged by what
+`core.promises` says of its acks. A cell in which the fault never struck, or in which hardly anything was done, proves
+nothing and is a failure. How the page is written stands in `lab.sim.table_page`.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from quorate.core import promises
+from quorate.core.acks_rule import ASYNC, MAJORITY, SYNC, AcksRule, parse
 from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST
 from quorate.lab.sim.report import Report
 from quorate.lab.sim.run import Plan
-from quorate.lab.sim.scenarios import dials_of, execute
+from quorate.lab.sim.scenarios import FILES, dials_of, execute
 from quorate.lab.sim.store import BadStore
+from quorate.lab.sim.tails import LOST_TAIL, LOST_UNDER_ASYNC
 
-PROMISE = "linearizable; nothing acknowledged is lost; retries happen once"
 EVERY_US = 1_500 * MILLISECOND
 OPERATIONS_LEAST = 20
-"""For each seed; a cell with fewer says nothing."""
+"""For each seed; a cell with fewer says nothing. Where `sync` waits for a node that is away, fewer are enough."""
+CHUNK = 10
+"""So many seeds of a cell are run, and kept, together."""
 
 CALM = Dials(
     clients=4,
@@ -36,6 +42,43 @@ CALM = Dials(
 )
 
 
+class Mode(Struct, frozen=True):
+    """One column: a replication, and how many nodes."""
+
+    name: str
+    nodes: int
+    acks: str = MAJORITY
+    dials: dict[str, Any] = {}
+    """What else is different: another way to fail over, say."""
+    storage: str = ""
+    """What keeps the data; empty: as the seed says."""
+
+    @property
+    def rule(self) -> AcksRule:
+        return parse(self.acks)
+
+    @property
+    def promises(self) -> tuple[str, ...]:
+        """By name, as `quorate explain` has them; each names its judge."""
+        return tuple(each.name for each in promises.row(self.rule.kind, promises.strongest_read(self.rule)).promises)
+
+    @property
+    def spares_one(self) -> bool:
+        """Whether writes go on without any one node."""
+        return max(self.rule.holders(self.nodes), self.rule.votes(self.nodes)) < self.nodes
+
+
+MODES = (
+    Mode("majority, 3 nodes", 3),
+    Mode("majority, 5 nodes", 5),
+    Mode("async, 3 nodes", 3, ASYNC),
+    Mode("semi-sync:1, 3 nodes", 3, "semi-sync:1"),
+    Mode("semi-sync:1, 5 nodes", 5, "semi-sync:1"),
+    Mode("sync, 3 nodes", 3, SYNC),
+    Mode("majority, 3 nodes, real files", 3, storage=FILES),
+)
+
+
 class Row(Struct, frozen=True):
     """One kind of fault."""
 
@@ -43,9 +86,27 @@ class Row(Struct, frozen=True):
     mark: str
     """What must have happened."""
     dials: dict[str, Any] = {}
+    spare: bool = False
+    """A node is as good as gone while it lasts: only where writes go on without it."""
+    only: tuple[str, ...] = ()
+    """Only for these kinds of acks."""
+    stored: bool = True
+    """Also where the data is kept in real files."""
+
+    def applies(self, mode: Mode) -> bool:
+        """Whether the row makes sense there."""
+        if self.spare and not mode.spares_one:
+            return False
+        return (not self.only or mode.rule.kind in self.only) and (self.stored or mode.storage != FILES)
 
 
 SHORT_LOG = msgspec.structs.replace(CALM.settings, log_keep_entries=0, checkpoint_entries=2)
+STALLED = {
+    "lasting": "dead leader", "safety_us": 9 * SECOND, "reads": 10, "weak_reads": 0, "attempts": 2, "give_up": 1.0,
+    "patience_us": 200 * MILLISECOND, "wander": 0.3,
+}  # fmt: skip
+
+EVERYTHING = "everything at once"
 
 ROWS = (
     Row("none", "ok"),
@@ -58,8 +119,14 @@ ROWS = (
     ),
     Row("pause", "pause", {"pause_us": EVERY_US}),
     Row("partition: halves, one, ring, bridge, one-way, partial", "partition", {"partition_us": EVERY_US}),
-    Row("partial connectivity that stays", "lasting: partial", {"lasting": "partial", "safety_us": 9 * SECOND}),
-    Row("deaf leader that stays", "lasting: deaf leader", {"lasting": "deaf leader", "safety_us": 9 * SECOND}),
+    Row(
+        "partial connectivity that stays", "lasting: partial", {"lasting": "partial", "safety_us": 9 * SECOND},
+        spare=True,
+    ),
+    Row(
+        "deaf leader that stays", "lasting: deaf leader", {"lasting": "deaf leader", "safety_us": 9 * SECOND},
+        spare=True,
+    ),
     Row("swizzle-clog", "swizzle", {"swizzle_us": EVERY_US}),
     Row("loss of 20 %", "dropped", {"loss": 0.2}),
     Row("delay with a long tail (mean 50 ms)", "timed out", {"tail_us": 50 * MILLISECOND, "patience_us": 150_000}),
@@ -71,52 +138,78 @@ ROWS = (
     Row("fsync fails once", "fsync error", {"fsync_error_us": EVERY_US}),
     Row("read error", "read error", {"read_error_us": EVERY_US}),
     Row("disk full, then room", "disk full", {"full_disk_us": EVERY_US}),
-    Row("leader's disk full that stays", "lasting: full disk", {"lasting": "full disk", "safety_us": 9 * SECOND}),
+    Row(
+        "leader's disk full that stays", "lasting: full disk", {"lasting": "full disk", "safety_us": 9 * SECOND},
+        spare=True,
+    ),
     Row("slow disk, 5 to 10,000 times", "slow disk", {"slow_disk_us": EVERY_US}),
-    Row("a log write that never returns", "lasting: hung disk", {"lasting": "hung disk", "safety_us": 9 * SECOND}),
+    Row(
+        "a log write that never returns", "lasting: hung disk", {"lasting": "hung disk", "safety_us": 9 * SECOND},
+        spare=True,
+    ),
     Row("a log loses its end (one node)", "damage", {"damage": 1.0, "crash_us": SECOND, "torn_step": 0.0}),
     Row("bit flips in a log (one node)", "flip in the log", {"flip_log_us": SECOND, "crash_us": 2 * SECOND}),
     Row("bit flips in data files (one node)", "flip in a data file", {"flip_data_us": SECOND, "crash_us": 2 * SECOND}),
     Row(
         "a data file edited by hand while replicas are compared (one node)", "note: divergent",
-        {"edit_us": SECOND, "verify_us": 500 * MILLISECOND, "crash_us": 2 * SECOND},
+        {"edit_us": SECOND, "verify_us": 500 * MILLISECOND, "crash_us": 2 * SECOND}, stored=False,
     ),
-    Row("a disk is lost for good (one node)", "lost disk", {"lost_disk": 1.0}),
-    Row("rolling upgrade, back and forth, and crashes", "upgrade", {"upgrade_us": 300_000, "crash_us": 2 * SECOND}),
+    Row("a disk is lost for good (one node)", "lost disk", {"lost_disk": 1.0}, spare=True),
+    Row("the leader dies for good: reads go on, writes wait", "writes stalled", STALLED, only=(SYNC,)),
+    Row(
+        "rolling upgrade, back and forth, and crashes", "upgrade", {"upgrade_us": 300_000, "crash_us": 2 * SECOND},
+        only=(MAJORITY,),
+    ),
     Row("drain", "drain", {"drain_us": EVERY_US}),
     Row("snapshots all the time, and crashes", "note: snapshot_installed", {"crash_us": SECOND, "settings": SHORT_LOG}),
     Row("schema changes and crashes", "schema: ok", {"schema": 2, "crash_us": EVERY_US}),
     Row("callers die after sending", "client crash", {"client_crash": 0.2}),
     Row("requests that linger for seconds", "lingered", {"client_late": 0.2}),
     Row("writes repeated long after their answer", "repetitions answered", {"repeat": 0.6, "crash_us": EVERY_US}),
-    Row("everything at once", "crash"),
+    Row(EVERYTHING, "crash"),
 )  # fmt: skip
 
-COLUMNS = {"single-leader, majority, 3 nodes": 3, "single-leader, majority, 5 nodes": 5}
+
+Cells = dict[tuple[str, str], "Cell"]
+"""By the names of row and mode."""
 
 
-def cell_run(row: Row, nodes: int, seed: int) -> Report:
-    """One seed of one cell."""
-    if row.name == "everything at once":
-        dials = msgspec.structs.replace(dials_of("mixed", seed), nodes=nodes)
+def dials_in(row: Row, mode: Mode, seed: int) -> Dials:
+    """What one seed of a cell suffers."""
+    if row.name == EVERYTHING:
+        quiet = {} if mode.acks == MAJORITY else {"client_late": 0.0, "lost_disk": 0.0}
+        dials = msgspec.structs.replace(dials_of("mixed", seed), databases=1, **quiet)
     else:
-        dials = msgspec.structs.replace(CALM, nodes=nodes, **row.dials)
-    return execute(seed, dials, Plan(f"table/{row.name}/{nodes}", Node, BadStore))
+        dials = msgspec.structs.replace(CALM, **row.dials)
+    return msgspec.structs.replace(dials, nodes=mode.nodes, fixed=mode.acks, **mode.dials)
+
+
+def cell_run(row: Row, mode: Mode, seed: int) -> Report:
+    """One seed of one cell."""
+    plan = Plan(f"table/{row.name}/{mode.name}", Node, BadStore, storage=mode.storage)
+    return execute(seed, dials_in(row, mode, seed), plan)
 
 
 class Cell(Struct):
-    """What many seeds of one fault came to."""
+    """What many seeds of one fault came to. `row` and `mode` by name: this is also what a file of results holds."""
 
-    seeds: int = 0
+    row: str
+    mode: str
+    seeds: list[int] = []
     ok: int = 0
     maybe: int = 0
     failed: int = 0
     fired: int = 0
     lost: int = 0
+    """Acknowledged writes that are not there: under `async` those of failovers, elsewhere violations."""
+    saved: int = 0
+    """Entries that replicas dropped, each after it had kept it among its lost tails."""
     steps: int = 0
-    violations: tuple[str, ...] = ()
+    violations: list[str] = []
     gaps_us: list[int] = []
     """For each seed the longest time in which no write or read succeeded."""
+    commits: list[str] = []
+    """With which code."""
 
     def percentile_ms(self, part: int) -> int:
         """A percentile of the gaps, in milliseconds (nearest rank)."""
@@ -124,72 +217,88 @@ class Cell(Struct):
         return gaps[max(0, -(-len(gaps) * part // 100) - 1)] // MILLISECOND if gaps else 0
 
     def text(self) -> str:
-        """The cell, as it stands in the page."""
+        """In one line."""
         return (
-            f"{self.seeds} seeds; {self.ok:,} ok, {self.maybe:,} maybe, {self.failed:,} failed; fired {self.fired:,};"
-            f" {len(self.violations)} violations; {self.lost} lost; {self.percentile_ms(50)} / {self.percentile_ms(99)}"
+            f"{len(self.seeds)} seeds; {self.ok:,} ok, {self.maybe:,} maybe, {self.failed:,} failed; fired"
+            f" {self.fired:,}; {len(self.violations)} violations; {self.lost} lost; {self.percentile_ms(50)} /"
+            f" {self.percentile_ms(99)}"
         )
 
 
-def cell_of(row: Row, nodes: int, seeds: Iterable[int]) -> Cell:
-    """Run a cell."""
-    cell = Cell()
+def cell_of(row: Row, mode: Mode, seeds: Iterable[int], commit: str = "") -> Cell:
+    """Run some seeds of a cell."""
+    cell = Cell(row.name, mode.name, commits=[commit] if commit else [])
     for seed in seeds:
-        add(cell, row, cell_run(row, nodes, seed))
-    vacuous = not cell.fired or cell.ok < OPERATIONS_LEAST * cell.seeds
-    if vacuous and row.name != "everything at once":
-        text = (
-            f"{row.name}: the fault struck {cell.fired} times and {cell.ok} operations succeeded: this proves nothing"
-        )
-        cell.violations = (*cell.violations, text)
+        add(cell, row, cell_run(row, mode, seed))
     return cell
 
 
 def add(cell: Cell, row: Row, report: Report) -> None:
     """Count one run."""
     marks = report.marks
-    cell.seeds += 1
+    cell.seeds.append(report.seed)
     cell.ok += marks.get("ok", 0)
     cell.maybe += marks.get("unsure", 0) + marks.get("client crash", 0)
     cell.failed += marks.get("failed", 0) + marks.get("cancelled", 0) + marks.get("told not done", 0)
     cell.fired += marks.get(row.mark, 0)
+    cell.lost += marks.get(LOST_UNDER_ASYNC, 0) + (report.judge in {ACKNOWLEDGED_LOST, LOST_TAIL})
+    cell.saved += marks.get("lost entries dropped", 0)
     cell.steps += report.steps
     cell.gaps_us.append(report.unavailable_us)
     if not report.ok:
-        cell.lost += report.judge == ACKNOWLEDGED_LOST
         message = report.message.splitlines()[0]
-        cell.violations = (*cell.violations, f"{row.name}, seed {report.seed}: {report.judge}: {message}")
+        cell.violations.append(f"{row.name}, {cell.mode}, seed {report.seed}: {report.judge}: {message}")
 
 
-HEAD = f"""# Faults survived
-
-Whole clusters on virtual time, with the real node and a model of network, disks and clocks. Each row is one kind of
-fault and nothing else, except the last; each cell says how many seeds were run, how operations ended (*maybe*: the
-caller was not told, and found out later), how often the fault struck, how many promises were broken, how many
-acknowledged writes were lost, and for how long nothing succeeded (the longest gap of a run, in milliseconds: the median
-and the 99th percentile over the seeds). A cell whose fault never struck, or with hardly any operation, counts as a
-violation.
-
-The promise in every cell: {PROMISE}.
-
-What no configuration here can survive, and what is therefore never drawn (the fault budget): harm to the disks of more
-than one node of a run (a log without its end, bit flips, a lost disk), for two of three replicas may be all that hold a
-counted write; and, in the liveness phase, more than one dead node. Crashes, power failures, partitions, pauses and
-full or slow disks have no budget: they may strike all nodes at once.
-"""
+def merge(cells: Cells, more: Cell) -> None:
+    """Put what other seeds of a cell came to with what is there; seeds that are there already are left out whole."""
+    known = cells.setdefault((more.row, more.mode), Cell(more.row, more.mode))
+    if not set(more.seeds).isdisjoint(known.seeds):
+        return
+    for name in ("ok", "maybe", "failed", "fired", "lost", "saved", "steps"):
+        setattr(known, name, getattr(known, name) + getattr(more, name))
+    for name in ("seeds", "violations", "gaps_us"):
+        getattr(known, name).extend(getattr(more, name))
+    known.commits = sorted({*known.commits, *more.commits})
 
 
-def page(cells: dict[tuple[str, str], Cell], command: str) -> str:
-    """docs/fault-table.md"""
-    seeds, steps = sum(cell.seeds for cell in cells.values()), sum(cell.steps for cell in cells.values())
-    violations = [text for cell in cells.values() for text in cell.violations]
-    lines = [HEAD, f"Written by `{command}`: {seeds:,} seeds, {steps:,} node steps, {len(violations)} violations.\n"]
-    lines.append("| fault | " + " | ".join(COLUMNS) + " |")
-    lines.append("|---" * (1 + len(COLUMNS)) + "|")
-    for row in ROWS:
-        if any((row.name, column) in cells for column in COLUMNS):
-            texts = (cells[row.name, column].text() for column in COLUMNS)
-            lines.append(f"| {row.name} | " + " | ".join(texts) + " |")
-    if violations:
-        lines += ["", "## Violations", "", *(f"- {text}" for text in violations)]
-    return "\n".join(lines) + "\n"
+def proves_nothing(row: Row, cell: Cell) -> str:
+    """Why a cell says nothing about its fault; empty when it does."""
+    least = OPERATIONS_LEAST * len(cell.seeds) // (1 if row.name != EVERYTHING and not row.only else 4)
+    if cell.fired and cell.ok >= least:
+        return ""
+    struck = f"the fault struck {cell.fired} times and {cell.ok} operations succeeded"
+    return f"{row.name}, {cell.mode}: {struck}: this proves nothing"
+
+
+def violations(cells: Cells) -> list[str]:
+    """Every broken promise, and every cell that proves nothing."""
+    rows = {row.name: row for row in ROWS}
+    found = [text for cell in cells.values() for text in cell.violations]
+    return found + [text for (row, _), cell in cells.items() if (text := proves_nothing(rows[row], cell))]
+
+
+def listed(rows: Iterable[str] = (), modes: Iterable[str] = ()) -> list[tuple[Row, Mode]]:
+    """The cells there are, or those of these rows and modes."""
+    rows, modes = tuple(rows), tuple(modes)
+    return [
+        (row, mode)
+        for mode in MODES
+        for row in ROWS
+        if row.applies(mode) and (not rows or row.name in rows) and (not modes or mode.name in modes)
+    ]
+
+
+def load(lines: Iterable[bytes], cells: Cells | None = None) -> Cells:
+    """What a file of results holds: a cell in each line. Cells that are no more are left out. Raises MsgspecError."""
+    there = {(row.name, mode.name) for row, mode in listed()}
+    cells = {} if cells is None else cells
+    for cell in map(partial(msgspec.json.decode, type=Cell), filter(bytes.strip, lines)):
+        if (cell.row, cell.mode) in there:
+            merge(cells, cell)
+    return cells
+
+
+def dump(cell: Cell) -> bytes:
+    """A line of such a file."""
+    return msgspec.json.encode(cell) + b"\n"

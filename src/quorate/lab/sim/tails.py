@@ -15,6 +15,7 @@ from quorate.lab.sim.world import Violation, World
 
 LOST_TAIL = "lost tail"
 ENOUGH_HOLDERS = "durable as promised"
+LOST_UNDER_ASYNC = "acknowledged writes lost under async"
 
 Place = tuple[int, int]
 """Index and epoch: they name one entry of a group."""
@@ -131,4 +132,4 @@ class Tails:
                 raise Violation(
                     LOST_TAIL, f"write {token} of group {group} was acknowledged and counted nowhere: {places}"
                 )
-            self.world.mark("acknowledged writes lost under async")
+            self.world.mark(LOST_UNDER_ASYNC)

@@ -1,0 +1,134 @@
+"""Machines whose processors can have too much to do: what a node does takes time, one thing after the other.
+
+As in the real driver, what peers, disks and storage say is taken first; requests of clients wait behind it, some of
+them have their turn, and then the core is woken, which is when it begins a batch.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from quorate.core.kernel import Apply, Effect, Event, Execute, Query, Request, Wake
+from quorate.lab.sim.host import Host
+from quorate.wire import codec
+
+REQUESTS_A_TURN = 16
+
+
+class BusyHost(Host):
+    """A machine with a processor."""
+
+    slower = 1
+    """How many times slower than the others it is."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._first: deque[Event] = deque()
+        self._asked: deque[Event] = deque()
+        self._woken = False
+        self._turn = 0
+        self._busy = False
+        self._spent_us = 0
+        self.when_run: Callable[[tuple[Any, ...]], None] = lambda _requests: None
+        """Told of each batch that begins to run."""
+
+    def feed(self, event: Event) -> None:
+        """Hand an event to the node, when its turn comes."""
+        if self.core is None:
+            return
+        if self.paused:
+            self._held.append(event)
+        elif type(event) is Wake:
+            self._woken = True
+            self._begin()
+        else:
+            self.queue_of(event).append(event)
+            self._begin()
+
+    def queue_of(self, event: Event) -> deque[Event]:
+        """Where it waits: behind nothing but its like, or behind all else."""
+        return self._asked if type(event) is Request else self._first
+
+    def resume(self) -> None:
+        """What came meanwhile takes time as well."""
+        held, self._held = self._held, deque()
+        super().resume()
+        for event in held:
+            self.feed(event)
+        self._begin()
+
+    def crash(self, *, orderly: bool = False) -> None:
+        """The process dies, with all that waits."""
+        super().crash(orderly=orderly)
+        if self.core is None:
+            self._first.clear()
+            self._asked.clear()
+            self._woken = self._busy = False
+
+    def waiting(self) -> int:
+        """Requests that nobody has looked at."""
+        return len(self._asked)
+
+    def _begin(self) -> None:
+        if not self._busy:
+            self._next(self.life)
+
+    def _next(self, life: int) -> None:
+        """The next thing to do; the processor is kept by it for as long as it takes."""
+        if life != self.life or self.core is None:
+            return
+        event = None if self.paused else self._choose()
+        self._busy = event is not None
+        if event is None:
+            return
+        self._spent_us = 0 if type(event) is Wake else self.dials.cpu_us * self.slower
+        self._ready.append(event)
+        self._drain()
+        if life == self.life:
+            self.world.after(self._spent_us, self._next, life)
+
+    def _choose(self) -> Event | None:
+        if self._first:
+            return self._first.popleft()
+        if self._asked and not (self._woken and self._turn >= REQUESTS_A_TURN):
+            self._turn += 1
+            return self._asked.popleft()
+        self._turn = 0
+        woken, self._woken = self._woken, False
+        return Wake() if woken else None
+
+    def _receive(self, source: int, payload: bytes) -> None:
+        """Requests say when they came and until when they are wanted."""
+        if source > 0 or self.core is None:
+            super()._receive(source, payload)
+            return
+        ask = codec.decode_ask(payload)
+        self._next_request += 1
+        self._open[self._next_request] = (source, ask.id)
+        now_us = self.clock.read(self.world.now_us).mono_us
+        self.feed(Request(self._next_request, ask.body, now_us, now_us + ask.waits_us if ask.waits_us else 0))
+
+    def _perform(self, effect: Effect) -> None:
+        """Storage's answers come when it is done."""
+        spent_us = self._spend(effect)
+        before = len(self._ready)
+        super()._perform(effect)
+        if spent_us:
+            late = [self._ready.pop() for _ in range(len(self._ready) - before)]
+            for event in reversed(late):
+                self.world.after(self._spent_us, self._storage_answers, self.life, event)
+
+    def _spend(self, effect: Effect) -> int:
+        """How long this effect keeps the processor."""
+        run_us = self.dials.run_us * self.slower
+        if type(effect) is Execute:
+            self.when_run(effect.requests)
+            spent_us = len(effect.requests) * run_us
+        elif type(effect) is Query:
+            spent_us = run_us
+        elif type(effect) is Apply:
+            spent_us = run_us // 4  # changes are put in, and no statement runs
+        else:
+            return 0
+        self._spent_us += spent_us
+        return spent_us

@@ -1,0 +1,205 @@
+"""Judges of single objects against their definition: small random histories, every order that real time allows.
+
+A history is right when some order of its operations, each at one instant between its beginning and its end, explains
+every answer; what failed is in no such order, what has no known end may be. A judge that says `broken` of a right
+history raises a false alarm. Where a judge claims to be complete, a wrong history must be `broken` too.
+"""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from quorate.lab.judges.catalogue import Options, judge_text
+from quorate.lab.judges.report import BROKEN, OK, UNKNOWN
+
+Row = dict[str, Any]
+Asked = tuple[str, Any, Any]
+"""What, with which value, and what the end says."""
+Step = Callable[[Any, Asked], tuple[bool, Any]]
+"""A state and an operation -> whether its answer fits, and the next state."""
+
+
+class Op:
+    def __init__(self, asked: Asked, end: str, start: int, stop: int) -> None:
+        self.asked, self.end, self.start, self.stop = asked, end, start, stop
+
+
+def drawn(dice: random.Random, ask: Callable[[random.Random], Asked], count: int) -> tuple[list[Row], list[Op]]:
+    """A random history of so many operations on three processes; its answers are drawn, not made."""
+    rows: list[Row] = []
+    ops: list[Op] = []
+    running: dict[int, Op] = {}
+    while len(ops) < count or running:
+        process = dice.randrange(3)
+        op = running.pop(process, None)
+        if op is None and len(ops) < count:
+            op = running[process] = Op(ask(dice), dice.choice(["ok", "ok", "ok", "fail", "info"]), len(rows), 10**9)
+            ops.append(op)
+            f, value, _ = op.asked
+            rows.append({"process": process, "type": "invoke", "f": f, "value": value})
+        elif op is not None:
+            f, value, seen = op.asked
+            if op.end != "info":
+                op.stop = len(rows)
+            rows.append({"process": process, "type": op.end, "f": f, "value": seen if op.end == "ok" else value})
+    return rows, ops
+
+
+def right(ops: list[Op], initial: Any, step: Step) -> bool:
+    """Whether some order explains the history."""
+    return any(fits(order, initial, step) for some in chosen(ops) for order in permutations(some) if in_time(order))
+
+
+def chosen(ops: list[Op]) -> Iterator[list[Op]]:
+    """What ended well, with every choice of what may have happened."""
+    sure, maybe = [op for op in ops if op.end == "ok"], [op for op in ops if op.end == "info"]
+    for bits in range(1 << len(maybe)):
+        yield sure + [op for place, op in enumerate(maybe) if bits >> place & 1]
+
+
+def in_time(order: tuple[Op, ...]) -> bool:
+    return all(later.stop > op.start for place, op in enumerate(order) for later in order[place + 1 :])
+
+
+def fits(order: tuple[Op, ...], state: Any, step: Step) -> bool:
+    for op in order:
+        good, state = step(state, op.asked if op.end == "ok" else (*op.asked[:2], None))
+        if not good:
+            return False
+    return True
+
+
+def counter(state: int, asked: Asked) -> tuple[bool, int]:
+    f, value, seen = asked
+    return (seen is None or seen == state, state) if f == "read" else (True, state + value)
+
+
+def ask_counter(dice: random.Random) -> Asked:
+    if dice.random() < 0.5:
+        return "read", None, dice.randint(-2, 4)
+    amount = dice.choice([1, 2, -1])
+    return "add", amount, amount
+
+
+def a_set(state: frozenset[int], asked: Asked) -> tuple[bool, frozenset[int]]:
+    f, value, seen = asked
+    return (seen is None or frozenset(seen) == state, state) if f == "read" else (True, state | {value})
+
+
+def set_asker() -> Callable[[random.Random], Asked]:
+    """Every element is added once, as in Jepsen's workload."""
+    last = 0
+
+    def ask(dice: random.Random) -> Asked:
+        nonlocal last
+        if dice.random() < 0.5:
+            return "read", None, sorted(dice.sample(range(1, last + 1), dice.randint(0, last)))
+        last += 1
+        return "add", last, last
+
+    return ask
+
+
+def mutex(held: bool, asked: Asked) -> tuple[bool, bool]:
+    return (not held, True) if asked[0] == "acquire" else (held, False)
+
+
+def ask_mutex(dice: random.Random) -> Asked:
+    return dice.choice(["acquire", "release"]), None, None
+
+
+def register(state: Any, asked: Asked) -> tuple[bool, Any]:
+    f, value, seen = asked
+    if f == "read":
+        return seen is None or seen == state, state
+    if f == "write":
+        return True, value
+    return value[0] == state, value[1]
+
+
+def ask_register(dice: random.Random) -> Asked:
+    kind = dice.choice(["read", "read", "write", "cas"])
+    if kind == "read":
+        return "read", None, dice.randint(0, 2)
+    value: Any = dice.randint(0, 2) if kind == "write" else [dice.randint(0, 2), dice.randint(0, 2)]
+    return kind, value, value
+
+
+CASES: dict[str, tuple[Callable[[], Callable[[random.Random], Asked]], Any, Step, bool]] = {
+    "counter": (lambda: ask_counter, 0, counter, False),
+    "set": (set_asker, frozenset(), a_set, False),
+    "set-full": (set_asker, frozenset(), a_set, False),
+    "mutex": (lambda: ask_mutex, False, mutex, True),
+    "cas-register": (lambda: ask_register, 0, register, True),
+}
+"""Model -> what is asked, the first state, its definition, and whether the judge finds whatever is wrong."""
+
+
+@pytest.mark.parametrize("model", sorted(CASES))
+def test_a_judge_agrees_with_the_definition(model: str) -> None:
+    asker, initial, step, complete = CASES[model]
+    seen = {OK: 0, BROKEN: 0, UNKNOWN: 0}
+    for seed in range(600):
+        dice = random.Random(f"{model}/{seed}")
+        rows, ops = drawn(dice, asker(), dice.randint(2, 5))
+        options = Options(initial=0) if model in {"counter", "cas-register"} else Options()
+        report = judge_text(model, json.dumps(rows).encode(), options)
+        seen[report.verdict] += 1
+        sound = right(ops, initial, step)
+        if report.verdict == BROKEN:
+            assert not sound, (seed, rows, report)
+        elif complete:
+            assert sound, (seed, rows, report)
+    assert seen[OK] > 30, seen
+    assert seen[BROKEN] > 30, seen
+
+
+def versions(state: dict[str, int], asked: Asked) -> tuple[bool, dict[str, int]]:
+    """Transactions of reads and writes of two registers, on one copy of the data."""
+    now = dict(state)
+    for (f, key, value), (_, _, seen) in zip(asked[1], asked[2] or asked[1], strict=True):
+        if f == "w":
+            now[key] = value
+        elif asked[2] is not None and seen != now.get(key):
+            return False, now
+    return True, now
+
+
+def writer() -> Callable[[random.Random], Asked]:
+    last = 0
+
+    def ask(dice: random.Random) -> Asked:
+        nonlocal last
+        asked, told = [], []
+        for _ in range(dice.randint(1, 2)):
+            key = dice.choice("xy")
+            if dice.random() < 0.5:
+                last += 1
+                asked.append(["w", key, last])
+                told.append(["w", key, last])
+            else:
+                asked.append(["r", key, None])
+                told.append(["r", key, dice.choice([None, *range(1, last + 1)])])
+        return "txn", asked, told
+
+    return ask
+
+
+@pytest.mark.parametrize("model", ["rw-register", "sessions", "consistent-prefix", "long-fork"])
+def test_no_judge_of_transactions_raises_a_false_alarm(model: str) -> None:
+    sound = broken = 0
+    for seed in range(900):
+        dice = random.Random(f"{model}/{seed}")
+        rows, ops = drawn(dice, writer(), dice.randint(2, 5))
+        if right(ops, {}, versions):
+            sound += 1
+            report = judge_text(model, json.dumps(rows).encode())
+            assert report.verdict in (OK, UNKNOWN), (seed, rows, report)
+        else:
+            broken += judge_text(model, json.dumps(rows).encode()).verdict == BROKEN
+    assert sound > 40, sound
+    assert broken > 40 or model == "long-fork", broken

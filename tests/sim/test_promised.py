@@ -1,0 +1,65 @@
+"""Every promise of `core.promises` has a judge in the laboratory, and each of these judges has caught something."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from quorate.core.promises import PROMISES, Promise
+from quorate.lab.judges.history import FAIL, OK
+from quorate.lab.mutants import known
+from quorate.lab.sim.invariants import REPLICAS_EQUAL
+from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, EXACTLY_ONCE, LINEARIZABILITY, TRUE_ANSWER, Ledger
+from quorate.lab.sim.tails import LOST_TAIL
+from quorate.lab.sim.world import Violation, World
+
+JUDGES = {REPLICAS_EQUAL, ACKNOWLEDGED_LOST, ATOMICITY, EXACTLY_ONCE, LINEARIZABILITY, TRUE_ANSWER, LOST_TAIL}
+CAUGHT = {judge for each in known.load().values() for judge in (each.judge, each.outer_judge)}
+
+
+def tables(**other: dict[Any, Any]) -> dict[str, dict[Any, Any]]:
+    return {"counters": {}, "marks": {}, "pairs": {0: 5, 1: 5}, **other}
+
+
+def marked(ledger: Ledger, end: str) -> None:
+    ledger.marks["data", 7] = end
+
+
+def counted(ledger: Ledger) -> None:
+    ledger.counter("data", "c0").done = 2
+
+
+def nothing(_ledger: Ledger) -> None:
+    return None
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name)
+def test_every_promise_has_a_judge(promise: Promise) -> None:
+    assert promise.judge in JUDGES, f"{promise.name} is promised, and the laboratory has no judge {promise.judge!r}"
+
+
+@pytest.mark.parametrize("judge", sorted(JUDGES - {ACKNOWLEDGED_LOST}))
+def test_every_such_judge_has_caught_a_mutant(judge: str) -> None:
+    assert judge in CAUGHT, f"no mutant dies by the judge {judge!r}: who knows whether it sees anything?"
+
+
+@pytest.mark.parametrize(
+    ("before", "found", "judge"),
+    [
+        (lambda ledger: marked(ledger, OK), tables(), ACKNOWLEDGED_LOST),
+        (lambda ledger: marked(ledger, FAIL), tables(marks={7: "made"}), TRUE_ANSWER),
+        (counted, tables(counters={"c0": 3}), EXACTLY_ONCE),
+        (counted, tables(counters={"c0": 1}), EXACTLY_ONCE),
+        (nothing, tables(pairs={0: 5, 1: 6}), ATOMICITY),
+    ],
+)
+def test_what_the_tables_must_hold_in_the_end(
+    before: Callable[[Ledger], None], found: dict[str, dict[Any, Any]], judge: str
+) -> None:
+    ledger = Ledger(World("promised"))
+    before(ledger)
+    with pytest.raises(Violation) as broken:
+        ledger.check_tables("data", found)
+    assert broken.value.judge == judge
+    clean = Ledger(World("promised"))
+    clean.check_tables("data", tables())
