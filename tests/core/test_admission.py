@@ -142,7 +142,7 @@ def test_what_a_batch_had_no_time_for_is_run_with_the_next() -> None:
     def only_two(effect: Execute) -> Iterable[kernel.Event]:
         return whole(Execute(effect.group, effect.batch, effect.requests[:2], effect.timestamp_us))
 
-    leader.PERFORM = {**leader.PERFORM, Execute: lambda _machine, effect: only_two(effect)}  # type: ignore[misc,dict-item]
+    leader.PERFORM = {**leader.PERFORM, Execute: lambda _machine, effect: only_two(effect)}
     keys = []
     for name in "abcdefg":
         cluster.requests += 1
