@@ -35,3 +35,28 @@ def test_the_command_names_the_new_leader_and_refuses_what_cannot_be(three: Tria
     with quorate.Cluster(three.cluster.url) as cluster, pytest.raises(quorate.ProgrammingError) as unknown:
         cluster.failover("main", to="n9")
     assert unknown.value.hint == "there are: n1, n2, n3"
+
+
+def test_a_manual_database_waits_for_a_person_when_its_leader_was_killed(three: Trial) -> None:
+    where = ["--cluster", str(three.cluster.folder)]
+    with quorate.Cluster(three.cluster.url) as cluster, quorate.connect(f"{three.cluster.url}/main") as db:
+        db.execute("CREATE TABLE t(n INTEGER)")
+        altered = CliRunner().invoke(main, ["alter", "main", "--failover", "manual", *where])
+        assert altered.exit_code == 0, altered.stderr
+        assert [each.failover for each in cluster.databases() if each.name == "main"] == ["manual"]
+        said = cluster.explain("main")
+        assert said.failover == "manual"
+        assert said.away_for_writes == 0
+        leader = three.cluster.leader("main")
+        assert leader is not None
+        three.kill(leader)
+        with pytest.raises((quorate.Unavailable, quorate.MaybeDone)):
+            db.execute("INSERT INTO t VALUES (1)", timeout=2.0, token="one")
+        assert three.cluster.leader("main") is None, "nobody has said who is to lead"
+        status = CliRunner().invoke(main, ["status", *where])
+        assert "main waits for you: quorate failover main --to NODE" in status.stdout
+        done = CliRunner().invoke(main, ["failover", "main", *where])
+        assert done.exit_code == 0, done.stderr
+        assert "nobody did" in done.stderr
+        db.execute("INSERT INTO t VALUES (1)", token="one")
+        assert db.execute("SELECT count(*) FROM t").fetchone() == (1,)

@@ -12,24 +12,13 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
-from quorate.core.acks_rule import AcksFact, Reign, read_entry
+from quorate.core.acks_rule import AcksFact
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
-from quorate.core.kernel import (
-    ACKS,
-    DATA,
-    MEMBERS,
-    ORIGIN,
-    Entry,
-    Identity,
-    Member,
-    Now,
-    Position,
-    Recovered,
-    RecoveredGroup,
-)
+from quorate.core.kernel import DATA, ORIGIN, Entry, Identity, Member, Now, Position, Recovered, RecoveredGroup
 from quorate.core.node import Node
 from quorate.core.requests import Done, Run, Statement, Token
 from quorate.core.settings import Settings
+from quorate.storage.data_file import with_entry
 
 SETTINGS = Settings(
     heartbeat_us=100_000, suspect_us=600_000, election_us=150_000, log_keep_entries=4, checkpoint_entries=8
@@ -45,12 +34,8 @@ def told(entries: list[Entry], applied: int) -> AcksFact:
     """What the data file says of acks and members, from a log that was never trimmed."""
     fact = AcksFact()
     for entry in entries:
-        if entry.kind == ACKS and entry.index <= applied:
-            rule, leader = read_entry(entry.payload)
-            reigns = (*fact.reigns, Reign(entry.epoch, entry.index, leader))
-            fact = msgspec.structs.replace(fact, rule=str(rule), since=entry.index, reigns=reigns)
-        if entry.kind == MEMBERS and entry.index <= applied:
-            fact = msgspec.structs.replace(fact, members=entry.payload, members_since=entry.index)
+        if entry.kind != DATA and entry.index <= applied:
+            fact = with_entry(fact, entry)
     return fact
 
 

@@ -77,6 +77,30 @@ def test_the_network_loses_repeats_and_reorders() -> None:
     assert payloads != sorted(payloads, key=int)
 
 
+def test_a_link_of_little_bandwidth_carries_one_thing_after_the_other() -> None:
+    wire = Wire(Dials(bandwidth=10, delay_us=0, tail_us=0))
+    wire.network.send(1, 2, b"12345")
+    wire.network.send(1, 2, b"67890")
+    wire.network.send(2, 1, b"back")
+    wire.world.run(SECOND // 2)
+    assert [payload for _, _, payload in wire.got] == [b"back", b"12345"]
+    assert wire.world.marks["queued"] == 1
+    wire.world.run(SECOND - 1)
+    assert len(wire.got) == 2
+    wire.world.run(SECOND)
+    assert wire.got[-1] == (1, 2, b"67890")
+
+
+def test_what_a_node_sent_last_arrives_once_more_lost_or_not() -> None:
+    wire = Wire(Dials(echo=1.0))
+    wire.network.cut([(1, 2)])
+    wire.send_all(10)
+    assert not wire.got
+    wire.network.echo(1)
+    wire.world.run(wire.world.now_us + SECOND)
+    assert sorted(payload for _, _, payload in wire.got) == [b"%d" % number for number in range(4, 10)]
+
+
 def test_a_cut_is_one_way_and_mended_as_often_as_it_was_made() -> None:
     wire = Wire(Dials())
     wire.network.cut([(1, 2)])
@@ -168,7 +192,7 @@ def test_a_full_disk_keeps_what_it_was_given_until_there_is_room() -> None:
 def test_every_scenario_draws_the_same_dials_for_the_same_seed() -> None:
     for scenario in SCENARIOS:
         assert dials_of(scenario, 7) == dials_of(scenario, 7)
-        assert len({str(dials_of(scenario, seed)) for seed in range(12)}) > 2
+        assert len({str(dials_of(scenario, seed)) for seed in range(12)}) > 1
 
 
 def test_dials_are_zero_now_and_then() -> None:
@@ -190,7 +214,7 @@ def test_a_cluster_that_does_not_come_right_is_a_failure_that_names_who_waits() 
     seed = next(seed for seed in range(50) if dials_of("calm", seed).nodes == 3)
     report = simulate(seed, "calm", DeafNode)
     assert report.judge == LIVENESS
-    assert "group 0 has 0 leaders" in report.message
+    assert "nobody leads the catalog" in report.message
     assert "group 0 on node 3: " in report.message
     assert "waits for setup on main" in report.message
 

@@ -8,15 +8,21 @@ from quorate.cli.output import cluster_option, find_cluster, json_option, print_
 
 @click.command()
 @click.argument("name", metavar="DATABASE")
-@click.option("--acks", required=True, help="async, semi-sync:K, sync or majority: who must hold a write.")
+@click.option("--acks", help="async, semi-sync:K, sync or majority: who must hold a write.")
+@click.option("--failover", help="auto or manual: who decides that another node leads.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds to wait.")
 @cluster_option
 @json_option
-def alter(name: str, acks: str, timeout: float, cluster: str | None, as_json: bool) -> None:
-    """Change what DATABASE asks of a write before it counts. Returns when the new rule is in force."""
+def alter(
+    name: str, acks: str | None, failover: str | None, timeout: float, cluster: str | None, as_json: bool
+) -> None:
+    """Change what DATABASE asks of a write before it counts, or who decides about its failovers. Returns when the
+    change is in force."""
     with quorate.Cluster(find_cluster(cluster)) as found:
-        found.alter(name, acks=acks, timeout=timeout)
+        found.alter(name, acks=acks, failover=failover, timeout=timeout)
+    changed = {"acks": acks, "failover": failover}
     if as_json:
-        print_json({"database": name, "acks": acks})
+        print_json({"database": name} | {key: value for key, value in changed.items() if value})
     else:
-        progress(f"{name}: acks {acks} from here on")
+        told = ", ".join(f"{key} {value}" for key, value in changed.items() if value)
+        progress(f"{name}: {told} from here on")

@@ -17,19 +17,24 @@ def usual_replicas(cluster: quorate.Cluster) -> int:
 @click.command()
 @click.argument("name")
 @click.option("--acks", default="majority", show_default=True, help="How many replicas hold a write before it counts.")
+@click.option("--failover", default="auto", show_default=True, help="auto or manual: who decides that another leads.")
 @click.option(
     "--replicas", type=click.IntRange(1), help="How many nodes hold it. Default 3, or all when there are fewer."
 )
 @click.option("--exists-ok", is_flag=True, help="Succeed when a database of this name exists already.")
 @cluster_option
 @json_option
-def create(name: str, acks: str, replicas: int | None, exists_ok: bool, cluster: str | None, as_json: bool) -> None:
+def create(
+    name: str, acks: str, failover: str, replicas: int | None, exists_ok: bool, cluster: str | None, as_json: bool
+) -> None:
     """Create the database NAME."""
     with quorate.Cluster(find_cluster(cluster)) as found:
         if replicas is None:
             replicas = usual_replicas(found)
-        found.create(name, acks=acks, replicas=replicas, exists_ok=exists_ok)
+        found.create(name, acks=acks, failover=failover, replicas=replicas, exists_ok=exists_ok)
     if as_json:
-        print_json({"database": name, "replication": "single-leader", "acks": acks, "replicas": replicas})
+        made = {"database": name, "replication": "single-leader", "acks": acks, "failover": failover}
+        print_json(made | {"replicas": replicas})
     else:
-        progress(f"created {name}: single-leader, acks {acks}, {replicas} replicas")
+        by_hand = "" if failover == "auto" else f", failover {failover}"
+        progress(f"created {name}: single-leader, acks {acks}{by_hand}, {replicas} replicas")

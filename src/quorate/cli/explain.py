@@ -17,6 +17,6 @@ def explain(name: str, cluster: str | None, as_json: bool) -> None:
     if as_json:
         print_json(said)
         return
-    click.echo(f"{name}: {said.replication}, acks {said.acks}, {said.replicas} replicas")
+    click.echo(f"{name}: {said.replication}, acks {said.acks}, failover {said.failover}, {said.replicas} replicas")
     for sentence in said.sentences:
         click.echo(f"- {sentence}")

@@ -16,6 +16,7 @@ from quorate.cli.output import (
     print_json,
 )
 from quorate.client.url import parse_cluster_url
+from quorate.core.acks_rule import AUTO
 from quorate.core.formats import Range
 from quorate.core.requests import StatusReport
 from quorate.runtime import probe
@@ -73,6 +74,8 @@ class GroupLine(Struct, frozen=True):
     last: int
     counted: int
     replicas: tuple[ReplicaLine, ...]
+    failover: str = AUTO
+    """Who decides that another leads: the replicas (`auto`) or a person (`manual`)."""
 
 
 class View(Struct, frozen=True):
@@ -180,7 +183,16 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
     )
     leader = names.get(best.leader, str(best.leader)) if best.leader else ""
     return GroupLine(
-        best.group, best.database, best.partition, best.acks, leader, best.epoch, best.last, counted, replicas
+        best.group,
+        best.database,
+        best.partition,
+        best.acks,
+        leader,
+        best.epoch,
+        best.last,
+        counted,
+        replicas,
+        best.failover,
     )
 
 
@@ -197,8 +209,12 @@ def as_text(view: View) -> str:
     for group in view.groups:
         replicas = ", ".join(_replica(replica) for replica in group.replicas)
         numbers = (str(group.epoch), str(group.last), str(group.counted))
-        rows.append((group.database, str(group.group), group.acks, group.leader or "none", *numbers, replicas))
+        acks = group.acks if group.failover == AUTO else f"{group.acks}, {group.failover}"
+        rows.append((group.database, str(group.group), acks, group.leader or "none", *numbers, replicas))
     lines += ["", *_aligned(rows)]
+    for group in view.groups:
+        if group.failover != AUTO and not any(replica.role == "leader" for replica in group.replicas):
+            lines += ["", f"{group.database} waits for you: quorate failover {group.database} --to NODE"]
     for group in view.groups:
         for replica in group.replicas:
             if replica.damage:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
+from msgspec import structs
+
 from quorate.client import errors
 from quorate.client.carrier_aio import Client
 from quorate.client.link_aio import sleep
@@ -18,8 +20,10 @@ from quorate.client.pieces import (
     DatabaseInfo,
     Tokens,
     catalog_databases,
-    check_acks,
-    check_rule,
+    check_change,
+    check_options,
+    is_in_force,
+    most_advanced,
 )
 from quorate.client.results import failover_report, read_outcome, results_of, verify_report
 from quorate.client.url import (
@@ -28,7 +32,8 @@ from quorate.client.url import (
     check_timeout,
     parse_cluster_url,
 )
-from quorate.core.acks_rule import parse
+from quorate.core.acks_rule import AUTO, parse
+from quorate.core.formats import ACKS_SINCE
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.promises import Explanation, explain
 from quorate.core.requests import (
@@ -76,6 +81,7 @@ class Cluster:
         replication: str = "single-leader",
         acks: str = "majority",
         replicas: int = 3,
+        failover: str = AUTO,
         exists_ok: bool = False,
         timeout: float | None = None,
     ) -> None:
@@ -85,11 +91,13 @@ class Cluster:
         its replicas did not come up in time, calling again with `exists_ok=True` goes on waiting.
         """
         self._client.check()
-        check_acks(replication, acks, replicas)
+        check_options(replication, acks, failover, replicas)
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
+        if failover != AUTO:
+            await self._check_finalized(seconds)
         await self._change(
-            lambda token: CreateDatabase(check_database(name), acks, replicas, token, exists_ok), seconds
+            lambda token: CreateDatabase(check_database(name), acks, replicas, token, exists_ok, failover), seconds
         )
         await self._client.request(
             Run(name, (Statement("SELECT 1"),), LINEARIZABLE, strongest=True),
@@ -99,8 +107,10 @@ class Cluster:
             patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
         )
 
-    async def alter(self, name: str, *, acks: str, timeout: float | None = None) -> None:
-        """Change a database's acks while it is in use; the new rule is in force on return.
+    async def alter(
+        self, name: str, *, acks: str | None = None, failover: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Change a database's acks, or who decides about its failovers, while it is in use; in force on return.
 
         Until then the stricter of the old and the new one holds. Raises UnknownDatabase, ProgrammingError for acks that
         its replicas can never meet, or Unavailable: when the change was noted and its leader has not carried it
@@ -109,20 +119,30 @@ class Cluster:
         self._client.check()
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
-        wanted = str(check_rule(acks))
-        await self._change(lambda token: AlterDatabase(check_database(name), wanted, token), seconds)
+        rule, decides = check_change(acks, failover)
+        if decides:
+            await self._check_finalized(seconds)
+        await self._change(lambda token: AlterDatabase(check_database(name), rule, token, decides), seconds)
         while True:
             groups = [group for report in await self.status(timeout=seconds) for group in report.groups]
             leading = [group for group in groups if group.database == name and group.role == LEADER]
             newest = max(leading, key=lambda group: group.epoch, default=None)
-            if newest is not None and newest.acks == wanted and not newest.acks_next:
+            if newest is not None and not newest.acks_next and is_in_force(newest, rule, decides):
                 return
             if time.monotonic() >= deadline:
+                wanted = " and ".join(filter(None, (rule and f"acks {rule}", decides and f"failover {decides}")))
                 raise errors.Unavailable(
-                    f"{name} is to have acks {wanted}, and its leader has not brought that about in time",
+                    f"{name} is to have {wanted}, and its leader has not brought that about in time",
                     hint="it goes on trying; see quorate status",
                 )
             await sleep(CHANGE_POLL)
+
+    async def _check_finalized(self, seconds: float) -> None:
+        """An older release would take no notice of who is to decide. Raises OperationalError."""
+        reports = await self.status(timeout=seconds)
+        if any(report.version < ACKS_SINCE for report in reports):
+            hint = "run `quorate upgrade --finalize` once every member runs this release"
+            raise errors.OperationalError(f"failover needs a cluster of format {ACKS_SINCE}", hint=hint)
 
     async def _change(self, request: Callable[[Token], CreateDatabase | AlterDatabase], seconds: float) -> None:
         """Carry a change of the catalog through, under a token of its own."""
@@ -143,7 +163,7 @@ class Cluster:
         known = await self.databases(timeout=timeout)
         for each in known:
             if each.name == name:
-                return explain(parse(each.acks), each.replicas)
+                return explain(structs.replace(parse(each.acks), failover=each.failover), each.replicas)
         names = ", ".join(each.name for each in known)
         raise errors.UnknownDatabase(f"there is no database {name!r}", hint=f"there are: {names}")
 
@@ -264,18 +284,25 @@ class Cluster:
             reports.append(verify_report(body.outcome))
         return reports
 
-    async def failover(self, name: str, *, to: str | None = None, timeout: float | None = None) -> FailoverReport:
-        """Let the replica on node `to` lead a database, or the live follower that has most when no node is named.
+    async def failover(
+        self, name: str, *, to: str | None = None, accept_loss: bool = False, timeout: float | None = None
+    ) -> FailoverReport:
+        """Let the replica on node `to` lead a database, or the live one that has most when no node is named.
 
-        Nothing fails meanwhile: the leader goes on until the other has everything, then holds new writes until the
-        other leads. Returns who leads; at once when that node does already.
+        Where a leader is at work nothing fails: it goes on until the other has everything, then holds new writes until
+        the other leads. Where nobody leads, the node stands, and needs the votes that the acks ask for; with
+        `accept_loss` a majority is enough, and what only those had counted that are away is lost (`lost` lists it).
+        Returns who leads; at once when that node does already.
 
         Raises UnknownDatabase, ProgrammingError for a node that is no member, OperationalError when it holds no
-        replica, is away, or does not take over: then the old leader goes on.
+        replica, is away, does not take over (then the old leader goes on), or is not elected.
         """
-        body, _ = await self._client.request(
-            Failover(check_database(name), to or ""), name, level=LEADER, timeout=timeout
-        )
+        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
+        deadline = time.monotonic() + seconds
+        to = to or most_advanced(await self.status(timeout=seconds), check_database(name))
+        question = Failover(check_database(name), to, accept_loss)
+        left = max(0.001, deadline - time.monotonic())
+        body, _ = await self._client.request(question, name, level=LEADER, timeout=left)
         return failover_report(body.outcome)
 
     async def close(self) -> None:

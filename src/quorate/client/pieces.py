@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from quorate.client import errors
 from quorate.client.values import as_statement_sets, check_parameters
-from quorate.core.acks_rule import AcksRule, NoSuchAcks, parse, parse_for
-from quorate.core.requests import Done, Parameters, Statement, Token
+from quorate.core.acks_rule import AUTO, NoSuchAcks, check_failover, parse, parse_for, read_rule
+from quorate.core.requests import Done, GroupStatus, Parameters, Statement, StatusReport, Token
 from quorate.sql.classify import is_read, reads_only
 
 Batch = Iterable[str | tuple[str, Any]]
@@ -146,24 +146,45 @@ def check_autocommit(autocommit: bool) -> None:
         )
 
 
-def check_acks(replication: str, acks: str, replicas: int) -> None:
-    """Raises NotSupportedError for a replication that is not there yet, ProgrammingError for acks that cannot be."""
+def check_options(replication: str, acks: str, failover: str, replicas: int) -> None:
+    """Raises NotSupportedError for a replication that is not there yet, ProgrammingError for options that cannot be."""
     if replication not in REPLICATIONS_THERE:
         raise errors.NotSupportedError(f"replication={replication!r} is not there yet", hint="there is 'single-leader'")
     if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 1:
         raise errors.ProgrammingError(f"replicas is a number from 1 on, not {replicas!r}")
     try:
         parse_for(acks, replicas)
+        check_failover(failover)
     except NoSuchAcks as error:
         raise errors.ProgrammingError(str(error), hint=error.hint) from None
 
 
-def check_rule(acks: str) -> AcksRule:
-    """A rule as it is spelt. Raises ProgrammingError."""
+def check_change(acks: str | None, failover: str | None) -> tuple[str, str]:
+    """What is to be changed, as it is spelt; empty: nothing. Raises ProgrammingError."""
+    if acks is None and failover is None:
+        raise errors.ProgrammingError("nothing is to be changed", hint="give acks, failover, or both")
     try:
-        return parse(acks)
+        return str(parse(acks)) if acks is not None else "", check_failover(failover) if failover is not None else ""
     except NoSuchAcks as error:
         raise errors.ProgrammingError(str(error), hint=error.hint) from None
+
+
+def is_in_force(group: GroupStatus, acks: str, failover: str) -> bool:
+    """Whether this is what a group's leader says; empty: whatever it is."""
+    return acks in ("", group.acks) and failover in ("", group.failover)
+
+
+def most_advanced(reports: Iterable[StatusReport], database: str) -> str:
+    """Where nobody leads: the node whose replica has most; empty when somebody does, or nobody has any."""
+    found = [(group, report) for report in reports for group in report.groups if group.database == database]
+    if any(group.role == "leader" for group, _ in found):
+        return ""
+    sound = [
+        (group.last_epoch, group.last, report.name)
+        for group, report in found
+        if group.role != "damaged" and report.node in group.voters and not report.removed
+    ]
+    return max(sound, default=(0, 0, ""))[2]
 
 
 class DatabaseInfo(Struct, frozen=True):
@@ -173,6 +194,8 @@ class DatabaseInfo(Struct, frozen=True):
     replication: str
     acks: str
     replicas: int
+    failover: str = AUTO
+    """Who decides that another node leads: the replicas (`auto`), or a person (`manual`)."""
 
 
 VERIFY_TIMEOUT = 300.0
@@ -190,4 +213,9 @@ CATALOG_STATEMENTS = (
 
 def catalog_databases(done: Done) -> list[DatabaseInfo]:
     """What `CATALOG_STATEMENTS` gave."""
-    return [DatabaseInfo(*row) for row in done.results[0].rows]  # type: ignore[arg-type]
+    found: list[DatabaseInfo] = []
+    rows: Any = done.results[0].rows
+    for name, replication, text, replicas in rows:
+        rule = read_rule(text)
+        found.append(DatabaseInfo(name, replication, str(rule), replicas, rule.failover))
+    return found

@@ -11,7 +11,7 @@ two leaders.
 import functools
 from collections.abc import Iterable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from quorate.core.quorum import majority
 
@@ -23,15 +23,27 @@ KINDS = (ASYNC, SEMI_SYNC, SYNC, MAJORITY)
 SPELLINGS = "async, semi-sync:K (K followers), sync, majority"
 
 
+AUTO = "auto"
+MANUAL = "manual"
+FAILOVERS = (AUTO, MANUAL)
+"""Who decides that another replica leads: the replicas themselves, or a person."""
+
+
 class AcksRule(Struct, frozen=True):
-    """One rung of the ladder."""
+    """One rung of the ladder, and who decides about failovers: an entry of the log names both."""
 
     kind: str = MAJORITY
     followers: int = 0
     """K of `semi-sync:K`: how many followers beside the leader."""
+    failover: str = AUTO
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.followers}" if self.kind == SEMI_SYNC else self.kind
+
+    @property
+    def text(self) -> str:
+        """All of it, as the catalog, the log and data files have it; `failover` only when it is not automatic."""
+        return str(self) if self.failover == AUTO else f"{self} {self.failover}"
 
     def holders(self, voters: int) -> int:
         """How many voters must hold an entry durably before it counts, the leader included."""
@@ -45,6 +57,15 @@ class AcksRule(Struct, frozen=True):
         """How many voters must vote for a new leader."""
         least = majority(voters)
         return max(least, voters - self.holders(voters) + 1) if self.kind == SEMI_SYNC else least
+
+    @property
+    def traces(self) -> bool:
+        """Whether it is written down who leads when: there are numbers of voters for which this rule is narrow."""
+        return self.kind in (ASYNC, SEMI_SYNC)
+
+    def is_narrow(self, voters: int) -> bool:
+        """Could a leader that a mere majority elected lack what counted?"""
+        return self.holders(voters) + majority(voters) <= voters
 
     def intersects(self, voters: int) -> bool:
         """Does every new leader hold everything that counted?"""
@@ -61,18 +82,21 @@ class Reign(Struct, frozen=True, array_like=True):
     epoch: int
     index: int
     leader: int = 0
+    loses: bool = False
+    """What the leader before it had counted may be missing here: it was `async`, or somebody accepted the loss."""
 
 
 class AcksFact(Struct, frozen=True, array_like=True):
     """What a data file has been told of acks, and of the group's members."""
 
     rule: str = ""
-    """The rule in force; empty: none was ever named."""
+    """The rule in force (`AcksRule.text`); empty: none was ever named."""
     since: int = 0
     """Index of the entry that said so."""
     reigns: tuple[Reign, ...] = ()
-    """From the first `async` on: every epoch that began under it, and every change of the rule. A tail may be found
-    lost long after its place in the log was trimmed; this is how two replicas still find where they parted."""
+    """From the first rule on under which a majority may elect a leader that lacks something: every epoch and every
+    change of the rule. A tail may be found lost long after its place in the log was trimmed; this is how two replicas
+    still find where they parted."""
     members: bytes = b""
     """The configuration in force (`single_leader.membership`), as its entry has it; empty: none was ever named."""
     members_since: int = 0
@@ -82,15 +106,36 @@ class AcksFact(Struct, frozen=True, array_like=True):
 NOTHING_SAID = AcksFact()
 
 
-def spell(rule: AcksRule | str, leader: int) -> bytes:
+def spell(text: str, leader: int) -> bytes:
     """The payload of an entry that names a rule."""
-    return f"{rule} {leader}".encode()
+    return f"{text} {leader}".encode()
 
 
 def read_entry(payload: bytes) -> tuple[AcksRule, int]:
     """The rule that such an entry names, and who led when it was made."""
-    rule, _, leader = payload.decode().partition(" ")
-    return parse(rule), int(leader or 0)
+    text, _, leader = payload.decode().rpartition(" ")
+    return read_rule(text), int(leader)
+
+
+ACCEPTED = "accepted"
+
+
+def spell_noop(leader: int, *, accepted: bool) -> bytes:
+    """The payload of the entry that begins an epoch: who leads, and whether somebody accepted that what others had
+    counted may be lost."""
+    return f"{leader} {ACCEPTED}".encode() if accepted else str(leader).encode()
+
+
+def read_noop(payload: bytes) -> tuple[int, bool]:
+    """Who leads (0: not said), and whether a loss was accepted."""
+    leader, _, accepted = payload.decode().partition(" ")
+    return int(leader or 0), accepted == ACCEPTED
+
+
+def read_rule(text: str) -> AcksRule:
+    """A rule from its `AcksRule.text`."""
+    acks, _, failover = text.partition(" ")
+    return structs.replace(parse(acks), failover=failover or AUTO)
 
 
 class NoSuchAcks(ValueError):
@@ -131,6 +176,13 @@ def parse_for(text: object, replicas: int) -> AcksRule:
         hint = f"semi-sync:{most} is the most" if most else "one replica has no followers: use majority"
         raise NoSuchAcks(f"acks {rule} asks for {rule.followers} followers, but {replicas} replicas have {have}", hint)
     return rule
+
+
+def check_failover(failover: object) -> str:
+    """Read who decides about failovers, as it is spelt everywhere. Raises NoSuchAcks."""
+    if failover not in FAILOVERS:
+        raise NoSuchAcks(f"{failover!r} is no failover", f"there are: {', '.join(FAILOVERS)}")
+    return str(failover)
 
 
 def strictest_holders(rules: Iterable[AcksRule], voters: int) -> int:

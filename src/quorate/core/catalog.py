@@ -34,6 +34,7 @@ class DatabaseRow(Struct, frozen=True, array_like=True):
     name: str
     replication: str
     acks: str
+    """`AcksRule.text`: who must hold a write, and who decides about failovers when it is not the replicas."""
 
 
 class PartitionRow(Struct, frozen=True, array_like=True):

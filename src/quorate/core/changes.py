@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from quorate.core import member_changes, roster
-from quorate.core.acks_rule import DEFAULT
+from quorate.core.acks_rule import AUTO, DEFAULT
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.formats import ACKS_SINCE
 from quorate.core.requests import AlterDatabase, CreateDatabase, MemberChange, Refused, Run, Upgrade
@@ -11,9 +11,10 @@ from quorate.core.requests import AlterDatabase, CreateDatabase, MemberChange, R
 if TYPE_CHECKING:
     from quorate.core.node import Node
 
+USUAL = ((str(DEFAULT), AUTO), (str(DEFAULT), ""), ("", AUTO), ("", ""))
 NOT_FINALIZED = Refused(
     "OperationalError",
-    f"acks other than {DEFAULT} need a cluster of format {ACKS_SINCE}",
+    f"acks other than {DEFAULT}, and failovers other than {AUTO}, need a cluster of format {ACKS_SINCE}",
     "run `quorate upgrade --finalize` once every member runs this release",
 )
 
@@ -33,6 +34,6 @@ def write_for(node: "Node", body: Change) -> Run | Refused | None:
     if isinstance(body, CreateDatabase) and changes and not roster.is_current(node):
         return CHANGE_UNDER_WAY  # it would be placed on members that may be out by now
     write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)
-    if isinstance(write, Run) and body.acks != str(DEFAULT) and node.versions.version < ACKS_SINCE:
+    if isinstance(write, Run) and (body.acks, body.failover) not in USUAL and node.versions.version < ACKS_SINCE:
         return NOT_FINALIZED
     return write

@@ -7,9 +7,9 @@ when each of them has applied that write.
 
 from typing import Any
 
-from msgspec import Raw, Struct, msgpack
+from msgspec import Raw, Struct, msgpack, structs
 
-from quorate.core.acks_rule import NoSuchAcks, parse_for
+from quorate.core.acks_rule import NoSuchAcks, check_failover, parse, parse_for, read_rule
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, GroupId, Identity, Member, NodeId
 from quorate.core.messages import Removed, Wish
@@ -127,7 +127,7 @@ class Directory:
             for node in row.nodes:
                 load[node] = load.get(node, 0) + 1
         nodes = sorted(sorted(load, key=lambda node: (load[node], node))[: request.replicas])
-        statements = _new_database(request.database, request.acks, nodes)
+        statements = _new_database(request.database, wanted_text(request.acks, request.failover), nodes)
         return Run(CATALOG_DATABASE, tuple(statements), token=request.token)
 
     def _refuse_creation(self, request: CreateDatabase) -> Refused | None:
@@ -139,7 +139,7 @@ class Directory:
             hint = f"choose between 1 and {len(self.members)}"
             message = f"{request.replicas} replicas do not fit on {len(self.members)} members"
             return Refused("ProgrammingError", message, hint)
-        return _refuse_acks(request.acks, request.replicas)
+        return _refuse_rule(request.acks, request.failover, request.replicas)
 
     def alteration(self, request: AlterDatabase) -> Run | Refused:
         """The write that changes what is wanted of a database."""
@@ -147,19 +147,28 @@ class Directory:
         if row is None:
             names = ", ".join(known.name for known in self.catalog.databases)
             return Refused("UnknownDatabase", f"there is no database {request.database!r}", f"there are: {names}")
-        refusal = _refuse_acks(request.acks, len(row.nodes))
+        now = read_rule(self.acks[request.database])
+        acks, failover = request.acks or str(now), request.failover or now.failover
+        refusal = _refuse_rule(acks, failover, len(row.nodes))
         if refusal is not None:
             return refusal
-        change = Statement("UPDATE databases SET acks = ? WHERE name = ?", ((request.acks, request.database),))
+        wanted = (wanted_text(acks, failover), request.database)
+        change = Statement("UPDATE databases SET acks = ? WHERE name = ?", (wanted,))
         return Run(CATALOG_DATABASE, (change,), token=request.token)
 
 
-def _refuse_acks(acks: str, replicas: int) -> Refused | None:
+def _refuse_rule(acks: str, failover: str, replicas: int) -> Refused | None:
     try:
         parse_for(acks, replicas)
+        check_failover(failover)
     except NoSuchAcks as error:
         return Refused("ProgrammingError", str(error), error.hint)
     return None
+
+
+def wanted_text(acks: str, failover: str) -> str:
+    """What the catalog's column `acks` holds: the rule that a group's log is to name."""
+    return structs.replace(parse(acks), failover=failover).text
 
 
 def valid_name(name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from quorate.core.acks_rule import NoSuchAcks, parse_for
+from quorate.core.acks_rule import NoSuchAcks, parse_for, read_rule
 from quorate.core.catalog import MEMBERS_SCHEMA, PartitionRow
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.formats import MEMBERS_SINCE
@@ -158,7 +158,7 @@ def _without(node: "Node", row: PartitionRow, leaves: Member, successor: NodeId,
         raise _No("LastVoter", f"{leaves.name} holds the only replica of {row.database}", "add another member first")
     acks = node.directory.acks.get(row.database, "majority")
     try:
-        parse_for(acks, len(rest))
+        parse_for(str(read_rule(acks)), len(rest))
     except NoSuchAcks as error:
         hint = f"{error.hint}; change it with `quorate alter`, or add a member first"
         raise _No("OperationalError", f"{row.database} could not keep its promise: {error}", hint) from error

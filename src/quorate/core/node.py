@@ -297,8 +297,7 @@ class Node:
         self.disk_full = True
         self.emit(Note("disk_full", {}))
         for group in self.groups.values():
-            if group.role != "follower":
-                single_leader.become_follower(group, now)
+            single_leader.on_disk_full(group, now)
 
     def _on_disk_room(self, now: Now, _event: kernel.DiskRoom) -> None:
         self.disk_full = False
@@ -428,7 +427,7 @@ class Node:
             names = ", ".join(sorted(member.name for member in self.directory.members.values()))
             self.reply(id, Refused("ProgrammingError", f"no member is called {body.to!r}", f"there are: {names}"))
         elif (group := self._route(id, body.database)) is not None:
-            single_leader.submit_failover(group, now, id, to)
+            single_leader.submit_failover(group, now, id, to, accept_loss=body.accept_loss)
 
     def _submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
         if id >= 0:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from quorate.core.acks_rule import ASYNC, KINDS, MAJORITY, SEMI_SYNC, SYNC, AcksRule
+from quorate.core.acks_rule import ASYNC, AUTO, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AcksRule
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS
 
 SINGLE_LEADER = "single-leader"
@@ -26,7 +26,7 @@ class Promise(Struct, frozen=True):
 
 KEPT = Promise(
     "kept",
-    "a write that was acknowledged is on every later leader, as long as failovers are automatic",
+    "a write that was acknowledged is on every later leader, unless somebody accepts the loss of it",
     "acknowledged write lost",
 )
 SAVED = Promise(
@@ -84,7 +84,7 @@ ACKS: dict[str, Acks] = {
         SEMI_SYNC,
         "when the disks of the leader and of K followers hold it",
         KEPT,
-        "failovers are automatic: they need n - K votes or a majority, whichever is more",
+        "nobody accepts a loss: failovers need n - K votes or a majority, whichever is more",
         "the fsync and round trip of the K quickest followers; more votes for a failover where K + 1 is no majority",
         "nothing at a failover; everything that was only on the K + 1 disks, when all of them are lost",
     ),
@@ -105,6 +105,36 @@ ACKS: dict[str, Acks] = {
         "nothing while less than a majority of the disks is lost",
     ),
 }  # fmt: skip
+
+
+class Failover(Struct, frozen=True):
+    """Who decides that another replica leads, in words."""
+
+    kind: str
+    decides: str
+    dies: str
+    """What happens when the leader dies."""
+    cut_off: str
+    """What a leader does that is cut off from the others."""
+    cost: str
+
+
+FAILOVERS: dict[str, Failover] = {
+    AUTO: Failover(
+        AUTO,
+        "the replicas, by votes",
+        "another is elected within about a second, when there are enough votes",
+        "it steps down after `suspect`, for others may lead by then",
+        "a network that is slow for long may cost an election that nobody needed",
+    ),
+    MANUAL: Failover(
+        MANUAL,
+        "a person: `quorate failover DATABASE --to NODE`; the node needs the same votes",
+        "nobody leads, and writes wait, until a node is named; also when the old leader is started again",
+        "it goes on leading, and acknowledges what its acks allow; whoever was named meanwhile leads a later epoch",
+        "writes wait for a person at every death of a leader",
+    ),
+}
 
 
 class Read(Struct, frozen=True):
@@ -205,6 +235,8 @@ class Explanation(Struct, frozen=True):
     """How many disks may be lost, whichever they are, without losing an acknowledged write."""
     default_read: str
     sentences: tuple[str, ...]
+    failover: str = AUTO
+    """Who decides that another leads."""
 
 
 def explain(rule: AcksRule, replicas: int) -> Explanation:
@@ -213,19 +245,32 @@ def explain(rule: AcksRule, replicas: int) -> Explanation:
     majority = replicas // 2 + 1
     writes = replicas - max(holders, votes, majority)
     led = replicas - max(votes, majority)
+    followers = replicas - max(holders, majority)
+    if rule.failover == MANUAL and replicas > 1:
+        writes = led = 0  # the leader may be among them
     away = {LINEARIZABLE: led, LEADER: led, EVENTUAL: replicas - 1}
     reads = {level: away[level] for level in READ_LEVELS if offered(rule.kind, level)}
     sentences = (
         f"One of {_nodes(replicas)} leads and takes the writes; the others repeat its log.",
         _counting(rule, replicas, holders),
-        _writing(rule, writes, replicas - max(holders, majority)),
+        _writing(rule, writes, followers),
         *_reading(rule, reads),
         _electing(rule, replicas, votes),
         _losing(rule, replicas, holders),
         ONCE_AND_TRUE,
     )
     return Explanation(
-        SINGLE_LEADER, str(rule), replicas, holders, votes, writes, reads, holders - 1, strongest_read(rule), sentences
+        SINGLE_LEADER,
+        str(rule),
+        replicas,
+        holders,
+        votes,
+        writes,
+        reads,
+        holders - 1,
+        strongest_read(rule),
+        sentences,
+        rule.failover,
     )
 
 
@@ -240,6 +285,9 @@ def _counting(rule: AcksRule, replicas: int, holders: int) -> str:
 
 def _writing(rule: AcksRule, away: int, followers: int) -> str:
     """`followers`: how many may be away as long as the leader is not among them."""
+    if rule.failover == MANUAL and followers:
+        may = f"any {_nodes(followers)} of the others {'is' if followers == 1 else 'are'} away"
+        return f"Writes go on while {may}, as long as the leader is there; without it they wait for you."
     if away:
         more = f", and while {followers} followers are as long as the leader stays" if followers > away else ""
         return f"Writes go on while any {_nodes(away)} {'is' if away == 1 else 'are'} away{more}."
@@ -268,10 +316,21 @@ def _electing(rule: AcksRule, replicas: int, votes: int) -> str:
     if replicas == 1:
         return "There is no failover: there is no other node."
     text = f"When the leader falls silent, {votes} of {replicas} nodes elect another by themselves"
+    if rule.failover == MANUAL:
+        text = (
+            "When the leader dies, or its node is started again, nobody leads until you say who: `quorate failover"
+            f" DATABASE --to NODE`. {votes} of {replicas} nodes must vote for it"
+        )
     if not rule.intersects(replicas):
         return f"{text}; what it had not received of the old leader's writes is lost with the failover."
     some = "one of them" if rule.holders(replicas) + votes == replicas + 1 else "some of them"
-    return f"{text}; {some} hold{'s' if some == 'one of them' else ''} every acknowledged write, and so does who wins."
+    sure = f"{text}; {some} hold{'s' if some == 'one of them' else ''} every acknowledged write, and so does who wins."
+    if rule.is_narrow(replicas):
+        sure += (
+            f" With fewer nobody is elected, unless you accept the loss of what only the others have: `--accept-loss`"
+            f" is content with {replicas // 2 + 1}."
+        )
+    return sure
 
 
 def _losing(rule: AcksRule, replicas: int, holders: int) -> str:
@@ -312,6 +371,15 @@ def document() -> str:
     for rung in ACKS.values():
         name = spelt.get(rung.kind, rung.kind)
         lines.append(f"| `{name}` | {rung.counts} | {rung.condition} | {rung.cost} | {rung.loses} |")
+    lines += ["", "## Failover: who decides", ""]
+    lines += [
+        "| failover | decides | when the leader dies | a leader that is cut off | cost |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{each.kind}` | {each.decides} | {each.dies} | {each.cut_off} | {each.cost} |"
+        for each in FAILOVERS.values()
+    ]
     lines += ["", "## Read levels", "", "| level | a read sees | served by | cost |", "|---|---|---|---|"]
     lines += [f"| `{each.level}` | {each.promise.says} | {each.served} | {each.cost} |" for each in READS.values()]
     lines += ["", "## Every choice", "", "| replication | acks | read | promises |", "|---|---|---|---|"]

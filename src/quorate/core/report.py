@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from quorate.core.acks_rule import MANUAL
 from quorate.core.formats import RELEASE
 from quorate.core.kernel import Member
 from quorate.core.requests import GroupStatus, LostReport, MemberStatus, ReplicaStatus, StatusReport, Unknown
@@ -79,6 +80,9 @@ def _group(node: "Node", group: Group) -> GroupStatus:
         group.configuration.learners,
         group.configuration.following,
         _wanted(node, group),
+        MANUAL if group.rules.by_hand else group.rules.counted.failover,
+        group.rules.newest.failover if group.rules.coming else "",
+        group.log.last.epoch,
     )
 
 

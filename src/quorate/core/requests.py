@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw, Struct
 
+from quorate.core.acks_rule import AUTO
+
 if TYPE_CHECKING:
     Value = None | int | float | str | bytes
 else:
@@ -75,6 +77,7 @@ class CreateDatabase(Struct, frozen=True, tag="create"):
     replicas: int
     token: Token
     exists_ok: bool = False
+    failover: str = AUTO
 
 
 class AlterDatabase(Struct, frozen=True, tag="alter"):
@@ -82,7 +85,10 @@ class AlterDatabase(Struct, frozen=True, tag="alter"):
 
     database: str
     acks: str
+    """Empty: as it is."""
     token: Token
+    failover: str = ""
+    """Empty: as it is."""
 
 
 class AddMember(Struct, frozen=True, tag="add_member"):
@@ -138,6 +144,9 @@ class Failover(Struct, frozen=True, tag="failover"):
 
     database: str
     to: str = ""
+    accept_loss: bool = False
+    """Where nobody leads: elect it by a majority, though the acks ask for more votes. What those alone had who do not
+    vote is lost."""
 
 
 class Upgrade(Struct, frozen=True, tag="upgrade"):
@@ -324,6 +333,12 @@ class GroupStatus(Struct, frozen=True):
     """Voters that are taking the place of `voters`: while they do, a majority of both is needed."""
     wanted: tuple[int, ...] = ()
     """As a leader: the voters that the catalog wants, when they are not `voters`. Empty otherwise."""
+    failover: str = AUTO
+    """Who decides that another leads: the replicas (`auto`), or a person (`manual`)."""
+    failover_next: str = ""
+    """The same, as `acks_next`."""
+    last_epoch: int = 0
+    """The epoch of the last entry: of two logs the one with the higher (last_epoch, last) has more."""
 
 
 EQUAL = "equal"
@@ -370,7 +385,7 @@ class FailoverReport(Struct, frozen=True):
     leader: str
     """A node's name."""
     was: str
-    """Who led before; the same when nothing had to be done."""
+    """Who led before: the same when nothing had to be done, empty when nobody did."""
 
 
 class LostEntry(Struct, frozen=True, array_like=True):

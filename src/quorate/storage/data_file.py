@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 from msgspec import structs
 
-from quorate.core.acks_rule import ASYNC, NOTHING_SAID, AcksFact, Reign, read_entry
+from quorate.core.acks_rule import ACCEPTED, ASYNC, NOTHING_SAID, AcksFact, Reign, read_entry, read_noop, read_rule
 from quorate.core.formats import DATA_FILE
 from quorate.core.kernel import ACKS, MEMBERS, NOOP, ORIGIN, Entry, Position
 from quorate.storage.connection import INTERNAL, PAGE_BYTES
@@ -111,7 +111,8 @@ ACKS_TABLE = (
     "CREATE TABLE IF NOT EXISTS main.quorate_acks(entry INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
     " leader INTEGER NOT NULL, acks TEXT NOT NULL) STRICT"
 )
-"""Each change of the acks rule, and under `async` also, without a text, where each epoch began. Made when the first
+"""Each change of the acks rule, and what `AcksFact.reigns` are for: where each epoch began, without a text, or with
+`accepted` when somebody accepted a loss. Made when the first
 such entry is applied: a database that was always `majority` has none."""
 
 
@@ -142,19 +143,26 @@ def read_acks(connection: apsw.Connection) -> AcksFact:
 
 
 def _told(fact: AcksFact, reign: Reign, acks: str) -> AcksFact:
-    if not acks:
+    if not acks or acks == ACCEPTED:
+        reign = structs.replace(reign, loses=acks == ACCEPTED or is_async(fact.rule))
         return structs.replace(fact, reigns=(*fact.reigns, reign))
-    reigns = (*fact.reigns, reign) if fact.reigns or acks == ASYNC else ()
+    reigns = (*fact.reigns, reign) if fact.reigns or read_rule(acks).traces else ()
     return structs.replace(fact, rule=acks, since=reign.index, reigns=reigns)
+
+
+def is_async(text: str) -> bool:
+    """Whether this is an asynchronous rule (empty: none was named)."""
+    return bool(text) and read_rule(text).kind == ASYNC
 
 
 def says(fact: AcksFact, entry: Entry) -> tuple[Reign, str] | None:
     """What an entry without changes has to say of acks, beside what is known: who led, and a rule if it names one."""
     if entry.kind == ACKS:
         rule, leader = read_entry(entry.payload)
-        return Reign(entry.epoch, entry.index, leader), str(rule)
-    if entry.kind == NOOP and fact.rule == ASYNC:
-        return Reign(entry.epoch, entry.index, int(entry.payload or b"0")), ""
+        return Reign(entry.epoch, entry.index, leader), rule.text
+    if entry.kind == NOOP and (is_async(fact.rule) or fact.reigns or entry.payload):
+        leader, accepted = read_noop(entry.payload)
+        return Reign(entry.epoch, entry.index, leader), ACCEPTED if accepted else ""
     return None
 
 

@@ -21,7 +21,7 @@ from quorate.core.kernel import (
     Send,
     TrimLog,
 )
-from quorate.core.single_leader import election, reads, verification, writes
+from quorate.core.single_leader import election, orders, reads, verification, writes
 from quorate.core.single_leader.messages import SnapshotDone
 from quorate.core.single_leader.state import FOLLOWER, LEADER, NOBODY, SNAPSHOT, Group
 
@@ -184,8 +184,10 @@ def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
         group.switching = False  # the copy that was to become the data file may be what is damaged: fetch another
         group.checkpointing = False
         group.note("damaged", reason=event.reason)
-    if group.role == LEADER:
+    if group.role == LEADER and (group.damaged or orders.steps_down_for_others(group)):
         election.become_follower(group, now)
+    elif group.role == LEADER:
+        writes.put_back(group)
     elif group.damaged:
         group.role = FOLLOWER
     group.host.keep_busy(group.group)
@@ -209,7 +211,7 @@ def on_checkpointed(group: Group, _now: Now, event: Checkpointed) -> None:
     group.checkpointing = False
     group.checkpointed = max(group.checkpointed, event.position.index)
     held = min(event.position.index, group.applied.index, group.persisted)
-    if group.rules.lossy:
+    if group.rules.lossy or group.is_narrow:
         held = min(held, group.agreed)  # a tail that may be lost must be there to be saved
     small = group.log.first_within(group.settings.log_keep_bytes)
     through = min(held, max(held - group.settings.log_keep_entries, small))

@@ -30,6 +30,7 @@ from quorate.core.single_leader import (
     acks,
     election,
     members,
+    orders,
     reads,
     rewinding,
     shipping,
@@ -57,7 +58,7 @@ from quorate.core.single_leader.messages import (
     Vote,
     VoteReply,
 )
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.state import FOLLOWER, LEADER, NOBODY, Group
 
 MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
     PreVote: election.on_pre_vote,
@@ -120,7 +121,7 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     acks.apply_more(group)
     if group.damaged:
         _repair(group)
-    if group.role == LEADER and group.log_hangs(now):
+    if group.role == LEADER and group.log_hangs(now) and orders.steps_down_for_others(group):
         group.note("log_hangs")
         election.become_follower(group, now)
     transfer.proceed(group, now)
@@ -186,6 +187,12 @@ def apply_now(group: Group) -> None:
     """Entries were gathered for long enough."""
     writes.settle_now(group)
     acks.apply_more(group, gathered=True)
+
+
+def on_disk_full(group: Group, now: Now) -> None:
+    """Lead nothing where others can, stand for nothing."""
+    if group.role not in (FOLLOWER, LEADER) or (group.role == LEADER and orders.steps_down_for_others(group)):
+        election.become_follower(group, now)
 
 
 check_quorum = election.check_quorum

@@ -6,10 +6,10 @@ leader refuses disturbers is needed *together with* pre-vote and check-quorum: w
 half a network can depose a working leader for ever.
 """
 
-from quorate.core.acks_rule import parse, spell
+from quorate.core.acks_rule import read_rule, spell, spell_noop
 from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Send
 from quorate.core.requests import NotLeader
-from quorate.core.single_leader import acks, reads, shipping, snapshots, transfer, verification, writes
+from quorate.core.single_leader import acks, orders, reads, shipping, snapshots, transfer, verification, writes
 from quorate.core.single_leader.messages import PreVote, PreVoteReply, StandNow, Vote, VoteReply
 from quorate.core.single_leader.state import (
     CANDIDATE,
@@ -28,12 +28,16 @@ def on_timer(group: Group, now: Now) -> None:
         return
     group.leader = NOBODY
     transfer.conclude(group)
+    orders.on_timer(group, now)
     if group.left_out:
         return
     group.set_election_timer(now, soon=group.eager and group.epoch == 0)  # the others may be making it just now
     for peer in group.electors:  # a replica that may not stand asks too: the leader, if there is one, will say so
         group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
     if not group.may_stand() or now.mono_us < group.no_room_until_us or group.log_hangs(now):
+        return
+    if not orders.may_by_itself(group, now):
+        group.role = FOLLOWER
         return
     group.role = PRE_CANDIDATE
     group.votes = {group.me: True}
@@ -91,6 +95,7 @@ def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteRe
         _stay_outside(group, message.outside)
         return
     if not message.granted:
+        orders.refused_by(group, sender)
         if message.epoch > group.epoch:
             adopt_epoch(group, now, message.epoch, NOBODY)
         return
@@ -174,18 +179,29 @@ def become_leader(group: Group, now: Now) -> None:
     group.noop = following
     group.held = 0
     group.note("became_leader", last=following)
+    payload = _first_words(group)
     transfer.conclude(group)
-    who = str(group.me).encode() if group.rules.lossy else b""
-    shipping.append(group, now, (Entry(following, group.epoch, NOOP, who), *_first_rule(group, following)))
+    orders.conclude(group)
+    shipping.append(group, now, (Entry(following, group.epoch, NOOP, payload), *_first_rule(group, following)))
     group.host.mention(group.group)
     group.host.keep_busy(group.group)
     acks.advance(group)
 
 
+def _first_words(group: Group) -> bytes:
+    """What the no-op says: who leads, where a loss must be traced to somebody, and whether it was accepted."""
+    if not (group.rules.lossy or group.is_narrow):
+        return b""
+    accepted = orders.loss_is_accepted(group)
+    if accepted:
+        group.note("loss_accepted")
+    return spell_noop(group.me, accepted=accepted)
+
+
 def _first_rule(group: Group, noop: int) -> tuple[Entry, ...]:
     """The log of a new group says what acks it has before anything else, so that no write counts by another rule."""
     wanted = group.host.wanted_acks(group.database)
-    if noop > 1 or wanted is None or parse(wanted) == group.rules.newest:
+    if noop > 1 or wanted is None or read_rule(wanted) == group.rules.newest:
         return ()
     return (Entry(noop + 1, group.epoch, ACKS, spell(wanted, group.me)),)
 
@@ -235,7 +251,7 @@ def adopt_epoch(group: Group, now: Now, epoch: int, leader: NodeId) -> None:
     if was_leader:
         step_down(group, now)
     group.epoch = epoch
-    group.rewind = 0
+    group.rewind = group.loss_at = 0
     group.vote = NOBODY
     group.role = FOLLOWER
     group.leader = NOBODY
@@ -256,7 +272,9 @@ def follow(group: Group, now: Now, leader: NodeId) -> None:
         group.leader = leader
         group.incoming = None
         group.note("follows", leader=leader)
+        group.resumes_until_us = 0
         transfer.conclude(group)
+        orders.conclude(group)
     group.host.cancel_timer(group.group)
     if not group.host.heard(now, leader):
         group.set_election_timer(now)
@@ -276,7 +294,7 @@ def check_quorum(group: Group, now: Now, fresh: dict[NodeId, int]) -> None:
 
     `fresh` says for each peer until when the newest of our heartbeats that it answered tells that it follows.
     """
-    if group.role != LEADER:
+    if group.role != LEADER or not orders.steps_down_for_others(group):
         return
     if now.mono_us < group.led_since_us + group.settings.suspect_us:
         return

@@ -94,6 +94,25 @@ class Transfer(Struct):
     """Once this replica no longer leads: writes that nobody has run, until it is known who leads."""
 
 
+class Order(Struct):
+    """Somebody wants this replica to lead, now that nobody does."""
+
+    callers: list[int]
+    until_us: int
+    """When they are told that it was in vain."""
+    accept_loss: bool
+    """A majority of the voters is enough, whatever the acks rule asks for."""
+    rounds: int = 0
+    """How often it has asked for votes. The first time it asks for all that the acks rule wants."""
+    refused: dict[NodeId, None] = {}
+    """Who would not vote for it."""
+
+    @property
+    def is_loose(self) -> bool:
+        """From now on a majority is enough."""
+        return self.accept_loss and self.rounds > 1
+
+
 class Check(Struct):
     """A digest that this replica was asked for, until a newer one is wanted."""
 

@@ -5,13 +5,14 @@ replica that finds out (its leader's entry differs from its own at some index) k
 outside the log, durably, and only then drops them. If its data file holds one of them, there is no undo: it asks for
 a copy. Entries that perhaps never counted are kept with the others: nobody can tell them apart any more.
 
-Every other acks rule lets none of this happen: there the assertions of `shipping._overwrite` stand.
+The same befalls a replica when somebody accepted a loss (`orders`). Every other acks rule lets none of this happen:
+there the assertions of `shipping._overwrite` stand.
 """
 
 from itertools import pairwise
 
-from quorate.core.acks_rule import ASYNC
-from quorate.core.kernel import LostSaved, NodeId, Now, Position, SaveLost
+from quorate.core.acks_rule import ASYNC, DEFAULT, read_noop, read_rule
+from quorate.core.kernel import NOOP, Entry, LostSaved, NodeId, Now, Position, SaveLost
 from quorate.core.single_leader import shipping, snapshots
 from quorate.core.single_leader.messages import Append
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
@@ -21,9 +22,10 @@ REIGNS_SHOWN = 16
 
 def may_drop(group: Group, now: Now, first: int) -> bool:
     """Whether the log may be replaced from this index on. If not, the leader's message is dropped; it comes again."""
-    if first > group.log.last.index or not group.rules.lossy:
+    if first > group.log.last.index or not group.lossy:
         return True
-    safe = group.rules.since if group.rules.counted.kind == ASYNC else group.counted
+    loose = group.rules.counted.kind == ASYNC or group.loss_at == first
+    safe = group.rules.since if loose else group.counted
     assert first > max(safe, group.agreed), "what counted by more than its leader would be lost"
     if group.applying >= first:
         return False  # wait and see where the data file stands
@@ -37,10 +39,19 @@ def may_drop(group: Group, now: Now, first: int) -> bool:
     return False
 
 
+def note_loss(group: Group, entry: Entry) -> None:
+    """This is the first entry of the leader's log that ours has not. If it begins an epoch with an accepted loss, what
+    we have in its place may have counted; otherwise it cannot have: whoever was elected with enough votes before that
+    epoch had everything, so that the first difference is just there."""
+    if entry.kind == NOOP and entry.index <= group.log.last.index and read_noop(entry.payload)[1]:
+        group.loss_at = entry.index
+
+
 def may_lose(group: Group) -> bool:
     """Whether the log may hold what counted and is in no later leader's. A damaged replica does not know its rule: then
     what the catalog wants has to do."""
-    return group.rules.lossy or (bool(group.damaged) and group.host.wanted_acks(group.database) == ASYNC)
+    wanted = read_rule(group.host.wanted_acks(group.database) or str(DEFAULT))
+    return group.lossy or group.is_narrow or (bool(group.damaged) and wanted.kind == ASYNC)
 
 
 def rewind(group: Group, first: int) -> None:
@@ -79,7 +90,12 @@ def unknown(group: Group) -> list[tuple[int, int, NodeId]]:
     for reign, following in pairwise(reigns):
         progress = group.progress.get(reign.leader)
         came_back = progress is not None and progress.matched >= following.index
-        if reign.epoch != following.epoch and reign.leader not in (NOBODY, group.me) and not came_back:
+        if (
+            following.loses
+            and reign.epoch != following.epoch
+            and reign.leader not in (NOBODY, group.me)
+            and not came_back
+        ):
             found.append((reign.epoch, following.index, reign.leader))
     return found
 

@@ -15,12 +15,14 @@ from collections.abc import Iterable, Sequence
 from quorate.core.acks_rule import (
     ASYNC,
     DEFAULT,
+    MANUAL,
     NOTHING_SAID,
     AcksFact,
     AcksRule,
     Reign,
-    parse,
     read_entry,
+    read_noop,
+    read_rule,
     strictest_holders,
     strictest_votes,
 )
@@ -42,7 +44,7 @@ class Rules:
         behind = fact.reigns[-1].index if fact.reigns else fact.since
         self.coming = [each for each in self.coming if each[0] > fact.since]
         kept = [reign for reign in self.reigns if reign.index > behind]
-        self.counted = parse(fact.rule) if fact.rule else DEFAULT
+        self.counted = read_rule(fact.rule) if fact.rule else DEFAULT
         self.since = fact.since
         """Index of the entry that named it; 0 when the log never named any."""
         self.reigns = [*fact.reigns, *kept]
@@ -54,10 +56,12 @@ class Rules:
             if entry.kind == ACKS:
                 rule, leader = read_entry(entry.payload)
                 self.coming.append((entry.index, rule))
-                if rule.kind == ASYNC or self.reigns:
+                if rule.traces or self.reigns:
                     self.reigns.append(Reign(entry.epoch, entry.index, leader))
-            elif entry.kind == NOOP and self.lossy:
-                self.reigns.append(Reign(entry.epoch, entry.index, int(entry.payload or b"0")))
+            elif entry.kind == NOOP and (self.lossy or self.reigns or entry.payload):
+                leader, accepted = read_noop(entry.payload)
+                loses = accepted or self.newest.kind == ASYNC
+                self.reigns.append(Reign(entry.epoch, entry.index, leader, loses))
 
     def truncated(self, first: int) -> None:
         """Everything from this index on is gone from the log. (What a majority holds never is, and that includes every
@@ -94,6 +98,15 @@ class Rules:
     def are_default(self) -> bool:
         """Majority, and nothing else is coming: what a majority agrees on is held."""
         return not self.coming and self.counted == DEFAULT
+
+    @property
+    def by_hand(self) -> bool:
+        """Somebody decides who leads, and nobody stands by himself; also while it is not sure that this is so."""
+        return any(rule.failover == MANUAL for rule in self.all)
+
+    def is_narrow(self, voters: int) -> bool:
+        """A leader elected by a mere majority may lack what counted."""
+        return any(rule.is_narrow(voters) for rule in self.all)
 
     def holders(self, voters: int) -> int:
         return strictest_holders(self.all, voters) if self.coming else self.counted.holders(voters)

@@ -118,9 +118,11 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
         group.send(sender, group.append_reply(matched=matched, accepted=False, conflict=conflict))
         return
     matched = previous.index + len(entries)
-    if group.rules.lossy:  # what lies below our log's base is equal only as far as this message shows
+    if group.lossy:  # what lies below our log's base is equal only as far as this message shows
         matched = min(matched, message.previous.index + len(message.entries))
     fresh = _new_entries(group, entries)
+    if fresh:
+        rewinding.note_loss(group, fresh[0])
     if fresh and not rewinding.may_drop(group, now, fresh[0].index):
         return
     if fresh:

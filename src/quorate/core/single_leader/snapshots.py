@@ -202,19 +202,19 @@ def switch(group: Group, now: Now, incoming: Incoming) -> None:
         group.persisted = position.index
     pending = group.persist(SwitchGeneration(group.group, incoming.ours, position, keep), last=group.log.last)
     pending.switch = incoming.ours
-    anew = group.damaged or group.rules.lossy
+    anew = group.damaged or group.lossy or group.is_narrow
     group.counted = position.index if anew else max(group.counted, position.index)
     group.rules.truncated(keep + 1 if keep else 0)
     group.membership.truncated(keep + 1 if keep else 0)
     group.configure()
-    group.rewind = group.saved = 0
+    group.rewind = group.saved = group.loss_at = 0
 
 
 def _has(group: Group, position: Position) -> bool:
     """Whether the log holds or has passed this position, so that a copy at it would only take away."""
     if group.needs_snapshot() or group.rewind:
         return False
-    known = group.epoch_at(position.index) if group.rules.lossy else None
+    known = group.epoch_at(position.index) if group.lossy or group.is_narrow else None
     if known is not None:
         return known == position.epoch
     return position.index <= group.counted or group.log.epoch_at(position.index) == position.epoch

@@ -35,7 +35,7 @@ from quorate.core.single_leader.membership import Configuration, Membership, Wan
 from quorate.core.single_leader.messages import AppendReply
 from quorate.core.single_leader.records import Batch as Batch
 from quorate.core.single_leader.records import Incoming as Incoming
-from quorate.core.single_leader.records import Leaving, Verifying
+from quorate.core.single_leader.records import Leaving, Order, Verifying
 from quorate.core.single_leader.records import Read as Read
 from quorate.core.single_leader.records import Reading as Reading
 from quorate.core.single_leader.records import Transfer as Transfer
@@ -206,14 +206,13 @@ class Group:
         """The highest index known to be held by a majority, in its leader's epoch: it stays whatever the acks are."""
         self.rewind = 0
         """The log differs from the leader's from this index on, and the data file has it: a copy is on its way."""
+        self.loss_at = 0
+        """Where the leader's log has the entry of an epoch that began with an accepted loss, and ours another; 0: no
+        such place is known."""
         self.saving = False
         self.saved = 0
         """The log from this index on is kept among the lost tails, and may be dropped."""
-        self.transfer: Transfer | None = None
-        self.transfer_to: NodeId = NOBODY
-        """Who was told to stand."""
-        self.transfer_again_us = 0
-        self.transfer_tries = 0
+        self._ask_nothing()
         self.leaving = Leaving()
 
         self.queue: deque[Waiting] = deque()
@@ -252,6 +251,17 @@ class Group:
         """Why this replica was damaged before it was rebuilt in this life; empty when it was not."""
         self.alone = 0
         """How many of the next requests run in a batch of their own."""
+
+    def _ask_nothing(self) -> None:
+        """Nobody has said who is to lead."""
+        self.resumes_until_us = 0
+        """It has handed over lately: if nobody takes over, it may stand though nobody does by himself."""
+        self.order: Order | None = None
+        self.transfer: Transfer | None = None
+        self.transfer_to: NodeId = NOBODY
+        """Who was told to stand."""
+        self.transfer_again_us = 0
+        self.transfer_tries = 0
 
     # ---- speaking, and what must be durable before ------------------------------------------------
 
@@ -354,6 +364,17 @@ class Group:
         return min(turns, default=0)
 
     @property
+    def is_narrow(self) -> bool:
+        """A leader elected by a mere majority may lack what counted: nobody is, unless a person accepts the loss."""
+        sizes = (len(self.configuration.voters), len(self.configuration.following))
+        return any(self.rules.is_narrow(size) for size in sizes if size)
+
+    @property
+    def lossy(self) -> bool:
+        """Something that counted, here or elsewhere, may be missing from the leader's log."""
+        return self.rules.lossy or self.loss_at > 0
+
+    @property
     def holds_writes(self) -> bool:
         """Leadership is being handed over: nothing new is begun."""
         return self.transfer_to != NOBODY or (self.transfer is not None and self.transfer.holds)
@@ -376,7 +397,8 @@ class Group:
 
     def wins(self, votes: dict[NodeId, bool]) -> bool | None:
         """Whether these votes make a leader: True, False when they no longer can, None while it is open."""
-        return joint_vote_won(self.configuration.voters, self.configuration.following, votes, self.rules.votes)
+        needed = majority if self.order is not None and self.order.is_loose else self.rules.votes
+        return joint_vote_won(self.configuration.voters, self.configuration.following, votes, needed)
 
     def epoch_at(self, index: int) -> int | None:
         """The epoch of the entry at this index, also of one that the log has forgotten; None when nobody here knows."""

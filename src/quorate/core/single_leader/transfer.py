@@ -18,22 +18,24 @@ from msgspec import Raw, msgpack
 
 from quorate.core.kernel import NodeId, Now
 from quorate.core.requests import Answer, FailoverReport, NotLeader, Refused
-from quorate.core.single_leader import writes
+from quorate.core.single_leader import orders, writes
 from quorate.core.single_leader.messages import StandNow
-from quorate.core.single_leader.state import LEADER, NOBODY, SNAPSHOT, Group, Transfer
+from quorate.core.single_leader.records import Transfer
+from quorate.core.single_leader.state import LEADER, NOBODY, SNAPSHOT, Group
 
 _encode = msgpack.Encoder().encode
 GOES_ON = "`quorate status` shows how far each replica is; the same can be asked again"
 
 
-def submit(group: Group, now: Now, id: int, to: NodeId) -> None:
-    """A caller wants another replica to lead: `to`, or with NOBODY the one that has most."""
+def submit(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool = False) -> None:
+    """A caller wants another replica to lead: `to`, or with NOBODY the one that has most. `accept_loss` is about what
+    happens where nobody leads (`orders`)."""
     if group.role != LEADER or group.host.draining:
-        group.reply(id, NotLeader(group.leader_address()))
+        orders.submit(group, now, id, to, accept_loss=accept_loss)
         return
     refusal = _refuse(group, now, to)
     if to == group.me:
-        group.reply(id, done(group, group.me))
+        group.reply(id, done(group, group.me, group.host.name_of(group.me)))
     elif refusal is not None:
         group.reply(id, refusal)
     elif group.transfer is not None:
@@ -62,23 +64,24 @@ def _refuse(group: Group, now: Now, to: NodeId) -> Refused | None:
     if to != NOBODY and to not in group.voters:
         names = ", ".join(group.host.name_of(node) for node in group.voters)
         name = group.host.name_of(to)
-        return _refused(f"{name} holds no replica of {group.database}", f"its replicas are on {names}")
+        return refused(f"{name} holds no replica of {group.database}", f"its replicas are on {names}")
     peer = to or _best(group, now)
     if peer == NOBODY:
-        return _refused(f"no other replica of {group.database} can be reached", GOES_ON)
+        return refused(f"no other replica of {group.database} can be reached", GOES_ON)
     name = group.host.name_of(peer)
     if group.transfer is not None and group.transfer.to != peer:
         other = group.host.name_of(group.transfer.to)
         return Refused("Unavailable", f"{group.database} is being handed to {other}", "", retryable=True)
     if not group.host.heard(now, peer):
-        return _refused(f"{name} is away", f"choose another replica, or start {name}")
+        return refused(f"{name} is away", f"choose another replica, or start {name}")
     progress = group.progress[peer]
     if progress.state == SNAPSHOT or not progress.voter:
-        return _refused(f"{name} is fetching a copy of {group.database}", "wait until it has it, or choose another")
+        return refused(f"{name} is fetching a copy of {group.database}", "wait until it has it, or choose another")
     return None
 
 
-def _refused(message: str, hint: str) -> Refused:
+def refused(message: str, hint: str) -> Refused:
+    """Not done, and the same will be refused again."""
     return Refused("OperationalError", f"not done: {message}", hint)
 
 
@@ -102,9 +105,12 @@ def proceed(group: Group, now: Now) -> None:
     transfer = group.transfer
     if transfer is None or group.role != LEADER:
         return
-    if group.transfer_to:
+    if group.transfer_to:  # also of one that has lost its vote since: it may stand all the same
         if now.mono_us >= group.transfer_again_us:
             _give_up(group, "it did not take over in time")
+        return
+    if transfer.to not in group.electors:
+        _give_up(group, "it has no vote any more")
         return
     progress = group.progress[transfer.to]
     if progress.state == SNAPSHOT or not group.host.heard(now, transfer.to):
@@ -142,6 +148,7 @@ def tell(group: Group, now: Now, peer: NodeId) -> None:
     """Ask a follower that has everything to stand at once."""
     group.transfer_to = peer
     group.transfer_again_us = now.mono_us + 2 * group.settings.election_us
+    group.resumes_until_us = now.mono_us + 2 * group.settings.suspect_us + 4 * group.settings.election_us
     group.note("told_to_stand", to=peer)
     group.send(peer, StandNow(group.group, group.epoch))
 
@@ -153,7 +160,7 @@ def _give_up(group: Group, why: str) -> None:
     group.transfer_to = NOBODY
     group.note("transfer_failed", to=transfer.to, why=why)
     here, there = group.host.name_of(group.me), group.host.name_of(transfer.to)
-    refusal = _refused(f"{there} does not lead {group.database}: {why}; {here} goes on leading", GOES_ON)
+    refusal = refused(f"{there} does not lead {group.database}: {why}; {here} goes on leading", GOES_ON)
     for caller in transfer.callers:
         group.reply(caller, refusal)
     group.host.make_ready(group.group)
@@ -170,10 +177,10 @@ def hold(group: Group, requests: list[Any]) -> bool:
     return True
 
 
-def done(group: Group, leader: NodeId, was: NodeId = NOBODY) -> Answer:
-    """What a caller is told when this replica leads."""
-    names = group.host.name_of(leader), group.host.name_of(was or leader)
-    return Answer(Raw(_encode(FailoverReport(group.database, group.group, group.epoch, *names))))
+def done(group: Group, leader: NodeId, was: str) -> Answer:
+    """What a caller is told when it is done."""
+    report = FailoverReport(group.database, group.group, group.epoch, group.host.name_of(leader), was)
+    return Answer(Raw(_encode(report)))
 
 
 def conclude(group: Group) -> None:
@@ -190,11 +197,11 @@ def conclude(group: Group) -> None:
         return
     for caller in transfer.callers:
         if group.leader == transfer.to:
-            group.reply(caller, done(group, group.leader, group.me))
+            group.reply(caller, done(group, group.leader, here))
         else:
             leader, there = group.host.name_of(group.leader), group.host.name_of(transfer.to)
             text = f"{there} did not take over from {here}; {leader} leads {group.database}"
-            group.reply(caller, _refused(text, GOES_ON))
+            group.reply(caller, refused(text, GOES_ON))
     if group.leader == group.me:
         group.queue.extend(transfer.waiting)
     else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from quorate.core.acks_rule import parse, spell
+from quorate.core.acks_rule import read_rule, spell
 from quorate.core.admission import EXPIRED, gone, overloaded
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
@@ -22,6 +22,8 @@ TOO_LARGE = Refused(
     "the changes of this write are larger than one log entry may be",
     "change fewer rows at a time",
 )
+
+NO_ROOM = Refused("DiskFull", "the leader's disk has no room", "free some space", retryable=True)
 
 CROWD_STAYS = 7
 """So many eighths of a crowd are still expected with the next batch when fewer were under way."""
@@ -85,7 +87,7 @@ def may_start(group: Group) -> bool:
 def wants_other_acks(group: Group) -> bool:
     """Whether this replica leads, and its log says something else than the catalog wants."""
     wanted = group.host.wanted_acks(group.database)
-    return group.role == LEADER and wanted is not None and parse(wanted) != group.rules.newest
+    return group.role == LEADER and wanted is not None and read_rule(wanted) != group.rules.newest
 
 
 def begin_what_waits(group: Group) -> None:
@@ -247,6 +249,16 @@ def roll_back(group: Group) -> None:
     """Undo the open transaction. What is logged of it is applied from the log once it is counted."""
     group.host.emit(Rollback(group.group))
     _forget_stack(group)
+
+
+def put_back(group: Group) -> None:
+    """The data file has no room, and nobody else is to lead: undo what is open. What was not logged of it is refused;
+    the rest comes back from the log once there is room."""
+    if group.batch is not None or group.stack:
+        roll_back(group)
+    if group.batch is not None:
+        group.answer_all(group.batch.requests, NO_ROOM)
+        group.batch = None
 
 
 def _forget_stack(group: Group) -> None:

@@ -4,11 +4,13 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.kernel import NodeId, Now
-from quorate.core.single_leader import election, reads, transfer
+from quorate.core.kernel import LostSaved, NodeId, Now
+from quorate.core.quorum import majority
+from quorate.core.single_leader import election, orders, reads, transfer
 from quorate.core.single_leader.messages import Vote
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
+from quorate.storage.store import BaseStore
 
 LOSES = (
     "leader completeness", "state machine safety", "counted entries stay", "acknowledged write lost", "linearizability",
@@ -68,6 +70,29 @@ def _trusts_the_heir(original: Any) -> Any:
     return begin_round
 
 
+def _stands_unasked(_original: Any) -> Any:
+    return lambda _group, _now: True
+
+
+def _less_than_half(original: Any) -> Any:
+    """Who accepts a loss is content with every vote less than a majority."""
+
+    def wins(group: Group, votes: dict[NodeId, bool]) -> bool | None:
+        if group.order is not None and group.order.is_loose and sum(votes.values()) >= majority(len(group.voters)) - 1:
+            return True
+        return original(group, votes)  # type: ignore[no-any-return]
+
+    return wins
+
+
+def _says_nothing(_original: Any) -> Any:
+    return lambda _group: False
+
+
+def _saves_nothing(_original: Any) -> Any:
+    return lambda _store, effect: [LostSaved(effect.group, effect.first, 0)]
+
+
 MUTANTS = (
     Mutant(
         "handed-to-one-that-lacks-entries",
@@ -108,5 +133,37 @@ MUTANTS = (
         "heirs",
         (Swap(reads, "begin_round", _trusts_the_heir),),
         ("linearizability", "true answer"),
+    ),
+    Mutant(
+        "manual-elects-itself",
+        "replicas of a database with failover = manual stand when their leader falls silent",
+        "no case known as a bug; what `manual` forbids",
+        "by_hand",
+        (Swap(orders, "may_by_itself", _stands_unasked),),
+        ("leads by order",),
+    ),
+    Mutant(
+        "loss-accepted-by-less-than-a-majority",
+        "who accepts a loss is elected by less than a majority, so that one epoch may have two leaders",
+        "Elasticsearch before 7.0 with minimum_master_nodes set too low",
+        "accepted",
+        (Swap(Group, "wins", _less_than_half),),
+        ("election safety", "node", "durable majority"),
+    ),
+    Mutant(
+        "loss-accepted-silently",
+        "an epoch that began without enough votes does not say so: those who come back do not know what was given up",
+        "Kafka's unclean leader election: followers truncate what was acknowledged",
+        "accepted",
+        (Swap(orders, "loss_is_accepted", _says_nothing),),
+        LOSES,
+    ),
+    Mutant(
+        "given-up-tail-not-saved",
+        "a node that comes back after a loss was accepted drops what it alone had",
+        "Kafka's unclean leader election",
+        "accepted",
+        (Swap(BaseStore, "_on_save_lost", _saves_nothing),),
+        ("lost tail",),
     ),
 )

@@ -136,6 +136,19 @@ class Result(Struct, frozen=True):
         return not self.account.wrong() and not self.vacuous
 
 
+def unseen(rows: tuple[Row, ...], periods: int) -> tuple[list[str], list[str]]:
+    """Faults whose turn had not come when the time was over, which no short campaign can help; and why it has shown
+    nothing: faults that had their turn, or should have had it by then, and never struck."""
+    short = periods < 2 * len(rows)
+    late = [row.fault for row in rows if short and not row.periods]
+    missed = [
+        f"{row.fault} never struck"
+        for row in rows
+        if row.fault not in late and not (row.evidence if row.fault != CALM else row.periods)
+    ]
+    return late, missed
+
+
 class Load:
     """The four workloads, and what they were told."""
 
@@ -286,9 +299,7 @@ class Campaign:
 
     def _result(self, done: tuple[Period, ...], account: Account, seconds: float, epochs: int) -> Result:
         rows = tuple(self._row(fault, done) for fault in [*self.faults.names, CALM])
-        vacuous = [
-            f"{row.fault} never struck" for row in rows if not (row.evidence if row.fault != CALM else row.periods)
-        ]
+        late, vacuous = unseen(rows, len(done))
         if account.orders < seconds * ORDERS_PER_S_FLOOR:
             vacuous.append(f"{account.orders} orders in {seconds:.0f} s are no load")
         if not account.maybe:
@@ -298,7 +309,8 @@ class Campaign:
             vacuous.append("no leader ever changed")
         return Result(
             seconds, len(self.trial.cluster.names), self.seed, done, rows, account, epochs, changes,
-            self.faults.skipped, tuple(vacuous), self._machine,
+            self.faults.skipped | dict.fromkeys(late, "the time was over before its turn"), tuple(vacuous),
+            self._machine,
         )  # fmt: skip
 
     def _row(self, fault: str, done: tuple[Period, ...]) -> Row:

@@ -14,7 +14,7 @@ from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import Answer, Ask, Failover, FailoverReport, NotLeader, Refused, ReplyBody, Told
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.host import Host
-from quorate.lab.sim.ledger import TRUE_ANSWER
+from quorate.lab.sim.ledger import TRUE_ANSWER, Ledger
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import Database
 from quorate.lab.sim.world import Violation, World
@@ -25,6 +25,8 @@ NO_FAILED_REQUEST = "no failed request"
 NOT_ANSWERS = ("told unsure", "unsure", "told not done")
 PATIENCE_US = 700 * MILLISECOND
 ATTEMPTS = 6
+FINDS_THE_BEST = 0.7
+"""How often it looks for the node that has most, where nobody leads, before it names one."""
 
 _report = msgspec.msgpack.Decoder(FailoverReport)
 
@@ -40,7 +42,9 @@ class Chooser:
         hosts: dict[int, Host],
         databases: list[Database],
         leaders: Mapping[tuple[int, int], int],
+        ledger: Ledger,
     ) -> None:
+        self._ledger = ledger
         self._world = world
         self._dials = dials
         self._network = network
@@ -75,12 +79,64 @@ class Chooser:
             return
         ready = [one.name for one in self._databases if one.ready]
         if self._body is None and ready:
-            name = self._dice.choice([CATALOG_DATABASE, *(3 * ready)])
-            self._body = Failover(name, self._dice.choice(("", *self._nodes())))
-            self._attempts = 0
-            self._world.mark("failover")
-            self._ask()
+            waiting = [name for name in ready if self._most_advanced(name)]
+            name = self._dice.choice(waiting or [CATALOG_DATABASE, *(3 * ready)])
+            accepts = name != CATALOG_DATABASE and self._dice.random() < self._dials.accept_loss
+            knows = not accepts and self._dice.random() < FINDS_THE_BEST  # who has most may be who is cut off
+            to = self._most_advanced(name) if knows else ""
+            if accepts:
+                name = ready[-1]  # made in the run, with a replica on every node: the one that may be narrow
+                to = self._dice.choice(self._holders(name))
+            self._begin(name, to or self._dice.choice(("", *self._nodes())), accepts=accepts)
         self._world.after(self._dice.randint(1, 2 * self._dials.failover_us), self._choose)
+
+    def _begin(self, name: str, to: str, *, accepts: bool) -> None:
+        if accepts:
+            for database in self._databases:
+                if database.name == name:
+                    database.given_up = True
+                    self._ledger.loose.add(name)
+        self._body = Failover(name, to, accepts)
+        self._attempts = 0
+        self._world.mark("failover")
+        self._ask()
+
+    def _most_advanced(self, name: str) -> str:
+        """As somebody sees who asks every node for its status: where nobody leads, the node that has most."""
+        found: list[tuple[int, int, int]] = []
+        for host in self._hosts.values():
+            for group in host.core.groups.values() if host.core is not None and host.running else ():
+                if group.database == name:
+                    if group.role == "leader":
+                        return ""
+                    if not group.damaged and not group.left_out and host.number in group.voters:
+                        found.append((group.log.last.epoch, group.log.last.index, host.number))
+        return f"n{max(found)[2]}" if found else ""
+
+    def done(self) -> bool:
+        """In the liveness phase: whether somebody leads everything, or nobody has to be told to."""
+        if not self._dials.by_hand:
+            return True
+        if self._body is None:
+            for database in self._databases:
+                to = self._most_advanced(database.name) if database.ready else ""
+                if to and self._by_hand(database.name):
+                    self._begin(database.name, to, accepts=False)
+                    return False
+        return self._body is None
+
+    def _by_hand(self, name: str) -> bool:
+        groups = [group for host in self._hosts.values() if host.core for group in host.core.groups.values()]
+        return any(group.database == name and group.rules.by_hand for group in groups)
+
+    def _holders(self, name: str) -> list[str]:
+        """The nodes that answer and have a replica of it."""
+        found = []
+        for host in self._hosts.values():
+            groups = host.core.groups.values() if host.core is not None and host.running else ()
+            if any(group.database == name for group in groups):
+                found.append(f"n{host.number}")
+        return found or self._nodes()
 
     def _nodes(self) -> list[str]:
         return [f"n{number}" for number in self._hosts]

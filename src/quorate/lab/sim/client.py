@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.acks_rule import parse
+from quorate.core.acks_rule import AUTO, MANUAL, parse
 from quorate.core.requests import (
     LINEARIZABLE,
     AlterDatabase,
@@ -176,7 +176,10 @@ class Client:
             self.operations.ledger.loose.add(database.name)
         token = self._new_token(database.name)
         operation = Operation("alter", database.name, [], lambda _end, _results: None, writes=True)
-        return operation, AlterDatabase(database.name, acks, token), token
+        failover = ""
+        if self.dials.by_hand and self.dice.random() < self.dials.by_hand:
+            failover = self.dice.choice((MANUAL, MANUAL, AUTO))
+        return operation, AlterDatabase(database.name, acks, token, failover), token
 
     # ---- attempts --------------------------------------------------------------------------------------
 

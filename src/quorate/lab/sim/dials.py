@@ -34,6 +34,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a bit of a message changes on the way: its frame must be found out, and its connection ends."""
     late: float = 0.0
     """Chance that a repetition comes seconds later."""
+    bandwidth: int = 0
+    """How many bytes a second a link between two nodes carries, each way; 0: any number."""
     echo: float = 0.0
     """Chance that what a node sent last, lost or not, arrives once more when it has restarted or got another file."""
     hints: float = 0.5
@@ -100,6 +102,12 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a crash falls between two effects of one step."""
     crash_on_vote: float = 0.0
     """Chance that a node dies just after it sent a vote, and comes back within milliseconds."""
+    by_hand: float = 0.0
+    """Chance that such a change is also about who decides that another node leads."""
+    accept_loss: float = 0.0
+    """Chance that a failover where nobody leads may cost writes."""
+    halves: float = 0.0
+    """Chance that a partition parts two halves, with the leader in the smaller one more often than not."""
     cut_on_handover: float = 0.0
     """Chance that a leader is cut off from the others just after it told one of them to stand."""
     open_replicas: int = 0

@@ -6,7 +6,7 @@ import msgspec
 
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
-from quorate.lab.sim.ladder import hasty_logs
+from quorate.lab.sim.ladder import hasty_logs, narrow
 
 
 def smooth(dice: random.Random) -> Dials:
@@ -72,4 +72,40 @@ def planned(dice: random.Random) -> Dials:
         pause_us=dice.choice((0, 0, 1_500)) * MILLISECOND,
         lost_disk=0.0,
         think_us=dice.choice((0, 5, 20)) * MILLISECOND,
+    )
+
+
+def by_hand(dice: random.Random) -> Dials:
+    """Databases in which a person says who leads, under faults, and a person who does so after a while."""
+    return msgspec.structs.replace(
+        planned(dice),
+        failover_us=dice.choice((200, 500)) * MILLISECOND,
+        acks=dice.choice((("majority",), ("async", "majority"), ("sync", "semi-sync:1"))),
+        alters=0.1,
+        by_hand=0.9,
+        crash_us=dice.choice((500, 1_500)) * MILLISECOND,
+    )
+
+
+def accepted(dice: random.Random) -> Dials:
+    """Five nodes of which two disks are enough for a write; when both are away, somebody accepts the loss."""
+    return msgspec.structs.replace(
+        narrow(dice),
+        failover_us=100 * MILLISECOND,
+        partition_us=1_500 * MILLISECOND,
+        fault_lasts_us=2_000 * MILLISECOND,
+        acks=("semi-sync:1",),
+        alters=0.1,
+        by_hand=dice.choice((0.0, 1.0)),
+        accept_loss=0.7,
+        halves=0.8,
+        crash_us=dice.choice((0, 3_000)) * MILLISECOND,
+        settings=Settings(
+            heartbeat_us=50 * MILLISECOND,
+            suspect_us=300 * MILLISECOND,
+            election_us=100 * MILLISECOND,
+            answer_timeout_us=SECOND // 2,
+            log_keep_entries=dice.choice((0, 3, 4_096)),
+            checkpoint_entries=dice.choice((2, 20)),
+        ),
     )

@@ -215,7 +215,9 @@ class Faults:
         shape = self._dice.choice(
             (_halves, _one_alone, _one_alone, _one_way, _bridge, _ring, _partial, _minority_third, _majority_apart)
         )
-        if shape is _one_alone:
+        cut_in_two = self._dials.halves > 0 and self._dice.random() < self._dials.halves
+        shape = _halves if cut_in_two else shape
+        if shape is _one_alone or cut_in_two:
             victim = self._victim(sorted(numbers))
             numbers.remove(victim)
             numbers.insert(0, victim)

@@ -39,6 +39,7 @@ from quorate.core.kernel import (
 from quorate.core.messages import Message
 from quorate.core.single_leader.messages import AppendReply, PreVoteReply, Vote, VoteReply
 from quorate.core.single_leader.state import LEADER
+from quorate.lab.sim.by_hand import ByHand
 from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
@@ -158,6 +159,7 @@ class Invariants:
         self.owed: dict[tuple[NodeId, GroupId], dict[int, int]] = {}
         """What such a replica had when it was damaged, by index: its epoch. Once healed it must have it again."""
         self.tails = Tails(world)
+        self.by_hand = ByHand(world, self.tails, self.disks, self._broken)
         self.configurations = Configurations(world, silent=CONFIGURATION in self.skip)
         self.leading: dict[tuple[GroupId, NodeId], int] = {}
         """Who believes to lead now, and in which epoch."""
@@ -268,6 +270,7 @@ class Invariants:
 
     def after_step(self, host: Host, event: Event, effects: list[Effect], touched: Iterable[Any]) -> None:
         """Look at what the step wrote and noted, and at the groups that it may have changed."""
+        self.by_hand.after_step(host, event, effects)
         for effect in effects:
             if type(effect) is Note:
                 if effect.name == "damaged":
@@ -335,7 +338,8 @@ class Invariants:
         assert host.core is not None
         group = host.core.groups[write.group]
         previous = group.log.epoch_at(write.entries[0].index - 1)
-        self.tails.written(write.group, write.entries, previous)
+        if self.tails.written(write.group, write.entries, previous):
+            self._give_up(write.group)
         self.configurations.written(host.number, group, write.entries, previous)
         for entry in write.entries:
             key = (write.group, entry.index, entry.epoch)
@@ -347,9 +351,18 @@ class Invariants:
                 self._broken(LOG_MATCHING, text)
             previous = entry.epoch
 
+    def _give_up(self, group: GroupId) -> None:
+        """Somebody has accepted that what counted before may be missing from now on."""
+        chain, known = self.tails.chain(group), self.counted.setdefault(group, {})
+        for index, counted in list(known.items()):
+            place = (index, counted.epoch)
+            if chain.entries.get(place, (NOOP,))[0] == DATA and chain.given_up(place):
+                chain.counted[place] = known.pop(index).by
+
     def _check_leader(self, host: Host, number: GroupId, group: Any) -> None:
         self.world.mark("elections")
         self.leading[number, host.number] = group.epoch
+        self.by_hand.leads(host, number, group)
         if self._others_lead(host, number):
             self.world.mark("two leaders at once")
         other = self.leaders.setdefault((number, group.epoch), host.number)

@@ -33,6 +33,8 @@ class Network:
         """Directed links that carry nothing, with how many faults cut each."""
         self._held: dict[tuple[int, int], list[bytes]] = {}
         """Clogged links and what waits in them."""
+        self._free_us: dict[tuple[int, int], int] = {}
+        """With the dial `bandwidth`: until when each link is busy with what was sent."""
         self._past: dict[tuple[int, int], deque[bytes]] = {}
         """With the dial `echo`: what was sent last."""
 
@@ -62,6 +64,8 @@ class Network:
             return
         extra = 0
         if between_nodes:
+            if dials.bandwidth:
+                extra = self._queue(link, len(payload))
             if dials.corrupt and dice.random() < dials.corrupt:
                 self._spoil(source, target, payload)
                 return
@@ -73,6 +77,15 @@ class Network:
             self._world.mark("duplicated")
             extra = dice.randrange(3 * SECOND) if dice.random() < dials.late else dice.randrange(50_000)
             self._travel(source, target, payload, extra)
+
+    def _queue(self, link: tuple[int, int], size: int) -> int:
+        """How long this many bytes take on a link of little bandwidth, behind what was sent before them."""
+        now_us = self._world.now_us
+        begins_us = max(now_us, self._free_us.get(link, 0))
+        if begins_us > now_us:
+            self._world.mark("queued")
+        self._free_us[link] = begins_us + size * SECOND // self._dials.bandwidth
+        return self._free_us[link] - now_us
 
     def _spoil(self, source: int, target: int, payload: bytes) -> None:
         """One bit changes on the way. A real transport finds that out by the frame's checksum, and the connection

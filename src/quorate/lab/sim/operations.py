@@ -87,6 +87,8 @@ class Database:
         """With which it is made."""
         self.rules: list[AcksRule] = [parse(self.acks)]
         """Every acks rule that it was ever asked to have."""
+        self.given_up = False
+        """Somebody has accepted a loss."""
         self.last_seen: dict[str, int] = {}
         """A value each register had lately: compare-and-sets look for it."""
 
@@ -98,7 +100,7 @@ class Database:
     @property
     def loose(self) -> bool:
         """It may lose what was acknowledged: then it does not promise what these two judges look at."""
-        return not {LINEARIZABILITY, ACKNOWLEDGED_LOST} <= self.judges
+        return self.given_up or not {LINEARIZABILITY, ACKNOWLEDGED_LOST} <= self.judges
 
     def bears(self) -> bool:
         """Whether it works with one node away."""

@@ -89,6 +89,11 @@ AIMS: dict[str, Aim] = {
     "planned": _aim(
         {"failover: done": 30, "failover: refused": 2, "note: told_to_stand": 40, "note: transfer_failed": 1, "ok": 500}
     ),
+    "chosen": _aim({"note: ordered": 3, "note: members_change": 60, "failover: done": 30, "ok": 300}),
+    "by_hand": _aim({"note: ordered": 10, "led by order": 10, "failover: done": 20, "ok": 300}),
+    "accepted": _aim(
+        {"note: loss_accepted": 5, "lost entries dropped": 2, "acknowledged writes given up": 1, "ok": 300}, seeds=16
+    ),
     "heirs": _aim({"failover: done": 60, "read: ok": 1_000}),
     "smooth": _aim({"failover: done": 200, "elections": 150, "ok": 2_000}),
     "stalled": _aim({"writes stalled": 4, "read: ok": 100, "refused: Unavailable": 20}),

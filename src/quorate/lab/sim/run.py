@@ -92,7 +92,8 @@ class Run:
             for number in range(1, dials.clients + 1)
         ]
         self.operator = Operator(self.world, dials, self.network, self.hosts, self.databases)
-        self.chooser = Chooser(self.world, dials, self.network, self.hosts, self.databases, self.invariants.leaders)
+        leaders = self.invariants.leaders
+        self.chooser = Chooser(self.world, dials, self.network, self.hosts, self.databases, leaders, self.ledger)
         self.surge = Surge(self.world, dials, self.network, self.hosts, self.databases[0], self.ledger)
         self.upgrader = Upgrader(self.world, dials, self.network, self.hosts)
         self.mover = Mover(self.world, dials, self.network, self.hosts, self.databases, self._new_host)
@@ -218,7 +219,8 @@ class Run:
         raise Violation(LIVENESS, self._who_waits())
 
     def _looked_after(self) -> bool:
-        return self.upgrader.done(self.dead) and self.mover.done() and self.operator.done(self.dead)
+        done = self.upgrader.done(self.dead) and self.chooser.done() and self.mover.done()
+        return done and self.operator.done(self.dead)
 
     def _clients_are_done(self) -> bool:
         """Settle what was given up, then read everything once more; True when all that is done."""

@@ -12,7 +12,7 @@ from quorate.core.settings import Settings
 from quorate.lab.sim import scenario_file
 from quorate.lab.sim.aimed import rebuilds
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
-from quorate.lab.sim.failovers import heirs, planned, smooth
+from quorate.lab.sim.failovers import accepted, by_hand, heirs, planned, smooth
 from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.lasting import CUT_OR_BROKEN
@@ -313,6 +313,14 @@ def members(dice: random.Random) -> Dials:
     return aimed
 
 
+def chosen(dice: random.Random) -> Dials:
+    """Members come and go while a person says who leads."""
+    aimed = members(dice)
+    return msgspec.structs.replace(
+        aimed, failover_us=100 * MILLISECOND, acks=aimed.acks or ("majority",), alters=0.05, by_hand=0.3
+    )
+
+
 def fsyncs(dice: random.Random) -> Dials:
     """Fsyncs that fail, machines that lose power soon after, and copies all the time."""
     return msgspec.structs.replace(
@@ -340,7 +348,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-        ladder, tails, narrow, stalled, members, planned, smooth, heirs, rebuilds, patient,
+        ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, accepted, chosen, rebuilds, patient,
         spike, slow, storm,
     )
 }  # fmt: skip

@@ -47,7 +47,8 @@ def dump(case: Case) -> bytes:
 QUIET: dict[str, tuple[object, ...]] = {
     **dict.fromkeys(
         (
-            "loss", "duplicate", "corrupt", "late", "echo", "client_loss", "client_late", "hints", "fsync_tail_us",
+            "loss", "duplicate", "corrupt", "late", "echo", "bandwidth", "client_loss", "client_late", "hints",
+            "fsync_tail_us",
             "storage_us", "tail_us", "keep_pending", "lose_unsynced", "drift_ppm", "wall_offset_us", "crash_us",
             "pause_us", "partition_us", "swizzle_us", "slow_disk_us", "full_disk_us", "clock_jump_us", "drain_us",
             "fsync_error_us", "read_error_us", "strobe_us", "flip_log_us", "flip_data_us", "lost_disk", "torn_step",

@@ -130,6 +130,7 @@ ROWS = (
     Row("swizzle-clog", "swizzle", {"swizzle_us": EVERY_US}),
     Row("loss of 20 %", "dropped", {"loss": 0.2}),
     Row("delay with a long tail (mean 50 ms)", "timed out", {"tail_us": 50 * MILLISECOND, "patience_us": 150_000}),
+    Row("links that carry 20,000 bytes a second", "queued", {"bandwidth": 20_000}),
     Row("repetition of 20 %, half of it seconds late", "duplicated", {"duplicate": 0.2, "late": 0.5}),
     Row("corrupted frames, 5 %", "corrupted", {"corrupt": 0.05}),
     Row("wall clock jumps by up to 300 s", "clock jump", {"clock_jump_us": EVERY_US}),

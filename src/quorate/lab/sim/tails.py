@@ -9,12 +9,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from quorate.core.acks_rule import ASYNC, DEFAULT, AcksRule, read_entry
-from quorate.core.kernel import ACKS, DATA, Entry, GroupId, NodeId
+from quorate.core.acks_rule import ASYNC, DEFAULT, AcksRule, read_entry, read_noop
+from quorate.core.kernel import ACKS, DATA, NOOP, Entry, GroupId, NodeId
 from quorate.lab.sim.world import Violation, World
 
 LOST_TAIL = "lost tail"
 ENOUGH_HOLDERS = "durable as promised"
+GIVEN_UP = "acknowledged writes given up"
 LOST_UNDER_ASYNC = "acknowledged writes lost under async"
 
 Place = tuple[int, int]
@@ -24,7 +25,7 @@ Place = tuple[int, int]
 class Chain:
     """Every entry of one group that any log ever had."""
 
-    __slots__ = ("async_once", "counted", "entries", "rules", "tokens")
+    __slots__ = ("accepted", "async_once", "counted", "entries", "rules", "tokens")
 
     def __init__(self) -> None:
         self.entries: dict[Place, tuple[int, int, bytes]] = {}
@@ -32,13 +33,17 @@ class Chain:
         self.rules: dict[Place, AcksRule] = {}
         self.tokens: dict[str, list[Place]] = {}
         self.counted: dict[Place, NodeId] = {}
-        """What counted under async, and where."""
+        """What counted and may be lost, and where."""
         self.async_once = False
+        """Something may be lost: it was async, or somebody has accepted a loss."""
+        self.accepted: dict[Place, frozenset[Place]] = {}
+        """The first entry of each epoch that began with an accepted loss, and what lies behind it."""
 
-    def add(self, entry: Entry, previous: int | None) -> None:
+    def add(self, entry: Entry, previous: int | None) -> bool:
+        """Whether this is news of an accepted loss."""
         place = (entry.index, entry.epoch)
         if place in self.entries:
-            return
+            return False
         self.entries[place] = (entry.kind, previous or 0, entry.payload)
         if entry.kind == ACKS:
             self.rules[place] = read_entry(entry.payload)[0]
@@ -46,6 +51,15 @@ class Chain:
         elif entry.kind == DATA:
             for token, _ in msgspec.msgpack.decode(entry.payload)[-1]:  # of SQLite's batches as of the model's
                 self.tokens.setdefault(token, []).append(place)
+        elif entry.kind == NOOP and read_noop(entry.payload)[1]:
+            self.accepted[place] = frozenset(self.behind(place))
+            self.async_once = True
+            return True
+        return False
+
+    def given_up(self, place: Place) -> bool:
+        """Whether a later epoch began with an accepted loss, and without this entry."""
+        return any(place[1] < begun[1] and place not in behind for begun, behind in self.accepted.items())
 
     def behind(self, place: Place) -> Iterable[Place]:
         """This entry and all before it, newest first, as far as they are known."""
@@ -75,12 +89,19 @@ class Tails:
             known = self.chains[group] = Chain()
         return known
 
-    def written(self, group: GroupId, entries: Iterable[Entry], previous: int | None) -> None:
-        """Some log got these entries."""
+    def written(self, group: GroupId, entries: Iterable[Entry], previous: int | None) -> bool:
+        """Some log got these entries. Whether a loss was accepted with them."""
         chain = self.chain(group)
+        accepted = False
         for entry in entries:
-            chain.add(entry, previous)
+            accepted = chain.add(entry, previous) or accepted
             previous = entry.epoch
+        return accepted
+
+    def rule_of(self, group: GroupId, place: Place) -> AcksRule:
+        """The rule that a log names last which ends here."""
+        chain = self.chain(group)
+        return chain.rules.get(place) or chain.rule_at(place)
 
     def needed(self, group: GroupId, place: Place, voters: int) -> int:
         """How many voters must hold this entry for it to count."""
@@ -89,11 +110,11 @@ class Tails:
         return DEFAULT.holders(voters) if kind != DATA else chain.rule_at(place).holders(voters)
 
     def loose(self, group: GroupId, place: Place) -> bool:
-        """Whether it counted by its leader's word alone, and may be lost."""
+        """Whether it counted by its leader's word alone, or somebody accepted its loss: it may be lost."""
         chain = self.chains.get(group)
         if chain is None or not chain.async_once or chain.entries.get(place, (ACKS,))[0] != DATA:
             return False
-        return chain.rule_at(place).kind == ASYNC
+        return chain.rule_at(place).kind == ASYNC or chain.given_up(place)
 
     def dropping(self, node: NodeId, group: GroupId, dropped: Iterable[Place], kept: set[Place]) -> None:
         """A sound node drops these from its log, and they are not in the leader's; `kept` are its lost tails."""
@@ -132,4 +153,5 @@ class Tails:
                 raise Violation(
                     LOST_TAIL, f"write {token} of group {group} was acknowledged and counted nowhere: {places}"
                 )
-            self.world.mark(LOST_UNDER_ASYNC)
+            lost = any(chain.given_up(place) for place in places)
+            self.world.mark(GIVEN_UP if lost else LOST_UNDER_ASYNC)

@@ -1,0 +1,70 @@
+"""Who was told to lead? An observer of what `failover = manual` forbids and of what *accept loss* allows.
+
+*Leads by order*: where a group's log says `manual`, a replica leads only if it was told to in this life: by a person,
+by a leader that hands over, or because it handed over itself and nobody came. An epoch that begins with an accepted
+loss was ordered so, and a majority of the disks has the vote for its leader (or has gone on to a later epoch).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from quorate.core.acks_rule import MANUAL, read_noop
+from quorate.core.kernel import NOOP, Deliver, Effect, Event, GroupId, NodeId, Request, Send
+from quorate.core.requests import Failover
+from quorate.core.single_leader.messages import StandNow
+from quorate.lab.sim.host import Host
+from quorate.lab.sim.tails import Tails
+from quorate.lab.sim.world import World
+
+BY_ORDER = "leads by order"
+
+Disks = dict[tuple[NodeId, GroupId], Any]
+
+
+class ByHand:
+    """Remembers what each life of each node was told."""
+
+    def __init__(self, world: World, tails: Tails, disks: Disks, broken: Callable[[str, str], None]) -> None:
+        self._world = world
+        self._tails = tails
+        self._disks = disks
+        """What each node has on disk of each group (`invariants.OnDisk`)."""
+        self._broken = broken
+        self._told: dict[tuple[NodeId, int, str | GroupId], bool] = {}
+        """(node, life, database or group) -> whether a loss was accepted."""
+
+    def after_step(self, host: Host, event: Event, effects: Iterable[Effect]) -> None:
+        """Somebody may have been told to lead."""
+        if type(event) is Request and type(event.body) is Failover:
+            key = (host.number, host.life, event.body.database)
+            self._told[key] = self._told.get(key, False) or event.body.accept_loss
+        elif type(event) is Deliver and type(event.message) is StandNow:
+            self._told.setdefault((host.number, host.life, event.message.group), False)
+        for effect in effects:
+            if type(effect) is Send and type(effect.message) is StandNow:
+                self._told.setdefault((host.number, host.life, effect.message.group), False)
+
+    def leads(self, host: Host, number: GroupId, group: Any) -> None:
+        """This replica has just been elected."""
+        told = [self._told.get((host.number, host.life, name)) for name in (group.database, number)]
+        before = (group.noop - 1, group.log.epoch_at(group.noop - 1) or 0)
+        if self._tails.rule_of(number, before).failover == MANUAL and len(group.voters) > 1:
+            self._world.mark("led by order")
+            if told == [None, None]:
+                text = f"node {host.number} leads group {number} in epoch {group.epoch}, and nobody has told it to"
+                self._broken(BY_ORDER, text)
+        noop = group.log.slice(group.noop, group.noop)
+        if noop and noop[0].kind == NOOP and read_noop(noop[0].payload)[1]:
+            self._check_loss(host, number, group, accepted=True in told)
+
+    def _check_loss(self, host: Host, number: GroupId, group: Any, *, accepted: bool) -> None:
+        what = f"node {host.number} leads group {number} in epoch {group.epoch} with an accepted loss"
+        if not accepted:
+            self._broken(BY_ORDER, f"{what}, and nobody has accepted it")
+        votes = 0
+        for voter in group.voters:
+            disk = self._disks.get((voter, number))
+            if disk is not None:
+                votes += disk.epoch > group.epoch or (disk.epoch, disk.vote) == (group.epoch, host.number)
+        if votes < len(group.voters) // 2 + 1:
+            self._broken("election safety", f"{what} and {votes} votes of {len(group.voters)}")
