@@ -1,7 +1,7 @@
 """A campaign too short for every fault to have its turn says so and does not fail for it."""
 
-from quorate.lab.nemesis.figures import spread
 from quorate.lab.nemesis.faults import CALM
+from quorate.lab.nemesis.figures import spread
 from quorate.lab.nemesis.periods import Row, unseen
 
 NONE = spread([])
