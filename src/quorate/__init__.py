@@ -7,8 +7,10 @@ same for asyncio is in `quorate.aio`. What is imported from here is public; othe
 from typing import TYPE_CHECKING, Any
 
 from quorate.client.errors import (
+    AlreadyMember,
     AlreadyOpen,
     Cancelled,
+    ChangeUnderWay,
     DatabaseError,
     DatabaseExists,
     DataError,
@@ -18,13 +20,17 @@ from quorate.client.errors import (
     IntegrityError,
     InterfaceError,
     InternalError,
+    LastVoter,
     MaybeDone,
+    NodeRemoved,
+    NoMajority,
     NotSupportedError,
     OperationalError,
     Overloaded,
     ProgrammingError,
     Unavailable,
     UnknownDatabase,
+    UnknownNode,
     Warning,  # noqa: A004 - the name PEP 249 asks for
 )
 
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 
     from quorate.client.cluster_sync import Cluster as Cluster
     from quorate.client.embedded import Connection as EmbeddedConnection
+    from quorate.client.membership import MemberInfo
     from quorate.client.pieces import DatabaseInfo
     from quorate.client.sync import Connection as ClusterConnection
     from quorate.client.values import (
@@ -59,9 +66,11 @@ __all__ = [
     "NUMBER",
     "ROWID",
     "STRING",
+    "AlreadyMember",
     "AlreadyOpen",
     "Binary",
     "Cancelled",
+    "ChangeUnderWay",
     "Cluster",
     "ClusterConnection",
     "Connection",
@@ -79,7 +88,11 @@ __all__ = [
     "IntegrityError",
     "InterfaceError",
     "InternalError",
+    "LastVoter",
     "MaybeDone",
+    "MemberInfo",
+    "NoMajority",
+    "NodeRemoved",
     "NotSupportedError",
     "OperationalError",
     "Overloaded",
@@ -92,6 +105,7 @@ __all__ = [
     "TimestampFromTicks",
     "Unavailable",
     "UnknownDatabase",
+    "UnknownNode",
     "VerifyReport",
     "Warning",
     "apilevel",
@@ -110,6 +124,7 @@ _LATER = {
     "EmbeddedConnection": ("quorate.client.embedded", "Connection"),
     "ClusterConnection": ("quorate.client.sync", "Connection"),
     "Cluster": ("quorate.client.cluster_sync", "Cluster"),
+    "MemberInfo": ("quorate.client.membership", "MemberInfo"),
     "DatabaseInfo": ("quorate.client.pieces", "DatabaseInfo"),
     "StatusReport": ("quorate.core.requests", "StatusReport"),
     "FailoverReport": ("quorate.core.requests", "FailoverReport"),

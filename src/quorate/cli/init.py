@@ -1,42 +1,84 @@
-"""`quorate init`: make the folders of a new cluster."""
+"""`quorate init`: make the folders of a new cluster, or of a node that is to join one."""
 
 from pathlib import Path
 
 import click
 
-from quorate.cli.output import Exit, Fail, json_option, print_json, progress
+import quorate
+from quorate.cli.output import Exit, Fail, find_cluster, json_option, print_json, progress
 from quorate.runtime.config import ConfigError, check_listen
-from quorate.runtime.founding import found, local_members
+from quorate.runtime.founding import found, join, local_members
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(1, 64), help="How many nodes, on free ports of this machine. Default 3.")
 @click.option("--node", "named", metavar="NAME=HOST:PORT", multiple=True, help="One node and its address; repeat it.")
+@click.option("--join", "running", metavar="URL-or-DIR", help="Make one node for this running cluster.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address that --nodes listen on.")
 @click.option("--name", "prefix", default="n", show_default=True, help="What the names of --nodes begin with.")
 @json_option
-def init(folder: Path, nodes: int | None, named: tuple[str, ...], host: str, prefix: str, as_json: bool) -> None:
+def init(
+    folder: Path,
+    nodes: int | None,
+    named: tuple[str, ...],
+    running: str | None,
+    host: str,
+    prefix: str,
+    as_json: bool,
+) -> None:
     """Found a cluster in DIR: a folder with node.toml and node.db for each node, and cluster.json.
 
     Take each folder to its machine and run `quorate serve --config node.toml` there. All of them together are the
     cluster from its first moment; a folder must never be used in two places.
+
+    With --join: make DIR/NAME for one more node of a running cluster. Start it, then take it in with `quorate member
+    add` or `quorate member replace`.
     """
     if named and nodes is not None:
         raise Fail("give either --nodes or --node, not both", Exit.USAGE)
+    if running is not None:
+        if nodes is not None or len(named) > 1:
+            raise Fail("--join makes one node: give at most one --node", Exit.USAGE)
+        _join(folder, running, _named(named), host, prefix, as_json=as_json)
+        return
     members = _named(named) if named else local_members(nodes or 3, host, prefix)
     made = found(folder, members)
     for place in made.nodes:
         progress(f"{place.name}: {place.address} in {place.folder}")
-    try:
-        for address in members.values():
-            check_listen(address)
-    except ConfigError as error:
-        progress(f"Warning: {error}")
+    for address in members.values():
+        _warn(address)
     if as_json:
         print_json(made)
     else:
         progress(f"start each node with: quorate serve --config {folder}/NAME/node.toml")
+
+
+def _join(folder: Path, running: str, named: dict[str, str], host: str, prefix: str, *, as_json: bool) -> None:
+    """One more node. Its name is the first that is free, unless it was given."""
+    with quorate.Cluster(find_cluster(running)) as cluster:
+        known = max(cluster.status(), key=lambda report: (not report.removed, report.changes))
+    if not named:
+        taken = {member.name for member in known.members}
+        (address,) = local_members(1, host).values()
+        free = (f"{prefix}{number}" for number in range(1, 1 << 16))
+        named = {next(name for name in free if name not in taken and not (folder / name).exists()): address}
+    ((name, address),) = named.items()
+    place = join(folder, name, address, known)
+    progress(f"{place.name}: {place.address} in {place.folder}")
+    _warn(address)
+    if as_json:
+        print_json(place)
+    else:
+        progress(f"start it with: quorate serve --config {folder}/{name}/node.toml")
+        progress(f"then take it in with: quorate member add {address}")
+
+
+def _warn(address: str) -> None:
+    try:
+        check_listen(address)
+    except ConfigError as error:
+        progress(f"Warning: {error}")
 
 
 def _named(named: tuple[str, ...]) -> dict[str, str]:

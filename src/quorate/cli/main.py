@@ -19,6 +19,7 @@ COMMANDS = {
     "explain": "quorate.cli.explain:explain",
     "failover": "quorate.cli.failover:failover",
     "lost": "quorate.cli.lost:lost",
+    "member": "quorate.cli.member:member",
     "status": "quorate.cli.status:status",
     "verify": "quorate.cli.verify:verify",
     "upgrade": "quorate.cli.upgrade:upgrade",

@@ -45,6 +45,8 @@ class NodeLine(Struct, frozen=True):
     release: str = ""
     reads: str = ""
     """The formats that it reads."""
+    removed: bool = False
+    """It was taken out of the cluster; it can be stopped."""
     peers: tuple[PeerLine, ...] = ()
 
 
@@ -76,6 +78,10 @@ class GroupLine(Struct, frozen=True):
     replicas: tuple[ReplicaLine, ...]
     failover: str = AUTO
     """Who decides that another leads: the replicas (`auto`) or a person (`manual`)."""
+    voters: tuple[str, ...] = ()
+    learners: tuple[str, ...] = ()
+    change: str = ""
+    """What its members are being changed to; empty when they are those that are wanted."""
 
 
 class View(Struct, frozen=True):
@@ -148,6 +154,7 @@ def combine(reports: dict[str, StatusReport | None]) -> View:
                     disk_full=report.disk_full,
                     release=report.release,
                     reads=reads,
+                    removed=report.removed,
                     peers=tuple(
                         PeerLine(member.name, member.alive, member.trip_us, member.suspect_us)
                         for member in report.members
@@ -169,10 +176,11 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
     found = [(report, group) for report in answered for group in report.groups if group.group == number]
     _, best = max(found, key=lambda pair: (pair[1].role == "leader", pair[1].epoch, pair[1].counted))
     counted = max(group.counted for _, group in found)
+    members = {*best.voters, *best.learners, *best.voters_next}
     replicas = tuple(
         ReplicaLine(
             report.name,
-            group.role,
+            "learner" if report.node in best.learners else group.role,
             group.last,
             group.applied,
             max(0, counted - group.applied),
@@ -180,20 +188,23 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
             group.damage,
         )
         for report, group in sorted(found, key=lambda pair: pair[0].name)
+        if report.node in members or not members
     )
     leader = names.get(best.leader, str(best.leader)) if best.leader else ""
-    return GroupLine(
-        best.group,
-        best.database,
-        best.partition,
-        best.acks,
-        leader,
-        best.epoch,
-        best.last,
-        counted,
-        replicas,
-        best.failover,
+    voters, learners, following, wanted = (
+        tuple(names.get(node, str(node)) for node in nodes)
+        for nodes in (best.voters, best.learners, best.voters_next, best.wanted)
     )
+    change = ""
+    if following:
+        change = f"voters {', '.join(voters)} give way to {', '.join(following)}: a majority of both is needed"
+    elif wanted:
+        change = f"voters are to be {', '.join(wanted)}"
+        change += f"; {', '.join(learners)} fetching what there is" if learners else ""
+    return GroupLine(
+        best.group, best.database, best.partition, best.acks, leader, best.epoch, best.last, counted, replicas,
+        best.failover, voters, learners, change,
+    )  # fmt: skip
 
 
 def as_text(view: View) -> str:
@@ -202,6 +213,7 @@ def as_text(view: View) -> str:
     rows: list[tuple[str, ...]] = [("node", "address", "state", "boot", "release")]
     for node in view.nodes:
         state = "no answer" if not node.answers else "disk full" if node.disk_full else "up"
+        state = "removed" if node.removed else state
         release = f"{node.release or 'unknown'} ({node.reads})" if node.answers else ""
         rows.append((node.name, node.address, state, str(node.boot or ""), release))
     lines += ["", *_aligned(rows)]
@@ -216,6 +228,8 @@ def as_text(view: View) -> str:
         if group.failover != AUTO and not any(replica.role == "leader" for replica in group.replicas):
             lines += ["", f"{group.database} waits for you: quorate failover {group.database} --to NODE"]
     for group in view.groups:
+        if group.change:
+            lines += ["", f"{group.database}: {group.change}"]
         for replica in group.replicas:
             if replica.damage:
                 state = "damaged, being rebuilt" if replica.role == "damaged" else "was rebuilt"

@@ -3,7 +3,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -14,6 +14,7 @@ from quorate.client.carrier_aio import Client
 from quorate.client.link_aio import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
+from quorate.client.membership import MemberInfo, check_newcomer, find, members_of, unfinished
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
     VERIFY_TIMEOUT,
@@ -39,6 +40,7 @@ from quorate.core.promises import Explanation, explain
 from quorate.core.requests import (
     LEADER,
     LINEARIZABLE,
+    AddMember,
     AlterDatabase,
     CreateDatabase,
     Expired,
@@ -46,6 +48,8 @@ from quorate.core.requests import (
     FailoverReport,
     LostAsk,
     LostReport,
+    RemoveMember,
+    ReplaceMember,
     Replay,
     ReplyBody,
     RequestBody,
@@ -63,6 +67,8 @@ T = TypeVar("T")
 
 CHANGE_POLL = 0.05
 """Seconds between two looks at whether a change has been carried out."""
+MEMBERS_TIMEOUT = 60.0
+"""Seconds that a change of members may take unless the caller says otherwise: a new node has to fetch everything."""
 
 
 class Cluster:
@@ -144,7 +150,7 @@ class Cluster:
             hint = "run `quorate upgrade --finalize` once every member runs this release"
             raise errors.OperationalError(f"failover needs a cluster of format {ACKS_SINCE}", hint=hint)
 
-    async def _change(self, request: Callable[[Token], CreateDatabase | AlterDatabase], seconds: float) -> None:
+    async def _change(self, request: Callable[[Token], RequestBody], seconds: float) -> None:
         """Carry a change of the catalog through, under a token of its own."""
         token = self._tokens.mint(None)
         while True:
@@ -166,6 +172,82 @@ class Cluster:
                 return explain(structs.replace(parse(each.acks), failover=each.failover), each.replicas)
         names = ", ".join(each.name for each in known)
         raise errors.UnknownDatabase(f"there is no database {name!r}", hint=f"there are: {names}")
+
+    async def members(self, *, timeout: float | None = None) -> list[MemberInfo]:
+        """Every member of the cluster, by name, and what each holds. Raises Unavailable when no node answers."""
+        return members_of(await self.status(timeout=timeout))
+
+    async def add_member(
+        self, address: str, *, databases: Sequence[str] = (), timeout: float = MEMBERS_TIMEOUT
+    ) -> MemberInfo:
+        """Take in the node that runs at this address (see `quorate init --join`), and give it a replica of each of
+        these databases. On return it has caught up, and votes.
+
+        Raises AlreadyMember, NodeRemoved, UnknownDatabase, ChangeUnderWay, or Unavailable: when it was taken in and has
+        not caught up in time, it still will; `members` shows how far it is.
+        """
+        deadline = time.monotonic() + check_timeout(timeout)
+        reports = await self.status(timeout=timeout)
+        node = await self._newcomer(address, reports, timeout)
+        await self._change(lambda token: AddMember(node.node, node.name, address, token, tuple(databases)), timeout)
+        await self._carried_out(reports, deadline, f"{node.name} was taken in")
+        return find(await self.members(timeout=timeout), node.name)
+
+    async def remove_member(self, name: str, *, timeout: float = MEMBERS_TIMEOUT) -> None:
+        """Take a member out for good. Its replicas go to members that have none of that database, if there are any.
+        On return no database needs it any more, and it can be stopped.
+
+        Raises UnknownNode, LastVoter, NoMajority, ChangeUnderWay, OperationalError when a database could not keep its
+        acks with the replicas that are left, or Unavailable as `add_member` does.
+        """
+        deadline = time.monotonic() + check_timeout(timeout)
+        reports = await self.status(timeout=timeout)
+        member = find(members_of(reports), name)
+        await self._change(lambda token: RemoveMember(member.node, token), timeout)
+        await self._carried_out(reports, deadline, f"{name} was taken out")
+
+    async def replace_member(self, name: str, by: str, *, timeout: float = MEMBERS_TIMEOUT) -> MemberInfo:
+        """Put another node in the place of a member that is dead, or alive: `by` is a member's name, or the address of
+        a node that is taken in first. Each database changes once, from the old voters to the new.
+
+        Raises what `add_member` and `remove_member` do.
+        """
+        deadline = time.monotonic() + check_timeout(timeout)
+        reports = await self.status(timeout=timeout)
+        known = members_of(reports)
+        old = find(known, name)
+        if all(by not in (member.name, member.address) for member in known):
+            node = await self._newcomer(by, reports, timeout)
+            await self._change(lambda token: AddMember(node.node, node.name, by, token), timeout)
+            await self._carried_out(reports, deadline, f"{node.name} was taken in")
+            reports = await self.status(timeout=timeout)
+            known = members_of(reports)
+        new = find(known, by)
+        await self._change(lambda token: ReplaceMember(old.node, new.node, token), timeout)
+        await self._carried_out(reports, deadline, f"{new.name} takes the place of {name}")
+        return find(await self.members(timeout=timeout), new.name)
+
+    async def _newcomer(self, address: str, reports: list[StatusReport], seconds: float) -> StatusReport:
+        """What the node at this address says of itself. Raises Unavailable, or why it cannot be taken in."""
+        try:
+            reply = await self._client.ask_again(address, Status(), min(seconds, 2 * DIAL_MAX))
+        except LinkLost as lost:
+            raise errors.Unavailable(f"no node answers at {address}: {lost}", hint="start it, then add it") from lost
+        return check_newcomer(address, reply, reports)
+
+    async def _carried_out(self, before: list[StatusReport], deadline: float, what: str) -> None:
+        """Wait until every database has the members that are wanted. Raises Unavailable."""
+        change = max(report.changes for report in before) + 1
+        while True:
+            left = unfinished(await self.status(timeout=max(0.1, deadline - time.monotonic())), change)
+            if not left:
+                return
+            if time.monotonic() >= deadline:
+                raise errors.Unavailable(
+                    f"{what}, and {left} has not got its members in time",
+                    hint="it goes on; see quorate status and quorate member list",
+                )
+            await sleep(CHANGE_POLL)
 
     async def lost(self, database: str = "", *, timeout: float | None = None) -> Lost:
         """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it."""

@@ -69,6 +69,36 @@ class DatabaseExists(ProgrammingError):
     """A database of this name exists already."""
 
 
+class UnknownNode(ProgrammingError):
+    """No member of this name is in the cluster."""
+
+
+class AlreadyMember(ProgrammingError):
+    """A node of this id, name or address is in the cluster already."""
+
+
+class NodeRemoved(OperationalError):
+    """The node was taken out of its cluster, for good; ask another."""
+
+    retryable = True
+
+
+class LastVoter(OperationalError):
+    """Nobody else has a copy: taking this node out would lose the data."""
+
+
+class NoMajority(OperationalError):
+    """Too few nodes are alive for this change of members."""
+
+    retryable = True
+
+
+class ChangeUnderWay(OperationalError):
+    """Members are just being changed: one change at a time."""
+
+    retryable = True
+
+
 class AlreadyOpen(OperationalError):
     """Another process has this folder open. `pid` is its process id (0: unknown)."""
 

@@ -100,7 +100,8 @@ class Directory:
 
     def farewell(self) -> Removed:
         """What a node is told that is no member any more."""
-        wishes = tuple(Wish(row.group, row.nodes) for row in self.catalog.partitions)
+        rows = self.catalog.partitions
+        wishes = tuple(Wish(row.group, row.nodes, row.database, row.number, row.began) for row in rows)
         voters = self.catalog.voters
         return Removed(self.catalog.changes, tuple(self.members.values()), (Wish(CATALOG_GROUP, voters), *wishes))
 

@@ -44,6 +44,10 @@ class Wish(Struct, frozen=True, array_like=True):
 
     group: GroupId
     voters: tuple[NodeId, ...]
+    database: str = ""
+    partition: int = 0
+    began: tuple[NodeId, ...] = ()
+    """The voters with which the group began, if they are not these."""
 
 
 class Removed(Struct, frozen=True, array_like=True, tag=22):

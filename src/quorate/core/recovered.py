@@ -21,7 +21,8 @@ class Identity(Struct, frozen=True):
     boot: int
     """How many times this folder was opened; a higher boot is a later life of the same node."""
     founders: tuple[Member, ...]
-    """The members that were named when the cluster was founded; they hold the catalog."""
+    """The members that were named when the cluster was founded; they hold the catalog. In the folder of a node that
+    came later: those who were members then."""
     format: int = 1
     """The number of the folder's format (`core.formats`)."""
 

@@ -65,6 +65,9 @@ def on_removed(node: "Node", now: Now, message: Removed) -> None:
         node.directory.told = message
         for member in message.members:  # a group that is led here may have to be handed to them
             node.watch(now, member.node, member.address)
+        for wish in message.wishes:  # one that began with us, and of which we never heard, needs us to change
+            if node.me in wish.began and wish.group not in node.groups:
+                node.create_group(now, CreateGroup(wish.group, wish.database, wish.partition, wish.began))
         for number in node.groups:
             node.make_ready(number)
             node.keep_busy(number)

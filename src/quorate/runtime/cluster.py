@@ -20,6 +20,7 @@ from quorate.runtime.founding import (
     ClusterFile,
     NodePlace,
     found,
+    join,
     local_members,
     read_cluster_file,
     url_of,
@@ -123,6 +124,23 @@ class LocalCluster:
             if not self.running(name):
                 self._spawn(name)
         self._record()
+
+    def join(self, name: str, *, options: Mapping[str, str] | None = None, timeout: float = 20.0) -> NodePlace:
+        """Make and start a node that may be taken in (`Cluster.add_member`). Raises NotReady, ConfigError."""
+        known = next((report for each in self._places if (report := self.status(each)) is not None), None)
+        if known is None:
+            raise NotReady("no node of the cluster answers")
+        (address,) = local_members(1, "127.0.0.1").values()
+        self._places[name] = join(self.folder, name, address, known, options)
+        self.restart(name, timeout=timeout)
+        return self._places[name]
+
+    def adopt(self, name: str, *, timeout: float = 20.0) -> NodePlace:
+        """Start a node that somebody else made in this cluster's folder (`quorate init --join`). Raises NotReady."""
+        self._file = read_cluster_file(self.folder)
+        self._places = {place.name: self._places.get(place.name, place) for place in self._file.nodes}
+        self.restart(name, timeout=timeout)
+        return self._places[name]
 
     def restart(self, name: str, *, wait: bool = True, timeout: float = 60.0) -> None:
         """Start a node that does not run; `wait` until it answers. Raises NotReady."""

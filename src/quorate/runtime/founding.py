@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from quorate.core.formats import HERE
 from quorate.core.kernel import Identity, Member
+from quorate.core.requests import StatusReport
 from quorate.runtime.config import FILE_NAME, ConfigError
 from quorate.transport.addresses import format_address, parse_address
 
@@ -90,27 +91,70 @@ def found(
     if len(set(members.values())) != len(members):
         raise ConfigError("two nodes cannot have one address")
     for name, address in members.items():
-        if not name or name in (".", "..") or not all(each.isalnum() or each in "-_." for each in name):
-            raise ConfigError(f"{name!r} cannot be a node's name: letters, digits, '-', '_' and '.' only")
-        try:
-            parse_address(address)
-        except ValueError as error:
-            raise ConfigError(f"node {name}: {error}") from error
-        if (folder / name).exists() and any((folder / name).iterdir()):
-            raise ConfigError(f"{folder / name} is not empty")
+        _check_place(name, address, folder / name)
     cluster = secrets.token_hex(8)
     founders = tuple(Member(secrets.randbits(62) + 1, name, address) for name, address in members.items())
     for member in founders:
         place = folder / member.name
         place.mkdir(parents=True, exist_ok=True)
         create(place / "node.db", Identity(cluster, member.node, member.name, 0, founders, format_number))
-        lines = {"listen": member.address, **(options or {})}
-        text = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
-        (place / FILE_NAME).write_text(text, encoding="utf-8")
+        _write_config(place, member.address, options)
     places = tuple(NodePlace(each.name, 0, each.address, str((folder / each.name).resolve())) for each in founders)
     made = ClusterFile(cluster, places, url_of(tuple(members.values())))
     write_cluster_file(folder, made)
     return made
+
+
+def join(
+    folder: Path,
+    name: str,
+    address: str,
+    known: StatusReport,
+    options: Mapping[str, str] | None = None,
+) -> NodePlace:
+    """Make `folder`/NAME for a node that is to be taken into a running cluster, which `known` describes: with an id of
+    its own, and the addresses of those who are members now. If `folder` has this cluster's cluster.json, it is added
+    there.
+
+    Raises ConfigError when the name or the address is wrong or taken, and OSError.
+    """
+    from quorate.storage.node_file import create
+
+    place = folder / name
+    _check_place(name, address, place)
+    for member in known.members:
+        if name == member.name or address == member.address:
+            raise ConfigError(f"{member.name} at {member.address} is a member already: choose another name and address")
+    members = tuple(Member(each.node, each.name, each.address) for each in known.members)
+    place.mkdir(parents=True, exist_ok=True)
+    identity = Identity(known.cluster, secrets.randbits(62) + 1, name, 0, members, known.version)
+    create(place / "node.db", identity)
+    _write_config(place, address, options)
+    made = NodePlace(name, 0, address, str(place.resolve()))
+    there = read_cluster_file(folder) if (folder / CLUSTER_FILE).exists() else None
+    if there is not None and there.cluster == known.cluster:
+        places = (*there.nodes, made)
+        url = url_of(tuple(each.address for each in places))
+        write_cluster_file(folder, ClusterFile(there.cluster, places, url))
+    return made
+
+
+def _check_place(name: str, address: str, place: Path) -> None:
+    """Raises ConfigError."""
+    if not name or name in (".", "..") or not all(each.isalnum() or each in "-_." for each in name):
+        raise ConfigError(f"{name!r} cannot be a node's name: letters, digits, '-', '_' and '.' only")
+    try:
+        parse_address(address)
+    except ValueError as error:
+        raise ConfigError(f"node {name}: {error}") from error
+    if place.exists() and any(place.iterdir()):
+        raise ConfigError(f"{place} is not empty")
+
+
+def _write_config(place: Path, address: str, options: Mapping[str, str] | None) -> None:
+    lines = {"listen": address, **(options or {})}
+    text = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
+    (place / FILE_NAME).write_text(text, encoding="utf-8")
 
 
 def write_cluster_file(folder: Path, content: ClusterFile) -> None:

@@ -109,7 +109,7 @@ def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteRe
 def _stay_outside(group: Group, index: int) -> None:
     """The others have counted a configuration without this replica, which did not hear of it: stand no more, and stop
     asking. Whoever leads a configuration that has it again will say so."""
-    if group.role in (PRE_CANDIDATE, FOLLOWER):
+    if group.role in (PRE_CANDIDATE, FOLLOWER) and index > group.outside:
         group.note("left_out", index=index)
         group.outside = index
         group.role = FOLLOWER

@@ -6,7 +6,7 @@ down (Ongaro 2014, section 4.2.2).
 """
 
 from quorate.core.kernel import MEMBERS, Entry, NodeId, Now
-from quorate.core.single_leader import election, membership, shipping, transfer, writes
+from quorate.core.single_leader import election, membership, orders, shipping, transfer, writes
 from quorate.core.single_leader.messages import PreVote
 from quorate.core.single_leader.state import LEADER, REPLICATING, Group
 
@@ -118,5 +118,6 @@ def _leave(group: Group, now: Now) -> None:
         group.leaving.since_us = now.mono_us
         group.note("leaves")
     late = now.mono_us - group.leaving.since_us > 2 * group.settings.suspect_us
-    if late or not (group.transfer_to or transfer.begin(group, now, group.electors)):
+    going = group.transfer_to or transfer.begin(group, now, group.electors)
+    if (late or not going) and orders.steps_down_for_others(group):
         election.become_follower(group, now)

@@ -7,6 +7,7 @@ from quorate.lab.mutants import (
     elections,
     files,
     handing,
+    members,
     overloading,
     reading,
     releases,
@@ -27,6 +28,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + acknowledging.MUTANTS
     + overloading.MUTANTS
     + handing.MUTANTS
+    + members.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

@@ -1,0 +1,93 @@
+"""`quorate member`: who belongs to the cluster, and changing that while it runs."""
+
+from typing import Any
+
+import click
+
+import quorate
+from quorate.cli.output import cluster_option, find_cluster, json_option, print_json, progress
+
+
+@click.group()
+def member() -> None:
+    """List, add, remove and replace the nodes of a cluster, while it is in use."""
+
+
+def _timeout(command: Any) -> Any:
+    seconds = click.FloatRange(0.1)
+    return click.option("--timeout", type=seconds, default=60.0, show_default=True, help="Seconds to wait.")(command)
+
+
+@member.command("list")
+@cluster_option
+@json_option
+def list_(cluster: str | None, as_json: bool) -> None:
+    """Show every member, whether it can be heard, and what it holds."""
+    with quorate.Cluster(find_cluster(cluster)) as found:
+        members = found.members()
+    if as_json:
+        print_json(members)
+        return
+    rows = [("node", "address", "state", "catalog", "databases")]
+    for each in members:
+        held = ", ".join([*each.databases, *(f"{name} (learning)" for name in each.learning)])
+        rows.append((each.name, each.address, "up" if each.alive else "away", each.catalog, held))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@member.command()
+@click.argument("address", metavar="HOST:PORT")
+@click.option("--database", "databases", metavar="NAME", multiple=True, help="Give it a replica of NAME; repeat it.")
+@_timeout
+@cluster_option
+@json_option
+def add(address: str, databases: tuple[str, ...], timeout: float, cluster: str | None, as_json: bool) -> None:
+    """Take in the node that runs at HOST:PORT. Make its folder with `quorate init --join`, and start it first.
+
+    Returns when it has caught up. Databases that are created later are placed on it as on the others.
+    """
+    with quorate.Cluster(find_cluster(cluster)) as found:
+        new = found.add_member(address, databases=databases, timeout=timeout)
+    if as_json:
+        print_json(new)
+    else:
+        progress(f"{new.name} is a member" + (f" and votes in {', '.join(new.databases)}" if new.databases else ""))
+
+
+@member.command()
+@click.argument("name", metavar="NODE")
+@_timeout
+@cluster_option
+@json_option
+def remove(name: str, timeout: float, cluster: str | None, as_json: bool) -> None:
+    """Take NODE out for good, dead or alive. Returns when no database needs it any more: then stop it.
+
+    Its replicas go to members that have none of that database; where there are none, the database has one less.
+    """
+    with quorate.Cluster(find_cluster(cluster)) as found:
+        found.remove_member(name, timeout=timeout)
+    if as_json:
+        print_json({"removed": name})
+    else:
+        progress(f"{name} is out; stop it, and delete its folder")
+
+
+@member.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@_timeout
+@cluster_option
+@json_option
+def replace(old: str, new: str, timeout: float, cluster: str | None, as_json: bool) -> None:
+    """Put NEW in the place of OLD, which may be dead. NEW is a member, or the address of a node to be taken in first.
+
+    NEW fetches everything that OLD had before anything changes; then each database goes over in one step.
+    """
+    with quorate.Cluster(find_cluster(cluster)) as found:
+        fresh = found.replace_member(old, new, timeout=timeout)
+    if as_json:
+        print_json({"removed": old, "member": fresh})
+    else:
+        progress(f"{fresh.name} has the place of {old}, which is out; stop it, and delete its folder")

@@ -1,0 +1,116 @@
+"""Members on real processes: a node whose disk is lost is replaced, another is added and taken out; writes go on."""
+
+import json
+import shutil
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import quorate
+from quorate.cli.main import main
+from quorate.cli.output import Exit
+from quorate.lab.nemesis.trial import wait_until
+from quorate.runtime.cluster import LocalCluster
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+class Writer(threading.Thread):
+    """Inserts numbers until it is told to stop, each under a token of its own."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self._stop_it = threading.Event()
+        self.done = 0
+
+    def run(self) -> None:
+        with quorate.connect(self._url, timeout=20.0) as db:
+            while not self._stop_it.is_set():
+                db.execute("INSERT INTO t VALUES (?)", (self.done,), token=f"w{self.done}")
+                self.done += 1
+
+    def finish(self) -> int:
+        self._stop_it.set()
+        self.join(30.0)
+        assert not self.is_alive()
+        return self.done
+
+
+def test_a_node_whose_disk_is_lost_is_replaced_under_load_and_hears_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    with LocalCluster.start(3, folder) as cluster:
+        url = cluster.url
+        with quorate.connect(f"{url}/main", timeout=10.0) as db:
+            db.execute("CREATE TABLE t(n INTEGER PRIMARY KEY)")
+        victim = cluster.leader()
+        assert victim is not None
+        cluster.kill(victim, signal.SIGKILL)
+        writer = Writer(f"{url}/main")
+        writer.start()
+        old_folder = shutil.move(folder / victim, tmp_path / "old")
+        made = run("init", folder, "--join", url, "--json")
+        assert made.exit_code == Exit.OK, made.stderr
+        place = json.loads(made.stdout)
+        assert place["name"] == victim or place["name"] == "n4"
+        cluster.adopt(place["name"])
+        replaced = run("member", "replace", victim, place["address"], "--cluster", url, "--json")
+        assert replaced.exit_code == Exit.OK, replaced.stderr
+        done = writer.finish()
+        assert done > 0
+        members = {each["name"]: each for each in json.loads(run("member", "list", "--cluster", url, "--json").stdout)}
+        assert victim not in members
+        assert members[place["name"]]["databases"] == ["main"]
+        assert members[place["name"]]["catalog"] == "voter"
+        with quorate.connect(f"{url}/main", timeout=10.0) as db:
+            assert db.execute("SELECT count(*) FROM t").fetchone() == (done,)
+        verified = run("verify", "main", "--cluster", url)
+        assert verified.exit_code == Exit.OK, verified.stdout + verified.stderr
+        again = run("member", "remove", victim, "--cluster", url)
+        assert again.exit_code == Exit.REFUSED
+        assert "no member" in again.stderr
+
+        shutil.move(old_folder, folder / victim)  # its disk was not lost after all
+        cluster.restart(victim)
+        wait_until(lambda: bool((status := cluster.status(victim)) and status.removed), 15.0, "it does not hear of it")
+        with (
+            quorate.connect(f"quorate://{cluster.place(victim).address}/main", timeout=1.0) as db,
+            pytest.raises(quorate.Error, match="taken out"),
+        ):
+            db.execute("SELECT count(*) FROM t")
+
+
+def test_a_node_is_added_votes_and_is_taken_out_again(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    with LocalCluster.start(1, folder) as cluster:
+        url = cluster.url
+        with quorate.connect(f"{url}/main", timeout=10.0) as db:
+            db.execute("CREATE TABLE t(n INTEGER PRIMARY KEY)")
+            db.execute("INSERT INTO t VALUES (1)")
+        refused = run("member", "remove", "n1", "--cluster", url)
+        assert refused.exit_code == Exit.REFUSED
+        assert "only member" in refused.stderr
+        assert run("member", "add", "127.0.0.1:9", "--cluster", url).exit_code == Exit.UNAVAILABLE
+        added = [cluster.join(name).address for name in ("n2", "n3")]
+        for address in added:
+            taken = run("member", "add", address, "--database", "main", "--cluster", url)
+            assert taken.exit_code == Exit.OK, taken.stderr
+        twice = run("member", "add", added[0], "--cluster", url)
+        assert twice.exit_code == Exit.REFUSED
+        assert "member already" in twice.stderr
+        members = json.loads(run("member", "list", "--cluster", url, "--json").stdout)
+        assert [each["databases"] for each in members] == [["main"]] * 3
+        cluster.kill("n1", signal.SIGKILL)
+        with quorate.connect(f"{cluster.url}/main", timeout=10.0) as db:
+            db.execute("INSERT INTO t VALUES (2)")
+            assert db.execute("SELECT count(*) FROM t").fetchone() == (2,)
+        out = run("member", "remove", "n1", "--cluster", cluster.url)
+        assert out.exit_code == Exit.OK, out.stderr
+        shown = json.loads(run("status", "--cluster", cluster.url, "--json").stdout)
+        voters = {group["database"]: sorted(group["voters"]) for group in shown["groups"]}
+        assert voters == {"quorate": ["n2", "n3"], "main": ["n2", "n3"]}

@@ -1,0 +1,78 @@
+"""What both stores promise of a group's members: a data file knows those of its position, and so does every copy."""
+
+from quorate.core.acks_rule import spell as spell_acks
+from quorate.core.kernel import (
+    ACKS,
+    MEMBERS,
+    Applied,
+    Apply,
+    Entry,
+    OpenGeneration,
+    OpenReplica,
+    OpenSnapshot,
+    Position,
+    ReadSnapshot,
+    SnapshotOpened,
+    SnapshotRead,
+    SnapshotStored,
+    StoreSnapshot,
+    SwitchGeneration,
+    WriteEntries,
+)
+from quorate.core.single_leader.membership import Configuration, spell
+from tests.contracts.stores import CREATE, GROUP, Disk, noop, one
+
+LEARNER = spell(Configuration((11, 12), (13,), change=1))
+JOINT = spell(Configuration((11, 12), (), (12, 13), change=1))
+ENTRIES = (
+    noop(1, 1),
+    Entry(2, 1, MEMBERS, LEARNER),
+    Entry(3, 1, ACKS, spell_acks("sync", 11)),
+    Entry(4, 1, MEMBERS, JOINT),
+)
+
+
+def applied(disk: Disk, through: int) -> None:
+    disk.start()
+    disk.store.persist((CREATE, WriteEntries(GROUP, ENTRIES)))
+    one(disk.store, OpenReplica(GROUP), Applied)
+    one(disk.store, Apply(GROUP, Position(1, through), ENTRIES[:through]), Applied)
+
+
+def test_a_data_file_knows_the_members_of_its_position_and_the_log_those_behind_it(disk: Disk) -> None:
+    applied(disk, 3)
+    found = disk.restart()
+    assert found.voters == (11, 12), "those with which the group began"
+    assert (found.acks.members, found.acks.members_since) == (LEARNER, 2)
+    assert (found.acks.rule, found.acks.since) == ("sync", 3), "neither forgets the other"
+    assert found.acks_coming == (ENTRIES[3],)
+    one(disk.store, OpenReplica(GROUP), Applied)
+    one(disk.store, Apply(GROUP, Position(1, 4), ENTRIES[3:]), Applied)
+    assert (found := disk.restart()).acks.members == JOINT
+    assert found.acks_coming == ()
+
+
+def test_a_copy_carries_the_members_of_its_position(disk: Disk) -> None:
+    applied(disk, 2)
+    copy = one(disk.store, OpenSnapshot(GROUP, 12), SnapshotOpened)
+    part = one(disk.store, ReadSnapshot(GROUP, 12, copy.snapshot, 0, 1 << 20), SnapshotRead)
+    newcomer = disk.next_node()
+    newcomer.start()
+    newcomer.store.persist((type(CREATE)(GROUP, "main", 0, ()),))
+    one(newcomer.store, OpenReplica(GROUP), Applied)
+    stored = one(newcomer.store, StoreSnapshot(GROUP, 7, 0, part.data, part.end, copy.position), SnapshotStored)
+    assert stored.complete, stored.failed
+    newcomer.store.persist((SwitchGeneration(GROUP, 7, copy.position),))
+    opened = one(newcomer.store, OpenGeneration(GROUP, 7), Applied)
+    assert opened.acks is not None
+    assert (opened.acks.members, opened.acks.members_since) == (LEARNER, 2)
+    assert newcomer.restart().acks.members == LEARNER
+    newcomer.stop()
+
+
+def test_damage_is_remembered_by_a_replica_that_began_alone_and_has_others_now(disk: Disk) -> None:
+    disk.start()
+    grown = Entry(1, 1, MEMBERS, spell(Configuration((11,), (12,))))
+    disk.store.persist((type(CREATE)(GROUP, "main", 0, (11,)), WriteEntries(GROUP, (grown, noop(2, 1)))))
+    disk.store._found_damage(GROUP, "for a test")
+    assert disk.restart().damaged == "for a test", "the others may have what is lost here"
