@@ -2,9 +2,11 @@
 
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quorate.core import kernel
 from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import MEMBERS, Entry, Now
 from quorate.core.requests import Answer, Failover, NotLeader, Refused
@@ -34,20 +36,23 @@ def configuration(machine: Machine, group: int = 1) -> Configuration:
     return machine.node.groups[group].configuration
 
 
+def step(cluster: Cluster) -> None:
+    """A thousandth of a second, or one message."""
+    cluster.now_us += 1_000
+    if not cluster._wake_due() and cluster.messages:
+        sender, to, message = cluster.messages.popleft()
+        machine = cluster.machines[to]
+        if machine.alive and (sender, to) not in cluster.cut:
+            machine.feed(kernel.Deliver(sender, message))
+
+
 def step_until_joint(cluster: Cluster) -> Machine:
     """The leader, just when its newest entry is a joint configuration."""
     for _ in range(2_000):
         leader = cluster.leader()
         if configuration(leader).joint:
             return leader
-        cluster.now_us += 1_000
-        if not cluster._wake_due() and cluster.messages:
-            sender, to, message = cluster.messages.popleft()
-            machine = cluster.machines[to]
-            if machine.alive and (sender, to) not in cluster.cut:
-                from quorate.core import kernel
-
-                machine.feed(kernel.Deliver(sender, message))
+        step(cluster)
     raise AssertionError("it never became joint")
 
 
@@ -336,3 +341,24 @@ def test_a_learner_that_is_taken_out_before_the_log_named_it_asks_those_that_are
     cluster.heal()
     cluster.run(3 * SECOND)
     assert group.left_out
+
+
+@pytest.mark.parametrize("acks", ["majority", "majority manual"])
+def test_a_leader_that_has_left_hears_who_took_over(acks: str) -> None:
+    """Nobody sends it the log any more: it would lead on, and keep the writes that it holds, until it gives up; under
+    `manual` for ever."""
+    cluster = started(3, spares=1, acks=acks)
+    leader = cluster.leader()
+    group = leader.node.groups[1]
+    group.leaving.handed_us = cluster.now_us + 60 * SECOND  # it changes itself out
+    cluster.want_members(*(number for number in (1, 2, 3, 4) if number != leader.number))
+    for _ in range(2_000):
+        if group.transfer_to or group.role != "leader":
+            break
+        step(cluster)
+    assert group.transfer_to, "told to stand"
+    assert group.left_out
+    cluster.run(100_000)
+    new = cluster.leader()
+    assert new is not leader
+    assert (group.role, group.leader) == ("follower", new.number)

@@ -10,7 +10,7 @@ from quorate.core.acks_rule import read_rule, spell, spell_noop
 from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Send
 from quorate.core.requests import NotLeader
 from quorate.core.single_leader import acks, orders, reads, shipping, snapshots, transfer, verification, writes
-from quorate.core.single_leader.messages import PreVote, PreVoteReply, StandNow, Vote, VoteReply
+from quorate.core.single_leader.messages import Append, PreVote, PreVoteReply, StandNow, Vote, VoteReply
 from quorate.core.single_leader.state import (
     CANDIDATE,
     FOLLOWER,
@@ -153,6 +153,7 @@ def on_stand_now(group: Group, now: Now, sender: NodeId, message: StandNow) -> N
     """The leader hands over: stand at once, with its word that this disturbs nobody."""
     if message.epoch == group.epoch and sender == group.leader and group.may_stand():
         campaign(group, now, transfer=True)
+        group.leaving.handed_by = sender
 
 
 def _finish_vote(group: Group, now: Now) -> None:
@@ -187,6 +188,15 @@ def become_leader(group: Group, now: Now) -> None:
     group.host.mention(group.group)
     group.host.keep_busy(group.group)
     acks.advance(group)
+    _tell_who_left(group)
+
+
+def _tell_who_left(group: Group) -> None:
+    """Who handed over may be no member any more: then nobody sends it the log, and it would go on leading."""
+    left, group.leaving.handed_by = group.leaving.handed_by, NOBODY
+    if left not in (NOBODY, *group.others):
+        previous = group.log.position_at(group.noop - 1)
+        group.send(left, Append(group.group, group.epoch, previous, (), group.counted))
 
 
 def _first_words(group: Group) -> bytes:

@@ -168,3 +168,5 @@ class Leaving(Struct):
     """When it last began to hand over because it is to go."""
     asked_us: int = -(1 << 62)
     """When it last asked whether it is a member still."""
+    handed_by: NodeId = NOBODY
+    """Who handed over to us, until we lead."""
