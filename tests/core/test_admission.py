@@ -1,5 +1,7 @@
 """The door of a queue, by hand: what is refused at once, when a queue stands, and who is not served any more."""
 
+from collections.abc import Iterable
+
 from quorate.core import kernel
 from quorate.core.admission import EXPIRED, Admission
 from quorate.core.kernel import Execute, Now, Reply
@@ -128,3 +130,42 @@ def test_a_write_in_time_is_run_as_ever() -> None:
     leader.feed(kernel.Request(903, write("a"), cluster.now_us, cluster.now_us + SECOND))
     cluster.run(100 * MILLISECOND)
     assert isinstance(cluster.replies[leader.number, 903], Answer)
+
+
+def test_what_a_batch_had_no_time_for_is_run_with_the_next() -> None:
+    """Storage stops when the batch's time is spent: who has no outcome has not run, and keeps its place."""
+    cluster = Cluster(3)
+    cluster.run(2 * SECOND)
+    leader = cluster.leader()
+    whole = leader._execute
+
+    def only_two(effect: Execute) -> Iterable[kernel.Event]:
+        return whole(Execute(effect.group, effect.batch, effect.requests[:2], effect.timestamp_us))
+
+    leader.PERFORM = {**leader.PERFORM, Execute: lambda _machine, effect: only_two(effect)}
+    keys = []
+    for name in "abcdefg":
+        cluster.requests += 1
+        keys.append((leader.number, cluster.requests))
+        cluster.replies[keys[-1]] = None
+        leader.node.step(Now(cluster.now_us, cluster.now_us), kernel.Request(cluster.requests, write(name)))
+    cluster.run(2 * SECOND)
+    assert all(isinstance(cluster.replies[key], Answer) for key in keys)
+    assert cluster.tokens(leader.number) == list("abcdefg")
+
+
+def test_those_who_came_before_anybody_knew_how_long_it_takes_are_told_as_soon_as_it_is_known() -> None:
+    cluster = Cluster(1)
+    cluster.run(2 * SECOND)
+    node = cluster.machines[1].node
+    group = node.groups[1]
+    now = Now(cluster.now_us, cluster.now_us)
+    for number in range(1_000, 2_000):
+        node.step(now, kernel.Request(number, write(f"t{number}")))
+    group.admission.run_ns = 10_000_000
+    effects = node.step(now, kernel.Wake())
+    refused = [effect.id for effect in effects if isinstance(effect, Reply)]
+    ran = [len(effect.requests) for effect in effects if isinstance(effect, Execute)]
+    assert ran == [5], "as many as run in 50 ms"
+    assert min(refused) >= 1_100, "the last to come are the first to be refused"
+    assert len(group.queue) == 100, "a second of 10 ms each"

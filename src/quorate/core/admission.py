@@ -61,6 +61,11 @@ class Admission:
         self.shed += 1
         return overloaded(f"{waiting} requests are waiting, for about {wait_us // 1000} ms", wait_us)
 
+    def room(self, now_us: int) -> int:
+        """How many may wait together, by what is known now; at least one."""
+        each_ns = max(self.each_ns, self.run_ns)
+        return max(1, self._limit_us(now_us, 0) * 1000 // each_ns) if each_ns else 1 << 30
+
     def late(self, now_us: int, since_us: int, until_us: int) -> Refused | None:
         """The same for a request that has waited since then to be looked at at all."""
         if gone(until_us, now_us):

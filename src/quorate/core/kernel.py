@@ -105,8 +105,8 @@ class Executed(Struct, frozen=True):
     """A batch ran in the replica's open transaction.
 
     `payload` is what the entry will carry, or None when nothing needs to be logged (every request was
-    a repetition); then the transaction is as it was before. `outcomes` has one encoded outcome for each request,
-    in order.
+    a repetition); then the transaction is as it was before. `outcomes` has one encoded outcome for each request
+    that was run, in order: at least one, and all unless the batch's budget was spent.
     """
 
     group: GroupId
@@ -269,6 +269,8 @@ class Execute(Struct, frozen=True):
     batch: int
     requests: tuple[Any, ...]
     timestamp_us: int
+    budget_us: int = 0
+    """After so long no further request is begun: those without an outcome have not run. 0: all are run."""
 
 
 class Commit(Struct, frozen=True):

@@ -97,13 +97,23 @@ class Replica:
 
     # ------------------------------------------------------------------ leading
 
-    def execute(self, requests: Sequence[Write], timestamp_us: int = 0) -> tuple[bytes | None, tuple[bytes, ...]]:
+    def execute(
+        self, requests: Sequence[Write], timestamp_us: int = 0, budget_us: int = 0
+    ) -> tuple[bytes | None, tuple[bytes, ...]]:
         """Run a batch, one savepoint for each request: the payload of its entry, and an encoded outcome for each.
 
         Leaves the transaction open for the next batch, for `commit` or for `rollback`; a payload of None adds
         nothing to it: every request was a repetition or had expired. Raises DiskIsFull, Divergent or Broken; then
         nothing is open, and nothing happened since the last commit.
+
+        After `budget_us` (0, or a replica without a clock: never) no further request is begun: the outcomes are those
+        of the first requests, at least of one.
         """
+        clock = self._clock
+        self._writer.over = None
+        if budget_us and clock is not None:
+            until_us = clock() + budget_us
+            self._writer.over = lambda: clock() >= until_us
         return self._writer.execute(requests, timestamp_us)
 
     def commit(self, position: Position, batches: Sequence[int] = ()) -> None:

@@ -179,7 +179,7 @@ class BaseStore(DataFiles):
 
     def _on_execute(self, effect: kernel.Execute) -> list[Event]:
         self._check_room()
-        payload, outcomes = self._replica(effect.group).execute(effect.requests, effect.timestamp_us)
+        payload, outcomes = self._replica(effect.group).execute(effect.requests, effect.timestamp_us, effect.budget_us)
         return [kernel.Executed(effect.group, effect.batch, payload, outcomes)]
 
     def _on_commit(self, effect: kernel.Commit) -> list[Event]:

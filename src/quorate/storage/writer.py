@@ -8,7 +8,7 @@ COMMIT ends them all. A statement that ends the whole transaction (`INSERT OR RO
 their payloads are kept, and bring the transaction back.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
@@ -94,6 +94,8 @@ class Writer:
                 self.connection.close()
                 raise
         self.state = IDLE
+        self.over: Callable[[], bool] | None = None
+        """Whether the time of the batch is spent."""
         self._mode = FOLLOW
         self._facts: SchemaFacts | None = None
         self._schema = SchemaReader(self.connection)
@@ -250,7 +252,7 @@ class Writer:
         outcomes: list[bytes] = []
         records: list[Record] = []
         fresh: dict[str, bytes] = {}
-        run = self._execution.run
+        run, over = self._execution.run, self.over
         for position, request in enumerate(requests):
             token = request.token
             if token is not None:
@@ -276,6 +278,8 @@ class Writer:
             if token is not None:
                 fresh[token.id] = kept
                 records.append((token.id, kept))
+            if over is not None and over():
+                break
         return tuple(outcomes), records
 
     def _replay(self, position: int, request: Replay, fresh: dict[str, bytes]) -> tuple[bytes, tuple[Record, ...]]:

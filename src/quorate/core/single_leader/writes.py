@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Raw
 
 from quorate.core.acks_rule import read_rule, spell
-from quorate.core.admission import EXPIRED, gone
+from quorate.core.admission import EXPIRED, gone, overloaded
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
 from quorate.core.single_leader import shipping
@@ -150,7 +150,17 @@ def start_batch(group: Group, now: Now) -> None:
     group.batch = Batch(group.batches, requests, since_us=now.mono_us)
     group.host.keep_busy(group.group)
     bodies = tuple(request.body for request in requests)
-    group.host.emit(Execute(group.group, group.batches, bodies, now.wall_us))
+    group.host.emit(Execute(group.group, group.batches, bodies, now.wall_us, group.settings.batch_us))
+    _refuse_hopeless(group, now.mono_us)
+
+
+def _refuse_hopeless(group: Group, now_us: int) -> None:
+    """Those who came last, while it was not known how long a write takes, and would wait for too long."""
+    room = group.admission.room(now_us)
+    while len(group.queue) > room:
+        wait_us = len(group.queue) * group.settings.burst_us // room
+        refusal = overloaded(f"{len(group.queue)} requests are waiting, for too long", wait_us)
+        group.reply(group.queue.pop().id, refusal)
 
 
 def _take(group: Group, now_us: int) -> list[Waiting]:
@@ -195,9 +205,12 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
     if batch is None or batch.number != event.batch or batch.position.index:
         return
     assert group.role == LEADER, "a batch outlived its leader"
-    assert len(event.outcomes) == len(batch.requests), "one outcome for each request"
+    assert 0 < len(event.outcomes) <= len(batch.requests), "one outcome for each request that ran"
     batch.outcomes = event.outcomes
-    group.admission.ran(now.mono_us - batch.since_us, len(batch.requests))
+    group.admission.ran(now.mono_us - batch.since_us, len(event.outcomes))
+    if len(event.outcomes) < len(batch.requests):  # its time was spent: the others have their turn with the next
+        group.queue.extendleft(reversed(batch.requests[len(event.outcomes) :]))
+        del batch.requests[len(event.outcomes) :]
     if event.payload is None:
         _repeated(group, batch)
     elif len(event.payload) > group.settings.entry_bytes_max:

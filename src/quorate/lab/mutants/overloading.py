@@ -72,7 +72,7 @@ MUTANTS = (
         "etcd's followers that campaign because the leader is busy (its tuning guide: give heartbeats priority)",
         "spike",
         (Swap(BusyHost, "queue_of", _in_line),),
-        ("no needless election", *COLLAPSE),
+        ("heartbeats first", "no needless election", *COLLAPSE),
     ),
     Mutant(
         "works-for-nobody",

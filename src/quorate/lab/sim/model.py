@@ -96,7 +96,9 @@ class ModelReplica:
 
     # ---- leading -----------------------------------------------------------------------------------------
 
-    def execute(self, requests: Sequence[Write], timestamp_us: int = 0) -> tuple[bytes | None, tuple[bytes, ...]]:
+    def execute(
+        self, requests: Sequence[Write], timestamp_us: int = 0, _budget_us: int = 0
+    ) -> tuple[bytes | None, tuple[bytes, ...]]:
         """See `Replica.execute`."""
         before = self._stack[-1].tables if self._stack else self._tables
         tables = before.fork()
