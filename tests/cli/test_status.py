@@ -49,12 +49,9 @@ def test_a_change_of_members_is_shown_and_a_replica_that_is_out_is_not() -> None
         1, "main", 0, "leader", 1, 5, 91, 90, 90, 1, "majority", voters=(1, 2), learners=(3,), wanted=(1, 3)
     )
     leader = StatusReport("c1", 1, "n1", 4, MEMBERS, (group,))
-    out = StatusReport(
-        "c1", 9, "n9", 4, MEMBERS, (GroupStatus(1, "main", 0, "follower", 1, 4, 7, 7, 7, 1, "majority"),)
-    )
-    view = combine(
-        {"h:1": leader, "h:2": report(2, "follower", 5, 88, 70), "h:9": msgspec.structs.replace(out, removed=True)}
-    )
+    left = GroupStatus(1, "main", 0, "follower", 1, 4, 7, 7, 7, 1, "majority")
+    out = StatusReport("c1", 9, "n9", 4, MEMBERS, (left,), removed=True)
+    view = combine({"h:1": leader, "h:2": report(2, "follower", 5, 88, 70), "h:9": out})
     assert (view.groups[0].voters, view.groups[0].learners) == (("n1", "n2"), ("n3",))
     assert [replica.node for replica in view.groups[0].replicas] == ["n1", "n2"]
     text = as_text(view)
