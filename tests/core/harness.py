@@ -104,11 +104,16 @@ class Machine:
         self.unwritten: deque[kernel.Persist] = deque()
         self.alive = False
         self.executing: dict[int, tuple[str, ...]] = {}
+        self.knows: Catalog | None = None
+        """What it reads in the catalog; None: what that says now."""
+        self.links: set[int] = set()
+        """To whom this node keeps a connection."""
         self.start()
 
     def start(self) -> None:
         self.boot += 1
         self.alive = True
+        self.links.clear()
         identity = Identity("test", self.number, f"n{self.number}", self.boot, self.cluster.members)
         recovered = self.disk.recover(identity, self.data)
         self.node = Node(recovered, Random(f"{self.number}/{self.boot}"), SETTINGS)
@@ -135,6 +140,14 @@ class Machine:
 
     def _send(self, effect: kernel.Send) -> Iterable[kernel.Event]:
         self.cluster.messages.append((self.number, effect.to, effect.message))
+        return ()
+
+    def _connect(self, effect: kernel.Connect) -> Iterable[kernel.Event]:
+        self.links.add(effect.peer)
+        return ()
+
+    def _disconnect(self, effect: kernel.Disconnect) -> Iterable[kernel.Event]:
+        self.links.discard(effect.peer)
         return ()
 
     def _persist(self, effect: kernel.Persist) -> Iterable[kernel.Event]:
@@ -189,7 +202,7 @@ class Machine:
     def _catalog(self, _effect: kernel.ReadCatalog) -> Iterable[kernel.Event]:
         if not any(token == "founding" for _, token in self.data[0]):
             return (kernel.CatalogRead(Catalog()),)
-        return (kernel.CatalogRead(self.cluster.catalog()),)
+        return (kernel.CatalogRead(self.knows or self.cluster.catalog()),)
 
     def _digest(self, effect: kernel.Digest) -> Iterable[kernel.Event]:
         rows = self.data[effect.group]
@@ -206,6 +219,8 @@ class Machine:
 
     PERFORM: dict[type, Callable[["Machine", Any], Iterable[kernel.Event]]] = {
         kernel.Send: _send,
+        kernel.Connect: _connect,
+        kernel.Disconnect: _disconnect,
         kernel.Persist: _persist,
         kernel.OpenReplica: _open,
         kernel.Execute: _execute,
@@ -268,8 +283,12 @@ class Cluster:
             while self.messages:
                 sender, to, message = self.messages.popleft()
                 machine = self.machines[to]
-                if machine.alive and (sender, to) not in self.cut:
+                if machine.alive and (sender, to) not in self.cut and self.linked(sender, to):
                     machine.feed(kernel.Deliver(sender, message))
+
+    def linked(self, sender: int, to: int) -> bool:
+        """A node sends only on a link that it dialled itself."""
+        return to in self.machines[sender].links
 
     def _wake_due(self) -> bool:
         woken = False

@@ -14,7 +14,7 @@ from quorate.core.requests import Answer, Status
 from quorate.runtime import probe
 from quorate.runtime.aside import Aside
 from quorate.runtime.config import Config, ConfigError
-from quorate.runtime.loop import FAILED, STOPPED, Server, listen_address, loop_factory
+from quorate.runtime.loop import FAILED, STOPPED, Server, greeting_of, listen_address, loop_factory
 from quorate.storage.interface import Broken
 
 LOCAL = Config(listen="127.0.0.1:0")
@@ -108,6 +108,14 @@ def test_the_address_is_the_configured_one_else_the_founders() -> None:
         listen_address(Config(), elsewhere)
     with pytest.raises(ConfigError, match="does not record"):
         listen_address(Config(), kernel.Identity("c", 1, "n", 1, ()))
+
+
+def test_a_node_says_where_it_can_be_dialled() -> None:
+    later = kernel.Identity("c", 9, "n", 1, IDENTITY.founders)
+    assert greeting_of(IDENTITY, "0.0.0.0:7").address == IDENTITY.founders[0].address
+    assert greeting_of(later, "10.0.0.9:7").address == "10.0.0.9:7"
+    assert greeting_of(later, "[::]:7").address == ""
+    assert greeting_of(later).address == ""
 
 
 def test_the_reader_thread_does_one_thing_after_the_other_and_hands_errors_over() -> None:

@@ -31,5 +31,11 @@ def test_aimed_scenarios_break_no_promise_and_hit_what_they_aim_at(scenario: str
     suffer(scenario, range(AIMS[scenario].seeds))
 
 
+@pytest.mark.parametrize(("scenario", "seed"), [("members", 700_114), ("members", 700_128), ("members", 700_135)])
+def test_what_once_broke_a_promise_breaks_none(scenario: str, seed: int) -> None:
+    report = simulate(seed, scenario)
+    assert report.ok, "\n".join(report.lines())
+
+
 def test_every_scenario_has_an_aim() -> None:
     assert AIMS.keys() == SCENARIOS.keys()

@@ -218,3 +218,29 @@ def test_a_peer_of_an_older_release_is_not_sent_what_it_cannot_read() -> None:
             await old.transport.close()
 
     run(test)
+
+
+def test_a_peer_is_dialled_where_it_said_that_it_listens() -> None:
+    async def test() -> None:
+        async with nodes(1) as (one,):
+            port = free_ports("127.0.0.1", 1)[0]
+            two = await RigNode(2, address=f"127.0.0.1:{port}").listen(port)
+            silent = await RigNode(3).listen()
+            try:
+                one.transport.connect(2, "")
+                assert not one.handler.peers, "nobody has said where"
+                for node in (two, silent):
+                    node.transport.connect(1, one.address)
+                await until(lambda: {2, 3} <= one.transport.incoming.keys())
+                one.transport.connect(3, "")
+                one.transport.connect(2, "")
+                await one.handler.until(lambda: bool(one.handler.peers))
+                one.transport.send(2, Heartbeat(1, 1))
+                one.transport.flush()
+                await two.handler.until(lambda: bool(two.handler.messages))
+                assert one.handler.peers == [("reachable", 2)]
+            finally:
+                await two.transport.close()
+                await silent.transport.close()
+
+    run(test)

@@ -430,7 +430,7 @@ class CloseIdle(Struct, frozen=True):
 
 
 class Connect(Struct, frozen=True):
-    """Keep a connection to this member at this address."""
+    """Keep a connection to this member at this address; empty: where it says that it listens, having connected here."""
 
     peer: NodeId
     address: str

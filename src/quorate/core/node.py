@@ -220,7 +220,7 @@ class Node:
 
     def _on_deliver(self, now: Now, event: kernel.Deliver) -> None:
         message = event.message
-        if event.sender in self.directory.removed:
+        if event.sender in self.directory.removed or event.sender not in self.liveness.peers:
             roster.on_message(self, now, event.sender, message)
         self.liveness.on_any_message(now, event.sender)
         if type(message) is Heartbeat:

@@ -49,14 +49,28 @@ def forget(node: "Node") -> None:
 
 
 def on_message(node: "Node", now: Now, sender: NodeId, message: object) -> None:
-    """A node that is out speaks: tell it so, once for each of its heartbeats, on a link that may have to be made."""
-    gone = node.directory.removed[sender]
-    if sender not in node.liveness.peers:
+    """A stranger speaks, or a node that is out: tell that one so, once for each of its heartbeats, on a link that may
+    have to be made."""
+    gone = node.directory.removed.get(sender)
+    if gone is None:
+        _on_stranger(node, now, sender, message)
+    elif sender not in node.liveness.peers:
         node.watch(now, sender, gone.address)
     elif type(message) is Heartbeat:
         node.emit(Connect(sender, gone.address))
         if node.understands(sender, Removed):
             node.emit(Send(sender, node.directory.farewell()))
+
+
+def _on_stranger(node: "Node", now: Now, sender: NodeId, message: object) -> None:
+    """A node that is not known here speaks of a group that is: a member of whom our copy of the catalog does not tell
+    yet. It must be answered, for we may have to learn of it from itself: (1) a node is away, (2) everybody it knows is
+    replaced and switched off, (3) it comes back. Where it can be reached it has said when it made the connection.
+
+    One that is only about to become a member speaks of no group, and is left alone."""
+    groups = [each.group for each in message.led] if type(message) is Heartbeat else [getattr(message, "group", None)]
+    if any(number in node.groups for number in groups):
+        node.watch(now, sender, "")
 
 
 def on_removed(node: "Node", now: Now, message: Removed) -> None:

@@ -29,6 +29,9 @@ FAILED = 70
 """Exit code of a node that stopped because going on would have broken a promise (EX_SOFTWARE)."""
 INTERRUPTED = 130
 
+ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - nobody is dialled there
+"""Hosts that mean every address of a machine, and none that others could dial."""
+
 DESCRIPTORS_OF_A_REPLICA = 7
 """At the most: a writer, its write-ahead log and its index, and two readers with two each."""
 DESCRIPTORS_KEPT = 112
@@ -78,7 +81,7 @@ class Server:
         driver.read_limit_us = self._config.read_limit
         limits = Limits(connections=self._config.connections, client_requests=self._config.client_requests)
         driver.transport = transport = TcpTransport(
-            greeting_of(self._store.identity), driver, random.Random(os.urandom(16)), limits
+            greeting_of(self._store.identity, self._config.listen), driver, random.Random(os.urandom(16)), limits
         )
         host, port = parse_address(listen_address(self._config, self._store.identity))
         self.address = await transport.listen(host, port)
@@ -129,14 +132,18 @@ class Server:
         loop.add_reader(sys.stdin.fileno(), readable)
 
 
-def greeting_of(identity: Identity) -> Hello:
-    """How this node introduces itself."""
+def greeting_of(identity: Identity, listen: str = "") -> Hello:
+    """How this node introduces itself: under the address at which the cluster was founded with it; one that came later
+    under the one at which it listens, if that is an address at all."""
+    own = [member.address for member in identity.founders if member.node == identity.node]
+    anywhere = listen and parse_address(listen)[0] in ANYWHERE
     return Hello(
         NODE,
         cluster=identity.cluster,
         node=identity.node,
         name=identity.name,
         boot=identity.boot,
+        address=own[0] if own else "" if anywhere else listen,
         release=RELEASE,
     )
 

@@ -102,6 +102,11 @@ class Accepted(asyncio.Protocol):
         except WireError as error:
             self._refuse(error)
 
+    @property
+    def address(self) -> str:
+        """Where the other side says that it listens; empty: nowhere, or it has not said who it is."""
+        return self._them.address if self._them is not None else ""
+
     def _take(self, payloads: list[bytes]) -> None:
         """Hand over what has arrived, as far as the limits allow; what is left is held, and no more is read."""
         asked = self._owner.handler.asked

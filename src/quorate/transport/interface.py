@@ -32,7 +32,8 @@ class Transport(Protocol):
     """Connections to every other node and from every client of one node."""
 
     def connect(self, peer: NodeId, address: str) -> None:
-        """Keep a connection to this peer from now on. Repeating it changes nothing; a new address replaces."""
+        """Keep a connection to this peer from now on. Repeating it changes nothing; a new address replaces. Without an
+        address, the one that the peer gave when it connected here is meant; if it has not, nothing happens."""
 
     def disconnect(self, peer: NodeId) -> None:
         """Keep no connection to this peer any more. Repeating it changes nothing."""

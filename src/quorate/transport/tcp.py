@@ -75,9 +75,11 @@ class TcpTransport:
         return format_address(found[0], found[1])
 
     def connect(self, peer: NodeId, address: str) -> None:
+        link = self._links.get(peer)
+        if not address and link is None and peer in self.incoming:
+            address = self.incoming[peer].address
         if peer == self.me.node or not address or self.closing:
             return
-        link = self._links.get(peer)
         if link is not None and link.address == address:
             return
         if link is not None:

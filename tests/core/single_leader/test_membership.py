@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.core.acks_rule import AcksFact
-from quorate.core.kernel import MEMBERS, Entry
-from quorate.core.requests import Answer, NotLeader, Refused
+from quorate.core.kernel import MEMBERS, Entry, Now
+from quorate.core.requests import Answer, Failover, NotLeader, Refused
 from quorate.core.single_leader.membership import (
     Configuration,
     Membership,
@@ -291,3 +291,48 @@ def test_a_majority_is_exchanged_while_writes_go_on() -> None:
     cluster.run(2 * SECOND)
     held = cluster.tokens(cluster.leader().number)
     assert [token for token in held if token in acknowledged] == acknowledged
+
+
+def test_a_node_that_was_away_while_everybody_was_replaced_hears_the_leader_and_catches_up() -> None:
+    """It knows nobody who is there any more: (1) node 3 dies; (2) 4 and 5 take the places of 1 and 2, which are
+    switched off; (3) node 3 comes back with the catalog as it was. Only the new ones can tell it who they are."""
+    cluster = started(3, spares=2)
+    away, as_it_was = cluster.machines[3], cluster.catalog()
+    if cluster.leader().number == 3:
+        cluster.request(cluster.leader(), Failover("main", "n1"))
+        cluster.run(SECOND)
+    away.crash()
+    cluster.run(2 * SECOND)
+    cluster.want_members(1, 3, 4, 5)
+    cluster.run(3 * SECOND)
+    cluster.want_members(3, 4, 5)
+    cluster.run(4 * SECOND)
+    for gone in (1, 2):
+        cluster.machines[gone].crash()
+    cluster.run(2 * SECOND)
+    key = cluster.request(cluster.leader(), write("a"))
+    cluster.run(SECOND)
+    assert isinstance(cluster.replies[key], Answer)
+    away.knows = as_it_was
+    away.start()
+    cluster.run(3 * SECOND)
+    leader = cluster.leader()
+    assert leader.node.groups[1].progress[3].matched == leader.node.groups[1].log.last.index
+    assert away.node.groups[1].leader_is_alive(Now(cluster.now_us, 0))
+    assert cluster.tokens(3) == ["a"]
+
+
+def test_a_learner_that_is_taken_out_before_the_log_named_it_asks_those_that_are_wanted() -> None:
+    cluster = started(3, spares=1)
+    cluster.isolate(4)
+    cluster.want_members(1, 2, 3, 4)
+    cluster.run(SECOND)
+    assert configuration(cluster.leader()).learners == (4,)
+    group = cluster.machines[4].node.groups[1]
+    assert not group.voters, "nobody has told it anything"
+    cluster.want_members(1, 2, 3)
+    cluster.run(SECOND)
+    assert configuration(cluster.leader()).learners == ()
+    cluster.heal()
+    cluster.run(3 * SECOND)
+    assert group.left_out

@@ -114,6 +114,7 @@ def _stay_outside(group: Group, index: int) -> None:
         group.outside = index
         group.role = FOLLOWER
         group.host.cancel_timer(group.group)
+        transfer.conclude(group)  # no timer will, and nobody tells us who leads
 
 
 def on_vote(group: Group, now: Now, sender: NodeId, message: Vote) -> None:

@@ -81,22 +81,21 @@ def tick(group: Group, now: Now) -> bool:
 def unwanted(group: Group) -> bool:
     """Whether the catalog wants this replica no more, and its group may not have changed its members yet."""
     wanted = group.host.wanted_members(group.group)
-    return (
-        wanted is not None
-        and group.me not in (*wanted.voters, *wanted.learners)
-        and bool(group.voters)
-        and not group.left_out
-    )
+    return wanted is not None and group.me not in (*wanted.voters, *wanted.learners) and not group.left_out
 
 
 def _ask_whether_out(group: Group, now: Now) -> bool:
     """Nobody sends the log any more to a replica that is out, so the end of it may say something else: ask. False when
-    there is no reason to."""
-    if not unwanted(group):
+    there is no reason to.
+
+    (1) A node becomes a learner; (2) it has the log's beginning, but not yet the entry that names it; (3) it is taken
+    out again: it knows no member, and asks those that are wanted."""
+    wanted = group.host.wanted_members(group.group)
+    if wanted is None or not unwanted(group):
         return False
     if now.mono_us - group.leaving.asked_us >= group.settings.suspect_us:
         group.leaving.asked_us = now.mono_us
-        for peer in group.electors:
+        for peer in group.electors or wanted.voters:
             group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
     return True
 

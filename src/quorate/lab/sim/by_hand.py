@@ -2,8 +2,8 @@
 
 *Leads by order*: where a group's log says `manual`, a replica leads only if it was told to in this life: by a person,
 by a leader that hands over, or because it handed over itself and nobody came, or its node was taken out. An epoch that
-begins with an accepted loss was ordered so, and a majority of the disks has the vote for its leader (or has gone on to a
-later epoch).
+begins with an accepted loss was ordered so, and a majority of the disks has the vote for its leader (or has gone on to
+a later epoch).
 """
 
 from collections.abc import Callable, Iterable

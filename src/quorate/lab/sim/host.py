@@ -349,6 +349,9 @@ class Host:
 
     def _send(self, effect: Send) -> None:
         message = effect.message
+        if effect.to not in self.peers:
+            self.world.mark("sent without a link")
+            return
         self.observer.sending(self, effect)
         self.network.send(self.number, effect.to, codec.encode(message))
         strike = self.when_sent.get(type(message))
