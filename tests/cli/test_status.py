@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 from click.testing import CliRunner
 
 from quorate.cli.main import main
@@ -41,6 +42,24 @@ def test_the_text_names_what_is_wrong() -> None:
     assert "none" in text
     assert "n1 candidate 90" in text
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_a_change_of_members_is_shown_and_a_replica_that_is_out_is_not() -> None:
+    group = GroupStatus(
+        1, "main", 0, "leader", 1, 5, 91, 90, 90, 1, "majority", voters=(1, 2), learners=(3,), wanted=(1, 3)
+    )
+    leader = StatusReport("c1", 1, "n1", 4, MEMBERS, (group,))
+    left = GroupStatus(1, "main", 0, "follower", 1, 4, 7, 7, 7, 1, "majority")
+    out = StatusReport("c1", 9, "n9", 4, MEMBERS, (left,), removed=True)
+    view = combine({"h:1": leader, "h:2": report(2, "follower", 5, 88, 70), "h:9": out})
+    assert (view.groups[0].voters, view.groups[0].learners) == (("n1", "n2"), ("n3",))
+    assert [replica.node for replica in view.groups[0].replicas] == ["n1", "n2"]
+    text = as_text(view)
+    assert "main: voters are to be n1, n3; n3 fetching what there is" in text
+    assert "removed" in next(line for line in text.splitlines() if line.startswith("n9"))
+    joint = msgspec.structs.replace(group, voters_next=(1, 3), learners=())
+    text = as_text(combine({"h:1": msgspec.structs.replace(leader, groups=(joint,))}))
+    assert "main: voters n1, n2 give way to n1, n3: a majority of both is needed" in text
 
 
 def test_without_any_answer_the_exit_code_says_so(tmp_path: Path) -> None:

@@ -114,3 +114,5 @@ def test_a_node_is_added_votes_and_is_taken_out_again(tmp_path: Path) -> None:
         shown = json.loads(run("status", "--cluster", cluster.url, "--json").stdout)
         voters = {group["database"]: sorted(group["voters"]) for group in shown["groups"]}
         assert voters == {"quorate": ["n2", "n3"], "main": ["n2", "n3"]}
+        said = run("explain", "main", "--cluster", cluster.url).stdout
+        assert "its voters are n2, n3" in said or "its voters are n3, n2" in said
