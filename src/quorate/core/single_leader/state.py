@@ -70,6 +70,7 @@ class Host(Protocol):
     settings: Settings
     disk_full: bool
     draining: bool
+    removed: bool
     until_us: int  # of the request that is being looked at
 
     def emit(self, effect: Effect) -> None: ...

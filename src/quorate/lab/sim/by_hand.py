@@ -1,8 +1,9 @@
 """Who was told to lead? An observer of what `failover = manual` forbids and of what *accept loss* allows.
 
 *Leads by order*: where a group's log says `manual`, a replica leads only if it was told to in this life: by a person,
-by a leader that hands over, or because it handed over itself and nobody came. An epoch that begins with an accepted
-loss was ordered so, and a majority of the disks has the vote for its leader (or has gone on to a later epoch).
+by a leader that hands over, or because it handed over itself and nobody came, or its node was taken out. An epoch that
+begins with an accepted loss was ordered so, and a majority of the disks has the vote for its leader (or has gone on to
+a later epoch).
 """
 
 from collections.abc import Callable, Iterable
@@ -50,7 +51,7 @@ class ByHand:
         before = (group.noop - 1, group.log.epoch_at(group.noop - 1) or 0)
         if self._tails.rule_of(number, before).failover == MANUAL and len(group.voters) > 1:
             self._world.mark("led by order")
-            if told == [None, None]:
+            if told == [None, None] and not group.host.removed:
                 text = f"node {host.number} leads group {number} in epoch {group.epoch}, and nobody has told it to"
                 self._broken(BY_ORDER, text)
         noop = group.log.slice(group.noop, group.noop)
