@@ -141,8 +141,8 @@ class Counter(Recorded):
             self.unclear.append(token)
 
     def settle(self, patient: Any) -> None:
-        """Ask, over a connection that waits long enough, what became of every increment whose answer was lost. May be done
-        again and again while increments go on."""
+        """Ask, over a connection that waits long enough, what became of every increment whose answer was lost. May be
+        done again and again while increments go on."""
         for token in self.unclear[self._settled :]:
             self._settled += 1
             try:

@@ -119,8 +119,8 @@ class Customers:
             self.acknowledged.append(Told(reference, begun, now_us()))
 
     def settle(self) -> None:
-        """Ask what became of every order whose answer was lost; the answers are final. May be done again and again while
-        orders go on: a database does not remember its writes for ever."""
+        """Ask what became of every order whose answer was lost; the answers are final. May be done again and again
+        while orders go on: a database does not remember its writes for ever."""
         for token in self.unclear[self._settled :]:
             self._settled += 1
             try:
