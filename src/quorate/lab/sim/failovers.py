@@ -87,6 +87,25 @@ def by_hand(dice: random.Random) -> Dials:
     )
 
 
+def permitted(dice: random.Random) -> Dials:
+    """Databases in which an etcd permits elections, while nodes, links and etcd fail."""
+    drawn = planned(dice)
+    return msgspec.structs.replace(
+        drawn,
+        nodes=dice.choice((2, 3, 3, 5)),
+        failover_us=dice.choice((0, 0, 1_500)) * MILLISECOND,
+        acks=dice.choice((("majority",), ("majority",), ("async", "majority"), ("sync", "semi-sync:1"))),
+        alters=0.1,
+        permits=0.9,
+        etcd_outage_us=1_500 * MILLISECOND,
+        crash_us=dice.choice((700, 1_500)) * MILLISECOND,
+        partition_us=dice.choice((800, 1_500)) * MILLISECOND,
+        pause_us=1_500 * MILLISECOND,
+        leaders_first=0.7,
+        settings=msgspec.structs.replace(drawn.settings, has_etcd=True),
+    )
+
+
 def accepted(dice: random.Random) -> Dials:
     """Five nodes of which two disks are enough for a write; when both are away, somebody accepts the loss."""
     return msgspec.structs.replace(

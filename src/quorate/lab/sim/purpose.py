@@ -91,6 +91,12 @@ AIMS: dict[str, Aim] = {
     ),
     "chosen": _aim({"note: ordered": 3, "note: members_change": 60, "failover: done": 30, "ok": 300}),
     "by_hand": _aim({"note: ordered": 10, "led by order": 10, "failover: done": 20, "ok": 300}),
+    "permitted": _aim(
+        {
+            "led by permit": 20, "etcd: away when asked": 10, "etcd: answer lost": 2, "etcd: denied": 10,
+            "etcd: a permit ran out": 5, "ok": 300,
+        }
+    ),
     "accepted": _aim(
         {"note: loss_accepted": 5, "lost entries dropped": 2, "acknowledged writes given up": 1, "ok": 300}, seeds=16
     ),
