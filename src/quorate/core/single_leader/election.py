@@ -54,7 +54,8 @@ def offer_vote(group: Group) -> None:
 
 
 def campaign(group: Group, now: Now, *, transfer: bool = False, epoch: int = 0) -> None:
-    """Stand in a new epoch: the one that a permit is for, else the next. Nobody hears of it before our own vote in it is durable."""
+    """Stand in a new epoch: the one that a permit is for, else the next. Nobody hears of it before our own vote in
+    it is durable."""
     group.role = CANDIDATE
     group.leader = NOBODY
     assert epoch == 0 or epoch > group.epoch, "epochs only rise"

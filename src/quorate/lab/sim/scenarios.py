@@ -348,8 +348,8 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-        ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds, patient,
-        spike, slow, storm,
+        ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
+        patient, spike, slow, storm,
     )
 }  # fmt: skip
 
