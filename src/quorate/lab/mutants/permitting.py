@@ -13,8 +13,8 @@ def _wins_by_permit(original: Any) -> Any:
     """Etcd gave this epoch to nobody else, so nobody has to be asked."""
 
     def wins(group: Group, votes: dict[NodeId, bool]) -> bool | None:
-        if group.permit.epoch == group.epoch and votes.get(group.me):
-            return True
+        if group.rules.by_permit and votes.get(group.me):
+            return True  # whom nobody would vote for asks for a permit too, and leads once it has it
         return original(group, votes)  # type: ignore[no-any-return]
 
     return wins

@@ -4,8 +4,8 @@ loss* allows.
 *Leads by order*: where a group's log says `manual`, a replica leads only if it was told to in this life: by a person,
 by a leader that hands over, or because it handed over itself and nobody came, or its node was taken out. *Leads by
 permit*: where it says `etcd`, it was told so, or etcd gave it a permit for exactly this epoch, in this life. An epoch
-that begins with an accepted loss was ordered so, and a majority of the disks has the vote for its leader (or has gone on
-to a later epoch).
+that begins with an accepted loss was ordered so, and a majority of the disks has the vote for its leader (or has gone
+on to a later epoch).
 """
 
 from collections.abc import Callable, Iterable

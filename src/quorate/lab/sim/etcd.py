@@ -39,6 +39,8 @@ class Etcd:
         self._away = False
         self._cut: NodeId = 0
         self._healed = False
+        self._beside = self._dice.randint(1, dials.nodes)
+        """It stands beside this node: who is cut off from there reaches neither."""
 
     def begin(self) -> None:
         """Misbehave from now on, if this run has an etcd."""
@@ -64,7 +66,8 @@ class Etcd:
         self._world.after(self._dice.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
 
     def _reaches(self, host: "Host") -> bool:
-        return not self._away and self._cut != host.number
+        away = self._away or self._cut == host.number
+        return not away and not host.network.is_cut(host.number, self._beside)
 
     def _keep(self) -> None:
         """Every node keeps its permits alive, if it can; those that were not kept run out."""

@@ -88,9 +88,10 @@ def by_hand(dice: random.Random) -> Dials:
 
 
 def permitted(dice: random.Random) -> Dials:
-    """Databases in which an etcd permits elections, while nodes, links and etcd fail."""
+    """Databases in which an etcd permits elections, while nodes, links and etcd fail; in some runs one register, which
+    is read wherever somebody answers."""
     drawn = planned(dice)
-    return msgspec.structs.replace(
+    dials = msgspec.structs.replace(
         drawn,
         nodes=dice.choice((2, 3, 3, 5)),
         failover_us=dice.choice((0, 0, 1_500)) * MILLISECOND,
@@ -105,6 +106,14 @@ def permitted(dice: random.Random) -> Dials:
         leaders_first=0.7,
         settings=msgspec.structs.replace(drawn.settings, has_etcd=True),
     )
+    if dice.random() < 0.6:
+        return dials
+    return msgspec.structs.replace(
+        dials, nodes=dice.choice((3, 5)), clients=6, databases=1, acks=("majority",), alters=0.05, failover_us=0,
+        keys=1, reads=10, writes=4, compares=0, counters=0, pairs=0, failing=0, journals=0, weak_reads=0,
+        think_us=2 * MILLISECOND, wander=0.7, hints=0.0, partition_us=600 * MILLISECOND, pause_us=800 * MILLISECOND,
+        fault_lasts_us=1_500 * MILLISECOND, leaders_first=0.9,
+    )  # fmt: skip
 
 
 def accepted(dice: random.Random) -> Dials:
