@@ -106,14 +106,33 @@ def permitted(dice: random.Random) -> Dials:
         leaders_first=0.7,
         settings=msgspec.structs.replace(drawn.settings, has_etcd=True),
     )
-    if dice.random() < 0.6:
-        return dials
+    return registers_by_permit(dice) if dice.random() < 0.4 else dials
+
+
+def registers_by_permit(dice: random.Random) -> Dials:
+    """One register, read wherever somebody answers, while leaders with a permit are cut off from who has the next."""
     return msgspec.structs.replace(
-        dials, nodes=dice.choice((3, 5)), clients=6, databases=1, acks=("majority",), alters=0.05, failover_us=0,
-        keys=1, reads=10, writes=4, compares=0, counters=0, pairs=0, failing=0, journals=0, weak_reads=0,
-        think_us=2 * MILLISECOND, wander=0.7, hints=0.0, partition_us=600 * MILLISECOND, pause_us=800 * MILLISECOND,
-        fault_lasts_us=1_500 * MILLISECOND, leaders_first=0.9,
-    )  # fmt: skip
+        heirs(dice),
+        cut_on_handover=0.0,
+        failover_us=0,
+        delay_us=MILLISECOND,
+        tail_us=MILLISECOND,
+        acks=("majority",),
+        alters=0.02,
+        permits=1.0,
+        etcd_outage_us=4 * SECOND,
+        safety_us=10 * SECOND,
+        partition_us=SECOND,
+        fault_lasts_us=1_500 * MILLISECOND,
+        leaders_first=1.0,
+        halves=1.0,
+        settings=Settings(
+            heartbeat_us=50 * MILLISECOND,
+            suspect_us=200 * MILLISECOND,
+            election_us=60 * MILLISECOND,
+            has_etcd=True,
+        ),
+    )
 
 
 def accepted(dice: random.Random) -> Dials:
