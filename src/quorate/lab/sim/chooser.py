@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from quorate.core.acks_rule import AUTO
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import Answer, Ask, Failover, FailoverReport, NotLeader, Refused, ReplyBody, Told
 from quorate.lab.sim.dials import MILLISECOND, Dials
@@ -115,11 +116,11 @@ class Chooser:
 
     def done(self) -> bool:
         """In the liveness phase: whether somebody leads everything, or nobody has to be told to."""
-        if not self._dials.by_hand:
+        if not self._dials.by_hand and self._dials.decides == AUTO:
             return True
         if self._body is None:
             for database in self._databases:
-                to = self._most_advanced(database.name) if database.ready else ""
+                to = self._most_advanced(database.name)  # also where whoever made it does not know that it is there
                 if to and self._by_hand(database.name):
                     self._begin(database.name, to, accepts=False)
                     return False

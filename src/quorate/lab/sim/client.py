@@ -164,7 +164,9 @@ class Client:
             database.created = end == OK
             database.claimed = False
 
-        body = CreateDatabase(database.name, database.acks, database.replicas, token, exists_ok=True)
+        body = CreateDatabase(
+            database.name, database.acks, database.replicas, token, exists_ok=True, failover=self.dials.decides
+        )
         return Operation("create", database.name, [], ended, writes=True), body, token
 
     def _alter(self, database: Database) -> tuple[Operation, Any, Token]:

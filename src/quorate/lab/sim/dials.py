@@ -8,6 +8,7 @@ import random
 import msgspec
 from msgspec import Struct
 
+from quorate.core.acks_rule import AUTO
 from quorate.core.settings import Settings
 
 SECOND = 1_000_000
@@ -130,6 +131,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """The acks with which one database is made, on all nodes, and which it keeps; it is then the only one in use."""
     alters: float = 0.0
     """Chance that an operation is such a change."""
+    decides: str = AUTO
+    """Who decides about the failovers of databases that are made in the run (`DatabaseOptions.failover`)."""
 
     keys: int = 3
     reads: int = 4

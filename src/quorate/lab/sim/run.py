@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from quorate.core.acks_rule import MAJORITY
+from quorate.core.acks_rule import AUTO, MAJORITY
 from quorate.core.formats import ACKS_SINCE, MEMBERS_SINCE
 from quorate.core.kernel import CATALOG_GROUP, GroupId, Identity, Member
 from quorate.core.requests import Done, Statement, WriteOutcome
@@ -110,7 +110,8 @@ class Run:
         return hosts
 
     def _host(self, member: Member, founders: tuple[Member, ...]) -> Host:
-        newest = self.dials.acks or self.dials.members_us or self.dials.fixed not in ("", MAJORITY)
+        plain = self.dials.fixed in ("", MAJORITY) and self.dials.decides == AUTO
+        newest = self.dials.acks or self.dials.members_us or not plain
         raised = max(ACKS_SINCE, MEMBERS_SINCE) if newest else 1  # else left to an upgrade, if the run has one
         identity = Identity("simulated", member.node, member.name, 0, founders, raised)
         store = self.plan.make_store(identity)

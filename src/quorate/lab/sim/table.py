@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from quorate.core import promises
-from quorate.core.acks_rule import ASYNC, MAJORITY, SYNC, AcksRule, parse
+from quorate.core.acks_rule import ASYNC, MAJORITY, MANUAL, SYNC, AcksRule, parse
 from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
@@ -63,6 +63,11 @@ class Mode(Struct, frozen=True):
         return tuple(each.name for each in promises.row(self.rule.kind, promises.strongest_read(self.rule)).promises)
 
     @property
+    def by_hand(self) -> bool:
+        """Whether a person decides that another node leads."""
+        return self.dials.get("decides") == MANUAL
+
+    @property
     def spares_one(self) -> bool:
         """Whether writes go on without any one node."""
         return max(self.rule.holders(self.nodes), self.rule.votes(self.nodes)) < self.nodes
@@ -75,6 +80,7 @@ MODES = (
     Mode("semi-sync:1, 3 nodes", 3, "semi-sync:1"),
     Mode("semi-sync:1, 5 nodes", 5, "semi-sync:1"),
     Mode("sync, 3 nodes", 3, SYNC),
+    Mode("majority, 3 nodes, failover by hand", 3, dials={"decides": MANUAL, "failover_us": 200 * MILLISECOND}),
     Mode("majority, 3 nodes, real files", 3, storage=FILES),
 )
 
@@ -97,6 +103,8 @@ class Row(Struct, frozen=True):
         """Whether the row makes sense there."""
         if self.spare and not mode.spares_one:
             return False
+        if mode.by_hand and not {"lasting", "upgrade_us"}.isdisjoint(self.dials):
+            return False  # what lasts asks whether the cluster helps itself; an old format has no other failover
         return (not self.only or mode.rule.kind in self.only) and (self.stored or mode.storage != FILES)
 
 
