@@ -323,13 +323,16 @@ def _electing(rule: AcksRule, replicas: int, votes: int) -> str:
     if replicas == 1:
         return "There is no failover: there is no other node."
     text = f"When the leader falls silent, {votes} of {replicas} nodes elect another by themselves"
+    if rule.failover == ETCD:
+        text = (
+            "When the leader falls silent and etcd permits it (not while etcd is away; the leader goes on then),"
+            f" {votes} of {replicas} nodes elect another by themselves"
+        )
     if rule.failover == MANUAL:
         text = (
             "When the leader dies, or its node is started again, nobody leads until you say who: `quorate failover"
             f" DATABASE --to NODE`. {votes} of {replicas} nodes must vote for it"
         )
-    if rule.failover == ETCD:
-        text += ", once etcd permits it; while etcd is away the leader goes on and nobody new is elected"
     if not rule.intersects(replicas):
         return f"{text}; what it had not received of the old leader's writes is lost with the failover."
     some = "one of them" if rule.holders(replicas) + votes == replicas + 1 else "some of them"

@@ -85,7 +85,7 @@ class EtcdPermits:
             answer = PermitUnavailable(group, number, f"no answer within {ASK_S} s")
         except (OSError, EtcdError) as error:
             answer = PermitUnavailable(group, number, str(error))
-        except (ValueError, KeyError, TypeError, LookupError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             answer = PermitUnavailable(group, number, f"an answer that is none of etcd's: {error!r}")
         self._feed(answer)
 
