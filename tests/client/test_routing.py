@@ -22,10 +22,14 @@ class Scene:
         self.budget = Budget(first=budget, per_second=0, percent=10)
         self.now = 100.0
 
-    def call(self, *, level: str = LEADER, token: Token | None = None, seconds: float = 5.0) -> Call:
+    def call(
+        self, *, level: str = LEADER, token: Token | None = None, seconds: float = 5.0, shown_by: str = ""
+    ) -> Call:
+        deadline = self.now + seconds
         return Call(
-            self.directory, self.budget, self.dice, "shop", level=level, token=token, deadline=self.now + seconds
-        )
+            self.directory, self.budget, self.dice, "shop",
+            level=level, token=token, deadline=deadline, shown_by=shown_by,
+        )  # fmt: skip
 
     def ask(self, call: Call) -> str:
         """Go on until the call asks a node; the node."""
@@ -186,6 +190,18 @@ def test_a_write_that_may_have_happened_is_maybe_done(unsure: bool) -> None:
     error = scene.end(call)
     assert isinstance(error, errors.MaybeDone)
     assert not error.retryable
+
+
+@pytest.mark.parametrize("token", [None, TOKEN], ids=["failover", "change"])
+def test_a_change_of_the_cluster_that_may_have_happened_is_maybe_done_and_names_no_token(token: Token | None) -> None:
+    scene = Scene()
+    call = scene.call(token=token, shown_by="look")
+    call.lost(scene.ask(call), scene.now, "the connection ended", sent=True)
+    error = scene.end(call)
+    assert isinstance(error, errors.MaybeDone)
+    assert (error.token, error.hint) == ("", "look")
+    untouched = scene.end(scene.call(token=token, shown_by="look"))
+    assert isinstance(untouched, errors.Unavailable)
 
 
 def test_a_write_that_was_refused_everywhere_did_not_happen() -> None:

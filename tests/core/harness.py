@@ -131,8 +131,15 @@ class Machine:
         while queue and self.alive:
             effects = self.node.step(Now(self.cluster.now_us, self.cluster.now_us), queue.popleft())
             self.node.assert_invariants()
+            self.assert_watches()
             for effect in effects:
                 queue.extend(self.perform(effect))
+
+    def assert_watches(self) -> None:
+        """Whoever leads watches a majority of the voters, or it could not miss them."""
+        for group in self.node.groups.values():
+            if group.role == "leader":
+                assert group.majority_of((self.number, *self.node.liveness.peers)), group.configuration
 
     def perform(self, effect: kernel.Effect) -> Iterable[kernel.Event]:
         handler = self.PERFORM.get(type(effect))

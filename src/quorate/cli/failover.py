@@ -19,7 +19,8 @@ def failover(name: str, to: str | None, accept_loss: bool, timeout: float, clust
     """Let another node lead DATABASE. Where one leads, writes wait for a moment meanwhile, and none fails; where nobody
     does, the node stands for election.
 
-    Returns when the other leads. If it does not take over in time, the old leader goes on, and the exit code is 4.
+    Returns when the other leads. If it cannot, the old leader goes on, and the exit code is 4; with 5 it was told to
+    and has not in time, and may still: `quorate status` shows who leads.
     --accept-loss elects it without those who may have had more; `quorate lost list` says what is lost.
     """
     with quorate.Cluster(find_cluster(cluster)) as found:

@@ -79,6 +79,7 @@ class Client:
         token: Token | None = None,
         timeout: float | None = None,
         patient: Callable[[errors.Error], bool] | None = None,
+        shown_by: str = "",
     ) -> tuple[Answer, bool]:
         """Carry one request through; its answer, and whether no other send of it may have done anything.
 
@@ -97,6 +98,7 @@ class Client:
                 token=token,
                 deadline=deadline,
                 patient=patient,
+                shown_by=shown_by,
             )
         try:
             while True:

@@ -19,6 +19,8 @@ from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
 from quorate.client.membership import MemberInfo, check_newcomer, find, members_of, unfinished
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
+    LEADER_SHOWN_BY,
+    SHOWN_BY,
     VERIFY_TIMEOUT,
     DatabaseInfo,
     Tokens,
@@ -157,7 +159,7 @@ class Cluster:
         token = self._tokens.mint(None)
         while True:
             body, clean = self._client.request(
-                request(token), CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds
+                request(token), CATALOG_DATABASE, level=LEADER, token=token, timeout=seconds, shown_by=SHOWN_BY
             )
             outcome = read_outcome(body.outcome)
             if not isinstance(outcome, Expired) or not clean or token.seen or not body.index:
@@ -185,22 +187,21 @@ class Cluster:
         """Take in the node that runs at this address (see `quorate init --join`), and give it a replica of each of
         these databases. On return it has caught up, and votes.
 
-        Raises AlreadyMember, NodeRemoved, UnknownDatabase, ChangeUnderWay, or Unavailable: when it was taken in and has
-        not caught up in time, it still will; `members` shows how far it is.
+        Raises AlreadyMember, NodeRemoved, UnknownDatabase, ChangeUnderWay, Unavailable, or MaybeDone: when it was taken
+        in and has not caught up in time, it still will, and when the answer was lost, it may; `members` shows it.
         """
         deadline = time.monotonic() + check_timeout(timeout)
         reports = self.status(timeout=timeout)
         node = self._newcomer(address, reports, timeout)
         self._change(lambda token: AddMember(node.node, node.name, address, token, tuple(databases)), timeout)
-        self._carried_out(reports, deadline, f"{node.name} was taken in")
-        return find(self.members(timeout=timeout), node.name)
+        return find(members_of(self._carried_out(reports, deadline, f"{node.name} was taken in")), node.name)
 
     def remove_member(self, name: str, *, timeout: float = MEMBERS_TIMEOUT) -> None:
         """Take a member out for good. Its replicas go to members that have none of that database, if there are any.
         On return no database needs it any more, and it can be stopped.
 
         Raises UnknownNode, LastVoter, NoMajority, ChangeUnderWay, OperationalError when a database could not keep its
-        acks with the replicas that are left, or Unavailable as `add_member` does.
+        acks with the replicas that are left, or Unavailable or MaybeDone as `add_member` does.
         """
         deadline = time.monotonic() + check_timeout(timeout)
         reports = self.status(timeout=timeout)
@@ -212,7 +213,7 @@ class Cluster:
         """Put another node in the place of a member that is dead, or alive: `by` is a member's name, or the address of
         a node that is taken in first. Each database changes once, from the old voters to the new.
 
-        Raises what `add_member` and `remove_member` do.
+        Raises what `add_member` and `remove_member` do. When that is about the second step, the new node is a member.
         """
         deadline = time.monotonic() + check_timeout(timeout)
         reports = self.status(timeout=timeout)
@@ -221,13 +222,12 @@ class Cluster:
         if all(by not in (member.name, member.address) for member in known):
             node = self._newcomer(by, reports, timeout)
             self._change(lambda token: AddMember(node.node, node.name, by, token), timeout)
-            self._carried_out(reports, deadline, f"{node.name} was taken in")
-            reports = self.status(timeout=timeout)
+            reports = self._carried_out(reports, deadline, f"{node.name} was taken in")
             known = members_of(reports)
         new = find(known, by)
         self._change(lambda token: ReplaceMember(old.node, new.node, token), timeout)
-        self._carried_out(reports, deadline, f"{new.name} takes the place of {name}")
-        return find(self.members(timeout=timeout), new.name)
+        reports = self._carried_out(reports, deadline, f"{new.name} takes the place of {name}")
+        return find(members_of(reports), new.name)
 
     def _newcomer(self, address: str, reports: list[StatusReport], seconds: float) -> StatusReport:
         """What the node at this address says of itself. Raises Unavailable, or why it cannot be taken in."""
@@ -237,15 +237,20 @@ class Cluster:
             raise errors.Unavailable(f"no node answers at {address}: {lost}", hint="start it, then add it") from lost
         return check_newcomer(address, reply, reports)
 
-    def _carried_out(self, before: list[StatusReport], deadline: float, what: str) -> None:
-        """Wait until every database has the members that are wanted. Raises Unavailable."""
+    def _carried_out(self, before: list[StatusReport], deadline: float, what: str) -> list[StatusReport]:
+        """Wait until every database has the members that are wanted; what the nodes say then. Raises MaybeDone: the
+        change is made, whoever answers."""
         change = max(report.changes for report in before) + 1
         while True:
-            left = unfinished(self.status(timeout=max(0.1, deadline - time.monotonic())), change)
+            try:
+                reports = self.status(timeout=max(0.1, deadline - time.monotonic()))
+                left = unfinished(reports, change)
+            except errors.Unavailable:
+                reports, left = [], "the catalog"
             if not left:
-                return
+                return reports
             if time.monotonic() >= deadline:
-                raise errors.Unavailable(
+                raise errors.MaybeDone(
                     f"{what}, and {left} has not got its members in time",
                     hint="it goes on; see quorate status and quorate member list",
                 )
@@ -346,7 +351,9 @@ class Cluster:
             raise errors.OperationalError(f"not raised to format {number}: {', '.join(older)}", hint=hint)
         token = self._tokens.mint(None)
         upgrade = Upgrade(number, token)
-        body, _ = self._client.request(upgrade, CATALOG_DATABASE, level=LEADER, token=token, timeout=timeout)
+        body, _ = self._client.request(
+            upgrade, CATALOG_DATABASE, level=LEADER, token=token, timeout=timeout, shown_by=SHOWN_BY
+        )
         self._tokens.heard(body.index)
         results_of(read_outcome(body.outcome), token)
         return number
@@ -379,14 +386,15 @@ class Cluster:
         Returns who leads; at once when that node does already.
 
         Raises UnknownDatabase, ProgrammingError for a node that is no member, OperationalError when it holds no
-        replica, is away, does not take over (then the old leader goes on), or is not elected.
+        replica, is away, cannot take over (then the old leader goes on), or is not elected; MaybeDone when it was told
+        to and has not in time, or the answer was lost: the old leader goes on, and the other may still take over.
         """
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
         to = to or most_advanced(self.status(timeout=seconds), check_database(name))
         question = Failover(check_database(name), to, accept_loss)
         left = max(0.001, deadline - time.monotonic())
-        body, _ = self._client.request(question, name, level=LEADER, timeout=left)
+        body, _ = self._client.request(question, name, level=LEADER, timeout=left, shown_by=LEADER_SHOWN_BY)
         return failover_report(body.outcome)
 
     def close(self) -> None:

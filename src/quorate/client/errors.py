@@ -1,7 +1,7 @@
 """Every error a user can meet. PEP 249's tree, then ours inside it.
 
 The one rule: an error means **not done**, except `MaybeDone`, whose outcome can be asked for later with
-its token (`connection.outcome(error.token)`).
+its token (`connection.outcome(error.token)`), or seen where its hint says.
 """
 
 
@@ -135,7 +135,8 @@ class MaybeDone(OperationalError):
     """The one error that does not mean "not done": the answer was lost, the write may have happened.
 
     `connection.outcome(error.token)` settles it: it returns the result if the write happened, and
-    otherwise makes sure that it never will.
+    otherwise makes sure that it never will. A change of the cluster (members, databases, who leads) has no token
+    that settles it: then `token` is empty, and the hint says where to look.
     """
 
     def __init__(self, message: str = "", *, token: str = "", seen: int = 0, hint: str = "") -> None:

@@ -187,6 +187,11 @@ def most_advanced(reports: Iterable[StatusReport], database: str) -> str:
     return max(sound, default=(0, 0, ""))[2]
 
 
+SHOWN_BY = "`quorate status` and `quorate member list` show whether it did; what was done is not done again"
+"""What to do when it is not known whether a change of the cluster was made."""
+LEADER_SHOWN_BY = "`quorate status` shows who leads"
+
+
 class DatabaseInfo(Struct, frozen=True):
     """A database as the catalog describes it."""
 

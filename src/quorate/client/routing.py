@@ -10,7 +10,8 @@ what to do, does it, and tells the call what came of it:
    there and is *also* sent to another node. All sends of one write carry the same token, so it happens
    once; a read may be answered twice and does no harm. When the other node names the silent one as the
    leader after all, the call goes back to waiting for it, with twice the patience.
-4. When the deadline comes: `MaybeDone` when the write was sent and never settled, else `Unavailable`.
+4. When the deadline comes: `MaybeDone` when the write, or a change of the cluster, was sent and never settled, else
+   `Unavailable`.
 
 Waiting is full jitter, U(0, min(cap, base * 2^n)) (Brooker, "Exponential backoff and jitter", 2015), so that
 many clients do not come back together; a node that refuses for want of time says how much later. What may have cost a
@@ -157,6 +158,7 @@ class Call:
         token: Token | None,
         deadline: float,
         patient: Callable[[errors.Error], bool] | None = None,
+        shown_by: str = "",
     ):
         self._directory = directory
         self._budget = budget
@@ -167,6 +169,8 @@ class Call:
         self._deadline = deadline
         self._patient = patient or (lambda error: error.retryable)
         """Which refusals are worth another try."""
+        self._shown_by = shown_by
+        """For what changes the cluster, not a database: how a person sees whether it happened. No token settles it."""
         self._tries = 0
         self._wait_until = 0.0
         self._go_to: str | None = None
@@ -296,24 +300,29 @@ class Call:
         self._tries += 1
 
     def _under_way(self) -> bool:
-        """May a write that was sent still take effect, or have done so?"""
-        return self._token is not None and (self.unsettled or bool(self._patience))
+        """May a write, or a change of the cluster, that was sent still take effect, or have done so?"""
+        return (self._token is not None or bool(self._shown_by)) and (self.unsettled or bool(self._patience))
 
     def _late(self, cause: errors.Error | None = None, *, over: bool = True) -> errors.Error:
         """The truth at the deadline, or (not `over`) when nothing more may be sent."""
         why = cause or self._last
         end = "time ran out" if over else "too much has failed to go on asking"
         detail = f": {why.args[0]}" if why is not None and why.args else ""
-        if self._token is not None and self._under_way():
-            error: errors.Error = errors.MaybeDone(
-                f"{end} before the answer came; the write may have happened{detail}",
-                token=self._token.id,
-                seen=self._token.seen,
-                hint="connection.outcome(error.token) settles it",
-            )
+        if self._under_way():
+            error: errors.Error = self._maybe_done(end, detail)
         elif why is not None and not isinstance(why, errors.Unavailable):
             return why
         else:
             error = errors.Unavailable(f"not done: {end} before a node could carry it out{detail}")
         error.__cause__ = why
         return error
+
+    def _maybe_done(self, end: str, detail: str) -> errors.MaybeDone:
+        if self._token is None or self._shown_by:
+            return errors.MaybeDone(f"{end} before the answer came; it may have happened{detail}", hint=self._shown_by)
+        return errors.MaybeDone(
+            f"{end} before the answer came; the write may have happened{detail}",
+            token=self._token.id,
+            seen=self._token.seen,
+            hint="connection.outcome(error.token) settles it",
+        )

@@ -233,6 +233,9 @@ class Liveness:
                 peer.alive = False
                 self._lose(now, node)
         fresh = {node: peer.answered_us + peer.timing.suspect_us for node, peer in self.peers.items()}
+        # A voter that is not watched, for our copy of the catalog does not name it yet, need not be missed: whoever
+        # voted for us was heard, and members change only when a majority of those to come is. So the watched, with us,
+        # are a majority of each set, and while all of them answer no leadership has lost its own.
         if all(until_us > now.mono_us for until_us in fresh.values()):
             return
         for group in list(self.groups.values()):

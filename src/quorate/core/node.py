@@ -279,7 +279,7 @@ class Node:
         for number in busy:
             if single_leader.on_tick(self.groups[number], now, alive):
                 self._busy[number] = None
-        self.liveness.settled = roster.settled(self, busy)
+        roster.tick(self, now, busy)
         if self.draining:
             self._drain(now)
 

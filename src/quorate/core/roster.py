@@ -36,14 +36,18 @@ def after_catalog(node: "Node", now: Now) -> None:
         if single_leader.wants_other_acks(group) or single_leader.wants_other_members(group):
             node.make_ready(group.group)
             node.keep_busy(group.group)
-        elif single_leader.unwanted(group):
+        elif single_leader.unwanted(group) or single_leader.waits_for_others(group):
             node.keep_busy(group.group)
 
 
-def forget(node: "Node") -> None:
-    """Watch those no more that are out, and in none of the groups that are known here."""
+def forget(node: "Node", *, silent: bool = False) -> None:
+    """Watch those no more that are out, and in none of the groups that are known here. `silent`: only those that say
+    nothing; one that speaks is to be told first."""
     for gone in node.directory.removed:
-        if gone in node.liveness.peers and not any(gone in group.others for group in node.groups.values()):
+        peer = node.liveness.peers.get(gone)
+        if peer is None or (silent and peer.alive):
+            continue
+        if not any(gone in group.others for group in node.groups.values()):
             node.liveness.drop(gone)
             node.emit(Disconnect(gone))
 
@@ -118,10 +122,16 @@ def is_current(node: "Node") -> bool:
     return at_rest and not node.catalog_reads and catalog.applied.index == catalog.log.last.index
 
 
-def settled(node: "Node", busy: Iterable[GroupId]) -> int:
+def tick(node: "Node", now: Now, busy: Iterable[GroupId]) -> None:
+    """A heartbeat's worth of time has passed."""
+    node.liveness.settled = settled(node, now, busy)
+    forget(node, silent=True)
+
+
+def settled(node: "Node", now: Now, busy: Iterable[GroupId]) -> int:
     """The number of the newest change that is carried out as far as it is this node's to do so; -1: none is. (A group
     that has other members than it should is busy.)"""
-    if any(single_leader.wants_other_members(node.groups[number]) for number in busy):
+    if not all(single_leader.is_settled(node.groups[number], now) for number in busy):
         return -1
     return max(node.directory.catalog.changes, node.directory.told.change)
 

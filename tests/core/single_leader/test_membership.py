@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.core import kernel
+from quorate.core import kernel, roster
 from quorate.core.acks_rule import AcksFact
-from quorate.core.kernel import MEMBERS, Entry, Now
-from quorate.core.requests import Answer, Failover, NotLeader, Refused
+from quorate.core.kernel import CATALOG_DATABASE, MEMBERS, Entry, Now
+from quorate.core.requests import AddMember, Answer, Failover, NotLeader, Outcome, Refused, Token
+from quorate.core.single_leader import acks
 from quorate.core.single_leader.membership import (
     Configuration,
     Membership,
@@ -19,6 +20,7 @@ from quorate.core.single_leader.membership import (
     read_entry,
     spell,
 )
+from quorate.core.single_leader.state import Group
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000
@@ -362,3 +364,86 @@ def test_a_leader_that_has_left_hears_who_took_over(acks: str) -> None:
     new = cluster.leader()
     assert new is not leader
     assert (group.role, group.leader) == ("follower", new.number)
+
+
+def test_while_nobody_leads_a_change_that_nobody_saw_end_counts_as_under_way() -> None:
+    """Under `manual` nobody takes the place of the leader that dies in the midst of it."""
+    cluster = started(3, spares=1, acks="majority manual")
+    leader = cluster.leader()
+    cluster.want_members(1, 2, 3, 4)
+    assert step_until_joint(cluster) is leader
+    leader.crash()
+    cluster.run(3 * SECOND)
+    rest = [machine.node for machine in cluster.machines.values() if machine is not leader]
+    catalog = cluster.leader(0)
+    assert "leader" not in [node.groups[1].role for node in rest]
+    assert [node.liveness.settled for node in rest] == [-1, -1, -1]
+    assert roster.members_change(catalog.node)
+    key = cluster.request(catalog, AddMember(9, "n9", "host:9", Token("t", 0)))
+    cluster.deliver()
+    refused = cluster.replies[key]
+    assert isinstance(refused, Refused)
+    assert refused.error == "ChangeUnderWay"
+    leader.start()
+    cluster.run(SECOND)
+    cluster.request(leader, Failover("main", f"n{leader.number}"))
+    cluster.run(3 * SECOND)
+    assert sorted(configuration(cluster.leader()).voters) == [1, 2, 3, 4]
+    assert [machine.node.liveness.settled for machine in cluster.machines.values()] == [cluster.changes] * 4
+    assert not roster.members_change(cluster.leader(0).node)
+
+
+def test_a_removed_node_that_speaks_once_more_and_dies_is_forgotten() -> None:
+    cluster = started(3)
+    gone = next(number for number in (1, 2, 3) if number not in (cluster.leader().number, cluster.leader(0).number))
+    machine, rest = cluster.machines[gone], [number for number in (1, 2, 3) if number != gone]
+    cluster.want_members(*rest)
+    cluster.run(3 * SECOND)
+    machine.crash()
+    machine.start()
+    cluster.run(SECOND)
+    assert machine.node.removed
+    assert any(gone in cluster.machines[number].links for number in rest), "it was told"
+    machine.crash()
+    cluster.run(3 * SECOND)
+    for number in rest:
+        assert gone not in cluster.machines[number].node.liveness.peers
+        assert gone not in cluster.machines[number].links
+
+
+@pytest.mark.parametrize("which", ["rules", "members"])
+def test_a_change_that_is_counted_already_keeps_nobody(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = started(3)
+    group = cluster.leader().node.groups[1]
+    counts: list[int] = []
+    count = acks.count
+
+    def at_most_ten(group: Group, index: int) -> None:
+        counts.append(index)
+        assert len(counts) <= 10, "it does not end"
+        count(group, index)
+
+    monkeypatch.setattr(acks, "count", at_most_ten)
+    if which == "rules":
+        group.rules.coming.insert(0, (1, group.rules.counted))
+    else:
+        group.membership.coming.insert(0, (1, group.configuration))
+    assert 0 < group.turns_at <= group.counted
+    acks.advance(group)
+    assert not group.turns_at
+    key = cluster.request(cluster.leader(), write("a"))
+    cluster.deliver()
+    assert isinstance(cluster.replies[key], Answer)
+
+
+def test_the_outcome_of_a_change_of_members_is_not_said_to_be_never() -> None:
+    cluster = started(3)
+    catalog = cluster.leader(0)
+    last = catalog.node.groups[0].log.last
+    key = cluster.request(catalog, Outcome(CATALOG_DATABASE, Token("t", 0)))
+    cluster.deliver()
+    refused = cluster.replies[key]
+    assert isinstance(refused, Refused)
+    assert refused.error == "NotSupportedError"
+    assert "quorate member list" in refused.hint
+    assert catalog.node.groups[0].log.last == last, "and nothing was cancelled"

@@ -264,3 +264,37 @@ def test_enough_votes_are_no_loss_though_one_was_accepted() -> None:
     assert isinstance(cluster.replies[key], Answer)
     assert last_noop(others[0].node.groups[1]) == (others[0].number, False)
     assert rewinding.unknown(others[0].node.groups[1]) == []
+
+
+def test_a_vote_that_comes_after_the_order_has_ended_makes_nobody_leader() -> None:
+    """(1) A node is told to stand, and does; (2) the vote that it needs is slow; (3) its own disk has no room any more,
+    and the order ends as not done; (4) the vote comes."""
+    cluster, leader, (other, third) = started()
+    leader.crash()
+    cluster.run(SECOND)
+    third.slow_disk = True
+    key = order(cluster, other)
+    cluster.deliver()
+    group = other.node.groups[1]
+    assert group.role == "candidate"
+    group.no_room_until_us = cluster.now_us + 60 * SECOND
+    while cluster.replies[key] is None:
+        cluster.run(SECOND)
+    assert isinstance(cluster.replies[key], Refused)
+    third.slow_disk = False
+    third.finish_writing()
+    cluster.deliver()
+    assert leaders(cluster) == []
+
+
+def test_a_learner_says_that_it_has_no_vote() -> None:
+    cluster = Cluster(3, spares=1)
+    cluster.run(2 * SECOND)
+    cluster.isolate(4)
+    cluster.want_members(1, 2, 3, 4)
+    cluster.run(SECOND)
+    key = cluster.request(cluster.machines[4], Failover("main", "n4"))
+    cluster.deliver()
+    refused = cluster.replies[key]
+    assert isinstance(refused, Refused)
+    assert "its replica has no vote yet" in refused.message

@@ -108,6 +108,35 @@ def test_the_old_leader_goes_on_when_the_other_does_not_stand() -> None:
     assert cluster.tokens(follower.number) == ["held"]
 
 
+def test_nobody_is_told_that_it_is_not_done_while_the_word_to_stand_may_still_arrive() -> None:
+    cluster, leader, follower = started()
+    key = cluster.request(leader, Failover("main", f"n{follower.number}"))
+    late = [message for message in cluster.messages if isinstance(message[2], StandNow)]
+    assert drop(cluster, StandNow) == len(late) == 1
+    cluster.run(SECOND)
+    refused = cluster.replies[key]
+    assert isinstance(refused, Refused)
+    assert (refused.error, refused.retryable) == ("MaybeDone", False)
+    assert f"n{follower.number} may still take over" in refused.message
+    cluster.messages.extend(late)
+    cluster.run(SECOND)
+    assert cluster.leader() is follower
+
+
+def test_it_is_not_done_when_the_other_was_never_told_to_stand() -> None:
+    cluster, leader, follower = started()
+    follower.slow_disk = True
+    cluster.request(leader, write("a"))
+    cluster.deliver()
+    key = cluster.request(leader, Failover("main", f"n{follower.number}"))
+    follower.crash()
+    cluster.run(2 * SECOND)
+    refused = cluster.replies[key]
+    assert isinstance(refused, Refused)
+    assert refused.error == "OperationalError"
+    assert "not done" in refused.message
+
+
 def test_a_candidate_that_loses_leaves_no_held_write_unanswered() -> None:
     cluster, leader, follower = started()
     key = cluster.request(leader, Failover("main", f"n{follower.number}"))

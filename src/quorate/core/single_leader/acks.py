@@ -52,6 +52,7 @@ def advance(group: Group) -> None:
     """Count what is held as the acks rules ask. By majority: the no-op, and every change of the rules or members."""
     if group.role != LEADER:
         return
+    _turn(group)  # so that every turn below is beyond what is counted, and each round of the loop gets further
     matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
     matched[group.me] = group.persisted
     agreed = group.agreed_by(matched)
@@ -85,12 +86,17 @@ def count(group: Group, index: int) -> None:
         return
     assert index <= group.log.last.index, "counted beyond the log"
     group.counted = index
-    group.rules.counts(index)
-    if group.membership.counts(index):
-        group.host.make_ready(group.group)  # the next step of a change may follow
+    _turn(group)
     group.note("counted", index=index, position=group.log.position_at(index))
     writes.on_counted(group)
     apply_more(group)
+
+
+def _turn(group: Group) -> None:
+    """What is counted of changes of the rules and members holds by itself now."""
+    group.rules.counts(group.counted)
+    if group.membership.counts(group.counted):
+        group.host.make_ready(group.group)  # the next step of a change may follow
 
 
 def apply_more(group: Group, *, gathered: bool = False) -> None:

@@ -218,3 +218,5 @@ verify_next = verification.start_next
 wants_other_acks = writes.wants_other_acks
 wants_other_members = members.wants_others
 unwanted = members.unwanted
+waits_for_others = members.waits_for_others
+is_settled = members.is_settled

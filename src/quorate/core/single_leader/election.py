@@ -34,11 +34,11 @@ def on_timer(group: Group, now: Now) -> None:
     group.set_election_timer(now, soon=group.eager and group.epoch == 0)  # the others may be making it just now
     for peer in group.electors:  # a replica that may not stand asks too: the leader, if there is one, will say so
         group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
+    if not orders.may_by_itself(group, now):
+        group.role = FOLLOWER  # also when it could not stand now: votes that come late are for an order that has ended
+        return
     if not group.may_stand() or now.mono_us < group.no_room_until_us or group.log_hangs(now):
         permits.drop(group)
-        return
-    if not orders.may_by_itself(group, now):
-        group.role = FOLLOWER
         return
     group.role = PRE_CANDIDATE
     group.votes = {group.me: True}

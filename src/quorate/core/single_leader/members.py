@@ -16,12 +16,28 @@ HAND_OVER_AGAIN = 4
 
 def wants_others(group: Group) -> bool:
     """Whether this replica leads, and its members are not (yet) those that the catalog wants."""
-    if group.role != LEADER:
-        return False
+    return group.role == LEADER and _differ(group)
+
+
+def _differ(group: Group) -> bool:
+    """Whether the members, as far as this log says, are not (yet), or not for sure, those that the catalog wants."""
     if group.configuration.joint or group.membership.coming:
         return True
     wanted = group.host.wanted_members(group.group)
     return wanted is not None and not membership.reached(group.configuration, wanted)
+
+
+def waits_for_others(group: Group) -> bool:
+    """Whether this replica follows, and has not seen the members become those that the catalog wants."""
+    return group.role != LEADER and not group.left_out and _differ(group)
+
+
+def is_settled(group: Group, now: Now) -> bool:
+    """Whether nothing is left to do for the members that are wanted, as far as this replica can tell. It is the leader
+    who carries a change out, and who says so. While none is heard, whoever has not seen the end of it must speak:
+    (1) a leader has appended the joint configuration; (2) it dies; (3) nobody leads, so nobody says that the change is
+    under way; (4) somebody stops the node that goes, and the old voters have no majority any more."""
+    return not (wants_others(group) or (waits_for_others(group) and not group.leader_is_alive(now)))
 
 
 def reconcile(group: Group, now: Now) -> None:
@@ -67,7 +83,7 @@ def caught_up(group: Group) -> list[NodeId]:
 def tick(group: Group, now: Now) -> bool:
     """Go on with a change; leave when we are not wanted any more. False when there is nothing to do."""
     if group.role != LEADER:
-        return _ask_whether_out(group, now)
+        return _ask_whether_out(group, now) or waits_for_others(group)
     if group.me not in group.voters and not group.membership.coming:
         _leave(group, now)
         return True

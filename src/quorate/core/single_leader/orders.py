@@ -74,6 +74,10 @@ def _cannot(group: Group, now: Now) -> str:
         return f"its replica is damaged ({group.damaged})"
     if group.host.disk_full or now.mono_us < group.no_room_until_us:
         return "its disk has no room"
+    if group.left_out:
+        return "it is in it no more"
+    if not group.votes_here:
+        return "its replica has no vote yet"
     return "" if group.may_stand() else "its replica is not open yet"
 
 

@@ -8,7 +8,8 @@ Source: leadership transfer, Ongaro's thesis 2014, section 3.10 (TimeoutNow is `
 4. It wins: callers of held writes are sent there as soon as we hear of it. Or it does not within an election
    time-out: then we go on leading, and run what was held.
 
-Nothing is promised to anybody by the attempt itself: a `StandNow` that is lost or comes late costs time and no more.
+Nothing is promised to anybody by the attempt itself: a `StandNow` that is lost or comes late costs time and no more,
+and a caller that hears of the attempt's end hears that the other may still take over (`MaybeDone`).
 """
 
 from collections.abc import Collection
@@ -24,6 +25,7 @@ from quorate.core.single_leader.records import Transfer
 from quorate.core.single_leader.state import LEADER, NOBODY, SNAPSHOT, Group
 
 _encode = msgpack.Encoder().encode
+WHO_LEADS = "`quorate status` shows who leads"
 GOES_ON = "`quorate status` shows how far each replica is; the same can be asked again"
 
 
@@ -154,13 +156,19 @@ def tell(group: Group, now: Now, peer: NodeId) -> None:
 
 
 def _give_up(group: Group, why: str) -> None:
-    """Go on leading, and run what was held."""
+    """Go on leading, and run what was held. Callers hear that it is not done, unless the other was told to stand:
+    (1) the message is late; (2) we give up; (3) it arrives in the same epoch, and whoever stands on our word wins.
+    Nothing could be promised of that."""
     transfer, group.transfer = group.transfer, None
     assert transfer is not None, "nothing is handed over"
+    told = group.transfer_to != NOBODY
     group.transfer_to = NOBODY
     group.note("transfer_failed", to=transfer.to, why=why)
     here, there = group.host.name_of(group.me), group.host.name_of(transfer.to)
-    refusal = refused(f"{there} does not lead {group.database}: {why}; {here} goes on leading", GOES_ON)
+    text = f"{there} does not lead {group.database}: {why}; {here} goes on leading"
+    refusal = (
+        Refused("MaybeDone", f"{text}, but {there} may still take over", WHO_LEADS) if told else refused(text, GOES_ON)
+    )
     for caller in transfer.callers:
         group.reply(caller, refusal)
     group.host.make_ready(group.group)

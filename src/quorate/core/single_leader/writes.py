@@ -13,7 +13,7 @@ from msgspec import Raw
 from quorate.core.acks_rule import read_rule, spell
 from quorate.core.admission import EXPIRED, gone, overloaded
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
-from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, Run, Unsure
+from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Run, Unsure
 from quorate.core.single_leader import shipping
 from quorate.core.single_leader.state import LEADER, Batch, Group, Waiting
 
@@ -23,6 +23,14 @@ TOO_LARGE = Refused(
     "change fewer rows at a time",
 )
 
+NOT_TOLD = Refused(
+    "NotSupportedError",
+    "the outcome of a change of the cluster cannot be asked for",
+    "`quorate status` and `quorate member list` show whether it was made",
+)
+"""A change of members is written under a token that its leader makes of the caller's: whoever asked for the caller's
+own would be told, of a change that was made, that it never will be."""
+
 NO_ROOM = Refused("DiskFull", "the leader's disk has no room", "free some space", retryable=True)
 
 CROWD_STAYS = 7
@@ -31,7 +39,9 @@ CROWD_STAYS = 7
 
 def submit(group: Group, now: Now, id: int, body: Any) -> None:
     """A caller's write. Refusals mean that it was not done."""
-    if group.transfer is not None and group.role != LEADER and len(group.transfer.waiting) < _most(group):
+    if group.group == CATALOG_GROUP and type(body) is Outcome:
+        group.reply(id, NOT_TOLD)
+    elif group.transfer is not None and group.role != LEADER and len(group.transfer.waiting) < _most(group):
         group.transfer.waiting.append(Waiting(id, body, now.mono_us, group.host.until_us))
     elif group.role != LEADER or (group.transfer_to and group.transfer is None):
         group.reply(id, NotLeader(group.leader_address()))
