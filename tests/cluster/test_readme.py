@@ -64,7 +64,7 @@ def run(command: str, folder: Path) -> str:
 
 def test_the_tour(tmp_path: Path) -> None:
     """Every command of the README in its order, the last two with smaller numbers."""
-    up, create, status, bring, take, harm, simulate = COMMANDS
+    up, create, status, explain, hand_over, bring, take, harm, simulate = COMMANDS
     with closing(sqlite3.connect(tmp_path / "chinook.sqlite")) as file:
         file.executescript("CREATE TABLE artist(id INTEGER PRIMARY KEY, name TEXT); INSERT INTO artist VALUES (1, 'a')")
     words = [sys.executable, "-m", "quorate.cli.main", *shlex.split(up)[1:]]
@@ -74,6 +74,8 @@ def test_the_tour(tmp_path: Path) -> None:
             assert next(line for line in started.stderr if line.startswith("ready: quorate://"))
             run(create, tmp_path)
             assert re.search(r"^shop +\d+ +majority +n[123] ", run(status, tmp_path), re.MULTILINE)
+            assert "Writes go on while any 1 node is away" in run(explain, tmp_path)
+            assert re.search(r"n[123] leads", run(hand_over, tmp_path))
             run(bring, tmp_path)
             run(take, tmp_path)
             started.send_signal(signal.SIGINT)

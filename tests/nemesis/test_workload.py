@@ -74,6 +74,8 @@ def test_what_customers_are_told_is_sorted_by_what_it_means() -> None:
     assert paper.asked == ["order-0-2", "order-0-4"]
     assert customers.not_done == ["order-0-3", "order-0-2"]
     assert customers.acknowledged[-1].reference == "order-0-4"
+    customers.settle()
+    assert paper.asked == ["order-0-2", "order-0-4"], "each is asked about once"
 
 
 def test_an_error_that_means_nothing_to_customers_is_not_swallowed() -> None:

@@ -145,3 +145,8 @@ def test_unknown_rows_and_columns_name_those_there_are() -> None:
     assert (done.exit_code, "semi-sync:1, 5 nodes" in done.output) == (2, True)
     done = CliRunner().invoke(lab, ["table", "--fault", "doom"])
     assert (done.exit_code, "swizzle-clog" in done.output) == (2, True)
+
+
+def test_a_lost_tail_may_hold_what_made_the_tables() -> None:
+    row = next(row for row in ROWS if row.name.startswith("partition:"))
+    assert cell_run(row, AN_ASYNC, 3).ok

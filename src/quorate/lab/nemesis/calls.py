@@ -117,6 +117,8 @@ class Counter(Recorded):
     def __init__(self, connection: Any, clients: int, seed: int) -> None:
         super().__init__(connection, clients, seed, "counter")
         self.unclear: list[str] = []
+        self._settled = 0
+        """How many of them were asked about."""
         self.happened = 0
         """Increments that certainly happened; final after `settle`."""
 
@@ -139,13 +141,16 @@ class Counter(Recorded):
             self.unclear.append(token)
 
     def settle(self, patient: Any) -> None:
-        """Ask, over a connection that waits long enough, what became of every increment whose answer was lost."""
-        for token in self.unclear:
+        """Ask, over a connection that waits long enough, what became of every increment whose answer was lost. May be
+        done again and again while increments go on."""
+        for token in self.unclear[self._settled :]:
+            self._settled += 1
             try:
                 patient.outcome(token)
             except errors.Cancelled:
                 continue
-            self.happened += 1
+            with self._lock:
+                self.happened += 1
 
     def verdict(self) -> Report:
         return judge("counter", self.operations())

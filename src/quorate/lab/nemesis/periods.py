@@ -1,7 +1,7 @@
 """The long campaign: period after period of faults, and of none, on a real cluster under four kinds of load.
 
 Each period strikes one fault, keeps it for a while, ends it, and waits until the cluster has recovered: a new
-write is acknowledged and every replica has caught up. At the end the clients stop, what is unclear is settled,
+write is acknowledged and every replica has caught up. Then what is unclear is settled. At the end the clients stop,
 and everything that callers were told is held against every replica and put before the judges. A campaign in which
 a fault never struck, hardly anything was done, or no leader ever changed has shown nothing, and fails.
 """
@@ -247,6 +247,7 @@ class Campaign:
         self.faults.end()
         self._recover(load, ended, scan, struck)
         recovered = now_us()
+        load.settle()  # while the database remembers what it is asked about
         self._note_leader()
         ends = sorted(told.ended_us for told in customers.acknowledged[scan:] if told.ended_us >= began)
         moments = [began, *ends, recovered]

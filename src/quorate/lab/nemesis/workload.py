@@ -72,6 +72,8 @@ class Customers:
         self.not_done: list[str] = []
         """No leader in time, too much waiting: certainly did not happen."""
         self.unclear: list[str] = []
+        self._settled = 0
+        """How many of them were asked about."""
         """Tokens whose answer was lost."""
         self.newest_begun_us = 0
         self._threads = Threads()
@@ -117,8 +119,10 @@ class Customers:
             self.acknowledged.append(Told(reference, begun, now_us()))
 
     def settle(self) -> None:
-        """Ask what became of every order whose answer was lost; the answers are final."""
-        for token in list(self.unclear):
+        """Ask what became of every order whose answer was lost; the answers are final. May be done again and again
+        while orders go on: a database does not remember its writes for ever."""
+        for token in self.unclear[self._settled :]:
+            self._settled += 1
             try:
                 self.connection.outcome(token)
             except errors.Cancelled:
