@@ -93,9 +93,10 @@ AIMS: dict[str, Aim] = {
     "by_hand": _aim({"note: ordered": 10, "led by order": 10, "failover: done": 20, "ok": 300}),
     "permitted": _aim(
         {
-            "led by permit": 20, "etcd: away when asked": 10, "etcd: answer lost": 2, "etcd: denied": 10,
-            "etcd: a permit ran out": 5, "ok": 300,
-        }
+            "led by permit": 15, "etcd: away when asked": 8, "etcd: answer lost": 2, "etcd: denied": 10,
+            "etcd: a permit ran out": 2, "ok": 300,
+        },
+        seeds=16,
     ),
     "accepted": _aim(
         {"note: loss_accepted": 5, "lost entries dropped": 2, "acknowledged writes given up": 1, "ok": 300}, seeds=16
