@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.acks_rule import ASYNC, MAJORITY, SEMI_SYNC, SYNC, AcksRule, NoSuchAcks, parse, parse_for
+from quorate.core.acks_rule import ASYNC, MAJORITY, SEMI_SYNC, SYNC, AcksRule, NoSuchAcks, parse, parse_for, read_rule
 from quorate.core.promises import ACKS, KEPT, PROMISES, READS, explain, judges, offered, row, strongest_read, table
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS
 
@@ -115,3 +115,14 @@ def test_the_page_of_promises_is_current() -> None:
     command = [sys.executable, str(ROOT / "tools" / "promises_page.py"), "--check"]
     done = subprocess.run(command, cwd=ROOT, timeout=60, check=False)
     assert done.returncode == 0, "run python tools/promises_page.py"
+
+
+def test_who_decides_is_part_of_a_rules_text_and_of_its_explanation() -> None:
+    rule = read_rule("semi-sync:1 etcd")
+    assert (rule.failover, rule.text, str(rule)) == ("etcd", "semi-sync:1 etcd", "semi-sync:1")
+    assert rule.votes(2) == 2, "a permit takes the place of no vote"
+    said = explain(read_rule("majority etcd"), 3)
+    assert said.failover == "etcd"
+    assert said.away_for_writes == 1
+    assert "etcd permits it" in " ".join(said.sentences)
+    assert "etcd" not in " ".join(explain(read_rule("majority"), 3).sentences)

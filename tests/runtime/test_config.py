@@ -7,6 +7,7 @@ from quorate.runtime.config import (
     Config,
     ConfigError,
     check_listen,
+    etcd_endpoints,
     format_duration,
     keys,
     load,
@@ -59,6 +60,15 @@ def test_an_unknown_variable_is_a_warning(tmp_path: Path) -> None:
     assert "did you mean 'heartbeat'" in warning
 
 
+def test_several_etcds_may_be_named_and_the_protocols_hear_that_there_is_one() -> None:
+    config, _ = load(None, {"etcd": "127.0.0.1:2379, [::1]:2379"}, {})
+    assert etcd_endpoints(config) == (("127.0.0.1", 2379), ("::1", 2379))
+    assert config.settings().has_etcd
+    without, _ = load(None, {}, {})
+    assert etcd_endpoints(without) == ()
+    assert not without.settings().has_etcd
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -73,6 +83,8 @@ def test_an_unknown_variable_is_a_warning(tmp_path: Path) -> None:
         ('election = "0s"', "election"),
         ('listen = "here"', "host:port"),
         ('listen = "0.0.0.0:7000"', "neither TLS nor credentials"),
+        ('etcd = "here"', "etcd: .*host:port"),
+        ('etcd = "127.0.0.1:2379,,"', "commas between several"),
         ("= 3", "not TOML"),
     ],
 )

@@ -9,7 +9,7 @@ from quorate.cli.output import cluster_option, find_cluster, json_option, print_
 @click.command()
 @click.argument("name", metavar="DATABASE")
 @click.option("--acks", help="async, semi-sync:K, sync or majority: who must hold a write.")
-@click.option("--failover", help="auto or manual: who decides that another node leads.")
+@click.option("--failover", help="auto, manual or etcd: who decides that another node leads.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds to wait.")
 @cluster_option
 @json_option

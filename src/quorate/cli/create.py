@@ -17,7 +17,9 @@ def usual_replicas(cluster: quorate.Cluster) -> int:
 @click.command()
 @click.argument("name")
 @click.option("--acks", default="majority", show_default=True, help="How many replicas hold a write before it counts.")
-@click.option("--failover", default="auto", show_default=True, help="auto or manual: who decides that another leads.")
+@click.option(
+    "--failover", default="auto", show_default=True, help="auto, manual or etcd: who decides that another leads."
+)
 @click.option(
     "--replicas", type=click.IntRange(1), help="How many nodes hold it. Default 3, or all when there are fewer."
 )

@@ -16,7 +16,7 @@ from quorate.cli.output import (
     print_json,
 )
 from quorate.client.url import parse_cluster_url
-from quorate.core.acks_rule import AUTO
+from quorate.core.acks_rule import AUTO, MANUAL
 from quorate.core.formats import Range
 from quorate.core.requests import StatusReport
 from quorate.runtime import probe
@@ -77,11 +77,13 @@ class GroupLine(Struct, frozen=True):
     counted: int
     replicas: tuple[ReplicaLine, ...]
     failover: str = AUTO
-    """Who decides that another leads: the replicas (`auto`) or a person (`manual`)."""
+    """Who decides that another leads: the replicas (`auto`), a person (`manual`), or they with an etcd's permit."""
     voters: tuple[str, ...] = ()
     learners: tuple[str, ...] = ()
     change: str = ""
     """What its members are being changed to; empty when they are those that are wanted."""
+    permit: str = ""
+    """Why nobody has a permit to stand (`etcd`); empty when that is not known or not so."""
 
 
 class View(Struct, frozen=True):
@@ -203,7 +205,7 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
         change += f"; {', '.join(learners)} fetching what there is" if learners else ""
     return GroupLine(
         best.group, best.database, best.partition, best.acks, leader, best.epoch, best.last, counted, replicas,
-        best.failover, voters, learners, change,
+        best.failover, voters, learners, change, next((each.permit for _, each in found if each.permit), ""),
     )  # fmt: skip
 
 
@@ -225,7 +227,9 @@ def as_text(view: View) -> str:
         rows.append((group.database, str(group.group), acks, group.leader or "none", *numbers, replicas))
     lines += ["", *_aligned(rows)]
     for group in view.groups:
-        if group.failover != AUTO and not any(replica.role == "leader" for replica in group.replicas):
+        if group.permit and not any(replica.role == "leader" for replica in group.replicas):
+            lines += ["", f"{group.database} waits for a permit to elect a leader: {group.permit}"]
+        if group.failover == MANUAL and not any(replica.role == "leader" for replica in group.replicas):
             lines += ["", f"{group.database} waits for you: quorate failover {group.database} --to NODE"]
     for group in view.groups:
         if group.change:

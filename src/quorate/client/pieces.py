@@ -200,7 +200,8 @@ class DatabaseInfo(Struct, frozen=True):
     acks: str
     replicas: int
     failover: str = AUTO
-    """Who decides that another node leads: the replicas (`auto`), or a person (`manual`)."""
+    """Who decides that another node leads: the replicas (`auto`), a person (`manual`), or the
+    replicas with an etcd's permit (`etcd`)."""
 
 
 VERIFY_TIMEOUT = 300.0

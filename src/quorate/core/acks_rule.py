@@ -25,8 +25,9 @@ SPELLINGS = "async, semi-sync:K (K followers), sync, majority"
 
 AUTO = "auto"
 MANUAL = "manual"
-FAILOVERS = (AUTO, MANUAL)
-"""Who decides that another replica leads: the replicas themselves, or a person."""
+ETCD = "etcd"
+FAILOVERS = (AUTO, MANUAL, ETCD)
+"""Who decides that another replica leads: the replicas themselves, a person, or the replicas with an etcd's permit."""
 
 
 class AcksRule(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from quorate.core import member_changes, roster
-from quorate.core.acks_rule import AUTO, DEFAULT
+from quorate.core.acks_rule import AUTO, DEFAULT, ETCD
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.formats import ACKS_SINCE
 from quorate.core.requests import AlterDatabase, CreateDatabase, MemberChange, Refused, Run, Upgrade
@@ -16,6 +16,11 @@ NOT_FINALIZED = Refused(
     "OperationalError",
     f"acks other than {DEFAULT}, and failovers other than {AUTO}, need a cluster of format {ACKS_SINCE}",
     "run `quorate upgrade --finalize` once every member runs this release",
+)
+NO_ETCD = Refused(
+    "OperationalError",
+    "failover etcd needs an etcd, and none is configured",
+    'give every node the key etcd = "HOST:PORT" (docs/failover.md), and start it again',
 )
 
 
@@ -36,4 +41,6 @@ def write_for(node: "Node", body: Change) -> Run | Refused | None:
     write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)
     if isinstance(write, Run) and (body.acks, body.failover) not in USUAL and node.versions.version < ACKS_SINCE:
         return NOT_FINALIZED
+    if isinstance(write, Run) and body.failover == ETCD and not node.settings.has_etcd:
+        return NO_ETCD
     return write

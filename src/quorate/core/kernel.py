@@ -39,6 +39,11 @@ from quorate.core.entries import SwitchGeneration as SwitchGeneration
 from quorate.core.entries import TrimLog as TrimLog
 from quorate.core.entries import WriteEntries as WriteEntries
 from quorate.core.entries import WriteHardState as WriteHardState
+from quorate.core.permits import AskPermit as AskPermit
+from quorate.core.permits import Denied as Denied
+from quorate.core.permits import DropPermit as DropPermit
+from quorate.core.permits import Permitted as Permitted
+from quorate.core.permits import PermitUnavailable as PermitUnavailable
 from quorate.core.recovered import Identity as Identity
 from quorate.core.recovered import Member as Member
 from quorate.core.recovered import Recovered as Recovered
@@ -462,13 +467,14 @@ class Halt(Struct, frozen=True):
 Event = (
     Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Applied | ApplyFailed | LogRead
     | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead | CatalogRead
-    | Unreachable | Reachable | Drain
+    | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable
 )  # fmt: skip
 
 Effect = (
     Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
     | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest | Condemn
     | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained | Halt
+    | AskPermit | DropPermit
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from quorate.core.acks_rule import ASYNC, AUTO, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AcksRule
+from quorate.core.acks_rule import ASYNC, AUTO, ETCD, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AcksRule
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS
 
 SINGLE_LEADER = "single-leader"
@@ -133,6 +133,13 @@ FAILOVERS: dict[str, Failover] = {
         "nobody leads, and writes wait, until a node is named; also when the old leader is started again",
         "it goes on leading, and acknowledges what its acks allow; whoever was named meanwhile leads a later epoch",
         "writes wait for a person at every death of a leader",
+    ),
+    ETCD: Failover(
+        ETCD,
+        "the replicas, by votes, and an etcd that permits one at a time to stand",
+        "the old leader's permit runs out in about two seconds, then another is elected; not while etcd is away",
+        "it steps down after `suspect`, as with `auto`, and gives its permit back",
+        "an etcd to look after: while it is away nobody new is elected, and leaders go on",
     ),
 }
 
@@ -316,6 +323,11 @@ def _electing(rule: AcksRule, replicas: int, votes: int) -> str:
     if replicas == 1:
         return "There is no failover: there is no other node."
     text = f"When the leader falls silent, {votes} of {replicas} nodes elect another by themselves"
+    if rule.failover == ETCD:
+        text = (
+            "When the leader falls silent and etcd permits it (not while etcd is away; the leader goes on then),"
+            f" {votes} of {replicas} nodes elect another by themselves"
+        )
     if rule.failover == MANUAL:
         text = (
             "When the leader dies, or its node is started again, nobody leads until you say who: `quorate failover"

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from quorate.core.acks_rule import MANUAL
+from quorate.core.acks_rule import ETCD, MANUAL
 from quorate.core.formats import RELEASE
 from quorate.core.kernel import Member
 from quorate.core.requests import GroupStatus, LostReport, MemberStatus, ReplicaStatus, StatusReport, Unknown
-from quorate.core.single_leader import rewinding
+from quorate.core.single_leader import permits, rewinding
 from quorate.core.single_leader.members import wants_others
 from quorate.core.single_leader.state import LEADER, Group
 
@@ -80,9 +80,10 @@ def _group(node: "Node", group: Group) -> GroupStatus:
         group.configuration.learners,
         group.configuration.following,
         _wanted(node, group),
-        MANUAL if group.rules.by_hand else group.rules.counted.failover,
+        MANUAL if group.rules.by_hand else ETCD if group.rules.by_permit else group.rules.counted.failover,
         group.rules.newest.failover if group.rules.coming else "",
         group.log.last.epoch,
+        permits.missing(group),
     )
 
 

@@ -334,11 +334,14 @@ class GroupStatus(Struct, frozen=True):
     wanted: tuple[int, ...] = ()
     """As a leader: the voters that the catalog wants, when they are not `voters`. Empty otherwise."""
     failover: str = AUTO
-    """Who decides that another leads: the replicas (`auto`), or a person (`manual`)."""
+    """Who decides that another leads: the replicas (`auto`), a person (`manual`), or the
+    replicas with an etcd's permit (`etcd`)."""
     failover_next: str = ""
     """The same, as `acks_next`."""
     last_epoch: int = 0
     """The epoch of the last entry: of two logs the one with the higher (last_epoch, last) has more."""
+    permit: str = ""
+    """Under `etcd`: why this replica, which would stand, has no permit to; empty: it has not asked, or leads."""
 
 
 EQUAL = "equal"

@@ -72,6 +72,9 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     verify_attempts: int = 8
     """Positions tried before a replica that had passed each of them is taken for one that cannot answer."""
 
+    has_etcd: bool = False
+    """Whether this node is told of an etcd that can permit elections."""
+
     close_idle_us: int = 1_000_000
     """How often storage is asked to close data files that were not used lately."""
     close_idle_periods: int = 60

@@ -71,6 +71,7 @@ class Config(Struct, frozen=True, kw_only=True):
         _DEFAULTS.close_idle_us * _DEFAULTS.close_idle_periods
     )
     connections: Annotated[int, Meta(ge=1, description="connections of clients at most")] = 4096
+    etcd: Annotated[str, Meta(description="host:port of an etcd, or several with commas, for failover = etcd")] = ""
     client_requests: Annotated[int, Meta(ge=1, description="unanswered requests of one connection at most")] = 1024
 
     def settings(self) -> Settings:
@@ -84,6 +85,7 @@ class Config(Struct, frozen=True, kw_only=True):
             waiting_requests_max=self.waiting_requests,
             log_keep_entries=self.log_keep,
             verify_us=self.verify_every,
+            has_etcd=bool(self.etcd),
             close_idle_periods=max(1, self.replica_idle // _DEFAULTS.close_idle_us),
         )
 
@@ -209,6 +211,15 @@ def _check(config: Config) -> None:
             raise ConfigError(f"{name} must be longer than nothing")
     if config.listen:
         check_listen(config.listen)
+    etcd_endpoints(config)
+
+
+def etcd_endpoints(config: Config) -> tuple[tuple[str, int], ...]:
+    """Host and port of every etcd that is named. Raises ConfigError."""
+    try:
+        return tuple(parse_address(each.strip()) for each in config.etcd.split(",")) if config.etcd else ()
+    except ValueError as error:
+        raise ConfigError(f"etcd: {error}; write host:port, and commas between several") from error
 
 
 def check_listen(address: str) -> None:

@@ -18,7 +18,7 @@ from quorate.core.messages import Message
 from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody
 from quorate.runtime.notes import log_note
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination, OverBudget, Store
-from quorate.transport.interface import Caller, Transport
+from quorate.transport.interface import Caller, NoPermits, Permits, Transport
 from quorate.wire.frames import FRAME_BYTES_MAX
 
 log = logging.getLogger("quorate.runtime")
@@ -73,6 +73,8 @@ class Driver:
         self.store = store
         self.transport: Transport
         """Set once, before `start`; a transport needs its handler first."""
+        self.permits: Permits = NoPermits(self.feed)
+        """Set before `start` on a node that has an etcd."""
         self.clock: Clock = real_clock
         self.read_limit_us = 60_000_000
         """How long a read may run on the reader thread before it is ended: the others there wait for it."""
@@ -110,6 +112,8 @@ class Driver:
             kernel.Connect: self._on_connect,
             kernel.Disconnect: self._on_disconnect,
             kernel.Note: log_note,
+            kernel.AskPermit: self._on_ask_permit,
+            kernel.DropPermit: self._on_drop_permit,
             kernel.Drained: self._on_drained,
             kernel.Halt: self._on_halt,
         }
@@ -305,6 +309,12 @@ class Driver:
     def _on_stored(self, effect: Effect) -> None:
         self._events.extend(self.store.perform(effect))
         self._now = None
+
+    def _on_ask_permit(self, effect: kernel.AskPermit) -> None:
+        self.permits.ask(effect)
+
+    def _on_drop_permit(self, effect: kernel.DropPermit) -> None:
+        self.permits.drop(effect)
 
     def _on_checkpoint(self, effect: kernel.Checkpoint) -> None:
         """Most of it aside, where it holds up nobody; the loop then does what came in meanwhile."""

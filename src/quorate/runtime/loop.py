@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 from quorate.core.formats import RELEASE
 from quorate.core.kernel import Core, Identity
 from quorate.runtime.aside import Aside
-from quorate.runtime.config import Config, ConfigError, check_listen
+from quorate.runtime.config import Config, ConfigError, check_listen, etcd_endpoints
 from quorate.runtime.driver import Driver, Timer, monotonic_us
 from quorate.runtime.signals import Signals
 from quorate.storage.interface import Store
 from quorate.transport.addresses import parse_address
+from quorate.transport.etcd import EtcdPermits
 from quorate.transport.tcp import Limits, TcpTransport
 from quorate.wire.handshake import NODE, Hello
 
@@ -83,6 +84,7 @@ class Server:
         driver.transport = transport = TcpTransport(
             greeting_of(self._store.identity, self._config.listen), driver, random.Random(os.urandom(16)), limits
         )
+        permits = self._permits(driver)
         host, port = parse_address(listen_address(self._config, self._store.identity))
         self.address = await transport.listen(host, port)
         handlers = Signals(loop, self.drain, lambda: self.finish(INTERRUPTED)) if signals else None
@@ -96,10 +98,21 @@ class Server:
             if handlers is not None:
                 handlers.close()
             driver.stop()
+            if permits is not None:
+                await permits.close()
             await transport.close(orderly=code == STOPPED)
         if scheduler.aside.stop(1.0) and code == STOPPED:
             self._store.close()
         return code
+
+    def _permits(self, driver: Driver) -> EtcdPermits | None:
+        """The etcd that the configuration names, if any."""
+        endpoints = etcd_endpoints(self._config)
+        if not endpoints:
+            return None
+        identity = self._store.identity
+        driver.permits = permits = EtcdPermits(endpoints, identity.cluster, identity.node, driver.feed)
+        return permits
 
     def drain(self) -> None:
         """Hand leadership over, finish what is under way, then stop; at the latest after the drain time."""

@@ -1,9 +1,11 @@
 """What a node's driver and its transport know of each other. `tcp` and the in-memory fake keep it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from quorate.core.kernel import NodeId
 from quorate.core.messages import Message
+from quorate.core.permits import AskPermit, DropPermit, PermitUnavailable
 from quorate.core.requests import ReplyBody, RequestBody
 
 
@@ -43,3 +45,24 @@ class Transport(Protocol):
 
     def flush(self) -> None:
         """Hand everything queued to the operating system, one write for each connection."""
+
+
+class Permits(Protocol):
+    """Where a node asks for permits to stand (`core.permits` says what each effect asks for)."""
+
+    def ask(self, effect: AskPermit) -> None: ...
+
+    def drop(self, effect: DropPermit) -> None: ...
+
+
+class NoPermits:
+    """A node that was told of no etcd: it has nobody to ask."""
+
+    def __init__(self, feed: Callable[[PermitUnavailable], None]) -> None:
+        self._feed = feed
+
+    def ask(self, effect: AskPermit) -> None:
+        self._feed(PermitUnavailable(effect.group, effect.number, "no etcd is configured on this node"))
+
+    def drop(self, effect: DropPermit) -> None:
+        """There is none to give back."""

@@ -13,6 +13,7 @@ from quorate.core.kernel import (
     Applied,
     ApplyFailed,
     Checkpointed,
+    Denied,
     Digested,
     Executed,
     LogRead,
@@ -21,6 +22,8 @@ from quorate.core.kernel import (
     Now,
     OpenGeneration,
     OpenReplica,
+    Permitted,
+    PermitUnavailable,
     Persisted,
     SnapshotOpened,
     SnapshotRead,
@@ -31,6 +34,7 @@ from quorate.core.single_leader import (
     election,
     members,
     orders,
+    permits,
     reads,
     rewinding,
     shipping,
@@ -92,6 +96,9 @@ EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
     SnapshotStored: snapshots.on_stored,
     Digested: verification.on_digested,
     LostSaved: rewinding.on_saved,
+    Permitted: permits.on_permitted,
+    Denied: permits.on_denied,
+    PermitUnavailable: permits.on_unavailable,
 }
 
 

@@ -9,7 +9,7 @@ half a network can depose a working leader for ever.
 from quorate.core.acks_rule import read_rule, spell, spell_noop
 from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Send
 from quorate.core.requests import NotLeader
-from quorate.core.single_leader import acks, orders, reads, shipping, snapshots, transfer, verification, writes
+from quorate.core.single_leader import acks, orders, permits, reads, shipping, snapshots, transfer, verification, writes
 from quorate.core.single_leader.messages import Append, PreVote, PreVoteReply, StandNow, Vote, VoteReply
 from quorate.core.single_leader.state import (
     CANDIDATE,
@@ -38,12 +38,13 @@ def on_timer(group: Group, now: Now) -> None:
         group.role = FOLLOWER  # also when it could not stand now: votes that come late are for an order that has ended
         return
     if not group.may_stand() or now.mono_us < group.no_room_until_us or group.log_hangs(now):
+        permits.drop(group)
         return
     group.role = PRE_CANDIDATE
     group.votes = {group.me: True}
     group.note("pre_candidate")
     if group.wins(group.votes):
-        campaign(group, now)
+        permits.stand(group, now)
 
 
 def offer_vote(group: Group) -> None:
@@ -52,11 +53,13 @@ def offer_vote(group: Group) -> None:
         group.send(group.first, PreVoteReply(group.group, group.epoch + 1, granted=True))
 
 
-def campaign(group: Group, now: Now, *, transfer: bool = False) -> None:
-    """Stand in a new epoch. Nobody hears of it before our own vote in it is durable."""
+def campaign(group: Group, now: Now, *, transfer: bool = False, epoch: int = 0) -> None:
+    """Stand in a new epoch: the one that a permit is for, else the next. Nobody hears of it before our own vote in
+    it is durable."""
     group.role = CANDIDATE
     group.leader = NOBODY
-    group.epoch += 1
+    assert epoch == 0 or epoch > group.epoch, "epochs only rise"
+    group.epoch = epoch or group.epoch + 1
     group.vote = group.me
     group.votes = {}
     group.set_election_timer(now)
@@ -103,7 +106,7 @@ def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteRe
         return
     group.votes[sender] = True
     if group.wins(group.votes) and group.may_stand():
-        campaign(group, now)
+        permits.stand(group, now)
 
 
 def _stay_outside(group: Group, index: int) -> None:
@@ -221,6 +224,7 @@ def become_follower(group: Group, now: Now) -> None:
     """Lead or stand no longer, in the same epoch; a timer will see to it that somebody does."""
     if group.role == LEADER:
         step_down(group, now)
+    permits.drop(group)
     group.role = FOLLOWER
     if group.leader == NOBODY:
         group.set_election_timer(now)
@@ -229,6 +233,7 @@ def become_follower(group: Group, now: Now) -> None:
 def step_down(group: Group, now: Now) -> None:
     """Stop leading: undo what is not logged, tell callers what is true, forget the followers."""
     group.note("stepped_down")
+    permits.drop(group)
     group.role = FOLLOWER
     group.leader = NOBODY
     group.noop = 0
@@ -261,6 +266,7 @@ def adopt_epoch(group: Group, now: Now, epoch: int, leader: NodeId) -> None:
     was_leader = group.role == LEADER
     if was_leader:
         step_down(group, now)
+    permits.drop(group)
     group.epoch = epoch
     group.rewind = group.loss_at = 0
     group.vote = NOBODY
@@ -280,6 +286,7 @@ def follow(group: Group, now: Now, leader: NodeId) -> None:
     if group.role != FOLLOWER:
         group.role = FOLLOWER
     if group.leader != leader:
+        permits.drop(group)
         group.leader = leader
         group.incoming = None
         group.note("follows", leader=leader)

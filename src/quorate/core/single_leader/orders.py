@@ -19,8 +19,12 @@ def may_by_itself(group: Group, now: Now) -> bool:
     """Whether this replica may stand without being asked: always when it is alone, or was told to, or has just handed
     over to somebody who has not taken over. Also when its node was taken out of the cluster: nobody can tell it
     anything any more, and somebody has to lead for its place to be given to others."""
-    ordered = group.order is not None or now.mono_us < group.resumes_until_us or group.host.removed
-    return ordered or not group.rules.by_hand or len(group.voters) == 1
+    return was_told(group, now) or not group.rules.by_hand or len(group.voters) == 1
+
+
+def was_told(group: Group, now: Now) -> bool:
+    """Whether somebody's word stands behind this replica, or nobody's can."""
+    return group.order is not None or now.mono_us < group.resumes_until_us or group.host.removed
 
 
 def steps_down_for_others(group: Group) -> bool:

@@ -159,6 +159,18 @@ class Verifying(Struct):
     """The newest index at which a majority was found to hold what this replica held; 0: none in this life."""
 
 
+class Permit(Struct):
+    """What one replica knows of the permit to stand (`permits`)."""
+
+    numbers: int = 0
+    asked: int = 0
+    """The number of the question that is not answered yet; 0: there is none."""
+    epoch: int = 0
+    """The epoch that the permit is for which this replica has; 0: it has none."""
+    why: str = ""
+    """Why the last question got none."""
+
+
 class Leaving(Struct):
     """A replica that is to leave its group, or has left it."""
 

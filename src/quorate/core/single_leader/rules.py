@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from quorate.core.acks_rule import (
     ASYNC,
     DEFAULT,
+    ETCD,
     MANUAL,
     NOTHING_SAID,
     AcksFact,
@@ -103,6 +104,11 @@ class Rules:
     def by_hand(self) -> bool:
         """Somebody decides who leads, and nobody stands by himself; also while it is not sure that this is so."""
         return any(rule.failover == MANUAL for rule in self.all)
+
+    @property
+    def by_permit(self) -> bool:
+        """Nobody stands by himself without an etcd's permit; also while it is not sure that this is so."""
+        return any(rule.failover == ETCD for rule in self.all)
 
     def is_narrow(self, voters: int) -> bool:
         """A leader elected by a mere majority may lack what counted."""

@@ -35,7 +35,7 @@ from quorate.core.single_leader.membership import Configuration, Membership, Wan
 from quorate.core.single_leader.messages import AppendReply
 from quorate.core.single_leader.records import Batch as Batch
 from quorate.core.single_leader.records import Incoming as Incoming
-from quorate.core.single_leader.records import Leaving, Order, Verifying
+from quorate.core.single_leader.records import Leaving, Order, Permit, Verifying
 from quorate.core.single_leader.records import Read as Read
 from quorate.core.single_leader.records import Reading as Reading
 from quorate.core.single_leader.records import Transfer as Transfer
@@ -215,6 +215,7 @@ class Group:
         """The log from this index on is kept among the lost tails, and may be dropped."""
         self._ask_nothing()
         self.leaving = Leaving()
+        self.permit = Permit()
 
         self.queue: deque[Waiting] = deque()
         self.crowd = 0

@@ -9,6 +9,7 @@ from quorate.lab.mutants import (
     handing,
     members,
     overloading,
+    permitting,
     reading,
     releases,
     replication,
@@ -28,6 +29,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + acknowledging.MUTANTS
     + overloading.MUTANTS
     + handing.MUTANTS
+    + permitting.MUTANTS
     + members.MUTANTS
 )
 

@@ -1,16 +1,18 @@
-"""Who was told to lead? An observer of what `failover = manual` forbids and of what *accept loss* allows.
+"""Who was told to lead, or permitted? An observer of what `failover = manual` and `etcd` forbid, and of what *accept
+loss* allows.
 
 *Leads by order*: where a group's log says `manual`, a replica leads only if it was told to in this life: by a person,
-by a leader that hands over, or because it handed over itself and nobody came, or its node was taken out. An epoch that
-begins with an accepted loss was ordered so, and a majority of the disks has the vote for its leader (or has gone on to
-a later epoch).
+by a leader that hands over, or because it handed over itself and nobody came, or its node was taken out. *Leads by
+permit*: where it says `etcd`, it was told so, or etcd gave it a permit for exactly this epoch, in this life. An epoch
+that begins with an accepted loss was ordered so, and a majority of the disks has the vote for its leader (or has gone
+on to a later epoch).
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from quorate.core.acks_rule import MANUAL, read_noop
-from quorate.core.kernel import NOOP, Deliver, Effect, Event, GroupId, NodeId, Request, Send
+from quorate.core.acks_rule import ETCD, MANUAL, read_noop
+from quorate.core.kernel import NOOP, Deliver, Effect, Event, GroupId, NodeId, Permitted, Request, Send
 from quorate.core.requests import Failover
 from quorate.core.single_leader.messages import StandNow
 from quorate.lab.sim.host import Host
@@ -18,6 +20,7 @@ from quorate.lab.sim.tails import Tails
 from quorate.lab.sim.world import World
 
 BY_ORDER = "leads by order"
+BY_PERMIT = "leads by permit"
 
 Disks = dict[tuple[NodeId, GroupId], Any]
 
@@ -33,6 +36,8 @@ class ByHand:
         self._broken = broken
         self._told: dict[tuple[NodeId, int, str | GroupId], bool] = {}
         """(node, life, database or group) -> whether a loss was accepted."""
+        self._permits: set[tuple[NodeId, int, GroupId, int]] = set()
+        """(node, life, group, epoch) of each permit that was given."""
 
     def after_step(self, host: Host, event: Event, effects: Iterable[Effect]) -> None:
         """Somebody may have been told to lead."""
@@ -41,6 +46,8 @@ class ByHand:
             self._told[key] = self._told.get(key, False) or event.body.accept_loss
         elif type(event) is Deliver and type(event.message) is StandNow:
             self._told.setdefault((host.number, host.life, event.message.group), False)
+        elif type(event) is Permitted:
+            self._permits.add((host.number, host.life, event.group, event.epoch))
         for effect in effects:
             if type(effect) is Send and type(effect.message) is StandNow:
                 self._told.setdefault((host.number, host.life, effect.message.group), False)
@@ -49,7 +56,10 @@ class ByHand:
         """This replica has just been elected."""
         told = [self._told.get((host.number, host.life, name)) for name in (group.database, number)]
         before = (group.noop - 1, group.log.epoch_at(group.noop - 1) or 0)
-        if self._tails.rule_of(number, before).failover == MANUAL and len(group.voters) > 1:
+        failover = self._tails.rule_of(number, before).failover
+        if failover == ETCD and len(group.voters) > 1:
+            self._check_permit(host, number, group, told=told != [None, None])
+        if failover == MANUAL and len(group.voters) > 1:
             self._world.mark("led by order")
             if told == [None, None] and not group.host.removed:
                 text = f"node {host.number} leads group {number} in epoch {group.epoch}, and nobody has told it to"
@@ -57,6 +67,13 @@ class ByHand:
         noop = group.log.slice(group.noop, group.noop)
         if noop and noop[0].kind == NOOP and read_noop(noop[0].payload)[1]:
             self._check_loss(host, number, group, accepted=True in told)
+
+    def _check_permit(self, host: Host, number: GroupId, group: Any, *, told: bool) -> None:
+        if (host.number, host.life, number, group.epoch) in self._permits:
+            self._world.mark("led by permit")
+        elif not told and not group.host.removed:
+            text = f"node {host.number} leads group {number} in epoch {group.epoch}, and has no permit for it"
+            self._broken(BY_PERMIT, text)
 
     def _check_loss(self, host: Host, number: GroupId, group: Any, *, accepted: bool) -> None:
         what = f"node {host.number} leads group {number} in epoch {group.epoch} with an accepted loss"

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.acks_rule import AUTO, MANUAL, parse
+from quorate.core.acks_rule import AUTO, ETCD, MANUAL, parse
 from quorate.core.requests import (
     LINEARIZABLE,
     AlterDatabase,
@@ -181,6 +181,8 @@ class Client:
         failover = ""
         if self.dials.by_hand and self.dice.random() < self.dials.by_hand:
             failover = self.dice.choice((MANUAL, MANUAL, AUTO))
+        if self.dials.permits and self.dice.random() < self.dials.permits:
+            failover = self.dice.choice((ETCD, ETCD, ETCD, ETCD, AUTO))
         return operation, AlterDatabase(database.name, acks, token, failover), token
 
     # ---- attempts --------------------------------------------------------------------------------------

@@ -105,6 +105,12 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a node dies just after it sent a vote, and comes back within milliseconds."""
     by_hand: float = 0.0
     """Chance that such a change is also about who decides that another node leads."""
+    permits: float = 0.0
+    """Chance that such a change makes an etcd permit elections, or ends that."""
+    etcd_outage_us: int = 2 * SECOND
+    """The mean time until etcd is away, from all or from one node. (Only with `permits`.)"""
+    etcd_lost_answer: float = 0.1
+    """Chance that etcd does as it was asked and the answer is lost."""
     accept_loss: float = 0.0
     """Chance that a failover where nobody leads may cost writes."""
     halves: float = 0.0

@@ -87,6 +87,54 @@ def by_hand(dice: random.Random) -> Dials:
     )
 
 
+def permitted(dice: random.Random) -> Dials:
+    """Databases in which an etcd permits elections, while nodes, links and etcd fail; in some runs one register, which
+    is read wherever somebody answers."""
+    drawn = planned(dice)
+    dials = msgspec.structs.replace(
+        drawn,
+        nodes=dice.choice((2, 3, 3, 5)),
+        failover_us=dice.choice((0, 0, 1_500)) * MILLISECOND,
+        acks=dice.choice((("majority",), ("majority",), ("async", "majority"), ("sync", "semi-sync:1"))),
+        alters=0.1,
+        permits=0.9,
+        cut_on_handover=0.0,
+        etcd_outage_us=800 * MILLISECOND,
+        crash_us=dice.choice((700, 1_500)) * MILLISECOND,
+        partition_us=dice.choice((800, 1_500)) * MILLISECOND,
+        pause_us=1_500 * MILLISECOND,
+        leaders_first=0.7,
+        settings=msgspec.structs.replace(drawn.settings, has_etcd=True),
+    )
+    return registers_by_permit(dice) if dice.random() < 0.4 else dials
+
+
+def registers_by_permit(dice: random.Random) -> Dials:
+    """One register, read wherever somebody answers, while leaders with a permit are cut off from who has the next."""
+    return msgspec.structs.replace(
+        heirs(dice),
+        cut_on_handover=0.0,
+        failover_us=0,
+        delay_us=MILLISECOND,
+        tail_us=MILLISECOND,
+        acks=("majority",),
+        alters=0.02,
+        permits=1.0,
+        etcd_outage_us=4 * SECOND,
+        safety_us=10 * SECOND,
+        partition_us=SECOND,
+        fault_lasts_us=1_500 * MILLISECOND,
+        leaders_first=1.0,
+        halves=1.0,
+        settings=Settings(
+            heartbeat_us=50 * MILLISECOND,
+            suspect_us=200 * MILLISECOND,
+            election_us=60 * MILLISECOND,
+            has_etcd=True,
+        ),
+    )
+
+
 def accepted(dice: random.Random) -> Dials:
     """Five nodes of which two disks are enough for a write; when both are away, somebody accepts the loss."""
     return msgspec.structs.replace(

@@ -15,11 +15,13 @@ from msgspec import Raw
 from quorate.core.formats import HERE
 from quorate.core.kernel import (
     ApplyFailed,
+    AskPermit,
     Connect,
     Deliver,
     Disconnect,
     Drain,
     Drained,
+    DropPermit,
     Effect,
     Event,
     GroupId,
@@ -42,6 +44,7 @@ from quorate.core.single_leader.invariants import assert_invariants
 from quorate.lab.sim.clocks import Clock
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.disk import Disk
+from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.keeps import SimulatedStore
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.observers import CoreMaker as CoreMaker
@@ -83,6 +86,8 @@ class Host:
         store.handles.most = dials.open_replicas
         self.network = network
         self.observer = observer
+        self.etcd = Etcd(world, dials)
+        """One for all hosts of a run, which puts it here."""
         self.clock = Clock(world.dice(f"clock/{number}"), dials.drift_ppm, dials.wall_offset_us)
         self.disk: Disk = store.make_disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
@@ -376,6 +381,12 @@ class Host:
     def _halt(self, effect: Halt) -> None:
         raise Violation("halt", f"node {self.number} halted: {effect.reason}")
 
+    def _ask_permit(self, effect: AskPermit) -> None:
+        self.etcd.ask(self, effect)
+
+    def _drop_permit(self, effect: DropPermit) -> None:
+        self.etcd.drop(self, effect)
+
     def _answer(self, effect: Reply) -> None:
         self._reply(effect.id, effect.body)
 
@@ -450,6 +461,8 @@ class Host:
         Disconnect: _disconnect,
         Drained: _has_drained,
         Halt: _halt,
+        AskPermit: _ask_permit,
+        DropPermit: _drop_permit,
     }
     """Every other effect is the store's."""
 

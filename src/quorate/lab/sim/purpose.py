@@ -91,6 +91,13 @@ AIMS: dict[str, Aim] = {
     ),
     "chosen": _aim({"note: ordered": 3, "note: members_change": 60, "failover: done": 30, "ok": 300}),
     "by_hand": _aim({"note: ordered": 10, "led by order": 10, "failover: done": 20, "ok": 300}),
+    "permitted": _aim(
+        {
+            "led by permit": 15, "etcd: away when asked": 8, "etcd: answer lost": 2, "etcd: denied": 10,
+            "etcd: a permit ran out": 2, "ok": 300,
+        },
+        seeds=16,
+    ),
     "accepted": _aim(
         {"note: loss_accepted": 5, "lost entries dropped": 2, "acknowledged writes given up": 1, "ok": 300}, seeds=16
     ),

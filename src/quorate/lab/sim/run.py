@@ -19,6 +19,7 @@ from quorate.core.requests import Done, Failed, Statement, WriteOutcome
 from quorate.lab.sim.chooser import Chooser
 from quorate.lab.sim.client import Client
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.faults import Faults
 from quorate.lab.sim.host import CoreMaker, Host
 from quorate.lab.sim.invariants import REPLICAS_EQUAL, Invariants
@@ -78,6 +79,7 @@ class Run:
         self.network = Network(self.world, dials)
         self.invariants = Invariants(self.world, plan.skip)
         self.ledger = Ledger(self.world)
+        self.etcd = Etcd(self.world, dials)
         self.hosts = self._hosts()
         self.faults = Faults(self.world, dials, self.network, self.hosts, frozenset(plan.skip_faults))
         self.invariants.when_reborn = self.faults.reborn
@@ -114,7 +116,9 @@ class Run:
         identity = Identity("simulated", member.node, member.name, 0, founders, raised)
         store = self.plan.make_store(identity)
         kind = BusyHost if self.dials.cpu_us else Host
-        return kind(self.world, self.dials, self.network, member.node, store, self.plan.make_core, self.invariants)
+        host = kind(self.world, self.dials, self.network, member.node, store, self.plan.make_core, self.invariants)
+        host.etcd = self.etcd
+        return host
 
     def _new_host(self) -> Host:
         """A machine with an empty disk, which has been told of those who are members now."""
@@ -170,6 +174,7 @@ class Run:
         self.lasting.begin()
         self.operator.begin()
         self.chooser.begin()
+        self.etcd.begin()
         self.surge.begin()
         self.upgrader.begin()
         self.mover.begin()
@@ -209,6 +214,7 @@ class Run:
         self.world.record(0, "liveness phase", None)
         self.surge.end()
         self.chooser.closing = True
+        self.etcd.heal()
         for client in self.clients:
             client.closing = True
         self.faults.end_all(self.dead)

@@ -12,7 +12,7 @@ from quorate.core.settings import Settings
 from quorate.lab.sim import scenario_file
 from quorate.lab.sim.aimed import rebuilds
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
-from quorate.lab.sim.failovers import accepted, by_hand, heirs, planned, smooth
+from quorate.lab.sim.failovers import accepted, by_hand, heirs, permitted, planned, smooth
 from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.lasting import CUT_OR_BROKEN
@@ -348,8 +348,8 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-        ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, accepted, chosen, rebuilds, patient,
-        spike, slow, storm,
+        ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
+        patient, spike, slow, storm,
     )
 }  # fmt: skip
 
