@@ -335,7 +335,7 @@ MUTANTS = (
         "a relative of openraft pull request 1930 (a copy whose position contradicts what it replaces)",
         "snapshots",
         (Swap(snapshots, "on_opened", _wrong_position), Swap(shelf, "check_position", _any_position)),
-        ("sound disk", "store", "node", *LOST),
+        ("sound disk", "store", "node", "liveness", *LOST),
     ),
     Mutant(
         "lost-tail-taken-for-clean",
