@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from quorate.core.acks_rule import NoSuchAcks, parse_for, read_rule
+from quorate.core.acks_rule import DEFAULT, SYNC, NoSuchAcks, parse_for, read_rule
 from quorate.core.catalog import MEMBERS_SCHEMA, PartitionRow
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.formats import MEMBERS_SINCE
@@ -156,13 +156,13 @@ def _without(node: "Node", row: PartitionRow, leaves: Member, successor: NodeId,
         rest = (*rest, other)
     if not rest:
         raise _No("LastVoter", f"{leaves.name} holds the only replica of {row.database}", "add another member first")
-    acks = node.directory.acks.get(row.database, "majority")
+    rule = read_rule(node.directory.acks.get(row.database, str(DEFAULT)))
     try:
-        parse_for(str(read_rule(acks)), len(rest))
+        parse_for(str(rule), len(rest))
     except NoSuchAcks as error:
         hint = f"{error.hint}; change it with `quorate alter`, or add a member first"
         raise _No("OperationalError", f"{row.database} could not keep its promise: {error}", hint) from error
-    if acks == "sync":
+    if rule.kind == SYNC:
         away = [node.directory.name_of(each) for each in rest if not _lives(node, each)]
         if away:
             message = f"{row.database} has acks sync, and {', '.join(away)} would hold up its writes"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from quorate.core import kernel, roster
 from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import CATALOG_DATABASE, MEMBERS, Entry, Now
-from quorate.core.requests import AddMember, Answer, Failover, NotLeader, Outcome, Refused, Token
+from quorate.core.requests import AddMember, Answer, Failover, NotLeader, Outcome, Refused, RemoveMember, Token
 from quorate.core.single_leader import acks
 from quorate.core.single_leader.membership import (
     Configuration,
@@ -253,6 +253,20 @@ def test_a_dead_follower_of_a_sync_database_can_be_taken_out() -> None:
     cluster.want_members(*(number for number in (1, 2, 3) if number != dead))
     cluster.run(2 * SECOND)
     assert isinstance(cluster.replies[key], Answer), "members change by majority, and then two disks are all"
+
+
+@pytest.mark.parametrize("acks", ["sync", "sync manual"])
+def test_a_sync_database_is_not_left_to_a_dead_replica(acks: str) -> None:
+    cluster = started(4, acks=acks)
+    leading = (cluster.leader().number, cluster.leader(0).number)
+    dead, goes = [number for number in (1, 2, 3, 4) if number not in leading][:2]
+    cluster.machines[dead].crash()
+    cluster.run(SECOND)
+    key = cluster.request(cluster.leader(0), RemoveMember(goes, Token("t", 0)))
+    cluster.deliver()
+    refused = cluster.replies[key]
+    assert isinstance(refused, Refused)
+    assert f"n{dead} would hold up its writes" in refused.message
 
 
 def test_a_dead_node_that_comes_back_hears_that_it_is_out_and_says_so() -> None:
