@@ -7,7 +7,7 @@ from tests.client.fake import HANG_UP, SILENCE, FakeCluster, answer
 
 import quorate
 from quorate.client import routing
-from quorate.core.requests import MemberStatus, Refused, Status, StatusReport
+from quorate.core.requests import CreateDatabase, MemberStatus, NotLeader, Refused, Status, StatusReport
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +49,35 @@ def test_members_that_are_changed_and_not_carried_out_in_time_are_not_called_not
         found.remove_member("n2", timeout=0.5)
     assert "member list" in caught.value.hint
     assert not caught.value.token
+
+
+def test_a_database_that_is_made_and_does_not_come_up_in_time_is_not_called_not_done(
+    face: Any, cluster: FakeCluster
+) -> None:
+    for node in cluster.nodes:
+        node.script = lambda body: answer() if isinstance(body, CreateDatabase) else NotLeader("")
+    with face.cluster(cluster.url) as found, pytest.raises(quorate.MaybeDone, match="shop is created") as caught:
+        found.create("shop", timeout=0.3)
+    assert "exists_ok" in caught.value.hint
+    assert not caught.value.token
+
+
+@pytest.mark.parametrize("later", [SILENCE, "under way"])
+def test_a_rule_that_is_wanted_and_not_in_force_in_time_is_not_called_not_done(
+    face: Any, cluster: FakeCluster, later: str
+) -> None:
+    report = StatusReport("fake", 1, "n1", 1, (), ())
+    noted: list[Any] = []
+
+    def script(body: Any) -> Any:
+        if isinstance(body, Status):
+            return SILENCE if noted and later == SILENCE else report
+        noted.append(body)
+        return answer()
+
+    for node in cluster.nodes:
+        node.script = script
+    match = "shop is to have acks sync, and its leader has not brought that about in time"
+    with face.cluster(cluster.url) as found, pytest.raises(quorate.MaybeDone, match=match) as caught:
+        found.alter("shop", acks="sync", timeout=0.5)
+    assert "status" in caught.value.hint

@@ -95,8 +95,8 @@ class Cluster:
     ) -> None:
         """Create a database; it can be used on return.
 
-        Raises DatabaseExists (unless `exists_ok`), NotSupportedError, or Unavailable: when it was created but
-        its replicas did not come up in time, calling again with `exists_ok=True` goes on waiting.
+        Raises DatabaseExists (unless `exists_ok`), NotSupportedError, Unavailable, or MaybeDone: when it was created
+        but its replicas did not come up in time, or the answer was lost; calling again with `exists_ok=True` goes on.
         """
         self._client.check()
         check_options(replication, acks, failover, replicas)
@@ -107,13 +107,19 @@ class Cluster:
         await self._change(
             lambda token: CreateDatabase(check_database(name), acks, replicas, token, exists_ok, failover), seconds
         )
-        await self._client.request(
-            Run(name, (Statement("SELECT 1"),), LINEARIZABLE, strongest=True),
-            name,
-            level=LINEARIZABLE,
-            timeout=max(0.001, deadline - time.monotonic()),
-            patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
-        )
+        try:
+            await self._client.request(
+                Run(name, (Statement("SELECT 1"),), LINEARIZABLE, strongest=True),
+                name,
+                level=LINEARIZABLE,
+                timeout=max(0.001, deadline - time.monotonic()),
+                patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
+            )
+        except errors.Error as error:
+            raise errors.MaybeDone(
+                f"{name} is created, and its replicas have not come up in time: {error}",
+                hint="create it again with exists_ok to go on waiting; see quorate status",
+            ) from error
 
     async def alter(
         self, name: str, *, acks: str | None = None, failover: str | None = None, timeout: float | None = None
@@ -121,8 +127,8 @@ class Cluster:
         """Change a database's acks, or who decides about its failovers, while it is in use; in force on return.
 
         Until then the stricter of the old and the new one holds. Raises UnknownDatabase, ProgrammingError for acks that
-        its replicas can never meet, or Unavailable: when the change was noted and its leader has not carried it
-        out in time, it will still; calling again goes on waiting.
+        its replicas can never meet, Unavailable, or MaybeDone: when the change was noted and its leader has not carried
+        it out in time, it will still, and when the answer was lost, it may; calling again goes on waiting.
         """
         self._client.check()
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
@@ -132,14 +138,15 @@ class Cluster:
             await self._check_finalized(seconds)
         await self._change(lambda token: AlterDatabase(check_database(name), rule, token, decides), seconds)
         while True:
-            groups = [group for report in await self.status(timeout=seconds) for group in report.groups]
-            leading = [group for group in groups if group.database == name and group.role == LEADER]
-            newest = max(leading, key=lambda group: group.epoch, default=None)
-            if newest is not None and not newest.acks_next and is_in_force(newest, rule, decides):
+            try:
+                reports = await self.status(timeout=max(0.1, deadline - time.monotonic()))
+            except errors.Unavailable:
+                reports = []
+            if is_in_force(reports, name, rule, decides):
                 return
             if time.monotonic() >= deadline:
                 wanted = " and ".join(filter(None, (rule and f"acks {rule}", decides and f"failover {decides}")))
-                raise errors.Unavailable(
+                raise errors.MaybeDone(
                     f"{name} is to have {wanted}, and its leader has not brought that about in time",
                     hint="it goes on trying; see quorate status",
                 )

@@ -7,9 +7,10 @@ from typing import Any
 from msgspec import Struct
 
 from quorate.client import errors
+from quorate.client.membership import leaders
 from quorate.client.values import as_statement_sets, check_parameters
 from quorate.core.acks_rule import AUTO, NoSuchAcks, check_failover, parse, parse_for, read_rule
-from quorate.core.requests import Done, GroupStatus, Parameters, Statement, StatusReport, Token
+from quorate.core.requests import Done, Parameters, Statement, StatusReport, Token
 from quorate.sql.classify import is_read, reads_only
 
 Batch = Iterable[str | tuple[str, Any]]
@@ -169,9 +170,12 @@ def check_change(acks: str | None, failover: str | None) -> tuple[str, str]:
         raise errors.ProgrammingError(str(error), hint=error.hint) from None
 
 
-def is_in_force(group: GroupStatus, acks: str, failover: str) -> bool:
-    """Whether this is what a group's leader says; empty: whatever it is."""
-    return acks in ("", group.acks) and failover in ("", group.failover)
+def is_in_force(reports: Iterable[StatusReport], database: str, acks: str, failover: str) -> bool:
+    """Whether this is what a database's newest leader says, and nothing else is coming; empty: whatever it is."""
+    leading = (group for _, group in leaders(reports).values() if group.database == database)
+    return any(
+        not group.acks_next and acks in ("", group.acks) and failover in ("", group.failover) for group in leading
+    )
 
 
 def most_advanced(reports: Iterable[StatusReport], database: str) -> str:
