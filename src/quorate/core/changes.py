@@ -11,7 +11,6 @@ from quorate.core.requests import AlterDatabase, CreateDatabase, MemberChange, R
 if TYPE_CHECKING:
     from quorate.core.node import Node
 
-USUAL = ((str(DEFAULT), AUTO), (str(DEFAULT), ""), ("", AUTO), ("", ""))
 NOT_FINALIZED = Refused(
     "OperationalError",
     f"acks other than {DEFAULT}, and failovers other than {AUTO}, need a cluster of format {ACKS_SINCE}",
@@ -39,7 +38,8 @@ def write_for(node: "Node", body: Change) -> Run | Refused | None:
     if isinstance(body, CreateDatabase) and changes and not roster.is_current(node):
         return CHANGE_UNDER_WAY  # it would be placed on members that may be out by now
     write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)
-    if isinstance(write, Run) and (body.acks, body.failover) not in USUAL and node.versions.version < ACKS_SINCE:
+    usual = body.acks in (str(DEFAULT), "") and body.failover in (AUTO, "")
+    if isinstance(write, Run) and not usual and node.versions.version < ACKS_SINCE:
         return NOT_FINALIZED
     if isinstance(write, Run) and body.failover == ETCD and not node.settings.has_etcd:
         return NO_ETCD

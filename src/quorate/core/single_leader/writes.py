@@ -39,9 +39,10 @@ CROWD_STAYS = 7
 
 def submit(group: Group, now: Now, id: int, body: Any) -> None:
     """A caller's write. Refusals mean that it was not done."""
+    waiting_most = group.settings.waiting_requests_max
     if group.group == CATALOG_GROUP and type(body) is Outcome:
         group.reply(id, NOT_TOLD)
-    elif group.transfer is not None and group.role != LEADER and len(group.transfer.waiting) < _most(group):
+    elif group.transfer is not None and group.role != LEADER and len(group.transfer.waiting) < waiting_most:
         group.transfer.waiting.append(Waiting(id, body, now.mono_us, group.host.until_us))
     elif group.role != LEADER or (group.transfer_to and group.transfer is None):
         group.reply(id, NotLeader(group.leader_address()))
@@ -57,10 +58,6 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
                 group.host.make_ready(group.group)
             else:
                 _await_more(group)
-
-
-def _most(group: Group) -> int:
-    return group.settings.waiting_requests_max
 
 
 def in_vain(group: Group) -> bool:

@@ -12,14 +12,14 @@ import msgspec
 
 from quorate.core.acks_rule import AUTO
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.requests import Answer, Ask, Failover, FailoverReport, NotLeader, Refused, ReplyBody, Told
+from quorate.core.requests import Answer, Failover, FailoverReport, Refused
+from quorate.lab.sim.asking import Asker
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.ledger import TRUE_ANSWER, Ledger
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import Database
 from quorate.lab.sim.world import Violation, World
-from quorate.wire import codec
 
 NUMBER = -1_002
 NO_FAILED_REQUEST = "no failed request"
@@ -32,7 +32,7 @@ FINDS_THE_BEST = 0.7
 _report = msgspec.msgpack.Decoder(FailoverReport)
 
 
-class Chooser:
+class Chooser(Asker):
     """Asks for one failover at a time."""
 
     def __init__(
@@ -45,23 +45,15 @@ class Chooser:
         leaders: Mapping[tuple[int, int], int],
         ledger: Ledger,
     ) -> None:
+        super().__init__(world, network, hosts, NUMBER, "chooser", PATIENCE_US)
         self._ledger = ledger
-        self._world = world
         self._dials = dials
-        self._network = network
-        self._hosts = hosts
         self._databases = databases
         self._leaders = leaders
         """Who led each group in each epoch, as the observer has seen it."""
-        self._dice = world.dice("chooser")
-        self._asks = 0
         self._attempts = 0
-        self._body: Failover | None = None
-        """What is being asked; None while nothing is."""
-        self._target = 1
         self.closing = False
         """The liveness phase: nothing new is asked for."""
-        network.join(NUMBER, self._receive)
 
     def begin(self) -> None:
         """Choose now and then from now on, if this run has somebody who does."""
@@ -97,10 +89,9 @@ class Chooser:
                 if database.name == name:
                     database.given_up = True
                     self._ledger.loose.add(name)
-        self._body = Failover(name, to, accepts)
         self._attempts = 0
         self._world.mark("failover")
-        self._ask()
+        self._ask(Failover(name, to, accepts))
 
     def _most_advanced(self, name: str) -> str:
         """As somebody sees who asks every node for its status: where nobody leads, the node that has most."""
@@ -142,50 +133,25 @@ class Chooser:
     def _nodes(self) -> list[str]:
         return [f"n{number}" for number in self._hosts]
 
-    def _ask(self) -> None:
-        assert self._body is not None, "there is something to ask for"
-        self._asks += 1
+    def _ask(self, body: Any) -> None:
         self._attempts += 1
-        self._network.send(NUMBER, self._target, codec.encode(Ask(self._asks, self._body)))
-        self._world.after(PATIENCE_US, self._silent, self._asks)
+        super()._ask(body)
 
-    def _silent(self, asked: int) -> None:
-        if asked == self._asks and self._body is not None:
-            self._target = self._dice.choice(list(self._hosts))
-            self._try_again(asked)
+    def _is_tired(self) -> bool:
+        tired = self._attempts >= ATTEMPTS
+        if tired:
+            self._world.mark("failover: given up")
+        return tired
 
-    def _try_again(self, asked: int) -> None:
-        if asked != self._asks or self._body is None:
-            return
-        if self._attempts >= ATTEMPTS:
-            self._end("given up")
-        else:
-            self._ask()
+    def _answered(self, body: Any, answer: Answer) -> None:
+        self._check(body, _report.decode(answer.outcome))
+        self._world.mark("failover: done")
 
-    def _end(self, how: str) -> None:
-        self._body = None
-        self._world.mark(f"failover: {how}")
-
-    def _receive(self, _source: int, payload: bytes) -> None:
-        told: Told = codec.decode_told(payload)
-        if told.id != self._asks or self._body is None:
-            return
-        body: ReplyBody = told.body
-        if isinstance(body, Answer):
-            self._check(self._body, _report.decode(body.outcome))
-            self._end("done")
-        elif isinstance(body, Refused) and not body.retryable:
-            self._world.record(NUMBER, "failover refused", body.message)
-            self._end("refused")
-        else:
-            self._target = self._named(body)
-            self._world.after(20 * MILLISECOND, self._try_again, told.id)
-
-    def _named(self, body: Any) -> int:
-        address = body.leader if isinstance(body, NotLeader) else ""
-        if address:
-            return int(address.removeprefix("node-").partition(":")[0])
-        return self._dice.choice(list(self._hosts))
+    def _is_over(self, refused: Refused) -> bool:
+        if not refused.retryable:
+            self._world.record(NUMBER, "failover refused", refused.message)
+            self._world.mark("failover: refused")
+        return not refused.retryable
 
     def _check(self, asked: Failover, said: FailoverReport) -> None:
         """The answer names the node that was asked for, and that node led in that epoch."""

@@ -31,7 +31,7 @@ from quorate.core.requests import (
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.ledger import SAME_ANSWER, TRUE_ANSWER
-from quorate.lab.sim.network import Network
+from quorate.lab.sim.network import Network, node_at
 from quorate.lab.sim.operations import Database, Operation, Operations
 from quorate.lab.sim.world import Violation, World
 from quorate.wire import codec
@@ -285,7 +285,7 @@ class Client:
 
     def _node_at(self, address: str) -> int:
         if address and self.dice.random() < 0.9:
-            return int(address.removeprefix("node-").partition(":")[0])
+            return node_at(address)
         return self.dice.randint(1, self.network.nodes)
 
     def _refused(self, call: Call, body: Refused) -> None:

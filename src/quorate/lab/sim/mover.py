@@ -12,23 +12,19 @@ from quorate.core.kernel import CATALOG_GROUP, GroupId
 from quorate.core.requests import (
     AddMember,
     Answer,
-    Ask,
     MemberChange,
-    NotLeader,
     Refused,
     RemoveMember,
     ReplaceMember,
-    ReplyBody,
     Token,
-    Told,
 )
 from quorate.core.single_leader.membership import reached
+from quorate.lab.sim.asking import Asker
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.host import Host
-from quorate.lab.sim.network import Network
+from quorate.lab.sim.network import Network, member_of
 from quorate.lab.sim.operations import Database
 from quorate.lab.sim.world import World
-from quorate.wire import codec
 
 NUMBER = -1_003
 PATIENCE_US = 700 * MILLISECOND
@@ -37,7 +33,7 @@ MOST = 6
 """Members that a cluster has when it is left to this."""
 
 
-class Mover:
+class Mover(Asker):
     """One change at a time, asked for again until it is answered; the next as soon as it pleases."""
 
     def __init__(
@@ -49,24 +45,16 @@ class Mover:
         databases: list[Database],
         make_host: Callable[[], Host],
     ) -> None:
-        self._world = world
+        super().__init__(world, network, hosts, NUMBER, "members", PATIENCE_US)
         self._dials = dials
-        self._network = network
-        self._hosts = hosts
         self._databases = databases
         self._make_host = make_host
-        self._dice = world.dice("members")
-        self._asks = 0
-        self._body: MemberChange | None = None
-        """What is being asked; None while nothing is."""
         self._left: list[Callable[[], MemberChange | None]] = []
         """What follows, one as soon as the other is answered."""
-        self._target = 1
         self._closing = False
         self.members = set(hosts)
         """As far as it was answered."""
         self._made = 0
-        network.join(NUMBER, self._receive)
 
     def begin(self) -> None:
         """Change the members from now on, if this run does that."""
@@ -113,7 +101,8 @@ class Mover:
         host = self._make_host()
         host.start()
         databases = tuple(one.name for one in self._databases if one.ready) if everywhere else ()
-        return AddMember(host.number, f"n{host.number}", f"node-{host.number}:1", self._token(), databases)
+        member = member_of(host.number)
+        return AddMember(member.node, member.name, member.address, self._token(), databases)
 
     def _token(self) -> Token:
         return Token(f"members-{self._dice.getrandbits(60):x}", 0)
@@ -150,48 +139,19 @@ class Mover:
                 return False
         return len([host for host in self._hosts.values() if host.alive]) > LEAST and node in self.members
 
-    # ---- asking -----------------------------------------------------------------------------------------
+    # ---- what became of it -----------------------------------------------------------------------------------------
 
-    def _ask(self, body: MemberChange) -> None:
-        self._body = body
-        self._asks += 1
-        self._network.send(NUMBER, self._target, codec.encode(Ask(self._asks, body)))
-        self._world.after(PATIENCE_US, self._silent, self._asks)
+    def _is_over(self, refused: Refused) -> bool:
+        self._world.mark(f"members: refused {refused.error}")
+        over = not refused.retryable or (refused.error != "NodeRemoved" and self._dice.random() < 0.05)
+        if over:
+            if refused.error == "UnknownNode" and not isinstance(self._body, AddMember):
+                self.members.discard(self._body.node)  # an earlier request did it, whose answer was lost
+            self._left.clear()
+        return over
 
-    def _silent(self, asked: int) -> None:
-        if asked == self._asks and self._body is not None:
-            self._target = self._dice.choice(sorted(self._hosts))
-            self._ask(self._body)
-
-    def _receive(self, _source: int, payload: bytes) -> None:
-        told: Told = codec.decode_told(payload)
-        if told.id != self._asks or self._body is None:
-            return
-        body: ReplyBody = told.body
-        if isinstance(body, Answer):
-            self._done(self._body)
-            return
-        if isinstance(body, Refused):
-            self._world.mark(f"members: refused {body.error}")
-            if not body.retryable or (body.error != "NodeRemoved" and self._dice.random() < 0.05):
-                if body.error == "UnknownNode" and not isinstance(self._body, AddMember):
-                    self.members.discard(self._body.node)  # an earlier request did it, whose answer was lost
-                self._body = None
-                self._left.clear()
-                return
-        address = body.leader if isinstance(body, NotLeader) else ""
-        if address:
-            self._target = int(address.removeprefix("node-").partition(":")[0])
-        else:
-            self._target = self._dice.choice(sorted(self._hosts))
-        self._world.after(20 * MILLISECOND, self._again, told.id)
-
-    def _again(self, asked: int) -> None:
-        if asked == self._asks and self._body is not None:
-            self._ask(self._body)
-
-    def _done(self, body: MemberChange) -> None:
-        self._body = None
+    def _answered(self, body: MemberChange, answer: Answer) -> None:
+        del answer
         if isinstance(body, AddMember):
             self.members.add(body.node)
             self._world.mark("members: added")

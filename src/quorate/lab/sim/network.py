@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from math import log
 
+from quorate.core.kernel import Member
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.world import World
 from quorate.wire.frames import FrameReader, WireError, frame
@@ -17,6 +18,16 @@ ECHOES = 6
 ECHO_US = 20 * MILLISECOND
 
 Receiver = Callable[[int, bytes], None]
+
+
+def member_of(number: int) -> Member:
+    """A node as the catalog knows it."""
+    return Member(number, f"n{number}", f"node-{number}:1")
+
+
+def node_at(address: str) -> int:
+    """The node that such an address stands for."""
+    return int(address.removeprefix("node-").partition(":")[0])
 
 
 class Network:

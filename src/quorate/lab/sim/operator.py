@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.requests import AWAY, EQUAL, Answer, Ask, NotLeader, ReplyBody, Told, Verify, VerifyReport
+from quorate.core.requests import AWAY, EQUAL, Answer, Verify, VerifyReport
+from quorate.lab.sim.asking import Asker
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import Database
 from quorate.lab.sim.world import Violation, World
-from quorate.wire import codec
 
 VERIFY = "verify"
 NUMBER = -1_000
@@ -24,26 +24,18 @@ PATIENCE_US = 2_000 * MILLISECOND
 _report = msgspec.msgpack.Decoder(VerifyReport)
 
 
-class Operator:
-    """Asks one thing at a time, and asks again until it is answered."""
+class Operator(Asker):
+    """Asks for one comparison at a time."""
 
     def __init__(
         self, world: World, dials: Dials, network: Network, hosts: dict[int, Host], databases: list[Database]
     ) -> None:
-        self._world = world
+        super().__init__(world, network, hosts, NUMBER, "operator", PATIENCE_US)
         self._dials = dials
-        self._network = network
-        self._hosts = hosts
         self._databases = databases
-        self._dice = world.dice("operator")
-        self._asks = 0
-        self._body: Any = None
-        """What is being asked; None while nothing is."""
-        self._target = 1
         self._left: list[str] | None = None
         """At the end: the databases that were not found equal yet."""
         self._dead = 0
-        network.join(NUMBER, self._receive)
 
     def begin(self) -> None:
         """Look after the cluster from now on, if this run has an operator."""
@@ -74,37 +66,9 @@ class Operator:
                 raise Violation(VERIFY, f"groups {sorted(host.store.edited)} of node {host.number} were edited, unseen")
         return True
 
-    def _ask(self, body: Any) -> None:
-        self._body = body
-        self._asks += 1
-        payload = codec.encode(Ask(self._asks, body))
-        self._network.send(NUMBER, self._target, payload)
-        self._world.after(PATIENCE_US, self._silent, self._asks)
-
-    def _silent(self, asked: int) -> None:
-        if asked == self._asks and self._body is not None:
-            self._target = self._dice.choice(list(self._hosts))
-            self._ask(self._body)
-
-    def _receive(self, _source: int, payload: bytes) -> None:
-        told: Told = codec.decode_told(payload)
-        if told.id != self._asks or self._body is None:
-            return
-        body: ReplyBody = told.body
-        if isinstance(body, Answer):
-            self._body = None
-            self._take(_report.decode(body.outcome))
-            return
-        address = body.leader if isinstance(body, NotLeader) else ""
-        if address:
-            self._target = int(address.removeprefix("node-").partition(":")[0])
-        else:
-            self._target = self._dice.choice(list(self._hosts))
-        self._world.after(20 * MILLISECOND, self._again, told.id)
-
-    def _again(self, asked: int) -> None:
-        if asked == self._asks and self._body is not None:
-            self._ask(self._body)
+    def _answered(self, body: Any, answer: Answer) -> None:
+        del body
+        self._take(_report.decode(answer.outcome))
 
     def _take(self, report: VerifyReport) -> None:
         self._world.mark(f"verify: {report.verdict}")

@@ -27,7 +27,7 @@ from quorate.lab.sim.keeps import SimulatedStore
 from quorate.lab.sim.lasting import SETTLED_US, Lasting
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.mover import Mover
-from quorate.lab.sim.network import Network
+from quorate.lab.sim.network import Network, member_of
 from quorate.lab.sim.operations import DUMP, Database, Operations, tables
 from quorate.lab.sim.operator import Operator
 from quorate.lab.sim.processor import BusyHost
@@ -103,7 +103,7 @@ class Run:
         self._final_reads: list[tuple[Database, str]] | None = None
 
     def _hosts(self) -> dict[int, Host]:
-        members = tuple(Member(number, f"n{number}", f"node-{number}:1") for number in range(1, self.dials.nodes + 1))
+        members = tuple(member_of(number) for number in range(1, self.dials.nodes + 1))
         hosts: dict[int, Host] = {}
         for member in members:
             hosts[member.node] = self._host(member, members)
@@ -123,8 +123,8 @@ class Run:
     def _new_host(self) -> Host:
         """A machine with an empty disk, which has been told of those who are members now."""
         number = max(self.hosts) + 1
-        members = tuple(Member(each, f"n{each}", f"node-{each}:1") for each in sorted(self.mover.members))
-        self.hosts[number] = host = self._host(Member(number, f"n{number}", f"node-{number}:1"), members)
+        members = tuple(member_of(each) for each in sorted(self.mover.members))
+        self.hosts[number] = host = self._host(member_of(number), members)
         return host
 
     def execute(self) -> Report:

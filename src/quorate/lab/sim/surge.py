@@ -21,7 +21,7 @@ from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.ledger import Ledger, Sums
-from quorate.lab.sim.network import Network
+from quorate.lab.sim.network import Network, node_at
 from quorate.lab.sim.operations import COUNT, Database
 from quorate.lab.sim.processor import BusyHost
 from quorate.lab.sim.world import Violation, World
@@ -191,7 +191,7 @@ class Surge:
         elif told.id != caller.ask:
             return
         elif isinstance(body, NotLeader) and body.leader:
-            self._leader = int(body.leader.removeprefix("node-").partition(":")[0])
+            self._leader = node_at(body.leader)
             self._send(caller)
         elif isinstance(body, Refused):
             self._world.mark(f"load: {body.error}")

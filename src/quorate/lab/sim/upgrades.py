@@ -12,7 +12,7 @@ from quorate.core.formats import Range
 from quorate.core.requests import Answer, Ask, NotLeader, Refused, ReplyBody, Token, Told, Upgrade
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.host import FORMATS, Host
-from quorate.lab.sim.network import Network
+from quorate.lab.sim.network import Network, node_at
 from quorate.lab.sim.world import Violation, World
 from quorate.wire import codec
 
@@ -116,7 +116,7 @@ class Upgrader:
             self._world.mark("upgrade: refused")
             self._refused = self._closing and f"n{self._dead} is away" in body.message
         elif isinstance(body, NotLeader) and body.leader and told.id == self._asks:
-            target = int(body.leader.removeprefix("node-").partition(":")[0])
+            target = node_at(body.leader)
             self._world.after(20 * MILLISECOND, self._again, told.id, target)
 
     def _again(self, asked: int, target: int) -> None:
