@@ -86,8 +86,8 @@ class Host:
         store.handles.most = dials.open_replicas
         self.network = network
         self.observer = observer
-        self.etcd = Etcd(world, dials)
-        """One for all hosts of a run, which puts it here."""
+        self.etcd: Etcd
+        """Set once, before anything is asked of it: there is one for all hosts of a run."""
         self.clock = Clock(world.dice(f"clock/{number}"), dials.drift_ppm, dials.wall_offset_us)
         self.disk: Disk = store.make_disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
