@@ -112,7 +112,9 @@ class Host:
         self._storage_free_us = 0
         self._wake_at_us = -1
         self._armed_us = -1
-        """The deadline for which that was set."""
+        """The deadline for which that was set, by the node's clock ..."""
+        self._due_us = 0
+        """... and by the world's."""
         self._open: dict[int, tuple[int, int]] = {}
         """Requests not answered yet: id -> (client, the client's own id)."""
         self._next_request = 0
@@ -155,7 +157,7 @@ class Host:
             self.observer.damaged(self, group, count)
         self.observer.started(self, recovered)
         self.world.record(self.number, "start", None)
-        self._wake_at_us = -1
+        self._wake_at_us = self._armed_us = -1
         self._arm()
 
     def _recover(self) -> Recovered | None:
@@ -475,10 +477,13 @@ class Host:
         if self.core is None:
             return
         deadline_us = self.core.deadline_us
-        if deadline_us is None or (deadline_us == self._armed_us and self._wake_at_us >= 0):
+        if deadline_us is None:
             return
-        self._armed_us = deadline_us
-        at_us = max(self.world.now_us, self.clock.when(deadline_us))
+        if deadline_us != self._armed_us:
+            self._armed_us, self._due_us = deadline_us, self.clock.when(deadline_us)
+        elif self._wake_at_us >= 0:
+            return
+        at_us = max(self.world.now_us, self._due_us)
         if self._wake_at_us < 0 or at_us < self._wake_at_us:
             self._wake_at_us = at_us
             self.world.at(at_us, self._wake, self.life, at_us)
@@ -490,7 +495,7 @@ class Host:
         if self.paused:
             self._held.append(Wake())
         elif self.core.deadline_us is not None:
-            if self.clock.when(self.core.deadline_us) <= self.world.now_us:
+            if self._due_us <= self.world.now_us:
                 self.feed(Wake())
             else:
                 self._arm()

@@ -27,9 +27,11 @@ from quorate.core.kernel import (
     LogWrite,
     NodeId,
     Note,
+    Permitted,
     Persist,
     Recovered,
     RecoveredGroup,
+    Request,
     Send,
     SwitchGeneration,
     TrimLog,
@@ -37,7 +39,8 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.core.messages import Message
-from quorate.core.single_leader.messages import AppendReply, PreVoteReply, Vote, VoteReply
+from quorate.core.requests import Failover
+from quorate.core.single_leader.messages import AppendReply, PreVoteReply, StandNow, Vote, VoteReply
 from quorate.core.single_leader.state import LEADER
 from quorate.lab.sim.by_hand import ByHand
 from quorate.lab.sim.configurations import CONFIGURATION, Configurations
@@ -270,21 +273,23 @@ class Invariants:
 
     def after_step(self, host: Host, event: Event, effects: list[Effect], touched: Iterable[Any]) -> None:
         """Look at what the step wrote and noted, and at the groups that it may have changed."""
-        self.by_hand.after_step(host, event, effects)
+        self._hear(host, event)
         for effect in effects:
-            if type(effect) is Note:
-                if effect.name == "damaged":
-                    self._check_sound(host, effect)
-                elif effect.name == "healed":
-                    self._check_healed(host, effect.fields["group"])
-            elif type(effect) is Commit and len(effect.batches) > 1:
+            kind = type(effect)
+            if kind is Send:
+                if type(effect.message) is StandNow:  # type: ignore[union-attr]
+                    self.by_hand.handed_over(host, effect.message)  # type: ignore[union-attr]
+            elif kind is Note:
+                self._check_note(host, effect)  # type: ignore[arg-type]
+            elif kind is Commit and len(effect.batches) > 1:  # type: ignore[union-attr]
                 self.world.mark("batches committed together")
-            elif type(effect) is Persist:
-                for write in effect.writes:
+            elif kind is Persist:
+                for write in effect.writes:  # type: ignore[union-attr]
                     if type(write) is WriteEntries:
                         self._check_log_matching(host, write)
         for group in touched:
-            self.configurations.check(host.number, group)
+            if self.configurations.some:
+                self.configurations.check(host.number, group)
             seen = self.seen.get((host.number, group.group))
             if seen is None:
                 seen = self.seen[host.number, group.group] = Seen(group)
@@ -299,13 +304,27 @@ class Invariants:
                 self._check_persisted(host, group.group, seen, group)
             if group.counted != seen.counted:
                 self._check_counted(host, group.group, seen, group)
-        kind = type(event)
-        if kind is Deliver:
-            self.world.mark(GOT[event.message.__class__])  # type: ignore[union-attr]
-        elif kind is Applied:
-            self._check_applied(host, event)  # type: ignore[arg-type]
+        if type(event) is Applied:
+            self._check_applied(host, event)
 
     # ---- the checks ----------------------------------------------------------------------------------
+
+    def _hear(self, host: Host, event: Event) -> None:
+        """Somebody may have been told to lead."""
+        if type(event) is Deliver:
+            self.world.mark(GOT[type(event.message)])
+            if type(event.message) is StandNow:
+                self.by_hand.handed_over(host, event.message)
+        elif type(event) is Request and type(event.body) is Failover:
+            self.by_hand.asked(host, event.body)
+        elif type(event) is Permitted:
+            self.by_hand.permitted(host, event)
+
+    def _check_note(self, host: Host, note: Note) -> None:
+        if note.name == "damaged":
+            self._check_sound(host, note)
+        elif note.name == "healed":
+            self._check_healed(host, note.fields["group"])
 
     def _check_sound(self, host: Host, note: Note) -> None:
         if (host.number, note.fields["group"]) not in self.harmed:

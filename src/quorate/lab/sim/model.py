@@ -7,6 +7,7 @@ that stands at a position. Images are padded to whole pages, so that they travel
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, cast
 
@@ -36,6 +37,8 @@ from quorate.storage.snapshots import MemoryShelf, check_position
 from quorate.storage.window import Window
 
 PAGE_BYTES = 4096
+REMEMBERED = 4096
+"""So many entries' records are looked into once, however many replicas hold them and however often they are loaded."""
 
 
 class ModelBatch(Struct, frozen=True, array_like=True):
@@ -63,7 +66,7 @@ class Image(Struct, frozen=True, array_like=True):
 class Stacked(Struct, frozen=True):
     """A batch that was executed and is not committed."""
 
-    tokens: list[str]
+    tokens: tuple[str, ...]
     records: bytes
     tables: Tables
 
@@ -125,7 +128,7 @@ class ModelReplica:
         if not segments and not records:
             return None, tuple(outcomes)
         encoded = encode_records(records)
-        self._stack.append(Stacked([token for token, _ in records], encoded, tables))
+        self._stack.append(Stacked(tuple([token for token, _ in records]), encoded, tables))
         self._fresh.update(fresh)
         return encode(ModelBatch(before.hash, timestamp_us, tuple(segments), Raw(encoded))), tuple(outcomes)
 
@@ -155,7 +158,7 @@ class ModelReplica:
         self._stack.clear()
         self._fresh.clear()
 
-    def _remember(self, index: int, tokens: list[str], records: bytes) -> None:
+    def _remember(self, index: int, tokens: tuple[str, ...], records: bytes) -> None:
         if tokens:
             self._records[index] = records
             self._records_hash += _hash(index, records)
@@ -170,7 +173,7 @@ class ModelReplica:
         self.rollback()
         tables, remembered, previous = self._ahead(entries)
         for index, records in remembered:
-            self._remember(index, [token for token, _ in decode_records(records)], records)
+            self._remember(index, _tokens(records), records)
         for entry in entries:
             self.acks = with_entry(self.acks, entry)
         self._tables, self.applied = tables, previous
@@ -260,7 +263,7 @@ class ModelReplica:
         self._tables, self._window = tables, Window(found.floor)
         self._records, self._records_hash = {}, 0
         for index, records in found.records.items():
-            self._remember(index, [token for token, _ in decode_records(records)], records)
+            self._remember(index, _tokens(records), records)
         self.applied, self.acks = found.applied, found.acks
 
     def close(self) -> None:
@@ -286,6 +289,12 @@ class ModelExamination:
         """Nothing is pinned."""
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _tokens(records: bytes) -> tuple[str, ...]:
+    return tuple([token for token, _ in decode_records(records)])
+
+
+@lru_cache(maxsize=REMEMBERED)
 def _hash(index: int, records: bytes) -> int:
     return int.from_bytes(blake2b(records, digest_size=8, salt=index.to_bytes(8, "big")).digest(), "big")
 
