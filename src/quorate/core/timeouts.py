@@ -73,8 +73,8 @@ class Timing:
 
     def _derive(self) -> None:
         settings = self._settings
-        wanted = BEATS * settings.heartbeat_us + self.trip.bound_us + self.lateness.bound_us
-        self.suspect_us = max(settings.suspect_us, min(wanted, settings.suspect_max_us))
+        wanted_us = BEATS * settings.heartbeat_us + self.trip.bound_us + self.lateness.bound_us
+        self.suspect_us = max(settings.suspect_us, min(wanted_us, settings.suspect_max_us))
 
     @property
     def retry_us(self) -> int:

@@ -28,11 +28,10 @@ class Log:
 
     def epoch_at(self, index: int) -> int | None:
         """The epoch of the entry at this index; None when the log does not reach there."""
-        last = self.last
-        if index == last.index:  # as it is most of the time
-            return last.epoch
-        if index > last.index or index < self.base.index:
+        if index > self.last.index or index < self.base.index:
             return None
+        if index == self.last.index:
+            return self.last.epoch
         if index == self.base.index:
             return self.base.epoch
         for run in reversed(self._runs):

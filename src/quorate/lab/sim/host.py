@@ -361,9 +361,10 @@ class Host:
             return
         self.observer.sending(self, effect)
         self.network.send(self.number, effect.to, codec.encode(message))
-        strike = self.when_sent.get(type(message))
-        if strike is not None and getattr(message, "granted", True):
-            strike(self)
+        if self.when_sent:
+            strike = self.when_sent.get(type(message))
+            if strike is not None and getattr(message, "granted", True):
+                strike(self)
 
     def _persist(self, effect: Persist) -> None:
         self.disk.persist(effect)

@@ -257,10 +257,9 @@ class Invariants:
     def sending(self, host: Host, effect: Send) -> None:
         """A vote that is sent must be on the disk (or have been, with a higher epoch there now)."""
         message = effect.message
-        group = getattr(message, "group", None)
-        if (host.number, group) in self.ill and _speaks_for_its_log(message):
-            text = f"node {host.number}, whose log of group {group} lost its end, sends {type(message).__name__}"
-            self._broken(ILL, text + " as if it were whole")
+        if self.ill and _speaks_for_its_log(message) and (host.number, message.group) in self.ill:
+            text = f"node {host.number}, whose log of group {message.group} lost its end, sends"
+            self._broken(ILL, f"{text} {type(message).__name__} as if it were whole")
         if type(message) is not VoteReply or not message.granted:
             return
         disk = self.disks.get((host.number, message.group))
@@ -273,7 +272,14 @@ class Invariants:
 
     def after_step(self, host: Host, event: Event, effects: list[Effect], touched: Iterable[Any]) -> None:
         """Look at what the step wrote and noted, and at the groups that it may have changed."""
-        self._hear(host, event)
+        told = type(event)
+        if told is Deliver:
+            message = event.message  # type: ignore[union-attr]
+            self.world.mark(GOT[type(message)])
+            if type(message) is StandNow:
+                self.by_hand.handed_over(host, message)
+        elif told is Request or told is Permitted:
+            self._hear(host, event)
         for effect in effects:
             kind = type(effect)
             if kind is Send:
@@ -304,18 +310,14 @@ class Invariants:
                 self._check_persisted(host, group.group, seen, group)
             if group.counted != seen.counted:
                 self._check_counted(host, group.group, seen, group)
-        if type(event) is Applied:
-            self._check_applied(host, event)
+        if told is Applied:
+            self._check_applied(host, event)  # type: ignore[arg-type]
 
     # ---- the checks ----------------------------------------------------------------------------------
 
     def _hear(self, host: Host, event: Event) -> None:
         """Somebody may have been told to lead."""
-        if type(event) is Deliver:
-            self.world.mark(GOT[type(event.message)])
-            if type(event.message) is StandNow:
-                self.by_hand.handed_over(host, event.message)
-        elif type(event) is Request and type(event.body) is Failover:
+        if type(event) is Request and type(event.body) is Failover:
             self.by_hand.asked(host, event.body)
         elif type(event) is Permitted:
             self.by_hand.permitted(host, event)

@@ -37,6 +37,8 @@ from quorate.storage.snapshots import MemoryShelf, check_position
 from quorate.storage.window import Window
 
 PAGE_BYTES = 4096
+IMAGES = 64
+"""So many images are decoded once, however often data files are closed and opened again."""
 REMEMBERED = 4096
 """So many entries' records are looked into once, however many replicas hold them and however often they are loaded."""
 
@@ -91,6 +93,8 @@ class ModelReplica:
         """The sum of the hashes of them all, so that a digest need not look at each again."""
         self._stack: list[Stacked] = []
         self._fresh: dict[str, bytes] = {}
+        self._image: bytes | None = None
+        """What `dump` gives, as long as nothing was committed since."""
 
     @property
     def busy(self) -> bool:
@@ -150,7 +154,7 @@ class ModelReplica:
         assert batches[-1] <= position.index, f"{batches} go beyond {position}"
         for index, stacked in zip(batches, self._stack, strict=True):
             self._remember(index, stacked.tokens, stacked.records)
-        self._tables, self.applied = self._stack[-1].tables, position
+        self._tables, self.applied, self._image = self._stack[-1].tables, position, None
         self.rollback()
 
     def rollback(self) -> None:
@@ -176,7 +180,7 @@ class ModelReplica:
             self._remember(index, _tokens(records), records)
         for entry in entries:
             self.acks = with_entry(self.acks, entry)
-        self._tables, self.applied = tables, previous
+        self._tables, self.applied, self._image = tables, previous, None
 
     def _ahead(self, entries: Sequence[Entry]) -> tuple[Tables, list[tuple[int, bytes]], Position]:
         """What these entries lead to. Raises Divergent."""
@@ -236,11 +240,16 @@ class ModelReplica:
             tables.change("marks", tables.rows["marks"][ids[0]], None)
         else:
             tables.change("marks", tables.rows["marks"].get(-ids[-1]), (-ids[-1], "invented"))
-        self._tables = tables
+        self._tables, self._image = tables, None
         return bool(tables.changes)
 
     def dump(self) -> bytes:
         """The committed state, in whole pages, one more for each table and index."""
+        if self._image is None:
+            self._image = self._encoded()
+        return self._image
+
+    def _encoded(self) -> bytes:
         tables = self._tables
         rows = {name: tuple(rows.values()) for name, rows in tables.rows.items()}
         floor, acks = self._window.floor, self.acks
@@ -251,16 +260,9 @@ class ModelReplica:
 
     def load(self, image: bytes) -> None:
         """Replace everything by an image. Raises Divergent."""
-        try:
-            found = _image.decode(image[4 : 4 + int.from_bytes(image[:4], "big")])
-        except msgspec.MsgspecError as error:
-            raise Divergent(f"the snapshot cannot be read: {error}") from error
+        found, tables = _decoded(image)
         self.rollback()
-        tables = Tables()
-        tables.schema, tables.hash, tables.sequences = found.schema, found.hash, found.sequences
-        for name, rows in found.rows.items():
-            tables.rows[name] = {tables.key_of(name, row): row for row in rows}
-        self._tables, self._window = tables, Window(found.floor)
+        self._tables, self._window, self._image = tables.fork(), Window(found.floor), image
         self._records, self._records_hash = {}, 0
         for index, records in found.records.items():
             self._remember(index, _tokens(records), records)
@@ -287,6 +289,20 @@ class ModelExamination:
 
     def close(self) -> None:
         """Nothing is pinned."""
+
+
+@lru_cache(maxsize=IMAGES)
+def _decoded(image: bytes) -> tuple[Image, Tables]:
+    """What an image holds; of the tables everybody takes a fork. Raises Divergent."""
+    try:
+        found = _image.decode(image[4 : 4 + int.from_bytes(image[:4], "big")])
+    except msgspec.MsgspecError as error:
+        raise Divergent(f"the snapshot cannot be read: {error}") from error
+    tables = Tables()
+    tables.schema, tables.hash, tables.sequences = found.schema, found.hash, found.sequences
+    for name, rows in found.rows.items():
+        tables.rows[name] = {tables.key_of(name, row): row for row in rows}
+    return found, tables
 
 
 @lru_cache(maxsize=REMEMBERED)
