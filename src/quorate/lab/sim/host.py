@@ -299,7 +299,7 @@ class Host:
         try:
             effects = core.step(self.clock.read(world.now_us), event)
             if self._steps_until_look:
-                touched = core.touched()
+                touched = core.touched
                 for group in touched:
                     assert_invariants(group)
             else:

@@ -65,6 +65,15 @@ class Image(Struct, frozen=True, array_like=True):
     acks: AcksFact = NOTHING_SAID
 
 
+class Decoded(Struct, frozen=True):
+    """An image, and what a replica makes of it."""
+
+    image: Image
+    tables: Tables
+    window: Window
+    records_hash: int
+
+
 class Stacked(Struct, frozen=True):
     """A batch that was executed and is not committed."""
 
@@ -260,13 +269,11 @@ class ModelReplica:
 
     def load(self, image: bytes) -> None:
         """Replace everything by an image. Raises Divergent."""
-        found, tables = _decoded(image)
+        found = _decoded(image)
         self.rollback()
-        self._tables, self._window, self._image = tables.fork(), Window(found.floor), image
-        self._records, self._records_hash = {}, 0
-        for index, records in found.records.items():
-            self._remember(index, _tokens(records), records)
-        self.applied, self.acks = found.applied, found.acks
+        self._tables, self._window = found.tables.fork(), found.window.copy()
+        self._records, self._records_hash = found.image.records.copy(), found.records_hash
+        self.applied, self.acks, self._image = found.image.applied, found.image.acks, image
 
     def close(self) -> None:
         """Nothing to close."""
@@ -292,17 +299,20 @@ class ModelExamination:
 
 
 @lru_cache(maxsize=IMAGES)
-def _decoded(image: bytes) -> tuple[Image, Tables]:
-    """What an image holds; of the tables everybody takes a fork. Raises Divergent."""
+def _decoded(image: bytes) -> Decoded:
+    """What an image holds, to be copied. Raises Divergent."""
     try:
         found = _image.decode(image[4 : 4 + int.from_bytes(image[:4], "big")])
     except msgspec.MsgspecError as error:
         raise Divergent(f"the snapshot cannot be read: {error}") from error
-    tables = Tables()
+    tables, window, records_hash = Tables(), Window(found.floor), 0
     tables.schema, tables.hash, tables.sequences = found.schema, found.hash, found.sequences
     for name, rows in found.rows.items():
         tables.rows[name] = {tables.key_of(name, row): row for row in rows}
-    return found, tables
+    for index, records in found.records.items():
+        window.add(index, _tokens(records), len(records))
+        records_hash += _hash(index, records)
+    return Decoded(found, tables, window, records_hash)
 
 
 @lru_cache(maxsize=REMEMBERED)
