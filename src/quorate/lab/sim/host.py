@@ -316,13 +316,13 @@ class Host:
             return
         if self._tear_after is not None and len(effects) > self._tear_after:
             for effect in effects[: self._tear_after]:
-                self._perform(effect)
+                self.PERFORM.get(type(effect), Host._store_effect)(self, effect)
             self.world.mark("torn step")
             self.crash()
             return
         life = self.life
         for effect in effects:
-            self._perform(effect)
+            self.PERFORM.get(type(effect), Host._store_effect)(self, effect)
             if self.life != life:
                 return  # it died of one of them
         if self._drained:
@@ -350,9 +350,6 @@ class Host:
     # ----------------------------------------------------------------------------------------------
     # Effects
     # ----------------------------------------------------------------------------------------------
-
-    def _perform(self, effect: Effect) -> None:
-        self.PERFORM.get(type(effect), Host._store_effect)(self, effect)
 
     def _send(self, effect: Send) -> None:
         message = effect.message
