@@ -39,14 +39,16 @@ class Etcd:
         self._away = False
         self._cut: NodeId = 0
         self._healed = False
-        self._beside = self._dice.randint(1, dials.nodes)
-        """It stands beside this node: who is cut off from there reaches neither."""
+        self._beside = 0 if dials.lasting else self._dice.randint(1, dials.nodes)
+        """It stands beside this node: who is cut off from there reaches neither. 0: apart, and reached by all, as what
+        stays must leave a majority that can work, and an etcd too."""
 
     def begin(self) -> None:
-        """Misbehave from now on, if this run has an etcd."""
-        if self._dials.permits:
+        """Live, and misbehave, from now on, if this run has an etcd."""
+        if self._dials.settings.has_etcd:
             self._world.after(KEEP_US, self._keep)
-            self._world.after(self._dice.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
+            if self._dials.etcd_outage_us:
+                self._world.after(self._dice.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
 
     def heal(self) -> None:
         """The faults are over."""
@@ -78,6 +80,8 @@ class Etcd:
             elif now_us - key.kept_us > LEASE_US and not self._away:
                 del self._keys[group]
                 self._world.mark("etcd: a permit ran out")
+                if _leads(key, group):
+                    self._world.mark("etcd: a leader's permit ran out")
         self._world.after(KEEP_US, self._keep)
 
     def ask(self, host: "Host", effect: AskPermit) -> None:
@@ -114,3 +118,10 @@ class Etcd:
         key = self._keys.get(effect.group)
         if key is not None and key.host is host and key.revision == effect.epoch and self._reaches(host):
             del self._keys[effect.group]
+
+
+def _leads(key: _Key, number: GroupId) -> bool:
+    """Whether who has, or had, this permit still takes itself for the leader."""
+    core = key.host.core
+    group = None if core is None else core.groups.get(number)
+    return key.host.life == key.life and group is not None and group.role == "leader"
