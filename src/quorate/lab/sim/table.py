@@ -185,14 +185,14 @@ ROWS = (
     Row(
         "a leader's permit runs out: it is paused or cut off from etcd", "etcd: a leader's permit ran out",
         {
-            "etcd_outage_us": EVERY_US, "pause_us": EVERY_US, "partition_us": EVERY_US, "leaders_first": 0.9,
-            "fault_lasts_us": 1_500 * MILLISECOND,
+            "etcd_outage_us": EVERY_US, "pause_us": EVERY_US // 2, "partition_us": EVERY_US, "leaders_first": 0.9,
+            "fault_lasts_us": 800 * MILLISECOND,
         },
         decides=(ETCD,),
     ),
     Row(
         "etcd's answers are lost, and leaders die", "etcd: answer lost",
-        {"etcd_lost_answer": 0.3, "crash_us": EVERY_US, "leaders_first": 0.9}, decides=(ETCD,),
+        {"etcd_lost_answer": 0.5, "crash_us": EVERY_US // 2, "leaders_first": 0.9}, decides=(ETCD,),
     ),
     Row("drain", "drain", {"drain_us": EVERY_US}),
     Row("snapshots all the time, and crashes", "note: snapshot_installed", {"crash_us": SECOND, "settings": SHORT_LOG}),
