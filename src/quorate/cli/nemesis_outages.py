@@ -134,8 +134,8 @@ def _page(title: str, question: str, text: str, command: str, report: Any, table
         "real. What it has shown, it has shown for so long on one machine."
     )
     told = [f"- {line}" for line in summary(report)]
-    lines = [f"# {title}", "", f"*{question}*", "", *wrap(text.strip(), WIDE), "", "```", command, "```", "", *wrap(made, WIDE)]
-    return "\n".join([*lines, "", *table, "", *wrap(legend.strip(), WIDE), "", *told, ""])
+    head = [f"# {title}", "", f"*{question}*", "", *wrap(text.strip(), WIDE), "", "```", command, "```", ""]
+    return "\n".join([*head, *wrap(made, WIDE), "", *table, "", *wrap(legend.strip(), WIDE), "", *told, ""])
 
 
 REPLACING = """

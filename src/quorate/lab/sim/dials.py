@@ -107,9 +107,10 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that such a change is also about who decides that another node leads."""
     permits: float = 0.0
     """Chance that such a change makes an etcd permit elections, or ends that."""
-    etcd_outage_us: int = 2 * SECOND
-    """The mean time until etcd is away, from all or from one node. (Only with `permits`.)"""
-    etcd_lost_answer: float = 0.1
+    etcd_outage_us: int = 0
+    """The mean time until etcd is away, from all or from one node; 0: it is there. (`Settings.has_etcd` says whether
+    there is one.)"""
+    etcd_lost_answer: float = 0.0
     """Chance that etcd does as it was asked and the answer is lost."""
     accept_loss: float = 0.0
     """Chance that a failover where nobody leads may cost writes."""
