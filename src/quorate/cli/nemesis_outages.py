@@ -162,7 +162,8 @@ AWAY_LEGEND = """
 after its death, and there may be none. *Silence*: the longest time without one while etcd was away and the leader
 lived. *First write*: from the leader's death, or from etcd's return where it was away then, to the first
 acknowledgement of an order that began after that. The dead leader's permit lasts two seconds and must run out first;
-an etcd that was killed starts in one second and lets the permit begin anew. *Made anew*: killed, its data deleted, and started again; its revisions are then below the group's epoch.
+an etcd that was killed starts in one second and lets the permit begin anew. *Made anew*: killed, its data deleted, and
+started again; its revisions are then below the group's epoch.
 """
 
 
