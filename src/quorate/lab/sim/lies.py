@@ -12,11 +12,10 @@ no checksums, so what a page that is older, and sound, says is believed by whoev
 import random
 from typing import TYPE_CHECKING
 
-import apsw
-
 from quorate.core.kernel import GroupId
 from quorate.storage.folder import DATA_FILE, LOG
 from quorate.storage.simulated import SECTOR, SimulatedDisk
+from quorate.storage.simulated_vfs import pages_of
 
 if TYPE_CHECKING:
     from quorate.lab.sim.files import FileStore
@@ -45,7 +44,8 @@ def lie(store: "FileStore", dice: random.Random) -> tuple[str, list[GroupId]] | 
         return None
     name = dice.choice(names)
     path = str(store.folder / name)
-    places = [each for each in store.device.overwritten(path) if each in _struck_pages(store.device, path)]
+    struck = pages_of(store.device, path, STRUCK_TABLES)
+    places = [each for each in store.device.overwritten(path) if each in struck]
     told = _strike(store.device, path, places, dice)
     return None if told is None else (f"{told} in {name}", [int(name.split("-")[1])])
 
@@ -66,18 +66,3 @@ def _strike(device: SimulatedDisk, path: str, places: list[int], dice: random.Ra
     else:
         device.revert(path, place)
     return LOST_WRITE
-
-
-def _struck_pages(device: SimulatedDisk, path: str) -> set[int]:
-    """Where the pages of the struck tables begin, as the main file alone has them."""
-    with device.calm():
-        connection = apsw.Connection(
-            f"file:{path}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=device.vfs
-        )
-        try:
-            sql = "SELECT (pageno - 1) * pgsize FROM dbstat WHERE name IN (?, ?)"
-            return {int(place) for (place,) in connection.execute(sql, STRUCK_TABLES)}
-        except apsw.Error:  # damaged already
-            return set()
-        finally:
-            connection.close()
