@@ -32,8 +32,8 @@ def _stand() -> str:
 
 
 def pages_of(disk: "SimulatedDisk", path: str, tables: tuple[str, str]) -> set[int]:
-    """Where the pages of two tables (or indexes) begin in a database, as its main file alone has them: for whoever is to
-    harm just these. Nothing when the file cannot be read any more."""
+    """Where the pages of two tables (or indexes) begin in a database, as its main file alone has them, for whoever is
+    to harm just these; nothing when the file cannot be read any more."""
     with disk.calm():
         connection = apsw.Connection(
             f"file:{path}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=disk.vfs
