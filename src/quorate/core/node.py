@@ -392,7 +392,7 @@ class Node:
         elif type(body) is LostAsk:
             self.emit(ReadLost(event.id, body))
         elif type(body) is Status:
-            self.reply(event.id, self.status())
+            self.reply(event.id, report(self, members_only=body.members_only))
         else:
             self.reply(event.id, Refused("NotSupportedError", f"unknown request {type(body).__name__}"))
 
