@@ -46,15 +46,18 @@ def timed(dice: random.Random, asked: list[Asked], ends: list[str]) -> tuple[lis
 def transactions(dice: random.Random, write: str) -> tuple[list[Asked], list[str]]:
     """A few transactions on two keys that ran one after another, but for some that saw another moment. Their order is
     not the one in which they are told of."""
-    count, last = dice.randint(2, 5), 0
-    ends = [dice.choice(["ok"] * 6 + ["info", "fail"]) for _ in range(count)]
+    fork = dice.random() < 0.2
+    count = 4 if fork else dice.randint(2, 5)
+    ends = ["ok"] * count if fork else [dice.choice(["ok"] * 6 + ["info", "fail"]) for _ in range(count)]
     plans: list[list[list[Any]]] = []
-    for _ in range(count):
-        plan: list[list[Any]] = []
-        for _ in range(dice.randint(1, 3)):
-            last += 1
-            plan.append([dice.choice(["r", write]), dice.choice("xy"), last])
+    for number in range(count):
+        if fork:  # two that write a key each, and two that read both
+            plan = [[write, "xy"[number], 0]] if number < 2 else [["r", "x", 0], ["r", "y", 0]]
+        else:
+            plan = [[dice.choice(["r", write]), dice.choice("xy"), 0] for _ in range(dice.randint(1, 3))]
         plans.append(plan)
+    for number, mop in enumerate((mop for plan in plans for mop in plan), 1):
+        mop[2] = number
     order = dice.sample(range(count), count)
     took = [number for number in order if dice.random() < {"ok": 1.0, "info": 0.7, "fail": 0.1}[ends[number]]]
     states: list[Data] = [{"x": [], "y": []}]
@@ -64,7 +67,7 @@ def transactions(dice: random.Random, write: str) -> tuple[list[Asked], list[str
         for f, key, value in plans[number]:
             if f == write:
                 states.append({each: [*line, value] if each == key else line for each, line in states[-1].items()})
-    stray = dice.random() < 0.8
+    stray = fork or dice.random() < 0.8
     told: list[Asked] = []
     for number, plan in enumerate(plans):
         views = states if stray and dice.random() < 0.7 else [before.get(number, states[0])]
@@ -241,7 +244,7 @@ def middles(nodes: list[Op], write: str) -> set[str]:
 
 def test_rw_register_rules_out_no_model_that_some_order_of_versions_keeps() -> None:
     seen: dict[str, int] = {}
-    missed: dict[str, int] = {}
+    missed = 0
     for seed in range(900):
         rows, ops = drawn("rw-register", seed)
         report = judged("rw-register", rows)
@@ -257,11 +260,11 @@ def test_rw_register_rules_out_no_model_that_some_order_of_versions_keeps() -> N
         assert found <= expected, (seed, rows, report, found - expected)
         for name in found:
             seen[name] = seen.get(name, 0) + 1
-        for name in expected - found:
-            missed[name] = missed.get(name, 0) + 1
+        alone = "serializable" in expected  # the data alone prove something: to find all of it, orders must be tried
+        assert alone or found == expected, (seed, rows, report, expected - found)
+        missed += alone and found < expected
     assert seen.keys() >= {name for name in MODELS if "read-uncommitted" not in name}, "writes alone prove nothing"
-    assert missed.keys() <= {"consistent-view", "snapshot-isolation", "serializable"}, "what no data tell apart"
-    assert max(missed.values(), default=0) < 10
+    assert missed < 20
 
 
 # ---- one read at a time ----------------------------------------------------------------------------------
