@@ -179,10 +179,13 @@ class SqliteStore(BaseStore):
         try:
             return SqliteLog(path, vfs, files=self._files, pages=pages)
         except (apsw.BusyError, *disk.UNREADABLE) as error:
-            hint = "the data files beside it are ordinary SQLite databases; restore the folder from a copy"
-            if len(self.identity.founders) > 1:
-                hint = f"if it is damaged, move {LOG} and what begins with its name away: the others rebuild this node"
-            raise OperationalError(f"{path} cannot be read: {error}", hint=hint) from error
+            raise OperationalError(f"{path} cannot be read: {error}", hint=self._log_hint()) from error
+
+    def _log_hint(self) -> str:
+        """What a person can do about a log that is damaged as a file."""
+        if len(self.identity.founders) > 1:
+            return f"if it is damaged, move {LOG} and what begins with its name away: the others rebuild this node"
+        return "the data files beside it are ordinary SQLite databases; restore the folder from a copy"
 
     # ----------------------------------------------------------------------------------------------
     # Recovery
@@ -303,8 +306,10 @@ class SqliteStore(BaseStore):
                     del self._unnoted[0]
                 self._node.advance(self.log.sequence, self.log.hash)
         except Broken as error:
-            self._unusable = str(error)
-            raise
+            # SQLite opens a file that is damaged inside, and finds that out when it writes there: at every start anew.
+            hint = f" ({self._log_hint()})" if isinstance(error.__cause__, disk.UNREADABLE) else ""
+            self._unusable = f"{error}{hint}"
+            raise Broken(self._unusable) from error
 
     def perform(self, effect: Effect) -> list[Event]:
         """See `BaseStore.perform`. After Broken nothing works any more."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from quorate.core.kernel import AskPermit, Denied, DropPermit, GroupId, NodeId, Permitted, PermitUnavailable
+from quorate.core.quorum import majority
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.world import World
 
@@ -70,8 +71,13 @@ class Etcd:
         self._world.after(self._dice.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
 
     def _reaches(self, host: "Host") -> bool:
-        away = self._away or self._cut == host.number
-        return not away and not host.network.is_cut(host.number, self._beside)
+        if self._away or self._cut == host.number:
+            return False
+        cut = host.network.is_cut
+        if self._dials.etcd_spread:
+            seen = [node for node in range(1, self._dials.nodes + 1) if not cut(host.number, node)]
+            return len(seen) >= majority(self._dials.nodes)
+        return not cut(host.number, self._beside)
 
     def _keep(self) -> None:
         """Every node keeps its permits alive, if it can; those that were not kept run out."""

@@ -92,6 +92,8 @@ class Host:
         self.disk: Disk = store.make_disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
         self.paused = False
+        self.restarts = False
+        """What the judge *node* would say ends the node, as it does in the world, and not the run."""
         self.gone = False
         """Its disk is lost: it never starts again."""
         self.when_sent: dict[type, Callable[[Host], None]] = {}
@@ -129,9 +131,7 @@ class Host:
     def running(self) -> bool:
         return self.core is not None and not self.paused
 
-    # ----------------------------------------------------------------------------------------------
-    # Life and death
-    # ----------------------------------------------------------------------------------------------
+    # ---- life and death ------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Recover what the disk holds and begin a life."""
@@ -229,6 +229,8 @@ class Host:
         self.world.record(self.number, f"stopped: {why}", None)
         self.world.mark("disk failed")
         self.crash()
+        if self.store.lied_to:  # this may come long after the lie: nobody else waits for it
+            self.world.after(RESTART_US, self._start_again, self.life)
 
     def crash_within_a_step(self) -> None:
         """Die in the middle of performing the effects of some step to come."""
@@ -259,9 +261,7 @@ class Host:
             self._held.clear()
             self._drain()
 
-    # ----------------------------------------------------------------------------------------------
-    # Events
-    # ----------------------------------------------------------------------------------------------
+    # ---- events --------------------------------------------------------------------------------------------
 
     def feed(self, event: Event) -> None:
         """Hand an event to the node, after those that are already waiting."""
@@ -307,6 +307,10 @@ class Host:
         except Exception as error:
             where = "".join(traceback.format_exception(error)[-4:])
             world.record(self.number, event, ())
+            if self.restarts:
+                self.fail_stop(Broken(repr(error)))
+                world.after(RESTART_US, self._start_again, self.life)
+                return
             raise Violation("node", f"node {self.number} failed an assertion or raised: {error!r}\n{where}") from error
         world.record(self.number, event, effects)
         self.observer.after_step(self, event, effects, touched)
@@ -345,9 +349,7 @@ class Host:
         if peer in self.peers:
             self.feed(Reachable(peer) if reachable else Unreachable(peer))
 
-    # ----------------------------------------------------------------------------------------------
-    # Effects
-    # ----------------------------------------------------------------------------------------------
+    # ---- effects -------------------------------------------------------------------------------------------
 
     def _perform(self, effect: Effect) -> None:
         self.PERFORM.get(type(effect), Host._store_effect)(self, effect)
@@ -466,9 +468,7 @@ class Host:
     }
     """Every other effect is the store's."""
 
-    # ----------------------------------------------------------------------------------------------
-    # Waking
-    # ----------------------------------------------------------------------------------------------
+    # ---- waking --------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
         """One entry in the world's queue for the node's next deadline; sooner ones are added, late ones ignored."""

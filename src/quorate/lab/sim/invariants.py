@@ -32,7 +32,6 @@ from quorate.core.kernel import (
     RecoveredGroup,
     Send,
     SwitchGeneration,
-    TrimLog,
     WriteEntries,
     WriteHardState,
 )
@@ -42,6 +41,7 @@ from quorate.core.single_leader.state import LEADER
 from quorate.lab.sim.by_hand import ByHand
 from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.host import Host
+from quorate.lab.sim.on_disk import OnDisk
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Divergent
@@ -77,55 +77,6 @@ class Seen:
         self.role = ""
         self.counted = group.counted
         self.persisted = group.persisted
-
-
-class OnDisk:
-    """What one node's disk holds of one group's log."""
-
-    __slots__ = ("base", "entries", "epoch", "lost", "vote")
-
-    def __init__(self) -> None:
-        self.base = 0
-        self.entries: dict[int, int] = {}
-        """Index -> epoch."""
-        self.lost: dict[int, int] = {}
-        """Entries that were damaged: an acknowledgement sent before that is still true of the past, and the
-        replica does not vote before it is whole again."""
-        self.epoch = 0
-        self.vote: NodeId = 0
-
-    def write(self, write: LogWrite) -> dict[int, int]:
-        """The entries that gave way, but for those that were trimmed."""
-        gone: dict[int, int] = {}
-        if isinstance(write, WriteEntries):
-            index = write.entries[0].index
-            while (epoch := self.entries.pop(index, None)) is not None:
-                gone[index] = epoch
-                index += 1
-            self.entries.update((entry.index, entry.epoch) for entry in write.entries)
-        elif isinstance(write, WriteHardState):
-            self.epoch, self.vote = write.epoch, write.vote
-        elif isinstance(write, TrimLog):
-            self._forget(write.through.index)
-        elif isinstance(write, SwitchGeneration):
-            kept = {index: epoch for index, epoch in self.entries.items() if index <= write.keep}
-            gone, self.entries = self.entries, kept
-            self.lost.clear()
-            self._forget(write.position.index)
-        return gone
-
-    def _forget(self, through: int) -> None:
-        self.base = max(self.base, through)
-        while self.entries.pop(through, None) is not None:
-            through -= 1
-
-    def cut(self, count: int) -> None:
-        """The newest entries cannot be read any more."""
-        for index in sorted(self.entries)[-count:]:
-            self.lost[index] = self.entries.pop(index)
-
-    def holds(self, index: int, epoch: int) -> bool:
-        return index <= self.base or epoch in (self.entries.get(index), self.lost.get(index))
 
 
 class Counted:
@@ -187,6 +138,9 @@ class Invariants:
                 self._broken(MONOTONE, f"node {host.number} lost epoch {disk.epoch} of group {found.group} by restart")
             if disk is not None and (host.number, found.group) not in self.harmed:
                 self._check_recovered(host, found, disk)
+            elif disk is not None and not found.damaged and found.last < max(disk.entries, default=0):
+                text = f"node {host.number} finds a log of group {found.group} that ends at {found.last} instead of"
+                self._broken(ILL, f"{text} {max(disk.entries)}, and takes it for whole")
 
     def _check_recovered(self, host: Host, found: RecoveredGroup, disk: OnDisk) -> None:
         """What was durable in the last life is there in this one, and nothing else is."""
@@ -466,7 +420,7 @@ class Invariants:
 
     def compare(self, host: Host, group: GroupId, index: int, epoch: int) -> None:
         """The replica's contents must be those of every other that ever stood at this index."""
-        if group in host.store.spoiled or group in host.store.edited:
+        if any(group in some for some in (host.store.spoiled, host.store.edited, host.store.lied_to)):
             self.world.mark("latent damage")
             return
         try:
