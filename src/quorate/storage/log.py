@@ -460,6 +460,9 @@ class SqliteLog:
         except disk.UNREADABLE as error:
             self.unreadable[group] = f"the log of group {group} cannot be read: {error}"
             return
+        if newest is not None and not (isinstance(newest[1], int) and isinstance(newest[2], bytes)):
+            self.unreadable[group] = f"the newest entry of group {group} is none"  # a page of another table lies there
+            return
         if newest is not None:
             known.last, known.last_hash = Position(newest[1], newest[0] & INDEX_MASK), newest[2]
             if newest[3] is not None and newest[3] > self.sequence:

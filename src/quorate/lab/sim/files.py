@@ -69,6 +69,8 @@ class FileStore:
         self.device = SimulatedDisk(f"{seed}/device/{identity.node}")
         self.spoiled: set[GroupId] = set()
         self.lied_to: set[GroupId] = set()
+        self.log_struck = False
+        """The disk has lied about the log in this life."""
         self.edited: set[GroupId] = set()
         self.log = _LogFace(self)
         self.handles = Handles()
@@ -125,6 +127,7 @@ class FileStore:
         DiskIsFull."""
         for _ in range(TRIES):
             self._let_go()
+            self.log_struck = False
             if self._log_must_go:
                 self._move_log_away()
             if self.device.dead:
