@@ -167,12 +167,9 @@ class FileStore:
             raise DiskIsFull(str(error)) from error
         except (DiskIsFull, Violation):
             raise
-        except OperationalError as error:
-            if not self._read_by_a_person(error.hint):
-                raise
-            raise Broken(str(error)) from error
         except Exception as error:
-            if sum(self.device.fired.values()) != struck:  # a fault that the next try does not meet
+            advised = isinstance(error, OperationalError) and self._read_by_a_person(error.hint)
+            if advised or sum(self.device.fired.values()) != struck:  # what the next try does not meet
                 raise Broken(str(error)) from error
             raise
         return recovered
