@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import apsw
+from msgspec import MsgspecError
 
 from quorate.client.errors import DiskFull, OperationalError
 from quorate.core.acks_rule import AcksFact
@@ -177,8 +178,9 @@ class SqliteStore(BaseStore):
 
     def _open_log(self, path: Path, vfs: str | None, pages: int) -> SqliteLog:
         try:
-            return SqliteLog(path, vfs, files=self._files, pages=pages)
-        except (apsw.BusyError, *disk.UNREADABLE) as error:
+            return SqliteLog(path, vfs, files=self._files, pages=pages, life=self.identity.boot)
+        except (apsw.BusyError, ValueError, TypeError, MsgspecError, *disk.UNREADABLE) as error:
+            # Among them: a page that belongs to another table.
             raise OperationalError(f"{path} cannot be read: {error}", hint=self._log_hint()) from error
 
     def _log_hint(self) -> str:

@@ -69,6 +69,8 @@ class FileStore:
         self.device = SimulatedDisk(f"{seed}/device/{identity.node}")
         self.spoiled: set[GroupId] = set()
         self.lied_to: set[GroupId] = set()
+        self.log_struck = False
+        """The disk has lied about the log in this life."""
         self.edited: set[GroupId] = set()
         self.log = _LogFace(self)
         self.handles = Handles()
@@ -125,6 +127,7 @@ class FileStore:
         DiskIsFull."""
         for _ in range(TRIES):
             self._let_go()
+            self.log_struck = False
             if self._log_must_go:
                 self._move_log_away()
             if self.device.dead:
@@ -164,12 +167,9 @@ class FileStore:
             raise DiskIsFull(str(error)) from error
         except (DiskIsFull, Violation):
             raise
-        except OperationalError as error:
-            if not self._read_by_a_person(error.hint):
-                raise
-            raise Broken(str(error)) from error
         except Exception as error:
-            if sum(self.device.fired.values()) != struck:  # a fault that the next try does not meet
+            advised = isinstance(error, OperationalError) and self._read_by_a_person(error.hint)
+            if advised or sum(self.device.fired.values()) != struck:  # what the next try does not meet
                 raise Broken(str(error)) from error
             raise
         return recovered

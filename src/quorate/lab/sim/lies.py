@@ -3,7 +3,8 @@ it in the place of something else (a *misdirected write*). No error is ever told
 
 It strikes the log and the data files of the one node whose disk may be harmed, in main files and in the log's WAL.
 `node.db` is spared: it and the log vouch for each other, and one lie at a time is what they can find out. For the same
-reason a disk that lies forgets nothing: it loses no unsynced writes from then on (see `FileStore.lose_tail`).
+reason the log is struck once in each life at the most, and a disk that lies forgets nothing: it loses no unsynced
+writes from then on (see `FileStore.lose_tail`).
 
 In data files only pages of one table and its index are struck, which nobody reads before the end: SQLite's pages have
 no checksums, so what a page that is older, and sound, says is believed by whoever reads it until replicas are compared.
@@ -29,16 +30,22 @@ ELSEWHERE = 0.4
 """Chance that the write went elsewhere, and is not only missing."""
 ONE_SECTOR = 0.3
 """Chance that only a sector of what was written is lost."""
+GROUPS = 8
+"""Also those that come later lie in the same file."""
 STRUCK_TABLES = ("marks", "marks_note")
 
 
 def lie(store: "FileStore", dice: random.Random) -> tuple[str, list[GroupId]] | None:
     """Strike once: what, and which groups may have been hit. None where nothing was there to be struck."""
     if dice.random() < IN_LOG:
+        if store.log_struck:
+            return None
         name = LOG + ("-wal" if dice.random() < IN_WAL else "")
         path = str(store.folder / name)
         told = _strike(store.device, path, store.device.overwritten(path), dice)
-        return None if told is None else (f"{told} in {name}", sorted(store.log.groups))
+        store.log_struck = told is not None
+        groups = sorted({*store.log.groups, *range(GROUPS)})
+        return None if told is None else (f"{told} in {name}", groups)
     names = [name for name in store.device.names(store.folder) if DATA_FILE.fullmatch(name) and name.endswith(".db")]
     if not names:
         return None

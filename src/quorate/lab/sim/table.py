@@ -101,6 +101,8 @@ class Row(Struct, frozen=True):
     """Only for these kinds of acks."""
     stored: bool = True
     """Also where the data is kept in real files."""
+    filed: bool = False
+    """Only there."""
     decides: tuple[str, ...] = ()
     """Only where one of these decides about failovers."""
 
@@ -114,10 +116,14 @@ class Row(Struct, frozen=True):
             return False  # an old format has no other failover
         if self.decides and mode.decides not in self.decides:
             return False
-        return (not self.only or mode.rule.kind in self.only) and (self.stored or mode.storage != FILES)
+        if (self.filed and mode.storage != FILES) or (not self.stored and mode.storage == FILES):
+            return False
+        return not self.only or mode.rule.kind in self.only
 
 
 SHORT_LOG = msgspec.structs.replace(CALM.settings, log_keep_entries=0, checkpoint_entries=2)
+RELEARNT = msgspec.structs.replace(CALM.settings, checkpoint_entries=5, close_idle_us=100_000, close_idle_periods=1)
+"""Files are read from the disk again and again. The log stays whole, so that no copy spreads what is wrong."""
 STALLED = {
     "lasting": "dead leader", "safety_us": 9 * SECOND, "reads": 10, "weak_reads": 0, "attempts": 2, "give_up": 1.0,
     "patience_us": 200 * MILLISECOND, "wander": 0.3,
@@ -171,6 +177,14 @@ ROWS = (
     Row(
         "a data file edited by hand while replicas are compared (one node)", "note: divergent",
         {"edit_us": SECOND, "verify_us": 500 * MILLISECOND, "crash_us": 2 * SECOND}, stored=False,
+    ),
+    Row(
+        "a disk that lies: writes are lost or land elsewhere (one node)", "lying disk",
+        {
+            "lie_us": 300 * MILLISECOND, "verify_us": 700 * MILLISECOND, "crash_us": SECOND // 2, "torn_step": 0.0,
+            "settings": RELEARNT,
+        },
+        filed=True,
     ),
     Row("a disk is lost for good (one node)", "lost disk", {"lost_disk": 1.0}, spare=True),
     Row("the leader dies for good: reads go on, writes wait", "writes stalled", STALLED, only=(SYNC,)),
