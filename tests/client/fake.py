@@ -13,11 +13,14 @@ from quorate.core.requests import (
     Answer,
     Ask,
     Done,
+    MemberStatus,
     NotLeader,
     ReplyBody,
     RequestBody,
     Result,
     Run,
+    Status,
+    StatusReport,
     Told,
 )
 from quorate.wire.codec import decode_ask, encode
@@ -87,8 +90,12 @@ class FakeNode:
             writer.close()
 
     async def _answer(self, ask: Ask, writer: asyncio.StreamWriter) -> None:
-        self.asked.append(ask.body)
-        said = self.script(ask.body)
+        said: Any
+        if isinstance(ask.body, Status) and ask.body.members_only:
+            said = self.cluster.report(self.number)
+        else:
+            self.asked.append(ask.body)
+            said = self.script(ask.body)
         if isinstance(said, Awaitable):
             said = await said
         if said == HANG_UP:
@@ -126,6 +133,9 @@ class FakeCluster:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        self.members: list[FakeNode] = []
+        """Whom its nodes call members; nobody asks about them in most tests."""
+        self.changes = 0
         self.nodes = [FakeNode(self, number) for number in range(1, count + 1)]
         for node in self.nodes:
             self.call(node.start())
@@ -136,6 +146,11 @@ class FakeCluster:
     @property
     def url(self) -> str:
         return "quorate://" + ",".join(node.address for node in self.nodes) + "/shop"
+
+    def report(self, number: int) -> StatusReport:
+        """What a node says of the members to a client that asks beside its requests."""
+        members = tuple(MemberStatus(each.number, f"n{each.number}", each.address, alive=True) for each in self.members)
+        return StatusReport("fake", number, f"n{number}", 1, members, (), changes=self.changes)
 
     def lead(self, leader: FakeNode, script: Script | None = None) -> None:
         """One node leads and answers by `script`; the others name it."""

@@ -76,6 +76,18 @@ def test_a_hint_is_followed_at_once_and_costs_nothing() -> None:
     assert scene.ask(scene.call()) == "d:1"
 
 
+def test_members_are_learned_and_those_that_went_are_forgotten_but_for_the_named() -> None:
+    directory = Scene().directory
+    directory.leads("shop", "gone:1")
+    directory.members(["d:1", A, ""], 4)
+    assert directory.addresses == [A, B, C, "d:1"]
+    directory.members(["old:1"], 3)  # somebody is behind
+    directory.members([], 9)  # and somebody knows nothing
+    assert directory.addresses == [A, B, C, "d:1"]
+    directory.members(["e:1", "d:1"], 4)
+    assert directory.addresses == [A, B, C, "e:1", "d:1"]
+
+
 def test_nodes_that_name_each_other_do_not_spin_the_client() -> None:
     scene = Scene()
     call = scene.call(seconds=1e9)

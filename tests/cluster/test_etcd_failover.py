@@ -1,8 +1,5 @@
 """Real processes and a real etcd: who leads is permitted, and nothing else depends on it."""
 
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,57 +8,17 @@ from click.testing import CliRunner
 
 import quorate
 from quorate.cli.main import main
+from quorate.lab.nemesis.etcd import Etcd, installed
 from quorate.lab.nemesis.trial import wait_until
 from quorate.runtime.cluster import LocalCluster
 
-pytestmark = pytest.mark.skipif(shutil.which("etcd") is None, reason="no etcd is installed here")
-
-
-class Etcd:
-    """One etcd process on ports of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.client, self.peer = _free_port(), _free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.client}"
-
-    def start(self) -> None:
-        client, peer = f"http://127.0.0.1:{self.client}", f"http://127.0.0.1:{self.peer}"
-        command = [
-            str(shutil.which("etcd")), "--data-dir", str(self.folder), "--listen-client-urls", client,
-            "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-            "--initial-cluster", f"default={peer}",
-        ]  # fmt: skip
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self._listens, 30.0, "etcd does not listen")
-
-    def _listens(self) -> bool:
-        with socket.socket() as attempt:
-            return attempt.connect_ex(("127.0.0.1", self.client)) == 0
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+pytestmark = pytest.mark.skipif(not installed(), reason="no etcd is installed here")
 
 
 @pytest.fixture
 def etcd(tmp_path: Path) -> Iterator[Etcd]:
-    process = Etcd(tmp_path / "etcd")
-    process.start()
-    yield process
-    process.stop()
+    with Etcd(tmp_path / "etcd") as process:
+        yield process
 
 
 @pytest.fixture
@@ -102,7 +59,7 @@ def test_while_etcd_is_away_writes_go_on_and_elections_wait(nodes: LocalCluster,
     where = ["--cluster", str(nodes.folder)]
     with quorate.connect(f"{nodes.url}/main", timeout=20.0) as db:
         db.execute("CREATE TABLE t(n INTEGER)")
-        etcd.stop()
+        etcd.kill()
         db.execute("INSERT INTO t VALUES (1)")
         leader = nodes.leader("main")
         assert leader is not None

@@ -13,7 +13,7 @@ from quorate.core.requests import CreateDatabase, Outcome, Run, Statement, Token
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.model import ModelReplica
-from quorate.lab.sim.operations import DUMP, Database, Operation, Operations
+from quorate.lab.sim.operations import DUMP, MARK, Database, Operation, Operations
 from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import World
 from quorate.storage.interface import Divergent
@@ -194,6 +194,32 @@ def test_an_image_is_as_long_as_pages_are() -> None:
     assert model % 4096 == 0
     assert sqlite / 2 < model < sqlite * 2
     both.close()
+
+
+def test_replicas_made_of_the_same_image_go_their_own_ways() -> None:
+    both = Both(0)
+    made(both)
+    both.commit()
+    leader = both.leaders[1]
+    image = leader.dump()
+    one, other = ModelReplica(), ModelReplica()
+    one.load(image)
+    other.load(image)
+    before = other.digest()
+    entry = Entry(one.applied.index + 1, one.applied.epoch, DATA, leader.execute([marked(7)])[0])
+    one.apply([entry])
+    assert other.digest() == before == leader.digest()
+    assert other.dump() == image != one.dump()
+    assert other.execute([marked(7)])[0] is not None, "the token is not known to it"
+    third = ModelReplica()
+    third.load(one.dump())
+    assert third.digest() == one.digest() != before
+    assert third.execute([marked(7)])[0] is None
+    both.close()
+
+
+def marked(number: int) -> Run:
+    return Run("main", (Statement(MARK, ((number,),)),), token=Token(f"mark-{number}", 0))
 
 
 def test_a_new_replica_stands_nowhere() -> None:

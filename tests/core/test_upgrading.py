@@ -85,7 +85,7 @@ def test_a_node_that_hears_of_the_new_number_raises_its_folder_once() -> None:
     known.learn(2)
     known.learn(1)
     assert [effect for effect in effects if not isinstance(effect, Note)] == [RaiseFormat(2, "0.1.0")]
-    assert known.spoken() == Spoken(1, 2, 2)
+    assert known.spoken == Spoken(1, 2, 2)
 
 
 def test_a_node_that_cannot_read_the_new_number_stops_and_says_what_it_needs() -> None:

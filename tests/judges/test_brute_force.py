@@ -7,25 +7,16 @@ history raises a false alarm. Where a judge claims to be complete, a wrong histo
 
 import json
 import random
-from collections.abc import Callable, Iterator
-from itertools import permutations
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.judges.definitions import NEVER, Asked, Op, Step, right
 
 from quorate.lab.judges.catalogue import Options, judge_text
 from quorate.lab.judges.report import BROKEN, OK, UNKNOWN
 
 Row = dict[str, Any]
-Asked = tuple[str, Any, Any]
-"""What, with which value, and what the end says."""
-Step = Callable[[Any, Asked], tuple[bool, Any]]
-"""A state and an operation -> whether its answer fits, and the next state."""
-
-
-class Op:
-    def __init__(self, asked: Asked, end: str, start: int, stop: int) -> None:
-        self.asked, self.end, self.start, self.stop = asked, end, start, stop
 
 
 def drawn(dice: random.Random, ask: Callable[[random.Random], Asked], count: int) -> tuple[list[Row], list[Op]]:
@@ -37,7 +28,8 @@ def drawn(dice: random.Random, ask: Callable[[random.Random], Asked], count: int
         process = dice.randrange(3)
         op = running.pop(process, None)
         if op is None and len(ops) < count:
-            op = running[process] = Op(ask(dice), dice.choice(["ok", "ok", "ok", "fail", "info"]), len(rows), 10**9)
+            end = dice.choice(["ok", "ok", "ok", "fail", "info"])
+            op = running[process] = Op(ask(dice), end, len(rows), NEVER, process)
             ops.append(op)
             f, value, _ = op.asked
             rows.append({"process": process, "type": "invoke", "f": f, "value": value})
@@ -47,30 +39,6 @@ def drawn(dice: random.Random, ask: Callable[[random.Random], Asked], count: int
                 op.stop = len(rows)
             rows.append({"process": process, "type": op.end, "f": f, "value": seen if op.end == "ok" else value})
     return rows, ops
-
-
-def right(ops: list[Op], initial: Any, step: Step) -> bool:
-    """Whether some order explains the history."""
-    return any(fits(order, initial, step) for some in chosen(ops) for order in permutations(some) if in_time(order))
-
-
-def chosen(ops: list[Op]) -> Iterator[list[Op]]:
-    """What ended well, with every choice of what may have happened."""
-    sure, maybe = [op for op in ops if op.end == "ok"], [op for op in ops if op.end == "info"]
-    for bits in range(1 << len(maybe)):
-        yield sure + [op for place, op in enumerate(maybe) if bits >> place & 1]
-
-
-def in_time(order: tuple[Op, ...]) -> bool:
-    return all(later.stop > op.start for place, op in enumerate(order) for later in order[place + 1 :])
-
-
-def fits(order: tuple[Op, ...], state: Any, step: Step) -> bool:
-    for op in order:
-        good, state = step(state, op.asked if op.end == "ok" else (*op.asked[:2], None))
-        if not good:
-            return False
-    return True
 
 
 def counter(state: int, asked: Asked) -> tuple[bool, int]:

@@ -237,7 +237,7 @@ class WatchedNode(Node):
     def step(self, now: Any, event: Any) -> Any:
         before = {number: picture(group) for number, group in self.groups.items()}
         effects = super().step(now, event)
-        touched = {group.group for group in self.touched()}
+        touched = {group.group for group in self.touched}
         for number, group in self.groups.items():
             if number not in touched:
                 WatchedNode.untouched += 1

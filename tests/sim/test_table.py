@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from quorate.cli.lab import lab
 from quorate.core import promises
+from quorate.core.acks_rule import ETCD
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.operations import Database
 from quorate.lab.sim.table import (
@@ -32,6 +33,7 @@ from quorate.lab.sim.tails import LOST_UNDER_ASYNC
 LISTED = [row for row in ROWS if row.name != EVERYTHING]
 MODE = {mode.name: mode for mode in MODES}
 AN_ASYNC = MODE["async, 3 nodes"]
+BY_ETCD = MODE["majority, 3 nodes, failover by etcd"]
 
 
 @pytest.mark.parametrize("row", LISTED, ids=lambda row: row.name)
@@ -83,6 +85,23 @@ def test_rows_that_need_a_spare_node_are_not_run_where_writes_wait_for_every_nod
     assert "the leader dies for good: reads go on, writes wait" in applied["sync, 3 nodes"]
     assert all("rolling" not in name for name in applied["async, 3 nodes"])
     assert all(len(rows) >= 28 for rows in applied.values())
+
+
+def test_rows_about_etcd_are_run_where_etcd_decides_and_nowhere_else() -> None:
+    about = {row.name for row in ROWS if row.decides == (ETCD,)}
+    assert len(about) == 3
+    for mode in MODES:
+        applied = {row.name for row, _ in listed(modes=[mode.name])}
+        assert applied & about == (about if mode is BY_ETCD else set())
+    assert "deaf leader that stays" in {row.name for row, _ in listed(modes=[BY_ETCD.name])}
+
+
+def test_where_etcd_decides_leaders_have_its_permit() -> None:
+    short_logs = next(row for row in ROWS if row.name.startswith("snapshots all the time"))
+    for row in (ROWS[1], short_logs):  # also where a row has settings of its own
+        report = cell_run(row, BY_ETCD, 0)
+        assert report.ok, "\n".join(report.lines())
+        assert report.marks["led by permit"]
 
 
 def test_a_cell_whose_fault_never_strikes_proves_nothing() -> None:

@@ -9,10 +9,20 @@ from typing import Any
 import apsw
 import pytest
 
-from quorate.core.kernel import ApplyFailed, Checkpoint, OpenReplica, OpenSnapshot
+from quorate.client.errors import OperationalError
+from quorate.core.kernel import (
+    ApplyFailed,
+    Checkpoint,
+    OpenReplica,
+    OpenSnapshot,
+    Position,
+    SwitchGeneration,
+    WriteHardState,
+)
 from quorate.storage.connection import PAGE_BYTES
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.interface import Broken, DiskIsFull
+from quorate.storage.log_ends import Ends
 from quorate.storage.simulated import SECTOR, Inode, SimulatedDisk
 from tests.contracts.stores import CREATE, GROUP, IDENTITY, Writer, noops
 
@@ -245,6 +255,78 @@ def test_a_damaged_page_that_nobody_reads_is_found_before_it_is_copied(disk: Sim
     assert not failed.full
     assert "not a sound database" in failed.reason
     assert not [name for name in disk.names(FOLDER / "snapshots") if name.startswith("outgoing")]
+    store.close()
+
+
+def folded(disk: SimulatedDisk) -> list[int]:
+    """A node whose log was folded at each turn, and that voted last; where its disk may have lost a write."""
+    store = open_store(FOLDER, IDENTITY, files=disk, log_pages=1)
+    disk.remembers = True
+    store.recover()
+    for write in (CREATE, noops(1, 3), noops(4, 4), WriteHardState(GROUP, 2, 12)):
+        store.persist((write,))
+    crash(disk, store, machine=False)
+    return disk.overwritten(str(FOLDER / "log.db"))
+
+
+def test_a_log_whose_disk_has_lost_a_write_is_not_taken_for_whole() -> None:
+    found = set()
+    for number in range(100):
+        disk = SimulatedDisk(f"lost write {number}")
+        disk.dice = First()
+        places = folded(disk)
+        if number >= len(places):
+            disk.close()
+            break
+        disk.revert(str(FOLDER / "log.db"), places[number])
+        try:
+            store = open_store(FOLDER, files=disk)
+        except OperationalError as error:
+            found.add(error.hint)
+        else:
+            group = store.recover().groups[0]
+            whole = (group.last, group.epoch, group.vote) == (4, 2, 12)
+            assert whole or group.damaged, f"the write at {places[number]} is missing, and nobody says so"
+            found.add(group.damaged.partition(",")[0])
+            store.close()
+        disk.close()
+    assert "the log of group 1 ends at 3" in found
+
+
+def test_a_log_that_was_cut_or_replaced_is_not_taken_for_damaged(disk: SimulatedDisk) -> None:
+    """What was noted when the log was folded is lowered by whoever cuts it."""
+    store = open_store(FOLDER, IDENTITY, files=disk, log_pages=1)
+    store.recover()
+    for write in (CREATE, noops(1, 5), noops(3, 3, epoch=2)):
+        store.persist((write,))
+    crash(disk, store, machine=False)
+    store = open_store(FOLDER, files=disk, log_pages=1)
+    assert [(group.last, group.damaged) for group in store.recover().groups] == [(3, "")]
+    store.persist((noops(4, 9, epoch=2),))
+    store.persist((SwitchGeneration(GROUP, 1, Position(3, 7)),))
+    crash(disk, store, machine=False)
+    store = open_store(FOLDER, files=disk)
+    assert "ends at" not in store.recover().groups[0].damaged
+    store.close()
+
+
+def test_what_a_release_did_that_does_not_note_where_a_log_ended_is_no_damage(
+    disk: SimulatedDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(FOLDER, IDENTITY, files=disk, log_pages=1)
+    store.recover()
+    for write in (CREATE, noops(1, 5)):
+        store.persist((write,))
+    crash(disk, store, machine=False)
+    with monkeypatch.context() as older:
+        for name in ("note", "truncated"):
+            older.setattr(Ends, name, lambda *_arguments: None)
+        store = open_store(FOLDER, files=disk)
+        store.recover()
+        store.persist((noops(3, 3, epoch=2),))
+        crash(disk, store, machine=False)
+    store = open_store(FOLDER, files=disk)
+    assert [(group.last, group.damaged) for group in store.recover().groups] == [(3, "")]
     store.close()
 
 

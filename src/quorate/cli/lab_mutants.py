@@ -23,9 +23,15 @@ def _hunt(name: str, silenced: bool, known: int, seeds: int) -> tuple[int, str]:
     return hunt(find(name), known, seeds, silenced=silenced)
 
 
+def _scenario(name: str, silenced: bool) -> str:
+    from quorate.lab.mutants import find
+
+    mutant = find(name)
+    return (mutant.outer_scenario if silenced else "") or mutant.scenario
+
+
 def _hunts(tasks: list[Task], known: "dict[str, Known]", seeds: int, jobs: int) -> dict[Task, tuple[int, str]]:
     """Every task and what came of it."""
-    from quorate.lab.mutants import find
     from quorate.lab.mutants.known import Known
 
     found: dict[Task, tuple[int, str]] = {}
@@ -38,7 +44,7 @@ def _hunts(tasks: list[Task], known: "dict[str, Known]", seeds: int, jobs: int) 
             found[task] = seed, judge = future.result()
             where = f"seed {seed}" if seed >= 0 else f"{seeds} seeds"
             silence = " (inner judges silenced)" if task[1] else ""
-            progress(f"{task[0]}{silence}: {where} of {find(task[0]).scenario}: {judge}")
+            progress(f"{task[0]}{silence}: {where} of {_scenario(*task)}: {judge}")
     return found
 
 
@@ -82,7 +88,7 @@ def _write(path: Path, chosen: Iterable[str], known: "dict[str, Known]") -> None
 @json_option
 def mutants(seeds: int, jobs: int, only: tuple[str, ...], anew: bool, write: Path | None, as_json: bool) -> None:
     """Sabotage our own code, one known bug at a time. Ends with 1 when any of them survives."""
-    from quorate.lab.mutants import MUTANTS, find
+    from quorate.lab.mutants import MUTANTS
     from quorate.lab.mutants.known import load
 
     names = [mutant.name for mutant in MUTANTS]
@@ -96,7 +102,7 @@ def mutants(seeds: int, jobs: int, only: tuple[str, ...], anew: bool, write: Pat
     if write is not None:
         _write(write, [mutant.name for mutant in chosen], _learned(known, found))
     if as_json:
-        print_json([{"mutant": name, "scenario": find(name).scenario, "seed": seed, "judge": judge,
+        print_json([{"mutant": name, "scenario": _scenario(name, silenced), "seed": seed, "judge": judge,
                      "silenced": silenced} for (name, silenced), (seed, judge) in found.items()])  # fmt: skip
     else:
         click.echo(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants were caught")

@@ -11,19 +11,33 @@ from quorate.cli.output import Exit, Fail, json_option, print_json, progress
 @click.command()
 @click.option("--rounds", default=50, show_default=True, type=click.IntRange(1), help="How many faults.")
 @click.option("--transfers", type=click.IntRange(1), help="Harm nobody: hand leadership about, so many times.")
+@click.option("--replacements", type=click.IntRange(1), help="Put new nodes in the place of others, so many times.")
+@click.option("--etcd-outages", type=click.IntRange(1), help="With failover = etcd: so many rounds in which etcd goes.")
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(3), help="How many nodes.")
 @click.option("--seed", default=None, type=int, help="Chooses nodes, faults and orders; default: a fresh one.")
 @click.option("--dir", "folder", default=None, type=click.Path(path_type=Path), help="Work here, and keep it.")
+@click.option("--page", default=None, type=click.Path(dir_okay=False, path_type=Path), help="Write the results there.")
 @json_option
 def nemesis(
-    rounds: int, transfers: int | None, nodes: int, seed: int | None, folder: Path | None, as_json: bool
+    rounds: int,
+    transfers: int | None,
+    replacements: int | None,
+    etcd_outages: int | None,
+    nodes: int,
+    seed: int | None,
+    folder: Path | None,
+    page: Path | None,
+    as_json: bool,
 ) -> None:
     """Harm a cluster under load, again and again, and reckon what it cost.
 
     Each round sends `kill -9` or SIGSTOP to a node of a local cluster, the leader more often than not, and
     measures the time to the first new acknowledged write. At the end every acknowledged write must be there
-    once, on every replica. With --transfers nobody is harmed: leadership is handed to another node each round, and no
-    request may end in an error. Exits with 1 when anything is missing, 3 when the cluster did not recover.
+    once, on every replica. Exits with 1 when anything is missing, 3 when the cluster did not recover.
+
+    With --transfers nobody is harmed: leadership is handed to another node each round, and no request may end in an
+    error. With --replacements a node goes for good each round, and a new one with an empty folder takes its place. With
+    --etcd-outages an etcd, which must be installed, is killed and stopped, and leaders with and without it.
     """
     import secrets
 
@@ -31,7 +45,19 @@ def nemesis(
     from quorate.lab.nemesis.trial import TrialFailed
     from quorate.runtime.cluster import NotReady
 
+    if sum(each is not None for each in (transfers, replacements, etcd_outages)) > 1:
+        raise Fail("give one of --transfers, --replacements and --etcd-outages", Exit.USAGE)
+    if page is not None and replacements is None and etcd_outages is None:
+        raise Fail("--page is for --replacements and --etcd-outages", Exit.USAGE)
     seed = secrets.randbits(32) if seed is None else seed
+    if replacements or etcd_outages:
+        from quorate.cli.nemesis_outages import replace, take_etcd
+
+        if replacements:
+            replace(replacements, nodes, seed, folder, page, as_json=as_json)
+        elif etcd_outages:
+            take_etcd(etcd_outages, nodes, seed, folder, page, as_json=as_json)
+        return
     if transfers:
         hand_about(transfers, nodes, seed, folder, as_json)
         return

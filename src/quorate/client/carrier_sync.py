@@ -10,15 +10,16 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TypeVar
 
 from quorate.client import errors
 from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
 from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.results import closed
-from quorate.client.routing import Ask, Budget, Call, Directory, GiveUp, Wait
+from quorate.client.routing import MEMBERS_EVERY, Ask, Budget, Call, Directory, GiveUp, Wait
 from quorate.client.url import check_timeout
-from quorate.core.requests import Answer, ReplyBody, RequestBody, StatusReport, Token
+from quorate.core.requests import Answer, ReplyBody, RequestBody, Status, StatusReport, Token
 
 T = TypeVar("T")
 
@@ -193,13 +194,37 @@ class Client:
             link = self._links.get(step.address)
             if link is None or not link.usable:
                 link = self._link(step.address, step.patience)
-            left_us = call.left_us(time.monotonic())
-            pending[step.address] = (link, link.send(body, step.patience, left_us))
+            now = time.monotonic()
+            pending[step.address] = (link, link.send(body, step.patience, call.left_us(now)))
+            if now >= link.members_at:
+                self._ask_members(link, now, step.patience)
         except LinkLost as lost:
             with self._decide:
                 call.lost(step.address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)
             return False
         return True
+
+    def _ask_members(self, link: Link, now: float, seconds: float) -> None:
+        """Ask who the members are, beside a request on its link. Nobody waits for the answer: it is looked at when
+        the request's comes, or at the next."""
+        with self._decide:
+            if now < link.members_at:
+                return
+            link.members_at = now + MEMBERS_EVERY
+            unanswered, link.members = link.members, None
+        if unanswered is not None:
+            link.forget(unanswered)
+        with suppress(LinkLost):  # the request is under way, and will be told
+            link.members = link.send(Status(members_only=True), seconds)
+
+    def _learn_members(self, link: Link) -> None:
+        """Look at what a node has said of the members, if it has."""
+        with self._decide:
+            if link.members is None or link.members.body is None:
+                return
+            report, link.members = link.members.body, None
+            if isinstance(report, StatusReport) and not report.removed:
+                self._directory.members((member.address for member in report.members), report.changes)
 
     def _hear(
         self,
@@ -214,10 +239,13 @@ class Client:
         try:
             answer = link.answer(waiting) if seconds is None else link.wait(waiting, seconds)
         except LinkLost as lost:
+            self._learn_members(link)
             del pending[address]
             with self._decide:
                 call.lost(address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)
             return None
+        if link.members is not None:
+            self._learn_members(link)
         if answer is None:
             return None
         del pending[address]

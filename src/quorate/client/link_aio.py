@@ -38,6 +38,10 @@ class Link(asyncio.Protocol):
 
     def __init__(self, cluster: str) -> None:
         self.cluster = cluster
+        self.members: Pending | None = None
+        """The question who the members are, while its answer was not looked at."""
+        self.members_at = 0.0
+        """When it is to be asked next."""
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None

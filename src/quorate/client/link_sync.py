@@ -43,6 +43,10 @@ class Link:
 
     def __init__(self, connected: socket.socket, cluster: str) -> None:
         self.cluster = cluster
+        self.members: Pending | None = None
+        """The question who the members are, while its answer was not looked at."""
+        self.members_at = 0.0
+        """When it is to be asked next."""
         connected.settimeout(0.0)
         self._socket = connected
         self._process = os.getpid()

@@ -51,6 +51,10 @@ PATIENCE_FIRST = 0.3
 PATIENCE_CAP = 0.6
 """Seconds of silence before another node is asked as well."""
 
+MEMBERS_EVERY = 2.0
+"""Seconds after which a node that is asked something is asked who the members are, too. All that are known must not be
+gone before the next time; nobody replaces a whole cluster in that time."""
+
 SHUNNED = 0.5
 """Seconds for which a node that failed is asked only when nobody else is left."""
 
@@ -83,10 +87,12 @@ class Directory:
 
     def __init__(self, addresses: Iterable[str], dice: Random):
         self.addresses: list[str] = list(addresses)
-        """Nodes that were named by the user first, then those that answers named."""
+        """Nodes that were named by the user first, then the members, and others that answers named."""
         self.leaders: dict[str, str] = {}
         """Database -> the node that is thought to lead it."""
         self._named = len(self.addresses)
+        self._changes = 0
+        """How often the members had been changed when they were heard of last."""
         self._shunned: dict[str, float] = {}
         self._dice = dice
         self._home: str | None = None
@@ -97,6 +103,15 @@ class Directory:
         """An answer named a node."""
         if address and address not in self.addresses:
             self.addresses.append(address)
+
+    def members(self, addresses: Iterable[str], changes: int) -> None:
+        """These nodes belong to the cluster, after so many changes of its members. Others are forgotten, but for those
+        that the user named: a cluster may exchange all its nodes while a client uses it."""
+        found = [address for address in addresses if address]
+        if found and changes >= self._changes:
+            self._changes = changes
+            named = self.addresses[: self._named]
+            self.addresses = named + [address for address in found if address not in named]
 
     def leads(self, database: str, address: str) -> None:
         """This node is thought to lead this database."""

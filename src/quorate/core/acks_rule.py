@@ -133,6 +133,7 @@ def read_noop(payload: bytes) -> tuple[int, bool]:
     return int(leader or 0), accepted == ACCEPTED
 
 
+@functools.lru_cache(maxsize=64)
 def read_rule(text: str) -> AcksRule:
     """A rule from its `AcksRule.text`."""
     acks, _, failover = text.partition(" ")

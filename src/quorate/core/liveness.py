@@ -216,28 +216,30 @@ class Liveness:
                 led.append(Mention(number, group.epoch, min(group.counted, progress.matched)))
             else:
                 peer.due.pop(number, None)
-        resigned = tuple(Mention(number, epoch, 0) for number, epoch in peer.resigned.items())
-        peer.sent[self.sequence] = Sent(now.mono_us, resigned)
-        horizon = now.mono_us - self.settings.suspect_max_us
-        while next(iter(peer.sent.values())).at_us < horizon or len(peer.sent) > SENT_KEPT:
-            del peer.sent[next(iter(peer.sent))]  # an answer that late would not count
-        spoken = self.versions.spoken()
-        self.emit(Send(node, Heartbeat(self.sequence, self.boot, tuple(led), resigned, spoken, self.settled)))
+        resigned = tuple([Mention(number, epoch, 0) for number, epoch in peer.resigned.items()])
+        sent, horizon = peer.sent, now.mono_us - self.settings.suspect_max_us
+        sent[self.sequence] = Sent(now.mono_us, resigned)
+        while len(sent) > 1 and (next(iter(sent.values())).at_us < horizon or len(sent) > SENT_KEPT):
+            del sent[next(iter(sent))]  # an answer that late would not count
+        heartbeat = Heartbeat(self.sequence, self.boot, tuple(led), resigned, self.versions.spoken, self.settled)
+        self.emit(Send(node, heartbeat))
 
     # ---- judging ---------------------------------------------------------------------------------------
 
     def judge(self, now: Now) -> None:
         """Once per heartbeat: who fell silent, and which of our leaderships have lost their majority."""
+        silent = False
         for node, peer in self.peers.items():
             if peer.alive and not self.heard(now, node):
                 peer.alive = False
                 self._lose(now, node)
-        fresh = {node: peer.answered_us + peer.timing.suspect_us for node, peer in self.peers.items()}
+            silent = silent or peer.answered_us + peer.timing.suspect_us <= now.mono_us
         # A voter that is not watched, for our copy of the catalog does not name it yet, need not be missed: whoever
         # voted for us was heard, and members change only when a majority of those to come is. So the watched, with us,
         # are a majority of each set, and while all of them answer no leadership has lost its own.
-        if all(until_us > now.mono_us for until_us in fresh.values()):
+        if not silent:
             return
+        fresh = {node: peer.answered_us + peer.timing.suspect_us for node, peer in self.peers.items()}
         for group in list(self.groups.values()):
             single_leader.check_quorum(group, now, fresh)
 

@@ -93,6 +93,9 @@ class Node:
         self._drained = False
         self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Group] = {}
+        self._out: list[Effect] = []
+        self.emit: Callable[[Effect], None] = self._out.append
+        """What groups and all else here ask of the world."""
         self.directory = Directory(recovered.identity)
         self.versions = Versions(recovered.identity.format, formats, self.emit)
         self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.versions, self.emit)
@@ -103,6 +106,8 @@ class Node:
         self.understands = self.versions.understands
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
+        self.set_timer: Callable[[GroupId, int], None] = self._timers.set
+        self.cancel_timer: Callable[[GroupId], None] = self._timers.cancel
         self._ready: dict[GroupId, None] = {}
         self._busy: dict[GroupId, None] = {}
         self._sequence = 0
@@ -113,8 +118,9 @@ class Node:
         self.catalog_reads = 0
         """How often the catalog is being read just now."""
         self._verified: GroupId = -1
-        self._out: list[Effect] = []
-        self._touched: Iterable[Group] | None = None
+        self.touched: Iterable[Group] = self.groups.values()
+        """The groups that the last step may have changed. To assert the invariants of these alone keeps the cost of a
+        step independent of how many groups there are."""
 
     # ---- the one door ------------------------------------------------------------------------------------
 
@@ -124,7 +130,7 @@ class Node:
         self.now_us = now.mono_us
         if idle_us > self._stall_us:
             self.liveness.stalled(now, idle_us - self.settings.heartbeat_us)
-        self._touched = None
+        self.touched = self.groups.values()
         begins = self._recovered is not None
         if begins:
             self._start(now)
@@ -134,23 +140,19 @@ class Node:
         else:
             group = self.groups.get(event.group)  # type: ignore[union-attr]
             if group is not None:
-                self._touched = (group,)
+                self.touched = (group,)
                 single_leader.EVENTS[type(event)](group, now, event)
         if begins:
-            self._touched = None
+            self.touched = self.groups.values()
         self.deadline_us = now.mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
-        effects, self._out = self._out, []
+        effects = self._out.copy()
+        self._out.clear()
         return effects
 
     def assert_invariants(self) -> None:
         """What must be true of every group on this node."""
         for group in self.groups.values():
             assert_invariants(group)
-
-    def touched(self) -> Iterable[Group]:
-        """The groups that the last step may have changed. To assert the invariants of these alone keeps the cost of a
-        step independent of how many groups there are."""
-        return self.groups.values() if self._touched is None else self._touched
 
     def _start(self, now: Now) -> None:
         recovered, self._recovered = self._recovered, None
@@ -168,9 +170,6 @@ class Node:
         self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
 
     # ---- what groups ask of their node (state.Host) ------------------------------------------------------
-
-    def emit(self, effect: Effect) -> None:
-        self._out.append(effect)
 
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int:
         self._sequence += 1
@@ -191,12 +190,6 @@ class Node:
 
     def set_gather_timer(self, group: GroupId, delay_us: int) -> None:
         self._timers.set((GATHER, group), self.now_us + delay_us)
-
-    def set_timer(self, group: GroupId, at_us: int) -> None:
-        self._timers.set(group, at_us)
-
-    def cancel_timer(self, group: GroupId) -> None:
-        self._timers.cancel(group)
 
     def make_ready(self, group: GroupId) -> None:
         self._ready[group] = None
@@ -225,18 +218,18 @@ class Node:
         self.liveness.on_any_message(now, event.sender)
         if type(message) is Heartbeat:
             if not (message.led or message.resigned or self.liveness.is_news(event.sender, message.boot)):
-                self._touched = ()
+                self.touched = ()
             self.liveness.on_heartbeat(now, event.sender, message)
         elif type(message) is HeartbeatReply:
             if not message.groups:
-                self._touched = ()
+                self.touched = ()
             self.liveness.on_reply(now, event.sender, message)
         elif type(message) is Removed:
             roster.on_removed(self, now, message)
         else:
             group = self.groups.get(message.group)
             if group is not None:
-                self._touched = (group,)
+                self.touched = (group,)
                 single_leader.on_message(group, now, event.sender, message)
 
     def _on_wake(self, now: Now, _event: kernel.Wake) -> None:
@@ -268,7 +261,7 @@ class Node:
             single_leader.on_ready(groups[number], now)
         self.liveness.flush_rounds(now)
         if not ticked:
-            self._touched = touched
+            self.touched = touched
 
     def _tick(self, now: Now) -> None:
         self._timers.set(HEARTBEAT, now.mono_us + self.settings.heartbeat_us)
@@ -290,7 +283,7 @@ class Node:
         groups = [self.groups[number] for number in touched if number in self.groups]
         for group in groups:
             single_leader.EVENTS[kernel.Persisted](group, now, event)
-        self._touched = groups
+        self.touched = groups
 
     def _on_disk_full(self, now: Now, _event: kernel.DiskFull) -> None:
         """Stop acknowledging, lead nothing, stand for nothing; reads go on."""
@@ -310,7 +303,7 @@ class Node:
     def _on_applied(self, now: Now, event: kernel.Applied) -> None:
         group = self.groups.get(event.group)
         if group is not None:
-            self._touched = (group,)
+            self.touched = (group,)
             single_leader.EVENTS[kernel.Applied](group, now, event)
             if event.group == CATALOG_GROUP:
                 self.catalog_reads += 1
@@ -399,7 +392,7 @@ class Node:
         elif type(body) is LostAsk:
             self.emit(ReadLost(event.id, body))
         elif type(body) is Status:
-            self.reply(event.id, self.status())
+            self.reply(event.id, report(self, members_only=body.members_only))
         else:
             self.reply(event.id, Refused("NotSupportedError", f"unknown request {type(body).__name__}"))
 
@@ -411,7 +404,7 @@ class Node:
             levels = ", ".join(READ_LEVELS)
             self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
         elif reads_only(body.statements):
-            self._touched = (group,)
+            self.touched = (group,)
             single_leader.submit_read(group, now, id, body.statements, STRONGEST if body.strongest else body.level)
         elif body.database == CATALOG_DATABASE:
             hint = "create databases with Cluster.create or `quorate create`"
@@ -431,7 +424,7 @@ class Node:
 
     def _submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
         if id >= 0:
-            self._touched = (group,)
+            self.touched = (group,)
         if self.draining:
             self.reply(id, NotLeader(""))
         elif self.disk_full and group.leader not in (NOBODY, self.me):

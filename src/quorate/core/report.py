@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from quorate.core.node import Node
 
 
-def report(node: "Node") -> StatusReport:
-    """The node as it is now."""
+def report(node: "Node", *, members_only: bool = False) -> StatusReport:
+    """The node as it is now; `members_only` without its groups."""
     versions = node.versions
     members = tuple(
         _member(node, member) for member in sorted(node.directory.members.values(), key=lambda member: member.name)
     )
-    groups = tuple(_group(node, node.groups[number]) for number in sorted(node.groups))
+    shown = () if members_only else sorted(node.groups)
+    groups = tuple(_group(node, node.groups[number]) for number in shown)
     return StatusReport(
         node.identity.cluster,
         node.me,

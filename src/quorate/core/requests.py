@@ -132,6 +132,9 @@ class LostAsk(Struct, frozen=True, tag="lost"):
 class Status(Struct, frozen=True, tag="status"):
     """What does this node know of itself, its peers and its groups?"""
 
+    members_only: bool = False
+    """Leave the groups out: clients ask again and again who there is. Nodes that do not know this key name all."""
+
 
 class Verify(Struct, frozen=True, tag="verify"):
     """Compare what all replicas of a database hold at one position, and have the wrong ones rebuilt."""

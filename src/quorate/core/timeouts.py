@@ -47,7 +47,7 @@ class Smoothed:
 class Timing:
     """What is measured of one peer, and the times that follow from it."""
 
-    __slots__ = ("_settings", "beat_us", "lateness", "retry_us", "suspect_us", "trip")
+    __slots__ = ("_settings", "beat_us", "lateness", "suspect_us", "trip")
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -58,7 +58,6 @@ class Timing:
         self.beat_us = 0
         """When its last heartbeat arrived; 0: none did, or not since it was silent for reasons of our own."""
         self.suspect_us = settings.suspect_us
-        self.retry_us = settings.retry_us
 
     def answered(self, trip_us: int) -> None:
         """It answered a heartbeat after so long."""
@@ -73,10 +72,15 @@ class Timing:
         self.beat_us = now_us
 
     def _derive(self) -> None:
-        settings, trip_us = self._settings, self.trip.bound_us
-        wanted = BEATS * settings.heartbeat_us + trip_us + self.lateness.bound_us
-        self.suspect_us = max(settings.suspect_us, min(wanted, settings.suspect_max_us))
-        self.retry_us = max(settings.retry_us, min(2 * trip_us, _grown(settings, settings.retry_us)))
+        settings = self._settings
+        wanted_us = BEATS * settings.heartbeat_us + self.trip.bound_us + self.lateness.bound_us
+        self.suspect_us = max(settings.suspect_us, min(wanted_us, settings.suspect_max_us))
+
+    @property
+    def retry_us(self) -> int:
+        """After how long what it did not acknowledge is sent again. Asked for seldom, measured often."""
+        settings = self._settings
+        return max(settings.retry_us, min(2 * self.trip.bound_us, _grown(settings, settings.retry_us)))
 
 
 def _grown(settings: Settings, floor_us: int) -> int:

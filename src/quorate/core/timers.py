@@ -11,30 +11,34 @@ class Timers:
         self._at: dict[Hashable, int] = {}
         self._heap: list[tuple[int, int, Hashable]] = []
         self._tie = 0
+        self.next_us: int | None = None
+        """The earliest deadline, or None. It is asked for much more often than deadlines move."""
 
     def set(self, name: Hashable, at_us: int) -> None:
-        if self._at.get(name) == at_us:
+        before = self._at.get(name)
+        if before == at_us:
             return
         self._at[name] = at_us
         self._tie += 1
         heapq.heappush(self._heap, (at_us, self._tie, name))
+        if self.next_us is None or at_us < self.next_us:
+            self.next_us = at_us
+        elif before == self.next_us:
+            self._find_next()
 
     def cancel(self, name: Hashable) -> None:
-        self._at.pop(name, None)
+        if self._at.pop(name, None) == self.next_us:
+            self._find_next()
 
     def get(self, name: Hashable) -> int | None:
         return self._at.get(name)
 
-    @property
-    def next_us(self) -> int | None:
-        """The earliest deadline, or None."""
+    def _find_next(self) -> None:
+        """Drop from the heap what was moved or cancelled, until the earliest that holds."""
         heap = self._heap
-        while heap:
-            at_us, _, name = heap[0]
-            if self._at.get(name) == at_us:
-                return at_us
+        while heap and self._at.get(heap[0][2]) != heap[0][0]:
             heapq.heappop(heap)
-        return None
+        self.next_us = heap[0][0] if heap else None
 
     def due(self, now_us: int) -> list[Hashable]:
         """Take out every name whose deadline has come, earliest first."""
@@ -43,4 +47,5 @@ class Timers:
             name = heapq.heappop(self._heap)[2]
             del self._at[name]
             names.append(name)
+            self._find_next()
         return names

@@ -24,11 +24,10 @@ class Versions:
         self.formats = formats
         self.version = folder_format
         """The cluster's number; the folder had been raised to it when this node started."""
+        self.spoken = Spoken(formats.lowest, formats.highest, folder_format)
+        """What every heartbeat says of this."""
         self.others: dict[NodeId, Spoken] = {}
         self._emit = emit
-
-    def spoken(self) -> Spoken:
-        return Spoken(self.formats.lowest, self.formats.highest, self.version)
 
     def heard(self, node: NodeId, spoken: Spoken) -> None:
         """A member says what it reads, and what it takes for the cluster's number."""
@@ -46,6 +45,7 @@ class Versions:
             return
         self._emit(Note("format_raised", {"was": self.version, "format": version}))
         self.version = version
+        self.spoken = Spoken(self.formats.lowest, self.formats.highest, version)
         self._emit(RaiseFormat(version, release_of(version).removeprefix("release ")))
 
     def highest_of(self, node: NodeId) -> int:

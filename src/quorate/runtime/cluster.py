@@ -142,6 +142,14 @@ class LocalCluster:
         self.restart(name, timeout=timeout)
         return self._places[name]
 
+    def forget(self, name: str) -> None:
+        """Stop a node that was taken out, if it runs, and strike it from cluster.json. Its folder stays."""
+        if self.running(name):
+            self.terminate(name)
+        self._processes.pop(name, None)
+        del self._places[name]
+        self._record()
+
     def restart(self, name: str, *, wait: bool = True, timeout: float = 60.0) -> None:
         """Start a node that does not run; `wait` until it answers. Raises NotReady."""
         if self.running(name):

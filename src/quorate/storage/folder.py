@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import apsw
+from msgspec import MsgspecError
 
 from quorate.client.errors import DiskFull, OperationalError
 from quorate.core.acks_rule import AcksFact
@@ -177,12 +178,16 @@ class SqliteStore(BaseStore):
 
     def _open_log(self, path: Path, vfs: str | None, pages: int) -> SqliteLog:
         try:
-            return SqliteLog(path, vfs, files=self._files, pages=pages)
-        except (apsw.BusyError, *disk.UNREADABLE) as error:
-            hint = "the data files beside it are ordinary SQLite databases; restore the folder from a copy"
-            if len(self.identity.founders) > 1:
-                hint = f"if it is damaged, move {LOG} and what begins with its name away: the others rebuild this node"
-            raise OperationalError(f"{path} cannot be read: {error}", hint=hint) from error
+            return SqliteLog(path, vfs, files=self._files, pages=pages, life=self.identity.boot)
+        except (apsw.BusyError, ValueError, TypeError, MsgspecError, *disk.UNREADABLE) as error:
+            # Among them: a page that belongs to another table.
+            raise OperationalError(f"{path} cannot be read: {error}", hint=self._log_hint()) from error
+
+    def _log_hint(self) -> str:
+        """What a person can do about a log that is damaged as a file."""
+        if len(self.identity.founders) > 1:
+            return f"if it is damaged, move {LOG} and what begins with its name away: the others rebuild this node"
+        return "the data files beside it are ordinary SQLite databases; restore the folder from a copy"
 
     # ----------------------------------------------------------------------------------------------
     # Recovery
@@ -303,8 +308,10 @@ class SqliteStore(BaseStore):
                     del self._unnoted[0]
                 self._node.advance(self.log.sequence, self.log.hash)
         except Broken as error:
-            self._unusable = str(error)
-            raise
+            # SQLite opens a file that is damaged inside, and finds that out when it writes there: at every start anew.
+            hint = f" ({self._log_hint()})" if isinstance(error.__cause__, disk.UNREADABLE) else ""
+            self._unusable = f"{error}{hint}"
+            raise Broken(self._unusable) from error
 
     def perform(self, effect: Effect) -> list[Event]:
         """See `BaseStore.perform`. After Broken nothing works any more."""

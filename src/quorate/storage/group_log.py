@@ -1,6 +1,8 @@
 """What every log knows of one group's part of it, whether it is a file or the in-memory fake."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
+from struct import Struct as Layout
 from typing import Protocol
 
 import msgspec
@@ -8,6 +10,15 @@ import msgspec
 from quorate.core.kernel import ORIGIN, Entry, GroupId, LogWrite, NodeId, Position
 
 NO_HASH = bytes(16)
+PLACE = Layout("<qqq")
+
+
+def chained(previous: bytes, entry: Entry) -> bytes:
+    """The hash of an entry, given that of the one before it: 16 bytes of BLAKE2b."""
+    digest = blake2b(previous, digest_size=16)
+    digest.update(PLACE.pack(entry.index, entry.epoch, entry.kind))
+    digest.update(entry.payload)
+    return digest.digest()
 
 
 class LogDamaged(Exception):

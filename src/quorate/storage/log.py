@@ -18,7 +18,6 @@ import contextlib
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from struct import Struct as Layout
 from typing import Any
 
 import apsw
@@ -37,8 +36,10 @@ from quorate.core.kernel import (
 from quorate.storage import disk
 from quorate.storage.descriptors import none_left
 from quorate.storage.files import SYSTEM, Files
-from quorate.storage.group_log import NO_HASH, GroupLog, LogDamaged
+from quorate.storage.group_log import NO_HASH, GroupLog, LogDamaged, chained
 from quorate.storage.interface import Broken, DiskIsFull, NoDescriptors, StorageError
+from quorate.storage.log_ends import Ends
+from quorate.storage.log_schema import SCHEMA
 
 INDEX_BITS = 40
 """An entry's key is its group and its index in one integer, because SQLite appends those fastest."""
@@ -53,19 +54,6 @@ FILL_FROM_PAGES = 64
 SWEEP_ENTRIES = 256
 """At most so many forgotten entries leave the file in one turn."""
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries(key INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, kind INTEGER NOT NULL,
-  payload BLOB NOT NULL, hash BLOB NOT NULL, sequence INTEGER, turn BLOB) STRICT;
-CREATE TABLE IF NOT EXISTS groups(grp INTEGER PRIMARY KEY, database TEXT NOT NULL, partition INTEGER NOT NULL,
-  voters TEXT NOT NULL, epoch INTEGER NOT NULL, vote INTEGER NOT NULL, base_epoch INTEGER NOT NULL,
-  base_index INTEGER NOT NULL, base_hash BLOB NOT NULL, generation INTEGER NOT NULL, snapshot INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS turn(id INTEGER PRIMARY KEY CHECK (id = 1), sequence INTEGER NOT NULL,
-  hash BLOB NOT NULL) STRICT;
-CREATE VIEW IF NOT EXISTS log AS SELECT key >> 40 AS grp, key & 1099511627775 AS idx, epoch, kind,
-  length(payload) AS bytes, hash FROM entries;
-INSERT OR IGNORE INTO turn VALUES (1, 0, zeroblob(16));
-"""
-
 INSERT_ENTRY = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)"
 DELETE_ENTRIES = "DELETE FROM entries WHERE key BETWEEN ? AND ?"
 READ_ENTRIES = "SELECT key, epoch, kind, payload, hash FROM entries WHERE key BETWEEN ? AND ? ORDER BY key"
@@ -75,23 +63,14 @@ NEWEST_ENTRY = (
 UPDATE_TURN = "UPDATE turn SET sequence = ?, hash = ? WHERE id = 1"
 UPDATE_BASE = "UPDATE groups SET base_epoch = ?, base_index = ?, base_hash = ? WHERE grp = ?"
 
-PLACE = Layout("<qqq")
-
-
-def chained(previous: bytes, entry: Entry) -> bytes:
-    """The hash of an entry, given that of the one before it: 16 bytes of BLAKE2b."""
-    digest = blake2b(previous, digest_size=16)
-    digest.update(PLACE.pack(entry.index, entry.epoch, entry.kind))
-    digest.update(entry.payload)
-    return digest.digest()
-
 
 class SqliteLog:
     """The log in a SQLite file. Not safe for use by several threads at once."""
 
     def __init__(
-        self, path: Path, vfs: str | None = None, *, files: Files = SYSTEM, pages: int = CHECKPOINT_PAGES
+        self, path: Path, vfs: str | None = None, *, files: Files = SYSTEM, pages: int = CHECKPOINT_PAGES, life: int = 0
     ) -> None:
+        """`life`: how often the node was started; 0: nobody counts."""
         self.path = path
         self._files = files
         self._checkpoint_pages = pages
@@ -110,10 +89,14 @@ class SqliteLog:
         with disk.opening(self._connection, path):
             self._connection.set_wal_hook(self._on_wal)
             self._connection.execute(SCHEMA).fetchall()
-            self._fold()
+            self._ends = Ends(self._connection, life)
             self.sequence: int
             self.hash: bytes
             self._load_all()
+            self.unreadable = self._ends.missing(self.groups, self._stored_hash) | self.unreadable
+            with contextlib.suppress(apsw.FullError):  # then the next life cannot tell
+                self._note_ends()
+            self._fold()
 
     def _fold(self) -> None:
         """What a process wrote and did not live to sync can be read back now, and could still be lost later: nothing
@@ -140,6 +123,7 @@ class SqliteLog:
 
     def _load_all(self) -> None:
         self.sequence, self.hash = self._rows("SELECT sequence, hash FROM turn")[0]
+        self._ends.load()
         self.groups.clear()
         for (group,) in self._rows("SELECT grp FROM groups ORDER BY grp"):
             self._load(group)
@@ -270,7 +254,9 @@ class SqliteLog:
             return group.last.index, group.last_hash
         prefix = group.group << INDEX_BITS
         self._connection.execute(DELETE_ENTRIES, (prefix | first, prefix | INDEX_MASK))
-        return first - 1, self._hash_at(group, first - 1)
+        previous = self._hash_at(group, first - 1)
+        self._ends.truncated(group.group, first - 1, previous)
+        return first - 1, previous
 
     def _trim(self, write: TrimLog) -> bytes:
         group = self.groups[write.group]
@@ -303,6 +289,7 @@ class SqliteLog:
             return self._switch_under(group, write)
         prefix = group.group << INDEX_BITS
         self._connection.execute(DELETE_ENTRIES, (prefix, prefix | INDEX_MASK))
+        self._ends.replaced(write.group)
         # The chain begins anew: what came before was another node's, and nobody can check against it.
         base_hash = chained(NO_HASH, Entry(write.position.index, write.position.epoch, 0, b""))
         self._connection.execute(UPDATE_BASE, (write.position.epoch, write.position.index, base_hash, write.group))
@@ -346,8 +333,12 @@ class SqliteLog:
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
+    def _note_ends(self) -> None:
+        self._ends.note(known for group, known in self.groups.items() if group not in self.unreadable)
+
     def _checkpoint(self) -> None:
         try:
+            self._note_ends()
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
             translated = disk.translated(error, self._connection, f"checkpoint of {self.path.name}")
@@ -435,10 +426,14 @@ class SqliteLog:
     def _hash_at(self, group: GroupLog, index: int) -> bytes:
         if index == group.base.index:
             return group.base_hash
-        row = self._row("SELECT hash FROM entries WHERE key = ?", ((group.group << INDEX_BITS) | index,))
-        if row is None:
+        stored = self._stored_hash(group.group, index)
+        if stored is None:
             raise LogDamaged(f"entry {index} of group {group.group} is missing")
-        return bytes(row[0])
+        return stored
+
+    def _stored_hash(self, group: GroupId, index: int) -> bytes | None:
+        row = self._row("SELECT hash FROM entries WHERE key = ?", ((group << INDEX_BITS) | index,))
+        return None if row is None else bytes(row[0])
 
     def _load(self, group: GroupId) -> None:
         """Take one group's state from the file."""
@@ -464,6 +459,9 @@ class SqliteLog:
             )
         except disk.UNREADABLE as error:
             self.unreadable[group] = f"the log of group {group} cannot be read: {error}"
+            return
+        if newest is not None and not (isinstance(newest[1], int) and isinstance(newest[2], bytes)):
+            self.unreadable[group] = f"the newest entry of group {group} is none"  # a page of another table lies there
             return
         if newest is not None:
             known.last, known.last_hash = Position(newest[1], newest[0] & INDEX_MASK), newest[2]

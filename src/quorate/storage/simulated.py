@@ -36,7 +36,7 @@ _numbers = itertools.count(1)
 class Inode:
     """A file's content: as it is seen, as it is on the disk, and what happened in between."""
 
-    __slots__ = ("changed", "data", "doubtful", "durable", "pending", "stand")
+    __slots__ = ("changed", "data", "doubtful", "durable", "earlier", "pending", "stand")
 
     def __init__(self, image: bytes = b"") -> None:
         self.data = bytearray(image)
@@ -44,6 +44,8 @@ class Inode:
         self.pending: list[tuple[int, bytes | None]] = []
         """Writes (offset, data) and truncations (size, None), in order."""
         self.changed = 0
+        self.earlier: dict[int, bytes] = {}
+        """What lay where something was written: offset -> the bytes that it replaced last (`remembers`)."""
         self.doubtful = False
         """An fsync failed: pages that are seen may be dropped at any time."""
         self.stand = ""
@@ -131,6 +133,8 @@ class SimulatedDisk(Files):
         """The next sync of a file of which this is true fails, once."""
         self.dies_in = 0
         """After so many operations that change something the machine stops; 0: not soon."""
+        self.remembers = False
+        """What is overwritten is kept, so that the disk can show it again."""
         self.dies_renaming = False
         """Only operations on names and folders count for that."""
         self.fired: dict[str, int] = {}
@@ -214,6 +218,36 @@ class SimulatedDisk(Files):
             if offset < len(image):
                 image[offset] = byte
 
+    def overwritten(self, path: str) -> list[int]:
+        """Where something was written over something else, and synced: what `revert` and `misdirect` can strike."""
+        inode = self._names.get(path)
+        if inode is None or inode.pending:
+            return []
+        return [
+            place
+            for place, old in sorted(inode.earlier.items())
+            if place + len(old) <= len(inode.data) and inode.data[place : place + len(old)] != old
+        ]
+
+    def overwritten_bytes(self, path: str, place: int) -> int:
+        """How much was written there."""
+        return len(self._names[path].earlier[place])
+
+    def revert(self, path: str, place: int, skipped: int = 0, size: int | None = None) -> None:
+        """The newest write there turns out never to have been made (or only some of it, behind what is skipped)."""
+        inode = self._names[path]
+        old = inode.earlier[place][skipped:][:size]
+        for image in (inode.data, inode.durable):
+            put(image, place + skipped, old)
+
+    def misdirect(self, path: str, place: int, other: int) -> None:
+        """The newest write there turns out to have been made in another place."""
+        inode = self._names[path]
+        written = bytes(inode.data[place : place + len(inode.earlier[place])])
+        self.revert(path, place)
+        for image in (inode.data, inode.durable):
+            put(image, other, written[: len(image) - other])
+
     def content(self, path: str) -> bytes:
         """What a file seems to hold; nothing when it is not there."""
         inode = self._names.get(path)
@@ -257,6 +291,8 @@ class SimulatedDisk(Files):
         if self.full and offset + len(data) > len(inode.data) and not self._calm:
             self.count("no room")
             raise OSError(errno.ENOSPC, "the simulated disk is full")
+        if self.remembers and offset + len(data) <= len(inode.data):
+            inode.earlier[offset] = bytes(inode.data[offset : offset + len(data)])
         put(inode.data, offset, data)
         inode.pending.append((offset, data))
         self._tick(inode)

@@ -31,6 +31,22 @@ def _stand() -> str:
     return f"{_folders[0]}/{next(_numbers)}"
 
 
+def pages_of(disk: "SimulatedDisk", path: str, tables: tuple[str, str]) -> set[int]:
+    """Where the pages of two tables (or indexes) begin in a database, as its main file alone has them, for whoever is
+    to harm just these; nothing when the file cannot be read any more."""
+    with disk.calm():
+        connection = apsw.Connection(
+            f"file:{path}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=disk.vfs
+        )
+        try:
+            rows: Any = connection.execute("SELECT (pageno - 1) * pgsize FROM dbstat WHERE name IN (?, ?)", tables)
+            return {int(place) for (place,) in rows}
+        except apsw.Error:
+            return set()
+        finally:
+            connection.close()
+
+
 class SimulatedVfs(apsw.VFS):
     def __init__(self, disk: "SimulatedDisk") -> None:
         self._disk = disk

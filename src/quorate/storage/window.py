@@ -26,6 +26,13 @@ class Window:
         self._index: dict[str, int] = {}
         self._entries: deque[tuple[int, tuple[str, ...], int]] = deque()
 
+    def copy(self) -> "Window":
+        """One that goes its own way from here."""
+        copy = Window(self.floor, self.tokens_max, self.bytes_max)
+        copy.bytes = self.bytes
+        copy._index, copy._entries = self._index.copy(), self._entries.copy()
+        return copy
+
     def __len__(self) -> int:
         return len(self._index)
 

@@ -4,6 +4,8 @@ Messages are msgpack arrays that begin with their tag. Decoding checks types; a 
 `FrameCorrupt`. New fields go last and have defaults, so that old and new versions understand each other.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from quorate.core.messages import Message
@@ -21,9 +23,8 @@ _decode_told = _told_decoder.decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def encode(message: Message | Ask | Told) -> bytes:
-    """The payload of one message. Raises OverflowError for an integer beyond 64 bits."""
-    return _encode(message)
+encode: Callable[[Message | Ask | Told], bytes] = _encode
+"""The payload of one message. Raises OverflowError for an integer beyond 64 bits."""
 
 
 def add_message(out: bytearray, message: Message | Ask | Told) -> None:

@@ -137,6 +137,21 @@ def test_a_permit_does_not_replace_votes() -> None:
     assert leaders(cluster) == []
 
 
+def test_who_has_a_permit_and_is_not_elected_gives_it_back() -> None:
+    cluster, etcd, leader, (other, third) = started()
+    etcd.silent = True
+    leader.crash()
+    cluster.run(1_500_000)
+    number, asked = etcd.asked[-1]
+    candidate = cluster.machines[number]
+    (other if candidate is third else third).crash()
+    candidate.feed(Permitted(asked.group, asked.number, 500))
+    cluster.deliver()
+    assert etcd.dropped == [], "it stands"
+    cluster.run(SECOND)
+    assert etcd.dropped == [(number, 500)], "it may never win, and others must be able to stand"
+
+
 def test_a_permit_for_an_epoch_that_has_passed_is_asked_for_anew() -> None:
     cluster, etcd, leader, _ = started()
     etcd.revision = epoch(leader) - 2

@@ -87,6 +87,23 @@ def test_without_a_majority_nothing_is_touched() -> None:
     assert damaged(cluster) == []
 
 
+def test_who_is_taken_out_while_it_works_is_not_waited_for() -> None:
+    cluster = started(4)
+    slow = followers(cluster)[0]
+    perform = slow.perform
+    slow.perform = lambda effect: () if isinstance(effect, kernel.Digest) else perform(effect)  # type: ignore[method-assign]
+    key = cluster.request(cluster.leader(), Verify("main"))
+    cluster.run(SECOND // 2)
+    assert cluster.replies[key] is None, "it says that it works on it"
+    cluster.want_members(*(number for number in cluster.machines if number != slow.number))
+    cluster.run(2 * SECOND)
+    answer = cluster.replies[key]
+    assert isinstance(answer, Answer), answer
+    report = msgspec.msgpack.decode(answer.outcome, type=VerifyReport)
+    assert slow.number not in verdicts(report)
+    assert report.verdict == EQUAL
+
+
 def test_two_that_differ_while_the_third_is_away_are_left_alone() -> None:
     cluster = started()
     wrong, away = followers(cluster)

@@ -171,7 +171,7 @@ def on_mention(group: Group, now: Now, sender: NodeId, epoch: int, counted: int)
     if group.needs_snapshot():
         return 0
     acks.count(group, min(counted, group.log.last.index))
-    if group.damaged or any(pending.hard_state for pending in group.pending):
+    if group.damaged or (group.pending and any(pending.hard_state for pending in group.pending)):
         return 0  # a damaged replica may have promised a later epoch, and confirms nobody
     return epoch
 

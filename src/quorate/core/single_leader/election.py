@@ -31,6 +31,7 @@ def on_timer(group: Group, now: Now) -> None:
     orders.on_timer(group, now)
     if group.left_out:
         return
+    permits.give_back(group)
     group.set_election_timer(now, soon=group.eager and group.epoch == 0)  # the others may be making it just now
     for peer in group.electors:  # a replica that may not stand asks too: the leader, if there is one, will say so
         group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))

@@ -9,15 +9,15 @@ from quorate.core.single_leader.state import CANDIDATE, LEADER, REPLICATING, SNA
 
 def assert_invariants(group: Group) -> None:
     """Raise AssertionError with the broken promise in words."""
-    log = group.log
-    assert log.base.index <= log.last.index, "the log ends before it begins"
-    assert group.persisted <= log.last.index, "persisted beyond the log"
-    assert group.counted <= log.last.index, "counted beyond the log"
+    log, last, applied = group.log, group.log.last, group.applied
+    assert log.base.index <= last.index, "the log ends before it begins"
+    assert group.persisted <= last.index, "persisted beyond the log"
+    assert group.counted <= last.index, "counted beyond the log"
     if group.opened and not group.damaged and not group.switching:
-        assert group.applied.index <= group.counted, "applied what is not counted"
-        known = log.epoch_at(group.applied.index)
-        assert known in (group.applied.epoch, None), "applied something else than the log says"
-    assert group.epoch >= log.last.epoch, "the log is of a later epoch than this replica"
+        assert applied.index <= group.counted, "applied what is not counted"
+        known = last.epoch if applied.index == last.index else log.epoch_at(applied.index)
+        assert known == applied.epoch or known is None, "applied something else than the log says"
+    assert group.epoch >= last.epoch, "the log is of a later epoch than this replica"
     if group.applying:
         assert group.applying <= min(group.counted, group.persisted), "applying what is not counted and durable here"
     if group.role == LEADER:
@@ -33,15 +33,16 @@ def assert_invariants(group: Group) -> None:
         assert not group.queue, "writes wait where nobody leads"
         assert group.leader != group.me, "follows itself"
     if group.stack:
-        assert group.applied.index < group.stack[0] <= group.stack[-1] <= group.covered, "a stack out of its order"
+        assert applied.index < group.stack[0] <= group.stack[-1] <= group.covered, "a stack out of its order"
         assert not group.applying, "the data file moves under an open transaction"
     if group.role == CANDIDATE:
         assert group.vote == group.me, "a candidate that voted for another"
 
 
 def _assert_progress(group: Group) -> None:
+    last = group.log.last.index
     for peer, progress in group.progress.items():
-        assert progress.matched <= group.log.last.index, f"{peer} matched beyond the log"
+        assert progress.matched <= last, f"{peer} matched beyond the log"
         assert progress.next > progress.matched or progress.state == SNAPSHOT, f"{peer} is sent what it has"
         if progress.state == REPLICATING:
-            assert progress.next <= group.log.last.index + 1, f"{peer} is sent what does not exist"
+            assert progress.next <= last + 1, f"{peer} is sent what does not exist"

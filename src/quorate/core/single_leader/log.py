@@ -30,6 +30,8 @@ class Log:
         """The epoch of the entry at this index; None when the log does not reach there."""
         if index > self.last.index or index < self.base.index:
             return None
+        if index == self.last.index:
+            return self.last.epoch
         if index == self.base.index:
             return self.base.epoch
         for run in reversed(self._runs):

@@ -44,7 +44,11 @@ def reconcile(group: Group, now: Now) -> None:
     """As leader: take the next step, if the one before is counted and nothing is just being executed."""
     if not may_change(group):
         return
-    wanted = group.host.wanted_members(group.group) or membership.Wanted(())
+    wanted = group.host.wanted_members(group.group)
+    if wanted is None:
+        if not group.configuration.joint:
+            return
+        wanted = membership.Wanted(())  # what was begun is ended, whatever is wanted
     alive = {group.me, *(node for node in wanted.voters if group.host.heard(now, node))}
     step = membership.next_step(group.configuration, wanted, caught_up(group), alive)
     if step is not None:

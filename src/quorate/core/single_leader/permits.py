@@ -4,7 +4,8 @@
 2. It asks for the permit: a key in etcd that is created only if nobody has it.
 3. The revision at which it was created is the epoch that it stands for. If its group is in a later epoch already, it
    takes the key again: revisions only rise.
-4. It needs the votes that the acks ask for, like any candidate, and gives the permit back when it ceases to lead.
+4. It needs the votes that the acks ask for, like any candidate, and gives the permit back when it is not elected, or
+   ceases to lead.
 
 The permit elects nobody and deposes nobody: an old leader whose permit ran out goes on until it hears of a higher
 epoch, or a majority is silent (check-quorum); and one that has it still is deposed by a higher epoch all the same.
@@ -76,8 +77,15 @@ def on_unavailable(group: Group, _now: Now, event: PermitUnavailable) -> None:
 
 def drop(group: Group) -> None:
     """This replica neither leads nor stands now."""
+    group.permit.why = ""
+    give_back(group)
+
+
+def give_back(group: Group) -> None:
+    """Another round of asking around begins: whoever wins it asks for a permit. One that is kept until then may be kept
+    for ever, while others may not stand: (1) a replica whose log is short gets a permit; (2) those who would have voted
+    for it hear their leader once more, and get more entries; (3) the leader dies."""
     permit = group.permit
-    permit.why = ""
     if permit.epoch:
         group.host.emit(DropPermit(group.group, permit.epoch))
         permit.epoch = 0

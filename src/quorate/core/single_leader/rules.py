@@ -93,7 +93,7 @@ class Rules:
     @property
     def lossy(self) -> bool:
         """Something that counted, here or elsewhere, may be missing from the log of a later leader."""
-        return self.counted.kind == ASYNC or any(rule.kind == ASYNC for _, rule in self.coming)
+        return self.counted.kind == ASYNC or (bool(self.coming) and any(rule.kind == ASYNC for _, rule in self.coming))
 
     @property
     def are_default(self) -> bool:

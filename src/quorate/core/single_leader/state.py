@@ -362,8 +362,9 @@ class Group:
     def turns_at(self) -> int:
         """Index of the first entry that is not counted and after which another rule, or other voters, may decide;
         0: there is none."""
-        turns = [each[0][0] for each in (self.rules.coming, self.membership.coming) if each]
-        return min(turns, default=0)
+        if not self.rules.coming and not self.membership.coming:
+            return 0
+        return min(each[0][0] for each in (self.rules.coming, self.membership.coming) if each)
 
     @property
     def is_narrow(self) -> bool:

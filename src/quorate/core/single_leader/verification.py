@@ -158,6 +158,8 @@ def tick(group: Group, now: Now) -> bool:
     if not running.number:
         group.host.make_ready(group.group)
         return True
+    # Who was taken out gets no more of the log: it may never reach the position, and say for ever that it works on it.
+    running.asked = tuple(peer for peer in running.asked if peer in group.others)
     patience_us = group.settings.answer_timeout_us
     for peer in running.asked:
         silent_us = now.mono_us - running.heard_us[peer]

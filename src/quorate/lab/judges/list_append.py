@@ -40,7 +40,7 @@ def judge(ops: list[Op], expect: str = "strict-serializable", effort: Effort | N
         return Report(MODEL, UNKNOWN, str(trouble), operations=len(ops))
     facts.check_reads()
     evidence = Evidence(
-        MODEL, facts.nodes, lambda _level: facts.graph(), facts.because, facts.anomalies, [], len(ops)
+        MODEL, facts.nodes, lambda _level, _grounds: facts.graph(), facts.because, facts.anomalies, [], len(ops)
     )  # fmt: skip
     return decide(evidence, expect, effort)
 

@@ -18,7 +18,7 @@ from quorate.lab.judges.isolation import SUFFIXES
 from quorate.lab.judges.jepsen import Op
 from quorate.lab.judges.list_append import many_to_many, triples
 from quorate.lab.judges.report import UNKNOWN, Anomaly, Report
-from quorate.lab.judges.transactions import Effort, Evidence, decide, transaction
+from quorate.lab.judges.transactions import BY_ALL, BY_READS, BY_WRITES, Effort, Evidence, decide, transaction
 
 MODEL = "rw-register"
 TOLD_MAX = 8
@@ -69,8 +69,9 @@ class _Facts:
         self.touches: dict[Any, list[_Touch]] = {}
         self.nodes: list[Op] = []
         self.node_of: dict[int, int] = {}
-        self.known: dict[int, dict[Any, Versions]] = {}
-        self.graphs: dict[int, Graph] = {}
+        self.known: dict[tuple[int, int], dict[Any, Versions]] = {}
+        """(level, grounds) -> key -> what is known of its versions."""
+        self.graphs: dict[tuple[int, int], Graph] = {}
         self.cyclic: set[Any] = set()
         for op in ops:
             self._take(op)
@@ -169,39 +170,56 @@ class _Facts:
     def _read_first(self, key: Any, value: Any) -> list[int]:
         return self.readers.get(key, {}).get(value, [])
 
-    def versions(self, level: int) -> dict[Any, Versions]:
-        """What is known of the order of versions at a level. A key whose order would run in a circle keeps
-        what its writes alone prove, or what is known of it one level lower."""
-        if level not in self.known:
-            below = self.versions(level - 1) if level else {}
-            if level and not self.in_time:
-                self.known[level] = below
-                return below
-            self.known[level] = {
-                key: self._versions(key, touches, level, below.get(key)) for key, touches in self.touches.items()
+    def versions(self, level: int, grounds: int = BY_ALL) -> dict[Any, Versions]:
+        """What is known of the order of versions at a level, on these grounds. A key whose order would run in a circle
+        keeps what its writes alone prove, or what is known on weaker grounds, or one level lower."""
+        if not level or not self.in_time:
+            level, grounds = 0, BY_ALL
+        if (level, grounds) not in self.known:
+            self.known[level, grounds] = {
+                key: self._versions(key, touches, level, grounds) if level else self._by_data_alone(key, touches)
+                for key, touches in self.touches.items()
             }
-        return self.known[level]
+        return self.known[level, grounds]
 
-    def _versions(self, key: Any, touches: list[_Touch], level: int, below: Versions | None) -> Versions:
-        if below is None:
-            found = self._by_data(key, touches)
-            circle = _circle(found)
-            if circle:
-                self._tell_versions(key, found, circle, 0)
-                return {}
-            return found
-        for chosen in (touches, [touch for touch in touches if touch.wrote]):
+    def _by_data_alone(self, key: Any, touches: list[_Touch]) -> Versions:
+        found = self._by_data(key, touches)
+        circle = _circle(found)
+        if circle:
+            self._tell_versions(key, found, circle, 0)
+        return {} if circle else found
+
+    def _versions(self, key: Any, touches: list[_Touch], level: int, grounds: int) -> Versions:
+        if grounds == BY_WRITES and level == 1:
+            below = self._by_data(key, [])  # not even that a transaction's write came after what it had read
+        else:
+            below = self.versions(level - 1, grounds)[key]
+        for pairs in self._pairs(touches, level, grounds):
             found = {version: dict(later) for version, later in below.items()}
-            pairs = _in_time(chosen) if level == 2 else _in_process(chosen, self.nodes)
-            for one, other in pairs:
-                if one.left != other.met and self._orderable(key, one.left) and self._orderable(key, other.met):
-                    found.setdefault(one.left, {}).setdefault(other.met, (one.node, other.node))
+            for one, version, other in pairs:
+                if one.left != version and self._orderable(key, one.left) and self._orderable(key, version):
+                    found.setdefault(one.left, {}).setdefault(version, (one.node, other.node))
             circle = _circle(found)
             if not circle:
                 return found
-            if key not in self.cyclic:
+            if key not in self.cyclic and grounds == BY_ALL:
                 self._tell_versions(key, found, circle, level)
-        return below
+        return self.versions(level, grounds - 1)[key] if grounds else below
+
+    def _pairs(self, touches: list[_Touch], level: int, grounds: int) -> Iterator[list[tuple[_Touch, Any, _Touch]]]:
+        """(an earlier transaction, the version that comes after the one it left, a later transaction), in one way or
+        two, the second of fewer."""
+
+        def after(some: list[_Touch], *, writers: bool = False) -> Iterator[tuple[_Touch, _Touch]]:
+            return _in_time(some, writers=writers) if level == 2 else _in_process(some, self.nodes, writers=writers)
+
+        wrote = [touch for touch in touches if touch.wrote]
+        if grounds == BY_ALL:
+            yield [(one, other.met, other) for one, other in after(touches)]
+            yield [(one, other.met, other) for one, other in after(wrote)]
+        else:
+            some = touches if grounds == BY_READS else wrote
+            yield [(one, other.left, other) for one, other in after(some, writers=True)]
 
     def _orderable(self, key: Any, version: Any) -> bool:
         return version is None or version in self.writers.get(key, ())
@@ -232,16 +250,18 @@ class _Facts:
             story.append(f"{key!r} was {version!r} before it was {after!r}, because {proof}")
         self.tell("cyclic-versions" + SUFFIXES[level], *story)
 
-    def graph(self, level: int) -> Graph:
-        """The dependencies by what is known at a level. Its helpers for the order in processes and in real
-        time are there at every level; the search follows them only where it should."""
-        if level not in self.graphs:
-            graph = self.graphs[level] = Graph(len(self.nodes))
-            for key, versions in self.versions(level).items():
+    def graph(self, level: int, grounds: int = BY_ALL) -> Graph:
+        """The dependencies by what is known at a level, on these grounds. Its helpers for the order in processes and in
+        real time are there at every level; the search follows them only where it should."""
+        if not level or not self.in_time:
+            grounds = BY_ALL
+        if (level, grounds) not in self.graphs:
+            graph = self.graphs[level, grounds] = Graph(len(self.nodes))
+            for key, versions in self.versions(level, grounds).items():
                 self._edges(graph, key, versions)
             graph.add_processes(self.nodes)
             graph.add_time(self.nodes)
-        return self.graphs[level]
+        return self.graphs[level, grounds]
 
     def _edges(self, graph: Graph, key: Any, versions: Versions) -> None:
         node_of = self.node_of
@@ -294,21 +314,23 @@ def mops(op: Op) -> Iterator[tuple[str, Any, Any]]:
         raise HistoryError(f"not a rw-register transaction: {op!r}") from error
 
 
-def _in_process(touches: list[_Touch], ops: list[Op]) -> Iterator[tuple[_Touch, _Touch]]:
-    """Each process's dealings with the register, one after another."""
-    last: dict[Any, _Touch] = {}
+def _in_process(touches: list[_Touch], ops: list[Op], *, writers: bool) -> Iterator[tuple[_Touch, _Touch]]:
+    """Each process's dealings with the register, one after another; `writers`: only what comes before a write, without
+    the pairs that follow from others by way of a write."""
+    last: dict[Any, list[_Touch]] = {}
     for touch in sorted(touches, key=lambda one: one.start):
         process = ops[touch.node].process
-        before = last.get(process)
         if process is None or touch.start < 0:
             continue
-        if before is not None and before.stop != FOREVER:
-            yield before, touch
-        last[process] = touch
+        before = last.setdefault(process, [])
+        if touch.wrote or not writers:
+            yield from ((one, touch) for one in before if one.stop != FOREVER)
+            before.clear()
+        before.append(touch)
 
 
-def _in_time(touches: list[_Touch]) -> Iterator[tuple[_Touch, _Touch]]:
-    """Who ended before whom began, without the pairs that follow from others."""
+def _in_time(touches: list[_Touch], *, writers: bool) -> Iterator[tuple[_Touch, _Touch]]:
+    """Who ended before whom began, without the pairs that follow from others; `writers` as above."""
     moments = [(touch.start, 0, place) for place, touch in enumerate(touches) if touch.start >= 0]
     moments += [(touch.stop, 1, place) for place, touch in enumerate(touches) if touch.stop != FOREVER]
     moments.sort()
@@ -316,9 +338,10 @@ def _in_time(touches: list[_Touch]) -> Iterator[tuple[_Touch, _Touch]]:
     for _, end, place in moments:
         touch = touches[place]
         if end:
-            latest = [other for other in latest if other.stop > touch.start]
+            if touch.wrote or not writers:
+                latest = [other for other in latest if other.stop > touch.start]
             latest.append(touch)
-        else:
+        elif touch.wrote or not writers:
             for other in latest:
                 yield other, touch
 

@@ -20,6 +20,11 @@ Because = Callable[[int, int, int], str]
 
 _LEVEL_KINDS = (0, 1 << PROCESS, (1 << PROCESS) | (1 << TIME))
 _DEPENDS = (1 << WW) | (1 << WR)
+BY_WRITES, BY_READS, BY_ALL = range(3)
+"""Grounds on which an order of versions is inferred from an order in time: who wrote a version came before who wrote
+another; who met one, too, came before who wrote another; who left one came before who met another. Were it the other
+way round, there would be a G0, a G1c, a G-single: so a circle that rests on it says that one of them is there."""
+
 COMPONENTS_MAX = 12
 """How many separate tangles are told of."""
 
@@ -38,8 +43,9 @@ class Evidence(Struct):
     model: str
     ops: list[Op]
     """The transactions that took effect; a node of the graph is a place in this list."""
-    build: Callable[[int], Graph]
-    """The graph that holds by the data alone (0), with the order within processes (1), with real time (2)."""
+    build: Callable[[int, int], Graph]
+    """(level, grounds) -> the graph that holds by the data alone (0), with the order within processes (1), with real
+    time (2), where the order of versions rests on these grounds."""
     because: Because
     anomalies: list[Anomaly]
     notes: list[str]
@@ -68,41 +74,68 @@ def decide(evidence: Evidence, expect: str, effort: Effort) -> Report:
 
 def circles(evidence: Evidence, effort: Effort) -> tuple[list[Anomaly], bool]:
     """Every kind of circle that there is, an example of each; and whether the search was complete."""
-    whole = evidence.build(2)
+    whole = evidence.build(2, BY_ALL)
     if not whole.circular():
         return [], True
     found: list[Anomaly] = []
     names: set[str] = set()
     complete = True
     for level, suffix in enumerate(SUFFIXES):
-        graph = evidence.build(level)
         mask = _DEPENDS | (1 << RW) | (1 << THROUGH) | _LEVEL_KINDS[level]
-        for members in components(graph, graph.circular(), mask)[:COMPONENTS_MAX]:
-            before = len(names)
-            search = Search(graph, effort.edges // 8)
-            for name, circle in _kinds(search, members, level, names):
-                names.add(name)
-                found.append(Anomaly(name + suffix, tuple(tell(evidence, circle))))
-            if search.left < 0:
-                complete = False
-            if len(names) == before and search.left < 0:
-                count = sum(1 for node in members if node < graph.real)
-                found.append(Anomaly("G2" + suffix, (f"some circle among {count:,} transactions",)))
+        for graph, kinds in _graphs(evidence, level):
+            for members in components(graph, graph.circular(), mask)[:COMPONENTS_MAX]:
+                before = len(names)
+                search = Search(graph, effort.edges // 8)
+                for name, circle in _kinds(kinds, search, members, level, names):
+                    names.add(name)
+                    found.append(Anomaly(name + suffix, tuple(tell(evidence, circle))))
+                if search.left < 0:
+                    complete = False
+                if len(names) == before and search.left < 0:
+                    count = sum(1 for node in members if node < graph.real)
+                    found.append(Anomaly("G2" + suffix, (f"some circle among {count:,} transactions",)))
     return found, complete
 
 
-def _kinds(search: Search, members: list[int], level: int, known: set[str]) -> list[tuple[str, list[tuple[int, int]]]]:
+_Kind = tuple[str, int, int, bool, tuple[str, ...]]
+"""Name, the edge it has, those it may have, whether no two edges rw follow each other, beside what it is no news."""
+
+_KINDS: tuple[tuple[int, tuple[_Kind, ...]], ...] = (
+    (BY_WRITES, (("G0", WW, 1 << WW, False, ()),)),
+    (BY_READS, (("G1c", WR, _DEPENDS, False, ()), ("G1c", WW, _DEPENDS, False, ("G0", "G1c")))),
+    (
+        BY_ALL,
+        (
+            ("G-single", RW, _DEPENDS, False, ()),
+            ("G-single", WW, _DEPENDS, False, ("G0", "G1c", "G-single")),
+            ("G-nonadjacent", RW, _DEPENDS | (1 << RW), True, ("G-single",)),
+            ("G2-item", RW, _DEPENDS | (1 << RW), False, ("G-single", "G-nonadjacent")),
+        ),
+    ),
+)
+"""Grounds -> the kinds of circles that may rest on them."""
+
+
+def _graphs(evidence: Evidence, level: int) -> list[tuple[Graph, tuple[_Kind, ...]]]:
+    """Each graph of a level, and the kinds of circles to look for in it; one graph where all grounds give the same."""
+    found: list[tuple[Graph, tuple[_Kind, ...]]] = []
+    for grounds, kinds in _KINDS:
+        graph = evidence.build(level, grounds)
+        if found and found[-1][0] is graph:
+            found[-1] = (graph, found[-1][1] + kinds)
+        else:
+            found.append((graph, kinds))
+    return found
+
+
+def _kinds(
+    kinds: tuple[_Kind, ...], search: Search, members: list[int], level: int, known: set[str]
+) -> list[tuple[str, list[tuple[int, int]]]]:
     """(name, circle) for each kind that these nodes have and that no weaker level had."""
     order = _LEVEL_KINDS[level]
     here: list[tuple[str, list[tuple[int, int]]]] = []
     names: set[str] = set()
-    for name, first, rest, apart, unless in (
-        ("G0", WW, 1 << WW, False, ()),
-        ("G1c", WR, _DEPENDS, False, ()),
-        ("G-single", RW, _DEPENDS, False, ()),
-        ("G-nonadjacent", RW, _DEPENDS | (1 << RW), True, ("G-single",)),
-        ("G2-item", RW, _DEPENDS | (1 << RW), False, ("G-single", "G-nonadjacent")),
-    ):
+    for name, first, rest, apart, unless in kinds:
         if (level and name in known) or names.intersection(unless) or (level and known.intersection(unless)):
             continue
         circle = _circle(search, members, first, rest | order, apart=apart)

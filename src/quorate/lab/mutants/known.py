@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from quorate.lab.mutants.sabotage import Mutant, run
+from quorate.lab.sim.report import Report
 
 FILE = Path(__file__).with_name("seeds.toml")
 BEGINS = (
@@ -54,10 +55,17 @@ def order(known: int, count: int) -> Iterator[int]:
     yield from [seed for seed in range(count) if seed != known][: count - 1]
 
 
+def run_once(mutant: Mutant, seed: int, *, silenced: bool) -> Report:
+    """One seed, with its inner judges silenced or not."""
+    if not silenced:
+        return run(mutant, seed)
+    return run(mutant, seed, scenario=mutant.outer_scenario, skip=mutant.inner)
+
+
 def hunt(mutant: Mutant, known: int, count: int, *, silenced: bool) -> tuple[int, str]:
     """The first of so many seeds at which it dies, and who caught it; (-1, "nobody") when it survives them all."""
     for seed in order(known, count):
-        report = run(mutant, seed, skip=mutant.inner if silenced else ())
+        report = run_once(mutant, seed, silenced=silenced)
         if not report.ok:
             return seed, report.judge
     return -1, "nobody"
@@ -70,7 +78,22 @@ case is known, the page says so. Issue and pull request numbers point to reports
 the judge named, at the seed of the scenario named. It was found by counting seeds from 0, so that as many seeds were
 needed and one more; as long as it shows the mutant it stays, though with later code fewer might do. Where a judge that
 looks inside catches a bug before it can do any harm, the second line says who catches its consequences when that judge
-is silenced.
+is silenced, and in which scenario if it is another one.
+
+What is left to judges that look inside alone, and why:
+
+- `changes-before-no-op`: two leaders may each have a change under way, but each change is joint, and so needs a
+  majority of the same old voters as the other: the rule is a second line here. What it saved was single-server changes.
+- `learners-count`: with one newcomer at a time the arithmetic hides it. Where a learner stands in for a voter, a
+  majority of the voters but one has the entry, and whoever wins an election needs one of these. Two newcomers at once
+  would lose writes.
+- `configuration-survives-truncation`, `snapshot-without-configuration`, `followers-change-when-counted`: a replica goes
+  by members that are no longer, or not yet, the group's. To lose a write by that it must be elected by them alone,
+  several changes behind or ahead of the others; 14 seeds of `newcomers` with all inner judges silenced did not see it.
+- `counts-an-older-epoch` loses no acknowledged write by itself: nobody is answered in an epoch before its own no-op is
+  applied, which counts the older entries for good. Replicas that have counted one of those too soon refuse to replace
+  it, and stop for ever; that is what *liveness* sees. Without that second line
+  (`counts-and-answers-an-older-epoch`) callers lose what they were told.
 
 This page is written by `quorate lab mutants --write docs/mutants.md`, which also writes the seeds where the tests find
 them (`src/quorate/lab/mutants/seeds.toml`); with `--anew` it counts from 0 again. One of them is looked at more closely
@@ -87,7 +110,9 @@ def page(mutants: Iterable[Mutant], known: Mapping[str, Known]) -> str:
     for mutant in mutants:
         found = known.get(mutant.name, Known())
         seed, judge = (str(found.seed), found.judge) if found.judge else ("", "nobody yet")
+        scenario = mutant.scenario
         if mutant.inner:
             seed, judge = f"{seed}<br>{found.outer_seed}", f"{judge}<br>{found.outer_judge or 'nobody yet'}"
-        lines.append(f"| {mutant.name} | {mutant.bug} | {mutant.where} | {mutant.scenario} | {seed} | {judge} |\n")
+            scenario += f"<br>{mutant.outer_scenario}" if mutant.outer_scenario else ""
+        lines.append(f"| {mutant.name} | {mutant.bug} | {mutant.where} | {scenario} | {seed} | {judge} |\n")
     return "".join(lines)

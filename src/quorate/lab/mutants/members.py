@@ -8,7 +8,7 @@ from quorate.core.quorum import counted_index, joint_counted_index
 from quorate.core.single_leader import acks, members, membership
 from quorate.core.single_leader.membership import Configuration, Membership, Wanted
 from quorate.core.single_leader.state import LEADER, Group
-from quorate.lab.mutants.sabotage import Mutant, Swap
+from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 
 SPLIT = (
     "configuration", "election safety", "leader completeness", "state machine safety", "log matching",
@@ -101,6 +101,9 @@ MUTANTS = (
         "members",
         (Swap(members, "may_change", _overlapping),),
         SPLIT,
+        inner=INSIDE,
+        outer=SEEN,
+        outer_scenario="newcomers",
     ),
     Mutant(
         "changes-before-no-op",
@@ -117,6 +120,9 @@ MUTANTS = (
         "members",
         (Swap(membership, "next_step", _in_one_step),),
         SPLIT,
+        inner=INSIDE,
+        outer=SEEN,
+        outer_scenario="newcomers",
     ),
     Mutant(
         "joint-by-the-new-alone",
@@ -125,6 +131,9 @@ MUTANTS = (
         "members",
         (Swap(Group, "_index_of", _new_alone),),
         SPLIT,
+        inner=INSIDE,
+        outer=SEEN,
+        outer_scenario="newcomers",
     ),
     Mutant(
         "learners-count",

@@ -17,7 +17,7 @@ def _whoever_is_away(original: Any) -> Any:
 
 def _whatever_they_read(original: Any) -> Any:
     def finalization(versions: Versions, me: Any, members: Any, alive: dict[Any, bool], request: Any) -> Any:
-        others, versions.others = versions.others, dict.fromkeys(versions.others, versions.spoken())
+        others, versions.others = versions.others, dict.fromkeys(versions.others, versions.spoken)
         try:
             return original(versions, me, members, alive, request)
         finally:

@@ -7,9 +7,9 @@ from msgspec import Raw
 from quorate.core.kernel import NodeId, Now, SwitchGeneration, WriteEntries
 from quorate.core.quorum import counted_index
 from quorate.core.requests import Answer, NotLeader
-from quorate.core.single_leader import acks, election, shipping, snapshots
+from quorate.core.single_leader import acks, election, shipping, snapshots, writes
 from quorate.core.single_leader.state import LEADER, Group
-from quorate.lab.mutants.sabotage import Mutant, Swap
+from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 from quorate.lab.sim.disk import Disk
 from quorate.storage import snapshots as shelf
 from quorate.storage.memory import MemoryStore
@@ -36,6 +36,20 @@ def _counts_older(_original: Any) -> Any:
                 group.host.mention(group.group)
 
     return advance
+
+
+def _ready_at_once(_original: Any) -> Any:
+    """Whatever was counted before this epoch is applied: that is enough."""
+    return lambda group: group.role == LEADER and group.opened and group.applied.index >= group.noop - 1 >= 0
+
+
+def _starts_at_once(original: Any) -> Any:
+    def may_start(group: Group) -> bool:
+        held_up = group.batch is not None or group.applying or group.host.disk_full or group.holds_writes
+        before_noop = not group.stack and group.applied.index == group.noop - 1
+        return original(group) or bool(group.leads_ready and before_noop and not held_up)
+
+    return may_start
 
 
 def _counts_own_unwritten(original: Any) -> Any:
@@ -268,6 +282,23 @@ MUTANTS = (
         "handovers",
         (Swap(acks, "advance", _counts_older),),
         ("own epoch",),
+        inner=INSIDE,
+        outer=("liveness", *SEEN),
+        outer_scenario="figure_eight",
+    ),
+    Mutant(
+        "counts-and-answers-an-older-epoch",
+        "the same, and the leader answers callers by such an entry before its own no-op is applied",
+        "figure 8 of the Raft paper as callers meet it; Raft without section 3.6.2 and without a no-op",
+        "figure_eight",
+        (
+            Swap(acks, "advance", _counts_older),
+            Swap(Group, "leads_ready", _ready_at_once),
+            Swap(writes, "may_start", _starts_at_once),
+        ),
+        ("own epoch", "leader completeness"),
+        inner=INSIDE,
+        outer=SEEN,
     ),
     Mutant(
         "counts-itself-unwritten",

@@ -10,6 +10,19 @@ from quorate.lab.sim.report import LINES, Report
 from quorate.lab.sim.scenarios import simulate, simulate_case
 from quorate.lab.sim.shrink import Case
 
+INSIDE = (
+    "configuration", "counted entries stay", "damaged replica", "durable log", "durable majority", "durable vote",
+    "election safety", "leader completeness", "log matching", "monotone epochs", "node", "own epoch", "sound disk",
+    "state machine safety",
+)  # fmt: skip
+"""Every judge that looks inside nodes; with *node* silenced a core that fails an assertion ends its node only."""
+SEEN = (
+    "acknowledged write lost", "exactly once", "linearizability", "lost tail", "replicas equal", "same answer",
+    "true answer",
+)  # fmt: skip
+"""Judges of what callers see: of their answers, and of what all replicas say in the end (for *lost tail*: that every
+acknowledged write is in the log, or was counted and kept)."""
+
 
 @dataclass(frozen=True)
 class Swap:
@@ -36,6 +49,8 @@ class Mutant:
     """Judges that look inside; silenced, what the bug leads to must be noticed too, within some more seeds."""
     outer: tuple[str, ...] = ()
     """The judges that notice then. With `inner` only."""
+    outer_scenario: str = ""
+    """Where they do; empty: in the same scenario."""
     storage: str = ""
     """What must keep the data because the mutant breaks it: SQLite, or empty for what the seed says."""
 

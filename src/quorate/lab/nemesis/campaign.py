@@ -16,6 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 
 import quorate
+from quorate.lab.judges import history as histories
 from quorate.lab.nemesis import store
 from quorate.lab.nemesis.figures import Spread, spread
 from quorate.lab.nemesis.registers import Registers
@@ -73,6 +74,8 @@ class Report(Struct, frozen=True):
     register_operations: int
     registers: str
     """The judge's verdict: ok, broken or unknown."""
+    failed_requests: int
+    """Orders, reads and register operations that ended in an error."""
     seconds: float
     seed: int
 
@@ -147,6 +150,12 @@ class Campaign:
         time.sleep(calm_s)
         return done
 
+    def failed_requests(self, customers: Customers, watchers: Watchers, registers: Registers) -> int:
+        """Orders, reads and register operations that ended in an error."""
+        ends = [operation.end for operation in registers.history.operations]
+        failed = sum(end in (histories.FAIL, histories.INFO) for end in ends)
+        return failed + len(customers.not_done) + len(customers.unclear) + watchers.failed_reads
+
     def _report(
         self, rounds: tuple[Round, ...], customers: Customers, watchers: Watchers, registers: Registers, seconds: float
     ) -> Report:
@@ -167,6 +176,7 @@ class Campaign:
             reads_went_back=len(watchers.went_back),
             register_operations=len(registers.history),
             registers=registers.verdict().verdict,
+            failed_requests=self.failed_requests(customers, watchers, registers),
             seconds=round(seconds, 1),
             seed=self.seed,
         )

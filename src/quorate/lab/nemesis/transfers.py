@@ -16,12 +16,10 @@ from pathlib import Path
 from msgspec import Struct
 
 import quorate
-from quorate.lab.judges import history as histories
 from quorate.lab.nemesis.campaign import CALM_S_MAX, Campaign, Report, Round
 from quorate.lab.nemesis.figures import Spread, spread
-from quorate.lab.nemesis.registers import Registers
 from quorate.lab.nemesis.trial import DATABASE, Trial, wait_until
-from quorate.lab.nemesis.workload import Customers, Watchers, now_us
+from quorate.lab.nemesis.workload import Customers, now_us
 from quorate.runtime.cluster import LocalCluster
 
 TRANSFER = "transfer"
@@ -49,10 +47,6 @@ class TransferReport(Struct, frozen=True):
 class Transfers(Campaign):
     """Rounds that harm nobody. In a round `first_write_ms` is the longest silence, `catch_up_ms` how long it took."""
 
-    def __init__(self, trial: Trial, seed: int, told: Callable[[Round], None] = lambda _: None) -> None:
-        super().__init__(trial, seed, told)
-        self.failed_requests = 0
-
     def _round(self, number: int, customers: Customers) -> Round:
         dice = random.Random(f"{self.seed}/{number}")
         leader = self.trial.leader()
@@ -73,18 +67,6 @@ class Transfers(Campaign):
         time.sleep(dice.random() * CALM_S_MAX)
         return done
 
-    def _report(
-        self, rounds: tuple[Round, ...], customers: Customers, watchers: Watchers, registers: Registers, seconds: float
-    ) -> Report:
-        ends = [operation.end for operation in registers.history.operations]
-        self.failed_requests = (
-            len(customers.not_done)
-            + len(customers.unclear)
-            + watchers.failed_reads
-            + sum(end in (histories.FAIL, histories.INFO) for end in ends)
-        )
-        return super()._report(rounds, customers, watchers, registers, seconds)
-
 
 def run_transfers(
     count: int, nodes: int, seed: int, told: Callable[[Round], None] = lambda _: None, folder: Path | None = None
@@ -96,12 +78,11 @@ def run_transfers(
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quorate-nemesis-")))
         cluster = stack.enter_context(LocalCluster.start(nodes, place / "cluster"))
-        campaign = Transfers(Trial(cluster), seed, told)
-        account = campaign.run(count)
+        account = Transfers(Trial(cluster), seed, told).run(count)
         return TransferReport(
             count,
             spread([each.catch_up_ms for each in account.rounds]),
             spread([each.first_write_ms for each in account.rounds]),
-            campaign.failed_requests,
+            account.failed_requests,
             account,
         )

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 import quorate
+from quorate.core.acks_rule import AUTO
 from quorate.core.requests import EVENTUAL, Answer, Done, Failed, GroupStatus, Run, Statement, WriteOutcome
 from quorate.lab.nemesis import store
 from quorate.lab.nemesis.workload import now_us
@@ -33,10 +34,11 @@ class TrialFailed(Exception):
 
 
 class Trial:
-    """A running cluster with the store's database."""
+    """A running cluster with the store's database; `failover` says who decides that another leads."""
 
-    def __init__(self, cluster: LocalCluster) -> None:
+    def __init__(self, cluster: LocalCluster, failover: str = AUTO) -> None:
         self.cluster = cluster
+        self.failover = failover
 
     @property
     def url(self) -> str:
@@ -45,7 +47,8 @@ class Trial:
     def open_store(self, more: Sequence[store.Call] = ()) -> None:
         """Create the database and fill the store, and whatever else is to be there."""
         with quorate.Cluster(self.cluster.url) as cluster:
-            cluster.create(DATABASE, acks="majority", replicas=min(3, len(self.cluster.names)))
+            replicas = min(3, len(self.cluster.names))
+            cluster.create(DATABASE, acks="majority", replicas=replicas, failover=self.failover)
         with quorate.connect(self.url, timeout=10.0) as db:
             db.batch([*((sql, ()) for sql in store.SCHEMA), *store.stocking(), *more])
 

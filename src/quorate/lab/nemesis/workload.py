@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from msgspec import Struct
@@ -139,6 +140,15 @@ class Customers:
         """
         ends = [told.ended_us for told in self.acknowledged[scan:] if told.begun_us >= gone_us]
         return min(ends) - moment_us if ends else None
+
+    def answered_between(self, scan: int, begun_us: int, ended_us: int) -> list[int]:
+        """When orders were acknowledged in this time, in order; `scan` as in `first_new_after`."""
+        return sorted(told.ended_us for told in self.acknowledged[scan:] if begun_us <= told.ended_us <= ended_us)
+
+    def silence_ms(self, scan: int, begun_us: int, ended_us: int) -> float:
+        """The longest time without an acknowledged order between these moments."""
+        moments = [begun_us, *self.answered_between(scan, begun_us, ended_us), ended_us]
+        return max(later - sooner for sooner, later in pairwise(moments)) / 1000
 
 
 class Watchers:

@@ -1,7 +1,10 @@
-"""Mixes of dials that were each made to show one bug which the other scenarios had ceased to show."""
+"""Mixes of dials that were each made to show one kind of bug which the other scenarios did not show."""
 
 import random
 
+import msgspec
+
+from quorate.core.acks_rule import MAJORITY
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 
@@ -35,4 +38,64 @@ def rebuilds(dice: random.Random) -> Dials:
             checkpoint_entries=dice.choice((2, 20)),
             apply_delay_us=dice.choice((0, 20)) * MILLISECOND,
         ),
+    )
+
+
+QUICK = Settings(
+    heartbeat_us=50 * MILLISECOND,
+    suspect_us=200 * MILLISECOND,
+    suspect_max_us=200 * MILLISECOND,
+    election_us=60 * MILLISECOND,
+    retry_us=100 * MILLISECOND,
+)
+"""Another leader within a third of a second."""
+REGISTERS = Dials(
+    clients=6,
+    hints=0.0,
+    keys=2,
+    reads=8,
+    writes=6,
+    compares=1,
+    counters=2,
+    pairs=0,
+    failing=0,
+    journals=0,
+    weak_reads=0,
+    think_us=2 * MILLISECOND,
+    patience_us=150 * MILLISECOND,
+    wander=0.5,
+    attempts=20,
+    give_up=0.0,
+    leave_dead=0.0,
+    settings=QUICK,
+)
+"""Callers who write and read a few registers wherever somebody answers, and ask again and again."""
+
+
+def figure_eight(dice: random.Random) -> Dials:
+    """Figure 8 of the Raft paper, again and again: an entry of an earlier epoch is on a majority, and is replaced."""
+    return msgspec.structs.replace(
+        REGISTERS,
+        nodes=5,
+        fixed=MAJORITY,
+        safety_us=12 * SECOND,
+        delay_us=MILLISECOND,
+        tail_us=MILLISECOND,
+        figure_eight_us=dice.choice((100, 400)) * MILLISECOND,
+        settings=msgspec.structs.replace(QUICK, ship_bytes_max=1, ship_entries_ahead=1, log_keep_entries=4_096),
+    )
+
+
+def newcomers(dice: random.Random) -> Dials:
+    """Members that change all the time, and leaders that are left alone with the new ones: two majorities, where
+    nothing joins the old voters and the new."""
+    return msgspec.structs.replace(
+        REGISTERS,
+        nodes=dice.choice((3, 3, 4, 5)),
+        safety_us=9 * SECOND,
+        members_us=dice.choice((100, 300)) * MILLISECOND,
+        spares=8,
+        cut_on_change=dice.choice((0.3, 0.7)),
+        fault_lasts_us=dice.choice((500, 1_000)) * MILLISECOND,
+        settings=msgspec.structs.replace(QUICK, promote_within=dice.choice((0, 3, 64)), log_keep_entries=4_096),
     )

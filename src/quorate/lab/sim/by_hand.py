@@ -8,11 +8,11 @@ that begins with an accepted loss was ordered so, and a majority of the disks ha
 on to a later epoch).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from quorate.core.acks_rule import ETCD, MANUAL, read_noop
-from quorate.core.kernel import NOOP, Deliver, Effect, Event, GroupId, NodeId, Permitted, Request, Send
+from quorate.core.kernel import NOOP, GroupId, NodeId, Permitted
 from quorate.core.requests import Failover
 from quorate.core.single_leader.messages import StandNow
 from quorate.lab.sim.host import Host
@@ -39,18 +39,18 @@ class ByHand:
         self._permits: set[tuple[NodeId, int, GroupId, int]] = set()
         """(node, life, group, epoch) of each permit that was given."""
 
-    def after_step(self, host: Host, event: Event, effects: Iterable[Effect]) -> None:
-        """Somebody may have been told to lead."""
-        if type(event) is Request and type(event.body) is Failover:
-            key = (host.number, host.life, event.body.database)
-            self._told[key] = self._told.get(key, False) or event.body.accept_loss
-        elif type(event) is Deliver and type(event.message) is StandNow:
-            self._told.setdefault((host.number, host.life, event.message.group), False)
-        elif type(event) is Permitted:
-            self._permits.add((host.number, host.life, event.group, event.epoch))
-        for effect in effects:
-            if type(effect) is Send and type(effect.message) is StandNow:
-                self._told.setdefault((host.number, host.life, effect.message.group), False)
+    def asked(self, host: Host, request: Failover) -> None:
+        """A person tells a node that a database is to be led by somebody else."""
+        key = (host.number, host.life, request.database)
+        self._told[key] = self._told.get(key, False) or request.accept_loss
+
+    def handed_over(self, host: Host, message: StandNow) -> None:
+        """A node was told to stand, or has told another, and may stand again when that one does not."""
+        self._told.setdefault((host.number, host.life, message.group), False)
+
+    def permitted(self, host: Host, permit: Permitted) -> None:
+        """An etcd gave a permit."""
+        self._permits.add((host.number, host.life, permit.group, permit.epoch))
 
     def leads(self, host: Host, number: GroupId, group: Any) -> None:
         """This replica has just been elected."""

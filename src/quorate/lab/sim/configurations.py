@@ -49,6 +49,8 @@ class Configurations:
         self.world = world
         self.silent = silent
         self.groups: dict[GroupId, Named] = {}
+        self.some = False
+        """Some log has named a configuration; until then there is nothing to `check`."""
 
     def _broken(self, message: str) -> None:
         if not self.silent:
@@ -72,6 +74,7 @@ class Configurations:
         for entry in entries:
             if entry.kind == MEMBERS and group.role == "leader" and entry.epoch == group.epoch:
                 self._check_made(node, group, entry, known.newest.get(before), known.at(before, node))
+            self.some = self.some or entry.kind == MEMBERS
             known.add(entry, before)
             before = (entry.index, entry.epoch)
 

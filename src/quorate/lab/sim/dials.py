@@ -88,6 +88,9 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     flip_log_us: int = 0
     flip_data_us: int = 0
     """Bits change on the disk of one chosen node, in its log or in its data files (see `damage`)."""
+    lie_us: int = 0
+    """The disk of that node shows, in one place of the log or of a data file, what lay there before something else was
+    written, or has put that elsewhere. (Only real files have places.)"""
     edit_us: int = 0
     """A row of a data file of that node is changed by somebody else, while the node runs."""
     lost_disk: float = 0.0
@@ -107,9 +110,12 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that such a change is also about who decides that another node leads."""
     permits: float = 0.0
     """Chance that such a change makes an etcd permit elections, or ends that."""
-    etcd_outage_us: int = 2 * SECOND
-    """The mean time until etcd is away, from all or from one node. (Only with `permits`.)"""
-    etcd_lost_answer: float = 0.1
+    etcd_outage_us: int = 0
+    """The mean time until etcd is away, from all or from one node; 0: it is there. (`Settings.has_etcd` says whether
+    there is one.)"""
+    etcd_spread: bool = False
+    """Its own members stand beside all nodes: it is there for whoever sees a majority of these."""
+    etcd_lost_answer: float = 0.0
     """Chance that etcd does as it was asked and the answer is lost."""
     accept_loss: float = 0.0
     """Chance that a failover where nobody leads may cost writes."""
@@ -117,6 +123,10 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a partition parts two halves, with the leader in the smaller one more often than not."""
     cut_on_handover: float = 0.0
     """Chance that a leader is cut off from the others just after it told one of them to stand."""
+    figure_eight_us: int = 0
+    """The mean time until somebody tries to bring about figure 8 of the Raft paper (`sim.adversary`); 0: nobody."""
+    cut_on_change: float = 0.0
+    """Chance that a leader that changes members is left alone with the newcomers."""
     open_replicas: int = 0
     """How many data files a node may have open at once; 0 means any number."""
     damage: float = 0.0

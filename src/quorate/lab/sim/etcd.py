@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from quorate.core.kernel import AskPermit, Denied, DropPermit, GroupId, NodeId, Permitted, PermitUnavailable
+from quorate.core.quorum import majority
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.world import World
 
@@ -25,6 +26,8 @@ class _Key(Struct):
     life: int
     revision: int
     kept_us: int
+    given_up: bool = False
+    """Nobody keeps it alive any more: it was given back, or never heard of, while etcd could not be reached."""
 
 
 class Etcd:
@@ -39,14 +42,16 @@ class Etcd:
         self._away = False
         self._cut: NodeId = 0
         self._healed = False
-        self._beside = self._dice.randint(1, dials.nodes)
-        """It stands beside this node: who is cut off from there reaches neither."""
+        self._beside = 0 if dials.lasting else self._dice.randint(1, dials.nodes)
+        """It stands beside this node: who is cut off from there reaches neither. 0: apart, and reached by all, as what
+        stays must leave a majority that can work, and an etcd too."""
 
     def begin(self) -> None:
-        """Misbehave from now on, if this run has an etcd."""
-        if self._dials.permits:
+        """Live, and misbehave, from now on, if this run has an etcd."""
+        if self._dials.settings.has_etcd:
             self._world.after(KEEP_US, self._keep)
-            self._world.after(self._dice.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
+            if self._dials.etcd_outage_us:
+                self._world.after(self._dice.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
 
     def heal(self) -> None:
         """The faults are over."""
@@ -66,18 +71,26 @@ class Etcd:
         self._world.after(self._dice.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
 
     def _reaches(self, host: "Host") -> bool:
-        away = self._away or self._cut == host.number
-        return not away and not host.network.is_cut(host.number, self._beside)
+        if self._away or self._cut == host.number:
+            return False
+        cut = host.network.is_cut
+        if self._dials.etcd_spread:
+            seen = [node for node in range(1, self._dials.nodes + 1) if not cut(host.number, node)]
+            return len(seen) >= majority(self._dials.nodes)
+        return not cut(host.number, self._beside)
 
     def _keep(self) -> None:
         """Every node keeps its permits alive, if it can; those that were not kept run out."""
         now_us = self._world.now_us
         for group, key in list(self._keys.items()):
-            if key.host.running and key.host.life == key.life and self._reaches(key.host):
+            alive = key.host.running and key.host.life == key.life and not key.given_up
+            if alive and self._reaches(key.host):
                 key.kept_us = now_us
             elif now_us - key.kept_us > LEASE_US and not self._away:
                 del self._keys[group]
                 self._world.mark("etcd: a permit ran out")
+                if _leads(key, group):
+                    self._world.mark("etcd: a leader's permit ran out")
         self._world.after(KEEP_US, self._keep)
 
     def ask(self, host: "Host", effect: AskPermit) -> None:
@@ -99,6 +112,7 @@ class Etcd:
         self._revision += 1 if key is None else 2
         self._keys[effect.group] = _Key(host, life, self._revision, self._world.now_us)
         if not self._healed and self._dice.random() < self._dials.etcd_lost_answer:
+            self._keys[effect.group].given_up = True
             self._world.mark("etcd: answer lost")
             self._world.after(TIMEOUT_US, self._answer, host, life, lost)
             return
@@ -110,7 +124,16 @@ class Etcd:
             host.feed(event)
 
     def drop(self, host: "Host", effect: DropPermit) -> None:
-        """Giving back may fail like everything else; nobody waits for it."""
+        """Giving back may fail like everything else; nobody waits for it. Then its lease must run out."""
         key = self._keys.get(effect.group)
-        if key is not None and key.host is host and key.revision == effect.epoch and self._reaches(host):
-            del self._keys[effect.group]
+        if key is not None and key.host is host and key.revision == effect.epoch:
+            key.given_up = True
+            if self._reaches(host):
+                del self._keys[effect.group]
+
+
+def _leads(key: _Key, number: GroupId) -> bool:
+    """Whether who has, or had, this permit still takes itself for the leader."""
+    core = key.host.core
+    group = None if core is None else core.groups.get(number)
+    return key.host.life == key.life and group is not None and group.role == "leader"

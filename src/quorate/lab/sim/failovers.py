@@ -4,6 +4,7 @@ import random
 
 import msgspec
 
+from quorate.core.acks_rule import ETCD, MAJORITY
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 from quorate.lab.sim.ladder import hasty_logs, narrow
@@ -100,13 +101,14 @@ def permitted(dice: random.Random) -> Dials:
         permits=0.9,
         cut_on_handover=0.0,
         etcd_outage_us=800 * MILLISECOND,
+        etcd_lost_answer=0.1,
         crash_us=dice.choice((700, 1_500)) * MILLISECOND,
         partition_us=dice.choice((800, 1_500)) * MILLISECOND,
         pause_us=1_500 * MILLISECOND,
         leaders_first=0.7,
         settings=msgspec.structs.replace(drawn.settings, has_etcd=True),
     )
-    return registers_by_permit(dice) if dice.random() < 0.4 else dials
+    return registers_by_permit(dice) if dice.random() < 0.5 else dials
 
 
 def registers_by_permit(dice: random.Random) -> Dials:
@@ -117,13 +119,14 @@ def registers_by_permit(dice: random.Random) -> Dials:
         failover_us=0,
         delay_us=MILLISECOND,
         tail_us=MILLISECOND,
-        acks=("majority",),
-        alters=0.02,
-        permits=1.0,
+        fixed=MAJORITY,
+        decides=ETCD,
         etcd_outage_us=4 * SECOND,
-        safety_us=10 * SECOND,
+        etcd_spread=True,
+        nodes=3,
+        safety_us=12 * SECOND,
         partition_us=SECOND,
-        fault_lasts_us=1_500 * MILLISECOND,
+        fault_lasts_us=2 * SECOND,
         leaders_first=1.0,
         halves=1.0,
         settings=Settings(

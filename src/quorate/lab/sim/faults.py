@@ -35,8 +35,8 @@ class Faults:
         """How many faults have begun, skipped ones included. Each has dice of its own, so that leaving one out (as
         the shrinker does) changes no other."""
         self._over = False
-        harm = dials.damage or dials.flip_log_us or dials.flip_data_us or dials.edit_us or dials.lost_disk
-        self.victim = self._dice.choice(list(hosts)) if harm and len(hosts) >= 3 else 0
+        harm = (dials.damage, dials.flip_log_us, dials.flip_data_us, dials.edit_us, dials.lie_us, dials.lost_disk)
+        self.victim = self._dice.choice(list(hosts)) if any(harm) and len(hosts) >= 3 else 0
         """The budget: the only node whose disk may lie or be lost. Two of three could lose what was counted."""
         self.lost = 0
         """The node whose disk is gone for good."""
@@ -58,6 +58,7 @@ class Faults:
             (self._dials.flip_log_us, self._flip_log),
             (self._dials.flip_data_us, self._flip_data),
             (self._dials.edit_us, self._edit_data),
+            (self._dials.lie_us, self._lie),
         ]
         for mean_us, fault in kinds:
             if mean_us:
@@ -287,6 +288,20 @@ class Faults:
     def _edit_data(self) -> None:
         if self.victim:
             self._hosts[self.victim].harm("edit of a data file", self._hosts[self.victim].store.edit_data)
+
+    def _lie(self) -> None:
+        """What is on the disk is not what was written."""
+        if not self.victim:
+            return
+        host = self._hosts[self.victim]
+        told = host.store.lie(self._dice)
+        if told is not None:
+            what, groups = told
+            self._world.record(host.number, what, groups)
+            self._world.mark("lying disk")
+            self._world.mark(f"lying disk: {what.partition(' in ')[0]}")
+            for group in groups:
+                host.observer.flipped(host, group)
 
     def _lose_disk(self) -> None:
         if not self._over:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from quorate.client.errors import DiskFull
+from quorate.client.errors import DiskFull, OperationalError
 from quorate.core.kernel import (
     Checkpoint,
     Effect,
@@ -22,11 +22,12 @@ from quorate.core.kernel import (
     SwitchGeneration,
 )
 from quorate.core.requests import LostAsk, Statement
+from quorate.lab.sim import lies
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.connection import PAGE_BYTES
-from quorate.storage.folder import DATA_FILE, SqliteStore, open_store
+from quorate.storage.folder import DATA_FILE, LOG, SqliteStore, open_store
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.handles import Handles
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination
@@ -67,6 +68,9 @@ class FileStore:
         self.folder = Path(f"/{identity.name}")
         self.device = SimulatedDisk(f"{seed}/device/{identity.node}")
         self.spoiled: set[GroupId] = set()
+        self.lied_to: set[GroupId] = set()
+        self.log_struck = False
+        """The disk has lied about the log in this life."""
         self.edited: set[GroupId] = set()
         self.log = _LogFace(self)
         self.handles = Handles()
@@ -88,6 +92,7 @@ class FileStore:
         self._ends: dict[GroupId, int] = {}
         """Where each group's log ended in the last life."""
         self._lost: list[tuple[GroupId, int]] = []
+        self._log_must_go = False
         self._tears = 0.0
         self._when_failed: Callable[[], None] = lambda: None
 
@@ -95,6 +100,7 @@ class FileStore:
         """The log disk before this store: it only takes its time, all that fails does so in the files."""
         self.mark = world.mark
         self._tears = dials.torn_step / 2
+        self.device.remembers = dials.lie_us > 0
         return FileDisk(self, world, dials, node, *driver)
 
     @property
@@ -121,8 +127,11 @@ class FileStore:
         DiskIsFull."""
         for _ in range(TRIES):
             self._let_go()
+            self.log_struck = False
+            if self._log_must_go:
+                self._move_log_away()
             if self.device.dead:
-                self.device.crash(self._dice, machine=self._dice.random() < 0.5)
+                self.device.crash(self._dice, machine=self._dice.random() < 0.5 and not self.lied_to)
                 self._power_failed = True
             if self._born and self._dice.random() < self._tears:
                 self._stop_inside()
@@ -159,10 +168,24 @@ class FileStore:
         except (DiskIsFull, Violation):
             raise
         except Exception as error:
-            if sum(self.device.fired.values()) != struck:  # a fault that the next try does not meet
+            advised = isinstance(error, OperationalError) and self._read_by_a_person(error.hint)
+            if advised or sum(self.device.fired.values()) != struck:  # what the next try does not meet
                 raise Broken(str(error)) from error
             raise
         return recovered
+
+    def _read_by_a_person(self, message: str) -> bool:
+        """Who reads that a log is damaged does as the message says; whether there was anything to do."""
+        self._log_must_go = bool(self.lied_to) and f"move {LOG}" in message
+        return self._log_must_go
+
+    def _move_log_away(self) -> None:
+        self._log_must_go = False
+        self.mark("lying disk: log moved away", 1)
+        for name in self.device.names(self.folder):
+            if name.startswith(LOG):
+                self.device.unlink(str(self.folder / name))
+        self._turn = 0
 
     def _settle(self, turn: int) -> None:
         """Find out whether what was being written at the end of the last life is in the log."""
@@ -185,6 +208,7 @@ class FileStore:
             self._ends = {number: known.last.index for number, known in self._store.log.groups.items()}
         self.device.stop()
         self._let_go()
+        lose_unsynced = lose_unsynced and not self.lied_to
         self.device.crash(dice, machine=lose_unsynced)
         self._power_failed = lose_unsynced or "pages dropped" in self.device.fired
         self._tell()
@@ -240,11 +264,14 @@ class FileStore:
         except DiskIsFull:
             self._doubt = ()
             raise
+        except Broken as error:
+            self._read_by_a_person(str(error))
+            raise
         self._doubt = ()
         self._note()
         for write in writes:
             if isinstance(write, SwitchGeneration):
-                self.spoiled.discard(write.group)
+                self.spoiled.discard(write.group)  # what the log was told untruly is not mended by that
 
     def perform(self, effect: Effect) -> list[Event]:
         """See `storage.interface.Store`. A checkpoint is begun aside, as by the real driver."""
@@ -276,7 +303,7 @@ class FileStore:
             try:
                 return self.opened.digest(group)
             except Divergent as damage:
-                if self.log.flipped:
+                if self.log.flipped or group in self.lied_to:
                     raise
                 text = f"{self.identity.name} holds a damaged data file, which nobody did: {damage}"
                 raise Violation("sound disk", text) from damage
@@ -382,6 +409,15 @@ class FileStore:
         group = int(name.split("-")[1])
         self.spoiled.add(group)
         return group
+
+    def lie(self, dice: random.Random) -> tuple[str, list[GroupId]] | None:
+        """The disk shows something else than was written to it, in one place."""
+        if self._store is None or self._power_failed or self._doubt:
+            return None
+        told = lies.lie(self, dice)
+        if told is not None:
+            self.lied_to.update(told[1])
+        return told
 
     def edit_data(self, _dice: random.Random) -> GroupId | None:
         """Real files cannot be edited beside the node that has them open; stores in memory can."""

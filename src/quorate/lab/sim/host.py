@@ -92,6 +92,8 @@ class Host:
         self.disk: Disk = store.make_disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
         self.paused = False
+        self.restarts = False
+        """What the judge *node* would say ends the node, as it does in the world, and not the run."""
         self.gone = False
         """Its disk is lost: it never starts again."""
         self.when_sent: dict[type, Callable[[Host], None]] = {}
@@ -112,7 +114,9 @@ class Host:
         self._storage_free_us = 0
         self._wake_at_us = -1
         self._armed_us = -1
-        """The deadline for which that was set."""
+        """The deadline for which that was set, by the node's clock ..."""
+        self._due_us = 0
+        """... and by the world's."""
         self._open: dict[int, tuple[int, int]] = {}
         """Requests not answered yet: id -> (client, the client's own id)."""
         self._next_request = 0
@@ -129,9 +133,7 @@ class Host:
     def running(self) -> bool:
         return self.core is not None and not self.paused
 
-    # ----------------------------------------------------------------------------------------------
-    # Life and death
-    # ----------------------------------------------------------------------------------------------
+    # ---- life and death ------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Recover what the disk holds and begin a life."""
@@ -155,7 +157,7 @@ class Host:
             self.observer.damaged(self, group, count)
         self.observer.started(self, recovered)
         self.world.record(self.number, "start", None)
-        self._wake_at_us = -1
+        self._wake_at_us = self._armed_us = -1
         self._arm()
 
     def _recover(self) -> Recovered | None:
@@ -229,6 +231,8 @@ class Host:
         self.world.record(self.number, f"stopped: {why}", None)
         self.world.mark("disk failed")
         self.crash()
+        if self.store.lied_to:  # this may come long after the lie: nobody else waits for it
+            self.world.after(RESTART_US, self._start_again, self.life)
 
     def crash_within_a_step(self) -> None:
         """Die in the middle of performing the effects of some step to come."""
@@ -259,9 +263,7 @@ class Host:
             self._held.clear()
             self._drain()
 
-    # ----------------------------------------------------------------------------------------------
-    # Events
-    # ----------------------------------------------------------------------------------------------
+    # ---- events --------------------------------------------------------------------------------------------
 
     def feed(self, event: Event) -> None:
         """Hand an event to the node, after those that are already waiting."""
@@ -297,7 +299,7 @@ class Host:
         try:
             effects = core.step(self.clock.read(world.now_us), event)
             if self._steps_until_look:
-                touched = core.touched()
+                touched = core.touched
                 for group in touched:
                     assert_invariants(group)
             else:
@@ -307,6 +309,10 @@ class Host:
         except Exception as error:
             where = "".join(traceback.format_exception(error)[-4:])
             world.record(self.number, event, ())
+            if self.restarts:
+                self.fail_stop(Broken(repr(error)))
+                world.after(RESTART_US, self._start_again, self.life)
+                return
             raise Violation("node", f"node {self.number} failed an assertion or raised: {error!r}\n{where}") from error
         world.record(self.number, event, effects)
         self.observer.after_step(self, event, effects, touched)
@@ -314,13 +320,13 @@ class Host:
             return
         if self._tear_after is not None and len(effects) > self._tear_after:
             for effect in effects[: self._tear_after]:
-                self._perform(effect)
+                self.PERFORM.get(type(effect), Host._store_effect)(self, effect)
             self.world.mark("torn step")
             self.crash()
             return
         life = self.life
         for effect in effects:
-            self._perform(effect)
+            self.PERFORM.get(type(effect), Host._store_effect)(self, effect)
             if self.life != life:
                 return  # it died of one of them
         if self._drained:
@@ -345,12 +351,7 @@ class Host:
         if peer in self.peers:
             self.feed(Reachable(peer) if reachable else Unreachable(peer))
 
-    # ----------------------------------------------------------------------------------------------
-    # Effects
-    # ----------------------------------------------------------------------------------------------
-
-    def _perform(self, effect: Effect) -> None:
-        self.PERFORM.get(type(effect), Host._store_effect)(self, effect)
+    # ---- effects -------------------------------------------------------------------------------------------
 
     def _send(self, effect: Send) -> None:
         message = effect.message
@@ -359,9 +360,10 @@ class Host:
             return
         self.observer.sending(self, effect)
         self.network.send(self.number, effect.to, codec.encode(message))
-        strike = self.when_sent.get(type(message))
-        if strike is not None and getattr(message, "granted", True):
-            strike(self)
+        if self.when_sent:
+            strike = self.when_sent.get(type(message))
+            if strike is not None and getattr(message, "granted", True):
+                strike(self)
 
     def _persist(self, effect: Persist) -> None:
         self.disk.persist(effect)
@@ -466,19 +468,20 @@ class Host:
     }
     """Every other effect is the store's."""
 
-    # ----------------------------------------------------------------------------------------------
-    # Waking
-    # ----------------------------------------------------------------------------------------------
+    # ---- waking --------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
         """One entry in the world's queue for the node's next deadline; sooner ones are added, late ones ignored."""
         if self.core is None:
             return
         deadline_us = self.core.deadline_us
-        if deadline_us is None or (deadline_us == self._armed_us and self._wake_at_us >= 0):
+        if deadline_us is None:
             return
-        self._armed_us = deadline_us
-        at_us = max(self.world.now_us, self.clock.when(deadline_us))
+        if deadline_us != self._armed_us:
+            self._armed_us, self._due_us = deadline_us, self.clock.when(deadline_us)
+        elif self._wake_at_us >= 0:
+            return
+        at_us = max(self.world.now_us, self._due_us)
         if self._wake_at_us < 0 or at_us < self._wake_at_us:
             self._wake_at_us = at_us
             self.world.at(at_us, self._wake, self.life, at_us)
@@ -490,7 +493,7 @@ class Host:
         if self.paused:
             self._held.append(Wake())
         elif self.core.deadline_us is not None:
-            if self.clock.when(self.core.deadline_us) <= self.world.now_us:
+            if self._due_us <= self.world.now_us:
                 self.feed(Wake())
             else:
                 self._arm()

@@ -27,21 +27,24 @@ from quorate.core.kernel import (
     LogWrite,
     NodeId,
     Note,
+    Permitted,
     Persist,
     Recovered,
     RecoveredGroup,
+    Request,
     Send,
     SwitchGeneration,
-    TrimLog,
     WriteEntries,
     WriteHardState,
 )
 from quorate.core.messages import Message
-from quorate.core.single_leader.messages import AppendReply, PreVoteReply, Vote, VoteReply
+from quorate.core.requests import Failover
+from quorate.core.single_leader.messages import AppendReply, PreVoteReply, StandNow, Vote, VoteReply
 from quorate.core.single_leader.state import LEADER
 from quorate.lab.sim.by_hand import ByHand
 from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.host import Host
+from quorate.lab.sim.on_disk import OnDisk
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Divergent
@@ -77,55 +80,6 @@ class Seen:
         self.role = ""
         self.counted = group.counted
         self.persisted = group.persisted
-
-
-class OnDisk:
-    """What one node's disk holds of one group's log."""
-
-    __slots__ = ("base", "entries", "epoch", "lost", "vote")
-
-    def __init__(self) -> None:
-        self.base = 0
-        self.entries: dict[int, int] = {}
-        """Index -> epoch."""
-        self.lost: dict[int, int] = {}
-        """Entries that were damaged: an acknowledgement sent before that is still true of the past, and the
-        replica does not vote before it is whole again."""
-        self.epoch = 0
-        self.vote: NodeId = 0
-
-    def write(self, write: LogWrite) -> dict[int, int]:
-        """The entries that gave way, but for those that were trimmed."""
-        gone: dict[int, int] = {}
-        if isinstance(write, WriteEntries):
-            index = write.entries[0].index
-            while (epoch := self.entries.pop(index, None)) is not None:
-                gone[index] = epoch
-                index += 1
-            self.entries.update((entry.index, entry.epoch) for entry in write.entries)
-        elif isinstance(write, WriteHardState):
-            self.epoch, self.vote = write.epoch, write.vote
-        elif isinstance(write, TrimLog):
-            self._forget(write.through.index)
-        elif isinstance(write, SwitchGeneration):
-            kept = {index: epoch for index, epoch in self.entries.items() if index <= write.keep}
-            gone, self.entries = self.entries, kept
-            self.lost.clear()
-            self._forget(write.position.index)
-        return gone
-
-    def _forget(self, through: int) -> None:
-        self.base = max(self.base, through)
-        while self.entries.pop(through, None) is not None:
-            through -= 1
-
-    def cut(self, count: int) -> None:
-        """The newest entries cannot be read any more."""
-        for index in sorted(self.entries)[-count:]:
-            self.lost[index] = self.entries.pop(index)
-
-    def holds(self, index: int, epoch: int) -> bool:
-        return index <= self.base or epoch in (self.entries.get(index), self.lost.get(index))
 
 
 class Counted:
@@ -187,6 +141,9 @@ class Invariants:
                 self._broken(MONOTONE, f"node {host.number} lost epoch {disk.epoch} of group {found.group} by restart")
             if disk is not None and (host.number, found.group) not in self.harmed:
                 self._check_recovered(host, found, disk)
+            elif disk is not None and not found.damaged and found.last < max(disk.entries, default=0):
+                text = f"node {host.number} finds a log of group {found.group} that ends at {found.last} instead of"
+                self._broken(ILL, f"{text} {max(disk.entries)}, and takes it for whole")
 
     def _check_recovered(self, host: Host, found: RecoveredGroup, disk: OnDisk) -> None:
         """What was durable in the last life is there in this one, and nothing else is."""
@@ -254,10 +211,9 @@ class Invariants:
     def sending(self, host: Host, effect: Send) -> None:
         """A vote that is sent must be on the disk (or have been, with a higher epoch there now)."""
         message = effect.message
-        group = getattr(message, "group", None)
-        if (host.number, group) in self.ill and _speaks_for_its_log(message):
-            text = f"node {host.number}, whose log of group {group} lost its end, sends {type(message).__name__}"
-            self._broken(ILL, text + " as if it were whole")
+        if self.ill and _speaks_for_its_log(message) and (host.number, message.group) in self.ill:
+            text = f"node {host.number}, whose log of group {message.group} lost its end, sends"
+            self._broken(ILL, f"{text} {type(message).__name__} as if it were whole")
         if type(message) is not VoteReply or not message.granted:
             return
         disk = self.disks.get((host.number, message.group))
@@ -270,21 +226,30 @@ class Invariants:
 
     def after_step(self, host: Host, event: Event, effects: list[Effect], touched: Iterable[Any]) -> None:
         """Look at what the step wrote and noted, and at the groups that it may have changed."""
-        self.by_hand.after_step(host, event, effects)
+        told = type(event)
+        if told is Deliver:
+            message = event.message  # type: ignore[union-attr]
+            self.world.mark(GOT[type(message)])
+            if type(message) is StandNow:
+                self.by_hand.handed_over(host, message)
+        elif told is Request or told is Permitted:
+            self._hear(host, event)
         for effect in effects:
-            if type(effect) is Note:
-                if effect.name == "damaged":
-                    self._check_sound(host, effect)
-                elif effect.name == "healed":
-                    self._check_healed(host, effect.fields["group"])
-            elif type(effect) is Commit and len(effect.batches) > 1:
+            kind = type(effect)
+            if kind is Send:
+                if type(effect.message) is StandNow:  # type: ignore[union-attr]
+                    self.by_hand.handed_over(host, effect.message)  # type: ignore[union-attr]
+            elif kind is Note:
+                self._check_note(host, effect)  # type: ignore[arg-type]
+            elif kind is Commit and len(effect.batches) > 1:  # type: ignore[union-attr]
                 self.world.mark("batches committed together")
-            elif type(effect) is Persist:
-                for write in effect.writes:
+            elif kind is Persist:
+                for write in effect.writes:  # type: ignore[union-attr]
                     if type(write) is WriteEntries:
                         self._check_log_matching(host, write)
         for group in touched:
-            self.configurations.check(host.number, group)
+            if self.configurations.some:
+                self.configurations.check(host.number, group)
             seen = self.seen.get((host.number, group.group))
             if seen is None:
                 seen = self.seen[host.number, group.group] = Seen(group)
@@ -299,13 +264,23 @@ class Invariants:
                 self._check_persisted(host, group.group, seen, group)
             if group.counted != seen.counted:
                 self._check_counted(host, group.group, seen, group)
-        kind = type(event)
-        if kind is Deliver:
-            self.world.mark(GOT[event.message.__class__])  # type: ignore[union-attr]
-        elif kind is Applied:
+        if told is Applied:
             self._check_applied(host, event)  # type: ignore[arg-type]
 
     # ---- the checks ----------------------------------------------------------------------------------
+
+    def _hear(self, host: Host, event: Event) -> None:
+        """Somebody may have been told to lead."""
+        if type(event) is Request and type(event.body) is Failover:
+            self.by_hand.asked(host, event.body)
+        elif type(event) is Permitted:
+            self.by_hand.permitted(host, event)
+
+    def _check_note(self, host: Host, note: Note) -> None:
+        if note.name == "damaged":
+            self._check_sound(host, note)
+        elif note.name == "healed":
+            self._check_healed(host, note.fields["group"])
 
     def _check_sound(self, host: Host, note: Note) -> None:
         if (host.number, note.fields["group"]) not in self.harmed:
@@ -466,7 +441,7 @@ class Invariants:
 
     def compare(self, host: Host, group: GroupId, index: int, epoch: int) -> None:
         """The replica's contents must be those of every other that ever stood at this index."""
-        if group in host.store.spoiled or group in host.store.edited:
+        if any(group in some for some in (host.store.spoiled, host.store.edited, host.store.lied_to)):
             self.world.mark("latent damage")
             return
         try:

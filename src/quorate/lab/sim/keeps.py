@@ -36,6 +36,12 @@ class SimulatedStore(Store, Chaos, Protocol):
     def edit_data(self, dice: random.Random) -> GroupId | None:
         """Somebody else changes a row of some data file; of which group."""
 
+    def lie(self, dice: random.Random) -> tuple[str, list[GroupId]] | None:
+        """The disk shows something else than was written: what, and which groups may be hit."""
+
+    lied_to: set[GroupId]
+    """Groups that may be hit by that, and have not been found equal since by a comparison of replicas."""
+
     edited: set[GroupId]
     """Groups whose data file has been so changed and not replaced since."""
 

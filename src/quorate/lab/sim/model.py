@@ -7,6 +7,7 @@ that stands at a position. Images are padded to whole pages, so that they travel
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, cast
 
@@ -36,6 +37,10 @@ from quorate.storage.snapshots import MemoryShelf, check_position
 from quorate.storage.window import Window
 
 PAGE_BYTES = 4096
+IMAGES = 64
+"""So many images are decoded once, however often data files are closed and opened again."""
+REMEMBERED = 4096
+"""So many entries' records are looked into once, however many replicas hold them and however often they are loaded."""
 
 
 class ModelBatch(Struct, frozen=True, array_like=True):
@@ -60,10 +65,19 @@ class Image(Struct, frozen=True, array_like=True):
     acks: AcksFact = NOTHING_SAID
 
 
+class Decoded(Struct, frozen=True):
+    """An image, and what a replica makes of it."""
+
+    image: Image
+    tables: Tables
+    window: Window
+    records_hash: int
+
+
 class Stacked(Struct, frozen=True):
     """A batch that was executed and is not committed."""
 
-    tokens: list[str]
+    tokens: tuple[str, ...]
     records: bytes
     tables: Tables
 
@@ -88,6 +102,8 @@ class ModelReplica:
         """The sum of the hashes of them all, so that a digest need not look at each again."""
         self._stack: list[Stacked] = []
         self._fresh: dict[str, bytes] = {}
+        self._image: bytes | None = None
+        """What `dump` gives, as long as nothing was committed since."""
 
     @property
     def busy(self) -> bool:
@@ -125,7 +141,7 @@ class ModelReplica:
         if not segments and not records:
             return None, tuple(outcomes)
         encoded = encode_records(records)
-        self._stack.append(Stacked([token for token, _ in records], encoded, tables))
+        self._stack.append(Stacked(tuple([token for token, _ in records]), encoded, tables))
         self._fresh.update(fresh)
         return encode(ModelBatch(before.hash, timestamp_us, tuple(segments), Raw(encoded))), tuple(outcomes)
 
@@ -147,7 +163,7 @@ class ModelReplica:
         assert batches[-1] <= position.index, f"{batches} go beyond {position}"
         for index, stacked in zip(batches, self._stack, strict=True):
             self._remember(index, stacked.tokens, stacked.records)
-        self._tables, self.applied = self._stack[-1].tables, position
+        self._tables, self.applied, self._image = self._stack[-1].tables, position, None
         self.rollback()
 
     def rollback(self) -> None:
@@ -155,7 +171,7 @@ class ModelReplica:
         self._stack.clear()
         self._fresh.clear()
 
-    def _remember(self, index: int, tokens: list[str], records: bytes) -> None:
+    def _remember(self, index: int, tokens: tuple[str, ...], records: bytes) -> None:
         if tokens:
             self._records[index] = records
             self._records_hash += _hash(index, records)
@@ -170,10 +186,10 @@ class ModelReplica:
         self.rollback()
         tables, remembered, previous = self._ahead(entries)
         for index, records in remembered:
-            self._remember(index, [token for token, _ in decode_records(records)], records)
+            self._remember(index, _tokens(records), records)
         for entry in entries:
             self.acks = with_entry(self.acks, entry)
-        self._tables, self.applied = tables, previous
+        self._tables, self.applied, self._image = tables, previous, None
 
     def _ahead(self, entries: Sequence[Entry]) -> tuple[Tables, list[tuple[int, bytes]], Position]:
         """What these entries lead to. Raises Divergent."""
@@ -233,11 +249,16 @@ class ModelReplica:
             tables.change("marks", tables.rows["marks"][ids[0]], None)
         else:
             tables.change("marks", tables.rows["marks"].get(-ids[-1]), (-ids[-1], "invented"))
-        self._tables = tables
+        self._tables, self._image = tables, None
         return bool(tables.changes)
 
     def dump(self) -> bytes:
         """The committed state, in whole pages, one more for each table and index."""
+        if self._image is None:
+            self._image = self._encoded()
+        return self._image
+
+    def _encoded(self) -> bytes:
         tables = self._tables
         rows = {name: tuple(rows.values()) for name, rows in tables.rows.items()}
         floor, acks = self._window.floor, self.acks
@@ -248,20 +269,11 @@ class ModelReplica:
 
     def load(self, image: bytes) -> None:
         """Replace everything by an image. Raises Divergent."""
-        try:
-            found = _image.decode(image[4 : 4 + int.from_bytes(image[:4], "big")])
-        except msgspec.MsgspecError as error:
-            raise Divergent(f"the snapshot cannot be read: {error}") from error
+        found = _decoded(image)
         self.rollback()
-        tables = Tables()
-        tables.schema, tables.hash, tables.sequences = found.schema, found.hash, found.sequences
-        for name, rows in found.rows.items():
-            tables.rows[name] = {tables.key_of(name, row): row for row in rows}
-        self._tables, self._window = tables, Window(found.floor)
-        self._records, self._records_hash = {}, 0
-        for index, records in found.records.items():
-            self._remember(index, [token for token, _ in decode_records(records)], records)
-        self.applied, self.acks = found.applied, found.acks
+        self._tables, self._window = found.tables.fork(), found.window.copy()
+        self._records, self._records_hash = found.image.records.copy(), found.records_hash
+        self.applied, self.acks, self._image = found.image.applied, found.image.acks, image
 
     def close(self) -> None:
         """Nothing to close."""
@@ -286,6 +298,29 @@ class ModelExamination:
         """Nothing is pinned."""
 
 
+@lru_cache(maxsize=IMAGES)
+def _decoded(image: bytes) -> Decoded:
+    """What an image holds, to be copied. Raises Divergent."""
+    try:
+        found = _image.decode(image[4 : 4 + int.from_bytes(image[:4], "big")])
+    except msgspec.MsgspecError as error:
+        raise Divergent(f"the snapshot cannot be read: {error}") from error
+    tables, window, records_hash = Tables(), Window(found.floor), 0
+    tables.schema, tables.hash, tables.sequences = found.schema, found.hash, found.sequences
+    for name, rows in found.rows.items():
+        tables.rows[name] = {tables.key_of(name, row): row for row in rows}
+    for index, records in found.records.items():
+        window.add(index, _tokens(records), len(records))
+        records_hash += _hash(index, records)
+    return Decoded(found, tables, window, records_hash)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _tokens(records: bytes) -> tuple[str, ...]:
+    return tuple([token for token, _ in decode_records(records)])
+
+
+@lru_cache(maxsize=REMEMBERED)
 def _hash(index: int, records: bytes) -> int:
     return int.from_bytes(blake2b(records, digest_size=8, salt=index.to_bytes(8, "big")).digest(), "big")
 

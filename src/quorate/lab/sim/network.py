@@ -118,7 +118,10 @@ class Network:
         delay = dials.delay_us + extra_us
         if dials.tail_us:
             delay -= int(log(1.0 - self._dice.random()) * dials.tail_us)  # exponential, as `expovariate` draws it
-        self._world.after(delay, self._arrive, source, target, payload)
+        if self._world.watcher is None:
+            self._world.after(delay, self._receivers[target], source, payload)
+        else:
+            self._world.after(delay, self._arrive, source, target, payload)
 
     def _arrive(self, source: int, target: int, payload: bytes) -> None:
         if self._world.watcher is not None:

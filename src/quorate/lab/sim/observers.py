@@ -19,8 +19,8 @@ class NodeCore(Core, Protocol):
     groups: Any
     versions: Any
 
-    def touched(self) -> Iterable[Any]:
-        """The groups that the last step may have changed."""
+    touched: Iterable[Any]
+    """The groups that the last step may have changed."""
 
 
 CoreMaker = Callable[[Recovered, random.Random, Settings, Range], NodeCore]

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.kernel import CATALOG_DATABASE, GroupId
 from quorate.core.requests import AWAY, EQUAL, Answer, Verify, VerifyReport
 from quorate.lab.sim.asking import Asker
 from quorate.lab.sim.dials import MILLISECOND, Dials
@@ -62,8 +62,8 @@ class Operator(Asker):
         if self._left:
             return False
         for host in self._hosts.values():
-            if host.alive and host.store.edited:
-                raise Violation(VERIFY, f"groups {sorted(host.store.edited)} of node {host.number} were edited, unseen")
+            if unseen := sorted(host.store.edited & _held(host)):
+                raise Violation(VERIFY, f"groups {unseen} of node {host.number} were edited, unseen")
         return True
 
     def _answered(self, body: Any, answer: Answer) -> None:
@@ -79,6 +79,8 @@ class Operator(Asker):
             if each.verdict == EQUAL and host.alive and report.group in host.store.edited:
                 text = f"node {each.node} edited its replica of group {report.group}, and verify found it equal"
                 raise Violation(VERIFY, text)
+            if each.verdict == EQUAL:
+                host.store.lied_to.discard(report.group)  # then it is, and whoever looks from outside must find so too
         away = {each.node for each in report.replicas if each.verdict == AWAY}
         good = all(each.verdict == EQUAL for each in report.replicas if each.node not in away)
         if report.database in self._left and good and away <= {self._dead}:
@@ -89,3 +91,9 @@ class Operator(Asker):
     def _ask_left(self) -> None:
         if self._left and self._body is None:
             self._ask(Verify(self._left[0]))
+
+
+def _held(host: Host) -> set[GroupId]:
+    """The groups of which this node has a replica that belongs to them."""
+    groups = host.core.groups if host.core is not None else {}
+    return {number for number, group in groups.items() if group.voters and not group.left_out}

@@ -6,9 +6,9 @@ them have their turn, and then the core is woken, which is when it begins a batc
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
-from quorate.core.kernel import Apply, Effect, Event, Execute, Query, Request, Wake
+from quorate.core.kernel import Apply, Event, Execute, Query, Request, Wake
 from quorate.lab.sim.host import Host
 from quorate.wire import codec
 
@@ -108,17 +108,17 @@ class BusyHost(Host):
         now_us = self.clock.read(self.world.now_us).mono_us
         self.feed(Request(self._next_request, ask.body, now_us, now_us + ask.waits_us if ask.waits_us else 0))
 
-    def _perform(self, effect: Effect) -> None:
-        """Storage's answers come when it is done."""
+    def _take_time(self, effect: Execute | Query | Apply) -> None:
+        """Keep the processor; storage's answers come when it is done."""
         spent_us = self._spend(effect)
         before = len(self._ready)
-        super()._perform(effect)
+        Host.PERFORM.get(type(effect), Host._store_effect)(self, effect)  # noqa: SLF001 - this is a host
         if spent_us:
             late = [self._ready.pop() for _ in range(len(self._ready) - before)]
             for event in reversed(late):
                 self.world.after(self._spent_us, self._storage_answers, self.life, event)
 
-    def _spend(self, effect: Effect) -> int:
+    def _spend(self, effect: Execute | Query | Apply) -> int:
         """How long this effect keeps the processor."""
         run_us = self.dials.run_us * self.slower
         if type(effect) is Execute:
@@ -126,9 +126,14 @@ class BusyHost(Host):
             spent_us = len(effect.requests) * run_us
         elif type(effect) is Query:
             spent_us = run_us
-        elif type(effect) is Apply:
-            spent_us = run_us // 4  # changes are put in, and no statement runs
         else:
-            return 0
+            spent_us = run_us // 4  # changes are put in, and no statement runs
         self._spent_us += spent_us
         return spent_us
+
+    PERFORM: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        **Host.PERFORM,
+        Execute: _take_time,
+        Query: _take_time,
+        Apply: _take_time,
+    }

@@ -98,6 +98,21 @@ AIMS: dict[str, Aim] = {
         },
         seeds=16,
     ),
+    "figure_eight": _aim({"figure 8: a rival": 16, "figure 8: complete": 8, "ok": 2_000}, seeds=4),
+    "newcomers": _aim(
+        {
+            "left alone with newcomers": 30, "configurations: joint": 50, "members: replaced": 8, "elections": 30,
+            "ok": 1_500,
+        },
+        seeds=4,
+    ),
+    "regrouped": _aim(
+        {
+            "edit of a data file": 5, "note: divergent": 2, "note: healed": 2, "verify: equal": 40,
+            "got VerifyAsk": 600, "members: added": 16, "members: replaced": 4, "configurations: joint": 30,
+        },
+        seeds=12,
+    ),
     "accepted": _aim(
         {"note: loss_accepted": 5, "lost entries dropped": 2, "acknowledged writes given up": 1, "ok": 300}, seeds=16
     ),

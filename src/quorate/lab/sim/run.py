@@ -16,6 +16,7 @@ from quorate.core.acks_rule import AUTO, MAJORITY
 from quorate.core.formats import ACKS_SINCE, MEMBERS_SINCE
 from quorate.core.kernel import CATALOG_GROUP, GroupId, Identity, Member
 from quorate.core.requests import Done, Failed, Statement, WriteOutcome
+from quorate.lab.sim.adversary import Adversary
 from quorate.lab.sim.chooser import Chooser
 from quorate.lab.sim.client import Client
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
@@ -78,6 +79,7 @@ class Run:
         self.world = World(f"{plan.scenario}/{seed}")
         self.network = Network(self.world, dials)
         self.invariants = Invariants(self.world, plan.skip)
+        self.adversary = Adversary(self.world, dials, self.network, self.invariants)
         self.ledger = Ledger(self.world)
         self.etcd = Etcd(self.world, dials)
         self.hosts = self._hosts()
@@ -116,8 +118,10 @@ class Run:
         identity = Identity("simulated", member.node, member.name, 0, founders, raised)
         store = self.plan.make_store(identity)
         kind = BusyHost if self.dials.cpu_us else Host
-        host = kind(self.world, self.dials, self.network, member.node, store, self.plan.make_core, self.invariants)
+        observer = self.adversary if Adversary.is_wanted(self.dials) else self.invariants
+        host = kind(self.world, self.dials, self.network, member.node, store, self.plan.make_core, observer)
         host.etcd = self.etcd
+        host.restarts = "node" in self.plan.skip
         return host
 
     def _new_host(self) -> Host:
@@ -178,6 +182,7 @@ class Run:
         self.surge.begin()
         self.upgrader.begin()
         self.mover.begin()
+        self.adversary.begin()
         self.world.run(self.dials.safety_us)
         self.ledger.answered()
         self.lasting.judge()
@@ -215,6 +220,7 @@ class Run:
         self.surge.end()
         self.chooser.closing = True
         self.etcd.heal()
+        self.adversary.end()
         for client in self.clients:
             client.closing = True
         self.faults.end_all(self.dead)
@@ -223,6 +229,8 @@ class Run:
             self.world.run(self.world.now_us + SLICE_US)
             if self._looked_after() and self._clients_are_done() and self._unsettled() is None:
                 return
+        if self.plan.skip:
+            self.ledger.judge()  # those who are silenced would have stopped it earlier: what did callers see?
         raise Violation(LIVENESS, self._who_waits())
 
     def _looked_after(self) -> bool:
@@ -256,6 +264,9 @@ class Run:
 
     def _unsettled(self) -> str | None:
         """Why the cluster has not come right yet; None when it has."""
+        for node, host in self.hosts.items():
+            if not (host.alive or host.gone or node in (self.dead, self.faults.lost)):
+                return f"node {node} is down"
         for number, replicas in sorted(self._groups().items()):
             some = list(replicas.values())
             leaders = [group for group in some if group.role == "leader"]
@@ -316,6 +327,11 @@ class Run:
                 acknowledged = self.ledger.acknowledged.get(database.name, ())
                 self.invariants.tails.settle(number, (last.index, last.epoch), acknowledged)
 
+    def _doubtful(self, node: int) -> set[GroupId]:
+        """Groups whose data file on this node was harmed, and may be so still."""
+        store = self.hosts[node].store
+        return store.spoiled | store.lied_to
+
     def _check_database(self, database: Database) -> None:
         statements = tuple(Statement(sql) for _, sql in DUMP)
         for number, replicas in sorted(self._groups().items()):
@@ -323,7 +339,7 @@ class Run:
                 continue
             without: set[bool] = set()
             for node, group in replicas.items():
-                if group.database != database.name or number in self.hosts[node].store.spoiled:
+                if group.database != database.name or number in self._doubtful(node):
                     continue
                 outcome = _outcome.decode(self.hosts[node].store.query(number, statements)[0])
                 lost = isinstance(outcome, Failed) and outcome.message.startswith("no such table")

@@ -10,7 +10,7 @@ import msgspec
 from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim import scenario_file
-from quorate.lab.sim.aimed import rebuilds
+from quorate.lab.sim.aimed import figure_eight, newcomers, rebuilds
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 from quorate.lab.sim.failovers import accepted, by_hand, heirs, permitted, planned, smooth
 from quorate.lab.sim.files import FileStore
@@ -321,6 +321,19 @@ def chosen(dice: random.Random) -> Dials:
     )
 
 
+def regrouped(dice: random.Random) -> Dials:
+    """Replicas are compared, and rows of one node's files edited by hand, while members come and go.
+
+    As in `divergence` no log is trimmed, and nothing but a copy after an edit is ever fetched.
+    """
+    aimed = members(dice)
+    return _aimed(
+        aimed, acks=(), alters=0.0, wiped=0.0, counters=4, full_disk_us=0,
+        edit_us=dice.choice((0, 500, 2_000)) * MILLISECOND, verify_us=dice.choice((100, 500)) * MILLISECOND,
+        settings={"log_keep_entries": 4_096, "verify_us": dice.choice((0, 300)) * MILLISECOND},
+    )  # fmt: skip
+
+
 def fsyncs(dice: random.Random) -> Dials:
     """Fsyncs that fail, machines that lose power soon after, and copies all the time."""
     return msgspec.structs.replace(
@@ -349,6 +362,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
+        figure_eight, newcomers, regrouped,
         patient, spike, slow, storm,
     )
 }  # fmt: skip

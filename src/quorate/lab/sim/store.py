@@ -61,6 +61,7 @@ class BadStore(MemoryStore):
         super().__init__(identity)
         self.log = BadLog()
         self._told: list[tuple[GroupId, int]] = []
+        self.lied_to: set[GroupId] = set()
         self.spoiled: set[GroupId] = set()
         """Groups whose data file has a page that SQLite will find damaged when it next looks."""
         self.edited: set[GroupId] = set()
@@ -127,6 +128,10 @@ class BadStore(MemoryStore):
                 self.edited.add(group)
                 self._images[group] = self._image_of(group, replica)
                 return group
+        return None
+
+    def lie(self, _dice: random.Random) -> tuple[str, list[GroupId]] | None:
+        """The model disk has no places."""
         return None
 
     def _edit(self, replica: Replica, number: int) -> bool:

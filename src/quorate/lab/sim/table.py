@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from quorate.core import promises
-from quorate.core.acks_rule import ASYNC, MAJORITY, MANUAL, SYNC, AcksRule, parse
+from quorate.core.acks_rule import ASYNC, AUTO, ETCD, MAJORITY, MANUAL, SYNC, AcksRule, parse
 from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
@@ -50,6 +50,8 @@ class Mode(Struct, frozen=True):
     acks: str = MAJORITY
     dials: dict[str, Any] = {}
     """What else is different: another way to fail over, say."""
+    settings: dict[str, Any] = {}
+    """The same of the nodes' settings."""
     storage: str = ""
     """What keeps the data; empty: as the seed says."""
 
@@ -63,9 +65,9 @@ class Mode(Struct, frozen=True):
         return tuple(each.name for each in promises.row(self.rule.kind, promises.strongest_read(self.rule)).promises)
 
     @property
-    def by_hand(self) -> bool:
-        """Whether a person decides that another node leads."""
-        return self.dials.get("decides") == MANUAL
+    def decides(self) -> str:
+        """Who decides that another node leads."""
+        return str(self.dials.get("decides", AUTO))
 
     @property
     def spares_one(self) -> bool:
@@ -81,6 +83,7 @@ MODES = (
     Mode("semi-sync:1, 5 nodes", 5, "semi-sync:1"),
     Mode("sync, 3 nodes", 3, SYNC),
     Mode("majority, 3 nodes, failover by hand", 3, dials={"decides": MANUAL, "failover_us": 200 * MILLISECOND}),
+    Mode("majority, 3 nodes, failover by etcd", 3, dials={"decides": ETCD}, settings={"has_etcd": True}),
     Mode("majority, 3 nodes, real files", 3, storage=FILES),
 )
 
@@ -98,17 +101,29 @@ class Row(Struct, frozen=True):
     """Only for these kinds of acks."""
     stored: bool = True
     """Also where the data is kept in real files."""
+    filed: bool = False
+    """Only there."""
+    decides: tuple[str, ...] = ()
+    """Only where one of these decides about failovers."""
 
     def applies(self, mode: Mode) -> bool:
         """Whether the row makes sense there."""
         if self.spare and not mode.spares_one:
             return False
-        if mode.by_hand and not {"lasting", "upgrade_us"}.isdisjoint(self.dials):
-            return False  # what lasts asks whether the cluster helps itself; an old format has no other failover
-        return (not self.only or mode.rule.kind in self.only) and (self.stored or mode.storage != FILES)
+        if mode.decides == MANUAL and "lasting" in self.dials:
+            return False  # what lasts asks whether the cluster helps itself
+        if mode.decides != AUTO and "upgrade_us" in self.dials:
+            return False  # an old format has no other failover
+        if self.decides and mode.decides not in self.decides:
+            return False
+        if (self.filed and mode.storage != FILES) or (not self.stored and mode.storage == FILES):
+            return False
+        return not self.only or mode.rule.kind in self.only
 
 
 SHORT_LOG = msgspec.structs.replace(CALM.settings, log_keep_entries=0, checkpoint_entries=2)
+RELEARNT = msgspec.structs.replace(CALM.settings, checkpoint_entries=5, close_idle_us=100_000, close_idle_periods=1)
+"""Files are read from the disk again and again. The log stays whole, so that no copy spreads what is wrong."""
 STALLED = {
     "lasting": "dead leader", "safety_us": 9 * SECOND, "reads": 10, "weak_reads": 0, "attempts": 2, "give_up": 1.0,
     "patience_us": 200 * MILLISECOND, "wander": 0.3,
@@ -163,11 +178,35 @@ ROWS = (
         "a data file edited by hand while replicas are compared (one node)", "note: divergent",
         {"edit_us": SECOND, "verify_us": 500 * MILLISECOND, "crash_us": 2 * SECOND}, stored=False,
     ),
+    Row(
+        "a disk that lies: writes are lost or land elsewhere (one node)", "lying disk",
+        {
+            "lie_us": 300 * MILLISECOND, "verify_us": 700 * MILLISECOND, "crash_us": SECOND // 2, "torn_step": 0.0,
+            "settings": RELEARNT,
+        },
+        filed=True,
+    ),
     Row("a disk is lost for good (one node)", "lost disk", {"lost_disk": 1.0}, spare=True),
     Row("the leader dies for good: reads go on, writes wait", "writes stalled", STALLED, only=(SYNC,)),
     Row(
         "rolling upgrade, back and forth, and crashes", "upgrade", {"upgrade_us": 300_000, "crash_us": 2 * SECOND},
         only=(MAJORITY,),
+    ),
+    Row(
+        "etcd is away, from all or from one node, and leaders die", "etcd: away when asked",
+        {"etcd_outage_us": EVERY_US, "crash_us": EVERY_US, "leaders_first": 0.9}, decides=(ETCD,),
+    ),
+    Row(
+        "a leader's permit runs out: it is paused or cut off from etcd", "etcd: a leader's permit ran out",
+        {
+            "etcd_outage_us": EVERY_US, "pause_us": EVERY_US // 2, "partition_us": EVERY_US, "leaders_first": 0.9,
+            "fault_lasts_us": 800 * MILLISECOND,
+        },
+        decides=(ETCD,),
+    ),
+    Row(
+        "etcd's answers are lost, and leaders die", "etcd: answer lost",
+        {"etcd_lost_answer": 0.5, "crash_us": EVERY_US // 2, "leaders_first": 0.9}, decides=(ETCD,),
     ),
     Row("drain", "drain", {"drain_us": EVERY_US}),
     Row("snapshots all the time, and crashes", "note: snapshot_installed", {"crash_us": SECOND, "settings": SHORT_LOG}),
@@ -186,11 +225,14 @@ Cells = dict[tuple[str, str], "Cell"]
 def dials_in(row: Row, mode: Mode, seed: int) -> Dials:
     """What one seed of a cell suffers."""
     if row.name == EVERYTHING:
-        quiet = {} if mode.acks == MAJORITY else {"client_late": 0.0, "lost_disk": 0.0}
+        quiet: dict[str, Any] = {} if mode.acks == MAJORITY else {"client_late": 0.0, "lost_disk": 0.0}
+        if mode.decides == ETCD:
+            quiet |= {"etcd_outage_us": EVERY_US, "etcd_lost_answer": 0.1}
         dials = msgspec.structs.replace(dials_of("mixed", seed), databases=1, **quiet)
     else:
         dials = msgspec.structs.replace(CALM, **row.dials)
-    return msgspec.structs.replace(dials, nodes=mode.nodes, fixed=mode.acks, **mode.dials)
+    settings = msgspec.structs.replace(dials.settings, **mode.settings)
+    return msgspec.structs.replace(dials, nodes=mode.nodes, fixed=mode.acks, settings=settings, **mode.dials)
 
 
 def cell_run(row: Row, mode: Mode, seed: int) -> Report:

@@ -7,8 +7,8 @@ HEAD = """# Faults survived
 Whole clusters on virtual time, with the real node and a model of network, disks and clocks. Each row is one kind of
 fault and nothing else, except the last. Every run is judged by what its acks promise ([promises.md](promises.md)), and
 by the invariants of the protocol. A cell whose fault never struck, or with hardly any operation, counts as a violation;
-where there is none, the row makes no sense (an upgrade from format 1, which has no other acks; `sync` while a node
-stays away).
+where there is none, the row makes no sense (an upgrade from format 1, which has neither other acks nor other ways to
+fail over; `sync` while a node stays away; a harmed etcd where none decides).
 
 What no configuration here can survive, and what is therefore never drawn (the fault budget): harm to the disks of more
 than one node of a run (a log without its end, bit flips, a lost disk), for two of three replicas may be all that hold a

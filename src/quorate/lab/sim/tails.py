@@ -25,12 +25,15 @@ Place = tuple[int, int]
 class Chain:
     """Every entry of one group that any log ever had."""
 
-    __slots__ = ("accepted", "async_once", "counted", "entries", "rules", "tokens")
+    __slots__ = ("accepted", "async_once", "behind_rule", "counted", "entries", "rules", "tokens")
 
     def __init__(self) -> None:
         self.entries: dict[Place, tuple[int, int, bytes]] = {}
         """Its kind, the epoch of the one before it, and its payload."""
         self.rules: dict[Place, AcksRule] = {}
+        self.behind_rule: dict[Place, AcksRule] = {}
+        """For each entry: the rule that its log names last before it. (Whoever made an entry had the one before it, so
+        that one is known by then.)"""
         self.tokens: dict[str, list[Place]] = {}
         self.counted: dict[Place, NodeId] = {}
         """What counted and may be lost, and where."""
@@ -44,7 +47,9 @@ class Chain:
         place = (entry.index, entry.epoch)
         if place in self.entries:
             return False
-        self.entries[place] = (entry.kind, previous or 0, entry.payload)
+        before = (entry.index - 1, previous or 0)
+        self.entries[place] = (entry.kind, before[1], entry.payload)
+        self.behind_rule[place] = self.rules.get(before) or self.rule_at(before)
         if entry.kind == ACKS:
             self.rules[place] = read_entry(entry.payload)[0]
             self.async_once = self.async_once or self.rules[place].kind == ASYNC
@@ -70,10 +75,7 @@ class Chain:
 
     def rule_at(self, place: Place) -> AcksRule:
         """The rule that the log of this entry names last, before it."""
-        for each in self.behind(place):
-            if each in self.rules and each != place:
-                return self.rules[each]
-        return DEFAULT
+        return self.behind_rule.get(place, DEFAULT)
 
 
 class Tails:

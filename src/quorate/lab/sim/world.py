@@ -80,7 +80,7 @@ class World:
             names = None
         else:
             self.steps += 1
-            names = [effect.__class__.__name__ for effect in effects]
+            names = effects and [effect.__class__.__name__ for effect in effects]
         _encode_into((now_us, node, event.__class__.__name__, event, names, effects), unhashed, -1)
         if len(unhashed) > HASH_BYTES:
             self._trace.update(unhashed)

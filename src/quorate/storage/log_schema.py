@@ -1,0 +1,15 @@
+"""The tables of `log.db`. A newer release may add some: an older one leaves alone what it does not know."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries(key INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, kind INTEGER NOT NULL,
+  payload BLOB NOT NULL, hash BLOB NOT NULL, sequence INTEGER, turn BLOB) STRICT;
+CREATE TABLE IF NOT EXISTS groups(grp INTEGER PRIMARY KEY, database TEXT NOT NULL, partition INTEGER NOT NULL,
+  voters TEXT NOT NULL, epoch INTEGER NOT NULL, vote INTEGER NOT NULL, base_epoch INTEGER NOT NULL,
+  base_index INTEGER NOT NULL, base_hash BLOB NOT NULL, generation INTEGER NOT NULL, snapshot INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS turn(id INTEGER PRIMARY KEY CHECK (id = 1), sequence INTEGER NOT NULL,
+  hash BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS ends(grp INTEGER PRIMARY KEY, idx INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
+CREATE VIEW IF NOT EXISTS log AS SELECT key >> 40 AS grp, key & 1099511627775 AS idx, epoch, kind,
+  length(payload) AS bytes, hash FROM entries;
+INSERT OR IGNORE INTO turn VALUES (1, 0, zeroblob(16));
+"""
