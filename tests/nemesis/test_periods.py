@@ -24,6 +24,7 @@ class Told:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.outcomes: dict[str, BaseException | None] = {}
+        self.asked: list[tuple[str, int]] = []
 
     def _next(self, *_: Any, **__: Any) -> Any:
         answer = self.answers.pop(0)
@@ -33,7 +34,8 @@ class Told:
 
     execute = batch = _next
 
-    def outcome(self, token: str) -> None:
+    def outcome(self, token: str, *, seen: int) -> None:
+        self.asked.append((token, seen))
         found = self.outcomes[token]
         if found is not None:
             raise found
@@ -45,8 +47,8 @@ class Rows:
         self.fetchone = lambda: rows[0]
 
 
-def maybe(token: str) -> errors.MaybeDone:
-    return errors.MaybeDone("the answer was lost", token=token)
+def maybe(token: str, seen: int = 0) -> errors.MaybeDone:
+    return errors.MaybeDone("the answer was lost", token=token, seen=seen)
 
 
 class Always(random.Random):
@@ -64,12 +66,13 @@ READS, WRITES = Always(0.0), Always(0.9)
 
 
 def test_increments_whose_answer_was_lost_are_settled() -> None:
-    told = Told([], maybe("a"), maybe("b"), [[2]])
+    told = Told([], maybe("a", 7), maybe("b", 9), [[2]])
     told.outcomes = {"a": None, "b": errors.Cancelled("it never happened")}
     counter = Counter(told, 1, 0)
     assert [counter._one(process, WRITES) for process in (1, 2, 3)] == [True, False, False]
     assert counter._one(4, READS)
     counter.settle(told)
+    assert told.asked == [("a", 7), ("b", 9)], "another connection cannot know with which index they were sent"
     assert counter.happened == 2
     assert counter.agrees([[("hits", 2)], [["hits", 2]]])
     assert not counter.agrees([[("hits", 2)], [("hits", 3)]])

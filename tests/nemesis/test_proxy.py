@@ -64,6 +64,14 @@ def test_what_is_sound_passes_both_ways(stage: Stage) -> None:
     assert node.recv(1) == b""
 
 
+def test_proxies_whose_thread_has_ended_already_can_be_stopped() -> None:
+    proxies = Proxies({})
+    proxies._stopping = True
+    proxies._wake()
+    proxies._thread.join()
+    proxies.stop()
+
+
 def test_what_is_held_comes_late(stage: Stage) -> None:
     caller, node = stage.dial()
     stage.proxies.harm([LINK], Harm("partition", hold=True))

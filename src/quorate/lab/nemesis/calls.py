@@ -96,7 +96,7 @@ class Recorded:
             seen = ask()
         except errors.MaybeDone as error:
             self._tell(process, "info", function, asked)
-            self._unclear(error.token)
+            self._unclear(error)
             return False
         except errors.IntegrityError:
             self._tell(process, "fail", function, asked)
@@ -107,7 +107,7 @@ class Recorded:
             self._tell(process, "ok", function, seen)
         return True
 
-    def _unclear(self, token: str) -> None:
+    def _unclear(self, error: errors.MaybeDone) -> None:
         """A write whose answer was lost."""
 
 
@@ -116,7 +116,7 @@ class Counter(Recorded):
 
     def __init__(self, connection: Any, clients: int, seed: int) -> None:
         super().__init__(connection, clients, seed, "counter")
-        self.unclear: list[str] = []
+        self.unclear: list[errors.MaybeDone] = []
         self._settled = 0
         """How many of them were asked about."""
         self.happened = 0
@@ -136,17 +136,17 @@ class Counter(Recorded):
             self.happened += 1
         return 1
 
-    def _unclear(self, token: str) -> None:
-        if token:  # reads have none
-            self.unclear.append(token)
+    def _unclear(self, error: errors.MaybeDone) -> None:
+        if error.token:  # reads have none
+            self.unclear.append(error)
 
     def settle(self, patient: Any) -> None:
         """Ask, over a connection that waits long enough, what became of every increment whose answer was lost. May be
         done again and again while increments go on."""
-        for token in self.unclear[self._settled :]:
+        for error in self.unclear[self._settled :]:
             self._settled += 1
-            try:
-                patient.outcome(token)
+            try:  # that connection did not send it: only `seen` tells a late answer from one that was forgotten
+                patient.outcome(error.token, seen=error.seen)
             except errors.Cancelled:
                 continue
             with self._lock:

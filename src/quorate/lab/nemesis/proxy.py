@@ -136,6 +136,8 @@ class Proxies:
         self._stopping = True
         self._wake()
         self._thread.join()
+        for end in (self._wake_in, self._wake_out):  # not by the thread: it may have ended before it was woken
+            end.close()
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -151,7 +153,7 @@ class Proxies:
             self._serve()
         for connection in list(self._connections):
             self._close(connection)
-        for one in (*self._listeners, self._wake_in, self._wake_out):
+        for one in self._listeners:
             one.close()
         self._selector.close()
 
