@@ -104,6 +104,8 @@ def table(
     _run(tasks, jobs, cells, keep)
     command = f"quorate lab table --seeds {seeds}" + "".join(f" --mode {name!r}" for name in modes)
     command += "".join(f" --fault {name!r}" for name in faults)
+    if len({len(cell.seeds) for cell in cells.values()}) > 1:  # of a campaign in parts; each column says how many
+        command = "quorate lab table --seeds ... --mode ... --keep FILE"
     if write is not None:
         write.write_text(page(cells, f"{command} --write {write.as_posix()}"), encoding="utf-8")
     broken = violations(cells)

@@ -29,16 +29,23 @@ acknowledged may be lost by a failover: each was counted, and every replica that
 """
 
 
+def _seeds_of(mode: Mode, cells: Cells) -> int:
+    return sum(len(cell.seeds) for cell in cells.values() if cell.mode == mode.name)
+
+
 def page(cells: Cells, command: str) -> str:
     """The page, of whatever cells there are."""
     modes = [mode for mode in MODES if any(each == mode.name for _, each in cells)]
     seeds, steps = sum(len(cell.seeds) for cell in cells.values()), sum(cell.steps for cell in cells.values())
+    columns = "; ".join(f"{mode.name}: {_seeds_of(mode, cells):,}" for mode in modes)
     broken = violations(cells)
     commits = sorted({commit for cell in cells.values() for commit in cell.commits})
     with_code = f" with {', '.join(commits)}" if commits else ""
     lines = [
         HEAD,
         f"Written by `{command}`{with_code}: {seeds:,} seeds, {steps:,} node steps, {len(broken)} violations.",
+        "",
+        f"Seeds of each column: {columns}.",
     ]
     lines += [
         "",
