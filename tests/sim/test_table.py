@@ -29,6 +29,7 @@ from quorate.lab.sim.table import (
 )
 from quorate.lab.sim.table_page import page
 from quorate.lab.sim.tails import LOST_UNDER_ASYNC
+from quorate.storage.log_ends import Ends
 
 LISTED = [row for row in ROWS if row.name != EVERYTHING]
 MODE = {mode.name: mode for mode in MODES}
@@ -154,7 +155,14 @@ def test_a_campaign_goes_on_where_its_file_ends(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "3 seeds, no promise was broken" in done.stdout
     assert [cell.seeds for cell in load(kept.read_bytes().splitlines()).values()] == [[0, 1, 2]]
-    assert "| pause | 0 / 3 ·" in written.read_text(encoding="utf-8")
+    page = written.read_text(encoding="utf-8")
+    assert "| pause | 0 / 3 ·" in page
+    assert "`quorate lab table --seeds 3 --mode 'majority, 3 nodes' --fault 'pause' --write" in page
+    done = CliRunner().invoke(lab, [*arguments, "--fault", "none", "--seeds", "1"])
+    assert done.exit_code == 0, done.output
+    page = written.read_text(encoding="utf-8")
+    assert "`quorate lab table --seeds ... --mode ... --keep FILE --write" in page, "no one run has made this page"
+    assert "Seeds of each column: majority, 3 nodes: 4." in page
     kept.write_bytes(b"noise\n")
     done = CliRunner().invoke(lab, arguments)
     assert "is no file of results" in str(done.exception)
@@ -170,3 +178,12 @@ def test_unknown_rows_and_columns_name_those_there_are() -> None:
 def test_a_lost_tail_may_hold_what_made_the_tables() -> None:
     row = next(row for row in ROWS if row.name.startswith("partition:"))
     assert cell_run(row, AN_ASYNC, 3).ok
+
+
+def test_a_replica_that_forgets_where_its_log_ended_believes_a_disk_that_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    row, mode = next(each for each in listed() if each[0].filed)
+    assert cell_run(row, mode, 7).ok
+    monkeypatch.setattr(Ends, "missing", lambda _ends, _groups, _hash_at: {})
+    report = cell_run(row, mode, 7)
+    assert report.judge == "damaged replica", report.message
+    assert "takes it for whole" in report.message

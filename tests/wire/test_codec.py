@@ -107,3 +107,20 @@ def test_a_message_too_long_leaves_the_buffer_as_it_was() -> None:
     with pytest.raises(FrameTooLong):
         add_message(out, SnapshotChunk(1, 1, 1, 0, bytes(65 << 20), False, Position(1, 1)))
     assert out == b"before"
+
+
+def test_a_node_that_knows_less_of_a_request_takes_what_it_knows() -> None:
+    """New clients ask old nodes: what they say beside it is passed over."""
+
+    class OldStatus(msgspec.Struct, frozen=True, tag="status"):
+        """As it was before clients asked for the members alone."""
+
+    class OldRun(msgspec.Struct, frozen=True, tag="run"):
+        database: str
+
+    class OldAsk(msgspec.Struct, frozen=True, array_like=True, tag="ask"):
+        id: int
+        body: OldStatus | OldRun
+
+    asked = encode(Ask(7, Status(members_only=True)))
+    assert msgspec.msgpack.decode(asked, type=OldAsk) == OldAsk(7, OldStatus())
