@@ -89,7 +89,7 @@ What is left to judges that look inside alone, and why:
   would lose writes.
 - `configuration-survives-truncation`, `snapshot-without-configuration`, `followers-change-when-counted`: a replica goes
   by members that are no longer, or not yet, the group's. To lose a write by that it must be elected by them alone,
-  several changes behind or ahead of the others; 14 seeds of `newcomers` with all inner judges silenced did not see it.
+  several changes behind or ahead of the others. No scenario is known that brings this about.
 - `counts-an-older-epoch` loses no acknowledged write by itself: nobody is answered in an epoch before its own no-op is
   applied, which counts the older entries for good. Replicas that have counted one of those too soon refuse to replace
   it, and stop for ever; that is what *liveness* sees. Without that second line
