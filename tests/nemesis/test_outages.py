@@ -28,11 +28,19 @@ AWAY = Outage(1, DIES_ALONE, KILL, "n1", 3000.0, 0, 0.0, 700.0, (1, 4))
 
 
 def replaced(*done: Replacement, looks: int = 9, account: Report = ACCOUNT, two: tuple[str, ...] = ()) -> Any:
-    return ReplacementReport(3, done, replacements.rows_of(list(done)), 0, two, looks, account, "a machine")
+    rows = replacements.rows_of(list(done))
+    return ReplacementReport(
+        replacements=done, rows=rows, nodes=3, account=account, founders_left=0, two_leaders=two, looks=looks,
+        machine="a machine",
+    )  # fmt: skip
 
 
 def away(*done: Outage, looks: int = 9, account: Report = ACCOUNT, unlike: tuple[str, ...] = ()) -> Any:
-    return OutageReport(3, done, outages.rows_of(list(done)), unlike, (), looks, account, "a machine")
+    rows = outages.rows_of(list(done))
+    return OutageReport(
+        outages=done, rows=rows, nodes=3, account=account, unlike_promised=unlike, two_leaders=(), looks=looks,
+        machine="a machine",
+    )  # fmt: skip
 
 
 LOST = msgspec.structs.replace(ACCOUNT, lost=1)

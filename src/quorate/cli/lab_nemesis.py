@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from quorate.cli.output import Exit, Fail, json_option, print_json, progress
+from quorate.cli.nemesis import conducted, middle_and_worst, yes
+from quorate.cli.output import Fail, aligned, json_option, marked, print_json, progress
 
 
 @click.command()
@@ -27,16 +28,11 @@ def nemesis(
     import secrets
 
     from quorate.lab.nemesis.periods import run_campaign
-    from quorate.lab.nemesis.trial import TrialFailed
-    from quorate.runtime.cluster import NotReady
 
     seed = secrets.randbits(32) if seed is None else seed
     progress(f"{minutes:g} minutes on {nodes} nodes, seed {seed}")
     progress(f"{'period':>6}  {'fault':<26} {'node':<5} {'':<7} {'orders':>7} {'silence':>11} {'recovery':>11}")
-    try:
-        result = run_campaign(minutes, nodes, seed, tell, folder)
-    except (TrialFailed, NotReady) as error:
-        raise Fail(f"the campaign cannot go on: {error}", Exit.UNAVAILABLE) from error
+    result = conducted(lambda: run_campaign(minutes, nodes, seed, tell, folder))
     if page is not None:
         page.write_text(results_page(result, minutes), encoding="utf-8")
     if as_json:
@@ -65,15 +61,13 @@ def cells(row: Any) -> tuple[str, ...]:
     silence, recovery = row.silence_ms, row.recovery_ms
     return (
         row.fault, str(row.periods), str(row.leaders), str(row.evidence), f"{row.acknowledged:,}",
-        f"{silence.p50:,.0f} / {silence.worst:,.0f}", f"{recovery.p50:,.0f} / {recovery.worst:,.0f}",
+        middle_and_worst(silence), middle_and_worst(recovery),
     )  # fmt: skip
 
 
 def table(result: Any) -> list[str]:
     """The faults, as lines."""
-    rows = [COLUMNS, *(cells(row) for row in result.rows)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
-    return ["  ".join(f"{cell:<{wide}}" for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return aligned([COLUMNS, *(cells(row) for row in result.rows)])
 
 
 def account(result: Any) -> list[str]:
@@ -113,9 +107,7 @@ def results_page(result: Any, minutes: float) -> str:
         f"in {result.seconds / 60:.1f} minutes on {result.machine}. The seed chooses faults, nodes and calls; it",
         "does not make two runs alike, for time is real. What it has shown, it has shown for so long on one machine.",
         "",
-        "| " + " | ".join(COLUMNS) + " |",
-        "|" + "---|" * len(COLUMNS),
-        *("| " + " | ".join(cells(row)) + " |" for row in result.rows),
+        *marked([COLUMNS, *(cells(row) for row in result.rows)]),
         "",
         "*Leaders*: how often the leader suffered. *Evidence*: how often there was proof that the fault struck:",
         "processes gone or stopped, pieces held back or delayed, connections broken, a disk without room. *Silence*:",
@@ -126,7 +118,3 @@ def results_page(result: Any, minutes: float) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def yes(value: bool) -> str:
-    return "yes" if value else "NO"

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 import quorate
-from quorate.cli.output import cluster_option, find_cluster, json_option, print_json, progress
+from quorate.cli.output import aligned, cluster_option, find_cluster, json_option, print_json, progress
 
 
 @click.group()
@@ -32,9 +32,8 @@ def list_(cluster: str | None, as_json: bool) -> None:
     for each in members:
         held = ", ".join([*each.databases, *(f"{name} (learning)" for name in each.learning)])
         rows.append((each.name, each.address, "up" if each.alive else "away", each.catalog, held))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in aligned(rows):
+        click.echo(line)
 
 
 @member.command()

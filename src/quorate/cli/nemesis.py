@@ -1,11 +1,14 @@
 """`quorate nemesis`: the failover campaign on real processes."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from quorate.cli.output import Exit, Fail, json_option, print_json, progress
+
+T = TypeVar("T")
 
 
 @click.command()
@@ -42,8 +45,6 @@ def nemesis(
     import secrets
 
     from quorate.lab.nemesis.campaign import run_campaign
-    from quorate.lab.nemesis.trial import TrialFailed
-    from quorate.runtime.cluster import NotReady
 
     if sum(each is not None for each in (transfers, replacements, etcd_outages)) > 1:
         raise Fail("give one of --transfers, --replacements and --etcd-outages", Exit.USAGE)
@@ -63,10 +64,7 @@ def nemesis(
         return
     progress(f"{rounds} rounds on {nodes} nodes, seed {seed}")
     progress(f"{'round':>5}  {'fault':<8} {'node':<5} {'':<7} {'first write':>11} {'caught up':>11}")
-    try:
-        report = run_campaign(rounds, nodes, seed, tell, folder)
-    except (TrialFailed, NotReady) as error:
-        raise Fail(f"the campaign cannot go on: {error}", Exit.UNAVAILABLE) from error
+    report = conducted(lambda: run_campaign(rounds, nodes, seed, tell, folder))
     if as_json:
         print_json(report)
     else:
@@ -76,12 +74,21 @@ def nemesis(
         raise Fail("a promise was broken: see above")
 
 
-def hand_about(count: int, nodes: int, seed: int, folder: Path | None, as_json: bool) -> None:
-    """The campaign of planned transfers."""
-    from quorate.client.errors import OperationalError
-    from quorate.lab.nemesis.transfers import run_transfers
+def conducted(campaign: Callable[[], T]) -> T:
+    """What a campaign came to. Raises Fail when it cannot go on."""
+    from quorate.client.errors import Error
     from quorate.lab.nemesis.trial import TrialFailed
     from quorate.runtime.cluster import NotReady
+
+    try:
+        return campaign()
+    except (TrialFailed, NotReady, Error) as error:
+        raise Fail(f"the campaign cannot go on: {error}", Exit.UNAVAILABLE) from error
+
+
+def hand_about(count: int, nodes: int, seed: int, folder: Path | None, as_json: bool) -> None:
+    """The campaign of planned transfers."""
+    from quorate.lab.nemesis.transfers import run_transfers
 
     progress(f"{count} transfers between {nodes} nodes, seed {seed}")
     progress(f"{'round':>5}  {'to':<5} {'took':>11} {'longest silence':>17}")
@@ -89,10 +96,7 @@ def hand_about(count: int, nodes: int, seed: int, folder: Path | None, as_json: 
     def tell_transfer(done: Any) -> None:
         progress(f"{done.number:>5}  {done.node:<5} {done.catch_up_ms:>8.0f} ms {done.first_write_ms:>14.0f} ms")
 
-    try:
-        report = run_transfers(count, nodes, seed, tell_transfer, folder)
-    except (TrialFailed, NotReady, OperationalError) as error:
-        raise Fail(f"the campaign cannot go on: {error}", Exit.UNAVAILABLE) from error
+    report = conducted(lambda: run_transfers(count, nodes, seed, tell_transfer, folder))
     if as_json:
         print_json(report)
     else:
@@ -117,6 +121,11 @@ def tell(done: Any) -> None:
 def times(name: str, spread: Any) -> str:
     """Measured times, as a line."""
     return f"{name:<28} p50 {spread.p50:.0f} ms · p99 {spread.p99:.0f} ms · worst {spread.worst:.0f} ms"
+
+
+def middle_and_worst(spread: Any) -> str:
+    """Measured times, as a cell of a table; empty where nothing was measured."""
+    return f"{spread.p50:,.0f} / {spread.worst:,.0f}" if spread.count else ""
 
 
 def summary(report: Any) -> list[str]:

@@ -1,14 +1,14 @@
 """The campaigns of `quorate nemesis --replacements` and `--etcd-outages`: their tables and their pages in docs/."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 import click
 
-from quorate.cli.nemesis import account
-from quorate.cli.output import Exit, Fail, print_json, progress
+from quorate.cli.nemesis import account, conducted, middle_and_worst
+from quorate.cli.output import Fail, aligned, marked, print_json, progress
 
 WIDE = 120
 
@@ -28,8 +28,8 @@ def replace(count: int, nodes: int, seed: int, folder: Path | None, page: Path |
 
     progress(f"{count} replacements on {nodes} nodes, seed {seed}")
     progress(f"{'round':>5}  {'the old node':<20} {'':<7} {'command':>10} {'silence':>10}")
-    report = _run(lambda: run_replacements(count, nodes, seed, tell_replacement, folder))
-    lines = [*_aligned(replaced(report)), "", *summary(report), f"founders left {report.founders_left}"]
+    report = conducted(lambda: run_replacements(count, nodes, seed, tell_replacement, folder))
+    lines = [*aligned(replaced(report)), "", *summary(report), f"founders left {report.founders_left}"]
     _end(report, lines, as_json=as_json)
     if page is not None:
         page.write_text(replacements_page(report, count), encoding="utf-8")
@@ -42,22 +42,11 @@ def take_etcd(count: int, nodes: int, seed: int, folder: Path | None, page: Path
 
     progress(f"{count} rounds on {nodes} nodes and an etcd, seed {seed}")
     progress(f"{'round':>5}  {'what':<42} {'etcd':<8} {'away':>10} {'first write':>11}")
-    report = _run(lambda: run_outages(count, nodes, seed, tell_outage, folder))
-    _end(report, [*_aligned(away(report)), "", *summary(report)], as_json=as_json)
+    report = conducted(lambda: run_outages(count, nodes, seed, tell_outage, folder))
+    _end(report, [*aligned(away(report)), "", *summary(report)], as_json=as_json)
     if page is not None:
         page.write_text(outages_page(report, count), encoding="utf-8")
     _judge(report)
-
-
-def _run(campaign: Callable[[], Any]) -> Any:
-    from quorate.client.errors import Error
-    from quorate.lab.nemesis.trial import TrialFailed
-    from quorate.runtime.cluster import NotReady
-
-    try:
-        return campaign()
-    except (TrialFailed, NotReady, Error) as error:
-        raise Fail(f"the campaign cannot go on: {error}", Exit.UNAVAILABLE) from error
 
 
 def _end(report: Any, lines: Sequence[str], *, as_json: bool) -> None:
@@ -89,7 +78,7 @@ def replaced(report: Any) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [REPLACED]
     for row in report.rows:
         what = f"{row.how}{', led' if row.led else ''}"
-        spreads = (_spread(each) for each in (row.took_ms, row.whole_ms, row.silence_ms))
+        spreads = (middle_and_worst(each) for each in (row.took_ms, row.whole_ms, row.silence_ms))
         rows.append((what, str(row.rounds), str(row.copied), *spreads, f"{row.orders:,}", str(row.not_done)))
     return rows
 
@@ -99,29 +88,15 @@ def away(report: Any) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [AWAY]
     for row in report.rows:
         what = (row.what, row.harm or "up", str(row.rounds), str(row.leaders_killed), f"{row.orders_away:,}")
-        rows.append((*what, _spread(row.silence_ms), _spread(row.first_write_ms)))
+        rows.append((*what, middle_and_worst(row.silence_ms), middle_and_worst(row.first_write_ms)))
     return rows
-
-
-def _spread(spread: Any) -> str:
-    return f"{spread.p50:,.0f} / {spread.worst:,.0f}" if spread.count else ""
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return ["  ".join(f"{cell:<{wide}}" for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _marked(rows: list[tuple[str, ...]]) -> list[str]:
-    heads, *cells = rows
-    return ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", *("| " + " | ".join(r) + " |" for r in cells)]
 
 
 def summary(report: Any) -> list[str]:
     """What became of everything, as lines."""
     *told, end = account(report.account)
     leaders = f"asked {report.looks:,} times who leads: {'; '.join(report.two_leaders) or 'never two in one epoch'}"
-    broken = [f"not as promised: {each}" for each in getattr(report, "unlike_promised", ())]
+    broken = [f"not as promised: {each}" for each in report.unlike_promised]
     nothing = [f"shown nothing: {why}" for why in report.vacuous]
     failed = f"requests that failed {report.account.failed_requests}"
     seconds = end.partition(" in ")[2]
@@ -175,7 +150,7 @@ def replacements_page(report: Any, count: int) -> str:
         REPLACING,
         f"{_command('replacements', count, report)} --page docs/nemesis-members.md",
         report,
-        _marked(replaced(report)),
+        marked(replaced(report)),
         REPLACED_LEGEND.format(left=report.founders_left, nodes=report.nodes),
     )
 
@@ -188,7 +163,7 @@ def outages_page(report: Any, count: int) -> str:
         TAKING_ETCD,
         f"{_command('etcd-outages', count, report)} --page docs/nemesis-etcd.md",
         report,
-        _marked(away(report)),
+        marked(away(report)),
         AWAY_LEGEND,
     )
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from quorate.cli.output import (
     Exit,
     Fail,
+    aligned,
     cluster_option,
     find_cluster,
     is_terminal,
@@ -218,14 +219,14 @@ def as_text(view: View) -> str:
         state = "removed" if node.removed else state
         release = f"{node.release or 'unknown'} ({node.reads})" if node.answers else ""
         rows.append((node.name, node.address, state, str(node.boot or ""), release))
-    lines += ["", *_aligned(rows)]
+    lines += ["", *aligned(rows)]
     rows = [("database", "group", "acks", "leader", "epoch", "last", "counted", "replicas (applied, lag)")]
     for group in view.groups:
         replicas = ", ".join(_replica(replica) for replica in group.replicas)
         numbers = (str(group.epoch), str(group.last), str(group.counted))
         acks = group.acks if group.failover == AUTO else f"{group.acks}, {group.failover}"
         rows.append((group.database, str(group.group), acks, group.leader or "none", *numbers, replicas))
-    lines += ["", *_aligned(rows)]
+    lines += ["", *aligned(rows)]
     for group in view.groups:
         if group.permit and not any(replica.role == "leader" for replica in group.replicas):
             lines += ["", f"{group.database} waits for a permit to elect a leader: {group.permit}"]
@@ -244,8 +245,3 @@ def as_text(view: View) -> str:
 def _replica(replica: ReplicaLine) -> str:
     role = "" if replica.role in ("leader", "follower") else f" {replica.role}"
     return f"{replica.node}{role} {replica.applied}" + (f" -{replica.lag}" if replica.lag else "")
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -123,7 +123,9 @@ def test_nobody_asks_for_a_permit_whom_a_majority_would_not_vote_for() -> None:
     assert etcd.asked == []
 
 
-def test_a_permit_does_not_replace_votes() -> None:
+def left_alone_asking() -> tuple[Cluster, Etcd, Machine, AskPermit]:
+    """The leader is dead; another has asked for the permit, and whoever would have voted for it dies too: the cluster,
+    its etcd, who asked, and what."""
     cluster, etcd, leader, (other, third) = started()
     etcd.silent = True
     leader.crash()
@@ -131,6 +133,11 @@ def test_a_permit_does_not_replace_votes() -> None:
     number, asked = etcd.asked[-1]
     candidate = cluster.machines[number]
     (other if candidate is third else third).crash()
+    return cluster, etcd, candidate, asked
+
+
+def test_a_permit_does_not_replace_votes() -> None:
+    cluster, etcd, candidate, asked = left_alone_asking()
     etcd.revision += 1
     candidate.feed(Permitted(asked.group, asked.number, etcd.revision))
     cluster.run(SECOND // 10)
@@ -138,18 +145,12 @@ def test_a_permit_does_not_replace_votes() -> None:
 
 
 def test_who_has_a_permit_and_is_not_elected_gives_it_back() -> None:
-    cluster, etcd, leader, (other, third) = started()
-    etcd.silent = True
-    leader.crash()
-    cluster.run(1_500_000)
-    number, asked = etcd.asked[-1]
-    candidate = cluster.machines[number]
-    (other if candidate is third else third).crash()
+    cluster, etcd, candidate, asked = left_alone_asking()
     candidate.feed(Permitted(asked.group, asked.number, 500))
     cluster.deliver()
     assert etcd.dropped == [], "it stands"
     cluster.run(SECOND)
-    assert etcd.dropped == [(number, 500)], "it may never win, and others must be able to stand"
+    assert etcd.dropped == [(candidate.number, 500)], "it may never win, and others must be able to stand"
 
 
 def test_a_permit_for_an_epoch_that_has_passed_is_asked_for_anew() -> None:

@@ -126,17 +126,7 @@ class Campaign:
         calm_s = self._dice.random() * CALM_S_MAX
         scan = len(customers.acknowledged)
         moment, gone = self.trial.kill(node) if fault == KILL else self.trial.pause(node)
-        taken: list[int] = []
-
-        def written() -> bool:
-            if customers.failed:
-                raise TrialFailed("a customer met an error that it does not know; see below")
-            first = customers.first_new_after(moment, gone, scan)
-            if first is not None:
-                taken.append(first)
-            return bool(taken)
-
-        wait_until(written, FIRST_WRITE_TIMEOUT_S, f"round {number}: no new write after {fault} of {node}")
+        first_write_ms = first_new_order(customers, moment, gone, scan, f"round {number}: {fault} of {node}")
         time.sleep(away_s)
         back = time.monotonic()
         if fault == KILL:
@@ -145,7 +135,7 @@ class Campaign:
             self.trial.resume(node)
         self.trial.wait_caught_up(node)
         caught_up_ms = (time.monotonic() - back) * 1000
-        done = Round(number, fault, node, node == leader, taken[0] / 1000, round(caught_up_ms, 1))
+        done = Round(number, fault, node, node == leader, first_write_ms, round(caught_up_ms, 1))
         self.told(done)
         time.sleep(calm_s)
         return done
@@ -180,6 +170,22 @@ class Campaign:
             seconds=round(seconds, 1),
             seed=self.seed,
         )
+
+
+def first_new_order(customers: Customers, moment: int, begun: int, scan: int, after: str) -> float:
+    """Wait for the first acknowledgement of an order that began after `begun`; milliseconds from `moment` to it. Of
+    the acknowledgements the first `scan` were there before. Raises TrialFailed."""
+    found: list[int] = []
+
+    def written() -> bool:
+        if customers.failed:
+            raise TrialFailed("a customer met an error that it does not know; see below")
+        first = customers.first_new_after(moment, begun, scan)
+        found.extend([] if first is None else [first])
+        return bool(found)
+
+    wait_until(written, FIRST_WRITE_TIMEOUT_S, f"{after}: no new write")
+    return found[0] / 1000
 
 
 def run_campaign(

@@ -1,5 +1,8 @@
 """Who says that it leads, asked of every node again and again: one epoch has one leader, or something is broken."""
 
+from msgspec import Struct
+
+from quorate.lab.nemesis.campaign import Report
 from quorate.lab.nemesis.trial import DATABASE, Trial
 from quorate.lab.nemesis.workload import Threads
 from quorate.runtime import probe
@@ -7,6 +10,40 @@ from quorate.runtime import probe
 EVERY_S = 0.05
 """Between two rounds of questions."""
 ANSWER_S = 0.5
+
+
+class WatchedReport(Struct, frozen=True, kw_only=True):
+    """A campaign during which somebody asked who leads."""
+
+    nodes: int
+    account: Report
+    unlike_promised: tuple[str, ...] = ()
+    """What a round found that is not as promised."""
+    two_leaders: tuple[str, ...]
+    """Epochs in which two nodes said that they lead."""
+    looks: int
+    """How often a node was asked whether it leads, and answered."""
+    machine: str
+
+    def shows_nothing(self) -> list[str]:
+        """Why the rounds were in vain."""
+        raise NotImplementedError
+
+    @property
+    def vacuous(self) -> tuple[str, ...]:
+        """Why the campaign has shown nothing."""
+        unheard = [] if self.looks else ["nobody was heard to say who leads"]
+        return (*self.shows_nothing(), *unheard)
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """What is not as promised."""
+        balance = () if self.account.passed else ("an account does not balance",)
+        return (*self.unlike_promised, *self.two_leaders, *balance)
+
+    @property
+    def passed(self) -> bool:
+        return not self.wrong and not self.vacuous
 
 
 class LeaderWatch:

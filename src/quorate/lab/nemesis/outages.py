@@ -23,10 +23,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from quorate.core.acks_rule import ETCD
-from quorate.lab.nemesis.campaign import CALM_S_MAX, Campaign, Report, Round
+from quorate.lab.nemesis.campaign import CALM_S_MAX, Campaign, Round, first_new_order
 from quorate.lab.nemesis.etcd import Etcd, installed
 from quorate.lab.nemesis.figures import Spread, spread
-from quorate.lab.nemesis.leaders import LeaderWatch
+from quorate.lab.nemesis.leaders import LeaderWatch, WatchedReport
 from quorate.lab.nemesis.periods import machine
 from quorate.lab.nemesis.trial import Trial, TrialFailed, wait_until
 from quorate.lab.nemesis.workload import Customers, now_us
@@ -43,7 +43,7 @@ AWAY_S = (3.0, 5.0)
 """How long etcd is away: longer than a permit lasts, which is two seconds."""
 SILENCE_MS_MAX = 2_000.0
 """A longer silence while etcd is away and the leader lives: writes have not gone on."""
-NEXT_WRITE_TIMEOUT_S = 30.0
+NO_PERMIT_TIMEOUT_S = 30.0
 NO_PERMIT = "etcd gives no permit"
 
 
@@ -80,36 +80,16 @@ class Row(Struct, frozen=True):
     first_write_ms: Spread
 
 
-class OutageReport(Struct, frozen=True):
+class OutageReport(WatchedReport, frozen=True, kw_only=True):
     """All outages and what came of them."""
 
-    nodes: int
     outages: tuple[Outage, ...]
     rows: tuple[Row, ...]
-    unlike_promised: tuple[str, ...]
-    """What a round found that is not as promised."""
-    two_leaders: tuple[str, ...]
-    looks: int
-    """How often a node was asked whether it leads, and answered."""
-    account: Report
-    machine: str
 
-    @property
-    def vacuous(self) -> tuple[str, ...]:
-        """Why the campaign has shown nothing."""
+    def shows_nothing(self) -> list[str]:
+        """See `WatchedReport`."""
         why = [] if any(each.harm for each in self.outages) else ["etcd was never away"]
-        if not any(each.what != LIVES for each in self.outages):
-            why.append("no leader was killed")
-        return tuple(why if self.looks else [*why, "nobody was heard to say who leads"])
-
-    @property
-    def wrong(self) -> tuple[str, ...]:
-        balance = () if self.account.passed else ("an account does not balance",)
-        return (*self.unlike_promised, *self.two_leaders, *balance)
-
-    @property
-    def passed(self) -> bool:
-        return not self.wrong and not self.vacuous
+        return why if any(each.what != LIVES for each in self.outages) else [*why, "no leader was killed"]
 
 
 class Outages(Campaign):
@@ -176,7 +156,7 @@ class Outages(Campaign):
     ) -> tuple[float, int, float, float]:
         scan = len(customers.acknowledged)
         moment, gone = self.trial.kill(leader)
-        first = self._first_write(number, moment, gone, scan, customers)
+        first = first_new_order(customers, moment, gone, scan, f"round {number}: {DIES}")
         time.sleep(dice.random() * CALM_S_MAX)
         self.trial.restart(leader)
         return 0.0, 0, 0.0, first
@@ -188,7 +168,7 @@ class Outages(Campaign):
         away = self._take_etcd_away(harm)
         _, gone = self.trial.kill(leader)
         until = now_us() + dice.uniform(*AWAY_S) * 1_000_000
-        wait_until(self._told_of_no_permit, NEXT_WRITE_TIMEOUT_S, "no node says that etcd gives no permit")
+        wait_until(self._told_of_no_permit, NO_PERMIT_TIMEOUT_S, "no node says that etcd gives no permit")
         comes_back = (number - 1) // len(TURNS) % 2 == 0
         if comes_back:
             self.trial.restart(leader)
@@ -199,7 +179,7 @@ class Outages(Campaign):
         if new or led > epoch:
             self._unlike(number, f"etcd was away and epoch {led} began after {epoch}; {len(new)} new orders")
         self._bring_etcd_back(harm)
-        first = self._first_write(number, back, back, scan, customers)
+        first = first_new_order(customers, back, back, scan, f"round {number}: {DIES_ALONE}")
         if not comes_back:
             self.trial.restart(leader)
         return (back - away) / 1000, len(new), 0.0, first
@@ -215,20 +195,6 @@ class Outages(Campaign):
         return (ended - begun) / 1000, len(orders), silence, first
 
     # ---- parts of them ---------------------------------------------------------------------------------
-
-    def _first_write(self, number: int, moment: int, begun: int, scan: int, customers: Customers) -> float:
-        """Milliseconds from `moment` to the first acknowledgement of an order that began after `begun`."""
-        found: list[int] = []
-
-        def written() -> bool:
-            if customers.failed:
-                raise TrialFailed("a customer met an error that it does not know; see below")
-            first = customers.first_new_after(moment, begun, scan)
-            found.extend([] if first is None else [first])
-            return bool(found)
-
-        wait_until(written, NEXT_WRITE_TIMEOUT_S, f"round {number}: no new write")
-        return found[0] / 1000
 
     def _take_etcd_away(self, harm: str) -> int:
         """When it was certainly gone (microseconds). Raises TrialFailed when it is not."""
@@ -286,6 +252,7 @@ def run_outages(
         finally:
             watch.stop()
         return OutageReport(
-            nodes, tuple(campaign.outages), rows_of(campaign.outages), tuple(campaign.unlike_promised),
-            tuple(watch.doubled()), watch.looks, account, what,
+            outages=tuple(campaign.outages), rows=rows_of(campaign.outages), nodes=nodes, account=account,
+            unlike_promised=tuple(campaign.unlike_promised), two_leaders=tuple(watch.doubled()), looks=watch.looks,
+            machine=what,
         )  # fmt: skip

@@ -18,9 +18,9 @@ from pathlib import Path
 from msgspec import Struct
 
 import quorate
-from quorate.lab.nemesis.campaign import CALM_S_MAX, Campaign, Report, Round
+from quorate.lab.nemesis.campaign import CALM_S_MAX, Campaign, Round, first_new_order
 from quorate.lab.nemesis.figures import Spread, spread
-from quorate.lab.nemesis.leaders import LeaderWatch
+from quorate.lab.nemesis.leaders import LeaderWatch, WatchedReport
 from quorate.lab.nemesis.periods import machine
 from quorate.lab.nemesis.trial import Trial, TrialFailed, wait_until
 from quorate.lab.nemesis.workload import Customers, now_us
@@ -31,7 +31,6 @@ ALIVE = "taken away alive"
 TURNS = ((KILLED, True), (ALIVE, True), (KILLED, False), (ALIVE, False))
 """(how it goes, whether it leads), one after the other."""
 CHANGE_TIMEOUT_S = 60.0
-NEXT_WRITE_TIMEOUT_S = 30.0
 
 
 class Replacement(Struct, frozen=True):
@@ -71,37 +70,18 @@ class Row(Struct, frozen=True):
     not_done: int
 
 
-class ReplacementReport(Struct, frozen=True):
-    """All replacements and what they cost."""
+class ReplacementReport(WatchedReport, frozen=True, kw_only=True):
+    """All replacements and what they cost. A request that fails is counted, and is no broken promise."""
 
-    nodes: int
     replacements: tuple[Replacement, ...]
     rows: tuple[Row, ...]
     founders_left: int
     """Nodes that founded the cluster and belong to it still."""
-    two_leaders: tuple[str, ...]
-    """Epochs in which two nodes said that they lead."""
-    looks: int
-    """How often a node was asked whether it leads, and answered."""
-    account: Report
-    machine: str
 
-    @property
-    def vacuous(self) -> tuple[str, ...]:
-        """Why the campaign has shown nothing."""
+    def shows_nothing(self) -> list[str]:
+        """See `WatchedReport`."""
         why = [f"no order during round {each.number}" for each in self.replacements if not each.orders]
-        if not any(each.led for each in self.replacements):
-            why.append("no leader was replaced")
-        return tuple(why if self.looks else [*why, "nobody was heard to say who leads"])
-
-    @property
-    def wrong(self) -> tuple[str, ...]:
-        """What is not as promised. A request that fails is counted, and is no broken promise."""
-        return (*self.two_leaders, *(() if self.account.passed else ("an account does not balance",)))
-
-    @property
-    def passed(self) -> bool:
-        return not self.wrong and not self.vacuous
+        return why if any(each.led for each in self.replacements) else [*why, "no leader was replaced"]
 
 
 class Replacements(Campaign):
@@ -135,10 +115,7 @@ class Replacements(Campaign):
         answered = now_us()
         self._went(old, how)
         self._votes(new)
-        wait_until(
-            lambda: customers.failed or customers.first_new_after(answered, answered, scan) is not None,
-            NEXT_WRITE_TIMEOUT_S, f"round {number}: no new write after {new} took the place of {old}",
-        )  # fmt: skip
+        first_new_order(customers, answered, answered, scan, f"round {number}: {new} took the place of {old}")
         written = now_us()
         done = Replacement(
             number, how, old, new, old == leader, copied, (answered - asked) / 1000, (answered - begun) / 1000,
@@ -215,6 +192,7 @@ def run_replacements(
         finally:
             watch.stop()
         return ReplacementReport(
-            nodes, tuple(campaign.replaced), rows_of(campaign.replaced), len(founders & set(cluster.names)),
-            tuple(watch.doubled()), watch.looks, account, what,
+            replacements=tuple(campaign.replaced), rows=rows_of(campaign.replaced), nodes=nodes, account=account,
+            founders_left=len(founders & set(cluster.names)), two_leaders=tuple(watch.doubled()), looks=watch.looks,
+            machine=what,
         )  # fmt: skip

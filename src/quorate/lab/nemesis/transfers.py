@@ -16,14 +16,13 @@ from pathlib import Path
 from msgspec import Struct
 
 import quorate
-from quorate.lab.nemesis.campaign import CALM_S_MAX, Campaign, Report, Round
+from quorate.lab.nemesis.campaign import CALM_S_MAX, Campaign, Report, Round, first_new_order
 from quorate.lab.nemesis.figures import Spread, spread
-from quorate.lab.nemesis.trial import DATABASE, Trial, wait_until
+from quorate.lab.nemesis.trial import DATABASE, Trial
 from quorate.lab.nemesis.workload import Customers, now_us
 from quorate.runtime.cluster import LocalCluster
 
 TRANSFER = "transfer"
-NEXT_WRITE_TIMEOUT_S = 10.0
 
 
 class TransferReport(Struct, frozen=True):
@@ -56,10 +55,7 @@ class Transfers(Campaign):
         with quorate.Cluster(self.trial.cluster.url) as cluster:
             report = cluster.failover(DATABASE, to=to)
         ended = now_us()
-        wait_until(
-            lambda: customers.failed or any(each.begun_us > ended for each in customers.acknowledged[scan:]),
-            NEXT_WRITE_TIMEOUT_S, f"round {number}: no new write after {report.leader} took over",
-        )  # fmt: skip
+        first_new_order(customers, ended, ended, scan, f"round {number}: {report.leader} took over")
         times = sorted(told.ended_us for told in customers.acknowledged[max(0, scan - 1) :])
         silence = max((later - earlier for earlier, later in pairwise(times)), default=0)
         done = Round(number, TRANSFER, to, leader == to, silence / 1000, (ended - begun) / 1000)
