@@ -145,8 +145,11 @@ class Node:
         if begins:
             self.touched = self.groups.values()
         self.deadline_us = now.mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
-        effects = self._out.copy()
-        self._out.clear()
+        out = self._out
+        if not out:  # a request that waits for others asks for nothing
+            return []
+        effects = out.copy()
+        out.clear()
         return effects
 
     def assert_invariants(self) -> None:

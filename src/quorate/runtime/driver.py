@@ -143,7 +143,9 @@ class Driver:
         number = self._next_request
         self._next_request = number + 1
         self._callers[number] = (caller, ask, size)
-        now_us = self._read_at((self._now or self._look()).mono_us)
+        now_us = (self._now or self._look()).mono_us
+        if now_us - self._turned_us >= STALL_US:  # it may have lain in its socket since the turn before
+            now_us = self._turned_us
         request = kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0)
         if self._asked < REQUESTS_A_TURN:
             self._asked += 1
@@ -151,10 +153,6 @@ class Driver:
         else:
             self._behind.append(request)
             self._want_turn()
-
-    def _read_at(self, now_us: int) -> int:
-        """When what is read now arrived: after a stall it may have lain in its socket since the turn before."""
-        return now_us if now_us - self._turned_us < STALL_US else self._turned_us
 
     def reachable(self, peer: NodeId) -> None:
         self.feed(kernel.Reachable(peer))
@@ -373,7 +371,8 @@ class Driver:
         self.transport.disconnect(effect.peer)
 
     def _on_reply(self, effect: kernel.Reply) -> None:
-        self._answer(effect.id, effect.body)
+        caller, ask, size = self._callers.pop(effect.id)
+        caller.tell(ask, effect.body, size)
 
     def _answer(self, request: int, body: ReplyBody) -> None:
         caller, ask, size = self._callers.pop(request)

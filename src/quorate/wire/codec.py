@@ -10,7 +10,7 @@ import msgspec
 
 from quorate.core.messages import Message
 from quorate.core.requests import Ask, Told
-from quorate.wire.frames import FrameCorrupt, frame
+from quorate.wire.frames import FrameCorrupt, add_frame
 from quorate.wire.handshake import Refusal, RefusedByPeer
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -29,7 +29,7 @@ encode: Callable[[Message | Ask | Told], bytes] = _encode
 
 def add_message(out: bytearray, message: Message | Ask | Told) -> None:
     """Append one message as a frame. Raises FrameTooLong and leaves `out` as it was."""
-    out += frame(_encode(message))
+    add_frame(out, _encode(message))
 
 
 def decode_message(payload: bytes) -> Message:

@@ -48,8 +48,17 @@ def frame(payload: bytes) -> bytes:
     """One frame as bytes. Raises FrameTooLong."""
     length = len(payload)
     if length > FRAME_BYTES_MAX:
-        raise FrameTooLong(f"a message of {length} bytes does not fit into a frame of {FRAME_BYTES_MAX}")
+        raise _too_long(length)
     return HEADER.pack(length, crc32(payload)) + payload
+
+
+def add_frame(out: bytearray, payload: bytes) -> None:
+    """Append one frame. Raises FrameTooLong and leaves `out` as it was."""
+    length = len(payload)
+    if length > FRAME_BYTES_MAX:
+        raise _too_long(length)
+    out += HEADER.pack(length, crc32(payload))
+    out += payload
 
 
 class FrameReader:
@@ -122,3 +131,7 @@ class FrameReader:
         if self._first:
             return NotOurProtocol("the stream does not begin with a greeting of this protocol")
         return FrameCorrupt(f"the checksum of a frame of {length} bytes does not match")
+
+
+def _too_long(length: int) -> FrameTooLong:
+    return FrameTooLong(f"a message of {length} bytes does not fit into a frame of {FRAME_BYTES_MAX}")

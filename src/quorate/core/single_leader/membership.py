@@ -48,6 +48,10 @@ class Configuration(Struct, frozen=True, array_like=True):
         """Everybody to whom the log is sent."""
         return tuple(dict.fromkeys((*self.voters, *self.following, *self.learners)))
 
+    def includes(self, node: NodeId) -> bool:
+        """Whether the log is sent to this node. Asked for every request, so it builds nothing."""
+        return node in self.voters or node in self.following or node in self.learners
+
     @property
     def sets(self) -> tuple[tuple[NodeId, ...], ...]:
         """The sets of voters that must each agree."""

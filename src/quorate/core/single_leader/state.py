@@ -347,12 +347,12 @@ class Group:
     @property
     def left_out(self) -> bool:
         """This replica knows, or was told, that it is no member any more."""
-        return bool(self.outside) or (bool(self.voters) and self.me not in self.configuration.members)
+        return bool(self.outside) or (bool(self.voters) and not self.configuration.includes(self.me))
 
     def leaves_out(self, node: NodeId) -> int:
         """Index of the counted configuration that says that this node is no member; 0: it may be one."""
         known = (self.membership.counted, self.configuration)
-        return 0 if any(node in each.members for each in known) else self.membership.since
+        return 0 if any(each.includes(node) for each in known) else self.membership.since
 
     def majority_of(self, nodes: Collection[NodeId]) -> bool:
         """Whether these are a majority of the voters; of the old and of the new ones while members change."""

@@ -53,8 +53,9 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
     else:
         group.queue.append(Waiting(id, body, now.mono_us, group.host.until_us))
         group.host.keep_busy(group.group)
-        if may_start(group):
-            if _gathered(group):
+        gathered = _gathered(group)
+        if (gathered or not group.gathering) and may_start(group):
+            if gathered:
                 group.host.make_ready(group.group)
             else:
                 _await_more(group)
@@ -174,21 +175,22 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
     """The next batch: as many as fit; a held transaction goes alone, as does what was too large before."""
     requests: list[Waiting] = []
     size = 0
+    queue, bytes_max = group.queue, group.settings.batch_bytes_max
     most = min(group.settings.batch_requests_max, group.admission.fit())
-    while group.queue and len(requests) < most:
-        if gone(group.queue[0].until_us, now_us):
-            group.reply(group.queue.popleft().id, EXPIRED)
+    while queue and len(requests) < most:
+        first = queue[0]
+        if first.until_us and gone(first.until_us, now_us):
+            group.reply(queue.popleft().id, EXPIRED)
             continue
-        body = group.queue[0].body
-        alone = isinstance(body, CommitHeld) or group.alone > 0
-        size += weight(body)
-        if requests and (alone or size > group.settings.batch_bytes_max):
+        alone = group.alone > 0 or type(first.body) is CommitHeld
+        size += weight(first.body)
+        if requests and (alone or size > bytes_max):
             break
-        requests.append(group.queue.popleft())
+        requests.append(queue.popleft())
         if alone:
             group.alone = max(0, group.alone - 1)
             break
-    group.admission.took(now_us, len(requests), len(group.queue))
+    group.admission.took(now_us, len(requests), len(queue))
     return requests
 
 
@@ -200,9 +202,8 @@ def weight(body: Any) -> int:
     for statement in body.statements:
         size += len(statement.sql)
         for parameters in statement.sets:
-            values = parameters.values() if isinstance(parameters, dict) else parameters
-            for value in values:
-                size += len(value) if isinstance(value, str | bytes) else 8
+            for value in parameters.values() if isinstance(parameters, dict) else parameters:
+                size += len(value) if type(value) is str or type(value) is bytes else 8
     return size
 
 
@@ -303,9 +304,9 @@ def on_counted(group: Group) -> None:
 def _answer(group: Group, batch: Batch) -> None:
     """Each caller gets its own result."""
     if not batch.told:
-        index = batch.position.index
+        index, reply = batch.position.index, group.host.reply
         for request, outcome in zip(batch.requests, batch.outcomes, strict=True):
-            group.reply(request.id, Answer(Raw(outcome), index))
+            reply(request.id, Answer(Raw(outcome), index))
 
 
 def settle(group: Group) -> None:
