@@ -39,26 +39,32 @@ CROWD_STAYS = 7
 
 def submit(group: Group, now: Now, id: int, body: Any) -> None:
     """A caller's write. Refusals mean that it was not done."""
-    waiting_most = group.settings.waiting_requests_max
+    host, queue = group.host, group.queue
     if group.group == CATALOG_GROUP and type(body) is Outcome:
         group.reply(id, NOT_TOLD)
-    elif group.transfer is not None and group.role != LEADER and len(group.transfer.waiting) < waiting_most:
-        group.transfer.waiting.append(Waiting(id, body, now.mono_us, group.host.until_us))
     elif group.role != LEADER or (group.transfer_to and group.transfer is None):
-        group.reply(id, NotLeader(group.leader_address()))
-    elif refusal := group.admission.refusal(now.mono_us, group.host.until_us, len(group.queue)):
+        _submit_elsewhere(group, now, id, body)
+    elif refusal := group.admission.refusal(now.mono_us, host.until_us, len(queue)):
         group.reply(id, refusal)
     elif group.flight and group.flight[0].told and not group.rules.coming:
         group.reply(id, _not_held(group))
     else:
-        group.queue.append(Waiting(id, body, now.mono_us, group.host.until_us))
-        group.host.keep_busy(group.group)
-        gathered = _gathered(group)
-        if (gathered or not group.gathering) and may_start(group):
-            if gathered:
-                group.host.make_ready(group.group)
-            else:
-                _await_more(group)
+        queue.append(Waiting(id, body, now.mono_us, host.until_us))
+        host.keep_busy(group.group)
+        if _gathered(group):
+            if may_start(group):
+                host.make_ready(group.group)
+        elif not group.gathering and may_start(group):
+            _await_more(group)
+
+
+def _submit_elsewhere(group: Group, now: Now, id: int, body: Any) -> None:
+    """To a replica that does not lead, or not for much longer."""
+    transfer = group.transfer
+    if transfer is not None and len(transfer.waiting) < group.settings.waiting_requests_max:
+        transfer.waiting.append(Waiting(id, body, now.mono_us, group.host.until_us))
+    else:
+        group.reply(id, NotLeader(group.leader_address()))
 
 
 def in_vain(group: Group) -> bool:
@@ -79,17 +85,13 @@ def _not_held(group: Group) -> Refused:
 
 def may_start(group: Group) -> bool:
     """Whether a batch may run now: on top of everything that is logged, and of not too much that is not counted."""
+    if group.stack and (group.settle_due or len(group.flight) >= group.settings.batches_ahead):
+        return False
     if group.batch is not None or group.applying or group.host.disk_full or not group.leads_ready:
         return False
     if group.holds_writes:
         return False
-    if not group.stack:
-        return group.applied.index == group.log.last.index
-    return (
-        not group.settle_due
-        and len(group.flight) < group.settings.batches_ahead
-        and group.covered == group.log.last.index
-    )
+    return (group.covered if group.stack else group.applied.index) == group.log.last.index
 
 
 def wants_other_acks(group: Group) -> bool:
