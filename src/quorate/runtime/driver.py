@@ -146,7 +146,7 @@ class Driver:
         now_us = (self._now or self._look()).mono_us
         if now_us - self._turned_us >= STALL_US:  # it may have lain in its socket since the turn before
             now_us = self._turned_us
-        request = kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0)
+        request = kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0, size)
         if self._asked < REQUESTS_A_TURN:
             self._asked += 1
             self.feed(request)

@@ -108,8 +108,9 @@ class Execution:
     def _run(self, position: int, statements: tuple[Statement, ...]) -> tuple[bytes, bytes]:
         facts = self.facts
         mark = -1
-        for statement in statements:
-            if shape_of(statement.sql).kind in _SCHEMA_KINDS:  # what came before must not be undone with this request
+        shapes = [shape_of(statement.sql) for statement in statements]
+        for shape in shapes:
+            if shape.kind in _SCHEMA_KINDS:  # what came before must not be undone with this request
                 self._capture.flush(facts)
                 mark = len(self._capture.segments)
                 break
@@ -122,8 +123,7 @@ class Execution:
         control("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
         results: list[Result] = []
         try:
-            for statement in statements:
-                shape = shape_of(statement.sql)
+            for statement, shape in zip(statements, shapes, strict=True):
                 results.append(self._statement(statement, shape))  # how many ran is needed when one fails
             if self._dirty:
                 self._settle()

@@ -11,6 +11,7 @@ from zlib import crc32
 
 HEADER = struct.Struct(">II")
 HEADER_BYTES = HEADER.size
+_pack, _unpack = HEADER.pack, HEADER.unpack_from
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 """No payload is longer. Whatever may be longer is cut into chunks by whoever sends it."""
@@ -49,7 +50,7 @@ def frame(payload: bytes) -> bytes:
     length = len(payload)
     if length > FRAME_BYTES_MAX:
         raise _too_long(length)
-    return HEADER.pack(length, crc32(payload)) + payload
+    return _pack(length, crc32(payload)) + payload
 
 
 def add_frame(out: bytearray, payload: bytes) -> None:
@@ -57,7 +58,7 @@ def add_frame(out: bytearray, payload: bytes) -> None:
     length = len(payload)
     if length > FRAME_BYTES_MAX:
         raise _too_long(length)
-    out += HEADER.pack(length, crc32(payload))
+    out += _pack(length, crc32(payload))
     out += payload
 
 
@@ -78,15 +79,15 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take a chunk; return the payloads that it completes. Raises FrameTooLong, FrameCorrupt, NotOurProtocol."""
-        rest = self._rest
-        source: bytes | bytearray = data
-        if not rest and not self._first and len(data) >= HEADER_BYTES:
-            length, checksum = HEADER.unpack_from(data)
-            if length + HEADER_BYTES == len(data) and length <= self._limit:  # one whole frame, as most often
+        rest, size = self._rest, len(data)
+        if not rest and size >= HEADER_BYTES and not self._first:
+            length, checksum = _unpack(data)
+            if length + HEADER_BYTES == size and length <= self._limit:  # one whole frame, as most often
                 payload = data[HEADER_BYTES:]
                 if crc32(payload) != checksum:
                     raise self._corrupt(length)
                 return [payload]
+        source: bytes | bytearray = data
         if rest:
             rest += data
             if len(rest) < self._wanted:
@@ -95,7 +96,7 @@ class FrameReader:
         payloads, used = self._cut(source)
         if source is rest:
             del rest[:used]
-        elif used < len(data):
+        elif used < size:
             rest += data[used:]
         return payloads
 
@@ -103,9 +104,8 @@ class FrameReader:
         """Whole frames at the beginning of `source`, and how many bytes they took."""
         payloads: list[bytes] = []
         at, size = 0, len(source)
-        unpack = HEADER.unpack_from
         while size - at >= HEADER_BYTES:
-            length, checksum = unpack(source, at)
+            length, checksum = _unpack(source, at)
             if length > self._limit or self._first:
                 self._check_length(length)
             end = at + HEADER_BYTES + length

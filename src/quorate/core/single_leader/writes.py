@@ -49,7 +49,7 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
     elif group.flight and group.flight[0].told and not group.rules.coming:
         group.reply(id, _not_held(group))
     else:
-        queue.append(Waiting(id, body, now.mono_us, host.until_us))
+        queue.append(Waiting(id, body, now.mono_us, host.until_us, host.size))
         host.keep_busy(group.group)
         if _gathered(group):
             if may_start(group):
@@ -62,7 +62,7 @@ def _submit_elsewhere(group: Group, now: Now, id: int, body: Any) -> None:
     """To a replica that does not lead, or not for much longer."""
     transfer = group.transfer
     if transfer is not None and len(transfer.waiting) < group.settings.waiting_requests_max:
-        transfer.waiting.append(Waiting(id, body, now.mono_us, group.host.until_us))
+        transfer.waiting.append(Waiting(id, body, now.mono_us, group.host.until_us, group.host.size))
     else:
         group.reply(id, NotLeader(group.leader_address()))
 
@@ -185,7 +185,7 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
             group.reply(queue.popleft().id, EXPIRED)
             continue
         alone = group.alone > 0 or type(first.body) is CommitHeld
-        size += weight(first.body)
+        size += first.size or weight(first.body)
         if requests and (alone or size > bytes_max):
             break
         requests.append(queue.popleft())
