@@ -19,12 +19,16 @@ class Stat(Struct, frozen=True):
     """Its own time and that of children it has waited for, so that a process that ends takes no time with it."""
 
 
+def fields_of(text: str) -> list[str]:
+    """What follows the name (which may contain anything) in a line of /proc/PID/stat; the first is the state."""
+    return text.rpartition(")")[2].split()
+
+
 def parse_stat(text: str) -> Stat:
-    """One line of /proc/PID/stat; the name in parentheses may contain anything."""
-    head, _, tail = text.rpartition(")")
-    fields = tail.split()
+    """One line of /proc/PID/stat."""
+    fields = fields_of(text)
     ticks = sum(int(each) for each in fields[11:15])  # utime, stime, cutime, cstime
-    return Stat(int(head.split(" ", 1)[0]), int(fields[1]), ticks / TICKS_PER_S)
+    return Stat(int(text.split(" ", 1)[0]), int(fields[1]), ticks / TICKS_PER_S)
 
 
 def stats() -> dict[int, Stat]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bench.procs import PROC, TICKS_PER_S
+from bench.procs import PROC, TICKS_PER_S, fields_of
 from bench.system_quorate import QuorateSystem
 from bench.work import Timing
 
@@ -43,11 +43,6 @@ class Share(Struct, frozen=True):
     disk: float
     others: float
     """Asleep: nothing has come that it could do."""
-
-
-def fields_of(stat: str) -> list[str]:
-    """What follows the name (which may contain anything) in a line of /proc/PID/stat; the first is the state."""
-    return stat.rpartition(")")[2].split()
 
 
 def read(pid: int) -> Reading:

@@ -55,8 +55,7 @@ class Admission:
         if not waiting:
             self.empty_us = now_us
             return None
-        each_ns = max(self.run_ns, self.each_ns)
-        wait_us = waiting * each_ns // 1000
+        wait_us = waiting * max(self.each_ns, self.run_ns) // 1000
         if waiting < self._settings.waiting_requests_max and wait_us <= self._limit_us(now_us, until_us):
             return None
         self.shed += 1
@@ -69,7 +68,7 @@ class Admission:
 
     def late(self, now_us: int, since_us: int, until_us: int) -> Refused | None:
         """The same for a request that has waited since then to be looked at at all."""
-        if until_us and gone(until_us, now_us):
+        if gone(until_us, now_us):
             self.shed += 1
             return EXPIRED
         waited_us = now_us - since_us

@@ -90,8 +90,6 @@ class Request(Struct, frozen=True):
     """When it arrived, by the node's monotonic clock; 0: now."""
     until_us: int = 0
     """When its caller ceases to wait; 0: not known."""
-    size: int = 0
-    """About how many bytes it takes; 0: not known."""
 
 
 class Persisted(Struct, frozen=True):

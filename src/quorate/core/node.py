@@ -88,7 +88,7 @@ class Node:
         self.disk_full = self.draining = False
         self.removed = False
         """It was taken out of the cluster."""
-        self.until_us = self.size = 0
+        self.until_us = 0
         self.admission = Admission(self.settings)
         self._drained = False
         self.deadline_us: int | None = 0
@@ -118,8 +118,7 @@ class Node:
         self.catalog_reads = 0
         """How often the catalog is being read just now."""
         self._verified: GroupId = -1
-        self._all_groups = self.groups.values()
-        self.touched: Iterable[Group] = self._all_groups
+        self.touched: Iterable[Group] = self.groups.values()
         """The groups that the last step may have changed. To assert the invariants of these alone keeps the cost of a
         step independent of how many groups there are."""
 
@@ -131,7 +130,7 @@ class Node:
         self.now_us = now.mono_us
         if idle_us > self._stall_us:
             self.liveness.stalled(now, idle_us - self.settings.heartbeat_us)
-        self.touched = self._all_groups
+        self.touched = self.groups.values()
         begins = self._recovered is not None
         if begins:
             self._start(now)
@@ -144,7 +143,7 @@ class Node:
                 self.touched = (group,)
                 single_leader.EVENTS[type(event)](group, now, event)
         if begins:
-            self.touched = self._all_groups
+            self.touched = self.groups.values()
         self.deadline_us = now.mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
         out = self._out
         if not out:  # a request that waits for others asks for nothing
@@ -378,7 +377,6 @@ class Node:
             self.reply(event.id, refusal)
             return
         self.until_us = event.until_us
-        self.size = event.size
         body = event.body
         if type(body) is Run:
             self._on_run(now, event.id, body)
@@ -402,12 +400,9 @@ class Node:
             self.reply(event.id, Refused("NotSupportedError", f"unknown request {type(body).__name__}"))
 
     def _on_run(self, now: Now, id: int, body: Run) -> None:
-        row = self.directory.partitions.get(body.database)
-        group = None if row is None or self.removed else self.groups.get(row.group)
-        if group is None or self.me not in group.voters or group.outside:  # all but the usual case
-            group = self._route(id, body.database)
-            if group is None:
-                return
+        group = self._route(id, body.database)
+        if group is None:
+            return
         if body.level not in READ_LEVELS:
             levels = ", ".join(READ_LEVELS)
             self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
@@ -465,7 +460,7 @@ class Node:
             self.reply(id, write or Answer(msgspec.Raw(_encode(Done(())))))
 
     def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
-        self.until_us = self.size = 0
+        self.until_us = 0
         self._errand_count += 1
         number = -self._errand_count
         self.errands[number] = errand

@@ -17,12 +17,10 @@ def find(node: "Node", database: str) -> Group | NotLeader | Refused:
         return roster.refusal(node)
     if database == CATALOG_DATABASE:
         return _if_member(node.groups.get(CATALOG_GROUP)) or NotLeader(node.identity.founders[0].address)
-    row = node.directory.partitions.get(database)
+    row = node.directory.partition_of(database)
     if row is not None:
-        here = node.groups.get(row.group)
-        if here is not None and not here.left_out:
-            return here
-        return NotLeader(node.address_of(row.nodes[row.group % len(row.nodes)]))
+        here = _if_member(node.groups.get(row.group))
+        return here or NotLeader(node.address_of(row.nodes[row.group % len(row.nodes)]))
     return _unknown(node, database)
 
 

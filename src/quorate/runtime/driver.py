@@ -143,16 +143,18 @@ class Driver:
         number = self._next_request
         self._next_request = number + 1
         self._callers[number] = (caller, ask, size)
-        now_us = (self._now or self._look()).mono_us
-        if now_us - self._turned_us >= STALL_US:  # it may have lain in its socket since the turn before
-            now_us = self._turned_us
-        request = kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0, size)
+        now_us = self._read_at((self._now or self._look()).mono_us)
+        request = kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0)
         if self._asked < REQUESTS_A_TURN:
             self._asked += 1
             self.feed(request)
         else:
             self._behind.append(request)
             self._want_turn()
+
+    def _read_at(self, now_us: int) -> int:
+        """When what is read now arrived: after a stall it may have lain in its socket since the turn before."""
+        return now_us if now_us - self._turned_us < STALL_US else self._turned_us
 
     def reachable(self, peer: NodeId) -> None:
         self.feed(kernel.Reachable(peer))
@@ -371,8 +373,7 @@ class Driver:
         self.transport.disconnect(effect.peer)
 
     def _on_reply(self, effect: kernel.Reply) -> None:
-        caller, ask, size = self._callers.pop(effect.id)
-        caller.tell(ask, effect.body, size)
+        self._answer(effect.id, effect.body)
 
     def _answer(self, request: int, body: ReplyBody) -> None:
         caller, ask, size = self._callers.pop(request)

@@ -68,14 +68,7 @@ class HasText(Protocol):
 def is_read(sql: str) -> bool:
     """Can this text be answered without a log entry? True too for what is refused or has no meaning: the
     reader answers with the error, and nothing needs to be logged."""
-    return _cached_is_read(sql) if len(sql) <= _CACHED_TEXT else _is_read(sql)
-
-
-def _is_read(sql: str) -> bool:
     return shape_of(sql).kind in (EMPTY, READ, REFUSED)
-
-
-_cached_is_read = lru_cache(maxsize=4096)(_is_read)
 
 
 def reads_only(statements: Sequence[HasText]) -> bool:

@@ -106,9 +106,9 @@ class Execution:
             set_mode(self._connection, LEAD)
 
     def _run(self, position: int, statements: tuple[Statement, ...]) -> tuple[bytes, bytes]:
+        shapes = [shape_of(statement.sql) for statement in statements]
         facts = self.facts
         mark = -1
-        shapes = [shape_of(statement.sql) for statement in statements]
         for shape in shapes:
             if shape.kind in _SCHEMA_KINDS:  # what came before must not be undone with this request
                 self._capture.flush(facts)

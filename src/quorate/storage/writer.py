@@ -253,18 +253,14 @@ class Writer:
         records: list[Record] = []
         fresh: dict[str, bytes] = {}
         run, over = self._execution.run, self.over
-        below, window = self._fresh, self._window or self.window
-        find = window.find
         for position, request in enumerate(requests):
             token = request.token
             if token is not None:
-                name, seen = token.id, token.seen
-                if name in fresh or name in below or seen < window.floor or find(name) is not None:
-                    known = fresh.get(name) or self._known(name, seen)
-                    if known is not None:
-                        outcomes.append(known)
-                        continue
-            if lost and position in lost:
+                known = fresh.get(token.id) or self._known(token.id, token.seen)
+                if known is not None:
+                    outcomes.append(known)
+                    continue
+            if position in lost:
                 outcome = kept = lost[position]
             elif type(request) is Run:
                 outcome, kept = run(position, request)

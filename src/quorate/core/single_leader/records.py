@@ -18,8 +18,6 @@ class Waiting(Struct):
     since_us: int
     until_us: int = 0
     """When its caller ceases to wait; 0: not known."""
-    size: int = 0
-    """About how many bytes it takes; 0: to be reckoned."""
 
 
 class Batch(Struct):

@@ -72,7 +72,6 @@ class Host(Protocol):
     draining: bool
     removed: bool
     until_us: int  # of the request that is being looked at
-    size: int  # of the same
 
     def emit(self, effect: Effect) -> None: ...
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...

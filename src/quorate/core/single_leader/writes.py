@@ -49,7 +49,7 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
     elif group.flight and group.flight[0].told and not group.rules.coming:
         group.reply(id, _not_held(group))
     else:
-        queue.append(Waiting(id, body, now.mono_us, host.until_us, host.size))
+        queue.append(Waiting(id, body, now.mono_us, host.until_us))
         host.keep_busy(group.group)
         if _gathered(group):
             if may_start(group):
@@ -62,7 +62,7 @@ def _submit_elsewhere(group: Group, now: Now, id: int, body: Any) -> None:
     """To a replica that does not lead, or not for much longer."""
     transfer = group.transfer
     if transfer is not None and len(transfer.waiting) < group.settings.waiting_requests_max:
-        transfer.waiting.append(Waiting(id, body, now.mono_us, group.host.until_us, group.host.size))
+        transfer.waiting.append(Waiting(id, body, now.mono_us, group.host.until_us))
     else:
         group.reply(id, NotLeader(group.leader_address()))
 
@@ -181,11 +181,11 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
     most = min(group.settings.batch_requests_max, group.admission.fit())
     while queue and len(requests) < most:
         first = queue[0]
-        if first.until_us and gone(first.until_us, now_us):
+        if gone(first.until_us, now_us):
             group.reply(queue.popleft().id, EXPIRED)
             continue
         alone = group.alone > 0 or type(first.body) is CommitHeld
-        size += first.size or weight(first.body)
+        size += weight(first.body)
         if requests and (alone or size > bytes_max):
             break
         requests.append(queue.popleft())
@@ -204,8 +204,9 @@ def weight(body: Any) -> int:
     for statement in body.statements:
         size += len(statement.sql)
         for parameters in statement.sets:
-            for value in parameters.values() if isinstance(parameters, dict) else parameters:
-                size += len(value) if type(value) is str or type(value) is bytes else 8
+            values = parameters.values() if isinstance(parameters, dict) else parameters
+            for value in values:
+                size += len(value) if isinstance(value, str | bytes) else 8
     return size
 
 
