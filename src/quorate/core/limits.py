@@ -3,11 +3,10 @@
 Each number follows from the frame, which is what one message between two nodes can carry, so that whatever can be
 written can be read, exported, imported, shipped to a follower and copied to a new one:
 
-    frame 64 MiB  >  entry 49 MiB  =  changes 48 MiB + outcome and token of a request
-                     changes 48 MiB  >=  2 rows of 16 MiB (an UPDATE carries what was and what is), and more than
-                                         a request of 32 MiB turns into when it inserts what it carries
-                  >  request 32 MiB  >=  a row of 16 MiB with the row that it replaces, and SQL text of 8 MiB
-                  >  result 32 MiB   >=  a row of 16 MiB
+    frame 64 MiB > entry 49 MiB = changes of 48 MiB, with the outcome and the token of one request
+    changes 48 MiB >= two rows (an UPDATE carries what was and what is), or the values of a request and half more
+    request 32 MiB >= a row of 16 MiB and a text of 8 MiB
+    result 32 MiB >= a row of 16 MiB, twice
 
 `docs/limits.md` is this table for users; `storage/connection.py` hands it to SQLite.
 """

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from quorate.core.limits import ENTRY_BYTES_MAX
+
 
 class Settings(Struct, frozen=True, omit_defaults=True):
     """Defaults suit one data centre; the simulator draws its own."""
@@ -28,8 +30,8 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     not when half of those who were under way at a time lately are there: a lone writer waits for nobody."""
     batch_requests_max: int = 512
     batch_bytes_max: int = 4 << 20
-    entry_bytes_max: int = 48 << 20
-    """Changes of one entry; a frame must be able to carry it."""
+    entry_bytes_max: int = ENTRY_BYTES_MAX
+    """A batch that makes a larger entry is run again, each request alone."""
     batch_us: int = 50_000
     """How long the requests of one batch may be expected to run: meanwhile the node does nothing else."""
     waiting_requests_max: int = 20_000

@@ -9,12 +9,11 @@ protocol is found out by its first bytes, before its "length" makes anybody wait
 import struct
 from zlib import crc32
 
+from quorate.core.limits import FRAME_BYTES_MAX as FRAME_BYTES_MAX
+
 HEADER = struct.Struct(">II")
 HEADER_BYTES = HEADER.size
 _pack, _unpack = HEADER.pack, HEADER.unpack_from
-
-FRAME_BYTES_MAX = 64 * 1024 * 1024
-"""No payload is longer. Whatever may be longer is cut into chunks by whoever sends it."""
 
 GREETING_BYTES_MAX = 4096
 """No first payload of a stream is longer."""
