@@ -38,6 +38,11 @@ class NoTimer:
     def cancel(self) -> None: ...
 
 
+class NoPiece:
+    def drop(self) -> bool:
+        return False
+
+
 class Turns:
     """Keeps `driver.Scheduler`; a turn of the loop is run by hand."""
 
@@ -50,8 +55,9 @@ class Turns:
     def call_later(self, _delay: float, _callback: Callable[[], None]) -> NoTimer:
         return NoTimer()
 
-    def run_aside(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+    def run_aside(self, work: Callable[[], Any], done: Callable[[Any], None], *_: Any, **__: Any) -> NoPiece:
         done(work())
+        return NoPiece()
 
     def run(self) -> None:
         while self._soon:

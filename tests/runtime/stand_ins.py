@@ -9,6 +9,7 @@ import msgspec
 from quorate.core import kernel
 from quorate.core.kernel import Effect, Event, GroupId, Identity, LogWrite, Member, NodeId, Now, Position, Recovered
 from quorate.core.requests import Answer, Done, Statement
+from quorate.runtime.aside import READS
 from quorate.storage.interface import OverBudget
 
 ANSWER = msgspec.Raw(msgspec.msgpack.encode(Done(())))
@@ -110,6 +111,22 @@ class FakeTimer:
         self.cancelled = True
 
 
+class FakePiece:
+    """Work that waits for a thread."""
+
+    def __init__(
+        self, loop: "FakeLoop", work: Callable[[], Any], done: Callable[[Any], None], lane: str, key: int
+    ) -> None:
+        self.work, self.done, self.lane, self.key = work, done, lane, key
+        self._loop = loop
+
+    def drop(self) -> bool:
+        if self not in self._loop.aside:
+            return False
+        self._loop.aside.remove(self)
+        return True
+
+
 class FakeLoop:
     """Keeps `driver.Scheduler` on a clock that only a test moves."""
 
@@ -117,7 +134,7 @@ class FakeLoop:
         self.now_us = 1_000_000
         self.soon: deque[Callable[[], None]] = deque()
         self.timers: list[FakeTimer] = []
-        self.aside: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
+        self.aside: list[FakePiece] = []
 
     def clock(self) -> Now:
         return Now(self.now_us, self.now_us)
@@ -131,8 +148,11 @@ class FakeLoop:
         self.timers.append(timer)
         return timer
 
-    def run_aside(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        self.aside.append((work, done))
+    def run_aside(
+        self, work: Callable[[], Any], done: Callable[[Any], None], lane: str = READS, key: int = 0
+    ) -> FakePiece:
+        self.aside.append(FakePiece(self, work, done, lane, key))
+        return self.aside[-1]
 
     def turn(self) -> None:
         """What was scheduled before this call, once."""
@@ -158,14 +178,14 @@ class FakeLoop:
         self.settle()
 
     def finish_aside(self) -> None:
-        """Do what waits for the reader thread."""
+        """Do what waits for the threads beside the loop."""
         waiting, self.aside = self.aside, []
-        for work, done in waiting:
+        for piece in waiting:
             try:
-                found = work()
-            except Exception as error:  # noqa: BLE001 - as the reader thread does
+                found = piece.work()
+            except Exception as error:  # noqa: BLE001 - as those threads do
                 found = error
-            done(found)
+            piece.done(found)
         self.settle()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -12,7 +11,6 @@ from quorate.core import kernel
 from quorate.core.kernel import Effect, Event
 from quorate.core.requests import Answer, Status
 from quorate.runtime import probe
-from quorate.runtime.aside import Aside
 from quorate.runtime.config import Config, ConfigError
 from quorate.runtime.loop import FAILED, STOPPED, Server, greeting_of, listen_address, loop_factory
 from quorate.storage.interface import Broken
@@ -116,39 +114,3 @@ def test_a_node_says_where_it_can_be_dialled() -> None:
     assert greeting_of(later, "10.0.0.9:7").address == "10.0.0.9:7"
     assert greeting_of(later, "[::]:7").address == ""
     assert greeting_of(later).address == ""
-
-
-def test_the_reader_thread_does_one_thing_after_the_other_and_hands_errors_over() -> None:
-    done: list[object] = []
-    finished = threading.Event()
-
-    def call(callback: Callable[[object], None], found: object) -> None:
-        callback(found)
-        if len(done) == 3:
-            finished.set()
-
-    aside = Aside(call)
-    aside.run(lambda: 1, done.append)
-    aside.run(lambda: 1 // 0, done.append)
-    aside.run(lambda: threading.current_thread().name, done.append)
-    assert finished.wait(5)
-    assert done[0] == 1
-    assert isinstance(done[1], ZeroDivisionError)
-    assert done[2] == "quorate-reader"
-    assert aside.stop(5)
-
-
-def test_a_read_that_never_ends_does_not_hold_up_the_stop() -> None:
-    hold, begun = threading.Event(), threading.Event()
-
-    def read() -> None:
-        begun.set()
-        hold.wait(10)
-
-    aside = Aside(lambda callback, found: callback(found))
-    aside.run(read, lambda _found: None)
-    assert begun.wait(5)
-    try:
-        assert not aside.stop(0.01)
-    finally:
-        hold.set()

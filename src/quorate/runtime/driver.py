@@ -16,6 +16,7 @@ from quorate.core import kernel
 from quorate.core.kernel import ORIGIN, Core, Effect, Event, GroupId, LogWrite, NodeId, Now, Position
 from quorate.core.messages import Message
 from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody
+from quorate.runtime.aside import CARE, DIGESTS, READS
 from quorate.runtime.notes import log_note
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination, OverBudget, Store
 from quorate.transport.interface import Caller, NoPermits, Permits, Transport
@@ -31,7 +32,7 @@ STALL_US = 250_000
 REQUESTS_A_TURN = 512
 """Requests of clients that are begun in one turn of the loop: heartbeats and votes wait behind no more."""
 DIGEST_PIECES = 8
-"""Pieces of a digest, of about a millisecond each, that the reader thread does before others get their turn."""
+"""Pieces of a digest, of about a millisecond each, that are done before another database gets its turn."""
 ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 1024
 
 T = TypeVar("T")
@@ -39,6 +40,11 @@ T = TypeVar("T")
 
 class Timer(Protocol):
     def cancel(self) -> None: ...
+
+
+class Piece(Protocol):
+    def drop(self) -> bool:
+        """Take it out of the queue, so that it never begins and nothing is called for it; False when it has begun."""
 
 
 class Scheduler(Protocol):
@@ -49,8 +55,11 @@ class Scheduler(Protocol):
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer: ...
 
-    def run_aside(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
-        """Run `work` on the one reader thread, then `done` on the loop with its result or its exception."""
+    def run_aside(
+        self, work: Callable[[], T], done: Callable[[T | BaseException], None], lane: str = READS, key: int = 0
+    ) -> Piece:
+        """Run `work` on a thread of this lane (`runtime.aside`) for the database `key`, then `done` on the loop with
+        its result or its exception."""
 
 
 class Clock(Protocol):
@@ -328,10 +337,10 @@ class Driver:
             except Broken as error:
                 self._fail(f"the disk failed: {error}")
 
-        self._scheduler.run_aside(lambda: self.store.checkpoint_aside(effect.group), finish)
+        self._scheduler.run_aside(lambda: self.store.checkpoint_aside(effect.group), finish, CARE, effect.group)
 
     def _on_digest(self, effect: kernel.Digest) -> None:
-        """Pinned here and now, hashed aside, a piece at a time: reads that wait there get their turn in between."""
+        """Pinned here and now, hashed aside, a piece at a time: other digests get their turn in between."""
         self._digests[effect.group] = effect.number
         try:
             examination = self.store.examine(effect.group)
@@ -352,7 +361,7 @@ class Driver:
                 examination.close()
                 self._digest_done(effect, examination.position, found)
 
-        self._scheduler.run_aside(lambda: examination.step(DIGEST_PIECES), stepped)
+        self._scheduler.run_aside(lambda: examination.step(DIGEST_PIECES), stepped, DIGESTS, effect.group)
 
     def _digest_done(self, effect: kernel.Digest, position: Position, found: str | BaseException) -> None:
         if isinstance(found, str):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from quorate.core.formats import RELEASE
 from quorate.core.kernel import Core, Identity
-from quorate.runtime.aside import Aside
+from quorate.runtime.aside import READS, Aside, Piece
 from quorate.runtime.config import Config, ConfigError, check_listen, etcd_endpoints
 from quorate.runtime.driver import Driver, Timer, monotonic_us
 from quorate.runtime.signals import Signals
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class LoopScheduler:
-    """Keeps `driver.Scheduler` over an asyncio loop and one reader thread."""
+    """Keeps `driver.Scheduler` over an asyncio loop and the threads beside it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -57,8 +57,10 @@ class LoopScheduler:
         fires before its deadline would be armed again, and fire again, until the deadline has come."""
         return self._loop.call_later((int(delay * 1000) + 1) / 1000, callback)
 
-    def run_aside(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
-        self.aside.run(work, done)
+    def run_aside(
+        self, work: Callable[[], T], done: Callable[[T | BaseException], None], lane: str = READS, key: int = 0
+    ) -> Piece:
+        return self.aside.run(work, done, lane, key)
 
 
 class Server:
