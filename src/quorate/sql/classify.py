@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from quorate.sql.pragmas import ARGUMENT_READS, BARE_READS, REPLICATED, refusal_of_pragma
+from quorate.sql.pragmas import ARGUMENT_READS, BARE_READS, REPLICATED, in_force, refusal_of_pragma
 from quorate.sql.tokens import NAME, STRING, WORD, Token, tokens, unquoted
 
 EMPTY, READ, CHANGE, DDL, CREATE_AS, DROP_TABLE, REFUSED = range(7)
@@ -29,6 +29,8 @@ class Shape(Struct, frozen=True):
     """It is an INSERT or REPLACE, so a last rowid makes sense."""
     alters: bool = False
     """It is an ALTER TABLE."""
+    replaced: bool = False
+    """`sql` is not what was written, but a SELECT that gives what it would."""
     surplus: str = ""
     """The beginning of a second statement, which one `execute` may not have."""
     refusal: tuple[str, str, str] = ("", "", "")
@@ -214,4 +216,8 @@ def _shape_of_pragma(sql: str, words: list[Token]) -> Shape:
         return Shape(READ, sql, rows=True)
     if name in REPLICATED:
         return Shape(DDL if argument else READ, sql, rows=not argument)
+    signs = "".join(text for _, text, _, _ in (words[at : at + 1] + words[at + 2 :]))
+    answer = in_force(name, unquoted(*words[at + 1][:2])) if signs in ("=", "()") and len(words) > at + 1 else ""
+    if answer:
+        return Shape(READ, answer, rows=True, replaced=True)
     return Shape(REFUSED, sql, refusal=refusal_of_pragma(name))
