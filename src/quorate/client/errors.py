@@ -42,7 +42,7 @@ class DataError(DatabaseError):
 
 
 class TooLarge(DataError):
-    """A value, a row, a statement, a request, its changes or its result exceeds a limit; the message names the limit."""
+    """A value, a row, a statement, a request, its changes or its result is beyond a limit, which the message names."""
 
 
 class OperationalError(DatabaseError):
