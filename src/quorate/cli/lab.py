@@ -14,6 +14,7 @@ from quorate.cli.lab_mutants import mutants
 from quorate.cli.lab_nemesis import nemesis
 from quorate.cli.lab_shrink import replay_file, shrink
 from quorate.cli.lab_speed import speed
+from quorate.cli.lab_sql import sql
 from quorate.cli.lab_table import table
 from quorate.cli.lab_timeouts import timeouts
 from quorate.cli.lab_twice import twice
@@ -257,6 +258,7 @@ def judge(file: Path, model: str, promise: tuple[str, ...], html: Path | None, a
 lab.add_command(mutants)
 lab.add_command(shrink)
 lab.add_command(speed)
+lab.add_command(sql)
 lab.add_command(table)
 lab.add_command(timeouts)
 lab.add_command(twice)

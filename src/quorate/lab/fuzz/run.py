@@ -1,0 +1,280 @@
+"""One seed: every step on plain SQLite, in an embedded folder and on three replicas, and what must then be equal."""
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quorate.core.requests import Failed
+from quorate.lab.fuzz.drawing import Writer
+from quorate.lab.fuzz.legs import Embedded, Replicas, same_heard
+from quorate.lab.fuzz.script import Batch, Move, Script, Step
+from quorate.storage.inspecting import Contents, Inspection
+from quorate.storage.plain_run import ENDLESS, FATAL, Asked, Heard, PlainRun
+
+SHOWN = 600
+"""Characters of a value that a difference shows."""
+
+
+class Difference(Exception):
+    """The legs do not say or hold the same."""
+
+
+class Discarded(Exception):
+    """Plain SQLite itself ended with a damaged file: nothing can be compared."""
+
+
+@dataclass
+class Report:
+    """What came of one seed."""
+
+    script: Script
+    difference: str = ""
+    discarded: bool = False
+    worked: int = 0
+    failed: int = 0
+    endless: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    features: Counter[str] = field(default_factory=Counter)
+
+
+class Run:
+    """The legs of one seed."""
+
+    def __init__(self, place: Path, script: Script, report: Report) -> None:
+        self.report = report
+        self.plain = PlainRun()
+        self.replicas = Replicas(place, memory=script.memory)
+        self.embedded = Embedded(place)
+
+    def do(self, step: Step) -> list[Heard]:
+        """One step on every leg; what its requests gave (empty for one that was left out). Raises Difference."""
+        if isinstance(step, Move):
+            if step.kind.startswith("embedded"):
+                self.embedded.move(step.kind)
+            else:
+                self.replicas.move(step)
+            self.report.features[step.kind] += 1
+            return []
+        step, kept = self._without_endless(step)
+        heard = self._batch(step)
+        self.report.features[f"end: {step.end}"] += 1
+        by_place = dict(zip(kept, heard, strict=True))
+        return [by_place.get(place, ()) for place in range(max(kept, default=-1) + 1)]
+
+    def _without_endless(self, batch: Batch) -> tuple[Batch, list[int]]:
+        """The batch without what takes plain SQLite too long, and the places of what stays."""
+        flat = [asked for group in batch.groups for asked in group]
+        left_out: set[int] = set()
+        while True:
+            kept = [place for place in range(len(flat)) if place not in left_out]
+            heard = self.plain.run([flat[place] for place in kept])
+            self.plain.undo()
+            ends = {place for place, each in zip(kept, heard, strict=True) if any(_stops(answer) for answer in each)}
+            if not ends:
+                break
+            self.report.endless += len(ends)
+            left_out |= ends
+        if not left_out:
+            return batch, kept
+        groups, place = [], 0
+        for group in batch.groups:
+            groups.append(tuple(asked for at, asked in enumerate(group, place) if at not in left_out))
+            place += len(group)
+        return Batch(tuple(group for group in groups if group), batch.end, batch.follow), kept
+
+    def _batch(self, batch: Batch) -> list[Heard]:
+        flat = [asked for group in batch.groups for asked in group]
+        if not flat:
+            return []
+        told = self.replicas.run(batch)
+        alone = [self.embedded.ask(asked) for asked in flat]
+        refused = frozenset(
+            place for number, (asked, heard) in enumerate(zip(flat, told, strict=True))
+            for place in self._refused(number, asked, heard)
+        )  # fmt: skip
+        plain = self.plain.run(flat, refused)
+        self.plain.commit()
+        for number, (asked, heard) in enumerate(zip(flat, told, strict=True)):
+            if not same_heard(heard, alone[number]):
+                raise Difference(f"replicas: {_short(heard)}; embedded: {_short(alone[number])}; {_short(asked)}")
+            mine = {statement for each, statement in refused if each == number}
+            if mine and not asked.held:
+                continue
+            compared = tuple(each for at, each in enumerate(heard) if at not in mine)
+            if not same_heard(compared, plain[number]):
+                raise Difference(
+                    f"replicas: {_short(compared)}; plain SQLite: {_short(plain[number])}; {_short(asked)}"
+                )
+            self._count(compared)
+        return told
+
+    def _refused(self, number: int, asked: Asked, heard: Heard) -> list[tuple[int, int]]:
+        """Statements of a request that were refused by name, before they ran."""
+        found = []
+        for at, each in enumerate(heard):
+            if isinstance(each, Failed) and is_refusal(each):
+                self.report.refusals[reason(each)] += 1
+                found.append((number, at if asked.held else each.statement))
+        return found
+
+    def _count(self, heard: Heard) -> None:
+        for each in heard:
+            if isinstance(each, Failed):
+                self.report.failed += 1
+            else:
+                self.report.worked += 1
+
+    # ---- the end
+
+    def finish(self) -> None:
+        """Compare everything. Raises Difference or Discarded."""
+        self.check_plain()
+        self.replicas.settle()
+        plain = Inspection(self.plain.connection)
+        expected, allowed = plain.contents(inner=False), plain.problems()
+        plain.close()
+        inner: Contents | None = None
+        digests = set()
+        for number, node in enumerate(self.replicas.nodes):
+            inspection = self.replicas.inspect(number)
+            try:
+                found = inspection.contents(inner=True)
+                _sound(f"replica {number}", inspection.problems(), allowed)
+                if inner is None:
+                    inner = found
+                _equal("replica 0", inner, f"replica {number}", found)
+                _equal("plain SQLite", expected, f"replica {number}", inspection.contents(inner=False))
+            finally:
+                inspection.close()
+            digests.add(node.digest())
+        if len(digests) > 1:
+            raise Difference("the replicas hold the same, and their digests differ")
+        self.embedded.close()
+        inspection = self.embedded.inspect()
+        try:
+            _equal("plain SQLite", expected, "embedded", inspection.contents(inner=False))
+            _sound("embedded", inspection.problems(), allowed)
+        finally:
+            inspection.close()
+
+    def check_plain(self) -> None:
+        """Raises Discarded when plain SQLite's own file is damaged: some statements do that to it."""
+        inspection = Inspection(self.plain.connection)
+        try:
+            if "file" in inspection.problems():
+                raise Discarded
+        finally:
+            inspection.close()
+
+    def close(self) -> None:
+        """Close every leg."""
+        self.plain.close()
+        self.replicas.close()
+        self.embedded.close()
+
+
+def _stops(answer: object) -> bool:
+    return answer is ENDLESS or (isinstance(answer, Failed) and answer.error == FATAL)
+
+
+def is_refusal(failed: Failed) -> bool:
+    """Did Quorate refuse a statement by name that plain SQLite would run?"""
+    named = failed.error == "NotSupportedError" or failed.sqlite_errorname == "SQLITE_AUTH"
+    return named or (failed.error == "DataError" and "utf-8" in failed.message.lower())
+
+
+def reason(failed: Failed) -> str:
+    """A refusal without the names of this schema."""
+    words = [word for word in failed.message.split() if not any(letter.isdigit() for letter in word)]
+    return f"{failed.error}: {' '.join(words)}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
+
+def _sound(who: str, problems: dict[str, str], allowed: dict[str, str]) -> None:
+    new = {name: text for name, text in problems.items() if name not in allowed}
+    if new:
+        raise Difference(f"{who} is damaged: {new}")
+
+
+def _equal(one: str, first: Contents, other: str, second: Contents) -> None:
+    for name in sorted(first.keys() | second.keys()):
+        mine, theirs = first.get(name), second.get(name)
+        if mine != theirs:
+            odd = [row for row in mine or () if row not in (theirs or ())][:3]
+            even = [row for row in theirs or () if row not in (mine or ())][:3]
+            counts = f"{len(mine) if mine is not None else 'no'} and {len(theirs) if theirs is not None else 'no'} rows"
+            raise Difference(f"{name} differs, {counts}: {one} {_short(odd)}, {other} {_short(even)}")
+
+
+def run_seed(seed: int) -> Report:
+    """Draw a seed and perform it."""
+    writer = Writer(seed)
+    report = Report(Script(seed, writer.memory, ()))
+    steps: list[Step] = []
+
+    def perform(run: Run) -> None:
+        while (step := writer.step()) is not None:
+            steps.append(step)
+            heard = run.do(step)
+            for request, told in zip(writer.requests, heard, strict=False):
+                whole = bool(told) and not any(isinstance(each, Failed) for each in told)
+                for at, drawn in enumerate(request.statements):
+                    if whole or (request.held and at < len(told) and not isinstance(told[at], Failed)):
+                        writer.learn(drawn)
+                        report.features.update(drawn.features)
+
+    _within(report.script, report, perform)
+    report.script = Script(seed, writer.memory, tuple(steps))
+    return report
+
+
+def run_script(script: Script) -> Report:
+    """Perform these very steps."""
+    report = Report(script)
+
+    def perform(run: Run) -> None:
+        for step in script.steps:
+            run.do(step)
+
+    _within(script, report, perform)
+    return report
+
+
+def _within(script: Script, report: Report, perform: Callable[["Run"], None]) -> None:
+    place = Path(tempfile.mkdtemp(prefix="quorate-sql-", dir=_fast()))
+    try:
+        run = Run(place, script, report)
+        try:
+            try:
+                perform(run)
+                run.finish()
+            except Discarded:
+                raise
+            except Exception:
+                run.check_plain()
+                raise
+        finally:
+            run.close()
+    except Discarded:
+        report.discarded = True
+    except Difference as difference:
+        report.difference = str(difference)
+    except Exception as error:  # noqa: BLE001 - whatever a leg raises, plain SQLite did not
+        report.difference = f"{type(error).__name__}: {error}"
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _fast() -> str | None:
+    """Where files are in memory, if there is such a place: no seed waits for a disk."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+
+__all__ = ["Difference", "Report", "run_script", "run_seed"]

@@ -1,0 +1,158 @@
+"""Values, as literals in the text or as parameters beside it."""
+
+from random import Random
+
+from quorate.lab.sql.shape import Column, Table, Value, quoted
+from quorate.lab.sql.weights import VALUES, chance, pick
+
+_TEXTS = (
+    "",
+    "a",
+    "A",
+    "a ",
+    "b",
+    "B",
+    "bb",
+    "1",
+    "1.0",
+    "2",
+    " 1",
+    "x'61'",
+    "O'Brien",
+    "é",
+    "É",
+    "😀",
+    "word one",
+    "%",
+)
+_REALS = (1.0, 2.0, 3.0, 1.5, -1.0, 0.1, 1e300, 9.2e18, float("inf"), 2.0**53)
+_HUGE = (2**31, 2**53 + 1, 2**62, -(2**63), 2**40 + 7)
+_BLOBS = (b"", b"a", b"\0", b"A", b"1", b"\xff\xfe", b"a" * 40)
+
+
+def value(dice: Random, *, key: bool = False) -> Value:
+    """Some value. `key`: one that any kind of key is likely to take, and none beyond which there is no rowid."""
+    kind = pick(dice, VALUES)
+    if key and kind in ("null", "huge", "not utf-8", "real", "blob") and chance(dice, 80):
+        kind = "small"
+    if kind == "small":
+        return dice.randrange(-2, 12)
+    if kind == "real":
+        return dice.choice(_REALS)
+    if kind == "text":
+        return dice.choice(_TEXTS)
+    if kind == "blob":
+        return dice.choice(_BLOBS)
+    if kind == "huge":
+        return dice.choice(_HUGE)
+    if kind == "zeroes":
+        return dice.choice((0, 0.0, -0.0, "0", "-0.0"))
+    if kind == "nul":
+        return dice.choice(("a\0b", "\0", "a\0"))
+    return None
+
+
+def typed(dice: Random, column: Column) -> Value:
+    """A value that this column is likely to take."""
+    kind = column.type.upper()
+    if chance(dice, 12):
+        return value(dice)
+    if "INT" in kind or kind in ("NUMERIC", "BOOLEAN"):
+        return dice.choice(_HUGE) if chance(dice, 2) else dice.randrange(-2, 14)
+    if kind == "REAL":
+        return dice.choice((*_REALS, 0.0, -0.0, float(dice.randrange(9))))
+    if kind in ("TEXT", "VARCHAR(9)"):
+        return dice.choice((*_TEXTS, f"t{dice.randrange(20)}", "a\0b"))
+    if kind == "BLOB":
+        return dice.choice((*_BLOBS, bytes([dice.randrange(97, 110)])))
+    return value(dice)
+
+
+def literal(given: Value) -> str:
+    """A value as it stands in SQL."""
+    if given is None:
+        return "NULL"
+    if isinstance(given, bytes):
+        return f"x'{given.hex()}'"
+    if isinstance(given, str):
+        if "\0" in given:
+            return f"CAST(x'{given.encode().hex()}' AS TEXT)"
+        return "'" + given.replace("'", "''") + "'"
+    if isinstance(given, float):
+        if given in (float("inf"), float("-inf")):
+            return "9e999" if given > 0 else "-9e999"
+        return repr(given)
+    return str(given)
+
+
+class Texts:
+    """Writes a statement's values: some into its text, some as parameters, in the order of the text."""
+
+    def __init__(self, dice: Random, *, binds: bool) -> None:
+        self._dice = dice
+        self._binds = binds
+        self.parameters: list[Value] = []
+
+    def put(self, given: Value) -> str:
+        """A literal, or a mark whose parameter this is."""
+        if self._binds and chance(self._dice, 60):
+            self.parameters.append(float("nan") if given is None and chance(self._dice, 20) else given)
+            return "?"
+        return literal(given)
+
+    def some(self, column: Column | None = None, *, key: bool = False) -> str:
+        """A value, for a column if one is given."""
+        if chance(self._dice, 1):
+            return self._dice.choice(("CAST(x'ff' AS TEXT)", "CAST(x'6180' AS TEXT)", "zeroblob(5000)"))
+        if column is not None and column.source and chance(self._dice, 70):
+            return column.source
+        if column is None or (key and column.type != "INTEGER"):
+            return self.put(value(self._dice, key=key))
+        if key and chance(self._dice, 97):
+            return self.put(None if chance(self._dice, 20) else self._dice.randrange(-2, 30))
+        return self.put(typed(self._dice, column))
+
+
+def where(dice: Random, texts: Texts, table: Table) -> str:
+    """A condition that few or many rows meet; never one that says so by chance alone."""
+    column = dice.choice(table.columns)
+    rowid = table.rowid
+    kinds = ["equal", "equal", "equal", "range", "null", "in", "like", "or"]
+    kinds += ["rowid", "rowid", "modulo"] if rowid else []
+    kinds += ["match"] if table.kind == "fts" else []
+    kind = dice.choice(kinds)
+    if kind == "match":
+        return f"{table.sql} MATCH {literal(dice.choice(('a', 'b', 'word', 'one', 'a OR b', 'w1')))}"
+    if kind == "rowid":
+        return f"{rowid} = {dice.randrange(1, 14)}"
+    if kind == "modulo":
+        return f"{rowid} % {dice.randrange(2, 5)} = {dice.randrange(2)}"
+    if kind == "range":
+        return f"{column.sql} {dice.choice(('<', '>', '>=', '<='))} {texts.some(column)}"
+    if kind == "null":
+        return f"{column.sql} IS {dice.choice(('NULL', 'NOT NULL'))}"
+    if kind == "in":
+        return f"{column.sql} IN ({', '.join(texts.some(column) for _ in range(dice.randrange(1, 4)))})"
+    if kind == "like":
+        return f"quote({column.sql}) LIKE '%{dice.choice('abt019')}%'"
+    if kind == "or":
+        other = dice.choice(table.columns)
+        return f"({column.sql} = {texts.some(column)} OR {other.sql} IS {texts.some(other)})"
+    return f"{column.sql} = {texts.some(column)}"
+
+
+def expression(dice: Random, texts: Texts, column: Column, columns: tuple[Column, ...]) -> str:
+    """What an UPDATE may set a column to."""
+    other = dice.choice(columns)
+    if chance(dice, 25):
+        return texts.some(column)
+    return dice.choice(
+        (
+            f"{column.sql} + 1", f"-{column.sql}", f"{column.sql} || 'x'", other.sql, f"CAST({column.sql} AS REAL)",
+            f"upper({column.sql})", f"{column.sql} * 1.0", "NULL", f"-1 * {column.sql}", f"CAST({other.sql} AS BLOB)",
+            f"lower({column.sql})",
+        )
+    )  # fmt: skip
+
+
+__all__ = ["Texts", "expression", "literal", "quoted", "typed", "value", "where"]

@@ -1,0 +1,91 @@
+"""The generator by itself: repeatable, and hardly ever wrong about SQL. No replica is needed for that."""
+
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+from quorate.core.requests import Failed, Statement
+from quorate.lab.fuzz.campaign import Totals
+from quorate.lab.fuzz.script import Batch, Move, Script, lines, load, save
+from quorate.lab.sql.draw import Drawer
+from quorate.lab.sql.shape import Drawn
+from quorate.storage.plain_run import ENDLESS, Asked, PlainRun
+
+
+def draw(seed: int, count: int) -> tuple[list[Drawn], Counter[str], Counter[str]]:
+    """Statements of a seed run on plain SQLite: all of them, what worked, and why others did not."""
+    drawer, plain = Drawer(Random(seed)), PlainRun()
+    drawn: list[Drawn] = []
+    worked: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    pending = drawer.schema()
+    for _ in range(count):
+        each = pending.pop(0) if pending else drawer.statement()
+        drawn.append(each)
+        (heard,) = plain.run([Asked((Statement(each.sql, each.sets, each.many),))])
+        plain.commit()
+        if heard and isinstance(heard[-1], Failed):
+            failures[heard[-1].message.split()[0]] += 1
+        else:
+            worked.update(each.features)
+            drawer.learn(each)
+    plain.close()
+    return drawn, worked, failures
+
+
+def test_the_same_dice_give_the_same_statements() -> None:
+    first, second = draw(7, 60)[0], draw(7, 60)[0]
+    assert [(each.sql, each.sets) for each in first] == [(each.sql, each.sets) for each in second]
+    assert [each.sql for each in draw(8, 60)[0]] != [each.sql for each in first]
+
+
+def test_most_statements_mean_something() -> None:
+    worked: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    total = 0
+    for seed in range(40):
+        drawn, good, bad = draw(seed, 40)
+        total += len(drawn)
+        worked += good
+        failures += bad
+    assert failures.total() < total * 0.35, failures.most_common(5)
+    assert failures["near"] == 0, "a statement is no SQL at all"
+    assert len(worked) > 90
+
+
+def test_a_script_survives_its_file(tmp_path: Path) -> None:
+    odd = Statement("SELECT ?, ?, ?", ((b"\xff", float("inf"), "a\0b"), (-0.0, None, 2**63 - 1)), many=True)
+    script = Script(3, True, (Batch(((Asked((odd,), held=True),),), "crash", 5), Move("power", 1, 7)))
+    save(script, tmp_path / "script.json")
+    assert repr(load(tmp_path / "script.json")) == repr(script)
+    assert "power (replica 1, 7)" in lines(script)
+
+
+def test_plain_sqlite_undoes_a_request_whole() -> None:
+    plain = PlainRun()
+    both = Asked((Statement("CREATE TABLE t(a UNIQUE)"), Statement("INSERT INTO t VALUES (1)")))
+    broken = Asked((Statement("INSERT INTO t VALUES (2)"), Statement("INSERT OR ROLLBACK INTO t VALUES (1)")))
+    heard = plain.run([both, broken, Asked((Statement("SELECT a FROM t"),))])
+    assert isinstance(heard[1][0], Failed)
+    assert heard[1][0].statement == 1
+    assert not isinstance(heard[2][0], Failed)
+    assert heard[2][0].rows == [(1,)]
+    plain.undo()
+    (told,) = plain.run([Asked((Statement("SELECT count(*) FROM sqlite_schema"),))])
+    assert not isinstance(told[0], Failed)
+    assert told[0].rows == [(0,)]
+    plain.close()
+
+
+def test_what_takes_too_long_is_left_out() -> None:
+    plain = PlainRun()
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    assert plain.run([Asked((Statement(endless),))]) == [(ENDLESS,)]
+    plain.close()
+
+
+def test_seeds_that_prove_too_little_say_what_is_missing() -> None:
+    totals = Totals()
+    assert totals.missing() == []
+    totals.seeds = 1_000
+    assert "FTS5" in totals.missing()
