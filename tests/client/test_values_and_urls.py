@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import enum
+import fractions
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 import quorate
 from quorate.client import url
-from quorate.client.errors import DataError, NotSupportedError, ProgrammingError
+from quorate.client.errors import DataError, NotSupportedError, OperationalError, ProgrammingError
 from quorate.client.pieces import Tokens, batch_statements, check_token, many_statement
 from quorate.client.url import ClusterTarget, FolderTarget, MemoryTarget, parse_target
 from quorate.client.values import check_parameters
@@ -201,3 +202,33 @@ def test_an_embedded_database_needs_no_network_and_no_loop() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_value_of_a_foreign_type_is_named_with_its_module() -> None:
+    with pytest.raises(DataError, match=r"type fractions\.Fraction, which"):
+        check_parameters((fractions.Fraction(1, 2),))
+
+
+def test_a_value_that_can_be_unpacked_says_how() -> None:
+    bool_ = type("bool", (), {"__module__": "numpy", "item": lambda self: True})
+    with pytest.raises(DataError, match=r"type numpy\.bool, which SQLite cannot hold \(pass value\.item\(\)\)"):
+        check_parameters((bool_(),))
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "words"),
+    [
+        ("file:shop", ProgrammingError, "URI of SQLite"),
+        ("file:shop?mode=ro", ProgrammingError, "URI of SQLite"),
+        ("~/shop", ProgrammingError, "expanduser"),
+        ("\ud800", ProgrammingError, "lone surrogate"),
+        ("x" * 256, OperationalError, "cannot be opened"),
+    ],
+)
+def test_paths_that_cannot_be_opened_leave_nothing_behind(
+    path: str, error: type[Exception], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=words):
+        quorate.connect(path)
+    assert list(tmp_path.iterdir()) == []

@@ -273,6 +273,25 @@ def test_pragmas_that_travel(tmp_path: Path) -> None:
         assert rows(db, "PRAGMA application_id") == [(34,)]
 
 
+@pytest.mark.parametrize("target", ["folder", ":memory:"])
+def test_pragmas_that_set_what_is_in_force(target: str, tmp_path: Path) -> None:
+    with quorate.connect(target if target == ":memory:" else str(tmp_path / target)) as db:
+        for _ in range(2):  # a text that was read before takes a shorter way
+            assert rows(db, "PRAGMA journal_mode = WAL") == [("wal",)]
+            for sql in ("foreign_keys = ON", "Foreign_Keys(1)", "synchronous=FULL", "synchronous = normal"):
+                assert rows(db, f"PRAGMA {sql};") == []
+            for sql in ("busy_timeout=5000", "encoding = 'UTF-8'"):
+                assert rows(db, f"PRAGMA {sql};") == []
+        refused(db, "PRAGMA foreign_keys = 0", "PRAGMA journal_mode = MEMORY", "PRAGMA busy_timeout = 1 2")
+
+
+def test_the_names_of_pragmas_know_no_case(db: Any) -> None:
+    db.execute("PRAGMA USER_VERSION = 7")
+    db.execute("PRAGMA Application_Id(8)")
+    assert rows(db, "PRAGMA User_Version") == [(7,)]
+    assert rows(db, "PRAGMA APPLICATION_ID") == [(8,)]
+
+
 def test_other_pragmas_are_refused(db: Any) -> None:
     refused(
         db,

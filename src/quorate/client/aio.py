@@ -12,7 +12,7 @@ from quorate.client import errors
 from quorate.client.carrier_aio import Client
 from quorate.client.pieces import (
     Batch,
-    ExceptionAttributes,
+    ConnectionAttributes,
     Tokens,
     batch_statements,
     check_autocommit,
@@ -42,7 +42,10 @@ from quorate.core.requests import (
 class Cursor(Rows):
     """Runs statements and holds what the last one gave."""
 
+    __slots__ = ("connection",)
+
     def __init__(self, connection: "Connection") -> None:
+        super().__init__()
         self.connection = connection
         """Where it runs them."""
 
@@ -80,8 +83,10 @@ class Cursor(Rows):
         self.close()
 
 
-class Connection(ExceptionAttributes):
+class Connection(ConnectionAttributes):
     """One database of a cluster. Any number of tasks may use it at once; one socket goes to each node."""
+
+    __slots__ = ("__weakref__", "_client", "_tokens", "database", "read")
 
     def __init__(self, target: ClusterTarget, *, timeout: float, read: str) -> None:
         self.database = target.database

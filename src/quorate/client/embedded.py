@@ -16,7 +16,7 @@ from typing import Any, Self
 from quorate.client import errors
 from quorate.client.pieces import (
     Batch,
-    ExceptionAttributes,
+    ConnectionAttributes,
     Tokens,
     batch_statements,
     check_autocommit,
@@ -36,11 +36,19 @@ from quorate.sql.classify import CHANGE, shape_of
 class Cursor(Rows):
     """Runs statements and holds what the last one gave."""
 
+    __slots__ = ("connection",)
+
     def __init__(self, connection: "Connection", columns: Any = (), data: list[Any] | None = None) -> None:
-        self.connection = connection
+        self.connection = connection  # what `Rows` would do, written out: every read makes a cursor
         """Where it runs them."""
+        self.arraysize = 1
+        self.rowcount = -1
+        self.lastrowid = None
         self._columns = columns
         self._data = data
+        self._at = 0
+        self._truncated = False
+        self._closed = False
 
     def execute(
         self,
@@ -140,8 +148,13 @@ class Transaction:
             node.writing.release()
 
 
-class Connection(ExceptionAttributes):
+class Connection(ConnectionAttributes):
     """One database of an embedded node. Any number of threads may use it at once."""
+
+    __slots__ = (
+        "__weakref__", "_finalizer", "_idle", "_known", "_name", "_unsettled", "database", "group", "node", "read",
+        "reads", "timeout", "tokens",
+    )  # fmt: skip
 
     def __init__(self, target: FolderTarget | MemoryTarget, *, timeout: float, read: str) -> None:
         self.database = target.database

@@ -41,6 +41,10 @@ class DataError(DatabaseError):
     """A value that SQLite cannot hold: an integer beyond 64 bits, a type with no counterpart."""
 
 
+class TooLarge(DataError):
+    """A value, a row, a statement, a request, its changes or its result is beyond a limit, which the message names."""
+
+
 class OperationalError(DatabaseError):
     """Not the statement's fault: a node is away, a disk is full, time ran out before anything was sent."""
 

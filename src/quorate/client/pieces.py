@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from quorate.client import errors
+from quorate.client.absent import AbsentFromConnections
 from quorate.client.membership import leaders
 from quorate.client.values import as_statement_sets, check_parameters
 from quorate.core.acks_rule import AUTO, NoSuchAcks, check_failover, parse, parse_for, read_rule
@@ -23,8 +24,10 @@ _REMEMBERED = 1000
 REPLICATIONS_THERE = ("single-leader",)
 
 
-class ExceptionAttributes:
+class ConnectionAttributes(AbsentFromConnections):
     """PEP 249's optional extension: the exceptions as attributes of a connection."""
+
+    __slots__ = ()
 
     Warning = errors.Warning
     Error = errors.Error

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from quorate.client import errors
+from quorate.client.absent import AbsentFromRows
 from quorate.core.requests import (
     Cancelled,
     Done,
@@ -93,21 +94,26 @@ def refusal(refused: Refused) -> errors.Error:
     return error
 
 
-class Rows:
+class Rows(AbsentFromRows):
     """What one statement gave, and how far it was fetched. All rows are already here: fetching waits for nobody."""
 
-    arraysize: int = 1
-    """How many rows `fetchmany` gives when it is not told."""
-    rowcount: int = -1
-    """Rows changed by INSERT, UPDATE or DELETE; -1 for everything else."""
-    lastrowid: int | None = None
-    """The rowid of the last row that an INSERT added, else None."""
-    _columns: tuple[tuple[str, str | None], ...] = ()
-    _data: list[Row] | None = None
-    """None: no statement has run."""
-    _at: int = 0
-    _truncated: bool = False
-    _closed: bool = False
+    __slots__ = (
+        "__weakref__", "_at", "_closed", "_columns", "_data", "_truncated", "arraysize", "lastrowid", "rowcount"
+    )  # fmt: skip
+
+    def __init__(self, columns: tuple[tuple[str, str | None], ...] = (), data: list[Row] | None = None) -> None:
+        self.arraysize: int = 1
+        """How many rows `fetchmany` gives when it is not told."""
+        self.rowcount: int = -1
+        """Rows changed by INSERT, UPDATE or DELETE; -1 for everything else."""
+        self.lastrowid: int | None = None
+        """The rowid of the last row that an INSERT added, else None."""
+        self._columns = columns
+        self._data = data
+        """None: no statement has run."""
+        self._at = 0
+        self._truncated = False
+        self._closed = False
 
     def close(self) -> None:
         """Forget the rows; the cursor cannot be used afterwards."""

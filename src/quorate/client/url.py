@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 from msgspec import Struct
 
-from quorate.client.errors import NotSupportedError, ProgrammingError
+from quorate.client.errors import NotSupportedError, OperationalError, ProgrammingError
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import READ_LEVELS, STRONGEST
 
@@ -86,7 +86,21 @@ def check_folder(path: str) -> Path:
     """The folder of an embedded node; it need not exist. Raises ProgrammingError for a file."""
     if not path or "\x00" in path:
         raise ProgrammingError("the path of an embedded database is empty or has a NUL", hint="give a folder's path")
+    if path.startswith("file:"):
+        raise ProgrammingError(
+            f"{path} is a URI of SQLite's, and Quorate keeps a database in a folder", hint="give the folder's path"
+        )
+    if path.startswith("~"):
+        raise ProgrammingError(f"{path}: the shell expands ~, connect does not", hint="use os.path.expanduser(path)")
     folder = Path(path)
+    try:
+        folder.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return folder
+    except UnicodeEncodeError:
+        raise ProgrammingError("the path has a lone surrogate, which no file's name can have") from None
+    except OSError as error:
+        raise OperationalError(f"{path} cannot be opened: {error.strerror or error}") from error
     if folder.is_file():
         with folder.open("rb") as file:
             plain = file.read(len(_SQLITE_MAGIC)) in (_SQLITE_MAGIC, b"")

@@ -66,10 +66,12 @@ def check_value(value: object, where: int | str) -> Value:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     hint = next((_HINTS[base] for base in kind.__mro__ if base in _HINTS), "")
-    raise DataError(
-        f"parameter {where} has type {kind.__name__}, which SQLite cannot hold",
-        hint=hint or "it holds None, int, float, str and bytes",
-    )
+    name = kind.__name__
+    if not hint:
+        if kind.__module__ != "builtins":  # numpy's bool is no bool
+            name = f"{kind.__module__}.{name}"
+        hint = "pass value.item()" if hasattr(value, "item") else "it holds None, int, float, str and bytes"
+    raise DataError(f"parameter {where} has type {name}, which SQLite cannot hold", hint=hint)
 
 
 def _checked_integer(value: int, where: int | str) -> int:

@@ -13,6 +13,8 @@ written can be read, exported, imported, shipped to a follower and copied to a n
 
 from typing import Final
 
+from quorate.sql.classify import TEXT_BYTES_MAX
+
 MIB: Final = 1 << 20
 
 FRAME_BYTES_MAX: Final = 64 * MIB
@@ -22,8 +24,8 @@ ROW_BYTES_MAX: Final = 16 * MIB
 """A row as SQLite stores it, and with it each value: a value may fill its row. So is every value that a write computes
 on its way (SQLITE_LIMIT_LENGTH)."""
 
-SQL_BYTES_MAX: Final = 8 * MIB
-"""The text of one statement, in UTF-8."""
+SQL_BYTES_MAX: Final = TEXT_BYTES_MAX
+"""The text of one statement, in UTF-8: 8 MiB."""
 
 REQUEST_BYTES_MAX: Final = 32 * MIB
 """Texts and parameters of one request, of all its statements, as `core.weights` counts them."""

@@ -14,6 +14,7 @@ from quorate.core.formats import HERE
 from quorate.core.kernel import GroupId, Identity, Member, Recovered
 from quorate.core.requests import Statement
 from quorate.runtime.inline import DISK_IS_FULL, InlineNode
+from quorate.sql.classify import shape_of
 from quorate.storage.direct import Columns, DirectReader, Rows
 from quorate.storage.folder import is_node, open_store
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
@@ -124,7 +125,7 @@ class Reads:
             raise self._failed(reader, error) from error.__cause__
         self.put_back(reader)
         with self._guard:
-            if changed == self._changed and len(sql) < _TEXT_MAX:
+            if changed == self._changed and len(sql) < _TEXT_MAX and not shape_of(sql).replaced:
                 if len(self.known) >= _KNOWN_MAX:
                     self.known.clear()
                 self.known[sql] = found[0]

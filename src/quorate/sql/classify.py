@@ -6,12 +6,27 @@ again when the statement is prepared: readers are query-only, and an authorizer 
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol
+from itertools import islice
+from typing import Final, Protocol
 
 from msgspec import Struct
 
-from quorate.sql.pragmas import ARGUMENT_READS, BARE_READS, REPLICATED, refusal_of_pragma
-from quorate.sql.tokens import NAME, STRING, WORD, Token, tokens, unquoted
+from quorate.sql.pragmas import ARGUMENT_READS, BARE_READS, REPLICATED, in_force, refusal_of_pragma
+from quorate.sql.tokens import (
+    NAME,
+    STRING,
+    WORD,
+    Token,
+    behind_nothing,
+    find_closing,
+    find_end,
+    find_trigger_end,
+    tokens,
+    unquoted,
+)
+
+TEXT_BYTES_MAX: Final = 8 << 20
+"""A longer statement (UTF-8) is refused before it is looked at."""
 
 EMPTY, READ, CHANGE, DDL, CREATE_AS, DROP_TABLE, REFUSED = range(7)
 """Nothing; reads; changes rows; changes the schema by its text; CREATE TABLE ... AS; DROP TABLE; not allowed."""
@@ -29,6 +44,8 @@ class Shape(Struct, frozen=True):
     """It is an INSERT or REPLACE, so a last rowid makes sense."""
     alters: bool = False
     """It is an ALTER TABLE."""
+    replaced: bool = False
+    """`sql` is not what was written, but a SELECT that gives what it would."""
     surplus: str = ""
     """The beginning of a second statement, which one `execute` may not have."""
     refusal: tuple[str, str, str] = ("", "", "")
@@ -55,7 +72,9 @@ _REFUSED: dict[str, tuple[str, str]] = {
 }
 _VERBS = frozenset({"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"})
 _CACHED_TEXT = 8192
-"""Longer texts are classified anew each time: a script of literals must not fill the cache."""
+"""Of longer texts only the last few are remembered: a script of literals must not fill the cache."""
+_HEAD = 10
+"""Tokens at which CREATE, DROP and PRAGMA are told apart: CREATE TABLE IF NOT EXISTS main.name AS SELECT."""
 
 
 class HasText(Protocol):
@@ -80,92 +99,91 @@ def reads_only(statements: Sequence[HasText]) -> bool:
 
 def shape_of(sql: str) -> Shape:
     """Classify the first statement of a text and name what follows it."""
-    return _cached(sql) if len(sql) <= _CACHED_TEXT else _classify(sql)
+    return _cached(sql) if len(sql) <= _CACHED_TEXT else _cached_long(sql)
 
 
 def _classify(sql: str) -> Shape:
+    size = _bytes(sql)
+    if size > TEXT_BYTES_MAX:
+        message = f"the text of a statement has at most {TEXT_BYTES_MAX} bytes, and this one has {size}"
+        hint = "pass large values as parameters, or make several statements of it"
+        return Shape(REFUSED, "", refusal=("TooLarge", message, hint))
     if "\0" in sql:
         return Shape(REFUSED, "", refusal=("ProgrammingError", "the statement contains a NUL character", ""))
-    words, end, surplus = _first_statement(sql)
+    at = behind_nothing(sql)
+    verb = next(tokens(sql, at), None)
+    if verb is None:
+        return Shape(EMPTY, sql)
+    end, returning = find_end(sql, at)
+    if verb[1] == "CREATE" and _is_trigger(sql, at):
+        end = find_trigger_end(sql, at)
     text = sql if end >= len(sql) else sql[:end]
-    shape = _shape(text, words)
-    if surplus < 0:
+    shape = _shape(text, verb[1], at, returning)
+    surplus = behind_nothing(sql, end)
+    if surplus == len(sql):
         return shape
     following = " ".join(sql[surplus : surplus + 60].split())
     return Shape(shape.kind, text, surplus=following or ";")
 
 
 _cached = lru_cache(maxsize=4096)(_classify)
+_cached_long = lru_cache(maxsize=2)(_classify)
 
 
-def _first_statement(sql: str) -> tuple[list[Token], int, int]:
-    """Its tokens, the offset behind it, and where a second statement begins (-1: there is none)."""
-    words: list[Token] = []
-    end = len(sql)
-    trigger = ended = False
-    for token in tokens(sql):
-        if ended:
-            if token[1] != ";":
-                return words, end, token[2]
-        elif token[1] != ";":
-            words.append(token)
-            trigger = trigger or (len(words) <= 3 and token[1] == "TRIGGER" and words[0][1] == "CREATE")
-        elif words and (not trigger or _closes_trigger(words)):
-            end, ended = token[2], True
-        elif words:
-            words.append(token)
-    return words, end, -1
+def _bytes(sql: str) -> int:
+    """The length in UTF-8; of a text that is too long anyway only its characters are counted."""
+    if sql.isascii() or len(sql) > TEXT_BYTES_MAX:
+        return len(sql)
+    return len(sql.encode(errors="surrogatepass"))
 
 
-def _closes_trigger(words: list[Token]) -> bool:
-    """A trigger's body ends with `; END` and nothing else in it can look like that."""
-    return len(words) > 1 and words[-1][1] == "END" and words[-2][1] == ";"
+def _is_trigger(sql: str, at: int) -> bool:
+    """Is this CREATE [TEMP] TRIGGER?"""
+    words = [text for _, text, _, _ in islice(tokens(sql, at), 1, 3)]
+    return words[:1] == ["TRIGGER"] or (words[:1] != [";"] and words[1:] == ["TRIGGER"])
 
 
-def _shape(sql: str, words: list[Token]) -> Shape:
-    if not words:
-        return Shape(EMPTY, sql)
-    verb = words[0][1]
+def _shape(sql: str, verb: str, at: int, returning: bool) -> Shape:
+    """The shape of a text that is one statement; `at`: where its first token begins."""
+    if verb == "WITH":
+        verb = _verb_of_with(sql, at) or verb
     if verb in ("SELECT", "VALUES", "EXPLAIN"):
         return Shape(READ, sql, rows=True)
-    if verb == "WITH":
-        verb = _verb_of_with(words)
-        if verb in ("SELECT", "VALUES"):
-            return Shape(READ, sql, rows=True)
     if verb in ("INSERT", "REPLACE", "UPDATE", "DELETE"):
-        returning = any(kind == WORD and text == "RETURNING" for kind, text, _, _ in words)
         return Shape(CHANGE, sql, rows=returning, inserts=verb in ("INSERT", "REPLACE"))
-    if verb == "CREATE":
-        return _shape_of_create(sql, words)
-    if verb == "DROP":
-        return _shape_of_drop(sql, words)
     if verb in ("ALTER", "ANALYZE", "REINDEX"):
         return Shape(DDL, sql, alters=verb == "ALTER")
-    if verb == "PRAGMA":
-        return _shape_of_pragma(sql, words)
+    if verb in ("CREATE", "DROP", "PRAGMA"):
+        words = list(islice(tokens(sql, at), _HEAD))
+        if verb == "CREATE":
+            return _shape_of_create(sql, words)
+        return _shape_of_drop(sql, words) if verb == "DROP" else _shape_of_pragma(sql, words)
     if verb in _REFUSED:
         name, hint = _REFUSED[verb]
         return Shape(REFUSED, sql, refusal=("NotSupportedError", f"{name} is not supported", hint))
     return Shape(READ, sql, rows=True)  # no verb of SQLite's: the reader will say what is wrong with it
 
 
-def _verb_of_with(words: list[Token]) -> str:
+def _verb_of_with(sql: str, at: int) -> str:
     """The verb behind the common table expressions: `WITH [RECURSIVE] name [(columns)] AS [..] (..), ...`.
 
-    A table may be called `replace`, so the first verb at depth 0 is not always it.
+    A table may be called `replace`, so the first verb outside of parentheses is not always it.
     """
-    depth = 0
-    expect_name = True
-    for position, (kind, text, _, _) in enumerate(words[1:], 1):
-        if text == "(" and kind not in (NAME, STRING):
-            depth += 1
-        elif text == ")" and kind not in (NAME, STRING):
-            depth -= 1
-        elif depth == 0 and text == "," and kind not in (NAME, STRING):
+    _, _, _, at = next(tokens(sql, at))
+    expect_name, place = True, 0
+    while token := next(tokens(sql, at), None):
+        kind, text, _, at = token
+        place += 1
+        marks = kind not in (NAME, STRING)
+        if marks and text == "(":
+            at = find_closing(sql, at)
+        elif marks and text == ")":
+            break
+        elif marks and text == ",":
             expect_name = True
-        elif depth == 0 and expect_name:
-            expect_name = position == 1 and text == "RECURSIVE"
-        elif depth == 0 and kind == WORD and text in _VERBS:
+        elif expect_name:
+            expect_name = place == 1 and text == "RECURSIVE"
+        elif kind == WORD and text in _VERBS:
             return text
     return ""
 
@@ -214,4 +232,8 @@ def _shape_of_pragma(sql: str, words: list[Token]) -> Shape:
         return Shape(READ, sql, rows=True)
     if name in REPLICATED:
         return Shape(DDL if argument else READ, sql, rows=not argument)
+    signs = "".join(text for _, text, _, _ in (words[at : at + 1] + words[at + 2 :]))
+    answer = in_force(name, unquoted(*words[at + 1][:2])) if signs in ("=", "()") and len(words) > at + 1 else ""
+    if answer:
+        return Shape(READ, answer, rows=True, replaced=True)
     return Shape(REFUSED, sql, refusal=refusal_of_pragma(name))

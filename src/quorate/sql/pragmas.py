@@ -20,7 +20,20 @@ BARE_READS = frozenset(
 REPLICATED = frozenset({"application_id", "user_version"})
 """Setting them writes into the database's header, within a transaction: their text travels like DDL."""
 
+_ON = frozenset({"1", "on", "yes", "true"})
+_NO_ROW = "SELECT NULL WHERE 0"
+_IN_FORCE: dict[str, tuple[frozenset[str] | None, str]] = {
+    "busy_timeout": (None, _NO_ROW),
+    "encoding": (frozenset({"utf-8", "utf8"}), _NO_ROW),
+    "foreign_keys": (_ON, _NO_ROW),
+    "journal_mode": (frozenset({"wal"}), "SELECT 'wal' AS journal_mode"),
+    "synchronous": (frozenset({"1", "2", "normal", "full"}), _NO_ROW),
+}
+"""Settings that nearly every program begins with: the values that ask for no more than there is (None: all, a call has
+a time-out of its own), and what gives the rows that SQLite would."""
+
 _HINTS = {
+    "busy_timeout": "each call has a timeout",
     "foreign_keys": "foreign keys are always enforced",
     "journal_mode": "the node chooses how its files are written",
     "synchronous": "a write is durable according to the database's acks",
@@ -34,6 +47,12 @@ def pragma_reads(name: str, argument: str | None) -> bool:
     """Does this PRAGMA only read?"""
     name = name.lower()
     return name in ARGUMENT_READS or (argument is None and name in BARE_READS)
+
+
+def in_force(name: str, value: str) -> str:
+    """What answers a PRAGMA that sets what is in force already, in place of it; empty: it is not."""
+    values, answer = _IN_FORCE.get(name, (frozenset[str](), ""))
+    return answer if values is None or value.lower() in values else ""
 
 
 def refusal_of_pragma(name: str) -> tuple[str, str, str]:

@@ -14,6 +14,9 @@ INTERNAL = apsw.SQLITE_PREPARE_PERSISTENT
 """Our own statements are prepared with this flag. It keeps them apart from users' statements of the same text in
 apsw's cache, so that what was prepared unwatched is never run for a user."""
 
+NO_ROWID = -(1 << 63)
+"""What the last rowid of a connection is set to while no row was added: 0 is a rowid like others."""
+
 LEAD, FOLLOW, LOAD = range(3)
 """Triggers and foreign keys on; both off, applying what others ran; both off for an import."""
 
@@ -101,7 +104,7 @@ def set_mode(connection: apsw.Connection, mode: int) -> None:
 
 def isolate_counters(connection: apsw.Connection, base: Callable[[], int]) -> None:
     """Make `changes()` and `total_changes()` count from `base()`, the connection's total when the current request
-    began, so that one caller of a batch does not see another's. (`last_insert_rowid()` can simply be set.)"""
+    began, so that one caller of a batch does not see another's; and `last_insert_rowid()` say 0 before its first."""
 
     def changes(*_: object) -> int:
         return connection.changes() if connection.total_changes() != base() else 0
@@ -109,5 +112,13 @@ def isolate_counters(connection: apsw.Connection, base: Callable[[], int]) -> No
     def total_changes(*_: object) -> int:
         return connection.total_changes() - base()
 
-    for name, function in (("changes", changes), ("total_changes", total_changes)):
+    def last_insert_rowid(*_: object) -> int:
+        rowid = connection.last_insert_rowid()
+        return 0 if rowid == NO_ROWID else rowid
+
+    for name, function in (
+        ("changes", changes),
+        ("total_changes", total_changes),
+        ("last_insert_rowid", last_insert_rowid),
+    ):
         connection.create_scalar_function(name, function, 0, flags=apsw.SQLITE_INNOCUOUS)

@@ -63,11 +63,11 @@ class DirectReader:
         try:
             # The columns may be asked for before the first step or when there is a row. Before the first step they
             # may be those of an older schema, unless the same text has just run.
-            cursor = self._cursor.execute(sql, parameters)
+            cursor = self._cursor.execute(shape.sql, parameters)
             try:
                 self._columns = cursor.get_description()
             except apsw.ExecutionCompleteError:
-                self._traced.execute(sql, parameters).fetchall()
+                self._traced.execute(shape.sql, parameters).fetchall()
             rows = cursor.fetchall()
         except Exception as error:
             raise self.failed(error) from error

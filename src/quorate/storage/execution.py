@@ -12,7 +12,7 @@ from quorate.core.requests import Failed, Result, Run, Statement
 from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, Shape, shape_of
 from quorate.sql.tokens import quoted
 from quorate.storage.capture import Capture
-from quorate.storage.connection import INTERNAL, LEAD, LOAD, set_mode
+from quorate.storage.connection import INTERNAL, LEAD, LOAD, NO_ROWID, set_mode
 from quorate.storage.failures import RowsTooLarge, failed_of
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StatementFailed
@@ -87,7 +87,7 @@ class Execution:
 
     def start_counting(self) -> None:
         """What `changes()` and its like tell begins here."""
-        self._connection.set_last_insert_rowid(0)
+        self._connection.set_last_insert_rowid(NO_ROWID)
         self._base = self._connection.total_changes()
 
     # ------------------------------------------------------------------ requests of a batch
@@ -115,7 +115,7 @@ class Execution:
                 mark = len(self._capture.segments)
                 break
         connection = self._connection
-        connection.set_last_insert_rowid(0)
+        connection.set_last_insert_rowid(NO_ROWID)
         self._base = connection.total_changes()
         self._steps = 0
         self._counting = True

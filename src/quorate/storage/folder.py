@@ -91,7 +91,7 @@ def open_store(
     Raises AlreadyOpen, DiskFull, OperationalError (no folder of ours, not readable) or NotSupportedError (a format of
     another version).
     """
-    path = Path(folder)
+    path = Path(folder).absolute()  # the program may change its directory; and SQLite reads a URI in "file:"
     if create is not None:
         _make_folder(path, files)
         if not is_node(path, files):
@@ -115,6 +115,9 @@ def open_store(
     except StorageError as error:
         lock.release()
         raise OperationalError(str(error), hint="the disk may be failing") from error
+    except apsw.Error as error:
+        lock.release()
+        raise OperationalError(f"{path} cannot be opened: {error}") from error
     except BaseException:
         lock.release()
         raise

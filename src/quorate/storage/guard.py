@@ -96,7 +96,7 @@ class Guard:
             return _refuse_names(operation, one or "", two or "")
         if operation == apsw.SQLITE_FUNCTION and (two or "").lower() in _FUNCTIONS:
             return "NotSupportedError", f"the function {two} is not supported", "extensions cannot be loaded"
-        if operation == apsw.SQLITE_PRAGMA and not pragma_reads(one or "", two) and one not in REPLICATED:
+        if operation == apsw.SQLITE_PRAGMA and not _pragma_allowed((one or "").lower(), two):
             return refusal_of_pragma(one or "")
         return None
 
@@ -109,6 +109,10 @@ class Guard:
         if name in _STATISTICS and not self.analyzing:
             return "NotSupportedError", f"{table} cannot be written directly", "run ANALYZE, which is replicated"
         return None
+
+
+def _pragma_allowed(name: str, argument: str | None) -> bool:
+    return name in REPLICATED or pragma_reads(name, argument)
 
 
 def _refuse_names(operation: int, one: str, two: str) -> Refusal | None:

@@ -17,7 +17,7 @@ import apsw
 from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
-from quorate.storage.connection import PAGE_BYTES, check_sqlite, open_checkpointer
+from quorate.storage.connection import NO_ROWID, PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.digest import digest_of
 from quorate.storage.examination import Examination
 from quorate.storage.failures import raise_if_fatal
@@ -204,7 +204,7 @@ class Replica:
         if self._own is None:
             guard = self._writer.guard
             self._own = Runner(self._writer.connection, guard), guard
-        self._writer.connection.set_last_insert_rowid(0)
+        self._writer.connection.set_last_insert_rowid(NO_ROWID)
         return run_reads(*self._own, statements)
 
     def _put_aside(self) -> None:

@@ -6,6 +6,7 @@ import apsw
 
 from quorate.core.requests import Failed, Parameters, Result, Statement, Value
 from quorate.sql.classify import EMPTY, REFUSED, Shape
+from quorate.storage.connection import NO_ROWID
 from quorate.storage.failures import RowsTooLarge
 from quorate.storage.guard import Guard
 from quorate.storage.payload import encode
@@ -77,15 +78,19 @@ class Runner:
                     count += connection.changes()
         finally:
             guard.watching = False
-        return Result((), [], count, connection.last_insert_rowid() or None if shape.inserts and count else None)
+        return Result((), [], count, self._rowid() if shape.inserts and count else None)
 
     def _returning(self, statement: Statement, shape: Shape) -> Result:
         cursor = self._traced.execute(shape.sql, statement.sets[0])
         columns = self._columns
         rows = self._fetch(cursor)
         count = self._connection.changes()
-        rowid = self._connection.last_insert_rowid() or None if shape.inserts and count else None
-        return Result(columns, rows, count, rowid)
+        return Result(columns, rows, count, self._rowid() if shape.inserts and count else None)
+
+    def _rowid(self) -> int | None:
+        """Of the last row that this request has added to a table that has rowids."""
+        rowid = self._connection.last_insert_rowid()
+        return None if rowid == NO_ROWID else rowid
 
     def read(self, statement: Statement, shape: Shape) -> Result:
         """Run a statement that changes nothing."""
