@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from quorate.core.bounds import INDEX_BITS
 from quorate.core.kernel import (
     DATA,
     CreateGroup,
@@ -22,7 +23,7 @@ from quorate.core.kernel import (
 from quorate.storage import log as log_module
 from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import Broken, DiskIsFull
-from quorate.storage.log import INDEX_BITS, WAL_BYTES, SqliteLog
+from quorate.storage.log import WAL_BYTES, SqliteLog
 from tests.contracts.stores import CREATE, GROUP, blobs, noop, noops
 
 

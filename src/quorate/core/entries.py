@@ -2,15 +2,16 @@
 
 from msgspec import Struct
 
-NodeId = int
-GroupId = int
+from quorate.core.bounds import Epoch, Index, Small
+from quorate.core.bounds import GroupId as GroupId
+from quorate.core.bounds import NodeId as NodeId
 
 
 class Position(Struct, frozen=True, array_like=True, order=True, gc=False):
     """A place in a group's log. Ordered by epoch, then index."""
 
-    epoch: int
-    index: int
+    epoch: Epoch
+    index: Index
 
 
 ORIGIN = Position(0, 0)
@@ -31,9 +32,9 @@ MEMBERS = 4
 class Entry(Struct, frozen=True, array_like=True, gc=False):
     """One place of a group's log. The payload is opaque to every core."""
 
-    index: int
-    epoch: int
-    kind: int
+    index: Index
+    epoch: Epoch
+    kind: Small
     payload: bytes
 
 

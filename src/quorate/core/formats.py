@@ -11,6 +11,8 @@ the cluster's number.
 
 from msgspec import Struct
 
+from quorate.core.bounds import Small
+
 RELEASE = "0.1.0"
 """This release; a test holds it equal to the package's version."""
 
@@ -77,9 +79,9 @@ PAYLOAD = Range(1, 1)
 class Spoken(Struct, frozen=True, array_like=True, gc=False):
     """What a node tells the others with every heartbeat. Those who say nothing are of format 1."""
 
-    lowest: int = 1
-    highest: int = 1
-    version: int = 1
+    lowest: Small = 1
+    highest: Small = 1
+    version: Small = 1
     """The cluster's number, as far as this node has heard."""
 
     @property

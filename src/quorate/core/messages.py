@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from quorate.core.bounds import Boot, Count, Epoch, Index, Signed, Small
 from quorate.core.formats import Spoken
 from quorate.core.kernel import GroupId, Member, NodeId
 from quorate.core.single_leader.messages import GroupMessage, VerifyAsk, VerifyReply, VerifyVerdict
@@ -11,8 +12,8 @@ class Mention(Struct, frozen=True, array_like=True):
     """A group of which something is worth saying."""
 
     group: GroupId
-    epoch: int
-    counted: int
+    epoch: Epoch
+    counted: Index
 
 
 class Heartbeat(Struct, frozen=True, array_like=True, tag=20):
@@ -20,12 +21,12 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag=20):
     index this peer has not confirmed, or for which I need a confirmation now; `resigned` those that
     I have ceased to lead. Idle groups cost nothing."""
 
-    sequence: int
-    boot: int
+    sequence: Count
+    boot: Boot
     led: tuple[Mention, ...] = ()
     resigned: tuple[Mention, ...] = ()
     spoken: Spoken = Spoken()
-    settled: int = 0
+    settled: Signed = 0
     """I have read the catalog's change of members of this number, and what I lead has the members that it wants; -1:
     not yet."""
 
@@ -33,8 +34,8 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag=20):
 class HeartbeatReply(Struct, frozen=True, array_like=True, tag=21):
     """Answers exactly one heartbeat. For each group it mentioned: the epoch that I am in."""
 
-    sequence: int
-    boot: int
+    sequence: Count
+    boot: Boot
     """The boot of the heartbeat, so that an answer to an earlier life is not taken for one to this."""
     groups: tuple[Mention, ...] = ()
 
@@ -45,7 +46,7 @@ class Wish(Struct, frozen=True, array_like=True):
     group: GroupId
     voters: tuple[NodeId, ...]
     database: str = ""
-    partition: int = 0
+    partition: Small = 0
     began: tuple[NodeId, ...] = ()
     """The voters with which the group began, if they are not these."""
 
@@ -55,7 +56,7 @@ class Removed(Struct, frozen=True, array_like=True, tag=22):
     number, these are the members, and those of the groups that you may still be in: you may be needed until they are
     changed."""
 
-    change: int
+    change: Count
     members: tuple[Member, ...] = ()
     wishes: tuple[Wish, ...] = ()
 

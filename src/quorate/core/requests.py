@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw, Struct
 
 from quorate.core.acks_rule import AUTO
+from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Signed, Small
 
 if TYPE_CHECKING:
     Value = None | int | float | str | bytes
@@ -40,7 +41,7 @@ class Token(Struct, frozen=True, array_like=True):
     """Names one write so that it happens once however often it is sent."""
 
     id: str
-    seen: int
+    seen: Index
     """The highest index of the database's log that the sender had heard of at its first send."""
 
 
@@ -74,7 +75,7 @@ class Outcome(Struct, frozen=True, tag="outcome"):
 class CreateDatabase(Struct, frozen=True, tag="create"):
     database: str
     acks: str
-    replicas: int
+    replicas: Small
     token: Token
     exists_ok: bool = False
     failover: str = AUTO
@@ -94,7 +95,7 @@ class AlterDatabase(Struct, frozen=True, tag="alter"):
 class AddMember(Struct, frozen=True, tag="add_member"):
     """Take a node into the cluster, and give it a replica of each of these databases."""
 
-    node: int
+    node: NodeId
     name: str
     address: str
     token: Token
@@ -104,15 +105,15 @@ class AddMember(Struct, frozen=True, tag="add_member"):
 class RemoveMember(Struct, frozen=True, tag="remove_member"):
     """Take a node out for good: its replicas go to members that have none of that database, if there are any."""
 
-    node: int
+    node: NodeId
     token: Token
 
 
 class ReplaceMember(Struct, frozen=True, tag="replace_member"):
     """Put a member, which may be new, in the place of another, which is taken out for good."""
 
-    node: int
-    successor: int
+    node: NodeId
+    successor: NodeId
     token: Token
 
 
@@ -122,11 +123,11 @@ class LostAsk(Struct, frozen=True, tag="lost"):
 
     database: str = ""
     """Empty: of every database."""
-    group: int = 0
-    epoch: int = 0
-    index: int = 0
+    group: GroupId = 0
+    epoch: Epoch = 0
+    index: Index = 0
     state: str = ""
-    seen: int = 0
+    seen: Index = 0
 
 
 class Status(Struct, frozen=True, tag="status"):
@@ -155,7 +156,7 @@ class Failover(Struct, frozen=True, tag="failover"):
 class Upgrade(Struct, frozen=True, tag="upgrade"):
     """Raise the cluster's format number to this; there is no way back. Refused while any member cannot read it."""
 
-    format: int
+    format: Small
     token: Token
 
 
@@ -196,9 +197,9 @@ class Result(Struct, frozen=True, array_like=True):
     columns: tuple[tuple[str, str | None], ...]
     """Name and declared type of each column; empty when the statement returns no rows."""
     rows: list[tuple[Value, ...]]
-    rowcount: int
+    rowcount: Signed
     """Rows changed by INSERT, UPDATE or DELETE; -1 for everything else."""
-    lastrowid: int | None = None
+    lastrowid: Signed | None = None
 
 
 class Done(Struct, frozen=True, tag="done"):
@@ -215,7 +216,7 @@ class Failed(Struct, frozen=True, tag="failed"):
     message: str
     hint: str = ""
     sqlite_errorname: str = ""
-    statement: int = -1
+    statement: Signed = -1
     """Which statement of the request failed; -1 when it is not about one."""
 
 
@@ -240,7 +241,7 @@ class Answer(Struct, frozen=True, tag="answer"):
     `Failover` a `FailoverReport`)."""
 
     outcome: Raw
-    index: int = 0
+    index: Index = 0
     """Where the database's log stood; the sender's next tokens carry it."""
 
 
@@ -263,85 +264,85 @@ class Refused(Struct, frozen=True, tag="refused"):
     message: str
     hint: str = ""
     retryable: bool = False
-    again_us: int = 0
+    again_us: Count = 0
     """When it is worth trying again, from now; 0: nobody knows."""
 
 
 class StatusReport(Struct, frozen=True, tag="status_report"):
     cluster: str
-    node: int
+    node: NodeId
     name: str
-    boot: int
+    boot: Boot
     members: tuple["MemberStatus", ...]
     groups: tuple["GroupStatus", ...]
     disk_full: bool = False
     release: str = ""
-    version: int = 1
+    version: Small = 1
     """The cluster's format number, as far as this node has heard."""
-    lowest: int = 1
-    highest: int = 1
+    lowest: Small = 1
+    highest: Small = 1
     """The formats that this node reads."""
     removed: bool = False
     """This node was taken out of its cluster."""
-    changes: int = 0
+    changes: Count = 0
     """How often the members were changed, as far as this node knows."""
 
 
 class MemberStatus(Struct, frozen=True):
-    node: int
+    node: NodeId
     name: str
     address: str
     alive: bool
-    highest: int = 0
+    highest: Small = 0
     """The newest format that it reads; 0: not heard from."""
-    trip_us: int = 0
+    trip_us: Count = 0
     """How long a heartbeat's answer takes from here, on average; 0: not measured."""
-    suspect_us: int = 0
+    suspect_us: Count = 0
     """After how much silence it is taken for dead here (`core.timeouts`); 0: that is this node."""
 
 
 class ReplicaStatus(Struct, frozen=True):
     """What a leader knows of one voter's log."""
 
-    node: int
-    matched: int
+    node: NodeId
+    matched: Index
     state: str
     """leader, replicating, probing or snapshot"""
 
 
 class GroupStatus(Struct, frozen=True):
-    group: int
+    group: GroupId
     database: str
-    partition: int
+    partition: Small
     role: str
     """leader, follower, candidate, pre_candidate or damaged"""
-    leader: int
-    epoch: int
-    last: int
-    counted: int
-    applied: int
-    first: int
+    leader: NodeId
+    epoch: Epoch
+    last: Index
+    counted: Index
+    applied: Index
+    first: Index
     acks: str
     """The rule in force, as the group's log says."""
     replicas: tuple[ReplicaStatus, ...] = ()
-    verified: int = 0
+    verified: Index = 0
     """The newest index at which verify found this replica equal to a majority, in this life of the node."""
     damage: str = ""
     """Why the replica is damaged; or, once it was rebuilt, why it had been."""
     acks_next: str = ""
     """A rule that is being changed to: until its entry is counted, the stricter of both holds."""
-    voters: tuple[int, ...] = ()
-    learners: tuple[int, ...] = ()
-    voters_next: tuple[int, ...] = ()
+    voters: tuple[NodeId, ...] = ()
+    learners: tuple[NodeId, ...] = ()
+    voters_next: tuple[NodeId, ...] = ()
     """Voters that are taking the place of `voters`: while they do, a majority of both is needed."""
-    wanted: tuple[int, ...] = ()
+    wanted: tuple[NodeId, ...] = ()
     """As a leader: the voters that the catalog wants, when they are not `voters`. Empty otherwise."""
     failover: str = AUTO
     """Who decides that another leads: the replicas (`auto`), a person (`manual`), or the
     replicas with an etcd's permit (`etcd`)."""
     failover_next: str = ""
     """The same, as `acks_next`."""
-    last_epoch: int = 0
+    last_epoch: Epoch = 0
     """The epoch of the last entry: of two logs the one with the higher (last_epoch, last) has more."""
     permit: str = ""
     """Under `etcd`: why this replica, which would stand, has no permit to; empty: it has not asked, or leads."""
@@ -361,7 +362,7 @@ class ReplicaVerdict(Struct, frozen=True):
     else. `damaged`: its file is. `undecided`: replicas differ, and there is no majority. `away`: it could not answer.
     """
 
-    node: int
+    node: NodeId
     name: str
     verdict: str
     digest: str = ""
@@ -375,9 +376,9 @@ class VerifyReport(Struct, frozen=True):
     `verdict` is the worst of the replicas'."""
 
     database: str
-    group: int
-    epoch: int
-    index: int
+    group: GroupId
+    epoch: Epoch
+    index: Index
     verdict: str
     replicas: tuple[ReplicaVerdict, ...]
 
@@ -386,8 +387,8 @@ class FailoverReport(Struct, frozen=True):
     """Who leads after a failover that somebody asked for; the outcome of the `Answer` to `Failover`."""
 
     database: str
-    group: int
-    epoch: int
+    group: GroupId
+    epoch: Epoch
     leader: str
     """A node's name."""
     was: str
@@ -397,25 +398,25 @@ class FailoverReport(Struct, frozen=True):
 class LostEntry(Struct, frozen=True, array_like=True):
     """One entry of a lost tail that a node keeps."""
 
-    group: int
-    epoch: int
-    index: int
+    group: GroupId
+    epoch: Epoch
+    index: Index
     database: str
-    wall_us: int
+    wall_us: Signed
     """When the leader of that time ran it, by its clock."""
-    saved_us: int
-    bytes: int
+    saved_us: Signed
+    bytes: Count
     state: str
     """kept, begun (somebody began to replay it) or replayed"""
-    requests: int
+    requests: Count
 
 
 class LostReport(Struct, frozen=True, tag="lost_report"):
     entries: tuple[LostEntry, ...] = ()
     payload: bytes = b""
     """Of the one entry that was asked for."""
-    seen: int = 0
-    gaps: tuple[tuple[int, str, int, int], ...] = ()
+    seen: Index = 0
+    gaps: tuple[tuple[GroupId, str, Index, Index], ...] = ()
     """(group, database, first index, last index) of what was lost and could not be read any more when it was saved."""
     unknown: tuple["Unknown", ...] = ()
 
@@ -424,11 +425,11 @@ class Unknown(Struct, frozen=True, array_like=True):
     """A leader's word: what `node` counted from this index on as leader of an earlier epoch is not here, and that node
     has not come back to show what it was, if anything."""
 
-    group: int
+    group: GroupId
     database: str
-    epoch: int
-    first: int
-    node: int
+    epoch: Epoch
+    first: Index
+    node: NodeId
     name: str = ""
 
 
@@ -438,14 +439,14 @@ ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport
 class Ask(Struct, frozen=True, array_like=True, tag="ask"):
     """Client to node: one request under an id that is unique on its connection."""
 
-    id: int
+    id: Count
     body: RequestBody
-    waits_us: int = 0
+    waits_us: Count = 0
     """How much longer the caller waits; 0: it does not say. Nothing is done for a caller whose time is over."""
 
 
 class Told(Struct, frozen=True, array_like=True, tag="told"):
     """Node to client: the answer to that id."""
 
-    id: int
+    id: Count
     body: ReplyBody

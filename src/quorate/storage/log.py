@@ -23,6 +23,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from quorate.core.bounds import INDEX_BITS
 from quorate.core.entries import GroupId, NodeId, Position
 from quorate.core.kernel import (
     CreateGroup,
@@ -41,9 +42,8 @@ from quorate.storage.interface import Broken, DiskIsFull, NoDescriptors, Storage
 from quorate.storage.log_ends import Ends
 from quorate.storage.log_schema import SCHEMA
 
-INDEX_BITS = 40
-"""An entry's key is its group and its index in one integer, because SQLite appends those fastest."""
 INDEX_MASK = (1 << INDEX_BITS) - 1
+"""An entry's key is its group and its index in one integer, because SQLite appends those fastest."""
 
 CHECKPOINT_PAGES = 1024
 """The WAL is brought into the file when it has grown by this much (4 MiB), unless a test says otherwise."""

@@ -7,6 +7,7 @@ has seen the other's. Whoever cannot go on sends a `Refusal` that says why and c
 import msgspec
 from msgspec import Struct
 
+from quorate.core.bounds import Boot, Small
 from quorate.core.formats import HERE, RELEASE, release_of
 from quorate.core.kernel import NodeId
 from quorate.wire.frames import FrameCorrupt, NotOurProtocol, WireError, frame
@@ -26,13 +27,13 @@ class Hello(Struct, frozen=True, array_like=True, tag=MAGIC):
 
     role: str
     """`NODE` or `CLIENT`."""
-    version: int = VERSION
-    oldest: int = OLDEST
+    version: Small = VERSION
+    oldest: Small = OLDEST
     cluster: str = ""
     """Empty when a client does not know it yet."""
     node: NodeId = 0
     name: str = ""
-    boot: int = 0
+    boot: Boot = 0
     wanted: NodeId = 0
     """The node I dialled; 0: whichever answers."""
     address: str = ""

@@ -9,6 +9,7 @@ Caveats: there are no lease reads, on purpose.
 from collections.abc import Callable
 from typing import Any
 
+from quorate.core.bounds import EPOCH_LEAP
 from quorate.core.kernel import (
     Applied,
     ApplyFailed,
@@ -105,7 +106,16 @@ EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
 def on_message(group: Group, now: Now, sender: NodeId, message: Any) -> None:
     """A message of another replica of this group. Whether the sender is a member is not asked: its log may say so, and
     ours not yet (Ongaro 2014, section 4.1). Only members are counted."""
-    MESSAGES[type(message)](group, now, sender, message)
+    if _is_believable(group, sender, message.epoch):
+        MESSAGES[type(message)](group, now, sender, message)
+
+
+def _is_believable(group: Group, sender: NodeId, epoch: int) -> bool:
+    """Whether such an epoch can have come about: see `EPOCH_LEAP`."""
+    if epoch <= group.epoch + EPOCH_LEAP:
+        return True
+    group.note("epoch_not_believed", sender=sender, said=epoch)
+    return False
 
 
 def on_ready(group: Group, now: Now) -> None:
@@ -167,6 +177,8 @@ def on_mention(group: Group, now: Now, sender: NodeId, epoch: int, counted: int)
     when the answer must wait for our disk (the next heartbeat will ask again)."""
     if epoch < group.epoch:
         return 0 if group.pending and any(pending.hard_state for pending in group.pending) else group.epoch
+    if not _is_believable(group, sender, epoch):
+        return 0
     shipping.heard_leader(group, now, sender, epoch)
     if group.needs_snapshot():
         return 0
@@ -179,7 +191,8 @@ def on_mention(group: Group, now: Now, sender: NodeId, epoch: int, counted: int)
 def on_mention_answered(group: Group, now: Now, peer: NodeId, sequence: int, epoch: int) -> None:
     """A follower answered a heartbeat of ours that named this group."""
     if epoch > group.epoch:
-        election.adopt_epoch(group, now, epoch, NOBODY)
+        if _is_believable(group, peer, epoch):
+            election.adopt_epoch(group, now, epoch, NOBODY)
     elif epoch == group.epoch and group.role == LEADER:
         reads.on_confirmed(group, peer, sequence)
 

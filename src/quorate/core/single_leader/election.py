@@ -95,7 +95,7 @@ def on_pre_vote(group: Group, now: Now, sender: NodeId, message: PreVote) -> Non
 
 
 def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteReply) -> None:
-    if message.outside > group.membership.newest_at:
+    if message.outside > group.membership.member_since(group.me):
         _stay_outside(group, message.outside)
         return
     if not message.granted:

@@ -156,6 +156,11 @@ class Membership:
         """The one that holds: what the log says last."""
         return self.coming[-1][1] if self.coming else self.counted
 
+    def member_since(self, node: NodeId) -> int:
+        """Index of the newest entry that names this node as a member; that of the counted configuration if none does.
+        A counted configuration that lies behind it is news to a node."""
+        return max((index for index, each in self.coming if each.includes(node)), default=self.since)
+
     @property
     def newest_at(self) -> int:
         """Index of the entry that named it."""

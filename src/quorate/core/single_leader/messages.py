@@ -6,6 +6,7 @@ what they call a term, "counted" what they call committed).
 
 from msgspec import Struct
 
+from quorate.core.bounds import Count, Epoch, Index, IndexOrNone, Small
 from quorate.core.kernel import Entry, GroupId, Position
 
 
@@ -13,7 +14,7 @@ class PreVote(Struct, frozen=True, array_like=True, tag=1):
     """Would you vote for me in `epoch`? Asks without disturbing anyone (thesis, section 9.6)."""
 
     group: GroupId
-    epoch: int
+    epoch: Epoch
     last: Position
 
 
@@ -21,9 +22,9 @@ class PreVoteReply(Struct, frozen=True, array_like=True, tag=2):
     """`epoch` is the one that was asked about when granted, else the answerer's own."""
 
     group: GroupId
-    epoch: int
+    epoch: Epoch
     granted: bool
-    outside: int = 0
+    outside: Index = 0
     """Index of a counted configuration in which the asker is no member; 0: it is one, as far as is known here."""
 
 
@@ -31,14 +32,14 @@ class Vote(Struct, frozen=True, array_like=True, tag=3):
     """Vote for me in `epoch`. `transfer`: the leader itself asked me to stand (thesis, 3.10)."""
 
     group: GroupId
-    epoch: int
+    epoch: Epoch
     last: Position
     transfer: bool = False
 
 
 class VoteReply(Struct, frozen=True, array_like=True, tag=4):
     group: GroupId
-    epoch: int
+    epoch: Epoch
     granted: bool
 
 
@@ -46,11 +47,11 @@ class Append(Struct, frozen=True, array_like=True, tag=5):
     """These entries follow `previous`; what is counted so far. Without entries it is a probe."""
 
     group: GroupId
-    epoch: int
+    epoch: Epoch
     previous: Position
     entries: tuple[Entry, ...]
-    counted: int
-    agreed: int = 0
+    counted: Index
+    agreed: Index = 0
     """What a majority holds: it stays, whatever the acks are."""
 
 
@@ -59,13 +60,13 @@ class AppendReply(Struct, frozen=True, array_like=True, tag=6):
     next (my last position at or below what you asked for, in an epoch not above the one asked)."""
 
     group: GroupId
-    epoch: int
+    epoch: Epoch
     accepted: bool
-    matched: int
+    matched: IndexOrNone
     conflict: Position
     voter: bool = True
     """False: I was damaged and may have forgotten what I promised; do not count me yet."""
-    life: int = 0
+    life: Count = 0
     """Rises with each start of this replica and each damage found in it: what it acknowledged in an earlier one may be
     lost, and is not to be counted any more."""
 
@@ -74,26 +75,26 @@ class SnapshotOffer(Struct, frozen=True, array_like=True, tag=7):
     """You are too far behind my log; fetch this copy, which stands at `position`."""
 
     group: GroupId
-    epoch: int
-    snapshot: int
+    epoch: Epoch
+    snapshot: Count
     position: Position
-    size: int
+    size: Count
 
 
 class SnapshotWant(Struct, frozen=True, array_like=True, tag=8):
     """Send me the chunk at this offset."""
 
     group: GroupId
-    epoch: int
-    snapshot: int
-    offset: int
+    epoch: Epoch
+    snapshot: Count
+    offset: Count
 
 
 class SnapshotChunk(Struct, frozen=True, array_like=True, tag=9):
     group: GroupId
-    epoch: int
-    snapshot: int
-    offset: int
+    epoch: Epoch
+    snapshot: Count
+    offset: Count
     data: bytes
     end: bool
     position: Position
@@ -103,16 +104,16 @@ class SnapshotGone(Struct, frozen=True, array_like=True, tag=10):
     """That copy no longer exists here; begin again with the next offer."""
 
     group: GroupId
-    epoch: int
-    snapshot: int
+    epoch: Epoch
+    snapshot: Count
 
 
 class SnapshotDone(Struct, frozen=True, array_like=True, tag=11):
     """The copy is installed; the follower's log now begins at `position`."""
 
     group: GroupId
-    epoch: int
-    snapshot: int
+    epoch: Epoch
+    snapshot: Count
     position: Position
 
 
@@ -120,16 +121,16 @@ class StandNow(Struct, frozen=True, array_like=True, tag=12):
     """You have all of my log: become leader at once (Raft's TimeoutNow)."""
 
     group: GroupId
-    epoch: int
+    epoch: Epoch
 
 
 class ReadIndexAsk(Struct, frozen=True, array_like=True, tag=13):
     """A follower that serves a linearizable read asks how far it must have applied."""
 
     group: GroupId
-    epoch: int
-    read: int
-    life: int = 0
+    epoch: Epoch
+    read: Count
+    life: Count = 0
     """As in `AppendReply`: what is counted from here on is not counted upon an earlier one."""
 
 
@@ -137,9 +138,9 @@ class ReadIndexReply(Struct, frozen=True, array_like=True, tag=14):
     """`index` -1: I am not the leader."""
 
     group: GroupId
-    epoch: int
-    read: int
-    index: int
+    epoch: Epoch
+    read: Count
+    index: IndexOrNone
 
 
 WORKING, EXAMINED, PASSED, DAMAGED = range(4)
@@ -149,8 +150,8 @@ class VerifyAsk(Struct, frozen=True, array_like=True, tag=30):
     """Stop at this position and take the digest of what you hold there."""
 
     group: GroupId
-    epoch: int
-    number: int
+    epoch: Epoch
+    number: Count
     position: Position
 
 
@@ -159,9 +160,9 @@ class VerifyReply(Struct, frozen=True, array_like=True, tag=31):
     applied more already and cannot go back) and DAMAGED (`reason` says why)."""
 
     group: GroupId
-    epoch: int
-    number: int
-    state: int
+    epoch: Epoch
+    number: Count
+    state: Small
     position: Position
     digest: str = ""
     reason: str = ""
@@ -171,8 +172,8 @@ class VerifyVerdict(Struct, frozen=True, array_like=True, tag=32):
     """A majority of the voters holds `digest` at `position`: whoever found another there is wrong."""
 
     group: GroupId
-    epoch: int
-    number: int
+    epoch: Epoch
+    number: Count
     position: Position
     digest: str
 

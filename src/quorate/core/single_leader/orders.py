@@ -19,7 +19,7 @@ def may_by_itself(group: Group, now: Now) -> bool:
     """Whether this replica may stand without being asked: always when it is alone, or was told to, or has just handed
     over to somebody who has not taken over. Also when its node was taken out of the cluster: nobody can tell it
     anything any more, and somebody has to lead for its place to be given to others."""
-    return was_told(group, now) or not group.rules.by_hand or len(group.voters) == 1
+    return was_told(group, now) or not group.rules.by_hand or not group.electors
 
 
 def was_told(group: Group, now: Now) -> bool:

@@ -21,7 +21,7 @@ from quorate.core.single_leader.state import LEADER, PRE_CANDIDATE, Group
 
 def needed(group: Group, now: Now) -> bool:
     """Whether this replica may not stand now without a permit."""
-    return group.rules.by_permit and len(group.voters) > 1 and not orders.was_told(group, now)
+    return group.rules.by_permit and bool(group.electors) and not orders.was_told(group, now)
 
 
 def stand(group: Group, now: Now) -> None:

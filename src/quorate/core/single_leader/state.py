@@ -303,7 +303,7 @@ class Group:
     def configure(self) -> None:
         """Follow the newest configuration of the log, if it has become another."""
         newest = self.membership.newest
-        if self.membership.newest_at >= self.outside:
+        if self.membership.newest_at >= self.outside and newest.includes(self.me):
             self.outside = 0  # our own log knows better
         if newest == self.configuration:
             return
@@ -341,18 +341,23 @@ class Group:
 
     @property
     def votes_here(self) -> bool:
-        """This replica is a voter, as far as it knows."""
-        return self.me in self.voters and not self.outside
+        """This replica is a voter, as far as it knows, or was one until an entry that may not count yet. Such a one
+        may be the only replica that can win: nobody else has that entry (Ongaro 2014, section 4.2.2)."""
+        return (self.me in self.voters or self.me in self.membership.counted.electors) and not self.outside
 
     @property
     def left_out(self) -> bool:
-        """This replica knows, or was told, that it is no member any more."""
-        return bool(self.outside) or (bool(self.voters) and not self.configuration.includes(self.me))
+        """This replica knows, or was told, that it is no member any more. That an entry says so which may not count yet
+        is not enough."""
+        return bool(self.outside) or (bool(self.voters) and not self._may_be_member(self.me))
 
     def leaves_out(self, node: NodeId) -> int:
         """Index of the counted configuration that says that this node is no member; 0: it may be one."""
-        known = (self.membership.counted, self.configuration)
-        return 0 if any(each.includes(node) for each in known) else self.membership.since
+        return 0 if self._may_be_member(node) else self.membership.since
+
+    def _may_be_member(self, node: NodeId) -> bool:
+        """Whether the configuration that holds includes this node, or the one that is counted does."""
+        return self.configuration.includes(node) or self.membership.counted.includes(node)
 
     def majority_of(self, nodes: Collection[NodeId]) -> bool:
         """Whether these are a majority of the voters; of the old and of the new ones while members change."""

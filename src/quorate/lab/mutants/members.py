@@ -93,6 +93,14 @@ def _counts_and_configures(original: Any) -> Any:
     return count
 
 
+def _by_newest_alone(_original: Any) -> Any:
+    return lambda group, node: group.configuration.includes(node)
+
+
+def _votes_by_newest_alone(_original: Any) -> Any:
+    return lambda group: group.me in group.voters and not group.outside
+
+
 MUTANTS = (
     Mutant(
         "overlapping-changes",
@@ -149,6 +157,14 @@ MUTANTS = (
         "hashicorp/raft before ShutdownOnRemove; rqlite's advice to remove followers only",
         "members",
         (Swap(members, "_leave", _nothing),),
+        ("liveness",),
+    ),
+    Mutant(
+        "left-out-before-it-counts",
+        "a replica that an entry leaves out neither stands nor votes for itself, though the entry may not count yet",
+        "Ongaro 2014, section 4.2.2, lets such a server stand for this reason; our own code once did not",
+        "departures",
+        (Swap(Group, "_may_be_member", _by_newest_alone), Swap(Group, "votes_here", _votes_by_newest_alone)),
         ("liveness",),
     ),
     Mutant(

@@ -9,6 +9,8 @@ What needs several coincidences comes by chance once in thousands of seeds. Here
   again. It then replaces the entry, on a majority.
 - A leader that changes members is left alone with the newcomers, and the others with each other
   (`Dials.cut_on_change`): whoever lets the new voters decide without the old has two majorities.
+- A leader that has just appended the members without itself is cut off for a moment (`Dials.cut_on_leaving`): it alone
+  has that entry, and must lead again though it is no member by it, or nobody leads.
 
 All of these are cuts of links, which any configuration must survive.
 """
@@ -72,7 +74,7 @@ class Adversary:
     @staticmethod
     def is_wanted(dials: Dials) -> bool:
         """Whether this run has one."""
-        return bool(dials.figure_eight_us or dials.cut_on_change)
+        return bool(dials.figure_eight_us or dials.cut_on_change or dials.cut_on_leaving)
 
     def begin(self) -> None:
         """Look for the moment from now on, or soon."""
@@ -97,7 +99,7 @@ class Adversary:
             if type(effect) is Note and effect.fields.get("group", CATALOG_GROUP) != CATALOG_GROUP and not self._over:
                 if effect.name == "became_leader":
                     self._elected(host.number)
-                elif effect.name == "members_change" and self._dice.random() < self._dials.cut_on_change:
+                elif effect.name == "members_change":
                     self._changes(host, effect.fields)
 
     def durable(self, host: Host, writes: tuple[LogWrite, ...]) -> None:
@@ -191,12 +193,15 @@ class Adversary:
         before = host.core.groups[fields["group"]].membership.counted
         named = {*fields["voters"], *fields["learners"], *fields["following"]}
         fresh = (named - set(before.voters)) & set(self._hosts)
-        if fresh:
-            self._world.after(self._dice.randint(0, CHANGE_US), self._part, {host.number, *fresh})
+        if self._dice.random() < self._dials.cut_on_change and fresh:
+            after_us = self._dice.randint(0, CHANGE_US)
+            self._world.after(after_us, self._part, {host.number, *fresh}, "left alone with newcomers")
+        if host.number not in named and self._dice.random() < self._dials.cut_on_leaving:
+            self._part({host.number}, "cut off as it leaves")
 
-    def _part(self, some: set[NodeId]) -> None:
+    def _part(self, some: set[NodeId], mark: str) -> None:
         if not self._over:
-            self._world.mark("left alone with newcomers")
+            self._world.mark(mark)
             self._cut(self._both_ways(some))
 
     # ---- links ---------------------------------------------------------------------------------------------

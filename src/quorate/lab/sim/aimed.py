@@ -99,3 +99,11 @@ def newcomers(dice: random.Random) -> Dials:
         fault_lasts_us=dice.choice((500, 1_000)) * MILLISECOND,
         settings=msgspec.structs.replace(QUICK, promote_within=dice.choice((0, 3, 64)), log_keep_entries=4_096),
     )
+
+
+def departures(dice: random.Random) -> Dials:
+    """Leaders that change themselves out of their group, and are cut off before anybody has that entry."""
+    return msgspec.structs.replace(
+        newcomers(dice), cut_on_change=0.0, cut_on_leaving=1.0, nodes=2, spread=0.0, delay_us=2 * MILLISECOND,
+        partition_us=SECOND,
+    )  # fmt: skip

@@ -127,6 +127,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """The mean time until somebody tries to bring about figure 8 of the Raft paper (`sim.adversary`); 0: nobody."""
     cut_on_change: float = 0.0
     """Chance that a leader that changes members is left alone with the newcomers."""
+    cut_on_leaving: float = 0.0
+    """Chance that a leader that has just changed itself out of its group is cut off."""
     open_replicas: int = 0
     """How many data files a node may have open at once; 0 means any number."""
     damage: float = 0.0
@@ -167,6 +169,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """The mean time between two changes of the members; 0: they stay."""
     spares: int = 0
     """How many new nodes may come in the whole run."""
+    spread: float = 0.7
+    """Chance that one that takes nobody's place gets a replica of every database."""
     wiped: float = 0.0
     """Chance that a node is replaced because its disk is lost for good."""
     think_us: int = 20 * MILLISECOND

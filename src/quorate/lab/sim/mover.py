@@ -108,7 +108,7 @@ class Mover(Asker):
         return Token(f"members-{self._dice.getrandbits(60):x}", 0)
 
     def _add(self) -> MemberChange | None:
-        return self._fresh(everywhere=self._dice.random() < 0.7)
+        return self._fresh(everywhere=self._dice.random() < self._dials.spread)
 
     def _remove(self) -> MemberChange | None:
         return RemoveMember(self._dice.choice(sorted(self.members)), self._token())

@@ -106,6 +106,9 @@ AIMS: dict[str, Aim] = {
         },
         seeds=4,
     ),
+    "departures": _aim(
+        {"cut off as it leaves": 3, "configurations: joint": 30, "members: replaced": 6, "ok": 800}, seeds=4
+    ),
     "regrouped": _aim(
         {
             "edit of a data file": 5, "note: divergent": 2, "note: healed": 2, "verify: equal": 40,
