@@ -19,8 +19,14 @@ from quorate.lab.judges.report import BROKEN, OK, UNKNOWN
 Row = dict[str, Any]
 
 
-def drawn(dice: random.Random, ask: Callable[[random.Random], Asked], count: int) -> tuple[list[Row], list[Op]]:
-    """A random history of so many operations on three processes; its answers are drawn, not made."""
+NAMES = ("a", "b", 1)
+
+
+def drawn(
+    dice: random.Random, ask: Callable[[random.Random], Asked], count: int, *, begun: float = 0.9
+) -> tuple[list[Row], list[Op]]:
+    """A random history of so many operations on three processes; its answers are drawn, not made. `begun` of the
+    operations have their beginning recorded."""
     rows: list[Row] = []
     ops: list[Op] = []
     running: dict[int, Op] = {}
@@ -32,12 +38,15 @@ def drawn(dice: random.Random, ask: Callable[[random.Random], Asked], count: int
             op = running[process] = Op(ask(dice), end, len(rows), NEVER, process)
             ops.append(op)
             f, value, _ = op.asked
-            rows.append({"process": process, "type": "invoke", "f": f, "value": value})
+            if dice.random() < begun:
+                rows.append({"process": NAMES[process], "type": "invoke", "f": f, "value": value})
+            else:
+                op.start = -1
         elif op is not None:
             f, value, seen = op.asked
             if op.end != "info":
                 op.stop = len(rows)
-            rows.append({"process": process, "type": op.end, "f": f, "value": seen if op.end == "ok" else value})
+            rows.append({"process": NAMES[process], "type": op.end, "f": f, "value": seen if op.end == "ok" else value})
     return rows, ops
 
 
@@ -97,12 +106,75 @@ def ask_register(dice: random.Random) -> Asked:
     return kind, value, value
 
 
+def values() -> Callable[[random.Random], Asked]:
+    """Values that Python takes for equal, and others."""
+    fresh = iter(range(2, 100))
+    several = (1, True, 1.0, "1", 0, False, None)
+
+    def ask(dice: random.Random) -> Asked:
+        if dice.random() < 0.5:
+            return "read", None, dice.choice(several[:-1])
+        value = dice.choice((*several[:-1], next(fresh)))
+        return "write", value, value
+
+    return ask
+
+
+def typed_register(state: Any, asked: Asked) -> tuple[bool, Any]:
+    f, value, seen = asked
+    if f == "write":
+        return True, value
+    return seen is None or repr(seen) == repr(state), state
+
+
+def distinct() -> Callable[[random.Random], Asked]:
+    """Every value is written once, so that no search is needed."""
+    last = 0
+
+    def ask(dice: random.Random) -> Asked:
+        nonlocal last
+        if dice.random() < 0.5:
+            return "read", None, dice.randint(0, last)
+        last += 1
+        return "write", last, last
+
+    return ask
+
+
+def writings(*texts: str) -> Callable[[], Callable[[random.Random], Asked]]:
+    """Puts and appends of these texts, and gets of one, two or none of them."""
+
+    def asker() -> Callable[[random.Random], Asked]:
+        left = list(texts) * (2 if len(texts) < 4 else 1)
+
+        def ask(dice: random.Random) -> Asked:
+            if dice.random() < 0.5 or not left:
+                return "get", None, "".join(dice.sample(texts, dice.randint(0, 2)))
+            value = left.pop(dice.randrange(len(left)))
+            return dice.choice(["put", "append", "append"]), value, value
+
+        return ask
+
+    return asker
+
+
+def a_text(state: str, asked: Asked) -> tuple[bool, str]:
+    f, value, seen = asked
+    if f == "get":
+        return seen is None or seen == state, state
+    return True, value if f == "put" else state + value
+
+
 CASES: dict[str, tuple[Callable[[], Callable[[random.Random], Asked]], Any, Step, bool]] = {
     "counter": (lambda: ask_counter, 0, counter, False),
     "set": (set_asker, frozenset(), a_set, False),
     "set-full": (set_asker, frozenset(), a_set, False),
     "mutex": (lambda: ask_mutex, False, mutex, True),
     "cas-register": (lambda: ask_register, 0, register, True),
+    "register of any type": (values, 0, typed_register, True),
+    "register": (distinct, 0, register, True),
+    "text": (writings("a", "b", "c", "d"), "", a_text, True),
+    "text that repeats": (writings("a", "ab"), "", a_text, True),
 }
 """Model -> what is asked, the first state, its definition, and whether the judge finds whatever is wrong."""
 
@@ -114,8 +186,8 @@ def test_a_judge_agrees_with_the_definition(model: str) -> None:
     for seed in range(600):
         dice = random.Random(f"{model}/{seed}")
         rows, ops = drawn(dice, asker(), dice.randint(2, 5))
-        options = Options(initial=0) if model in {"counter", "cas-register"} else Options()
-        report = judge_text(model, json.dumps(rows).encode(), options)
+        options = Options(initial=initial if "register" in model else None)
+        report = judge_text(model.split(" ", maxsplit=1)[0], json.dumps(rows).encode(), options)
         seen[report.verdict] += 1
         sound = right(ops, initial, step)
         if report.verdict == BROKEN:
@@ -124,6 +196,23 @@ def test_a_judge_agrees_with_the_definition(model: str) -> None:
             assert sound, (seed, rows, report)
     assert seen[OK] > 30, seen
     assert seen[BROKEN] > 30, seen
+
+
+def test_only_the_process_that_holds_an_owned_mutex_can_release_it() -> None:
+    def step(holder: Any, asked: Asked) -> tuple[bool, Any]:
+        f, process, _ = asked
+        return (holder is None, process) if f == "acquire" else (holder == process, None)
+
+    seen = {OK: 0, BROKEN: 0}
+    for seed in range(600):
+        dice = random.Random(f"owned/{seed}")
+        rows, ops = drawn(dice, ask_mutex, dice.randint(2, 5))
+        report = judge_text("owned-mutex", json.dumps(rows).encode())
+        for op in ops:
+            op.asked = (op.asked[0], op.process, None)
+        assert report.verdict == (OK if right(ops, None, step) else BROKEN), (seed, rows, report)
+        seen[report.verdict] += 1
+    assert min(seen.values()) > 30, seen
 
 
 def versions(state: dict[str, int], asked: Asked) -> tuple[bool, dict[str, int]]:
@@ -162,7 +251,7 @@ def test_no_judge_of_transactions_raises_a_false_alarm(model: str) -> None:
     sound = broken = 0
     for seed in range(900):
         dice = random.Random(f"{model}/{seed}")
-        rows, ops = drawn(dice, writer(), dice.randint(2, 5))
+        rows, ops = drawn(dice, writer(), dice.randint(2, 5), begun=0.96)
         if right(ops, {}, versions):
             sound += 1
             report = judge_text(model, json.dumps(rows).encode())

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 from tests.judges.worlds import lists
 
-from quorate.lab.judges.edn import freeze, read_all
+from quorate.lab.judges.edn import read_all
 from quorate.lab.judges.history import FAIL, FOREVER, INFO, OK, HistoryError
 from quorate.lab.judges.jepsen import Op, join, read, to_history
+from quorate.lab.judges.values import Map, freeze
 
 
 def one(text: str) -> Any:
@@ -38,7 +39,7 @@ def one(text: str) -> Any:
         ("[1 2,,3]", [1, 2, 3]),
         ("(1 [2 ()] )", [1, [2, []]]),
         ("#{1 2}", frozenset({1, 2})),
-        ("#{[1 2] {:a 1}}", frozenset({(1, 2), frozenset({("a", 1)})})),
+        ("#{[1 2] {:a 1}}", frozenset({(1, 2), Map({("a", 1)})})),
         ("{:a 1 :b [nil]}", {"a": 1, "b": [None]}),
         ("{1 97, 2 0}", {1: 97, 2: 0}),
         ('#inst "2020-01-01"', "2020-01-01"),

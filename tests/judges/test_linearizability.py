@@ -117,7 +117,7 @@ def test_keys_are_judged_alone() -> None:
 def test_a_budget_that_runs_out_gives_unknown_not_a_guess() -> None:
     width = 14
     operations = [op("append", str(number), number, 1000, str(number)) for number in range(width)]
-    operations.append(op("get", None, 1001, 1002, "no such text"))
+    operations.append(op("get", None, 1001, 1002, "00"))
     verdict = judge(History(operations), Text(), Budget(steps=5_000))
     assert verdict.verdict == UNKNOWN
     assert "gave up" in verdict.reason

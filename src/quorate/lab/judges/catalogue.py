@@ -15,7 +15,7 @@ from quorate.lab.judges.history import HistoryError, Operation
 from quorate.lab.judges.isolation import MODELS as ISOLATION
 from quorate.lab.judges.isolation import model_named
 from quorate.lab.judges.jepsen import Op, read, to_history
-from quorate.lab.judges.linearizability import Budget, Verdict, describe, judge_key
+from quorate.lab.judges.linearizability import Budget, Verdict, by_key, describe, judge_key
 from quorate.lab.judges.models import Model, Register
 from quorate.lab.judges.mutex import Mutex
 from quorate.lab.judges.report import BROKEN, OK, UNKNOWN, Report
@@ -55,7 +55,7 @@ def linearizable(name: str, ops: list[Op], options: Options) -> Report:
     history = to_history(ops, keyed=options.keyed)
     worst = Verdict(OK)
     steps = 0
-    for key, operations in sorted(history.partition().items()):
+    for key, operations in by_key(history):
         verdict = _one_object(name, key, operations, options)
         steps += verdict.steps
         if verdict.verdict == BROKEN:
@@ -63,14 +63,14 @@ def linearizable(name: str, ops: list[Op], options: Options) -> Report:
             break
         if verdict.verdict == UNKNOWN:
             worst = verdict
-    reason = f"key {worst.key!r}: {worst.reason}" if worst.key and worst.reason else worst.reason
+    reason = f"key {worst.key!r}: {worst.reason}" if worst.key != "" and worst.reason else worst.reason
     witness = [line.strip() for line in describe(worst)[1:]]
     if len(witness) > WITNESS_MAX:
         witness[:-WITNESS_MAX] = [f"(after {len(witness) - WITNESS_MAX:,} earlier operations)"]
     return Report(name, worst.verdict, reason, tuple(witness), operations=len(ops), steps=steps)
 
 
-def _one_object(name: str, key: str, operations: list[Operation], options: Options) -> Verdict:
+def _one_object(name: str, key: Any, operations: list[Operation], options: Options) -> Verdict:
     model: Model
     if name == "text":
         model = ChainText()

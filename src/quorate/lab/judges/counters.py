@@ -6,11 +6,11 @@ before it ended.
 
 from typing import Any
 
-from quorate.lab.judges.edn import freeze
 from quorate.lab.judges.history import FAIL, FOREVER, HistoryError
 from quorate.lab.judges.history import OK as DONE
 from quorate.lab.judges.jepsen import Op
 from quorate.lab.judges.report import BROKEN, OK, Anomaly, Report, show
+from quorate.lab.judges.values import freeze
 
 TOLD_MAX = 5
 NAMES = {"add": 1, "increment": 1, "inc": 1, "decrement": -1, "dec": -1}

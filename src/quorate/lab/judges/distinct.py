@@ -12,7 +12,7 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import Any
 
-from quorate.lab.judges.history import FOREVER, OK, Operation
+from quorate.lab.judges.history import ALWAYS, FOREVER, OK, Operation
 
 
 class Cluster:
@@ -26,7 +26,7 @@ class Cluster:
         members = reads if write is None else [write, *reads]
         self.first_end = min(members, key=lambda one: one.returned, default=None)
         self.last_begin = max(members, key=lambda one: one.invoked, default=None)
-        self.first = -1 if write is None else _returned(self.first_end)
+        self.first = ALWAYS if write is None else _returned(self.first_end)
         self.last = -1 if self.last_begin is None else self.last_begin.invoked
 
     def evidence(self) -> list[Operation]:

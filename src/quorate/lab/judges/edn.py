@@ -3,14 +3,15 @@
 Keywords and symbols become texts without their colon, `nil` becomes None, vectors and lists become lists,
 sets frozensets, maps dicts, and a tagged value the value behind its tag (as in `#:space{}`). Commas are
 blanks; comments and `#_` discards are passed over. Where something must be hashable (a map's key, a set's
-element) lists become tuples and dicts frozensets of pairs.
+element) lists become tuples and dicts `Map`s.
 """
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from quorate.lab.judges.history import HistoryError
+from quorate.lab.judges.values import FALSE, TRUE, Real, freeze
 
 _TOKEN = re.compile(
     r"""
@@ -30,13 +31,15 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_CODE = re.compile(r"(?:u[0-9a-fA-F]{4}|o[0-7]{1,3})\Z")
 _INTEGER = re.compile(r"[+-]?\d+N?\Z")
 _FLOAT = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?M?\Z")
 _RATIO = re.compile(r"[+-]?\d+/\d+\Z")
 _LETTERS = {"newline": "\n", "space": " ", "tab": "\t", "return": "\r", "backspace": "\b", "formfeed": "\f"}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-_WORDS: dict[str, Any] = {"nil": None, "true": True, "false": False}
-_SPECIALS = {"##Inf": float("inf"), "##-Inf": float("-inf"), "##NaN": float("nan")}
+_WORDS: dict[str, Any] = {"nil": None, "true": TRUE, "false": FALSE}
+_SPECIALS = {"##Inf": Real("inf"), "##-Inf": Real("-inf"), "##NaN": Real("nan")}
+_DIGITS_MAX = 4_000
 _CLOSING = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 
 
@@ -114,43 +117,38 @@ def read_all(text: str) -> Iterator[Any]:
 
 def _scalar(kind: str, piece: str) -> Any:
     if kind == "text":
-        return _ESCAPE.sub(_escaped, piece) if "\\" in piece else piece
+        return _whole(_ESCAPE.sub(_escaped, piece)) if "\\" in piece else piece
     if kind == "special":
         return _SPECIALS.get(piece, piece)
     if kind == "letter":
-        if len(piece) > 1 and piece not in _LETTERS:
-            return (
-                chr(int(piece[1:], {"u": 16, "o": 8}[piece[0]])) if piece[1:].isalnum() and piece[0] in "uo" else piece
-            )
+        code = _CODE.match(piece)
+        if code:
+            return _whole(chr(int(piece[1:], 16 if piece[0] == "u" else 8)))
         return _LETTERS.get(piece, piece)
     if piece[0] == ":":
         return piece[1:]
     if piece in _WORDS:
         return _WORDS[piece]
+    if len(piece) > _DIGITS_MAX:
+        raise HistoryError(f"a number or name of {len(piece):,} characters: {piece[:20]!r}...")
     if _INTEGER.match(piece):
         return int(piece.rstrip("N"))
     if _FLOAT.match(piece):
-        return float(piece.rstrip("M"))
+        return Real(piece.rstrip("M"))
     if _RATIO.match(piece):
         above, below = piece.split("/")
-        return int(above) / int(below) if int(below) else piece
+        try:
+            return Real(int(above) / int(below))
+        except (OverflowError, ZeroDivisionError):
+            return piece
     return piece
+
+
+def _whole(text: str) -> str:
+    """Halves of a character beyond 16 bits become that character, and lone halves a replacement."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _escaped(found: re.Match[str]) -> str:
     code = found[1]
     return chr(int(code[1:], 16)) if len(code) == 5 else _ESCAPES.get(code, code)
-
-
-def freeze(value: Any) -> Hashable:
-    """The same value, hashable: lists become tuples, sets frozensets, dicts frozensets of pairs."""
-    kind = value.__class__
-    if kind is int or kind is str:
-        return value  # type: ignore[no-any-return]
-    if isinstance(value, list | tuple):
-        return tuple([freeze(item) for item in value])
-    if isinstance(value, dict):
-        return frozenset((freeze(key), freeze(each)) for key, each in value.items())
-    if isinstance(value, set | frozenset):
-        return frozenset(freeze(item) for item in value)
-    return value  # type: ignore[no-any-return]

@@ -19,6 +19,9 @@ INVOKE = "invoke"
 FOREVER = 1 << 62
 """The return time of an operation whose end nobody saw."""
 
+ALWAYS = -FOREVER
+"""Since before every operation, also those whose beginning nobody saw."""
+
 
 class HistoryError(Exception):
     """The text is not a history, or its events contradict each other."""
@@ -27,9 +30,10 @@ class HistoryError(Exception):
 class Operation(Struct, frozen=True):
     """One call of one process. Times are any integers that grow; only their order matters."""
 
-    process: int
+    process: Any
     function: str
-    key: str
+    key: Any
+    """Any value that is hashable; keys are equal as `values` are."""
     value: Any
     """What was asked: nothing for a read, the value of a write, (old, new) of a compare-and-set."""
     invoked: int
@@ -62,9 +66,9 @@ class History:
         returned = FOREVER if end == INFO else time
         self.operations[number] = msgspec.structs.replace(operation, returned=returned, end=end, result=result)
 
-    def partition(self) -> dict[str, list[Operation]]:
+    def partition(self) -> dict[Any, list[Operation]]:
         """The operations of each key: a history is linearizable when each key's is (Herlihy and Wing)."""
-        keys: dict[str, list[Operation]] = {}
+        keys: dict[Any, list[Operation]] = {}
         for operation in self.operations:
             keys.setdefault(operation.key, []).append(operation)
         return keys

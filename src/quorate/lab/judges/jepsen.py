@@ -1,22 +1,23 @@
 """Histories in Jepsen's form, whatever an operation's value is: maps of `process`, `type`, `f`, `value` and
-perhaps `time`, as JSON or EDN, one list of them or one after another.
+perhaps `time` and `index`.
 
-Beginnings are joined with ends by process, in the order of the file. What came before what is decided by
-the times where every event has one (beginnings before ends at equal times), else by that same order; so too
-where the events are numbered (`index`) and their times, taken a little apart, do not grow with the numbers.
+Where every event has an `index` of its own, the indices are the order of the history. Else beginnings are joined
+with ends by process in the order of the file, and what came before what is decided by the times where every event
+has one (beginnings before ends at equal times), and by the order of the file where not.
 """
 
-import re
 from collections.abc import Iterable
-from itertools import pairwise
+from math import isfinite
+from types import NoneType
 from typing import Any
 
-import msgspec
-
-from quorate.lab.judges.edn import freeze, read_all
 from quorate.lab.judges.foreign import etcd_log
+from quorate.lab.judges.forms import events, text_of
 from quorate.lab.judges.history import FAIL, FOREVER, INFO, INVOKE, OK, History, HistoryError, Operation
+from quorate.lab.judges.values import FALSE, Real, freeze, typed
 
+_Numbered = tuple[int, dict[Any, Any]]
+"""An event with its number in the file, from 1."""
 _ENDS = {OK, FAIL, INFO}
 _SAYING_NOTHING = {"write", "put", "append", "acquire", "release"}
 """Operations whose end only repeats what was asked."""
@@ -52,94 +53,44 @@ class Op:
 def read(content: bytes) -> list[Op]:
     """Any form of history that is known here. Raises HistoryError."""
     try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise HistoryError("not a history: this is no text") from error
-    start = text.lstrip()[:1]
-    if start and start in "[({;#^":
-        return join(_events(content, text))
-    if not start:
-        return []
-    return from_history(etcd_log(text))
-
-
-def _events(content: bytes, text: str) -> list[dict[Any, Any]]:
-    try:
-        found = _json_events(content)
-    except msgspec.MsgspecError as trouble:
-        if re.match(r'\s*[\[({]*\s*[\[({]\s*"', text):
-            raise HistoryError(f"not a history: {trouble}") from trouble
-        found = list(read_all(text))
-        if len(found) == 1 and isinstance(found[0], list):
-            found = found[0]
-    for event in found:
-        if not isinstance(event, dict):
-            raise HistoryError(f"not an operation: {str(event)[:80]}")
-    if any(":type" in event or str(event.get("type")).startswith(":") for event in found):
-        return [_without_colons(event) for event in found]
-    return found
-
-
-def _without_colons(value: Any) -> Any:
-    """Keywords that somebody wrote into JSON as they look in EDN."""
-    if isinstance(value, str):
-        return value.removeprefix(":")
-    if isinstance(value, list):
-        return [_without_colons(each) for each in value]
-    if isinstance(value, dict):
-        return {_without_colons(key): _without_colons(each) for key, each in value.items()}
-    return value
-
-
-def _json_events(content: bytes) -> list[Any]:
-    if content.lstrip()[:1] == b"[":
-        try:
-            return msgspec.json.decode(content, type=list[Any])
-        except msgspec.DecodeError:
-            if content.lstrip()[1:].lstrip()[:1] == b"[":
-                raise
-    lines = (line.strip().rstrip(b",") for line in content.splitlines())
-    return [msgspec.json.decode(line) for line in lines if line]
+        text = text_of(content)
+        found = events(text) if text.strip() else []
+        return join(found) if found is not None else from_history(etcd_log(text))
+    except RecursionError as error:
+        raise HistoryError("not a history: its values are nested too deeply") from error
 
 
 def join(events: Iterable[dict[Any, Any]]) -> list[Op]:
-    """Operations, in the order of their beginnings. Raises HistoryError."""
+    """Operations, in the order of their beginnings. Raises HistoryError, which names the event."""
     ops: list[Op] = []
     running: dict[Any, list[Op]] = {}
     moments: list[tuple[float, int, Op]] = []  # (time, 0 for a beginning and 1 for an end, operation)
-    timed = numbered = True
-    for event in events:
-        kind = event.get("type")
-        process = event.get("process")
-        if process == "nemesis":
-            continue
-        time = event.get("time")
-        if not isinstance(time, int | float) or time < 0:
-            timed, time = False, -1
-        numbered = numbered and isinstance(event.get("index"), int)
+    found = [(number, checked(number, event)) for number, event in enumerate(events, 1) if not _of_nemesis(event)]
+    numbered = _numbered(found)
+    ordered = sorted(found, key=lambda one: one[1]["index"]) if numbered else _in_turn(found)
+    timed = all(_time(event) >= 0 for _, event in ordered)
+    for number, event in ordered:
+        kind, process, time = event.get("type"), event.get("process"), _time(event)
         f = event.get("f") or "txn"
         if kind == INVOKE:
             if process is not None and running.get(process):
-                raise HistoryError(f"process {process} began an operation before its last one ended")
-            op = Op(len(ops), process, f, event.get("value"), 0)
-            op.key, op.time_start = event.get("key"), time
+                raise HistoryError(f"event {number}: process {process} began an operation before its last one ended")
+            op = Op(len(ops), process, f, typed(event.get("value")), 0)
+            op.key, op.time_start = typed(event.get("key")), time
             ops.append(op)
             running.setdefault(process, []).append(op)
             moments.append((time, 0, op))
-        elif kind in _ENDS:
+        else:
             ended = _ended(running.get(process), process, f, event)
             if ended is None:
-                ended = Op(len(ops), process, f, event.get("value"), -1)
-                ended.key = event.get("key")
+                ended = Op(len(ops), process, f, typed(event.get("value")), -1)
                 ops.append(ended)
-            ended.end, ended.time_stop = kind, time
-            ended.result = event.get("value")
+            ended.end, ended.time_stop = str(kind), time
+            ended.result = typed(event.get("value"))
             if ended.key is None:
-                ended.key = event.get("key")
+                ended.key = typed(event.get("key"))
             moments.append((time, 1, ended))
-        else:
-            raise HistoryError(f"unknown type of event {kind!r}")
-    if timed and not (numbered and any(one[0] > other[0] for one, other in pairwise(moments))):
+    if timed and not numbered:
         moments.sort(key=_by_time)
     for moment, (_, end, op) in enumerate(moments):
         if not end:
@@ -147,6 +98,69 @@ def join(events: Iterable[dict[Any, Any]]) -> list[Op]:
         elif op.end != INFO:
             op.stop = moment
     return ops
+
+
+def _of_nemesis(event: dict[Any, Any]) -> bool:
+    return event.get("process") == "nemesis"
+
+
+_KINDS = {INVOKE, *_ENDS}
+_FIELDS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "type": ("one of invoke, ok, fail and info", (str,)),
+    "process": ("a number or a name", (int, str, NoneType)),
+    "f": ("a name", (str, NoneType)),
+    "time": ("a number", (int, float, Real, NoneType)),
+    "index": ("an integer", (int, NoneType)),
+}
+
+
+def checked(number: int, event: dict[Any, Any]) -> dict[Any, Any]:
+    """The event, if it can be one. Raises HistoryError."""
+    for name, (wanted, types) in _FIELDS.items():
+        value = event.get(name)
+        fits = value.__class__ in types
+        if name == "type":
+            fits = fits and value in _KINDS
+        elif name == "time":
+            fits = fits and (value is None or isfinite(value))
+        if not fits:
+            shown = "is missing" if value is None else f"is {str(value)[:40]!r}"
+            raise HistoryError(f"event {number}: `{name}` {shown}, not {wanted}: {str(event)[:120]}")
+    return event
+
+
+def _time(event: dict[Any, Any]) -> float:
+    time = event.get("time")
+    return -1 if time is None or time < 0 else time
+
+
+def _numbered(found: list[_Numbered]) -> bool:
+    """Whether every event has an index of its own."""
+    numbers = {event.get("index") for _, event in found}
+    return None not in numbers and len(numbers) == len(found)
+
+
+def _in_turn(found: list[_Numbered]) -> list[_Numbered]:
+    """The order in which events are joined: the file's, or that of their times where only it makes every process end
+    what it began before it begins anew."""
+    if all(_time(event) >= 0 for _, event in found) and not _takes_turns(found):
+        by_time = sorted(found, key=lambda one: _time(one[1]))
+        if _takes_turns(by_time):
+            return by_time
+    return found
+
+
+def _takes_turns(found: list[_Numbered]) -> bool:
+    begun: dict[Any, float] = {}
+    for _, event in found:
+        process, time = event.get("process"), _time(event)
+        if event["type"] == INVOKE:
+            if process in begun:
+                return False
+            begun[process] = time
+        elif process not in begun or begun.pop(process) > time:
+            return False
+    return True
 
 
 def _by_time(moment: tuple[float, int, Op]) -> tuple[float, int]:
@@ -160,7 +174,8 @@ def _ended(running: list[Op] | None, process: Any, f: str, event: dict[Any, Any]
     if process is not None:
         return running.pop()
     alike = [place for place, op in enumerate(running) if op.f == f]
-    same = [place for place in alike if running[place].value is None or running[place].value == event.get("value")]
+    said = typed(event.get("value"))
+    same = [place for place in alike if running[place].value is None or running[place].value == said]
     for place in same or alike:
         return running.pop(place)
     return None
@@ -170,8 +185,8 @@ def from_history(history: History) -> list[Op]:
     """The operations of a recorded register or text."""
     ops: list[Op] = []
     for number, one in enumerate(history):
-        op = Op(number, one.process, one.function, one.value, one.invoked)
-        op.key, op.end, op.stop, op.result = one.key or None, one.end, one.returned, one.result
+        op = Op(number, one.process, one.function, typed(one.value), one.invoked)
+        op.key, op.end, op.stop, op.result = one.key or None, one.end, one.returned, typed(one.result)
         ops.append(op)
     return ops
 
@@ -182,14 +197,15 @@ def to_history(ops: list[Op], *, keyed: bool = False) -> History:
     for op in ops:
         key, value, result = op.key, op.value, op.result
         if keyed:
-            key, value = _pair(op, value)
+            key, value = _pair(op, value if value is not None else result)
             result = _pair(op, result)[1] if result is not None else None
         if op.f in _SAYING_NOTHING:
-            result = None
-        text = "" if key is None else key if isinstance(key, str) else repr(key)
-        process = op.process if isinstance(op.process, int) else -1
+            value, result = result if value is None else value, None
+        elif op.f == "cas":  # an answer that is not `false` says that it found the old value
+            result = op.end == OK and result is not False and result is not FALSE
         stop = op.stop if op.end != INFO else FOREVER
-        one = Operation(process, op.f, text, freeze(value), op.start, stop, op.end, freeze(result))
+        key = "" if key is None else freeze(key)
+        one = Operation(op.process, op.f, key, freeze(value), op.start, stop, op.end, freeze(result))
         history.operations.append(one)
     return history
 
@@ -198,3 +214,19 @@ def _pair(op: Op, value: Any) -> tuple[Any, Any]:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise HistoryError(f"not a pair of key and value: {op!r}")
     return value[0], value[1]
+
+
+def triples(op: Op) -> list[Any]:
+    """What a transaction did, as far as is known: lists [f, key, value]. [r key] is short for [r key nil]. Raises
+    HistoryError."""
+    mops: Any = op.result if op.end == OK and op.result is not None else op.value
+    if mops is None:
+        return []
+    if not isinstance(mops, list | tuple):
+        raise HistoryError(f"not a transaction, which is a list of [f, key, value]: {op!r}")
+    if op.end != OK:
+        mops = [[*mop, None] if isinstance(mop, list) and len(mop) == 2 and mop[0] == "r" else mop for mop in mops]
+    for mop in mops:
+        if mop.__class__ not in (list, tuple) or len(mop) != 3 or mop[0].__class__ is not str:
+            raise HistoryError(f"in a transaction, {str(mop)[:60]} is not [f, key, value]: {op!r}")
+    return list(mops)

@@ -37,7 +37,7 @@ class Verdict(Struct, frozen=True):
     """What the judge says of one key, or of a whole history (the worst of its keys)."""
 
     verdict: str
-    key: str = ""
+    key: Any = ""
     witness: tuple[Operation, ...] = ()
     """When broken: a small set of operations that is already impossible."""
     reason: str = ""
@@ -48,7 +48,7 @@ def judge(history: History, model: Model, budget: Budget = GENEROUS, *, fast: bo
     """The verdict on a whole history, key by key: broken before unknown before ok."""
     worst = Verdict(OK)
     steps = 0
-    for key, operations in sorted(history.partition().items()):
+    for key, operations in by_key(history):
         verdict = judge_key(key, operations, model, budget, fast=fast)
         steps += verdict.steps
         if verdict.verdict == BROKEN:
@@ -58,8 +58,13 @@ def judge(history: History, model: Model, budget: Budget = GENEROUS, *, fast: bo
     return Verdict(worst.verdict, worst.key, worst.witness, worst.reason, steps)
 
 
+def by_key(history: History) -> list[tuple[Any, list[Operation]]]:
+    """The operations of each key, in an order of keys that does not depend on their types."""
+    return sorted(history.partition().items(), key=lambda pair: repr(pair[0]))
+
+
 def judge_key(
-    key: str, operations: list[Operation], model: Model, budget: Budget = GENEROUS, *, fast: bool = True
+    key: Any, operations: list[Operation], model: Model, budget: Budget = GENEROUS, *, fast: bool = True
 ) -> Verdict:
     """The verdict on one object."""
     kept = model.prepare(operations)
@@ -68,6 +73,9 @@ def judge_key(
         if answer is not None:
             witness, reason = answer
             return Verdict(BROKEN if reason else OK, key, tuple(witness), reason, len(kept))
+    refuted = model.refuted(kept)
+    if refuted is not None:
+        return Verdict(BROKEN, key, tuple(refuted[0]), refuted[1], len(kept))
     verdict, steps = search(kept, model, budget)
     if verdict == UNKNOWN:
         return Verdict(UNKNOWN, key, (), f"gave up after {steps:,} steps", steps)
@@ -213,7 +221,7 @@ def until(operations: list[Operation], moment: int) -> list[Operation]:
 
 def describe(verdict: Verdict) -> list[str]:
     """The verdict for people: one line each, operations in order of their beginnings."""
-    name = f"key {verdict.key!r}: " if verdict.key else ""
+    name = f"key {verdict.key!r}: " if verdict.key != "" else ""
     lines = [f"{name}{verdict.verdict}" + (f": {verdict.reason}" if verdict.reason else "")]
     for one in sorted(verdict.witness, key=lambda operation: operation.invoked):
         returned = "..." if one.end == INFO else str(one.returned)

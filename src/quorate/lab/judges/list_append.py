@@ -9,13 +9,13 @@ after the longest list.
 from collections.abc import Iterator
 from typing import Any
 
-from quorate.lab.judges.edn import freeze
 from quorate.lab.judges.graph import RW, THROUGH, WR, WW, Graph
 from quorate.lab.judges.history import FAIL, INFO, HistoryError
 from quorate.lab.judges.history import OK as DONE
-from quorate.lab.judges.jepsen import Op
+from quorate.lab.judges.jepsen import Op, triples
 from quorate.lab.judges.report import UNKNOWN, Anomaly, Report, brief
 from quorate.lab.judges.transactions import Effort, Evidence, decide, transaction
+from quorate.lab.judges.values import freeze
 
 MODEL = "list-append"
 TOLD_MAX = 8
@@ -322,14 +322,6 @@ def many_to_many(graph: Graph, readers: list[int], writers: list[int]) -> None:
             graph.add(node, other, RW)
         for reader in readers:
             graph.add(reader, node, RW)
-
-
-def triples(op: Op) -> list[Any]:
-    """What a transaction did, as far as is known. [r key] is short for [r key nil]."""
-    mops = (op.result if op.end == DONE and op.result is not None else op.value) or []
-    if op.end != DONE and isinstance(mops, list):
-        return [[*mop, None] if isinstance(mop, list) and len(mop) == 2 and mop[0] == "r" else mop for mop in mops]
-    return mops
 
 
 def _mops(op: Op) -> Iterator[tuple[str, Any, Any]]:

@@ -7,11 +7,11 @@ isolation does not. Operations are lists of [r key value] and [w key value].
 
 from typing import Any
 
-from quorate.lab.judges.edn import freeze
-from quorate.lab.judges.history import FAIL, HistoryError
+from quorate.lab.judges.history import FAIL
 from quorate.lab.judges.history import OK as DONE
-from quorate.lab.judges.jepsen import Op
+from quorate.lab.judges.jepsen import Op, triples
 from quorate.lab.judges.report import BROKEN, OK, UNKNOWN, Anomaly, Report, show
+from quorate.lab.judges.values import freeze
 
 MODEL = "long-fork"
 TOLD_MAX = 5
@@ -20,6 +20,7 @@ TOLD_MAX = 5
 def judge(ops: list[Op], pairs: int = 20_000_000) -> Report:
     """`pairs`: how many pairs of keys, over all reads, to look at before giving up."""
     written: dict[Any, Any] = {}
+    begun: dict[Any, Op] = {}
     reads: list[tuple[Op, dict[Any, Any]]] = []
     for op in ops:
         seen: dict[Any, Any] = {}
@@ -29,6 +30,7 @@ def judge(ops: list[Op], pairs: int = 20_000_000) -> Report:
                     continue
                 if written.setdefault(key, value) != value:
                     return Report(MODEL, UNKNOWN, f"{key!r} was written more than once", operations=len(ops))
+                begun[key] = min(op, begun.get(key, op), key=lambda each: each.start)
             elif f == "r" and op.end == DONE:
                 seen[key] = value
         if len(seen) > 1:
@@ -41,8 +43,14 @@ def judge(ops: list[Op], pairs: int = 20_000_000) -> Report:
             if written and written.setdefault(key, seen[key]) != seen[key]:
                 reason = f"{key!r} was read as {seen[key]!r}, not as {written[key]!r}"
                 return Report(MODEL, BROKEN, reason, (show(op),), (Anomaly("unwritten"),), operations=len(ops))
+            if key in begun and begun[key].start > op.stop:
+                reason = f"{key!r} was read before it was written"
+                return Report(MODEL, BROKEN, reason, (show(op), show(begun[key])), (Anomaly("future"),),
+                              operations=len(ops))  # fmt: skip
         missing = [key for key, value in seen.items() if value is None]
         pairs -= len(there) * len(missing)
+        if pairs < 0 and forks:
+            break
         if pairs < 0:
             return Report(MODEL, UNKNOWN, "the reads are too wide for the budget", operations=len(ops))
         for x in there:
@@ -61,8 +69,4 @@ def judge(ops: list[Op], pairs: int = 20_000_000) -> Report:
 
 
 def _mops(op: Op) -> list[tuple[str, Any, Any]]:
-    value = op.result if op.end == DONE and op.result is not None else op.value
-    try:
-        return [(f, freeze(key), freeze(each)) for f, key, each in value or ()]
-    except (TypeError, ValueError) as error:
-        raise HistoryError(f"not a list of reads and writes: {op!r}") from error
+    return [(f, freeze(key), freeze(each)) for f, key, each in triples(op)]

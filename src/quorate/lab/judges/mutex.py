@@ -20,6 +20,8 @@ class Mutex:
         for one in operations:
             if one.function not in {"acquire", "release"}:
                 raise HistoryError(f"a mutex does not know {one.function!r}")
+            if self.owned and one.process is None:
+                raise HistoryError(f"an owned mutex needs the process of each operation: {one.function}")
         return [one for one in operations if one.end != FAIL]
 
     def step(self, state: Any, operation: Operation) -> Any:
@@ -27,6 +29,9 @@ class Mutex:
             return IMPOSSIBLE if state is not None else operation.process if self.owned else 0
         if state is None or (self.owned and state != operation.process):
             return IMPOSSIBLE
+        return None
+
+    def refuted(self, operations: list[Operation]) -> tuple[list[Operation], str] | None:  # noqa: ARG002 - as above
         return None
 
     def may_drop(self, operation: Operation, others: list[Operation]) -> bool:  # noqa: ARG002 - the protocol's

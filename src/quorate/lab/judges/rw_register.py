@@ -10,15 +10,15 @@ A value that nobody wrote is taken for an initial value that is not known, noted
 from collections.abc import Iterator
 from typing import Any
 
-from quorate.lab.judges.edn import freeze
 from quorate.lab.judges.graph import WR, WW, Graph
 from quorate.lab.judges.history import FAIL, FOREVER, INFO, HistoryError
 from quorate.lab.judges.history import OK as DONE
 from quorate.lab.judges.isolation import SUFFIXES
-from quorate.lab.judges.jepsen import Op
-from quorate.lab.judges.list_append import many_to_many, triples
+from quorate.lab.judges.jepsen import Op, triples
+from quorate.lab.judges.list_append import many_to_many
 from quorate.lab.judges.report import UNKNOWN, Anomaly, Report
 from quorate.lab.judges.transactions import BY_ALL, BY_READS, BY_WRITES, Effort, Evidence, decide, transaction
+from quorate.lab.judges.values import freeze
 
 MODEL = "rw-register"
 TOLD_MAX = 8

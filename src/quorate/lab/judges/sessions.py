@@ -79,9 +79,9 @@ class _Watch:
 
     def run(self) -> list[Anomaly]:
         for deed in self.story.deeds:
-            session = self.sessions.setdefault(deed.op.process, _Session())
+            session = self.sessions.setdefault(deed.session, _Session())
             for key, version in deed.writes:
-                self.before[key, version] = (deed.op.process, len(session.written), len(session.read))
+                self.before[key, version] = (deed.session, len(session.written), len(session.read))
                 session.written.append((key, version, deed))
             for key, version in deed.reads:
                 session.read.append((key, version, deed))
@@ -91,7 +91,7 @@ class _Watch:
         return self.found
 
     def _deed(self, deed: Deed) -> None:
-        session = self.sessions_again[deed.op.process]
+        session = self.sessions_again[deed.session]
         floors = session.floors
         for name in (MW, WFR):
             if name in self.promised:
@@ -159,7 +159,7 @@ def _by_constraints(story: Story, promised: tuple[str, ...]) -> list[Anomaly]:
             continue
         for kind, pairs in (("r", deed.reads), ("w", deed.writes)):
             for key, version in pairs:
-                past = last.setdefault((deed.op.process, key), {})
+                past = last.setdefault((deed.session, key), {})
                 for name, earlier, now in ((RYW, "w", "r"), (MR, "r", "r"), (MW, "w", "w"), (WFR, "r", "w")):
                     if now == kind and earlier in past and name in promised and past[earlier][0] != version:
                         before, cause = past[earlier]
@@ -245,6 +245,8 @@ def _torn(
         writer = story.writers.get((key, version))
         if place is None or writer is None:
             return [Anomaly("unwritten", (show(deed.op), f"nobody wrote {key!r} as {version!r}"))]
+        if writer.op.start > deed.op.stop:
+            return [Anomaly("future", (show(deed.op), show(writer.op), f"read {key!r} before it was written"))]
         if place[0] > latest:
             latest, shown = place[0], f"it shows {key!r} as {version!r}"
         for other, value in writer.writes:

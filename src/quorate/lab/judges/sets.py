@@ -1,41 +1,48 @@
 """Sets: `add` one element, `read` all of them.
 
-`judge` looks at the last read alone. `judge_full` follows each element through every read: an element that
-was known to be there (its add had ended well, or a read had shown it) when a read began that did not show
-it is lost when no later read shows it, and stale when one does.
+Neither may a read show what failed, what nobody adds, what is added only later, or anything twice.
+`judge` asks no more than that the last read has all that was added. `judge_full` follows each element through every
+read: an element that was known to be there (its add had ended well, or a read had shown it) when a read began that did
+not show it is lost when no later read shows it, and stale when one does.
 """
 
 from typing import Any
 
-from quorate.lab.judges.edn import freeze
-from quorate.lab.judges.history import FAIL, INFO, HistoryError
+from quorate.lab.judges.history import FAIL, FOREVER, HistoryError
 from quorate.lab.judges.history import OK as DONE
 from quorate.lab.judges.jepsen import Op
 from quorate.lab.judges.report import BROKEN, OK, UNKNOWN, Anomaly, Report, brief, show
+from quorate.lab.judges.values import elements, freeze
 
 TOLD_MAX = 5
 
+Adds = dict[Any, list[Op]]
+"""Element -> its adds; one that failed or whose end is unknown may have been tried again."""
 
-def _split(ops: list[Op]) -> tuple[dict[Any, Op], list[tuple[Op, list[Any]]]]:
-    """(element -> its add, reads that ended well with their elements, by time)."""
-    adds: dict[Any, Op] = {}
+
+def _split(ops: list[Op]) -> tuple[Adds, list[tuple[Op, list[Any]]]]:
+    """(element -> its adds, reads that ended well with their elements, by time)."""
+    adds: Adds = {}
     reads: list[tuple[Op, list[Any]]] = []
     for op in ops:
         if op.f == "add":
             element = freeze(op.value if op.value is not None else op.result)
-            before = adds.get(element)
-            if before is None or before.end == FAIL or (before.end == INFO and op.end == DONE):
-                adds[element] = op
+            adds.setdefault(element, []).append(op)
         elif op.f == "read":
             if op.end == DONE and op.result is not None:
-                try:
-                    reads.append((op, [freeze(each) for each in op.result]))
-                except TypeError as error:
-                    raise HistoryError(f"not the elements of a set: {op!r}") from error
+                members = elements(op.result)
+                if members is None:
+                    raise HistoryError(f"not the elements of a set: {op!r}")
+                reads.append((op, [freeze(each) for each in members]))
         else:
             raise HistoryError(f"a set does not know {op.f!r}")
     reads.sort(key=lambda read: read[0].stop)
     return adds, reads
+
+
+def _known(adds: list[Op]) -> int:
+    """Since when an element must be there."""
+    return min((op.stop for op in adds if op.end == DONE), default=FOREVER)
 
 
 def judge(ops: list[Op]) -> Report:
@@ -43,60 +50,61 @@ def judge(ops: list[Op]) -> Report:
     adds, reads = _split(ops)
     if not reads:
         return Report("set", UNKNOWN, "the set was never read", operations=len(ops))
-    last, elements = reads[-1]
-    seen = set(elements)
+    last, shown = reads[-1]
+    seen = set(shown)
     found: dict[str, list[Any]] = {}
-    for element, op in adds.items():
-        if op.end == DONE and op.stop < last.start and element not in seen:
+    for element, some in adds.items():
+        if _known(some) < last.start and element not in seen:
             found.setdefault("lost", []).append(element)
-        elif op.end == FAIL and element in seen:
-            found.setdefault("added-by-a-failure", []).append(element)
-    _odd(elements, adds, found)
-    notes = _recovered(adds, seen)
+    for op, each in reads:
+        _odd(op, each, adds, found)
+    unsure = sum(1 for element, some in adds.items() if _known(some) == FOREVER and element in seen)
+    notes = (f"{unsure:,} adds of unknown end took effect",) if unsure else ()
     return _report("set", ops, found, adds, last, notes)
 
 
-def _odd(elements: list[Any], adds: dict[Any, Op], found: dict[str, list[Any]]) -> None:
-    """Elements that nobody added, and elements that are there twice."""
-    for element in dict.fromkeys(elements):
-        if element not in adds:
+def _odd(read: Op, shown: list[Any], adds: Adds, found: dict[str, list[Any]]) -> None:
+    """Elements that cannot have been there when this read ended, and elements that it shows twice."""
+    for element in dict.fromkeys(shown):
+        some = adds.get(element)
+        if some is None:
             found.setdefault("unexpected", []).append(element)
-    if len(set(elements)) < len(elements):
+        elif all(op.end == FAIL for op in some):
+            found.setdefault("added-by-a-failure", []).append(element)
+        elif all(op.end == FAIL or op.start > read.stop for op in some):
+            found.setdefault("added-later", []).append(element)
+    if len(set(shown)) < len(shown):
         counts: dict[Any, int] = {}
-        for element in elements:
+        for element in shown:
             counts[element] = counts.get(element, 0) + 1
         found.setdefault("duplicated", []).extend(element for element, count in counts.items() if count > 1)
 
 
-def _recovered(adds: dict[Any, Op], seen: set[Any]) -> tuple[str, ...]:
-    count = sum(1 for element, op in adds.items() if op.end == INFO and element in seen)
-    return (f"{count:,} adds of unknown end took effect",) if count else ()
-
-
 def _report(
-    model: str, ops: list[Op], found: dict[str, list[Any]], adds: dict[Any, Op], last: Op, notes: tuple[str, ...]
+    model: str, ops: list[Op], found: dict[str, list[Any]], adds: Adds, last: Op, notes: tuple[str, ...]
 ) -> Report:
     if not found:
         return Report(model, OK, operations=len(ops), notes=notes)
     anomalies = []
-    for name, elements in found.items():
-        story = [f"{len(elements):,} elements: {brief(elements)}"]
-        story += [show(adds[element]) for element in elements[:TOLD_MAX] if element in adds]
+    counts = []
+    for name, every in found.items():
+        some = list(dict.fromkeys(every))
+        counts.append(f"{len(some):,} {name}")
+        story = [f"{len(some):,} elements: {brief(some)}"]
+        story += [show(adds[element][0]) for element in some[:TOLD_MAX] if element in adds]
         story.append(show(last, limit=100))
         anomalies.append(Anomaly(name, tuple(story)))
-    reason = ", ".join(f"{len(elements):,} {name}" for name, elements in found.items())
-    return Report(model, BROKEN, reason, (), tuple(anomalies), notes=notes, operations=len(ops))
+    return Report(model, BROKEN, ", ".join(counts), (), tuple(anomalies), notes=notes, operations=len(ops))
 
 
 class _Life:
     """What is known of one element."""
 
-    __slots__ = ("absent", "known", "op", "present")
+    __slots__ = ("absent", "known", "present")
 
-    def __init__(self, op: Op) -> None:
-        self.op = op
-        self.known = op.stop if op.end == DONE else -1
-        """The moment since which it must be there, -1 while there is none."""
+    def __init__(self, adds: list[Op]) -> None:
+        self.known = _known(adds)
+        """The moment since which it must be there, FOREVER while there is none."""
         self.present: Op | None = None
         """The read that began last of those that showed it."""
         self.absent: Op | None = None
@@ -108,42 +116,38 @@ def judge_full(ops: list[Op], *, allow_stale: bool = False) -> Report:
     adds, reads = _split(ops)
     if not reads:
         return Report("set-full", UNKNOWN, "the set was never read", operations=len(ops))
-    lives = {element: _Life(op) for element, op in adds.items() if op.end != FAIL}
+    lives = {element: _Life(some) for element, some in adds.items() if any(op.end != FAIL for op in some)}
     found: dict[str, list[Any]] = {}
-    for op, elements in reads:
-        _odd(elements, adds, found)
-        for element in elements:
+    for op, shown in reads:
+        _odd(op, shown, adds, found)
+        for element in shown:
             life = lives.get(element)
             if life is None:
-                if element in adds:
-                    found.setdefault("added-by-a-failure", []).append(element)
                 continue
-            if life.known < 0 or op.stop < life.known:
-                life.known = op.stop
+            life.known = min(life.known, op.stop)
             if life.present is None or op.start > life.present.start:
                 life.present = op
     _mark_absent(lives, reads)
-    return _full_report(ops, lives, found, reads[-1][0], allow_stale=allow_stale)
+    return _full_report(ops, adds, lives, found, reads[-1][0], allow_stale=allow_stale)
 
 
 def _mark_absent(lives: dict[Any, _Life], reads: list[tuple[Op, list[Any]]]) -> None:
     """For each element, the read that began last of those that should have shown it and did not."""
-    by_known = sorted(((life.known, place) for place, life in enumerate(lives.values()) if life.known >= 0))
-    elements = list(lives)
+    by_known = sorted(((life.known, place) for place, life in enumerate(lives.values()) if life.known < FOREVER))
+    named = list(lives)
     due: set[Any] = set()
     place = 0
     for op, shown in sorted(reads, key=lambda read: read[0].start):
         while place < len(by_known) and by_known[place][0] < op.start:
-            due.add(elements[by_known[place][1]])
+            due.add(named[by_known[place][1]])
             place += 1
         for element in due.difference(shown):
             lives[element].absent = op
 
 
 def _full_report(
-    ops: list[Op], lives: dict[Any, _Life], found: dict[str, list[Any]], last: Op, *, allow_stale: bool
+    ops: list[Op], adds: Adds, lives: dict[Any, _Life], found: dict[str, list[Any]], last: Op, *, allow_stale: bool
 ) -> Report:
-    found = {name: list(dict.fromkeys(elements)) for name, elements in found.items()}
     never, stale, example = 0, [], None
     for element, life in lives.items():
         if life.absent is None:
@@ -159,7 +163,6 @@ def _full_report(
         notes.append(f"{len(stale):,} elements were missed by a read and came back: {brief(stale)}")
     elif stale:
         found["stale"] = stale
-    adds = {element: life.op for element, life in lives.items()}
     if not found and lives and all(life.present is None for life in lives.values()):
         return Report("set-full", UNKNOWN, "no read can say anything of any element", operations=len(ops))
     return _report("set-full", ops, found, adds, example or last, tuple(notes))

@@ -16,6 +16,11 @@ from quorate.lab.judges.versions import Deed, Story
 
 MODEL = "bounded-staleness"
 TOLD_MAX = 5
+TOLD_AS = {
+    "stale": "reads older than allowed",
+    "unwritten": "reads of what nobody wrote",
+    "future": "reads of what was written later",
+}
 
 
 def judge(ops: list[Op], versions: int | None = None, seconds: float | None = None, *, unit: float = 1e-9) -> Report:
@@ -37,6 +42,10 @@ def judge(ops: list[Op], versions: int | None = None, seconds: float | None = No
             if version is not None and (key, version) not in story.writers:
                 found.append(Anomaly("unwritten", (show(deed.op), f"nobody wrote {key!r} as {version!r}")))
                 continue
+            if version is not None and story.writers[key, version].op.start > deed.op.stop:
+                told = (show(deed.op), show(story.writers[key, version].op), f"read {key!r} before it was written")
+                found.append(Anomaly("future", told))
+                continue
             since = story.writers[key, version].op.stop if version is not None else -1
             missed = 0
             line = writes.get(key, [])
@@ -56,7 +65,8 @@ def judge(ops: list[Op], versions: int | None = None, seconds: float | None = No
                     break
     if not found:
         return Report(MODEL, OK, operations=len(ops))
-    reason = f"{len(found):,} reads older than allowed"
+    counts = {name: sum(one.name == name for one in found) for name in dict.fromkeys(one.name for one in found)}
+    reason = ", ".join(f"{count:,} {TOLD_AS[name]}" for name, count in counts.items())
     return Report(MODEL, BROKEN, reason, (), tuple(found[:TOLD_MAX]), operations=len(ops))
 
 

@@ -17,7 +17,7 @@ from collections.abc import Hashable
 from itertools import pairwise
 from typing import Any
 
-from quorate.lab.judges.history import OK, HistoryError, Operation
+from quorate.lab.judges.history import ALWAYS, OK, HistoryError, Operation
 from quorate.lab.judges.models import IMPOSSIBLE, Text
 
 Answer = tuple[list[Operation], str]
@@ -40,7 +40,7 @@ class _Cluster:
         """All members are known: reckon the zone."""
         self.first_end = min(self.members, key=lambda one: one.returned)
         self.last_begin = max(self.members, key=lambda one: one.invoked)
-        self.first = -1 if self.initial else self.first_end.returned
+        self.first = ALWAYS if self.initial else self.first_end.returned
         self.last = self.last_begin.invoked
 
     def evidence(self) -> list[Operation]:
@@ -56,10 +56,6 @@ def distinct_texts(operations: list[Operation]) -> Answer | None:
             if not isinstance(one.value, str) or not one.value or one.value in written:
                 return None
             written[one.value] = one
-        elif one.function != "get":
-            raise HistoryError(f"a text does not know {one.function!r}")
-        elif not isinstance(one.result, str | None):
-            return None
     if any(longer.startswith(shorter) for shorter, longer in pairwise(sorted(written))):
         return None
     return _Clusters(operations, written).answer()

@@ -8,10 +8,10 @@ transactions, lists of [r key value], [w key value] and [append key value] (then
 from collections.abc import Callable
 from typing import Any
 
-from quorate.lab.judges.edn import freeze
 from quorate.lab.judges.history import FAIL, HistoryError
 from quorate.lab.judges.history import OK as DONE
-from quorate.lab.judges.jepsen import Op
+from quorate.lab.judges.jepsen import Op, triples
+from quorate.lab.judges.values import freeze
 
 ORDERS = ("auto", "numbers", "inferred")
 BEFORE_ALL = float("-inf")
@@ -24,10 +24,12 @@ None for a version of which nothing is known."""
 class Deed:
     """One operation: the versions it saw and those it wrote. None is the version before all writes."""
 
-    __slots__ = ("op", "reads", "writes")
+    __slots__ = ("op", "reads", "session", "writes")
 
     def __init__(self, op: Op) -> None:
         self.op = op
+        self.session: Any = op.process if op.process is not None and op.start >= 0 else self
+        """Its process; one of its own where that, or its place in it, is not known."""
         self.reads: list[tuple[Any, Any]] = []
         self.writes: list[tuple[Any, Any]] = []
 
@@ -39,7 +41,7 @@ class Story:
         self.deeds: list[Deed] = []
         self.writers: dict[tuple[Any, Any], Deed] = {}
         self.lists: dict[Any, list[Any]] = {}
-        for op in sorted(ops, key=lambda one: one.start):
+        for op in sorted(ops, key=_turn):
             deed = Deed(op)
             for f, key, value in _parts(op):
                 self._take(deed, f, key, value)
@@ -97,6 +99,11 @@ class Story:
         return None if deed is None else (deed.op.start, deed.op.stop)
 
 
+def _turn(op: Op) -> tuple[int, int]:
+    """What has no beginning comes where it ended."""
+    return (op.start, 0) if op.start >= 0 else (op.stop, 1)
+
+
 def _exactly(place: float | None) -> tuple[float, float] | None:
     return None if place is None else (place, place)
 
@@ -104,12 +111,9 @@ def _exactly(place: float | None) -> tuple[float, float] | None:
 def _parts(op: Op) -> list[tuple[str, Any, Any]]:
     value = op.result if op.end == DONE and op.result is not None else op.value
     if op.f == "txn" or (op.key is None and isinstance(value, list) and value and isinstance(value[0], list)):
-        try:
-            return [(f, freeze(key), freeze(each)) for f, key, each in value or ()]
-        except (TypeError, ValueError) as error:
-            raise HistoryError(f"not a list of reads and writes: {op!r}") from error
+        return [(f, freeze(key), freeze(each)) for f, key, each in triples(op)]
     if op.f in {"read", "get", "r"} and op.end == DONE:
         value = op.result
     if isinstance(value, dict) and op.key is None:
-        return [(op.f, freeze(key), freeze(each)) for key, each in value.items()]
+        return [(op.f, key, freeze(each)) for key, each in value.items()]
     return [(op.f, freeze(op.key), freeze(value))]
