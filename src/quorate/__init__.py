@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from quorate.core.requests import FailoverReport, ReplicaVerdict, StatusReport, VerifyReport
 
     Connection = EmbeddedConnection | ClusterConnection
+    __version__: str
+    """Of the release."""
 
 __all__ = [
     "BINARY",
@@ -123,6 +125,7 @@ paramstyle = "qmark"
 """A dict of parameters binds `:name`."""
 
 _LATER = {
+    "__version__": ("quorate.core.formats", "RELEASE"),
     "EmbeddedConnection": ("quorate.client.embedded", "Connection"),
     "ClusterConnection": ("quorate.client.sync", "Connection"),
     "Cluster": ("quorate.client.cluster_sync", "Cluster"),

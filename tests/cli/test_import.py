@@ -305,9 +305,43 @@ def test_export_replaces_a_file_only_when_told(tmp_path: Path) -> None:
         db.execute("CREATE TABLE t(x)")
     (tmp_path / "out.db").write_text("precious")
     done = run("export", tmp_path / "shop", tmp_path / "out.db")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "exists already" in done.output
     assert (tmp_path / "out.db").read_text() == "precious"
     assert run("export", tmp_path / "shop", tmp_path / "out.db", "--force").exit_code == 0
     assert [row[1] for row in content(tmp_path / "out.db")["schema"]] == ["t"]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["out.db", "shop"], "no draft is left"
+
+
+def test_a_part_of_an_import_is_not_exported_as_if_it_were_all(tmp_path: Path) -> None:
+    with quorate.connect(tmp_path / "shop") as db:
+        db.execute(f"CREATE TABLE {import_steps.PROGRESS}(step)")
+    done = run("export", tmp_path / "shop", tmp_path / "out.db")
+    assert done.exit_code == 4
+    assert "was interrupted" in done.stderr
+    assert not (tmp_path / "out.db").exists()
+
+
+def test_an_export_makes_no_database(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "missing"):
+        assert run("export", tmp_path / name, tmp_path / "out.db").exit_code == 2
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_foreign_keys_that_sqlite_cannot_check_are_carried_and_said(tmp_path: Path) -> None:
+    plain = make(
+        tmp_path / "plain.db",
+        "CREATE TABLE p(id INT, x INT)",
+        "CREATE TABLE c(pid REFERENCES p(x))",
+        "CREATE TABLE q(k INTEGER PRIMARY KEY, r REFERENCES q)",
+        "INSERT INTO p VALUES (1, 1)",
+        "INSERT INTO c VALUES (1)",
+        "INSERT INTO q VALUES (1, 77)",
+    )
+    done = run("import", plain, "--into", tmp_path / "shop")
+    assert done.exit_code == 0, done.stderr
+    assert 'foreign key mismatch - "c" referencing "p"; it is loaded as it is' in done.stderr
+    assert "1 rows refer to rows that do not exist" in done.stderr
+    assert run("export", tmp_path / "shop", tmp_path / "out.db").exit_code == 0
+    assert content(tmp_path / "out.db") == content(plain)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import quorate as library
 from quorate.cli.main import main
 from quorate.cli.output import Exit
 from quorate.lab.nemesis.trial import wait_until
@@ -53,9 +54,77 @@ def test_a_database_is_created_once(cluster: LocalCluster) -> None:
     assert quorate("create", "once", "--exists-ok", "--cluster", cluster.folder).exit_code == Exit.OK
 
 
-@pytest.mark.parametrize("arguments", [("x", "--acks", "bogus"), ("x", "--replicas", "9"), ("../x",)])
-def test_what_cannot_be_created_is_refused(cluster: LocalCluster, arguments: tuple[str, ...]) -> None:
-    assert quorate("create", *arguments, "--cluster", cluster.folder).exit_code == Exit.REFUSED
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("x", "--acks", "bogus"), Exit.USAGE),
+        (("x", "--failover", "bogus"), Exit.USAGE),
+        (("x", "--acks", "semi-sync:3", "--replicas", "2"), Exit.USAGE),
+        (("x", "--replicas", "9"), Exit.REFUSED),
+        (("../x",), Exit.REFUSED),
+    ],
+)
+def test_what_cannot_be_created_is_refused(cluster: LocalCluster, arguments: tuple[str, ...], code: Exit) -> None:
+    assert quorate("create", *arguments, "--cluster", cluster.folder).exit_code == code
+
+
+def test_a_database_that_exists_is_described_as_it_is(cluster: LocalCluster) -> None:
+    place = ("--cluster", cluster.folder)
+    assert quorate("create", "made", *place).exit_code == Exit.OK
+    again = quorate("create", "made", "--exists-ok", "--acks", "majority", *place)
+    assert (again.exit_code, again.stderr) == (0, "made exists: single-leader, acks majority, 3 replicas\n")
+    other = quorate("create", "made", "--exists-ok", "--acks", "sync", "--replicas", "2", *place)
+    assert other.exit_code == Exit.REFUSED
+    assert "made exists and is single-leader, acks majority, 3 replicas, not acks sync, replicas 2" in other.stderr
+    listed = json.loads(quorate("databases", "--json", *place).stdout)
+    assert {"name": "made", "acks": "majority", "replicas": 3}.items() <= {each["name"]: each for each in listed}[
+        "made"
+    ].items()
+    assert "made" in quorate("databases", *place).stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("lost", "list", "nosuch"), ("lost", "replay", "nosuch"), ("explain", "nosuch"), ("verify", "nosuch"),
+        ("failover", "nosuch"), ("alter", "nosuch", "--acks", "sync"), ("export", "nosuch", "never.db"),
+        ("sql", "nosuch", "SELECT 1"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_name_is_an_error_in_every_command(cluster: LocalCluster, command: tuple[str, ...]) -> None:
+    result = quorate(*command, "--cluster", cluster.folder)
+    assert (result.exit_code, result.stdout) == (Exit.REFUSED, "")
+    assert "nosuch" in result.stderr
+
+
+def test_a_name_is_never_a_folder_and_a_path_always(
+    cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("QUORATE_URL", raising=False)
+    library.connect("./main").close()
+    shown = quorate("verify", "main", "--cluster", cluster.folder)
+    assert shown.stdout.startswith("main: equal at index")
+    assert "single replica" not in shown.stdout
+    assert "single replica" in quorate("verify", "./main").stdout
+    both = quorate("verify", "./main", "--cluster", cluster.folder)
+    assert (both.exit_code, "give one of them" in both.stderr) == (Exit.USAGE, True)
+    bare = quorate("verify", "main")
+    assert (bare.exit_code, "write ./main" in bare.stderr) == (Exit.USAGE, True)
+
+
+def test_one_statement_from_the_command_line(cluster: LocalCluster, tmp_path: Path) -> None:
+    for target, place in (("main", ("--cluster", cluster.folder)), (tmp_path / "here", ())):
+        if not place:
+            library.connect(target).close()
+        made = quorate("sql", target, "CREATE TABLE one(a, b)", *place)
+        assert (made.exit_code, made.stderr) == (0, "done: 0 rows changed\n")
+        assert quorate("sql", target, "INSERT INTO one VALUES (1, x'ff'), (NULL, 'text')", *place).exit_code == 0
+        shown = quorate("sql", target, "SELECT a, b FROM one", *place)
+        assert shown.stdout == "a     b\n1     x'ff'\nNULL  text\n"
+        as_json = json.loads(quorate("sql", target, "SELECT a FROM one", "--json", *place).stdout)
+        assert as_json == {"columns": ["a"], "rows": [[1], [None]]}
+        assert quorate("sql", target, "SELECT nothing", *place).exit_code == Exit.REFUSED
 
 
 def test_status_shows_a_node_that_is_away(cluster: LocalCluster) -> None:
@@ -71,7 +140,8 @@ def test_status_shows_a_node_that_is_away(cluster: LocalCluster) -> None:
 
 
 def test_up_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "quorate.cli.main", "up", "--nodes", "2", "--dir", str(tmp_path), "--json"]
+    command = [sys.executable, "-m", "quorate.cli.main", "up", "--nodes", "2", "--port", "0", "--dir", str(tmp_path)]
+    command.append("--json")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
         watchdog = threading.Timer(PATIENCE_S, up.kill)
         watchdog.start()
@@ -97,7 +167,7 @@ def test_up_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
 
 
 def test_up_fails_when_every_node_has_died(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "quorate.cli.main", "up", "--nodes", "1", "--dir", str(tmp_path)]
+    command = [sys.executable, "-m", "quorate.cli.main", "up", "--nodes", "1", "--port", "0", "--dir", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as up:
         watchdog = threading.Timer(PATIENCE_S, up.kill)
         watchdog.start()

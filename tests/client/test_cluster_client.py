@@ -349,7 +349,7 @@ def test_a_database_can_be_used_once_it_is_created(face: Any, cluster: FakeClust
     cluster.lead(leader, script)
     with face.cluster(cluster.url) as found:
         found.create("orders", replicas=3)
-        with pytest.raises(quorate.ProgrammingError, match="'quorum' is no acks"):
+        with pytest.raises(quorate.ProgrammingError, match="unknown acks 'quorum'"):
             found.create("orders", acks="quorum")
         with pytest.raises(quorate.ProgrammingError, match="asks for 3 followers, but 3 replicas have 2 followers"):
             found.create("orders", acks="semi-sync:3")

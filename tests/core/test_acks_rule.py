@@ -50,10 +50,10 @@ def test_a_rule_is_spelt_as_it_is_read(text: str) -> None:
         ("semi-sync:0", "is not a number"),
         ("semi-sync:-1", "is not a number"),
         ("semi-sync:\u0661", "is not a number"),
-        ("sync:1", "is no acks"),
-        ("Majority", "is no acks"),
-        ("", "is no acks"),
-        (None, "is no acks"),
+        ("sync:1", "unknown acks"),
+        ("Majority", "unknown acks"),
+        ("", "unknown acks"),
+        (None, "unknown acks"),
     ],
 )
 def test_what_is_no_rule_is_refused_with_the_reason(text: object, message: str) -> None:

@@ -2,7 +2,7 @@
 
 import random
 
-from quorate.lab.nemesis.store import GOODS, Books, Order, make_order, order_calls, reckon
+from quorate.lab.nemesis.store import GOODS, Books, Order, make_order, order_calls, settle
 
 FULL = {sku: n for sku, _, _, n in GOODS}
 
@@ -16,32 +16,32 @@ def books(orders: dict[str, int], **changed: int) -> Books:
 
 def test_all_well() -> None:
     good = books({"a": 1, "b": 1})
-    account = reckon(["a", "b"], ["c"], [good, good, good])
+    account = settle(["a", "b"], ["c"], [good, good, good])
     assert (account.lost, account.duplicated, account.invented) == (0, 0, 0)
     assert account.stock_agrees
     assert account.replicas_equal
 
 
 def test_an_acknowledged_order_missing_on_one_replica_is_lost() -> None:
-    account = reckon(["a", "b"], [], [books({"a": 1, "b": 1}), books({"a": 1})])
+    account = settle(["a", "b"], [], [books({"a": 1, "b": 1}), books({"a": 1})])
     assert account.lost == 1
     assert not account.replicas_equal
 
 
 def test_an_order_that_stands_twice_is_duplicated() -> None:
-    assert reckon(["a"], [], [books({"a": 2})]).duplicated == 1
+    assert settle(["a"], [], [books({"a": 2})]).duplicated == 1
 
 
 def test_an_order_that_was_refused_and_is_there_is_invented() -> None:
-    assert reckon(["a"], ["b"], [books({"a": 1, "b": 1})]).invented == 1
+    assert settle(["a"], ["b"], [books({"a": 1, "b": 1})]).invented == 1
 
 
 def test_stock_that_was_taken_without_an_order_is_seen() -> None:
-    assert not reckon(["a"], [], [books({"a": 1}, mug=FULL["mug"] - 2)]).stock_agrees
+    assert not settle(["a"], [], [books({"a": 1}, mug=FULL["mug"] - 2)]).stock_agrees
 
 
 def test_no_replica_to_look_at_is_not_a_pass() -> None:
-    account = reckon([], [], [])
+    account = settle([], [], [])
     assert not account.stock_agrees
     assert not account.replicas_equal
 

@@ -3,10 +3,11 @@
 import click
 
 import quorate
-from quorate.cli.output import cluster_option, find_cluster, json_option, print_json, progress
+from quorate.cli.output import cluster_option, find_cluster, json_option, print_json, progress, usage_errors
+from quorate.client.pieces import check_change
 
 
-@click.command()
+@click.command(short_help="Change a database's acks or failover while it is in use.")
 @click.argument("name", metavar="DATABASE")
 @click.option("--acks", help="async, semi-sync:K, sync or majority: who must hold a write.")
 @click.option("--failover", help="auto, manual or etcd: who decides that another node leads.")
@@ -18,6 +19,8 @@ def alter(
 ) -> None:
     """Change what DATABASE asks of a write before it counts, or who decides about its failovers. Returns when the
     change is in force."""
+    with usage_errors():
+        check_change(acks, failover)
     with quorate.Cluster(find_cluster(cluster)) as found:
         found.alter(name, acks=acks, failover=failover, timeout=timeout)
     changed = {"acks": acks, "failover": failover}

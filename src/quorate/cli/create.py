@@ -3,7 +3,17 @@
 import click
 
 import quorate
-from quorate.cli.output import cluster_option, find_cluster, json_option, print_json, progress
+from quorate.cli.output import (
+    Exit,
+    Fail,
+    cluster_option,
+    find_cluster,
+    json_option,
+    print_json,
+    progress,
+    usage_errors,
+)
+from quorate.client.pieces import check_options
 
 _REPLICAS = 3
 
@@ -16,10 +26,8 @@ def usual_replicas(cluster: quorate.Cluster) -> int:
 
 @click.command()
 @click.argument("name")
-@click.option("--acks", default="majority", show_default=True, help="How many replicas hold a write before it counts.")
-@click.option(
-    "--failover", default="auto", show_default=True, help="auto, manual or etcd: who decides that another leads."
-)
+@click.option("--acks", help="How many replicas hold a write before it counts. Default: majority.")
+@click.option("--failover", help="auto, manual or etcd: who decides that another leads. Default: auto.")
 @click.option(
     "--replicas", type=click.IntRange(1), help="How many nodes hold it. Default 3, or all when there are fewer."
 )
@@ -27,16 +35,37 @@ def usual_replicas(cluster: quorate.Cluster) -> int:
 @cluster_option
 @json_option
 def create(
-    name: str, acks: str, failover: str, replicas: int | None, exists_ok: bool, cluster: str | None, as_json: bool
+    name: str,
+    acks: str | None,
+    failover: str | None,
+    replicas: int | None,
+    exists_ok: bool,
+    cluster: str | None,
+    as_json: bool,
 ) -> None:
-    """Create the database NAME."""
+    """Create the database NAME.
+
+    With --exists-ok a database that is there already is left as it is; options that it does not have are refused.
+    """
+    asked = {"acks": acks, "failover": failover, "replicas": replicas}
     with quorate.Cluster(find_cluster(cluster)) as found:
-        if replicas is None:
-            replicas = usual_replicas(found)
-        found.create(name, acks=acks, failover=failover, replicas=replicas, exists_ok=exists_ok)
+        replicas = replicas or usual_replicas(found)
+        with usage_errors():
+            check_options("single-leader", acks or "majority", failover or "auto", replicas)
+        existed = exists_ok and any(each.name == name for each in found.databases())
+        found.create(name, acks=acks or "majority", failover=failover or "auto", replicas=replicas, exists_ok=exists_ok)
+        made = next(each for each in found.databases() if each.name == name)
+    there = {"replication": made.replication, "acks": made.acks, "failover": made.failover, "replicas": made.replicas}
+    told = ", ".join([made.replication, f"acks {made.acks}", *_by_hand(made.failover), f"{made.replicas} replicas"])
+    other = [f"{key} {value}" for key, value in asked.items() if value not in (None, there[key])]
+    if other and existed:
+        hint = f"quorate alter {name} changes acks and failover"
+        raise Fail(f"{name} exists and is {told}, not {', '.join(other)}; nothing was changed", Exit.REFUSED, hint)
     if as_json:
-        made = {"database": name, "replication": "single-leader", "acks": acks, "failover": failover}
-        print_json(made | {"replicas": replicas})
+        print_json({"database": name} | there)
     else:
-        by_hand = "" if failover == "auto" else f", failover {failover}"
-        progress(f"created {name}: single-leader, acks {acks}{by_hand}, {replicas} replicas")
+        progress(f"{name} exists: {told}" if existed else f"created {name}: {told}")
+
+
+def _by_hand(failover: str) -> list[str]:
+    return [] if failover == "auto" else [f"failover {failover}"]

@@ -61,7 +61,7 @@ class DemoReport(Struct, frozen=True):
         return wrong == 0 and self.acknowledged > 0 and self.replicas_equal and self.stock_agrees
 
 
-@click.command()
+@click.command(short_help="Watch three nodes lose their leader under load.")
 @click.option("--keep", is_flag=True, help="Leave the cluster's folder in place, and say where it is.")
 @click.option("--seed", default=1, show_default=True, help="Chooses the orders.")
 @click.option(
@@ -174,7 +174,7 @@ class Demo:
             self.view.say("the store is closed")
             maybe = len(customers.unclear)
             customers.settle()
-            return self._reckon(customers, watchers, seconds, maybe, failover_ms, catch_up_ms)
+            return self._account(customers, watchers, seconds, maybe, failover_ms, catch_up_ms)
 
     def _quietly(self, customers: "Customers", watchers: "Watchers") -> Callable[[], None]:
         """When the story ends early the threads stop too; their own failures have been told by then."""
@@ -242,7 +242,7 @@ class Demo:
             self.view.show(Figures(len(customers.acknowledged), watchers.reads, len(customers.unclear), nodes))
             time.sleep(min(TICK_S, left))
 
-    def _reckon(
+    def _account(
         self,
         customers: "Customers",
         watchers: "Watchers",
@@ -255,7 +255,7 @@ class Demo:
 
         self.trial.wait_level()
         acknowledged = [told.reference for told in customers.acknowledged]
-        found = store.reckon(acknowledged, [*customers.not_done, *customers.sold_out], self.trial.books())
+        found = store.settle(acknowledged, [*customers.not_done, *customers.sold_out], self.trial.books())
         return DemoReport(
             acknowledged=found.acknowledged,
             lost=found.lost,

@@ -16,9 +16,9 @@ def is_embedded(target: str | None) -> bool:
     return target is not None and "://" not in target and is_node(Path(target))
 
 
-def verify_folder(folder: str) -> list[VerifyReport]:
+def verify_folder(folder: Path) -> list[VerifyReport]:
     """Examine the data files of an embedded folder. Raises errors of `quorate`."""
-    node = open_folder(Path(folder))
+    node = open_folder(folder)
     try:
         with node.writing:
             for name in (CATALOG_DATABASE, "main"):

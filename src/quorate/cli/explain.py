@@ -8,7 +8,7 @@ from quorate.cli.output import cluster_option, find_cluster, json_option, print_
 from quorate.cli.status import combine
 
 
-@click.command()
+@click.command(short_help="Say what a database promises.")
 @click.argument("name", metavar="DATABASE")
 @cluster_option
 @json_option

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 import quorate
-from quorate.cli.import_ import bar, cluster_url, is_folder
+from quorate.cli.import_ import bar
+from quorate.cli.import_steps import PROGRESS
 from quorate.cli.output import Exit, Fail, cluster_option, json_option, print_json, progress
+from quorate.cli.target import cluster_url, embedded_folder
 from quorate.client import errors
-from quorate.client.url import is_cluster
 from quorate.core.requests import Parameters, Result, Statement
 from quorate.storage.plain_file import PlainFileError
 from quorate.storage.plain_shape import Object, Table
@@ -35,7 +36,7 @@ class Moved(Exception):
     """Somebody wrote to the database between two reads."""
 
 
-@click.command()
+@click.command(short_help="Write a database to a plain SQLite file.")
 @click.argument("name", metavar="NAME|FOLDER")
 @click.argument("file", metavar="FILE.db", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace FILE.db when it exists.")
@@ -50,13 +51,19 @@ def export(name: str, file: Path, force: bool, timeout: float, cluster: str | No
     somebody writes meanwhile; under steady writing that does not succeed, and the command says so.
     """
     started = time.monotonic()
+    folder = embedded_folder(name, cluster)
     try:
-        with PlainWriter(file, replace=force) as writer:
-            if is_folder(name) and not is_cluster(name):
-                _copy_folder(name, writer)
+        writing = PlainWriter(file, replace=force)
+    except PlainFileError as error:
+        raise Fail(str(error), Exit.USAGE) from error
+    try:
+        with writing as writer, quorate.connect(folder or cluster_url(name, cluster), timeout=timeout) as database:
+            _refuse_unfinished(name, database)
+            if folder is not None:
+                database.copy_to(writer.draft)  # type: ignore[union-attr]
+                writer.take_copy()
             else:
-                with quorate.connect(cluster_url(name, cluster), timeout=timeout) as database:
-                    Exporter(database, writer).export()  # type: ignore[arg-type]
+                Exporter(database, writer).export()  # type: ignore[arg-type]
     except PlainFileError as error:
         raise Fail(str(error), Exit.FAILED) from error
     size = file.stat().st_size
@@ -66,13 +73,14 @@ def export(name: str, file: Path, force: bool, timeout: float, cluster: str | No
         progress(f"wrote {name} to {file}: {size} bytes")
 
 
-def _copy_folder(folder: str, writer: PlainWriter) -> None:
-    """An embedded database is one file already: copy it, and take out what is ours."""
-    if not Path(folder).is_dir():
-        raise Fail(f"{folder} is not the folder of an embedded database", Exit.USAGE)
-    with quorate.connect(folder) as database:
-        database.copy_to(writer.draft)  # type: ignore[union-attr]
-    writer.take_copy()
+def _refuse_unfinished(name: str, database: quorate.Connection) -> None:
+    """A part of an import would look like the whole. Raises Fail."""
+    if database.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (PROGRESS,)).fetchone():
+        raise Fail(
+            f"an import into {name} was interrupted, and only a part of it is there",
+            Exit.REFUSED,
+            f"give the import command again; to export the part, drop the table {PROGRESS} first",
+        )
 
 
 class Exporter:

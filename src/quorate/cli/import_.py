@@ -1,26 +1,25 @@
 """`quorate import`: load an existing SQLite file into a database."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 
 import quorate
 from quorate.cli.create import usual_replicas
 from quorate.cli.import_steps import Database, Loader
-from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json, progress
+from quorate.cli.output import Exit, Fail, cluster_option, json_option, print_json, progress
+from quorate.cli.target import cluster_url, folder_of
 from quorate.client import errors
-from quorate.client.url import is_cluster, parse_cluster_url
+from quorate.client.url import parse_cluster_url
 from quorate.storage.plain_file import Extent, PlainFile, PlainFileError
 
 
-@click.command("import")
+@click.command("import", short_help="Load a SQLite file into a database.")
 @click.argument("file", metavar="FILE.db", type=click.Path(path_type=Path))
 @click.option("--into", required=True, metavar="NAME|FOLDER", help="A database's name, or an embedded one's folder.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
@@ -70,23 +69,23 @@ def _examine(source: PlainFile) -> Extent:
     if problems:
         listed = "".join(f"\n  - {each}" for each in problems)
         raise Fail(f"{source.path} cannot be loaded; nothing was written:{listed}", Exit.REFUSED)
-    broken = source.violations()
+    broken, mismatched = source.violations()
     if broken:
         progress(f"Warning: {broken} rows refer to rows that do not exist; they are loaded as they are")
+    for each in mismatched:
+        progress(
+            f"Warning: {each}; it is loaded as it is, but SQLite refuses writes that have to check it, and here foreign"
+            " keys are always enforced"
+        )
     return extent
-
-
-def is_folder(name: str) -> bool:
-    """Is this a folder's path and not a database's name?"""
-    separators = {os.sep, os.altsep or os.sep}
-    return name.startswith(".") or any(each in name for each in separators)
 
 
 @contextmanager
 def open_target(into: str, cluster: str | None, timeout: float) -> Iterator[Database]:
     """The database to load into, made when it is not there."""
-    if is_folder(into) and not is_cluster(into):
-        with quorate.connect(into, timeout=timeout) as embedded:
+    folder = folder_of(into, cluster)
+    if folder is not None:
+        with quorate.connect(folder, timeout=timeout) as embedded:
             yield embedded
         return
     url = cluster_url(into, cluster)
@@ -96,14 +95,6 @@ def open_target(into: str, cluster: str | None, timeout: float) -> Iterator[Data
         except errors.UnknownDatabase:
             _create(url, parse_cluster_url(url).database, timeout)
         yield database
-
-
-def cluster_url(name: str, cluster: str | None) -> str:
-    """The URL of a database by its name in the cluster that is meant; a whole URL is taken as it is."""
-    if is_cluster(name):
-        return name
-    found = parse_cluster_url(find_cluster(cluster))
-    return f"quorate://{','.join(found.addresses)}/{quote(name, safe='')}"
 
 
 def _create(url: str, name: str, timeout: float) -> None:

@@ -10,7 +10,7 @@ from quorate.runtime.config import ConfigError, check_listen
 from quorate.runtime.founding import found, join, local_members
 
 
-@click.command()
+@click.command(short_help="Make the folders of a new cluster, or of one more node.")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--nodes", type=click.IntRange(1, 64), help="How many nodes, on free ports of this machine. Default 3.")
 @click.option("--node", "named", metavar="NAME=HOST:PORT", multiple=True, help="One node and its address; repeat it.")
@@ -27,7 +27,7 @@ def init(
     prefix: str,
     as_json: bool,
 ) -> None:
-    """Found a cluster in DIR: a folder with node.toml and node.db for each node, and cluster.json.
+    """Make a new cluster in DIR: a folder with node.toml and node.db for each node, and cluster.json.
 
     Take each folder to its machine and run `quorate serve --config node.toml` there. All of them together are the
     cluster from its first moment; a folder must never be used in two places.

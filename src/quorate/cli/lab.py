@@ -31,7 +31,7 @@ MODELS = (
 )  # fmt: skip
 
 
-@click.group()
+@click.group(short_help="Test on virtual time, and judge histories.")
 def lab() -> None:
     """The laboratory: whole clusters on virtual time, and judges of what callers saw."""
 
@@ -212,7 +212,7 @@ def replay(seed: str, lines: int, scenario: str, core: str, storage: str | None,
         raise Fail(f"seed {seed}: {report.judge} is broken", Exit.FAILED)
 
 
-@lab.command()
+@lab.command(short_help="Judge a recorded history.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--model", type=click.Choice(MODELS), default="register", show_default=True,
               help="What the history is about, or which guarantee is judged.")  # fmt: skip

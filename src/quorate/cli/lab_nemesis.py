@@ -9,7 +9,7 @@ from quorate.cli.nemesis import conducted, middle_and_worst, yes
 from quorate.cli.output import Fail, aligned, json_option, marked, print_json, progress
 
 
-@click.command()
+@click.command(short_help="Inject faults into a real cluster, and judge histories.")
 @click.option("--minutes", default=20.0, show_default=True, type=click.FloatRange(0.1), help="How long to go on.")
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(3), help="How many nodes.")
 @click.option("--seed", default=None, type=int, help="Chooses faults, nodes and calls; default: a fresh one.")
@@ -19,7 +19,7 @@ from quorate.cli.output import Fail, aligned, json_option, marked, print_json, p
 def nemesis(
     minutes: float, nodes: int, seed: int | None, folder: Path | None, page: Path | None, as_json: bool
 ) -> None:
-    """Harm a real cluster under load, one fault after the other, and judge what callers saw.
+    """Inject one fault after the other into a real cluster under load, and judge what callers saw.
 
     Processes are killed and stopped, links between nodes run through proxies that delay, hold back, refuse and
     break them, a disk fills, clocks are shifted; a quarter of the periods is calm. Exits with 1 when a promise was

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from quorate.lab.sim.report import Report
 
 
-@click.command()
+@click.command(short_help="Make a failing seed smaller.")
 @click.argument("seed", type=int)
 @click.option("--scenario", default="mixed", show_default=True, help="The scenario in which the seed fails.")
 @click.option("--core", default="real", show_default=True, help="The real node, or a mutant.")

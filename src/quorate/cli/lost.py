@@ -10,12 +10,12 @@ from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_op
 from quorate.client.lost import Lost, LostWrite
 
 
-@click.group()
+@click.group(short_help="List, show and replay what asynchronous failovers lost.")
 def lost() -> None:
     """What failovers lost of databases with acks = async: list it, look at it, apply it again."""
 
 
-@lost.command("list")
+@lost.command("list", short_help="List what the nodes keep of lost writes.")
 @click.argument("database", default="")
 @cluster_option
 @json_option
@@ -63,7 +63,7 @@ def chosen(kept: Lost, names: tuple[str, ...], database: str) -> list[LostWrite]
     return [write for write in kept.writes if write.database == database and write.state != "replayed"]
 
 
-@lost.command()
+@lost.command(short_help="Show what a lost entry changed.")
 @click.argument("name", metavar="ENTRY")
 @cluster_option
 @json_option
@@ -88,7 +88,7 @@ def show(name: str, cluster: str | None, as_json: bool) -> None:
         click.echo(f"  told {token}: {type(outcome).__name__.lower()}")
 
 
-@lost.command()
+@lost.command(short_help="Apply lost writes again.")
 @click.argument("database")
 @click.argument("names", metavar="[ENTRY]...", nargs=-1)
 @cluster_option

@@ -15,6 +15,8 @@ COMMANDS = {
     "up": "quorate.cli.up:up",
     "serve": "quorate.cli.serve:serve",
     "create": "quorate.cli.create:create",
+    "databases": "quorate.cli.databases:databases",
+    "sql": "quorate.cli.sql:sql",
     "alter": "quorate.cli.alter:alter",
     "explain": "quorate.cli.explain:explain",
     "failover": "quorate.cli.failover:failover",

@@ -5,10 +5,20 @@ from typing import Any
 import click
 
 import quorate
-from quorate.cli.output import aligned, cluster_option, find_cluster, json_option, print_json, progress
+from quorate.cli.output import (
+    aligned,
+    cluster_folder,
+    cluster_option,
+    find_cluster,
+    json_option,
+    print_json,
+    progress,
+)
+from quorate.client.membership import find
+from quorate.runtime.founding import forget, read_cluster_file
 
 
-@click.group()
+@click.group(short_help="List, add, remove and replace nodes.")
 def member() -> None:
     """List, add, remove and replace the nodes of a cluster, while it is in use."""
 
@@ -66,11 +76,13 @@ def remove(name: str, timeout: float, cluster: str | None, as_json: bool) -> Non
     Its replicas go to members that have none of that database; where there are none, the database has one less.
     """
     with quorate.Cluster(find_cluster(cluster)) as found:
+        old = find(found.members(), name)
         found.remove_member(name, timeout=timeout)
     if as_json:
-        print_json({"removed": name})
+        print_json({"removed": old.name})
     else:
-        progress(f"{name} is out; stop it, and delete its folder")
+        progress(f"{old.name} is out; {_what_is_left(old.name, cluster)}")
+    _strike(old.name, cluster)
 
 
 @member.command()
@@ -85,8 +97,26 @@ def replace(old: str, new: str, timeout: float, cluster: str | None, as_json: bo
     NEW fetches everything that OLD had before anything changes; then each database goes over in one step.
     """
     with quorate.Cluster(find_cluster(cluster)) as found:
+        gone = find(found.members(), old)
         fresh = found.replace_member(old, new, timeout=timeout)
     if as_json:
-        print_json({"removed": old, "member": fresh})
+        print_json({"removed": gone.name, "member": fresh})
     else:
-        progress(f"{fresh.name} has the place of {old}, which is out; stop it, and delete its folder")
+        left = _what_is_left(gone.name, cluster)
+        progress(f"{fresh.name} has the place of {gone.name}, which is out; {left}")
+    _strike(gone.name, cluster)
+
+
+def _what_is_left(name: str, cluster: str | None) -> str:
+    """What is left to do about a node that is out."""
+    folder = cluster_folder(cluster)
+    place = next((each for each in read_cluster_file(folder).nodes if each.name == name), None) if folder else None
+    pid = f" (pid {place.pid})" if place is not None and place.pid else ""
+    return f"stop it{pid}, and delete its folder"
+
+
+def _strike(name: str, cluster: str | None) -> None:
+    """`quorate up` starts what stands in cluster.json."""
+    folder = cluster_folder(cluster)
+    if folder is not None:
+        forget(folder, name)

@@ -11,9 +11,9 @@ from quorate.cli.output import Exit, Fail, json_option, print_json, progress
 T = TypeVar("T")
 
 
-@click.command()
+@click.command(short_help="Inject faults into a local cluster under load.")
 @click.option("--rounds", default=50, show_default=True, type=click.IntRange(1), help="How many faults.")
-@click.option("--transfers", type=click.IntRange(1), help="Harm nobody: hand leadership about, so many times.")
+@click.option("--transfers", type=click.IntRange(1), help="Inject no faults: hand leadership over, so many times.")
 @click.option("--replacements", type=click.IntRange(1), help="Put new nodes in the place of others, so many times.")
 @click.option("--etcd-outages", type=click.IntRange(1), help="With failover = etcd: so many rounds in which etcd goes.")
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(3), help="How many nodes.")
@@ -32,13 +32,13 @@ def nemesis(
     page: Path | None,
     as_json: bool,
 ) -> None:
-    """Harm a cluster under load, again and again, and reckon what it cost.
+    """Inject faults into a cluster under load, again and again, and measure what they cost.
 
     Each round sends `kill -9` or SIGSTOP to a node of a local cluster, the leader more often than not, and
     measures the time to the first new acknowledged write. At the end every acknowledged write must be there
     once, on every replica. Exits with 1 when anything is missing, 3 when the cluster did not recover.
 
-    With --transfers nobody is harmed: leadership is handed to another node each round, and no request may end in an
+    With --transfers there are no faults: leadership is handed to another node each round, and no request may end in an
     error. With --replacements a node goes for good each round, and a new one with an empty folder takes its place. With
     --etcd-outages an etcd, which must be installed, is killed and stopped, and leaders with and without it.
     """

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,6 +42,15 @@ class Fail(Exception):
         super().__init__(message)
         self.code = code
         self.hint = hint
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """What is wrong with a command's arguments, found before anything is asked of anybody: wrong usage."""
+    try:
+        yield
+    except errors.Error as error:
+        raise Fail(str(error.args[0]), Exit.USAGE, error.hint) from error
 
 
 def code_of(error: BaseException) -> Exit:
@@ -101,17 +111,24 @@ def find_cluster(given: str | None) -> str:
 
     A folder or a file stands for the `cluster.json` in it. Raises ConfigError.
     """
-    target = given or os.environ.get("QUORATE_URL") or ""
-    if not target:
-        if not Path(CLUSTER_FILE).exists():
-            raise ConfigError(
-                f"which cluster? Give --cluster URL-or-DIR, set QUORATE_URL, or run beside {CLUSTER_FILE}"
-            )
-        target = "."
+    folder = cluster_folder(given)
+    return _target(given) if folder is None else read_cluster_file(folder).url
+
+
+def cluster_folder(given: str | None) -> Path | None:
+    """The folder of the cluster that is meant; None when it is named by a URL. Raises ConfigError."""
+    target = _target(given)
     if "://" in target:
-        return target
+        return None
     path = Path(target)
-    return read_cluster_file(path.parent if path.name == CLUSTER_FILE else path).url
+    return path.parent if path.name == CLUSTER_FILE else path
+
+
+def _target(given: str | None) -> str:
+    target = given or os.environ.get("QUORATE_URL") or ""
+    if not target and not Path(CLUSTER_FILE).exists():
+        raise ConfigError(f"which cluster? Give --cluster URL-or-DIR, set QUORATE_URL, or run beside {CLUSTER_FILE}")
+    return target or "."
 
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -33,7 +33,7 @@ def _help(key: Key) -> str:
     return key.description[0].upper() + key.description[1:] + (" (such as 250ms)." if key.is_duration else ".")
 
 
-@click.command()
+@click.command(short_help="Run one node in the foreground.")
 @click.option("--config", "path", type=click.Path(dir_okay=False, path_type=Path), help="The node's node.toml.")
 @click.option("--print-config", is_flag=True, help="Print the effective configuration as TOML, and stop.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input ends.")

@@ -9,31 +9,44 @@ from types import FrameType
 import click
 
 from quorate.cli.output import Exit, Fail, json_option, print_json, progress
-from quorate.runtime.cluster import LocalCluster, NotReady
-from quorate.runtime.founding import CLUSTER_FILE, read_cluster_file
+from quorate.client.url import DEFAULT_PORT
+from quorate.runtime.cluster import HOST, LocalCluster, NotReady
+from quorate.runtime.founding import CLUSTER_FILE, read_cluster_file, taken_port
 
 
-@click.command()
+@click.command(short_help="Start a local cluster, and keep it running.")
 @click.option("--nodes", type=click.IntRange(1, 64), help="How many nodes a new cluster gets. Default 3.")
 @click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Its folder.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535 - 64),
+    help=f"Where the first node of a new cluster listens; the others follow. 0: any free ports. Default {DEFAULT_PORT},"
+    " or free ports when those are taken.",
+)
 @json_option
-def up(nodes: int | None, folder: Path, as_json: bool) -> None:
+def up(nodes: int | None, folder: Path, port: int | None, as_json: bool) -> None:
     """Start a local cluster and keep it running until Ctrl-C or SIGTERM.
 
-    An empty DIR becomes a new cluster; otherwise the one in it is started again, on the same ports. DIR/cluster.json
-    says where each node is and what its process id is. A node that dies is reported, not restarted.
+    A new or empty DIR becomes a new cluster; otherwise the one in it is started again, on the same ports.
+    DIR/cluster.json says where each node is and what its process id is. A node that dies is reported, not restarted.
     """
-    if nodes is not None and (folder / CLUSTER_FILE).exists():
+    ports: range | tuple[()] = ()
+    if (folder / CLUSTER_FILE).exists():
         there = len(read_cluster_file(folder).nodes)
-        if there != nodes:
+        if nodes not in (None, there):
             raise Fail(f"{folder} holds a cluster of {there} nodes, not {nodes}", Exit.USAGE)
+    else:
+        ports = _ports(port, nodes or 3)
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell lets what it starts with & ignore SIGINT
         signal.signal(number, _interrupt)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
-        cluster = LocalCluster.start(nodes or 3, folder)
+        cluster = LocalCluster.start(nodes or 3, folder, ports=ports)
     except NotReady as error:
         raise Fail(f"the cluster did not start: {error}", Exit.UNAVAILABLE) from error
     with cluster:
+        _settle_members(cluster)
         for name in cluster.names:
             place = cluster.place(name)
             progress(f"{name}: {place.address}, pid {place.pid}, log {folder / name / 'node.log'}")
@@ -48,6 +61,32 @@ def up(nodes: int | None, folder: Path, as_json: bool) -> None:
             cluster.stop()
             return
     raise Fail("every node has died")
+
+
+def _ports(first: int | None, count: int) -> range | tuple[()]:
+    """Where a new cluster's nodes listen; nothing: on free ports. Raises Fail when those that were asked for are
+    taken."""
+    if first == 0:
+        return ()
+    ports = range(first or DEFAULT_PORT, (first or DEFAULT_PORT) + count)
+    taken = taken_port(HOST, ports)
+    if taken and first:
+        raise Fail(f"somebody listens on port {taken} already", Exit.USAGE, "choose another --port; 0: any free ones")
+    return () if taken else ports
+
+
+def _settle_members(cluster: LocalCluster) -> None:
+    """Nodes may have been taken out of the cluster, or taken into it, by somebody who did not know of this folder."""
+    reports = [report for name in cluster.names if (report := cluster.status(name)) is not None and not report.removed]
+    if not reports:
+        return
+    members = {member.name: member for member in max(reports, key=lambda report: report.changes).members}
+    for name in cluster.names:
+        if name not in members:
+            cluster.forget(name)
+            progress(f"{name} was taken out of the cluster and is not started any more; its folder can be deleted")
+    for name in sorted(members.keys() - set(cluster.names)):
+        progress(f"{name} at {members[name].address} is a member and not in this folder: start it with quorate serve")
 
 
 def _watch(cluster: LocalCluster) -> None:

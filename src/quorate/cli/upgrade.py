@@ -13,7 +13,7 @@ from quorate.core.formats import Range, release_of
 _POLL_S = 0.1
 
 
-@click.command()
+@click.command(short_help="Show where a rolling upgrade stands, and finalize it.")
 @click.argument("url", required=False)
 @click.option("--finalize", is_flag=True, help="Raise the cluster's format number. There is no way back.")
 @click.option("--timeout", type=click.FloatRange(0.01), default=10.0, show_default=True, help="Seconds to wait.")
@@ -24,8 +24,11 @@ def upgrade(url: str | None, finalize: bool, timeout: float, cluster: str | None
 
     URL may be a folder with cluster.json, or that of an embedded database.
 
-    Without --finalize nothing is changed. Exits with 4 when a member is away or runs an older release.
+    Without --finalize nothing is changed. Exits with 4 when a member is away; with --finalize also when one runs an
+    older release, and then nothing was changed.
     """
+    if url is not None and cluster is not None:
+        raise Fail("give either URL or --cluster, not both", Exit.USAGE)
     target = url or cluster
     if target is not None and is_embedded(target):
         number = upgrade_folder(target, finalize=finalize)
@@ -38,7 +41,13 @@ def upgrade(url: str | None, finalize: bool, timeout: float, cluster: str | None
         view = _view(found.status(timeout=timeout))
     if as_json:
         print_json(view)
-        return
+    else:
+        _show(view)
+    if view["away"]:
+        raise click.exceptions.Exit(Exit.REFUSED)
+
+
+def _show(view: dict[str, Any]) -> None:
     for node in view["nodes"]:
         click.echo(f"{node['name']}: release {node['release'] or 'unknown'}, reads {node['reads']}")
     click.echo(f"the cluster writes format {view['format']}")

@@ -5,8 +5,9 @@ import time
 import click
 
 import quorate
-from quorate.cli.embedded import is_embedded, verify_folder
-from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json, progress
+from quorate.cli.embedded import verify_folder
+from quorate.cli.output import Exit, Fail, cluster_option, json_option, print_json, progress
+from quorate.cli.target import cluster_of, embedded_folder
 from quorate.client.pieces import VERIFY_TIMEOUT
 from quorate.core.requests import AWAY, DAMAGED, DIFFERS, EQUAL, UNDECIDED
 
@@ -17,10 +18,18 @@ _SENTENCES = {
     DAMAGED: "damaged",
     UNDECIDED: "differs, and no majority says who is right",
 }
+_HEADLINES = {
+    EQUAL: "equal",
+    AWAY: "nothing was compared",
+    DIFFERS: "a replica differs from the majority",
+    DAMAGED: "a replica is damaged",
+    UNDECIDED: "the replicas differ, and no majority says who is right",
+}
+"""Of a database: the worst of its replicas says how it is. One that is away says nothing about the others."""
 _POLL_S = 0.1
 
 
-@click.command()
+@click.command(short_help="Compare the replicas of a database.")
 @click.argument("database", required=False)
 @click.option("--wait", is_flag=True, help="Wait until what had to be rebuilt is whole, then verify again.")
 @click.option(
@@ -33,15 +42,16 @@ _POLL_S = 0.1
 @cluster_option
 @json_option
 def verify(database: str | None, wait: bool, timeout: float, cluster: str | None, as_json: bool) -> None:
-    """Compare the replicas of DATABASE at one position, or those of every database; DATABASE may also be the folder
-    of an embedded one, whose files are examined.
+    """Compare the replicas of DATABASE at one position, or those of every database. A path such as ./shop names the
+    folder of an embedded one, whose files are examined.
 
     Exits with 1 when any replica is not equal to the others, or could not answer.
     """
-    if database is not None and is_embedded(database):
-        reports = verify_folder(database)
+    folder = embedded_folder(database, cluster) if database is not None else None
+    if folder is not None:
+        reports = verify_folder(folder)
     else:
-        with quorate.Cluster(find_cluster(cluster)) as found:
+        with quorate.Cluster(cluster_of(database or "", cluster)) as found:
             reports = found.verify(database, timeout=timeout)
             if wait and any(each.rebuilt for report in reports for each in report.replicas):
                 for report in reports:
@@ -58,7 +68,12 @@ def verify(database: str | None, wait: bool, timeout: float, cluster: str | None
 
 
 def _text(report: quorate.VerifyReport) -> str:
-    lines = [f"{report.database}: {_SENTENCES[report.verdict]} at index {report.index} of epoch {report.epoch}"]
+    equal = sum(each.verdict == EQUAL for each in report.replicas)
+    if report.verdict == AWAY and equal:
+        what = f"{equal} of {len(report.replicas)} replicas are equal"
+    else:
+        what = _HEADLINES[report.verdict]
+    lines = [f"{report.database}: {what} at index {report.index} of epoch {report.epoch}"]
     if report.verdict == EQUAL and len(report.replicas) == 1:
         return f"{lines[0]} (a single replica: sound, and nothing to compare it with)"
     for each in report.replicas:

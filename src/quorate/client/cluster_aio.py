@@ -24,6 +24,7 @@ from quorate.client.pieces import (
     Tokens,
     catalog_databases,
     check_change,
+    check_known,
     check_options,
     is_in_force,
     most_advanced,
@@ -262,10 +263,13 @@ class Cluster:
             await sleep(CHANGE_POLL)
 
     async def lost(self, database: str = "", *, timeout: float | None = None) -> Lost:
-        """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it."""
-        await self.status(timeout=timeout)  # to know every node
-        reports = await self._everywhere(LostAsk(database), LostReport, timeout)
-        return merged(reports.items())
+        """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it.
+        Raises UnknownDatabase when no node that answers has heard of that database, and Unavailable."""
+        nodes = await self.status(timeout=timeout)  # to know every node
+        found = merged((await self._everywhere(LostAsk(database), LostReport, timeout)).items())
+        if database and found == Lost((), (), ()):
+            check_known(database, nodes)
+        return found
 
     async def lost_payload(self, write: LostWrite, *, timeout: float | None = None) -> bytes:
         """The bytes of a lost entry, as they were in the log. Raises Unavailable when no node that keeps it answers."""

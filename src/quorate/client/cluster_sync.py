@@ -26,6 +26,7 @@ from quorate.client.pieces import (
     Tokens,
     catalog_databases,
     check_change,
+    check_known,
     check_options,
     is_in_force,
     most_advanced,
@@ -264,10 +265,13 @@ class Cluster:
             sleep(CHANGE_POLL)
 
     def lost(self, database: str = "", *, timeout: float | None = None) -> Lost:
-        """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it."""
-        self.status(timeout=timeout)  # to know every node
-        reports = self._everywhere(LostAsk(database), LostReport, timeout)
-        return merged(reports.items())
+        """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it.
+        Raises UnknownDatabase when no node that answers has heard of that database, and Unavailable."""
+        nodes = self.status(timeout=timeout)  # to know every node
+        found = merged((self._everywhere(LostAsk(database), LostReport, timeout)).items())
+        if database and found == Lost((), (), ()):
+            check_known(database, nodes)
+        return found
 
     def lost_payload(self, write: LostWrite, *, timeout: float | None = None) -> bytes:
         """The bytes of a lost entry, as they were in the log. Raises Unavailable when no node that keeps it answers."""

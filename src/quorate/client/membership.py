@@ -77,7 +77,7 @@ def find(members: Iterable[MemberInfo], name: str) -> MemberInfo:
         if name in (member.name, member.address):
             return member
     names = ", ".join(member.name for member in members)
-    raise errors.UnknownNode(f"{name} is no member of this cluster", hint=f"there are: {names}")
+    raise errors.UnknownNode(f"{name} is not a member of this cluster", hint=f"there are: {names}")
 
 
 def check_newcomer(address: str, reply: ReplyBody, reports: Sequence[StatusReport]) -> StatusReport:

@@ -11,6 +11,7 @@ from quorate.client.absent import AbsentFromConnections
 from quorate.client.membership import leaders
 from quorate.client.values import as_statement_sets, check_parameters
 from quorate.core.acks_rule import AUTO, NoSuchAcks, check_failover, parse, parse_for, read_rule
+from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import Done, Parameters, Statement, StatusReport, Token
 from quorate.sql.classify import is_read, reads_only
 
@@ -171,6 +172,15 @@ def check_change(acks: str | None, failover: str | None) -> tuple[str, str]:
         return str(parse(acks)) if acks is not None else "", check_failover(failover) if failover is not None else ""
     except NoSuchAcks as error:
         raise errors.ProgrammingError(str(error), hint=error.hint) from None
+
+
+def check_known(database: str, reports: Iterable[StatusReport]) -> None:
+    """Raises UnknownDatabase when none of these nodes has a replica of this database."""
+    names = {group.database for report in reports for group in report.groups} - {CATALOG_DATABASE}
+    if database not in names:
+        raise errors.UnknownDatabase(
+            f"there is no database {database!r}", hint=f"there are: {', '.join(sorted(names))}"
+        )
 
 
 def is_in_force(reports: Iterable[StatusReport], database: str, acks: str, failover: str) -> bool:

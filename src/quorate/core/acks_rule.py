@@ -151,7 +151,7 @@ class NoSuchAcks(ValueError):
 def parse(text: object) -> AcksRule:
     """Read a rule as it is spelt everywhere. Raises NoSuchAcks."""
     if not isinstance(text, str):
-        raise NoSuchAcks(f"{text!r} is no acks", f"there are: {SPELLINGS}")
+        raise NoSuchAcks(f"unknown acks {text!r}", f"there are: {SPELLINGS}")
     return _parse(text)
 
 
@@ -166,7 +166,7 @@ def _parse(text: str) -> AcksRule:
         return AcksRule(SEMI_SYNC, int(rest))
     if kind in KINDS and not colon:
         return AcksRule(kind)
-    raise NoSuchAcks(f"{text!r} is no acks", f"there are: {SPELLINGS}")
+    raise NoSuchAcks(f"unknown acks {text!r}", f"there are: {SPELLINGS}")
 
 
 def parse_for(text: object, replicas: int) -> AcksRule:
@@ -183,7 +183,7 @@ def parse_for(text: object, replicas: int) -> AcksRule:
 def check_failover(failover: object) -> str:
     """Read who decides about failovers, as it is spelt everywhere. Raises NoSuchAcks."""
     if failover not in FAILOVERS:
-        raise NoSuchAcks(f"{failover!r} is no failover", f"there are: {', '.join(FAILOVERS)}")
+        raise NoSuchAcks(f"unknown failover {failover!r}", f"there are: {', '.join(FAILOVERS)}")
     return str(failover)
 
 

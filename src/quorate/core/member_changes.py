@@ -141,7 +141,7 @@ def _known(node: "Node", number: NodeId) -> Member:
     if number in node.directory.removed:
         raise _No("UnknownNode", f"{node.directory.name_of(number)} was taken out of this cluster before")
     names = ", ".join(sorted(each.name for each in node.directory.members.values()))
-    raise _No("UnknownNode", f"node {number} is no member of this cluster", f"there are: {names}")
+    raise _No("UnknownNode", f"node {number} is not a member of this cluster", f"there are: {names}")
 
 
 def _without(node: "Node", row: PartitionRow, leaves: Member, successor: NodeId, load: dict[NodeId, int]) -> Plan:

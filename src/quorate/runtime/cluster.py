@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +19,7 @@ from quorate.runtime.founding import (
     CLUSTER_FILE,
     ClusterFile,
     NodePlace,
+    forget,
     found,
     join,
     local_members,
@@ -27,6 +28,7 @@ from quorate.runtime.founding import (
     write_cluster_file,
 )
 
+HOST = "127.0.0.1"
 LOG_NAME = "node.log"
 POLL_S = 0.02
 
@@ -42,10 +44,13 @@ class LocalCluster:
     use the cluster through clients.
     """
 
-    def __init__(self, folder: Path, nodes: int = 3, *, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, nodes: int = 3, *, options: Mapping[str, str] | None = None, ports: Sequence[int] = ()
+    ) -> None:
         """Take up the cluster in `folder`, or found one of `nodes` nodes there; starts nothing yet.
 
-        `options` are keys of `runtime.config` as they stand in node.toml; used only when founding.
+        `options` are keys of `runtime.config` as they stand in node.toml, `ports` where the nodes listen (free ones
+        when there are none); both are used only when founding.
         Raises ConfigError and OSError.
         """
         self.folder = folder
@@ -53,17 +58,23 @@ class LocalCluster:
             self._file = read_cluster_file(folder)
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = found(folder, local_members(nodes, "127.0.0.1"), options)
+            self._file = found(folder, local_members(nodes, HOST, ports=ports), options)
         self._places = {place.name: place for place in self._file.nodes}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @classmethod
     def start(
-        cls, nodes: int, folder: Path, *, options: Mapping[str, str] | None = None, timeout: float = 60.0
+        cls,
+        nodes: int,
+        folder: Path,
+        *,
+        options: Mapping[str, str] | None = None,
+        ports: Sequence[int] = (),
+        timeout: float = 60.0,
     ) -> Self:
         """A running cluster that takes writes. Raises NotReady; nothing is left running then. Raises ConfigError when
         somebody else runs it already."""
-        cluster = cls(folder, nodes, options=options)
+        cluster = cls(folder, nodes, options=options, ports=ports)
         cluster._refuse_running()
         try:
             cluster.start_all()
@@ -130,7 +141,7 @@ class LocalCluster:
         known = next((report for each in self._places if (report := self.status(each)) is not None), None)
         if known is None:
             raise NotReady("no node of the cluster answers")
-        (address,) = local_members(1, "127.0.0.1").values()
+        (address,) = local_members(1, HOST).values()
         self._places[name] = join(self.folder, name, address, known, options)
         self.restart(name, timeout=timeout)
         return self._places[name]
@@ -148,7 +159,7 @@ class LocalCluster:
             self.terminate(name)
         self._processes.pop(name, None)
         del self._places[name]
-        self._record()
+        forget(self.folder, name)
 
     def restart(self, name: str, *, wait: bool = True, timeout: float = 60.0) -> None:
         """Start a node that does not run; `wait` until it answers. Raises NotReady."""
@@ -247,12 +258,13 @@ class LocalCluster:
         return code
 
     def _record(self) -> None:
-        """Write who runs into cluster.json."""
+        """Write who runs into cluster.json. Who is in it may have been changed by others: members come and go."""
         for name, place in self._places.items():
             pid = self._processes[name].pid if self.running(name) else 0
             self._places[name] = msgspec.structs.replace(place, pid=pid)
-        self._file = ClusterFile(self._file.cluster, tuple(self._places.values()), self.url)
-        write_cluster_file(self.folder, self._file)
+        known = read_cluster_file(self.folder)
+        nodes = tuple(self._places.get(place.name, place) for place in known.nodes)
+        write_cluster_file(self.folder, ClusterFile(known.cluster, nodes, known.url))
 
     # Waiting -------------------------------------------------------------------------------------------
 
@@ -263,7 +275,7 @@ class LocalCluster:
 
         def ready() -> bool:
             reports = [self.status(name, 0.5) for name in names]
-            if any(report is None or not report.groups for report in reports):
+            if any(report is None or not (report.groups or report.removed) for report in reports):
                 return False
             return self.leader(database) is not None
 

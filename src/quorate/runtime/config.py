@@ -146,7 +146,7 @@ def load(
         if name in known:
             values[name] = _value(known[name], environment[variable], variable)
         else:
-            warnings.append(f"the variable {variable} is no key of the configuration{_nearest(name, known)}")
+            warnings.append(f"the variable {variable} is not a key of the configuration{_nearest(name, known)}")
     for name, given in flags.items():
         if given is not None:
             values[name] = _value(known[name], given, "--" + name.replace("_", "-"))
@@ -203,7 +203,7 @@ def _check(config: Config) -> None:
     except msgspec.ValidationError as error:
         raise ConfigError(str(error)) from error
     if config.log_level not in LEVELS:
-        raise ConfigError(f"log_level: {config.log_level!r} is none of {', '.join(LEVELS)}")
+        raise ConfigError(f"log_level: {config.log_level!r} must be one of {', '.join(LEVELS)}")
     if not 0 < config.heartbeat * 2 <= config.suspect:
         raise ConfigError("suspect must be at least two heartbeats, or one lost message looks like a dead node")
     for name in ("election", "read_limit", "replica_idle"):

@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -67,11 +67,24 @@ def free_ports(host: str, count: int) -> list[int]:
             probe.close()
 
 
-def local_members(count: int, host: str, prefix: str = "n") -> dict[str, str]:
-    """Names and free addresses for nodes on this machine."""
-    return {
-        f"{prefix}{number}": format_address(host, port) for number, port in enumerate(free_ports(host, count), start=1)
-    }
+def taken_port(host: str, ports: Sequence[int]) -> int:
+    """One of these ports on which somebody listens; 0: none is taken. Raises OSError as `free_ports` does."""
+    for port in ports:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as nodes do: what is just closed is free
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+                return port
+    return 0
+
+
+def local_members(count: int, host: str, prefix: str = "n", ports: Sequence[int] = ()) -> dict[str, str]:
+    """Names and addresses for nodes on this machine, on these ports or else on free ones."""
+    chosen = enumerate(ports or free_ports(host, count), start=1)
+    return {f"{prefix}{number}": format_address(host, port) for number, port in chosen}
 
 
 def found(
@@ -82,12 +95,15 @@ def found(
 ) -> ClusterFile:
     """Make `folder`/NAME for each name -> address, and `folder`/cluster.json. `options` go into each node.toml.
 
-    Raises ConfigError when the folder holds a cluster already or an address is wrong, and OSError.
+    Raises ConfigError when the folder holds a cluster already or anything else, or an address is wrong, and OSError.
     """
     from quorate.storage.node_file import create
 
     if (folder / CLUSTER_FILE).exists():
         raise ConfigError(f"{folder} holds a cluster already")
+    others = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    if others:
+        raise ConfigError(f"{folder} is not empty (it has {others[0]}): name a new or an empty folder")
     if len(set(members.values())) != len(members):
         raise ConfigError("two nodes cannot have one address")
     for name, address in members.items():
@@ -163,6 +179,16 @@ def write_cluster_file(folder: Path, content: ClusterFile) -> None:
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
     draft.replace(path)
+
+
+def forget(folder: Path, name: str) -> NodePlace | None:
+    """Strike a node from `folder`/cluster.json; where it was, or None when it was not there. Raises ConfigError."""
+    known = read_cluster_file(folder)
+    left = tuple(place for place in known.nodes if place.name != name)
+    if len(left) < len(known.nodes):
+        url = url_of(tuple(place.address for place in left))
+        write_cluster_file(folder, ClusterFile(known.cluster, left, url))
+    return next((place for place in known.nodes if place.name == name), None)
 
 
 def read_cluster_file(folder: Path) -> ClusterFile:

@@ -220,9 +220,17 @@ class PlainFile:
         """Does it have statistics of ANALYZE?"""
         return bool(self._connection.table_exists("main", "sqlite_stat1"))
 
-    def violations(self) -> int:
-        """How many rows refer to rows that do not exist."""
-        return len(self._connection.execute("PRAGMA foreign_key_check").fetchall())
+    def violations(self) -> tuple[int, list[str]]:
+        """How many rows refer to rows that do not exist; and foreign keys that SQLite cannot check, in its words."""
+        broken, mismatched = 0, []
+        for table in self.tables:
+            try:
+                found = self._connection.execute(f"PRAGMA foreign_key_check({quoted(table.name)})").fetchall()
+            except apsw.SQLError as error:  # it refers to a view, or to columns that are not UNIQUE
+                mismatched.append(str(error))
+            else:
+                broken += len(found)
+        return broken, mismatched
 
     def close(self) -> None:
         """Close the file; it was not changed."""

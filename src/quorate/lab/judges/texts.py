@@ -37,7 +37,7 @@ class _Cluster:
         self.members: list[Operation] = []
 
     def close(self) -> None:
-        """All members are known: reckon the zone."""
+        """All members are known: work out the zone."""
         self.first_end = min(self.members, key=lambda one: one.returned)
         self.last_begin = max(self.members, key=lambda one: one.invoked)
         self.first = ALWAYS if self.initial else self.first_end.returned

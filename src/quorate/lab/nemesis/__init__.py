@@ -1,1 +1,1 @@
-"""Harms real processes under load and reckons what it cost: the demo's and the campaign's machinery."""
+"""Injects faults into real processes under load and measures what they cost; for the demo and the campaigns."""

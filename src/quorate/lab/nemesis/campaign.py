@@ -150,7 +150,7 @@ class Campaign:
         self, rounds: tuple[Round, ...], customers: Customers, watchers: Watchers, registers: Registers, seconds: float
     ) -> Report:
         acknowledged = [told.reference for told in customers.acknowledged]
-        account = store.reckon(acknowledged, [*customers.not_done, *customers.sold_out], self.trial.books())
+        account = store.settle(acknowledged, [*customers.not_done, *customers.sold_out], self.trial.books())
         return Report(
             rounds=rounds,
             first_write_ms=spread([each.first_write_ms for each in rounds]),

@@ -278,7 +278,7 @@ class Campaign:
     def _account(self, load: Load) -> Account:
         customers, trial = load.customers, self.trial
         acknowledged = [told.reference for told in customers.acknowledged]
-        books = store.reckon(acknowledged, [*customers.not_done, *customers.sold_out], trial.books())
+        books = store.settle(acknowledged, [*customers.not_done, *customers.sold_out], trial.books())
         readers = [trial.reader(name) for name in trial.cluster.names]
         judged = load.judgements()
         return Account(

@@ -127,7 +127,7 @@ def read_books(query: Any) -> Books:
 
 
 class Account(Struct, frozen=True):
-    """What became of the orders, reckoned from what callers were told and what the replicas hold."""
+    """What became of the orders, computed from what callers were told and what the replicas hold."""
 
     acknowledged: int
     lost: int
@@ -141,7 +141,7 @@ class Account(Struct, frozen=True):
     replicas_equal: bool
 
 
-def reckon(acknowledged: Sequence[str], not_done: Sequence[str], replicas: Sequence[Books]) -> Account:
+def settle(acknowledged: Sequence[str], not_done: Sequence[str], replicas: Sequence[Books]) -> Account:
     """Compare what callers were told with what each replica holds."""
     lost: set[str] = set()
     duplicated: set[str] = set()

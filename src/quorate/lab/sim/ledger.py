@@ -46,7 +46,7 @@ class Ledger:
         self.done_at: dict[str, int] = {}
         """Database -> when a write was last acknowledged."""
         self.loose: set[str] = set()
-        """Databases that had `async` at some time: what they lose is reckoned by `tails`."""
+        """Databases that had `async` at some time: what they lose is accounted for by `tails`."""
         self.longest_gap_us = 0
         self._answered_us = -1
         self._value = 0
