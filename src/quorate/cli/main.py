@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 from typing import Any
 
@@ -53,6 +54,9 @@ class Commands(click.Group):
             raise
         except KeyboardInterrupt:
             ctx.exit(Exit.INTERRUPTED)
+        except BrokenPipeError:  # whoever read our output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(Exit.OK)
         except Exception as error:
             code = code_of(error)
             if code == Exit.INTERNAL and not isinstance(error, Fail):
