@@ -72,8 +72,8 @@ RICH = (
     "INSERT INTO strict_one VALUES (5, 1.0, 'x'), (6, NULL, 7)",
     'CREATE TABLE made(w REAL, h REAL, area REAL AS (w * h) STORED, half AS (w / 2), "odd ""name" TEXT)',
     "INSERT INTO made(w, h, \"odd \"\"name\") VALUES (2, 3, 'q'), (4, 5, '')",
-    "CREATE TABLE shadowed(rowid TEXT, _rowid_ TEXT, oid TEXT PRIMARY KEY NOT NULL)",
-    "INSERT INTO shadowed VALUES ('a', 'b', 'c')",
+    "CREATE TABLE shadowed(rowid TEXT, _rowid_ TEXT, key TEXT PRIMARY KEY)",
+    "INSERT INTO shadowed(oid, rowid, _rowid_, key) VALUES (7, 'a', 'b', 'c'), (9, 'a', 'b', NULL)",
     "CREATE TABLE parent(id INTEGER PRIMARY KEY)",
     "CREATE TABLE child(id INTEGER PRIMARY KEY, p REFERENCES parent(id) DEFERRABLE INITIALLY DEFERRED)",
     "INSERT INTO child VALUES (1, 99)",
@@ -152,11 +152,11 @@ def test_analysed_files_are_analysed_again(tmp_path: Path) -> None:
     ("statements", "named"),
     [
         (("CREATE TABLE quorate_mine(a)",), "quorate_mine"),
-        (("CREATE TABLE t(a TEXT PRIMARY KEY, b)", "INSERT INTO t VALUES (NULL, 1)"), "NULL in its primary key"),
+        (("CREATE TABLE t(k PRIMARY KEY, g AS (k * 2)) WITHOUT ROWID",), "a VIRTUAL column"),
         (("CREATE VIRTUAL TABLE d USING dbstat(main)",), "dbstat"),
         (("CREATE VIRTUAL TABLE f USING fts5(x, content='')",), "does not store its text"),
         (("CREATE TABLE t(a)", "INSERT INTO t VALUES (CAST(x'ff41' AS TEXT))"), "not UTF-8"),
-        (("CREATE TABLE t(_rowid_)", "INSERT INTO t VALUES (1)"), "_rowid_"),
+        (("CREATE TABLE t(rowid, oid, _rowid_)",), "nothing names its rowids"),
         (("CREATE TABLE t(a COLLATE german)",), "german"),
         (
             (

@@ -179,11 +179,25 @@ def test_autoincrement(db: Any) -> None:
     assert rows(db, "SELECT k FROM t") == [(2,)]
 
 
-def test_null_keys_are_refused(db: Any) -> None:
+def test_null_keys_are_kept_apart(db: Any) -> None:
     db.execute("CREATE TABLE t(k TEXT PRIMARY KEY, v)")
-    with pytest.raises(quorate.Error):
-        db.execute("INSERT INTO t VALUES (NULL, 1)")
-    assert rows(db, "SELECT count(*) FROM t") == [(0,)]
+    db.execute("INSERT INTO t VALUES (NULL, 1), (NULL, 2)")
+    db.execute("UPDATE t SET v = 3 WHERE v = 1")
+    assert rows(db, "SELECT v FROM t ORDER BY v") == [(2,), (3,)]
+
+
+@pytest.mark.parametrize("table", ["t(k PRIMARY KEY, g AS (k * 2) VIRTUAL) WITHOUT ROWID", "t(rowid, oid, _rowid_, v)"])
+def test_tables_whose_rows_cannot_be_captured_are_refused(db: Any, table: str) -> None:
+    refused(db, f"CREATE TABLE {table}")
+    assert rows(db, "SELECT count(*) FROM sqlite_schema WHERE name = 't'") == [(0,)]
+
+
+def test_automerge_of_fts4_is_refused(db: Any) -> None:
+    db.execute("CREATE VIRTUAL TABLE pages USING fts4(body)")
+    refused(db, "INSERT INTO pages(pages) VALUES ('automerge=2')")
+    db.execute("INSERT INTO pages VALUES ('a mug')")
+    db.execute("INSERT INTO pages(pages) VALUES ('optimize')")
+    assert rows(db, "SELECT body FROM pages WHERE pages MATCH 'mug'") == [("a mug",)]
 
 
 def test_full_text_search(db: Any) -> None:

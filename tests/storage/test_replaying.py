@@ -7,6 +7,7 @@ import pytest
 from quorate.core.kernel import Position
 from quorate.core.requests import Done, Failed, Outcome, Replay, Run, Statement, Token
 from quorate.storage import replaying
+from quorate.storage.describing import describe
 from quorate.storage.payload import decode_batch, decode_outcome
 from quorate.storage.replica import Replica
 
@@ -154,10 +155,10 @@ def test_what_a_replay_did_reaches_followers_as_any_entry(sides: tuple[Side, Sid
         entry, _ = here.execute(Replay("main", payload, Token("lost", 0)))
         assert entry is not None
         batch = decode_batch(entry)
-        assert [(table, op) for table, op, _, _ in replaying.describe(batch)] == [
+        assert [(table, op) for table, op, _, _ in describe(batch)] == [
             ("stock", "UPDATE"),
             ("log", "INSERT"),
-        ] or len(replaying.describe(batch)) == 2
+        ] or len(describe(batch)) == 2
     finally:
         follower.replica.close()
 

@@ -69,8 +69,8 @@ def chosen(kept: Lost, names: tuple[str, ...], database: str) -> list[LostWrite]
 @json_option
 def show(name: str, cluster: str | None, as_json: bool) -> None:
     """Show what ENTRY (as `lost list` names it) changed, row by row, and whose writes it carries."""
+    from quorate.storage.describing import describe
     from quorate.storage.payload import decode_batch, decode_outcome, decode_records
-    from quorate.storage.replaying import describe
 
     with quorate.Cluster(find_cluster(cluster)) as found:
         write = chosen(found.lost(), (name,), "")[0]

@@ -1,161 +1,365 @@
 """Capturing what a batch does on the leader, as the segments of one entry.
 
-Rows are recorded by SQLite's session extension, one session for as many statements as possible: a session
-a batch does 103,000 updates a second where a session a statement does 40,000. A session cannot live through a
-change of the schema, so DDL closes it, travels as text, and the next row opens another.
+A hook hears of each row before it changes. The first time a row is touched, its image is remembered: what it was when
+the transaction began, or that it was not there. When the batch ends, the rows that were touched are read back, and
+what differs travels: rows that went, columns that changed, rows that came. So nothing depends on the order in which
+statements, triggers, foreign keys and conflict clauses did it, and what a savepoint has undone is seen to be as it was.
 
-What a session does not see, and what is done about it:
-- rows whose declared key has a NULL: refused by triggers (`schema.sync_key_triggers`);
+What the hook does not see, and what is done about it:
+- changes of the schema: they travel as text, and the rows before them in a segment of their own (`flush`). The hook
+  sleeps meanwhile, but for DROP TABLE, which deletes a parent's rows with all that foreign keys do to the children;
 - `sqlite_sequence`: carried as a segment of its own, for every table that was touched;
-- rows that CREATE TABLE ... AS puts into the new table: they are put in once more, seen (`execution`);
+- rows that CREATE TABLE ... AS puts into the new table: all of them are read back (`add_all`);
 - rows that a virtual table's module still holds in memory: a savepoint makes it write them (`flush`);
-- keys that are equal though they differ as values, by a collation or because 1 = 1.0 in a column without a
-  type: tables with such keys are recorded apart, and the rows behind the keys travel themselves (`_add_rows`);
-- hidden rowids of tables that declare another primary key: they may differ between replicas, as they may
-  after a VACUUM in plain SQLite. Tables without a declared key travel with their rowids.
+- values of tables with VIRTUAL columns, and of rows with text that is not UTF-8: that the row was there is remembered,
+  and the whole row travels.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import apsw
+from msgspec import Raw
 
-from quorate.core.requests import Value
+from quorate.core.limits import CAPTURED_BYTES_MAX, IMAGES_BYTES_MAX
 from quorate.sql.tokens import quoted
 from quorate.storage.connection import INTERNAL
-from quorate.storage.payload import Changes, Ddl, Rows, Segment, Sequences
+from quorate.storage.failures import EntryTooLarge, RefusedError
+from quorate.storage.payload import Changes, Ddl, Rows, Segment, Sequences, Update, decode_row, encode
 from quorate.storage.schema import SchemaFacts, SequenceRows, read_sequences
+from quorate.storage.table import Row, Table
+
+PRESENT = b""
+"""In the place of an image: the row was there, and what it held is not known."""
+_FIRST_READ = 8
+_READ_MAX = 4096
+_READ_BYTES = 4 << 20
+"""Rows that are read back at once: few at first, since each may be large, then about so many bytes of them."""
+_AUTOMERGE = 2
+"""The row of a full-text table's statistics (FTS3 and FTS4) that says how much it merges when it commits."""
+
+
+class Touched:
+    """The rows of one table that the open transaction has touched."""
+
+    __slots__ = ("images", "merges", "table")
+
+    def __init__(self, table: Table, *, merges: bool) -> None:
+        self.table = table
+        self.merges = merges
+        """It holds the statistics of a full-text table of version 3 or 4."""
+        self.images: dict[Any, bytes | None] = {}
+        """For each key the row's image as the transaction found it, PRESENT, or None: it was not there."""
+
+
+Mark = tuple[int, int, int, list[tuple[Touched, int]]]
+"""How far the capture was: segments, their bytes, the bytes of images, and the tables with how many of their rows were
+touched."""
 
 
 class Capture:
-    """The segments of the open transaction. `session` is None whenever nothing is being recorded."""
+    """The segments of the open transaction. It is the writing connection's hook from the beginning to the end: a
+    DELETE that was prepared without one would empty a table unseen."""
 
-    __slots__ = ("_apart", "_before", "_collated", "_connection", "_excluded", "_touched", "segments", "session")
+    __slots__ = (
+        "_before", "_connection", "_counted", "_dropping", "_image_bytes", "_sealed", "_size", "_tables", "awake",
+        "bytes_max", "facts", "late", "merging", "segments",
+    )  # fmt: skip
+
+    facts: SchemaFacts
+    """Of the schema as the open transaction sees it."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self.bytes_max = CAPTURED_BYTES_MAX
         self.segments: list[Segment] = []
-        self.session: apsw.Session | None = None
-        self._apart: apsw.Session | None = None
-        self._collated: frozenset[str] = frozenset()
-        self._touched: set[str] = set()
-        self._excluded = ""
+        self._size = 0
+        """Bytes of the rows in them."""
+        self._tables: dict[str, Touched | None] = {}
+        """Those that were touched since the last segment; None: its rows do not travel."""
+        self._image_bytes = 0
+        self._counted: set[str] = set()
+        """Tables that were touched before the last segment."""
         self._before: SequenceRows = {}
+        self._dropping = ""
+        self.awake = False
+        self._sealed = False
+        self.late = ""
+        """A table that changed after the capture was finished: replicas differ from here on."""
+        self.merging = ""
+        """The full-text table that was told to merge by itself, which was refused."""
+        connection.preupdate_hook(self._hear)
+
+    # ------------------------------------------------------------------ the transaction
 
     def begin(self, facts: SchemaFacts) -> None:
-        """A transaction begins."""
-        self.segments = []
-        self._touched.clear()
+        """A transaction begins, or goes on for the next batch."""
+        self.drop()
+        self.facts = facts
+        self._counted.clear()
         self._before = read_sequences(self._connection) if facts.has_sequences else {}
+        self.awake = True
 
-    def open(self, facts: SchemaFacts, excluded: str = "") -> None:
-        """Record rows from here on, except those of one table (which is about to be dropped)."""
-        self._excluded = excluded.lower()
-        self._collated = facts.collated
-        self.session = self._attach(self._wanted)
-        if facts.collated:
-            self._apart = self._attach(self._wanted_apart)
+    def drop(self) -> None:
+        """The transaction ends."""
+        self.awake = self._sealed = False
+        self._tables = {}
+        self.segments = []
+        self._size = self._image_bytes = 0
+        self.late = ""
 
-    def _attach(self, wanted: Callable[[str], bool]) -> apsw.Session:
-        session = apsw.Session(self._connection, "main")
-        session.config(apsw.SQLITE_SESSION_OBJCONFIG_ROWID, True)  # noqa: FBT003 - SQLite's own switch
-        session.table_filter(wanted)
-        session.attach()
-        return session
+    def mark(self) -> Mark:
+        """How far it is, for `undo`."""
+        touched = [(each, len(each.images)) for each in self._tables.values() if each is not None]
+        return len(self.segments), self._size, self._image_bytes, touched
 
-    def _wanted(self, table: str) -> bool:
-        """Called once for each table that a session sees change."""
-        if table.startswith(("sqlite_", "quorate_")) or table.lower() == self._excluded:
-            return False
-        self._touched.add(table)
-        return table not in self._collated
+    def undo(self, mark: Mark) -> None:
+        """The transaction has gone back to where it was at that mark."""
+        segments, self._size, self._image_bytes, touched = mark
+        del self.segments[segments:]
+        self._tables = {each.table.name: each for each, _ in touched}
+        for each, count in touched:
+            for _ in range(len(each.images) - count):
+                each.images.popitem()  # first touched since then
 
-    def _wanted_apart(self, table: str) -> bool:
-        return table in self._collated and table.lower() != self._excluded
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """See nothing meanwhile."""
+        self.awake = False
+        try:
+            yield
+        finally:
+            self.awake = True
 
-    def flush(self, facts: SchemaFacts) -> None:
-        """Close the session; what it recorded becomes a segment."""
-        session = self.session
-        if session is None:
+    @contextmanager
+    def dropping(self, table: str) -> Iterator[None]:
+        """See nothing of this table and of the tables that a virtual table of this name is made of."""
+        self._dropping = table.lower()
+        try:
+            yield
+        finally:
+            self._dropping = ""
+
+    # ------------------------------------------------------------------ rows
+
+    def _hear(self, change: apsw.PreUpdate) -> None:
+        """SQLite is about to change a row. What is raised here fails the statement when it has run to its end."""
+        name = change.table_name
+        if not self.awake:
+            if self._sealed and not name.startswith(("sqlite_", "quorate_")):
+                self.late = name
             return
-        if facts.virtual:  # today's sessions open a savepoint themselves before they look; nothing promises it
-            self._connection.execute("SAVEPOINT quorate_flush", prepare_flags=INTERNAL)
-            self._connection.execute("RELEASE quorate_flush", prepare_flags=INTERNAL)
-        self.session = None
         try:
-            changeset = session.changeset()
-        finally:
-            session.close()
-        if changeset:
-            self.segments.append(Changes(changeset))
-        if self._apart is not None:
-            self._flush_apart(self._apart)
+            touched = self._tables[name]
+        except KeyError:
+            touched = self._first(name)
+        if touched is None:
+            return
+        if touched.table.without_rowid:
+            self._hear_keyed(touched, change)
+            return
+        rowid = change.rowid
+        images = touched.images
+        operation = change.opcode
+        if rowid not in images:
+            images[rowid] = None if operation == apsw.SQLITE_INSERT else self._image(touched.table, rowid, change)
+        if operation == apsw.SQLITE_UPDATE:
+            moved = change.rowid_new
+            if moved not in images:
+                images[moved] = None
+        if touched.merges:
+            self._refuse_merging(touched.table, change)
 
-    def _flush_apart(self, session: apsw.Session) -> None:
-        """The keys that were touched, and the rows that they have now."""
-        self._apart = None
-        try:
-            changeset = session.changeset()
-        finally:
-            session.close()
-        keys: dict[str, dict[tuple[Value, ...], None]] = {}
-        places: dict[str, list[int]] = {}
-        for change in apsw.Changeset.iter(changeset):
-            place = places.setdefault(change.name, sorted(change.pk_columns))
-            for values in (change.old, change.new):
-                if values is not None and not any(values[at] is apsw.no_change for at in place):
-                    keys.setdefault(change.name, {})[tuple(values[at] for at in place)] = None  # type: ignore[misc]
-        for table, touched in keys.items():
-            self._add_rows(table, places[table], tuple(touched))
+    def _first(self, name: str) -> Touched | None:
+        """The first row of a table is touched."""
+        facts = self.facts
+        touched: Touched | None = None
+        if not name.startswith(("sqlite_", "quorate_")) and not self._is_dropped(name):
+            table = facts.tables.get(name)
+            if table is None:
+                reason = f"the statement makes a table, {name}, behind a virtual table"
+                raise RefusedError("NotSupportedError", reason, "use FTS5")
+            touched = Touched(table, merges=name in facts.statistics)
+        self._tables[name] = touched
+        return touched
 
-    def _add_rows(self, table: str, places: list[int], keys: tuple[tuple[Value, ...], ...]) -> None:
-        execute = self._connection.execute
-        names: list[Any] = execute(
-            "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0 ORDER BY cid", (table,), prepare_flags=INTERNAL
-        ).fetchall()
-        columns = tuple(name for (name,) in names)
-        key = tuple(columns[place] for place in places)
-        condition = " AND ".join(f"{quoted(name)} = ?" for name in key)
-        sql = f"SELECT {', '.join(map(quoted, columns))} FROM main.{quoted(table)} WHERE {condition}"  # noqa: S608
-        rows: dict[tuple[Value, ...], None] = {}
-        for values in keys:
-            rows.update(dict.fromkeys(execute(sql, values, prepare_flags=INTERNAL).fetchall()))
-        self.segments.append(Rows(table, key, columns, keys, tuple(rows)))
+    def _is_dropped(self, name: str) -> bool:
+        gone, name = self._dropping, name.lower()
+        return bool(gone) and (name == gone or (name.startswith(gone + "_") and name in self.facts.shadows))
+
+    def _image(self, table: Table, rowid: int, change: apsw.PreUpdate) -> bytes:
+        if not table.readable:
+            image = PRESENT
+        else:
+            try:
+                values: Any = change.old
+                if table.places is not None:
+                    values = tuple([values[place] for place in table.places])
+                image = encode((rowid, *values) if table.hidden_rowid else values)
+            except UnicodeDecodeError:
+                image = PRESENT
+        self._count(len(image))
+        return image
+
+    def _hear_keyed(self, touched: Touched, change: apsw.PreUpdate) -> None:
+        """The same for a table WITHOUT ROWID, whose rows are known by their key."""
+        table, images, operation = touched.table, touched.images, change.opcode
+        if operation != apsw.SQLITE_INSERT:
+            old: Any = change.old
+            key = tuple([old[place] for place in table.key_places])
+            if key not in images:
+                values = old if table.places is None else tuple([old[place] for place in table.places])
+                images[key] = image = encode(values)
+                self._count(len(image))
+        if operation != apsw.SQLITE_DELETE:
+            new: Any = change.new
+            key = tuple([new[place] for place in table.key_places])
+            if key not in images:
+                images[key] = None
+
+    def _count(self, size: int) -> None:
+        self._image_bytes += size
+        if self._image_bytes > IMAGES_BYTES_MAX:
+            raise EntryTooLarge(self.bytes_max)
+
+    def _refuse_merging(self, table: Table, change: apsw.PreUpdate) -> None:
+        if change.rowid != _AUTOMERGE or change.opcode == apsw.SQLITE_DELETE:
+            return
+        new: Any = change.new
+        if new[1]:
+            self.merging = table.name.rpartition("_")[0]
+            raise RefusedError(
+                "NotSupportedError",
+                "automerge of FTS3 and FTS4 is not supported: it writes while the transaction is committed",
+                "merge by hand with INSERT INTO t(t) VALUES ('merge=A,B') or 'optimize', or use FTS5",
+            )
+
+    def add_all(self, table: str) -> None:
+        """All rows of this table have come since the last segment."""
+        touched = self._first(table)
+        assert touched is not None
+        sql = f"SELECT {touched.table.rowid} FROM main.{quoted(table)}"  # noqa: S608
+        rowids = self._connection.execute(sql, prepare_flags=INTERNAL)
+        touched.images = dict.fromkeys([rowid for (rowid,) in rowids])
+
+    # ------------------------------------------------------------------ segments
 
     def ddl(self, sql: str) -> None:
-        """A statement has changed the schema; no session is open."""
+        """A statement has changed the schema."""
         self.segments.append(Ddl(sql))
 
-    def forget(self, length: int) -> None:
-        """A request was undone: drop the session and every segment after the first `length`."""
-        self._close()
-        del self.segments[length:]
+    def flush(self) -> None:
+        """What the rows are now becomes a segment. Raises EntryTooLarge."""
+        if self.facts.virtual:
+            self._connection.execute("SAVEPOINT quorate_flush", prepare_flags=INTERNAL)
+            self._connection.execute("RELEASE quorate_flush", prepare_flags=INTERNAL)
+        found = [self._compare(each.table, each.images) for each in self._tables.values() if each is not None]
+        changed = [rows for rows in found if rows is not None]
+        if changed:
+            self.segments.append(Changes(changed))
+        self._counted |= self._tables.keys()
+        self._tables = {}
+        self._image_bytes = 0
 
-    def finish(self, facts: SchemaFacts) -> tuple[Segment, ...]:
-        """Everything the transaction did."""
-        self.flush(facts)
-        if facts.has_sequences:
-            self._add_sequences(facts)
+    def _compare(self, table: Table, images: dict[Any, bytes | None]) -> Rows | None:
+        """The rows of one table that differ from what they were."""
+        inserted: list[Raw] = []
+        updates: dict[tuple[tuple[int, ...], bool], list[Raw]] = {}
+        stayed: set[Any] = set()
+        for row, image in self._read_back(table, list(images)):
+            key = table.key_of(row)
+            old = images.get(key)
+            if image == old:
+                stayed.add(key)
+                continue
+            change = None if old is None else _change_of(table, key, old, row)
+            if change is None:
+                inserted.append(self._sized(image))
+                continue
+            stayed.add(key)
+            columns, values, compared = change
+            if columns:
+                updates.setdefault((columns, compared), []).append(self._sized(encode(values)))
+        gone = [(key, old) for key, old in images.items() if old is not None and key not in stayed]
+        deleted = [self._sized(old or encode((key,))) for key, old in gone]
+        if not (deleted or updates or inserted):
+            return None
+        changed = [Update(columns, compared, rows) for (columns, compared), rows in updates.items()]
+        found_by = len(table.key) if table.without_rowid else 1
+        return Rows(table.name, table.width, table.identity, found_by, deleted, changed, inserted)
+
+    def _sized(self, row: bytes) -> Raw:
+        self._size += len(row)
+        if self._size > self.bytes_max:
+            raise EntryTooLarge(self.bytes_max)
+        return Raw(row)
+
+    def _read_back(self, table: Table, keys: list[Any]) -> Iterator[tuple[Row, bytes]]:
+        """The rows that are there now, each once, and their images."""
+        start, count, size = 0, _FIRST_READ, 0
+        found: set[Any] = set()
+        while start < len(keys):
+            for row in table.read(self._connection, keys[start : start + count], self.facts.in_bulk):
+                image = encode(row)
+                size += len(image)
+                if table.without_rowid:  # keys that differ as values may find the same row
+                    key = table.key_of(row)
+                    if key in found:
+                        continue
+                    found.add(key)
+                yield row, image
+            start += count
+            count = max(1, min(4 * count, _READ_MAX, _READ_BYTES * start // (size + 1)))
+
+    def finish(self) -> tuple[Segment, ...]:
+        """Everything the transaction did. Nothing may change from here on. Raises EntryTooLarge."""
+        self.flush()
+        if self.facts.has_sequences:
+            self._add_sequences()
+        self.awake = False
+        self._sealed = True
         return tuple(self.segments)
 
-    def _add_sequences(self, facts: SchemaFacts) -> None:
+    def _add_sequences(self) -> None:
         """Carry the numbers of every table whose rows or numbers changed: a follower that inserts the same rows
         counts too, but not in the same way."""
         after = read_sequences(self._connection)
         names: set[object] = {name for name in after if after[name] != self._before.get(name)}
         names |= self._before.keys() - after.keys()
-        names |= self._touched & facts.autoincrement
+        names |= self._counted & self.facts.autoincrement
         if names:
             values = tuple((name, after.get(name, ())) for name in sorted(names, key=repr))
             self.segments.append(Sequences(values))  # type: ignore[arg-type]
 
-    def drop(self) -> None:
-        """The transaction ends."""
-        self._close()
-        self.segments = []
 
-    def _close(self) -> None:
-        for session in (self.session, self._apart):
-            if session is not None:
-                session.close()
-        self.session = self._apart = None
+def _change_of(table: Table, key: Any, image: bytes, row: Row) -> tuple[tuple[int, ...], tuple[Any, ...], bool] | None:
+    """How a row that was there became this one: the columns, the values that `Table.update` takes, and whether the old
+    ones are among them. None: the old row must go before any other row may come."""
+    new = row[1:] if table.hidden_rowid else row
+    unique = table.unique
+    if not image:
+        if not unique <= set(() if table.hidden_rowid else table.key):
+            return None
+        columns = tuple([place for place in range(len(new)) if place not in unique])
+        return columns, (*[new[place] for place in columns], key), False
+    old = decode_row(image)
+    if table.hidden_rowid:
+        del old[0]
+    columns = tuple([place for place, (was, now) in enumerate(zip(old, new, strict=True)) if differ(was, now)])
+    if not unique.isdisjoint(columns):
+        return None
+    values = [new[place] for place in columns]
+    values += table.bindings(key)
+    values += [old[place] for place in columns]
+    values += [old[place] for place in table.travelling]
+    return columns, tuple(values), True
+
+
+def differ(one: Any, other: Any) -> bool:
+    """Whether two values differ, by value or by type: 1 is not 1.0 here, and 0.0 is not -0.0."""
+    if one is other:
+        return False
+    if one != other or type(one) is not type(other):
+        return True
+    return not one and type(one) is float and str(one) != str(other)

@@ -18,7 +18,7 @@ NO_ROWID = -(1 << 63)
 """What the last rowid of a connection is set to while no row was added: 0 is a rowid like others."""
 
 LEAD, FOLLOW, LOAD = range(3)
-"""Triggers and foreign keys on; both off, applying what others ran; both off for an import."""
+"""Triggers, foreign keys and CHECK on; all off, applying what others ran; an import checks CHECK alone."""
 
 _STATEMENTS = 256
 """Prepared statements that each connection keeps."""
@@ -96,10 +96,11 @@ def _prepare(connection: apsw.Connection, guard: Guard) -> None:
 
 
 def set_mode(connection: apsw.Connection, mode: int) -> None:
-    """Switch triggers and foreign keys. Works inside a transaction, where the PRAGMA does nothing."""
+    """Switch triggers, foreign keys and CHECK. Works inside a transaction, where PRAGMA foreign_keys does nothing."""
     enabled = int(mode == LEAD)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, enabled)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, enabled)
+    connection.execute(f"PRAGMA ignore_check_constraints={int(mode == FOLLOW)}", prepare_flags=INTERNAL)
 
 
 def isolate_counters(connection: apsw.Connection, base: Callable[[], int]) -> None:

@@ -10,6 +10,10 @@ from quorate.sql.tokens import quoted
 from quorate.storage.connection import INTERNAL
 from quorate.storage.payload import encode
 from quorate.storage.schema import schema_rows
+from quorate.storage.table import Table
+
+COLUMNS_AT_ONCE = 1000
+"""Half of what a SELECT may have: text that is not UTF-8 is read as two."""
 
 
 def digest_of(connection: apsw.Connection) -> str:
@@ -26,7 +30,7 @@ def digest_pieces(connection: apsw.Connection) -> Generator[None, None, str]:
     """Hash the schema, every row of every table in the order of its key, the sequences and the window; some hundred
     rows at a time.
 
-    Statistics of ANALYZE and hidden rowids beside a declared key are left out: they are not data.
+    Hidden rowids are data: search indexes and programs refer to them. Statistics of ANALYZE are left out.
     The caller holds a read transaction.
     """
     state = hashlib.blake2b(digest_size=16)
@@ -35,7 +39,7 @@ def digest_pieces(connection: apsw.Connection) -> Generator[None, None, str]:
     for kind, name, _, sql in rows:
         if kind == "table" and sql is not None and sql[:14].upper() != "CREATE VIRTUAL":
             state.update(encode(name))
-            yield from _add_table(state, connection, name)
+            yield from _add_table(state, connection, Table(connection, name, sql))
     if connection.execute("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'").fetchall():
         yield from _add_rows(state, connection, "SELECT name, seq FROM main.sqlite_sequence ORDER BY name, seq")
     for pragma in ("user_version", "application_id"):
@@ -45,28 +49,21 @@ def digest_pieces(connection: apsw.Connection) -> Generator[None, None, str]:
     return state.hexdigest()
 
 
-def _add_table(state: hashlib.blake2b, connection: apsw.Connection, table: str) -> Iterator[None]:
-    names, source = _in_key_order(connection, table)
-    try:
-        yield from _add_rows(state, connection, f"SELECT {', '.join(names)} {source}")
-    except UnicodeDecodeError:  # text that is none; at the same row on every replica
-        raw = (f"typeof({name}), CAST({name} AS BLOB)" for name in names)
-        yield from _add_rows(state, connection, f"SELECT {', '.join(raw)} {source}")
-
-
-def _in_key_order(connection: apsw.Connection, table: str) -> tuple[list[str], str]:
-    """The columns to read (with the rowid where it is the key), and the rest of the query."""
-    columns: list[tuple[str, int]] = connection.execute(
-        "SELECT name, pk FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid", (table,), prepare_flags=INTERNAL
-    ).fetchall()  # type: ignore[assignment]
-    key = [quoted(name) for place, name in sorted((place, name) for name, place in columns if place)]
-    names = [quoted(name) for name, _ in columns]
-    if not key:
-        taken = {name.lower() for name, _ in columns}
-        rowid = next(alias for alias in ("_rowid_", "rowid", "oid") if alias not in taken)
-        names.insert(0, rowid)
-        key = [rowid]
-    return names, f"FROM main.{quoted(table)} ORDER BY {', '.join(key)}"
+def _add_table(state: hashlib.blake2b, connection: apsw.Connection, table: Table) -> Iterator[None]:
+    find = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden IN (2, 3) ORDER BY cid"
+    generated = connection.execute(find, (table.name,), prepare_flags=INTERNAL).fetchall()
+    names = [quoted(name) for name in (*table.columns, *[str(name) for (name,) in generated])]
+    if table.hidden_rowid:
+        names.insert(0, table.rowid)
+    key = [quoted(table.columns[place]) for place in table.key] if table.without_rowid else [table.rowid]
+    source = f"FROM main.{quoted(table.name)} ORDER BY {', '.join(key)}"
+    for start in range(0, len(names), COLUMNS_AT_ONCE):
+        some = names[start : start + COLUMNS_AT_ONCE]
+        try:
+            yield from _add_rows(state, connection, f"SELECT {', '.join(some)} {source}")
+        except UnicodeDecodeError:  # text that is none; at the same row on every replica
+            raw = (f"typeof({name}), CAST({name} AS BLOB)" for name in some)
+            yield from _add_rows(state, connection, f"SELECT {', '.join(raw)} {source}")
 
 
 def _add_rows(state: hashlib.blake2b, connection: apsw.Connection, sql: str) -> Iterator[None]:

@@ -12,10 +12,10 @@ import apsw
 from quorate.core.requests import Failed
 from quorate.sql.classify import READ, shape_of
 from quorate.storage.connection import open_reader
-from quorate.storage.failures import failed_of, raise_if_fatal
+from quorate.storage.failures import RefusedError, failed_of, raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, StatementFailed
-from quorate.storage.running import RefusedError, refuse
+from quorate.storage.running import refuse
 
 Columns = tuple[tuple[str, str | None], ...]
 Rows = list[tuple[Any, ...]]

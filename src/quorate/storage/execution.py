@@ -6,20 +6,22 @@ transaction: then `TransactionLostError` asks for the batch to be run again with
 deferred foreign key passes RELEASE and would fail the COMMIT of everybody: so it is looked for after each request.
 """
 
+from typing import Any
+
 import apsw
 
 from quorate.core.requests import Failed, Result, Run, Statement
 from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, Shape, shape_of
 from quorate.sql.tokens import quoted
-from quorate.storage.capture import Capture
+from quorate.storage.capture import Capture, Mark
 from quorate.storage.connection import INTERNAL, LEAD, LOAD, NO_ROWID, set_mode
-from quorate.storage.failures import RowsTooLarge, failed_of
+from quorate.storage.failures import RefusedError, RowsTooLarge, failed_of
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StatementFailed
 from quorate.storage.payload import Batch, encode_done, encode_failed
 from quorate.storage.replaying import Replaying
-from quorate.storage.running import RESULT_MAX, RefusedError, Runner, refuse
-from quorate.storage.schema import SchemaFacts, SchemaReader, drop_key_triggers, sync_key_triggers
+from quorate.storage.running import RESULT_MAX, Runner, refuse
+from quorate.storage.schema import SchemaFacts, SchemaReader
 
 STEPS_AT_ONCE = 5_000_000
 STEPS_MAX = 1_000_000_000
@@ -28,11 +30,6 @@ seconds, because storage has no clock. A write runs where everything else of its
 would stop the node, and then, retried, the next."""
 _SCHEMA_KINDS = frozenset({DDL, CREATE_AS, DROP_TABLE})
 _ABORT = "SQLITE_CONSTRAINT_FOREIGNKEY"
-NOT_TEXT = Failed(
-    "DataError",
-    "text that is not UTF-8 was written to a table whose key has a collation",
-    "store it as a BLOB, or declare the key COLLATE BINARY",
-)
 
 
 class TransactionLostError(Exception):
@@ -107,13 +104,9 @@ class Execution:
 
     def _run(self, position: int, statements: tuple[Statement, ...]) -> tuple[bytes, bytes]:
         shapes = [shape_of(statement.sql) for statement in statements]
-        facts = self.facts
-        mark = -1
-        for shape in shapes:
-            if shape.kind in _SCHEMA_KINDS:  # what came before must not be undone with this request
-                self._capture.flush(facts)
-                mark = len(self._capture.segments)
-                break
+        facts, capture = self.facts, self._capture
+        if any(shape.kind in _SCHEMA_KINDS for shape in shapes):
+            capture.flush()  # what came before must not be undone with this request
         connection = self._connection
         connection.set_last_insert_rowid(NO_ROWID)
         self._base = connection.total_changes()
@@ -121,6 +114,7 @@ class Execution:
         self._counting = True
         control = self._cursor.execute
         control("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
+        mark = capture.mark()  # behind the savepoint, with which virtual tables write rows that stay
         results: list[Result] = []
         try:
             for statement, shape in zip(statements, shapes, strict=True):
@@ -144,14 +138,13 @@ class Execution:
 
     def replay(self, position: int, batch: Batch) -> tuple[bytes, bool]:
         """Apply a lost entry as far as it fits: the encoded outcome, and whether anything of it is there now."""
-        facts = self.facts
-        self._capture.flush(facts)
-        mark = len(self._capture.segments)
+        facts, capture = self.facts, self._capture
+        capture.flush()
         set_mode(self._connection, LOAD)
         self._cursor.execute("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
+        mark = capture.mark()
         try:
-            self._capture.open(facts)
-            result = Replaying(self._connection, facts.hash, self._replay_text).run(batch)
+            result = Replaying(self._connection, facts, self._replay_text).run(batch)
             if self._dirty:
                 self._settle()
             outcome = encode_done([result])[0]
@@ -165,21 +158,35 @@ class Execution:
         self._cursor.execute("RELEASE quorate_request", prepare_flags=INTERNAL)
         return outcome, result.rowcount > 0 or not result.rows
 
-    def _replay_text(self, statement: Statement) -> None:
+    def _replay_text(self, statement: Statement) -> SchemaFacts:
         self._statement(statement, shape_of(statement.sql))
         self._settle()
-        self._capture.open(self.facts)
+        return self.facts
 
-    def _undo(self, mark: int, facts: SchemaFacts, failed: Failed) -> tuple[bytes, bytes]:
+    def _undo(self, mark: Mark, facts: SchemaFacts, failed: Failed) -> tuple[bytes, bytes]:
         self._runner.reset()
-        self._cursor.execute("ROLLBACK TO quorate_request", prepare_flags=INTERNAL)
-        self._cursor.execute("RELEASE quorate_request", prepare_flags=INTERNAL)
-        if mark >= 0:
-            self._capture.forget(mark)
-            self.facts = facts
-            self._dirty = False
+        self._back_to("quorate_request", mark, facts)
         outcome = encode_failed(failed)
         return outcome, outcome
+
+    def _back_to(self, savepoint: str, mark: Mark, facts: SchemaFacts) -> None:
+        """Undo everything since a savepoint, and forget what was seen of it."""
+        capture = self._capture
+        self._cursor.execute(f"ROLLBACK TO {savepoint}", prepare_flags=INTERNAL)
+        if capture.merging:
+            self._stop_merging(capture.merging)
+        self._cursor.execute(f"RELEASE {savepoint}", prepare_flags=INTERNAL)
+        capture.undo(mark)
+        self.facts = capture.facts = facts
+        self._dirty = False
+
+    def _stop_merging(self, table: str) -> None:
+        """The module of a full-text table still remembers that it was told to merge by itself: tell it not to."""
+        self._capture.merging = ""
+        tell = f"INSERT INTO main.{quoted(table)}({quoted(table)}) VALUES ('automerge=0')"  # noqa: S608
+        with self._capture.asleep():
+            for sql in ("SAVEPOINT quorate_merging", tell, "ROLLBACK TO quorate_merging", "RELEASE quorate_merging"):
+                self._connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
 
     def _failed(self, error: Exception, statement: int, count: int) -> Failed:
         at = min(statement, count - 1)
@@ -191,13 +198,6 @@ class Execution:
             return Failed("OperationalError", "the write takes too long", hint, "SQLITE_INTERRUPT", at)
         return failed_of(error, at, self._guard)
 
-    def capture_now(self, position: int) -> None:
-        """Capture what this request did. Raises TransactionLostError when that cannot be done."""
-        try:
-            self._capture.flush(self.facts)
-        except UnicodeDecodeError as error:
-            raise TransactionLostError(position, NOT_TEXT) from error
-
     # ------------------------------------------------------------------ one statement
 
     def _statement(self, statement: Statement, shape: Shape) -> Result:
@@ -205,67 +205,57 @@ class Execution:
         if kind == CHANGE and not shape.surplus:
             if self._dirty:
                 self._settle()
-            if self._capture.session is None:
-                self._capture.open(self.facts)
             return self._runner.change(statement, shape)
         refuse(shape)
         if kind == READ:
             return self._runner.read(statement, shape)
-        self._capture.flush(self.facts)
+        self._capture.flush()
         self._dirty = True
         if kind == CREATE_AS:
             return self._create_as(statement, shape)
         if kind == DROP_TABLE:
             return self._drop_table(statement, shape)
-        if shape.alters:  # our triggers must not be rewritten, nor stand in the way
-            drop_key_triggers(self._connection)
-        result = self._runner.text(statement, shape)
+        return self._change_schema(statement, shape)
+
+    def _change_schema(self, statement: Statement, shape: Shape) -> Result:
+        with self._capture.asleep():
+            result = self._runner.text(statement, shape)
         self._capture.ddl(shape.sql)
         return result
 
     def _settle(self) -> None:
         """The schema has changed: look at it again."""
-        self.facts = self._schema.read()
+        self.facts = self._capture.facts = self._schema.read()
         if self.facts.problem:
             raise RefusedError("NotSupportedError", self.facts.problem)
-        sync_key_triggers(self._connection, self.facts)
         self._dirty = False
 
     def _drop_table(self, statement: Statement, shape: Shape) -> Result:
         """Dropping a parent deletes its rows first, with all that foreign keys then do to the children: followers
         have foreign keys off, so the children's rows travel, and then the text."""
-        drop_key_triggers(self._connection, shape.table)
-        self._capture.open(self.facts, excluded=shape.table)
-        result = self._runner.text(statement, shape)
-        self._capture.flush(self.facts)
+        with self._capture.dropping(shape.table):
+            result = self._runner.text(statement, shape)
+        self._capture.flush()
         self._capture.ddl(shape.sql)
         return result
 
     def _create_as(self, statement: Statement, shape: Shape) -> Result:
-        """CREATE TABLE ... AS SELECT: sessions do not see its rows, and the SELECT may give others elsewhere. So
-        the table travels as SQLite wrote it down, and its rows are moved out and in again under a session."""
+        """CREATE TABLE ... AS SELECT: the hook does not see its rows, and the SELECT may give others elsewhere. So the
+        table travels as SQLite wrote it down, and then all its rows."""
         if len(statement.sets) != 1:
             raise RefusedError("ProgrammingError", "CREATE TABLE ... AS takes one set of parameters")
-        find = "SELECT sql FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')"
-        if self._rows(find, (shape.table,)):
-            return self._runner.text(statement, shape)  # IF NOT EXISTS does nothing; without it, this fails
-        result = self._runner.text(statement, shape)
-        sql = self._rows(find, (shape.table,))[0][0]
-        assert isinstance(sql, str)
-        self._capture.ddl(sql)
-        table = quoted(shape.table)
-        for step in (
-            f"CREATE TEMP TABLE quorate_rows AS SELECT * FROM main.{table} ORDER BY rowid",  # noqa: S608
-            f"DELETE FROM main.{table}",  # noqa: S608
-        ):
-            self._connection.execute(step, can_cache=False, prepare_flags=INTERNAL)
-        self._capture.open(self.facts)
-        copy = f"INSERT INTO main.{table} SELECT * FROM temp.quorate_rows ORDER BY rowid"  # noqa: S608
-        self._connection.execute(copy, can_cache=False, prepare_flags=INTERNAL)
-        self._connection.execute("DROP TABLE temp.quorate_rows", can_cache=False, prepare_flags=INTERNAL)
+        find = "SELECT name, sql FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')"
+        there = self._rows(find, (shape.table,))
+        with self._capture.asleep():
+            result = self._runner.text(statement, shape)
+        if not there:  # otherwise IF NOT EXISTS has done nothing
+            name, sql = self._rows(find, (shape.table,))[0]
+            self._capture.ddl(sql)
+            self._settle()
+            self._capture.add_all(name)
         return result
 
-    def _rows(self, sql: str, parameters: tuple[str, ...]) -> list[tuple[object, ...]]:
+    def _rows(self, sql: str, parameters: tuple[str, ...]) -> list[Any]:
         return self._connection.execute(sql, parameters, prepare_flags=INTERNAL).fetchall()
 
     # ------------------------------------------------------------------ a held transaction
@@ -273,11 +263,11 @@ class Execution:
     def run_held(self, statement: Statement) -> Result:
         """Run one statement of an interactive transaction: all of it or nothing. Raises StatementFailed."""
         shape = shape_of(statement.sql)
-        facts = self.facts
+        facts, capture = self.facts, self._capture
         if shape.kind in _SCHEMA_KINDS:
-            self._capture.flush(facts)
-        mark = len(self._capture.segments)
+            capture.flush()
         self._cursor.execute("SAVEPOINT quorate_statement", prepare_flags=INTERNAL)
+        mark = capture.mark()
         self._steps, self._counting = 0, True
         try:
             result = self._statement(statement, shape)
@@ -288,12 +278,7 @@ class Execution:
             failed = self._failed(error, 0, 1)
             self._runner.reset()
             if self._connection.in_transaction:
-                self._cursor.execute("ROLLBACK TO quorate_statement", prepare_flags=INTERNAL)
-                self._cursor.execute("RELEASE quorate_statement", prepare_flags=INTERNAL)
-                if shape.kind in _SCHEMA_KINDS:
-                    self._capture.forget(mark)
-                    self.facts = facts
-                    self._dirty = False
+                self._back_to("quorate_statement", mark, facts)
             raise StatementFailed(failed) from error
         self._counting = False
         self._cursor.execute("RELEASE quorate_statement", prepare_flags=INTERNAL)

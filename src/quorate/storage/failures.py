@@ -7,9 +7,6 @@ from quorate.storage.descriptors import short_of_descriptors
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoDescriptors
 
-KEY_IS_NULL = "NULL in the primary key of "
-"""How the message of our own triggers against NULL keys begins."""
-
 _CLASSES: dict[type[BaseException], str] = {
     apsw.SQLError: "ProgrammingError",
     apsw.BindingsError: "ProgrammingError",
@@ -36,6 +33,25 @@ _HINTS: dict[type[BaseException], str] = {
 
 
 NONE_LEFT = "no file descriptor is left (the system's limit of open files; see ulimit -n, open_replicas)"
+
+
+class RefusedError(Exception):
+    """A statement that is not run at all, or is undone whole."""
+
+    def __init__(self, error: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.failed = Failed(error, message, hint)
+
+
+class EntryTooLarge(RefusedError):
+    """A write changes more than one entry of the log may carry."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(
+            "DataError",
+            f"the rows that the write changes take more than {bytes_max >> 20} MiB",
+            "change fewer rows at a time",
+        )
 
 
 class RowsTooLarge(Exception):
@@ -77,8 +93,6 @@ def failed_of(error: BaseException, statement: int, guard: Guard) -> Failed:
         message = f"no value was given for the parameter :{error.args[0]}"
     elif kind is apsw.BindingsError:
         message = _binding_message(message)
-    elif message.startswith(KEY_IS_NULL):
-        hint = "declare the key's columns NOT NULL, or give them values: such a row could not be told from others"
     return Failed(_CLASSES.get(kind, "OperationalError"), message, hint, _name(error), statement)
 
 

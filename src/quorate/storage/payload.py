@@ -4,6 +4,9 @@ An entry is an ordered list of segments with the hash of the schema they were ma
 msgpack; the format's number comes first so that a later version can tell.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -16,10 +19,42 @@ OUTCOME_MAX = 64 * 1024
 """Larger outcomes are remembered without their rows (bytes)."""
 
 
-class Changes(Struct, frozen=True, array_like=True, tag=1):
-    """Rows that were inserted, updated and deleted: a changeset of SQLite's session extension."""
+class Update(Struct, frozen=True, array_like=True):
+    """Rows of one table that got new values in the same columns."""
 
-    changeset: bytes
+    columns: tuple[int, ...]
+    compared: bool
+    """The old values travel too."""
+    rows: Sequence[Any]
+    """For each: the new values; the rowid, or the key of a table WITHOUT ROWID; if `compared`, the old values, and the
+    values of a declared key beside a hidden rowid."""
+
+
+class Rows(Struct, frozen=True, array_like=True):
+    """What became of the rows of one table.
+
+    A row is the tuple of its values: the hidden rowid first, where there is one, then the columns that an INSERT may
+    name, in the table's order. Text that is not UTF-8 is an extension of msgpack (`table.NOT_UTF8`).
+    """
+
+    table: str
+    width: int
+    """Values of a row."""
+    key: tuple[int, ...]
+    """Those of them that are the primary key; (0,) when the rowid alone tells rows apart."""
+    found_by: int
+    """Values that find a row of an update: one rowid, or all of a key."""
+    deleted: Sequence[Any]
+    """Rows as they were; those whose values could not be seen are their rowid alone."""
+    updated: Sequence[Update]
+    inserted: Sequence[Any]
+
+
+class Changes(Struct, frozen=True, array_like=True, tag=1):
+    """What became of rows. The deletions of all tables come first, so that no row that comes finds its rowid or a
+    unique value taken."""
+
+    tables: Sequence[Rows]
 
 
 class Ddl(Struct, frozen=True, array_like=True, tag=2):
@@ -29,24 +64,13 @@ class Ddl(Struct, frozen=True, array_like=True, tag=2):
 
 
 class Sequences(Struct, frozen=True, array_like=True, tag=3):
-    """What `sqlite_sequence` holds for some tables, so that AUTOINCREMENT never repeats an id. Sessions do not
-    see that table. No values: the table's rows are gone."""
+    """What `sqlite_sequence` holds for some tables, so that AUTOINCREMENT never repeats an id: a table's name, and
+    (rowid, number) of each of its rows, of which there is one unless a user wrote into it."""
 
-    values: tuple[tuple[Value, tuple[Value, ...]], ...]
-
-
-class Rows(Struct, frozen=True, array_like=True, tag=4):
-    """What became of some rows of one table: the rows of these keys go, and these come. For tables whose key
-    has a collation other than BINARY, of which sessions make changesets that cannot be applied."""
-
-    table: str
-    key: tuple[str, ...]
-    columns: tuple[str, ...]
-    gone: tuple[tuple[Value, ...], ...]
-    rows: tuple[tuple[Value, ...], ...]
+    values: tuple[tuple[Value, tuple[tuple[int, Value], ...]], ...]
 
 
-Segment = Changes | Ddl | Sequences | Rows
+Segment = Changes | Ddl | Sequences
 
 Record = tuple[str, bytes]
 """A request's token and its encoded outcome, as it will be remembered."""
@@ -67,6 +91,7 @@ class Batch(Struct, frozen=True, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _batch = msgspec.msgpack.Decoder(Batch)
+_row = msgspec.msgpack.Decoder(list[Any])
 _records = msgspec.msgpack.Decoder(tuple[Record, ...])
 _outcome: msgspec.msgpack.Decoder[WriteOutcome] = msgspec.msgpack.Decoder(WriteOutcome)
 
@@ -90,6 +115,11 @@ def around_rows(columns: tuple[tuple[str, str | None], ...]) -> tuple[bytes, byt
 
 def encode_records(records: list[Record]) -> bytes:
     return encode(records)
+
+
+def decode_row(image: bytes) -> list[Any]:
+    """The values of an encoded row."""
+    return _row.decode(image)
 
 
 def decode_records(blob: bytes) -> tuple[Record, ...]:

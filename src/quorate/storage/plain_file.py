@@ -90,14 +90,8 @@ class PlainFile:
             return
         for collation in self._collations(table):
             yield f"table {name}: the collation {collation} is defined by an application"
-        if table.key and any(column not in table.columns for column in table.key):
-            yield f"table {name}: its primary key has a generated column"
-        elif table.key:
-            condition = " OR ".join(f"{quoted(column)} IS NULL" for column in table.key)
-            if self._connection.execute(f"SELECT 1 FROM {quoted(name)} WHERE {condition} LIMIT 1").fetchall():  # noqa: S608
-                yield f"table {name}: it has a row with NULL in its primary key, which cannot be told from others"
-        elif table.keyless and "_rowid_" in (column.lower() for column in table.columns[1:]):
-            yield f"table {name}: it has a column _rowid_ and no PRIMARY KEY, so its rows cannot be told apart"
+        if table.problem:
+            yield table.problem
 
     def _collations(self, table: Table) -> list[str]:
         """Collations that are not SQLite's own, in the table's columns and indexes."""

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from quorate.sql.tokens import quoted
 from quorate.storage.guard import MODULES
+from quorate.storage.table import Table as TableFacts
 
 ROWS, WITHOUT_ROWID, VIRTUAL = "rows", "without rowid", "virtual"
-_ALIASES = ("rowid", "_rowid_", "oid")
 _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\b", re.IGNORECASE)
 _MODULE = re.compile(r"\bUSING\s+[\"'`\[]?(\w+)", re.IGNORECASE)
 _OPTION = re.compile(r"[(,]\s*(content|languageid)\s*=\s*(\"[^\"]*\"|'[^']*'|[^,)]*)", re.IGNORECASE)
@@ -36,10 +36,8 @@ class Table(Struct, frozen=True):
     """Those that an INSERT can name, in order; a hidden rowid is the first."""
     order: tuple[str, ...]
     """What tells rows apart and puts them in order."""
-    key: tuple[str, ...] = ()
-    """The declared primary key when it is not the rowid."""
-    keyless: bool = False
-    """It declares no primary key; only its rowid tells rows apart."""
+    problem: str = ""
+    """Why its rows cannot be carried, or empty."""
     module: str = ""
     content: str | None = None
     """Full-text tables: the value of the option `content`; empty: no text is stored."""
@@ -101,27 +99,26 @@ def _table(connection: apsw.Connection, made: Object) -> Table:
         if not _VIRTUAL.match(made.sql):
             raise
         return _virtual(made, ())  # of a module that this build lacks
-    ((kind, without_rowid),) = connection.execute(
-        "SELECT type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", (made.name,)
-    ).fetchall()
-    plain = tuple(name for name, _, hidden in columns if hidden == 0)
-    if kind == "virtual":
-        return _virtual(made, plain)
-    key = tuple(name for name, place, _ in sorted(columns, key=lambda each: each[1]) if place)
-    if without_rowid:
-        return Table(made.name, WITHOUT_ROWID, plain, key, key)
-    taken = {name.lower() for name, _, _ in columns}
-    alias = next((name for name in _ALIASES if name not in taken), None)
-    if len(key) == 1 and _is_rowid(connection, made.name):
-        return Table(made.name, ROWS, plain, key)
-    if alias is None:  # then nobody can see the rowid, and it need not be kept
-        return Table(made.name, ROWS, plain, (), key, not key)
-    return Table(made.name, ROWS, (alias, *plain), (alias,), key, not key)
+    if _kind(connection, made.name) == "virtual":
+        return _virtual(made, tuple(name for name, _, hidden in columns if hidden == 0))
+    return ordinary(connection, made.name, made.sql)
 
 
-def _is_rowid(connection: apsw.Connection, table: str) -> bool:
-    """Is this table's only key column another name of its rowid? Then no index enforces it."""
-    return not connection.execute("SELECT 1 FROM pragma_index_list(?) WHERE origin = 'pk'", (table,)).fetchall()
+def ordinary(connection: apsw.Connection, name: str, sql: str = "") -> Table:
+    """How the rows of a table that is not virtual are carried; it may be one that a virtual table is made of."""
+    facts = TableFacts(connection, name, sql)
+    if facts.without_rowid:
+        return Table(
+            name, WITHOUT_ROWID, facts.columns, tuple(facts.columns[place] for place in facts.key), facts.problem
+        )
+    if not facts.hidden_rowid:
+        return Table(name, ROWS, facts.columns, (facts.columns[facts.key[0]],))
+    return Table(name, ROWS, (facts.rowid, *facts.columns), (facts.rowid,), facts.problem)
+
+
+def _kind(connection: apsw.Connection, name: str) -> str:
+    sql = "SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = ?"
+    return str(connection.execute(sql, (name,)).fetchall()[0][0])
 
 
 def _virtual(made: Object, columns: tuple[str, ...]) -> Table:

@@ -10,7 +10,7 @@ import apsw
 
 from quorate.sql.tokens import quoted
 from quorate.storage.plain_file import PlainFileError
-from quorate.storage.plain_shape import ROWS, VIRTUAL, Object, Table, shadow_tables, tables
+from quorate.storage.plain_shape import VIRTUAL, Object, Table, ordinary, shadow_tables, tables
 
 OURS = ("quorate_applied", "quorate_window", "quorate_acks", "quorate_members")
 
@@ -42,21 +42,14 @@ class PlainWriter:
         return [shape for table in tables(connection) for shape in self._parts(table)]
 
     def _parts(self, table: Table) -> list[Table]:
-        """A virtual table is copied as what it is made of, emptied of what a new one has. Rows that have a key of
-        their own are read by it and without their hidden rowids, which may differ between replicas."""
-        if table.kind == ROWS and table.key:
-            columns = table.columns[1:] if table.order else table.columns
-            return [Table(table.name, ROWS, columns, table.key, table.key)]
+        """A virtual table is copied as what it is made of, emptied of what a new one has."""
         if table.kind != VIRTUAL:
             return [table]
         connection = self._open()
-        parts = []
-        for name in shadow_tables(connection, table.name):
+        shadows = shadow_tables(connection, table.name)
+        for name in shadows:
             connection.execute(f"DELETE FROM {quoted(name)}").fetchall()  # noqa: S608 - a quoted name
-            found: list[Any] = connection.execute("SELECT name, pk FROM pragma_table_info(?)", (name,)).fetchall()
-            key = tuple(column for column, place in sorted(found, key=lambda each: each[1]) if place)
-            parts.append(Table(name, VIRTUAL, tuple(column for column, _ in found), key or ("rowid",)))
-        return parts
+        return [ordinary(connection, name) for name in shadows]
 
     def rows(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
         """Write rows of a table that `begin` named."""
@@ -82,7 +75,12 @@ class PlainWriter:
         connection = self._open()
         for name in OURS:
             connection.execute(f"DROP TABLE IF EXISTS {name}").fetchall()
-        connection.execute("VACUUM").fetchall()
+        # A VACUUM in place would number hidden rowids anew, to which search indexes and programs refer.
+        small = self.draft.with_name(self.draft.name + "-small")
+        small.unlink(missing_ok=True)
+        connection.execute("VACUUM INTO ?", (str(small),)).fetchall()
+        self.start_again()
+        small.replace(self.draft)
         self._complete()
 
     def _complete(self) -> None:
@@ -122,5 +120,5 @@ class PlainWriter:
     ) -> None:
         if self._connection is not None:
             self._connection.close(force=True)
-        for suffix in ("", "-wal", "-shm", "-journal"):
+        for suffix in ("", "-wal", "-shm", "-journal", "-small"):
             self.draft.with_name(self.draft.name + suffix).unlink(missing_ok=True)

@@ -8,11 +8,11 @@ from quorate.core.kernel import Position
 from quorate.core.requests import Done, Failed, Result, Statement
 from quorate.sql.classify import READ, shape_of
 from quorate.storage.connection import INTERNAL, open_reader
-from quorate.storage.failures import RowsTooLarge, failed_of, raise_if_fatal
+from quorate.storage.failures import RefusedError, RowsTooLarge, failed_of, raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, OverBudget
 from quorate.storage.payload import around_rows, encode
-from quorate.storage.running import RESULT_MAX, Columns, RefusedError, Runner, refuse
+from quorate.storage.running import RESULT_MAX, Columns, Runner, refuse
 
 _STEPS = 1000
 """Instructions of SQLite's machine between two looks at the clock: about 20 us."""

@@ -4,10 +4,10 @@ from itertools import islice
 
 import apsw
 
-from quorate.core.requests import Failed, Parameters, Result, Statement, Value
+from quorate.core.requests import Parameters, Result, Statement, Value
 from quorate.sql.classify import EMPTY, REFUSED, Shape
 from quorate.storage.connection import NO_ROWID
-from quorate.storage.failures import RowsTooLarge
+from quorate.storage.failures import RefusedError, RowsTooLarge
 from quorate.storage.guard import Guard
 from quorate.storage.payload import encode
 
@@ -17,14 +17,6 @@ Columns = tuple[tuple[str, str | None], ...]
 """Name and declared type of each column."""
 _CHUNK = 64
 """Rows that are fetched before their size is looked at."""
-
-
-class RefusedError(Exception):
-    """A statement that is not run at all."""
-
-    def __init__(self, error: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.failed = Failed(error, message, hint)
 
 
 def refuse(shape: Shape) -> None:

@@ -29,8 +29,8 @@ from quorate.storage.data_file import (
     write_applied,
     write_records,
 )
-from quorate.storage.execution import NOT_TEXT, Execution, TransactionLostError
-from quorate.storage.failures import raise_if_fatal
+from quorate.storage.execution import Execution, TransactionLostError
+from quorate.storage.failures import EntryTooLarge, raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, Divergent, StatementFailed
 from quorate.storage.payload import (
@@ -46,7 +46,7 @@ from quorate.storage.payload import (
     encode_records,
 )
 from quorate.storage.replaying import settled_result, settled_since
-from quorate.storage.schema import SchemaFacts, SchemaReader, drop_key_triggers, sync_key_triggers
+from quorate.storage.schema import SchemaFacts, SchemaReader
 from quorate.storage.window import Window
 
 IDLE, RUNNING, HELD = range(3)
@@ -138,21 +138,15 @@ class Writer:
         """Be ready to run users' statements."""
         if self._mode == LEAD:
             return
-        facts = self._read_facts()
-        if facts.virtual:
+        if self._read_facts().virtual:
             self.forget_cached()
-        self._lead_with(facts)
-
-    def _lead_with(self, facts: SchemaFacts) -> None:
         set_mode(self.connection, LEAD)
         self._mode = LEAD
-        sync_key_triggers(self.connection, facts)
 
     def _follow(self) -> None:
         """Be ready to apply what others ran: nothing may fire again."""
         if self._mode == FOLLOW:
             return
-        drop_key_triggers(self.connection)
         set_mode(self.connection, FOLLOW)
         self._mode = FOLLOW
 
@@ -181,9 +175,11 @@ class Writer:
             self.forget_cached()
         self._follow()
         self._control("BEGIN IMMEDIATE")
+        facts = self._read_facts()
         for stacked in self.stack:
-            apply_batch(self.connection, decode_batch(stacked.payload))
-        self._lead_with(self.stack[-1].facts)
+            facts = apply_batch(self.connection, decode_batch(stacked.payload), facts, self._schema.read)
+        set_mode(self.connection, LEAD)
+        self._mode = LEAD
 
     def set_aside(self) -> None:
         """Undo the open transaction, and keep the stack."""
@@ -231,24 +227,23 @@ class Writer:
 
     def _execute(self, requests: Sequence[Write], timestamp_us: int) -> tuple[bytes | None, tuple[bytes, ...]]:
         lost: dict[int, bytes] = {}
-        careful = False
+        count = len(requests)
         while True:
             facts = self._begin()
             try:
-                outcomes, records = self._attempt(requests, lost, careful)
+                outcomes, records = self._attempt(requests[:count], lost)
                 return self._seal(facts, records, timestamp_us), outcomes
             except TransactionLostError as gone:
                 lost[gone.position] = encode_failed(gone.failed)
-            except UnicodeDecodeError:  # some request's rows cannot be captured: find out whose
-                assert not careful
-                careful = True
+            except EntryTooLarge as error:
+                if count == 1:  # refused, and remembered as such
+                    lost[0] = encode_failed(error.failed)
+                count = max(1, count // 2)
             self.set_aside()
 
-    def _attempt(
-        self, requests: Sequence[Write], lost: dict[int, bytes], careful: bool
-    ) -> tuple[tuple[bytes, ...], list[Record]]:
-        """Run every request once. `lost` has the failures of those that ended an earlier attempt's transaction:
-        they are not run again. Careful: capture each request by itself. Raises TransactionLostError."""
+    def _attempt(self, requests: Sequence[Write], lost: dict[int, bytes]) -> tuple[tuple[bytes, ...], list[Record]]:
+        """Run every request once. `lost` has the failures of those that ended an earlier attempt's transaction, or that
+        change too much: they are not run again. Raises TransactionLostError or EntryTooLarge."""
         outcomes: list[bytes] = []
         records: list[Record] = []
         fresh: dict[str, bytes] = {}
@@ -264,8 +259,6 @@ class Writer:
                 outcome = kept = lost[position]
             elif type(request) is Run:
                 outcome, kept = run(position, request)
-                if careful:
-                    self._execution.capture_now(position)
             elif type(request) is Replay:
                 outcome, again = self._replay(position, request, fresh)
                 kept = outcome
@@ -313,7 +306,7 @@ class Writer:
 
     def _seal(self, facts: SchemaFacts, records: list[Record], timestamp_us: int) -> bytes | None:
         """Capture what this batch did. Nothing to log: nothing is left of it."""
-        segments = self._capture.finish(self._execution.facts)
+        segments = self._capture.finish()
         if not segments and not records:
             if self.stack:
                 self.state = RUNNING
@@ -359,6 +352,8 @@ class Writer:
                 write_records(self.connection, window, index, stacked.tokens, stacked.records)
         write_applied(self.connection, position, window.floor)
         self._control("COMMIT")
+        if self._capture.late:
+            raise Divergent(f"the table {self._capture.late} changed while it was committed")
         self.applied = position
         self._floor = window.floor
 
@@ -405,10 +400,10 @@ class Writer:
         facts = self._read_facts()  # as they were when the transaction began
         try:
             return self._seal(facts, [(token.id, outcome)], timestamp_us), (outcome,)
-        except UnicodeDecodeError:
+        except EntryTooLarge as error:
             self.rollback()
             self._begin()
-            outcome = encode_failed(NOT_TEXT)
+            outcome = encode_failed(error.failed)
             return self._seal(facts, [(token.id, outcome)], timestamp_us), (outcome,)
 
     # ------------------------------------------------------------------ following
@@ -465,8 +460,8 @@ class Writer:
             batch = decode_batch(entry.payload)
             if batch.schema != self._read_facts().hash:
                 raise Divergent(f"entry {entry.index} was made under another schema than this replica has")
-            if batch.segments and apply_batch(self.connection, batch):
-                self._facts = None
+            if batch.segments:
+                self._facts = apply_batch(self.connection, batch, self._read_facts(), self._schema.read)
             records = bytes(batch.records)
             tokens = [token for token, _ in decode_records(records)]
             if tokens:

@@ -11,6 +11,7 @@ from quorate.lab.sim.scenarios import SQLITE
 from quorate.storage import data_file
 from quorate.storage.application import apply_batch
 from quorate.storage.capture import Capture
+from quorate.storage.connection import LEAD, set_mode
 from quorate.storage.execution import TransactionLostError
 from quorate.storage.payload import CANCELLED, decode_batch, decode_records, encode_failed
 from quorate.storage.replica import Replica
@@ -25,8 +26,8 @@ def _nothing(_original: Any) -> Any:
 
 
 def _looks_but_does_not_fence(original: Any) -> Any:
-    def attempt(writer: Writer, requests: Any, lost: Any, careful: bool) -> Any:
-        outcomes, records = original(writer, requests, lost, careful)
+    def attempt(writer: Writer, requests: Any, lost: Any) -> Any:
+        outcomes, records = original(writer, requests, lost)
         asked = {request.token.id for request in requests if type(request) is Outcome}
         return outcomes, [record for record in records if record[0] not in asked or record[1] != CANCELLED]
 
@@ -37,8 +38,8 @@ def _follower_forgets(_original: Any) -> Any:
     def apply(writer: Writer, entry: Entry, _previous: Position) -> Position:
         if entry.kind == DATA:
             batch = decode_batch(entry.payload)
-            if batch.segments and apply_batch(writer.connection, batch):
-                writer._facts = None
+            if batch.segments:
+                writer._facts = apply_batch(writer.connection, batch, writer._read_facts(), writer._schema.read)
         return Position(entry.epoch, entry.index)
 
     return apply
@@ -48,8 +49,8 @@ def _no_schema_check(_original: Any) -> Any:
     def apply(writer: Writer, entry: Entry, _previous: Position) -> Position:
         if entry.kind == DATA:
             batch = decode_batch(entry.payload)
-            if batch.segments and apply_batch(writer.connection, batch):
-                writer._facts = None
+            if batch.segments:
+                writer._facts = apply_batch(writer.connection, batch, writer._read_facts(), writer._schema.read)
             records = bytes(batch.records)
             tokens = [token for token, _ in decode_records(records)]
             if tokens:
@@ -89,7 +90,7 @@ def _others_are_undone(_original: Any) -> Any:
         records: list[Any] = []
         for request in requests:
             try:
-                some, more = writer._attempt([request], {}, careful=False)
+                some, more = writer._attempt([request], {})
             except TransactionLostError as gone:
                 writer.set_aside()
                 facts = writer._begin()
@@ -108,7 +109,8 @@ def _stays_undone(_original: Any) -> Any:
     def bring_back(writer: Writer) -> None:
         writer._follow()
         writer._control("BEGIN IMMEDIATE")
-        writer._lead_with(writer.stack[-1].facts)
+        set_mode(writer.connection, LEAD)
+        writer._mode = LEAD
 
     return bring_back
 
