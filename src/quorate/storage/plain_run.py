@@ -12,10 +12,10 @@ from msgspec import Struct
 from quorate.core.requests import Failed, Result, Statement
 from quorate.sql.classify import shape_of
 from quorate.storage.connection import LEAD, LOAD, PAGE_BYTES, set_mode
-from quorate.storage.failures import failed_of
+from quorate.storage.failures import RefusedError, failed_of
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StorageError
-from quorate.storage.running import RefusedError, refuse
+from quorate.storage.running import refuse
 
 STEPS_AT_ONCE = 100_000
 STEPS_MAX = 20_000_000
