@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+import pytest
+
 from quorate.core import kernel
-from quorate.core.admission import EXPIRED, Admission
+from quorate.core.admission import EXPIRED, Admission, ends_us
 from quorate.core.kernel import Execute, Now, Reply
-from quorate.core.requests import Answer, Refused, Run, Statement
+from quorate.core.requests import LEADER, READ_LEVELS, Answer, Refused, Run, Statement
 from quorate.core.settings import Settings
 from tests.core.harness import Cluster, write
 
@@ -169,3 +171,37 @@ def test_those_who_came_before_anybody_knew_how_long_it_takes_are_told_as_soon_a
     assert ran == [5], "as many as run in 50 ms"
     assert min(refused) >= 1_100, "the last to come are the first to be refused"
     assert len(group.queue) == 100, "a second of 10 ms each"
+
+
+@pytest.mark.parametrize("level", READ_LEVELS)
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_read_carries_its_callers_deadline_to_storage_whatever_way_it_takes(level: str, leads: bool) -> None:
+    cluster = Cluster(3)
+    cluster.run(2 * SECOND)
+    leader = cluster.leader()
+    machine = leader if leads else next(each for each in cluster.machines.values() if each is not leader)
+    queries: list[kernel.Query] = []
+
+    def note(_machine: object, effect: kernel.Query) -> Iterable[kernel.Event]:
+        queries.append(effect)
+        return ()
+
+    machine.PERFORM = {**machine.PERFORM, kernel.Query: note}
+    begun_us = cluster.now_us
+    body = Run("main", (Statement("SELECT 1"),), level=level)
+    machine.feed(kernel.Request(900, body, begun_us, begun_us + 4 * SECOND))
+    machine.feed(kernel.Request(901, body, begun_us, 0))
+    cluster.run(SECOND)
+    if level == LEADER and not leads:
+        assert queries == []
+        return
+    assert [query.id for query in queries] == [900, 901]
+    assert begun_us + 3 * SECOND < queries[0].ends_us < begun_us + 4 * SECOND, "in time to tell the caller"
+    assert queries[1].ends_us == 0, "nobody said"
+
+
+def test_a_short_time_is_used_for_the_most_part() -> None:
+    assert ends_us(0, 5 * SECOND) == 0
+    assert ends_us(5 * SECOND + 80, 5 * SECOND) == 5 * SECOND + 70
+    assert ends_us(9 * SECOND, 5 * SECOND) == 9 * SECOND - 200 * MILLISECOND
+    assert ends_us(4 * SECOND, 5 * SECOND) == 4 * SECOND

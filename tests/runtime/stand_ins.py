@@ -10,6 +10,7 @@ from quorate.core import kernel
 from quorate.core.kernel import Effect, Event, GroupId, Identity, LogWrite, Member, NodeId, Now, Position, Recovered
 from quorate.core.requests import Answer, Done, Statement
 from quorate.runtime.aside import READS
+from quorate.storage.ending import Ending
 from quorate.storage.interface import OverBudget
 
 ANSWER = msgspec.Raw(msgspec.msgpack.encode(Done(())))
@@ -64,6 +65,8 @@ class FakeStore:
         self.performed: list[Effect] = []
         self.performed_aside: list[GroupId] = []
         self.slow = False
+        self.endings: list[Ending | None] = []
+        self.left: list[GroupId] = []
         self.outcome: Any = bytes(ANSWER)
         self.closed = False
 
@@ -85,11 +88,15 @@ class FakeStore:
         return self.query_aside(group, statements)
 
     def query_aside(
-        self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
+        self, group: GroupId, statements: Sequence[Statement], ending: Ending | None = None
     ) -> tuple[bytes, Position]:
+        self.endings.append(ending)
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         return self.outcome, Position(1, 9)
+
+    def leave(self, group: GroupId) -> None:
+        self.left.append(group)
 
     def examine(self, group: GroupId) -> Any:
         raise AssertionError(f"nobody asked for a digest of group {group}")
@@ -216,6 +223,10 @@ class RecordingCaller:
 
     def __init__(self) -> None:
         self.told: list[tuple[int, Any, int]] = []
+        self.gone = False
 
     def tell(self, ask: int, body: Any, size: int) -> None:
         self.told.append((ask, body, size))
+
+    def waits_for(self, _ask: int) -> bool:
+        return not self.gone

@@ -44,6 +44,7 @@ class RecordingHandler:
     def __init__(self) -> None:
         self.messages: list[tuple[int, Any]] = []
         self.asks: list[tuple[Caller, int, RequestBody, int]] = []
+        self.leavers: list[tuple[Caller, int | None]] = []
         self.peers: list[tuple[str, int]] = []
         self.hold = False
         self.reply: ReplyBody = ANSWER
@@ -57,6 +58,10 @@ class RecordingHandler:
         self.asks.append((caller, ask, body, size))
         if not self.hold:
             caller.tell(ask, self.reply, size)
+        self._changed.set()
+
+    def left(self, caller: Caller, ask: int | None = None) -> None:
+        self.leavers.append((caller, ask))
         self._changed.set()
 
     def reachable(self, peer: int) -> None:

@@ -17,6 +17,9 @@ class Heard:
     def asked(self, *_: object) -> None:
         raise AssertionError("nobody asks here")
 
+    def left(self, *_: object) -> None:
+        raise AssertionError("nobody asks here")
+
     def reachable(self, peer: int) -> None:
         self.log.append(f"+{peer}")
 

@@ -125,6 +125,10 @@ class Overloaded(OperationalError):
     """In so many seconds it is worth trying again, as far as the node can tell; 0: it cannot."""
 
 
+class StatementTimeout(OperationalError):
+    """The statement ran when its caller's time was over, or ran for too long at all; it was undone."""
+
+
 class DiskFull(OperationalError):
     """The node's disk has no room; nothing was written."""
 

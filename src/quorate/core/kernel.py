@@ -310,6 +310,8 @@ class Query(Struct, frozen=True):
     group: GroupId
     id: int
     statements: tuple[Any, ...]
+    ends_us: int = 0
+    """When they are ended, by the node's monotonic clock: their caller's time is nearly over; 0: not known."""
 
 
 class ReadLog(Struct, frozen=True):

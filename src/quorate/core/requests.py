@@ -445,6 +445,12 @@ class Ask(Struct, frozen=True, array_like=True, tag="ask"):
     """How much longer the caller waits; 0: it does not say. Nothing is done for a caller whose time is over."""
 
 
+class Left(Struct, frozen=True, array_like=True, tag="left"):
+    """Client to node: nobody waits for the answer to this id any more. A read is ended; a write takes its course."""
+
+    id: int
+
+
 class Told(Struct, frozen=True, array_like=True, tag="told"):
     """Node to client: the answer to that id."""
 

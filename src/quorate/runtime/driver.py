@@ -18,6 +18,7 @@ from quorate.core.messages import Message
 from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody
 from quorate.runtime.aside import CARE, DIGESTS, READS
 from quorate.runtime.notes import log_note
+from quorate.runtime.slow_reads import Found, SlowReads
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination, OverBudget, Store
 from quorate.transport.interface import Caller, NoPermits, Permits, Transport
 from quorate.wire.frames import FRAME_BYTES_MAX
@@ -25,7 +26,7 @@ from quorate.wire.frames import FRAME_BYTES_MAX
 log = logging.getLogger("quorate.runtime")
 
 QUERY_BUDGET_US = 1000
-"""How long a read may hold up the loop before it is run again on the reader thread."""
+"""How long a read may hold up the loop before it is run again beside it."""
 DISK_RETRY_S = 0.5
 STALL_US = 250_000
 """A loop that had no turn for so long was kept from it: heartbeats alone see to more of them."""
@@ -85,8 +86,7 @@ class Driver:
         self.permits: Permits = NoPermits(self.feed)
         """Set before `start` on a node that has an etcd."""
         self.clock: Clock = real_clock
-        self.read_limit_us = 60_000_000
-        """How long a read may run on the reader thread before it is ended: the others there wait for it."""
+        self.slow_reads = SlowReads(store, scheduler, self._queried_aside)
         self.drained: Callable[[], None] = lambda: None
         """Called when the core answers `Drain`."""
         self._scheduler = scheduler
@@ -140,6 +140,7 @@ class Driver:
     def stop(self) -> None:
         """Feed and perform nothing more."""
         self._stopped = True
+        self.slow_reads.stop()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -160,6 +161,9 @@ class Driver:
         else:
             self._behind.append(request)
             self._want_turn()
+
+    def left(self, caller: Caller, ask: int | None = None) -> None:
+        self.slow_reads.left(caller, ask)
 
     def _read_at(self, now_us: int) -> int:
         """When what is read now arrived: after a stall it may have lain in its socket since the turn before."""
@@ -395,10 +399,8 @@ class Driver:
             outcome, position = store.query(group, statements, QUERY_BUDGET_US)
         except OverBudget:
             self._now = None
-            self._scheduler.run_aside(
-                lambda: store.query_aside(group, statements, self.read_limit_us),
-                lambda found: self._queried_aside(effect, found),
-            )
+            caller, ask, _ = self._callers[effect.id]
+            self.slow_reads.begin(effect, caller, ask, self.clock().mono_us)
         except Divergent as error:
             self._query_found_damage(effect, error)
         except DiskIsFull as error:
@@ -414,20 +416,19 @@ class Driver:
         )
         self.feed(kernel.ApplyFailed(effect.group, full=False, reason=str(error)))
 
-    def _queried_aside(self, effect: kernel.Query, found: tuple[bytes, Position] | BaseException) -> None:
+    def _queried_aside(self, effect: kernel.Query, found: Found | Refused) -> None:
         if self._stopped:
             return
         if isinstance(found, Broken):
             self._fail(f"the disk failed: {found}")
-        elif isinstance(found, OverBudget):
-            message = f"the read was ended after {self.read_limit_us / 1e6:g} s"
-            self._answer(effect.id, Refused("OperationalError", message, "read less at a time, or raise read_limit"))
+        elif isinstance(found, Refused):
+            self._answer(effect.id, found)
         elif isinstance(found, Divergent):
             self._query_found_damage(effect, found)
         elif isinstance(found, DiskIsFull):
             self._answer(effect.id, _not_now(found))
         elif isinstance(found, BaseException):
-            log.error("a read failed on the reader thread", exc_info=found)
+            log.error("a read failed beside the loop", exc_info=found)
             self._answer(effect.id, Refused("InternalError", f"the read failed: {found}", retryable=True))
         else:
             self._answer_query(effect.id, *found)

@@ -34,10 +34,10 @@ ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - nobody is dialled there
 """Hosts that mean every address of a machine, and none that others could dial."""
 
 DESCRIPTORS_OF_A_REPLICA = 7
-"""At the most: a writer, its write-ahead log and its index, and two readers with two each."""
-DESCRIPTORS_KEPT = 112
-"""For the node's own files, its peers, a copy under way and clients. (Most data files have four, so clients can
-have more than this leaves them.)"""
+"""As a rule at the most: a writer, its write-ahead log and its index, and two readers with two each."""
+DESCRIPTORS_KEPT = 120
+"""For the node's own files, its peers, a copy under way, further readers of the same files, and clients. (Most data
+files have four, so clients can have more than this leaves them.)"""
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class Server:
         scheduler = LoopScheduler(loop)
         self._driver = driver = Driver(self._core, self._store, scheduler, lambda _reason: self.finish(FAILED))
         driver.drained = lambda: self.finish(STOPPED)
-        driver.read_limit_us = self._config.read_limit
+        driver.slow_reads.limit_us = self._config.read_limit
         limits = Limits(connections=self._config.connections, client_requests=self._config.client_requests)
         driver.transport = transport = TcpTransport(
             greeting_of(self._store.identity, self._config.listen), driver, random.Random(os.urandom(16)), limits

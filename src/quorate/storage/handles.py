@@ -2,7 +2,7 @@
 data file costs about four descriptors and 0.2 MB, a closed one nothing.
 
 A file is opened when it is first needed and closed when others need its place, or after some time without use.
-Never while a transaction is open on it, nor while the reader thread uses it.
+Never while a transaction is open on it, nor while another thread reads it.
 """
 
 import threading
@@ -42,7 +42,7 @@ class Handles:
         """In which period each was last used, least recently used first."""
         self._period = 0
         self._borrowed: dict[GroupId, int] = {}
-        """How many uses are under way, or about to begin, on the reader thread."""
+        """How many uses are under way, or about to begin, on other threads."""
         self._guard = threading.Lock()
 
     def find(self, group: GroupId) -> Replica | None:
@@ -80,7 +80,7 @@ class Handles:
                 yield group
 
     def take(self, group: GroupId) -> Replica | None:
-        """Take a file out, to close it; None when the reader thread has begun to use it."""
+        """Take a file out, to close it; None when another thread has begun to use it."""
         with self._guard:
             if group in self._borrowed:
                 return None

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from quorate.core.kernel import Effect, Entry, Event, GroupId, Identity, LogWrite, Position, Recovered
 from quorate.core.requests import Failed, Statement
+from quorate.storage.ending import Ending
 
 OPEN_REPLICAS = 128
 """Data files that are open at once, when nothing else is said. Each has up to seven descriptors (a writer and two
-readers), and systems give a process 1,024 when nobody asks for more."""
+readers; more while several threads read it), and systems give a process 1,024 when nobody asks for more."""
 
 
 class StorageError(Exception):
@@ -35,7 +36,7 @@ class Divergent(StorageError):
 
 
 class OverBudget(StorageError):
-    """A read took longer than it was allowed to on the loop: run it again on a reader thread."""
+    """A read took longer than it was allowed to: on the loop, run it again beside it; there, it was ended."""
 
 
 class StatementFailed(StorageError):
@@ -65,7 +66,7 @@ class Examination(Protocol):
     position: Position
 
     def step(self, pieces: int) -> str | None:
-        """Do so many pieces of the work, callable from the one reader thread: the digest once all is done, until
+        """Do so many pieces of the work, callable from one other thread at a time: the digest once all is done, until
         then None. Raises Divergent, saying what is damaged, or Broken."""
 
     def close(self) -> None: ...
@@ -97,16 +98,20 @@ class Store(Protocol):
         Raises OverBudget when it takes longer than `budget_us` (0: take as long as it needs)."""
 
     def query_aside(
-        self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
+        self, group: GroupId, statements: Sequence[Statement], ending: Ending | None = None
     ) -> tuple[bytes, Position]:
-        """The same, callable from the one reader thread beside all other calls."""
+        """The same without a budget, callable from any number of threads beside all other calls, once after `query`
+        has raised OverBudget. Raises OverBudget when it was ended."""
+
+    def leave(self, group: GroupId) -> None:
+        """Instead of `query_aside`: nobody wants that read any more."""
 
     def examine(self, group: GroupId) -> Examination:
         """Pin what is committed now, for a digest that is taken piece by piece (`Digest` does it all at once).
         Raises Divergent when the file is damaged."""
 
     def checkpoint_aside(self, group: GroupId) -> None:
-        """Most of the work of the next `Checkpoint`, callable from the one reader thread beside all other calls."""
+        """Most of the work of the next `Checkpoint`, callable from one other thread at a time beside other calls."""
 
     def close(self) -> None: ...
 

@@ -8,6 +8,7 @@ from quorate.core.kernel import Position
 from quorate.core.requests import Done, Failed, Result, Statement
 from quorate.sql.classify import READ, shape_of
 from quorate.storage.connection import INTERNAL, open_reader
+from quorate.storage.ending import Ending
 from quorate.storage.failures import RefusedError, RowsTooLarge, failed_of, raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, OverBudget
@@ -15,7 +16,10 @@ from quorate.storage.payload import around_rows, encode
 from quorate.storage.running import RESULT_MAX, Columns, Runner, refuse
 
 _STEPS = 1000
-"""Instructions of SQLite's machine between two looks at the clock: about 20 us."""
+"""Instructions of SQLite's machine between two looks at the clock on the loop: about 20 us."""
+_STEPS_ASIDE = 100_000
+"""The same on another thread: about 2 ms. Each look takes Python's lock, for which the loop then waits. A read that is
+to end earlier is interrupted."""
 _KNOWN_MAX = 1000
 _TEXT_MAX = 8192
 """Reads whose columns are kept, encoded: how many, and how long their text may be."""
@@ -27,11 +31,18 @@ class Reader:
     With `holds`, a read transaction stays open from the second read of one state on: SQLite takes its locks once and
     not for each read, and the columns of a text that was read before cannot have changed. The owner promises to call
     `let_go` after each commit to the file, or reads would go back in time, and before each checkpoint, or the
-    write-ahead log could not begin anew.
+    write-ahead log could not begin anew. With `aside` it belongs to a thread beside the loop, and only `read_at` is
+    used.
     """
 
     def __init__(
-        self, path: str, clock: Callable[[], int] | None = None, *, holds: bool = False, vfs: str | None = None
+        self,
+        path: str,
+        clock: Callable[[], int] | None = None,
+        *,
+        holds: bool = False,
+        aside: bool = False,
+        vfs: str | None = None,
     ) -> None:
         self._guard = Guard()
         self._connection = open_reader(path, self._guard, vfs)
@@ -48,7 +59,11 @@ class Reader:
         self._known: dict[str, tuple[str, bytes, bytes]] = {}
         """Of texts that were read under this schema: what to run, and what comes before and after the rows in an
         encoded `Done`."""
-        if clock is not None:
+        self._ending: Ending | None = None
+        """Of the read that is running aside."""
+        if aside:
+            self._connection.set_progress_handler(self._ended, _STEPS_ASIDE)
+        elif clock is not None:
             self._connection.set_progress_handler(self._late, _STEPS)
 
     def _late(self) -> bool:
@@ -121,15 +136,29 @@ class Reader:
                 self._known.clear()
             self._known[sql] = shape_of(sql).sql, *around_rows(columns)
 
-    def read_at(self, statements: Sequence[Statement], budget_us: int | None = None) -> tuple[bytes, Position]:
-        """The same with the position that was read, for a thread that does not know it."""
+    def read_at(self, statements: Sequence[Statement], ending: Ending | None = None) -> tuple[bytes, Position]:
+        """The same with the position that was read, for a thread that does not know it. Raises OverBudget when it was
+        ended."""
         position = self.begin()
-        self._budget_us, self._deadline_us = budget_us, None
         try:
-            return run_reads(self._runner, self._guard, statements), position
+            if ending is None:
+                return run_reads(self._runner, self._guard, statements), position
+            self._ending = ending
+            ending.begins(self._connection)
+            try:
+                return run_reads(self._runner, self._guard, statements, self._ended), position
+            finally:  # what follows must not be interrupted
+                ending.ends()
+                self._ending = None
         finally:
-            self._budget_us = None
             self.end()
+
+    def _ended(self) -> bool:
+        """Whether the read that runs aside is to end now."""
+        ending = self._ending
+        if ending is None:
+            return False
+        return ending.over or (self._clock is not None and self._clock() >= ending.until_us)
 
     def begin(self) -> Position:
         """Pin the last committed state; where it stands. Raises Broken or Divergent."""
@@ -157,13 +186,24 @@ class Reader:
         self._connection.close()
 
 
-def run_reads(runner: Runner, guard: Guard, statements: Sequence[Statement]) -> bytes:
-    """Run statements that must all be reads; an encoded Done or Failed. Raises OverBudget, Broken or Divergent."""
+def _never() -> bool:
+    return False
+
+
+def run_reads(
+    runner: Runner, guard: Guard, statements: Sequence[Statement], ended: Callable[[], bool] = _never
+) -> bytes:
+    """Run statements that must all be reads; an encoded Done or Failed. Raises OverBudget (also when `ended` says so
+    before one of them), Broken or Divergent."""
     results: list[Result] = []
     try:
         for statement in statements:
-            results.append(read_one(runner, statement))  # noqa: PERF401 - how many were read is looked at
+            if ended():
+                raise OverBudget("the read was ended")
+            results.append(read_one(runner, statement))
         return checked(encode(Done(tuple(results))))
+    except OverBudget:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever apsw raises, the caller is told
         return outcome_of(error, runner, guard, len(results), len(statements))
 

@@ -8,6 +8,7 @@ a batch is open, it rolls the batch back and applies its payload at commit, as a
 import contextlib
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
 from quorate.storage.connection import NO_ROWID, PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.digest import digest_of
+from quorate.storage.ending import Ending
 from quorate.storage.examination import Examination
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import SYSTEM, Files
@@ -54,7 +56,10 @@ class Replica:
             files.rewrite(Path(self._path + "-wal"))
         self._writer = Writer(self._path, files.vfs)
         self._reader: Reader | None = None
-        self._aside: Reader | None = None
+        self._aside: list[Reader] = []
+        """Readers of other threads that nobody uses now."""
+        self._asides = threading.Lock()
+        """Guards them, and `_closed`."""
         self._own: tuple[Runner, Guard] | None = None
         self._checkpoint_wanted = False
         self._aside_failed = ""
@@ -168,16 +173,36 @@ class Replica:
         if self._memory:
             return self._query_memory(statements), self.applied
         if self._reader is None:
-            self._reader = self._open_reader(holds=True)
+            self._reader = self._open_reader()
         return self._reader.read(statements, budget_us), self._writer.applied
 
-    def query_aside(self, statements: Sequence[Statement], budget_us: int | None = None) -> tuple[bytes, Position]:
-        """`query` on a connection of its own: one other thread at a time may call it."""
+    def query_aside(self, statements: Sequence[Statement], ending: Ending | None = None) -> tuple[bytes, Position]:
+        """`query` for other threads, each of which has a connection of its own meanwhile. Raises OverBudget when it
+        was ended, NoDescriptors (or DiskIsFull) also when the replica was closed for another to take its place."""
         if self._memory:
-            return self.query(statements, budget_us)
-        if self._aside is None:
-            self._aside = self._open_reader()
-        return self._aside.read_at(statements, budget_us)
+            return self.query(statements)
+        with self._asides:
+            reader = self._aside.pop() if self._aside else None
+        if reader is None:
+            reader = self._open_aside()
+        try:
+            return reader.read_at(statements, ending)
+        finally:
+            with self._asides:
+                kept = not self._aside and not self._closed
+                if kept:
+                    self._aside.append(reader)
+            if not kept:
+                reader.close()
+
+    def _open_aside(self) -> Reader:
+        try:
+            with _reading():
+                return Reader(self._path, self._clock, aside=True, vfs=self._files.vfs)
+        except Broken as error:
+            if self._closed:  # and its file may be gone
+                raise DiskIsFull("the data file has just been replaced") from error
+            raise
 
     def query_ahead(self, entries: Sequence[Entry], statements: Sequence[Statement]) -> bytes:
         """Run reads on the state that these entries will lead to, while the disk has no room for it: an encoded Done
@@ -193,9 +218,9 @@ class Replica:
         finally:
             self._writer.stop_looking()
 
-    def _open_reader(self, *, holds: bool = False) -> Reader:
+    def _open_reader(self) -> Reader:
         with _reading():
-            return Reader(self._path, self._clock, holds=holds, vfs=self._files.vfs)
+            return Reader(self._path, self._clock, holds=True, vfs=self._files.vfs)
 
     def _query_memory(self, statements: Sequence[Statement]) -> bytes:
         if self.held:
@@ -365,11 +390,13 @@ class Replica:
         self._writer.close()
 
     def close(self) -> None:
-        """Roll back what is open and close every connection, the writer last. May be called twice."""
-        if self._closed:
-            return
-        self._closed = True
-        for reader in (self._reader, self._aside):
+        """Roll back what is open and close every connection, the writer last; those on which other threads are reading
+        just now are closed by them. May be called twice."""
+        with self._asides:
+            if self._closed:
+                return
+            self._closed = True
+        for reader in (self._reader, *self._aside):
             if reader is not None:
                 reader.close()
         self._close_writer()

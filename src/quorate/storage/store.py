@@ -34,6 +34,7 @@ from quorate.core.kernel import (
 from quorate.core.requests import LostAsk, LostReport, Result, Statement
 from quorate.storage.catalog_rows import read_catalog
 from quorate.storage.data_files import APPLY_BYTES, DataFiles
+from quorate.storage.ending import Ending
 from quorate.storage.examination import Examination
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
@@ -355,7 +356,7 @@ class BaseStore(DataFiles):
             examination.close()
 
     def examine(self, group: GroupId) -> Examination:
-        """Pin what is committed now. Its `step` may be called from the one reader thread. Raises Divergent."""
+        """Pin what is committed now. Its `step` may be called from one other thread at a time. Raises Divergent."""
         self._check_usable()
         return self._replica(group).examine()
 
@@ -407,7 +408,8 @@ class BaseStore(DataFiles):
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
         """Run reads on committed state; an encoded outcome and where it stood. Raises OverBudget when it
         takes longer than `budget_us` (0: as long as it needs), Divergent when the replica is damaged, and DiskIsFull
-        when it cannot be opened now. After OverBudget the file stays open until `query_aside` was called."""
+        when it cannot be opened now. After OverBudget the file stays open until `query_aside` or `leave` was
+        called."""
         self._check_usable()
         try:
             return self._replica(group).query(statements, budget_us or None)
@@ -423,15 +425,24 @@ class BaseStore(DataFiles):
             return self._replica(group).query(statements, budget_us or None)
 
     def query_aside(
-        self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
+        self, group: GroupId, statements: Sequence[Statement], ending: Ending | None = None
     ) -> tuple[bytes, Position]:
-        """The same for the one reader thread, after `query` has raised OverBudget."""
+        """The same for threads beside the loop, after `query` has raised OverBudget; without a budget, but until its
+        ending. Raises OverBudget when it was ended."""
         self._check_usable()
         try:
-            replica = self.replicas.get(group) or self._replica(group)
-            return replica.query_aside(statements, budget_us or None)
+            replica = self.replicas.get(group)
+            if replica is None and group in self.damaged:
+                raise Divergent(self.damaged[group])
+            if replica is None:
+                raise DiskIsFull("the data file has just been replaced")
+            return replica.query_aside(statements, ending)
         finally:
             self.handles.give_back(group)
+
+    def leave(self, group: GroupId) -> None:
+        """`query` has raised OverBudget, and `query_aside` will not be called for it."""
+        self.handles.give_back(group)
 
     def query_ahead(self, group: GroupId, statements: Sequence[Statement]) -> bytes:
         """Run reads on the state that the whole log leads to, though there is no room to bring the data file there."""

@@ -9,9 +9,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 from quorate.core.kernel import NodeId
-from quorate.core.requests import ReplyBody, Told
+from quorate.core.requests import Left, ReplyBody, Told
 from quorate.transport.oversize import shortened
-from quorate.wire.codec import add_message, decode_ask, decode_message
+from quorate.wire.codec import add_message, decode_asked, decode_message
 from quorate.wire.frames import FrameReader, FrameTooLong, NotOurProtocol, WireError
 from quorate.wire.handshake import NODE, Hello, greeting, meet, refusal
 
@@ -61,6 +61,8 @@ class Accepted(asyncio.Protocol):
         self._peer: NodeId = 0
         self._held: deque[bytes] = deque()
         """Requests that arrived while the client had too much waiting; looked at when there is room."""
+        self._left: set[int] = set()
+        """Unanswered requests that the client has ceased to wait for."""
         self._waiting = 0
         self._waiting_bytes = 0
         self._slow = False
@@ -111,7 +113,10 @@ class Accepted(asyncio.Protocol):
         """Hand over what has arrived, as far as the limits allow; what is left is held, and no more is read."""
         asked = self._owner.handler.asked
         for number, payload in enumerate(payloads, 1):
-            ask = decode_ask(payload)
+            ask = decode_asked(payload)
+            if isinstance(ask, Left):
+                self._has_left(ask.id)
+                continue
             size = len(payload)
             self._waiting += 1
             self._waiting_bytes += size
@@ -120,6 +125,14 @@ class Accepted(asyncio.Protocol):
                 self._held.extend(payloads[number:])
                 self._pause()
                 return
+
+    def _has_left(self, ask: int) -> None:
+        """The client does not wait for this answer any more, if it has not been told already."""
+        if self._waiting:
+            if len(self._left) >= self._limits.client_requests:  # most were answered while word of it was on its way
+                self._left.clear()
+            self._left.add(ask)
+            self._owner.handler.left(self, ask)
 
     def _take_held(self) -> None:
         """Hand over what is held, as far as the limits allow; read on only when all of it was handed over."""
@@ -176,6 +189,8 @@ class Accepted(asyncio.Protocol):
     def tell(self, ask: int, body: ReplyBody, size: int) -> None:
         self._waiting -= 1
         self._waiting_bytes -= size
+        if self._left:
+            self._left.discard(ask)
         if self._transport is None or self._refused:
             return
         if not self._out:
@@ -184,6 +199,9 @@ class Accepted(asyncio.Protocol):
             add_message(self._out, Told(ask, body))
         except FrameTooLong:
             add_message(self._out, Told(ask, shortened(body)))
+
+    def waits_for(self, ask: int) -> bool:
+        return self._transport is not None and not self._refused and ask not in self._left
 
     def flush(self) -> None:
         """Write everything told since the last flush."""
@@ -240,6 +258,8 @@ class Accepted(asyncio.Protocol):
         if self._peer and owner.incoming.get(self._peer) is self:
             del owner.incoming[self._peer]
             owner.lost(self._peer)
+        if self._waiting:
+            owner.handler.left(self)
 
     def close(self) -> None:
         """Write what is left and close."""

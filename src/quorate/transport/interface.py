@@ -15,6 +15,9 @@ class Caller(Protocol):
     def tell(self, ask: int, body: ReplyBody, size: int) -> None:
         """Answer the client's `ask`; `size` is what `asked` was given for it. Nothing happens if it is gone."""
 
+    def waits_for(self, ask: int) -> bool:
+        """Whether it is there, and has not said that it does not want this answer any more."""
+
 
 class Handler(Protocol):
     """What the transport tells its owner, always from the loop's own thread, never from inside a call to it."""
@@ -24,6 +27,9 @@ class Handler(Protocol):
     def asked(self, caller: Caller, ask: int, body: RequestBody, size: int, waits_us: int = 0) -> None:
         """A client asks, and waits for so much longer (0: nobody knows); exactly one `caller.tell(ask, ..., size)` is
         owed."""
+
+    def left(self, caller: Caller, ask: int | None = None) -> None:
+        """A client does not wait for this answer any more; None: it is gone. What is owed stays owed."""
 
     def reachable(self, peer: NodeId) -> None: ...
 

@@ -9,25 +9,26 @@ from collections.abc import Callable
 import msgspec
 
 from quorate.core.messages import Message
-from quorate.core.requests import Ask, Told
+from quorate.core.requests import Ask, Left, Told
 from quorate.wire.frames import FrameCorrupt, add_frame
 from quorate.wire.handshake import Refusal, RefusedByPeer
 
 _encode = msgspec.msgpack.Encoder().encode
 _message_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 _decode_message = _message_decoder.decode
-_decode_ask = msgspec.msgpack.Decoder(Ask).decode
+_asked_decoder: msgspec.msgpack.Decoder[Ask | Left] = msgspec.msgpack.Decoder(Ask | Left)
+_decode_asked = _asked_decoder.decode
 _told_decoder: msgspec.msgpack.Decoder[Told | Refusal] = msgspec.msgpack.Decoder(Told | Refusal)
 _decode_told = _told_decoder.decode
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-encode: Callable[[Message | Ask | Told], bytes] = _encode
+encode: Callable[[Message | Ask | Left | Told], bytes] = _encode
 """The payload of one message. Raises OverflowError for an integer beyond 64 bits."""
 
 
-def add_message(out: bytearray, message: Message | Ask | Told) -> None:
+def add_message(out: bytearray, message: Message | Ask | Left | Told) -> None:
     """Append one message as a frame. Raises FrameTooLong and leaves `out` as it was."""
     add_frame(out, _encode(message))
 
@@ -40,12 +41,20 @@ def decode_message(payload: bytes) -> Message:
         raise FrameCorrupt(f"a node's message cannot be decoded: {error}") from error
 
 
-def decode_ask(payload: bytes) -> Ask:
-    """What a client asks. Raises FrameCorrupt."""
+def decode_asked(payload: bytes) -> Ask | Left:
+    """What a client says. Raises FrameCorrupt."""
     try:
-        return _decode_ask(payload)
+        return _decode_asked(payload)
     except _UNREADABLE as error:
         raise FrameCorrupt(f"a request cannot be decoded: {error}") from error
+
+
+def decode_ask(payload: bytes) -> Ask:
+    """The same where nobody leaves. Raises FrameCorrupt."""
+    asked = decode_asked(payload)
+    if isinstance(asked, Left):
+        raise FrameCorrupt("nobody leaves here")
+    return asked
 
 
 def decode_told(payload: bytes) -> Told:

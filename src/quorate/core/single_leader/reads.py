@@ -10,7 +10,7 @@ asks the leader for the index and then reads its own data.
 
 from typing import Any
 
-from quorate.core.admission import EXPIRED, gone, overloaded
+from quorate.core.admission import EXPIRED, ends_us, gone, overloaded
 from quorate.core.kernel import NodeId, Now, Query
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, STRONGEST, NotLeader, Refused
 from quorate.core.single_leader import acks, shipping, state, writes
@@ -39,7 +39,7 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
     elif level == EVENTUAL:
         if group.stack:
             writes.settle_for_reads(group)
-        group.host.emit(Query(group.group, id, statements))
+        _run(group, id, statements, group.host.until_us)
     elif group.role == state.LEADER:
         read = Read(id, statements, now.mono_us, until_us=group.host.until_us)
         if level != LEADER:
@@ -57,6 +57,10 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
         group.reading.asked[group.reading.numbers] = Read(id, statements, now.mono_us, until_us=group.host.until_us)
         group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers, group.life))
         group.host.keep_busy(group.group)
+
+
+def _run(group: Group, id: int, statements: tuple[Any, ...], until_us: int) -> None:
+    group.host.emit(Query(group.group, id, statements, ends_us(until_us, group.host.now_us)))
 
 
 def _crowded(group: Group) -> bool:
@@ -117,7 +121,7 @@ def on_applied(group: Group) -> None:
         if gone(read.until_us, group.host.now_us):
             group.reply(read.id, EXPIRED)
         else:
-            group.host.emit(Query(group.group, read.id, read.statements))
+            _run(group, read.id, read.statements, read.until_us)
     if group.reading.applying:
         writes.settle_for_reads(group)
 

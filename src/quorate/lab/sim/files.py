@@ -27,6 +27,7 @@ from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.connection import PAGE_BYTES
+from quorate.storage.ending import Ending
 from quorate.storage.folder import DATA_FILE, LOG, SqliteStore, open_store
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.handles import Handles
@@ -284,10 +285,14 @@ class FileStore:
         return self._call(self.opened.query, group, statements, budget_us)
 
     def query_aside(
-        self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0
+        self, group: GroupId, statements: Sequence[Statement], ending: Ending | None = None
     ) -> tuple[bytes, Position]:
         """See `storage.interface.Store`."""
-        return self._call(self.opened.query_aside, group, statements, budget_us)
+        return self._call(self.opened.query_aside, group, statements, ending)
+
+    def leave(self, group: GroupId) -> None:
+        """See `storage.interface.Store`."""
+        self._call(self.opened.leave, group)
 
     def examine(self, group: GroupId) -> Examination:
         """See `storage.interface.Store`."""

@@ -1,0 +1,126 @@
+"""Reads that take too long for the loop: each is run again on a thread beside it, and ends at its caller's deadline, at
+the node's limit, or when its caller goes away."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from quorate.core.kernel import GroupId, Position, Query
+from quorate.core.requests import Refused
+from quorate.runtime.aside import READS
+from quorate.storage.ending import Ending
+from quorate.storage.interface import OverBudget, Store
+from quorate.transport.interface import Caller
+
+log = logging.getLogger("quorate.runtime")
+
+LIMIT_US = 60_000_000
+"""How long a read may run when nobody says otherwise."""
+AT_ITS_END = Refused(
+    "StatementTimeout",
+    "not done: the read was ended at its caller's deadline",
+    "read less at a time, or give it more time (timeout=)",
+)
+
+Found = tuple[bytes, Position] | BaseException
+
+
+class Cancellable(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Droppable(Protocol):
+    def drop(self) -> bool: ...
+
+
+class Scheduler(Protocol):
+    """What is needed of `driver.Scheduler`."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Cancellable: ...
+
+    def run_aside(
+        self, work: Callable[[], Any], done: Callable[[Any], None], lane: str = ..., key: int = ...
+    ) -> Droppable: ...
+
+
+class SlowRead:
+    """One of them, from the moment when the loop gave it up."""
+
+    __slots__ = ("ask", "caller", "effect", "ending", "piece", "refused", "timer")
+
+    def __init__(self, effect: Query, caller: Caller, ask: int, ending: Ending, refused: Refused) -> None:
+        self.effect = effect
+        self.caller = caller
+        self.ask = ask
+        self.ending = ending
+        self.refused = refused
+        """What its caller is told when its time is over."""
+        self.piece: Droppable
+        self.timer: Cancellable
+
+
+class SlowReads:
+    """All of one node. `answered` is told what became of each, exactly once."""
+
+    def __init__(self, store: Store, scheduler: Scheduler, answered: Callable[[Query, Found | Refused], None]) -> None:
+        self.limit_us = LIMIT_US
+        """How long a read may run."""
+        self._store = store
+        self._scheduler = scheduler
+        self._answered = answered
+        self._reads: dict[int, SlowRead] = {}
+        """By the number of the request."""
+
+    def begin(self, effect: Query, caller: Caller, ask: int, now_us: int) -> None:
+        """`store.query` has raised OverBudget for it."""
+        group, statements = effect.group, effect.statements
+        if not caller.waits_for(ask):
+            self._store.leave(group)
+            self._answered(effect, AT_ITS_END)
+            return
+        until_us, refused = now_us + self.limit_us, self._at_the_limit()
+        if 0 < effect.ends_us < until_us:
+            until_us, refused = effect.ends_us, AT_ITS_END
+        ending = Ending(until_us)
+        read = SlowRead(effect, caller, ask, ending, refused)
+        self._reads[effect.id] = read
+        read.timer = self._scheduler.call_later(max(0, until_us - now_us) / 1e6, lambda: self._end(read))
+        read.piece = self._scheduler.run_aside(
+            lambda: self._store.query_aside(group, statements, ending),
+            lambda found: self._done(read, found),
+            READS,
+            group,
+        )
+
+    def _at_the_limit(self) -> Refused:
+        message = f"not done: the read was ended after {self.limit_us / 1e6:g} s, the longest that a read may run"
+        return Refused("StatementTimeout", message, "read less at a time, or raise read_limit")
+
+    def left(self, caller: Caller, ask: int | None = None) -> None:
+        """This caller does not wait for the answer any more; with no `ask`: for none."""
+        for read in list(self._reads.values()):
+            if read.caller is caller and ask in (None, read.ask):
+                self._end(read)
+
+    def stop(self) -> None:
+        """End all of them, so that their threads can be joined. Nobody is told anything more."""
+        for read in self._reads.values():
+            read.timer.cancel()
+            read.ending.end()
+
+    def running(self, group: GroupId) -> int:
+        """How many of this group are running or wait for a thread."""
+        return sum(read.effect.group == group for read in self._reads.values())
+
+    def _end(self, read: SlowRead) -> None:
+        """Now: if it has not begun, it never does."""
+        if read.piece.drop():
+            self._store.leave(read.effect.group)
+            self._done(read, OverBudget("it had not begun"))
+        else:
+            read.ending.end()
+
+    def _done(self, read: SlowRead, found: Found) -> None:
+        read.timer.cancel()
+        del self._reads[read.effect.id]
+        self._answered(read.effect, read.refused if isinstance(found, OverBudget) else found)
