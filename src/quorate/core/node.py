@@ -432,7 +432,7 @@ class Node:
             self.reply(id, NotLeader(""))
         elif self.disk_full and group.leader not in (NOBODY, self.me):
             self.reply(id, NotLeader(group.leader_address()))
-        elif self.disk_full:
+        elif self.disk_full or (group.leader == NOBODY and now.mono_us < group.no_room_until_us):
             self.reply(id, Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True))
         else:
             single_leader.submit_write(group, now, id, body)

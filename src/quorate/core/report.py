@@ -31,7 +31,7 @@ def report(node: "Node", *, members_only: bool = False) -> StatusReport:
         node.identity.boot,
         members,
         groups,
-        node.disk_full,
+        node.disk_full or any(node.now_us < group.no_room_until_us for group in node.groups.values()),
         RELEASE,
         versions.version,
         versions.formats.lowest,

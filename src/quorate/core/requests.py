@@ -276,6 +276,7 @@ class StatusReport(Struct, frozen=True, tag="status_report"):
     members: tuple["MemberStatus", ...]
     groups: tuple["GroupStatus", ...]
     disk_full: bool = False
+    """Its disk had no room for the log, or for the data file of one of its groups, when it last tried."""
     release: str = ""
     version: Small = 1
     """The cluster's format number, as far as this node has heard."""

@@ -116,6 +116,21 @@ def test_a_full_disk_deposes_nobody_where_nobody_else_would_lead() -> None:
     assert isinstance(cluster.replies[key], Answer)
 
 
+def test_where_nobody_leads_for_want_of_room_callers_and_status_hear_it() -> None:
+    """A log may have room that the data file lacks: then nobody stands, and "nobody leads" would not be the reason."""
+    cluster, leader, (other, _) = started()
+    leader.crash()
+    cluster.run(5 * SECOND)
+    other.feed(kernel.ApplyFailed(1, full=True, reason="no room"))
+    refused = cluster.replies[cluster.request(other, write("a"))]
+    assert isinstance(refused, Refused)
+    assert (refused.error, refused.retryable) == ("DiskFull", True)
+    assert other.node.status().disk_full
+    cluster.run(5 * SECOND)
+    assert not other.node.status().disk_full, "it has room again, as far as it can tell"
+    assert isinstance(cluster.replies[cluster.request(other, write("b"))], NotLeader)
+
+
 def test_a_data_file_without_room_costs_the_batch_and_not_the_lead() -> None:
     cluster, leader, _ = started()
     run = leader.PERFORM[kernel.Execute]

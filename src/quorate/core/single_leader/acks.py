@@ -178,6 +178,8 @@ def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
     group.applying = 0
     if event.full:
         group.apply_blocked = True
+        if now.mono_us >= group.no_room_until_us:
+            group.note("no_room")
         group.no_room_until_us = now.mono_us + 2 * group.settings.suspect_us
     else:
         group.damaged = event.reason
