@@ -164,16 +164,25 @@ def connect(
     timeout: float | None = None,
     read: str | None = None,
     autocommit: bool = True,
+    retry: str = "safe",
 ) -> "Connection":
     """Open a database.
 
     `target` is a folder (made when it is not there), `":memory:"`, or `quorate://host:port,host:port/NAME` with
     any of a cluster's nodes; the database is `main` when none is named. `timeout` is how many seconds a call may
     take, retries included (5 when neither this nor the URL says). `read` is the level of reads that name none:
-    `linearizable` (the default), `leader` or `eventual`.
+    `linearizable` (the default), `leader` or `eventual`. With `retry="always"` a write that took long when its node was
+    lost is sent to another node, too; otherwise its caller gets MaybeDone, and everything else is sent again.
     """
     from quorate.client.pieces import check_autocommit
-    from quorate.client.url import DEFAULT_TIMEOUT, ClusterTarget, check_timeout, default_read, parse_target
+    from quorate.client.url import (
+        DEFAULT_TIMEOUT,
+        ClusterTarget,
+        check_retry,
+        check_timeout,
+        default_read,
+        parse_target,
+    )
 
     place = parse_target(target)
     check_autocommit(autocommit)
@@ -185,10 +194,12 @@ def connect(
             place,
             timeout=seconds or place.timeout or DEFAULT_TIMEOUT,
             read=default_read(place.read if read is None else read),
+            retry=retry,
         )
     from quorate.client.embedded import Connection as Embedded
 
-    return Embedded(place, timeout=seconds or DEFAULT_TIMEOUT, read=default_read(read))
+    check_retry(retry)
+    return Embedded(place, timeout=seconds or DEFAULT_TIMEOUT, read=default_read(read), ends=seconds)
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,12 @@ __all__ = ["Cluster", "Connection", "Cursor", "connect"]
 
 
 def connect(
-    target: str, *, timeout: float | None = None, read: str | None = None, autocommit: bool = True
+    target: str,
+    *,
+    timeout: float | None = None,
+    read: str | None = None,
+    autocommit: bool = True,
+    retry: str = "safe",
 ) -> Connection:
     """Open a database of a cluster, from inside a running event loop; the arguments of `quorate.connect`.
 
@@ -37,4 +42,5 @@ def connect(
         place,
         timeout=(place.timeout or DEFAULT_TIMEOUT) if timeout is None else check_timeout(timeout),
         read=default_read(place.read if read is None else read),
+        retry=retry,
     )

@@ -65,6 +65,7 @@ class FakeStore:
         self.performed: list[Effect] = []
         self.performed_aside: list[GroupId] = []
         self.slow = False
+        self.long_us = 0
         self.endings: list[Ending | None] = []
         self.left: list[GroupId] = []
         self.outcome: Any = bytes(ANSWER)
@@ -81,6 +82,12 @@ class FakeStore:
     def perform(self, effect: Effect) -> list[Event]:
         self.performed.append(effect)
         return self.events.get(type(effect), [])
+
+    def resume(self, work: Any, found: Any) -> list[Event]:
+        raise AssertionError(f"nothing was handed back: {work}, {found}")
+
+    def interrupt(self, group: GroupId) -> None:
+        raise AssertionError(f"nothing runs aside for group {group}")
 
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:
         if self.slow and budget_us:
@@ -224,6 +231,10 @@ class RecordingCaller:
     def __init__(self) -> None:
         self.told: list[tuple[int, Any, int]] = []
         self.gone = False
+        self.mentioned: list[tuple[int, Any]] = []
+
+    def mention(self, ask: int, body: Any) -> None:
+        self.mentioned.append((ask, body))
 
     def tell(self, ask: int, body: Any, size: int) -> None:
         self.told.append((ask, body, size))

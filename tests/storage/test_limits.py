@@ -5,7 +5,7 @@ from pathlib import Path
 from quorate.core.kernel import Position
 from quorate.core.requests import Token
 from quorate.storage.replica import Replica
-from tests.storage.pair import Pair, read, run, statement
+from tests.storage.pair import read, run, statement
 
 
 def test_the_time_of_a_read_that_is_over_ends_nothing_else(tmp_path: Path) -> None:
@@ -22,11 +22,3 @@ def test_the_time_of_a_read_that_is_over_ends_nothing_else(tmp_path: Path) -> No
         replica.commit(Position(1, number))
     assert read(replica, "SELECT count(*) FROM t") == [(1198,)]
     replica.close()
-
-
-def test_what_followers_apply_is_not_counted_as_a_callers_steps(tmp_path: Path) -> None:
-    with Pair(tmp_path) as pair:
-        pair.do("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
-        pair.follower._writer._execution.steps_max = 1
-        pair.do("INSERT INTO t VALUES (1, 1)")
-        assert not pair.follower._writer._execution._stepped()

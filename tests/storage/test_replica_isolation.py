@@ -240,21 +240,3 @@ def test_text_that_is_not_utf8_cannot_be_captured_in_a_table_without_rowid(pair:
         pair.leader.run_held(statement("INSERT INTO n VALUES ('d', CAST(x'ff' AS TEXT))"))
     assert kinds(pair.batch(CommitHeld("main", pair.token()))) == ["Done"]
     assert pair.rows("SELECT k FROM n") == [("a",), ("c",)]
-
-
-def test_a_write_without_an_end_is_ended_and_its_neighbours_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quorate.storage.execution.STEPS_AT_ONCE", 10_000)
-    monkeypatch.setattr("quorate.storage.execution.STEPS_MAX", 1_000_000)
-    endless = (
-        "INSERT INTO t SELECT x FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n)"
-    )
-    with Pair() as pair:
-        pair.batch(run("CREATE TABLE t(x INTEGER)"))
-        before, ended, after = pair.batch(
-            run("INSERT INTO t VALUES (-1)"), run(endless), run("INSERT INTO t VALUES (-2)")
-        )
-        assert isinstance(before, Done)
-        assert isinstance(after, Done)
-        assert isinstance(ended, Failed)
-        assert (ended.error, ended.message) == ("OperationalError", "the write takes too long")
-        assert ended.hint

@@ -22,8 +22,11 @@ from quorate.client.pieces import (
 )
 from quorate.client.results import Rows, read_outcome, results_of
 from quorate.client.url import (
+    ALWAYS,
+    SAFE,
     ClusterTarget,
     check_read_level,
+    check_retry,
 )
 from quorate.core.requests import (
     LEADER,
@@ -88,12 +91,12 @@ class Connection(ConnectionAttributes):
 
     __slots__ = ("__weakref__", "_client", "_tokens", "database", "read")
 
-    def __init__(self, target: ClusterTarget, *, timeout: float, read: str) -> None:
+    def __init__(self, target: ClusterTarget, *, timeout: float, read: str, retry: str = SAFE) -> None:
         self.database = target.database
         """The name of the database."""
         self.read = read
         """The read level of calls that name none."""
-        self._client = Client(target.addresses, timeout)
+        self._client = Client(target.addresses, timeout, always=check_retry(retry) == ALWAYS)
         self._tokens = Tokens(secrets.token_hex(8))
 
     @property

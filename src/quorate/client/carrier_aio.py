@@ -27,8 +27,10 @@ T = TypeVar("T")
 class Client:
     """Links to a cluster's nodes, shared by everything that speaks through it; carries requests through."""
 
-    def __init__(self, addresses: Iterable[str], timeout: float) -> None:
+    def __init__(self, addresses: Iterable[str], timeout: float, *, always: bool = False) -> None:
         self.timeout = timeout
+        self._always = always
+        """What takes long is sent to other nodes as well."""
         self._dice = random.Random(secrets.randbits(64))
         self._directory = Directory(addresses, self._dice)
         self._budget = Budget()
@@ -100,6 +102,7 @@ class Client:
                 deadline=deadline,
                 patient=patient,
                 shown_by=shown_by,
+                always=self._always,
             )
         try:
             while True:
@@ -242,11 +245,16 @@ class Client:
             self._learn_members(link)
             del pending[address]
             with self._decide:
+                if waiting.running:
+                    call.runs(address)
                 call.lost(address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)
             return None
         if link.members is not None:
             self._learn_members(link)
         if answer is None:
+            if waiting.running:
+                with self._decide:
+                    call.runs(address)
             return None
         del pending[address]
         with self._decide:

@@ -92,7 +92,8 @@ class Transaction:
     only writer, so other threads' writes wait; their reads do not. A statement that fails is undone alone.
     """
 
-    def __init__(self, connection: "Connection", name: str | None, timeout: float) -> None:
+    def __init__(self, connection: "Connection", name: str | None, timeout: float, ends: float | None) -> None:
+        self._ends = ends
         self._connection = connection
         self._name = name
         self._timeout = timeout
@@ -114,7 +115,7 @@ class Transaction:
         if node.owner != threading.get_ident():
             raise errors.InterfaceError("a transaction belongs to the thread that began it")
         self._schema_changed = self._schema_changed or changes_schema((statement,))
-        result = node.run_held(self._connection.group, statement)
+        result = node.run_held(self._connection.group, statement, self._ends or 0.0)
         return cursor_of(self._connection, result)
 
     def __enter__(self) -> Self:
@@ -152,17 +153,21 @@ class Connection(ConnectionAttributes):
     """One database of an embedded node. Any number of threads may use it at once."""
 
     __slots__ = (
-        "__weakref__", "_finalizer", "_idle", "_known", "_name", "_unsettled", "database", "group", "node", "read",
-        "reads", "timeout", "tokens",
+        "__weakref__", "_finalizer", "_idle", "_known", "_name", "_unsettled", "database", "ends", "group", "node",
+        "read", "reads", "timeout", "tokens",
     )  # fmt: skip
 
-    def __init__(self, target: FolderTarget | MemoryTarget, *, timeout: float, read: str) -> None:
+    def __init__(
+        self, target: FolderTarget | MemoryTarget, *, timeout: float, read: str, ends: float | None = None
+    ) -> None:
         self.database = target.database
         """The name of the database."""
         self.read = read
         """Kept for symmetry with a cluster: every read here is linearizable."""
         self.timeout = timeout
         """Seconds that a write waits for other threads' writes and transactions."""
+        self.ends = ends
+        """Seconds that a statement may run; None: as long as `Settings.write_limit_us`."""
         self._name = str(target.path) if isinstance(target, FolderTarget) else ":memory:"
         self.tokens = Tokens(secrets.token_hex(8))
         self.node: InlineNode = open_folder(target.path) if isinstance(target, FolderTarget) else open_memory()
@@ -199,8 +204,8 @@ class Connection(ConnectionAttributes):
         """Run one statement. A write is on the disk on return.
 
         `token` names a write so that it happens once however often it is run, by whatever process. `timeout` is
-        how many seconds a write waits for other threads'. Raises a subclass of Error; all of them mean "not
-        done", except MaybeDone.
+        how many seconds a write waits for other threads', and then how many it may run itself. Raises a subclass of
+        Error; all of them mean "not done", except MaybeDone.
         """
         if type(parameters) is tuple and read is None and not self._unsettled:
             try:
@@ -268,7 +273,8 @@ class Connection(ConnectionAttributes):
         `db.execute` inside the block reads what was there before it; its writes are refused there.
         """
         self.node.usable()
-        return Transaction(self, token, self.timeout if timeout is None else check_timeout(timeout))
+        ends = self.ends if timeout is None else timeout
+        return Transaction(self, token, self.timeout if timeout is None else check_timeout(timeout), ends)
 
     def copy_to(self, file: str | os.PathLike[str]) -> None:
         """Write a consistent copy of the data file, with the replica's own tables in it, to a new file."""
@@ -330,18 +336,19 @@ class Connection(ConnectionAttributes):
         self.take_writer(self.timeout if timeout is None else check_timeout(timeout))
         try:
             token = self.tokens.mint(name)
-            done = self.settle(Run(self.database, tuple(statements), LINEARIZABLE, token, load))
+            run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)
+            done = self.settle(run, self.ends if timeout is None else timeout)
         finally:
             self.node.writing.release()
         if changes_schema(statements):
             self.reads.schema_changed()
         return done, self.tokens.seen
 
-    def settle(self, request: Run | Outcome | CommitHeld) -> Done:
-        """Let the node carry a write through; the caller holds the writer."""
+    def settle(self, request: Run | Outcome | CommitHeld, seconds: float | None = None) -> Done:
+        """Let the node carry a write through, in so many seconds; the caller holds the writer."""
         token: Token | None = request.token
         try:
-            answer = self.node.request(request)
+            answer = self.node.request(request, seconds or 0.0)
         except errors.MaybeDone:
             if token is not None:
                 self.tokens.keep(token)

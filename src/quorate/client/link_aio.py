@@ -7,7 +7,7 @@ from typing import cast
 from quorate.client.errors import InterfaceError
 from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node, reason_of
 from quorate.client.url import split_address
-from quorate.core.requests import ReplyBody, RequestBody
+from quorate.core.requests import ReplyBody, RequestBody, Running
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, WireError
 
@@ -18,12 +18,14 @@ sleep = asyncio.sleep
 class Pending:
     """A request that was sent and not yet answered."""
 
-    __slots__ = ("body", "lost", "number", "waiter")
+    __slots__ = ("body", "lost", "number", "running", "waiter")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.body: ReplyBody | None = None
         self.lost: str | None = None
+        self.running = False
+        """The node has said that it takes long, and runs."""
         self.waiter: asyncio.Future[None] | None = None
         """Done when the answer is here or the time is up; None: no task waits."""
 
@@ -160,6 +162,10 @@ class Link(asyncio.Protocol):
                     self._met.set_result(None)
                     continue
                 told = decode_told(payload)
+                if type(told.body) is Running:
+                    if told.id in self._pending:
+                        self._pending[told.id].running = True
+                    continue
                 pending = self._pending.pop(told.id, None)
                 if pending is not None:
                     pending.body = told.body

@@ -15,7 +15,7 @@ import time
 
 from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node, reason_of
 from quorate.client.url import split_address
-from quorate.core.requests import ReplyBody, RequestBody
+from quorate.core.requests import ReplyBody, RequestBody, Running
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, WireError
 
@@ -28,12 +28,14 @@ _CHUNK = 256 * 1024
 class Pending:
     """A request that was sent and not yet answered."""
 
-    __slots__ = ("body", "lost", "number", "turn")
+    __slots__ = ("body", "lost", "number", "running", "turn")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.body: ReplyBody | None = None
         self.lost: str | None = None
+        self.running = False
+        """The node has said that it takes long, and runs."""
         self.turn: threading.Event | None = None
         """Set when the answer is here or when it is this thread's turn to read; None: nobody sleeps on it."""
 
@@ -181,6 +183,10 @@ class Link:
     def _hand_out(self, payloads: list[bytes]) -> None:
         for payload in payloads:
             told = decode_told(payload)
+            if type(told.body) is Running:
+                if told.id in self._pending:
+                    self._pending[told.id].running = True
+                continue
             found = self._pending.pop(told.id, None)
             if found is not None:
                 found.body = told.body

@@ -10,7 +10,9 @@ what to do, does it, and tells the call what came of it:
    there and is *also* sent to another node. All sends of one write carry the same token, so it happens
    once; a read may be answered twice and does no harm. When the other node names the silent one as the
    leader after all, the call goes back to waiting for it, with twice the patience.
-4. When the deadline comes: `MaybeDone` when the write, or a change of the cluster, was sent and never settled, else
+4. A node that says that a write takes long (`Running`) is waited for, and no other is sent the write: it would keep one
+   after the other busy. When that node is lost, the caller gets `MaybeDone` (unless it wanted all to be repeated).
+5. When the deadline comes: `MaybeDone` when the write, or a change of the cluster, was sent and never settled, else
    `Unavailable`.
 
 Waiting is full jitter, U(0, min(cap, base * 2^n)) (Brooker, "Exponential backoff and jitter", 2015), so that
@@ -174,6 +176,7 @@ class Call:
         deadline: float,
         patient: Callable[[errors.Error], bool] | None = None,
         shown_by: str = "",
+        always: bool = False,
     ):
         self._directory = directory
         self._budget = budget
@@ -186,6 +189,11 @@ class Call:
         """Which refusals are worth another try."""
         self._shown_by = shown_by
         """For what changes the cluster, not a database: how a person sees whether it happened. No token settles it."""
+        self._always = always
+        """What takes long is repeated like all else."""
+        self._running = ""
+        """The node that said that it takes long, and runs."""
+        self._lost_running = False
         self._tries = 0
         self._wait_until = 0.0
         self._go_to: str | None = None
@@ -205,6 +213,10 @@ class Call:
         """What to do now."""
         if now >= self._deadline:
             return GiveUp(self._late())
+        if self._lost_running:
+            return GiveUp(self._late(end="the node was lost that ran it"))
+        if self._running:
+            return Ask(self._running, self._deadline - now)
         if now < self._wait_until:
             return Wait(min(self._wait_until, self._deadline) - now)
         if self._must_pay:
@@ -226,7 +238,7 @@ class Call:
         if self._patience:
             address = next(iter(self._patience))
             return Ask(address, min(PATIENCE_CAP, self._deadline - now))
-        return GiveUp(self._late(over=False))
+        return GiveUp(self._late(end="too much has failed to go on asking"))
 
     @property
     def clean(self) -> bool:
@@ -237,8 +249,15 @@ class Call:
         """The request is about to leave for this node."""
         self._patience.setdefault(address, PATIENCE_FIRST / 2)
 
+    def runs(self, address: str) -> None:
+        """The node said that the request takes long, and runs there."""
+        if not self._always:
+            self._running = address
+
     def silent(self, address: str) -> None:
         """The node said nothing for as long as `Ask` allowed; the request stays under way there."""
+        if self._running:
+            return
         self._patience[address] = min(PATIENCE_CAP, max(PATIENCE_FIRST, 2 * self._patience[address]))
         self._last = errors.Unavailable(f"node {address} has not answered")
         self._directory.does_not_lead(self._database, address)
@@ -257,6 +276,7 @@ class Call:
         if sent:
             self.unsettled = True
             self._lost_node()
+        self._lost_running = self._lost_running or address == self._running
         self._back_off(now)
 
     def _lost_node(self) -> None:
@@ -266,6 +286,8 @@ class Call:
         """A node answered; True when that ends the call. Raises what a refusal stands for."""
         self._patience.pop(address, None)
         self._directory.answered(address)
+        if address == self._running:
+            self._running = ""
         if isinstance(body, Answer | StatusReport | LostReport):
             self._budget.earn()
             if self._level != EVENTUAL and isinstance(body, Answer):
@@ -278,7 +300,7 @@ class Call:
             self._lost_node()
             self._last = errors.Unavailable(f"node {address} stopped leading {self._database!r} before it was sure")
             self._redirect(address, now, body.leader)
-        else:
+        elif isinstance(body, Refused):
             self._refused(address, now, body)
         return False
 
@@ -318,10 +340,9 @@ class Call:
         """May a write, or a change of the cluster, that was sent still take effect, or have done so?"""
         return (self._token is not None or bool(self._shown_by)) and (self.unsettled or bool(self._patience))
 
-    def _late(self, cause: errors.Error | None = None, *, over: bool = True) -> errors.Error:
-        """The truth at the deadline, or (not `over`) when nothing more may be sent."""
+    def _late(self, cause: errors.Error | None = None, end: str = "time ran out") -> errors.Error:
+        """The truth at the deadline, or when nothing more may be sent; `end` says why."""
         why = cause or self._last
-        end = "time ran out" if over else "too much has failed to go on asking"
         detail = f": {why.args[0]}" if why is not None and why.args else ""
         if self._under_way():
             error: errors.Error = self._maybe_done(end, detail)

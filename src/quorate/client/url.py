@@ -23,6 +23,8 @@ DEFAULT_TIMEOUT = 5.0
 """Seconds a call may take, retries included."""
 
 OPTIONS = ("timeout", "read")
+SAFE, ALWAYS = "safe", "always"
+"""Whether a write that was running when its node was lost is sent to another node: not by itself, or always."""
 """What may follow the `?` of a URL; the keyword arguments of `connect` go before them."""
 
 _SQLITE_MAGIC = b"SQLite format 3\x00"
@@ -175,6 +177,13 @@ def check_read_level(level: str) -> str:
     if level not in READ_LEVELS and level != STRONGEST:
         raise ProgrammingError(f"unknown read level {level!r}", hint=nearest(str(level), READ_LEVELS))
     return level
+
+
+def check_retry(retry: str) -> str:
+    """What a client repeats by itself. Raises ProgrammingError."""
+    if retry not in (SAFE, ALWAYS):
+        raise ProgrammingError(f"unknown retry {retry!r}", hint=nearest(str(retry), (SAFE, ALWAYS)))
+    return retry
 
 
 def check_timeout(timeout: float) -> float:

@@ -39,6 +39,12 @@ from quorate.core.entries import SwitchGeneration as SwitchGeneration
 from quorate.core.entries import TrimLog as TrimLog
 from quorate.core.entries import WriteEntries as WriteEntries
 from quorate.core.entries import WriteHardState as WriteHardState
+from quorate.core.executing import AT_ITS_END as AT_ITS_END
+from quorate.core.executing import INTERRUPTED as INTERRUPTED
+from quorate.core.executing import TOO_LONG as TOO_LONG
+from quorate.core.executing import Execute as Execute
+from quorate.core.executing import Executed as Executed
+from quorate.core.executing import Stopped as Stopped
 from quorate.core.permits import AskPermit as AskPermit
 from quorate.core.permits import Denied as Denied
 from quorate.core.permits import DropPermit as DropPermit
@@ -104,20 +110,6 @@ class DiskFull(Struct, frozen=True):
 
 class DiskRoom(Struct, frozen=True):
     """There is room again; everything kept has been written."""
-
-
-class Executed(Struct, frozen=True):
-    """A batch ran in the replica's open transaction.
-
-    `payload` is what the entry will carry, or None when nothing needs to be logged (every request was
-    a repetition); then the transaction is as it was before. `outcomes` has one encoded outcome for each request
-    that was run, in order: at least one, and all unless the batch's budget was spent.
-    """
-
-    group: GroupId
-    batch: int
-    payload: bytes | None
-    outcomes: tuple[bytes, ...]
 
 
 class Applied(Struct, frozen=True):
@@ -260,22 +252,17 @@ class Reply(Struct, frozen=True):
     body: Any
 
 
+class Tell(Struct, frozen=True):
+    """Word about `Request(id)` before its answer."""
+
+    id: int
+    body: Any
+
+
 class OpenReplica(Struct, frozen=True):
     """Open (or create) the data file of a group that this node holds -> `Applied`."""
 
     group: GroupId
-
-
-class Execute(Struct, frozen=True):
-    """Run these writes, one savepoint each, in a new transaction that stays open, or on top of the batches that the
-    open one holds already -> `Executed`."""
-
-    group: GroupId
-    batch: int
-    requests: tuple[Any, ...]
-    timestamp_us: int
-    budget_us: int = 0
-    """After so long no further request is begun: those without an outcome have not run. 0: all are run."""
 
 
 class Commit(Struct, frozen=True):
@@ -288,7 +275,7 @@ class Commit(Struct, frozen=True):
 
 
 class Rollback(Struct, frozen=True):
-    """Undo the open transaction; its batches, if logged, may still come back as `Apply`."""
+    """Undo the open transaction, stopping what runs in it; its batches, if logged, may still come back as `Apply`."""
 
     group: GroupId
 
@@ -467,13 +454,13 @@ class Halt(Struct, frozen=True):
 
 
 Event = (
-    Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Applied | ApplyFailed | LogRead
+    Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed | LogRead
     | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead | CatalogRead
     | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable
 )  # fmt: skip
 
 Effect = (
-    Send | Persist | Reply | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
+    Send | Persist | Reply | Tell | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
     | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest | Condemn
     | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained | Halt
     | AskPermit | DropPermit

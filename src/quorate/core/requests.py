@@ -268,6 +268,11 @@ class Refused(Struct, frozen=True, tag="refused"):
     """When it is worth trying again, from now; 0: nobody knows."""
 
 
+class Running(Struct, frozen=True, tag="running"):
+    """No answer, which follows: the request takes long, and runs by itself from here on. Sent to other nodes too, it
+    could keep one after the other busy."""
+
+
 class StatusReport(Struct, frozen=True, tag="status_report"):
     cluster: str
     node: NodeId
@@ -434,7 +439,7 @@ class Unknown(Struct, frozen=True, array_like=True):
     name: str = ""
 
 
-ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport
+ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport | Running
 
 
 class Ask(Struct, frozen=True, array_like=True, tag="ask"):

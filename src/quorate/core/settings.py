@@ -34,6 +34,12 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """A batch that makes a larger entry is run again, each request alone."""
     batch_us: int = 50_000
     """How long the requests of one batch may be expected to run: meanwhile the node does nothing else."""
+    long_us: int = 20_000
+    """A write that runs for longer than this is undone, and run anew beside all else; 0: it goes on where it is."""
+    long_bytes: int = 1 << 20
+    """A request of so many bytes is taken for one that will."""
+    write_limit_us: int = 600_000_000
+    """When a write is ended, however long its caller would wait."""
     waiting_requests_max: int = 20_000
     """Requests that wait in one group before new ones are refused as not done."""
     burst_us: int = 1_000_000

@@ -55,6 +55,7 @@ class Config(Struct, frozen=True, kw_only=True):
     )
     drain: Annotated[int, duration("how long a stopping node may take to finish and hand over")] = 5_000_000
     read_limit: Annotated[int, duration("how long one read may run before it is ended")] = 60_000_000
+    write_limit: Annotated[int, duration("how long one write may run before it is ended")] = _DEFAULTS.write_limit_us
     waiting_requests: Annotated[int, Meta(ge=1, description="requests that wait in one group at most")] = (
         _DEFAULTS.waiting_requests_max
     )
@@ -82,6 +83,7 @@ class Config(Struct, frozen=True, kw_only=True):
             suspect_max_us=max(self.suspect, self.suspect_max),
             election_us=self.election,
             answer_timeout_us=self.answer_timeout,
+            write_limit_us=self.write_limit,
             waiting_requests_max=self.waiting_requests,
             log_keep_entries=self.log_keep,
             verify_us=self.verify_every,
@@ -206,7 +208,7 @@ def _check(config: Config) -> None:
         raise ConfigError(f"log_level: {config.log_level!r} must be one of {', '.join(LEVELS)}")
     if not 0 < config.heartbeat * 2 <= config.suspect:
         raise ConfigError("suspect must be at least two heartbeats, or one lost message looks like a dead node")
-    for name in ("election", "read_limit", "replica_idle"):
+    for name in ("election", "read_limit", "write_limit", "replica_idle"):
         if getattr(config, name) <= 0:
             raise ConfigError(f"{name} must be longer than nothing")
     if config.listen:

@@ -19,7 +19,8 @@ from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody
 from quorate.runtime.aside import CARE, DIGESTS, READS
 from quorate.runtime.notes import log_note
 from quorate.runtime.slow_reads import Found, SlowReads
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination, OverBudget, Store
+from quorate.runtime.writers import Writers
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination, Lending, OverBudget
 from quorate.transport.interface import Caller, NoPermits, Permits, Transport
 from quorate.wire.frames import FRAME_BYTES_MAX
 
@@ -78,7 +79,7 @@ def real_clock() -> Now:
 class Driver:
     """Feeds one core and performs what it asks for. Keeps `transport.interface.Handler`."""
 
-    def __init__(self, core: Core, store: Store, scheduler: Scheduler, failed: Callable[[str], None]) -> None:
+    def __init__(self, core: Core, store: Lending, scheduler: Scheduler, failed: Callable[[str], None]) -> None:
         self.core = core
         self.store = store
         self.transport: Transport
@@ -117,6 +118,7 @@ class Driver:
             kernel.Send: self._on_send,
             kernel.Persist: self._on_persist,
             kernel.Reply: self._on_reply,
+            kernel.Tell: self._on_tell,
             kernel.Query: self._on_query,
             kernel.Connect: self._on_connect,
             kernel.Disconnect: self._on_disconnect,
@@ -130,6 +132,7 @@ class Driver:
             self._perform[stored] = self._on_stored
         self._perform[kernel.Checkpoint] = self._on_checkpoint
         self._perform[kernel.Digest] = self._on_digest
+        self._writers = Writers(store, scheduler, self._done_aside)
         self._digests: dict[GroupId, int] = {}
         """For each group, the number of the digest that is wanted."""
 
@@ -141,6 +144,7 @@ class Driver:
         """Feed and perform nothing more."""
         self._stopped = True
         self.slow_reads.stop()
+        self._writers.stop()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -320,8 +324,21 @@ class Driver:
     # Effects -------------------------------------------------------------------------------------------
 
     def _on_stored(self, effect: Effect) -> None:
-        self._events.extend(self.store.perform(effect))
+        self._events.extend(self._writers.perform(effect))
         self._now = None
+
+    def _done_aside(self, go_on: Callable[[], list[kernel.Event]]) -> None:
+        """A writer that was away is back."""
+        if self._stopped:
+            return
+        try:
+            for event in go_on():
+                self.feed(event)
+        except Broken as error:
+            self._fail(f"the disk failed: {error}")
+        except Exception:
+            log.critical("the store failed", exc_info=True)
+            self._fail("what was done beside the loop failed; the log above says how")
 
     def _on_ask_permit(self, effect: kernel.AskPermit) -> None:
         self.permits.ask(effect)
@@ -333,13 +350,7 @@ class Driver:
         """Most of it aside, where it holds up nobody; the loop then does what came in meanwhile."""
 
         def finish(_found: BaseException | None) -> None:
-            if self._stopped:
-                return
-            try:
-                for event in self.store.perform(effect):
-                    self.feed(event)
-            except Broken as error:
-                self._fail(f"the disk failed: {error}")
+            self._done_aside(lambda: self._writers.perform(effect))
 
         self._scheduler.run_aside(lambda: self.store.checkpoint_aside(effect.group), finish, CARE, effect.group)
 
@@ -387,6 +398,10 @@ class Driver:
 
     def _on_reply(self, effect: kernel.Reply) -> None:
         self._answer(effect.id, effect.body)
+
+    def _on_tell(self, effect: kernel.Tell) -> None:
+        caller, ask, _ = self._callers[effect.id]
+        caller.mention(ask, effect.body)
 
     def _answer(self, request: int, body: ReplyBody) -> None:
         caller, ask, size = self._callers.pop(request)

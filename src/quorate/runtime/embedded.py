@@ -13,7 +13,7 @@ from quorate.client.results import failure, read_outcome, results_of
 from quorate.core.formats import HERE
 from quorate.core.kernel import GroupId, Identity, Member, Recovered
 from quorate.core.requests import Statement
-from quorate.runtime.inline import DISK_IS_FULL, InlineNode
+from quorate.runtime.inline import DISK_IS_FULL, InlineNode, monotonic_us
 from quorate.sql.classify import shape_of
 from quorate.storage.direct import Columns, DirectReader, Rows
 from quorate.storage.folder import is_node, open_store
@@ -45,7 +45,7 @@ def open_folder(folder: Path) -> InlineNode:
             hint="connect to the quorate:// URL in its cluster.json while it runs (quorate up)",
         )
     try:
-        store = open_store(folder, None if is_node(folder) else new_identity())
+        store = open_store(folder, None if is_node(folder) else new_identity(), clock=monotonic_us)
     except DiskIsFull as error:
         raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk") from error
     except (Broken, Divergent) as error:
@@ -62,7 +62,7 @@ def open_folder(folder: Path) -> InlineNode:
 
 def open_memory() -> InlineNode:
     """An embedded node without a disk."""
-    store = MemoryStore(new_identity())
+    store = MemoryStore(new_identity(), clock=monotonic_us)
 
     def recover() -> Recovered:
         store.close()  # what is in memory survives that: it is this store's disk

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from quorate.client import errors
@@ -39,6 +40,7 @@ from quorate.core.requests import (
     Statement,
     Unsure,
 )
+from quorate.core.settings import Settings
 from quorate.runtime.notes import log_note
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
 from quorate.storage.store import BaseStore
@@ -49,7 +51,15 @@ _WAKES_MAX = 10_000
 """Deadlines that one request may need; a core that needs more is going round in circles."""
 _TRIES_MAX = 100
 
+ALONE = Settings(long_us=0)
+"""Nobody else waits for this node: a statement may take as long as its caller lets it."""
+
 DISK_IS_FULL = "the disk has no room; nothing was written"
+
+
+def monotonic_us() -> int:
+    """The clock by which statements end."""
+    return time.monotonic_ns() // 1000
 
 
 class InlineNode:
@@ -112,12 +122,13 @@ class InlineNode:
         assert row is not None, "a database that answers has a group"
         return row.group, answer.index
 
-    def request(self, body: RequestBody | CommitHeld) -> Answer:
-        """Carry a request through. Raises DiskFull or Unavailable (not done), MaybeDone, or OperationalError when
-        the node has broken down; whatever the core refuses is raised as the error that it names."""
+    def request(self, body: RequestBody | CommitHeld, seconds: float = 0.0) -> Answer:
+        """Carry a request through; a statement that runs for longer than so many seconds (0: no matter how long) is
+        ended. Raises StatementTimeout, DiskFull or Unavailable (not done), MaybeDone, or OperationalError when the node
+        has broken down; whatever the core refuses is raised as the error that it names."""
         self.usable()
         try:
-            reply = self._carry(body)
+            reply = self._carry(body, int(seconds * 1e6))
         except DiskIsFull as error:
             self._forget()
             raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk") from error
@@ -185,11 +196,11 @@ class InlineNode:
         with self._storage():
             self.store.hold(group)
 
-    def run_held(self, group: GroupId, statement: Statement) -> Result:
-        """Run one statement. Raises what it failed with."""
+    def run_held(self, group: GroupId, statement: Statement, seconds: float = 0.0) -> Result:
+        """Run one statement, which may take so many seconds (0: no matter how many). Raises what it failed with."""
         self.usable()
         with self._storage():
-            return self.store.run_held(group, statement)
+            return self.store.run_held(group, statement, monotonic_us() + int(seconds * 1e6) if seconds else 0)
 
     def release(self, group: GroupId) -> None:
         """Undo it."""
@@ -242,10 +253,10 @@ class InlineNode:
 
     # The core ------------------------------------------------------------------------------------------
 
-    def _carry(self, body: RequestBody | CommitHeld) -> ReplyBody:
+    def _carry(self, body: RequestBody | CommitHeld, limit_us: int) -> ReplyBody:
         """Feed a request until the node leads its database and so can answer it. Raises DiskIsFull or Broken."""
         for _ in range(_TRIES_MAX):
-            reply = self._answer(body)
+            reply = self._answer(body, limit_us)
             elsewhere = isinstance(reply, NotLeader) or (isinstance(reply, Refused) and reply.error == "Unavailable")
             if not elsewhere:
                 return reply
@@ -254,12 +265,13 @@ class InlineNode:
             self._put_forward()
         raise AssertionError("a node that is alone does not come to lead its database")
 
-    def _answer(self, body: RequestBody | CommitHeld) -> ReplyBody:
+    def _answer(self, body: RequestBody | CommitHeld, limit_us: int) -> ReplyBody:
         """Feed a request and do all that it takes to answer it. Raises DiskIsFull or Broken."""
         core = self._core or self._revive()
         self._requests += 1
         number = self._requests
-        self._events.append(kernel.Request(number, body))
+        until_us = self._now().mono_us + limit_us if limit_us else 0
+        self._events.append(kernel.Request(number, body, until_us=until_us))
         self._turn(core)
         replies = self._replies
         for _ in range(_WAKES_MAX):
@@ -270,7 +282,7 @@ class InlineNode:
 
     def _revive(self) -> Node:
         """A new core from what is on disk."""
-        core = Node(self._recover(), random.Random(secrets.randbits(64)))
+        core = Node(self._recover(), random.Random(secrets.randbits(64)), ALONE)
         self._apply_full = False
         self._core = core
         self._events.append(kernel.Wake())
@@ -326,7 +338,7 @@ class InlineNode:
             self._events.append(event)
 
     def _now(self) -> Now:
-        return Now(max(self._clock_us, time.monotonic_ns() // 1000), time.time_ns() // 1000)
+        return Now(max(self._clock_us, monotonic_us()), time.time_ns() // 1000)
 
     # Effects -------------------------------------------------------------------------------------------
 
@@ -339,6 +351,9 @@ class InlineNode:
 
     def _on_execute(self, effect: kernel.Execute) -> None:
         self.unsettled.add(effect.group)
+        ahead_us = self._clock_us - monotonic_us()
+        if ahead_us > 0 and effect.ends_us:
+            effect = msgspec.structs.replace(effect, ends_us=effect.ends_us - ahead_us)
         self._keep(self._stored(effect))
 
     def _on_commit(self, effect: kernel.Commit) -> None:

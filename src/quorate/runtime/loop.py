@@ -17,7 +17,7 @@ from quorate.runtime.aside import READS, Aside, Piece
 from quorate.runtime.config import Config, ConfigError, check_listen, etcd_endpoints
 from quorate.runtime.driver import Driver, Timer, monotonic_us
 from quorate.runtime.signals import Signals
-from quorate.storage.interface import Store
+from quorate.storage.interface import Lending
 from quorate.transport.addresses import parse_address
 from quorate.transport.etcd import EtcdPermits
 from quorate.transport.tcp import Limits, TcpTransport
@@ -38,6 +38,9 @@ DESCRIPTORS_OF_A_REPLICA = 7
 DESCRIPTORS_KEPT = 120
 """For the node's own files, its peers, a copy under way, further readers of the same files, and clients. (Most data
 files have four, so clients can have more than this leaves them.)"""
+
+SWITCH_S = 0.000_5
+"""How long a thread beside the loop may keep the interpreter when the loop wants it: a tenth of Python's own."""
 
 T = TypeVar("T")
 
@@ -66,7 +69,7 @@ class LoopScheduler:
 class Server:
     """One node, from the opened store to the exit code."""
 
-    def __init__(self, core: Core, store: Store, config: Config) -> None:
+    def __init__(self, core: Core, store: Lending, config: Config) -> None:
         self.address = ""
         """Where it listens, once it does."""
         self._core = core
@@ -186,7 +189,10 @@ def run_node(config: Config, *, with_parent: bool = False) -> int:
         raise ConfigError("python -O takes the assertions away, and they are the invariants: run without -O")
     open_replicas = replicas_within(raise_file_limit(), config.open_replicas)
     store = open_store(Path(config.folder), clock=monotonic_us, open_replicas=open_replicas)
-    node = Node(store.recover(), random.Random(os.urandom(16)), config.settings())
+    settings = config.settings()
+    node = Node(store.recover(), random.Random(os.urandom(16)), settings)
+    store.long_us = settings.long_us
+    sys.setswitchinterval(SWITCH_S)
 
     async def main() -> int:
         server = Server(node, store, config)

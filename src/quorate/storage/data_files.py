@@ -5,7 +5,7 @@ needs them, brought forward from the log.
 from abc import ABC, abstractmethod
 
 from quorate.core.acks_rule import AcksFact
-from quorate.core.kernel import ORIGIN, GroupId, Position
+from quorate.core.kernel import ORIGIN, Entry, GroupId, Position
 from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
 from quorate.storage.handles import Handles, Standing
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors
@@ -170,8 +170,13 @@ class DataFiles(ABC):
         return self._replica(group).copy_to(path)
 
     def _apply_from_log(self, replica: Replica, group: GroupId, through: int) -> None:
-        while (first := replica.applied.index + 1) <= through:
-            entries = self.log.read(group, first, through, APPLY_BYTES)
-            if not entries:
-                raise Divergent(f"entry {first} of group {group}, which is to be applied, is not in the log")
-            replica.apply(entries)
+        while replica.applied.index < through:
+            replica.apply(self._to_apply(replica, group, through))
+
+    def _to_apply(self, replica: Replica, group: GroupId, through: int) -> tuple[Entry, ...]:
+        """The next entries for this data file."""
+        first = replica.applied.index + 1
+        entries = self.log.read(group, first, through, APPLY_BYTES)
+        if not entries:
+            raise Divergent(f"entry {first} of group {group}, which is to be applied, is not in the log")
+        return entries

@@ -22,12 +22,14 @@ from quorate.storage.payload import Batch, encode_done, encode_failed
 from quorate.storage.replaying import Replaying
 from quorate.storage.running import RESULT_MAX, Runner, refuse
 from quorate.storage.schema import SchemaFacts, SchemaReader
+from quorate.storage.watch import StoppedError, Watch
 
-STEPS_AT_ONCE = 5_000_000
-STEPS_MAX = 1_000_000_000
-"""Instructions of SQLite's virtual machine that one write may take: some seconds. Counted in steps and not in
-seconds, because storage has no clock. A write runs where everything else of its node runs, and one without an end
-would stop the node, and then, retried, the next."""
+_ENDED = Failed(
+    "StatementTimeout",
+    "not done: the statement was ended at its deadline",
+    "change fewer rows at a time, or give it more time (timeout=)",
+    "SQLITE_INTERRUPT",
+)
 _SCHEMA_KINDS = frozenset({DDL, CREATE_AS, DROP_TABLE})
 _ABORT = "SQLITE_CONSTRAINT_FOREIGNKEY"
 
@@ -45,13 +47,15 @@ class Execution:
     """Runs requests on the writing connection. `facts` are those of the schema as the open transaction sees it."""
 
     __slots__ = (
-        "_base", "_capture", "_connection", "_counting", "_cursor", "_dirty", "_guard", "_runner", "_schema", "_steps",
-        "facts", "steps_max",
+        "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_runner", "_schema", "_watch", "facts",
     )  # fmt: skip
 
     facts: SchemaFacts
 
-    def __init__(self, connection: apsw.Connection, guard: Guard, capture: Capture, schema: SchemaReader) -> None:
+    def __init__(
+        self, connection: apsw.Connection, guard: Guard, capture: Capture, schema: SchemaReader, watch: Watch
+    ) -> None:
+        self._watch = watch
         self._connection = connection
         self._guard = guard
         self._capture = capture
@@ -60,18 +64,6 @@ class Execution:
         self._cursor = connection.cursor()
         self._base = 0
         self._dirty = False
-        self._steps = 0
-        self._counting = False
-        self.steps_max = STEPS_MAX
-        connection.set_progress_handler(self._stepped, STEPS_AT_ONCE)
-
-    def _stepped(self) -> bool:
-        """Called now and then while a statement runs; True interrupts it. Only callers' statements are counted: what a
-        follower applies, and what commits, may take as long as it needs."""
-        if not self._counting:
-            return False
-        self._steps += STEPS_AT_ONCE
-        return self._steps >= self.steps_max
 
     def counted_from(self) -> int:
         """What `total_changes()` was when the current request began."""
@@ -92,7 +84,7 @@ class Execution:
     def run(self, position: int, request: Run) -> tuple[bytes, bytes]:
         """Run one request: its encoded outcome, and the same as it will be remembered.
 
-        Raises TransactionLostError, or what is the disk's fault.
+        Raises TransactionLostError, StoppedError, or what is the disk's fault.
         """
         if not request.load:
             return self._run(position, request.statements)
@@ -110,8 +102,7 @@ class Execution:
         connection = self._connection
         connection.set_last_insert_rowid(NO_ROWID)
         self._base = connection.total_changes()
-        self._steps = 0
-        self._counting = True
+        self._watch.begin()
         control = self._cursor.execute
         control("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
         mark = capture.mark()  # behind the savepoint, with which virtual tables write rows that stay
@@ -121,14 +112,16 @@ class Execution:
                 results.append(self._statement(statement, shape))  # how many ran is needed when one fails
             if self._dirty:
                 self._settle()
-            self._counting = False
+            self._watch.end()
             if connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0]:
                 return self._undo(mark, facts, _violated())
             outcome = encode_done(results)
             if len(outcome[0]) > RESULT_MAX:
                 raise RowsTooLarge(f"the result is larger than {RESULT_MAX >> 20} MiB")
         except Exception as error:  # whatever it is, it is this caller's alone
-            self._counting = False
+            self._watch.end()
+            if self._watch.why:
+                raise StoppedError(position, self._watch.why) from error
             failed = self._failed(error, len(results), len(statements))
             if not connection.in_transaction:
                 raise TransactionLostError(position, failed) from error
@@ -143,17 +136,21 @@ class Execution:
         set_mode(self._connection, LOAD)
         self._cursor.execute("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
         mark = capture.mark()
+        self._watch.begin()
         try:
             result = Replaying(self._connection, facts, self._replay_text).run(batch)
             if self._dirty:
                 self._settle()
             outcome = encode_done([result])[0]
         except Exception as error:
+            if self._watch.why:
+                raise StoppedError(position, self._watch.why) from error
             failed = self._failed(error, 0, 1)
             if not self._connection.in_transaction:
                 raise TransactionLostError(position, failed) from error
             return self._undo(mark, facts, failed)[0], False
         finally:
+            self._watch.end()
             set_mode(self._connection, LEAD)
         self._cursor.execute("RELEASE quorate_request", prepare_flags=INTERNAL)
         return outcome, result.rowcount > 0 or not result.rows
@@ -193,9 +190,8 @@ class Execution:
         if isinstance(error, RefusedError):
             failed = error.failed
             return Failed(failed.error, failed.message, failed.hint, failed.sqlite_errorname, at)
-        if isinstance(error, apsw.InterruptError) and self._steps >= self.steps_max:
-            hint = "change fewer rows at a time"
-            return Failed("OperationalError", "the write takes too long", hint, "SQLITE_INTERRUPT", at)
+        if isinstance(error, apsw.InterruptError):
+            return _ENDED
         return failed_of(error, at, self._guard)
 
     # ------------------------------------------------------------------ one statement
@@ -268,19 +264,19 @@ class Execution:
             capture.flush()
         self._cursor.execute("SAVEPOINT quorate_statement", prepare_flags=INTERNAL)
         mark = capture.mark()
-        self._steps, self._counting = 0, True
+        self._watch.begin()
         try:
             result = self._statement(statement, shape)
             if self._dirty:
                 self._settle()
         except Exception as error:
-            self._counting = False
+            self._watch.end()
             failed = self._failed(error, 0, 1)
             self._runner.reset()
             if self._connection.in_transaction:
                 self._back_to("quorate_statement", mark, facts)
             raise StatementFailed(failed) from error
-        self._counting = False
+        self._watch.end()
         self._cursor.execute("RELEASE quorate_statement", prepare_flags=INTERNAL)
         return result
 

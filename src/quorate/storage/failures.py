@@ -5,7 +5,7 @@ import apsw
 from quorate.core.requests import Failed
 from quorate.storage.descriptors import short_of_descriptors
 from quorate.storage.guard import Guard
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoDescriptors
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoDescriptors, OverBudget
 
 _CLASSES: dict[type[BaseException], str] = {
     apsw.SQLError: "ProgrammingError",
@@ -59,7 +59,10 @@ class RowsTooLarge(Exception):
 
 
 def raise_if_fatal(error: BaseException) -> None:
-    """Raise DiskIsFull, Broken or Divergent when the error is the disk's or the file's and not the statement's."""
+    """Raise DiskIsFull, Broken or Divergent when the error is the disk's or the file's and not the statement's;
+    OverBudget when nothing is wrong but the time is over."""
+    if isinstance(error, apsw.InterruptError):
+        raise OverBudget("it takes longer than it may here") from error
     if isinstance(error, apsw.FullError):
         raise DiskIsFull(str(error)) from error
     extended = getattr(error, "extendedresult", 0)

@@ -36,7 +36,7 @@ class Divergent(StorageError):
 
 
 class OverBudget(StorageError):
-    """A read took longer than it was allowed to: on the loop, run it again beside it; there, it was ended."""
+    """It took longer than it may where it runs: nothing of it took effect; run it again where it holds up nobody."""
 
 
 class StatementFailed(StorageError):
@@ -114,6 +114,18 @@ class Store(Protocol):
         """Most of the work of the next `Checkpoint`, callable from one other thread at a time beside other calls."""
 
     def close(self) -> None: ...
+
+
+class Lending(Store, Protocol):
+    """A store that may hand back what takes long (`storage.long_work`), for a driver that has other things to do."""
+
+    long_us: int
+
+    def resume(self, work: Any, found: Any) -> list[Event]:
+        """Go on with an effect of which `perform` has said that it takes long (`storage.long_work`)."""
+
+    def interrupt(self, group: GroupId) -> None:
+        """End soon what is done aside with this group's writer. Any thread may call it."""
 
 
 class Chaos(Protocol):

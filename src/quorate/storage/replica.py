@@ -54,7 +54,7 @@ class Replica:
         self._clock = clock
         if not self._memory:
             files.rewrite(Path(self._path + "-wal"))
-        self._writer = Writer(self._path, files.vfs)
+        self._writer = Writer(self._path, files.vfs, clock)
         self._reader: Reader | None = None
         self._aside: list[Reader] = []
         """Readers of other threads that nobody uses now."""
@@ -62,6 +62,8 @@ class Replica:
         """Guards them, and `_closed`."""
         self._own: tuple[Runner, Guard] | None = None
         self._checkpoint_wanted = False
+        self._lent = False
+        """The writer is another thread's for now."""
         self._aside_failed = ""
         """How the disk failed in `checkpoint_aside`."""
         self._log_pages = 0
@@ -103,7 +105,12 @@ class Replica:
     # ------------------------------------------------------------------ leading
 
     def execute(
-        self, requests: Sequence[Write], timestamp_us: int = 0, budget_us: int = 0
+        self,
+        requests: Sequence[Write],
+        timestamp_us: int = 0,
+        budget_us: int = 0,
+        long_us: int = 0,
+        ends_us: int = 0,
     ) -> tuple[bytes | None, tuple[bytes, ...]]:
         """Run a batch, one savepoint for each request: the payload of its entry, and an encoded outcome for each.
 
@@ -112,13 +119,10 @@ class Replica:
         nothing is open, and nothing happened since the last commit.
 
         After `budget_us` (0, or a replica without a clock: never) no further request is begun: the outcomes are those
-        of the first requests, at least of one.
+        of the first requests, at least of one. Raises StoppedError for a request that runs for longer than `long_us` or
+        beyond `ends_us`; then nothing of the batch took effect, and those before it are kept.
         """
-        clock = self._clock
-        self._writer.over = None
-        if budget_us and clock is not None:
-            until_us = clock() + budget_us
-            self._writer.over = lambda: clock() >= until_us
+        self._writer.watch.allow(budget_us, long_us, ends_us)
         return self._writer.execute(requests, timestamp_us)
 
     def commit(self, position: Position, batches: Sequence[int] = ()) -> None:
@@ -140,11 +144,12 @@ class Replica:
         """Open the writer's transaction for a caller's interactive transaction."""
         self._writer.hold()
 
-    def run_held(self, statement: Statement) -> Result:
-        """Run one statement of the held transaction, all of it or nothing.
+    def run_held(self, statement: Statement, ends_us: int = 0) -> Result:
+        """Run one statement of the held transaction, all of it or nothing, and at most until `ends_us`.
 
         Raises StatementFailed; `held` then says whether the transaction is still open.
         """
+        self._writer.watch.allow(ends_us=ends_us)
         return self._writer.run_held(statement)
 
     def release(self) -> None:
@@ -154,12 +159,19 @@ class Replica:
 
     # ------------------------------------------------------------------ following
 
-    def apply(self, entries: Sequence[Entry]) -> None:
+    def apply(self, entries: Sequence[Entry], long_us: int = 0) -> None:
         """Bring the file forward by these entries, all in one transaction (an open batch is rolled back first).
 
-        They must follow `applied` without a gap. Raises Divergent, DiskIsFull or Broken; then nothing changed.
+        They must follow `applied` without a gap. Raises Divergent, DiskIsFull, Broken, or OverBudget when it takes
+        longer than `long_us` (0: as long as it takes); then nothing changed.
         """
-        self._writer.apply(entries)
+        watch = self._writer.watch
+        watch.allow(long_us=long_us)
+        watch.begin()
+        try:
+            self._writer.apply(entries)
+        finally:
+            watch.end()
         if self._memory and self._writer.has_virtual_tables:
             self._writer.forget_cached()
 
@@ -225,14 +237,14 @@ class Replica:
     def _query_memory(self, statements: Sequence[Statement]) -> bytes:
         if self.held:
             return encode(_BUSY)
-        self._put_aside()
+        self.put_aside()
         if self._own is None:
             guard = self._writer.guard
             self._own = Runner(self._writer.connection, guard), guard
         self._writer.connection.set_last_insert_rowid(NO_ROWID)
         return run_reads(*self._own, statements)
 
-    def _put_aside(self) -> None:
+    def put_aside(self) -> None:
         """In memory: show committed state, keeping the open batches as their payloads."""
         if self._writer.state != IDLE and not self.held:
             self._writer.set_aside()
@@ -268,9 +280,31 @@ class Replica:
     def _on_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
         """Called after each commit."""
         self._log_pages = pages
-        if self._reader is not None:
+        if self._reader is not None and not self._lent:
             self._reader.let_go()
         return apsw.SQLITE_OK
+
+    def lend(self) -> None:
+        """From now on another thread uses the writer; nobody else may but for `interrupt`."""
+        self._writer.watch.interrupted = False
+        self._lent = True
+
+    def take_back(self) -> None:
+        """The other thread is done with it."""
+        self._lent = False
+        if self._reader is not None:
+            self._reader.let_go()
+
+    def interrupt(self) -> None:
+        """End soon what the writer, which is lent, is doing. Any thread may call it."""
+        if self._lent:
+            self._writer.watch.interrupted = True
+            self._writer.connection.interrupt()
+
+    @property
+    def weight(self) -> int:
+        """Bytes of the executed batches: about how much a commit has to do."""
+        return sum(len(stacked.payload) for stacked in self._writer.stack)
 
     @property
     def unsynced(self) -> int:
@@ -307,7 +341,7 @@ class Replica:
         with _reading():
             if self._memory:
                 assert not self.held, "a transaction is open"
-                self._put_aside()
+                self.put_aside()
                 _copy(self._writer.connection, target, self._files)
                 position = self.applied
             else:
@@ -326,7 +360,7 @@ class Replica:
         """A hash of the committed content (schema, rows in key order, window), equal on equal replicas."""
         if self._memory:
             assert not self.held, "a transaction is open"
-            self._put_aside()
+            self.put_aside()
             return digest_of(self._writer.connection)
         with _reading():
             source = Reader(self._path, vfs=self._files.vfs)
@@ -342,7 +376,7 @@ class Replica:
         memory, which must not be used meanwhile). Raises Divergent, DiskIsFull or Broken."""
         if self._memory:
             assert not self.held, "a transaction is open"
-            self._put_aside()
+            self.put_aside()
             return Examination(self._writer.connection, self.applied)
         with _reading():
             return Examination(Reader(self._path, vfs=self._files.vfs))
@@ -351,7 +385,7 @@ class Replica:
         """The last committed state as the bytes of a database file (replicas in memory)."""
         assert self._memory, "a file is its own dump"
         assert not self.held, "a transaction is open"
-        self._put_aside()
+        self.put_aside()
         return self._writer.connection.serialize("main")
 
     def load(self, image: bytes) -> None:
@@ -365,7 +399,7 @@ class Replica:
             source.deserialize("main", image)
             with target.backup("main", source, "main") as backup:
                 backup.step(-1)
-            self._writer = Writer(self._path)
+            self._writer = Writer(self._path, clock=self._clock)
         finally:
             target.close()
             source.close()

@@ -17,7 +17,6 @@ from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import (
     CATALOG_GROUP,
     DATA,
-    NOOP,
     ORIGIN,
     Applied,
     ApplyFailed,
@@ -33,13 +32,14 @@ from quorate.core.kernel import (
 )
 from quorate.core.requests import LostAsk, LostReport, Result, Statement
 from quorate.storage.catalog_rows import read_catalog
-from quorate.storage.data_files import APPLY_BYTES, DataFiles
+from quorate.storage.data_files import APPLY_BYTES
 from quorate.storage.ending import Ending
 from quorate.storage.examination import Examination
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
 from quorate.storage.lost import LostTails, parted_at, readable
 from quorate.storage.snapshots import Shelf
+from quorate.storage.writing import Writing
 
 TAIL_ENTRIES = 4096
 TAIL_BYTES = 8 << 20
@@ -48,7 +48,7 @@ TAIL_SHARERS = 8
 """With more groups than this each gets a smaller part, so that a node of many groups starts within its memory."""
 
 
-class BaseStore(DataFiles):
+class BaseStore(Writing):
     """What both implementations of `storage.interface.Store` have in common; beside it, what an embedded node's
     transaction does on the writer (`hold`, `run_held`, `release`)."""
 
@@ -164,78 +164,17 @@ class BaseStore(DataFiles):
         self._check_usable()
         try:
             return self.PERFORM[type(effect)](self, effect)
-        except DiskIsFull as error:
-            return [ApplyFailed(group_of(effect), full=True, reason=str(error))]
-        except LogDamaged as error:
-            self._found_damage(group_of(effect), str(error))
-            return [ApplyFailed(group_of(effect), full=False, reason=str(error))]
-        except Divergent as error:
-            self._found_damage(group_of(effect), str(error))
-            return [ApplyFailed(group_of(effect), full=False, reason=str(error))]
+        except (DiskIsFull, LogDamaged, Divergent) as error:
+            return self._failed(effect, error)
 
     def _on_open_replica(self, effect: kernel.OpenReplica) -> list[Event]:
         if effect.group in self.damaged:
             raise Divergent(self.damaged[effect.group])
         return [Applied(effect.group, self._stands_at(self.log.groups[effect.group]))]
 
-    def _on_execute(self, effect: kernel.Execute) -> list[Event]:
-        self._check_room()
-        payload, outcomes = self._replica(effect.group).execute(effect.requests, effect.timestamp_us, effect.budget_us)
-        return [kernel.Executed(effect.group, effect.batch, payload, outcomes)]
-
-    def _on_commit(self, effect: kernel.Commit) -> list[Event]:
-        replica = self._replica(effect.group)
-        self._assert_logged(effect.group, effect.position)
-        try:
-            self._check_room()
-        except DiskIsFull:
-            replica.rollback()
-            raise
-        replica.commit(effect.position, effect.batches)
-        return [Applied(effect.group, effect.position, replica.unsynced)]
-
-    def _on_rollback(self, effect: kernel.Rollback) -> list[Event]:
-        replica = self.replicas.get(effect.group)
-        if replica is not None:
-            replica.rollback()
-        return []
-
     def _on_close_idle(self, effect: kernel.CloseIdle) -> list[Event]:
         self.close_idle(effect.unused_periods)
         return []
-
-    def _on_apply(self, effect: kernel.Apply) -> list[Event]:
-        if self._apply_later(effect):
-            return [Applied(effect.group, effect.through)]
-        replica = self._replica(effect.group)
-        self._assert_logged(effect.group, effect.through)
-        self._check_room()
-        first = replica.applied.index + 1
-        entries = tuple(entry for entry in effect.entries if entry.index >= first)
-        if entries and entries[0].index == first:
-            replica.apply(entries)
-        else:
-            self._apply_from_log(replica, effect.group, effect.through.index)
-        assert replica.applied.index >= effect.through.index, "the data file did not reach what it was to apply"
-        return [Applied(effect.group, replica.applied, replica.unsynced)]
-
-    def _apply_later(self, effect: kernel.Apply) -> bool:
-        """Entries that change no row need not open a closed file: every election of every idle database makes one."""
-        standing = self._standing.get(effect.group)
-        if standing is None or effect.group in self.damaged or not effect.entries:
-            return False
-        index, epoch = standing.applied.index, standing.applied.epoch
-        for entry in effect.entries:
-            index += 1
-            if entry.kind != NOOP or entry.index != index or entry.epoch < epoch:
-                return False
-            epoch = entry.epoch
-        if Position(epoch, index) != effect.through:
-            return False
-        self._assert_logged(effect.group, effect.through)
-        self._check_room()
-        standing.applied = effect.through
-        return True
 
     def _on_read_log(self, effect: kernel.ReadLog) -> list[Event]:
         entries = self.log.read(effect.group, effect.first, effect.last, effect.bytes_max)
@@ -380,10 +319,10 @@ class BaseStore(DataFiles):
 
     PERFORM: dict[type, Callable[["BaseStore", Any], list[Event]]] = {
         kernel.OpenReplica: _on_open_replica,
-        kernel.Execute: _on_execute,
-        kernel.Commit: _on_commit,
-        kernel.Rollback: _on_rollback,
-        kernel.Apply: _on_apply,
+        kernel.Execute: Writing.on_execute,
+        kernel.Commit: Writing.on_commit,
+        kernel.Rollback: Writing.on_rollback,
+        kernel.Apply: Writing.on_apply,
         kernel.ReadLog: _on_read_log,
         kernel.Checkpoint: _on_checkpoint,
         kernel.OpenSnapshot: _on_open_snapshot,
@@ -462,17 +401,12 @@ class BaseStore(DataFiles):
         self._check_room()
         self._replica(group).hold()
 
-    def run_held(self, group: GroupId, statement: Statement) -> Result:
-        """Run one statement of the held transaction. Raises StatementFailed."""
+    def run_held(self, group: GroupId, statement: Statement, ends_us: int = 0) -> Result:
+        """Run one statement of the held transaction, at most until `ends_us`. Raises StatementFailed."""
         self._check_usable()
-        return self._replica(group).run_held(statement)
+        return self._replica(group).run_held(statement, ends_us)
 
     def release(self, group: GroupId) -> None:
         """Roll the held transaction back."""
         self._check_usable()
         self._replica(group).release()
-
-
-def group_of(effect: Effect) -> GroupId:
-    """The group that an effect is about."""
-    return getattr(effect, "group", CATALOG_GROUP)

@@ -15,7 +15,7 @@ from typing import NoReturn
 import apsw
 from msgspec import Raw, Struct
 
-from quorate.core.kernel import DATA, NOOP, Entry, Position
+from quorate.core.kernel import DATA, INTERRUPTED, NOOP, Entry, Position
 from quorate.core.requests import CommitHeld, Done, Failed, Outcome, Replay, Result, Run, Statement, Write
 from quorate.storage.application import apply_batch
 from quorate.storage.capture import Capture
@@ -47,6 +47,7 @@ from quorate.storage.payload import (
 )
 from quorate.storage.replaying import settled_result, settled_since
 from quorate.storage.schema import SchemaFacts, SchemaReader
+from quorate.storage.watch import LOOK_EVERY, StoppedError, Watch
 from quorate.storage.window import Window
 
 IDLE, RUNNING, HELD = range(3)
@@ -83,8 +84,9 @@ class Stacked(Struct, frozen=True):
 class Writer:
     """Raises DiskIsFull, Broken and Divergent; after any of them no transaction is open."""
 
-    def __init__(self, path: str, vfs: str | None = None) -> None:
+    def __init__(self, path: str, vfs: str | None = None, clock: Callable[[], int] | None = None) -> None:
         self.guard = Guard()
+        self.watch = Watch(clock)
         with _storage_errors():
             self.connection = open_writer(path, self.guard, vfs)
             try:
@@ -94,15 +96,14 @@ class Writer:
                 self.connection.close()
                 raise
         self.state = IDLE
-        self.over: Callable[[], bool] | None = None
-        """Whether the time of the batch is spent."""
         self._mode = FOLLOW
         self._facts: SchemaFacts | None = None
         self._schema = SchemaReader(self.connection)
         self._window: Window | None = None
         self._cursor = self.connection.cursor()
         self._capture = Capture(self.connection)
-        self._execution = Execution(self.connection, self.guard, self._capture, self._schema)
+        self._execution = Execution(self.connection, self.guard, self._capture, self._schema, self.watch)
+        self.connection.set_progress_handler(self.watch.late, LOOK_EVERY)
         isolate_counters(self.connection, self._execution.counted_from)
         self.stack: list[Stacked] = []
         """The executed batches, oldest first. They are in the open transaction, unless the state is `idle`: then they
@@ -218,6 +219,12 @@ class Writer:
             if held is not None:
                 return self._execute_held(held, timestamp_us)
             return self._execute(requests, timestamp_us)
+        except StoppedError:
+            self.set_aside()
+            raise
+        except apsw.InterruptError as error:  # behind the last statement
+            self._fail()
+            raise StoppedError(0, INTERRUPTED) from error
         except apsw.Error as error:
             self._fail()
             _raise(error)
@@ -247,7 +254,7 @@ class Writer:
         outcomes: list[bytes] = []
         records: list[Record] = []
         fresh: dict[str, bytes] = {}
-        run, over = self._execution.run, self.over
+        run, watch = self._execution.run, self.watch
         for position, request in enumerate(requests):
             token = request.token
             if token is not None:
@@ -271,7 +278,7 @@ class Writer:
             if token is not None:
                 fresh[token.id] = kept
                 records.append((token.id, kept))
-            if over is not None and over():
+            if watch.spent:
                 break
         return tuple(outcomes), records
 

@@ -191,6 +191,9 @@ class Accepted(asyncio.Protocol):
         self._waiting_bytes -= size
         if self._left:
             self._left.discard(ask)
+        self.mention(ask, body)
+
+    def mention(self, ask: int, body: ReplyBody) -> None:
         if self._transport is None or self._refused:
             return
         if not self._out:

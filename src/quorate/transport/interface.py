@@ -18,6 +18,9 @@ class Caller(Protocol):
     def waits_for(self, ask: int) -> bool:
         """Whether it is there, and has not said that it does not want this answer any more."""
 
+    def mention(self, ask: int, body: ReplyBody) -> None:
+        """Say something about the client's `ask` before its answer. Nothing happens if it is gone."""
+
 
 class Handler(Protocol):
     """What the transport tells its owner, always from the loop's own thread, never from inside a call to it."""

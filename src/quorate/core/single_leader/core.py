@@ -29,10 +29,12 @@ from quorate.core.kernel import (
     SnapshotOpened,
     SnapshotRead,
     SnapshotStored,
+    Stopped,
 )
 from quorate.core.single_leader import (
     acks,
     election,
+    long_writes,
     members,
     orders,
     permits,
@@ -88,6 +90,7 @@ MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
 EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
     Persisted: acks.on_persisted,
     Executed: writes.on_executed,
+    Stopped: long_writes.on_stopped,
     Applied: acks.on_applied,
     ApplyFailed: acks.on_apply_failed,
     Checkpointed: acks.on_checkpointed,

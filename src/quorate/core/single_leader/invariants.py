@@ -32,6 +32,9 @@ def assert_invariants(group: Group) -> None:
         assert not group.stack, "an open transaction without a leader"
         assert not group.queue, "writes wait where nobody leads"
         assert group.leader != group.me, "follows itself"
+    if group.batch is not None and group.batch.alone:
+        assert not group.stack, "what others wrote waits for a write that takes long"
+        assert len(group.batch.requests) == 1, "a write that takes long is not alone"
     if group.stack:
         assert applied.index < group.stack[0] <= group.stack[-1] <= group.covered, "a stack out of its order"
         assert not group.applying, "the data file moves under an open transaction"

@@ -18,6 +18,8 @@ class Waiting(Struct):
     since_us: int
     until_us: int = 0
     """When its caller ceases to wait; 0: not known."""
+    long: bool = False
+    """It was stopped once, for it took long: it runs alone (`long_writes`)."""
 
 
 class Batch(Struct):
@@ -29,6 +31,8 @@ class Batch(Struct):
     since_us: int = 0
     position: Position = ORIGIN
     """Its entry, or the one before when it needed none; ORIGIN while it is executing."""
+    alone: bool = False
+    """Its one request takes long, and runs beside all else (`long_writes`)."""
     told: bool = False
     """Its callers have waited too long and were told so."""
 

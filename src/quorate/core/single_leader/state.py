@@ -191,6 +191,8 @@ class Group:
         self.checkpointing = False
         self.bytes_since_checkpoint = 0
         self.unsynced = 0
+        self.long_texts: dict[str, None] = {}
+        """Statements that took long when they ran last; the newest last."""
 
         self._begin()
 

@@ -19,7 +19,7 @@ from msgspec import Raw, msgpack
 
 from quorate.core.kernel import NodeId, Now
 from quorate.core.requests import Answer, FailoverReport, NotLeader, Refused
-from quorate.core.single_leader import orders, writes
+from quorate.core.single_leader import long_writes, orders, writes
 from quorate.core.single_leader.messages import StandNow
 from quorate.core.single_leader.records import Transfer
 from quorate.core.single_leader.state import LEADER, NOBODY, SNAPSHOT, Group
@@ -122,6 +122,7 @@ def proceed(group: Group, now: Now) -> None:
         lag = group.log.last.index - progress.matched
         if group.leads_ready and lag <= group.settings.ship_entries_ahead:
             transfer.holds, transfer.held_us = True, now.mono_us
+            long_writes.put_off(group)
         elif now.mono_us - transfer.since_us > group.settings.answer_timeout_us:
             _give_up(group, f"it is {lag} entries behind")
             return
@@ -227,6 +228,7 @@ def drain(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         return False
     if group.queue:
         writes.refuse_queue(group, NotLeader(""))
+    long_writes.give_up(group)
     writes.settle_now(group)
     if is_busy(group):
         return False

@@ -13,8 +13,8 @@ from msgspec import Raw
 from quorate.core.acks_rule import read_rule, spell
 from quorate.core.admission import EXPIRED, gone, overloaded
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
-from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Run, Unsure
-from quorate.core.single_leader import shipping
+from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Unsure
+from quorate.core.single_leader import long_writes, shipping
 from quorate.core.single_leader.state import LEADER, Batch, Group, Waiting
 
 TOO_LARGE = Refused(
@@ -157,11 +157,21 @@ def start_batch(group: Group, now: Now) -> None:
     if not requests:
         return
     group.batches += 1
-    group.batch = Batch(group.batches, requests, since_us=now.mono_us)
+    group.batch = Batch(group.batches, requests, since_us=now.mono_us, alone=requests[0].long)
     group.host.keep_busy(group.group)
-    bodies = tuple(request.body for request in requests)
-    group.host.emit(Execute(group.group, group.batches, bodies, now.wall_us, group.settings.batch_us))
+    group.host.emit(_execute(group, now, group.batch))
     _refuse_hopeless(group, now.mono_us)
+
+
+def _execute(group: Group, now: Now, batch: Batch) -> Execute:
+    bodies = tuple(request.body for request in batch.requests)
+    settings, first = group.settings, batch.requests[0]
+    if batch.alone:
+        long_writes.tell(group, first)
+    elif settings.long_us:
+        return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, settings.long_us)
+    ends_us = long_writes.ends_us(group, now, first)
+    return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, 0, ends_us, batch.alone)
 
 
 def _refuse_hopeless(group: Group, now_us: int) -> None:
@@ -174,7 +184,8 @@ def _refuse_hopeless(group: Group, now_us: int) -> None:
 
 
 def _take(group: Group, now_us: int) -> list[Waiting]:
-    """The next batch: as many as fit; a held transaction goes alone, as does what was too large before."""
+    """The next batch: as many as fit; a held transaction goes alone, as does what was too large before, or takes long.
+    Nothing while what was executed before such a one is to be committed."""
     requests: list[Waiting] = []
     size = 0
     queue, bytes_max = group.queue, group.settings.batch_bytes_max
@@ -185,21 +196,26 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
             group.reply(queue.popleft().id, EXPIRED)
             continue
         alone = group.alone > 0 or type(first.body) is CommitHeld
-        size += weight(first.body)
-        if requests and (alone or size > bytes_max):
+        weighs = weight(first.body)
+        size += weighs
+        first.long = long_writes.is_long(group, first, weighs)
+        if requests and (alone or first.long or size > bytes_max):
             break
+        if first.long and group.stack:
+            settle_now(group)
+            return requests
         requests.append(queue.popleft())
-        if alone:
+        if alone or first.long:
             group.alone = max(0, group.alone - 1)
             break
-    group.admission.took(now_us, len(requests), len(queue))
+    group.admission.took(now_us, len(requests), 0 if requests and requests[0].long else len(queue))
     return requests
 
 
 def weight(body: Any) -> int:
     """About how many bytes a request carries."""
     if not isinstance(body, Run):
-        return 64
+        return 64 + len(body.payload) if type(body) is Replay else 64
     size = 64
     for statement in body.statements:
         size += len(statement.sql)
@@ -218,7 +234,10 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
     assert group.role == LEADER, "a batch outlived its leader"
     assert 0 < len(event.outcomes) <= len(batch.requests), "one outcome for each request that ran"
     batch.outcomes = event.outcomes
-    group.admission.ran(now.mono_us - batch.since_us, len(event.outcomes))
+    if batch.alone:
+        long_writes.ran(group, now)
+    else:
+        group.admission.ran(now.mono_us - batch.since_us, len(event.outcomes))
     if len(event.outcomes) < len(batch.requests):  # its time was spent: the others have their turn with the next
         group.queue.extendleft(reversed(batch.requests[len(event.outcomes) :]))
         del batch.requests[len(event.outcomes) :]

@@ -113,7 +113,7 @@ class ModelReplica:
     # ---- leading -----------------------------------------------------------------------------------------
 
     def execute(
-        self, requests: Sequence[Write], timestamp_us: int = 0, _budget_us: int = 0
+        self, requests: Sequence[Write], timestamp_us: int = 0, *_times_us: int
     ) -> tuple[bytes | None, tuple[bytes, ...]]:
         """See `Replica.execute`."""
         before = self._stack[-1].tables if self._stack else self._tables
@@ -181,7 +181,10 @@ class ModelReplica:
 
     # ---- following ---------------------------------------------------------------------------------------
 
-    def apply(self, entries: Sequence[Entry]) -> None:
+    def put_aside(self) -> None:
+        """See `Replica.put_aside`: what is executed here is never in the way."""
+
+    def apply(self, entries: Sequence[Entry], _long_us: int = 0) -> None:
         """See `Replica.apply`."""
         self.rollback()
         tables, remembered, previous = self._ahead(entries)

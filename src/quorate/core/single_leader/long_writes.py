@@ -1,0 +1,123 @@
+"""Writes that take long: each runs alone, beside all else, and ends when its caller ceases to wait.
+
+In steps:
+
+1. A write runs in a batch with others, where it keeps the node from everything else. After `Settings.long_us` storage
+   stops it and undoes the batch (`Stopped`). The others of the batch run again, at once.
+2. What lies in the open transaction is committed first, so that nobody who reads waits for the long one.
+3. Its caller is told (`Running`), and it runs alone (`Execute.alone`) until it is done, its caller's time is nearly
+   over, or another is to lead (`Rollback`). Meanwhile other writes of this database wait, and nothing else does.
+
+A text that took long once goes the same way the next time without being tried first, until it is quick again; so does a
+request that is large (`Settings.long_bytes`). An embedded node has nobody to keep waiting, and `Settings.long_us` is 0.
+"""
+
+from typing import Any
+
+from quorate.core.kernel import INTERRUPTED, TOO_LONG, Now, Stopped, Tell
+from quorate.core.requests import NotLeader, Refused, Run, Running
+from quorate.core.single_leader import writes
+from quorate.core.single_leader.state import Group, Waiting
+
+TEXTS = 64
+"""Texts that are remembered, of each group."""
+TEXT_LENGTH = 4_096
+"""A longer one is not remembered, and is tried each time."""
+LEAST_US = 200_000
+"""So much of its caller's time is left to tell him that his write was ended; of a short time an eighth."""
+
+
+def refusal(limit_us: int, *, for_all: bool) -> Refused:
+    """Not done: the write was ended."""
+    if for_all:
+        message = f"the write was ended after {limit_us // 1_000_000} s, the longest that a write may run"
+        return Refused("StatementTimeout", f"not done: {message}", "change fewer rows at a time, or raise write_limit")
+    hint = "change fewer rows at a time, or give it more time (timeout=)"
+    return Refused("StatementTimeout", "not done: the write was ended at its caller's deadline", hint)
+
+
+def is_long(group: Group, waiting: Waiting, size: int) -> bool:
+    """Whether this write is to run alone."""
+    if not group.settings.long_us:
+        return False
+    if waiting.long or size >= group.settings.long_bytes:
+        return True
+    texts = group.long_texts
+    return bool(texts) and any(text in texts for text in _texts(waiting.body))
+
+
+def ends_us(group: Group, now: Now, waiting: Waiting) -> int:
+    """When it is to be ended."""
+    limit_us = now.mono_us + group.settings.write_limit_us
+    until_us = waiting.until_us
+    if until_us and group.settings.long_us:
+        until_us -= min(LEAST_US, max(0, until_us - now.mono_us) // 8)
+    return min(limit_us, until_us) if until_us else limit_us
+
+
+def tell(group: Group, waiting: Waiting) -> None:
+    """Say that it is running."""
+    if waiting.id >= 0:
+        group.host.emit(Tell(waiting.id, Running()))
+
+
+def _texts(body: Any) -> tuple[str, ...]:
+    return tuple([statement.sql for statement in body.statements]) if isinstance(body, Run) else ()
+
+
+def on_stopped(group: Group, now: Now, event: Stopped) -> None:
+    """Storage has undone the batch."""
+    batch = group.batch
+    if batch is None or batch.number != event.batch or event.why == INTERRUPTED:
+        return
+    group.batch = None
+    request = batch.requests[event.position]
+    if event.why == TOO_LONG:
+        group.note("long_write")
+        request.long = True
+        _remember(group, request.body)
+        del batch.requests[event.position]
+        group.queue.extendleft((request, *reversed(batch.requests)))
+    else:
+        late = not request.until_us or now.mono_us < request.until_us - LEAST_US
+        group.reply(request.id, refusal(group.settings.write_limit_us, for_all=late))
+    writes.settle(group)
+    group.host.make_ready(group.group)
+
+
+def _remember(group: Group, body: Any) -> None:
+    for text in _texts(body):
+        if len(text) <= TEXT_LENGTH:
+            group.long_texts.pop(text, None)
+            group.long_texts[text] = None
+    while len(group.long_texts) > TEXTS:
+        del group.long_texts[next(iter(group.long_texts))]
+
+
+def ran(group: Group, now: Now) -> None:
+    """It is done. Its callers have waited for that, and not for it to be counted."""
+    batch = group.batch
+    assert batch is not None, "nothing runs"
+    if now.mono_us - batch.since_us < group.settings.long_us:
+        for text in _texts(batch.requests[0].body):
+            group.long_texts.pop(text, None)
+    for request in batch.requests:
+        request.since_us = now.mono_us
+
+
+def put_off(group: Group) -> None:
+    """Others are to lead: undo what runs alone, and keep it as one of those that wait."""
+    batch = group.batch
+    if batch is not None and batch.alone:
+        writes.roll_back(group)
+        group.batch = None
+        group.queue.extendleft(batch.requests)
+
+
+def give_up(group: Group) -> None:
+    """This node is about to stop: undo what runs alone, and send its caller elsewhere."""
+    batch = group.batch
+    if batch is not None and batch.alone:
+        writes.roll_back(group)
+        group.batch = None
+        group.answer_all(batch.requests, NotLeader(""))

@@ -1,0 +1,53 @@
+"""What takes too long for a node's loop, and may run on another thread.
+
+A store says so only to a driver that can do it (`Writing.long_us`), by raising `TakesLong` instead of performing the
+effect. Until `resume` has been called, the driver asks nothing of this group that needs its writer (`WRITERS`).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from quorate.core import kernel
+from quorate.core.kernel import CATALOG_GROUP, Effect, Event, GroupId
+from quorate.storage.interface import StorageError
+
+LONG_BYTES = 1 << 20
+"""Changes of so many bytes are not tried on the loop first."""
+
+WRITERS = frozenset((
+    kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.Checkpoint,
+    kernel.OpenSnapshot, kernel.OpenGeneration, kernel.Condemn,
+))  # fmt: skip
+"""Effects that need the writer of their group, or come behind those that do."""
+
+
+class Work:
+    """The part of an effect that takes long. `run` may be called on any thread, once."""
+
+    __slots__ = ("effect", "run", "then")
+
+    def __init__(self, effect: Effect, run: Callable[[], Any], then: Callable[[Any], list[Event]]) -> None:
+        self.effect = effect
+        self.run = run
+        self.then = then
+        """What follows, given what `run` returned or raised; called by `Writing.resume`."""
+
+
+class TakesLong(StorageError):
+    """Run `work` aside, then call `resume`."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(f"{type(work.effect).__name__} takes long")
+        self.work = work
+
+
+def given(found: Any) -> Any:
+    """What a piece of work returned. Raises what it raised."""
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def group_of(effect: Effect) -> GroupId:
+    """The group that an effect is about."""
+    return getattr(effect, "group", CATALOG_GROUP)

@@ -1,0 +1,70 @@
+"""What ends a statement on a writing connection: it takes longer than it may where it runs, its caller's time is over,
+or its node wants the connection back.
+"""
+
+from collections.abc import Callable
+
+from quorate.core.kernel import AT_ITS_END, INTERRUPTED, TOO_LONG
+
+LOOK_EVERY = 100_000
+"""Instructions of SQLite's machine between two looks at the clock: about a millisecond."""
+
+
+class StoppedError(Exception):
+    """The request at this position of its batch was stopped, and took the transaction with it."""
+
+    def __init__(self, position: int, why: str) -> None:
+        super().__init__(f"stopped: {why}")
+        self.position = position
+        self.why = why
+
+
+class Watch:
+    """Looks at the clock while statements run. Without a clock nothing takes long."""
+
+    __slots__ = ("_began_us", "_clock", "_ends_us", "_long_us", "_spent_us", "_watching", "interrupted", "why")
+
+    def __init__(self, clock: Callable[[], int] | None = None) -> None:
+        self._clock = clock
+        self._long_us = self._ends_us = self._spent_us = 0
+        self._began_us = -1
+        self._watching = False
+        self.interrupted = False
+        """Set from another thread: whatever runs is to end."""
+        self.why = ""
+        """Why something was ended since `allow`; empty: nothing was."""
+
+    def allow(self, budget_us: int = 0, long_us: int = 0, ends_us: int = 0) -> None:
+        """From now on requests may be begun for so long, each may run for so long, and none beyond `ends_us`; 0: no
+        bound."""
+        self.why = ""
+        self._long_us, self._ends_us = long_us, ends_us
+        self._spent_us = self._clock() + budget_us if budget_us and self._clock is not None else 0
+
+    @property
+    def spent(self) -> bool:
+        """No further request is to be begun."""
+        return self._spent_us > 0 and self._clock is not None and self._clock() >= self._spent_us
+
+    def begin(self) -> None:
+        """A request begins. Its time counts from the first look, which most requests end before."""
+        self._watching = True
+        self._began_us = -1
+
+    def end(self) -> None:
+        """It is over: what follows is nobody's, and takes the time that it takes."""
+        self._watching = False
+
+    def late(self) -> bool:
+        """SQLite's progress handler: True ends what is running."""
+        if self.interrupted:
+            self.why = INTERRUPTED
+        elif self._watching and self._clock is not None and (self._long_us or self._ends_us):
+            now_us = self._clock()
+            if self._began_us < 0:
+                self._began_us = now_us
+            if 0 < self._ends_us <= now_us:
+                self.why = AT_ITS_END
+            elif 0 < self._long_us < now_us - self._began_us:
+                self.why = TOO_LONG
+        return bool(self.why)

@@ -1,0 +1,151 @@
+"""The effects of a store that need the writer of a replica: executing, committing, applying, undoing."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from quorate.core import kernel
+from quorate.core.kernel import NOOP, Applied, ApplyFailed, Effect, Entry, Event, GroupId, Position
+from quorate.storage.data_files import DataFiles
+from quorate.storage.group_log import LogDamaged
+from quorate.storage.interface import DiskIsFull, Divergent, OverBudget
+from quorate.storage.long_work import LONG_BYTES, TakesLong, Work, given, group_of
+from quorate.storage.replica import Replica
+from quorate.storage.watch import StoppedError
+
+
+class Writing(DataFiles):
+    """The part of a store that writes to data files."""
+
+    long_us: int = 0
+    """What takes longer than this is not done but handed back (`TakesLong`); 0: everything is done at once."""
+
+    def on_execute(self, effect: kernel.Execute) -> list[Event]:
+        self._check_room()
+        replica = self._replica(effect.group)
+        run = partial(
+            replica.execute, effect.requests, effect.timestamp_us, effect.budget_us, effect.long_us, effect.ends_us
+        )
+        if effect.alone and self.long_us:
+            raise self._aside(effect, run, partial(self._executed, effect))
+        try:
+            found: Any = run()
+        except StoppedError as stopped:
+            found = stopped
+        return self._executed(effect, found)
+
+    def _executed(self, effect: kernel.Execute, found: Any) -> list[Event]:
+        if isinstance(found, StoppedError):
+            return [kernel.Stopped(effect.group, effect.batch, found.position, found.why)]
+        payload, outcomes = given(found)
+        return [kernel.Executed(effect.group, effect.batch, payload, outcomes)]
+
+    def on_commit(self, effect: kernel.Commit) -> list[Event]:
+        replica = self._replica(effect.group)
+        self._assert_logged(effect.group, effect.position)
+        try:
+            self._check_room()
+        except DiskIsFull:
+            replica.rollback()
+            raise
+        run = partial(replica.commit, effect.position, effect.batches)
+        if self.long_us and replica.weight >= LONG_BYTES:
+            raise self._aside(effect, run, partial(self._committed, effect, replica))
+        run()
+        return [Applied(effect.group, effect.position, replica.unsynced)]
+
+    def _committed(self, effect: kernel.Commit, replica: Replica, found: Any) -> list[Event]:
+        given(found)
+        return [Applied(effect.group, effect.position, replica.unsynced)]
+
+    def on_rollback(self, effect: kernel.Rollback) -> list[Event]:
+        replica = self.replicas.get(effect.group)
+        if replica is not None:
+            replica.rollback()
+        return []
+
+    def on_apply(self, effect: kernel.Apply) -> list[Event]:
+        if self._apply_later(effect):
+            return [Applied(effect.group, effect.through)]
+        replica = self._replica(effect.group)
+        self._assert_logged(effect.group, effect.through)
+        self._check_room()
+        first = replica.applied.index + 1
+        entries = tuple(entry for entry in effect.entries if entry.index >= first)
+        if not self.long_us:
+            if entries and entries[0].index == first:
+                replica.apply(entries)
+            self._apply_from_log(replica, effect.group, effect.through.index)
+            return self._has_applied(effect, replica)
+        return self._apply(effect, replica, entries if entries and entries[0].index == first else ())
+
+    def _apply(self, effect: kernel.Apply, replica: Replica, entries: tuple[Entry, ...]) -> list[Event]:
+        """In pieces, and aside what takes long."""
+        while replica.applied.index < effect.through.index:
+            entries = entries or self._to_apply(replica, effect.group, effect.through.index)
+            try:
+                if sum(len(entry.payload) for entry in entries) >= LONG_BYTES:
+                    raise OverBudget("it is large")
+                replica.apply(entries, self.long_us)
+            except OverBudget:
+                aside = partial(self._applied_aside, effect, replica)
+                raise self._aside(effect, partial(replica.apply, entries), aside) from None
+            entries = ()
+        return self._has_applied(effect, replica)
+
+    def _applied_aside(self, effect: kernel.Apply, replica: Replica, found: Any) -> list[Event]:
+        given(found)
+        return self._apply(effect, replica, ())
+
+    def _has_applied(self, effect: kernel.Apply, replica: Replica) -> list[Event]:
+        assert replica.applied.index >= effect.through.index, "the data file did not reach what it was to apply"
+        return [Applied(effect.group, replica.applied, replica.unsynced)]
+
+    def _apply_later(self, effect: kernel.Apply) -> bool:
+        """Entries that change no row need not open a closed file: every election of every idle database makes one."""
+        standing = self._standing.get(effect.group)
+        if standing is None or effect.group in self.damaged or not effect.entries:
+            return False
+        index, epoch = standing.applied.index, standing.applied.epoch
+        for entry in effect.entries:
+            index += 1
+            if entry.kind != NOOP or entry.index != index or entry.epoch < epoch:
+                return False
+            epoch = entry.epoch
+        if Position(epoch, index) != effect.through:
+            return False
+        self._assert_logged(effect.group, effect.through)
+        self._check_room()
+        standing.applied = effect.through
+        return True
+
+    def resume(self, work: Work, found: Any) -> list[Event]:
+        """Go on with an effect whose `work` was run aside, and returned or raised this; the events that tell of it.
+        Raises Broken, or TakesLong for what is still to be done."""
+        group = group_of(work.effect)
+        replica = self.replicas[group]
+        replica.take_back()
+        self.handles.give_back(group)
+        try:
+            return work.then(found)
+        except (DiskIsFull, LogDamaged, Divergent) as error:
+            return self._failed(work.effect, error)
+
+    def interrupt(self, group: GroupId) -> None:
+        """End soon what is done aside with this group's writer."""
+        replica = self.replicas.get(group)
+        if replica is not None:
+            replica.interrupt()
+
+    def _failed(self, effect: Effect, error: Exception) -> list[Event]:
+        full = isinstance(error, DiskIsFull)
+        if not full:
+            self._found_damage(group_of(effect), str(error))
+        return [ApplyFailed(group_of(effect), full=full, reason=str(error))]
+
+    def _aside(self, effect: Effect, run: Callable[[], Any], then: Callable[[Any], list[Event]]) -> TakesLong:
+        """What to raise for an effect whose `run` takes long."""
+        replica = self.handles.borrow(group_of(effect))
+        assert replica is not None, "what is not open is not used aside"
+        replica.lend()
+        return TakesLong(Work(effect, run, then))
