@@ -13,6 +13,7 @@ from quorate.core.requests import (
     Answer,
     Ask,
     Done,
+    Left,
     MemberStatus,
     NotLeader,
     ReplyBody,
@@ -23,14 +24,18 @@ from quorate.core.requests import (
     StatusReport,
     Told,
 )
-from quorate.wire.codec import decode_ask, encode
+from quorate.transport.crowd import GaveUpItsPlace
+from quorate.wire.codec import decode_asked, encode
 from quorate.wire.frames import FrameReader, frame
-from quorate.wire.handshake import NODE, Hello, greeting
+from quorate.wire.handshake import NODE, Hello, greeting, refusal
 
 SILENCE = "silence"
 """A script's answer: say nothing."""
 HANG_UP = "hang up"
 """A script's answer: close the connection."""
+
+GIVE_UP_PLACE = "give up place"
+"""A script's answer: close the connection as one that was not used, and do nothing of what came on it."""
 
 Said = ReplyBody | str | Awaitable[Any]
 Script = Callable[[RequestBody], Said]
@@ -54,6 +59,8 @@ class FakeNode:
         self.number = number
         self.script: Script = lambda body: answer((number,))
         self.asked: list[RequestBody] = []
+        self.left = threading.Event()
+        """A client has said that it does not wait for an answer any more."""
         self.connections = 0
         self.address = ""
         self.hello: bytes | None = None
@@ -80,7 +87,11 @@ class FakeNode:
                     if not met:
                         met = True
                         continue
-                    task = asyncio.create_task(self._answer(decode_ask(payload), writer))
+                    ask = decode_asked(payload)
+                    if isinstance(ask, Left):
+                        self.left.set()
+                        continue
+                    task = asyncio.create_task(self._answer(ask, writer))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
         except ConnectionError:
@@ -100,6 +111,9 @@ class FakeNode:
             said = await said
         if said == HANG_UP:
             writer.transport.abort()
+        elif said == GIVE_UP_PLACE:
+            writer.write(refusal(GaveUpItsPlace("others wait")))
+            writer.close()
         elif said != SILENCE:
             assert not isinstance(said, str)
             with suppress(ConnectionError):

@@ -113,8 +113,9 @@ class Client:
                     raise errors.InternalError(f"a node answered a request with {type(answer).__name__}")
                 self.check()
         finally:
+            leaves = token is None and not shown_by and time.monotonic() < deadline  # then it ends by itself
             for link, waiting in pending.values():
-                link.forget(waiting)
+                link.forget(waiting, tell=leaves)
 
     async def ask_node(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
         """Ask one node, once. Raises LinkLost; also when it does not answer in time."""
@@ -134,7 +135,7 @@ class Client:
         try:
             return await self.ask_node(address, body, seconds)
         except LinkLost as lost:
-            if not lost.sent:
+            if not (lost.sent or lost.unread):
                 raise
         return await self.ask_node(address, body, seconds)
 
@@ -245,6 +246,9 @@ class Client:
             self._learn_members(link)
             del pending[address]
             with self._decide:
+                if lost.unread:
+                    call.dropped(address)
+                    return None
                 if waiting.running:
                     call.runs(address)
                 call.lost(address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)

@@ -5,7 +5,16 @@ from collections.abc import Callable
 from typing import cast
 
 from quorate.client.errors import InterfaceError
-from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node, reason_of
+from quorate.client.links import (
+    DIAL_MAX,
+    LinkLost,
+    ask_frame,
+    hello_frame,
+    is_unread,
+    left_frame,
+    meet_node,
+    reason_of,
+)
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody, Running
 from quorate.wire.codec import decode_told
@@ -18,7 +27,7 @@ sleep = asyncio.sleep
 class Pending:
     """A request that was sent and not yet answered."""
 
-    __slots__ = ("body", "lost", "number", "running", "waiter")
+    __slots__ = ("body", "lost", "number", "running", "unread", "waiter")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -26,6 +35,8 @@ class Pending:
         self.lost: str | None = None
         self.running = False
         """The node has said that it takes long, and runs."""
+        self.unread = False
+        """See `LinkLost`; when it is lost."""
         self.waiter: asyncio.Future[None] | None = None
         """Done when the answer is here or the time is up; None: no task waits."""
 
@@ -98,12 +109,16 @@ class Link(asyncio.Protocol):
     def answer(self, pending: Pending) -> ReplyBody | None:
         """The answer if it is here. Raises LinkLost."""
         if pending.body is None and pending.lost is not None:
-            raise LinkLost(pending.lost, sent=True)
+            raise LinkLost(pending.lost, sent=not pending.unread, unread=pending.unread)
         return pending.body
 
-    def forget(self, pending: Pending) -> None:
-        """Nobody waits for this answer any more."""
-        self._pending.pop(pending.number, None)
+    def forget(self, pending: Pending, *, tell: bool = False) -> None:
+        """Nobody waits for this answer any more; `tell` the node, which may be at work for it."""
+        unanswered = self._pending.pop(pending.number, None) is not None
+        if unanswered and tell and self._lost is None and not self._loop.is_closed():
+            if not self._out:
+                self._loop.call_soon(self._flush)
+            self._out += left_frame(pending.number)
 
     async def close(self) -> None:
         """Hang up; waiting requests are lost."""
@@ -125,7 +140,7 @@ class Link(asyncio.Protocol):
             self._transport.write(bytes(self._out))
         self._out.clear()
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, *, unread: bool = False) -> None:
         if self._lost is None:
             self._lost = reason
         self._room.set()
@@ -134,7 +149,7 @@ class Link(asyncio.Protocol):
             self._met.exception()  # marks it as seen: nobody may be waiting for the greeting any more
         waiting, self._pending = self._pending, {}
         for pending in waiting.values():
-            pending.lost = reason
+            pending.lost, pending.unread = reason, unread
             pending.wake()
         if self._transport is not None:
             self._transport.abort()
@@ -171,7 +186,7 @@ class Link(asyncio.Protocol):
                     pending.body = told.body
                     pending.wake()
         except (WireError, LinkLost) as error:
-            self._end(str(error))
+            self._end(str(error), unread=is_unread(error))
 
 
 async def dial(address: str, cluster: str, seconds: float) -> Link:

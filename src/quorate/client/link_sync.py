@@ -13,7 +13,16 @@ import socket
 import threading
 import time
 
-from quorate.client.links import DIAL_MAX, LinkLost, ask_frame, hello_frame, meet_node, reason_of
+from quorate.client.links import (
+    DIAL_MAX,
+    LinkLost,
+    ask_frame,
+    hello_frame,
+    is_unread,
+    left_frame,
+    meet_node,
+    reason_of,
+)
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody, Running
 from quorate.wire.codec import decode_told
@@ -23,12 +32,14 @@ Lock = threading.Lock
 sleep = time.sleep
 
 _CHUNK = 256 * 1024
+_WORD = 0.1
+"""Seconds in which a node may take a few bytes that nobody waits for."""
 
 
 class Pending:
     """A request that was sent and not yet answered."""
 
-    __slots__ = ("body", "lost", "number", "running", "turn")
+    __slots__ = ("body", "lost", "number", "running", "turn", "unread")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -36,6 +47,8 @@ class Pending:
         self.lost: str | None = None
         self.running = False
         """The node has said that it takes long, and runs."""
+        self.unread = False
+        """See `LinkLost`; when it is lost."""
         self.turn: threading.Event | None = None
         """Set when the answer is here or when it is this thread's turn to read; None: nobody sleeps on it."""
 
@@ -106,10 +119,15 @@ class Link:
         """The answer if it is here. Raises LinkLost."""
         return self.wait(pending, 0.0)
 
-    def forget(self, pending: Pending) -> None:
-        """Nobody waits for this answer any more."""
+    def forget(self, pending: Pending, *, tell: bool = False) -> None:
+        """Nobody waits for this answer any more; `tell` the node, which may be at work for it."""
         with self._state:
-            self._pending.pop(pending.number, None)
+            unanswered = self._pending.pop(pending.number, None) is not None
+        if unanswered and tell and self._lost is None:
+            try:
+                self._write(left_frame(pending.number), time.monotonic() + _WORD)
+            except OSError as error:
+                self._end(reason_of(error))
 
     def close(self) -> None:
         """Hang up; waiting requests are lost."""
@@ -152,7 +170,7 @@ class Link:
                 if time.monotonic() >= until:
                     break
         except (OSError, WireError, EOFError) as error:
-            self._end(reason_of(error))
+            self._end(reason_of(error), unread=is_unread(error))
         finally:
             self._pass_on()
 
@@ -209,9 +227,9 @@ class Link:
     def _settled(self, pending: Pending) -> ReplyBody:
         if pending.body is not None:
             return pending.body
-        raise LinkLost(pending.lost or "the connection ended", sent=True)
+        raise LinkLost(pending.lost or "the connection ended", sent=not pending.unread, unread=pending.unread)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, *, unread: bool = False) -> None:
         """The link is over. A thread that is reading closes the socket itself when it is done: the number
         of a closed descriptor may be given to another file while it is being waited for."""
         with self._state:
@@ -219,7 +237,7 @@ class Link:
                 self._lost = reason
             waiting, self._pending = self._pending, {}
             for pending in waiting.values():
-                pending.lost = self._lost
+                pending.lost, pending.unread = self._lost, unread
                 if pending.turn is not None:
                     pending.turn.set()
             reading = self._turn_of is not None

@@ -3,10 +3,10 @@
 import os
 
 from quorate.client.errors import DataError
-from quorate.core.requests import Ask, RequestBody
+from quorate.core.requests import Ask, Left, RequestBody
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameTooLong, WireError, frame
-from quorate.wire.handshake import CLIENT, Hello, greeting, meet
+from quorate.wire.handshake import CLIENT, IDLE, Hello, RefusedByPeer, greeting, meet
 
 DIAL_MAX = 1.0
 """Seconds to connect and to exchange greetings, at most."""
@@ -14,12 +14,19 @@ DIAL_MAX = 1.0
 
 class LinkLost(Exception):
     """There is no connection to a node, or it ended. `sent`: the request may have arrived there. `late`: it may
-    only have been too little time."""
+    only have been too little time. `unread`: the node closed a connection that was not used, and looked at nothing
+    that was sent there afterwards."""
 
-    def __init__(self, reason: str, *, sent: bool, late: bool = False) -> None:
+    def __init__(self, reason: str, *, sent: bool, late: bool = False, unread: bool = False) -> None:
         super().__init__(reason)
         self.sent = sent
         self.late = late
+        self.unread = unread
+
+
+def is_unread(error: BaseException) -> bool:
+    """Whether a node says with this that it has closed a connection on which nothing was asked."""
+    return isinstance(error, RefusedByPeer) and error.reason == IDLE
 
 
 def reason_of(error: BaseException) -> str:
@@ -57,3 +64,8 @@ def ask_frame(number: int, body: RequestBody, waits_us: int = 0) -> bytes:
         return frame(encode(Ask(number, body, waits_us)))
     except FrameTooLong as error:
         raise DataError(f"the request is too large: {error}", hint="send it in several parts") from None
+
+
+def left_frame(number: int) -> bytes:
+    """Word that nobody waits for an answer any more."""
+    return frame(encode(Left(number)))

@@ -279,6 +279,11 @@ class Call:
         self._lost_running = self._lost_running or address == self._running
         self._back_off(now)
 
+    def dropped(self, address: str) -> None:
+        """The node had closed a connection that was not used: nothing was done there, and it is well. Ask again."""
+        self._patience.pop(address, None)
+        self._go_to = address
+
     def _lost_node(self) -> None:
         self._must_pay, self._free = not self._free, False
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 from quorate.core.kernel import NodeId
@@ -70,6 +71,10 @@ class Accepted(asyncio.Protocol):
         self._paused = False
         self._refused = False
         self._where = "?"
+        self._used_s = 0.0
+        """When something was asked or answered last."""
+        self._unfinished = 0
+        """Bytes of a frame whose end has not arrived, as far as they count."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = made = cast(asyncio.Transport, transport)
@@ -83,8 +88,8 @@ class Accepted(asyncio.Protocol):
             return
         made.write(greeting(owner.me))
         self._timer = owner.loop.call_later(self._limits.greeting_s, self._greeting_late)
-        if len(owner.accepted) > self._limits.connections + RESERVED:
-            self._refuse(TooManyConnections(f"this node takes {self._limits.connections} connections"))
+        if owner.crowded(RESERVED):
+            self.refuse(TooManyConnections(f"this node takes {self._limits.connections} connections"))
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -93,6 +98,8 @@ class Accepted(asyncio.Protocol):
             payloads = self._reader.feed(data)
             if self._them is None and payloads:
                 self._greeted(meet(self._owner.me, payloads.pop(0)))
+            if self._reader.rest or self._unfinished:
+                self._note_unfinished()
             if self._peer:
                 for payload in payloads:
                     self._owner.handler.delivered(self._peer, decode_message(payload))
@@ -102,7 +109,20 @@ class Accepted(asyncio.Protocol):
             else:
                 self._take(payloads)
         except WireError as error:
-            self._refuse(error)
+            self.refuse(error)
+
+    def _note_unfinished(self) -> None:
+        """The frame whose end has not arrived has changed its size. Those of peers do not count."""
+        size = 0 if self._peer else len(self._reader.rest)
+        if size or self._unfinished:
+            self._unfinished = size
+            self._owner.hold(self, size, paused=self._paused)
+
+    @property
+    def idle_since(self) -> float:
+        """See `crowd.Connection`."""
+        busy = self._waiting or self._held or self._out or self._unfinished or self._slow
+        return inf if busy or self._peer or self._them is None or self._refused else self._used_s
 
     @property
     def address(self) -> str:
@@ -146,11 +166,15 @@ class Accepted(asyncio.Protocol):
         elif self._paused:
             self._paused = False
             self._transport.resume_reading()
+            if self._unfinished:
+                self._note_unfinished()
 
     def _pause(self) -> None:
         if not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
+            if self._unfinished:
+                self._note_unfinished()
 
     def _full(self) -> bool:
         """Whether the client has as much waiting, or unread, as it may have."""
@@ -167,18 +191,19 @@ class Accepted(asyncio.Protocol):
         try:
             self._take_held()
         except WireError as error:
-            self._refuse(error)
+            self.refuse(error)
 
     def _greeted(self, them: Hello) -> None:
+        owner = self._owner
+        if them.role != NODE:
+            if owner.crowded():
+                raise TooManyConnections(f"this node takes {self._limits.connections} connections")
+            self._used_s = owner.loop.time()
         self._them = them
         if self._timer is not None:
             self._timer.cancel()
         log.debug("%s is %s %s", self._where, them.role, them.name or them.node)
-        owner = self._owner
-        if them.role != NODE:
-            if len(owner.accepted) > self._limits.connections:
-                raise TooManyConnections(f"this node takes {self._limits.connections} connections")
-        else:
+        if them.role == NODE:
             earlier = owner.incoming.get(them.node)
             self._peer = them.node
             owner.incoming[them.node] = self
@@ -210,6 +235,7 @@ class Accepted(asyncio.Protocol):
         """Write everything told since the last flush."""
         out, self._out = self._out, bytearray()
         if out and self._transport is not None and not self._refused:
+            self._used_s = self._owner.loop.time()
             self._transport.write(out)
             if self._paused:
                 self._owner.loop.call_soon(self._resume)
@@ -224,9 +250,9 @@ class Accepted(asyncio.Protocol):
             self._resume()
 
     def _greeting_late(self) -> None:
-        self._refuse(NotOurProtocol("no greeting arrived in time"))
+        self.refuse(NotOurProtocol("no greeting arrived in time"))
 
-    def _refuse(self, error: WireError) -> None:
+    def refuse(self, error: WireError) -> None:
         """Say why, then close. What still arrives is read and dropped for a moment: closing over unread
         data would reset the connection and destroy the refusal on its way."""
         transport = self._transport
@@ -234,7 +260,9 @@ class Accepted(asyncio.Protocol):
             return
         log.warning("closed the connection from %s: %s", self._where, error)
         self.flush()
+        self._let_go()
         self._refused = True
+        self._owner.leaving += 1
         if self._timer is not None:
             self._timer.cancel()
         if self._paused:
@@ -243,6 +271,12 @@ class Accepted(asyncio.Protocol):
         if transport.can_write_eof():
             transport.write_eof()
         self._timer = self._owner.loop.call_later(self._limits.linger_s, transport.abort)
+
+    def _let_go(self) -> None:
+        """Of the frame whose end will not be waited for."""
+        self._reader = FrameReader()
+        if self._unfinished:
+            self._note_unfinished()
 
     def eof_received(self) -> bool:
         """Let the transport close; answers that are not ready will find the connection gone."""
@@ -253,6 +287,8 @@ class Accepted(asyncio.Protocol):
         self._out.clear()
         self._held.clear()
         owner = self._owner
+        self._let_go()
+        owner.leaving -= self._refused
         owner.accepted.discard(self)
         owner.dirty.discard(self)
         if self._timer is not None:

@@ -15,25 +15,37 @@ from quorate.core.kernel import NodeId
 from quorate.core.messages import Message
 from quorate.transport.accepted import Accepted
 from quorate.transport.addresses import format_address
+from quorate.transport.crowd import FrameStalled, GaveUpItsPlace, TooMuchUnfinished, Unfinished, idle_longest
 from quorate.transport.interface import Handler
 from quorate.transport.links import PeerLink
-from quorate.wire.frames import WireError
+from quorate.wire.frames import FRAME_BYTES_MAX, WireError
 from quorate.wire.handshake import Hello
 
 log = logging.getLogger("quorate.transport")
+
+AT_ONCE = 16
+"""Idle connections beyond the one that is needed that give up their places together: looking for them takes time."""
+LOOK_AGAIN_S = 0.1
+"""When none was idle."""
 
 
 class Limits(msgspec.Struct, frozen=True):
     """Bounds on what connections may hold in memory. Bytes, counts and seconds."""
 
     connections: int = 4096
-    """Accepted connections; one more client is refused, a peer never is."""
+    """Accepted connections; one more client takes an idle one's place or is refused, a peer never is."""
     client_requests: int = 1024
     """Unanswered requests of one connection before reading from it stops."""
     client_request_bytes: int = 16 * 1024 * 1024
     """Unanswered bytes of one connection before reading from it stops."""
     write_buffer: int = 1024 * 1024
     """Bytes the operating system has not taken yet before a connection counts as slow."""
+    unfinished_bytes: int = 2 * FRAME_BYTES_MAX
+    """Of all clients' frames whose end has not arrived, together."""
+    stalled_s: float = 5.0
+    """How long such a frame may be no longer than it was."""
+    idle_s: float = 10.0
+    """How long a client has asked nothing that gives up its place when others wait."""
     peer_queue: int = 32 * 1024 * 1024
     """Bytes kept for a slow peer before the oldest messages are dropped."""
     greeting_s: float = 5.0
@@ -63,6 +75,12 @@ class TcpTransport:
         self.incoming: dict[NodeId, Accepted] = {}
         """The connection on which each peer is heard."""
         self.closing = False
+        self.leaving = 0
+        """Accepted connections that were told why they are closed, and are still there."""
+        self._look_again_s = 0.0
+        self._unfinished: Unfinished[Accepted] = Unfinished(self.limits.unfinished_bytes, self.limits.stalled_s)
+        self._stalls: asyncio.TimerHandle | None = None
+        """Looks for frames that do not grow, while there are any."""
         self._links: dict[NodeId, PeerLink] = {}
         self._announced: set[NodeId] = set()
         """Peers of which the handler last heard that they are reachable."""
@@ -110,6 +128,53 @@ class TcpTransport:
                 connection.flush()
             self.dirty.clear()
 
+    def crowded(self, reserved: int = 0) -> bool:
+        """Whether there are more connections than this node takes, and so many beyond; none that is idle has to be
+        among them."""
+        over = len(self.accepted) - self.leaving - self.limits.connections - reserved
+        now = self.loop.time()
+        if over > 0 and now >= self._look_again_s:
+            idle = idle_longest(self.accepted, now - self.limits.idle_s, over + AT_ONCE)
+            for connection in idle:
+                connection.refuse(GaveUpItsPlace("the connection was not used, and others wait for its place"))
+            over -= len(idle)
+            self._look_again_s = now if idle else now + LOOK_AGAIN_S
+        return over > 0
+
+    def hold(self, connection: Accepted, size: int, *, paused: bool) -> None:
+        """A client has so much of a frame here whose end has not arrived."""
+        most = self._unfinished.hold(connection, size, self.loop.time(), paused=paused)
+        if self._unfinished and self._stalls is None and not self.closing:
+            self._look_for_stalls()
+        if most is not None:
+            text = (
+                f"this node keeps at most {self.limits.unfinished_bytes} bytes of requests that have not arrived whole"
+            )
+            most.refuse(TooMuchUnfinished(text))
+
+    def _look_for_stalls(self) -> None:
+        """In a while; and again as long as there are unfinished frames."""
+        after_s = self.limits.stalled_s / 2
+        due = self.loop.time() + after_s
+
+        def look() -> None:
+            self._stalls = None
+            self.end_stalled(self.loop.time(), late_s=self.loop.time() - due)
+            if self._unfinished and not self.closing:
+                self._look_for_stalls()
+
+        self._stalls = self.loop.call_later(after_s, look)
+
+    def end_stalled(self, now: float, late_s: float = 0.0) -> None:
+        """End the connections whose frames have not grown for too long; but none when this look comes so late that it
+        was this process that did not run."""
+        if late_s > self.limits.stalled_s / 2:
+            self._unfinished.forgive(now)
+        for connection in self._unfinished.stalled(now):
+            connection.refuse(
+                FrameStalled(f"a request has not arrived whole, nor more of it for {self.limits.stalled_s:g} s")
+            )
+
     def gained(self, peer: NodeId) -> None:
         """One of the two links with a peer came up."""
         link = self._links.get(peer)
@@ -138,6 +203,8 @@ class TcpTransport:
         if orderly:
             self.flush()
         self.closing = True
+        if self._stalls is not None:
+            self._stalls.cancel()
         self.stop_listening()
         for link in self._links.values():
             link.close()

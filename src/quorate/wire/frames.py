@@ -71,14 +71,14 @@ class FrameReader:
     def __init__(self, limit: int = FRAME_BYTES_MAX) -> None:
         self._limit = limit
         self._first = True
-        self._rest = bytearray()
+        self.rest = bytearray()
         """The beginning of a frame whose end has not arrived."""
         self._wanted = HEADER_BYTES
         """How long `rest` must be before there is anything to do; spares a look at every chunk."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take a chunk; return the payloads that it completes. Raises FrameTooLong, FrameCorrupt, NotOurProtocol."""
-        rest, size = self._rest, len(data)
+        rest, size = self.rest, len(data)
         if not rest and size >= HEADER_BYTES and not self._first:
             length, checksum = _unpack(data)
             if length + HEADER_BYTES == size and length <= self._limit:  # one whole frame, as most often

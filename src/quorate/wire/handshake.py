@@ -21,6 +21,9 @@ OLDEST = HERE.lowest
 NODE = "node"
 CLIENT = "client"
 
+IDLE = "idle"
+"""The code of a `Refusal` that closes a connection on which nothing is asked, because others wait for its place."""
+
 
 class Hello(Struct, frozen=True, array_like=True, tag=MAGIC):
     """Who I am, and whom I mean to talk to. The tag is the protocol's magic."""
