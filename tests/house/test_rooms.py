@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lab/sql": set(),
     "lab/fuzz": {"lab/fuzz", "lab/sql", "client", "storage", "core", ERRORS},
     "lab/sim": {"lab/sim", "lab/sql", "lab/judges", "wire", "storage", "sql", "core", ERRORS},
-    "lab/mutants": {"lab/mutants", "lab/sim", "storage", "sql", "core"},
+    "lab/mutants": {"lab/mutants", "lab/sim", "lab/fuzz", "storage", "sql", "core"},
     "lab/diagram": {"lab/diagram", "lab/sim", "lab/judges", "wire", "core"},
     "lab/nemesis": {"lab/nemesis", "lab/judges", "runtime", "client", "wire", "core"},
     "cli": {

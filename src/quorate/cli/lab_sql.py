@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,18 +30,34 @@ def _range(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     return int(first), end
 
 
-def _some(seeds: range) -> "list[Report]":
+def _cores(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    from quorate.lab.mutants import MUTANTS
+
+    if value not in ("real", *(mutant.name for mutant in MUTANTS)):
+        raise click.BadParameter(f"there is no mutant {value!r}")
+    return value
+
+
+def _some(seeds: range, core: str) -> "list[Report]":
     from quorate.lab.fuzz.run import run_seed
 
-    return [run_seed(seed) for seed in seeds]
+    with _wrong(core):
+        return [run_seed(seed) for seed in seeds]
 
 
-def _reports(first: int, last: int | None, seconds: float, jobs: int) -> "Iterator[Report]":
+def _wrong(core: str) -> AbstractContextManager[None]:
+    """With this mutant in place, or with none."""
+    from quorate.lab.mutants import find, sabotaged
+
+    return nullcontext() if core == "real" else sabotaged(find(core))
+
+
+def _reports(first: int, last: int | None, seconds: float, jobs: int, core: str) -> "Iterator[Report]":
     """Reports of the seeds from `first` on, until the last or until the time is over."""
     until = time.monotonic() + seconds if seconds else float("inf")
     if jobs == 1:
         for seed in count(first) if last is None else range(first, last + 1):
-            yield from _some(range(seed, seed + 1))
+            yield from _some(range(seed, seed + 1), core)
             if time.monotonic() >= until:
                 return
         return
@@ -53,7 +70,7 @@ def _reports(first: int, last: int | None, seconds: float, jobs: int) -> "Iterat
                     end = first + CHUNK if last is None else min(first + CHUNK, last + 1)
                     more = end > first and time.monotonic() < until
                     if more:
-                        waiting.add(pool.submit(_some, range(first, end)))
+                        waiting.add(pool.submit(_some, range(first, end), core))
                         first = end
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -62,7 +79,7 @@ def _reports(first: int, last: int | None, seconds: float, jobs: int) -> "Iterat
             pool.shutdown(cancel_futures=True)
 
 
-def _tell(report: "Report", *, small: bool) -> None:
+def _tell(report: "Report", core: str, *, small: bool) -> None:
     """The seed, what differs, the script, and how to run both again."""
     from quorate.lab.fuzz.script import lines, save
     from quorate.lab.fuzz.shrink import shrink
@@ -71,15 +88,16 @@ def _tell(report: "Report", *, small: bool) -> None:
     progress(f"seed {seed}: {report.difference}")
     script = report.script
     if small:
-        script, difference = shrink(script, report.difference)
+        with _wrong(core):
+            script, difference = shrink(script, report.difference)
         progress(f"shrunk: {difference}")
     for text in lines(script):
         progress(text)
     path = Path(f"sql-{seed}.json")
     save(script, path)
-    progress(
-        f"again: quorate lab sql --seeds {seed}, or this script: quorate lab sql --script {path}; commit {commit()}"
-    )
+    other = "" if core == "real" else f" --core {core}"
+    progress(f"again: quorate lab sql --seeds {seed}{other}; commit {commit()}")
+    progress(f"the script that is shown: quorate lab sql --script {path}{other}")
 
 
 @click.command("sql")
@@ -91,6 +109,7 @@ def _tell(report: "Report", *, small: bool) -> None:
 @click.option("--shrink/--no-shrink", "small", default=True, help="Make the script of a seed that fails small.")
 @click.option("--script", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
               help="Run a script that an earlier run wrote, and nothing else.")  # fmt: skip
+@click.option("--core", default="real", show_default=True, callback=_cores, help="The real code, or a mutant.")
 @json_option
 def sql(
     seconds: float,
@@ -99,6 +118,7 @@ def sql(
     keep_going: bool,
     small: bool,
     script: Path | None,
+    core: str,
     as_json: bool,
 ) -> None:
     """Random schemas and statements on plain SQLite, in an embedded folder and on three replicas: all must say and hold
@@ -106,14 +126,14 @@ def sql(
     from quorate.lab.fuzz.campaign import Totals
 
     if script is not None:
-        _again(script)
+        _again(script, core)
         return
     first, last = seeds or (0, None if seconds else 99)
     totals, began = Totals(), time.monotonic()
-    for report in _reports(first, last, seconds, jobs):
+    for report in _reports(first, last, seconds, jobs, core):
         totals.add(report)
         if report.difference:
-            _tell(report, small=small)
+            _tell(report, core, small=small)
             if not keep_going:
                 break
         if totals.seeds % SAY_EVERY == 0:
@@ -132,7 +152,7 @@ def sql(
         raise Fail(f"these seeds prove too little: never seen to work: {', '.join(missing)}", Exit.FAILED)
 
 
-def _again(path: Path) -> None:
+def _again(path: Path, core: str) -> None:
     from quorate.lab.fuzz.run import run_script
     from quorate.lab.fuzz.script import lines, load
 
@@ -140,7 +160,8 @@ def _again(path: Path) -> None:
         script = load(path)
     except ValueError as error:
         raise Fail(f"{path} is no script: {error}", Exit.USAGE) from error
-    report = run_script(script)
+    with _wrong(core):
+        report = run_script(script)
     for text in lines(script):
         click.echo(text)
     if report.difference:

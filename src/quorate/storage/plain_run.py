@@ -80,6 +80,11 @@ class PlainRun:
         """Keep nothing of it."""
         self.connection.execute("ROLLBACK")
 
+    def end(self) -> None:
+        """Undo what is still open, if anything is."""
+        if self.connection.in_transaction:
+            self.undo()
+
     def _request(self, request: Asked, refused: frozenset[int]) -> Heard:
         connection = self.connection
         self._steps = 0

@@ -20,6 +20,7 @@ class Writer:
         self.dice = Random(f"sql {seed}")
         self.drawer = Drawer(self.dice)
         self.memory = chance(self.dice, 25)
+        self.folder = chance(self.dice, 40)
         self.requests: list[Request] = []
         self.left = self.dice.choice(STEPS)
         self._schema = self.drawer.schema()

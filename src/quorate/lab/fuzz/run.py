@@ -47,55 +47,60 @@ class Run:
         self.report = report
         self.plain = PlainRun()
         self.replicas = Replicas(place, memory=script.memory)
-        self.embedded = Embedded(place)
+        self.embedded = Embedded(place) if script.folder else None
 
     def do(self, step: Step) -> list[Heard]:
         """One step on every leg; what its requests gave (empty for one that was left out). Raises Difference."""
         if isinstance(step, Move):
             if step.kind.startswith("embedded"):
-                self.embedded.move(step.kind)
+                if self.embedded is not None:
+                    self.embedded.move(step.kind)
             else:
                 self.replicas.move(step)
             self.report.features[step.kind] += 1
             return []
-        step, kept = self._without_endless(step)
-        heard = self._batch(step)
+        step, kept, plain = self._on_plain(step)
+        heard = self._batch(step, plain)
         self.report.features[f"end: {step.end}"] += 1
         by_place = dict(zip(kept, heard, strict=True))
         return [by_place.get(place, ()) for place in range(max(kept, default=-1) + 1)]
 
-    def _without_endless(self, batch: Batch) -> tuple[Batch, list[int]]:
-        """The batch without what takes plain SQLite too long, and the places of what stays."""
+    def _on_plain(self, batch: Batch) -> tuple[Batch, list[int], list[Heard]]:
+        """The batch without what takes plain SQLite too long, the places of what stays, and what that gave. The
+        transaction is left open."""
         flat = [asked for group in batch.groups for asked in group]
         left_out: set[int] = set()
         while True:
             kept = [place for place in range(len(flat)) if place not in left_out]
             heard = self.plain.run([flat[place] for place in kept])
-            self.plain.undo()
             ends = {place for place, each in zip(kept, heard, strict=True) if any(_stops(answer) for answer in each)}
             if not ends:
                 break
+            self.plain.undo()
             self.report.endless += len(ends)
             left_out |= ends
         if not left_out:
-            return batch, kept
+            return batch, kept, heard
         groups, place = [], 0
         for group in batch.groups:
             groups.append(tuple(asked for at, asked in enumerate(group, place) if at not in left_out))
             place += len(group)
-        return Batch(tuple(group for group in groups if group), batch.end, batch.follow), kept
+        return Batch(tuple(group for group in groups if group), batch.end, batch.follow), kept, heard
 
-    def _batch(self, batch: Batch) -> list[Heard]:
+    def _batch(self, batch: Batch, plain: list[Heard]) -> list[Heard]:
         flat = [asked for group in batch.groups for asked in group]
         if not flat:
+            self.plain.commit()
             return []
         told = self.replicas.run(batch)
-        alone = [self.embedded.ask(asked) for asked in flat]
+        alone = [self.embedded.ask(asked) for asked in flat] if self.embedded is not None else told
         refused = frozenset(
             place for number, (asked, heard) in enumerate(zip(flat, told, strict=True))
             for place in self._refused(number, asked, heard)
         )  # fmt: skip
-        plain = self.plain.run(flat, refused)
+        if refused:
+            self.plain.undo()
+            plain = self.plain.run(flat, refused)
         self.plain.commit()
         for number, (asked, heard) in enumerate(zip(flat, told, strict=True)):
             if not same_heard(heard, alone[number]):
@@ -146,12 +151,15 @@ class Run:
                 if inner is None:
                     inner = found
                 _equal("replica 0", inner, f"replica {number}", found)
-                _equal("plain SQLite", expected, f"replica {number}", inspection.contents(inner=False))
+                if not number:
+                    _equal("plain SQLite", expected, "replica 0", inspection.contents(inner=False))
             finally:
                 inspection.close()
             digests.add(node.digest())
         if len(digests) > 1:
             raise Difference("the replicas hold the same, and their digests differ")
+        if self.embedded is None:
+            return
         self.embedded.close()
         inspection = self.embedded.inspect()
         try:
@@ -162,6 +170,7 @@ class Run:
 
     def check_plain(self) -> None:
         """Raises Discarded when plain SQLite's own file is damaged: some statements do that to it."""
+        self.plain.end()
         inspection = Inspection(self.plain.connection)
         try:
             if "file" in inspection.problems():
@@ -173,7 +182,8 @@ class Run:
         """Close every leg."""
         self.plain.close()
         self.replicas.close()
-        self.embedded.close()
+        if self.embedded is not None:
+            self.embedded.close()
 
 
 def _stops(answer: object) -> bool:
@@ -216,7 +226,7 @@ def _equal(one: str, first: Contents, other: str, second: Contents) -> None:
 def run_seed(seed: int) -> Report:
     """Draw a seed and perform it."""
     writer = Writer(seed)
-    report = Report(Script(seed, writer.memory, ()))
+    report = Report(Script(seed, writer.memory, (), writer.folder))
     steps: list[Step] = []
 
     def perform(run: Run) -> None:
@@ -231,7 +241,7 @@ def run_seed(seed: int) -> Report:
                         report.features.update(drawn.features)
 
     _within(report.script, report, perform)
-    report.script = Script(seed, writer.memory, tuple(steps))
+    report.script = Script(seed, writer.memory, tuple(steps), writer.folder)
     return report
 
 

@@ -47,6 +47,8 @@ class Script(Struct, frozen=True):
     memory: bool
     """The replicas are in memory, not in files."""
     steps: tuple[Step, ...]
+    folder: bool = True
+    """An embedded folder does it too."""
 
 
 def save(script: Script, path: Path) -> None:

@@ -48,7 +48,7 @@ def _size(script: Script) -> int:
 
 
 def _of(script: Script, steps: list[Step]) -> Script:
-    return Script(script.seed, script.memory, tuple(steps))
+    return Script(script.seed, script.memory, tuple(steps), script.folder)
 
 
 def _without_steps(script: Script) -> Iterator[Script]:

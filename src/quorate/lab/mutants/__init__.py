@@ -13,6 +13,7 @@ from quorate.lab.mutants import (
     reading,
     releases,
     replication,
+    rows,
     storing,
     verifying,
 )
@@ -24,6 +25,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + reading.MUTANTS
     + storing.MUTANTS
     + files.MUTANTS
+    + rows.MUTANTS
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS

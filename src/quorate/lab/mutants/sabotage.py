@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from quorate.lab.fuzz.run import run_seed
 from quorate.lab.sim.report import LINES, Report
 from quorate.lab.sim.scenarios import simulate, simulate_case
 from quorate.lab.sim.shrink import Case
@@ -22,6 +23,10 @@ SEEN = (
 )  # fmt: skip
 """Judges of what callers see: of their answers, and of what all replicas say in the end (for *lost tail*: that every
 acknowledged write is in the log, or was counted and kept)."""
+
+
+SQL = "sql"
+"""Not a scenario of the simulator: the seeds are those of `lab.fuzz`."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +107,18 @@ def run(
     tail: int = LINES,
 ) -> Report:
     """One seed of the mutant's scenario (or of another) with the sabotaged code."""
+    if (scenario or mutant.scenario) == SQL:
+        return _fuzzed(mutant, seed)
     storage = storage or mutant.storage
     with sabotaged(mutant):
         return simulate(seed, scenario or mutant.scenario, core=mutant.name, storage=storage, skip=skip, tail=tail)
+
+
+def _fuzzed(mutant: Mutant, seed: int) -> Report:
+    with sabotaged(mutant):
+        found = run_seed(seed)
+    judge = "same as SQLite" if found.difference else ""
+    return Report(seed, SQL, core=mutant.name, judge=judge, message=found.difference)
 
 
 def run_case(case: Case, *, tail: int = LINES) -> Report:

@@ -57,7 +57,9 @@ def _drop_table(dice: Random, catalog: Catalog, table: Table) -> Drawn | None:
     every = catalog.of_kind("table", "fts", "rtree")
     if len(every) < 2:
         return None
-    table = dice.choice(every)
+    sources = [column.source for each in every for column in each.columns if column.source]
+    parents = [each for each in every if any(f"FROM {each.sql}" in source for source in sources)]
+    table = dice.choice(parents if parents and chance(dice, 60) else every)
     exists = "IF EXISTS " if chance(dice, 20) else ""
     sql = f"DROP TABLE {exists}{table.sql}"
     return Drawn(sql, features=("DROP TABLE",), then=lambda catalog: catalog.drop(table.name))

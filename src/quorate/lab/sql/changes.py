@@ -29,6 +29,24 @@ def draw_change(dice: Random, catalog: Catalog, kind: str) -> Drawn | None:
     return Drawn(drawn.sql, drawn.sets, drawn.many, (kind, *drawn.features), drawn.then)
 
 
+FAR = 1_000_000
+
+
+def draw_shift(dice: Random, catalog: Catalog) -> tuple[Drawn, Drawn]:
+    """All integers of a column move by one, far away first and then back. No statement meets a value twice, yet no
+    order of single rows leads from the state before to the one after without that, where they are unique."""
+    table = dice.choice(catalog.of_kind("table"))
+    names = [column.sql for column in table.written or table.columns]
+    column = dice.choice(names)
+    if table.targets and chance(dice, 40):
+        column = dice.choice([name for name in names if name in table.targets] or names)
+    by = dice.choice((1, -1, 2))
+    whole = f"typeof({column}) = 'integer'"
+    away = f"UPDATE {table.sql} SET {column} = {column} + {FAR} WHERE {whole}"
+    back = f"UPDATE {table.sql} SET {column} = {column} - {FAR - by} WHERE {whole} AND {column} > {FAR // 2}"
+    return Drawn(away, features=("shift",)), Drawn(back, features=("shift",))
+
+
 def _either(dice: Random, table: Table, features: list[str]) -> str:
     """OR FAIL and its like."""
     clause = pick(dice, CLAUSES) if table.kind == "table" else ""

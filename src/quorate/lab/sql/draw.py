@@ -85,6 +85,8 @@ class Drawer:
         """What one caller asks for."""
         dice = self.dice
         kind = pick(dice, REQUESTS)
+        if kind == "shift" and self.catalog.of_kind("table"):
+            return Request(changes.draw_shift(dice, self.catalog))
         count = 1 if kind == "one" else dice.choice((2, 2, 3, 4, 6))
         statements = tuple(self.statement() for _ in range(count))
         return Request(statements, held=kind == "held", load=kind == "load")

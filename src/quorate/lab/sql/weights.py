@@ -44,8 +44,9 @@ SCHEMA_CHANGES = {
     "create as": 8, "analyze": 8, "reindex": 3, "user_version": 2,
 }  # fmt: skip
 
-REQUESTS = {"one": 60, "several": 30, "held": 6, "load": 4}
-"""A request's statements: one, several as one, those of an interactive transaction, an import's."""
+REQUESTS = {"one": 55, "several": 28, "shift": 7, "held": 6, "load": 4}
+"""A request's statements: one, several as one, two that move all values by one past each other, those of an interactive
+transaction, an import's."""
 
 
 def pick(dice: Random, weights: Mapping[str, int]) -> str:
