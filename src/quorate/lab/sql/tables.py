@@ -10,7 +10,7 @@ from quorate.lab.sql.weights import ACTIONS, CLAUSES, KEYS, STRICT_TYPES, TYPES,
 _NAMES = ("a", "b", "c", "d", "e", "f", "g")
 _ODD_NAMES = ("rowid", "oid", "_rowid_", "a b", "select", "É", 'q"q', "Key")
 _ALIASES = ("_rowid_", "rowid", "oid")
-WIDE = (30, 130, 500, 1_000, 1_500, 1_999, 2_000)
+WIDE = (30, 30, 30, 130, 130, 130, 500, 1_000, 1_999, 2_000)
 """How many columns a wide table may have; SQLite takes 2,000 at most."""
 
 
