@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from quorate.core.requests import Failed, Result, Statement
 from quorate.sql.classify import shape_of
-from quorate.storage.connection import LEAD, LOAD, PAGE_BYTES, set_mode
+from quorate.storage.connection import LEAD, LOAD, NO_ROWID, PAGE_BYTES, set_mode
 from quorate.storage.failures import RefusedError, failed_of
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StorageError
@@ -88,7 +88,7 @@ class PlainRun:
     def _request(self, request: Asked, refused: frozenset[int]) -> Heard:
         connection = self.connection
         self._steps = 0
-        connection.set_last_insert_rowid(0)
+        connection.set_last_insert_rowid(NO_ROWID)
         connection.execute("SAVEPOINT request")
         if request.load:
             set_mode(connection, LOAD)
@@ -155,9 +155,9 @@ class PlainRun:
             changed += self.connection.changes() if _counts(shape.sql) else 0
         many = statement.many or len(statement.sets) != 1
         counted = _counts(shape.sql)
-        last = self.connection.last_insert_rowid() if shape.inserts and changed else None
+        last = self.connection.last_insert_rowid() if shape.inserts and changed else NO_ROWID
         columns = self._columns if not many and shape.rows else ()
-        return Result(columns, [] if many else rows, changed if counted else -1, last)
+        return Result(columns, [] if many else rows, changed if counted else -1, None if last == NO_ROWID else last)
 
     def _described(self, cursor: apsw.Cursor, _sql: str, _bindings: object) -> bool:
         try:

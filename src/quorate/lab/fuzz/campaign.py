@@ -25,7 +25,8 @@ EXPECTED = (
     "RAISE(ROLLBACK)", "CREATE VIEW", "FTS5", "FTS4", "contentless FTS5", "external content FTS5", "R-Tree",
     "R-Tree with columns", "change FTS", "change R-Tree", "CREATE AS", "ADD COLUMN", "DROP COLUMN", "RENAME COLUMN",
     "RENAME TABLE", "DROP TABLE", "DROP INDEX", "DROP TRIGGER", "DROP VIEW", "ANALYZE", "REINDEX", "user_version",
-    "many rows", "rotation", "shift", "move rowid", "explicit rowid", "DO NOTHING", "DO UPDATE", "RETURNING", "CTE",
+    "many rows", "rotation", "shift", "retype", "move rowid", "explicit rowid", "DO NOTHING", "DO UPDATE",
+    "RETURNING", "CTE",
     "UPDATE FROM", "DEFAULT VALUES", "executemany", "insert select", "replace", "delete all", "select",
     *MOVES, *(f"end: {end}" for end in dict.fromkeys(ENDS)),
 )  # fmt: skip

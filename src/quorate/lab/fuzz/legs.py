@@ -314,4 +314,4 @@ def same_heard(one: Sequence[Result | Failed], other: Sequence[Result | Failed])
 def _comparable(each: Result | Failed) -> tuple[Any, ...]:
     if isinstance(each, Failed):
         return each.error, each.message, each.sqlite_errorname, max(0, each.statement)
-    return each.columns, repr([tuple(row) for row in each.rows]), each.rowcount, each.lastrowid or None
+    return each.columns, repr([tuple(row) for row in each.rows]), each.rowcount, each.lastrowid

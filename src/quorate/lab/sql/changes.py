@@ -205,6 +205,15 @@ def _rotate(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
     return Drawn(f"UPDATE {table.sql} SET {column.sql} = {to}", features=("rotation",))
 
 
+def _retype(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
+    """Numbers become what is equal to them: 1 becomes 1.0 and back, 0.0 becomes -0.0."""
+    column = dice.choice(table.written or table.columns).sql
+    other = f"WHEN 'real' THEN CAST({column} AS INT) ELSE {column}"
+    to = f"CASE typeof({column}) WHEN 'integer' THEN {column} * 1.0 {other} END"
+    to = dice.choice((to, to, f"CASE WHEN {column} = 0 THEN -0.0 ELSE {column} END"))
+    return Drawn(f"UPDATE {table.sql} SET {column} = {to}", features=("retype",))
+
+
 def _move_rowid(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
     if not table.rowid or table.kind != "table":
         return _rotate(dice, _catalog, table)
@@ -258,7 +267,7 @@ def _select(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
 
 _KINDS = {
     "insert": _insert, "insert select": _insert_select, "insert many rows": _insert_many, "upsert": _upsert,
-    "replace": _replace, "update": _update, "update from": _update_from, "rotate": _rotate,
+    "replace": _replace, "update": _update, "update from": _update_from, "rotate": _rotate, "retype": _retype,
     "move rowid": _move_rowid, "delete": _delete, "delete all": _delete_all, "executemany": _executemany,
     "select": _select,
 }  # fmt: skip

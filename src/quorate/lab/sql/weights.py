@@ -34,8 +34,8 @@ VALUES = {
 
 STATEMENTS = {
     "insert": 30, "insert select": 7, "insert many rows": 3, "upsert": 10, "replace": 4, "update": 24,
-    "update from": 3, "rotate": 4, "move rowid": 4, "delete": 12, "delete all": 2, "executemany": 4, "select": 5,
-    "schema": 9, "odd": 2,
+    "update from": 3, "rotate": 4, "retype": 4, "move rowid": 4, "delete": 12, "delete all": 2, "executemany": 4,
+    "select": 5, "schema": 9, "odd": 2,
 }  # fmt: skip
 
 SCHEMA_CHANGES = {
