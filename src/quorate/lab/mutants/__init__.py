@@ -13,7 +13,6 @@ from quorate.lab.mutants import (
     reading,
     releases,
     replication,
-    rows,
     storing,
     verifying,
 )
@@ -25,7 +24,6 @@ MUTANTS: tuple[Mutant, ...] = (
     + reading.MUTANTS
     + storing.MUTANTS
     + files.MUTANTS
-    + rows.MUTANTS
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS
