@@ -72,6 +72,15 @@ def test_a_request_without_an_end_is_stopped_at_the_end_of_its_callers_time(repl
     assert not replica.busy
 
 
+def test_what_was_executed_before_a_stop_takes_the_time_that_it_takes_to_commit(replica: Replica) -> None:
+    payload, _ = replica.execute([asked("l", LONG)])
+    assert payload is not None
+    with pytest.raises(StoppedError):
+        replica.execute([asked("e", ENDLESS)], 0, 0, 5_000)
+    replica.commit(Position(1, 2))
+    assert read(replica, "SELECT count(*) FROM t") == [(20_000,)]
+
+
 def test_what_is_stopped_may_be_run_again_under_its_token(replica: Replica) -> None:
     with pytest.raises(StoppedError):
         replica.execute([asked("l", LONG)], 0, 0, 5_000)
@@ -89,9 +98,7 @@ def test_a_writer_that_is_lent_can_be_interrupted(replica: Replica) -> None:
     assert stopped.value.why == INTERRUPTED
     replica.take_back()
     replica.interrupt()  # it is not lent: nothing runs that anybody may stop
-    replica.lend()
     _, (outcome,) = replica.execute([asked("l", LONG)])
-    replica.take_back()
     assert isinstance(decode_outcome(outcome), Done)
 
 

@@ -292,6 +292,7 @@ class Replica:
     def take_back(self) -> None:
         """The other thread is done with it."""
         self._lent = False
+        self._writer.watch.interrupted = False
         if self._reader is not None:
             self._reader.let_go()
 

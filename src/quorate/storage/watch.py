@@ -59,12 +59,16 @@ class Watch:
         """SQLite's progress handler: True ends what is running."""
         if self.interrupted:
             self.why = INTERRUPTED
-        elif self._watching and self._clock is not None and (self._long_us or self._ends_us):
-            now_us = self._clock()
-            if self._began_us < 0:
-                self._began_us = now_us
-            if 0 < self._ends_us <= now_us:
-                self.why = AT_ITS_END
-            elif 0 < self._long_us < now_us - self._began_us:
-                self.why = TOO_LONG
-        return bool(self.why)
+            return True
+        if not self._watching or self._clock is None or not (self._long_us or self._ends_us):
+            return False
+        now_us = self._clock()
+        if self._began_us < 0:
+            self._began_us = now_us
+        if 0 < self._ends_us <= now_us:
+            self.why = AT_ITS_END
+            return True
+        if 0 < self._long_us < now_us - self._began_us:
+            self.why = TOO_LONG
+            return True
+        return False

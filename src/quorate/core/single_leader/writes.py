@@ -208,8 +208,15 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
         if alone or first.long:
             group.alone = max(0, group.alone - 1)
             break
-    group.admission.took(now_us, len(requests), 0 if requests and requests[0].long else len(queue))
+    group.admission.took(now_us, len(requests), 0 if _is_exception(group, requests) else len(queue))
     return requests
+
+
+def _is_exception(group: Group, requests: list[Waiting]) -> bool:
+    """Whether this takes long, and what comes behind it does not: it says nothing of how long others take."""
+    if not requests or not requests[0].long:
+        return False
+    return not group.queue or not long_writes.is_long(group, group.queue[0], weight(group.queue[0].body))
 
 
 def weight(body: Any) -> int:
