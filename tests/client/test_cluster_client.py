@@ -66,7 +66,8 @@ def test_a_write_carries_a_token_and_what_was_seen(face: Any, cluster: FakeClust
     assert [token.seen for token in tokens if token] == [0, 42, 43]
     assert len({token.id for token in tokens if token}) == 3
     assert tokens[2] is not None
-    assert tokens[2].id == "order-8731"
+    assert tokens[2].name == "order-8731"
+    assert tokens[2].id != "order-8731", "it is bound to its statement"
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,8 @@ def test_tokens_remember_what_they_were_sent_with() -> None:
     tokens.keep(order)
     tokens.heard(50)
     assert tokens.mint("order-1") == order, "the same write is sent again with what it was sent with first"
-    assert tokens.recall("order-1", None) == order
+    assert tokens.recall("order-1", None) == Token("order-1", order.seen)
+    assert order.name == "order-1"
     assert tokens.recall("order-1", 3) == Token("order-1", 3)
     assert tokens.recall("somebody's", None) == Token("somebody's", 0)
 

@@ -9,7 +9,7 @@ import pytest
 from quorate.core.catalog import QUERIES
 from quorate.core.directory import Directory
 from quorate.core.kernel import DATA, NOOP, ORIGIN, Entry, Identity, Member, Position
-from quorate.core.requests import CreateDatabase, Outcome, Run, Statement, Token, Write
+from quorate.core.requests import BOUND, CreateDatabase, Outcome, Run, Statement, Token, Write
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.model import ModelReplica
@@ -110,9 +110,10 @@ def test_callers_are_answered_alike(seed: int) -> None:
     for round_ in range(60):
         requests: list[Write] = []
         for number in range(both.dice.choice((1, 1, 2, 5))):
-            token = Token(f"{round_}-{number}", 0)
+            token = Token(f"{round_}-{number}" + both.dice.choice(("", f"{BOUND}one")), 0)
             if both.tokens and both.dice.random() < 0.2:
                 token = both.dice.choice(both.tokens)
+                token = Token(both.dice.choice((token.id, token.name, f"{token.name}{BOUND}other")), token.seen)
             both.tokens.append(token)
             asks = both.dice.random() < 0.1
             requests.append(Outcome("main", token) if asks else run(operations.next(1, database), token))

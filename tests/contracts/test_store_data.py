@@ -1,6 +1,7 @@
 """What both stores promise of data files: applied from the log, never ahead of it, whole after a crash."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,8 @@ from quorate.core.kernel import (
     TrimLog,
     WriteEntries,
 )
-from quorate.core.requests import Done, Failed, Run, Statement, Token
+from quorate.core.requests import BOUND, Cancelled, Done, Failed, Outcome, Run, Statement, Token
+from quorate.storage.folder import SqliteStore
 from quorate.storage.interface import DiskIsFull, Divergent
 from quorate.storage.memory import MemoryStore
 from quorate.storage.payload import decode_outcome
@@ -326,3 +328,49 @@ def test_a_lost_log_tail_is_damage_until_the_replica_is_whole_again() -> None:
     store.crash(random.Random(1), False)
     assert "ends before" not in group_of(store.recover()).damaged
     store.close()
+
+
+def answer(store: SqliteStore | MemoryStore, token: str, *, asks: bool = False) -> Any:
+    """What a write under this token is told."""
+    request = Outcome("main", Token(token, 0)) if asks else Run("main", (Statement(INSERT),), token=Token(token, 0))
+    executed = one(store, Execute(GROUP, 99, (request,), 0), Executed)
+    assert executed.payload is None, "it was run"
+    return decode_outcome(executed.outcomes[0])
+
+
+INSERT = "INSERT INTO t(b) VALUES (1)"
+
+
+def test_a_token_that_was_used_for_another_write_is_refused(disk: Disk) -> None:
+    """In the open batch, when it is committed, after a restart, and on a replica that has only applied it."""
+    writer = begin(disk)
+    run = Run("main", (Statement(INSERT),), token=Token(f"order{BOUND}one", 0))
+    executed = one(disk.store, Execute(GROUP, 90, (run, Run("main", (Statement(INSERT),), token=Token("own", 0))), 0),
+                   Executed)  # fmt: skip
+    assert executed.payload is not None
+
+    def check(store: SqliteStore | MemoryStore) -> None:
+        told = answer(store, f"order{BOUND}one")
+        assert isinstance(told, Done)
+        assert (answer(store, "order"), answer(store, "order", asks=True)) == (told, told)
+        assert answer(store, f"order{BOUND}other").error == "TokenReused"
+        assert answer(store, f"own{BOUND}any").error == "TokenReused"
+        assert isinstance(answer(store, "own"), Done)
+
+    check(disk.store)
+    position = Position(1, disk.store.log.groups[GROUP].last.index + 1)
+    disk.store.persist((WriteEntries(GROUP, (Entry(position.index, 1, DATA, executed.payload),)),))
+    one(disk.store, Commit(GROUP, position), Applied)
+    check(disk.store)
+    found = disk.restart()
+    catch_up(disk.store, found)
+    check(disk.store)
+    assert len(rows(disk.store)) == 2
+    assert writer.batches == 1
+
+
+def test_a_token_that_was_asked_about_is_cancelled_for_every_write(disk: Disk) -> None:
+    begin(disk)
+    asked = one(disk.store, Execute(GROUP, 90, (Outcome("main", Token("order", 0)),), 0), Executed)
+    assert decode_outcome(asked.outcomes[0]) == Cancelled()
+    assert answer(disk.store, f"order{BOUND}one") == answer(disk.store, f"order{BOUND}other") == Cancelled()

@@ -8,6 +8,7 @@ import click
 import quorate
 from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json
 from quorate.client.lost import Lost, LostWrite
+from quorate.core.requests import BOUND
 
 
 @click.group(short_help="List, show and replay what asynchronous failovers lost.")
@@ -76,7 +77,8 @@ def show(name: str, cluster: str | None, as_json: bool) -> None:
         write = chosen(found.lost(), (name,), "")[0]
         batch = decode_batch(found.lost_payload(write))
     changes = describe(batch)
-    told = [(token, decode_outcome(outcome)) for token, outcome in decode_records(bytes(batch.records))]
+    records = decode_records(bytes(batch.records))
+    told = [(token, decode_outcome(outcome)) for token, outcome in records if BOUND not in token]
     if as_json:
         writes = [{"token": token, "outcome": outcome} for token, outcome in told]
         print_json({"entry": write, "changes": changes, "writes": writes})

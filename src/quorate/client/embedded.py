@@ -99,6 +99,8 @@ class Transaction:
         self._timeout = timeout
         self._state = "not begun"
         self._schema_changed = False
+        self._ran: list[Statement] = []
+        """What a token that the caller chose is bound to."""
 
     def execute(self, sql: str, parameters: Any = ()) -> Cursor:
         """Run one statement; reads see what this transaction has written."""
@@ -115,6 +117,8 @@ class Transaction:
         if node.owner != threading.get_ident():
             raise errors.InterfaceError("a transaction belongs to the thread that began it")
         self._schema_changed = self._schema_changed or changes_schema((statement,))
+        if self._name is not None:
+            self._ran.append(statement)
         result = node.run_held(self._connection.group, statement, self._ends or 0.0)
         return cursor_of(self._connection, result)
 
@@ -139,7 +143,7 @@ class Transaction:
         self._state = "over"
         try:
             if error is None:
-                connection.settle(CommitHeld(connection.database, connection.tokens.mint(self._name)))
+                connection.settle(CommitHeld(connection.database, connection.tokens.mint(self._name, self._ran)))
                 if self._schema_changed:
                     connection.reads.schema_changed()
             else:
@@ -335,7 +339,7 @@ class Connection(ConnectionAttributes):
             return Done(tuple(Result(columns, rows, -1) for columns, rows in found)), self.tokens.seen
         self.take_writer(self.timeout if timeout is None else check_timeout(timeout))
         try:
-            token = self.tokens.mint(name)
+            token = self.tokens.mint(name, statements)
             run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)
             done = self.settle(run, self.ends if timeout is None else timeout)
         finally:

@@ -69,6 +69,10 @@ class UnknownDatabase(ProgrammingError):
     """No database of this name exists in the cluster."""
 
 
+class TokenReused(ProgrammingError):
+    """The token was used for other statements before; these were not run."""
+
+
 class DatabaseExists(ProgrammingError):
     """A database of this name exists already."""
 

@@ -1,9 +1,11 @@
 """What the clients for threads, for tasks and for an embedded node have in common, none of it waiting."""
 
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from itertools import count
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from quorate.client import errors
@@ -12,13 +14,15 @@ from quorate.client.membership import leaders
 from quorate.client.values import as_statement_sets, check_parameters
 from quorate.core.acks_rule import AUTO, NoSuchAcks, check_failover, parse, parse_for, read_rule
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.requests import Done, Parameters, Statement, StatusReport, Token
+from quorate.core.requests import BOUND, Done, Parameters, Statement, StatusReport, Token
 from quorate.sql.classify import is_read, reads_only
 
 Batch = Iterable[str | tuple[str, Any]]
 """What `batch` takes: texts, or pairs of a text and its parameters."""
 
 TOKEN_LENGTH_MAX = 200
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+"""Statements for their digest: a dict of parameters has no order."""
 _REMEMBERED = 1000
 """Unsettled tokens whose index is kept for `outcome`."""
 
@@ -55,17 +59,19 @@ class Tokens:
         """An answer came from this place of the log."""
         self.seen = max(self.seen, index)
 
-    def mint(self, name: str | None) -> Token:
-        """The token of a write that is about to be sent first. Raises ProgrammingError for an unfit name."""
+    def mint(self, name: str | None, statements: Sequence[Statement] = ()) -> Token:
+        """The token of a write that is about to be sent first. One that the caller named is bound to these statements.
+        Raises ProgrammingError for an unfit name."""
         if name is None:
             return Token(f"{self._prefix}:{next(self._numbers)}", self.seen)
-        return self.recall(check_token(name), None) if name in self._unsettled else Token(check_token(name), self.seen)
+        digest = blake2b(_encode(statements), digest_size=12).hexdigest()
+        return Token(f"{check_token(name)}{BOUND}{digest}", self._unsettled.get(name, self.seen))
 
     def keep(self, token: Token) -> None:
         """This write was not settled: remember what it was sent with."""
         while len(self._unsettled) >= _REMEMBERED:
             del self._unsettled[next(iter(self._unsettled))]
-        self._unsettled[token.id] = token.seen
+        self._unsettled[token.name] = token.seen
 
     def recall(self, name: str, seen: int | None) -> Token:
         """The token that this write was sent with; index 0, the most cautious, when nobody knows."""

@@ -57,7 +57,7 @@ def results_of(outcome: WriteOutcome, token: Token | None) -> Done:
         return outcome
     if isinstance(outcome, Failed):
         raise failure(outcome)
-    name, seen = (token.id, token.seen) if token is not None else ("", 0)
+    name, seen = (token.name, token.seen) if token is not None else ("", 0)
     if isinstance(outcome, Cancelled):
         raise errors.Cancelled(f"the write {name!r} was not done and never will be: its token was asked about first")
     assert isinstance(outcome, Expired)

@@ -363,7 +363,7 @@ class Call:
             return errors.MaybeDone(f"{end} before the answer came; it may have happened{detail}", hint=self._shown_by)
         return errors.MaybeDone(
             f"{end} before the answer came; the write may have happened{detail}",
-            token=self._token.id,
+            token=self._token.name,
             seen=self._token.seen,
             hint="connection.outcome(error.token) settles it",
         )

@@ -221,7 +221,7 @@ class Connection(ConnectionAttributes):
             run = Run(self.database, tuple(statements), level, strongest=strongest)
             body, _ = self._client.request(run, self.database, level=level, timeout=timeout)
             return self._settle(body, None), body.index
-        token = self._tokens.mint(name)
+        token = self._tokens.mint(name, statements)
         while True:
             run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)
             try:

@@ -37,12 +37,26 @@ class Statement(Struct, frozen=True, array_like=True):
     """From `executemany`: row counts add up and rows are not returned."""
 
 
+BOUND = "\0"
+"""Between the name of a token that a caller chose and the digest of what it was first used for."""
+
+
 class Token(Struct, frozen=True, array_like=True):
-    """Names one write so that it happens once however often it is sent."""
+    """Names one write so that it happens once however often it is sent.
+
+    A token that the client made is its name alone: nobody else can have it. One that a caller chose is bound to its
+    statements (`name + BOUND + digest`): the same name with another digest is refused. To ask what became of it the
+    name is enough.
+    """
 
     id: str
     seen: Index
     """The highest index of the database's log that the sender had heard of at its first send."""
+
+    @property
+    def name(self) -> str:
+        """What its caller calls it."""
+        return self.id.partition(BOUND)[0]
 
 
 # --------------------------------------------------------------------------------------------------

@@ -387,7 +387,7 @@ class InlineNode:
             token = getattr(body, "token", None)
             return errors.MaybeDone(
                 "the disk filled up after the write was logged; it takes effect when there is room",
-                token=token.id if token is not None else "",
+                token=token.name if token is not None else "",
                 seen=token.seen if token is not None else 0,
                 hint="connection.outcome(error.token) settles it",
             )

@@ -13,7 +13,7 @@ import apsw
 
 from quorate.core.acks_rule import AcksFact, Reign
 from quorate.core.kernel import DATA, Entry, GroupId
-from quorate.core.requests import LostAsk, LostEntry, LostReport
+from quorate.core.requests import BOUND, LostAsk, LostEntry, LostReport
 from quorate.storage import disk
 from quorate.storage.group_log import LogDamaged, NodeLog
 from quorate.storage.interface import Divergent
@@ -85,7 +85,8 @@ class LostTails:
         records: tuple[Record, ...] = ()
         with suppress(Divergent):  # of a format that is not known here: its bytes are kept all the same
             batch = decode_batch(entry.payload)
-            wall_us, records = batch.timestamp_us, decode_records(bytes(batch.records))
+            wall_us = batch.timestamp_us
+            records = tuple(each for each in decode_records(bytes(batch.records)) if BOUND not in each[0])
         self._execute(INSERT, (*key, database, wall_us, saved_us, entry.payload))
         for number, (token, outcome) in enumerate(records):
             self._execute("INSERT OR IGNORE INTO requests VALUES (?, ?, ?, ?, ?, ?)", (*key, number, token, outcome))

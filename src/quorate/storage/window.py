@@ -6,7 +6,18 @@ request cut writes from 90,000/s to 35,000); here are only the tokens, and where
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+from quorate.core.requests import BOUND, Failed
+from quorate.storage.payload import CANCELLED, EXPIRED, Record, encode
+
+REUSED = encode(
+    Failed(
+        "TokenReused",
+        "the token was used for other statements before",
+        "give each write a token of its own, and send a write again exactly as it was",
+    )
+)
 
 TOKENS_MAX = 262_144
 BYTES_MAX = 64 * 1024 * 1024
@@ -64,3 +75,22 @@ class Window:
         for name in names:
             if self._index.get(name) == index:
                 del self._index[name]
+
+
+def name_of(token: str) -> str:
+    """The name in the id of a token: the same object where there is nothing else in it."""
+    return token.partition(BOUND)[0] if BOUND in token else token
+
+
+def repeated(token: str, known: bytes, remembers: Callable[[str], bool]) -> bytes:
+    """What is answered to a write whose token's name is known: what it was told, or that this is another write."""
+    if BOUND not in token or known in (CANCELLED, EXPIRED) or remembers(token):
+        return known
+    return REUSED
+
+
+def records_of(token: str, kept: bytes) -> tuple[Record, ...]:
+    """How an outcome is remembered: under the token's name; and if the token is bound to its statements, its whole id
+    beside it, with nothing to tell."""
+    name = name_of(token)
+    return ((name, kept),) if name is token else ((name, kept), (token, EXPIRED))

@@ -48,7 +48,7 @@ from quorate.storage.payload import (
 from quorate.storage.replaying import settled_result, settled_since
 from quorate.storage.schema import SchemaFacts, SchemaReader
 from quorate.storage.watch import LOOK_EVERY, StoppedError, Watch
-from quorate.storage.window import Window
+from quorate.storage.window import Window, name_of, records_of, repeated
 
 IDLE, RUNNING, HELD = range(3)
 _HELD_GONE = Failed(
@@ -258,9 +258,10 @@ class Writer:
         for position, request in enumerate(requests):
             token = request.token
             if token is not None:
-                known = fresh.get(token.id) or self._known(token.id, token.seen)
+                name = name_of(token.id)
+                known = fresh.get(name) or self._known(name, token.seen)
                 if known is not None:
-                    outcomes.append(known)
+                    outcomes.append(repeated(token.id, known, lambda token: token in fresh or self._remembers(token)))
                     continue
             if position in lost:
                 outcome = kept = lost[position]
@@ -276,8 +277,9 @@ class Writer:
                 outcome = kept = CANCELLED
             outcomes.append(outcome)
             if token is not None:
-                fresh[token.id] = kept
-                records.append((token.id, kept))
+                told = records_of(token.id, kept)
+                fresh.update(told)
+                records += told
             if watch.spent:
                 break
         return tuple(outcomes), records
@@ -289,16 +291,18 @@ class Writer:
             records = decode_records(bytes(batch.records))
         except Divergent as error:
             return encode_failed(Failed("DataError", str(error))), ()
-        window = self._window or self.window
 
         def known(token: str) -> bool:
-            return token in fresh or token in self._fresh or window.find(token) is not None
+            return token in fresh or self._remembers(token)
 
         since, of = settled_since(records, known)
         if since:
             return encode(Done((settled_result(since, of),))), ()
         outcome, applied = self._execution.replay(position, batch)
         return outcome, tuple(each for each in records if not known(each[0])) if applied else ()
+
+    def _remembers(self, token: str) -> bool:
+        return token in self._fresh or (self._window or self.window).find(token) is not None
 
     def _known(self, token: str, seen: int) -> bytes | None:
         """What is to be answered without running anything."""
@@ -395,10 +399,10 @@ class Writer:
 
     def _execute_held(self, request: CommitHeld, timestamp_us: int) -> tuple[bytes | None, tuple[bytes, ...]]:
         token = request.token
-        known = self._known(token.id, token.seen)
+        known = self._known(name_of(token.id), token.seen)
         if known is not None:
             self.rollback()
-            return None, (known,)
+            return None, (repeated(token.id, known, self._remembers),)
         failed = self._execution.unresolved() if self.state == HELD else _HELD_GONE
         outcome = HELD_DONE if failed is None else encode_failed(failed)
         if failed is not None:  # only the failure is to be remembered
@@ -406,12 +410,12 @@ class Writer:
             self._begin()
         facts = self._read_facts()  # as they were when the transaction began
         try:
-            return self._seal(facts, [(token.id, outcome)], timestamp_us), (outcome,)
+            return self._seal(facts, list(records_of(token.id, outcome)), timestamp_us), (outcome,)
         except EntryTooLarge as error:
             self.rollback()
             self._begin()
             outcome = encode_failed(error.failed)
-            return self._seal(facts, [(token.id, outcome)], timestamp_us), (outcome,)
+            return self._seal(facts, list(records_of(token.id, outcome)), timestamp_us), (outcome,)
 
     # ------------------------------------------------------------------ following
 

@@ -9,6 +9,7 @@ from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.lab.sim.scenarios import SQLITE
 from quorate.storage import data_file
+from quorate.storage import writer as writer_module
 from quorate.storage.application import apply_batch
 from quorate.storage.capture import Capture
 from quorate.storage.connection import LEAD, set_mode
@@ -28,10 +29,14 @@ def _nothing(_original: Any) -> Any:
 def _looks_but_does_not_fence(original: Any) -> Any:
     def attempt(writer: Writer, requests: Any, lost: Any) -> Any:
         outcomes, records = original(writer, requests, lost)
-        asked = {request.token.id for request in requests if type(request) is Outcome}
+        asked = {request.token.name for request in requests if type(request) is Outcome}
         return outcomes, [record for record in records if record[0] not in asked or record[1] != CANCELLED]
 
     return attempt
+
+
+def _any_statement(_original: Any) -> Any:
+    return lambda _token, known, _remembers: known
 
 
 def _follower_forgets(_original: Any) -> Any:
@@ -223,6 +228,15 @@ MUTANTS = (
         "crowd",
         (Swap(Writer, "_known", _stack_forgets),),
         (*TWICE, "store", "node"),
+        storage=SQLITE,
+    ),
+    Mutant(
+        "token-without-statement",
+        "a token that was used for another write is answered with that one's outcome, and nothing is done",
+        "Stripe's idempotency keys compare the parameters of a request with those of the first, to prevent that",
+        "mixed",
+        (Swap(writer_module, "repeated", _any_statement),),
+        ("same answer",),
         storage=SQLITE,
     ),
     Mutant(

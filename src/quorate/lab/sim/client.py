@@ -8,9 +8,11 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from quorate.core.acks_rule import AUTO, ETCD, MANUAL, parse
 from quorate.core.requests import (
+    BOUND,
     LINEARIZABLE,
     AlterDatabase,
     Answer,
@@ -143,8 +145,10 @@ class Client:
         return True
 
     def _new_token(self, database: str) -> Token:
+        """Every other one is bound to its statements, as those are that a caller chose."""
         self._tokens += 1
-        return Token(f"{self.number}-{self._tokens}", self.seen.get(database, 0))
+        bound = f"{BOUND}mine" if self._tokens % 2 else ""
+        return Token(f"{self.number}-{self._tokens}{bound}", self.seen.get(database, 0))
 
     def _choose(self) -> tuple[Operation | None, Any, Token | None]:
         database = self.dice.choice(self.databases)
@@ -343,8 +347,12 @@ class Client:
         """Send an answered write once more, as a network or an impatient proxy might: also one that was
         cancelled, and so must never take effect."""
         self._asks += 1
+        body = call.original
+        if BOUND in body.token.id and self._asks % 3 == 0:  # a caller uses the name again, for something else
+            body = structs.replace(body, token=Token(f"{body.token.name}{BOUND}other", body.token.seen))
+            outcome = None
         self._repeats[self._asks] = (call, outcome)
-        payload = codec.encode(Ask(self._asks, call.original))
+        payload = codec.encode(Ask(self._asks, body))
         self.network.send(-self.number, self.dice.randint(1, self.network.nodes), payload)
 
     def _compare_repetition(self, call: Call, first: Any, body: Any) -> None:
@@ -355,6 +363,12 @@ class Client:
         if isinstance(again, Expired) or isinstance(first, Expired) or getattr(again, "truncated", False):
             return
         if call.operation.database in self.operations.ledger.loose:
+            return
+        if first is None:
+            if not isinstance(again, Cancelled) and getattr(again, "error", "") != "TokenReused":
+                text = f"another write under the token of a {call.operation.kind} was told {again!r}"
+                raise Violation(SAME_ANSWER, text)
+            self.world.mark("tokens reused")
             return
         if msgspec.to_builtins(again) != msgspec.to_builtins(first):
             text = f"{call.operation.kind} was told {first!r} first, and {again!r} when it was repeated"

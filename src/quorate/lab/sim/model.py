@@ -34,7 +34,7 @@ from quorate.storage.payload import (
 )
 from quorate.storage.replica import Replica
 from quorate.storage.snapshots import MemoryShelf, check_position
-from quorate.storage.window import Window
+from quorate.storage.window import Window, name_of, records_of, repeated
 
 PAGE_BYTES = 4096
 IMAGES = 64
@@ -125,9 +125,10 @@ class ModelReplica:
         for request in requests:
             token = request.token
             if token is not None:
-                known = fresh.get(token.id) or self._known(token.id, token.seen)
+                name = name_of(token.id)
+                known = fresh.get(name) or self._known(name, token.seen)
                 if known is not None:
-                    outcomes.append(known)
+                    outcomes.append(repeated(token.id, known, lambda token: token in fresh or self._remembers(token)))
                     continue
             if type(request) is Run:
                 tables, outcome, kept = _run(tables, request, segments)
@@ -136,14 +137,18 @@ class ModelReplica:
                 outcome = kept = CANCELLED
             outcomes.append(outcome)
             if token is not None:
-                fresh[token.id] = kept
-                records.append((token.id, kept))
+                told = records_of(token.id, kept)
+                fresh.update(told)
+                records += told
         if not segments and not records:
             return None, tuple(outcomes)
         encoded = encode_records(records)
         self._stack.append(Stacked(tuple([token for token, _ in records]), encoded, tables))
         self._fresh.update(fresh)
         return encode(ModelBatch(before.hash, timestamp_us, tuple(segments), Raw(encoded))), tuple(outcomes)
+
+    def _remembers(self, token: str) -> bool:
+        return token in self._fresh or self._window.find(token) is not None
 
     def _known(self, token: str, seen: int) -> bytes | None:
         fresh = self._fresh.get(token)
