@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from tests.client.fake import GIVE_UP_PLACE, SILENCE, FakeCluster, answer
+from tests.client.test_routing import TOKEN, Scene
 
 import quorate
+from quorate.client.routing import Ask
 from quorate.core.requests import Refused, RequestBody
 
 
@@ -52,3 +54,40 @@ def test_a_read_that_was_ended_at_its_deadline_is_asked_of_nobody_else(face: Any
         db.execute("SELECT 1")
     assert not raised.value.retryable
     assert sum(len(node.asked) for node in cluster.nodes) == 1
+
+
+def test_a_read_that_is_running_is_sent_nowhere_else_while_its_node_is_silent() -> None:
+    scene = Scene()
+    call = scene.call(seconds=5.0)
+    first = scene.ask(call)
+    call.runs(first)
+    scene.now += 2.0
+    call.silent(first)
+    step = call.next(scene.now)
+    assert isinstance(step, Ask)
+    assert step.address == first
+    assert step.patience == pytest.approx(3.0)
+    error = scene.end(call)
+    assert isinstance(error, quorate.StatementTimeout)
+    assert "was reading" in str(error)
+
+
+def test_a_read_that_was_running_is_repeated_when_its_node_is_lost() -> None:
+    scene = Scene()
+    call = scene.call()
+    first = scene.ask(call)
+    call.runs(first)
+    call.lost(first, scene.now, "it died", sent=True)
+    assert scene.ask(call) != first
+
+
+def test_a_closed_connection_costs_no_repetition_and_no_wait() -> None:
+    scene = Scene(budget=0)
+    for token in (None, TOKEN):
+        call = scene.call(token=token)
+        first = scene.ask(call)
+        before = scene.now
+        call.dropped(first)
+        assert scene.ask(call) == first
+        assert scene.now == before
+        assert not call.unsettled

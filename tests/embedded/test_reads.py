@@ -67,3 +67,32 @@ def test_readers_let_go_before_a_checkpoint(folder: Path) -> None:
                 db.node._on_checkpoint(kernel.Checkpoint(db.group))
                 sizes.append(log.stat().st_size)
         assert len(set(sizes[2:])) == 1
+
+
+ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
+
+
+@pytest.mark.parametrize("kept", ["folder", "memory"])
+def test_a_read_ends_when_the_time_is_over_that_it_was_given(tmp_path: Path, kept: str) -> None:
+    target = tmp_path / "shop" if kept == "folder" else ":memory:"
+    with quorate.connect(target) as db:
+        for _ in range(2):
+            with pytest.raises(quorate.StatementTimeout, match=r"ended after 0\.01 s"):
+                db.execute(ENDLESS, timeout=0.01)
+        with pytest.raises(quorate.StatementTimeout):
+            db.batch(["SELECT 1", ENDLESS], timeout=0.01)
+        assert db.execute("SELECT 1", timeout=0.01).fetchone() == (1,)
+        assert db.execute("SELECT 1").fetchone() == (1,)
+    with quorate.connect(target, timeout=0.01) as db, pytest.raises(quorate.StatementTimeout):
+        db.execute(ENDLESS)
+
+
+def test_a_text_that_was_read_before_is_ended_as_well_and_one_without_a_time_is_not(folder: Path) -> None:
+    count = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?) SELECT count(*) FROM c"
+    with embedded(folder) as db:
+        for _ in range(2):
+            assert db.execute(count, (10,)).fetchone() == (10,)
+        for _ in range(2):
+            with pytest.raises(quorate.StatementTimeout):
+                db.execute(count, (1 << 60,), timeout=0.001)
+            assert db.execute(count, (300_000,)).fetchone() == (300_000,), "the time of another read is not its own"

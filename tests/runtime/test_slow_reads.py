@@ -6,7 +6,7 @@ from tests.runtime.stand_ins import ANSWER, RecordingCaller, ScriptedCore
 from tests.runtime.test_driver import Rig
 
 from quorate.core import kernel
-from quorate.core.requests import Answer, Refused, Status
+from quorate.core.requests import Answer, Refused, Running, Status
 from quorate.runtime.aside import CARE, READS
 from quorate.storage.interface import OverBudget
 
@@ -78,6 +78,7 @@ def test_it_ends_when_its_callers_time_is_nearly_over() -> None:
     rig.loop.advance(ENDS_US - rig.loop.now_us - 1)
     rig.store.outcome = OverBudget("still running")
     assert rig.told == []
+    assert rig.caller.mentioned == [(1, Running())], "so that it is not asked of others as well"
     rig.loop.advance(1)
     rig.finish(piece)
     (ending,) = rig.store.endings

@@ -208,8 +208,8 @@ class Connection(ConnectionAttributes):
         """Run one statement. A write is on the disk on return.
 
         `token` names a write so that it happens once however often it is run, by whatever process. `timeout` is
-        how many seconds a write waits for other threads', and then how many it may run itself. Raises a subclass of
-        Error; all of them mean "not done", except MaybeDone.
+        how many seconds a write waits for other threads', and then how many it, or a read, may run itself. Raises a
+        subclass of Error; all of them mean "not done", except MaybeDone.
         """
         if type(parameters) is tuple and read is None and not self._unsettled:
             try:
@@ -221,7 +221,11 @@ class Connection(ConnectionAttributes):
                 try:
                     if reader.state != self.node.state:
                         reader.show(self.node.state)
+                    seconds = self.ends if timeout is None else timeout
+                    if seconds is not None:
+                        reader.limit = [seconds]
                     data = reader.execute(sql, parameters).fetchall()
+                    reader.limit = None
                 except BaseException as error:
                     failed = self.reads.failed(reader, error)
                     check_parameters(parameters)  # names the one that cannot be bound
@@ -236,9 +240,13 @@ class Connection(ConnectionAttributes):
         if read is not None:
             check_read_level(read)
         if not needs_token((statement,)):
-            return Cursor(self, *self.reads.first(sql, statement.sets[0]))
+            return Cursor(self, *self.reads.first(sql, statement.sets[0], self._ends(timeout)))
         done, _ = self.run((statement,), token, timeout=timeout)
         return cursor_of(self, done.results[0], done.truncated)
+
+    def _ends(self, timeout: float | None) -> float | None:
+        """After how many seconds a read is ended; None: never."""
+        return self.ends if timeout is None else check_timeout(timeout)
 
     def executemany(
         self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
@@ -335,7 +343,7 @@ class Connection(ConnectionAttributes):
         if read is not None:
             check_read_level(read)
         if not needs_token(statements):
-            found = self.reads.together(statements)
+            found = self.reads.together(statements, self._ends(timeout))
             return Done(tuple(Result(columns, rows, -1) for columns, rows in found)), self.tokens.seen
         self.take_writer(self.timeout if timeout is None else check_timeout(timeout))
         try:

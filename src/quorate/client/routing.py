@@ -212,7 +212,7 @@ class Call:
     def next(self, now: float) -> Step:
         """What to do now."""
         if now >= self._deadline:
-            return GiveUp(self._late())
+            return GiveUp(self._too_slow() if self._running and self._reads else self._late())
         if self._lost_running:
             return GiveUp(self._late(end="the node was lost that ran it"))
         if self._running:
@@ -251,7 +251,7 @@ class Call:
 
     def runs(self, address: str) -> None:
         """The node said that the request takes long, and runs there."""
-        if not self._always:
+        if not self._always or self._reads:
             self._running = address
 
     def silent(self, address: str) -> None:
@@ -276,7 +276,9 @@ class Call:
         if sent:
             self.unsettled = True
             self._lost_node()
-        self._lost_running = self._lost_running or address == self._running
+        if address == self._running:
+            self._running = ""
+            self._lost_running = not self._reads  # a read does no harm when it runs again
         self._back_off(now)
 
     def dropped(self, address: str) -> None:
@@ -344,6 +346,16 @@ class Call:
     def _under_way(self) -> bool:
         """May a write, or a change of the cluster, that was sent still take effect, or have done so?"""
         return (self._token is not None or bool(self._shown_by)) and (self.unsettled or bool(self._patience))
+
+    @property
+    def _reads(self) -> bool:
+        """It changes nothing, wherever and however often it runs."""
+        return self._token is None and not self._shown_by
+
+    def _too_slow(self) -> errors.Error:
+        """A read was running when its time was over."""
+        message = f"not done: time ran out while node {self._running} was reading"
+        return errors.StatementTimeout(message, hint="read less at a time, or give it more time (timeout=)")
 
     def _late(self, cause: errors.Error | None = None, end: str = "time ran out") -> errors.Error:
         """The truth at the deadline, or when nothing more may be sent; `end` says why."""

@@ -15,9 +15,9 @@ from quorate.core.kernel import GroupId, Identity, Member, Recovered
 from quorate.core.requests import Statement
 from quorate.runtime.inline import DISK_IS_FULL, InlineNode, monotonic_us
 from quorate.sql.classify import shape_of
-from quorate.storage.direct import Columns, DirectReader, Rows
+from quorate.storage.direct import Columns, DirectReader, Rows, ended_after
 from quorate.storage.folder import is_node, open_store
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, OverBudget, StatementFailed
 from quorate.storage.memory import MemoryStore
 
 NAME = "embedded"
@@ -110,15 +110,15 @@ class Reads:
             self._changed += 1
             self.known.clear()
 
-    def first(self, sql: str, parameters: Any) -> tuple[Columns, Rows]:
-        """A read whose text is not in `known` yet. Raises client errors."""
+    def first(self, sql: str, parameters: Any, seconds: float | None = None) -> tuple[Columns, Rows]:
+        """A read whose text is not in `known` yet, which may take so long. Raises client errors."""
         statement = Statement(sql, (parameters,))
         if self._node.unsettled and not self._settles():
             return self._ahead((statement,))[0]
         if not self._file:
-            return self._in_memory((statement,))[0]
+            return self._in_memory((statement,), seconds)[0]
         changed = self._changed
-        reader = self._reader()
+        reader = self._reader(seconds)
         try:
             found = reader.first_read(sql, parameters)
         except BaseException as error:  # noqa: BLE001 - it is raised again
@@ -131,13 +131,13 @@ class Reads:
                 self.known[sql] = found[0]
         return found
 
-    def together(self, statements: Sequence[Statement]) -> list[tuple[Columns, Rows]]:
-        """Several reads of one and the same state. Raises client errors."""
+    def together(self, statements: Sequence[Statement], seconds: float | None = None) -> list[tuple[Columns, Rows]]:
+        """Several reads of one and the same state, which may take so long together. Raises client errors."""
         if self._node.unsettled and not self._settles():
             return self._ahead(statements)
         if not self._file:
-            return self._in_memory(statements)
-        reader = self._reader()
+            return self._in_memory(statements, seconds)
+        reader = self._reader(seconds)
         try:
             found = reader.read_all([(each.sql, each.sets[0]) for each in statements])
         except BaseException as error:  # noqa: BLE001 - it is raised again
@@ -159,6 +159,7 @@ class Reads:
 
     def put_back(self, reader: DirectReader) -> None:
         """The reader is idle again."""
+        reader.limit = None
         if len(self.idle) < _IDLE_MAX and not self._node.forked:
             self.idle.append(reader)
         else:
@@ -174,19 +175,18 @@ class Reads:
         except (Broken, Divergent) as worse:
             return self._failed(reader, worse)
 
-    def _reader(self) -> DirectReader:
+    def _reader(self, seconds: float | None) -> DirectReader:
         self._node.usable()
         try:
             reader = self.idle.pop()
         except IndexError:
-            pass
-        else:
-            reader.let_go()
-            return reader
-        try:
-            return DirectReader(self._file)
-        except (Broken, Divergent, DiskIsFull) as error:
-            raise errors.OperationalError(f"the data file cannot be opened: {error}") from error
+            try:
+                reader = DirectReader(self._file, monotonic_us)
+            except (Broken, Divergent, DiskIsFull) as error:
+                raise errors.OperationalError(f"the data file cannot be opened: {error}") from error
+        reader.let_go()
+        reader.limit = None if seconds is None else [seconds]
+        return reader
 
     def _failed(self, reader: DirectReader, error: BaseException) -> BaseException:
         if isinstance(error, StatementFailed):
@@ -197,14 +197,17 @@ class Reads:
             return errors.OperationalError(f"the data file cannot be read: {error}")
         return error
 
-    def _in_memory(self, statements: Sequence[Statement]) -> list[tuple[Columns, Rows]]:
+    def _in_memory(self, statements: Sequence[Statement], seconds: float | None) -> list[tuple[Columns, Rows]]:
         """There is one connection to a database in memory; the caller's thread may have it already."""
         self._node.usable()
         mine = self._node.owner == threading.get_ident()
         if not mine:
             self._node.writing.acquire()
         try:
-            outcome, _ = self._node.store.query(self._group, statements)
+            outcome, _ = self._node.store.query(self._group, statements, int((seconds or 0.0) * 1e6))
+        except OverBudget:
+            self._node.store.leave(self._group)
+            raise failure(ended_after(seconds or 0.0)) from None
         finally:
             if not mine:
                 self._node.writing.release()

@@ -6,7 +6,7 @@ Nothing here follows leaders or retries; that is the client library's work.
 import socket
 import time
 
-from quorate.core.requests import Ask, ReplyBody, RequestBody, Status, StatusReport
+from quorate.core.requests import Ask, ReplyBody, RequestBody, Running, Status, StatusReport
 from quorate.transport.addresses import parse_address
 from quorate.wire.codec import decode_told, encode
 from quorate.wire.frames import FrameReader, WireError, frame
@@ -28,10 +28,11 @@ def ask(address: str, body: RequestBody, timeout: float) -> ReplyBody:
             if not data:
                 raise ConnectionResetError(f"{address} closed the connection")
             for payload in reader.feed(data):
-                if greeted:
-                    return decode_told(payload).body
-                meet(me, payload)
-                greeted = True
+                if not greeted:
+                    meet(me, payload)
+                    greeted = True
+                elif not isinstance(said := decode_told(payload).body, Running):
+                    return said
 
 
 def status(address: str, timeout: float = 1.0) -> StatusReport | None:

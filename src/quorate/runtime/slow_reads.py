@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from quorate.core.kernel import GroupId, Position, Query
-from quorate.core.requests import Refused
+from quorate.core.requests import Refused, Running
 from quorate.runtime.aside import READS
 from quorate.storage.ending import Ending
 from quorate.storage.interface import OverBudget, Store
@@ -16,6 +16,7 @@ log = logging.getLogger("quorate.runtime")
 
 LIMIT_US = 60_000_000
 """How long a read may run when nobody says otherwise."""
+RUNNING = Running()
 AT_ITS_END = Refused(
     "StatementTimeout",
     "not done: the read was ended at its caller's deadline",
@@ -84,6 +85,7 @@ class SlowReads:
         ending = Ending(until_us)
         read = SlowRead(effect, caller, ask, ending, refused)
         self._reads[effect.id] = read
+        caller.mention(ask, RUNNING)
         read.timer = self._scheduler.call_later(max(0, until_us - now_us) / 1e6, lambda: self._end(read))
         read.piece = self._scheduler.run_aside(
             lambda: self._store.query_aside(group, statements, ending),

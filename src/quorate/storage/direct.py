@@ -17,6 +17,9 @@ from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, StatementFailed
 from quorate.storage.running import refuse
 
+_STEPS = 100_000
+"""Instructions of SQLite's machine between two looks at the clock: about a millisecond."""
+
 Columns = tuple[tuple[str, str | None], ...]
 Rows = list[tuple[Any, ...]]
 
@@ -28,7 +31,9 @@ class DirectReader:
     once and not for each read.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, clock: Callable[[], int]) -> None:
+        """`clock` returns monotonic microseconds."""
+        self._clock = clock
         self._guard = Guard()
         try:
             self._connection = open_reader(path, self._guard)
@@ -43,8 +48,21 @@ class DirectReader:
         self._cursor = self._connection.cursor()
         self._traced = self._connection.cursor()
         self._traced.exec_trace = self._describe
+        self.limit: list[float] | None = None
+        """How many seconds the next read may take, in a list of its own; None: any number."""
+        self._connection.set_progress_handler(self._late, _STEPS)
         self.execute: Callable[[str, Any], apsw.Cursor] = self._cursor.execute
         """Runs a text that `first_read` has accepted. Raises what apsw raises; give it to `failed`."""
+
+    def _late(self) -> bool:
+        """Whether the running read has taken too long. Its time begins when this is asked first: most reads never come
+        here, and pay for no look at the clock."""
+        if self.limit is None:
+            return False
+        now = self._clock() / 1e6
+        if len(self.limit) == 1:
+            self.limit.append(now + self.limit[0])
+        return now >= self.limit[1]
 
     def _describe(self, cursor: apsw.Cursor, _sql: str, _bindings: object) -> bool:
         self._columns = cursor.get_description()
@@ -103,6 +121,7 @@ class DirectReader:
                         Failed(found.error, found.message, found.hint, found.sqlite_errorname, number)
                     ) from error.__cause__
         finally:
+            self.limit = None
             self._internal("ROLLBACK")
         return results
 
@@ -121,8 +140,17 @@ class DirectReader:
         self._traced = self._connection.cursor()
         self._traced.exec_trace = self._describe
         self.execute = self._cursor.execute
+        limit, self.limit = self.limit, None
+        if isinstance(error, apsw.InterruptError) and limit:
+            return StatementFailed(ended_after(limit[0]))
         return StatementFailed(failed_of(error, 0, self._guard))
 
     def close(self) -> None:
         """Close the connection. Doing so again changes nothing."""
         self._connection.close(force=True)
+
+
+def ended_after(seconds: float) -> Failed:
+    """What the caller of a read is told that was ended when its time was over."""
+    text = f"not done: the read was ended after {seconds:g} s, the time that it was given"
+    return Failed("StatementTimeout", text, "read less at a time, or give it more time (timeout=)")

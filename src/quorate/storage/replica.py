@@ -183,7 +183,7 @@ class Replica:
         Raises OverBudget when it takes longer than `budget_us` (which needs a `clock`), Divergent or Broken.
         """
         if self._memory:
-            return self._query_memory(statements), self.applied
+            return self._query_memory(statements, budget_us or 0), self.applied
         if self._reader is None:
             self._reader = self._open_reader()
         return self._reader.read(statements, budget_us), self._writer.applied
@@ -234,7 +234,7 @@ class Replica:
         with _reading():
             return Reader(self._path, self._clock, holds=True, vfs=self._files.vfs)
 
-    def _query_memory(self, statements: Sequence[Statement]) -> bytes:
+    def _query_memory(self, statements: Sequence[Statement], budget_us: int) -> bytes:
         if self.held:
             return encode(_BUSY)
         self.put_aside()
@@ -242,7 +242,14 @@ class Replica:
             guard = self._writer.guard
             self._own = Runner(self._writer.connection, guard), guard
         self._writer.connection.set_last_insert_rowid(NO_ROWID)
-        return run_reads(*self._own, statements)
+        watch = self._writer.watch
+        watch.allow(long_us=budget_us)
+        watch.begin()
+        try:
+            return run_reads(*self._own, statements)
+        finally:
+            watch.end()
+            watch.allow()
 
     def put_aside(self) -> None:
         """In memory: show committed state, keeping the open batches as their payloads."""
