@@ -1,4 +1,5 @@
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from quorate.cli.main import main
 from quorate.cli.output import Exit
 
 
-def quorate(*arguments: str | Path, env: dict[str, str] | None = None) -> Result:
+def quorate(*arguments: str | Path | int, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(main, [str(each) for each in arguments], env=env)
 
 
@@ -99,3 +100,24 @@ def test_up_refuses_another_number_of_nodes(tmp_path: Path) -> None:
     result = quorate("up", "--dir", tmp_path, "--nodes", "3")
     assert result.exit_code == Exit.USAGE
     assert "holds a cluster of 2 nodes" in result.stderr
+
+
+def test_a_port_that_is_taken_is_said_and_nothing_was_tried(tmp_path: Path) -> None:
+    quorate("init", tmp_path, "--nodes", "1")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        command = [sys.executable, "-m", "quorate.cli.main", "serve", "--folder", str(tmp_path / "n1")]
+        command += ["--listen", f"127.0.0.1:{port}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        asked = quorate("up", "--dir", tmp_path / "new", "--nodes", "1", "--port", port)
+    assert (done.returncode, f"cannot listen on 127.0.0.1:{port}" in done.stderr) == (Exit.USAGE, True), done.stderr
+    assert (asked.exit_code, f"port {port}" in asked.stderr) == (Exit.USAGE, True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_cluster_is_not_made_among_other_files(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    for command in (("init", tmp_path), ("up", "--port", "0", "--dir", tmp_path)):
+        result = quorate(*command)
+        assert (result.exit_code, "it has thesis.tex" in result.stderr) == (Exit.USAGE, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

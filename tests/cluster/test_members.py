@@ -3,6 +3,8 @@
 import json
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from quorate.cli.main import main
 from quorate.cli.output import Exit
 from quorate.lab.nemesis.trial import wait_until
 from quorate.runtime.cluster import LocalCluster
+from quorate.runtime.founding import read_cluster_file
 
 
 def run(*arguments: str | Path) -> Result:
@@ -73,7 +76,7 @@ def test_a_node_whose_disk_is_lost_is_replaced_under_load_and_hears_of_it(tmp_pa
         assert verified.exit_code == Exit.OK, verified.stdout + verified.stderr
         again = run("member", "remove", victim, "--cluster", url)
         assert again.exit_code == Exit.REFUSED
-        assert "no member" in again.stderr
+        assert "not a member" in again.stderr
 
         shutil.move(old_folder, folder / victim)  # its disk was not lost after all
         cluster.restart(victim)
@@ -83,6 +86,27 @@ def test_a_node_whose_disk_is_lost_is_replaced_under_load_and_hears_of_it(tmp_pa
             pytest.raises(quorate.Error, match="taken out"),
         ):
             db.execute("SELECT count(*) FROM t")
+    assert f"{victim} was taken out of the cluster" in started_again(folder)
+    assert victim not in [each.name for each in read_cluster_file(folder).nodes]
+
+
+def started_again(folder: Path) -> str:
+    """What `quorate up` says of the cluster in this folder until it is ready."""
+    command = [sys.executable, "-m", "quorate.cli.main", "up", "--dir", str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as up:
+        assert up.stderr is not None
+        try:
+            told = ""
+            for line in up.stderr:
+                told += line
+                if line.startswith("ready"):
+                    break
+            up.send_signal(signal.SIGHUP)
+            assert up.wait(30) == Exit.OK, told
+        finally:
+            up.terminate()
+    assert {each.pid for each in read_cluster_file(folder).nodes} == {0}
+    return told
 
 
 def test_a_node_is_added_votes_and_is_taken_out_again(tmp_path: Path) -> None:
@@ -109,8 +133,9 @@ def test_a_node_is_added_votes_and_is_taken_out_again(tmp_path: Path) -> None:
         with quorate.connect(f"{cluster.url}/main", timeout=10.0) as db:
             db.execute("INSERT INTO t VALUES (2)")
             assert db.execute("SELECT count(*) FROM t").fetchone() == (2,)
-        out = run("member", "remove", "n1", "--cluster", cluster.url)
+        out = run("member", "remove", "n1", "--cluster", folder)
         assert out.exit_code == Exit.OK, out.stderr
+        assert [each.name for each in read_cluster_file(folder).nodes] == ["n2", "n3"]
         shown = json.loads(run("status", "--cluster", cluster.url, "--json").stdout)
         voters = {group["database"]: sorted(group["voters"]) for group in shown["groups"]}
         assert voters == {"quorate": ["n2", "n3"], "main": ["n2", "n3"]}

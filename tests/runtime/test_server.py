@@ -91,7 +91,7 @@ def test_a_failed_fsync_ends_the_node() -> None:
 def test_a_port_that_is_taken_is_an_error_at_start() -> None:
     async def use(_server: Server, address: str) -> None:
         other = Server(EchoCore(), FakeStore(), Config(listen=address))
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(ConfigError, match="address already in use"):
             await other.run(signals=False)
         _server.finish(STOPPED)
 

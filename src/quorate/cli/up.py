@@ -46,14 +46,8 @@ def up(nodes: int | None, folder: Path, port: int | None, as_json: bool) -> None
     except NotReady as error:
         raise Fail(f"the cluster did not start: {error}", Exit.UNAVAILABLE) from error
     with cluster:
-        _settle_members(cluster)
-        for name in cluster.names:
-            place = cluster.place(name)
-            progress(f"{name}: {place.address}, pid {place.pid}, log {folder / name / 'node.log'}")
-        progress(f"ready: {cluster.url}")
-        if as_json:
-            print_json(read_cluster_file(folder))
         try:
+            _tell(cluster, as_json=as_json)
             _watch(cluster)
         except KeyboardInterrupt:
             progress("stopping")
@@ -61,6 +55,17 @@ def up(nodes: int | None, folder: Path, port: int | None, as_json: bool) -> None
             cluster.stop()
             return
     raise Fail("every node has died")
+
+
+def _tell(cluster: LocalCluster, *, as_json: bool) -> None:
+    """Who runs where."""
+    _settle_members(cluster)
+    for name in cluster.names:
+        place = cluster.place(name)
+        progress(f"{name}: {place.address}, pid {place.pid}, log {cluster.folder / name / 'node.log'}")
+    progress(f"ready: {cluster.url}")
+    if as_json:
+        print_json(read_cluster_file(cluster.folder))
 
 
 def _ports(first: int | None, count: int) -> range | tuple[()]:

@@ -94,7 +94,8 @@ class Cluster:
         exists_ok: bool = False,
         timeout: float | None = None,
     ) -> None:
-        """Create a database; it can be used on return.
+        """Create a database; it can be used on return. With `exists_ok` one that is there is left as it is, whatever
+        its acks and replicas are: `databases` says.
 
         Raises DatabaseExists (unless `exists_ok`), NotSupportedError, Unavailable, or MaybeDone: when it was created
         but its replicas did not come up in time, or the answer was lost; calling again with `exists_ok=True` goes on.

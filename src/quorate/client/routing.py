@@ -92,6 +92,8 @@ class Directory:
         """Nodes that were named by the user first, then the members, and others that answers named."""
         self.leaders: dict[str, str] = {}
         """Database -> the node that is thought to lead it."""
+        self.heard = False
+        """Some node has answered something."""
         self._named = len(self.addresses)
         self._changes = 0
         """How often the members had been changed when they were heard of last."""
@@ -136,6 +138,7 @@ class Directory:
     def answered(self, address: str) -> None:
         """This node is well."""
         self._shunned.pop(address, None)
+        self.heard = True
 
     def choose(self, database: str, level: str, avoid: Iterable[str], now: float) -> str:
         """The node to ask. `avoid` are nodes from which this request expects nothing new."""
@@ -366,7 +369,8 @@ class Call:
         elif why is not None and not isinstance(why, errors.Unavailable):
             return why
         else:
-            error = errors.Unavailable(f"not done: {end} before a node could carry it out{detail}")
+            unheard = "" if self._directory.heard else "none of the addresses has ever answered: are they right?"
+            error = errors.Unavailable(f"not done: {end} before a node could carry it out{detail}", hint=unheard)
         error.__cause__ = why
         return error
 

@@ -18,7 +18,7 @@ from quorate.runtime.config import Config, ConfigError, check_listen, etcd_endpo
 from quorate.runtime.driver import Driver, Timer, monotonic_us
 from quorate.runtime.signals import Signals
 from quorate.storage.interface import Lending
-from quorate.transport.addresses import parse_address
+from quorate.transport.addresses import format_address, parse_address
 from quorate.transport.etcd import EtcdPermits
 from quorate.transport.tcp import Limits, TcpTransport
 from quorate.wire.handshake import NODE, Hello
@@ -79,7 +79,7 @@ class Server:
         self._draining = False
 
     async def run(self, ready: Callable[[str], None] = lambda _address: None, *, signals: bool = True) -> int:
-        """Serve until told to stop; the exit code. Raises OSError when it cannot listen."""
+        """Serve until told to stop; the exit code. Raises ConfigError when it cannot listen."""
         loop = asyncio.get_running_loop()
         scheduler = LoopScheduler(loop)
         self._driver = driver = Driver(self._core, self._store, scheduler, lambda _reason: self.finish(FAILED))
@@ -91,7 +91,10 @@ class Server:
         )
         permits = self._permits(driver)
         host, port = parse_address(listen_address(self._config, self._store.identity))
-        self.address = await transport.listen(host, port)
+        try:
+            self.address = await transport.listen(host, port)
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {format_address(host, port)}: {error.strerror or error}") from error
         handlers = Signals(loop, self.drain, lambda: self.finish(INTERRUPTED)) if signals else None
         code = FAILED
         try:
