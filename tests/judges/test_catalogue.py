@@ -97,11 +97,15 @@ def test_the_command_tells_the_circle_and_its_exit_code_the_verdict(tmp_path: Pa
     code, text = run(file, "--model", "list-append")
     assert code == Exit.FAILED
     assert "however, T2 < T1, because" in text
-    assert "not: repeatable-read" in text
+    assert "not: update-serializable, repeatable-read" in text
     assert run(file, "--model", "list-append", "--expect", "snapshot-isolation")[0] == Exit.OK
     code, text = run(file, "--model", "list-append", "--json")
     told = json.loads(text)
-    assert (told["verdict"], told["anomalies"][0]["name"], told["not"]) == ("broken", "G2-item", ["repeatable-read"])
+    assert (told["verdict"], told["anomalies"][0]["name"], told["not"]) == (
+        "broken",
+        "G2-item",
+        ["update-serializable", "repeatable-read"],
+    )
     assert run(file, "--model", "bank")[0] == Exit.OK, "no read, nothing wrong"
     assert run(file, "--model", "set")[0] == Exit.USAGE, "not such a history"
     file.write_text("{:process 0 :type :invoke :f :add :value 1}")

@@ -171,11 +171,22 @@ def likely_order(graph: Graph, members: list[int], mask: int) -> dict[int, int]:
     return places if len(places) == len(members) else {}
 
 
-class _Doubled(Graph):
-    """Each node twice: met by an edge rw, or by another. Where an edge rw may not follow an edge rw, a circle
-    of the one graph is a circle of the other."""
+ANY, APART, AFTER_WR = range(3)
+"""Where an edge rw may stand in a circle: anywhere; not after an edge rw; only after an edge wr."""
 
-    def __init__(self, graph: Graph, members: list[int], mask: int) -> None:
+
+def _bars(kind: int, before: int, rule: int) -> bool:
+    """Whether no edge rw may follow an edge of this kind; `before`: whether none might follow the one before it."""
+    if kind == THROUGH:
+        return bool(before)
+    return kind == RW if rule == APART else kind != WR if rule == AFTER_WR else False
+
+
+class _Doubled(Graph):
+    """Each node twice: met by an edge that no edge rw may follow, or by another. A circle that keeps the rule in the
+    one graph is a circle of the other."""
+
+    def __init__(self, graph: Graph, members: list[int], mask: int, rule: int) -> None:
         super().__init__(0)
         inside = set(members)
         self.states = [node << 1 | flag for node in members for flag in (0, 1)]
@@ -185,7 +196,7 @@ class _Doubled(Graph):
             for edge in graph.out[state >> 1]:
                 kind, after = edge & 7, edge >> 3
                 if after in inside and mask >> kind & 1 and not (state & 1 and kind == RW):
-                    flag = kind == RW or (kind == THROUGH and state & 1)
+                    flag = _bars(kind, state & 1, rule)
                     line.append((after << 1 | flag) << 3 | kind)
         self.out = doubled  # type: ignore[assignment]
 
@@ -197,13 +208,13 @@ class Search:
         self.graph = graph
         self.left = edges
 
-    def circle(self, members: list[int], first: int, rest: int, *, apart: bool = False) -> list[tuple[int, int]] | None:
+    def circle(self, members: list[int], first: int, rest: int, rule: int = ANY) -> list[tuple[int, int]] | None:
         """The shortest circle found that has an edge of kind `first` and further edges of the kinds in the
-        mask `rest`; `apart`: no two edges rw may follow each other. As (transaction, kind of its edge)."""
+        mask `rest`, its edges rw where the rule allows them. As (transaction, kind of its edge)."""
         inside = set(members)
         places: dict[int, int] = {}
-        if apart:
-            inside = self._apart(members, rest | (1 << first))
+        if rule:
+            inside = self._ruled(members, rest | (1 << first), rule)
         elif not rest >> first & 1:
             places = likely_order(self.graph, members, rest | (1 << THROUGH))
         best: list[tuple[int, int]] | None = None
@@ -218,7 +229,7 @@ class Search:
                 if self.left < 0 or (best is not None and patience < 0):
                     return best
                 before = self.left
-                path = self._path(target, source, inside, rest, places, apart=apart)
+                path = self._path(target, source, inside, rest, places, rule)
                 patience -= before - self.left
                 if path is not None:
                     circle = self._without_helpers([(source, first), *path])
@@ -228,36 +239,45 @@ class Search:
                         return best
         return best
 
-    def _apart(self, members: list[int], mask: int) -> set[int]:
-        """The nodes of circles in which no edge rw follows another."""
-        doubled = _Doubled(self.graph, members, mask | (1 << THROUGH))
+    def through(self, source: int, inside: set[int], first: int, rest: int) -> list[tuple[int, int]] | None:
+        """A circle that leaves this transaction by an edge of kind `first` and comes back through these nodes."""
+        for edge in self.graph.out[source]:
+            if edge & 7 == first and edge >> 3 in inside:
+                path = self._path(edge >> 3, source, inside, rest, {}, ANY)
+                if path is not None:
+                    return self._without_helpers([(source, first), *path])
+        return None
+
+    def _ruled(self, members: list[int], mask: int, rule: int) -> set[int]:
+        """The nodes of circles that keep the rule."""
+        doubled = _Doubled(self.graph, members, mask | (1 << THROUGH), rule)
         return {state >> 1 for part in components(doubled, doubled.states, ALL) for state in part}
 
     def _path(
-        self, source: int, target: int, inside: set[int], mask: int, places: dict[int, int], *, apart: bool
+        self, source: int, target: int, inside: set[int], mask: int, places: dict[int, int], rule: int
     ) -> list[tuple[int, int]] | None:
         """The path of fewest transactions, as (node, kind of the edge that leaves it). Where places are given
         no edge goes back, so nothing beyond the target's place can lead to it."""
         limit = places[target] if places else 0
         out, real = self.graph.out, self.graph.real
-        start = source << 1 | apart  # the lowest bit says whether the last edge was rw, where that matters
+        start = source << 1 | bool(rule)  # the lowest bit says that no edge rw may follow, as after the first edge
         parent: dict[int, tuple[int, int]] = {start: (-1, 0)}
         queue = deque([start])
         mask |= 1 << THROUGH
         while queue:
             state = queue.popleft()
-            node, was_rw = state >> 1, state & 1
+            node, barred = state >> 1, state & 1
             for edge in out[node]:
                 kind, after = edge & 7, edge >> 3
                 self.left -= 1
-                if not mask >> kind & 1 or after not in inside or (was_rw and kind == RW):
+                if not mask >> kind & 1 or after not in inside or (barred and kind == RW):
                     continue
                 if limit and places[after] > limit:
                     continue
-                now_rw = apart and (kind == RW or (kind == THROUGH and was_rw))
-                if after == target and now_rw:
+                bars = _bars(kind, barred, rule)
+                if after == target and bars:
                     continue  # the circle begins with an edge rw
-                reached = after << 1 | now_rw
+                reached = after << 1 | bars
                 if reached in parent:
                     continue
                 parent[reached] = (state, kind)
@@ -282,3 +302,50 @@ class Search:
     def _without_helpers(self, steps: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """A stretch through helpers becomes the one edge it stands for."""
         return [(node, kind) for node, kind in steps if node < self.graph.real]
+
+
+def circle_within(
+    search: Search, members: Iterable[int], first: int, rest: int, rule: int = ANY
+) -> list[tuple[int, int]] | None:
+    """Look in the parts of these nodes that hang together by the edges that are allowed."""
+    for part in components(search.graph, members, rest | (1 << first) | (1 << THROUGH)):
+        circle = search.circle(part, first, rest, rule)
+        if circle is not None:
+            return circle
+    return None
+
+
+def many_to_many(graph: Graph, readers: list[int], writers: list[int]) -> None:
+    """Every reader before every writer but itself, with few edges. A helper stands for "this one of those who did both,
+    or an earlier one", another for "or a later one": so each reaches all but itself."""
+    if len(readers) * len(writers) <= 16:
+        for node in readers:
+            for other in writers:
+                graph.add(node, other, RW)
+        return
+    doing_both = set(readers) & set(writers)
+    both = sorted(doing_both)
+    pure = graph.helper()  # those who wrote and did not read
+    for other in writers:
+        if other not in doing_both:
+            graph.add(pure, other, THROUGH)
+    ahead = _chain(graph, both, pure)
+    behind = _chain(graph, both[::-1], pure)[::-1]
+    everybody = behind[0] if both else pure
+    for node in readers:
+        if node not in doing_both:
+            graph.add(node, everybody, RW)
+    for place, node in enumerate(both):
+        graph.add(node, ahead[place - 1] if place else pure, RW)
+        graph.add(node, behind[place + 1] if place + 1 < len(both) else pure, RW)
+
+
+def _chain(graph: Graph, nodes: list[int], last: int) -> list[int]:
+    """For each of these nodes a helper that leads to it, to those before it, and to `last`."""
+    helpers: list[int] = []
+    for node in nodes:
+        helper = graph.helper()
+        graph.add(helper, node, THROUGH)
+        graph.add(helper, helpers[-1] if helpers else last, THROUGH)
+        helpers.append(helper)
+    return helpers

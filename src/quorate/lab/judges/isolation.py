@@ -1,9 +1,24 @@
 """Names: anomalies of transactions, models of consistency, which anomaly implies which, and which model
 forbids what.
 
-From Adya, Liskov and O'Neil (2000) for G0 to G2 and the PL levels; Cerone, Bernardi and Gotsman (2015) for
-internal consistency, read atomicity, prefix and snapshot isolation; Bailis and others (2013) for lost
-updates; Daudjee and Salem (2004, 2006) for the strong session models.
+Every anomaly of dependencies is a circle of edges ww, wr and rw; a model is the set of circles that it forbids:
+
+    G0                   ww+                              PL-1            Adya 1999
+    G1c                  (ww | wr)+                       PL-2            Adya 1999
+    G-cursor             rw ww+, all of one key           PL-CS           Adya 1999
+    G-monotonic          rw (ww | wr)+, into an event     PL-2L           Adya 1999: the reader's unfolded graph
+                         of the reader before that read
+    G-single             rw (ww | wr)+                    PL-2+, PSI      Adya 1999; Cerone, Gotsman 2016
+    G-update             any, at most one read-only       PL-3U           Adya 1999
+    G-nonadjacent        ((ww | wr) rw?)+                 SI              Cerone, Gotsman 2016
+    G2-item              any with rw                      PL-2.99, PL-3   Adya 1999
+    fractured-read       RW wr                            read atomicity  Cerone, Bernardi, Gotsman 2015
+    causality-violation  RW wr+                           causal          the same; Cerone, Gotsman, Yang 2017
+    prefix-violation     (wr rw? | ww)+, with rw          prefix          the same
+
+RW goes from a read of a key to every writer of a later version, rw to that of the next. The axioms of Cerone, Bernardi
+and Gotsman (a visibility and an arbitration) come to these circles; the tests compare both. Lost updates: Bailis and
+others (2013). The strong session models: Daudjee and Salem (2004, 2006).
 """
 
 from collections.abc import Iterable
@@ -15,18 +30,24 @@ _IMPLIES: dict[str, tuple[str, ...]] = {
     "G1a": ("G1",),
     "G1b": ("G1",),
     "G1c": ("G1",),
-    "G-single": ("G-nonadjacent", "G2-item"),
-    "G-nonadjacent": ("G2",),
+    "G-cursor": ("G-single",),
+    "G-monotonic": ("G-single",),
+    "fractured-read": ("causality-violation",),
+    "causality-violation": ("G-single", "prefix-violation"),
+    "prefix-violation": ("G-nonadjacent",),
+    "G-single": ("G-nonadjacent", "G-update"),
+    "G-update": ("G2-item",),
+    "G-nonadjacent": ("G2-item",),
     "G2-item": ("G2",),
     "incompatible-order": ("G1a",),
     "dirty-update": ("G1a",),
     "unwritten-element": ("G1a",),
     "future-read": ("G1c",),
-    "lost-update": ("G2-item",),
+    "lost-update": ("G-cursor",),
 }
 """Anomaly -> what it is a case of. Those made of cycles do so with each suffix too."""
 
-_CYCLES = ("G0", "G1", "G1c", "G-single", "G-nonadjacent", "G2-item", "G2", "cyclic-versions")
+_CYCLES = ("G0", "G1", "G1c", "G-single", "G-update", "G-nonadjacent", "G2-item", "G2", "cyclic-versions")
 
 WEAKER: dict[str, tuple[str, ...]] = {
     "read-committed": ("read-uncommitted",),
@@ -37,7 +58,7 @@ WEAKER: dict[str, tuple[str, ...]] = {
     "update-serializable": ("forward-consistent-view",),
     "read-atomic": ("read-committed",),
     "causal": ("read-atomic",),
-    "parallel-snapshot-isolation": ("causal",),
+    "parallel-snapshot-isolation": ("causal", "consistent-view"),
     "prefix": ("causal",),
     "snapshot-isolation": ("forward-consistent-view", "parallel-snapshot-isolation", "prefix"),
     "repeatable-read": ("cursor-stability",),
@@ -56,12 +77,15 @@ WEAKER: dict[str, tuple[str, ...]] = {
 MODELS = ("read-uncommitted", *WEAKER)
 
 _FORBIDS: dict[str, tuple[str, ...]] = {
-    "read-uncommitted": ("G0", "duplicate-elements", "cyclic-versions"),
+    "read-uncommitted": ("G0", "duplicate-elements", "cyclic-versions", "own-write-lost"),
     "read-committed": ("G1",),
-    "cursor-stability": ("lost-update",),
+    "cursor-stability": ("G-cursor",),
+    "monotonic-view": ("G-monotonic",),
     "consistent-view": ("G-single",),
-    "read-atomic": ("internal", "future-read"),
-    "parallel-snapshot-isolation": ("lost-update",),
+    "update-serializable": ("G-update",),
+    "read-atomic": ("fractured-read", "internal", "future-read"),
+    "causal": ("causality-violation",),
+    "prefix": ("prefix-violation",),
     "snapshot-isolation": ("G-nonadjacent",),
     "repeatable-read": ("G2-item",),
     "serializable": ("G2",),

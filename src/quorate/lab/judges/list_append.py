@@ -9,7 +9,7 @@ after the longest list.
 from collections.abc import Iterator
 from typing import Any
 
-from quorate.lab.judges.graph import RW, THROUGH, WR, WW, Graph
+from quorate.lab.judges.graph import RW, WR, WW, Graph, many_to_many
 from quorate.lab.judges.history import FAIL, INFO, HistoryError
 from quorate.lab.judges.history import OK as DONE
 from quorate.lab.judges.jepsen import Op, triples
@@ -21,8 +21,12 @@ MODEL = "list-append"
 TOLD_MAX = 8
 """How many examples of one anomaly are told."""
 
-BOTH_MAX = 40
-"""Transactions that met one version and replaced it: in a sound history there is one."""
+
+_SIMPLE = {int, str}
+"""What can be a key as it is."""
+
+_UNSEEN = 1 << 60
+"""The place of a version after all that were seen."""
 
 
 class Duplicate(Exception):
@@ -40,7 +44,8 @@ def judge(ops: list[Op], expect: str = "strict-serializable", effort: Effort | N
         return Report(MODEL, UNKNOWN, str(trouble), operations=len(ops))
     facts.check_reads()
     evidence = Evidence(
-        MODEL, facts.nodes, lambda _level, _grounds: facts.graph(), facts.because, facts.anomalies, [], len(ops)
+        MODEL, facts.nodes, lambda _level, _grounds: facts.graph(), facts.because, _Views(facts), facts.anomalies, [],
+        len(ops),
     )  # fmt: skip
     return decide(evidence, expect, effort)
 
@@ -54,8 +59,8 @@ class _Facts:
         self.writers: dict[Any, dict[Any, Op]] = {}
         self.not_last: dict[Any, set[Any]] = {}
         """key -> elements after which their transaction appended more to the key."""
-        self.updates: dict[tuple[Any, int], list[tuple[int, list[Any]]]] = {}
-        """(key, size of the list) -> (node, list) of those that read a key and then appended to it."""
+        self.updates: dict[tuple[Any, int], list[tuple[int, list[Any], Any]]] = {}
+        """(key, size of the list) -> (node, list, element) of those that read a key and then appended to it."""
         self.reads: list[tuple[int, Any, list[Any]]] = []
         """(node, key, list), one for each read of a transaction that ended well."""
         self.orders: dict[Any, list[Any]] = {}
@@ -85,7 +90,7 @@ class _Facts:
         again = False
         try:
             for f, key, value in mops:
-                if key.__class__ is list:
+                if key.__class__ not in _SIMPLE:
                     key = freeze(key)
                 again = again or key in seen
                 seen.add(key)
@@ -97,12 +102,12 @@ class _Facts:
                 else:
                     raise HistoryError(f"a list-append transaction does not know {f!r}")
         except (TypeError, ValueError) as error:
-            raise HistoryError(f"not a list-append transaction: {op!r}") from error
+            raise HistoryError(f"not a list-append transaction ({error}): {op!r}") from error
         if again:
             self._within(op, mops)
 
     def _append(self, op: Op, key: Any, element: Any) -> None:
-        if element.__class__ is list:
+        if element.__class__ not in _SIMPLE:
             element = freeze(element)
         writers = self.writers.get(key)
         if writers is None:
@@ -115,8 +120,7 @@ class _Facts:
             raise Duplicate(f"{element!r} was appended to {key!r} more than once")
 
     def _read(self, node: int, key: Any, value: Any) -> None:
-        if value.__class__ is not list:
-            value = list(value or ())
+        value = _list(value)
         self.reads.append((node, key, value))
         order = self.orders.get(key)
         if order is None or len(value) > len(order):
@@ -129,23 +133,26 @@ class _Facts:
         mine: dict[Any, list[Any]] = {}
         first: dict[Any, list[Any]] = {}
         for f, key, value in mops:
-            if key.__class__ is list:
+            if key.__class__ not in _SIMPLE:
                 key = freeze(key)
             whole, known = state.get(key, (False, []))
             if f == "append":
                 if key in mine:
                     self.not_last.setdefault(key, set()).add(freeze(mine[key][-1]))
                 elif key in first:
-                    self.updates.setdefault((key, len(first[key])), []).append((self.node_of[op.number], first[key]))
+                    update = (self.node_of[op.number], first[key], freeze(value))
+                    self.updates.setdefault((key, len(first[key])), []).append(update)
                 if whole and value in known:
                     self.tell("future-read", transaction(op), f"read {value!r} of {key!r} before appending it")
                 mine.setdefault(key, []).append(value)
                 state[key] = (whole, [*known, value])
             elif done:
-                value = list(value or ())
+                value = _list(value)
                 if (value != known) if whole else (bool(known) and value[-len(known) :] != known):
                     expected = f"{'' if whole else '... '}{brief(known)}"
                     self.tell("internal", transaction(op), f"read {brief(value)} of {key!r}, expected {expected}")
+                    if key in mine and value[-len(mine[key]) :] != mine[key]:
+                        self.tell("own-write-lost", transaction(op), f"read {key!r} without what it had appended")
                 if key not in mine:
                     first.setdefault(key, value)
                 state[key] = (True, value)
@@ -155,7 +162,7 @@ class _Facts:
         for key, order in self.orders.items():
             writers = self.writers.get(key, {})
             for element in order:
-                op = writers.get(freeze(element) if element.__class__ is list else element)
+                op = writers.get(freeze(element))
                 if op is not None and op.end == INFO and op.number not in self.node_of:
                     self.node_of[op.number] = len(self.nodes)
                     self.nodes.append(op)
@@ -209,12 +216,26 @@ class _Facts:
                 dirty = None
 
     def _lost_updates(self) -> None:
-        """Two transactions that read the same version of a key, and both appended to it."""
-        for (key, _), updates in self.updates.items():
-            both = [node for node, value in updates if value == updates[0][1]]
-            if len(both) > 1:
-                story = [f"T{place} = {transaction(self.nodes[node])}" for place, node in enumerate(both[:3], 1)]
-                self.tell("lost-update", *story, f"they read the same version of {key!r} and each appended to it")
+        """Two transactions that read the same version of a key, and both appended to it; or one that appended after an
+        append that it had not read."""
+        for (key, size), updates in self.updates.items():
+            alike: dict[Any, list[int]] = {}
+            for node, value, _ in updates:
+                alike.setdefault(freeze(value), []).append(node)
+            for both in alike.values():
+                if len(both) > 1:
+                    story = [f"T{place} = {transaction(self.nodes[node])}" for place, node in enumerate(both[:3], 1)]
+                    self.tell("lost-update", *story, f"they read the same version of {key!r} and each appended to it")
+            order = self.orders.get(key, [])
+            if len(order) <= size:
+                continue
+            following = self.writers.get(key, {}).get(freeze(order[size]))
+            for node, _, element in updates:
+                if following is not None and following.end != FAIL and following is not self.nodes[node]:
+                    self.tell(
+                        "G-cursor", f"T1 = {transaction(self.nodes[node])}", f"T2 = {transaction(following)}",
+                        f"T1 read {key!r} without T2's {order[size]!r} and appended {element!r} after it",
+                    )  # fmt: skip
 
     def graph(self) -> Graph:
         """The dependencies; they are the same with and without an order in time."""
@@ -235,7 +256,7 @@ class _Facts:
             line: list[int] = []
             before = -1
             for element in order:
-                op = by_element.get(freeze(element) if element.__class__ is list else element)
+                op = by_element.get(freeze(element))
                 node = -1 if op is None else node_of.get(op.number, -1)
                 line.append(node)
                 if node >= 0:
@@ -302,28 +323,6 @@ class _Facts:
         return "{a} did not see what {b} appended"
 
 
-def many_to_many(graph: Graph, readers: list[int], writers: list[int]) -> None:
-    """Every reader before every writer but itself, with few edges."""
-    if len(readers) * len(writers) <= 16:
-        for node in readers:
-            for other in writers:
-                graph.add(node, other, RW)
-        return
-    both = set(readers) & set(writers)
-    through = graph.helper()
-    for node in readers:
-        if node not in both:
-            graph.add(node, through, RW)
-    for other in writers:
-        if other not in both:
-            graph.add(through, other, THROUGH)
-    for node in sorted(both)[:BOTH_MAX]:  # of more than that, a few prove the same
-        for other in writers:
-            graph.add(node, other, RW)
-        for reader in readers:
-            graph.add(reader, node, RW)
-
-
 def _mops(op: Op) -> Iterator[tuple[str, Any, Any]]:
     for f, key, value in triples(op):
         yield f, freeze(key), value
@@ -335,3 +334,60 @@ def _appends(op: Op) -> Iterator[tuple[Any, Any]]:
 
 def _sizes(op: Op, key: Any) -> Iterator[int]:
     return (len(value or ()) for f, each, value in _mops(op) if f == "r" and each == key)
+
+
+def _list(value: Any) -> list[Any]:
+    """The list that was read; nil is the empty one. Raises HistoryError."""
+    if value.__class__ is list:
+        return value
+    if value is not None and not isinstance(value, tuple):
+        raise HistoryError(f"a read of a list shows {value!r}")
+    return list(value or ())
+
+
+class _Views:
+    """Single reads and appends, for the circles that ask for more than edges (`patterns.Views`)."""
+
+    def __init__(self, facts: _Facts) -> None:
+        self.facts = facts
+        self.orders: dict[Any, dict[Any, int]] = {}
+        self.known: dict[int, tuple[list[tuple[int, Any, int]], dict[Any, tuple[int, int, int]]]] = {}
+
+    def missed(self, node: int, other: int) -> int:
+        wrote = self._of(other)[1]
+        return max((at for at, key, size in self._of(node)[0] if key in wrote and wrote[key][2] >= size), default=-1)
+
+    def met(self, node: int, other: int, kind: int) -> int:
+        reads, wrote = self._of(node)
+        before = self._of(other)[1]
+        if kind == WW:
+            places = [at for key, (at, first, _) in wrote.items() if key in before and before[key][2] <= first]
+        else:
+            places = [at for at, key, size in reads if key in before and before[key][1] < size]
+        return min(places, default=-1)
+
+    def only_reads(self, node: int) -> bool:
+        return not self._of(node)[1]
+
+    def _of(self, node: int) -> tuple[list[tuple[int, Any, int]], dict[Any, tuple[int, int, int]]]:
+        """(place, key, how much of the list) of each read of others, and key -> (the last place that appended, the
+        first and the last version)."""
+        if node not in self.known:
+            op = self.facts.nodes[node]
+            reads: list[tuple[int, Any, int]] = []
+            wrote: dict[Any, tuple[int, int, int]] = {}
+            for at, (f, key, value) in enumerate(_mops(op)):
+                if f == "append":
+                    version = self._place(key, freeze(value))
+                    first, last = (wrote[key][1], wrote[key][2]) if key in wrote else (version, version)
+                    wrote[key] = (at, min(first, version), max(last, version))
+                elif op.end == DONE and key not in wrote:
+                    reads.append((at, key, len(value or ())))
+            self.known[node] = (reads, wrote)
+        return self.known[node]
+
+    def _place(self, key: Any, element: Any) -> int:
+        if key not in self.orders:
+            order = self.facts.orders.get(key, [])
+            self.orders[key] = {freeze(each): place for place, each in enumerate(order)}
+        return self.orders[key].get(element, _UNSEEN)

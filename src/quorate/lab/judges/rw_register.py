@@ -10,12 +10,11 @@ A value that nobody wrote is taken for an initial value that is not known, noted
 from collections.abc import Iterator
 from typing import Any
 
-from quorate.lab.judges.graph import WR, WW, Graph
+from quorate.lab.judges.graph import WR, WW, Graph, many_to_many
 from quorate.lab.judges.history import FAIL, FOREVER, INFO, HistoryError
 from quorate.lab.judges.history import OK as DONE
 from quorate.lab.judges.isolation import SUFFIXES
 from quorate.lab.judges.jepsen import Op, triples
-from quorate.lab.judges.list_append import many_to_many
 from quorate.lab.judges.report import UNKNOWN, Anomaly, Report
 from quorate.lab.judges.transactions import BY_ALL, BY_READS, BY_WRITES, Effort, Evidence, decide, transaction
 from quorate.lab.judges.values import freeze
@@ -49,7 +48,10 @@ def judge(
     if facts.doubled:
         return Report(MODEL, UNKNOWN, facts.doubled, operations=len(ops))
     facts.check_reads()
-    evidence = Evidence(MODEL, facts.nodes, facts.graph, facts.because, facts.anomalies, facts.notes, len(ops))
+    evidence = Evidence(
+        MODEL, facts.nodes, facts.graph, facts.because, _Views(facts), facts.anomalies,
+        facts.notes, len(ops),
+    )  # fmt: skip
     return decide(evidence, expect, effort)
 
 
@@ -104,6 +106,8 @@ class _Facts:
                     met[key] = value
                 elif state[key] != value:
                     self.tell("internal", transaction(op), f"read {value!r} of {key!r}, expected {state[key]!r}")
+                    if key in wrote and wrote[key] != value:
+                        self.tell("own-write-lost", transaction(op), f"read {key!r} as {value!r}, not as it wrote it")
                 if key not in wrote or wrote[key] != value:
                     self.readers.setdefault(key, {}).setdefault(value, []).append(node)
                 state[key] = value
@@ -303,6 +307,64 @@ class _Facts:
 
     def _all(self, key: Any) -> Iterator[dict[Any, Versions]]:
         return (known for known in self.known.values() if key in known)
+
+
+class _Views:
+    """Single reads and writes, for the circles that ask for more than edges (`patterns.Views`), by the data alone."""
+
+    def __init__(self, facts: _Facts) -> None:
+        self.facts = facts
+        self.order = facts.versions(0)
+        self.known: dict[int, tuple[list[tuple[int, Any, Any]], dict[Any, tuple[int, Any, Any]]]] = {}
+        self.reach: dict[tuple[Any, Any], set[Any]] = {}
+
+    def missed(self, node: int, other: int) -> int:
+        wrote = self._of(other)[1]
+        reads = self._of(node)[0]
+        return max((at for at, key, v in reads if key in wrote and self._before(key, v, wrote[key][2])), default=-1)
+
+    def met(self, node: int, other: int, kind: int) -> int:
+        reads, wrote = self._of(node)
+        before = self._of(other)[1]
+        if kind == WW:
+            places = [at for key, (at, first, _) in wrote.items() if key in before
+                      and self._before(key, before[key][2], first)]  # fmt: skip
+        else:
+            theirs = {(key, value) for f, key, value in mops(self.facts.nodes[other]) if f == "w"}
+            places = [at for at, key, value in reads if (key, value) in theirs]
+        return min(places, default=-1)
+
+    def only_reads(self, node: int) -> bool:
+        return not self._of(node)[1]
+
+    def _before(self, key: Any, version: Any, other: Any) -> bool:
+        return version is None or other in self._later(key, version)
+
+    def _later(self, key: Any, version: Any) -> set[Any]:
+        if (key, version) not in self.reach:
+            later: set[Any] = set()
+            waiting = [version]
+            while waiting:
+                fresh = set(self.order.get(key, {}).get(waiting.pop(), ())) - later
+                later |= fresh
+                waiting += fresh
+            self.reach[key, version] = later
+        return self.reach[key, version]
+
+    def _of(self, node: int) -> tuple[list[tuple[int, Any, Any]], dict[Any, tuple[int, Any, Any]]]:
+        """(place, key, version) of each read of others, and key -> (the last place that wrote it, the first and the
+        last version)."""
+        if node not in self.known:
+            op = self.facts.nodes[node]
+            reads: list[tuple[int, Any, Any]] = []
+            wrote: dict[Any, tuple[int, Any, Any]] = {}
+            for at, (f, key, value) in enumerate(mops(op)):
+                if f == "w":
+                    wrote[key] = (at, wrote[key][1] if key in wrote else value, value)
+                elif op.end == DONE and key not in wrote:
+                    reads.append((at, key, value))
+            self.known[node] = (reads, wrote)
+        return self.known[node]
 
 
 def mops(op: Op) -> Iterator[tuple[str, Any, Any]]:

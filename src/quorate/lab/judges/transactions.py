@@ -10,9 +10,23 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from quorate.lab.judges.graph import PROCESS, RW, THROUGH, TIME, WR, WW, Graph, Search, components
+from quorate.lab.judges.graph import (
+    ANY,
+    APART,
+    PROCESS,
+    RW,
+    THROUGH,
+    TIME,
+    WR,
+    WW,
+    Graph,
+    Search,
+    circle_within,
+    components,
+)
 from quorate.lab.judges.isolation import SUFFIXES, boundary, impossible
 from quorate.lab.judges.jepsen import Op
+from quorate.lab.judges.patterns import Views, sought
 from quorate.lab.judges.report import BROKEN, OK, UNKNOWN, Anomaly, Report, brief
 
 Because = Callable[[int, int, int], str]
@@ -26,7 +40,7 @@ another; who met one, too, came before who wrote another; who left one came befo
 way round, there would be a G0, a G1c, a G-single: so a circle that rests on it says that one of them is there."""
 
 COMPONENTS_MAX = 12
-"""How many separate tangles are told of."""
+"""In how many separate tangles every kind of circle is told of. In the others only kinds not met so far are sought."""
 
 
 class Effort(Struct, frozen=True):
@@ -47,6 +61,7 @@ class Evidence(Struct):
     """(level, grounds) -> the graph that holds by the data alone (0), with the order within processes (1), with real
     time (2), where the order of versions rests on these grounds."""
     because: Because
+    views: Views
     anomalies: list[Anomaly]
     notes: list[str]
     operations: int
@@ -54,16 +69,18 @@ class Evidence(Struct):
 
 def decide(evidence: Evidence, expect: str, effort: Effort) -> Report:
     """Look for circles, name what there is, and say whether the promised model forbids it."""
-    found, complete = circles(evidence, effort)
-    anomalies = [*evidence.anomalies, *found]
-    names = {one.name for one in anomalies}
+    found, missed = circles(evidence, effort)
+    names = {one.name for one in (*evidence.anomalies, *found)}
+    more, also_missed = beyond(evidence, names, missed, effort)
+    anomalies = [*evidence.anomalies, *found, *more]
+    names |= {one.name for one in more}
     weakest, stronger = boundary(names)
     verdict, reason = OK, ""
     if expect in impossible(names):
         verdict = BROKEN
         guilty = [name for name in dict.fromkeys(one.name for one in anomalies) if expect in impossible([name])]
         reason = f"{expect} forbids {', '.join(guilty)}"
-    elif not complete:
+    elif expect in impossible(missed | also_missed):
         verdict, reason = UNKNOWN, "there are circles whose kind the search did not find within its budget"
     anomalies.sort(key=lambda one: expect not in impossible([one.name]))
     return Report(
@@ -72,44 +89,47 @@ def decide(evidence: Evidence, expect: str, effort: Effort) -> Report:
     )  # fmt: skip
 
 
-def circles(evidence: Evidence, effort: Effort) -> tuple[list[Anomaly], bool]:
-    """Every kind of circle that there is, an example of each; and whether the search was complete."""
-    whole = evidence.build(2, BY_ALL)
-    if not whole.circular():
-        return [], True
+def circles(evidence: Evidence, effort: Effort) -> tuple[list[Anomaly], set[str]]:
+    """Every kind of circle that there is, with examples; and the kinds whose search was cut short."""
+    if not evidence.build(2, BY_ALL).circular():
+        return [], set()
     found: list[Anomaly] = []
     names: set[str] = set()
-    complete = True
+    missed: set[str] = set()
     for level, suffix in enumerate(SUFFIXES):
         mask = _DEPENDS | (1 << RW) | (1 << THROUGH) | _LEVEL_KINDS[level]
         for graph, kinds in _graphs(evidence, level):
-            for members in components(graph, graph.circular(), mask)[:COMPONENTS_MAX]:
+            left = effort.edges
+            for place, members in enumerate(components(graph, graph.circular(), mask)):
                 before = len(names)
-                search = Search(graph, effort.edges // 8)
-                for name, circle in _kinds(kinds, search, members, level, names):
+                edges = min(left, effort.edges // 8)
+                search = Search(graph, edges)
+                only_new = bool(level) or place >= COMPONENTS_MAX
+                for name, circle in _kinds(kinds, search, members, level, names, only_new=only_new):
                     names.add(name)
                     found.append(Anomaly(name + suffix, tuple(tell(evidence, circle))))
+                left -= edges - max(search.left, 0)
                 if search.left < 0:
-                    complete = False
-                if len(names) == before and search.left < 0:
-                    count = sum(1 for node in members if node < graph.real)
-                    found.append(Anomaly("G2" + suffix, (f"some circle among {count:,} transactions",)))
-    return found, complete
+                    missed.update(name + suffix for name, *_ in kinds)
+                    if len(names) == before and "G2" + suffix not in {one.name for one in found}:
+                        count = sum(1 for node in members if node < graph.real)
+                        found.append(Anomaly("G2" + suffix, (f"some circle among {count:,} transactions",)))
+    return found, missed
 
 
-_Kind = tuple[str, int, int, bool, tuple[str, ...]]
-"""Name, the edge it has, those it may have, whether no two edges rw follow each other, beside what it is no news."""
+_Kind = tuple[str, int, int, int, tuple[str, ...]]
+"""Name, the edge it has, those it may have, where edges rw may stand, beside what it is no news."""
 
 _KINDS: tuple[tuple[int, tuple[_Kind, ...]], ...] = (
-    (BY_WRITES, (("G0", WW, 1 << WW, False, ()),)),
-    (BY_READS, (("G1c", WR, _DEPENDS, False, ()), ("G1c", WW, _DEPENDS, False, ("G0", "G1c")))),
+    (BY_WRITES, (("G0", WW, 1 << WW, ANY, ()),)),
+    (BY_READS, (("G1c", WR, _DEPENDS, ANY, ()), ("G1c", WW, _DEPENDS, ANY, ("G0", "G1c")))),
     (
         BY_ALL,
         (
-            ("G-single", RW, _DEPENDS, False, ()),
-            ("G-single", WW, _DEPENDS, False, ("G0", "G1c", "G-single")),
-            ("G-nonadjacent", RW, _DEPENDS | (1 << RW), True, ("G-single",)),
-            ("G2-item", RW, _DEPENDS | (1 << RW), False, ("G-single", "G-nonadjacent")),
+            ("G-single", RW, _DEPENDS, ANY, ()),
+            ("G-single", WW, _DEPENDS, ANY, ("G0", "G1c", "G-single")),
+            ("G-nonadjacent", RW, _DEPENDS | (1 << RW), APART, ("G-single",)),
+            ("G2-item", RW, _DEPENDS | (1 << RW), ANY, ("G-single", "G-nonadjacent")),
         ),
     ),
 )
@@ -129,30 +149,43 @@ def _graphs(evidence: Evidence, level: int) -> list[tuple[Graph, tuple[_Kind, ..
 
 
 def _kinds(
-    kinds: tuple[_Kind, ...], search: Search, members: list[int], level: int, known: set[str]
+    kinds: tuple[_Kind, ...], search: Search, members: list[int], level: int, known: set[str], *, only_new: bool
 ) -> list[tuple[str, list[tuple[int, int]]]]:
-    """(name, circle) for each kind that these nodes have and that no weaker level had."""
+    """(name, circle) for each kind that these nodes have; `only_new`: that was not known, nor made no news by one."""
     order = _LEVEL_KINDS[level]
     here: list[tuple[str, list[tuple[int, int]]]] = []
     names: set[str] = set()
-    for name, first, rest, apart, unless in kinds:
-        if (level and name in known) or names.intersection(unless) or (level and known.intersection(unless)):
+    for name, first, rest, rule, unless in kinds:
+        if names.intersection(unless) or (only_new and (name in known or known.intersection(unless))):
             continue
-        circle = _circle(search, members, first, rest | order, apart=apart)
+        circle = circle_within(search, members, first, rest | order, rule)
         if circle is not None:
             names.add(name)
-            if name not in known or not level:
-                here.append((name, circle))
-    return [one for one in here if one[0] not in known or not level]
+            here.append((name, circle))
+    return here
 
 
-def _circle(search: Search, members: list[int], first: int, rest: int, *, apart: bool) -> list[tuple[int, int]] | None:
-    """Look in the parts of these nodes that hang together by the edges that are allowed."""
-    for part in components(search.graph, members, rest | (1 << first) | (1 << THROUGH)):
-        circle = search.circle(part, first, rest, apart=apart)
+def beyond(evidence: Evidence, names: set[str], missed: set[str], effort: Effort) -> tuple[list[Anomaly], set[str]]:
+    """The circles of the data alone that take more than kinds of edges to tell, where they could be and would rule out
+    a model more; and the names whose search was cut short."""
+    graph = evidence.build(0, BY_ALL)
+    mask = _DEPENDS | (1 << RW) | (1 << THROUGH)
+    circular = {"G-single", "G-nonadjacent", "G2-item", "G2"} & (names | missed)
+    parts = components(graph, graph.circular(), mask) if circular else []
+    found: list[Anomaly] = []
+    cut: set[str] = set()
+    for name, seek in sought(names | missed):
+        known = impossible(names)
+        if impossible([name]) <= known:
+            continue
+        search = Search(graph, effort.edges)
+        circle = next((circle for part in parts if (circle := seek(search, part, evidence.views)) is not None), None)
         if circle is not None:
-            return circle
-    return None
+            names = names | {name}
+            found.append(Anomaly(name, tuple(tell(evidence, circle))))
+        elif search.left < 0:
+            cut.add(name)
+    return found, cut
 
 
 def tell(evidence: Evidence, circle: list[tuple[int, int]]) -> list[str]:
