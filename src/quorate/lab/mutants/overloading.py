@@ -6,6 +6,7 @@ from quorate.core import admission, timeouts
 from quorate.core.admission import Admission
 from quorate.core.liveness import Liveness
 from quorate.core.repeats import Budget
+from quorate.core.single_leader import reads
 from quorate.core.timeouts import Timing
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.lab.sim.processor import BusyHost
@@ -25,6 +26,10 @@ def _always(_original: Any) -> Any:
 
 def _never(_original: Any) -> Any:
     return lambda *_arguments: False
+
+
+def _no_deadline(_original: Any) -> Any:
+    return lambda _until_us, _now_us: 0
 
 
 def _in_line(_original: Any) -> Any:
@@ -80,6 +85,14 @@ MUTANTS = (
         "Maurer, 'Fail at scale', 2015: servers that work on what has timed out",
         "storm",
         (Swap(admission, "gone", _never),),
+        ("work for nobody",),
+    ),
+    Mutant(
+        "deadline-dropped-on-the-way",
+        "reads reach storage without the deadline of their callers",
+        "gRPC servers that do not pass on the deadline of a call (its guide on deadlines warns of it)",
+        "endless",
+        (Swap(reads, "ends_us", _no_deadline),),
         ("work for nobody",),
     ),
 )

@@ -64,6 +64,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """How long the leader is stopped at the beginning of the spike."""
     repeats: int = 0
     """How often such a caller asks again at the most."""
+    endless_us: int = 0
+    """How often somebody asks for a read that does not end by itself; 0: nobody does."""
     keep_pending: float = 0.5
     """At a crash: chance that some prefix of the unfinished writes is on disk all the same."""
     lose_unsynced: float = 0.5

@@ -9,10 +9,15 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from quorate.core.kernel import Apply, Event, Execute, Query, Request, Wake
+from quorate.core.requests import Refused
 from quorate.lab.sim.host import Host
 from quorate.wire import codec
 
 REQUESTS_A_TURN = 16
+ENDLESS = "WITH RECURSIVE c(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
+"""A read that these machines run beside everything else, until it is ended."""
+READ_LIMIT_US = 60_000_000
+ENDED = Refused("StatementTimeout", "the read was ended")
 
 
 class BusyHost(Host):
@@ -31,6 +36,8 @@ class BusyHost(Host):
         self._spent_us = 0
         self.when_run: Callable[[tuple[Any, ...]], None] = lambda _requests: None
         """Told of each batch that begins to run."""
+        self.when_read: Callable[[Any, int], None] = lambda _statement, _ends_us: None
+        """Told of each endless read that begins, and at what time of the world it will be ended."""
 
     def feed(self, event: Event) -> None:
         """Hand an event to the node, when its turn comes."""
@@ -110,6 +117,9 @@ class BusyHost(Host):
 
     def _take_time(self, effect: Execute | Query | Apply) -> None:
         """Keep the processor; storage's answers come when it is done."""
+        if type(effect) is Query and effect.statements[0].sql == ENDLESS:
+            self._read_beside(effect)
+            return
         spent_us = self._spend(effect)
         before = len(self._ready)
         Host.PERFORM.get(type(effect), Host._store_effect)(self, effect)  # noqa: SLF001 - this is a host
@@ -117,6 +127,17 @@ class BusyHost(Host):
             late = [self._ready.pop() for _ in range(len(self._ready) - before)]
             for event in reversed(late):
                 self.world.after(self._spent_us, self._storage_answers, self.life, event)
+
+    def _read_beside(self, effect: Query) -> None:
+        """On a thread of its own, until its end."""
+        now_us = self.clock.read(self.world.now_us).mono_us
+        runs_us = min(READ_LIMIT_US, max(0, effect.ends_us - now_us)) if effect.ends_us else READ_LIMIT_US
+        self.when_read(effect.statements[0], self.world.now_us + runs_us)
+        self.world.after(runs_us, self._end_read, self.life, effect.id)
+
+    def _end_read(self, life: int, number: int) -> None:
+        if life == self.life:
+            self._reply(number, ENDED)
 
     def _spend(self, effect: Execute | Query | Apply) -> int:
         """How long this effect keeps the processor."""

@@ -58,6 +58,7 @@ AIMS: dict[str, Aim] = {
     "patient": _aim({"lasting: long links": 1, "frozen": 4, "ok": 200}),
     "spike": _aim({"load: ok": 2_000, "load: Overloaded": 2_000, "load: repeated": 50}, seeds=4),
     "slow": _aim({"load: ok": 2_000, "slow node": 4}, seeds=4),
+    "endless": _aim({"load: ok": 500, "load: endless read": 100}, seeds=4),
     "storm": _aim({"load: ok": 2_000, "load: Overloaded": 200, "pause": 4}, seeds=4),
     "handovers": _aim({"elections": 50, "note: truncated": 1}),
     "distant": _aim({"got ReadIndexAsk": 50, "duplicated": 500}),

@@ -22,7 +22,7 @@ from quorate.lab.sim.report import LINES, Report
 from quorate.lab.sim.run import Plan, Run, StoreMaker
 from quorate.lab.sim.shrink import Case
 from quorate.lab.sim.store import BadStore, UnknownToModel
-from quorate.lab.sim.surge import slow, spike, storm
+from quorate.lab.sim.surge import endless, slow, spike, storm
 
 
 def mixed(dice: random.Random) -> Dials:
@@ -363,7 +363,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
         figure_eight, newcomers, departures, regrouped,
-        patient, spike, slow, storm,
+        patient, spike, slow, storm, endless,
     )
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ again when they are refused or hear nothing, if their budget allows. Before, dur
 - some seconds after the spike nearly everybody is served, and soon (*recovery*): nothing feeds on its own failures, as
   metastable failures do (Bronson and others, HotOS 2021);
 - heartbeats wait for no client (*heartbeats first*);
-- nothing is run for a caller whose time is over (*work for nobody*).
+- nothing is run for a caller whose time is over (*work for nobody*): neither begun, nor gone on with.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from quorate.lab.sim.host import Host
 from quorate.lab.sim.ledger import Ledger, Sums
 from quorate.lab.sim.network import Network, node_at
 from quorate.lab.sim.operations import COUNT, Database
-from quorate.lab.sim.processor import BusyHost
+from quorate.lab.sim.processor import ENDLESS, BusyHost
 from quorate.lab.sim.world import Violation, World
 from quorate.wire import codec
 
@@ -114,6 +114,7 @@ class Surge:
         for host in self._hosts.values():
             assert isinstance(host, BusyHost)
             host.when_run = self._look_at
+            host.when_read = self._look_at_read
         if self._dials.slow_node:
             slow = self._dice.choice([host for host in self._hosts.values() if not _leads(host)])
             self._world.mark("slow node")
@@ -123,6 +124,17 @@ class Surge:
         for part in (2, 3, 4):
             self._world.at(self.spike_at_us + self._dials.spike_us * part // 4, self._look_at_trips)
         self._arrive()
+        self._ask_for_ever()
+
+    def _ask_for_ever(self) -> None:
+        """Somebody asks some node for a read without an end."""
+        if self._over or not self._dials.endless_us:
+            return
+        self._asks += 1
+        node = sorted(self._hosts)[self._asks % len(self._hosts)]
+        body = Run("main", (Statement(ENDLESS, ((self._world.now_us,),)),))
+        self._network.send(NUMBER, node, codec.encode(Ask(self._asks, body, WANTED_US)))
+        self._world.after(self._dials.endless_us, self._ask_for_ever)
 
     def _stop(self) -> None:
         host = self._hosts[self._leader]
@@ -213,6 +225,15 @@ class Surge:
                     text = f"call {caller.number} is run {late_us // 1000} ms after its caller has gone"
                     raise Violation(NOBODY_WAITS, text)
 
+    def _look_at_read(self, statement: Statement, ends_us: int) -> None:
+        """A read without an end begins to run; it will be ended then."""
+        self._world.mark("load: endless read")
+        parameters: Any = statement.sets[0]
+        late_us = ends_us - parameters[0] - WANTED_US
+        if late_us > 50 * MILLISECOND:
+            text = f"a read without an end goes on for {late_us // 1000} ms after its caller has gone"
+            raise Violation(NOBODY_WAITS, text)
+
     def _look_at_trips(self) -> None:
         """Heartbeats come back soon, however much is asked for."""
         if self._dials.slow_node or self._dials.stop_leader_us:
@@ -290,4 +311,12 @@ def storm(dice: Any) -> Dials:
     return _load(
         base_load=0.75, spike=dice.choice((1.3, 1.7)), spike_us=4 * SECOND, stop_leader_us=1_300 * MILLISECOND,
         repeats=100, cpu_us=500, run_us=2_000, settings=Settings(suspect_us=2 * SECOND),
+    )  # fmt: skip
+
+
+def endless(dice: Any) -> Dials:
+    """Under an ordinary load somebody asks again and again for a read that does not end, of this node and that."""
+    return _load(
+        nodes=dice.choice((3, 5)), base_load=0.5, spike=0.6, spike_us=2 * SECOND, endless_us=200 * MILLISECOND,
+        safety_us=BEGINS_US + BEFORE_US + 2 * SECOND + 5 * SECOND,
     )  # fmt: skip
