@@ -16,6 +16,7 @@ import pytest
 from tests.cluster.conftest import Started
 
 import quorate
+from quorate.core.limits import REQUEST_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
 from quorate.core.requests import Ask, Status
 from quorate.runtime.cluster import LocalCluster
 from quorate.transport.addresses import parse_address
@@ -132,14 +133,14 @@ def test_a_value_that_sqlite_cannot_hold_is_named_by_its_place(node: LocalCluste
 
 
 def test_what_does_not_fit_a_frame_an_entry_or_an_answer_is_refused(node: LocalCluster, db: Any) -> None:
-    with pytest.raises(quorate.DataError, match="too large"):
+    with pytest.raises(quorate.TooLarge, match=f"at most {REQUEST_BYTES_MAX}"):
         db.execute("INSERT INTO t VALUES (1, ?)", (bytes(FRAME_BYTES_MAX),))
-    with pytest.raises(quorate.OperationalError, match="larger than one log entry"):
+    with pytest.raises(quorate.TooLarge, match=f"at most {ROW_BYTES_MAX}"):
         db.execute("INSERT INTO t VALUES (1, zeroblob(60000000))")
-    with pytest.raises(quorate.OperationalError, match="larger than"):
+    with pytest.raises(quorate.TooLarge, match=f"more than {RESULT_BYTES_MAX}"):
         db.execute("SELECT zeroblob(40000000)")
-    with pytest.raises(quorate.DataError, match="too big"):
-        db.execute("SELECT zeroblob(2000000000)")
+    with pytest.raises(quorate.TooLarge, match="too big"):
+        db.execute("SELECT zeroblob(1000000000)")
     db.execute("INSERT INTO t VALUES (1, 'still served')")
 
 

@@ -182,7 +182,7 @@ def test_nor_by_a_detour(pair: Pair) -> None:
         ("INSERT INTO t VALUES (?, ?)", (1, object()), "DataError"),
         ("INSERT INTO t VALUES (?, ?)", (1, "\ud800"), "DataError"),
         ("INSERT INTO t VALUES ('no integer', 1)", (), "IntegrityError"),
-        ("INSERT INTO t SELECT 1, zeroblob(2000000000)", (), "DataError"),
+        ("INSERT INTO t SELECT 1, zeroblob(2000000000)", (), "TooLarge"),
     ],
 )
 def test_mistakes(pair: Pair, sql: str, parameters: object, error: str) -> None:
@@ -208,15 +208,15 @@ def test_a_surplus_statement_is_named(pair: Pair) -> None:
 def test_a_result_that_is_too_large_is_an_error_and_undoes_its_request(pair: Pair) -> None:
     pair.do(Statement("INSERT INTO t VALUES (?, 1)", tuple((n,) for n in range(50)), many=True))
     failed = pair.fail("UPDATE t SET v = 2", "SELECT randomblob(1000000) FROM t")
-    assert failed.error == "OperationalError"
+    assert failed.error == "TooLarge"
     assert "LIMIT" in failed.hint
     assert pair.rows("SELECT DISTINCT v FROM t") == [(1,)]
-    assert refusal(pair.leader, "SELECT randomblob(1000000) FROM t").error == "OperationalError"
+    assert refusal(pair.leader, "SELECT randomblob(1000000) FROM t").error == "TooLarge"
     sql = (
         "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 200000)"
         " SELECT i, hex(randomblob(100)) FROM n"
     )
-    assert refusal(pair.leader, sql).error == "OperationalError"
+    assert refusal(pair.leader, sql).error == "TooLarge"
 
 
 def test_text_that_is_not_utf8_is_named(pair: Pair) -> None:

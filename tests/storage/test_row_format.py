@@ -472,10 +472,10 @@ def test_what_changes_too_much_is_refused_and_its_neighbours_are_not(
         found += outcomes
         del requests[: len(outcomes)]
     assert [type(outcome).__name__ for outcome in found] == ["Done", "Done", "Failed", "Done"]
-    assert found[2].error == "DataError"  # type: ignore[union-attr]
+    assert found[2].error == "TooLarge"  # type: ignore[union-attr]
     assert pair.rows("SELECT length(v) FROM t") == [(400,), (500,), (300,)]
     failed = pair.fail("INSERT INTO t VALUES (zeroblob(5000))", "CREATE TABLE u(v)")
-    assert failed.error == "DataError"
+    assert failed.error == "TooLarge"
 
 
 def test_full_text_of_version_4_may_not_merge_by_itself(pair: Pair) -> None:

@@ -2,8 +2,9 @@
 
 import os
 
-from quorate.client.errors import DataError
-from quorate.core.requests import Ask, Left, RequestBody
+from quorate.client.errors import TooLarge
+from quorate.core.limits import REQUEST_BYTES_MAX
+from quorate.core.requests import Ask, Left, RequestBody, too_large
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameTooLong, WireError, frame
 from quorate.wire.handshake import CLIENT, IDLE, Hello, RefusedByPeer, greeting, meet
@@ -58,12 +59,14 @@ def meet_node(cluster: str, payload: bytes) -> str:
 
 
 def ask_frame(number: int, body: RequestBody, waits_us: int = 0) -> bytes:
-    """A request as bytes, and how much longer its caller waits (0: not said). Raises DataError when it is longer than
-    a frame may be."""
+    """A request as bytes, and how much longer its caller waits (0: not said). Raises TooLarge."""
+    payload = encode(Ask(number, body, waits_us))
+    if len(payload) > REQUEST_BYTES_MAX and (refused := too_large(body, len(payload))):
+        raise TooLarge(refused.message, hint=refused.hint)
     try:
-        return frame(encode(Ask(number, body, waits_us)))
+        return frame(payload)
     except FrameTooLong as error:
-        raise DataError(f"the request is too large: {error}", hint="send it in several parts") from None
+        raise TooLarge(f"the request is too large: {error}", hint="send it in several parts") from None
 
 
 def left_frame(number: int) -> bytes:

@@ -330,7 +330,7 @@ class Call:
     def _refused(self, address: str, now: float, body: Refused) -> None:
         error = refusal(body)
         if not self._patient(error):
-            raise self._late(error) if self._under_way() else error
+            raise self._late(error, end="a repetition was refused") if self._under_way() else error
         self._last = error
         self._must_pay = True
         if self._level == EVENTUAL or not isinstance(error, errors.Overloaded):

@@ -40,8 +40,11 @@ IMAGES_BYTES_MAX: Final = 512 * MIB
 """What the rows that one request changes held before, kept in memory until it has run."""
 
 RESULT_BYTES_MAX: Final = 32 * MIB
-"""What one request answers, encoded: of a read, of a RETURNING clause, of a batch. A value that a read computes may be
-as long (SQLITE_LIMIT_LENGTH), because sorting puts a row and its keys into one record."""
+"""What one request answers, encoded: of a read, of a RETURNING clause, of a batch."""
+
+COMPUTED_BYTES_MAX: Final = ENTRY_BYTES_MAX
+"""A value, or a row for sorting, that a read computes on its way: sorting puts a row and its keys into one record. Our
+own rows keep what an entry said to its callers, and are no larger either."""
 
 PARAMETERS_MAX: Final = 32_766
 """Parameters of one statement in one set. SQLite's own default, fixed here so that no build differs."""

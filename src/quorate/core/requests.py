@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 
 from quorate.core.acks_rule import AUTO
 from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Signed, Small
+from quorate.core.limits import REQUEST_BYTES_MAX
 
 if TYPE_CHECKING:
     Value = None | int | float | str | bytes
@@ -454,6 +455,14 @@ class Unknown(Struct, frozen=True, array_like=True):
 
 
 ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport | Running
+
+
+def too_large(body: RequestBody, size: int) -> Refused | None:
+    """What is to be said of a request of so many bytes. A lost entry comes back as it was, whatever its size."""
+    if size <= REQUEST_BYTES_MAX or isinstance(body, Replay):
+        return None
+    message = f"a request has at most {REQUEST_BYTES_MAX} bytes, and this one has {size}"
+    return Refused("TooLarge", message, "send it in several parts")
 
 
 class Ask(Struct, frozen=True, array_like=True, tag="ask"):

@@ -14,8 +14,9 @@ from msgspec import Raw
 
 from quorate.core import kernel
 from quorate.core.kernel import ORIGIN, Core, Effect, Event, GroupId, LogWrite, NodeId, Now, Position
+from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.messages import Message
-from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody
+from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody, too_large
 from quorate.runtime.aside import CARE, DIGESTS, READS
 from quorate.runtime.notes import log_note
 from quorate.runtime.slow_reads import Found, SlowReads
@@ -157,6 +158,10 @@ class Driver:
         number = self._next_request
         self._next_request = number + 1
         self._callers[number] = (caller, ask, size)
+        if size > REQUEST_BYTES_MAX and (refused := too_large(body, size)):
+            self._answer(number, refused)
+            self._want_turn()
+            return
         now_us = self._read_at((self._now or self._look()).mono_us)
         request = kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0)
         if self._asked < REQUESTS_A_TURN:
@@ -452,7 +457,7 @@ class Driver:
     def _answer_query(self, request: int, outcome: bytes, position: Position) -> None:
         if len(outcome) > ANSWER_BYTES_MAX:
             refused = Refused(
-                "OperationalError",
+                "TooLarge",
                 f"the result has {len(outcome)} bytes; an answer carries at most {ANSWER_BYTES_MAX}",
                 "read fewer rows at a time, with LIMIT or by ranges of a key",
             )

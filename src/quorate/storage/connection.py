@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import apsw
 
+from quorate.core import limits
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken
 
@@ -37,6 +38,18 @@ _WRITER_PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 _READER_PRAGMAS = ("PRAGMA query_only=ON", "PRAGMA cache_size=-8192", "PRAGMA temp_store=MEMORY")
+
+
+_LIMITS = (
+    (apsw.SQLITE_LIMIT_LENGTH, limits.COMPUTED_BYTES_MAX),
+    (apsw.SQLITE_LIMIT_SQL_LENGTH, 4 * limits.SQL_BYTES_MAX),  # ours repeat the names of a statement's columns
+    (apsw.SQLITE_LIMIT_VARIABLE_NUMBER, limits.PARAMETERS_MAX),
+    (apsw.SQLITE_LIMIT_COLUMN, limits.COLUMNS_MAX),
+    (apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, limits.PATTERN_BYTES_MAX),
+    (apsw.SQLITE_LIMIT_EXPR_DEPTH, limits.EXPRESSION_DEPTH_MAX),
+    (apsw.SQLITE_LIMIT_COMPOUND_SELECT, limits.COMPOUND_MAX),
+    (apsw.SQLITE_LIMIT_TRIGGER_DEPTH, limits.TRIGGER_DEPTH_MAX),
+)
 
 
 def check_sqlite() -> None:
@@ -92,7 +105,14 @@ _FLAGS = (
 
 def _prepare(connection: apsw.Connection, guard: Guard) -> None:
     connection.set_busy_timeout(5000)
+    for what, most in _LIMITS:
+        connection.limit(what, most)
     connection.authorizer = guard
+
+
+def limit_rows(connection: apsw.Connection, bytes_max: int) -> None:
+    """What one value or row may have from here on: callers' writes ROW_BYTES_MAX, all else COMPUTED_BYTES_MAX."""
+    connection.limit(apsw.SQLITE_LIMIT_LENGTH, bytes_max)
 
 
 def set_mode(connection: apsw.Connection, mode: int) -> None:

@@ -10,17 +10,18 @@ from typing import Any
 
 import apsw
 
+from quorate.core.limits import COMPUTED_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
 from quorate.core.requests import Failed, Result, Run, Statement
 from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, Shape, shape_of
 from quorate.sql.tokens import quoted
 from quorate.storage.capture import Capture, Mark
-from quorate.storage.connection import INTERNAL, LEAD, LOAD, NO_ROWID, set_mode
-from quorate.storage.failures import RefusedError, RowsTooLarge, failed_of
+from quorate.storage.connection import INTERNAL, LEAD, LOAD, NO_ROWID, limit_rows, set_mode
+from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StatementFailed
 from quorate.storage.payload import Batch, encode_done, encode_failed
 from quorate.storage.replaying import Replaying
-from quorate.storage.running import RESULT_MAX, Runner, refuse
+from quorate.storage.running import Runner, refuse
 from quorate.storage.schema import SchemaFacts, SchemaReader
 from quorate.storage.watch import StoppedError, Watch
 
@@ -73,6 +74,11 @@ class Execution:
         """A transaction has begun."""
         self.facts = facts
         self._dirty = False
+        limit_rows(self._connection, ROW_BYTES_MAX)
+
+    def end(self) -> None:
+        """No more requests run: what comes now is ours."""
+        limit_rows(self._connection, COMPUTED_BYTES_MAX)
 
     def start_counting(self) -> None:
         """What `changes()` and its like tell begins here."""
@@ -116,8 +122,8 @@ class Execution:
             if connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0]:
                 return self._undo(mark, facts, _violated())
             outcome = encode_done(results)
-            if len(outcome[0]) > RESULT_MAX:
-                raise RowsTooLarge(f"the result is larger than {RESULT_MAX >> 20} MiB")
+            if len(outcome[0]) > RESULT_BYTES_MAX:
+                raise ResultTooLarge
         except Exception as error:  # whatever it is, it is this caller's alone
             self._watch.end()
             if self._watch.why:

@@ -2,6 +2,7 @@
 
 import apsw
 
+from quorate.core.limits import COMPUTED_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
 from quorate.core.requests import Failed
 from quorate.storage.descriptors import short_of_descriptors
 from quorate.storage.guard import Guard
@@ -16,7 +17,7 @@ _CLASSES: dict[type[BaseException], str] = {
     KeyError: "ProgrammingError",
     apsw.ConstraintError: "IntegrityError",
     apsw.MismatchError: "IntegrityError",
-    apsw.TooBigError: "DataError",
+    apsw.TooBigError: "TooLarge",
     OverflowError: "DataError",
     TypeError: "DataError",
     ValueError: "DataError",
@@ -48,14 +49,17 @@ class EntryTooLarge(RefusedError):
 
     def __init__(self, bytes_max: int) -> None:
         super().__init__(
-            "DataError",
-            f"the rows that the write changes take more than {bytes_max >> 20} MiB",
+            "TooLarge",
+            f"the rows that the write changes take more than {bytes_max} bytes",
             "change fewer rows at a time",
         )
 
 
-class RowsTooLarge(Exception):
+class ResultTooLarge(Exception):
     """A result grew beyond what one answer may hold."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the result has more than {RESULT_BYTES_MAX} bytes")
 
 
 def raise_if_fatal(error: BaseException) -> None:
@@ -86,14 +90,18 @@ def failed_of(error: BaseException, statement: int, guard: Guard) -> Failed:
     if isinstance(error, apsw.AuthError) and guard.refusal is not None:
         name, message, hint = guard.refusal
         return Failed(name, message, hint, "SQLITE_AUTH", statement)
-    if isinstance(error, RowsTooLarge):
-        hint = "ask for fewer rows at a time, with LIMIT"
-        return Failed("OperationalError", str(error), hint, "", statement)
+    if isinstance(error, ResultTooLarge):
+        return Failed(
+            "TooLarge", str(error), "read fewer rows at a time, with LIMIT or by ranges of a key", "", statement
+        )
     kind = type(error)
     message = str(error)
     hint = _HINTS.get(kind, "")
     if kind is KeyError:
         message = f"no value was given for the parameter :{error.args[0]}"
+    elif kind is apsw.TooBigError:
+        message = f"{message}: a row, and so each value in it, has at most {ROW_BYTES_MAX} bytes"
+        hint = f"cut what is larger into several rows; a read may compute values of {COMPUTED_BYTES_MAX} bytes"
     elif kind is apsw.BindingsError:
         message = _binding_message(message)
     return Failed(_CLASSES.get(kind, "OperationalError"), message, hint, _name(error), statement)

@@ -5,15 +5,16 @@ from collections.abc import Callable, Sequence
 import apsw
 
 from quorate.core.kernel import Position
+from quorate.core.limits import RESULT_BYTES_MAX
 from quorate.core.requests import Done, Failed, Result, Statement
 from quorate.sql.classify import READ, shape_of
 from quorate.storage.connection import INTERNAL, open_reader
 from quorate.storage.ending import Ending
-from quorate.storage.failures import RefusedError, RowsTooLarge, failed_of, raise_if_fatal
+from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of, raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, OverBudget
 from quorate.storage.payload import around_rows, encode
-from quorate.storage.running import RESULT_MAX, Columns, Runner, refuse
+from quorate.storage.running import Columns, Runner, refuse
 
 _STEPS = 1000
 """Instructions of SQLite's machine between two looks at the clock on the loop: about 20 us."""
@@ -218,9 +219,9 @@ def read_one(runner: Runner, statement: Statement) -> Result:
 
 
 def checked(encoded: bytes) -> bytes:
-    """The outcome, unless it is too large. Raises RowsTooLarge."""
-    if len(encoded) > RESULT_MAX:
-        raise RowsTooLarge(f"the result is larger than {RESULT_MAX >> 20} MiB")
+    """The outcome, unless it is too large. Raises ResultTooLarge."""
+    if len(encoded) > RESULT_BYTES_MAX:
+        raise ResultTooLarge
     return encoded
 
 

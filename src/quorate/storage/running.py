@@ -1,22 +1,17 @@
 """Running one statement for a user, on whichever connection, and gathering what it gave."""
 
-from itertools import islice
-
 import apsw
 
+from quorate.core.limits import RESULT_BYTES_MAX
 from quorate.core.requests import Parameters, Result, Statement, Value
 from quorate.sql.classify import EMPTY, REFUSED, Shape
 from quorate.storage.connection import NO_ROWID
-from quorate.storage.failures import RefusedError, RowsTooLarge
+from quorate.storage.failures import RefusedError, ResultTooLarge
 from quorate.storage.guard import Guard
 from quorate.storage.payload import encode
 
-RESULT_MAX = 32 * 1024 * 1024
-"""A larger result (bytes, encoded) is an error: it would stop the node for everybody else."""
 Columns = tuple[tuple[str, str | None], ...]
 """Name and declared type of each column."""
-_CHUNK = 64
-"""Rows that are fetched before their size is looked at."""
 
 
 def refuse(shape: Shape) -> None:
@@ -120,18 +115,16 @@ class Runner:
         return Result((), [], -1)
 
     def _fetch(self, cursor: apsw.Cursor) -> list[tuple[Value, ...]]:
-        rows: list[tuple[Value, ...]] = list(islice(cursor, _CHUNK))
-        if len(rows) < _CHUNK:
-            return rows
-        size = len(encode(rows))
-        while size <= RESULT_MAX:
-            chunk = list(islice(cursor, _CHUNK * 16))
-            rows += chunk
-            if len(chunk) < _CHUNK * 16:
-                return rows
-            size += len(encode(chunk))
-        self.reset()
-        raise RowsTooLarge(f"the result is larger than {RESULT_MAX >> 20} MiB")
+        """All rows, each measured as it comes: none that would be too much is waited for."""
+        rows: list[tuple[Value, ...]] = []
+        room = RESULT_BYTES_MAX
+        for row in cursor:
+            rows.append(row)
+            room -= len(encode(row))
+            if room < 0:
+                self.reset()
+                raise ResultTooLarge
+        return rows
 
     def reset(self) -> None:
         """Stop whatever statement is half run."""

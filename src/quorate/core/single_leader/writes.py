@@ -13,13 +13,14 @@ from msgspec import Raw
 from quorate.core.acks_rule import read_rule, spell
 from quorate.core.admission import EXPIRED, gone, overloaded
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
+from quorate.core.limits import ENTRY_BYTES_MAX
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Unsure
 from quorate.core.single_leader import long_writes, shipping
 from quorate.core.single_leader.state import LEADER, Batch, Group, Waiting
 
 TOO_LARGE = Refused(
-    "OperationalError",
-    "the changes of this write are larger than one log entry may be",
+    "TooLarge",
+    f"the changes of this write, and what is remembered of it, have more than {ENTRY_BYTES_MAX} bytes",
     "change fewer rows at a time",
 )
 
