@@ -19,7 +19,7 @@ from quorate.storage.connection import INTERNAL, LEAD, LOAD, NO_ROWID, limit_row
 from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StatementFailed
-from quorate.storage.payload import Batch, encode_done, encode_failed
+from quorate.storage.payload import Batch, Segment, encode_done, encode_failed
 from quorate.storage.replaying import Replaying
 from quorate.storage.running import Runner, refuse
 from quorate.storage.schema import SchemaFacts, SchemaReader
@@ -76,9 +76,15 @@ class Execution:
         self._dirty = False
         limit_rows(self._connection, ROW_BYTES_MAX)
 
-    def end(self) -> None:
-        """No more requests run: what comes now is ours."""
+    def seal(self) -> tuple[Segment, ...]:
+        """No more requests run: what they did. Raises EntryTooLarge."""
         limit_rows(self._connection, COMPUTED_BYTES_MAX)
+        return self._capture.finish()
+
+    def drop(self) -> None:
+        """No more requests run, and what they did is of no interest."""
+        limit_rows(self._connection, COMPUTED_BYTES_MAX)
+        self._capture.drop()
 
     def start_counting(self) -> None:
         """What `changes()` and its like tell begins here."""

@@ -184,8 +184,7 @@ class Writer:
 
     def set_aside(self) -> None:
         """Undo the open transaction, and keep the stack."""
-        self._capture.drop()
-        self._execution.end()
+        self._execution.drop()
         self.state = IDLE
         if self.connection.in_transaction:
             with _storage_errors():
@@ -318,8 +317,7 @@ class Writer:
 
     def _seal(self, facts: SchemaFacts, records: list[Record], timestamp_us: int) -> bytes | None:
         """Capture what this batch did. Nothing to log: nothing is left of it."""
-        self._execution.end()
-        segments = self._capture.finish()
+        segments = self._execution.seal()
         if not segments and not records:
             if self.stack:
                 self.state = RUNNING
