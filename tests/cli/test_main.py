@@ -1,7 +1,10 @@
+from importlib.metadata import version
+
 import click
 import pytest
 from click.testing import CliRunner
 
+import quorate
 from quorate.cli.main import COMMANDS, main
 from quorate.cli.output import Exit, Fail, code_of, find_cluster
 from quorate.client import errors
@@ -13,6 +16,17 @@ def test_commands_are_listed_with_their_help() -> None:
     assert result.exit_code == Exit.OK
     for name in ("init", "up", "serve", "create", "status"):
         assert f"  {name} " in result.stdout
+
+
+@pytest.mark.parametrize("group", [[], ["lab"], ["lost"], ["member"]])
+def test_no_line_of_a_list_of_commands_is_cut(group: list[str]) -> None:
+    listed = CliRunner().invoke(main, [*group, "--help"]).stdout.partition("Commands:")[2]
+    assert listed.strip()
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
+
+
+def test_the_version_is_one() -> None:
+    assert CliRunner().invoke(main, ["--version"]).stdout.split()[-1] == quorate.__version__ == version("quorate")
 
 
 def test_a_command_that_is_not_there_is_wrong_usage() -> None:

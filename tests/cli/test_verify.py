@@ -70,6 +70,13 @@ def test_a_replica_that_differs_is_named_and_fails_the_command(answers: type[Clu
     assert "n3: could not answer" in found.stdout
 
 
+def test_a_replica_that_is_away_says_nothing_about_the_others(answers: type[Cluster]) -> None:
+    answers.reports = iter([report(EQUAL, EQUAL, AWAY)])
+    found = run()
+    assert found.exit_code == 1
+    assert found.stdout.startswith("shop: 2 of 3 replicas are equal at index 77 of epoch 2\n")
+
+
 def test_waiting_looks_again(answers: type[Cluster], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "_POLL_S", 0.0)
     answers.reports = iter([report(EQUAL, DIFFERS), report(EQUAL, EQUAL)])

@@ -58,7 +58,9 @@ class FolderLock:
                 pid = self._holder()
                 who = f"by process {pid}" if pid else "by another process"
                 raise AlreadyOpen(
-                    f"{self.folder} is open {who}", pid=pid, hint="stop that process, or connect to it over the network"
+                    f"{self.folder} is open {who}",
+                    pid=pid,
+                    hint="one process opens a folder; several share a server (quorate up --nodes 1)",
                 ) from error
             try:  # One write of fixed length: a reader sees the old id or the new one, never part of one.
                 os.pwrite(self._descriptor, b"%-20d\n" % os.getpid(), 0)

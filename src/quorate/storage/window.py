@@ -89,8 +89,15 @@ def repeated(token: str, known: bytes, remembers: Callable[[str], bool]) -> byte
     return REUSED
 
 
-def records_of(token: str, kept: bytes) -> tuple[Record, ...]:
-    """How an outcome is remembered: under the token's name; and if the token is bound to its statements, its whole id
-    beside it, with nothing to tell."""
-    name = name_of(token)
-    return ((name, kept),) if name is token else ((name, kept), (token, EXPIRED))
+def note_id(token: str, fresh: dict[str, bytes], records: list[Record]) -> None:
+    """Remember the whole id of a token that is bound to its statements, beside its name, with nothing to tell."""
+    fresh[token] = EXPIRED
+    records.append((token, EXPIRED))
+
+
+def records_of(token: str, kept: bytes) -> list[Record]:
+    """How the outcome of one write is remembered."""
+    records = [(name_of(token), kept)]
+    if BOUND in token:
+        note_id(token, {}, records)
+    return records

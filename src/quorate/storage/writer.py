@@ -48,7 +48,7 @@ from quorate.storage.payload import (
 from quorate.storage.replaying import settled_result, settled_since
 from quorate.storage.schema import SchemaFacts, SchemaReader
 from quorate.storage.watch import LOOK_EVERY, StoppedError, Watch
-from quorate.storage.window import Window, name_of, records_of, repeated
+from quorate.storage.window import Window, name_of, note_id, records_of, repeated
 
 IDLE, RUNNING, HELD = range(3)
 _HELD_GONE = Failed(
@@ -277,9 +277,10 @@ class Writer:
                 outcome = kept = CANCELLED
             outcomes.append(outcome)
             if token is not None:
-                told = records_of(token.id, kept)
-                fresh.update(told)
-                records += told
+                fresh[name] = kept
+                records.append((name, kept))
+                if name is not token.id:
+                    note_id(token.id, fresh, records)
             if watch.spent:
                 break
         return tuple(outcomes), records
@@ -410,12 +411,12 @@ class Writer:
             self._begin()
         facts = self._read_facts()  # as they were when the transaction began
         try:
-            return self._seal(facts, list(records_of(token.id, outcome)), timestamp_us), (outcome,)
+            return self._seal(facts, records_of(token.id, outcome), timestamp_us), (outcome,)
         except EntryTooLarge as error:
             self.rollback()
             self._begin()
             outcome = encode_failed(error.failed)
-            return self._seal(facts, list(records_of(token.id, outcome)), timestamp_us), (outcome,)
+            return self._seal(facts, records_of(token.id, outcome), timestamp_us), (outcome,)
 
     # ------------------------------------------------------------------ following
 

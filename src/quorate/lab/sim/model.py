@@ -34,7 +34,7 @@ from quorate.storage.payload import (
 )
 from quorate.storage.replica import Replica
 from quorate.storage.snapshots import MemoryShelf, check_position
-from quorate.storage.window import Window, name_of, records_of, repeated
+from quorate.storage.window import Window, name_of, note_id, repeated
 
 PAGE_BYTES = 4096
 IMAGES = 64
@@ -137,9 +137,10 @@ class ModelReplica:
                 outcome = kept = CANCELLED
             outcomes.append(outcome)
             if token is not None:
-                told = records_of(token.id, kept)
-                fresh.update(told)
-                records += told
+                fresh[name] = kept
+                records.append((name, kept))
+                if name is not token.id:
+                    note_id(token.id, fresh, records)
         if not segments and not records:
             return None, tuple(outcomes)
         encoded = encode_records(records)
