@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import quorate
-from quorate.core.formats import FORMATS, HERE
+from quorate.core.formats import FIRST, FORMATS, HERE
 from quorate.storage.folder import open_store
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
@@ -35,7 +35,7 @@ def expected(number: int) -> dict[str, Any]:
 
 def test_there_is_a_fixture_of_each_format_that_this_release_reads() -> None:
     assert [number for number in NUMBERS if number in HERE] == list(range(HERE.lowest, HERE.highest + 1))
-    assert [each.number for each in FORMATS] == list(range(1, HERE.highest + 1))
+    assert [each.number for each in FORMATS] == list(range(FIRST, HERE.highest + 1))
 
 
 @pytest.mark.parametrize("kind", ["embedded", "crashed"])

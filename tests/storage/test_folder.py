@@ -70,7 +70,7 @@ def test_another_format_is_refused_by_number(tmp_path: Path) -> None:
     open_store(tmp_path / "n", create=IDENTITY).close()
     later = HERE.highest + 6
     edit(tmp_path / "n" / "node.db", f"UPDATE node SET format = {later}")
-    with pytest.raises(NotSupportedError, match=rf"has format {later}; this release \({RELEASE}\) reads formats"):
+    with pytest.raises(NotSupportedError, match=rf"has format {later}; this release \({RELEASE}\) reads format"):
         open_store(tmp_path / "n")
     edit(tmp_path / "n" / "node.db", f"UPDATE node SET format = {HERE.lowest}")
     store = open_store(tmp_path / "n")
@@ -81,12 +81,12 @@ def test_another_format_is_refused_by_number(tmp_path: Path) -> None:
 def test_a_refusal_names_the_release_that_is_needed(tmp_path: Path) -> None:
     """Also of a format that this release has never heard of: the folder says who raised it."""
     store = open_store(tmp_path / "n", create=IDENTITY)
-    assert store.perform(RaiseFormat(2, "0.1.0")) == []
-    assert store.identity.format == 2
+    assert store.perform(RaiseFormat(4, "0.2.0")) == []
+    assert store.identity.format == 4
     store.close()
     with pytest.raises(NotSupportedError) as old:
-        open_store(tmp_path / "n", formats=Range(1, 1))
-    assert old.value.hint == "start it with release 0.1.0 or later"
+        open_store(tmp_path / "n", formats=Range(3, 3))
+    assert old.value.hint == "start it with release 0.2.0 or later"
     edit(tmp_path / "n" / "node.db", "UPDATE node SET format = 7, release = '3.2.0'")
     with pytest.raises(NotSupportedError) as unknown:
         open_store(tmp_path / "n")
@@ -99,14 +99,23 @@ def test_a_refusal_names_the_release_that_is_needed(tmp_path: Path) -> None:
 def test_a_folder_keeps_its_format_until_it_is_raised(tmp_path: Path) -> None:
     for _ in range(2):
         store = open_store(tmp_path / "n", create=IDENTITY)
-        assert store.identity.format == 1
+        assert store.identity.format == HERE.lowest
         store.close()
-    open_store(tmp_path / "n", formats=Range(1, 1)).close()
-    store = open_store(tmp_path / "n")
-    store.perform(RaiseFormat(2, "0.1.0"))
-    store.perform(RaiseFormat(2, "0.1.0"))
+    next_one = HERE.highest + 1
+    both = Range(HERE.highest, next_one)
+    store = open_store(tmp_path / "n", formats=both)
+    store.perform(RaiseFormat(next_one, "9.0"))
+    store.perform(RaiseFormat(next_one, "9.0"))
     store.close()
-    assert open_store(tmp_path / "n").identity.format == 2
+    assert open_store(tmp_path / "n", formats=both).identity.format == next_one
+
+
+def test_a_folder_of_before_the_first_release_says_what_to_do(tmp_path: Path) -> None:
+    open_store(tmp_path / "n", create=IDENTITY).close()
+    edit(tmp_path / "n" / "node.db", "UPDATE node SET format = 2")
+    with pytest.raises(NotSupportedError, match="has format 2") as refused:
+        open_store(tmp_path / "n")
+    assert refused.value.hint == "export its databases with the build that wrote it, and import them into a new folder"
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage" * 1000])

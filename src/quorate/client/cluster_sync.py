@@ -39,7 +39,6 @@ from quorate.client.url import (
     parse_cluster_url,
 )
 from quorate.core.acks_rule import AUTO, parse
-from quorate.core.formats import ACKS_SINCE
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.promises import Explanation, explain
 from quorate.core.requests import (
@@ -106,8 +105,6 @@ class Cluster:
         check_options(replication, acks, failover, replicas)
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
-        if failover != AUTO:
-            self._check_finalized(seconds)
         self._change(
             lambda token: CreateDatabase(check_database(name), acks, replicas, token, exists_ok, failover), seconds
         )
@@ -138,8 +135,6 @@ class Cluster:
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
         rule, decides = check_change(acks, failover)
-        if decides:
-            self._check_finalized(seconds)
         self._change(lambda token: AlterDatabase(check_database(name), rule, token, decides), seconds)
         while True:
             try:
@@ -155,13 +150,6 @@ class Cluster:
                     hint="it goes on trying; see quorate status",
                 )
             sleep(CHANGE_POLL)
-
-    def _check_finalized(self, seconds: float) -> None:
-        """An older release would take no notice of who is to decide. Raises OperationalError."""
-        reports = self.status(timeout=seconds)
-        if any(report.version < ACKS_SINCE for report in reports):
-            hint = "run `quorate upgrade --finalize` once every member runs this release"
-            raise errors.OperationalError(f"failover needs a cluster of format {ACKS_SINCE}", hint=hint)
 
     def _change(self, request: Callable[[Token], RequestBody], seconds: float) -> None:
         """Carry a change of the catalog through, under a token of its own."""

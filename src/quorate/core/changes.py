@@ -3,19 +3,13 @@
 from typing import TYPE_CHECKING
 
 from quorate.core import member_changes, roster
-from quorate.core.acks_rule import AUTO, DEFAULT, ETCD
+from quorate.core.acks_rule import ETCD
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.formats import ACKS_SINCE
 from quorate.core.requests import AlterDatabase, CreateDatabase, MemberChange, Refused, Run, Upgrade
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
 
-NOT_FINALIZED = Refused(
-    "OperationalError",
-    f"acks other than {DEFAULT}, and failovers other than {AUTO}, need a cluster of format {ACKS_SINCE}",
-    "run `quorate upgrade --finalize` once every member runs this release",
-)
 NO_ETCD = Refused(
     "OperationalError",
     "failover etcd needs an etcd, and none is configured",
@@ -38,9 +32,6 @@ def write_for(node: "Node", body: Change) -> Run | Refused | None:
     if isinstance(body, CreateDatabase) and changes and not roster.is_current(node):
         return CHANGE_UNDER_WAY  # it would be placed on members that may be out by now
     write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)
-    usual = body.acks in (str(DEFAULT), "") and body.failover in (AUTO, "")
-    if isinstance(write, Run) and not usual and node.versions.version < ACKS_SINCE:
-        return NOT_FINALIZED
     if isinstance(write, Run) and body.failover == ETCD and not node.settings.has_etcd:
         return NO_ETCD
     return write

@@ -30,21 +30,15 @@ class Format(Struct, frozen=True):
 
 FORMATS = (
     Format(
-        1,
-        "0.1.0.dev0",
-        folder="node.db, log.db and group-<id>-<n>.db as storage.node_file, storage.log and storage.data_file say",
-        entries="a batch in the row format (storage.payload)",
-        messages="core.messages, but for those that `core.messages.SINCE` names",
-    ),
-    Format(
-        2,
+        3,
         "0.1.0",
-        folder="node.db says which release raised it, so that an older one can say what it needs",
-        entries="as before, and some name an acks rule (core.single_leader.rules) or the group's members"
-        " (core.single_leader.membership); data files note both (quorate_acks, quorate_members)",
-        messages="replicas are compared: VerifyAsk, VerifyReply, VerifyVerdict; a node is told that it was Removed",
+        folder="node.db, log.db and group-<id>-<n>.db as storage.node_file, storage.log and storage.data_file say",
+        entries="rows as storage.capture finds them (storage.payload), acks rules and members (core.single_leader)",
+        messages="core.messages",
     ),
 )
+FIRST = FORMATS[0].number
+"""Builds before the first release wrote 1 and 2, which no release reads."""
 
 
 class Range(Struct, frozen=True, array_like=True):
@@ -62,26 +56,21 @@ class Range(Struct, frozen=True, array_like=True):
         return f"formats {self.lowest} to {self.highest}"
 
 
-ACKS_SINCE = 2
-"""The cluster's number from which on a database may have other acks than majority."""
-MEMBERS_SINCE = 2
-"""The cluster's number from which on members may be added, removed and replaced."""
-
-HERE = Range(max(1, FORMATS[-1].number - 1), FORMATS[-1].number)
+HERE = Range(max(FIRST, FORMATS[-1].number - 1), FORMATS[-1].number)
 """What this release reads; it writes the newest of them that the cluster allows."""
 
-DATA_FILE = Range(1, 1)
+DATA_FILE = Range(3, 3)
 """The numbers that may stand in a data file's own table. They move only when its layout does."""
-PAYLOAD = Range(1, 1)
+PAYLOAD = Range(3, 3)
 """The numbers that may stand in an entry's payload. They move only when its layout does."""
 
 
 class Spoken(Struct, frozen=True, array_like=True, gc=False):
-    """What a node tells the others with every heartbeat. Those who say nothing are of format 1."""
+    """What a node tells the others with every heartbeat. Those who say nothing are of the first."""
 
-    lowest: Small = 1
-    highest: Small = 1
-    version: Small = 1
+    lowest: Small = FIRST
+    highest: Small = FIRST
+    version: Small = FIRST
     """The cluster's number, as far as this node has heard."""
 
     @property
@@ -91,6 +80,8 @@ class Spoken(Struct, frozen=True, array_like=True, gc=False):
 
 def release_of(number: int) -> str:
     """Which release brought a format, for sentences; one that is not known here is of a later one."""
+    if number < FIRST:
+        return "a build before the first release"
     for each in FORMATS:
         if each.number == number:
             return f"release {each.release}"
@@ -100,6 +91,8 @@ def release_of(number: int) -> str:
 def refuse(what: str, number: int, formats: Range = HERE, release: str = "") -> tuple[str, str]:
     """Why `what`, which is of this format, cannot be read here, and what to do about it. `release`: who raised it."""
     message = f"{what} has format {number}; this release ({RELEASE}) reads {formats}"
+    if number < FIRST:
+        return message, "export its databases with the build that wrote it, and import them into a new folder"
     if number > formats.highest:
         return (
             message,

@@ -14,7 +14,6 @@ from msgspec import Struct
 from quorate.core.acks_rule import DEFAULT, SYNC, NoSuchAcks, parse_for, read_rule
 from quorate.core.catalog import MEMBERS_SCHEMA, PartitionRow
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.formats import MEMBERS_SINCE
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Member, NodeId
 from quorate.core.requests import AddMember, MemberChange, Refused, RemoveMember, Run, Statement, Token
 from quorate.core.roster import is_current, members_change
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 CATALOG_VOTERS = 5
 """So many members vote on the catalog at the most; the others have copies of it."""
 
-NOT_FINALIZED = Refused(
-    "OperationalError",
-    f"changes of members need a cluster of format {MEMBERS_SINCE}",
-    "run `quorate upgrade --finalize` once every member runs this release",
-)
 NODES_MAX = (1 << 63) - 1
 
 
@@ -51,8 +45,6 @@ class Plan(Struct):
 
 def write_for(node: "Node", body: MemberChange) -> Run | Refused | None:
     """The write that makes this change, why it cannot be made, or None when it was made already under this token."""
-    if node.versions.version < MEMBERS_SINCE:
-        return NOT_FINALIZED
     if body.token.id in node.directory.catalog.tokens:
         return None
     if not is_current(node) or (members_change(node) and not _is_dead(node, body)):

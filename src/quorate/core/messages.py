@@ -5,7 +5,7 @@ from msgspec import Struct
 from quorate.core.bounds import Boot, Count, Epoch, Index, Signed, Small
 from quorate.core.formats import Spoken
 from quorate.core.kernel import GroupId, Member, NodeId
-from quorate.core.single_leader.messages import GroupMessage, VerifyAsk, VerifyReply, VerifyVerdict
+from quorate.core.single_leader.messages import GroupMessage
 
 
 class Mention(Struct, frozen=True, array_like=True):
@@ -61,7 +61,7 @@ class Removed(Struct, frozen=True, array_like=True, tag=22):
     wishes: tuple[Wish, ...] = ()
 
 
-SINCE: dict[type, int] = {VerifyAsk: 2, VerifyReply: 2, VerifyVerdict: 2, Removed: 2}
+SINCE: dict[type, int] = {}
 """Messages that not every release knows, and the format that brought them: they are sent only to who knows them."""
 
 Message = GroupMessage | Heartbeat | HeartbeatReply | Removed

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from quorate.core.acks_rule import AcksFact
 from quorate.core.entries import Entry, GroupId, NodeId, Position
+from quorate.core.formats import FIRST
 
 
 class Member(Struct, frozen=True, array_like=True):
@@ -23,7 +24,7 @@ class Identity(Struct, frozen=True):
     founders: tuple[Member, ...]
     """The members that were named when the cluster was founded; they hold the catalog. In the folder of a node that
     came later: those who were members then."""
-    format: int = 1
+    format: int = FIRST
     """The number of the folder's format (`core.formats`)."""
 
 

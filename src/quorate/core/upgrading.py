@@ -54,8 +54,7 @@ class Versions:
 
     def understands(self, node: NodeId, kind: type) -> bool:
         """Whether a message of this kind may be sent to this node."""
-        since = SINCE.get(kind, 1)
-        return since <= min(self.formats.highest, self.others.get(node, Spoken()).highest)
+        return SINCE.get(kind, 0) <= min(self.formats.highest, self.others.get(node, Spoken()).highest)
 
     def finalization(
         self, me: NodeId, members: Iterable[Member], alive: dict[NodeId, bool], request: Upgrade

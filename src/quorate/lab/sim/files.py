@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from quorate.client.errors import DiskFull, OperationalError
+from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     Checkpoint,
     Effect,
@@ -34,6 +35,7 @@ from quorate.storage.handles import Handles
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination
 from quorate.storage.simulated import SimulatedDisk
 
+SIMULATED = Range(HERE.lowest, HERE.highest + 1)  # `upgrades` goes to a format that is not there yet
 LOG_PAGES = (8, 30, 200, 1_024)
 """How large the log's WAL may grow: small, so that it is folded into the file within a short run."""
 SOON = 40
@@ -159,8 +161,9 @@ class FileStore:
         try:
             create = None if self._born else self.identity
             self._store = open_store(
-                self.folder, create, files=self.device, log_pages=pages, open_replicas=self.handles.most
-            )
+                self.folder, create, files=self.device, log_pages=pages, open_replicas=self.handles.most,
+                formats=SIMULATED,
+            )  # fmt: skip
             self._settle(self._store.log.sequence)
             recovered = self._store.recover()
             self._note()

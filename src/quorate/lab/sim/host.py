@@ -338,7 +338,7 @@ class Host:
             return
         if source > 0:
             message = codec.decode_message(payload)
-            if SINCE.get(type(message), 1) <= self.formats.highest:  # a real transport would not have sent it
+            if SINCE.get(type(message), 0) <= self.formats.highest:  # a real transport would not have sent it
                 self.feed(Deliver(source, message))
             return
         ask = codec.decode_ask(payload)

@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from quorate.core.acks_rule import AUTO, MAJORITY
-from quorate.core.formats import ACKS_SINCE, MEMBERS_SINCE
+from quorate.core.formats import HERE
 from quorate.core.kernel import CATALOG_GROUP, GroupId, Identity, Member
 from quorate.core.requests import Done, Failed, Statement, WriteOutcome
 from quorate.lab.sim.adversary import Adversary
@@ -112,10 +111,7 @@ class Run:
         return hosts
 
     def _host(self, member: Member, founders: tuple[Member, ...]) -> Host:
-        plain = self.dials.fixed in ("", MAJORITY) and self.dials.decides == AUTO
-        newest = self.dials.acks or self.dials.members_us or not plain
-        raised = max(ACKS_SINCE, MEMBERS_SINCE) if newest else 1  # else left to an upgrade, if the run has one
-        identity = Identity("simulated", member.node, member.name, 0, founders, raised)
+        identity = Identity("simulated", member.node, member.name, 0, founders, HERE.lowest)
         store = self.plan.make_store(identity)
         kind = BusyHost if self.dials.cpu_us else Host
         observer = self.adversary if Adversary.is_wanted(self.dials) else self.invariants

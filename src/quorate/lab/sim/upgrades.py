@@ -1,14 +1,15 @@
 """A rolling upgrade: nodes that are stopped and started with a newer release, and back, until somebody finalizes.
 
-The older release is the real node told to read only format 1, the newer one reads 1 and 2. The judge *formats* sees
-to it that no node ever finds its folder of a format that it cannot read, and that the cluster's number is not raised
-while any member, away or not, is of the older release; at the end every live node must have heard of it and raised
-its folder. (Messages that the older release does not know are kept back by the transport, as a real one does.)
+The older release is the real node; the newer one is the same node, told that it reads the next format too. The judge
+*formats* sees to it that no node ever finds its folder of a format that it cannot read, and that the cluster's number
+is not raised while any member, away or not, is of the older release; at the end every live node must have heard of it
+and raised its folder. (Messages that the older release does not know are kept back by the transport, as a real one
+does.)
 """
 
 from typing import Any
 
-from quorate.core.formats import Range
+from quorate.core.formats import HERE, Range
 from quorate.core.requests import Answer, Ask, NotLeader, Refused, ReplyBody, Token, Told, Upgrade
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.host import FORMATS, Host
@@ -16,8 +17,8 @@ from quorate.lab.sim.network import Network, node_at
 from quorate.lab.sim.world import Violation, World
 from quorate.wire import codec
 
-OLD = Range(1, 1)
-NEW = Range(1, 2)
+OLD = HERE
+NEW = Range(HERE.highest, HERE.highest + 1)
 NUMBER = -1_001
 PATIENCE_US = 1_000 * MILLISECOND
 
