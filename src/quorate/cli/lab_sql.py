@@ -100,7 +100,7 @@ def _tell(report: "Report", core: str, *, small: bool) -> None:
     progress(f"the script that is shown: quorate lab sql --script {path}{other}")
 
 
-@click.command("sql")
+@click.command("sql", short_help="Compare SQLite, a folder and replicas on random SQL.")
 @click.option("--seconds", type=click.FloatRange(0), default=0, help="Begin no seed after so many seconds.")
 @click.option("--seeds", default="", callback=lambda c, p, v: _range(c, p, v) if v else None,
               help="Which seeds: A, A..B or A.. without an end. Default: 0..99, or 0.. with --seconds.")  # fmt: skip
