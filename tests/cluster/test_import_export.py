@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.cluster.conftest import Started
 
 import quorate
 from quorate.cli.main import main
+from quorate.core.limits import ROW_BYTES_MAX
 from quorate.lab.nemesis.trial import wait_until
 
 SCRIPT = """
@@ -150,3 +152,54 @@ def test_an_import_into_a_folder_that_was_killed_goes_on(tmp_path: Path) -> None
     assert "going on behind step" in run_whole("import", *words).stderr
     run("export", str(folder), str(copy))
     assert content(copy) == content(source)
+
+
+def test_an_export_under_steady_writes_holds_one_state(start: Started, original: Path, tmp_path: Path) -> None:
+    """Each write moves one unit from one row to the other and notes itself: no other state is consistent."""
+    cluster = start(3)
+    run("import", str(original), "--into", "shop", "--cluster", cluster.url)
+    url = f"{cluster.url}/shop"
+    with quorate.connect(url, timeout=30) as db:
+        db.execute("CREATE TABLE money(id INTEGER PRIMARY KEY, amount INTEGER)")
+        db.execute("INSERT INTO money VALUES (1, 0), (2, 0)")
+    over, written = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with quorate.connect(url, timeout=30) as db:
+            while not over.is_set():
+                db.batch(["UPDATE money SET amount = amount + 3 - 2 * id", "INSERT INTO log VALUES ('moved')"])
+                written.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert written.wait(30)
+        for number in range(3):
+            run("export", "shop", str(tmp_path / f"{number}.db"), "--cluster", cluster.url)
+    finally:
+        over.set()
+        writer.join()
+    moved = 0
+    for number in range(3):
+        with closing(sqlite3.connect(tmp_path / f"{number}.db")) as file:
+            ((one,), (two,)) = file.execute("SELECT amount FROM money ORDER BY id").fetchall()
+            ((noted,),) = file.execute("SELECT count(*) FROM log WHERE what = 'moved'").fetchall()
+        assert one == -two == noted > moved
+        moved = noted
+    run("import", str(tmp_path / "2.db"), "--into", "again", "--cluster", cluster.url)
+    run("export", "again", str(tmp_path / "again.db"), "--cluster", cluster.url)
+    assert content(tmp_path / "again.db") == content(tmp_path / "2.db")
+
+
+def test_the_largest_row_is_imported_and_exported(start: Started, tmp_path: Path) -> None:
+    cluster = start(1)
+    largest = b"x" * (ROW_BYTES_MAX - 16)
+    with closing(sqlite3.connect(tmp_path / "large.db")) as file:
+        file.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
+        file.executemany("INSERT INTO t VALUES (?, ?)", [(number, largest) for number in range(3)])
+        file.commit()
+    run("import", str(tmp_path / "large.db"), "--into", "large", "--cluster", cluster.url)
+    run("export", "large", str(tmp_path / "copy.db"), "--cluster", cluster.url)
+    assert content(tmp_path / "copy.db") == content(tmp_path / "large.db")
+    with quorate.connect(f"{cluster.url}/large", timeout=30) as db, pytest.raises(quorate.TooLarge):
+        db.execute("INSERT INTO t(v) VALUES (?)", (largest + b"x" * 16,))

@@ -29,7 +29,7 @@ _SCHEMA = Statement(
 )
 _SYSTEM = Statement("SELECT name FROM sqlite_schema WHERE name IN ('sqlite_sequence', 'sqlite_stat1')")
 _SEQUENCES = Statement("SELECT name, seq FROM sqlite_sequence ORDER BY name")
-_HEADER = (Statement("PRAGMA user_version"), Statement("PRAGMA application_id"))
+_HEAD = (_SCHEMA, _SYSTEM, Statement("PRAGMA user_version"), Statement("PRAGMA application_id"))
 
 
 class Moved(Exception):
@@ -47,8 +47,9 @@ class Moved(Exception):
 def export(name: str, file: Path, force: bool, timeout: float, cluster: str | None, as_json: bool) -> None:
     """Write the database NAME, or the embedded one in FOLDER, to the plain SQLite file FILE.db.
 
-    The file holds one state of the database. Of a cluster's database it is read in parts, and read again when
-    somebody writes meanwhile; under steady writing that does not succeed, and the command says so.
+    The file holds one state of the database. Of a cluster's database up to about 32 MiB are read at once, whoever
+    writes meanwhile. A larger one is read in parts, and read again when somebody writes meanwhile; under steady
+    writing that does not succeed, and the command says so.
     """
     started = time.monotonic()
     folder = embedded_folder(name, cluster)
@@ -84,13 +85,15 @@ def _refuse_unfinished(name: str, database: quorate.Connection) -> None:
 
 
 class Exporter:
-    """Reads one state of a cluster's database: every part at the same place of its log."""
+    """Reads one state of a cluster's database: all in one request, which no write disturbs, or, when that is too large
+    for one answer, every part at the same place of its log."""
 
     def __init__(self, database: "quorate.ClusterConnection", writer: PlainWriter) -> None:
         self._database = database
         self._writer = writer
         self._index = 0
         self._page = _PAGE_ROWS
+        self._at_once = True
 
     def export(self) -> None:
         """Write the file. Raises Fail when the database does not stand still for long enough."""
@@ -110,14 +113,22 @@ class Exporter:
 
     def _attempt(self) -> None:
         self._index = 0
-        schema, system, *header = self._read(_SCHEMA, _SYSTEM, *_HEADER)
-        there = {row[0] for row in system.rows}
-        sequences = self._read(_SEQUENCES)[0].rows if "sqlite_sequence" in there else []
-        wanted = self._writer.begin([Object(*row) for row in schema.rows])  # type: ignore[arg-type]
+        head = self._read(*_HEAD)
+        there = {row[0] for row in head[1].rows}
+        counters = (_SEQUENCES,) if "sqlite_sequence" in there else ()
+        wanted = self._writer.begin([Object(*row) for row in head[0].rows])  # type: ignore[arg-type]
+        whole = (
+            self._whole((*_HEAD, *counters, *(Statement(table.select()) for table in wanted))) if self._at_once else ()
+        )
+        if whole and whole[:2] != head[:2]:
+            raise Moved
+        _, _, *header = whole[: len(_HEAD)] or head
+        sequences = (whole[len(_HEAD)] if whole else self._read(_SEQUENCES)[0]).rows if counters else []
+        pages = iter(whole[len(_HEAD) + len(counters) :])
         with bar("reading", None) as advance:
             total = 0
             for table in wanted:
-                for rows in self._pages(table):
+                for rows in [next(pages).rows] if whole else self._pages(table):
                     self._writer.rows(table, rows)
                     total += len(rows)
                     advance(total, table.name)
@@ -131,6 +142,14 @@ class Exporter:
             analyze="sqlite_stat1" in there,
         )
 
+    def _whole(self, statements: tuple[Statement, ...]) -> tuple[Result, ...]:
+        """All that there is, at one position; nothing when that is too large for one answer."""
+        try:
+            return self._database.run(statements)[0].results
+        except errors.TooLarge:
+            self._at_once = False
+            return ()
+
     def _pages(self, table: Table) -> Iterator[list[tuple[Any, ...]]]:
         """A table's rows, page by page: each begins behind the last row of the one before."""
         last: Parameters = ()
@@ -140,8 +159,8 @@ class Exporter:
             sql = table.select(after=bool(last), limit=paged)
             try:
                 page = self._read(Statement(sql, ((*last, self._page) if paged else (),)))[0].rows
-            except errors.OperationalError as error:
-                if error.retryable or self._page == 1 or not paged:
+            except errors.TooLarge:
+                if self._page == 1 or not paged:
                     raise
                 self._page = max(1, self._page // 8)  # too large for one answer
                 continue

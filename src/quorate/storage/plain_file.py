@@ -10,12 +10,11 @@ import apsw
 import msgspec
 from msgspec import Struct
 
+from quorate.core.limits import ROW_BYTES_MAX
 from quorate.sql.tokens import quoted
 from quorate.storage.guard import RESERVED
 from quorate.storage.plain_shape import VIRTUAL, Object, Table, carried, objects, settings, tables
 
-ROW_BYTES_MAX = 16 << 20
-"""A larger row does not fit into one request."""
 CHUNK_ROWS = 500
 CHUNK_BYTES = 256 << 10
 """A chunk ends at whichever comes first."""
@@ -146,7 +145,9 @@ class PlainFile:
                     total += len(rows)
                     size += len(encoded)
                     if len(encoded) > ROW_BYTES_MAX:
-                        found.append(f"table {table.name}: a row of {len(encoded)} bytes; {ROW_BYTES_MAX} fit")
+                        found.append(
+                            f"table {table.name}: a row of {len(encoded)} bytes; a row has at most {ROW_BYTES_MAX}"
+                        )
                     if progress is not None:
                         progress(total)
             except UnicodeDecodeError:
