@@ -349,3 +349,43 @@ def test_answers_end_a_call() -> None:
     report = StatusReport("c", 1, "n1", 1, (), ())
     assert call.told(scene.ask(call), scene.now, report)
     assert isinstance(answer((1,)), Answer)
+
+
+def test_what_runs_long_is_sent_nowhere_else_and_its_caller_hears_at_once_that_its_node_is_lost() -> None:
+    scene = Scene()
+    call = scene.call(token=TOKEN, seconds=60.0)
+    node = scene.ask(call)
+    call.runs(node)
+    call.silent(node)
+    step = call.next(scene.now)
+    assert isinstance(step, Ask)
+    assert step.address == node, "no other node is asked"
+    assert step.patience == pytest.approx(60.0), "for as long as the caller waits"
+    call.lost(node, scene.now, "the connection ended", sent=True)
+    given_up = call.next(scene.now)
+    assert isinstance(given_up, GiveUp)
+    assert isinstance(given_up.error, errors.MaybeDone)
+    assert given_up.error.token == TOKEN.id
+    assert "was lost that ran it" in str(given_up.error)
+
+
+def test_a_node_that_ends_what_ran_long_has_said_that_it_is_not_done() -> None:
+    scene = Scene()
+    call = scene.call(token=TOKEN)
+    node = scene.ask(call)
+    call.runs(node)
+    other = B if node != B else C
+    assert not call.told(node, scene.now, NotLeader(other))
+    assert scene.ask(call) == other
+
+
+def test_who_wants_everything_repeated_has_what_runs_long_repeated_too() -> None:
+    scene = Scene()
+    call = Call(
+        scene.directory, scene.budget, scene.dice, "shop",
+        level=LEADER, token=TOKEN, deadline=scene.now + 60.0, always=True,
+    )  # fmt: skip
+    node = scene.ask(call)
+    call.runs(node)
+    call.lost(node, scene.now, "the connection ended", sent=True)
+    assert scene.ask(call) != node

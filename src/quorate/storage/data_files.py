@@ -164,6 +164,12 @@ class DataFiles(ABC):
         self._check_usable()
         return self._replica(group).file
 
+    def put_aside(self, group: GroupId) -> None:
+        """Undo the open transaction and keep what was executed in it, as a write that is stopped does."""
+        replica = self.replicas.get(group)
+        if replica is not None:
+            replica.put_aside()
+
     def copy_to(self, group: GroupId, path: str) -> Position:
         """See `Replica.copy_to`."""
         self._check_usable()

@@ -11,8 +11,8 @@ from quorate.core import kernel
 from quorate.core.kernel import CATALOG_GROUP, Effect, Event, GroupId
 from quorate.storage.interface import StorageError
 
-LONG_BYTES = 1 << 20
-"""Changes of so many bytes are not tried on the loop first."""
+LONG_BYTES = 1 << 18
+"""Changes of so many bytes, some ten thousand small rows, are not tried on the loop first."""
 
 WRITERS = frozenset((
     kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.Checkpoint,

@@ -310,9 +310,11 @@ class Replica:
             self._writer.connection.interrupt()
 
     @property
-    def weight(self) -> int:
-        """Bytes of the executed batches: about how much a commit has to do."""
-        return sum(len(stacked.payload) for stacked in self._writer.stack)
+    def commit_weight(self) -> int:
+        """About how many bytes of changes a commit has to put into the file. Those of the open transaction are mostly
+        there; those that were undone come back from their payloads."""
+        size = sum(len(stacked.payload) for stacked in self._writer.stack)
+        return size if self._writer.state == IDLE else size // 4
 
     @property
     def unsynced(self) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from quorate.core.kernel import AT_ITS_END, INTERRUPTED, TOO_LONG
 
-LOOK_EVERY = 100_000
-"""Instructions of SQLite's machine between two looks at the clock: about a millisecond."""
+LOOK_EVERY = 5_000
+"""Instructions of SQLite's machine between two looks at the clock: some tens of microseconds, or some milliseconds
+where each row that changes is captured."""
 
 
 class StoppedError(Exception):

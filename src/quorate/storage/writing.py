@@ -49,7 +49,7 @@ class Writing(DataFiles):
             replica.rollback()
             raise
         run = partial(replica.commit, effect.position, effect.batches)
-        if self.long_us and replica.weight >= LONG_BYTES:
+        if self.long_us and replica.commit_weight >= LONG_BYTES:
             raise self._aside(effect, run, partial(self._committed, effect, replica))
         run()
         return [Applied(effect.group, effect.position, replica.unsynced)]

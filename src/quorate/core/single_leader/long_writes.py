@@ -46,6 +46,12 @@ def is_long(group: Group, waiting: Waiting, size: int) -> bool:
     return bool(texts) and any(text in texts for text in _texts(waiting.body))
 
 
+def may_begin(group: Group) -> bool:
+    """Whether everything before it is committed; what is not will be soon."""
+    writes.settle_now(group)
+    return not group.stack and not group.applying
+
+
 def ends_us(group: Group, now: Now, waiting: Waiting) -> int:
     """When it is to be ended."""
     limit_us = now.mono_us + group.settings.write_limit_us

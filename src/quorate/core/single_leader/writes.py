@@ -202,8 +202,7 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
         first.long = long_writes.is_long(group, first, weighs)
         if requests and (alone or first.long or size > bytes_max):
             break
-        if first.long and group.stack:
-            settle_now(group)
+        if first.long and not long_writes.may_begin(group):
             return requests
         requests.append(queue.popleft())
         if alone or first.long:

@@ -13,6 +13,7 @@ from quorate.lab.mutants import (
     reading,
     releases,
     replication,
+    running_long,
     storing,
     verifying,
 )
@@ -28,6 +29,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + releases.MUTANTS
     + acknowledging.MUTANTS
     + overloading.MUTANTS
+    + running_long.MUTANTS
     + handing.MUTANTS
     + permitting.MUTANTS
     + members.MUTANTS

@@ -26,6 +26,7 @@ from quorate.core.requests import (
     Outcome,
     Refused,
     Run,
+    Running,
     Token,
     Unsure,
     WriteOutcome,
@@ -96,6 +97,7 @@ class Client:
         self._process = number * PROCESSES_PER_CLIENT
         self._tokens = 0
         self._asks = 0
+        self._waits_us = dials.patience_us if dials.long_write else 0
         self._target = self.dice.randint(1, network.nodes)
         self._waiting: dict[int, Call] = {}
         self._repeats: dict[int, tuple[Call, Any]] = {}
@@ -198,7 +200,7 @@ class Client:
         self._asks += 1
         call.number = self._asks
         self._waiting[call.number] = call
-        self.network.send(-self.number, self._target, codec.encode(Ask(call.number, call.body)))
+        self.network.send(-self.number, self._target, codec.encode(Ask(call.number, call.body, self._waits_us)))
         if self.dials.client_crash and self._may_crash(call):
             self.world.mark("client crash")
             self._abandon(call)
@@ -262,6 +264,9 @@ class Client:
 
     def _receive(self, _source: int, payload: bytes) -> None:
         told = codec.decode_told(payload)
+        if isinstance(told.body, Running):
+            self.world.mark("told running")
+            return
         repeated = self._repeats.pop(told.id, None)
         if repeated is not None:
             self._compare_repetition(*repeated, told.body)
@@ -294,7 +299,7 @@ class Client:
 
     def _refused(self, call: Call, body: Refused) -> None:
         self.world.mark(f"refused: {body.error}")
-        transient = body.retryable or body.error == "UnknownDatabase"
+        transient = body.retryable or body.error in ("UnknownDatabase", "StatementTimeout")
         if call.operation.kind != "failing" and not transient:
             raise Violation(TRUE_ANSWER, f"{call.operation.kind} was refused: {body!r}")
         if transient:

@@ -53,6 +53,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """How long a node's processor is kept by each message, request or other event; 0: it takes no time."""
     run_us: int = 0
     """The same by each request that is run, on top."""
+    long_write: float = 0.0
+    """Chance that one write of a batch takes long (`beside`)."""
     slow_node: int = 0
     """How many times slower one follower is; 0: none is."""
     spike: float = 0.0

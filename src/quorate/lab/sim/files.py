@@ -45,8 +45,7 @@ INSIDE = 0.6
 RENAMING = 0.4
 """Chance that it is one of the next operations on names and folders instead: they are few, and all in a row."""
 RENAMES = 8
-TRIES = 20
-WAL_HEADER, FRAME_HEADER = 32, 24
+TRIES, WAL_HEADER, FRAME_HEADER = 20, 32, 24
 DISTINCT = 24
 """A payload of so many bytes is found where it lies in the file."""
 PAGE_KINDS = frozenset({2, 5, 10, 13})
@@ -304,6 +303,10 @@ class FileStore:
     def checkpoint_aside(self, group: GroupId) -> None:
         """See `storage.interface.Store`."""
         self._call(self.opened.checkpoint_aside, group)
+
+    def put_aside(self, group: GroupId) -> None:
+        """See `keeps.SimulatedStore`."""
+        self._call(self.opened.put_aside, group)
 
     def digest(self, group: GroupId) -> str:
         """A hash of the replica's tables, for whoever compares replicas from outside."""

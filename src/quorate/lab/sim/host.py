@@ -7,14 +7,11 @@ or a disk, virtual time passes; where a real machine would die, the effects of a
 import random
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
-
-from msgspec import Raw
 
 from quorate.core.formats import HERE
 from quorate.core.kernel import (
-    ApplyFailed,
     AskPermit,
     Connect,
     Deliver,
@@ -35,12 +32,14 @@ from quorate.core.kernel import (
     Reply,
     Request,
     Send,
+    Tell,
     Unreachable,
     Wake,
 )
 from quorate.core.messages import SINCE
-from quorate.core.requests import Answer, Refused, Told
+from quorate.core.requests import Ask, Told
 from quorate.core.single_leader.invariants import assert_invariants
+from quorate.lab.sim.beside import Storage
 from quorate.lab.sim.clocks import Clock
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.disk import Disk
@@ -49,9 +48,8 @@ from quorate.lab.sim.keeps import SimulatedStore
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.observers import CoreMaker as CoreMaker
 from quorate.lab.sim.observers import NodeCore, Observer
-from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import Violation, World
-from quorate.storage.interface import Broken, DiskIsFull, Divergent
+from quorate.storage.interface import Broken, DiskIsFull
 from quorate.wire import codec
 
 FORMATS = "formats"
@@ -102,6 +100,7 @@ class Host:
         """What the release that this machine starts reads."""
         self.life = 0
         self.dice = world.dice(f"host/{number}")
+        self.storage = Storage(self)
         self.peers: dict[int, str] = {}
         """Whom the core asked to be connected to."""
         self._make_core = make_core
@@ -111,7 +110,6 @@ class Host:
         self._drained = False
         self.draining = False
         self._held: deque[Event] = deque()
-        self._storage_free_us = 0
         self._wake_at_us = -1
         self._armed_us = -1
         """The deadline for which that was set, by the node's clock ..."""
@@ -206,7 +204,7 @@ class Host:
         self.peers.clear()
         self._tear_after = None
         self._drained = self.draining = False
-        self._storage_free_us = 0
+        self.storage.crash()
 
     def drain(self) -> None:
         """An operator asks the node to finish, hand over and stop."""
@@ -344,7 +342,19 @@ class Host:
         ask = codec.decode_ask(payload)
         self._next_request += 1
         self._open[self._next_request] = (source, ask.id)
-        self.feed(Request(self._next_request, ask.body))
+        self.feed(self._request(ask))
+
+    def _request(self, ask: Ask) -> Request:
+        """Who says how long he waits is heard."""
+        token = getattr(ask.body, "token", None)
+        if not ask.waits_us:
+            if token is not None:
+                self.storage.wanted_us.pop(token.id, None)
+            return Request(self._next_request, ask.body)
+        if token is not None:
+            self.storage.wanted_us[token.id] = self.world.now_us + ask.waits_us
+        now_us = self.clock.read(self.world.now_us).mono_us
+        return Request(self._next_request, ask.body, now_us, now_us + ask.waits_us)
 
     def hint(self, peer: int, *, reachable: bool) -> None:
         """The transport noticed that a connection was lost or regained."""
@@ -390,46 +400,32 @@ class Host:
         self.etcd.drop(self, effect)
 
     def _answer(self, effect: Reply) -> None:
-        self._reply(effect.id, effect.body)
+        self.reply(effect.id, effect.body)
+
+    def _tell(self, effect: Tell) -> None:
+        asked = self._open.get(effect.id)
+        if asked is None:
+            raise Violation("one reply", f"node {self.number} speaks of request {effect.id}, which is answered")
+        self.network.send(self.number, asked[0], codec.encode(Told(asked[1], effect.body)))
 
     def _query(self, effect: Query) -> None:
-        try:
-            outcome, position = self.store.query(effect.group, effect.statements)
-        except Broken as broken:
-            self.fail_stop(broken)
-            return
-        except Divergent as damage:  # the core has it repaired, the caller asks elsewhere
-            self.world.mark("read at a damaged replica")
-            self._reply(effect.id, Refused("Unavailable", f"this replica is damaged: {damage}", retryable=True))
-            failed = ApplyFailed(effect.group, full=False, reason=str(damage))
-            self.world.at(self.world.now_us, self._storage_answers, self.life, failed)
-            return
-        self._reply(effect.id, Answer(Raw(outcome), position.index))
+        self.storage.query(effect)
 
     def _store_effect(self, effect: Effect) -> None:
-        """Storage works in order; its answers come when it has got so far."""
-        try:
-            events = self.store.perform(effect)
-        except Broken as broken:
-            self.fail_stop(broken)
-            return
-        except UnknownToModel:
-            raise
-        except Exception as error:
-            where = "".join(traceback.format_exception(error)[-4:])
-            text = f"node {self.number}'s store raised {error!r} for {type(effect).__name__}\n{where}"
-            raise Violation("store", text) from error
-        if not self.dials.storage_us:
-            self._ready.extend(events)
-            return
-        work = self.dice.randint(0, 2 * self.dials.storage_us)
-        self._storage_free_us = max(self._storage_free_us, self.world.now_us) + work
-        for event in events:
-            self.world.at(self._storage_free_us, self._storage_answers, self.life, event)
+        self.storage.perform(effect)
 
-    def _storage_answers(self, life: int, event: Event) -> None:
+    def ready(self, events: Iterable[Event]) -> None:
+        """Storage has told these; they are next."""
+        self._ready.extend(events)
+
+    def storage_answers(self, life: int, event: Event) -> None:
+        """Storage tells something, of that life of the node."""
         if life == self.life:
             self.feed(event)
+
+    def go_on(self) -> None:
+        """See to what is ready."""
+        self._drain()
 
     def _make_durable(self, writes: tuple[LogWrite, ...]) -> None:
         try:
@@ -443,7 +439,8 @@ class Host:
             raise Violation("store", f"node {self.number}'s store raised {error!r} for {writes!r}") from error
         self.observer.durable(self, writes)
 
-    def _reply(self, number: int, body: Any) -> None:
+    def reply(self, number: int, body: Any) -> None:
+        """Answer a request."""
         asked = self._open.pop(number, None)
         if asked is None:
             raise Violation("one reply", f"node {self.number} answered request {number} twice, or was never asked")
@@ -457,6 +454,7 @@ class Host:
         Send: _send,
         Persist: _persist,
         Reply: _answer,
+        Tell: _tell,
         Query: _query,
         Note: _note,
         Connect: _connect,

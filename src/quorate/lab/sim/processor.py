@@ -112,8 +112,7 @@ class BusyHost(Host):
         ask = codec.decode_ask(payload)
         self._next_request += 1
         self._open[self._next_request] = (source, ask.id)
-        now_us = self.clock.read(self.world.now_us).mono_us
-        self.feed(Request(self._next_request, ask.body, now_us, now_us + ask.waits_us if ask.waits_us else 0))
+        self.feed(self._request(ask))
 
     def _take_time(self, effect: Execute | Query | Apply) -> None:
         """Keep the processor; storage's answers come when it is done."""
@@ -126,7 +125,7 @@ class BusyHost(Host):
         if spent_us:
             late = [self._ready.pop() for _ in range(len(self._ready) - before)]
             for event in reversed(late):
-                self.world.after(self._spent_us, self._storage_answers, self.life, event)
+                self.world.after(self._spent_us, self.storage_answers, self.life, event)
 
     def _read_beside(self, effect: Query) -> None:
         """On a thread of its own, until its end."""
@@ -137,7 +136,7 @@ class BusyHost(Host):
 
     def _end_read(self, life: int, number: int) -> None:
         if life == self.life:
-            self._reply(number, ENDED)
+            self.reply(number, ENDED)
 
     def _spend(self, effect: Execute | Query | Apply) -> int:
         """How long this effect keeps the processor."""

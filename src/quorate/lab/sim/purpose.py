@@ -57,6 +57,9 @@ AIMS: dict[str, Aim] = {
     "lasting": _aim({"lasting: deaf leader": 1, "lasting: hung disk": 1, "ok": 1_000}, seeds=6),
     "patient": _aim({"lasting: long links": 1, "frozen": 4, "ok": 200}),
     "spike": _aim({"load: ok": 2_000, "load: Overloaded": 2_000, "load: repeated": 50}, seeds=4),
+    "long": _aim(
+        {"write takes long": 20, "long write": 40, "told running": 20, "long write ended: at its end": 5, "ok": 500}
+    ),
     "slow": _aim({"load: ok": 2_000, "slow node": 4}, seeds=4),
     "endless": _aim({"load: ok": 500, "load: endless read": 100}, seeds=4),
     "storm": _aim({"load: ok": 2_000, "load: Overloaded": 200, "pause": 4}, seeds=4),

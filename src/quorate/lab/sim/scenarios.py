@@ -101,6 +101,15 @@ def disks(dice: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def long(dice: random.Random) -> Dials:
+    """Writes that take long, or for ever, while nodes die, stop in order and are cut off."""
+    return _aimed(
+        draw(dice), NEAR, nodes=dice.choice((1, 3, 3, 5)), clients=5, databases=2, safety_us=8 * SECOND,
+        long_write=dice.choice((0.05, 0.3)), patience_us=dice.choice((400, 1_500)) * MILLISECOND, cpu_us=0,
+        drain_us=dice.choice((0, 2 * SECOND)),
+    )  # fmt: skip
+
+
 def damage(dice: random.Random) -> Dials:
     """One node whose log is found damaged again and again: it must not vote as if nothing were missing."""
     return _aimed(
@@ -363,7 +372,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
         figure_eight, newcomers, departures, regrouped,
-        patient, spike, slow, storm, endless,
+        patient, spike, slow, storm, endless, long,
     )
 }  # fmt: skip
 
