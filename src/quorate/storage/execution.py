@@ -31,6 +31,8 @@ _ENDED = Failed(
     "change fewer rows at a time, or give it more time (timeout=)",
     "SQLITE_INTERRUPT",
 )
+APART = 64
+"""Requests that run in savepoints of their own behind one that has failed, for failures seldom come alone."""
 _SCHEMA_KINDS = frozenset({DDL, CREATE_AS, DROP_TABLE})
 _ABORT = "SQLITE_CONSTRAINT_FOREIGNKEY"
 
@@ -44,11 +46,20 @@ class TransactionLostError(Exception):
         self.failed = failed
 
 
+class TogetherError(Exception):
+    """Of the requests that shared a savepoint one failed: they are undone from this position on, and are run again."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__(f"undone from {first} on")
+        self.first = first
+
+
 class Execution:
     """Runs requests on the writing connection. `facts` are those of the schema as the open transaction sees it."""
 
     __slots__ = (
-        "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_runner", "_schema", "_watch", "facts",
+        "_apart", "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_runner", "_schema", "_together",
+        "_watch", "facts",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -65,6 +76,10 @@ class Execution:
         self._cursor = connection.cursor()
         self._base = 0
         self._dirty = False
+        self._together: tuple[int, Mark] | None = None
+        """Where the requests that share the open savepoint begin."""
+        self._apart = 0
+        """So many requests run in savepoints of their own, since one has failed."""
 
     def counted_from(self) -> int:
         """What `total_changes()` was when the current request began."""
@@ -74,6 +89,7 @@ class Execution:
         """A transaction has begun."""
         self.facts = facts
         self._dirty = False
+        self._together = None
         limit_rows(self._connection, ROW_BYTES_MAX)
 
     def seal(self) -> tuple[Segment, ...]:
@@ -98,13 +114,57 @@ class Execution:
 
         Raises TransactionLostError, StoppedError, or what is the disk's fault.
         """
+        statements = request.statements
         if not request.load:
-            return self._run(position, request.statements)
+            if self._apart:
+                self._apart -= 1
+            elif len(statements) == 1 and not self.facts.deferrable:
+                shape = shape_of(statements[0].sql)
+                if shape.kind == CHANGE and not shape.surplus:
+                    return self._run_together(position, statements[0], shape)
+            self.end_together()
+            return self._run(position, statements)
+        self.end_together()
         set_mode(self._connection, LOAD)
         try:
             return self._run(position, request.statements)
         finally:
             set_mode(self._connection, LEAD)
+
+    def _run_together(self, position: int, statement: Statement, shape: Shape) -> tuple[bytes, bytes]:
+        """Run a request of one plain change in the savepoint that it shares with those before it. When anything fails,
+        all of them are undone, and each is run again in its own: raises TogetherError."""
+        connection = self._connection
+        if self._together is None:
+            self._cursor.execute("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
+            self._together = position, self._capture.mark()
+        connection.set_last_insert_rowid(NO_ROWID)
+        self._base = connection.total_changes()
+        self._watch.begin()
+        try:
+            outcome = encode_done([self._runner.change(statement, shape)])
+            if len(outcome[0]) > RESULT_BYTES_MAX:
+                raise ResultTooLarge
+        except Exception as error:
+            self._watch.end()
+            first, mark = self._together
+            self._together = None
+            if self._watch.why:
+                raise StoppedError(position, self._watch.why) from error
+            failed = self._failed(error, 0, 1)
+            if not connection.in_transaction:
+                raise TransactionLostError(position, failed) from error
+            self._undo(mark, self.facts, failed)
+            self._apart = APART
+            raise TogetherError(first) from error
+        return outcome
+
+    def end_together(self) -> None:
+        """The requests that share a savepoint have all succeeded."""
+        if self._together is not None:
+            self._together = None
+            self._watch.end()
+            self._cursor.execute("RELEASE quorate_request", prepare_flags=INTERNAL)
 
     def _run(self, position: int, statements: tuple[Statement, ...]) -> tuple[bytes, bytes]:
         shapes = [shape_of(statement.sql) for statement in statements]
@@ -143,6 +203,7 @@ class Execution:
 
     def replay(self, position: int, batch: Batch) -> tuple[bytes, bool]:
         """Apply a lost entry as far as it fits: the encoded outcome, and whether anything of it is there now."""
+        self.end_together()
         facts, capture = self.facts, self._capture
         capture.flush()
         set_mode(self._connection, LOAD)

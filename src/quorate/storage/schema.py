@@ -34,6 +34,8 @@ class SchemaFacts(Struct, frozen=True):
     """Rows may be read with the table-valued function carray: nothing of the user's has this name."""
     has_sequences: bool = False
     """`sqlite_sequence` exists; it stays when the last AUTOINCREMENT table goes."""
+    deferrable: bool = False
+    """A foreign key may be looked at when the transaction ends: so each request must be looked at by itself."""
     problem: str = ""
 
 
@@ -81,6 +83,7 @@ class SchemaReader:
             bool(virtual),
             all(name.lower() != "carray" for _, name, _, _ in rows),
             bool(self._rows("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'")),
+            any("DEFERR" in sql.upper() for kind, _, _, sql in rows if kind == "table" and sql is not None),
             problem,
         )
 

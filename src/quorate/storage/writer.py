@@ -16,8 +16,9 @@ import apsw
 from msgspec import Raw, Struct
 
 from quorate.core.kernel import DATA, INTERRUPTED, NOOP, Entry, Position
-from quorate.core.requests import CommitHeld, Done, Failed, Outcome, Replay, Result, Run, Statement, Write
+from quorate.core.requests import CommitHeld, Done, Failed, Result, Statement, Write
 from quorate.storage.application import apply_batch
+from quorate.storage.attempt import Attempt
 from quorate.storage.capture import Capture
 from quorate.storage.connection import FOLLOW, INTERNAL, LEAD, isolate_counters, open_writer, set_mode
 from quorate.storage.data_file import (
@@ -34,7 +35,6 @@ from quorate.storage.failures import EntryTooLarge, raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, Divergent, StatementFailed
 from quorate.storage.payload import (
-    CANCELLED,
     EXPIRED,
     FORMAT,
     Batch,
@@ -45,10 +45,9 @@ from quorate.storage.payload import (
     encode_failed,
     encode_records,
 )
-from quorate.storage.replaying import settled_result, settled_since
 from quorate.storage.schema import SchemaFacts, SchemaReader
 from quorate.storage.watch import LOOK_EVERY, StoppedError, Watch
-from quorate.storage.window import Window, name_of, note_id, records_of, repeated
+from quorate.storage.window import Window, name_of, records_of, repeated
 
 IDLE, RUNNING, HELD = range(3)
 _HELD_GONE = Failed(
@@ -250,57 +249,10 @@ class Writer:
 
     def _attempt(self, requests: Sequence[Write], lost: dict[int, bytes]) -> tuple[tuple[bytes, ...], list[Record]]:
         """Run every request once. `lost` has the failures of those that ended an earlier attempt's transaction, or that
-        change too much: they are not run again. Raises TransactionLostError or EntryTooLarge."""
-        outcomes: list[bytes] = []
-        records: list[Record] = []
-        fresh: dict[str, bytes] = {}
-        run, watch = self._execution.run, self.watch
-        for position, request in enumerate(requests):
-            token = request.token
-            if token is not None:
-                name = name_of(token.id)
-                known = fresh.get(name) or self._known(name, token.seen)
-                if known is not None:
-                    outcomes.append(repeated(token.id, known, lambda token: token in fresh or self._remembers(token)))
-                    continue
-            if position in lost:
-                outcome = kept = lost[position]
-            elif type(request) is Run:
-                outcome, kept = run(position, request)
-            elif type(request) is Replay:
-                outcome, again = self._replay(position, request, fresh)
-                kept = outcome
-                fresh.update(again)
-                records += again
-            else:
-                assert type(request) is Outcome, request
-                outcome = kept = CANCELLED
-            outcomes.append(outcome)
-            if token is not None:
-                fresh[name] = kept
-                records.append((name, kept))
-                if name is not token.id:
-                    note_id(token.id, fresh, records)
-            if watch.spent:
-                break
-        return tuple(outcomes), records
-
-    def _replay(self, position: int, request: Replay, fresh: dict[str, bytes]) -> tuple[bytes, tuple[Record, ...]]:
-        """A lost entry once more: the outcome, and its callers' tokens, which are remembered as they were then."""
-        try:
-            batch = decode_batch(request.payload)
-            records = decode_records(bytes(batch.records))
-        except Divergent as error:
-            return encode_failed(Failed("DataError", str(error))), ()
-
-        def known(token: str) -> bool:
-            return token in fresh or self._remembers(token)
-
-        since, of = settled_since(records, known)
-        if since:
-            return encode(Done((settled_result(since, of),))), ()
-        outcome, applied = self._execution.replay(position, batch)
-        return outcome, tuple(each for each in records if not known(each[0])) if applied else ()
+        change too much: they are not run again. Raises what `Attempt.run` raises."""
+        attempt = Attempt(self._execution, self.watch, self._known, self._remembers)
+        attempt.run(requests, lost)
+        return tuple(attempt.outcomes), attempt.records
 
     def _remembers(self, token: str) -> bool:
         return token in self._fresh or (self._window or self.window).find(token) is not None
