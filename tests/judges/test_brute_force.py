@@ -8,10 +8,11 @@ history raises a false alarm. Where a judge claims to be complete, a wrong histo
 import json
 import random
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 import pytest
-from tests.judges.definitions import NEVER, Asked, Op, Step, right
+from tests.judges.definitions import NEVER, Asked, Op, Step, chosen, fits, right
 
 from quorate.lab.judges.catalogue import Options, judge_text
 from quorate.lab.judges.report import BROKEN, OK, UNKNOWN
@@ -165,6 +166,45 @@ def a_text(state: str, asked: Asked) -> tuple[bool, str]:
     return True, value if f == "put" else state + value
 
 
+def several(state: dict[str, Any], asked: Asked) -> tuple[bool, dict[str, Any]]:
+    """Transactions of two registers that begin with 0."""
+    now = {"x": 0, "y": 0, **state}
+    for (f, key, value), (_, _, seen) in zip(asked[1], asked[2] or asked[1], strict=True):
+        if f == "w":
+            now[key] = value
+        elif asked[2] is not None and seen != now[key]:
+            return False, now
+    return True, now
+
+
+def ask_several(dice: random.Random) -> Asked:
+    asked, told = [], []
+    for _ in range(dice.randint(1, 2)):
+        key, value = dice.choice("xy"), dice.randint(0, 2)
+        write = dice.random() < 0.5
+        asked.append(["w", key, value] if write else ["r", key, None])
+        told.append(["w" if write else "r", key, value])
+    return "txn", asked, told
+
+
+def a_queue(state: tuple[int, ...], asked: Asked) -> tuple[bool, tuple[int, ...]]:
+    """In no order: a dequeue of unknown end took anything, or nothing."""
+    f, value, seen = asked
+    if f == "enqueue":
+        return True, (*state, value)
+    if seen is None:
+        return True, state
+    if seen not in state:
+        return False, state
+    place = state.index(seen)
+    return True, (*state[:place], *state[place + 1 :])
+
+
+def ask_queue(dice: random.Random) -> Asked:
+    value = dice.randint(1, 2)
+    return ("enqueue", value, value) if dice.random() < 0.5 else ("dequeue", None, value)
+
+
 CASES: dict[str, tuple[Callable[[], Callable[[random.Random], Asked]], Any, Step, bool]] = {
     "counter": (lambda: ask_counter, 0, counter, False),
     "set": (set_asker, frozenset(), a_set, False),
@@ -173,6 +213,8 @@ CASES: dict[str, tuple[Callable[[], Callable[[random.Random], Asked]], Any, Step
     "cas-register": (lambda: ask_register, 0, register, True),
     "register of any type": (values, 0, typed_register, True),
     "register": (distinct, 0, register, True),
+    "multi-register": (lambda: ask_several, {}, several, True),
+    "queue": (lambda: ask_queue, (), a_queue, True),
     "text": (writings("a", "b", "c", "d"), "", a_text, True),
     "text that repeats": (writings("a", "ab"), "", a_text, True),
 }
@@ -186,7 +228,7 @@ def test_a_judge_agrees_with_the_definition(model: str) -> None:
     for seed in range(600):
         dice = random.Random(f"{model}/{seed}")
         rows, ops = drawn(dice, asker(), dice.randint(2, 5))
-        options = Options(initial=initial if "register" in model else None)
+        options = Options(initial=(initial or 0) if "register" in model else None)
         report = judge_text(model.split(" ", maxsplit=1)[0], json.dumps(rows).encode(), options)
         seen[report.verdict] += 1
         sound = right(ops, initial, step)
@@ -213,6 +255,34 @@ def test_only_the_process_that_holds_an_owned_mutex_can_release_it() -> None:
         assert report.verdict == (OK if right(ops, None, step) else BROKEN), (seed, rows, report)
         seen[report.verdict] += 1
     assert min(seen.values()) > 30, seen
+
+
+def in_turn(order: tuple[Op, ...]) -> bool:
+    """Whether each process did what it did in its own order; what has no beginning or no known end has none."""
+    return all(
+        one.process != other.process or one.start < other.start or {one.end, other.end} != {"ok"} or other.start < 0
+        for place, one in enumerate(order)
+        for other in order[place + 1 :]
+    )
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_sequential_is_broken_just_where_no_order_keeps_that_of_every_process(single: bool) -> None:
+    seen = {OK: 0, BROKEN: 0}
+    for seed in range(500):
+        dice = random.Random(f"sequential/{single}/{seed}")
+        rows, ops = drawn(dice, ask_several, dice.randint(2, 5))
+        if single:  # one register each
+            for op in ops:
+                op.asked = ("txn", op.asked[1][:1], op.asked[2][:1])
+            for row in rows:
+                f, row["key"], row["value"] = row["value"][0]
+                row["f"] = {"r": "read", "w": "write"}[f]
+        report = judge_text("sequential", json.dumps(rows).encode(), Options(initial=0))
+        sound = any(fits(order, {}, several) for some in chosen(ops) for order in permutations(some) if in_turn(order))
+        assert report.verdict == (OK if sound else BROKEN), (seed, rows, report)
+        seen[report.verdict] += 1
+    assert min(seen.values()) > 60, seen
 
 
 def versions(state: dict[str, int], asked: Asked) -> tuple[bool, dict[str, int]]:

@@ -288,6 +288,9 @@ def test_bank_is_broken_just_where_a_read_shows_what_no_transfers_can_leave() ->
             views = [dice.choice(states)] * 3 if not torn else [dice.choice(states) for _ in range(3)]
             asked.append(("read", None, {key: view[key] for key, view in zip("abc", views, strict=True)}))
         rows, ops = timed(dice, asked, [dice.choice(["ok", "ok", "info"]) for _ in asked])
+        if seed % 4 == 0:
+            strange_accounts(dice, rows, ops)
+            continue
         owed = dice.random() < 0.5
         reads = [op.asked[2] for op in ops if op.asked[0] == "read" and op.end == "ok"]
         enough = owed or all(min(read.values()) >= 0 for read in reads)
@@ -298,7 +301,23 @@ def test_bank_is_broken_just_where_a_read_shows_what_no_transfers_can_leave() ->
         assert report.verdict == (OK if enough and totals <= {6} else BROKEN), (seed, rows, report)
         assert unsaid.verdict == (OK if enough and len(totals) < 2 else BROKEN), (seed, rows, unsaid)
         count[report.verdict] += 1
-    assert min(count.values()) > 80, count
+    assert min(count.values()) > 60, count
+
+
+def strange_accounts(dice: random.Random, rows: list[Row], ops: list[Op]) -> None:
+    """Some reads, and sometimes a transfer, show an account more; a read may not before a transfer that names it began,
+    unless the read that ended first showed it."""
+    named = [op for op in ops if op.asked[0] == "transfer" and dice.random() < 0.2]
+    for op in named:
+        op.asked[1]["to"] = "d"  # the rows share what was asked
+    reads = sorted((op for op in ops if op.asked[0] == "read" and op.end == "ok"), key=lambda op: op.stop)
+    for op in reads:
+        if dice.random() < 0.4:
+            op.asked[2]["d"] = 0
+    known = min((op.start for op in named), default=NEVER)
+    strange = [op for op in reads if "d" in op.asked[2] and known > op.stop and "d" not in reads[0].asked[2]]
+    report = judged("bank", rows, allow_negative=True)
+    assert ("unexpected-account" in report.names()) == bool(strange), (rows, report)
 
 
 def snapshots(start: dict[str, int], moves: list[tuple[str, str, int]]) -> list[dict[str, int]]:

@@ -27,7 +27,8 @@ CHUNK = 10
 MODELS = (
     "register", "cas-register", "text", "mutex", "owned-mutex", "list-append", "rw-register", "bank", "set", "set-full",
     "counter", "unique-ids", "long-fork", "sessions", "read-your-writes", "monotonic-reads", "monotonic-writes",
-    "writes-follow-reads", "consistent-prefix", "bounded-staleness", "convergence",
+    "writes-follow-reads", "consistent-prefix", "bounded-staleness", "convergence", "queue", "total-queue",
+    "multi-register", "sequential",
 )  # fmt: skip
 
 
@@ -216,7 +217,7 @@ def replay(seed: str, lines: int, scenario: str, core: str, storage: str | None,
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--model", type=click.Choice(MODELS), default="register", show_default=True,
               help="What the history is about, or which guarantee is judged.")  # fmt: skip
-@click.option("--initial", type=int, default=None, help="What a register or counter holds at first.")
+@click.option("--initial", default=None, help="What a register or counter holds at first, as JSON or EDN.")
 @click.option("--steps", type=click.IntRange(1), default=5_000_000, show_default=True, help="The search's budget.")
 @click.option("--keyed", is_flag=True, help="Values are pairs [key, value] (registers, texts, locks).")
 @click.option("--expect", default="strict-serializable", show_default=True,
@@ -237,9 +238,12 @@ def judge(file: Path, model: str, promise: tuple[str, ...], html: Path | None, a
     Ends with 0 when the verdict is ok, 1 when it is broken, 2 when it is unknown or FILE is no such history.
     """
     from quorate.lab.judges.catalogue import Options, judge_text
+    from quorate.lab.judges.forms import value_of
     from quorate.lab.judges.history import HistoryError
     from quorate.lab.judges.report import BROKEN, OK, lines, plain
 
+    if given["initial"] is not None:
+        given["initial"] = value_of(given["initial"])
     options = Options(**given, promised=promise) if promise else Options(**given)
     try:
         report = judge_text(model, file.read_bytes(), options)

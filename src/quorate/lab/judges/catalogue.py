@@ -10,7 +10,18 @@ from typing import Any
 
 from msgspec import Struct
 
-from quorate.lab.judges import bank, counters, list_append, long_fork, rw_register, sessions, sets, staleness
+from quorate.lab.judges import (
+    bank,
+    counters,
+    list_append,
+    long_fork,
+    queues,
+    registers,
+    rw_register,
+    sessions,
+    sets,
+    staleness,
+)
 from quorate.lab.judges.history import HistoryError, Operation
 from quorate.lab.judges.isolation import MODELS as ISOLATION
 from quorate.lab.judges.isolation import model_named
@@ -18,7 +29,7 @@ from quorate.lab.judges.jepsen import Op, read, to_history
 from quorate.lab.judges.linearizability import Budget, Verdict, by_key, describe, judge_key
 from quorate.lab.judges.models import Model, Register
 from quorate.lab.judges.mutex import Mutex
-from quorate.lab.judges.report import BROKEN, OK, UNKNOWN, Report
+from quorate.lab.judges.report import BROKEN, OK, UNKNOWN, Report, show
 from quorate.lab.judges.texts import ChainText, distinct_texts
 from quorate.lab.judges.transactions import Effort
 from quorate.lab.judges.versions import ORDERS
@@ -34,7 +45,7 @@ class Options(Struct, frozen=True):
     """What the judges can be told; each takes what concerns it."""
 
     initial: Any = None
-    """What a register or a counter holds before the first operation."""
+    """What a register or a counter holds before the first operation; a map says it for each of several registers."""
     steps: int = 5_000_000
     """The budget of a search, for one key."""
     keyed: bool = False
@@ -82,9 +93,23 @@ def _one_object(name: str, key: Any, operations: list[Operation], options: Optio
         model = Register(options.initial)
     else:
         model = Mutex(owned=name == "owned-mutex")
-    each = 260 + len(operations) // 7  # a configuration holds a bit for every operation
-    budget = Budget(options.steps, max(1_000, MEMORY_BYTES // each))
-    return judge_key(key, operations, model, budget)
+    return judge_key(key, operations, model, _budget(options, len(operations)))
+
+
+def _budget(options: Options, count: int) -> Budget:
+    each = 260 + count // 7  # a configuration holds a bit for every operation
+    return Budget(options.steps, max(1_000, MEMORY_BYTES // each))
+
+
+def _multi_register(ops: list[Op], options: Options) -> Report:
+    model = registers.Registers(ops, options.initial)
+    operations = registers.operations(ops, model)
+    verdict = judge_key("", operations, model, _budget(options, len(operations)))
+    guilty = {id(one.value) for one in verdict.witness}
+    witness = [show(op) for op in ops if id(model.parts[op.number]) in guilty][-WITNESS_MAX:]
+    return Report(
+        "multi-register", verdict.verdict, verdict.reason, tuple(witness), operations=len(ops), steps=verdict.steps
+    )
 
 
 def _session(*promised: str) -> Callable[[list[Op], Options], Report]:
@@ -103,7 +128,11 @@ JUDGES: dict[str, Callable[[list[Op], Options], Report]] = {
     "bank": lambda ops, options: bank.judge(ops, options.total, allow_negative=options.allow_negative),
     "set": lambda ops, _options: sets.judge(ops),
     "set-full": lambda ops, options: sets.judge_full(ops, allow_stale=options.allow_stale),
-    "counter": lambda ops, options: counters.judge(ops, options.initial or 0),
+    "queue": lambda ops, _options: queues.judge(ops),
+    "total-queue": lambda ops, _options: queues.judge_total(ops),
+    "multi-register": _multi_register,
+    "sequential": lambda ops, options: registers.judge_sequential(ops, options.initial, _budget(options, len(ops))),
+    "counter": lambda ops, options: counters.judge(ops, options.initial),
     "unique-ids": lambda ops, _options: counters.judge_identities(ops),
     "long-fork": lambda ops, _options: long_fork.judge(ops),
     "sessions": _session(),

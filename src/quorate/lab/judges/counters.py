@@ -16,8 +16,11 @@ TOLD_MAX = 5
 NAMES = {"add": 1, "increment": 1, "inc": 1, "decrement": -1, "dec": -1}
 
 
-def judge(ops: list[Op], initial: int = 0) -> Report:
+def judge(ops: list[Op], initial: Any = None) -> Report:
     """Every read within its bounds."""
+    begin: Any = 0 if initial is None else initial
+    if isinstance(begin, bool) or not isinstance(begin, int | float):
+        raise HistoryError(f"a counter begins with a number, not with {initial!r}")
     moments: list[tuple[int, int, int, Op]] = []
     for op in ops:
         if op.f == "read":
@@ -31,7 +34,7 @@ def judge(ops: list[Op], initial: int = 0) -> Report:
     moments.sort(key=lambda moment: moment[:3])
     up_begun = up_done = down_begun = down_done = 0
     before: dict[int, tuple[int, int]] = {}
-    wrong: list[tuple[Op, int, int]] = []
+    wrong: list[tuple[Op, float, float]] = []
     for _, end, number, op in moments:
         if op.f == "read":
             if not end:
@@ -40,7 +43,7 @@ def judge(ops: list[Op], initial: int = 0) -> Report:
             if not isinstance(op.result, int | float):
                 raise HistoryError(f"not a number: {op!r}")
             ups, downs = before.pop(number)
-            bottom, top = initial + ups + down_begun, initial + up_begun + downs
+            bottom, top = begin + ups + down_begun, begin + up_begun + downs
             if not bottom <= op.result <= top:
                 wrong.append((op, bottom, top))
             continue

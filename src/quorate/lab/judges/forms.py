@@ -66,6 +66,19 @@ def events(text: str) -> Events | None:
     return found
 
 
+def value_of(text: str) -> Any:
+    """A value as it is given on the command line: JSON or EDN, or else the text itself."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        pass
+    try:
+        found = list(read_all(text))
+    except (HistoryError, RecursionError):
+        return text
+    return found[0] if len(found) == 1 else text
+
+
 def _form(text: str) -> str:
     """The form of what is no history, where it has one that is known."""
     line = next((line.strip() for line in text.split("\n") if line.strip()), "")
