@@ -1,0 +1,64 @@
+"""docs/limits.md says the numbers of `core.limits`, and each is enforced by name; those of a cluster's requests and
+results are tested in tests/cluster/test_bad_callers.py."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import quorate
+from quorate.core import limits
+from quorate.core.limits import MIB
+
+PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
+NUMBERS = {
+    "a value, and a row": f"{limits.ROW_BYTES_MAX // MIB} MiB",
+    "the text of one statement": f"{limits.SQL_BYTES_MAX // MIB} MiB",
+    "one request to a cluster": f"{limits.REQUEST_BYTES_MAX // MIB} MiB",
+    "what one write changes": f"{limits.CAPTURED_BYTES_MAX // MIB} MiB",
+    "the former content": f"{limits.IMAGES_BYTES_MAX // MIB} MiB",
+    "the result of one request": f"{limits.RESULT_BYTES_MAX // MIB} MiB",
+    "a value that a read computes": f"{limits.COMPUTED_BYTES_MAX // MIB} MiB",
+    "parameters": f"{limits.PARAMETERS_MAX:,}",
+    "columns": f"{limits.COLUMNS_MAX:,}",
+    "the pattern": f"{limits.PATTERN_BYTES_MAX:,} bytes",
+    "how deep": f"{limits.EXPRESSION_DEPTH_MAX:,}",
+    "`SELECT`s": f"{limits.COMPOUND_MAX:,}",
+    "triggers": f"{limits.TRIGGER_DEPTH_MAX:,}",
+}
+LARGEST = limits.ROW_BYTES_MAX - 16
+
+
+def test_the_page_says_every_number() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", PAGE, re.MULTILINE)[1:]
+    assert [number for _, number in rows] == list(NUMBERS.values())
+    assert all(what.startswith(begin) for (what, _), begin in zip(rows, NUMBERS, strict=True))
+
+
+def test_limits_fit_into_one_another() -> None:
+    assert limits.FRAME_BYTES_MAX > limits.ENTRY_BYTES_MAX + MIB
+    assert limits.ENTRY_BYTES_MAX > limits.CAPTURED_BYTES_MAX > 2 * limits.ROW_BYTES_MAX
+    assert limits.CAPTURED_BYTES_MAX > limits.REQUEST_BYTES_MAX > limits.ROW_BYTES_MAX + limits.SQL_BYTES_MAX
+    assert limits.RESULT_BYTES_MAX > limits.ROW_BYTES_MAX
+
+
+def test_each_is_enforced_where_it_is_written(tmp_path: Path) -> None:
+    with quorate.connect(tmp_path / "folder") as db:
+        db.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
+        db.execute("INSERT INTO t VALUES (1, ?)", (bytes(LARGEST),))
+        for number in (2, 3, 4):
+            db.execute("INSERT INTO t SELECT ?, v FROM t WHERE id = 1", (number,))
+        for sql, limit in (
+            (f"INSERT INTO t(v) VALUES (zeroblob({limits.ROW_BYTES_MAX}))", limits.ROW_BYTES_MAX),
+            ("UPDATE t SET v = v || 'more than fits'", limits.ROW_BYTES_MAX),
+            (f"INSERT INTO t(v) VALUES ('{'x' * limits.SQL_BYTES_MAX}')", limits.SQL_BYTES_MAX),
+            ("INSERT INTO t(v) SELECT v FROM t", limits.CAPTURED_BYTES_MAX),
+            ("UPDATE t SET v = CAST(v AS TEXT)", limits.CAPTURED_BYTES_MAX),
+        ):
+            with pytest.raises(quorate.TooLarge, match=str(limit)):
+                db.execute(sql)
+            with pytest.raises(quorate.TooLarge, match=str(limit)):
+                db.batch(["DELETE FROM t WHERE id = 9", sql, sql])
+        assert db.execute("SELECT id, length(v) FROM t").fetchall() == [(number, LARGEST) for number in (1, 2, 3, 4)]
+        db.execute("UPDATE t SET v = CAST(v AS TEXT) WHERE id = 1")
+        db.execute("DELETE FROM t WHERE id = 2")
