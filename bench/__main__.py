@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
-from bench import machine, page
+from bench import machine, page, runaway
 from bench.parts import COMPARING, PARTS
 from bench.results import FORMAT, Plan, Results, read, reckon, write
 from bench.session import Session
@@ -134,6 +134,17 @@ def merged(results: Results, session: Session) -> Results:
     return replace(
         results, measures=measures, ratios=reckon(measures), checks=checks, notes=(*results.notes, *session.notes)
     )
+
+
+@main.command(name="runaway")
+@click.option("--seconds", default=10.0, show_default=True, help="How long each quiet and each loaded time is.")
+def run_runaway(seconds: float) -> None:
+    """Measure what statements without an end do to other databases; a Markdown table."""
+    with tempfile.TemporaryDirectory(prefix="quorate-bench-") as place:
+        phases = list(runaway.measure(Path(place), seconds, lambda text: click.echo(text, err=True)))
+    click.echo(runaway.HEADER)
+    for phase in phases:
+        click.echo(phase.row())
 
 
 @main.command(name="page")
