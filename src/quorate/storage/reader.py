@@ -19,9 +19,9 @@ from quorate.storage.running import Columns, Runner, refuse
 _STEPS = 1000
 """Instructions of SQLite's machine between two looks at the clock on the loop: about 20 us."""
 _STEPS_ASIDE = 10_000_000
-"""The same on another thread: some tenths of a second. Each look takes Python's lock, for which the loop then waits, and
-for long if the system lets another process run meanwhile. So a read is interrupted when it is to end, and looks itself
-only in case the interrupt came between two of its statements."""
+"""The same on another thread: some tenths of a second. Each look takes Python's lock, for which the loop then waits,
+and for long if the system lets another process run meanwhile. So a read is interrupted when it is to end, and looks
+itself only in case the interrupt came between two of its statements."""
 _KNOWN_MAX = 1000
 _TEXT_MAX = 8192
 """Reads whose columns are kept, encoded: how many, and how long their text may be."""
