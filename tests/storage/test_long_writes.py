@@ -128,3 +128,26 @@ def test_a_statement_of_an_interactive_transaction_ends_and_says_so(replica: Rep
     assert isinstance(failed.value.failed, Failed)
     assert failed.value.failed.error == "StatementTimeout"
     assert not replica.busy
+
+
+def test_rows_of_a_large_entry_are_unpacked_one_by_one_and_are_the_same(
+    replica: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = (
+        LONG,
+        "UPDATE t SET v = CASE id % 3 WHEN 0 THEN NULL WHEN 1 THEN CAST(x'ff41' AS TEXT) ELSE v + 0.5 END",
+        "DELETE FROM t WHERE id % 7 = 0",
+    )
+    entries = []
+    for index, text in enumerate(texts, 2):
+        payload, _ = replica.execute([asked(f"t{index}", text)])
+        assert payload is not None
+        replica.commit(Position(1, index))
+        entries.append(kernel.Entry(index, 1, kernel.DATA, payload))
+    other = Replica(tmp_path / "o.db")
+    other.execute([asked("c", "CREATE TABLE t(id INTEGER PRIMARY KEY, v)")])
+    other.commit(Position(1, 1))
+    monkeypatch.setattr("quorate.storage.payload.PACKED_BYTES", 0)
+    other.apply(entries)
+    assert other.digest() == replica.digest()
+    other.close()

@@ -4,8 +4,8 @@ An entry is an ordered list of segments with the hash of the schema they were ma
 msgpack; the format's number comes first so that a later version can tell.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
 
 import msgspec
 from msgspec import Raw, Struct
@@ -89,8 +89,72 @@ class Batch(Struct, frozen=True, array_like=True):
     """Encoded tuple of `Record`s; it goes into the data file as it is."""
 
 
+class Packed(Sequence[Any]):
+    """Rows that are decoded when they are looked at. To decode a million at once would keep every other thread waiting
+    for a second."""
+
+    def __init__(self, rows: list[Raw]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(_row.decode, self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Packed": ...
+    def __getitem__(self, index: int | slice) -> Any:
+        return Packed(self._rows[index]) if isinstance(index, slice) else _row.decode(self._rows[index])
+
+
+class _PackedUpdate(Struct, array_like=True):
+    columns: tuple[int, ...]
+    compared: bool
+    rows: list[Raw]
+
+
+class _PackedRows(Struct, array_like=True):
+    table: str
+    width: int
+    key: tuple[int, ...]
+    found_by: int
+    deleted: list[Raw]
+    updated: list[_PackedUpdate]
+    inserted: list[Raw]
+
+
+class _PackedChanges(Struct, array_like=True, tag=1):
+    tables: list[_PackedRows]
+
+
+class _PackedBatch(Struct, array_like=True):
+    format: int
+    schema: bytes
+    timestamp_us: int
+    segments: tuple[_PackedChanges | Ddl | Sequences, ...]
+    records: Raw
+
+
+def _packed(segment: _PackedChanges | Ddl | Sequences) -> Segment:
+    if not isinstance(segment, _PackedChanges):
+        return segment
+    tables: list[Rows] = []
+    for each in segment.tables:
+        updated = [Update(one.columns, one.compared, Packed(one.rows)) for one in each.updated]
+        deleted, inserted = Packed(each.deleted), Packed(each.inserted)
+        tables.append(Rows(each.table, each.width, each.key, each.found_by, deleted, updated, inserted))
+    return Changes(tables)
+
+
+PACKED_BYTES = 1 << 18
+"""From this size on the rows of a payload stay packed."""
+
 _encoder = msgspec.msgpack.Encoder()
 _batch = msgspec.msgpack.Decoder(Batch)
+_packed_batch = msgspec.msgpack.Decoder(_PackedBatch)
 _row = msgspec.msgpack.Decoder(list[Any])
 _records = msgspec.msgpack.Decoder(tuple[Record, ...])
 _outcome: msgspec.msgpack.Decoder[WriteOutcome] = msgspec.msgpack.Decoder(WriteOutcome)
@@ -133,7 +197,12 @@ def decode_records(blob: bytes) -> tuple[Record, ...]:
 def decode_batch(payload: bytes) -> Batch:
     """Raises Divergent when the bytes are no batch, or one of a format that is not known here."""
     try:
-        batch = _batch.decode(payload)
+        if len(payload) < PACKED_BYTES:
+            batch = _batch.decode(payload)
+        else:
+            found = _packed_batch.decode(payload)
+            segments = tuple([_packed(segment) for segment in found.segments])
+            batch = Batch(found.format, found.schema, found.timestamp_us, segments, found.records)
     except msgspec.MsgspecError as error:
         raise Divergent(f"the payload of an entry cannot be read: {error}") from error
     if batch.format not in PAYLOAD:
