@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import apsw
+import msgspec
 from msgspec.msgpack import Ext
 
 from quorate.storage.connection import INTERNAL
@@ -16,7 +17,7 @@ from quorate.storage.table import Table
 
 _MARK = re.compile(r'"(?:[^"]|"")*"|\?')
 """A quoted name, which may have a question mark in it, or a parameter."""
-_NOT_OURS = (KeyError, IndexError, TypeError, ValueError, OverflowError)
+_NOT_OURS = (KeyError, IndexError, TypeError, ValueError, OverflowError, msgspec.MsgspecError)
 """What Python raises for a segment that no leader with the same schema has made."""
 
 
