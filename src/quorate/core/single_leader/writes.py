@@ -197,7 +197,7 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
             group.reply(queue.popleft().id, EXPIRED)
             continue
         alone = group.alone > 0 or type(first.body) is CommitHeld
-        weighs = weight(first.body)
+        weighs = weight(first.body, _enough(group))
         size += weighs
         first.long = long_writes.is_long(group, first, weighs)
         if requests and (alone or first.long or size > bytes_max):
@@ -216,20 +216,36 @@ def _is_exception(group: Group, requests: list[Waiting]) -> bool:
     """Whether this takes long, and what comes behind it does not: it says nothing of how long others take."""
     if not requests or not requests[0].long:
         return False
-    return not group.queue or not long_writes.is_long(group, group.queue[0], weight(group.queue[0].body))
+    if not group.queue:
+        return True
+    first = group.queue[0]
+    return not long_writes.is_long(group, first, weight(first.body, _enough(group)))
 
 
-def weight(body: Any) -> int:
-    """About how many bytes a request carries."""
+def _enough(group: Group) -> int:
+    """So many bytes, and a request goes alone, however many more it has."""
+    settings = group.settings
+    return settings.long_bytes if settings.long_us else settings.batch_bytes_max + 1
+
+
+def weight(body: Any, enough: int) -> int:
+    """About how many bytes a request carries. What comes behind `enough` of them is not counted: a request may have
+    millions of parameters."""
     if not isinstance(body, Run):
         return 64 + len(body.payload) if type(body) is Replay else 64
     size = 64
     for statement in body.statements:
         size += len(statement.sql)
+        if 8 * len(statement.sets) >= enough:
+            return enough
         for parameters in statement.sets:
             values = parameters.values() if isinstance(parameters, dict) else parameters
+            if 8 * len(values) >= enough:
+                return enough
             for value in values:
                 size += len(value) if isinstance(value, str | bytes) else 8
+            if size >= enough:
+                return size
     return size
 
 
