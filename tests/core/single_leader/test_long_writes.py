@@ -129,6 +129,26 @@ def test_a_write_that_is_ended_is_refused_and_the_next_one_runs(storage: Storage
     assert isinstance(cluster.replies[after], Answer)
 
 
+def test_nothing_is_put_on_top_of_what_took_long(storage: Storage) -> None:
+    cluster = started()
+    leader = cluster.leader()
+    cluster.request(leader, long("l"))
+    cluster.deliver()
+    cluster.run(SECOND // 10)
+    for machine in cluster.machines.values():
+        machine.slow_disk = machine is not leader
+    storage.finish(cluster, leader)
+    cluster.request(leader, write("a"))
+    cluster.deliver()
+    assert tokens(storage.executed[-1]) == ["l"], "stopping what is on top would undo it, too"
+    for machine in cluster.machines.values():
+        machine.slow_disk = False
+        machine.finish_writing()
+    cluster.run(SECOND // 10)
+    assert tokens(storage.executed[-1]) == ["a"]
+    assert cluster.tokens(leader.number)[:1] == ["l"]
+
+
 def test_it_ends_a_little_before_its_callers_time_is_over(storage: Storage) -> None:
     cluster = started()
     leader = cluster.leader()

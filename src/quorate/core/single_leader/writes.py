@@ -278,6 +278,7 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
         group.stack.append(entry.index)
         group.stack_bytes += len(event.payload)
         group.covered = entry.index
+        group.settle_due = group.settle_due or batch.alone  # undone with what is on top, it takes long again
         shipping.append(group, now, (entry,))
         settle(group)
         begin_what_waits(group)
