@@ -1,5 +1,6 @@
 """Everything that a data file holds, typed and with rowids, and what is wrong with it: for whoever compares files."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,12 @@ from quorate.storage.guard import RESERVED
 Contents = dict[str, list[Any]]
 _COLUMNS_AT_ONCE = 400
 _ALIASES = ("_rowid_", "rowid", "oid")
+_OURS = f"substr({{0}}, 1, {len(RESERVED)}) <> '{RESERVED}'"
+
+
+def typed(rows: Iterable[Any]) -> list[tuple[Any, ...]]:
+    """Rows whose floats are equal only when they are written alike: 0.0 is not -0.0, nor 1.0 one."""
+    return [tuple([repr(value) if type(value) is float else value for value in row]) for row in rows]
 
 
 class Inspection:
@@ -34,51 +41,61 @@ class Inspection:
     def _rows(self, sql: str, *parameters: str) -> list[Any]:
         return self._copy.execute(sql, parameters).fetchall()
 
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a question gives."""
+        return typed(self._rows(sql))
+
     def contents(self, *, inner: bool) -> Contents:
-        """The schema, and every row of every table. `inner`: also the tables behind virtual tables, and in which
-        order the schema came about."""
+        """The answers to all questions. Where a table needs several, its rows are put together again."""
         found: Contents = {}
-        schema = self._rows("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid")
-        schema = [row for row in schema if not row[2].startswith(RESERVED)]
-        found["schema"] = schema if inner else sorted(schema, key=repr)
+        for name, questions in self.questions(inner=inner).items():
+            parts = [self.ask(sql) for sql in questions]
+            found[name] = parts[0] if len(parts) == 1 else [sum(each, ()) for each in zip(*parts, strict=True)]
+        return found
+
+    def questions(self, *, inner: bool) -> dict[str, tuple[str, ...]]:
+        """What to ask this database, or one that should be like it, about its schema and every row of every table.
+        `inner`: also about the tables behind virtual tables, and the order in which the schema came about."""
+        order = "rowid" if inner else "type, name"
+        ours = _OURS.format("tbl_name")
+        schema = f"SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE {ours} ORDER BY {order}"  # noqa: S608
+        found: dict[str, tuple[str, ...]] = {"schema": (schema,)}
         listed = self._rows("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' ORDER BY name")
         for name, kind, no_rowid in listed:
             if kind not in (("table", "shadow") if inner else ("table",)) or name.startswith(RESERVED):
                 continue
             if name == "sqlite_sequence":
-                found[name] = self._rows("SELECT name, seq FROM sqlite_sequence ORDER BY name, seq")
+                found[name] = ("SELECT name, seq FROM sqlite_sequence ORDER BY name, seq",)
             elif name.startswith("sqlite_stat"):
-                rows = self._rows(f"SELECT * FROM {name}")  # noqa: S608
-                found[name] = sorted((row for row in rows if not row[0].startswith(RESERVED)), key=repr)
+                rows = f"SELECT * FROM {name} WHERE {_OURS.format('tbl')}"  # noqa: S608
+                found[name] = (f"{rows} ORDER BY tbl, idx{', sample' if name == 'sqlite_stat4' else ''}",)
             elif name != "sqlite_schema":
-                found[name] = self._table(name, no_rowid=bool(no_rowid))
-        found["broken references"] = self._rows("PRAGMA foreign_key_check")
-        found["header"] = self._rows("PRAGMA user_version") + self._rows("PRAGMA application_id")
+                found[name] = tuple(self._of_table(name, no_rowid=bool(no_rowid)))
+        if self._references_can_be_checked():
+            found["broken references"] = ("PRAGMA foreign_key_check",)
+        found["user_version"] = ("PRAGMA user_version",)
+        found["application_id"] = ("PRAGMA application_id",)
         return found
 
-    def _table(self, name: str, *, no_rowid: bool) -> list[Any]:
+    def _references_can_be_checked(self) -> bool:
+        """Not when a foreign key refers to what is not unique."""
+        try:
+            self._rows("PRAGMA foreign_key_check")
+        except apsw.SQLError:
+            return False
+        return True
+
+    def _of_table(self, name: str, *, no_rowid: bool) -> list[str]:
         columns = self._rows("SELECT name, pk FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid", name)
         key = [quoted(column) for _, column in sorted((place, column) for column, place in columns if place)]
         taken = {column.lower() for column, _ in columns}
-        order = next((alias for alias in _ALIASES if alias not in taken), "") if not no_rowid else ", ".join(key)
-        first = [] if no_rowid or not order else [[(row[0],) for row in self._numbers(name, order)]]
-        order = order or ", ".join(key) or "1"
-        parts = [
-            self._part(name, columns[at : at + _COLUMNS_AT_ONCE], order)
-            for at in range(0, len(columns), _COLUMNS_AT_ONCE)
-        ]
-        return [sum(each, ()) for each in zip(*first, *parts, strict=True)]
-
-    def _numbers(self, name: str, order: str) -> list[Any]:
-        return self._rows(f"SELECT {order} FROM {quoted(name)} ORDER BY {order}")  # noqa: S608
-
-    def _part(self, name: str, columns: list[Any], order: str) -> list[tuple[Any, ...]]:
-        shown = []
-        for column, _ in columns:
-            each = quoted(column)
-            shown.append(f"typeof({each}), iif(typeof({each}) = 'text', CAST({each} AS BLOB), {each})")
-        rows = self._rows(f"SELECT {', '.join(shown)} FROM {quoted(name)} ORDER BY {order}")  # noqa: S608
-        return [tuple(repr(value) if type(value) is float else value for value in row) for row in rows]
+        rowid = "" if no_rowid else next((alias for alias in _ALIASES if alias not in taken), "")
+        order = rowid or ", ".join(key) or "1"
+        shown = [f"typeof({each}), iif(typeof({each}) = 'text', CAST({each} AS BLOB), {each})"
+                 for each in (quoted(column) for column, _ in columns)]  # fmt: skip
+        source = f"FROM {quoted(name)} ORDER BY {order}"
+        parts = [", ".join(shown[at : at + _COLUMNS_AT_ONCE]) for at in range(0, len(shown), _COLUMNS_AT_ONCE)]
+        return [f"SELECT {part} {source}" for part in ([rowid] if rowid else []) + parts]
 
     def problems(self) -> dict[str, str]:
         """What is wrong: of the file itself under "file", of a virtual table under its name."""

@@ -151,7 +151,7 @@ class PlainRun:
         cursor.exec_trace = self._described
         changed, rows = 0, []
         for parameters in statement.sets:
-            rows = cursor.execute(shape.sql, parameters).fetchall()
+            rows = cursor.execute(shape.sql, parameters, can_cache=False).fetchall()
             changed += self.connection.changes() if _counts(shape.sql) else 0
         many = statement.many or len(statement.sets) != 1
         counted = _counts(shape.sql)

@@ -1,5 +1,7 @@
 """Running one statement for a user, on whichever connection, and gathering what it gave."""
 
+import contextlib
+
 import apsw
 
 from quorate.core.limits import RESULT_BYTES_MAX
@@ -68,11 +70,27 @@ class Runner:
         return Result((), [], count, self._rowid() if shape.inserts and count else None)
 
     def _returning(self, statement: Statement, shape: Shape) -> Result:
-        cursor = self._traced.execute(shape.sql, statement.sets[0])
-        columns = self._columns
+        cursor = self._cursor.execute(shape.sql, statement.sets[0])
+        try:
+            columns: Columns = cursor.get_description()
+        except apsw.ExecutionCompleteError:
+            columns = self._columns_of(shape.sql, statement.sets[0])
         rows = self._fetch(cursor)
         count = self._connection.changes()
         return Result(columns, rows, count, self._rowid() if shape.inserts and count else None)
+
+    def _columns_of(self, sql: str, parameters: Parameters) -> Columns:
+        """The columns of a statement that gave no rows. It is prepared anew: before its first step, a statement of an
+        older schema would tell the columns of that."""
+        cursor = self._connection.cursor()
+        cursor.exec_trace = self._describe_only
+        with contextlib.suppress(apsw.ExecTraceAbort):
+            cursor.execute(sql, parameters, can_cache=False)
+        return self._columns
+
+    def _describe_only(self, cursor: apsw.Cursor, sql: str, bindings: object) -> bool:
+        self._describe(cursor, sql, bindings)
+        return False
 
     def _rowid(self) -> int | None:
         """Of the last row that this request has added to a table that has rowids."""

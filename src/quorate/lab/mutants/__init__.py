@@ -13,6 +13,7 @@ from quorate.lab.mutants import (
     reading,
     releases,
     replication,
+    rows,
     running_long,
     storing,
     verifying,
@@ -25,6 +26,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + reading.MUTANTS
     + storing.MUTANTS
     + files.MUTANTS
+    + rows.MUTANTS
     + verifying.MUTANTS
     + releases.MUTANTS
     + acknowledging.MUTANTS

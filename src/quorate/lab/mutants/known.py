@@ -97,7 +97,8 @@ What is left to judges that look inside alone, and why:
 
 This page is written by `quorate lab mutants --write docs/mutants.md`, which also writes the seeds where the tests find
 them (`src/quorate/lab/mutants/seeds.toml`); with `--anew` it counts from 0 again. One of them is looked at more closely
-with `quorate lab replay SEED --scenario SCENARIO --core MUTANT`.
+with `quorate lab replay SEED --scenario SCENARIO --core MUTANT`; where the scenario is `sql`, the seed is one of the
+SQL fuzzer's ([sql-fuzz.md](sql-fuzz.md)): look at it with `quorate lab sql --seeds SEED --core MUTANT`.
 
 | mutant | what is wrong | where it happened | scenario | seed | caught by |
 |---|---|---|---|---|---|

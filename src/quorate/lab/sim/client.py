@@ -41,6 +41,8 @@ from quorate.wire import codec
 
 BACK_OFF_US = 30 * MILLISECOND
 PROCESSES_PER_CLIENT = 1_000_000
+MAY_FAIL = ("failing", "drawn")
+"""Kinds of operations whose statements may be wrong."""
 
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 
@@ -129,6 +131,8 @@ class Client:
             token = self._new_token(operation.database) if operation.writes else None
             strongest = bool(self.dials.acks or self.dials.fixed) and operation.level == LINEARIZABLE
             body = Run(operation.database, operation.statements, operation.level, token, strongest=strongest)
+            if token is not None and self.operations.drawings is not None:
+                self.operations.drawings.sent(token.name, operation.statements)
         if self.dice.random() < self.dials.wander:
             self._target = self._node_at("")
         self.call = Call(operation, body, token)
@@ -300,7 +304,7 @@ class Client:
     def _refused(self, call: Call, body: Refused) -> None:
         self.world.mark(f"refused: {body.error}")
         transient = body.retryable or body.error in ("UnknownDatabase", "StatementTimeout")
-        if call.operation.kind != "failing" and not transient:
+        if call.operation.kind not in MAY_FAIL and not transient:
             raise Violation(TRUE_ANSWER, f"{call.operation.kind} was refused: {body!r}")
         if transient:
             self._target = self._node_at("")
@@ -319,7 +323,7 @@ class Client:
             self._end(call, OK, outcome.results if not outcome.truncated else None)
         elif isinstance(outcome, Failed):
             loose = call.operation.database in self.operations.ledger.loose
-            if call.operation.kind != "failing" and call.operation.level == LINEARIZABLE and not loose:
+            if call.operation.kind not in MAY_FAIL and call.operation.level == LINEARIZABLE and not loose:
                 raise Violation(TRUE_ANSWER, f"{call.operation.kind} failed: {outcome!r}")
             self.world.mark("failed")
             self._end(call, FAIL, None)

@@ -160,6 +160,7 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     journals: int = 1
     schema: int = 0
     weak_reads: int = 1
+    drawn: int = 0
     """The weights of the kinds of operations."""
     verify_us: int = 0
     """The mean time between two comparisons of replicas that somebody asks for; 0: nobody does."""

@@ -103,6 +103,9 @@ class Invariants:
         self.entries: dict[tuple[GroupId, int, int], tuple[bytes, int]] = {}
         """(group, index, epoch) -> (hash of the entry, epoch of the one before it)."""
         self.counted: dict[GroupId, dict[int, Counted]] = {}
+        self.payloads: dict[tuple[GroupId, int, int], tuple[int, bytes]] = {}
+        """(group, index, epoch) -> kind and payload, where somebody will ask (`keeps_payloads`)."""
+        self.keeps_payloads = False
         self.digests: dict[tuple[GroupId, int, int], tuple[str, NodeId]] = {}
         self.seen: dict[tuple[NodeId, GroupId], Seen] = {}
         self.disks: dict[tuple[NodeId, GroupId], OnDisk] = {}
@@ -171,6 +174,9 @@ class Invariants:
                 self.when_reborn(host)
             if isinstance(write, WriteHardState) and write.epoch < disk.epoch:
                 self._broken(MONOTONE, f"node {host.number} group {write.group}: epoch {disk.epoch} -> {write.epoch}")
+            if self.keeps_payloads and isinstance(write, WriteEntries):
+                for entry in write.entries:
+                    self.payloads[write.group, entry.index, entry.epoch] = entry.kind, entry.payload
             gone = disk.write(write)
             if gone and (host.number, write.group) not in self.harmed:
                 self._check_kept(host, write.group, gone, disk)

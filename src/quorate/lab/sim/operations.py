@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quorate.core import promises
 from quorate.core.acks_rule import MAJORITY, AcksRule, parse
@@ -11,6 +11,9 @@ from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, LINEARIZABILITY, TRUE_ANSWER, Ledger
 from quorate.lab.sim.world import Violation
+
+if TYPE_CHECKING:
+    from quorate.lab.sim.drawn import Drawings
 
 SETUP = (
     "CREATE TABLE registers(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",
@@ -111,8 +114,16 @@ class Database:
 class Operations:
     """Makes operations by weight."""
 
-    def __init__(self, dials: Dials, ledger: Ledger, dice: random.Random, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        dials: Dials,
+        ledger: Ledger,
+        dice: random.Random,
+        now: Callable[[], int],
+        drawings: "Drawings | None" = None,
+    ) -> None:
         self.ledger = ledger
+        self.drawings = drawings
         self.dice = dice
         self._now = now
         makers = {
@@ -127,6 +138,7 @@ class Operations:
             self.journal: dials.journals,
             self.schema: dials.schema,
             self.weak_read: dials.weak_reads,
+            self.drawn: dials.drawn,
         }
         self._makers = [maker for maker, weight in makers.items() for _ in range(weight)] or [self.read]
 
@@ -286,6 +298,11 @@ class Operations:
         statements.append(Statement(COUNT, ((database.counters[0],),)))
         counted = self._counted(database, database.counters[0])
         return Operation("schema", database.name, statements, counted, writes=True)
+
+    def drawn(self, _process: int, database: Database) -> Operation:
+        """Whatever SQL the dice say."""
+        assert self.drawings is not None
+        return self.drawings.next(self.dice, database)
 
     def failing(self, process: int, database: Database) -> Operation:
         """A write that must fail as a whole, beside innocent ones, whatever harm its statements try."""

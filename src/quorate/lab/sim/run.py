@@ -19,6 +19,7 @@ from quorate.lab.sim.adversary import Adversary
 from quorate.lab.sim.chooser import Chooser
 from quorate.lab.sim.client import Client
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.drawn import Drawings
 from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.faults import Faults
 from quorate.lab.sim.host import CoreMaker, Host
@@ -88,7 +89,10 @@ class Run:
         names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
         self.databases = [Database(name, dials) for name in (["data"] if dials.fixed else names)]
         self.ledger.loose.update(one.name for one in self.databases if one.loose)
-        self.operations = Operations(dials, self.ledger, self.world.dice("workload"), lambda: self.world.now_us)
+        self.drawings = Drawings(self.world) if dials.drawn else None
+        self.invariants.keeps_payloads = dials.drawn > 0
+        workload = self.world.dice("workload")
+        self.operations = Operations(dials, self.ledger, workload, lambda: self.world.now_us, self.drawings)
         skipped = {number: frozenset(some) for number, some in plan.skip_operations.items()}
         self.clients = [
             Client(self.world, dials, self.network, number, self.databases, self.operations, skipped.get(number, ()))
@@ -310,6 +314,7 @@ class Run:
             if database.ready:
                 self._check_database(database)
                 self._check_tail(database)
+                self._check_drawn(database)
         self.ledger.judge()
 
     def _check_tail(self, database: Database) -> None:
@@ -322,6 +327,16 @@ class Run:
                     self.invariants.tails.check_kept(node, number, self.hosts[node].store.kept(number))
                 acknowledged = self.ledger.acknowledged.get(database.name, ())
                 self.invariants.tails.settle(number, (last.index, last.epoch), acknowledged)
+
+    def _check_drawn(self, database: Database) -> None:
+        """Plain SQLite explains it, where the statements were drawn."""
+        if self.drawings is None or database.loose:
+            return
+        for number, replicas in sorted(self._groups().items()):
+            leading = [group for group in replicas.values() if group.role == "leader"]
+            if number != CATALOG_GROUP and leading and leading[0].database == database.name:
+                sound = [self.hosts[node] for node in sorted(replicas) if number not in self._doubtful(node)]
+                self.drawings.judge(self.invariants, number, leading[0].log.last.index, sound)
 
     def _doubtful(self, node: int) -> set[GroupId]:
         """Groups whose data file on this node was harmed, and may be so still."""

@@ -35,7 +35,7 @@ def calm(dice: random.Random) -> Dials:
     return Dials(nodes=dice.choice((1, 3, 5)), clients=4, safety_us=5 * SECOND, hints=1.0)
 
 
-def _aimed(drawn: Dials, *shared: dict[str, Any], settings: dict[str, Any] | None = None, **own: Any) -> Dials:
+def _aimed(drawn: Dials, /, *shared: dict[str, Any], settings: dict[str, Any] | None = None, **own: Any) -> Dials:
     """What was drawn, but for these: shared dials, then the scenario's own, and some of the node's settings."""
     dials: dict[str, Any] = {}
     for each in (*shared, own):
@@ -365,6 +365,15 @@ def fsyncs(dice: random.Random) -> Dials:
     )
 
 
+def drawn(dice: random.Random) -> Dials:
+    """Drawn schemas and statements (`lab.sql`) under every fault; plain SQLite must explain all that was counted."""
+    return _aimed(
+        draw(dice), nodes=dice.choice((3, 3, 5)), clients=dice.choice((3, 5)), databases=dice.choice((1, 2)),
+        safety_us=5 * SECOND, acks=(), drawn=16, journals=0, schema=0, pairs=0, reads=2, writes=2, compares=0,
+        counters=1, failing=0, weak_reads=0, think_us=20 * MILLISECOND,
+    )  # fmt: skip
+
+
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -372,7 +381,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
         figure_eight, newcomers, departures, regrouped,
-        patient, spike, slow, storm, endless, long,
+        patient, spike, slow, storm, endless, long, drawn,
     )
 }  # fmt: skip
 
@@ -414,7 +423,7 @@ def simulate(
 def execute(seed: int, dials: Dials, plan: Plan) -> Report:
     """Run a plan with the storage that it names, or with that of the seed. What the model has not learnt is run with
     SQLite, and marked."""
-    storage = plan.storage or storage_of(seed)
+    storage = plan.storage or (SQLITE if dials.drawn else storage_of(seed))
     if storage == FILES:
         make = partial(FileStore, seed=f"{plan.scenario}/{seed}")
         return Run(seed, dials, msgspec.structs.replace(plan, make_store=make)).execute()

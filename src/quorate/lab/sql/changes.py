@@ -35,11 +35,10 @@ FAR = 1_000_000
 def draw_shift(dice: Random, catalog: Catalog) -> tuple[Drawn, Drawn]:
     """All integers of a column move by one, far away first and then back. No statement meets a value twice, yet no
     order of single rows leads from the state before to the one after without that, where they are unique."""
-    table = dice.choice(catalog.of_kind("table"))
+    tables = catalog.of_kind("table")
+    table = dice.choice([each for each in tables if each.unique] or tables)
     names = [column.sql for column in table.written or table.columns]
-    column = dice.choice(names)
-    if table.targets and chance(dice, 40):
-        column = dice.choice([name for name in names if name in table.targets] or names)
+    column = dice.choice([name for name in names if name in table.unique] or names)
     by = dice.choice((1, -1, 2))
     whole = f"typeof({column}) = 'integer'"
     away = f"UPDATE {table.sql} SET {column} = {column} + {FAR} WHERE {whole}"

@@ -44,6 +44,8 @@ class Table:
     targets: tuple[str, ...] = ()
     """What ON CONFLICT may name."""
     strict: bool = False
+    unique: tuple[str, ...] = ()
+    """Columns, quoted, of which something must be unique: themselves, an expression of them, or of some rows."""
     features: tuple[str, ...] = ()
 
     @property

@@ -27,6 +27,7 @@ class _Writer:
         self.constraints: list[str] = []
         self.features: set[str] = {"STRICT"} if self.strict else set()
         self.targets: list[str] = []
+        self.unique: list[str] = []
         self.key: tuple[str, ...] = ()
         self.no_rowid = False
         self.whole_rowid = ""
@@ -80,6 +81,7 @@ class _Writer:
         sql = f"{quoted(name)} {type_}AS ({text.format(of.sql)}) {'STORED' if stored else 'VIRTUAL'}"
         if chance(dice, 20):
             sql += " UNIQUE"
+            self.unique.append(of.sql)
             self.features.add("UNIQUE generated column")
         self.features.add("STORED column" if stored else "VIRTUAL column")
         at = dice.randrange(len(self.columns) + 1)
@@ -144,6 +146,7 @@ class _Writer:
             key=self.key,
             rowid="" if self.no_rowid else rowid,
             targets=tuple(self.targets),
+            unique=(*self.unique, *self.targets),
             strict=self.strict,
             features=tuple(sorted(self.features)),
         )
@@ -249,7 +252,8 @@ def draw_index(dice: Random, catalog: Catalog, table: Table) -> Drawn:
     name = catalog.name("i")
     features = {"CREATE INDEX"}
     terms = []
-    for column in dice.sample(table.columns, min(len(table.columns), dice.choice((1, 1, 1, 2, 3)))):
+    columns = dice.sample(table.columns, min(len(table.columns), dice.choice((1, 1, 1, 2, 3))))
+    for column in columns:
         term = column.sql
         if chance(dice, 20):
             term = dice.choice(("abs({0})", "lower({0})", "length({0})", "coalesce({0}, 0)", "{0} || ''", "-{0}"))
@@ -274,7 +278,9 @@ def draw_index(dice: Random, catalog: Catalog, table: Table) -> Drawn:
     def then(catalog: Catalog) -> None:
         catalog.indexes[name] = table.name
         known = catalog.tables.get(table.name)
-        if plain and known is not None:
-            catalog.tables[table.name] = replace(known, targets=(*known.targets, terms[0]))
+        if unique and known is not None:
+            targets = (*known.targets, terms[0]) if plain else known.targets
+            every = (*known.unique, *(column.sql for column in columns))
+            catalog.tables[table.name] = replace(known, targets=targets, unique=every)
 
     return Drawn(sql, features=tuple(sorted(features)), then=then)
