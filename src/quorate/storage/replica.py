@@ -131,6 +131,7 @@ class Replica:
         Raises DiskIsFull (rolled back: the file stands where it stood, `apply` the entries later) or Broken.
         """
         self._writer.commit(position, batches or (position.index,))
+        self._forget_cached()
         if self._checkpoint_wanted:
             self.checkpoint()
 
@@ -172,6 +173,11 @@ class Replica:
             self._writer.apply(entries)
         finally:
             watch.end()
+        self._forget_cached()
+
+    def _forget_cached(self) -> None:
+        """In memory the connection that applies reads too: full-text tables must look again. A commit applies as well,
+        when a read has put its batch aside."""
         if self._memory and self._writer.has_virtual_tables:
             self._writer.forget_cached()
 
