@@ -2,7 +2,7 @@
 
 An ordinary SQLite database in the node's folder, synced at each commit. An entry is named by its group, epoch and
 index, which never name two: keeping it again changes nothing. `entries` has each with its place, its time and its
-payload as it was in the log (what it changed, with SQLite's session extension), `requests` the tokens of its callers
+payload as it was in the log (what it changed, `storage.payload`), `requests` the tokens of its callers
 and what they were told.
 """
 
