@@ -19,19 +19,19 @@ def test_storage_begins_no_request_after_the_batch_s_time(tmp_path: Path) -> Non
     payload, outcomes = replica.execute((created,))
     assert payload is not None
     replica.commit(Position(1, 1))
-    some = tuple(write(number) for number in range(10))
-    payload, outcomes = replica.execute(some, 0, 30)
+    some = tuple(write(number) for number in range(20))
+    payload, outcomes = replica.execute(some, 0, 20)
     assert payload is not None
-    assert len(outcomes) == 3, "each request takes ten of this clock's microseconds"
+    assert len(outcomes) == 9, "ten of this clock's microseconds for each look, behind the first and the ninth"
     assert all(isinstance(decode_outcome(outcome), Done) for outcome in outcomes)
     replica.commit(Position(1, 2))
     payload, outcomes = replica.execute(some, 0, 0)
-    assert len(outcomes) == 10, "no budget: all of them, the first three as repetitions"
+    assert len(outcomes) == 20, "no budget: all of them, the first nine as repetitions"
     replica.commit(Position(1, 3))
     found, _ = replica.query((Statement("SELECT count(*) FROM t"),))
     answer = decode_outcome(found)
     assert isinstance(answer, Done)
-    assert answer.results[0].rows == [(10,)]
+    assert answer.results[0].rows == [(20,)]
     replica.close()
 
 

@@ -267,15 +267,11 @@ class Capture:
         inserted: list[Raw] = []
         updates: dict[tuple[tuple[int, ...], bool], list[Raw]] = {}
         stayed: set[Any] = set()
-        for row, image in self._read_back(table, list(images)):
-            key = table.key_of(row)
+        for key, row in self._read_back(table, images):
             old = images.get(key)
-            if image == old:
-                stayed.add(key)
-                continue
             change = None if old is None else _change_of(table, key, old, row)
             if change is None:
-                inserted.append(self._sized(image))
+                inserted.append(self._sized(encode(row)))
                 continue
             stayed.add(key)
             columns, values, compared = change
@@ -295,22 +291,26 @@ class Capture:
             raise EntryTooLarge(self.bytes_max)
         return Raw(row)
 
-    def _read_back(self, table: Table, keys: list[Any]) -> Iterator[tuple[Row, bytes]]:
-        """The rows that are there now, each once, and their images."""
-        start, count, size = 0, _FIRST_READ, 0
+    def _read_back(self, table: Table, images: dict[Any, bytes | None]) -> Iterator[tuple[Any, Row]]:
+        """The rows that are there now, each once, with their keys."""
+        keys = list(images)
+        if len(keys) == 1:
+            for row in table.read(self._connection, keys, in_bulk=False):
+                yield table.key_of(row), row
+            return
+        start, count, size = 0, _FIRST_READ, 1
         found: set[Any] = set()
         while start < len(keys):
             for row in table.read(self._connection, keys[start : start + count], self.facts.in_bulk):
-                image = encode(row)
-                size += len(image)
+                key = table.key_of(row)
                 if table.without_rowid:  # keys that differ as values may find the same row
-                    key = table.key_of(row)
                     if key in found:
                         continue
                     found.add(key)
-                yield row, image
+                size += len(images.get(key) or ()) or _size_of(row)
+                yield key, row
             start += count
-            count = max(1, min(4 * count, _READ_MAX, _READ_BYTES * start // (size + 1)))
+            count = max(1, min(4 * count, _READ_MAX, _READ_BYTES * start // size))
 
     def finish(self) -> tuple[Segment, ...]:
         """Everything the transaction did. Nothing may change from here on. Raises EntryTooLarge."""
@@ -356,10 +356,12 @@ def _change_of(table: Table, key: Any, image: bytes, row: Row) -> tuple[tuple[in
     return columns, tuple(values), True
 
 
+def _size_of(row: Row) -> int:
+    return sum([len(value) if isinstance(value, str | bytes) else 8 for value in row])
+
+
 def differ(one: Any, other: Any) -> bool:
     """Whether two values differ, by value or by type: 1 is not 1.0 here, and 0.0 is not -0.0."""
-    if one is other:
-        return False
-    if one != other or type(one) is not type(other):
+    if one != other or one.__class__ is not other.__class__:
         return True
-    return not one and type(one) is float and str(one) != str(other)
+    return not one and one.__class__ is float and str(one) != str(other)

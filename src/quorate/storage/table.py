@@ -149,6 +149,8 @@ class Table:
                 return ask(self.select_many, (rows,), prepare_flags=INTERNAL).fetchall()
             if self.width > _COLUMNS_MAX:
                 return [(key, *row) for key in keys for row in ask(self.select, (key,), prepare_flags=INTERNAL)]
+            if len(keys) == 1:
+                return ask(self.select, self.bindings(keys[0]), prepare_flags=INTERNAL).fetchall()
             bindings = keys if self.without_rowid else [(key,) for key in keys]
             return connection.executemany(self.select, bindings, prepare_flags=INTERNAL).fetchall()
         except UnicodeDecodeError:

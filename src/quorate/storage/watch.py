@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from quorate.core.kernel import AT_ITS_END, INTERRUPTED, TOO_LONG
 
+LOOK_AT_EACH = 8
+"""Short requests between two looks at the clock."""
 LOOK_EVERY = 5_000
 """Instructions of SQLite's machine between two looks at the clock: some tens of microseconds, or some milliseconds
 where each row that changes is captured."""
@@ -23,12 +25,23 @@ class StoppedError(Exception):
 class Watch:
     """Looks at the clock while statements run. Without a clock nothing takes long."""
 
-    __slots__ = ("_began_us", "_clock", "_ends_us", "_long_us", "_spent_us", "_watching", "interrupted", "why")
+    __slots__ = (
+        "_asked",
+        "_began_us",
+        "_clock",
+        "_ends_us",
+        "_long_us",
+        "_spent_us",
+        "_watching",
+        "interrupted",
+        "why",
+    )
 
     def __init__(self, clock: Callable[[], int] | None = None) -> None:
         self._clock = clock
         self._long_us = self._ends_us = self._spent_us = 0
         self._began_us = -1
+        self._asked = 0
         self._watching = False
         self.interrupted = False
         """Set from another thread: whatever runs is to end."""
@@ -39,13 +52,18 @@ class Watch:
         """From now on requests may be begun for so long, each may run for so long, and none beyond `ends_us`; 0: no
         bound."""
         self.why = ""
+        self._asked = 0
         self._long_us, self._ends_us = long_us, ends_us
         self._spent_us = self._clock() + budget_us if budget_us and self._clock is not None else 0
 
     @property
     def spent(self) -> bool:
-        """No further request is to be begun."""
-        return self._spent_us > 0 and self._clock is not None and self._clock() >= self._spent_us
+        """No further request is to be begun. The clock is looked at behind the first, behind every eighth after it, and
+        behind each that was long enough to be looked at."""
+        self._asked += 1
+        if self._spent_us == 0 or (self._asked % LOOK_AT_EACH != 1 and self._began_us < 0):
+            return False
+        return self._clock is not None and self._clock() >= self._spent_us
 
     def begin(self) -> None:
         """A request begins. Its time counts from the first look, which most requests end before."""
