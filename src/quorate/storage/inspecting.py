@@ -61,13 +61,15 @@ class Inspection:
         schema = f"SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE {ours} ORDER BY {order}"  # noqa: S608
         found: dict[str, tuple[str, ...]] = {"schema": (schema,)}
         listed = self._rows("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' ORDER BY name")
+        shadows = ", ".join(f"'{name}'" for name, kind, _ in listed if kind == "shadow" and "'" not in name)
+        skipped = "" if inner else f" AND tbl NOT IN ({shadows})"
         for name, kind, no_rowid in listed:
             if kind not in (("table", "shadow") if inner else ("table",)) or name.startswith(RESERVED):
                 continue
             if name == "sqlite_sequence":
                 found[name] = ("SELECT name, seq FROM sqlite_sequence ORDER BY name, seq",)
             elif name.startswith("sqlite_stat"):
-                rows = f"SELECT * FROM {name} WHERE {_OURS.format('tbl')}"  # noqa: S608
+                rows = f"SELECT * FROM {name} WHERE {_OURS.format('tbl')}{skipped}"  # noqa: S608
                 found[name] = (f"{rows} ORDER BY tbl, idx{', sample' if name == 'sqlite_stat4' else ''}",)
             elif name != "sqlite_schema":
                 found[name] = tuple(self._of_table(name, no_rowid=bool(no_rowid)))
