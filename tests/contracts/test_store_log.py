@@ -6,8 +6,11 @@ from quorate.core.kernel import (
     ORIGIN,
     CreateGroup,
     LogRead,
+    PeerLife,
     Position,
+    RaiseBoot,
     ReadLog,
+    RememberLife,
     SwitchGeneration,
     TrimLog,
     WriteHardState,
@@ -36,6 +39,24 @@ def test_every_life_has_a_higher_boot(disk: Disk) -> None:
         disk.crash()
     assert boots == [1, 2, 3]
     disk.start()
+
+
+def test_a_life_of_another_node_and_a_raised_boot_are_remembered(disk: Disk) -> None:
+    assert disk.start().lives == ()
+    for life in (
+        PeerLife(12, 3, -5),
+        PeerLife(13, 1, 7),
+        PeerLife(12, 4, 1 << 60),
+        PeerLife(11, 1, 5),
+        PeerLife(11, 2, 6),
+    ):
+        assert disk.store.perform(RememberLife(life)) == []
+    assert disk.store.perform(RaiseBoot(9)) == []
+    assert disk.store.identity.boot == 9
+    disk.crash()
+    recovered = disk.start()
+    assert recovered.identity.boot == 10
+    assert sorted(recovered.lives) == [PeerLife(12, 4, 1 << 60), PeerLife(13, 1, 7)]
 
 
 def test_what_was_persisted_is_recovered(disk: Disk) -> None:

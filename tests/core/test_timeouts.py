@@ -113,7 +113,8 @@ def test_an_answer_to_what_was_sent_before_a_pause_measures_nothing() -> None:
     node.step(Now(cluster.now_us + 3 * SECOND), kernel.Deliver(2, HeartbeatReply(sequence, node.boot)))
     assert peer.timing.trip.samples == before
     node.step(Now(cluster.now_us + 3 * SECOND), kernel.Wake())
-    effects = node.step(Now(cluster.now_us + 3 * SECOND + 7_000), kernel.Deliver(2, Heartbeat(1, 1)))
+    heartbeat = Heartbeat(1, 1, begun_us=node.liveness.lives.newest[2].begun_us)
+    effects = node.step(Now(cluster.now_us + 3 * SECOND + 7_000), kernel.Deliver(2, heartbeat))
     assert any(isinstance(effect, kernel.Send) for effect in effects)
     reply = HeartbeatReply(node.liveness.sequence, node.boot)
     node.step(Now(cluster.now_us + 3 * SECOND + 9_000), kernel.Deliver(2, reply))

@@ -45,6 +45,9 @@ from quorate.core.executing import TOO_LONG as TOO_LONG
 from quorate.core.executing import Execute as Execute
 from quorate.core.executing import Executed as Executed
 from quorate.core.executing import Stopped as Stopped
+from quorate.core.lives import PeerLife as PeerLife
+from quorate.core.lives import RaiseBoot as RaiseBoot
+from quorate.core.lives import RememberLife as RememberLife
 from quorate.core.permits import AskPermit as AskPermit
 from quorate.core.permits import Denied as Denied
 from quorate.core.permits import DropPermit as DropPermit
@@ -463,7 +466,7 @@ Effect = (
     Send | Persist | Reply | Tell | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
     | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest | Condemn
     | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained | Halt
-    | AskPermit | DropPermit
+    | AskPermit | DropPermit | RememberLife | RaiseBoot
 )  # fmt: skip
 
 

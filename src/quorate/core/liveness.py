@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from quorate.core.kernel import Effect, GroupId, NodeId, Now, Send
-from quorate.core.messages import Heartbeat, HeartbeatReply, Mention
+from quorate.core.kernel import Effect, GroupId, NodeId, Now, PeerLife, Send
+from quorate.core.messages import Heartbeat, HeartbeatReply, Mention, Superseded
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.superseding import Lives
 from quorate.core.timeouts import Timing, election_us
 from quorate.core.upgrading import Versions
 
@@ -56,8 +57,13 @@ class Liveness:
         groups: dict[GroupId, Group],
         versions: Versions,
         emit: Callable[[Effect], None],
+        me: NodeId = 0,
+        lives: Iterable[PeerLife] = (),
     ) -> None:
         self.boot = boot
+        self.begun_us = 0
+        """When this life began, by the wall clock."""
+        self.lives = Lives(me, lives, emit)
         self.settings = settings
         self.groups = groups
         self.versions = versions
@@ -114,8 +120,14 @@ class Liveness:
 
     def on_heartbeat(self, now: Now, sender: NodeId, message: Heartbeat) -> None:
         peer = self.peers.get(sender)
-        if peer is None or message.boot < peer.boot:
-            return  # a stranger, or the echo of an earlier life
+        if peer is None:
+            return  # a stranger
+        life = PeerLife(sender, message.boot, message.begun_us)
+        known = self.lives.newest.get(sender, life)
+        if known != life:
+            self.emit(Send(sender, Superseded(life.boot, life.begun_us, known.boot, known.begun_us)))
+        if not self.lives.is_newest(life):
+            return  # the echo of an earlier life, or an old copy of its folder
         if message.boot > peer.boot:
             if peer.boot:
                 self._restarted(now, sender)
@@ -200,6 +212,8 @@ class Liveness:
 
     def beat(self, now: Now) -> None:
         """Tell every peer that we are alive, and what it has not confirmed."""
+        if self.peers:
+            self.lives.live(self.boot, self.begun_us)
         self.sequence += 1
         self.rounds = {group: None for group in self.rounds if self.groups[group].reading.round}
         self.fresh_rounds.clear()
@@ -221,7 +235,8 @@ class Liveness:
         sent[self.sequence] = Sent(now.mono_us, resigned)
         while len(sent) > 1 and (next(iter(sent.values())).at_us < horizon or len(sent) > SENT_KEPT):
             del sent[next(iter(sent))]  # an answer that late would not count
-        heartbeat = Heartbeat(self.sequence, self.boot, tuple(led), resigned, self.versions.spoken, self.settled)
+        spoken = self.versions.spoken
+        heartbeat = Heartbeat(self.sequence, self.boot, tuple(led), resigned, spoken, self.settled, self.begun_us)
         self.emit(Send(node, heartbeat))
 
     # ---- judging ---------------------------------------------------------------------------------------

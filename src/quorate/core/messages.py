@@ -29,6 +29,8 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag=20):
     settled: Signed = 0
     """I have read the catalog's change of members of this number, and what I lead has the members that it wants; -1:
     not yet."""
+    begun_us: Signed = 0
+    """When this life began, by my clock: tells two lives with the same `boot` apart."""
 
 
 class HeartbeatReply(Struct, frozen=True, array_like=True, tag=21):
@@ -61,8 +63,19 @@ class Removed(Struct, frozen=True, array_like=True, tag=22):
     wishes: tuple[Wish, ...] = ()
 
 
+class Superseded(Struct, frozen=True, array_like=True, tag=23):
+    """The newest life of yours that was known here, before or instead of this one (`core.superseding`). If you never
+    lived it, your folder is an older copy."""
+
+    boot: Boot
+    begun_us: Signed
+    """Of the heartbeat that this answers."""
+    known: Boot
+    known_begun_us: Signed
+
+
 SINCE: dict[type, int] = {}
 """Messages that not every release knows, and the format that brought them: they are sent only to who knows them."""
 
-Message = GroupMessage | Heartbeat | HeartbeatReply | Removed
+Message = GroupMessage | Heartbeat | HeartbeatReply | Removed | Superseded
 """Everything that travels between two nodes."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.core import kernel, roster, routes
+from quorate.core import kernel, roster, routes, superseding
 from quorate.core.admission import Admission
 from quorate.core.changes import Change, write_for
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
@@ -39,7 +39,7 @@ from quorate.core.kernel import (
     Reply,
 )
 from quorate.core.liveness import Liveness
-from quorate.core.messages import Heartbeat, HeartbeatReply, Removed
+from quorate.core.messages import Heartbeat, HeartbeatReply, Removed, Superseded
 from quorate.core.report import report, report_lost
 from quorate.core.requests import (
     READ_LEVELS,
@@ -98,7 +98,9 @@ class Node:
         """What groups and all else here ask of the world."""
         self.directory = Directory(recovered.identity)
         self.versions = Versions(recovered.identity.format, formats, self.emit)
-        self.liveness = Liveness(recovered.identity.boot, self.settings, self.groups, self.versions, self.emit)
+        self.liveness = Liveness(
+            self.boot, self.settings, self.groups, self.versions, self.emit, self.me, recovered.lives
+        )
         self.name_of, self.address_of = self.directory.name_of, self.directory.address_of
         self.wanted_members = self.directory.wanted_members
         self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
@@ -159,6 +161,7 @@ class Node:
 
     def _start(self, now: Now) -> None:
         recovered, self._recovered = self._recovered, None
+        self.liveness.begun_us = now.wall_us
         assert recovered is not None
         for member in self.identity.founders:
             self.watch(now, member.node, member.address)
@@ -229,7 +232,9 @@ class Node:
             self.liveness.on_reply(now, event.sender, message)
         elif type(message) is Removed:
             roster.on_removed(self, now, message)
-        else:
+        elif type(message) is Superseded:
+            superseding.on_superseded(self, now, event.sender, message)
+        elif event.sender not in self.liveness.lives.old:
             group = self.groups.get(message.group)
             if group is not None:
                 self.touched = (group,)

@@ -5,6 +5,7 @@ from msgspec import Struct
 from quorate.core.acks_rule import AcksFact
 from quorate.core.entries import Entry, GroupId, NodeId, Position
 from quorate.core.formats import FIRST
+from quorate.core.lives import PeerLife
 
 
 class Member(Struct, frozen=True, array_like=True):
@@ -58,3 +59,5 @@ class RecoveredGroup(Struct, frozen=True):
 class Recovered(Struct, frozen=True):
     identity: Identity
     groups: tuple[RecoveredGroup, ...]
+    lives: tuple[PeerLife, ...] = ()
+    """The newest life of every other node that was heard."""

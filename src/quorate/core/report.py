@@ -28,7 +28,7 @@ def report(node: "Node", *, members_only: bool = False) -> StatusReport:
         node.identity.cluster,
         node.me,
         node.identity.name,
-        node.identity.boot,
+        node.boot,
         members,
         groups,
         node.disk_full or any(node.now_us < group.no_room_until_us for group in node.groups.values()),

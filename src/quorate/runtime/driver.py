@@ -488,6 +488,6 @@ STORED = (
     kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.ReadLog,
     kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
     kernel.OpenGeneration, kernel.ForgetDamage, kernel.Digest, kernel.Condemn, kernel.RaiseFormat, kernel.ReadCatalog,
-    kernel.CloseIdle, kernel.SaveLost, kernel.ReadLost,
+    kernel.CloseIdle, kernel.SaveLost, kernel.ReadLost, kernel.RememberLife, kernel.RaiseBoot,
 )  # fmt: skip
 """Effects that the store performs by itself."""

@@ -33,6 +33,7 @@ from quorate.core.kernel import (
     GroupId,
     Identity,
     LogWrite,
+    PeerLife,
     Position,
     Recovered,
     SwitchGeneration,
@@ -210,7 +211,7 @@ class SqliteStore(BaseStore):
         self._find_edits(groups)
         recovered = tuple(self._recover_group(group) for group in groups)
         self._files.sync(self.folder)
-        return Recovered(self.identity, recovered)
+        return Recovered(self.identity, recovered, self._node.lives())
 
     def _find_damage(self) -> None:
         """Compare the log with its mark. What is found is remembered until a snapshot has repaired it."""
@@ -347,6 +348,13 @@ class SqliteStore(BaseStore):
 
     def _raise_format(self, number: int, release: str) -> None:
         self._node.raise_format(number, release)
+        self.identity = self._node.identity
+
+    def _remember_life(self, life: PeerLife) -> None:
+        self._node.remember_life(life)
+
+    def _raise_boot(self, boot: int) -> None:
+        self._node.raise_boot(boot)
         self.identity = self._node.identity
 
     def _found_damage(self, group: GroupId, reason: str) -> None:

@@ -88,8 +88,8 @@ class Store(Protocol):
 
         Handles OpenReplica, Execute, Commit, Rollback, Apply, ReadLog, Checkpoint, OpenSnapshot,
         ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, ForgetDamage, Digest, Condemn, RaiseFormat,
-        ReadCatalog, CloseIdle. Never raises for what a user or a full disk can cause; raises Broken when the node
-        must stop.
+        RememberLife, RaiseBoot, ReadCatalog, CloseIdle. Never raises for what a user or a full disk can cause; raises
+        Broken when the node must stop.
         """
 
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:

@@ -19,6 +19,8 @@ from quorate.core.kernel import (
     GroupId,
     Identity,
     LogWrite,
+    NodeId,
+    PeerLife,
     Position,
     Recovered,
     SwitchGeneration,
@@ -149,6 +151,15 @@ class MemoryLog:
             start = entry.index
         return start
 
+    def copy(self) -> "tuple[dict[GroupId, GroupLog], dict[GroupId, list[Entry]]]":
+        """All of it."""
+        entries = {group: kept.copy() for group, kept in self._entries.items()}
+        return {group: msgspec.structs.replace(known) for group, known in self.groups.items()}, entries
+
+    def put_back(self, copied: "tuple[dict[GroupId, GroupLog], dict[GroupId, list[Entry]]]") -> None:
+        """All of it is this from now on."""
+        self.groups, self._entries = copied
+
     def cut(self, group: GroupId, count: int) -> None:
         """Lose the newest entries, as a damaged disk would."""
         known = self.groups[group]
@@ -177,6 +188,8 @@ class MemoryStore(BaseStore):
         self.shelf = MemoryShelf(identity)
         self.full = False
         """Whatever needs room finds none while this is set."""
+        self.lives: dict[tuple[NodeId, int], PeerLife] = {}
+        """By node, and for this node by boot too."""
         self.lost_tails: LostTails | None = None
         """Like the log it keeps what it was given whatever happens."""
         self._clock = clock
@@ -203,7 +216,8 @@ class MemoryStore(BaseStore):
             if (number, group.snapshot) in self.shelf.received:
                 self._install(group)
         self.shelf.received.clear()
-        return Recovered(self.identity, tuple(self._recover_group(group) for group in self.log.groups.values()))
+        groups = tuple(self._recover_group(group) for group in self.log.groups.values())
+        return Recovered(self.identity, groups, tuple(self.lives.values()))
 
     def persist(self, writes: Sequence[LogWrite]) -> None:
         """Keep log writes; from here on no crash loses them. Raises DiskIsFull while `full` is set."""
@@ -213,6 +227,13 @@ class MemoryStore(BaseStore):
         for write in writes:
             if type(write) is WriteEntries and any(entry.kind == MEMBERS for entry in write.entries):
                 self.grown.add(write.group)
+
+    def _remember_life(self, life: PeerLife) -> None:
+        self.lives[life.node, life.boot if life.node == self.identity.node else 0] = life
+
+    def _raise_boot(self, boot: int) -> None:
+        super()._raise_boot(boot)
+        self.lives = {key: life for key, life in self.lives.items() if life.node != self.identity.node}
 
     def _found_damage(self, group: GroupId, reason: str) -> None:
         super()._found_damage(group, reason)

@@ -20,13 +20,17 @@ import msgspec
 
 from quorate.client.errors import AlreadyOpen, NotSupportedError, OperationalError
 from quorate.core.formats import HERE, RELEASE, Range, refuse
-from quorate.core.kernel import GroupId, Identity, Member, NodeId
+from quorate.core.kernel import GroupId, Identity, Member, NodeId, PeerLife
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
 
 RELEASED = 2
 """From this format on the file says which release raised it."""
 
+UNREADABLE_HINT = (
+    "put a new node in its place (`quorate member replace`); an older copy of the folder does not know what this node"
+    " has promised since"
+)
 UNFINISHED = ".new"
 """What the name of a node.db ends in until it is complete."""
 
@@ -46,6 +50,13 @@ INSERT INTO mark VALUES (1, 0, zeroblob(16));
 """
 
 
+LIVES = """
+CREATE TABLE IF NOT EXISTS lives(node INTEGER NOT NULL, boot INTEGER NOT NULL, begun_us INTEGER NOT NULL,
+  PRIMARY KEY(node, boot)) STRICT, WITHOUT ROWID
+"""
+"""The newest life of every other node, and the last ones of this (`core.superseding`)."""
+LIVES_KEPT = 1_000
+"""Of this node."""
 ADD_RELEASE = "ALTER TABLE node ADD COLUMN release TEXT NOT NULL DEFAULT ''"
 
 
@@ -78,9 +89,7 @@ class NodeFile:
         except apsw.BusyError as error:
             raise AlreadyOpen(f"{path} is open elsewhere", hint="close the program that has it open") from error
         except disk.UNREADABLE as error:
-            raise OperationalError(
-                f"{path} cannot be read: {error}", hint="restore the folder, or let a new node take its place"
-            ) from error
+            raise OperationalError(f"{path} cannot be read: {error}", hint=UNREADABLE_HINT) from error
 
     def _load(self) -> None:
         self.identity = self._open()
@@ -106,6 +115,7 @@ class NodeFile:
             message, hint = refuse(str(self.path.parent), number, self._formats, release)
             raise NotSupportedError(message, hint=hint)
         self._rows("UPDATE node SET boot = boot + 1")
+        self._rows(LIVES)
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         founders = self._rows("SELECT node, name, address FROM founders ORDER BY node")
         return Identity(cluster, node, name, boot + 1, tuple(Member(*row) for row in founders), number)
@@ -168,6 +178,26 @@ class NodeFile:
                 self._connection.execute(ADD_RELEASE)
             self._connection.execute("UPDATE node SET format = ?, release = ?", (number, release))
         self.identity = msgspec.structs.replace(self.identity, format=number)
+
+    def lives(self) -> tuple[PeerLife, ...]:
+        """The newest life of every other node that was heard, and the last ones of this node."""
+        return tuple(PeerLife(*row) for row in self._rows("SELECT node, boot, begun_us FROM lives ORDER BY node, boot"))
+
+    def remember_life(self, life: PeerLife) -> None:
+        """Note, durably, a newer life of another node: one synced write for each of its starts. Raises DiskIsFull or
+        Broken."""
+        with self._durably():
+            kept = LIVES_KEPT if life.node == self.identity.node else 0
+            self._connection.execute("DELETE FROM lives WHERE node = ? AND boot < ?", (life.node, life.boot - kept))
+            self._connection.execute("REPLACE INTO lives VALUES (?, ?, ?)", (life.node, life.boot, life.begun_us))
+
+    def raise_boot(self, boot: int) -> None:
+        """Note, durably, that this life has this number, and forget the earlier ones. Raises DiskIsFull or
+        Broken."""
+        with self._durably():
+            self._connection.execute("UPDATE node SET boot = ?", (boot,))
+            self._connection.execute("DELETE FROM lives WHERE node = ?", (self.identity.node,))
+        self.identity = msgspec.structs.replace(self.identity, boot=boot)
 
     def _synchronous(self, level: str) -> None:
         self._connection.execute(f"PRAGMA synchronous={level}").fetchall()

@@ -314,6 +314,27 @@ class BaseStore(Writing):
         """Note, durably, that this folder is of a newer format; the file store says so in `node.db`."""
         self.identity = msgspec.structs.replace(self.identity, format=max(number, self.identity.format))
 
+    def _on_remember_life(self, effect: kernel.RememberLife) -> list[Event]:
+        """Where there is no room it is forgotten at the next start; a node that forgot a life of its own may then be
+        taken for an older copy, and is rebuilt."""
+        with suppress(DiskIsFull):
+            self._remember_life(effect.life)
+        return []
+
+    def _on_raise_boot(self, effect: kernel.RaiseBoot) -> list[Event]:
+        """Where there is no room the others tell the next life again."""
+        with suppress(DiskIsFull):
+            self._raise_boot(effect.boot)
+        return []
+
+    @abstractmethod
+    def _remember_life(self, life: kernel.PeerLife) -> None:
+        """Note it, durably. Raises DiskIsFull or Broken."""
+
+    def _raise_boot(self, boot: int) -> None:
+        """Note it, durably. Raises DiskIsFull or Broken."""
+        self.identity = msgspec.structs.replace(self.identity, boot=boot)
+
     def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
         return [kernel.CatalogRead(read_catalog(self._replica(CATALOG_GROUP)))]
 
@@ -334,6 +355,8 @@ class BaseStore(Writing):
         kernel.Digest: _on_digest,
         kernel.Condemn: _on_condemn,
         kernel.RaiseFormat: _on_raise_format,
+        kernel.RememberLife: _on_remember_life,
+        kernel.RaiseBoot: _on_raise_boot,
         kernel.SaveLost: _on_save_lost,
         kernel.ReadLost: _on_read_lost,
         kernel.ReadCatalog: _on_read_catalog,

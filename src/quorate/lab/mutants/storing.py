@@ -6,7 +6,8 @@ from quorate.core.kernel import DATA, Commit, Entry, Position
 from quorate.core.requests import Outcome
 from quorate.core.single_leader import writes
 from quorate.core.single_leader.state import Group
-from quorate.lab.mutants.sabotage import Mutant, Swap
+from quorate.core.superseding import Lives
+from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 from quorate.lab.sim.scenarios import SQLITE
 from quorate.storage import data_file
 from quorate.storage import writer as writer_module
@@ -164,7 +165,26 @@ def _commits_twice(original: Any) -> Any:
     return settle
 
 
+def _any_life(original: Any) -> Any:
+    def is_newest(lives: Lives, life: Any) -> bool:
+        original(lives, life)
+        lives.old.clear()
+        return True
+
+    return is_newest
+
+
 MUTANTS = (
+    Mutant(
+        "old-copy-goes-on",
+        "nobody minds that a node's folder is an older copy, though he remembers a later life of that node",
+        "any member that is restored from a backup or from a virtual machine's snapshot, as etcd's guide warns",
+        "outdated",
+        (Swap(Lives, "is_newest", _any_life),),
+        ("leader completeness", "counted entries stay", "election safety", "durable majority", "log matching", "node"),
+        inner=INSIDE,
+        outer=SEEN,
+    ),
     Mutant(
         "retry-runs-again",
         "a write that is sent again is run again",

@@ -70,6 +70,7 @@ class Adversary:
         self.sending = invariants.sending
         self.damaged = invariants.damaged
         self.flipped = invariants.flipped
+        self.copied, self.put_back = invariants.copied, invariants.put_back
 
     @staticmethod
     def is_wanted(dials: Dials) -> bool:

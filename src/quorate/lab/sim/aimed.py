@@ -107,3 +107,21 @@ def departures(dice: random.Random) -> Dials:
         newcomers(dice), cut_on_change=0.0, cut_on_leaving=1.0, nodes=2, spread=0.0, delay_us=2 * MILLISECOND,
         partition_us=SECOND,
     )  # fmt: skip
+
+
+def outdated(dice: random.Random) -> Dials:
+    """A node whose folder is put back from older copies: it has forgotten what it acknowledged and whom it voted for,
+    and the others remember that it lived since."""
+    return msgspec.structs.replace(
+        REGISTERS,
+        nodes=dice.choice((3, 3, 5)),
+        safety_us=10 * SECOND,
+        delay_us=MILLISECOND,
+        tail_us=0,  # in order, as a connection has it
+        old_copy_us=dice.choice((200, 400)) * MILLISECOND,
+        crash_us=dice.choice((0, 2_000)) * MILLISECOND,
+        partition_us=dice.choice((0, 2_000)) * MILLISECOND,
+        crash_on_vote=dice.choice((0.0, 0.3)),
+        fault_lasts_us=dice.choice((300, 600)) * MILLISECOND,
+        settings=msgspec.structs.replace(QUICK, log_keep_entries=dice.choice((2, 4_096))),
+    )

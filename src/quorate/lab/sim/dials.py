@@ -97,6 +97,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     written, or has put that elsewhere. (Only real files have places.)"""
     edit_us: int = 0
     """A row of a data file of that node is changed by somebody else, while the node runs."""
+    old_copy_us: int = 0
+    """The mean time until the folder of one node is copied, or put back from such a copy (`sim.old_copies`)."""
     lost_disk: float = 0.0
     """Chance that this node's disk is lost for good during the run. A wiped disk is a new node: it does not return."""
     """A node is told to finish, hand over and stop."""

@@ -13,6 +13,7 @@ from quorate.lab.sim.dials import SECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.lasting import partial_connectivity
 from quorate.lab.sim.network import Network
+from quorate.lab.sim.old_copies import OldCopies
 from quorate.lab.sim.world import World
 
 Links = list[tuple[int, int]]
@@ -35,11 +36,20 @@ class Faults:
         """How many faults have begun, skipped ones included. Each has dice of its own, so that leaving one out (as
         the shrinker does) changes no other."""
         self._over = False
-        harm = (dials.damage, dials.flip_log_us, dials.flip_data_us, dials.edit_us, dials.lie_us, dials.lost_disk)
+        harm = (
+            dials.damage,
+            dials.flip_log_us,
+            dials.flip_data_us,
+            dials.edit_us,
+            dials.lie_us,
+            dials.lost_disk,
+            dials.old_copy_us,
+        )
         self.victim = self._dice.choice(list(hosts)) if any(harm) and len(hosts) >= 3 else 0
         """The budget: the only node whose disk may lie or be lost. Two of three could lose what was counted."""
         self.lost = 0
         """The node whose disk is gone for good."""
+        self._copies = OldCopies(world, network, hosts)
 
     def begin(self) -> None:
         """Schedule the first fault of every kind that this run has."""
@@ -59,6 +69,7 @@ class Faults:
             (self._dials.flip_data_us, self._flip_data),
             (self._dials.edit_us, self._edit_data),
             (self._dials.lie_us, self._lie),
+            (self._dials.old_copy_us, self._old_copy),
         ]
         for mean_us, fault in kinds:
             if mean_us:
@@ -288,6 +299,10 @@ class Faults:
     def _edit_data(self) -> None:
         if self.victim:
             self._hosts[self.victim].harm("edit of a data file", self._hosts[self.victim].store.edit_data)
+
+    def _old_copy(self) -> None:
+        if self.victim:
+            self._copies.strike(self.victim, self._dice, self._ends, self._restart)
 
     def _lie(self) -> None:
         """What is on the disk is not what was written."""

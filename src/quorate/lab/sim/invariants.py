@@ -9,6 +9,7 @@ moment; a leader counts only through an entry of its own epoch (figure 8); a rep
 found damaged; one that was, speaks for its log only when it has got a whole copy.
 """
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
@@ -115,6 +116,8 @@ class Invariants:
         """Those among them that have not got a whole copy since: they may neither vote nor be counted."""
         self.owed: dict[tuple[NodeId, GroupId], dict[int, int]] = {}
         """What such a replica had when it was damaged, by index: its epoch. Once healed it must have it again."""
+        self.outdated: set[tuple[NodeId, GroupId]] = set()
+        """Those whose disk was replaced by an older one, while they do not know."""
         self.tails = Tails(world)
         self.by_hand = ByHand(world, self.tails, self.disks, self._broken)
         self.configurations = Configurations(world, silent=CONFIGURATION in self.skip)
@@ -210,6 +213,20 @@ class Invariants:
             self.owed.setdefault((host.number, group), {}).update(disk.entries)
             disk.cut(count)
 
+    def copied(self, host: Host) -> dict[GroupId, OnDisk]:
+        """Somebody copies this node's disk."""
+        return {group: copy.deepcopy(disk) for (node, group), disk in self.disks.items() if node == host.number}
+
+    def put_back(self, host: Host, copied: dict[GroupId, OnDisk]) -> None:
+        """This node's disk is an older one. As soon as it knows, it may neither vote nor be counted."""
+        for key in [key for key in self.disks if key[0] == host.number]:
+            now, old = self.disks[key], copied.get(key[1]) or OnDisk()
+            old.lost = {**now.lost, **now.entries}
+            self.owed.setdefault(key, {}).update(now.entries)
+            self.disks[key] = old
+            self.harmed.add(key)
+            self.outdated.add(key)
+
     def flipped(self, host: Host, group: GroupId) -> None:
         """A bit changed on this node's disk; whether anybody notices remains to be seen."""
         self.harmed.add((host.number, group))
@@ -285,6 +302,10 @@ class Invariants:
     def _check_note(self, host: Host, note: Note) -> None:
         if note.name == "damaged":
             self._check_sound(host, note)
+            key = (host.number, note.fields["group"])
+            if key in self.outdated:
+                self.outdated.discard(key)
+                self.ill.add(key)
         elif note.name == "healed":
             self._check_healed(host, note.fields["group"])
 

@@ -114,6 +114,7 @@ AIMS: dict[str, Aim] = {
     "departures": _aim(
         {"cut off as it leaves": 3, "configurations: joint": 30, "members: replaced": 6, "ok": 800}, seeds=4
     ),
+    "outdated": _aim({"folder put back": 10, "note: superseded": 8, "note: healed": 8, "ok": 1_000}),
     "regrouped": _aim(
         {
             "edit of a data file": 5, "note: divergent": 2, "note: healed": 2, "verify: equal": 40,
@@ -134,7 +135,8 @@ STRIKES = {
     "slow_disk_us": "slow disk", "full_disk_us": "disk full", "clock_jump_us": "clock jump", "drain_us": "drain",
     "fsync_error_us": "fsync error", "read_error_us": "read error", "strobe_us": "clock strobe",
     "flip_log_us": "flip in the log", "flip_data_us": "flip in a data file",
-    "edit_us": "edit of a data file", "upgrade_us": "upgrade", "failover_us": "failover",
+    "edit_us": "edit of a data file", "old_copy_us": "folder copied",
+    "upgrade_us": "upgrade", "failover_us": "failover",
     "members_us": "members: added",
 }  # fmt: skip
 """Dial of a mean time -> the mark of a strike."""

@@ -52,6 +52,7 @@ QUIET: dict[str, tuple[object, ...]] = {
             "storage_us", "tail_us", "keep_pending", "lose_unsynced", "drift_ppm", "wall_offset_us", "crash_us",
             "pause_us", "partition_us", "swizzle_us", "slow_disk_us", "full_disk_us", "clock_jump_us", "drain_us",
             "fsync_error_us", "read_error_us", "strobe_us", "flip_log_us", "flip_data_us", "lost_disk", "torn_step",
+            "old_copy_us",
             "crash_on_vote", "damage", "leave_dead", "compares", "pairs", "failing", "journals", "schema", "weak_reads",
             "wander", "client_crash", "repeat", "counters", "writes", "reads",
         ),

@@ -99,6 +99,21 @@ class BadStore(MemoryStore):
         told, self._told = self._told, []
         return told
 
+    def copy_disk(self) -> dict[str, Any]:
+        """All that lies on this disk, between two lives."""
+        return {
+            "identity": self.identity, "log": self.log.copy(), "lives": self.lives.copy(), "lost": self._lost.copy(),
+            "survivors": self._survivors.copy(), "images": self._images.copy(), "grown": self.grown.copy(),
+        }  # fmt: skip
+
+    def put_back(self, copied: dict[str, Any]) -> None:
+        """That copy is all there is, from now on. Between two lives."""
+        self.log.put_back(copied["log"])
+        self.identity, self.lives, self.grown = copied["identity"], copied["lives"], copied["grown"]
+        self._lost, self._survivors, self._images = copied["lost"], copied["survivors"], copied["images"]
+        self.shelf.received.clear()
+        self._checkpointed.clear()
+
     def flip_log(self, dice: random.Random) -> GroupId | None:
         """A bit of some entry changes where it lies. Returns the group, or None when there is no entry."""
         groups = [number for number, log in sorted(self.log.groups.items()) if log.last.index > log.base.index]

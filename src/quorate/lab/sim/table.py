@@ -186,6 +186,10 @@ ROWS = (
         },
         filed=True,
     ),
+    Row(
+        "a folder put back from an older copy (one node)", "folder put back",
+        {"old_copy_us": SECOND // 2}, stored=False,
+    ),
     Row("a disk is lost for good (one node)", "lost disk", {"lost_disk": 1.0}, spare=True),
     Row("the leader dies for good: reads go on, writes wait", "writes stalled", STALLED, only=(SYNC,)),
     Row(

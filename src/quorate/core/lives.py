@@ -1,0 +1,26 @@
+"""The newest life of a node: what others remember of it, and the effects by which it is noted (`core.superseding`)."""
+
+from msgspec import Struct
+
+from quorate.core.entries import NodeId
+
+
+class PeerLife(Struct, frozen=True, array_like=True, order=True):
+    """The newest life of a node that another has heard."""
+
+    node: NodeId
+    boot: int
+    begun_us: int
+    """By its own clock; only compared with itself."""
+
+
+class RememberLife(Struct, frozen=True):
+    """Note the newest life of another node, durably."""
+
+    life: PeerLife
+
+
+class RaiseBoot(Struct, frozen=True):
+    """This life of the node has this number from now on: note it in the folder, durably; forget its earlier ones."""
+
+    boot: int

@@ -1,0 +1,94 @@
+"""Which life of a node speaks: the others remember its newest, on their disks.
+
+A node whose folder was put back from an older copy does not know what it acknowledged and whom it voted for since the
+copy was made. With another such node, or with one that was away, it could elect a leader that lacks what counted. Each
+start of a node is a life: a number that counts the starts of this folder (`boot`), and the time of the start, which
+tells two lives with the same number apart. Whoever hears another life than the newest it knew of says which that was
+(`Superseded`), and listens to nothing else of a node that is not newer. A node whose folder does not know the life that
+it is told of takes all its replicas for damaged, as if its disk had forgotten their ends: it neither votes nor is
+counted until each is a whole copy again. It goes on as a life that is newer than all the others know.
+
+Where nobody is reached who knows a later life there is nothing to go by: what befalls then is noticed when somebody
+returns whose log has what counted (`rewinding.note_break`).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from quorate.core.kernel import Condemn, Effect, NodeId, Note, Now, PeerLife, RaiseBoot, RememberLife
+from quorate.core.messages import Superseded
+from quorate.core.single_leader import core as single_leader
+from quorate.core.single_leader.state import UNKNOWN_VOTE
+
+if TYPE_CHECKING:
+    from quorate.core.node import Node
+
+BOOT_LEAP = 1 << 24
+"""No life is believed that is so many starts ahead of the newest that is known: nobody could go on from the highest."""
+
+
+class Lives:
+    """The newest life of every other node."""
+
+    def __init__(self, me: NodeId, known: Iterable[PeerLife], emit: Callable[[Effect], None]) -> None:
+        self.me = me
+        self.own: dict[int, int] = {}
+        """Of this folder: by boot, when each life began that others may have heard of."""
+        self.newest: dict[NodeId, PeerLife] = {}
+        for life in sorted(known):
+            if life.node == me:
+                self.own[life.boot] = life.begun_us
+            else:
+                self.newest[life.node] = life
+        self.old: set[NodeId] = set()
+        """Nodes of which an earlier life was heard last: nothing that it says is believed."""
+        self._emit = emit
+
+    def live(self, boot: int, begun_us: int) -> None:
+        """This life is about to be heard by others: note it before."""
+        if self.own.get(boot) != begun_us:
+            self.own[boot] = begun_us
+            self._emit(RememberLife(PeerLife(self.me, boot, begun_us)))
+
+    def was_lived(self, boot: int, begun_us: int) -> bool:
+        """Whether this folder knows of that life of this node, or knows nothing that old."""
+        return boot < min(self.own, default=boot + 1) or self.own.get(boot) == begun_us
+
+    def is_newest(self, life: PeerLife) -> bool:
+        """Whether no later life of this node is known, nor another with the same number."""
+        known = self.newest.get(life.node)
+        if known is not None and life.boot > known.boot + BOOT_LEAP:
+            return False
+        if known is None or life.boot > known.boot:
+            self.newest[life.node] = life
+            self._emit(RememberLife(life))
+        elif life != known:
+            self.old.add(life.node)
+            return False
+        self.old.discard(life.node)
+        return True
+
+
+def on_superseded(node: "Node", now: Now, sender: NodeId, message: Superseded) -> None:
+    """Another node remembers a later life of this one: what was acknowledged and promised in it is not known here."""
+    liveness = node.liveness
+    if (message.boot, message.begun_us) != (node.boot, liveness.begun_us):
+        return  # said of an earlier life
+    if liveness.lives.was_lived(message.known, message.known_begun_us) or message.known > node.boot + BOOT_LEAP:
+        return
+    reason = (
+        f"an older copy of this folder was put back: {node.name_of(sender)} remembers a life that it does not know"
+        f" (boot {message.known}); the others rebuild the replica, and if they cannot, put a new node in its place"
+        " (`quorate member replace`)"
+    )
+    node.emit(Note("superseded", {"boot": node.boot, "known": message.known, "by": sender}))
+    node.boot = liveness.boot = max(message.known, node.boot) + 1
+    node.emit(RaiseBoot(node.boot))
+    liveness.lives.own.clear()  # whatever others remember of before is settled with this
+    for group in node.groups.values():
+        if group.others and not group.damaged:
+            group.vote = group.vote or UNKNOWN_VOTE
+            group.damaged = reason  # from now on, not only when that is on the disk
+            single_leader.become_follower(group, now)
+            node.emit(Condemn(group.group, reason))
+    liveness.beat(now)
