@@ -5,7 +5,7 @@ nothing else happens (`Dials.smooth`) no caller may be told that its request was
 failed request*).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -52,6 +52,8 @@ class Chooser(Asker):
         self._leaders = leaders
         """Who led each group in each epoch, as the observer has seen it."""
         self._attempts = 0
+        self._refused: set[str] = set()
+        """Nodes that said they cannot lead: the others are asked first."""
         self.closing = False
         """The liveness phase: nothing new is asked for."""
 
@@ -93,15 +95,16 @@ class Chooser(Asker):
         self._world.mark("failover")
         self._ask(Failover(name, to, accepts))
 
-    def _most_advanced(self, name: str) -> str:
-        """As somebody sees who asks every node for its status: where nobody leads, the node that has most."""
+    def _most_advanced(self, name: str, but: Collection[str] = ()) -> str:
+        """As somebody sees who asks every node for its status: where nobody leads, the node that has most. `but`: who
+        has refused."""
         found: list[tuple[int, int, int]] = []
         for host in self._hosts.values():
             for group in host.core.groups.values() if host.core is not None and host.running else ():
                 if group.database == name:
                     if group.role == "leader":
                         return ""
-                    if not group.damaged and not group.left_out and host.number in group.voters:
+                    if not group.damaged and group.votes_here and f"n{host.number}" not in but:
                         found.append((group.log.last.epoch, group.log.last.index, host.number))
         return f"n{max(found)[2]}" if found else ""
 
@@ -111,7 +114,10 @@ class Chooser(Asker):
             return True
         if self._body is None:
             for database in self._databases:
-                to = self._most_advanced(database.name)  # also where whoever made it does not know that it is there
+                # also where whoever made it does not know that it is there
+                to = self._most_advanced(database.name, self._refused) or self._most_advanced(database.name)
+                if to in self._refused:
+                    self._refused.clear()  # all of them have
                 if to and self._by_hand(database.name):
                     self._begin(database.name, to, accepts=False)
                     return False
@@ -151,6 +157,7 @@ class Chooser(Asker):
         if not refused.retryable:
             self._world.record(NUMBER, "failover refused", refused.message)
             self._world.mark("failover: refused")
+            self._refused.add(self._body.to)
         return not refused.retryable
 
     def _check(self, asked: Failover, said: FailoverReport) -> None:

@@ -14,6 +14,7 @@ from quorate.lab.sim.host import Host
 from quorate.lab.sim.lasting import partial_connectivity
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.old_copies import OldCopies
+from quorate.lab.sim.store import BadStore
 from quorate.lab.sim.world import World
 
 Links = list[tuple[int, int]]
@@ -298,6 +299,9 @@ class Faults:
 
     def _edit_data(self) -> None:
         if self.victim:
+            store = self._hosts[self.victim].store
+            if isinstance(store, BadStore):
+                store.sends_no_copies = self._dials.members_us > 0
             self._hosts[self.victim].harm("edit of a data file", self._hosts[self.victim].store.edit_data)
 
     def _old_copy(self) -> None:

@@ -270,6 +270,8 @@ class Invariants:
                 for write in effect.writes:  # type: ignore[union-attr]
                     if type(write) is WriteEntries:
                         self._check_log_matching(host, write)
+                    elif type(write) is CreateGroup:  # it goes by that already while that is being written
+                        self.configurations.of(write.group).first[host.number] = write.voters
         for group in touched:
             if self.configurations.some:
                 self.configurations.check(host.number, group)

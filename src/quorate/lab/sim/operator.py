@@ -62,7 +62,7 @@ class Operator(Asker):
         if self._left:
             return False
         for host in self._hosts.values():
-            if unseen := sorted(host.store.edited & _held(host)):
+            if unseen := sorted(host.store.edited & self._held(host)):
                 raise Violation(VERIFY, f"groups {unseen} of node {host.number} were edited, unseen")
         return True
 
@@ -92,8 +92,18 @@ class Operator(Asker):
         if self._left and self._body is None:
             self._ask(Verify(self._left[0]))
 
+    def _held(self, host: Host) -> set[GroupId]:
+        """The groups of which this node has a replica that takes itself for whole, and that belongs to them: as the
+        leader says, for one that was taken out may not have heard of it."""
+        held = set()
+        for number, group in host.core.groups.items() if host.core is not None else ():
+            leader = self._leader(number)
+            if leader is not None and leader.configuration.includes(host.number) and not group.damaged:
+                held.add(number)
+        return held
 
-def _held(host: Host) -> set[GroupId]:
-    """The groups of which this node has a replica that belongs to them."""
-    groups = host.core.groups if host.core is not None else {}
-    return {number for number, group in groups.items() if group.voters and not group.left_out}
+    def _leader(self, number: GroupId) -> Any:
+        """The replica that leads, in the latest epoch."""
+        groups = [host.core.groups[number] for host in self._hosts.values() if host.core and number in host.core.groups]
+        leaders = [group for group in groups if group.role == "leader"]
+        return max(leaders, key=lambda group: group.epoch, default=None)

@@ -64,6 +64,8 @@ class BadStore(MemoryStore):
         self.lied_to: set[GroupId] = set()
         self.spoiled: set[GroupId] = set()
         """Groups whose data file has a page that SQLite will find damaged when it next looks."""
+        self.sends_no_copies = False
+        """Nothing is edited that may be sent to a newcomer: of that edit, nobody could say who is wrong."""
         self.edited: set[GroupId] = set()
         """Groups whose data file was changed by somebody else than the node."""
 
@@ -136,6 +138,8 @@ class BadStore(MemoryStore):
         """A row of some data file changes, by hand, while the node runs: a row that no client looks at before the
         end. Returns the group, or None when there is none to edit now."""
         groups = sorted(number for number, replica in self.replicas.items() if not replica.busy)
+        if self.sends_no_copies:
+            groups = [number for number in groups if not self.log.groups[number].base.index]
         dice.shuffle(groups)
         for group in groups:
             replica = self.replicas[group]
