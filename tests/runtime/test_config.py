@@ -34,7 +34,7 @@ def test_flags_beat_variables_beat_the_file_beats_defaults(tmp_path: Path) -> No
 
 def test_what_is_printed_can_be_read_back(tmp_path: Path) -> None:
     config, _ = load(
-        None, {"folder": str(tmp_path), "heartbeat": "1500us", "connections": 12, "log_level": "debug"}, {}
+        None, {"folder": str(tmp_path), "heartbeat": "5500us", "connections": 12, "log_level": "debug"}, {}
     )
     assert load(write(tmp_path, to_toml(config)), {}, {})[0] == config
 
@@ -80,6 +80,8 @@ def test_several_etcds_may_be_named_and_the_protocols_hear_that_there_is_one() -
         ("log_level = 3", "not a string"),
         ('log_level = "loud"', "log_level"),
         ('suspect = "150ms"', "two heartbeats"),
+        ('heartbeat = "1us"', "heartbeat must be at least 5ms"),
+        ('answer_timeout = "0s"', "answer_timeout must be at least 10ms"),
         ('election = "0s"', "election"),
         ('listen = "here"', "host:port"),
         ('listen = "0.0.0.0:7000"', "neither TLS nor credentials"),

@@ -105,7 +105,7 @@ class Node:
         self.wanted_members = self.directory.wanted_members
         self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
         self.election_us, self.retry_us = self.liveness.election_us, self.liveness.retry_us
-        self.understands = self.versions.understands
+        self.understands, self.highest_of = self.versions.understands, self.versions.highest_of
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
         self.set_timer: Callable[[GroupId, int], None] = self._timers.set

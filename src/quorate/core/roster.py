@@ -124,6 +124,10 @@ def is_current(node: "Node") -> bool:
 
 def tick(node: "Node", now: Now, busy: Iterable[GroupId]) -> None:
     """A heartbeat's worth of time has passed."""
+    if node.removed:  # a replica may cease to be out, when the entry that said so is truncated
+        for group in node.groups.values():
+            if single_leader.unwanted(group):
+                node.keep_busy(group.group)
     node.liveness.settled = settled(node, now, busy)
     forget(node, silent=True)
 

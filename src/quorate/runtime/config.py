@@ -198,6 +198,13 @@ def _value(key: Key, given: object, where: str) -> str | int:
         raise ConfigError(f"{where}: {error}") from error
 
 
+LEAST_US = {
+    "heartbeat": 5_000, "election": 5_000, "answer_timeout": 10_000, "read_limit": 1_000, "write_limit": 1_000,
+    "replica_idle": 1_000,
+}  # fmt: skip
+"""Below these a node would do nothing but tick, or answer nobody in time."""
+
+
 def _check(config: Config) -> None:
     """Refuse what cannot work together. Raises ConfigError."""
     try:
@@ -206,11 +213,11 @@ def _check(config: Config) -> None:
         raise ConfigError(str(error)) from error
     if config.log_level not in LEVELS:
         raise ConfigError(f"log_level: {config.log_level!r} must be one of {', '.join(LEVELS)}")
-    if not 0 < config.heartbeat * 2 <= config.suspect:
+    for name, least_us in LEAST_US.items():
+        if getattr(config, name) < least_us:
+            raise ConfigError(f"{name} must be at least {least_us // 1_000}ms")
+    if config.heartbeat * 2 > config.suspect:
         raise ConfigError("suspect must be at least two heartbeats, or one lost message looks like a dead node")
-    for name in ("election", "read_limit", "write_limit", "replica_idle"):
-        if getattr(config, name) <= 0:
-            raise ConfigError(f"{name} must be longer than nothing")
     if config.listen:
         check_listen(config.listen)
     etcd_endpoints(config)

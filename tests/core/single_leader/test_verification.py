@@ -7,6 +7,7 @@ from quorate.core import kernel
 from quorate.core.kernel import Position
 from quorate.core.requests import AWAY, DIFFERS, EQUAL, UNDECIDED, Answer, NotLeader, Verify, VerifyReport
 from quorate.core.single_leader.messages import PASSED, VerifyAsk, VerifyReply, VerifyVerdict
+from quorate.core.single_leader.verification import SILENT
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000
@@ -55,6 +56,17 @@ def test_equal_replicas_are_found_equal_at_the_end_of_the_log() -> None:
     assert damaged(cluster) == []
     for machine in cluster.machines.values():
         assert machine.node.status().groups[1].verified == report.index
+
+
+def test_of_a_node_that_was_never_heard_nobody_says_that_it_is_too_old() -> None:
+    cluster = started()
+    away = followers(cluster)[0]
+    away.crash()
+    cluster.run(SECOND)
+    del cluster.leader().node.versions.others[away.number]
+    report = verified(cluster, 2 * SECOND)
+    assert verdicts(report)[away.number] == AWAY
+    assert {each.reason for each in report.replicas if each.node == away.number} == {SILENT}
 
 
 def test_a_follower_that_differs_from_two_others_is_condemned_and_says_why() -> None:

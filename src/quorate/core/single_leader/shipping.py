@@ -170,6 +170,7 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
         assert first > group.applied.index, "an applied entry would be overwritten"
         group.drop_from(first)
         group.note("truncated", index=first)
+        group.host.keep_busy(group.group)  # with it may go the word that this replica is out: then it has to ask
     group.append(entries)
     group.saved = 0
     group.log.shrink(group.settings.cache_bytes_max, group.applied.index)
@@ -281,9 +282,10 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         waiting = True
         if progress.state == SNAPSHOT:
             snapshots.tick(group, now, peer, progress)
+        elif progress.reading:
+            continue  # one read at a time: on a slow disk more of them would only wait behind each other
         elif not progress.sent_us or now.mono_us - progress.sent_us >= group.host.retry_us(peer):
             progress.state = PROBING
-            progress.reading = False
             if progress.matched:
                 progress.next = progress.matched + 1
             send_more(group, now, peer, progress)

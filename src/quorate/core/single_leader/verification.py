@@ -110,7 +110,7 @@ def _ask(group: Group, now: Now, running: Verification) -> None:
     for peer in running.asked:
         if peer in running.answers:
             continue
-        if not group.host.understands(peer, VerifyAsk):
+        if group.host.highest_of(peer) and not group.host.understands(peer, VerifyAsk):
             running.answers[peer] = _away(group, running, TOO_OLD)
         elif group.host.heard(now, peer):
             group.send(peer, VerifyAsk(group.group, group.epoch, running.number, running.position))
