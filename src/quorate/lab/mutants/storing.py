@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from quorate.core import superseding
 from quorate.core.kernel import DATA, Commit, Entry, Position
 from quorate.core.requests import Outcome
 from quorate.core.single_leader import writes
@@ -180,7 +181,7 @@ MUTANTS = (
         "nobody minds that a node's folder is an older copy, though he remembers a later life of that node",
         "any member that is restored from a backup or from a virtual machine's snapshot, as etcd's guide warns",
         "outdated",
-        (Swap(Lives, "is_newest", _any_life),),
+        (Swap(Lives, "is_newest", _any_life), Swap(superseding, "on_superseded", _nothing)),
         ("leader completeness", "counted entries stay", "election safety", "durable majority", "log matching", "node"),
         inner=INSIDE,
         outer=SEEN,
