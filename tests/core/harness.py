@@ -65,7 +65,8 @@ class Disk:
                 logs[number] = [entry for entry in logs[number] if entry.index > item.through.index]
                 base[number] = item.through
             elif isinstance(item, kernel.SwitchGeneration):
-                logs[number], base[number] = [], item.position
+                logs[number] = [entry for entry in logs[number] if item.position.index < entry.index <= item.keep]
+                base[number] = item.position
         found = []
         for number, group in groups.items():
             entries = logs[number]
@@ -99,6 +100,8 @@ class Machine:
         self.disk = Disk()
         self.data: dict[int, list[tuple[Position, str]]] = {}
         self.kept: list[kernel.SaveLost] = []
+        self.received: dict[int, int] = {}
+        """Which of the cluster's copies each received snapshot is."""
         self.boot = 0
         self.slow_disk = False
         self.unwritten: deque[kernel.Persist] = deque()
@@ -220,6 +223,25 @@ class Machine:
     def _condemn(self, effect: kernel.Condemn) -> Iterable[kernel.Event]:
         return (kernel.ApplyFailed(effect.group, full=False, reason=effect.reason),)
 
+    def _open_snapshot(self, effect: kernel.OpenSnapshot) -> Iterable[kernel.Event]:
+        if not self.cluster.gives_copies:
+            return ()
+        self.cluster.copies.append(list(self.data[effect.group]))
+        position = self.data[effect.group][-1][0]
+        return (kernel.SnapshotOpened(effect.group, effect.to, len(self.cluster.copies), position, 1),)
+
+    def _read_snapshot(self, effect: kernel.ReadSnapshot) -> Iterable[kernel.Event]:
+        data = b"%d" % effect.snapshot
+        return (kernel.SnapshotRead(effect.group, effect.to, effect.snapshot, effect.offset, data, end=True),)
+
+    def _store_snapshot(self, effect: kernel.StoreSnapshot) -> Iterable[kernel.Event]:
+        self.received[effect.snapshot] = int(effect.data)
+        return (kernel.SnapshotStored(effect.group, effect.snapshot, len(effect.data), complete=True),)
+
+    def _open_generation(self, effect: kernel.OpenGeneration) -> Iterable[kernel.Event]:
+        rows = self.data[effect.group] = list(self.cluster.copies[self.received[effect.snapshot] - 1])
+        return (kernel.Applied(effect.group, rows[-1][0]),)
+
     def _save_lost(self, effect: kernel.SaveLost) -> Iterable[kernel.Event]:
         self.kept.append(effect)
         return (kernel.LostSaved(effect.group, effect.first, 1),)
@@ -239,6 +261,10 @@ class Machine:
         kernel.ReadCatalog: _catalog,
         kernel.Digest: _digest,
         kernel.Condemn: _condemn,
+        kernel.OpenSnapshot: _open_snapshot,
+        kernel.ReadSnapshot: _read_snapshot,
+        kernel.StoreSnapshot: _store_snapshot,
+        kernel.OpenGeneration: _open_generation,
     }
 
 
@@ -261,6 +287,9 @@ class Cluster:
         self.everybody = {member.node: member for member in everybody}
         self.messages: deque[tuple[int, int, Any]] = deque()
         self.replies: dict[tuple[int, int], Any] = {}
+        self.copies: list[list[tuple[Position, str]]] = []
+        """Every copy of a data file that was ever made."""
+        self.gives_copies = False
         self.cut: set[tuple[int, int]] = set()
         self.requests = 0
         self.machines = {number: Machine(self, number) for number in self.everybody}

@@ -237,12 +237,15 @@ def test_a_read_that_never_ends_is_ended() -> None:
 def test_a_read_that_finds_damage_tells_the_core_and_sends_the_caller_elsewhere(slow: bool) -> None:
     rig = Rig(ScriptedCore())
     rig.store.slow, rig.store.outcome = slow, Divergent("a torn page")
+    failed = kernel.ApplyFailed(1, full=False, reason="a torn page", log_intact=True)
+    rig.store.events[kernel.Condemn] = [failed]
     caller = ask_read(rig)
     rig.loop.finish_aside()
     ((_, body, _),) = caller.told
     assert isinstance(body, Refused)
     assert body.retryable
-    assert rig.core.seen[-1] == kernel.ApplyFailed(1, full=False, reason="a torn page")
+    assert kernel.Condemn(1, "a torn page") in rig.store.performed
+    assert rig.core.seen[-1] == failed
     assert rig.failures == []
 
 

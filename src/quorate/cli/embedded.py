@@ -2,11 +2,16 @@
 
 import secrets
 from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
 
+from quorate.client.errors import DataDamaged
+from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
 from quorate.client.results import read_outcome, results_of, verify_report
 from quorate.core.formats import HERE
-from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.requests import Token, Upgrade, Verify, VerifyReport
+from quorate.core.kernel import CATALOG_DATABASE, LostRead, ReadLost
+from quorate.core.requests import LostAsk, LostReport, Replay, Token, Upgrade, Verify, VerifyReport
+from quorate.runtime.adopting import explained
 from quorate.runtime.embedded import open_folder
 from quorate.storage.folder import is_node
 
@@ -24,8 +29,53 @@ def verify_folder(folder: Path) -> list[VerifyReport]:
             for name in (CATALOG_DATABASE, "main"):
                 node.start(name)
             return [verify_report(node.request(Verify(name)).outcome) for name in (CATALOG_DATABASE, "main")]
+    except DataDamaged as error:
+        node.close()
+        raise explained(folder, "main", error) from None
     finally:
         node.close()
+
+
+class FolderLost:
+    """What an embedded folder keeps of what was lost: as much of a `Cluster` as `quorate lost` needs. Raises errors of
+    `quorate`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._node = open_folder(folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._node.close()
+
+    def lost(self, database: str = "") -> Lost:
+        """As `Cluster.lost`."""
+        return merged([(str(self._folder), self._ask(LostAsk(database)))])
+
+    def lost_payload(self, write: LostWrite) -> bytes:
+        """As `Cluster.lost_payload`."""
+        return self._ask(LostAsk(write.database, write.group, write.epoch, write.index)).payload
+
+    def replay(self, write: LostWrite) -> Replayed:
+        """As `Cluster.replay`."""
+        place = (write.database, write.group, write.epoch, write.index)
+        with self._node.writing:
+            _, seen = self._node.start(write.database)
+            begun = self._ask(LostAsk(*place, "begun", seen))
+            token = Token(f"lost:{write.name}", begun.seen)
+            answer = self._node.request(Replay(write.database, begun.payload, token))
+            done = results_of(read_outcome(answer.outcome), token)
+            self._ask(LostAsk(*place, "replayed"))
+        return replayed(done.results[0])
+
+    def _ask(self, question: LostAsk) -> LostReport:
+        (event,) = self._node.store.perform(ReadLost(0, question))
+        assert isinstance(event, LostRead), "storage answers what it was asked"
+        return cast("LostReport", event.report)
 
 
 def upgrade_folder(folder: str, *, finalize: bool) -> int:

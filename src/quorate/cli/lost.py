@@ -1,12 +1,15 @@
 """`quorate lost`: what failovers of asynchronous databases lost, and applying it again."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import click
 
 import quorate
+from quorate.cli.embedded import FolderLost, is_embedded
 from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json
+from quorate.cli.target import embedded_folder
 from quorate.client.lost import Lost, LostWrite
 from quorate.core.requests import BOUND
 
@@ -21,14 +24,21 @@ def lost() -> None:
 @cluster_option
 @json_option
 def list_(database: str, cluster: str | None, as_json: bool) -> None:
-    """List what the nodes keep of lost tails, of DATABASE or of all, and what nobody knows."""
-    with quorate.Cluster(find_cluster(cluster)) as found:
-        kept = found.lost(database)
+    """List what the nodes keep of lost tails, of DATABASE or of all, and what nobody knows. A path such as ./shop names
+    the folder of an embedded database."""
+    folder = embedded_folder(database, cluster)
+    with _keeper(folder, cluster) as found:
+        kept = found.lost("" if folder is not None else database)
     if as_json:
         print_json(kept)
         return
     for line in lines(kept):
         click.echo(line)
+
+
+def _keeper(folder: Path | None, cluster: str | None) -> quorate.Cluster | FolderLost:
+    """Who keeps what was lost: an embedded folder, or the cluster that is meant."""
+    return FolderLost(folder) if folder is not None else quorate.Cluster(find_cluster(cluster))
 
 
 def lines(kept: Lost) -> list[str]:
@@ -69,11 +79,13 @@ def chosen(kept: Lost, names: tuple[str, ...], database: str) -> list[LostWrite]
 @cluster_option
 @json_option
 def show(name: str, cluster: str | None, as_json: bool) -> None:
-    """Show what ENTRY (as `lost list` names it) changed, row by row, and whose writes it carries."""
+    """Show what ENTRY (as `lost list` names it) changed, row by row, and whose writes it carries. Of an embedded
+    database: --cluster with the path of its folder."""
     from quorate.storage.describing import describe
     from quorate.storage.payload import decode_batch, decode_outcome, decode_records
 
-    with quorate.Cluster(find_cluster(cluster)) as found:
+    folder = Path(cluster) if cluster is not None and is_embedded(cluster) else None
+    with _keeper(folder, cluster) as found:
         write = chosen(found.lost(), (name,), "")[0]
         batch = decode_batch(found.lost_payload(write))
     changes = describe(batch)
@@ -96,13 +108,16 @@ def show(name: str, cluster: str | None, as_json: bool) -> None:
 @cluster_option
 @json_option
 def replay(database: str, names: tuple[str, ...], cluster: str | None, as_json: bool) -> None:
-    """Apply what was lost of DATABASE again, oldest first, or only the entries named.
+    """Apply what was lost of DATABASE again, oldest first, or only the entries named. A path such as ./shop names the
+    folder of an embedded database.
 
     What no longer fits (another write changed the row since, or took its key) is left alone and reported. Doing it
     again changes nothing. Ends with 1 when something was left alone.
     """
     told: list[dict[str, Any]] = []
-    with quorate.Cluster(find_cluster(cluster)) as found:
+    folder = embedded_folder(database, cluster)
+    database = "main" if folder is not None else database
+    with _keeper(folder, cluster) as found:
         for write in chosen(found.lost(database), names, database):
             done = found.replay(write)
             told.append({"entry": write.name, "applied": done.applied, "unfit": done.unfit})

@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "quorate.cli.verify:verify",
     "upgrade": "quorate.cli.upgrade:upgrade",
     "import": "quorate.cli.import_:import_",
+    "adopt": "quorate.cli.adopt:adopt",
     "export": "quorate.cli.export:export",
     "nemesis": "quorate.cli.nemesis:nemesis",
     "lab": "quorate.cli.lab:lab",

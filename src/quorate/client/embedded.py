@@ -28,6 +28,7 @@ from quorate.client.results import Rows, read_outcome, results_of
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
 from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement, Token
+from quorate.runtime.adopting import explained
 from quorate.runtime.embedded import Reads, open_folder, open_memory
 from quorate.runtime.inline import InlineNode
 from quorate.sql.classify import CHANGE, shape_of
@@ -179,6 +180,11 @@ class Connection(ConnectionAttributes):
             self.group, index = self.node.start(self.database)
             self.tokens.heard(index)
             self.reads = Reads(self.node, self.database, self.group)
+        except errors.DataDamaged as error:
+            self.node.close()
+            raise (
+                explained(target.path, self.database, error) if isinstance(target, FolderTarget) else error
+            ) from None
         except BaseException:
             self.node.close()
             raise

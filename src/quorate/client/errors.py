@@ -139,6 +139,36 @@ class DiskFull(OperationalError):
     retryable = True
 
 
+class DataDamaged(OperationalError):
+    """The data file of a database cannot be used, and no node with a whole one leads.
+
+    From `connect` to a folder it says what is lost if one goes on with what can be read (`quorate adopt`); on a
+    cluster's node these fields are empty.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        hint: str = "",
+        database: str = "",
+        good: int = 0,
+        entries: int = 0,
+        writes: int = 0,
+        tables: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.database = database
+        self.good = good
+        """Index of the last entry of the log whose changes the data file has or can be given."""
+        self.entries = entries
+        """How many entries behind that would be dropped; they are kept among the lost ones."""
+        self.writes = writes
+        """How many callers' writes they carry, as far as they can be read."""
+        self.tables = tables
+        """The tables that they changed, as far as they can be read."""
+
+
 class Cancelled(OperationalError):
     """The request's token was asked about before it took effect; it now never will."""
 

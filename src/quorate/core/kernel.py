@@ -129,11 +129,15 @@ class Applied(Struct, frozen=True):
 
 
 class ApplyFailed(Struct, frozen=True):
-    """The data file could not be brought forward. `full`: for want of room, else it is damaged."""
+    """The data file could not be brought forward. `full`: for want of room, else it is damaged.
+
+    `log_intact`: only the data file is; what the log holds can be trusted.
+    """
 
     group: GroupId
     full: bool
     reason: str
+    log_intact: bool = False
 
 
 class LogRead(Struct, frozen=True):
@@ -385,6 +389,8 @@ class Condemn(Struct, frozen=True):
 
     group: GroupId
     reason: str
+    log: bool = False
+    """Not only its data file is wrong: its log lacks what it has promised."""
 
 
 class RaiseFormat(Struct, frozen=True):

@@ -370,7 +370,7 @@ class Node:
             group.persist(write).release.append(OpenReplica(found.group))
         else:
             self.emit(OpenReplica(found.group))
-        if found.damaged:  # it may have forgotten a vote: it votes for nobody in this epoch, for good
+        if group.log_damaged:  # it may have forgotten a vote: it votes for nobody in this epoch, for good
             group.persist_hard_state()
         self.keep_busy(found.group)
         group.set_election_timer(now)

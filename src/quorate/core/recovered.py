@@ -54,6 +54,8 @@ class RecoveredGroup(Struct, frozen=True):
     """What the data file, at `applied`, says of acks."""
     acks_coming: tuple[Entry, ...] = ()
     """The entries behind `applied` that carry no changes: no-ops, and those that name a rule."""
+    log_intact: bool = False
+    """Damaged is only its data file: the log and the vote are what they were."""
 
 
 class Recovered(Struct, frozen=True):

@@ -90,5 +90,5 @@ def on_superseded(node: "Node", now: Now, sender: NodeId, message: Superseded) -
             group.vote = group.vote or UNKNOWN_VOTE
             group.damaged = reason  # from now on, not only when that is on the disk
             single_leader.become_follower(group, now)
-            node.emit(Condemn(group.group, reason))
+            node.emit(Condemn(group.group, reason, log=True))
     liveness.beat(now)

@@ -434,7 +434,8 @@ class Driver:
         self._answer(
             effect.id, Refused("Unavailable", "this node's copy is damaged and being repaired", retryable=True)
         )
-        self.feed(kernel.ApplyFailed(effect.group, full=False, reason=str(error)))
+        for event in self.store.perform(kernel.Condemn(effect.group, str(error))):
+            self.feed(event)
 
     def _queried_aside(self, effect: kernel.Query, found: Found | Refused) -> None:
         if self._stopped:

@@ -54,6 +54,7 @@ _TRIES_MAX = 100
 ALONE = Settings(long_us=0)
 """Nobody else waits for this node: a statement may take as long as its caller lets it."""
 
+DAMAGED = "connect again: what the log can bring back comes back, and what it cannot is said"
 DISK_IS_FULL = "the disk has no room; nothing was written"
 
 
@@ -247,9 +248,11 @@ class InlineNode:
         self._broken = str(error) or type(error).__name__
         self._core = None
         self._events.clear()
-        known = isinstance(error, Broken | Divergent)
-        kind = errors.OperationalError if known else errors.InternalError
-        return kind(f"the embedded node has stopped: {self._broken}", hint="close this connection and connect again")
+        text = f"the embedded node has stopped: {self._broken}"
+        if isinstance(error, Divergent):
+            return errors.DataDamaged(text, hint=DAMAGED)
+        kind = errors.OperationalError if isinstance(error, Broken) else errors.InternalError
+        return kind(text, hint="close this connection and connect again")
 
     # The core ------------------------------------------------------------------------------------------
 

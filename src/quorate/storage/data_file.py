@@ -61,6 +61,18 @@ def create(path: Path, files: Files = SYSTEM) -> None:
     files.replace(beside, path)
 
 
+def open_closed(path: Path, files: Files = SYSTEM) -> apsw.Connection:
+    """Open a data file that nobody has open, to read it and leave everything as it is."""
+    beside = path.with_name(path.name + "-wal")
+    if files.size(beside) > 0:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=files.vfs)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        return connection
+    # Nothing but the file: no need for a log of its own, nor an index of it.
+    name = f"{path.absolute().as_uri()}?immutable=1"
+    return apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=files.vfs)
+
+
 def standing_of(path: Path, files: Files = SYSTEM) -> tuple[Position, AcksFact]:
     """Where a data file stands that nobody has open, and what it says of acks. Leaves everything as it is.
 
@@ -68,13 +80,7 @@ def standing_of(path: Path, files: Files = SYSTEM) -> tuple[Position, AcksFact]:
     """
     if files.size(path) == 0:  # an empty database; its log, if there is one, belongs to something that is gone
         return ORIGIN, NOTHING_SAID
-    beside = path.with_name(path.name + "-wal")
-    if files.size(beside) > 0:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=files.vfs)
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-    else:  # nothing but the file: no need for a log of its own, nor an index of it
-        name = f"{path.absolute().as_uri()}?immutable=1"
-        connection = apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=files.vfs)
+    connection = open_closed(path, files)
     try:
         return _read_applied(connection)[0], read_acks(connection)
     finally:

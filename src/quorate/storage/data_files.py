@@ -31,6 +31,8 @@ class DataFiles(ABC):
         """Where the others stand, as far as that is known."""
         self.damaged: dict[GroupId, str] = {}
         """Groups whose log or data file cannot be trusted, and why; their data files stay closed."""
+        self.log_damaged: set[GroupId] = set()
+        """Those whose log cannot, nor what they promised, until they are whole again."""
         self._checkpointed: dict[GroupId, Position] = {}
 
     @abstractmethod
@@ -58,13 +60,16 @@ class DataFiles(ABC):
         """Raise DiskIsFull when the disk is known to have no room; the fake's way to simulate that."""
         return
 
-    def _found_damage(self, group: GroupId, reason: str) -> None:
-        """This replica is damaged; stores remember it until they are told to forget it."""
+    def _found_damage(self, group: GroupId, reason: str, *, log: bool = False) -> None:
+        """This replica is damaged; stores remember it, and whether its log is, until they are told to forget it."""
         self.damaged[group] = reason
+        if log:
+            self.log_damaged.add(group)
 
     def _forget_damage(self, group: GroupId) -> None:
         """It is whole again."""
         self.damaged.pop(group, None)
+        self.log_damaged.discard(group)
 
     def _assert_logged(self, group: GroupId, position: Position) -> None:
         """A data file never holds what this node's own log does not hold durably."""
@@ -124,7 +129,7 @@ class DataFiles(ABC):
                 self._apply_from_log(replica, group.group, standing.applied.index)
         except LogDamaged as error:
             replica.close()
-            self._found_damage(group.group, str(error))
+            self._found_damage(group.group, str(error), log=True)
             raise Divergent(str(error)) from error
         except BaseException:
             replica.close()
@@ -183,6 +188,8 @@ class DataFiles(ABC):
         """The next entries for this data file."""
         first = replica.applied.index + 1
         entries = self.log.read(group, first, through, APPLY_BYTES)
+        if not entries and first > self.log.groups[group].base.index:
+            raise LogDamaged(f"entry {first} of group {group}, which is to be applied, is not in the log")
         if not entries:
-            raise Divergent(f"entry {first} of group {group}, which is to be applied, is not in the log")
+            raise Divergent(f"entry {first} of group {group}, which is to be applied, is not in the log any more")
         return entries

@@ -15,7 +15,7 @@ which the next start does if this one did not; the old file is deleted, likewise
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from quorate.core.kernel import (
     MEMBERS,
     CreateGroup,
     Effect,
+    Entry,
     Event,
     GroupId,
     Identity,
@@ -37,6 +38,7 @@ from quorate.core.kernel import (
     Position,
     Recovered,
     SwitchGeneration,
+    TrimLog,
     WriteEntries,
     WriteHardState,
 )
@@ -60,7 +62,7 @@ SNAPSHOTS = "snapshots"
 CLOSED = "the store is closed"
 DATA_FILE = re.compile(r"group-(\d+)-(\d+)\.db(-wal|-shm|-journal)?")
 
-REMEMBERED = frozenset({CreateGroup, WriteHardState, SwitchGeneration})
+REMEMBERED = frozenset({CreateGroup, WriteHardState, SwitchGeneration, TrimLog})
 """Log writes of which `node.db` keeps a note of its own."""
 
 Clock = Callable[[], int]
@@ -162,7 +164,7 @@ class SqliteStore(BaseStore):
     ) -> None:
         super().__init__(open_replicas)
         self.folder = folder
-        self._files = files
+        self.files = files
         self._lock = lock
         self._clock = clock
         self._unusable = ""
@@ -182,7 +184,7 @@ class SqliteStore(BaseStore):
 
     def _open_log(self, path: Path, vfs: str | None, pages: int) -> SqliteLog:
         try:
-            return SqliteLog(path, vfs, files=self._files, pages=pages, life=self.identity.boot)
+            return SqliteLog(path, vfs, files=self.files, pages=pages, life=self.identity.boot)
         except (apsw.BusyError, ValueError, TypeError, MsgspecError, *disk.UNREADABLE) as error:
             # Among them: a page that belongs to another table.
             raise OperationalError(f"{path} cannot be read: {error}", hint=self._log_hint()) from error
@@ -193,10 +195,6 @@ class SqliteStore(BaseStore):
             return f"if it is damaged, move {LOG} and what begins with its name away: the others rebuild this node"
         return "the data files beside it are ordinary SQLite databases; restore the folder from a copy"
 
-    # ----------------------------------------------------------------------------------------------
-    # Recovery
-    # ----------------------------------------------------------------------------------------------
-
     def recover(self) -> Recovered:
         """What is on disk, checked: the log against its mark and its hashes, data files against the log and
         against what they were when they were closed. Called again in the same life, it undoes what is open."""
@@ -204,13 +202,13 @@ class SqliteStore(BaseStore):
         self.log.refresh()
         for replica in self.replicas.values():
             replica.rollback()
-        self._files.make_folder(self.folder / SNAPSHOTS)
+        self.files.make_folder(self.folder / SNAPSHOTS)
         self._find_damage()
         self._tidy()
         groups = self._all_groups()
         self._find_edits(groups)
         recovered = tuple(self._recover_group(group) for group in groups)
-        self._files.sync(self.folder)
+        self.files.sync(self.folder)
         return Recovered(self.identity, recovered, self._node.lives())
 
     def _find_damage(self) -> None:
@@ -235,8 +233,9 @@ class SqliteStore(BaseStore):
         fresh = {number: why for number, why in found.items() if not node.groups[number].damaged}
         if fresh or reason:
             # The log goes on from where it is; from now on the groups' notes say that they are damaged.
-            node.accept(log.sequence, log.hash, fresh)
+            node.accept(log.sequence, log.hash, fresh, log=True)
         self.damaged = {number: each.damaged for number, each in sorted(node.groups.items()) if each.damaged}
+        self.log_damaged = set(node.damaged_logs)
 
     def _all_groups(self) -> list[GroupLog]:
         """Every group that this node has ever held, as the log knows it or else as `node.db` does."""
@@ -262,9 +261,9 @@ class SqliteStore(BaseStore):
             if number in self.replicas or self.damaged.get(number) or not self._has_data(group):
                 continue
             try:
-                doubt = closed.reason_to_doubt(self._path(group), note.closed, self._files)
+                doubt = closed.reason_to_doubt(self.path_of(group), note.closed, self.files)
             except OSError as error:
-                raise Broken(f"reading {self._path(group).name}: {error}") from error
+                raise Broken(f"reading {self.path_of(group).name}: {error}") from error
             if doubt:
                 self.damaged[number] = doubt  # until it is as it was again, or a copy takes its place
             else:
@@ -277,7 +276,7 @@ class SqliteStore(BaseStore):
         waiting: dict[str, GroupLog] = {}
         for number, group in self.log.groups.items():
             received = self.shelf.received(number, group.snapshot)
-            if group.snapshot and self._files.exists(received):  # it is moved when it is installed, so it is not yet
+            if group.snapshot and self.files.exists(received):  # it is moved when it is installed, so it is not yet
                 waiting[received.name] = group
         self.shelf.tidy(frozenset(waiting))
         for group in waiting.values():
@@ -285,18 +284,14 @@ class SqliteStore(BaseStore):
             if old is not None:
                 old.close()
             self._install(group)
-        for name in self._files.names(self.folder):
+        for name in self.files.names(self.folder):
             if name.endswith(data_file.UNFINISHED) and DATA_FILE.fullmatch(name.removesuffix(data_file.UNFINISHED)):
-                self._files.remove(self.folder / name)
+                self.files.remove(self.folder / name)
             match = DATA_FILE.fullmatch(name)
             known = self.log.groups.get(int(match[1])) if match else None
             # A later generation than the log's is evidence of a damaged log: it stays for a person to look at.
             if match and known is not None and int(match[2]) < known.generation and self._has_data(known):
-                self._files.remove(self.folder / name)
-
-    # ----------------------------------------------------------------------------------------------
-    # The log
-    # ----------------------------------------------------------------------------------------------
+                self.files.remove(self.folder / name)
 
     def persist(self, writes: Sequence[LogWrite]) -> None:
         """Make log writes durable now, then move the mark. Raises DiskIsFull (the same call may be repeated) or
@@ -330,6 +325,10 @@ class SqliteStore(BaseStore):
             self._node.remember_vote(write.group, write.epoch, write.vote)
         elif isinstance(write, WriteEntries):
             self._remember(self.log.groups[write.group], self._node.groups[write.group].damaged, grown=True)
+        elif isinstance(write, TrimLog):
+            if write.group in self.replicas:
+                replica = self.replicas[write.group]
+                self._node.note_standing(write.group, replica.applied, replica.acks)
         elif isinstance(write, SwitchGeneration):
             self._remember(self.log.groups[write.group], self.damaged.get(write.group, ""))
         elif write.group not in self._node.groups:
@@ -357,14 +356,17 @@ class SqliteStore(BaseStore):
         self._node.raise_boot(boot)
         self.identity = self._node.identity
 
-    def _found_damage(self, group: GroupId, reason: str) -> None:
+    def _noted(self, group: GroupId) -> tuple[Position, AcksFact]:
+        return self._node.standing_of(group)
+
+    def _found_damage(self, group: GroupId, reason: str, *, log: bool = False) -> None:
         """Remembered from life to life, unless nobody could make the replica whole again."""
-        super()._found_damage(group, reason)
+        super()._found_damage(group, reason, log=log)
         known = self._node.groups.get(group)
-        if known is None or known.damaged or len(known.voters) == 1:
+        if known is None or len(known.voters) == 1 or (known.damaged and (group in self._node.damaged_logs or not log)):
             return
         with suppress(DiskIsFull):  # then it is found again when it is read again
-            self._node.accept(self.log.sequence, self.log.hash, {group: reason})
+            self._node.accept(self.log.sequence, self.log.hash, {group: reason}, log=log)
 
     def _forget_damage(self, group: GroupId) -> None:
         super()._forget_damage(group)
@@ -375,57 +377,67 @@ class SqliteStore(BaseStore):
     # Data files
     # ----------------------------------------------------------------------------------------------
 
-    def _path(self, group: GroupLog) -> Path:
+    def path_of(self, group: GroupLog) -> Path:
+        """Where the data file of a group is, or would be."""
         return self.folder / f"group-{group.group}-{group.generation}.db"
 
     def _has_data(self, group: GroupLog) -> bool:
-        return self._files.exists(self._path(group))
+        return self.files.exists(self.path_of(group))
 
     def _open_replica(self, group: GroupLog) -> Replica:
-        path = self._path(group)
-        if not self._files.exists(path):
-            data_file.create(path, self._files)
-        return Replica(path, clock=self._clock, files=self._files)
+        path = self.path_of(group)
+        if not self.files.exists(path):
+            data_file.create(path, self.files)
+        return Replica(path, clock=self._clock, files=self.files)
 
     def _close_replica(self, _group: GroupId, replica: Replica, /) -> None:
         replica.checkpoint()  # what SQLite does when it closes a file it does without a word when it fails
         replica.close()
 
     def _written(self, group: GroupLog) -> tuple[Position, AcksFact]:
-        path = self._path(group)
+        path = self.path_of(group)
         try:
-            return data_file.standing_of(path, self._files)
+            return data_file.standing_of(path, self.files)
         except apsw.Error as error:
             raise_if_fatal(error)
             raise Broken(f"{path.name}: {type(error).__name__}: {error}") from error
 
     def _install(self, group: GroupLog) -> None:
-        path = self._path(group)
+        path = self.path_of(group)
         waiting = self.shelf.received(group.group, group.snapshot)
-        if self._files.exists(waiting):
-            remove(path, self._files)
-            self._files.replace(waiting, path)
-            self._files.sync(self.folder)
-            self._files.sync(self.shelf.folder)
-        if not self._files.exists(path):
+        if self.files.exists(waiting):
+            remove(path, self.files)
+            self.files.replace(waiting, path)
+            self.files.sync(self.folder)
+            self.files.sync(self.shelf.folder)
+        if not self.files.exists(path):
             raise Divergent(f"the snapshot that group {group.group} has switched to is missing")
-        for name in self._files.names(self.folder):
+        for name in self.files.names(self.folder):
             match = DATA_FILE.fullmatch(name)
             if match and not match[3] and int(match[1]) == group.group and name != path.name:
-                remove(self.folder / name, self._files)
+                remove(self.folder / name, self.files)
+
+    @property
+    def alone(self) -> bool:
+        """Nobody else ever had a replica of anything here."""
+        return len(self.identity.founders) == 1 and all(len(each.voters) == 1 for each in self._node.groups.values())
+
+    def keep_lost(self, group: GroupId, entries: Iterable[Entry], gap: tuple[int, int], wall_us: int) -> None:
+        """Keep entries that are about to be dropped (see `LostTails.save`). Raises DiskIsFull or Broken."""
+        self._lost_tails().save(group, self.log.groups[group].database, entries, gap, wall_us)
 
     def _lost_tails(self) -> LostTails:
         if self._lost is None:
             path = self.folder / LOST
             try:
-                self._lost = LostTails(disk.open_exclusive(path, files=self._files))
+                self._lost = LostTails(disk.open_exclusive(path, files=self.files))
             except (apsw.BusyError, *disk.UNREADABLE) as error:
                 raise Broken(f"{path} cannot be read: {error}") from error
-            self._files.sync(self.folder)
+            self.files.sync(self.folder)
         return self._lost
 
     def _has_lost(self) -> bool:
-        return self._lost is not None or self._files.exists(self.folder / LOST)
+        return self._lost is not None or self.files.exists(self.folder / LOST)
 
     # ----------------------------------------------------------------------------------------------
     # The end
@@ -477,7 +489,7 @@ class SqliteStore(BaseStore):
     def _note_closed(self) -> None:
         with suppress(DiskIsFull, Broken, OSError):  # without it the next start has nothing to compare with
             descriptions = {
-                number: closed.describe(self._path(group), self._earlier.get(number, ""), self._files)
+                number: closed.describe(self.path_of(group), self._earlier.get(number, ""), self.files)
                 for number, group in self.log.groups.items()
                 if number in self._node.groups and not self.damaged.get(number)
             }

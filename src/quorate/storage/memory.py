@@ -14,6 +14,7 @@ import msgspec
 from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import (
     MEMBERS,
+    ORIGIN,
     CreateGroup,
     Entry,
     GroupId,
@@ -197,6 +198,7 @@ class MemoryStore(BaseStore):
         """Groups whose log has named members: with however many they began, others may have what is lost here."""
         self._lost: dict[GroupId, str] = {}
         """Why replicas are damaged that have not been made whole since."""
+        self._notes: dict[GroupId, tuple[Position, AcksFact]] = {}
         self._images: dict[GroupId, Image] = {}
         """What the disk holds of each data file whatever happens: its generation and its bytes."""
         self._survivors: dict[GroupId, Image] = {}
@@ -212,6 +214,7 @@ class MemoryStore(BaseStore):
         self.identity = msgspec.structs.replace(self.identity, boot=self.identity.boot + 1)
         self.shelf.crash(self.identity)
         self.damaged = dict(self._lost)
+        self.log_damaged.intersection_update(self.damaged)
         for number, group in self.log.groups.items():
             if (number, group.snapshot) in self.shelf.received:
                 self._install(group)
@@ -227,6 +230,8 @@ class MemoryStore(BaseStore):
         for write in writes:
             if type(write) is WriteEntries and any(entry.kind == MEMBERS for entry in write.entries):
                 self.grown.add(write.group)
+            elif type(write) is TrimLog and write.group in self.replicas:
+                self._notes[write.group] = self.replicas[write.group].applied, self.replicas[write.group].acks
 
     def _remember_life(self, life: PeerLife) -> None:
         self.lives[life.node, life.boot if life.node == self.identity.node else 0] = life
@@ -235,8 +240,11 @@ class MemoryStore(BaseStore):
         super()._raise_boot(boot)
         self.lives = {key: life for key, life in self.lives.items() if life.node != self.identity.node}
 
-    def _found_damage(self, group: GroupId, reason: str) -> None:
-        super()._found_damage(group, reason)
+    def _noted(self, group: GroupId) -> tuple[Position, AcksFact]:
+        return self._notes.get(group, (ORIGIN, AcksFact()))
+
+    def _found_damage(self, group: GroupId, reason: str, *, log: bool = False) -> None:
+        super()._found_damage(group, reason, log=log)
         if len(self.log.groups[group].voters) != 1 or group in self.grown:
             self._lost.setdefault(group, reason)
 
@@ -271,6 +279,7 @@ class MemoryStore(BaseStore):
         """Damage: the newest entries are gone, although they were reported durable. Call between lives."""
         self.log.cut(group, count)
         self._lost[group] = f"the log of group {group} ends before its mark"
+        self.log_damaged.add(group)
 
     def close(self) -> None:
         """Close the data files, keeping what they hold for the next `recover`."""

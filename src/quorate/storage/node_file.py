@@ -19,8 +19,9 @@ import apsw
 import msgspec
 
 from quorate.client.errors import AlreadyOpen, NotSupportedError, OperationalError
+from quorate.core.acks_rule import AcksFact
 from quorate.core.formats import HERE, RELEASE, Range, refuse
-from quorate.core.kernel import GroupId, Identity, Member, NodeId, PeerLife
+from quorate.core.kernel import ORIGIN, GroupId, Identity, Member, NodeId, PeerLife, Position
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
 
@@ -57,6 +58,14 @@ CREATE TABLE IF NOT EXISTS lives(node INTEGER NOT NULL, boot INTEGER NOT NULL, b
 """The newest life of every other node, and the last ones of this (`core.superseding`)."""
 LIVES_KEPT = 1_000
 """Of this node."""
+STANDINGS = """
+CREATE TABLE IF NOT EXISTS standings(grp INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, idx INTEGER NOT NULL,
+  fact BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS damaged_logs(grp INTEGER PRIMARY KEY) STRICT;
+"""
+"""What data files said of acks and members when the log was last trimmed, and where; groups of which not only the data
+file is damaged."""
+
 ADD_RELEASE = "ALTER TABLE node ADD COLUMN release TEXT NOT NULL DEFAULT ''"
 
 
@@ -99,6 +108,9 @@ class NodeFile:
         self.groups: dict[GroupId, Remembered] = {}
         for row in self._rows("SELECT * FROM groups ORDER BY grp"):
             self.groups[row[0]] = self._remembered(row)
+        self._rows(STANDINGS)
+        self.damaged_logs = {group for (group,) in self._rows("SELECT grp FROM damaged_logs")}
+        """Groups whose log was found damaged, until they are whole again."""
         # From here on writes are unsynced, unless `_durably` says otherwise.
         self._synchronous("NORMAL")
         self._wal_pages = 0
@@ -132,15 +144,19 @@ class NodeFile:
         self._write("UPDATE mark SET sequence = ?, hash = ? WHERE id = 1", (sequence, hash_))
         self.sequence, self.hash = sequence, hash_
 
-    def accept(self, sequence: int, hash_: bytes, damaged: dict[GroupId, str]) -> None:
-        """Remember, durably, that these groups are damaged and that the log now stands here."""
+    def accept(self, sequence: int, hash_: bytes, damaged: dict[GroupId, str], *, log: bool) -> None:
+        """Remember, durably, that these groups are damaged (their logs, or their data files alone) and that the log now
+        stands here."""
         with_reason = [(reason, group) for group, reason in sorted(damaged.items())]
         with self._durably():
             self._connection.executemany("UPDATE groups SET damaged = ? WHERE grp = ?", with_reason)
+            if log:
+                self._connection.executemany("REPLACE INTO damaged_logs VALUES (?)", [(group,) for group in damaged])
             self._connection.execute("UPDATE mark SET sequence = ?, hash = ? WHERE id = 1", (sequence, hash_))
         self.sequence, self.hash = sequence, hash_
         for reason, group in with_reason:
             self.groups[group].damaged = reason
+        self.damaged_logs.update(damaged if log else ())
 
     def remember(self, group: Remembered) -> None:
         """Note, durably, that this group is held here, or was found damaged, or was repaired."""
@@ -150,7 +166,24 @@ class NodeFile:
         )  # fmt: skip
         with self._durably():
             self._connection.execute("REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            if not group.damaged:
+                self._connection.execute("DELETE FROM damaged_logs WHERE grp = ?", (group.group,))
         self.groups[group.group] = group
+        if not group.damaged:
+            self.damaged_logs.discard(group.group)
+
+    def note_standing(self, group: GroupId, position: Position, fact: AcksFact) -> None:
+        """The log was trimmed: where the data file stood then, and what it said. Unsynced."""
+        row = (group, position.epoch, position.index, msgspec.msgpack.encode(fact))
+        self._write("REPLACE INTO standings VALUES (?, ?, ?, ?)", row)
+
+    def standing_of(self, group: GroupId) -> tuple[Position, AcksFact]:
+        """What was noted last; ORIGIN when nothing was."""
+        for epoch, index, fact in self._connection.execute(
+            "SELECT epoch, idx, fact FROM standings WHERE grp = ?", (group,)
+        ):
+            return Position(epoch, index), msgspec.msgpack.decode(fact, type=AcksFact)
+        return ORIGIN, AcksFact()
 
     def remember_vote(self, group: GroupId, epoch: int, vote: NodeId) -> None:
         """A second copy of the hard state, for when the log's is lost. Unsynced."""

@@ -10,9 +10,7 @@ import apsw
 
 from quorate.sql.tokens import quoted
 from quorate.storage.plain_file import PlainFileError
-from quorate.storage.plain_shape import VIRTUAL, Object, Table, ordinary, shadow_tables, tables
-
-OURS = ("quorate_applied", "quorate_window", "quorate_acks", "quorate_members")
+from quorate.storage.plain_shape import OURS, VIRTUAL, Object, Table, ordinary, shadow_tables, tables
 
 
 class PlainWriter:

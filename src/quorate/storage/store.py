@@ -19,7 +19,6 @@ from quorate.core.kernel import (
     DATA,
     ORIGIN,
     Applied,
-    ApplyFailed,
     Effect,
     Entry,
     Event,
@@ -71,6 +70,10 @@ class BaseStore(Writing):
     def close(self) -> None: ...
 
     @abstractmethod
+    def _noted(self, group: GroupId) -> tuple[Position, AcksFact]:
+        """Where the data file stood, and what it said of acks, when the log was last trimmed; ORIGIN: it never was."""
+
+    @abstractmethod
     def _install(self, group: GroupLog) -> None:
         """Make the received snapshot that the log has switched to the data file, and drop the old one."""
 
@@ -90,43 +93,59 @@ class BaseStore(Writing):
         """One replica as its log and data file describe it."""
         number = group.group
         damaged = self.damaged.get(number, "")
-        applied = ORIGIN
+        doubted = number in self.log_damaged
+        applied, acks = ORIGIN, AcksFact()
         epochs: tuple[Position, ...] = ()
         tail: tuple[Entry, ...] = ()
-        acks = AcksFact()
         coming: tuple[Entry, ...] = ()
         last = group.last.index
         self._standing.pop(number, None)  # what is only in memory does not outlive the core that knew of it
         try:
             epochs = self.log.epochs(number)
-            if not damaged:
-                applied = self._recover_data(group)
+            if not doubted:
+                try:
+                    applied, acks = self._recover_data(group), self._acks_at(number)
+                except Divergent as error:
+                    damaged = damaged or str(error)
+                    applied, acks = self._what_is_known(group, damaged)
                 tail, coming = self._recover_tail(group, applied)
-                acks = self._acks_at(number)
-        except (Divergent, LogDamaged) as error:
-            damaged = str(error)
+        except LogDamaged as error:
+            damaged, doubted = damaged or str(error), True
         if damaged:
-            if number not in self.damaged:
-                self._found_damage(number, damaged)
+            if number not in self.damaged or (doubted and number not in self.log_damaged):
+                self._found_damage(number, damaged, log=doubted)
+            self._standing.pop(number, None)
             replica = self.replicas.pop(number, None)
             if replica is not None:
                 replica.close()
         return RecoveredGroup(
             number, group.database, group.partition, group.voters, group.epoch, group.vote,
-            group.base, epochs, last, tail, applied, damaged, acks, coming,
+            group.base, epochs, last, tail, applied, damaged, acks, coming, log_intact=bool(damaged) and not doubted,
         )  # fmt: skip
 
+    def _what_is_known(self, group: GroupLog, damaged: str) -> tuple[Position, AcksFact]:
+        """Of a group whose data file cannot say it: where that stood, and what it said of acks and members. Raises
+        LogDamaged when nobody knows any more which rules and members hold: then its log is of no use."""
+        if group.base == ORIGIN:
+            return ORIGIN, AcksFact()
+        position, fact = self._noted(group.group)
+        in_log = group.base.index <= position.index <= group.last.index
+        if not in_log or self.log.epoch_at(group.group, position.index) != position.epoch:
+            raise LogDamaged(damaged)
+        return position, fact
+
     def _recover_data(self, group: GroupLog) -> Position:
-        """Check where the data file stands, if there is one. Raises Divergent."""
+        """Check where the data file stands, if there is one. Raises Divergent, or LogDamaged when the log does not
+        reach to there."""
         number = group.group
         applied = self._stands_at(group)
         if applied.index > group.last.index:
-            raise Divergent(f"the data file of group {number} stands at {applied}, beyond the log's end {group.last}")
+            raise LogDamaged(f"the data file of group {number} stands at {applied}, beyond the log's end {group.last}")
         if applied.index < group.base.index:
             raise Divergent(f"the data file of group {number} stands at {applied}, before the log's start {group.base}")
         epoch = 0 if applied == ORIGIN else self.log.epoch_at(number, applied.index)
         if epoch != applied.epoch:
-            raise Divergent(f"the data file of group {number} stands at {applied}, where the log has epoch {epoch}")
+            raise LogDamaged(f"the data file of group {number} stands at {applied}, where the log has epoch {epoch}")
         return applied
 
     def _recover_tail(self, group: GroupLog, applied: Position) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
@@ -301,8 +320,7 @@ class BaseStore(Writing):
 
     def _on_condemn(self, effect: kernel.Condemn) -> list[Event]:
         """The file stays open, for those who read it just now, until its successor is installed."""
-        self._found_damage(effect.group, effect.reason)
-        return [ApplyFailed(effect.group, full=False, reason=effect.reason)]
+        return self._damage(effect.group, effect.reason, log=effect.log)
 
     def _on_raise_format(self, effect: kernel.RaiseFormat) -> list[Event]:
         """Where there is no room, the next start does it."""

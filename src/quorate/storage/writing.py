@@ -138,10 +138,13 @@ class Writing(DataFiles):
             replica.interrupt()
 
     def _failed(self, effect: Effect, error: Exception) -> list[Event]:
-        full = isinstance(error, DiskIsFull)
-        if not full:
-            self._found_damage(group_of(effect), str(error))
-        return [ApplyFailed(group_of(effect), full=full, reason=str(error))]
+        if isinstance(error, DiskIsFull):
+            return [ApplyFailed(group_of(effect), full=True, reason=str(error))]
+        return self._damage(group_of(effect), str(error), log=isinstance(error, LogDamaged))
+
+    def _damage(self, group: GroupId, reason: str, *, log: bool = False) -> list[Event]:
+        self._found_damage(group, reason, log=log)
+        return [ApplyFailed(group, full=False, reason=reason, log_intact=group not in self.log_damaged)]
 
     def _aside(self, effect: Effect, run: Callable[[], Any], then: Callable[[Any], list[Event]]) -> TakesLong:
         """What to raise for an effect whose `run` takes long."""

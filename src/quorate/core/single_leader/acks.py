@@ -21,9 +21,9 @@ from quorate.core.kernel import (
     Send,
     TrimLog,
 )
-from quorate.core.single_leader import election, orders, reads, verification, writes
+from quorate.core.single_leader import election, orders, reads, repair, verification, writes
 from quorate.core.single_leader.messages import SnapshotDone
-from quorate.core.single_leader.state import FOLLOWER, LEADER, NOBODY, SNAPSHOT, Group
+from quorate.core.single_leader.state import FOLLOWER, LEADER, NOBODY, Group
 
 
 def on_persisted(group: Group, now: Now, event: Persisted) -> None:
@@ -44,7 +44,7 @@ def on_persisted(group: Group, now: Now, event: Persisted) -> None:
             group.host.emit(OpenGeneration(group.group, pending.switch))
     advance(group)
     writes.on_counted(group)
-    group.heal_if_whole()
+    repair.heal_if_whole(group)
     apply_more(group)
 
 
@@ -160,14 +160,16 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
 
 def _finish_switch(group: Group, event: Applied) -> None:
     incoming, position = group.incoming, event.position
-    group.rules.replaced(event.acks or NOTHING_SAID)
-    group.membership.replaced(event.acks or NOTHING_SAID)
-    group.configure()
+    if not group.repair.beside:  # else our own log has told us all of that, and more
+        group.rules.replaced(event.acks or NOTHING_SAID)
+        group.membership.replaced(event.acks or NOTHING_SAID)
+        group.configure()
     group.switching = False
     group.checkpointing = False
     group.incoming = None
     group.checkpointed = position.index
     group.note("snapshot_installed", index=position.index)
+    repair.installed(group)
     if incoming is not None and group.leader == incoming.leader != NOBODY:
         done = SnapshotDone(group.group, group.epoch, incoming.theirs, position)
         group.host.emit(Send(group.leader, done))
@@ -175,23 +177,14 @@ def _finish_switch(group: Group, event: Applied) -> None:
 
 def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
     """No room: stop leading and try again later. Anything else: this replica is damaged."""
-    group.applying = 0
+    failing, group.applying = group.applying, 0
     if event.full:
         group.apply_blocked = True
         if now.mono_us >= group.no_room_until_us:
             group.note("no_room")
         group.no_room_until_us = now.mono_us + 2 * group.settings.suspect_us
     else:
-        group.damaged = event.reason
-        group.damages += 1
-        group.opened = True
-        group.rebuilt = False
-        group.whole_at = -1
-        group.heal_read = 0
-        group.incoming = None
-        group.switching = False  # the copy that was to become the data file may be what is damaged: fetch another
-        group.checkpointing = False
-        group.note("damaged", reason=event.reason)
+        repair.found_damaged(group, event, failing)
     if group.role == LEADER and (group.damaged or orders.steps_down_for_others(group)):
         election.become_follower(group, now)
     elif group.role == LEADER:
@@ -224,7 +217,7 @@ def on_checkpointed(group: Group, _now: Now, event: Checkpointed) -> None:
     small = group.log.first_within(group.settings.log_keep_bytes)
     through = min(held, max(held - group.settings.log_keep_entries, small))
     for progress in group.progress.values():
-        if progress.state == SNAPSHOT and progress.snapshot:
+        if progress.copying and progress.snapshot:
             through = min(through, progress.snapshot_at.index)
     group.log.shrink(group.settings.cache_bytes_max, group.applied.index)
     if through > group.log.base.index and not group.switching:

@@ -39,6 +39,7 @@ from quorate.core.single_leader import (
     orders,
     permits,
     reads,
+    repair,
     rewinding,
     shipping,
     snapshots,
@@ -140,7 +141,7 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     group.apply_blocked = False
     acks.apply_more(group)
     if group.damaged:
-        _repair(group)
+        repair.tick(group, now)
     if group.role == LEADER and group.log_hangs(now) and orders.steps_down_for_others(group):
         group.note("log_hangs")
         election.become_follower(group, now)
@@ -167,14 +168,6 @@ def on_tick(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     )
 
 
-def _repair(group: Group) -> None:
-    """Damaged: ask the leader for a copy; once it is installed, ask how far a whole replica must be."""
-    if group.needs_snapshot():
-        shipping.ask_for_snapshot(group)
-    elif not group.switching:
-        reads.ask_how_far(group)
-
-
 def on_mention(group: Group, now: Now, sender: NodeId, epoch: int, counted: int) -> int:
     """A heartbeat of a node that leads this group in `epoch`. Returns the epoch that we are in, or 0
     when the answer must wait for our disk (the next heartbeat will ask again)."""
@@ -183,11 +176,11 @@ def on_mention(group: Group, now: Now, sender: NodeId, epoch: int, counted: int)
     if not _is_believable(group, sender, epoch):
         return 0
     shipping.heard_leader(group, now, sender, epoch)
-    if group.needs_snapshot():
+    if group.needs_log:
         return 0
     acks.count(group, min(counted, group.log.last.index))
-    if group.damaged or (group.pending and any(pending.hard_state for pending in group.pending)):
-        return 0  # a damaged replica may have promised a later epoch, and confirms nobody
+    if group.log_damaged or (group.pending and any(pending.hard_state for pending in group.pending)):
+        return 0  # one whose log is damaged may have promised a later epoch, and confirms nobody
     return epoch
 
 

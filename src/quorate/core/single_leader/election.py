@@ -9,7 +9,18 @@ half a network can depose a working leader for ever.
 from quorate.core.acks_rule import read_rule, spell, spell_noop
 from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Send
 from quorate.core.requests import NotLeader
-from quorate.core.single_leader import acks, orders, permits, reads, shipping, snapshots, transfer, verification, writes
+from quorate.core.single_leader import (
+    acks,
+    orders,
+    permits,
+    reads,
+    repair,
+    shipping,
+    snapshots,
+    transfer,
+    verification,
+    writes,
+)
 from quorate.core.single_leader.messages import Append, PreVote, PreVoteReply, StandNow, Vote, VoteReply
 from quorate.core.single_leader.state import (
     CANDIDATE,
@@ -38,7 +49,8 @@ def on_timer(group: Group, now: Now) -> None:
     if not orders.may_by_itself(group, now):
         group.role = FOLLOWER  # also when it could not stand now: votes that come late are for an order that has ended
         return
-    if not group.may_stand() or now.mono_us < group.no_room_until_us or group.log_hangs(now):
+    may = group.may_stand() and now.mono_us >= group.no_room_until_us and not group.log_hangs(now)
+    if not may or repair.leaves_it_to_others(group):
         permits.drop(group)
         return
     group.role = PRE_CANDIDATE
@@ -86,7 +98,7 @@ def on_pre_vote(group: Group, now: Now, sender: NodeId, message: PreVote) -> Non
     granted = (
         message.epoch > group.epoch
         and group.role != LEADER
-        and not group.damaged
+        and not group.log_damaged
         and not group.leader_is_alive(now)
         and group.up_to_date(message.last)
     )
@@ -132,7 +144,7 @@ def on_vote(group: Group, now: Now, sender: NodeId, message: Vote) -> None:
         and group.vote in (NOBODY, sender)
         and group.role == FOLLOWER
         and group.leader in (NOBODY, sender)
-        and not group.damaged
+        and not group.log_damaged
         and group.up_to_date(message.last)
     )
     if not granted:
@@ -155,7 +167,7 @@ def on_vote_reply(group: Group, now: Now, sender: NodeId, message: VoteReply) ->
 
 def on_stand_now(group: Group, now: Now, sender: NodeId, message: StandNow) -> None:
     """The leader hands over: stand at once, with its word that this disturbs nobody."""
-    if message.epoch == group.epoch and sender == group.leader and group.may_stand():
+    if message.epoch == group.epoch and sender == group.leader and group.may_stand() and not group.damaged:
         campaign(group, now, transfer=True)
         group.leaving.handed_by = sender
 
@@ -289,6 +301,7 @@ def follow(group: Group, now: Now, leader: NodeId) -> None:
     if group.leader != leader:
         permits.drop(group)
         group.leader = leader
+        group.repair.deferred = 0
         group.incoming = None
         group.note("follows", leader=leader)
         group.resumes_until_us = 0

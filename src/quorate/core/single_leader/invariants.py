@@ -23,7 +23,7 @@ def assert_invariants(group: Group) -> None:
     if group.role == LEADER:
         assert group.leader == group.me, "a leader that follows somebody"
         assert group.vote == group.me, "a leader that did not vote for itself"
-        assert not group.damaged, "a damaged replica leads"
+        assert not group.log_damaged, "a replica leads whose log is damaged"
         assert group.transfer is None or not group.transfer.waiting, "a leader keeps writes from itself"
         _assert_progress(group)
     else:

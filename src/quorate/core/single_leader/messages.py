@@ -69,6 +69,8 @@ class AppendReply(Struct, frozen=True, array_like=True, tag=6):
     life: Count = 0
     """Rises with each start of this replica and each damage found in it: what it acknowledged in an earlier one may be
     lost, and is not to be counted any more."""
+    whole: bool = True
+    """False: my data file is damaged. With `voter`, my log is not: count it, send me more of it, and a copy."""
 
 
 class SnapshotOffer(Struct, frozen=True, array_like=True, tag=7):

@@ -13,7 +13,7 @@ from typing import Any
 from quorate.core.admission import EXPIRED, ends_us, gone, overloaded
 from quorate.core.kernel import NodeId, Now, Query
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, STRONGEST, NotLeader, Refused
-from quorate.core.single_leader import acks, shipping, state, writes
+from quorate.core.single_leader import acks, repair, shipping, state, writes
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
 from quorate.core.single_leader.state import NOBODY, Group, Read
 
@@ -32,7 +32,9 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
     if level == LINEARIZABLE and not group.rules.offers(level):
         group.reply(id, NOT_PROMISED)
         return
-    if not group.opened or group.damaged or group.switching:
+    if group.damaged and group.leader in (NOBODY, group.me):
+        group.reply(id, repair.refusal(group))
+    elif not group.opened or group.damaged or group.switching:
         group.reply(id, NotLeader(group.leader_address()))
     elif _crowded(group):
         group.reply(id, overloaded("too many reads are waiting on this database", group.settings.standing_us))
@@ -152,7 +154,7 @@ def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -
     read = group.reading.asked.pop(message.read, None)
     if read is None and 0 < group.heal_read <= message.read and message.index >= 0:
         group.whole_at = message.index
-        group.heal_if_whole()
+        repair.heal_if_whole(group)
         return
     if read is None:
         return

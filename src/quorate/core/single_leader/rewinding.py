@@ -51,7 +51,7 @@ def may_lose(group: Group) -> bool:
     """Whether the log may hold what counted and is in no later leader's. A damaged replica does not know its rule: then
     what the catalog wants has to do."""
     wanted = read_rule(group.host.wanted_acks(group.database) or str(DEFAULT))
-    return group.lossy or group.is_narrow or (bool(group.damaged) and wanted.kind == ASYNC)
+    return group.lossy or group.is_narrow or (group.log_damaged and wanted.kind == ASYNC)
 
 
 def rewind(group: Group, first: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from quorate.core.acks_rule import DEFAULT
 from quorate.core.kernel import CATALOG_GROUP, Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
-from quorate.core.single_leader import acks, election, rewinding, snapshots
+from quorate.core.single_leader import acks, election, repair, rewinding, snapshots, writes
 from quorate.core.single_leader.messages import Append, AppendReply
 from quorate.core.single_leader.state import (
     LEADER,
@@ -101,7 +101,7 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     heard_leader(group, now, sender, message.epoch)
     if group.switching or group.host.disk_full:
         return
-    if group.needs_snapshot() or group.rewind:
+    if group.needs_log or group.rewind:
         ask_for_snapshot(group)
         return
     parted = rewinding.parted_at(group, message)
@@ -114,7 +114,7 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
         conflict = log.agree_below(previous)
         if conflict.index >= previous.index:
             conflict = log.agree_below(Position(previous.epoch, previous.index - 1))
-        matched = NEEDS_SNAPSHOT if group.damaged else 0
+        matched = NEEDS_SNAPSHOT if group.log_damaged else 0
         group.send(sender, group.append_reply(matched=matched, accepted=False, conflict=conflict))
         return
     matched = previous.index + len(entries)
@@ -137,13 +137,17 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
 
 
 def ask_for_snapshot(group: Group) -> None:
-    """As a damaged replica: nothing of mine can be built upon. As one that rewinds: my log can, my data file cannot;
-    the copy must stand where my log begins or later, so that what both have of the log stays."""
-    if group.leader not in (NOBODY, group.me):
+    """As a replica whose log is damaged: nothing of mine can be built upon. As one that rewinds, or whose data file
+    alone is damaged: my log can, my data file cannot; the copy must stand where my log begins or later, so that what
+    both have of the log stays."""
+    if group.leader not in (NOBODY, group.me) and repair.may_ask(group):
         conflict = None
         if group.rewind:
             begins = group.log.base.index if group.log.base.index < group.rewind else 0
             least = max(begins, group.rules.since)
+            conflict = Position(group.epoch_at(least) or 0, least)
+        elif group.damaged and group.repair.log_intact:
+            least = repair.least(group)
             conflict = Position(group.epoch_at(least) or 0, least)
         group.send(group.leader, group.append_reply(matched=NEEDS_SNAPSHOT, accepted=False, conflict=conflict))
 
@@ -173,7 +177,7 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
         group.host.keep_busy(group.group)  # with it may go the word that this replica is out: then it has to ask
     group.append(entries)
     group.saved = 0
-    group.log.shrink(group.settings.cache_bytes_max, group.applied.index)
+    group.log.shrink(group.settings.cache_bytes_max, group.persisted if group.damaged else group.applied.index)
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
 
 
@@ -205,7 +209,7 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
         snapshots.close(group, progress)
     late = progress.matched < group.counted
     progress.matched = max(progress.matched, message.matched)
-    progress.voter = message.voter
+    progress.voter, progress.whole = message.voter, message.whole
     progress.next = max(progress.next, progress.matched + 1)
     progress.state = REPLICATING
     progress.sent_us = 0 if progress.next == progress.matched + 1 else now.mono_us
@@ -234,11 +238,15 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
     if progress.state == SNAPSHOT:
         return
     if message.matched == NEEDS_SNAPSHOT:
-        progress.matched = 0
-        progress.voter = message.voter
-        if message.voter and not _reaches(group, message.conflict):
+        beside = message.voter and not message.whole  # its log stays as it is, and goes on
+        if not beside:
+            progress.matched = 0
+        progress.voter, progress.whole = message.voter, message.whole
+        if message.voter and not _reaches(group, message.conflict, at_its_word=not beside):
             return  # it asks again
-        snapshots.begin(group, now, peer, progress)
+        if beside and 0 < progress.snapshot_at.index < message.conflict.index:
+            snapshots.close(group, progress)  # the copy at hand is too old for it
+        snapshots.begin(group, now, peer, progress, beside=beside)
         return
     if message.conflict.index >= progress.next or message.conflict.index < progress.matched:
         return  # a late answer to something sent earlier
@@ -249,11 +257,14 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
     send_more(group, now, peer, progress)
 
 
-def _reaches(group: Group, conflict: Position) -> bool:
+def _reaches(group: Group, conflict: Position, *, at_its_word: bool) -> bool:
     """Whether a copy of our data file stands where this replica's log begins, or later. If it does not yet, it is
-    brought there: the replica had all of that counted, and our log has it."""
+    brought there: the replica had all of that counted, and our log has it. `at_its_word`: it may not acknowledge
+    anything before it has a copy, so that we may never count that by ourselves."""
     if group.applied.index < conflict.index and group.log.epoch_at(conflict.index) == conflict.epoch:
-        acks.count(group, conflict.index)
+        if at_its_word:
+            acks.count(group, conflict.index)
+        writes.settle_now(group)
         acks.apply_more(group)
     return group.applied.index >= conflict.index
 
@@ -273,18 +284,21 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     waiting = False
     for peer, progress in group.progress.items():
         known = progress.voter or group.rules.newest == DEFAULT  # other rules may wait for just this one
-        if progress.matched >= group.log.last.index and progress.state == REPLICATING and known:
+        has_all = progress.matched >= group.log.last.index and progress.state == REPLICATING
+        if has_all and known and not progress.copying:
             continue
         if not alive.get(peer, False):  # `forget_progress` or its next word will make us busy again
-            if progress.state == SNAPSHOT:
+            if progress.copying:
                 snapshots.close(group, progress)
             continue
         waiting = True
-        if progress.state == SNAPSHOT:
+        if progress.copying:
             snapshots.tick(group, now, peer, progress)
-        elif progress.reading:
+        if progress.state == SNAPSHOT or (has_all and known):
+            continue
+        if progress.reading:
             continue  # one read at a time: on a slow disk more of them would only wait behind each other
-        elif not progress.sent_us or now.mono_us - progress.sent_us >= group.host.retry_us(peer):
+        if not progress.sent_us or now.mono_us - progress.sent_us >= group.host.retry_us(peer):
             progress.state = PROBING
             if progress.matched:
                 progress.next = progress.matched + 1

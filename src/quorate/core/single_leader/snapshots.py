@@ -20,7 +20,7 @@ from quorate.core.kernel import (
     StoreSnapshot,
     SwitchGeneration,
 )
-from quorate.core.single_leader import election, rewinding, shipping
+from quorate.core.single_leader import election, repair, rewinding, shipping
 from quorate.core.single_leader.messages import (
     SnapshotChunk,
     SnapshotDone,
@@ -33,26 +33,35 @@ from quorate.core.single_leader.state import FOLLOWER, LEADER, PROBING, SNAPSHOT
 # ---- the leader's side -------------------------------------------------------------------------------
 
 
-def begin(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
-    """This follower needs what the log no longer has. A dead one has to wait until it lives."""
-    if not group.host.heard(now, peer):
+def begin(group: Group, now: Now, peer: NodeId, progress: Progress, *, beside: bool = False) -> None:
+    """This follower needs what the log no longer has; `beside`: only a data file, and its log goes on. A dead one has
+    to wait until it lives; and a damaged leader has nothing to give."""
+    if not group.host.heard(now, peer) or group.damaged:
         return
-    progress.state = SNAPSHOT
+    if not beside:
+        progress.state = SNAPSHOT
+        progress.sent_us = now.mono_us
+    if not progress.copying:
+        _open(group, now, peer, progress)
+
+
+def _open(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
+    progress.copying = True
     progress.snapshot = 0
     progress.snapshot_at = ORIGIN
-    progress.sent_us = now.mono_us
+    progress.copy_us = now.mono_us
     group.note("snapshot_needed", to=peer)
     group.host.emit(OpenSnapshot(group.group, peer))
 
 
 def on_opened(group: Group, now: Now, event: SnapshotOpened) -> None:
     progress = group.progress.get(event.to)
-    if progress is None or progress.state != SNAPSHOT or progress.snapshot:
+    if progress is None or not progress.copying or progress.snapshot:
         group.host.emit(CloseSnapshot(group.group, event.snapshot))
         return
     if event.position.index < group.log.base.index:
         group.host.emit(CloseSnapshot(group.group, event.snapshot))
-        progress.state = PROBING
+        close(group, progress)
         return
     progress.snapshot = event.snapshot
     progress.snapshot_at = event.position
@@ -61,7 +70,7 @@ def on_opened(group: Group, now: Now, event: SnapshotOpened) -> None:
 
 
 def _offer(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
-    progress.sent_us = now.mono_us
+    progress.copy_us = now.mono_us
     offer = SnapshotOffer(group.group, group.epoch, progress.snapshot, progress.snapshot_at, progress.snapshot_size)
     group.send(peer, offer)
 
@@ -70,10 +79,10 @@ def on_want(group: Group, now: Now, sender: NodeId, message: SnapshotWant) -> No
     progress = group.progress.get(sender)
     if group.role != LEADER or message.epoch != group.epoch or progress is None:
         return
-    if progress.state != SNAPSHOT or progress.snapshot != message.snapshot:
+    if not progress.copying or progress.snapshot != message.snapshot:
         group.send(sender, SnapshotGone(group.group, group.epoch, message.snapshot))
         return
-    progress.sent_us = now.mono_us
+    progress.copy_us = now.mono_us
     size = group.settings.snapshot_chunk_bytes
     group.host.emit(ReadSnapshot(group.group, sender, message.snapshot, message.offset, size))
 
@@ -94,11 +103,15 @@ def on_read(group: Group, _now: Now, event: SnapshotRead) -> None:
 
 def on_done(group: Group, now: Now, sender: NodeId, message: SnapshotDone) -> None:
     progress = group.progress.get(sender)
-    if group.role != LEADER or message.epoch != group.epoch or progress is None or progress.state != SNAPSHOT:
+    if group.role != LEADER or message.epoch != group.epoch or progress is None or not progress.copying:
         return
     if group.log.epoch_at(message.position.index) != message.position.epoch:
         return
+    beside = progress.state != SNAPSHOT
     close(group, progress)
+    if beside:  # where its log ends, it says with the next entries
+        progress.whole = True
+        return
     progress.next = message.position.index + 1
     shipping.send_more(group, now, sender, progress)
 
@@ -109,24 +122,26 @@ def close(group: Group, progress: Progress) -> None:
         group.host.emit(CloseSnapshot(group.group, progress.snapshot))
     progress.snapshot = 0
     progress.snapshot_at = ORIGIN
-    progress.state = PROBING
-    progress.sent_us = 0
+    progress.copying = False
+    if progress.state == SNAPSHOT:
+        progress.state = PROBING
+        progress.sent_us = 0
 
 
 def close_all(group: Group) -> None:
     """Let go of every copy that followers were fetching."""
     for progress in group.progress.values():
-        if progress.state == SNAPSHOT:
+        if progress.copying:
             close(group, progress)
 
 
 def tick(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
     """Offer again what nobody fetched."""
-    if now.mono_us - progress.sent_us >= group.host.retry_us(peer):
+    if now.mono_us - progress.copy_us >= group.host.retry_us(peer):
         if progress.snapshot:
             _offer(group, now, peer, progress)
         else:
-            begin(group, now, peer, progress)
+            _open(group, now, peer, progress)
 
 
 # ---- the follower's side -----------------------------------------------------------------------------
@@ -144,6 +159,8 @@ def on_offer(group: Group, now: Now, sender: NodeId, message: SnapshotOffer) -> 
         return
     incoming = group.incoming
     if incoming is None or incoming.leader != sender or incoming.theirs != message.snapshot:
+        if not repair.may_ask(group) or repair.too_old(group, position):
+            return
         group.incoming = incoming = Incoming(sender, message.snapshot, group.host.dice.getrandbits(62) | 1, position)
     if not incoming.storing:
         group.send(sender, SnapshotWant(group.group, group.epoch, incoming.theirs, incoming.offset))
@@ -171,6 +188,7 @@ def on_stored(group: Group, now: Now, event: SnapshotStored) -> None:
     incoming.offset = event.offset
     if event.failed:
         group.note("snapshot_failed", reason=event.failed)
+        repair.copy_ended(group)
         group.incoming = None
     elif event.complete:
         incoming.complete = True
@@ -182,32 +200,48 @@ def on_stored(group: Group, now: Now, event: SnapshotStored) -> None:
 def switch(group: Group, now: Now, incoming: Incoming) -> None:
     """The copy is complete and verified: make it ours, unless the log overtook it meanwhile."""
     position = incoming.position
-    if _has(group, position) or group.role != FOLLOWER or group.applying:
+    if _has(group, position) or group.role != FOLLOWER or group.applying or repair.too_old(group, position):
         group.incoming = None  # the log overtook it meanwhile; what follows in the log must not be dropped
         return
-    if rewinding.may_lose(group) and not group.saved:
+    keep = _kept_behind(group, position)
+    beside = keep == group.log.last.index > 0
+    if not beside and rewinding.may_lose(group) and not group.saved:
         rewinding.save(group, now, group.rewind, incoming.ours)
         return
-    begins = max(group.log.base.index, group.rules.since)
-    keep = group.rewind - 1 if begins <= position.index < group.rewind - 1 else 0
+    if group.damaged:
+        repair.copy_ended(group)
+    group.repair.beside = beside
     group.switching = True
     group.rebuilt = True
     group.whole_at = -1
     group.heal_read = 0
-    if keep:  # the copy is older than where our logs part: what both have of the log stays
-        group.drop_from(group.rewind)
+    if keep:  # the copy is older than where our log ends, or parts from the leader's: what both have of it stays
+        if not beside:
+            group.drop_from(keep + 1)
         group.log.trim(position)
     else:
         group.log.reset(position)
         group.persisted = position.index
     pending = group.persist(SwitchGeneration(group.group, incoming.ours, position, keep), last=group.log.last)
     pending.switch = incoming.ours
-    anew = group.damaged or group.lossy or group.is_narrow
+    anew = not beside and (group.damaged or group.lossy or group.is_narrow)
     group.counted = position.index if anew else max(group.counted, position.index)
     group.rules.truncated(keep + 1 if keep else 0)
     group.membership.truncated(keep + 1 if keep else 0)
     group.configure()
     group.rewind = group.saved = group.loss_at = 0
+
+
+def _kept_behind(group: Group, position: Position) -> int:
+    """The index up to which the log stays as it is when a copy that stands here becomes the data file; 0: it begins
+    anew behind the copy."""
+    if group.rewind:
+        begins = max(group.log.base.index, group.rules.since)
+        return group.rewind - 1 if begins <= position.index < group.rewind - 1 else 0
+    if not group.damaged or group.log_damaged:
+        return 0
+    follows = group.log.epoch_at(position.index) == position.epoch
+    return group.log.last.index if follows and position.index < group.log.last.index else 0
 
 
 def _has(group: Group, position: Position) -> bool:

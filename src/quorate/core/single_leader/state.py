@@ -17,7 +17,6 @@ from quorate.core.kernel import (
     CloseSnapshot,
     Effect,
     Entry,
-    ForgetDamage,
     GroupId,
     LogWrite,
     NodeId,
@@ -35,7 +34,7 @@ from quorate.core.single_leader.membership import Configuration, Membership, Wan
 from quorate.core.single_leader.messages import AppendReply
 from quorate.core.single_leader.records import Batch as Batch
 from quorate.core.single_leader.records import Incoming as Incoming
-from quorate.core.single_leader.records import Leaving, Order, Permit, Verifying
+from quorate.core.single_leader.records import Leaving, Order, Permit, Repair, Verifying
 from quorate.core.single_leader.records import Read as Read
 from quorate.core.single_leader.records import Reading as Reading
 from quorate.core.single_leader.records import Transfer as Transfer
@@ -52,7 +51,7 @@ PROBING = "probing"
 REPLICATING = "replicating"
 """Entries are sent as they come, ahead of the answers."""
 SNAPSHOT = "snapshot"
-"""The follower is fetching a copy."""
+"""The follower is fetching a copy, and its log goes on behind it."""
 
 NOBODY: NodeId = 0
 NEVER_US = -(1 << 62)
@@ -119,7 +118,9 @@ class Progress(Struct):
     matched: int = 0
     """The highest index known to be durable there and equal to ours."""
     voter: bool = True
-    """False while it was damaged and has not been made whole: it is not counted."""
+    """False while its log was damaged and has not been made whole: it is not counted."""
+    whole: bool = True
+    """False while its data file is damaged: it cannot take over."""
     life: int = 0
     """The life in which it acknowledged that (`AppendReply.life`)."""
     told: int = 0
@@ -129,9 +130,13 @@ class Progress(Struct):
     """When something was last sent that should be answered; 0: nothing is outstanding."""
     reading: bool = False
     """Older entries are being read back from the log for it."""
+    copying: bool = False
+    """It is fetching a copy; unless `state` is SNAPSHOT, for its data file alone: the log goes on meanwhile."""
     snapshot: int = 0
     snapshot_at: Position = ORIGIN
     snapshot_size: int = 0
+    copy_us: int = 0
+    """When a copy, or a piece of one, was last offered, sent or asked for."""
 
 
 class Group:
@@ -141,7 +146,7 @@ class Group:
         self.host = host
         self.settings = host.settings
         self.me = host.me
-        if found.damaged:  # nothing in its log can be built upon, not even its shape
+        if found.damaged and not found.log_intact:  # nothing in its log can be built upon, not even its shape
             found = structs.replace(found, epochs=(), last=found.base.index, tail=(), applied=found.base)
         self.group = found.group
         self.database = found.database
@@ -168,12 +173,13 @@ class Group:
         """Stands at once when its data file is open: alone, or first in a new group."""
 
         self.epoch = found.epoch
-        self.vote = UNKNOWN_VOTE if found.damaged else found.vote
+        self.vote = UNKNOWN_VOTE if found.damaged and not found.log_intact else found.vote
         self.log = Log(found.base, found.epochs, found.last, found.tail)
         self.rules = Rules(found.acks, found.acks_coming)
         self.damaged = found.damaged
+        self.repair = Repair(log_intact=found.log_intact)
         self.damages = 0
-        """How often this life's replica was found damaged."""
+        """How often this life's log was found damaged."""
         self.leader: NodeId = NOBODY
 
         self.persisted = found.last
@@ -393,7 +399,7 @@ class Group:
     @property
     def leads_ready(self) -> bool:
         """Leads, and everything of earlier epochs is applied: may execute and may answer for the log."""
-        return self.role == LEADER and self.opened and self.applied.index >= self.noop > 0
+        return self.role == LEADER and self.opened and self.applied.index >= self.noop > 0 and not self.damaged
 
     def held_by(self, matched: dict[NodeId, int]) -> int:
         """The highest index that is held as the acks rules ask, given what is durable where."""
@@ -423,7 +429,8 @@ class Group:
     def append_reply(self, *, matched: int, accepted: bool, conflict: Position | None = None) -> AppendReply:
         """What this replica says of its log, `conflict` where it ends unless something else is said."""
         conflict = self.log.last if conflict is None else conflict
-        return AppendReply(self.group, self.epoch, accepted, matched, conflict, not self.damaged, self.life)
+        voter, whole = not self.log_damaged, not self.damaged
+        return AppendReply(self.group, self.epoch, accepted, matched, conflict, voter, self.life, whole)
 
     def leader_address(self) -> str:
         """Where a caller should go; empty when nobody knows."""
@@ -447,31 +454,26 @@ class Group:
         """There is something to apply that could not be applied yet."""
         return self.opened and self.applied.index < min(self.counted, self.persisted)
 
+    @property
+    def log_damaged(self) -> bool:
+        """What its log says cannot be trusted, nor what it has promised."""
+        return bool(self.damaged) and not self.repair.log_intact
+
     def needs_snapshot(self) -> bool:
-        """Damaged, and nothing that is here can be built upon."""
+        """Damaged, and no copy has taken the place of the data file."""
         return bool(self.damaged) and not self.rebuilt
 
-    def heal_if_whole(self) -> None:
-        """A rebuilt replica that durably holds everything counted is a voter again.
-
-        How far that is, a leader says whom a majority of intact voters confirmed after we were rebuilt: an
-        older leader, or an older message, knows of less. (A forgotten vote of this epoch stays forgotten, so
-        it votes in later ones only.)
-        """
-        if self.damaged and self.rebuilt and not self.switching and self.persisted >= self.whole_at >= 0:
-            self.damaged, self.mended = "", self.damaged
-            self.host.emit(ForgetDamage(self.group))
-            self.note("healed", was=self.mended)
-            if self.leader not in (NOBODY, self.me):
-                matched = min(self.counted, self.persisted)
-                self.send(self.leader, self.append_reply(matched=matched, accepted=True))
+    @property
+    def needs_log(self) -> bool:
+        """Damaged, and nothing that is here can be built upon."""
+        return self.log_damaged and not self.rebuilt
 
     def may_stand(self) -> bool:
         if self.log.last.index == 0 and self.host.wanted_acks(self.database) is None:
             return False  # the first entries of a group say what acks it has
         if not self.votes_here:
             return False
-        return not (self.damaged or self.host.disk_full or self.host.draining or self.switching) and self.opened
+        return not (self.log_damaged or self.host.disk_full or self.host.draining or self.switching) and self.opened
 
     # ---- what several parts do -----------------------------------------------------------------------
 

@@ -77,7 +77,7 @@ def _refuse(group: Group, now: Now, to: NodeId) -> Refused | None:
     if not group.host.heard(now, peer):
         return refused(f"{name} is away", f"choose another replica, or start {name}")
     progress = group.progress[peer]
-    if progress.state == SNAPSHOT or not progress.voter:
+    if progress.copying or not progress.voter or not progress.whole:
         return refused(f"{name} is fetching a copy of {group.database}", "wait until it has it, or choose another")
     return None
 
@@ -97,6 +97,7 @@ def _best(group: Group, now: Now, among: Collection[NodeId] | None = None) -> No
         and peer in among
         and group.host.heard(now, peer)
         and progress.voter
+        and progress.whole
         and progress.state != SNAPSHOT
     ]
     return max(live, key=lambda peer: (group.progress[peer].matched, -peer), default=NOBODY)
@@ -235,7 +236,11 @@ def drain(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     if group.role != LEADER or not any(alive.get(peer) for peer in group.electors):
         return True
     last = group.log.last.index
-    ready = [peer for peer in group.electors if alive.get(peer) and group.progress[peer].matched == last]
+    ready = [
+        peer
+        for peer in group.electors
+        if alive.get(peer) and group.progress[peer].matched == last and group.progress[peer].whole
+    ]
     if ready and now.mono_us >= group.transfer_again_us:
         if group.transfer_tries >= len(group.electors):
             return True

@@ -15,8 +15,8 @@ from quorate.core.admission import EXPIRED, gone, overloaded
 from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
 from quorate.core.limits import ENTRY_BYTES_MAX
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Unsure
-from quorate.core.single_leader import long_writes, shipping
-from quorate.core.single_leader.state import LEADER, Batch, Group, Waiting
+from quorate.core.single_leader import long_writes, repair, shipping
+from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group, Waiting
 
 TOO_LARGE = Refused(
     "TooLarge",
@@ -43,6 +43,8 @@ def submit(group: Group, now: Now, id: int, body: Any) -> None:
     host, queue = group.host, group.queue
     if group.group == CATALOG_GROUP and type(body) is Outcome:
         group.reply(id, NOT_TOLD)
+    elif group.damaged and group.leader in (NOBODY, group.me):
+        group.reply(id, repair.refusal(group))
     elif group.role != LEADER or (group.transfer_to and group.transfer is None):
         _submit_elsewhere(group, now, id, body)
     elif refusal := group.admission.refusal(now.mono_us, host.until_us, len(queue)):

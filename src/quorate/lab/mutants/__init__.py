@@ -12,6 +12,7 @@ from quorate.lab.mutants import (
     permitting,
     reading,
     releases,
+    repairing,
     replication,
     rows,
     running_long,
@@ -35,6 +36,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + handing.MUTANTS
     + permitting.MUTANTS
     + members.MUTANTS
+    + repairing.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

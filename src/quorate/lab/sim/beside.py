@@ -16,7 +16,7 @@ from quorate.core.kernel import (
     INTERRUPTED,
     TOO_LONG,
     Apply,
-    ApplyFailed,
+    Condemn,
     Effect,
     Event,
     Execute,
@@ -107,8 +107,8 @@ class Storage:
         except Divergent as damage:  # the core has it repaired, the caller asks elsewhere
             host.world.mark("read at a damaged replica")
             host.reply(effect.id, Refused("Unavailable", f"this replica is damaged: {damage}", retryable=True))
-            failed = ApplyFailed(effect.group, full=False, reason=str(damage))
-            host.world.at(host.world.now_us, host.storage_answers, host.life, failed)
+            for failed in host.store.perform(Condemn(effect.group, str(damage))):
+                host.world.at(host.world.now_us, host.storage_answers, host.life, failed)
             return
         host.reply(effect.id, Answer(Raw(outcome), position.index))
 

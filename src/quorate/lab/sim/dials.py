@@ -99,6 +99,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """A row of a data file of that node is changed by somebody else, while the node runs."""
     old_copy_us: int = 0
     """The mean time until the folder of one node is copied, or put back from such a copy (`sim.old_copies`)."""
+    unfit_us: int = 0
+    """The mean time until data files of several nodes, up to all but one, cannot be brought forward (`sim.unfit`)."""
     lost_disk: float = 0.0
     """Chance that this node's disk is lost for good during the run. A wiped disk is a new node: it does not return."""
     """A node is told to finish, hand over and stop."""

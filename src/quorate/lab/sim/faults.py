@@ -15,6 +15,7 @@ from quorate.lab.sim.lasting import partial_connectivity
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.old_copies import OldCopies
 from quorate.lab.sim.store import BadStore
+from quorate.lab.sim.unfit import Unfit
 from quorate.lab.sim.world import World
 
 Links = list[tuple[int, int]]
@@ -33,6 +34,7 @@ class Faults:
         self._dice = world.dice("faults")
         self._times = world.dice("fault times")
         self._skip = skip
+        self._unfit = Unfit(world, hosts)
         self.struck = 0
         """How many faults have begun, skipped ones included. Each has dice of its own, so that leaving one out (as
         the shrinker does) changes no other."""
@@ -71,7 +73,10 @@ class Faults:
             (self._dials.edit_us, self._edit_data),
             (self._dials.lie_us, self._lie),
             (self._dials.old_copy_us, self._old_copy),
+            (self._dials.unfit_us, self._unfit_nodes),
         ]
+        if self._dials.unfit_us:
+            self._unfit.begin()
         for mean_us, fault in kinds:
             if mean_us:
                 self._later(mean_us, fault)
@@ -109,6 +114,7 @@ class Faults:
         """The liveness phase: heal, resume, restart everything but one node that stays `dead`."""
         self._over = True
         self._network.heal()
+        self._unfit.end()
         for host in self._hosts.values():
             host.fill_disk(full=False)
             host.disk.heal()
@@ -307,6 +313,9 @@ class Faults:
     def _old_copy(self) -> None:
         if self.victim:
             self._copies.strike(self.victim, self._dice, self._ends, self._restart)
+
+    def _unfit_nodes(self) -> None:
+        self._unfit.strike(1 + int(self._dice.expovariate(1.0) * self._dials.fault_lasts_us))
 
     def _lie(self) -> None:
         """What is on the disk is not what was written."""

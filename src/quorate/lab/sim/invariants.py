@@ -47,6 +47,7 @@ from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.on_disk import OnDisk
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
+from quorate.lab.sim.unfit import REPAIR, Repairs
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Divergent
 
@@ -123,14 +124,13 @@ class Invariants:
         self.configurations = Configurations(world, silent=CONFIGURATION in self.skip)
         self.leading: dict[tuple[GroupId, NodeId], int] = {}
         """Who believes to lead now, and in which epoch."""
+        self.repairs = Repairs(world)
         self.when_reborn: Callable[[Host], object] = lambda _host: None
         """A fault waits for a replica that has another data file, or a node that has restarted."""
 
     def _broken(self, judge: str, message: str) -> None:
         if judge not in self.skip:
             raise Violation(judge, message)
-
-    # ---- what happens --------------------------------------------------------------------------------
 
     def started(self, host: Host, recovered: Recovered) -> None:
         """A new life: what is in memory only is forgotten, what is on disk must be there."""
@@ -292,8 +292,6 @@ class Invariants:
         if told is Applied:
             self._check_applied(host, event)  # type: ignore[arg-type]
 
-    # ---- the checks ----------------------------------------------------------------------------------
-
     def _hear(self, host: Host, event: Event) -> None:
         """Somebody may have been told to lead."""
         if type(event) is Request and type(event.body) is Failover:
@@ -310,6 +308,8 @@ class Invariants:
                 self.ill.add(key)
         elif note.name == "healed":
             self._check_healed(host, note.fields["group"])
+            if REPAIR not in self.skip:
+                self.repairs.healed(host, note.fields["group"])
 
     def _check_sound(self, host: Host, note: Note) -> None:
         if (host.number, note.fields["group"]) not in self.harmed:

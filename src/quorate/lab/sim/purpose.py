@@ -115,6 +115,7 @@ AIMS: dict[str, Aim] = {
         {"cut off as it leaves": 3, "configurations: joint": 30, "members: replaced": 6, "ok": 800}, seeds=4
     ),
     "outdated": _aim({"folder put back": 8, "note: superseded": 5, "note: healed": 5, "ok": 1_000}, seeds=4),
+    "unfit": _aim({"cannot be applied": 8, "condemned": 8, "note: healed": 16, "crash": 16, "ok": 400}),
     "regrouped": _aim(
         {
             "edit of a data file": 5, "note: divergent": 2, "note: healed": 2, "verify: equal": 40,

@@ -343,6 +343,18 @@ def regrouped(dice: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def unfit(dice: random.Random) -> Dials:
+    """Data files of a majority that cannot be brought forward, or are condemned, under crashes and partitions: whoever
+    is whole heals them, and nothing that they have acknowledged is lost."""
+    return _aimed(
+        draw(dice), SOUND_DISKS, nodes=dice.choice((3, 3, 5)), clients=4, databases=1, safety_us=8 * SECOND,
+        damage=0.0, flip_log_us=0, flip_data_us=0, lost_disk=0.0, leave_dead=0.0,
+        crash_us=dice.choice((600, 2_000)) * MILLISECOND,
+        unfit_us=dice.choice((400, 1_500)) * MILLISECOND, fault_lasts_us=dice.choice((300, 1_000)) * MILLISECOND,
+        counters=4, schema=0, think_us=10 * MILLISECOND, settings={"log_keep_entries": 4_096},
+    )  # fmt: skip
+
+
 def fsyncs(dice: random.Random) -> Dials:
     """Fsyncs that fail, machines that lose power soon after, and copies all the time."""
     return msgspec.structs.replace(
@@ -380,7 +392,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
-        figure_eight, newcomers, departures, outdated, regrouped,
+        figure_eight, newcomers, departures, outdated, regrouped, unfit,
         patient, spike, slow, storm, endless, long, drawn,
     )
 }  # fmt: skip

@@ -187,8 +187,8 @@ class BadStore(MemoryStore):
         """The calls of this store are never interrupted."""
         return False
 
-    def _found_damage(self, group: GroupId, reason: str) -> None:
-        super()._found_damage(group, reason)
+    def _found_damage(self, group: GroupId, reason: str, *, log: bool = False) -> None:
+        super()._found_damage(group, reason, log=log)
         self._lost[group] = reason  # a file store remembers it through restarts
 
     def _install(self, group: GroupLog) -> None:

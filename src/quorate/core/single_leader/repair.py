@@ -1,0 +1,152 @@
+"""A damaged replica: what it may still do, how it gets a copy, when it is whole again.
+
+Two things can be damaged, and they differ in what they put at risk.
+
+- *The log.* What the replica promised may be gone: entries that it acknowledged, a vote. It votes for nobody in the
+  epoch it was found in, confirms no leader, is not counted, and begins anew behind a copy. It is whole when it durably
+  holds everything that a leader had counted whom a majority of intact voters confirmed after the copy. (Protocol-aware
+  recovery, Alagappan et al. 2018: a damaged log is not a short one.)
+- *The data file alone.* It was edited, SQLite finds it unsound, it differs from a majority's, or an entry cannot be
+  applied to it. The log is what it was, and so is every promise: the replica votes, acknowledges entries and confirms
+  its leader as before, so that a majority of such replicas takes writes. What it cannot do is what needs the rows: it
+  answers no reads, applies nothing, gives no copies, and nobody hands over to it. It fetches a copy *beside* its log,
+  which stays and goes on meanwhile; dropping it would drop what it has acknowledged. The copy must stand at or beyond
+  the entry that could not be applied. With the copy in place it is whole.
+
+If only replicas with damaged data files have the newest entries, one of them leads, after it has left several
+elections to others: it takes no writes, brings the log of a whole replica forward, and hands over to it. Where no
+replica is whole, that is what callers are told.
+
+Copies are fetched at a bounded rate: a file that is found damaged again behind each copy costs a few of them a minute,
+not as many as the disk can write.
+"""
+
+from quorate.core.kernel import ApplyFailed, ForgetDamage, Now, Position
+from quorate.core.requests import Refused
+from quorate.core.single_leader import election, reads, shipping
+from quorate.core.single_leader.messages import StandNow
+from quorate.core.single_leader.state import LEADER, NOBODY, Group
+
+DEFERRED = 4
+"""So many elections in a row are left to whole replicas."""
+COPY_AGAIN_US = 2_000_000
+COPY_AGAIN_MAX_US = 60_000_000
+"""After the first copy in a row the next waits for so long, and for twice as long after each, up to this."""
+IN_A_ROW_US = 600_000_000
+"""A copy that is the first in so long a time is fetched at once."""
+
+
+def found_damaged(group: Group, event: ApplyFailed, failing: int) -> None:
+    """This replica is damaged. `failing`: the last index that was being applied when that was found; 0: none was."""
+    repair = group.repair
+    intact = event.log_intact and not group.log_damaged
+    if intact:
+        repair.least = max(repair.least, failing)
+    else:
+        group.damages += 1
+    repair.log_intact = intact
+    group.damaged = event.reason
+    group.opened = True
+    group.rebuilt = False
+    group.whole_at = -1
+    group.heal_read = 0
+    group.incoming = None
+    group.switching = False  # the copy that was to become the data file may be what is damaged: fetch another
+    group.checkpointing = False
+    group.note("damaged", reason=event.reason)
+    if repair.copies and not may_ask(group):
+        group.note("copy_waits", copies=repair.copies, reason=event.reason)
+
+
+def tick(group: Group, now: Now) -> None:
+    """Damaged: ask the leader for a copy; once it is installed, ask how far a whole replica must be."""
+    if group.role == LEADER:
+        _give_way(group, now)
+    elif group.needs_snapshot():
+        shipping.ask_for_snapshot(group)
+    elif not group.switching:
+        reads.ask_how_far(group)
+
+
+def may_ask(group: Group) -> bool:
+    """Whether it is time for another copy."""
+    if not group.damaged or not group.repair.copies:
+        return True
+    wait_us = min(COPY_AGAIN_US << (group.repair.copies - 1), COPY_AGAIN_MAX_US)
+    return group.host.now_us - group.repair.copied_us >= wait_us
+
+
+def copy_ended(group: Group) -> None:
+    """A copy was fetched, or came to nothing."""
+    repair, now_us = group.repair, group.host.now_us
+    if now_us - repair.copied_us > IN_A_ROW_US:
+        repair.copies = 0
+    repair.copies = min(repair.copies + 1, 16)
+    repair.copied_us = now_us
+
+
+def least(group: Group) -> int:
+    """Where a copy must stand at least, for the log of a replica whose data file alone is damaged to follow it."""
+    return max(group.log.base.index, group.repair.least)
+
+
+def too_old(group: Group, position: Position) -> bool:
+    """Whether the log could not follow a copy that stands here."""
+    return bool(group.damaged) and group.repair.log_intact and not group.rewind and position.index < least(group)
+
+
+def installed(group: Group) -> None:
+    """A copy has become the data file: where the log was never in doubt, all is well."""
+    if group.damaged and group.repair.log_intact:
+        _heal(group)
+
+
+def heal_if_whole(group: Group) -> None:
+    """A rebuilt replica whose log was damaged is a voter again once it durably holds everything counted.
+
+    How far that is, a leader says whom a majority of intact voters confirmed after we were rebuilt: an
+    older leader, or an older message, knows of less. (A forgotten vote of this epoch stays forgotten, so
+    it votes in later ones only.)
+    """
+    if group.log_damaged and group.rebuilt and not group.switching and group.persisted >= group.whole_at >= 0:
+        _heal(group)
+
+
+def _heal(group: Group) -> None:
+    group.damaged, group.mended = "", group.damaged
+    group.repair.log_intact = False
+    group.repair.least = 0
+    group.host.emit(ForgetDamage(group.group))
+    group.note("healed", was=group.mended)
+    if group.leader not in (NOBODY, group.me):
+        matched = min(group.counted, group.persisted)
+        group.send(group.leader, group.append_reply(matched=matched, accepted=True))
+
+
+def leaves_it_to_others(group: Group) -> bool:
+    """As the election time comes: whether this replica does not stand, because its data file is damaged and a whole
+    one may."""
+    if not group.damaged:
+        return False
+    group.repair.deferred += 1
+    return not group.electors or group.repair.deferred <= DEFERRED
+
+
+def _give_way(group: Group, now: Now) -> None:
+    """As a leader with a damaged data file: hand over as soon as a whole replica has the whole log."""
+    for peer, progress in group.progress.items():
+        whole = progress.whole and progress.voter and not progress.copying and peer in group.electors
+        if whole and progress.matched == group.log.last.index and group.host.heard(now, peer):
+            group.repair.deferred = 0
+            group.note("gives_way", to=peer)
+            group.send(peer, StandNow(group.group, group.epoch))
+            election.become_follower(group, now)
+            return
+
+
+def refusal(group: Group) -> Refused:
+    """What a caller is told whom nobody else can be named."""
+    hint = "it fetches a copy once a node with a whole one leads: start the others; quorate status shows them"
+    if not group.electors:
+        hint = "stop the node; quorate adopt shows what can be kept"
+    return Refused("DataDamaged", f"the data file of {group.database} is damaged here: {group.damaged}", hint, True)  # noqa: FBT003
