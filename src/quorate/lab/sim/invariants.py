@@ -47,7 +47,7 @@ from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.on_disk import OnDisk
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
-from quorate.lab.sim.unfit import REPAIR, Repairs
+from quorate.lab.sim.unfit import Repairs
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Divergent
 
@@ -63,13 +63,11 @@ LEADER_COMPLETENESS = "leader completeness"
 STATE_MACHINE_SAFETY = "state machine safety"
 DURABLE_VOTE = "durable vote"
 DURABLE_MAJORITY = "durable majority"
-MONOTONE = "monotone epochs"
-REPLICAS_EQUAL = "replicas equal"
+MONOTONE, REPLICAS_EQUAL = "monotone epochs", "replicas equal"
 OWN_EPOCH = "own epoch"
 SOUND_DISK = "sound disk"
 ILL = "damaged replica"
-KEPT = "counted entries stay"
-DURABLE_LOG = "durable log"
+KEPT, DURABLE_LOG = "counted entries stay", "durable log"
 
 
 class Seen:
@@ -124,7 +122,7 @@ class Invariants:
         self.configurations = Configurations(world, silent=CONFIGURATION in self.skip)
         self.leading: dict[tuple[GroupId, NodeId], int] = {}
         """Who believes to lead now, and in which epoch."""
-        self.repairs = Repairs(world)
+        self.repairs = Repairs(world, self.skip)
         self.when_reborn: Callable[[Host], object] = lambda _host: None
         """A fault waits for a replica that has another data file, or a node that has restarted."""
 
@@ -308,8 +306,7 @@ class Invariants:
                 self.ill.add(key)
         elif note.name == "healed":
             self._check_healed(host, note.fields["group"])
-            if REPAIR not in self.skip:
-                self.repairs.healed(host, note.fields["group"])
+            self.repairs.healed(host, note.fields["group"])
 
     def _check_sound(self, host: Host, note: Note) -> None:
         if (host.number, note.fields["group"]) not in self.harmed:
