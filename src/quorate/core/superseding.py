@@ -86,9 +86,10 @@ def on_superseded(node: "Node", now: Now, sender: NodeId, message: Superseded) -
     node.emit(RaiseBoot(node.boot))
     liveness.lives.own.clear()  # whatever others remember of before is settled with this
     for group in node.groups.values():
-        if group.others and not group.damaged:
+        if group.others and not group.log_damaged:
             group.vote = group.vote or UNKNOWN_VOTE
             group.damaged = reason  # from now on, not only when that is on the disk
+            group.repair.log_intact = False
             single_leader.become_follower(group, now)
             node.emit(Condemn(group.group, reason, log=True))
     liveness.beat(now)

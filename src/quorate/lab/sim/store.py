@@ -105,6 +105,7 @@ class BadStore(MemoryStore):
         """All that lies on this disk, between two lives."""
         return {
             "identity": self.identity, "log": self.log.copy(), "lives": self.lives.copy(), "lost": self._lost.copy(),
+            "log_damaged": self.log_damaged.copy(), "notes": self._notes.copy(),
             "survivors": self._survivors.copy(), "images": self._images.copy(), "grown": self.grown.copy(),
         }  # fmt: skip
 
@@ -113,6 +114,7 @@ class BadStore(MemoryStore):
         self.log.put_back(copied["log"])
         self.identity, self.lives, self.grown = copied["identity"], copied["lives"], copied["grown"]
         self._lost, self._survivors, self._images = copied["lost"], copied["survivors"], copied["images"]
+        self.log_damaged, self._notes = copied["log_damaged"], copied["notes"]
         self.shelf.received.clear()
         self._checkpointed.clear()
 
