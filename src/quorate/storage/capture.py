@@ -15,7 +15,7 @@ What the hook does not see, and what is done about it:
   and the whole row travels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ from quorate.core.limits import CAPTURED_BYTES_MAX, IMAGES_BYTES_MAX
 from quorate.sql.tokens import quoted
 from quorate.storage.connection import INTERNAL
 from quorate.storage.failures import EntryTooLarge, RefusedError
-from quorate.storage.payload import Changes, Ddl, Rows, Segment, Sequences, Update, decode_row, encode
+from quorate.storage.payload import Changes, Ddl, Rows, Segment, Sequences, Update, array_header, decode_row, encode
 from quorate.storage.schema import SchemaFacts, SequenceRows, read_sequences
 from quorate.storage.table import Row, Table
 
@@ -264,52 +264,62 @@ class Capture:
 
     def _compare(self, table: Table, images: dict[Any, bytes | None]) -> Rows | None:
         """The rows of one table that differ from what they were."""
-        inserted: list[Raw] = []
-        updates: dict[tuple[tuple[int, ...], bool], list[Raw]] = {}
+        inserted = Packed(self._count_size)
+        updates: dict[tuple[tuple[int, ...], bool], Packed] = {}
         stayed: set[Any] = set()
-        for key, row in self._read_back(table, images):
-            old = images.get(key)
-            change = None if old is None else _change_of(table, key, old, row)
-            if change is None:
-                inserted.append(self._sized(encode(row)))
-                continue
-            stayed.add(key)
-            columns, values, compared = change
-            if columns:
-                updates.setdefault((columns, compared), []).append(self._sized(encode(values)))
-        gone = [(key, old) for key, old in images.items() if old is not None and key not in stayed]
-        deleted = [self._sized(old or encode((key,))) for key, old in gone]
-        if not (deleted or updates or inserted):
+        for found in self._read_back(table, images):
+            inserted.add([row for key, row in found if images.get(key) is None])
+            changes: dict[tuple[tuple[int, ...], bool], list[Row]] = {}
+            replaced: list[Row] = []
+            for key, row in found:
+                old = images.get(key)
+                if old is None:
+                    continue
+                change = _change_of(table, key, old, row)
+                if change is None:
+                    replaced.append(row)
+                    continue
+                stayed.add(key)
+                columns, values, compared = change
+                if columns:
+                    changes.setdefault((columns, compared), []).append(values)
+            inserted.add(replaced)
+            for how, rows in changes.items():
+                updates.setdefault(how, Packed(self._count_size)).add(rows)
+        deleted = Packed(self._count_size)
+        for key, old in images.items():
+            if old is not None and key not in stayed:
+                deleted.add_packed(old or encode((key,)))
+        if not (deleted.count or updates or inserted.count):
             return None
-        changed = [Update(columns, compared, rows) for (columns, compared), rows in updates.items()]
+        changed = [Update(columns, compared, rows.packed()) for (columns, compared), rows in updates.items()]
         found_by = len(table.key) if table.without_rowid else 1
-        return Rows(table.name, table.width, table.identity, found_by, deleted, changed, inserted)
+        width, key = table.width, table.identity
+        return Rows(table.name, width, key, found_by, deleted.packed(), changed, inserted.packed())
 
-    def _sized(self, row: bytes) -> Raw:
-        self._size += len(row)
+    def _count_size(self, size: int) -> None:
+        self._size += size
         if self._size > self.bytes_max:
             raise EntryTooLarge(self.bytes_max)
-        return Raw(row)
 
-    def _read_back(self, table: Table, images: dict[Any, bytes | None]) -> Iterator[tuple[Any, Row]]:
-        """The rows that are there now, each once, with their keys."""
+    def _read_back(self, table: Table, images: dict[Any, bytes | None]) -> Iterator[list[tuple[Any, Row]]]:
+        """The rows that are there now, each once, with their keys, some at a time."""
         keys = list(images)
-        if len(keys) == 1:
-            for row in table.read(self._connection, keys, in_bulk=False):
-                yield table.key_of(row), row
-            return
         start, count, size = 0, _FIRST_READ, 1
-        found: set[Any] = set()
+        known: set[Any] = set()
+        key_of = table.key_of
         while start < len(keys):
-            for row in table.read(self._connection, keys[start : start + count], self.facts.in_bulk):
-                key = table.key_of(row)
-                if table.without_rowid:  # keys that differ as values may find the same row
-                    if key in found:
-                        continue
-                    found.add(key)
-                size += len(images.get(key) or ()) or _size_of(row)
-                yield key, row
+            rows = table.read(self._connection, keys[start : start + count], self.facts.in_bulk)
+            if table.without_rowid:  # keys that differ as values may find the same row
+                by_key = {key: row for row in rows if (key := key_of(row)) not in known}
+                known |= by_key.keys()
+                found = list(by_key.items())
+            else:
+                place = table.identity[0] if not table.hidden_rowid else 0
+                found = [(row[place], row) for row in rows]
+            yield found
             start += count
+            size += sum([_size_of(row) for _, row in found[:_FIRST_READ]]) * count // _FIRST_READ
             count = max(1, min(4 * count, _READ_MAX, _READ_BYTES * start // size))
 
     def finish(self) -> tuple[Segment, ...]:
@@ -333,6 +343,34 @@ class Capture:
             self.segments.append(Sequences(values))  # type: ignore[arg-type]
 
 
+class Packed:
+    """Rows as one encoded array, put together from encoded parts: rows as objects would take much more memory."""
+
+    __slots__ = ("_grow", "_parts", "count")
+
+    def __init__(self, grow: Callable[[int], None]) -> None:
+        self._grow = grow
+        """Told of each part's size."""
+        self._parts: list[bytes] = []
+        self.count = 0
+
+    def add(self, rows: list[Row]) -> None:
+        if rows:
+            part = encode(rows)
+            self.count += len(rows)
+            self._parts.append(part[len(array_header(len(rows))) :])
+            self._grow(len(part))
+
+    def add_packed(self, row: bytes) -> None:
+        """A row that is encoded already."""
+        self.count += 1
+        self._parts.append(row)
+        self._grow(len(row))
+
+    def packed(self) -> Raw:
+        return Raw(array_header(self.count) + b"".join(self._parts))
+
+
 def _change_of(table: Table, key: Any, image: bytes, row: Row) -> tuple[tuple[int, ...], tuple[Any, ...], bool] | None:
     """How a row that was there became this one: the columns, the values that `Table.update` takes, and whether the old
     ones are among them. None: the old row must go before any other row may come."""
@@ -346,7 +384,13 @@ def _change_of(table: Table, key: Any, image: bytes, row: Row) -> tuple[tuple[in
     old = decode_row(image)
     if table.hidden_rowid:
         del old[0]
-    columns = tuple([place for place, (was, now) in enumerate(zip(old, new, strict=True)) if differ(was, now)])
+    columns = tuple(
+        [
+            place
+            for place, (was, now) in enumerate(zip(old, new, strict=True))
+            if was != now or was.__class__ is not now.__class__ or (not now and differ(was, now))
+        ]
+    )
     if not unique.isdisjoint(columns):
         return None
     values = [new[place] for place in columns]

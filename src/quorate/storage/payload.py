@@ -181,6 +181,13 @@ def encode_records(records: list[Record]) -> bytes:
     return encode(records)
 
 
+def array_header(count: int) -> bytes:
+    """How an array of so many elements begins."""
+    if count < 16:
+        return bytes((0x90 | count,))
+    return b"\xdc" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdd" + count.to_bytes(4, "big")
+
+
 def decode_row(image: bytes) -> list[Any]:
     """The values of an encoded row."""
     return _row.decode(image)
