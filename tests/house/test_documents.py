@@ -40,10 +40,10 @@ def test_every_document_in_docs_is_listed() -> None:
         assert path.name == "README.md" or f"({path.name})" in index, f"docs/README.md does not list {path.name}"
 
 
-def test_decisions_have_a_number_each_and_are_listed() -> None:
+def test_decisions_are_numbered_without_holes_and_listed() -> None:
     folder = ROOT / "docs" / "decisions"
     records = sorted(path.name for path in folder.glob("[0-9]*.md"))
-    assert len({record[:4] for record in records}) == len(records)
+    assert [record[:4] for record in records] == [f"{number:04}" for number in range(1, len(records) + 1)]
     index = (folder / "README.md").read_text()
     for record in records:
         assert f"({record})" in index, f"docs/decisions/README.md does not list {record}"

@@ -8,8 +8,7 @@ tells two lives with the same number apart. Whoever hears another life than the 
 it is told of takes all its replicas for damaged, as if its disk had forgotten their ends: it neither votes nor is
 counted until each is a whole copy again. It goes on as a life that is newer than all the others know.
 
-Where nobody is reached who knows a later life there is nothing to go by: what befalls then is noticed when somebody
-returns whose log has what counted (`rewinding.note_break`).
+Where nobody is reached who knows a later life there is nothing to go by (docs/disks.md).
 """
 
 from collections.abc import Callable, Iterable
