@@ -27,7 +27,7 @@ from quorate.sql.tokens import quoted
 from quorate.storage.connection import INTERNAL
 from quorate.storage.failures import EntryTooLarge, RefusedError
 from quorate.storage.payload import Changes, Ddl, Rows, Segment, Sequences, Update, array_header, decode_row, encode
-from quorate.storage.schema import SchemaFacts, SequenceRows, read_sequences
+from quorate.storage.schema import LAST_ROWID, SchemaFacts, SequenceRows, read_sequences
 from quorate.storage.table import Row, Table
 
 PRESENT = b""
@@ -242,6 +242,12 @@ class Capture:
         sql = f"SELECT {touched.table.rowid} FROM main.{quoted(table)}"  # noqa: S608
         rowids = self._connection.execute(sql, prepare_flags=INTERNAL)
         touched.images = dict.fromkeys([rowid for (rowid,) in rowids])
+
+    @property
+    def last_rowid(self) -> bool:
+        """The batch has touched a row with the last of all rowids, or the numbers of AUTOINCREMENT themselves."""
+        touched = [each for each in self._tables.values() if each is not None]
+        return "sqlite_sequence" in self._tables or any(LAST_ROWID in each.images for each in touched)
 
     # ------------------------------------------------------------------ segments
 

@@ -16,13 +16,13 @@ from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, Shape
 from quorate.sql.tokens import quoted
 from quorate.storage.capture import Capture, Mark
 from quorate.storage.connection import INTERNAL, LEAD, LOAD, NO_ROWID, limit_rows, set_mode
-from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of
+from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of, no_number_left
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StatementFailed
 from quorate.storage.payload import Batch, Segment, encode_done, encode_failed
 from quorate.storage.replaying import Replaying
 from quorate.storage.running import Runner, refuse
-from quorate.storage.schema import SchemaFacts, SchemaReader
+from quorate.storage.schema import SchemaFacts, SchemaReader, numbers_are_out
 from quorate.storage.watch import StoppedError, Watch
 
 _ENDED = Failed(
@@ -46,6 +46,11 @@ class TransactionLostError(Exception):
         self.failed = failed
 
 
+class MaybeFullError(TransactionLostError):
+    """SQLite has undone the transaction and says that it is full: the disk, or the numbers of AUTOINCREMENT. What was
+    stacked in the transaction must come back before anybody can tell."""
+
+
 class TogetherError(Exception):
     """Of the requests that shared a savepoint one failed: they are undone from this position on, and are run again."""
 
@@ -58,8 +63,8 @@ class Execution:
     """Runs requests on the writing connection. `facts` are those of the schema as the open transaction sees it."""
 
     __slots__ = (
-        "_apart", "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_runner", "_schema", "_together",
-        "_watch", "facts",
+        "_apart", "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_position", "_runner", "_schema",
+        "_together", "_watch", "facts",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -78,6 +83,8 @@ class Execution:
         self._dirty = False
         self._together: tuple[int, Mark] | None = None
         """Where the requests that share the open savepoint begin."""
+        self._position = 0
+        """Of the request that runs, in its batch."""
         self._apart = 0
         """So many requests run in savepoints of their own, since one has failed."""
 
@@ -115,6 +122,7 @@ class Execution:
         Raises TransactionLostError, StoppedError, or what is the disk's fault.
         """
         statements = request.statements
+        self._position = position
         if not request.load:
             if self._apart:
                 self._apart -= 1
@@ -265,7 +273,19 @@ class Execution:
             return Failed(failed.error, failed.message, failed.hint, failed.sqlite_errorname, at)
         if isinstance(error, apsw.InterruptError):
             return _ENDED
+        if isinstance(error, apsw.FullError) and self.facts.autoincrement:
+            if self._capture.last_rowid or self.numbers_are_out():
+                return no_number_left(at)
+            if not self._connection.in_transaction:
+                raise MaybeFullError(self._position, no_number_left(at)) from error
         return failed_of(error, at, self._guard)
+
+    def numbers_are_out(self) -> bool:
+        """Whether AUTOINCREMENT has no number left for some table, as far as the transaction now sees."""
+        try:
+            return numbers_are_out(self._connection, self.facts)
+        except apsw.SQLError:  # a table that went with the transaction
+            return False
 
     # ------------------------------------------------------------------ one statement
 

@@ -62,6 +62,12 @@ class ResultTooLarge(Exception):
         super().__init__(f"the result has more than {RESULT_BYTES_MAX} bytes")
 
 
+def no_number_left(statement: int) -> Failed:
+    """SQLite says of this, too, that the database or disk is full."""
+    message = "AUTOINCREMENT has no number left: a row of the table has had 9223372036854775807"
+    return Failed("OperationalError", message, "give the row a number yourself", "SQLITE_FULL", statement)
+
+
 def raise_if_fatal(error: BaseException) -> None:
     """Raise DiskIsFull, Broken or Divergent when the error is the disk's or the file's and not the statement's;
     OverBudget when nothing is wrong but the time is over."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 from quorate.core.requests import Failed, Result, Statement
 from quorate.sql.classify import shape_of
 from quorate.storage.connection import LEAD, LOAD, NO_ROWID, PAGE_BYTES, set_mode
-from quorate.storage.failures import RefusedError, failed_of
+from quorate.storage.failures import RefusedError, failed_of, no_number_left
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StorageError
 from quorate.storage.running import refuse
@@ -139,6 +139,8 @@ class PlainRun:
         if isinstance(error, RefusedError):
             failed = error.failed
             return Failed(failed.error, failed.message, failed.hint, failed.sqlite_errorname, number)
+        if isinstance(error, apsw.FullError):  # of AUTOINCREMENT: nothing here fills a disk
+            return no_number_left(number)
         try:
             return failed_of(error, number, Guard())
         except StorageError as fatal:

@@ -9,10 +9,12 @@ import apsw
 import msgspec
 from msgspec import Struct
 
+from quorate.sql.tokens import quoted
 from quorate.storage.connection import INTERNAL
 from quorate.storage.guard import RESERVED
 from quorate.storage.table import Table
 
+LAST_ROWID = (1 << 63) - 1
 SequenceRows = dict[object, tuple[tuple[object, object], ...]]
 """What `sqlite_sequence` holds: for each table (rowid, number) of its rows (one, unless a user wrote into it)."""
 
@@ -93,6 +95,17 @@ class SchemaReader:
 
     def _rows(self, sql: str) -> list[Any]:
         return self._connection.execute(sql, prepare_flags=INTERNAL).fetchall()
+
+
+def numbers_are_out(connection: apsw.Connection, facts: SchemaFacts) -> bool:
+    """Whether some table of AUTOINCREMENT has given out its last number."""
+    for name in facts.autoincrement:
+        table = facts.tables[name]
+        find = f"SELECT 1 FROM main.{quoted(name)} WHERE {table.where}"  # noqa: S608
+        if connection.execute(find, (LAST_ROWID,), prepare_flags=INTERNAL).fetchall():
+            return True
+    numbers = read_sequences(connection).values() if facts.has_sequences else ()
+    return any(isinstance(number, int) and number >= LAST_ROWID for rows in numbers for _, number in rows)
 
 
 def schema_rows(connection: apsw.Connection) -> list[Row]:

@@ -30,10 +30,10 @@ from quorate.storage.data_file import (
     write_applied,
     write_records,
 )
-from quorate.storage.execution import Execution, TransactionLostError
+from quorate.storage.execution import Execution, MaybeFullError, TransactionLostError
 from quorate.storage.failures import EntryTooLarge, raise_if_fatal
 from quorate.storage.guard import Guard
-from quorate.storage.interface import Broken, Divergent, StatementFailed
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
 from quorate.storage.payload import (
     EXPIRED,
     FORMAT,
@@ -240,12 +240,21 @@ class Writer:
                 outcomes, records = self._attempt(requests[:count], lost)
                 return self._seal(facts, records, timestamp_us), outcomes
             except TransactionLostError as gone:
+                if type(gone) is MaybeFullError:
+                    self._tell_full_from_full(gone)
                 lost[gone.position] = encode_failed(gone.failed)
             except EntryTooLarge as error:
                 if count == 1:  # refused, and remembered as such
                     lost[0] = encode_failed(error.failed)
                 count = max(1, count // 2)
             self.set_aside()
+
+    def _tell_full_from_full(self, error: MaybeFullError) -> None:
+        """Raises DiskIsFull unless AUTOINCREMENT has no number left."""
+        self.set_aside()
+        self._begin()
+        if not self._execution.numbers_are_out():
+            raise DiskIsFull(str(error)) from error
 
     def _attempt(self, requests: Sequence[Write], lost: dict[int, bytes]) -> tuple[tuple[bytes, ...], list[Record]]:
         """Run every request once. `lost` has the failures of those that ended an earlier attempt's transaction, or that
