@@ -21,7 +21,7 @@ def test_acks_are_changed_on_a_live_database_and_with_a_dead_node(tmp_path: Path
     with LocalCluster.start(3, tmp_path / "cluster") as cluster:
         assert run("create", "shop", "--acks", "sync", "--cluster", cluster.url).exit_code == Exit.OK
         refused = run("create", "other", "--acks", "semi-sync:3", "--cluster", cluster.url)
-        assert refused.exit_code == Exit.REFUSED
+        assert refused.exit_code == Exit.USAGE
         assert "semi-sync:2 is the most" in refused.stderr
         said = json.loads(run("explain", "shop", "--json", "--cluster", cluster.url).stdout)
         assert (said["acks"], said["holders"], said["votes"], said["away_for_writes"]) == ("sync", 3, 2, 0)

@@ -77,7 +77,8 @@ class Remembered(msgspec.Struct):
     partition: int
     voters: tuple[NodeId, ...]
     epoch: int = 0
-    vote: NodeId = 0
+    vote: int = 0
+    """A node; or UNKNOWN_VOTE of the core, which is none."""
     damaged: str = ""
     closed: str = ""
     """A description of the data file as it was closed (`storage.closed`); empty while it is open."""
