@@ -7,12 +7,12 @@ import pytest
 from tests.transport.rig import RigNode, nodes, raw, run, until
 
 from quorate.core.kernel import Position
-from quorate.core.messages import Heartbeat
+from quorate.core.messages import SINCE, Heartbeat
 from quorate.core.single_leader.messages import SnapshotChunk, VerifyAsk
 from quorate.runtime.founding import free_ports
 from quorate.transport.tcp import Limits
 from quorate.wire.frames import HEADER
-from quorate.wire.handshake import NODE, Hello, greeting
+from quorate.wire.handshake import NODE, VERSION, Hello, greeting
 
 QUICK = Limits(redial_first_s=0.01, redial_last_s=0.02)
 
@@ -205,10 +205,12 @@ def test_closing_leaves_nothing_behind() -> None:
     run(test)
 
 
-def test_a_peer_of_an_older_release_is_not_sent_what_it_cannot_read() -> None:
+def test_a_peer_of_an_older_release_is_not_sent_what_it_cannot_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SINCE, VerifyAsk, VERSION + 1)
+
     async def test() -> None:
         async with nodes(1) as (one,):
-            old = await RigNode(2, version=1, oldest=1).listen()
+            old = await RigNode(2).listen()
             await introduce(one, old)
             one.transport.send(2, VerifyAsk(1, 1, 1, Position(1, 1)))
             one.transport.send(2, Heartbeat(7, 1))

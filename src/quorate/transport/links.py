@@ -122,7 +122,7 @@ class PeerLink:
 
     def send(self, message: Message) -> None:
         """Queue one message. Raises FrameTooLong."""
-        if not self.up or (self._version < VERSION and SINCE.get(type(message), 0) > self._version):
+        if not self.up or (SINCE and SINCE.get(type(message), 0) > self._version):
             return  # it is of an older release and could not read this
         data = frame(encode(message))
         self._queue.append(data)
