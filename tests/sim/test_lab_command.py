@@ -67,7 +67,7 @@ def test_judge_refuses_what_is_no_history(tmp_path: Path) -> None:
     file = tmp_path / "noise"
     file.write_bytes(b"\x00\x01\x02")
     done = CliRunner().invoke(lab, ["judge", str(file)])
-    assert "no operation in this log" in str(done.exception)
+    assert "not a history" in str(done.exception)
 
 
 def test_a_failing_seed_is_made_small_and_replayed_from_its_file(tmp_path: Path) -> None:

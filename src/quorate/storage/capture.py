@@ -390,13 +390,7 @@ def _change_of(table: Table, key: Any, image: bytes, row: Row) -> tuple[tuple[in
     old = decode_row(image)
     if table.hidden_rowid:
         del old[0]
-    columns = tuple(
-        [
-            place
-            for place, (was, now) in enumerate(zip(old, new, strict=True))
-            if was != now or was.__class__ is not now.__class__ or (not now and differ(was, now))
-        ]
-    )
+    columns = tuple([place for place, (was, now) in enumerate(zip(old, new, strict=True)) if differ(was, now)])
     if not unique.isdisjoint(columns):
         return None
     values = [new[place] for place in columns]

@@ -4,10 +4,10 @@ from typing import Any
 
 from msgspec import Raw
 
-from quorate.core.kernel import NodeId, Now, SwitchGeneration, WriteEntries
+from quorate.core.kernel import NodeId, Now, WriteEntries
 from quorate.core.quorum import counted_index
 from quorate.core.requests import Answer, NotLeader
-from quorate.core.single_leader import acks, election, shipping, snapshots, writes
+from quorate.core.single_leader import acks, election, repair, shipping, snapshots, writes
 from quorate.core.single_leader.state import LEADER, Group
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 from quorate.lab.sim.disk import Disk
@@ -167,9 +167,8 @@ def _wrong_position(original: Any) -> Any:
 
 def _heals_at_once(_original: Any) -> Any:
     def heal_if_whole(group: Group) -> None:
-        if group.damaged and group.rebuilt and not group.switching:
-            group.damaged = ""
-            group.note("healed")
+        if group.log_damaged and group.rebuilt and not group.switching:
+            repair._heal(group)
 
     return heal_if_whole
 
@@ -204,20 +203,6 @@ def _says_not_done(original: Any) -> Any:
     return step_down
 
 
-def _copy_ends_damage(original: Any) -> Any:
-    def persist(store: MemoryStore, writes: Any) -> None:
-        original(store, writes)
-        for write in writes:
-            if isinstance(write, SwitchGeneration):
-                store._lost.pop(write.group, None)
-
-    return persist
-
-
-def _any_life(_original: Any) -> Any:
-    return lambda _progress, _life: True
-
-
 def _stays_idle(original: Any) -> Any:
     def back_off(group: Group, *arguments: Any) -> None:
         busy = group.group in group.host._busy  # type: ignore[attr-defined]
@@ -240,22 +225,6 @@ MUTANTS = (
         "rebuilds",
         (Swap(shipping, "_back_off", _stays_idle),),
         ("liveness",),
-    ),
-    Mutant(
-        "counts-an-earlier-life",
-        "what a replica acknowledged before it was damaged is counted after it was rebuilt without it",
-        "found here: bug 10 of found-by-simulation.md",
-        "rebuilds",
-        (Swap(shipping, "note_life", _any_life),),
-        ("durable majority", "damaged replica", "leader completeness", "acknowledged write lost"),
-    ),
-    Mutant(
-        "copy-ends-damage",
-        "a damaged replica that dies between installing a copy and being whole is taken for whole in its next life",
-        "found here: seed 281 of amputation, see found-by-simulation.md",
-        "amputation",
-        (Swap(MemoryStore, "persist", _copy_ends_damage),),
-        ("leader completeness", "damaged replica", "durable majority", "acknowledged write lost"),
     ),
     Mutant(
         "acknowledged-before-fsync",
@@ -383,7 +352,7 @@ MUTANTS = (
         "a rebuilt replica votes before it knows how far it must be",
         "found here in review; Protocol-aware recovery, FAST 2018",
         "relapse",
-        (Swap(Group, "heal_if_whole", _heals_at_once),),
+        (Swap(repair, "heal_if_whole", _heals_at_once),),
         ("damaged replica",),
     ),
     Mutant(

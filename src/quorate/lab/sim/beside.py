@@ -29,7 +29,7 @@ from quorate.core.requests import Answer, Refused
 from quorate.lab.sim.dials import MILLISECOND, SECOND
 from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import Violation
-from quorate.storage.interface import Broken, Divergent
+from quorate.storage.interface import Broken, DiskIsFull, Divergent
 from quorate.storage.long_work import WRITERS, group_of
 
 if TYPE_CHECKING:
@@ -109,6 +109,9 @@ class Storage:
             host.reply(effect.id, Refused("Unavailable", f"this replica is damaged: {damage}", retryable=True))
             for failed in host.store.perform(Condemn(effect.group, str(damage))):
                 host.world.at(host.world.now_us, host.storage_answers, host.life, failed)
+            return
+        except DiskIsFull as full:  # the data file was closed, and cannot be opened now
+            host.reply(effect.id, Refused("Unavailable", f"the data file cannot be opened: {full}", retryable=True))
             return
         host.reply(effect.id, Answer(Raw(outcome), position.index))
 
