@@ -180,12 +180,12 @@ class Execution:
         if any(shape.kind in _SCHEMA_KINDS for shape in shapes):
             capture.flush()  # what came before must not be undone with this request
         connection = self._connection
-        connection.set_last_insert_rowid(NO_ROWID)
-        self._base = connection.total_changes()
         self._watch.begin()
         control = self._cursor.execute
         control("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
         mark = capture.mark()  # behind the savepoint, with which virtual tables write rows that stay
+        connection.set_last_insert_rowid(NO_ROWID)
+        self._base = connection.total_changes()
         results: list[Result] = []
         try:
             for statement, shape in zip(statements, shapes, strict=True):
