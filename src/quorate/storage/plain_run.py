@@ -88,8 +88,8 @@ class PlainRun:
     def _request(self, request: Asked, refused: frozenset[int]) -> Heard:
         connection = self.connection
         self._steps = 0
-        connection.set_last_insert_rowid(NO_ROWID)
         connection.execute("SAVEPOINT request")
+        connection.set_last_insert_rowid(NO_ROWID)
         if request.load:
             set_mode(connection, LOAD)
         try:
