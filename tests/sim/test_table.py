@@ -112,11 +112,19 @@ def test_a_cell_whose_fault_never_strikes_proves_nothing() -> None:
     assert not proves_nothing(ROWS[0], cell_of(ROWS[0], MODES[0], range(1)))
 
 
+def test_a_cell_of_drawn_schemas_that_was_never_compared_with_sqlite_proves_nothing() -> None:
+    (row, mode), *_ = listed(["pause"], ["majority, 3 nodes, drawn schemas"])
+    cell = Cell(row.name, mode.name, [0], ok=90, fired=3)
+    assert "'drawn: compared with SQLite' was seen 0 times: this proves nothing" in proves_nothing(row, cell)
+    cell.proved = 1
+    assert not proves_nothing(row, cell)
+
+
 def filled() -> Cells:
     """Every cell, as if it had been run."""
     cells: Cells = {}
     for row, mode in listed():
-        cells[row.name, mode.name] = Cell(row.name, mode.name, [0, 1], ok=90, fired=3, gaps_us=[1_000, 5_000])
+        cells[row.name, mode.name] = Cell(row.name, mode.name, [0, 1], ok=90, fired=3, proved=1, gaps_us=[1_000, 5_000])
     return cells
 
 

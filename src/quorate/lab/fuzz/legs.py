@@ -158,6 +158,8 @@ class Replicas:
         if batch.end == "checkpoint":
             self._checkpoint(self.leader)
         self._keep(leader, payloads, batch.end)
+        if batch.end == "checkpoint":
+            self._note_synced(self.leader)  # it ends behind the batch, and syncs what it folds into the file
         return heard
 
     def _keep(self, leader: Replica, payloads: list[bytes], end: str) -> None:
@@ -248,6 +250,9 @@ class Replicas:
 
     def _checkpoint(self, number: int) -> None:
         self.nodes[number].checkpoint()
+        self._note_synced(number)
+
+    def _note_synced(self, number: int) -> None:
         if not self._memory:
             wal = self._wal(number)
             self._synced[number] = (wal[16:24], len(wal))

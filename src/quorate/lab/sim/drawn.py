@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LIKE_SQLITE = "same as SQLite"
 DRAWN = "drawn"
 """The kind of these operations: they may fail, as statements may."""
+COMPARED = "drawn: compared with SQLite"
 INTEGRITY = Statement("PRAGMA integrity_check")
 
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
@@ -132,7 +133,7 @@ class Drawings:
                 self._world.mark("drawn: a full-text cache in memory is stale")
             elif sound == [("ok",)] and found != [sound]:
                 raise Violation(LIKE_SQLITE, f"node {host.number}: group {number} is not sound: {found}")
-        self._world.mark("drawn: compared with SQLite", len(replicas))
+        self._world.mark(COMPARED, len(replicas))
 
     def _stale(self, host: "Host", found: list[list[tuple[Any, ...]]]) -> bool:
         """A replica in memory reads on the connection that applies, whose full-text tables may remember what is no

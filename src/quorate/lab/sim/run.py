@@ -101,7 +101,7 @@ class Run:
         self.operator = Operator(self.world, dials, self.network, self.hosts, self.databases)
         leaders = self.invariants.leaders
         self.chooser = Chooser(self.world, dials, self.network, self.hosts, self.databases, leaders, self.ledger)
-        self.surge = Surge(self.world, dials, self.network, self.hosts, self.databases[0], self.ledger)
+        self.surge = Surge(self.world, dials, self.network, self.hosts, self.databases[0], self.operations)
         self.upgrader = Upgrader(self.world, dials, self.network, self.hosts)
         self.mover = Mover(self.world, dials, self.network, self.hosts, self.databases, self._new_host)
         self.dead = 0

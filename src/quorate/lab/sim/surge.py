@@ -20,9 +20,9 @@ from quorate.core.requests import Answer, Ask, NotLeader, Refused, Run, Statemen
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.host import Host
-from quorate.lab.sim.ledger import Ledger, Sums
+from quorate.lab.sim.ledger import Sums
 from quorate.lab.sim.network import Network, node_at
-from quorate.lab.sim.operations import COUNT, Database
+from quorate.lab.sim.operations import COUNT, Database, Operations
 from quorate.lab.sim.processor import ENDLESS, BusyHost
 from quorate.lab.sim.world import Violation, World
 from quorate.wire import codec
@@ -70,10 +70,11 @@ class Surge:
     """Everybody who calls."""
 
     def __init__(
-        self, world: World, dials: Dials, network: Network, hosts: dict[int, Host], database: Database, ledger: Ledger
-    ) -> None:
+        self, world: World, dials: Dials, network: Network, hosts: dict[int, Host], database: Database,
+        operations: Operations,
+    ) -> None:  # fmt: skip
         self._world, self._dials, self._network, self._hosts = world, dials, network, hosts
-        self._database, self._ledger = database, ledger
+        self._database, self._ledger, self._drawings = database, operations.ledger, operations.drawings
         self._dice = world.dice("surge")
         self._budgets = [Budget() for _ in range(PROCESSES)]
         self._callers: list[Caller] = []
@@ -108,7 +109,7 @@ class Surge:
             for host in self._hosts.values()
             if host.core is not None
             for group in host.core.groups.values()
-            if group.database == "main" and group.role == "leader"
+            if group.database == self._database.name and group.role == "leader"
         ]
         self._leader = leading[0] if leading else 1
         for host in self._hosts.values():
@@ -132,7 +133,8 @@ class Surge:
             return
         self._asks += 1
         node = sorted(self._hosts)[self._asks % len(self._hosts)]
-        body = Run("main", (Statement(ENDLESS, ((self._world.now_us,),)),))
+        strongest = bool(self._dials.fixed)
+        body = Run(self._database.name, (Statement(ENDLESS, ((self._world.now_us,),)),), strongest=strongest)
         self._network.send(NUMBER, node, codec.encode(Ask(self._asks, body, WANTED_US)))
         self._world.after(self._dials.endless_us, self._ask_for_ever)
 
@@ -167,7 +169,9 @@ class Surge:
         caller.ask = self._asks
         self._waiting[self._asks] = caller
         token = Token(f"load-{caller.number}", 0)
-        body = Run("main", (Statement(COUNT, (("load",),)),), token=token)
+        body = Run(self._database.name, (Statement(COUNT, (("load",),)),), token=token)
+        if self._drawings is not None:
+            self._drawings.sent(token.name, body.statements)
         self._network.send(NUMBER, self._leader, codec.encode(Ask(self._asks, body, left_us)))
         self._world.after(PATIENCE_US, self._unheard, caller, self._asks)
 
@@ -250,7 +254,7 @@ class Surge:
         if not self._dials.spike:
             return
         done = sum(1 for caller in self._callers if caller.done_us)
-        self._ledger.counters["main", "load"] = Sums(done, len(self._callers) - done)
+        self._ledger.counters[self._database.name, "load"] = Sums(done, len(self._callers) - done)
         elections = self._world.marks.get("elections", 0) - self._elections
         if elections:
             raise Violation(NO_ELECTION, f"{elections} elections under load, and no node was dead")

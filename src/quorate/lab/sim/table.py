@@ -17,6 +17,7 @@ from quorate.core.acks_rule import ASYNC, AUTO, ETCD, MAJORITY, MANUAL, SYNC, Ac
 from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.drawn import COMPARED
 from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST
 from quorate.lab.sim.report import Report
 from quorate.lab.sim.run import Plan
@@ -54,6 +55,8 @@ class Mode(Struct, frozen=True):
     """The same of the nodes' settings."""
     storage: str = ""
     """What keeps the data; empty: as the seed says."""
+    mark: str = ""
+    """What must have happened in every cell, besides its fault."""
 
     @property
     def rule(self) -> AcksRule:
@@ -75,6 +78,12 @@ class Mode(Struct, frozen=True):
         return max(self.rule.holders(self.nodes), self.rule.votes(self.nodes)) < self.nodes
 
 
+DRAWN: dict[str, Any] = {
+    "drawn": 16, "reads": 2, "writes": 2, "compares": 0, "counters": 1, "pairs": 0, "failing": 0, "journals": 0,
+    "weak_reads": 0,
+}  # fmt: skip
+"""Most operations are drawn, as their tables are; the rest ask whether registers are linearizable."""
+
 MODES = (
     Mode("majority, 3 nodes", 3),
     Mode("majority, 5 nodes", 5),
@@ -85,6 +94,8 @@ MODES = (
     Mode("majority, 3 nodes, failover by hand", 3, dials={"decides": MANUAL, "failover_us": 200 * MILLISECOND}),
     Mode("majority, 3 nodes, failover by etcd", 3, dials={"decides": ETCD}, settings={"has_etcd": True}),
     Mode("majority, 3 nodes, real files", 3, storage=FILES),
+    Mode("majority, 3 nodes, drawn schemas", 3, dials=DRAWN, mark=COMPARED),
+    Mode("majority, 3 nodes, drawn schemas, real files", 3, dials=DRAWN, storage=FILES, mark=COMPARED),
 )
 
 
@@ -127,6 +138,11 @@ RELEARNT = msgspec.structs.replace(CALM.settings, checkpoint_entries=5, close_id
 STALLED = {
     "lasting": "dead leader", "safety_us": 9 * SECOND, "reads": 10, "weak_reads": 0, "attempts": 2, "give_up": 1.0,
     "patience_us": 200 * MILLISECOND, "wander": 0.3,
+}  # fmt: skip
+
+ENDLESS_READS = {
+    "cpu_us": 150, "run_us": 4 * MILLISECOND, "base_load": 0.1, "spike": 0.2, "spike_us": 2 * SECOND, "repeats": 30,
+    "endless_us": 200 * MILLISECOND, "safety_us": 13 * SECOND, "client_loss": 0.0, "patience_us": SECOND,
 }  # fmt: skip
 
 EVERYTHING = "everything at once"
@@ -190,6 +206,13 @@ ROWS = (
         "a folder put back from an older copy (one node)", "folder put back",
         {"old_copy_us": SECOND // 2}, stored=False,
     ),
+    Row(
+        "data files that an entry cannot be applied to (all nodes but one)", "cannot be applied",
+        {
+            "unfit_us": SECOND, "crash_us": 2 * SECOND, "fault_lasts_us": 500 * MILLISECOND,
+            "settings": msgspec.structs.replace(CALM.settings, log_keep_entries=4_096),
+        },
+    ),
     Row("a disk is lost for good (one node)", "lost disk", {"lost_disk": 1.0}, spare=True),
     Row("the leader dies for good: reads go on, writes wait", "writes stalled", STALLED, only=(SYNC,)),
     Row(
@@ -215,6 +238,8 @@ ROWS = (
     Row("drain", "drain", {"drain_us": EVERY_US}),
     Row("snapshots all the time, and crashes", "note: snapshot_installed", {"crash_us": SECOND, "settings": SHORT_LOG}),
     Row("schema changes and crashes", "schema: ok", {"schema": 2, "crash_us": EVERY_US}),
+    Row("writes that take long, or do not end", "write takes long", {"long_write": 0.1}),
+    Row("reads that do not end, under load", "load: endless read", ENDLESS_READS, decides=(AUTO,)),
     Row("callers die after sending", "client crash", {"client_crash": 0.2}),
     Row("requests that linger for seconds", "lingered", {"client_late": 0.2}),
     Row("writes repeated long after their answer", "repetitions answered", {"repeat": 0.6, "crash_us": EVERY_US}),
@@ -255,6 +280,8 @@ class Cell(Struct):
     maybe: int = 0
     failed: int = 0
     fired: int = 0
+    proved: int = 0
+    """How often the mode's own mark was seen."""
     lost: int = 0
     """Acknowledged writes that are not there: under `async` those of failovers, elsewhere violations."""
     saved: int = 0
@@ -284,18 +311,19 @@ def cell_of(row: Row, mode: Mode, seeds: Iterable[int], commit: str = "") -> Cel
     """Run some seeds of a cell."""
     cell = Cell(row.name, mode.name, commits=[commit] if commit else [])
     for seed in seeds:
-        add(cell, row, cell_run(row, mode, seed))
+        add(cell, row, cell_run(row, mode, seed), mode.mark)
     return cell
 
 
-def add(cell: Cell, row: Row, report: Report) -> None:
-    """Count one run."""
+def add(cell: Cell, row: Row, report: Report, mark: str = "") -> None:
+    """Count one run. `mark`: that of the mode."""
     marks = report.marks
     cell.seeds.append(report.seed)
     cell.ok += marks.get("ok", 0)
     cell.maybe += marks.get("unsure", 0) + marks.get("client crash", 0)
     cell.failed += marks.get("failed", 0) + marks.get("cancelled", 0) + marks.get("told not done", 0)
     cell.fired += marks.get(row.mark, 0)
+    cell.proved += marks.get(mark, 0)
     cell.lost += marks.get(LOST_UNDER_ASYNC, 0) + (report.judge in {ACKNOWLEDGED_LOST, LOST_TAIL})
     cell.saved += marks.get("lost entries dropped", 0)
     cell.steps += report.steps
@@ -310,7 +338,7 @@ def merge(cells: Cells, more: Cell) -> None:
     known = cells.setdefault((more.row, more.mode), Cell(more.row, more.mode))
     if not set(more.seeds).isdisjoint(known.seeds):
         return
-    for name in ("ok", "maybe", "failed", "fired", "lost", "saved", "steps"):
+    for name in ("ok", "maybe", "failed", "fired", "proved", "lost", "saved", "steps"):
         setattr(known, name, getattr(known, name) + getattr(more, name))
     for name in ("seeds", "violations", "gaps_us"):
         getattr(known, name).extend(getattr(more, name))
@@ -320,9 +348,11 @@ def merge(cells: Cells, more: Cell) -> None:
 def proves_nothing(row: Row, cell: Cell) -> str:
     """Why a cell says nothing about its fault; empty when it does."""
     least = OPERATIONS_LEAST * len(cell.seeds) // (1 if row.name != EVERYTHING and not row.only else 4)
-    if cell.fired and cell.ok >= least:
+    mark = next((mode.mark for mode in MODES if mode.name == cell.mode), "")
+    if cell.fired and cell.ok >= least and (cell.proved or not mark):
         return ""
     struck = f"the fault struck {cell.fired} times and {cell.ok} operations succeeded"
+    struck += f", and {mark!r} was seen {cell.proved} times" if mark else ""
     return f"{row.name}, {cell.mode}: {struck}: this proves nothing"
 
 
