@@ -142,7 +142,7 @@ STALLED = {
 
 ENDLESS_READS = {
     "cpu_us": 150, "run_us": 4 * MILLISECOND, "base_load": 0.1, "spike": 0.2, "spike_us": 2 * SECOND, "repeats": 30,
-    "endless_us": 200 * MILLISECOND, "safety_us": 13 * SECOND, "client_loss": 0.0, "patience_us": SECOND,
+    "endless_us": 200 * MILLISECOND, "safety_us": 13 * SECOND, "think_us": 200 * MILLISECOND, "patience_us": SECOND,
 }  # fmt: skip
 
 EVERYTHING = "everything at once"
