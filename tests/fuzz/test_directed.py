@@ -170,6 +170,14 @@ REFUSED = {
 }
 
 
+FULL_TEXT_BEHIND = [
+    "CREATE VIRTUAL TABLE f USING fts4(x)",
+    "CREATE TABLE t(id PRIMARY KEY, a) WITHOUT ROWID",
+    "CREATE TRIGGER g AFTER UPDATE ON t BEGIN INSERT INTO f(x) VALUES (NEW.a); END",
+    "INSERT INTO t VALUES (1, 'one'), (2, 'two')",
+]
+
+
 def asked(given: str | list[str]) -> Asked:
     return Asked(tuple(Statement(sql) for sql in ([given] if isinstance(given, str) else given)))
 
@@ -224,3 +232,32 @@ def test_a_key_of_1499_columns() -> None:
     before = [f"CREATE TABLE w({names}, last, PRIMARY KEY ({names})) WITHOUT ROWID", f"INSERT INTO w VALUES ({values})"]
     report = perform(before, ["UPDATE w SET last = 8", "UPDATE w SET c5 = 77"], memory=True, folder=False)
     assert report.difference == ""
+
+
+def test_a_full_text_table_that_writes_in_a_savepoint_leaves_no_lastrowid() -> None:
+    """FTS4 writes what it has gathered when the next request's savepoint begins."""
+    then: list[str | list[str]] = ["UPDATE t SET a = a || 'x'", "REPLACE INTO t VALUES (3, 'three')"]
+    report = perform(FULL_TEXT_BEHIND, then, memory=False, folder=True)
+    assert report.difference == ""
+    assert report.worked > 0
+
+
+def test_power_may_fail_behind_a_checkpoint_that_waited_for_a_batch() -> None:
+    """What such a checkpoint folds into the file is synced in the log before."""
+    made = Batch(((asked("CREATE TABLE t(id INTEGER PRIMARY KEY)"),),))
+    filled = Batch(((asked("INSERT INTO t VALUES (1)"),),))
+    renamed = Batch(((asked("ALTER TABLE t RENAME TO u"),),), "checkpoint")
+    steps = (made, Move("checkpoint"), filled, renamed, Move("power", 0, 0))
+    report = run_script(Script(0, False, steps))  # noqa: FBT003
+    assert report.difference == ""
+    assert report.features["power"] == 1
+
+
+def test_broken_references_are_compared_in_an_order_of_their_own() -> None:
+    tables = [f"CREATE TABLE child{at}(a, r REFERENCES parent(id))" for at in range(12)]
+    made = Batch(((asked(["CREATE TABLE parent(id INTEGER PRIMARY KEY)", *tables]),),))
+    rows = tuple(Statement(f"INSERT INTO child{at} VALUES (1, {at})") for at in range(12))
+    broken = Batch(((Asked(rows, load=True),),))
+    report = run_script(Script(0, False, (made, broken)))  # noqa: FBT003
+    assert report.difference == ""
+    assert report.worked == 25

@@ -74,9 +74,9 @@ class Inspection:
             elif name != "sqlite_schema":
                 found[name] = tuple(self._of_table(name, no_rowid=bool(no_rowid)))
         if self._references_can_be_checked():
-            found["broken references"] = (
-                'SELECT "table", rowid, parent, fkid FROM pragma_foreign_key_check ORDER BY 1, 2, 3, 4',
-            )  # in which order tables are checked hangs on what was renamed
+            # SQLite goes through the tables in the order of a hash, which hangs on how many there are.
+            check = 'SELECT "table", rowid, parent, fkid FROM pragma_foreign_key_check ORDER BY 1, 2, 3, 4'
+            found["broken references"] = (check,)
         found["user_version"] = ("PRAGMA user_version",)
         found["application_id"] = ("PRAGMA application_id",)
         return found
