@@ -247,8 +247,8 @@ def test_power_may_fail_behind_a_checkpoint_that_waited_for_a_batch() -> None:
     made = Batch(((asked("CREATE TABLE t(id INTEGER PRIMARY KEY)"),),))
     filled = Batch(((asked("INSERT INTO t VALUES (1)"),),))
     renamed = Batch(((asked("ALTER TABLE t RENAME TO u"),),), "checkpoint")
-    steps = (made, Move("checkpoint"), filled, renamed, Move("power", 0, 0))
-    report = run_script(Script(0, False, steps))  # noqa: FBT003
+    steps = (made, Move("snapshot"), Move("switch"), filled, renamed, Move("power"))
+    report = run_script(Script(0, False, steps))
     assert report.difference == ""
     assert report.features["power"] == 1
 
@@ -258,6 +258,6 @@ def test_broken_references_are_compared_in_an_order_of_their_own() -> None:
     made = Batch(((asked(["CREATE TABLE parent(id INTEGER PRIMARY KEY)", *tables]),),))
     rows = tuple(Statement(f"INSERT INTO child{at} VALUES (1, {at})") for at in range(12))
     broken = Batch(((Asked(rows, load=True),),))
-    report = run_script(Script(0, False, (made, broken)))  # noqa: FBT003
+    report = run_script(Script(0, False, (made, broken)))
     assert report.difference == ""
     assert report.worked == 25
