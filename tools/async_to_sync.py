@@ -1,5 +1,5 @@
 """Makes the client for threads out of the client for tasks, in `src/quorate/client`: `sync.py` out of `aio.py`,
-`cluster_sync.py` out of `cluster_aio.py` and `carrier_sync.py` out of `carrier_aio.py`.
+and `cluster_sync.py`, `carrier_sync.py` and `copies_sync.py` likewise.
 
 Works on tokens, so comments and layout stay. `python tools/async_to_sync.py` writes the files; with `--check`
 it only says (exit code 1) which of them are not what it would write.
@@ -17,6 +17,7 @@ FILES = {
     "aio.py": ("sync.py", "A connection to a cluster"),
     "cluster_aio.py": ("cluster_sync.py", "A cluster"),
     "carrier_aio.py": ("carrier_sync.py", "Carrying requests through"),
+    "copies_aio.py": ("copies_sync.py", "Fetching a copy of a cluster's database"),
 }
 """Source -> target, and what its docstring begins with."""
 
@@ -33,6 +34,7 @@ RENAMED = {
     "__anext__": "__next__",
     "link_aio": "link_sync",
     "carrier_aio": "carrier_sync",
+    "copies_aio": "copies_sync",
 }
 REWORDED = {"Any number of tasks": "Any number of threads"}
 """Words in docstrings that are true of one kind only."""

@@ -17,6 +17,7 @@ from tests.cluster.conftest import Started
 import quorate
 from quorate.cli.main import main
 from quorate.core.limits import ROW_BYTES_MAX
+from quorate.core.settings import Settings
 from quorate.lab.nemesis.trial import wait_until
 
 SCRIPT = """
@@ -154,41 +155,97 @@ def test_an_import_into_a_folder_that_was_killed_goes_on(tmp_path: Path) -> None
     assert content(copy) == content(source)
 
 
-def test_an_export_under_steady_writes_holds_one_state(start: Started, original: Path, tmp_path: Path) -> None:
-    """Each write moves one unit from one row to the other and notes itself: no other state is consistent."""
+def filled(path: Path) -> Path:
+    """A file of several parts, with hidden rowids that have gaps, and a search index that refers to them."""
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            """
+            CREATE TABLE money(id INTEGER PRIMARY KEY, amount INTEGER);
+            INSERT INTO money VALUES (1, 0), (2, 0);
+            CREATE TABLE moved(n);
+            CREATE TABLE page(title TEXT PRIMARY KEY, body BLOB);
+            CREATE VIRTUAL TABLE titles USING fts5(title, content=page);
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300)
+                INSERT INTO page(rowid, title, body) SELECT i * 7, 'page ' || i, randomblob(10000) FROM n;
+            INSERT INTO titles(titles) VALUES ('rebuild');
+            """
+        )
+        db.commit()
+    return path
+
+
+def test_an_export_under_steady_writes_holds_one_state(start: Started, tmp_path: Path) -> None:
+    """It is fetched in several parts. Each write moves one unit from one row to the other and notes itself: no other
+    state is consistent."""
     cluster = start(3)
-    run("import", str(original), "--into", "shop", "--cluster", cluster.url)
+    source = filled(tmp_path / "source.db")
+    assert source.stat().st_size > 2 * Settings().copy_part_bytes
+    run("import", str(source), "--into", "shop", "--cluster", cluster.url)
     url = f"{cluster.url}/shop"
-    with quorate.connect(url, timeout=30) as db:
-        db.execute("CREATE TABLE money(id INTEGER PRIMARY KEY, amount INTEGER)")
-        db.execute("INSERT INTO money VALUES (1, 0), (2, 0)")
     over, written = threading.Event(), threading.Event()
 
     def write() -> None:
         with quorate.connect(url, timeout=30) as db:
             while not over.is_set():
-                db.batch(["UPDATE money SET amount = amount + 3 - 2 * id", "INSERT INTO log VALUES ('moved')"])
+                db.batch(["UPDATE money SET amount = amount + 3 - 2 * id", "INSERT INTO moved VALUES (0)"])
                 written.set()
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
         assert written.wait(30)
-        for number in range(3):
+        for number in range(2):
+            written.clear()
             run("export", "shop", str(tmp_path / f"{number}.db"), "--cluster", cluster.url)
+            assert written.wait(30)
     finally:
         over.set()
         writer.join()
     moved = 0
-    for number in range(3):
+    for number in range(2):
         with closing(sqlite3.connect(tmp_path / f"{number}.db")) as file:
             ((one,), (two,)) = file.execute("SELECT amount FROM money ORDER BY id").fetchall()
-            ((noted,),) = file.execute("SELECT count(*) FROM log WHERE what = 'moved'").fetchall()
+            ((noted,),) = file.execute("SELECT count(*) FROM moved").fetchall()
         assert one == -two == noted > moved
         moved = noted
-    run("import", str(tmp_path / "2.db"), "--into", "again", "--cluster", cluster.url)
+    run("import", str(tmp_path / "1.db"), "--into", "again", "--cluster", cluster.url)
     run("export", "again", str(tmp_path / "again.db"), "--cluster", cluster.url)
-    assert content(tmp_path / "again.db") == content(tmp_path / "2.db")
+    assert pages(tmp_path / "again.db") == pages(tmp_path / "1.db") == pages(source)
+    with closing(sqlite3.connect(tmp_path / "again.db")) as file:
+        assert file.execute("SELECT count(*) FROM moved").fetchall() == [(moved,)]
+        assert not file.execute("SELECT name FROM sqlite_schema WHERE name LIKE 'quorate%'").fetchall()
+
+
+def pages(path: Path) -> list[Any]:
+    """The rows with their hidden rowids, and what a search finds."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("INSERT INTO titles(titles) VALUES ('integrity-check')")
+        found = db.execute("SELECT rowid, title FROM titles WHERE titles MATCH '299'").fetchall()
+        assert found == [(299 * 7, "page 299")]
+        return db.execute("SELECT rowid, title, body FROM page ORDER BY rowid").fetchall()
+
+
+def test_an_export_goes_on_at_another_node_when_its_node_is_killed(start: Started, tmp_path: Path) -> None:
+    cluster = start(3)
+    run("import", str(filled(tmp_path / "source.db")), "--into", "shop", "--cluster", cluster.url)
+    killed: list[str] = []
+
+    def told(done: int, total: int) -> None:
+        if not killed and done < total:
+            killed.append(next(name for name in cluster.names if copies(name)))
+            cluster.kill(killed[0])
+
+    def copies(name: str) -> list[Path]:
+        return list(Path(cluster.place(name).folder).glob("snapshots/outgoing-*.db"))
+
+    with quorate.connect(f"{cluster.url}/shop", timeout=30) as db:
+        assert isinstance(db, quorate.ClusterConnection)
+        db.copy_to(tmp_path / "copy.db", told=told)
+        rows = db.execute("SELECT rowid, title, body FROM page ORDER BY rowid").fetchall()
+    assert pages(tmp_path / "copy.db") == rows
+    assert killed
+    left = [name for name in cluster.names if name not in killed]
+    wait_until(lambda: not any(copies(name) for name in left), 10.0, "a copy is kept that was fetched whole")
 
 
 def test_the_largest_row_is_imported_and_exported(start: Started, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Self, cast
 
 from quorate.client.errors import DataDamaged
 from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
-from quorate.client.results import read_outcome, results_of, verify_report
+from quorate.client.results import decoded, read_outcome, results_of
 from quorate.core.formats import HERE
 from quorate.core.kernel import CATALOG_DATABASE, LostRead, ReadLost
 from quorate.core.requests import LostAsk, LostReport, Replay, Token, Upgrade, Verify, VerifyReport
@@ -28,7 +28,7 @@ def verify_folder(folder: Path) -> list[VerifyReport]:
         with node.writing:
             for name in (CATALOG_DATABASE, "main"):
                 node.start(name)
-            return [verify_report(node.request(Verify(name)).outcome) for name in (CATALOG_DATABASE, "main")]
+            return [decoded(node.request(Verify(name)).outcome, VerifyReport) for name in (CATALOG_DATABASE, "main")]
     except DataDamaged as error:
         node.close()
         raise explained(folder, "main", error) from None

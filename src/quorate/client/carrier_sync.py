@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from quorate.client import errors
 from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
-from quorate.client.links import DIAL_MAX, LinkLost, foreign_node
+from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.results import closed
 from quorate.client.routing import MEMBERS_EVERY, Ask, Budget, Call, Directory, GiveUp, Wait
 from quorate.client.url import check_timeout
@@ -38,7 +38,7 @@ class Client:
         """Guards the directory, the budget and the dice; never held while waiting."""
         self._links: dict[str, Link] = {}
         self._dialling: dict[str, Lock] = {}
-        self._dial_failures: dict[str, tuple[float, LinkLost]] = {}
+        self._dial_failures: dict[str, tuple[float, str]] = {}
         self._cluster = ""
         self._process = os.getpid()
         self._closed = False
@@ -54,6 +54,11 @@ class Client:
         with self._decide:
             for address in addresses:
                 self._directory.learn(address)
+
+    def shun(self, address: str) -> None:
+        """This node has failed: ask others first for a while."""
+        with self._decide:
+            self._directory.failed(address, time.monotonic())
 
     def close(self) -> None:
         """Hang up. Requests under way are lost; closing again does nothing."""
@@ -88,6 +93,23 @@ class Client:
 
         Raises Unavailable (not done), MaybeDone, or what a node refused it with.
         """
+        answer, call = self.carry(
+            body, database, level=level, token=token, timeout=timeout, patient=patient, shown_by=shown_by
+        )
+        return answer, call.clean
+
+    def carry(
+        self,
+        body: RequestBody,
+        database: str,
+        *,
+        level: str,
+        token: Token | None = None,
+        timeout: float | None = None,
+        patient: Callable[[errors.Error], bool] | None = None,
+        shown_by: str = "",
+    ) -> tuple[Answer, Call]:
+        """As `request`; the answer, and what became of all its sends."""
         self.check()
         deadline = time.monotonic() + (self.timeout if timeout is None else check_timeout(timeout))
         pending: dict[str, tuple[Link, Pending]] = {}
@@ -108,7 +130,7 @@ class Client:
             while True:
                 answer = self._turn(call, body, pending)
                 if type(answer) is Answer:
-                    return answer, call.clean
+                    return answer, call
                 if answer is not None:
                     raise errors.InternalError(f"a node answered a request with {type(answer).__name__}")
                 self.check()
@@ -154,8 +176,6 @@ class Client:
             try:
                 report = self.ask_again(left[0], body, seconds)
             except LinkLost as lost:
-                if lost.foreign and self._directory.is_named(left[0]):
-                    raise foreign_node(left[0], str(lost)) from lost
                 reasons.append(f"{left[0]}: {lost}")
                 continue
             if isinstance(report, kind):
@@ -206,9 +226,7 @@ class Client:
                 self._ask_members(link, now, step.patience)
         except LinkLost as lost:
             with self._decide:
-                call.lost(
-                    step.address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late, foreign=lost.foreign
-                )
+                call.lost(step.address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)
             return False
         return True
 
@@ -280,13 +298,13 @@ class Client:
             link = self._links.get(address)
             if link is not None and link.usable:
                 return link
-            failed, why = self._dial_failures.get(address, (0.0, None))
-            if why is not None and failed >= wanted:  # somebody else has just tried, while this one was waiting
-                raise LinkLost(str(why), sent=False, foreign=why.foreign)
+            failed, reason = self._dial_failures.get(address, (0.0, ""))
+            if failed >= wanted:  # somebody else has just tried, while this one was waiting
+                raise LinkLost(reason, sent=False)
             try:
                 link = dial(address, self._cluster, min(seconds, DIAL_MAX))
             except LinkLost as lost:
-                self._dial_failures[address] = (time.monotonic(), lost)
+                self._dial_failures[address] = (time.monotonic(), str(lost))
                 raise
             if self._closed:
                 link.close()

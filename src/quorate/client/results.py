@@ -1,7 +1,7 @@
 """Answers to what a program holds: rows behind a cursor, or the exception that says what happened."""
 
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -12,15 +12,14 @@ from quorate.core.requests import (
     Done,
     Expired,
     Failed,
-    FailoverReport,
     Refused,
     Result,
     Token,
     Value,
-    VerifyReport,
     WriteOutcome,
 )
 
+T = TypeVar("T")
 Row = tuple[Value, ...]
 Description = tuple[tuple[str, str | None, None, None, None, None, None], ...]
 
@@ -35,18 +34,10 @@ def read_outcome(encoded: bytes | msgspec.Raw) -> WriteOutcome:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
 
 
-def verify_report(encoded: bytes | msgspec.Raw) -> VerifyReport:
-    """Decode what verify found. Raises InternalError."""
+def decoded(encoded: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """Decode what else a node answers. Raises InternalError."""
     try:
-        return msgspec.msgpack.decode(encoded, type=VerifyReport)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
-
-
-def failover_report(encoded: bytes | msgspec.Raw) -> FailoverReport:
-    """Decode who leads after a failover. Raises InternalError."""
-    try:
-        return msgspec.msgpack.decode(encoded, type=FailoverReport)
+        return msgspec.msgpack.decode(encoded, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
 

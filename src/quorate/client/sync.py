@@ -3,13 +3,15 @@
 Generated from `client/aio.py` by `tools/async_to_sync.py`: edit that one.
 """
 
+import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from quorate.client import errors
 from quorate.client.carrier_sync import Client
+from quorate.client.copies_sync import fetch
 from quorate.client.pieces import (
     Batch,
     ConnectionAttributes,
@@ -169,6 +171,21 @@ class Connection(ConnectionAttributes):
             "interactive transactions over a cluster are not there yet",
             hint="connection.batch([...]) runs several statements, all or none of them",
         )
+
+    def copy_to(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        timeout: float | None = None,
+        told: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> int:
+        """Write a consistent copy of the database's file, with the replica's own tables in it, to a new file; where it
+        stands in the database's log. `told` hears how many bytes have come, of how many.
+
+        A node makes the copy within `timeout` seconds, and keeps it while it is fetched, whoever writes meanwhile. When
+        that node is lost the copy is begun again, a few times. Raises Unavailable, and what a read raises.
+        """
+        return fetch(self._client, self.database, self.read, file, timeout, told)
 
     def cursor(self) -> Cursor:
         """A cursor that has not run anything yet."""

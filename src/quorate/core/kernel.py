@@ -156,13 +156,17 @@ class Checkpointed(Struct, frozen=True):
 
 
 class SnapshotOpened(Struct, frozen=True):
-    """A consistent copy of the data file, at exactly this position, can be read in chunks."""
+    """A consistent copy of the data file, at exactly this position, can be read in chunks; or there is none."""
 
     group: GroupId
     to: NodeId
     snapshot: int
     position: Position
     size: int
+    id: int = 0
+    """As in `OpenSnapshot`."""
+    failed: str = ""
+    """Why there is none."""
 
 
 class SnapshotRead(Struct, frozen=True):
@@ -172,6 +176,7 @@ class SnapshotRead(Struct, frozen=True):
     offset: int
     data: bytes
     end: bool
+    id: int = 0
 
 
 class SnapshotStored(Struct, frozen=True):
@@ -325,10 +330,11 @@ class Checkpoint(Struct, frozen=True):
 
 
 class OpenSnapshot(Struct, frozen=True):
-    """Take a consistent copy for a follower -> `SnapshotOpened`."""
+    """Take a consistent copy for a follower, or for request `id` -> `SnapshotOpened`."""
 
     group: GroupId
     to: NodeId
+    id: int = 0
 
 
 class ReadSnapshot(Struct, frozen=True):
@@ -339,6 +345,7 @@ class ReadSnapshot(Struct, frozen=True):
     snapshot: int
     offset: int
     bytes_max: int
+    id: int = 0
 
 
 class CloseSnapshot(Struct, frozen=True):

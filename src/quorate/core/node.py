@@ -15,6 +15,7 @@ import msgspec
 from quorate.core import kernel, roster, routes, superseding
 from quorate.core.admission import Admission
 from quorate.core.changes import Change, write_for
+from quorate.core.copies import Copies
 from quorate.core.directory import NOBODY_ASKED, Directory, Errand
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
@@ -42,7 +43,6 @@ from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed, Superseded
 from quorate.core.report import report, report_lost
 from quorate.core.requests import (
-    READ_LEVELS,
     STRONGEST,
     Answer,
     CommitHeld,
@@ -52,7 +52,9 @@ from quorate.core.requests import (
     LostAsk,
     MemberChange,
     NotLeader,
+    OpenCopy,
     Outcome,
+    ReadCopy,
     Refused,
     Replay,
     Run,
@@ -85,12 +87,11 @@ class Node:
         self.dice = dice
         self.settings = settings or Settings()
         self._stall_us = 2 * self.settings.heartbeat_us  # a node that runs takes a step at each of its heartbeats
-        self.disk_full = self.draining = False
+        self.disk_full = self.draining = self._drained = False
         self.removed = False
         """It was taken out of the cluster."""
         self.until_us = 0
         self.admission = Admission(self.settings)
-        self._drained = False
         self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Group] = {}
         self._out: list[Effect] = []
@@ -119,6 +120,7 @@ class Node:
         self._founding = False
         self.catalog_reads = 0
         """How often the catalog is being read just now."""
+        self.copies = Copies(self)
         self._verified: GroupId = -1
         self.touched: Iterable[Group] = self.groups.values()
         """The groups that the last step may have changed. To assert the invariants of these alone keeps the cost of a
@@ -280,6 +282,7 @@ class Node:
         for number in busy:
             if single_leader.on_tick(self.groups[number], now, alive):
                 self._busy[number] = None
+        self.copies.tick(now)
         roster.tick(self, now, busy)
         if self.draining:
             self._drain(now)
@@ -386,17 +389,17 @@ class Node:
         if type(body) is Run:
             self._on_run(now, event.id, body)
         elif isinstance(body, Outcome | CommitHeld | Replay):
-            group = self._route(event.id, body.database)
-            if group is not None:
+            if (group := self._route(event.id, body.database)) is not None:
                 self._submit_write(now, group, event.id, body)
         elif isinstance(body, Change):
             self._on_change(now, event.id, body)
         elif type(body) is Verify:
-            group = self._route(event.id, body.database)
-            if group is not None:
+            if (group := self._route(event.id, body.database)) is not None:
                 single_leader.submit_verify(group, now, event.id)
         elif type(body) is Failover:
             self._on_failover(now, event.id, body)
+        elif isinstance(body, OpenCopy | ReadCopy):
+            self.copies.on_request(now, event.id, body)
         elif type(body) is LostAsk:
             self.emit(ReadLost(event.id, body))
         elif type(body) is Status:
@@ -408,10 +411,7 @@ class Node:
         group = self._route(id, body.database)
         if group is None:
             return
-        if body.level not in READ_LEVELS:
-            levels = ", ".join(READ_LEVELS)
-            self.reply(id, Refused("ProgrammingError", f"{body.level!r} is not a read level", f"there are: {levels}"))
-        elif reads_only(body.statements):
+        if reads_only(body.statements):
             self.touched = (group,)
             single_leader.submit_read(group, now, id, body.statements, STRONGEST if body.strongest else body.level)
         elif body.database == CATALOG_DATABASE:
@@ -425,7 +425,8 @@ class Node:
     def _on_failover(self, now: Now, id: int, body: Failover) -> None:
         to = self.directory.node_named(body.to) if body.to else NOBODY
         if to is None:
-            self.reply(id, routes.unknown_member(self, body.to))
+            names = ", ".join(sorted(member.name for member in self.directory.members.values()))
+            self.reply(id, Refused("ProgrammingError", f"no member is called {body.to!r}", f"there are: {names}"))
         elif (group := self._route(id, body.database)) is not None:
             single_leader.submit_failover(group, now, id, to, accept_loss=body.accept_loss)
 

@@ -11,6 +11,10 @@ from msgspec import Raw, Struct
 
 from quorate.core.acks_rule import AUTO
 from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Signed, Small
+from quorate.core.copy_requests import CopyPart as CopyPart
+from quorate.core.copy_requests import CopyReport as CopyReport
+from quorate.core.copy_requests import OpenCopy as OpenCopy
+from quorate.core.copy_requests import ReadCopy as ReadCopy
 from quorate.core.limits import REQUEST_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -195,7 +199,7 @@ class CommitHeld(Struct, frozen=True, tag="held"):
 MemberChange = AddMember | RemoveMember | ReplaceMember
 RequestBody = (
     Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
-    | AddMember | RemoveMember | ReplaceMember | Failover
+    | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy
 )  # fmt: skip
 """What may be asked from outside."""
 Write = Run | Outcome | Replay | CommitHeld
@@ -253,7 +257,7 @@ WriteOutcome = Done | Failed | Cancelled | Expired
 
 class Answer(Struct, frozen=True, tag="answer"):
     """A request was carried through. `outcome` is an encoded `WriteOutcome` (for `Verify` a `VerifyReport`, for
-    `Failover` a `FailoverReport`)."""
+    `Failover` a `FailoverReport`, for `OpenCopy` a `CopyReport`, for `ReadCopy` a `CopyPart`)."""
 
     outcome: Raw
     index: Index = 0

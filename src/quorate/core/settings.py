@@ -75,6 +75,12 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     promote_within: int = 64
     """A learner that lacks no more entries than this may become a voter."""
     snapshot_chunk_bytes: int = 256 << 10
+    copies_max: int = 2
+    """Copies of databases that a node keeps for callers at a time (`core.copies`)."""
+    copy_idle_us: int = 60_000_000
+    """A copy that its caller has not read for this long is let go of."""
+    copy_part_bytes: int = 1 << 20
+    """How much of it one answer carries."""
     verify_us: int = 0
     """In about so much time a leader compares the replicas of each of its groups once; 0: only when it is asked."""
     verify_attempts: int = 8

@@ -8,6 +8,7 @@ SQLite VFS that it names, so that a simulated crash loses what a real one may lo
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -64,6 +65,10 @@ class Files:
         with contextlib.suppress(FileNotFoundError):
             return path.stat().st_size
         return 0
+
+    def free(self, folder: Path) -> int:
+        """Bytes that its disk has room for."""
+        return shutil.disk_usage(folder).free
 
     def changed_ns(self, path: Path) -> int:
         """When a file was last written."""

@@ -19,18 +19,28 @@ WRITERS = frozenset((
     kernel.OpenSnapshot, kernel.OpenGeneration, kernel.Condemn,
 ))  # fmt: skip
 """Effects that need the writer of their group, or come behind those that do."""
+RECEIVERS = frozenset((kernel.StoreSnapshot,))
+"""Effects that need the file in which a copy for their group arrives."""
 
 
 class Work:
     """The part of an effect that takes long. `run` may be called on any thread, once."""
 
-    __slots__ = ("effect", "run", "then")
+    __slots__ = ("effect", "holds", "run", "then")
 
-    def __init__(self, effect: Effect, run: Callable[[], Any], then: Callable[[Any], list[Event]]) -> None:
+    def __init__(
+        self,
+        effect: Effect,
+        run: Callable[[], Any],
+        then: Callable[[Any], list[Event]],
+        holds: frozenset[type] = frozenset(),
+    ) -> None:
         self.effect = effect
         self.run = run
         self.then = then
         """What follows, given what `run` returned or raised; called by `Writing.resume`."""
+        self.holds = holds
+        """Which effects of this group wait meanwhile: `WRITERS`, `RECEIVERS`, or none."""
 
 
 class TakesLong(StorageError):

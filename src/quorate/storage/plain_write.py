@@ -1,16 +1,14 @@
-"""Writing an ordinary SQLite file: everything of a database, and nothing of ours."""
+"""Making an ordinary SQLite file of a replica's data file: everything of a database, and nothing of ours."""
 
 import os
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import apsw
 
-from quorate.sql.tokens import quoted
 from quorate.storage.plain_file import PlainFileError
-from quorate.storage.plain_shape import OURS, VIRTUAL, Object, Table, ordinary, shadow_tables, tables
+from quorate.storage.plain_shape import OURS
 
 
 class PlainWriter:
@@ -25,48 +23,6 @@ class PlainWriter:
         self.draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         self.draft.unlink(missing_ok=True)
         self._connection: apsw.Connection | None = None
-        self._later: list[Object] = []
-
-    def begin(self, made: Sequence[Object]) -> list[Table]:
-        """Make the tables, and say which rows are wanted; what else there is comes after the rows."""
-        connection = self._open()
-        connection.execute("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA foreign_keys=OFF").fetchall()
-        connection.execute("BEGIN IMMEDIATE")
-        rank = {"index": 1, "view": 2, "trigger": 3}
-        self._later = sorted((each for each in made if each.kind != "table"), key=lambda each: rank[each.kind])
-        for each in made:
-            if each.kind == "table":
-                connection.execute(each.sql).fetchall()
-        return [shape for table in tables(connection) for shape in self._parts(table)]
-
-    def _parts(self, table: Table) -> list[Table]:
-        """A virtual table is copied as what it is made of, emptied of what a new one has."""
-        if table.kind != VIRTUAL:
-            return [table]
-        connection = self._open()
-        shadows = shadow_tables(connection, table.name)
-        for name in shadows:
-            connection.execute(f"DELETE FROM {quoted(name)}").fetchall()  # noqa: S608 - a quoted name
-        return [ordinary(connection, name) for name in shadows]
-
-    def rows(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
-        """Write rows of a table that `begin` named."""
-        self._open().executemany(table.insert, rows)
-
-    def finish(self, sequences: Iterable[tuple[str, int]], header: Iterable[tuple[str, int]], *, analyze: bool) -> None:
-        """Write what comes after the rows, check the file, and give it its name."""
-        connection = self._open()
-        for each in self._later:
-            connection.execute(each.sql).fetchall()
-        for name, number in sequences:
-            connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
-            connection.execute("INSERT INTO sqlite_sequence(name, seq) VALUES (?, ?)", (name, number))
-        for name, number in header:
-            connection.execute(f"PRAGMA {name} = {int(number)}").fetchall()
-        connection.execute("COMMIT")
-        if analyze:
-            connection.execute("ANALYZE").fetchall()
-        self._complete()
 
     def take_copy(self) -> None:
         """The draft is a copy of a replica's data file: take out what is ours, and give it its name."""

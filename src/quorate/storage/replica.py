@@ -9,8 +9,7 @@ import contextlib
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apsw
@@ -19,10 +18,10 @@ from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
 from quorate.storage.connection import NO_ROWID, PAGE_BYTES, check_sqlite, open_checkpointer
+from quorate.storage.copying import Copying, reading
 from quorate.storage.digest import digest_of
 from quorate.storage.ending import Ending
 from quorate.storage.examination import Examination
-from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import SYSTEM, Files
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, StorageError
@@ -215,7 +214,7 @@ class Replica:
 
     def _open_aside(self) -> Reader:
         try:
-            with _reading():
+            with reading():
                 return Reader(self._path, self._clock, aside=True, vfs=self._files.vfs)
         except Broken as error:
             if self._closed:  # and its file may be gone
@@ -237,7 +236,7 @@ class Replica:
             self._writer.stop_looking()
 
     def _open_reader(self) -> Reader:
-        with _reading():
+        with reading():
             return Reader(self._path, self._clock, holds=True, vfs=self._files.vfs)
 
     def _query_memory(self, statements: Sequence[Statement], budget_us: int) -> bytes:
@@ -280,7 +279,7 @@ class Replica:
         self._checkpoint_wanted = self._writer.state != IDLE
         complete = False
         if not self._checkpoint_wanted:
-            with _reading():
+            with reading():
                 frames, moved = self._writer.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             complete = frames == moved
             self._log_pages = frames - moved
@@ -347,30 +346,20 @@ class Replica:
     def _checkpointer(self) -> "contextlib.closing[apsw.Connection]":
         return contextlib.closing(open_checkpointer(self._path, self._files.vfs))
 
-    def copy_to(self, path: str | Path) -> Position:
-        """Write a consistent, durable copy of the last committed state to a new file; its position.
+    def copying(self) -> Copying:
+        """Pin the last committed state, to be copied: for a file replica on any thread, while one in memory must not be
+        used meanwhile. Raises Divergent, DiskIsFull or Broken."""
+        if self._memory:
+            assert not self.held, "a transaction is open"
+            self.put_aside()
+            return Copying(self._writer.connection, self._files, self.applied)
+        with reading():
+            return Copying(Reader(self._path, vfs=self._files.vfs), self._files)
 
-        The source is pinned by a read transaction, so writers neither wait nor make it start again. For a file
-        replica it may be called from another thread. Raises DiskIsFull or Broken.
-        """
-        target = Path(os.path.abspath(path))
-        with _reading():
-            if self._memory:
-                assert not self.held, "a transaction is open"
-                self.put_aside()
-                _copy(self._writer.connection, target, self._files)
-                position = self.applied
-            else:
-                source = Reader(self._path, vfs=self._files.vfs)
-                try:
-                    position = source.begin()
-                    _copy(source.connection, target, self._files)
-                finally:
-                    source.end()
-                    source.close()
-        self._files.sync(target)
-        self._files.sync(target.parent)
-        return position
+    def copy_to(self, path: str | Path) -> Position:
+        """Write a consistent, durable copy of the last committed state to a new file; its position. Raises DiskIsFull,
+        Divergent or Broken."""
+        return self.copying().to(path)
 
     def digest(self) -> str:
         """A hash of the committed content (schema, rows in key order, window), equal on equal replicas."""
@@ -378,7 +367,7 @@ class Replica:
             assert not self.held, "a transaction is open"
             self.put_aside()
             return digest_of(self._writer.connection)
-        with _reading():
+        with reading():
             source = Reader(self._path, vfs=self._files.vfs)
             try:
                 source.begin()
@@ -394,7 +383,7 @@ class Replica:
             assert not self.held, "a transaction is open"
             self.put_aside()
             return Examination(self._writer.connection, self.applied)
-        with _reading():
+        with reading():
             return Examination(Reader(self._path, vfs=self._files.vfs))
 
     def dump(self) -> bytes:
@@ -461,29 +450,5 @@ class Replica:
 
 
 _MEMORY_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Turn what apsw raises here into what drivers know."""
-    try:
-        yield
-    except apsw.Error as error:
-        raise_if_fatal(error)
-        raise Broken(f"{type(error).__name__}: {error}") from error
-
-
-def _copy(source: apsw.Connection, target: Path, files: Files) -> None:
-    """Copy every page in one step: the source cannot change between two steps when there is one."""
-    if files.exists(target):
-        raise Broken(f"{target} exists already")
-    copy = apsw.Connection(str(target), vfs=files.vfs)
-    try:
-        copy.execute("PRAGMA synchronous=OFF")  # the whole file is synced afterwards
-        with copy.backup("main", source, "main") as backup:
-            backup.step(-1)
-    finally:
-        copy.close()
-
 
 __all__ = ["Broken", "DiskIsFull", "Divergent", "Replica"]

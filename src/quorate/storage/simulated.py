@@ -362,6 +362,9 @@ class SimulatedDisk(Files):
         inside = [path for path in (*self._names, *self._folders) if os.path.dirname(path) == str(folder)]
         return sorted(os.path.basename(path) for path in inside)
 
+    def free(self, _folder: Path) -> int:
+        return 1 << 40  # it fills up when the simulator says so
+
     def size(self, path: Path) -> int:
         inode = self._names.get(str(path))
         return 0 if inode is None else len(inode.data)

@@ -1,6 +1,7 @@
 """The shelf of snapshots: copies of data files that are being sent, and those that are being received."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,7 @@ import apsw
 
 from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import GroupId, Identity, Position
+from quorate.storage.copying import Copying
 from quorate.storage.data_file import read_acks
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import NO_ROOM, SYSTEM, Files
@@ -19,8 +21,8 @@ from quorate.storage.replica import Replica
 class Shelf(Protocol):
     """Where a store keeps snapshots."""
 
-    def copy(self, group: GroupId, replica: Replica, /) -> tuple[int, Position, int]:
-        """Take a consistent copy: its number, the position it stands at, its size in bytes."""
+    def copy(self, group: GroupId, replica: Replica, spare: int = 0, /) -> "MakeCopy":
+        """Pin what is committed now, to be copied. Raises DiskIsFull when the copy would leave no `spare` bytes."""
 
     def read(self, snapshot: int, offset: int, bytes_max: int) -> tuple[bytes, bool]:
         """A chunk, and whether it is the last; nothing and not the last when there is no such copy."""
@@ -34,13 +36,18 @@ class Shelf(Protocol):
 
     def finish(self, group: GroupId, snapshot: int, position: Position, keep: int) -> None:
         """Make a received snapshot durable and check it; earlier ones of the group go, but for the one that is
-        to be kept. Raises Divergent, DiskIsFull or Broken."""
+        to be kept. Any thread may do that. Raises Divergent, DiskIsFull or Broken."""
 
     def drop(self, group: GroupId, snapshot: int) -> None:
         """Forget a received snapshot."""
 
     def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
         """What a received snapshot, complete and checked, says of acks, and where it stands. Raises Broken."""
+
+
+MakeCopy = Callable[[], tuple[int, Position, int]]
+"""Make a copy of what was pinned, on any thread: its number, the position it stands at, its size in bytes. Raises
+Divergent, DiskIsFull or Broken."""
 
 
 def snapshot_numbers(identity: Identity) -> Iterator[int]:
@@ -69,11 +76,15 @@ class FileShelf:
         """The file of a snapshot that is complete, durable and checked."""
         return self.folder / f"received-{group}-{snapshot}.db"
 
-    def copy(self, group: GroupId, replica: Replica) -> tuple[int, Position, int]:
-        snapshot = next(self._numbers)
+    def copy(self, group: GroupId, replica: Replica, spare: int = 0) -> MakeCopy:
+        if spare and self._files.free(self.folder) < self._files.size(Path(replica.file)) + spare:
+            raise DiskIsFull(f"a copy would leave less than {spare} bytes free")
+        return partial(self._copy, group, next(self._numbers), replica.copying())
+
+    def _copy(self, group: GroupId, snapshot: int, copying: Copying) -> tuple[int, Position, int]:
         path = self.folder / f"outgoing-{group}-{snapshot}.db"
         try:
-            position = replica.copy_to(path)
+            position = copying.to(path)
             # A damaged page that nobody reads here would make every copy useless, and its receiver ask for ever.
             check_sound(path, self._files)
         except BaseException:
@@ -214,10 +225,11 @@ class MemoryShelf:
         self.received: dict[tuple[GroupId, int], bytes] = {}
         """Complete and durable, not yet in use."""
 
-    def copy(self, _group: GroupId, replica: Replica) -> tuple[int, Position, int]:
+    def copy(self, _group: GroupId, replica: Replica, _spare: int = 0) -> MakeCopy:
         snapshot = next(self._numbers)
         image = self._copies[snapshot] = replica.dump()
-        return snapshot, replica.applied, len(image)
+        made = snapshot, replica.applied, len(image)
+        return lambda: made
 
     def read(self, snapshot: int, offset: int, bytes_max: int) -> tuple[bytes, bool]:
         image = self._copies.get(snapshot)

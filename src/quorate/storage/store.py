@@ -8,6 +8,7 @@ lost, and in nothing else, so that what is tested on the fake holds for the file
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ from quorate.storage.ending import Ending
 from quorate.storage.examination import Examination
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
+from quorate.storage.long_work import RECEIVERS, TakesLong, Work, given
 from quorate.storage.lost import LostTails, parted_at, readable
 from quorate.storage.snapshots import Shelf
 from quorate.storage.writing import Writing
@@ -45,6 +47,9 @@ TAIL_BYTES = 8 << 20
 """How much of each group's log is handed to the core at the start, at most."""
 TAIL_SHARERS = 8
 """With more groups than this each gets a smaller part, so that a node of many groups starts within its memory."""
+
+SPARE_BYTES = 64 << 20
+"""What a copy for a caller leaves free on the disk: the database goes before."""
 
 
 class BaseStore(Writing):
@@ -222,13 +227,19 @@ class BaseStore(Writing):
 
     def _on_open_snapshot(self, effect: kernel.OpenSnapshot) -> list[Event]:
         self._check_room()
-        snapshot, position, size = self.shelf.copy(effect.group, self._replica(effect.group))
-        return [kernel.SnapshotOpened(effect.group, effect.to, snapshot, position, size)]
+        make = self.shelf.copy(effect.group, self._replica(effect.group), SPARE_BYTES if effect.id else 0)
+        if self.long_us:
+            raise TakesLong(Work(effect, make, partial(self._copied, effect)))
+        return self._copied(effect, make())
+
+    def _copied(self, effect: kernel.OpenSnapshot, found: Any) -> list[Event]:
+        snapshot, position, size = given(found)
+        return [kernel.SnapshotOpened(effect.group, effect.to, snapshot, position, size, effect.id)]
 
     def _on_read_snapshot(self, effect: kernel.ReadSnapshot) -> list[Event]:
         """A copy that is not there any more (closed meanwhile) gives an empty chunk that is not the end."""
         data, end = self.shelf.read(effect.snapshot, effect.offset, effect.bytes_max)
-        return [kernel.SnapshotRead(effect.group, effect.to, effect.snapshot, effect.offset, data, end)]
+        return [kernel.SnapshotRead(effect.group, effect.to, effect.snapshot, effect.offset, data, end, effect.id)]
 
     def _on_close_snapshot(self, effect: kernel.CloseSnapshot) -> list[Event]:
         self.shelf.close(effect.snapshot)
@@ -237,15 +248,30 @@ class BaseStore(Writing):
     def _on_store_snapshot(self, effect: kernel.StoreSnapshot) -> list[Event]:
         """The `offset` of the answer is how much is held, that is where the next chunk begins."""
         group, snapshot = effect.group, effect.snapshot
+        complete = False
         try:
             self._check_room()
             held = self.shelf.store(group, snapshot, effect.offset, effect.data)
             complete = effect.end and held == effect.offset + len(effect.data)
-            if complete:
-                self.shelf.finish(group, snapshot, effect.position, self.log.groups[group].snapshot)
         except (DiskIsFull, Divergent) as error:
+            return self._stored(effect, 0, error)
+        if not complete:
+            return self._stored(effect, held, None)
+        finish = partial(self.shelf.finish, group, snapshot, effect.position, self.log.groups[group].snapshot)
+        if self.long_us:
+            raise TakesLong(Work(effect, finish, partial(self._stored, effect, held, complete=True), RECEIVERS))
+        try:
+            finish()
+        except (DiskIsFull, Divergent) as error:
+            return self._stored(effect, 0, error)
+        return self._stored(effect, held, None, complete=True)
+
+    def _stored(self, effect: kernel.StoreSnapshot, held: int, found: Any, *, complete: bool = False) -> list[Event]:
+        group, snapshot = effect.group, effect.snapshot
+        if isinstance(found, DiskIsFull | Divergent):
             self.shelf.drop(group, snapshot)
-            return [kernel.SnapshotStored(group, snapshot, 0, complete=False, failed=str(error))]
+            return [kernel.SnapshotStored(group, snapshot, 0, complete=False, failed=str(found))]
+        given(found)
         return [kernel.SnapshotStored(group, snapshot, held, complete)]
 
     def _on_open_generation(self, effect: kernel.OpenGeneration) -> list[Event]:

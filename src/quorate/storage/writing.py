@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any
 
 from quorate.core import kernel
-from quorate.core.kernel import NOOP, Applied, ApplyFailed, Effect, Entry, Event, GroupId, Position
+from quorate.core.kernel import NOOP, ORIGIN, Applied, ApplyFailed, Effect, Entry, Event, GroupId, Position
 from quorate.storage.data_files import DataFiles
 from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, OverBudget
-from quorate.storage.long_work import LONG_BYTES, TakesLong, Work, given, group_of
+from quorate.storage.long_work import LONG_BYTES, WRITERS, TakesLong, Work, given, group_of
 from quorate.storage.replica import Replica
 from quorate.storage.watch import StoppedError
 
@@ -122,10 +122,10 @@ class Writing(DataFiles):
     def resume(self, work: Work, found: Any) -> list[Event]:
         """Go on with an effect whose `work` was run aside, and returned or raised this; the events that tell of it.
         Raises Broken, or TakesLong for what is still to be done."""
-        group = group_of(work.effect)
-        replica = self.replicas[group]
-        replica.take_back()
-        self.handles.give_back(group)
+        if work.holds is WRITERS:
+            group = group_of(work.effect)
+            self.replicas[group].take_back()
+            self.handles.give_back(group)
         try:
             return work.then(found)
         except (DiskIsFull, LogDamaged, Divergent) as error:
@@ -138,9 +138,15 @@ class Writing(DataFiles):
             replica.interrupt()
 
     def _failed(self, effect: Effect, error: Exception) -> list[Event]:
-        if isinstance(error, DiskIsFull):
-            return [ApplyFailed(group_of(effect), full=True, reason=str(error))]
-        return self._damage(group_of(effect), str(error), log=isinstance(error, LogDamaged))
+        group, full = group_of(effect), isinstance(error, DiskIsFull)
+        events: list[Event] = []
+        if type(effect) is kernel.OpenSnapshot:
+            events = [kernel.SnapshotOpened(group, effect.to, 0, ORIGIN, 0, effect.id, str(error))]
+            if full and effect.id:  # the disk has room for all but a caller's copy
+                return events
+        if full:
+            return [ApplyFailed(group, full=True, reason=str(error)), *events]
+        return self._damage(group, str(error), log=isinstance(error, LogDamaged)) + events
 
     def _damage(self, group: GroupId, reason: str, *, log: bool = False) -> list[Event]:
         self._found_damage(group, reason, log=log)
@@ -151,4 +157,4 @@ class Writing(DataFiles):
         replica = self.handles.borrow(group_of(effect))
         assert replica is not None, "what is not open is not used aside"
         replica.lend()
-        return TakesLong(Work(effect, run, then))
+        return TakesLong(Work(effect, run, then, WRITERS))

@@ -12,7 +12,7 @@ from typing import Any
 
 from quorate.core.admission import EXPIRED, ends_us, gone, overloaded
 from quorate.core.kernel import NodeId, Now, Query
-from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, STRONGEST, NotLeader, Refused
+from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS, STRONGEST, NotLeader, Refused
 from quorate.core.single_leader import acks, repair, shipping, state, writes
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
 from quorate.core.single_leader.state import NOBODY, Group, Read
@@ -25,8 +25,16 @@ NOT_PROMISED = Refused(
 TOO_LATE = Refused("Unavailable", "the read could not be confirmed in time", "", retryable=True)
 
 
+COPY: tuple[Any, ...] = ("copy",)
+"""Instead of statements: what is read is everything, as a copy (`core.copies`)."""
+
+
 def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: str) -> None:
     """A caller's read at a level."""
+    if level not in (STRONGEST, *READ_LEVELS):
+        hint = f"there are: {', '.join(READ_LEVELS)}"
+        group.reply(id, Refused("ProgrammingError", f"{level!r} is not a read level", hint))
+        return
     if level == STRONGEST:
         level = LINEARIZABLE if group.rules.offers(LINEARIZABLE) else LEADER
     if level == LINEARIZABLE and not group.rules.offers(level):
@@ -62,7 +70,10 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
 
 
 def _run(group: Group, id: int, statements: tuple[Any, ...], until_us: int) -> None:
-    group.host.emit(Query(group.group, id, statements, ends_us(until_us, group.host.now_us)))
+    if statements is COPY:
+        group.host.copies.open(group.group, id, until_us)
+    else:
+        group.host.emit(Query(group.group, id, statements, ends_us(until_us, group.host.now_us)))
 
 
 def _crowded(group: Group) -> bool:

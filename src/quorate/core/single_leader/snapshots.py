@@ -50,12 +50,21 @@ def _open(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
     progress.snapshot = 0
     progress.snapshot_at = ORIGIN
     progress.copy_us = now.mono_us
-    group.note("snapshot_needed", to=peer)
-    group.host.emit(OpenSnapshot(group.group, peer))
+    if not progress.opening:
+        progress.opening = True
+        group.note("snapshot_needed", to=peer)
+        group.host.emit(OpenSnapshot(group.group, peer))
 
 
 def on_opened(group: Group, now: Now, event: SnapshotOpened) -> None:
+    if event.id:
+        group.host.copies.on_opened(now, event)
+        return
     progress = group.progress.get(event.to)
+    if progress is not None:
+        progress.opening = False
+    if event.failed:
+        return
     if progress is None or not progress.copying or progress.snapshot:
         group.host.emit(CloseSnapshot(group.group, event.snapshot))
         return
@@ -88,6 +97,9 @@ def on_want(group: Group, now: Now, sender: NodeId, message: SnapshotWant) -> No
 
 
 def on_read(group: Group, _now: Now, event: SnapshotRead) -> None:
+    if event.id:
+        group.host.copies.on_read(event)
+        return
     progress = group.progress.get(event.to)
     if group.role != LEADER or progress is None or progress.snapshot != event.snapshot:
         return
@@ -140,7 +152,7 @@ def tick(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
     if now.mono_us - progress.copy_us >= group.host.retry_us(peer):
         if progress.snapshot:
             _offer(group, now, peer, progress)
-        else:
+        else:  # it failed, or is being made
             _open(group, now, peer, progress)
 
 

@@ -7,7 +7,7 @@ each named as the papers name the sub-protocol; `core` has the table of what goe
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct, structs
 
@@ -41,6 +41,9 @@ from quorate.core.single_leader.records import Transfer as Transfer
 from quorate.core.single_leader.records import Waiting as Waiting
 from quorate.core.single_leader.rules import Rules
 
+if TYPE_CHECKING:
+    from quorate.core.copies import Copies
+
 FOLLOWER = "follower"
 PRE_CANDIDATE = "pre_candidate"
 CANDIDATE = "candidate"
@@ -71,6 +74,7 @@ class Host(Protocol):
     draining: bool
     removed: bool
     until_us: int  # of the request that is being looked at
+    copies: "Copies"
 
     def emit(self, effect: Effect) -> None: ...
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
@@ -132,6 +136,8 @@ class Progress(Struct):
     """Older entries are being read back from the log for it."""
     copying: bool = False
     """It is fetching a copy; unless `state` is SNAPSHOT, for its data file alone: the log goes on meanwhile."""
+    opening: bool = False
+    """That copy is being made."""
     snapshot: int = 0
     snapshot_at: Position = ORIGIN
     snapshot_size: int = 0

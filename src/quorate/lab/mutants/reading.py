@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from msgspec import structs
+
+from quorate.core.copies import Copies
 from quorate.core.kernel import NodeId, Now, Query
-from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE
+from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, OpenCopy
 from quorate.core.single_leader import reads, state
 from quorate.core.single_leader.state import NOBODY, Group, Reading
 from quorate.lab.mutants.sabotage import Mutant, Swap
@@ -73,7 +76,24 @@ def _before_noop(_original: Any) -> Any:
     return begin_round
 
 
+def _copied_unconfirmed(original: Any) -> Any:
+    def on_request(copies: Copies, now: Now, id: int, body: Any) -> None:
+        if isinstance(body, OpenCopy):
+            body = structs.replace(body, level=EVENTUAL, strongest=False)
+        original(copies, now, id, body)
+
+    return on_request
+
+
 MUTANTS = (
+    Mutant(
+        "unconfirmed-copies",
+        "a node copies what it has when somebody exports, without asking whether that is all that was acknowledged",
+        "no case known as a bug; what a backup taken at any replica would mean",
+        "exports",
+        (Swap(Copies, "on_request", _copied_unconfirmed),),
+        ("linearizability", "true answer"),
+    ),
     Mutant(
         "unconfirmed-reads",
         "a deposed leader answers linearizable reads without asking whether it still leads",

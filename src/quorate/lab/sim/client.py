@@ -23,6 +23,7 @@ from quorate.core.requests import (
     Expired,
     Failed,
     NotLeader,
+    OpenCopy,
     Outcome,
     Refused,
     Run,
@@ -32,6 +33,7 @@ from quorate.core.requests import (
     WriteOutcome,
 )
 from quorate.lab.judges.history import FAIL, INFO, OK
+from quorate.lab.sim.copies import Fetching
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.ledger import SAME_ANSWER, TRUE_ANSWER
 from quorate.lab.sim.network import Network, node_at
@@ -41,6 +43,8 @@ from quorate.wire import codec
 
 BACK_OFF_US = 30 * MILLISECOND
 PROCESSES_PER_CLIENT = 1_000_000
+LETS_GO = 0.7
+"""Chance that a client that has a copy tells its node so."""
 MAY_FAIL = ("failing", "drawn")
 """Kinds of operations whose statements may be wrong."""
 
@@ -50,7 +54,9 @@ _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 class Call:
     """One operation under way."""
 
-    __slots__ = ("asked_outcome", "attempt", "body", "ended", "maybe", "number", "operation", "original", "token")
+    __slots__ = (
+        "asked_outcome", "attempt", "body", "ended", "fetching", "maybe", "number", "operation", "original", "token",
+    )  # fmt: skip
 
     def __init__(self, operation: Operation, body: Any, token: Token | None) -> None:
         self.operation = operation
@@ -61,6 +67,8 @@ class Call:
         self.attempt = 0
         self.number = 0
         """The id of the newest attempt."""
+        self.fetching: Fetching | None = None
+        """A read that fetches a copy: what has come of it."""
         self.asked_outcome = False
         self.maybe = False
         """Some attempt was not answered, or answered that nobody knows: it may have taken effect."""
@@ -130,7 +138,10 @@ class Client:
         if body is None:
             token = self._new_token(operation.database) if operation.writes else None
             strongest = bool(self.dials.acks or self.dials.fixed) and operation.level == LINEARIZABLE
-            body = Run(operation.database, operation.statements, operation.level, token, strongest=strongest)
+            if token is None and self.dials.exports and self.dice.random() < self.dials.exports:
+                body = OpenCopy(operation.database, operation.level, strongest)
+            else:
+                body = Run(operation.database, operation.statements, operation.level, token, strongest=strongest)
             if token is not None and self.operations.drawings is not None:
                 self.operations.drawings.sent(token.name, operation.statements)
         if self.dice.random() < self.dials.wander:
@@ -201,15 +212,18 @@ class Client:
         call = self.call
         assert call is not None
         call.attempt += 1
-        self._asks += 1
-        call.number = self._asks
-        self._waiting[call.number] = call
-        self.network.send(-self.number, self._target, codec.encode(Ask(call.number, call.body, self._waits_us)))
+        self._ask(call.body, call)
         if self.dials.client_crash and self._may_crash(call):
             self.world.mark("client crash")
             self._abandon(call)
             return
         self.world.after(self.dials.patience_us, self._out_of_patience, call, call.number)
+
+    def _ask(self, body: Any, call: Call) -> None:
+        self._asks += 1
+        call.number = self._asks
+        self._waiting[call.number] = call
+        self.network.send(-self.number, self._target, codec.encode(Ask(call.number, body, self._waits_us)))
 
     def _may_crash(self, call: Call) -> bool:
         """The caller dies right after it has sent; another takes its place."""
@@ -226,6 +240,8 @@ class Client:
 
     def _try_again(self, call: Call) -> None:
         """Another attempt with the same token; or ask what became of it; or give up."""
+        if call.fetching is not None:  # a copy begins anew, elsewhere perhaps
+            call.body, call.fetching = call.original, None
         if self.closing or call.attempt < self.dials.attempts or not self._may_give_up(call):
             if self._should_ask_outcome(call):
                 assert call.token is not None
@@ -282,6 +298,10 @@ class Client:
         if isinstance(body, Answer):
             database = call.operation.database
             self.seen[database] = max(self.seen.get(database, 0), body.index)
+            if isinstance(call.original, OpenCopy):
+                if told.id == call.number:
+                    self._fetched(call, body)
+                return
             outcome = _outcome.decode(body.outcome)
             self._answered(call, outcome)
         elif told.id != call.number:
@@ -295,6 +315,19 @@ class Client:
             self._refused(call, body)
         else:
             raise Violation(TRUE_ANSWER, f"a strange answer: {body!r}")
+
+    def _fetched(self, call: Call, answer: Answer) -> None:
+        """A part of a copy: fetch the next from the same node, or read in it what was to be read."""
+        call.fetching = call.fetching or Fetching(call.original)
+        whole = call.fetching.take(answer)
+        call.body = call.fetching.ask
+        if whole:
+            self.world.mark("copy fetched")
+            self._answered(call, _outcome.decode(call.fetching.read(call.operation.statements)))
+        if not whole or self.dice.random() < LETS_GO:
+            self._ask(call.body, call)
+        if not whole:
+            self.world.after(self.dials.patience_us, self._out_of_patience, call, call.number)
 
     def _node_at(self, address: str) -> int:
         if address and self.dice.random() < 0.9:

@@ -166,6 +166,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     weak_reads: int = 1
     drawn: int = 0
     """The weights of the kinds of operations."""
+    exports: float = 0.0
+    """Chance that a read fetches a copy of the database and reads there."""
     verify_us: int = 0
     """The mean time between two comparisons of replicas that somebody asks for; 0: nobody does."""
     failover_us: int = 0

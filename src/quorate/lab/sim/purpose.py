@@ -46,6 +46,7 @@ AIMS: dict[str, Aim] = {
         seeds=26,
     ),
     "drawn": _aim({"drawn: compared with SQLite": 10, "drawn: insert": 20, "elections": 8, "crash": 4}),
+    "exports": _aim({"copy fetched": 60, "note: copy_abandoned": 4, "refused: Overloaded": 2, "crash": 4}),
     "calm": _aim({"ok": 1_000, "digests compared": 50}),
     "votes": _aim({"crash after a vote": 20, "elections": 100, "two leaders at once": 1}),
     "power": _aim({"writes forgotten": 20, "crash": 20, "torn step": 1}),

@@ -234,6 +234,18 @@ def copies(dice: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def exports(dice: random.Random) -> Dials:
+    """Reads that fetch a copy of the whole database from one node, part by part, while everything goes on."""
+    return _aimed(
+        draw(dice), nodes=dice.choice((3, 3, 5)), clients=dice.choice((3, 5)), exports=0.7, reads=8, pairs=2,
+        fault_lasts_us=300 * MILLISECOND, think_us=5 * MILLISECOND,
+        settings={
+            "copies_max": dice.choice((1, 2)), "copy_idle_us": dice.choice((50, 500)) * MILLISECOND,
+            "copy_part_bytes": dice.choice((3_000, 1 << 20)),
+        },
+    )  # fmt: skip
+
+
 def amputation(dice: random.Random) -> Dials:
     """A log that loses its end just when it is one of two that have it."""
     return _aimed(
@@ -393,7 +405,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
         figure_eight, newcomers, departures, outdated, regrouped, unfit,
-        patient, spike, slow, storm, endless, long, drawn,
+        patient, spike, slow, storm, endless, long, drawn, exports,
     )
 }  # fmt: skip
 
