@@ -62,6 +62,14 @@ def test_a_change_of_members_is_shown_and_a_replica_that_is_out_is_not() -> None
     assert "main: voters n1, n2 give way to n1, n3: a majority of both is needed" in text
 
 
+def test_a_node_of_another_cluster_is_shown_as_such_and_what_it_says_is_left_out() -> None:
+    stranger = msgspec.structs.replace(report(2, "leader", 9, 500, 500, leader=2), cluster="c2")
+    view = combine({"h:1": report(1, "leader", 5, 90, 90), "h:2": stranger})
+    assert (view.cluster, [node.stranger for node in view.nodes]) == ("c1", ["", "c2"])
+    assert (view.groups[0].leader, len(view.groups[0].replicas)) == ("n1", 1)
+    assert "h:2 is the address of a node of another cluster, c2" in as_text(view).splitlines()
+
+
 def test_without_any_answer_the_exit_code_says_so(tmp_path: Path) -> None:
     found(tmp_path, local_members(2, "127.0.0.1"))
     result = CliRunner().invoke(main, ["status", "--cluster", str(tmp_path)])

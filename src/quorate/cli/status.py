@@ -49,6 +49,8 @@ class NodeLine(Struct, frozen=True):
     removed: bool = False
     """It was taken out of the cluster; it can be stopped."""
     peers: tuple[PeerLine, ...] = ()
+    stranger: str = ""
+    """The cluster that it belongs to, when that is another than the first node's; what it says is left out."""
 
 
 class ReplicaLine(Struct, frozen=True):
@@ -129,8 +131,9 @@ def status(cluster: str | None, watch: bool, interval: float, timeout: float, as
 def look(addresses: tuple[str, ...], timeout: float) -> View:
     """Ask the given addresses, then every further member that they name."""
     reports: dict[str, StatusReport | None] = {address: probe.status(address, timeout) for address in addresses}
+    first = next((report.cluster for report in reports.values() if report is not None), "")
     for report in list(reports.values()):
-        for member in report.members if report else ():
+        for member in report.members if report is not None and report.cluster == first else ():
             if member.address not in reports:
                 reports[member.address] = probe.status(member.address, timeout)
     return combine(reports)
@@ -138,13 +141,16 @@ def look(addresses: tuple[str, ...], timeout: float) -> View:
 
 def combine(reports: dict[str, StatusReport | None]) -> View:
     """One view out of what each address answered (None: nothing)."""
-    answered = [report for report in reports.values() if report is not None]
+    cluster = next((report.cluster for report in reports.values() if report is not None), "")
+    answered = [report for report in reports.values() if report is not None and report.cluster == cluster]
     names = {member.node: member.name for report in answered for member in report.members}
     names.update({report.node: report.name for report in answered})
     at = {member.address: member for report in answered for member in report.members}
     nodes = []
     for address, report in reports.items():
-        if report is not None:
+        if report is not None and report.cluster != cluster:
+            nodes.append(NodeLine(report.name, report.node, address, answers=True, stranger=report.cluster))
+        elif report is not None:
             name, node = report.name, report.node
             reads = str(Range(report.lowest, report.highest))
             nodes.append(
@@ -171,7 +177,6 @@ def combine(reports: dict[str, StatusReport | None]) -> View:
     numbers = sorted({group.group for report in answered for group in report.groups})
     groups = tuple(_group(number, answered, names) for number in numbers)
     version = max((report.version for report in answered), default=0)
-    cluster = answered[0].cluster if answered else ""
     return View(cluster, tuple(sorted(nodes, key=lambda each: each.name)), groups, version)
 
 
@@ -216,10 +221,13 @@ def as_text(view: View) -> str:
     rows: list[tuple[str, ...]] = [("node", "address", "state", "boot", "release")]
     for node in view.nodes:
         state = "no answer" if not node.answers else "disk full" if node.disk_full else "up"
-        state = "removed" if node.removed else state
-        release = f"{node.release or 'unknown'} ({node.reads})" if node.answers else ""
+        state = "removed" if node.removed else "another cluster" if node.stranger else state
+        release = f"{node.release or 'unknown'} ({node.reads})" if node.answers and not node.stranger else ""
         rows.append((node.name, node.address, state, str(node.boot or ""), release))
     lines += ["", *aligned(rows)]
+    for node in view.nodes:
+        if node.stranger:
+            lines += ["", f"{node.address} is the address of a node of another cluster, {node.stranger}"]
     rows = [("database", "group", "acks", "leader", "epoch", "last", "counted", "replicas (applied, lag)")]
     for group in view.groups:
         replicas = ", ".join(_replica(replica) for replica in group.replicas)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from quorate.client import errors
 from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
-from quorate.client.links import DIAL_MAX, LinkLost
+from quorate.client.links import DIAL_MAX, LinkLost, foreign_node
 from quorate.client.results import closed
 from quorate.client.routing import MEMBERS_EVERY, Ask, Budget, Call, Directory, GiveUp, Wait
 from quorate.client.url import check_timeout
@@ -38,7 +38,7 @@ class Client:
         """Guards the directory, the budget and the dice; never held while waiting."""
         self._links: dict[str, Link] = {}
         self._dialling: dict[str, Lock] = {}
-        self._dial_failures: dict[str, tuple[float, str]] = {}
+        self._dial_failures: dict[str, tuple[float, LinkLost]] = {}
         self._cluster = ""
         self._process = os.getpid()
         self._closed = False
@@ -176,6 +176,8 @@ class Client:
             try:
                 report = self.ask_again(left[0], body, seconds)
             except LinkLost as lost:
+                if lost.foreign and self._directory.is_named(left[0]):
+                    raise foreign_node(left[0], str(lost)) from lost
                 reasons.append(f"{left[0]}: {lost}")
                 continue
             if isinstance(report, kind):
@@ -226,7 +228,9 @@ class Client:
                 self._ask_members(link, now, step.patience)
         except LinkLost as lost:
             with self._decide:
-                call.lost(step.address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)
+                call.lost(
+                    step.address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late, foreign=lost.foreign
+                )
             return False
         return True
 
@@ -298,13 +302,13 @@ class Client:
             link = self._links.get(address)
             if link is not None and link.usable:
                 return link
-            failed, reason = self._dial_failures.get(address, (0.0, ""))
-            if failed >= wanted:  # somebody else has just tried, while this one was waiting
-                raise LinkLost(reason, sent=False)
+            failed, why = self._dial_failures.get(address, (0.0, None))
+            if why is not None and failed >= wanted:  # somebody else has just tried, while this one was waiting
+                raise LinkLost(str(why), sent=False, foreign=why.foreign)
             try:
                 link = dial(address, self._cluster, min(seconds, DIAL_MAX))
             except LinkLost as lost:
-                self._dial_failures[address] = (time.monotonic(), str(lost))
+                self._dial_failures[address] = (time.monotonic(), lost)
                 raise
             if self._closed:
                 link.close()

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from msgspec import structs
 
@@ -53,7 +53,6 @@ from quorate.core.requests import (
     RemoveMember,
     ReplaceMember,
     Replay,
-    ReplyBody,
     RequestBody,
     Run,
     Statement,
@@ -64,8 +63,6 @@ from quorate.core.requests import (
     Verify,
     VerifyReport,
 )
-
-T = TypeVar("T")
 
 CHANGE_POLL = 0.05
 """Seconds between two looks at whether a change has been carried out."""
@@ -255,7 +252,7 @@ class Cluster:
         """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it.
         Raises UnknownDatabase when no node that answers has heard of that database, and Unavailable."""
         nodes = await self.status(timeout=timeout)  # to know every node
-        found = merged((await self._everywhere(LostAsk(database), LostReport, timeout)).items())
+        found = merged((await self._client.everywhere(LostAsk(database), LostReport, timeout)).items())
         if database and found == Lost((), (), ()):
             check_known(database, nodes)
         return found
@@ -263,7 +260,7 @@ class Cluster:
     async def lost_payload(self, write: LostWrite, *, timeout: float | None = None) -> bytes:
         """The bytes of a lost entry, as they were in the log. Raises Unavailable when no node that keeps it answers."""
         question = LostAsk(write.database, write.group, write.epoch, write.index)
-        reports = await self._everywhere(question, LostReport, timeout)
+        reports = await self._client.everywhere(question, LostReport, timeout)
         for report in reports.values():
             if report.entries:
                 return report.payload
@@ -276,14 +273,14 @@ class Cluster:
         groups = [group for report in await self.status(timeout=timeout) for group in report.groups]
         seen = max((group.last for group in groups if group.group == write.group), default=0)
         place = (write.database, write.group, write.epoch, write.index)
-        begun = await self._everywhere(LostAsk(*place, "begun", seen), LostReport, timeout)
+        begun = await self._client.everywhere(LostAsk(*place, "begun", seen), LostReport, timeout)
         seen = min((report.seen for report in begun.values() if report.entries), default=seen)
         token = Token(f"lost:{write.name}", seen)
         body, _ = await self._client.request(
             Replay(write.database, payload, token), write.database, level=LEADER, token=token, timeout=timeout
         )
         done = results_of(read_outcome(body.outcome), token)
-        await self._everywhere(LostAsk(*place, "replayed"), LostReport, timeout)
+        await self._client.everywhere(LostAsk(*place, "replayed"), LostReport, timeout)
         return replayed(done.results[0])
 
     async def databases(self, *, timeout: float | None = None) -> list[DatabaseInfo]:
@@ -298,42 +295,8 @@ class Cluster:
 
     async def status(self, *, timeout: float | None = None) -> list[StatusReport]:
         """What each node that answers says of itself, by node name. Raises Unavailable when none does."""
-        reports = await self._everywhere(Status(), StatusReport, timeout)
+        reports = await self._client.everywhere(Status(), StatusReport, timeout)
         return sorted(reports.values(), key=lambda report: report.name)
-
-    async def _everywhere(self, body: RequestBody, kind: type[T], timeout: float | None) -> dict[str, T]:
-        """Ask every node that is known; the answers of this kind, by address. Raises Unavailable when there is none."""
-        self._client.check()
-        seconds = min(self._client.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
-        reports: dict[str, T] = {}
-        asked: set[str] = set()
-        reasons: list[str] = []
-        while True:
-            left = [address for address in self._client.addresses if address not in asked]
-            if not left:
-                break
-            asked.add(left[0])
-            try:
-                report = await self._ask(left[0], body, seconds)
-            except LinkLost as lost:
-                reasons.append(f"{left[0]}: {lost}")
-                continue
-            if isinstance(report, kind):
-                reports[left[0]] = report
-            if isinstance(report, StatusReport):
-                self._client.learn(member.address for member in report.members if member.address)
-        if not reports:
-            raise errors.Unavailable("no node answers: " + "; ".join(reasons))
-        return reports
-
-    async def _ask(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
-        """Ask one node; again when the link was one to an earlier life of it. Raises LinkLost."""
-        try:
-            return await self._client.ask_node(address, body, seconds)
-        except LinkLost as lost:
-            if not lost.sent:
-                raise
-        return await self._client.ask_node(address, body, seconds)
 
     async def upgrade(self, *, timeout: float | None = None) -> int:
         """Raise the cluster's format number to the newest that any member reads: the end of a rolling upgrade, and
@@ -383,9 +346,9 @@ class Cluster:
         `accept_loss` a majority is enough, and what only those had counted that are away is lost (`lost` lists it).
         Returns who leads; at once when that node does already.
 
-        Raises UnknownDatabase, ProgrammingError for a node that is no member, OperationalError when it holds no
-        replica, is away, cannot take over (then the old leader goes on), or is not elected; MaybeDone when it was told
-        to and has not in time, or the answer was lost: the old leader goes on, and the other may still take over.
+        Raises UnknownDatabase, UnknownNode, OperationalError when it holds no replica, is away, cannot take over (then
+        the old leader goes on), or is not elected; MaybeDone when it was told to and has not in time, or the answer was
+        lost: the old leader goes on, and the other may still take over.
         """
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds

@@ -140,12 +140,12 @@ class Link(asyncio.Protocol):
             self._transport.write(bytes(self._out))
         self._out.clear()
 
-    def _end(self, reason: str, *, unread: bool = False) -> None:
+    def _end(self, reason: str, *, unread: bool = False, foreign: bool = False) -> None:
         if self._lost is None:
             self._lost = reason
         self._room.set()
         if not self._met.done():
-            self._met.set_exception(LinkLost(reason, sent=False))
+            self._met.set_exception(LinkLost(reason, sent=False, foreign=foreign))
             self._met.exception()  # marks it as seen: nobody may be waiting for the greeting any more
         waiting, self._pending = self._pending, {}
         for pending in waiting.values():
@@ -186,7 +186,8 @@ class Link(asyncio.Protocol):
                     pending.body = told.body
                     pending.wake()
         except (WireError, LinkLost) as error:
-            self._end(str(error), unread=is_unread(error))
+            foreign = isinstance(error, LinkLost) and error.foreign
+            self._end(str(error), unread=is_unread(error), foreign=foreign)
 
 
 async def dial(address: str, cluster: str, seconds: float) -> Link:

@@ -2,12 +2,12 @@
 
 import os
 
-from quorate.client.errors import TooLarge
+from quorate.client.errors import OperationalError, TooLarge
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.requests import Ask, Left, RequestBody, too_large
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameTooLong, WireError, frame
-from quorate.wire.handshake import CLIENT, IDLE, Hello, RefusedByPeer, greeting, meet
+from quorate.wire.handshake import CLIENT, IDLE, ClusterRefused, Hello, RefusedByPeer, greeting, meet
 
 DIAL_MAX = 1.0
 """Seconds to connect and to exchange greetings, at most."""
@@ -16,13 +16,24 @@ DIAL_MAX = 1.0
 class LinkLost(Exception):
     """There is no connection to a node, or it ended. `sent`: the request may have arrived there. `late`: it may
     only have been too little time. `unread`: the node closed a connection that was not used, and looked at nothing
-    that was sent there afterwards."""
+    that was sent there afterwards. `foreign`: a node of another cluster answered."""
 
-    def __init__(self, reason: str, *, sent: bool, late: bool = False, unread: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, sent: bool, late: bool = False, unread: bool = False, foreign: bool = False
+    ) -> None:
         super().__init__(reason)
         self.sent = sent
         self.late = late
         self.unread = unread
+        self.foreign = foreign
+
+
+def foreign_node(address: str, reason: str) -> OperationalError:
+    """What is to be said of an address that a user named, and at which a node of another cluster answered."""
+    return OperationalError(
+        f"not done: the node at {address} is of another cluster than those that answered before: {reason}",
+        hint="name nodes of one cluster only",
+    )
 
 
 def is_unread(error: BaseException) -> bool:
@@ -54,8 +65,11 @@ def meet_node(cluster: str, payload: bytes) -> str:
     """Look at a node's greeting; the id of its cluster. Raises LinkLost when we cannot go on with it."""
     try:
         return meet(hello(cluster), payload).cluster
+    except ClusterRefused as error:
+        raise LinkLost(str(error), sent=False, foreign=True) from error
     except WireError as error:
-        raise LinkLost(str(error), sent=False) from error
+        foreign = isinstance(error, RefusedByPeer) and error.reason == ClusterRefused.code
+        raise LinkLost(str(error), sent=False, foreign=foreign) from error
 
 
 def ask_frame(number: int, body: RequestBody, waits_us: int = 0) -> bytes:

@@ -31,6 +31,7 @@ from random import Random
 from msgspec import Struct
 
 from quorate.client import errors
+from quorate.client.links import foreign_node
 from quorate.client.results import refusal
 from quorate.core.repeats import Budget as Budget
 from quorate.core.requests import (
@@ -116,6 +117,10 @@ class Directory:
             self._changes = changes
             named = self.addresses[: self._named]
             self.addresses = named + [address for address in found if address not in named]
+
+    def is_named(self, address: str) -> bool:
+        """The user named it, and no answer did."""
+        return address in self.addresses[: self._named]
 
     def leads(self, database: str, address: str) -> None:
         """This node is thought to lead this database."""
@@ -213,6 +218,8 @@ class Call:
         self.answered_by = ""
         """The node whose answer ended the call."""
         self._last: errors.Error | None = None
+        self._foreign: errors.Error | None = None
+        """The user named nodes of two clusters."""
 
     def next(self, now: float) -> Step:
         """What to do now."""
@@ -222,6 +229,8 @@ class Call:
             return GiveUp(self._late(end="the node was lost that ran it"))
         if self._running:
             return Ask(self._running, self._deadline - now)
+        if self._foreign is not None and not self._patience:
+            return GiveUp(self._late(self._foreign, end="a node of another cluster answered"))
         if now < self._wait_until:
             return Wait(min(self._wait_until, self._deadline) - now)
         if self._must_pay:
@@ -272,12 +281,18 @@ class Call:
         else:
             self._must_pay = True
 
-    def lost(self, address: str, now: float, reason: str, *, sent: bool, late: bool = False) -> None:
-        """No connection, or it ended. `sent`: the request may have arrived. `late`: perhaps for want of time."""
+    def lost(
+        self, address: str, now: float, reason: str, *, sent: bool, late: bool = False, foreign: bool = False
+    ) -> None:
+        """No connection, or it ended. `sent`: the request may have arrived. `late`: perhaps for want of time.
+        `foreign`: a node of another cluster answered there. An address that was named wrongly is for its user to mend:
+        which cluster is meant would be chance. Where a member of the cluster used to be, others are asked."""
         self._patience.pop(address, None)
         self._directory.failed(address, now)
         if self._last is None or not late:
             self._last = errors.Unavailable(f"node {address}: {reason}")
+        if foreign and self._directory.is_named(address):
+            self._foreign = foreign_node(address, reason)
         if sent:
             self.unsettled = True
             self._lost_node()

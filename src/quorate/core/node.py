@@ -425,8 +425,7 @@ class Node:
     def _on_failover(self, now: Now, id: int, body: Failover) -> None:
         to = self.directory.node_named(body.to) if body.to else NOBODY
         if to is None:
-            names = ", ".join(sorted(member.name for member in self.directory.members.values()))
-            self.reply(id, Refused("ProgrammingError", f"no member is called {body.to!r}", f"there are: {names}"))
+            self.reply(id, routes.unknown_member(self, body.to))
         elif (group := self._route(id, body.database)) is not None:
             single_leader.submit_failover(group, now, id, to, accept_loss=body.accept_loss)
 

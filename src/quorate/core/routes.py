@@ -43,3 +43,16 @@ def _unknown(node: "Node", database: str) -> NotLeader | Refused:
         names = ", ".join(row.name for row in node.directory.catalog.databases)
         return Refused("UnknownDatabase", f"there is no database {database!r}", f"there are: {names}")
     return NotLeader(catalog.leader_address())
+
+
+def unknown_member(node: "Node", name: str) -> NotLeader | Refused:
+    """Only the catalog's leader can say that nobody is called so: another may not have heard of a new member yet."""
+    catalog = node.groups.get(CATALOG_GROUP)
+    names = ", ".join(sorted(member.name for member in node.directory.members.values()))
+    if catalog is not None and catalog.leads_ready and node.directory.catalog.members:
+        return Refused("UnknownNode", f"no member is called {name!r}", f"there are: {names}")
+    leader = node.identity.founders[0].address if catalog is None else catalog.leader_address()
+    if leader:
+        return NotLeader(leader)
+    text = f"{node.identity.name} knows no member called {name!r}, and the catalog has no leader to ask"
+    return Refused("Unavailable", text, f"known are: {names}", retryable=True)

@@ -169,9 +169,38 @@ def test_a_second_caller_joins_and_another_target_waits() -> None:
     assert report(cluster.replies[first]) == report(cluster.replies[second])
 
 
+def test_who_has_not_heard_of_a_new_member_sends_the_caller_to_who_has() -> None:
+    cluster, leader, _ = started()
+    informed = cluster.leader(0)
+    assert leader is not informed
+    newcomer = next(one for one in cluster.machines.values() if one not in (leader, informed))
+    known = leader.node.directory.catalog
+    others = tuple(member for member in known.members if member.node != newcomer.number)
+    leader.feed(kernel.CatalogRead(msgspec.structs.replace(known, members=others)))
+    question = Failover("main", f"n{newcomer.number}")
+    assert cluster.replies[cluster.request(leader, question)] == NotLeader(f"host:{informed.number}")
+    assert cluster.replies[cluster.request(informed, question)] == NotLeader(f"host:{leader.number}")
+    leader.feed(kernel.CatalogRead(known))
+    key = cluster.request(leader, question)
+    cluster.deliver()
+    assert report(cluster.replies[key]).leader == question.to
+
+
+def test_without_a_leader_of_the_catalog_no_name_is_wrong_for_good() -> None:
+    cluster, leader, follower = started()
+    leader.crash()
+    cluster.isolate(follower.number)
+    cluster.run(SECOND)
+    key = cluster.request(follower, Failover("main", "n9"))
+    refused = cluster.replies[key]
+    assert isinstance(refused, Refused)
+    assert (refused.error, refused.retryable) == ("Unavailable", True)
+    assert "the catalog has no leader" in refused.message
+
+
 @pytest.mark.parametrize(
     ("to", "says", "error"),
-    [("n9", "no member is called 'n9'", "ProgrammingError"), ("away", "is away", "OperationalError")],
+    [("n9", "no member is called 'n9'", "UnknownNode"), ("away", "is away", "OperationalError")],
 )
 def test_what_cannot_be_is_refused_with_a_hint(to: str, says: str, error: str) -> None:
     cluster, leader, follower = started()
@@ -179,7 +208,7 @@ def test_what_cannot_be_is_refused_with_a_hint(to: str, says: str, error: str) -
         follower.crash()
         cluster.run(SECOND)
         to = f"n{follower.number}"
-    key = cluster.request(leader, Failover("main", to))
+    key = cluster.request(leader if to != "n9" else cluster.leader(0), Failover("main", to))
     refused = cluster.replies[key]
     assert isinstance(refused, Refused)
     assert says in refused.message
