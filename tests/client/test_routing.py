@@ -6,7 +6,7 @@ import pytest
 from tests.client.fake import answer
 
 from quorate.client import errors, routing
-from quorate.client.routing import Ask, Budget, Call, Directory, GiveUp, Wait
+from quorate.client.routing import REFUSED_FOR, Ask, Budget, Call, Directory, GiveUp, Step, Wait
 from quorate.core.requests import EVENTUAL, LEADER, Answer, NotLeader, Refused, StatusReport, Token, Unsure
 
 A, B, C = "a:1", "b:1", "c:1"
@@ -389,3 +389,46 @@ def test_who_wants_everything_repeated_has_what_runs_long_repeated_too() -> None
     call.runs(node)
     call.lost(node, scene.now, "the connection ended", sent=True)
     assert scene.ask(call) != node
+
+
+def refused_by_all(scene: Scene, call: Call, *, but: str = "") -> Step:
+    """Go on while every address refuses a connection (but one, which is silent); the last step."""
+    while not isinstance(step := call.next(scene.now), GiveUp):
+        if isinstance(step, Wait):
+            scene.now += step.seconds + 1e-6
+            continue
+        call.sent(step.address)
+        scene.now += 0.001
+        if step.address == but:
+            call.lost(step.address, scene.now, "no connection in time", sent=False, late=True)
+        else:
+            call.lost(step.address, scene.now, "connection refused", sent=False)
+    return step
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_ports_that_all_refuse_end_a_first_call_soon(token: Token | None) -> None:
+    scene = Scene()
+    began = scene.now
+    step = refused_by_all(scene, scene.call(token=token, seconds=60))
+    assert isinstance(step, GiveUp)
+    assert type(step.error) is errors.Unavailable
+    assert "every address has refused a connection" in str(step.error)
+    assert "are they right?" in step.error.hint
+    assert REFUSED_FOR <= scene.now - began < 2.5
+
+
+def test_an_address_that_does_not_refuse_is_waited_for() -> None:
+    scene = Scene()
+    began = scene.now
+    refused_by_all(scene, scene.call(seconds=60), but=B)
+    assert scene.now - began >= 60
+
+
+def test_a_cluster_that_has_answered_is_waited_for_though_all_refuse() -> None:
+    scene = Scene()
+    call = scene.call(seconds=60)
+    began = scene.now
+    call.told(scene.ask(call), scene.now, NotLeader(""))
+    refused_by_all(scene, call)
+    assert scene.now - began >= 60

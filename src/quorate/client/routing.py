@@ -12,7 +12,8 @@ what to do, does it, and tells the call what came of it:
    leader after all, the call goes back to waiting for it, with twice the patience.
 4. A node that says that a write takes long (`Running`) is waited for, and no other is sent the write: it would keep one
    after the other busy. When that node is lost, the caller gets `MaybeDone` (unless it wanted all to be repeated).
-5. When the deadline comes: `MaybeDone` when the write, or a change of the cluster, was sent and never settled, else
+5. When no node has ever answered this client, and every address refuses connections: `Unavailable`, after a second.
+6. When the deadline comes: `MaybeDone` when the write, or a change of the cluster, was sent and never settled, else
    `Unavailable`.
 
 Waiting is full jitter, U(0, min(cap, base * 2^n)) (Brooker, "Exponential backoff and jitter", 2015), so that
@@ -57,6 +58,10 @@ PATIENCE_CAP = 0.6
 MEMBERS_EVERY = 2.0
 """Seconds after which a node that is asked something is asked who the members are, too. All that are known must not be
 gone before the next time; nobody replaces a whole cluster in that time."""
+
+REFUSED_FOR, REFUSED_TIMES = 1.0, 2
+"""Seconds after which, and times that, every address must have refused a connection before a client that no node has
+ever answered gives up: a wrong host shows soon, and nodes that are just being started are waited for a little."""
 
 SHUNNED = 0.5
 """Seconds for which a node that failed is asked only when nobody else is left."""
@@ -220,6 +225,9 @@ class Call:
         self._last: errors.Error | None = None
         self._foreign: errors.Error | None = None
         """The user named nodes of two clusters."""
+        self._unreachable: dict[str, int] = {}
+        """How often each address has refused a connection."""
+        self._unreachable_since = 0.0
 
     def next(self, now: float) -> Step:
         """What to do now."""
@@ -231,6 +239,8 @@ class Call:
             return Ask(self._running, self._deadline - now)
         if self._foreign is not None and not self._patience:
             return GiveUp(self._late(self._foreign, end="a node of another cluster answered"))
+        if self._nobody_there(now):
+            return GiveUp(self._late(end="every address has refused a connection twice"))
         if now < self._wait_until:
             return Wait(min(self._wait_until, self._deadline) - now)
         if self._must_pay:
@@ -242,6 +252,12 @@ class Call:
             address = self._directory.choose(self._database, self._level, self._patience, now)
         patience = min(PATIENCE_CAP, 2 * self._patience[address]) if address in self._patience else PATIENCE_FIRST
         return Ask(address, min(patience, self._deadline - now))
+
+    def _nobody_there(self, now: float) -> bool:
+        """No node has ever answered this client, and for a while each address has done nothing but refuse."""
+        if self._directory.heard or self._patience or now < self._unreachable_since + REFUSED_FOR:
+            return False
+        return all(self._unreachable.get(address, 0) >= REFUSED_TIMES for address in self._directory.addresses)
 
     def left_us(self, now: float) -> int:
         """How much longer the caller waits; at least 1, for 0 means that nobody knows."""
@@ -293,6 +309,9 @@ class Call:
             self._last = errors.Unavailable(f"node {address}: {reason}")
         if foreign and self._directory.is_named(address):
             self._foreign = foreign_node(address, reason)
+        if not (sent or late):
+            self._unreachable_since = self._unreachable_since if self._unreachable else now
+            self._unreachable[address] = self._unreachable.get(address, 0) + 1
         if sent:
             self.unsettled = True
             self._lost_node()
