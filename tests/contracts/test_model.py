@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from quorate.core.catalog import QUERIES
+from quorate.core.catalog import DROP, QUERIES
 from quorate.core.directory import Directory
 from quorate.core.kernel import DATA, NOOP, ORIGIN, Entry, Identity, Member, Position
 from quorate.core.requests import BOUND, CreateDatabase, Outcome, Run, Statement, Token, Write
@@ -137,7 +137,8 @@ def test_the_catalog_is_answered_alike() -> None:
     members = tuple(Member(number, f"n{number}", f"node-{number}:1") for number in (1, 2, 3))
     directory = Directory(Identity("simulated", 1, "n1", 0, members))
     both.compare(CATALOG)
-    assert both.execute([directory.founding()])
+    founding = directory.founding()
+    assert both.execute([founding])
     both.commit()
     twice = directory.founding()
     assert both.execute([Run(twice.database, twice.statements, token=Token("twice", 0))])
@@ -148,6 +149,16 @@ def test_the_catalog_is_answered_alike() -> None:
         assert both.execute([creation])
         both.commit()
         both.compare(CATALOG)
+    for number, name in enumerate(("extra", "extra", "main", "nowhere")):
+        drop = tuple(Statement(sql, ((name,),)) for sql in DROP)
+        assert both.execute([Run(founding.database, drop, token=Token(f"drop {number}", 0))])
+        both.commit()
+        both.compare(CATALOG)
+    again = directory.creation(CreateDatabase("extra", "majority", 2, Token("again", 0)))
+    assert isinstance(again, Run)
+    assert both.execute([again])
+    both.commit()
+    both.compare(CATALOG)
     both.close()
 
 

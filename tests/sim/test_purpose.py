@@ -116,7 +116,7 @@ def test_the_command_fails_when_its_seeds_prove_too_little(monkeypatch: pytest.M
 
 def test_what_is_looked_for_can_be_drawn() -> None:
     """By `mixed`, or by a scenario of its own: some of it needs somebody who looks after the cluster."""
-    scenarios = ("mixed", "divergence", "rolling", "planned", "members", "outdated")
+    scenarios = ("mixed", "divergence", "rolling", "planned", "members", "outdated", "drops")
     drawn = [dials_of(scenario, seed) for scenario in scenarios for seed in range(60)]
     for dial in (*STRIKES, *CHANCES):
         assert any(getattr(dials, dial) for dials in drawn), dial

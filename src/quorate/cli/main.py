@@ -16,6 +16,7 @@ COMMANDS = {
     "up": "quorate.cli.up:up",
     "serve": "quorate.cli.serve:serve",
     "create": "quorate.cli.create:create",
+    "drop": "quorate.cli.drop:drop",
     "databases": "quorate.cli.databases:databases",
     "sql": "quorate.cli.sql:sql",
     "alter": "quorate.cli.alter:alter",

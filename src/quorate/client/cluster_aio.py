@@ -11,6 +11,7 @@ from msgspec import structs
 
 from quorate.client import errors
 from quorate.client.carrier_aio import Client
+from quorate.client.dropping import Closing, dropped_statements
 from quorate.client.link_aio import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
@@ -45,6 +46,7 @@ from quorate.core.requests import (
     AddMember,
     AlterDatabase,
     CreateDatabase,
+    DropDatabase,
     Expired,
     Failover,
     FailoverReport,
@@ -116,6 +118,41 @@ class Cluster:
                 f"{name} is created, and its replicas have not come up in time: {error}",
                 hint="create it again with exists_ok to go on waiting; see quorate status",
             ) from error
+
+    async def drop(self, name: str, *, if_exists: bool = False, timeout: float | None = None) -> None:
+        """Delete a database for good, with all that is in it. On return nothing can be read from it or written to it
+        any more, and its name can be used again; nodes that are away delete their files when they come back. With
+        `if_exists` one that is not there is no error.
+
+        Raises UnknownDatabase (unless `if_exists`), ProgrammingError for the catalog, ChangeUnderWay, Unavailable, or
+        MaybeDone: when the catalog has dropped it but too few of its replicas were closed in time, or the answer was
+        lost; calling again with `if_exists=True` goes on waiting.
+        """
+        self._client.check()
+        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
+        deadline = time.monotonic() + seconds
+        await self._change(lambda token: DropDatabase(check_database(name), token, if_exists), seconds)
+        left = max(0.1, deadline - time.monotonic())
+        question = Run(CATALOG_DATABASE, dropped_statements(name), LINEARIZABLE)
+        try:
+            body, _ = await self._client.request(question, CATALOG_DATABASE, level=LINEARIZABLE, timeout=left)
+        except errors.Unavailable as error:
+            raise errors.MaybeDone(f"{name} is dropped, but: {error}", hint=SHOWN_BY) from error
+        closing = Closing(results_of(read_outcome(body.outcome), None))
+        while closing.group:
+            try:
+                reports = await self.status(timeout=max(0.1, deadline - time.monotonic()))
+            except errors.Unavailable:
+                reports = []
+            late = time.monotonic() >= deadline
+            if closing.is_over(reports) or (late and closing.is_closed(reports)):
+                return
+            if late:
+                raise errors.MaybeDone(
+                    f"{name} is dropped, and too few of its replicas were closed in time",
+                    hint="they are as soon as their nodes hear of it; drop it again with if_exists to go on waiting",
+                )
+            await sleep(CHANGE_POLL)
 
     async def alter(
         self, name: str, *, acks: str | None = None, failover: str | None = None, timeout: float | None = None

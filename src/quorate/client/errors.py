@@ -66,7 +66,7 @@ class NotSupportedError(DatabaseError):
 
 
 class UnknownDatabase(ProgrammingError):
-    """No database of this name exists in the cluster."""
+    """No database of this name exists in the cluster, or not any more."""
 
 
 class TokenReused(ProgrammingError):

@@ -17,8 +17,20 @@ SCHEMA = (
        number INTEGER NOT NULL, UNIQUE(database, number)) STRICT""",
     """CREATE TABLE replicas(partition INTEGER NOT NULL REFERENCES partitions(id),
        node INTEGER NOT NULL REFERENCES members(node), PRIMARY KEY(partition, node)) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE dropped(partition INTEGER PRIMARY KEY, database TEXT NOT NULL, nodes TEXT NOT NULL) STRICT",
 )
-"""The id of a row of `partitions` is the id of the group that holds the partition."""
+"""The id of a row of `partitions` is the id of the group that holds the partition. No id is ever used again, and
+`dropped` keeps those of databases that were dropped, with the nodes that held them: a node that was away learns it."""
+
+DROP = (
+    """INSERT INTO dropped SELECT id, database, (SELECT group_concat(node) FROM
+       (SELECT node FROM replicas WHERE partition = id ORDER BY node)) FROM partitions WHERE database = ?""",
+    "DELETE FROM replicas WHERE partition IN (SELECT id FROM partitions WHERE database = ?)",
+    "DELETE FROM partitions WHERE database = ?",
+    "DELETE FROM databases WHERE name = ?",
+)
+"""What drops the database of this name, whatever became of it meanwhile; the last one's row count tells whether there
+was one."""
 
 MEMBERS_SCHEMA = (
     "CREATE TABLE member_changes(number INTEGER PRIMARY KEY, change TEXT NOT NULL, token TEXT NOT NULL) STRICT",
@@ -46,6 +58,13 @@ class PartitionRow(Struct, frozen=True, array_like=True):
     """The voters with which the group began, if they are not these."""
 
 
+class DroppedRow(Struct, frozen=True, array_like=True):
+    group: GroupId
+    database: str
+    nodes: tuple[NodeId, ...]
+    """Those that held it."""
+
+
 class Catalog(Struct, frozen=True):
     members: tuple[Member, ...] = ()
     databases: tuple[DatabaseRow, ...] = ()
@@ -59,6 +78,7 @@ class Catalog(Struct, frozen=True):
     removed: tuple[Member, ...] = ()
     voters: tuple[NodeId, ...] = ()
     """Who is to vote on the catalog itself; empty: those who always did."""
+    dropped: tuple[DroppedRow, ...] = ()
 
 
 QUERIES = (
@@ -67,8 +87,9 @@ QUERIES = (
     """SELECT id, database, number, (SELECT group_concat(node) FROM
        (SELECT node FROM replicas WHERE partition = id ORDER BY node)) FROM partitions ORDER BY id""",
     "SELECT max(1, user_version) FROM pragma_user_version",
+    "SELECT partition, database, nodes FROM dropped ORDER BY partition",
 )
-"""How storage reads a `Catalog` back; the last column of the third is a comma-separated list of nodes."""
+"""How storage reads a `Catalog` back; the third and the fifth end with comma-separated lists of nodes."""
 
 MEMBERS_QUERIES = (
     "SELECT number, change, token FROM member_changes ORDER BY number",

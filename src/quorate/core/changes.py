@@ -4,8 +4,19 @@ from typing import TYPE_CHECKING
 
 from quorate.core import member_changes, roster
 from quorate.core.acks_rule import ETCD
+from quorate.core.catalog import DROP
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.requests import AlterDatabase, CreateDatabase, MemberChange, Refused, Run, Upgrade
+from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.requests import (
+    AlterDatabase,
+    CreateDatabase,
+    DropDatabase,
+    MemberChange,
+    Refused,
+    Run,
+    Statement,
+    Upgrade,
+)
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -16,14 +27,19 @@ NO_ETCD = Refused(
     'give every node the key etcd = "HOST:PORT" (docs/failover.md), and start it again',
 )
 
+NOT_THE_CATALOG = Refused(
+    "ProgrammingError", f"{CATALOG_DATABASE!r} is the catalog of the cluster, and cannot be dropped"
+)
 
-Change = CreateDatabase | AlterDatabase | Upgrade | MemberChange
+Change = CreateDatabase | AlterDatabase | DropDatabase | Upgrade | MemberChange
 
 
 def write_for(node: "Node", body: Change) -> Run | Refused | None:
     """The write that does it, why it cannot be, or None when it is done already. The catalog's leader asks."""
     if isinstance(body, MemberChange):
         return member_changes.write_for(node, body)
+    if isinstance(body, DropDatabase):
+        return _drop(node, body)
     if isinstance(body, Upgrade):
         return node.versions.finalization(node.me, node.directory.members.values(), node.liveness.alive(), body)
     if isinstance(body, CreateDatabase) and body.exists_ok and node.directory.partition_of(body.database) is not None:
@@ -35,3 +51,15 @@ def write_for(node: "Node", body: Change) -> Run | Refused | None:
     if isinstance(write, Run) and body.failover == ETCD and not node.settings.has_etcd:
         return NO_ETCD
     return write
+
+
+def _drop(node: "Node", body: DropDatabase) -> Run | Refused:
+    """Whether there is such a database is for the write to find out: under the same token it may have dropped it
+    before."""
+    if body.database == CATALOG_DATABASE:
+        return NOT_THE_CATALOG
+    changes = node.directory.catalog.changes or any(errand.members for errand in node.errands.values())
+    if changes and (not roster.is_current(node) or roster.members_change(node)):
+        return CHANGE_UNDER_WAY  # those who hold it are others than the catalog says
+    statements = tuple(Statement(sql, ((body.database,),)) for sql in DROP)
+    return Run(CATALOG_DATABASE, statements, token=body.token)

@@ -5,9 +5,7 @@ database is created by a write to the catalog, and its groups appear on the node
 when each of them has applied that write.
 """
 
-from typing import Any
-
-from msgspec import Raw, Struct, msgpack, structs
+from msgspec import structs
 
 from quorate.core.acks_rule import NoSuchAcks, check_failover, parse, parse_for, read_rule
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
@@ -15,24 +13,17 @@ from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, GroupId, Identi
 from quorate.core.messages import Removed, Wish
 from quorate.core.requests import (
     AlterDatabase,
-    Answer,
     CreateDatabase,
-    Done,
-    Failed,
     Refused,
     Run,
     Statement,
     Token,
-    WriteOutcome,
 )
 from quorate.core.single_leader.membership import Wanted
 from quorate.core.upgrading import set_version
 
 REPLICAS_OF_MAIN = 3
 NAME_BYTES_MAX = 128
-NOBODY_ASKED = -1
-_outcome: msgpack.Decoder[WriteOutcome] = msgpack.Decoder(WriteOutcome)
-_encode = msgpack.Encoder().encode
 
 
 class Directory:
@@ -103,7 +94,9 @@ class Directory:
         rows = self.catalog.partitions
         wishes = tuple(Wish(row.group, row.nodes, row.database, row.number, row.began) for row in rows)
         voters = self.catalog.voters
-        return Removed(self.catalog.changes, tuple(self.members.values()), (Wish(CATALOG_GROUP, voters), *wishes))
+        everybody = tuple(self.members.values())
+        dropped = tuple(row.group for row in self.catalog.dropped)
+        return Removed(self.catalog.changes, everybody, (Wish(CATALOG_GROUP, voters), *wishes), dropped)
 
     # ---- the writes that change it -----------------------------------------------------------------------
 
@@ -198,27 +191,3 @@ CHANGE_UNDER_WAY = Refused(
     "ask again when it has ended; `quorate status` shows it",
     retryable=True,
 )
-
-
-class Errand(Struct, frozen=True):
-    """A write that the node makes on somebody's behalf: who is told, and what a duplicate means."""
-
-    id: int
-    """The caller's request; NOBODY_ASKED when the node does it for itself."""
-    exists_ok: bool = False
-    database: str = ""
-    members: bool = False
-    """It changes the members."""
-
-    def answer(self, body: Any) -> Any:
-        """What the caller is told when the write has ended so."""
-        if not isinstance(body, Answer):
-            return body
-        outcome = _outcome.decode(body.outcome)
-        if self.members:
-            return CHANGE_UNDER_WAY if isinstance(outcome, Failed) else body
-        if not isinstance(outcome, Failed) or outcome.error != "IntegrityError":
-            return body
-        if self.exists_ok:
-            return Answer(Raw(_encode(Done(()))), body.index)
-        return Refused("DatabaseExists", f"there is a database {self.database!r} already")

@@ -85,4 +85,11 @@ class SwitchGeneration(Struct, frozen=True):
     """Entries behind the position up to this index stay in the log; 0: none does."""
 
 
-LogWrite = CreateGroup | WriteHardState | WriteEntries | TrimLog | SwitchGeneration
+class DropGroup(Struct, frozen=True):
+    """The group's database was dropped: forget its log, and never make room for it again. Repeating it, or doing so for
+    a group that was never held here, changes nothing else."""
+
+    group: GroupId
+
+
+LogWrite = CreateGroup | WriteHardState | WriteEntries | TrimLog | SwitchGeneration | DropGroup

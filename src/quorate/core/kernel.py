@@ -24,12 +24,15 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from quorate.core.acks_rule import AcksFact as AcksFact
+from quorate.core.dropped import DropReplica as DropReplica
+from quorate.core.dropped import ReplicaDropped as ReplicaDropped
 from quorate.core.entries import ACKS as ACKS
 from quorate.core.entries import DATA as DATA
 from quorate.core.entries import MEMBERS as MEMBERS
 from quorate.core.entries import NOOP as NOOP
 from quorate.core.entries import ORIGIN as ORIGIN
 from quorate.core.entries import CreateGroup as CreateGroup
+from quorate.core.entries import DropGroup as DropGroup
 from quorate.core.entries import Entry as Entry
 from quorate.core.entries import GroupId as GroupId
 from quorate.core.entries import LogWrite as LogWrite
@@ -472,14 +475,14 @@ class Halt(Struct, frozen=True):
 Event = (
     Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed | LogRead
     | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead | CatalogRead
-    | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable
+    | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable | ReplicaDropped
 )  # fmt: skip
 
 Effect = (
     Send | Persist | Reply | Tell | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
     | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest | Condemn
     | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained | Halt
-    | AskPermit | DropPermit | RememberLife | RaiseBoot
+    | AskPermit | DropPermit | RememberLife | RaiseBoot | DropReplica
 )  # fmt: skip
 
 

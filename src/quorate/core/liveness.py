@@ -90,6 +90,14 @@ class Liveness:
         """Watch it no more: it is no member, and in none of our groups."""
         self.peers.pop(node, None)
 
+    def let_go(self, group: GroupId) -> None:
+        """Nothing is to be said of this group any more."""
+        self.rounds.pop(group, None)
+        self.fresh_rounds.pop(group, None)
+        for peer in self.peers.values():
+            peer.due.pop(group, None)
+            peer.resigned.pop(group, None)
+
     # ---- hearing ---------------------------------------------------------------------------------------
 
     def heard(self, now: Now, node: NodeId) -> bool:

@@ -61,6 +61,8 @@ class Removed(Struct, frozen=True, array_like=True, tag=22):
     change: Count
     members: tuple[Member, ...] = ()
     wishes: tuple[Wish, ...] = ()
+    dropped: tuple[GroupId, ...] = ()
+    """Groups of databases that were dropped."""
 
 
 class Superseded(Struct, frozen=True, array_like=True, tag=23):

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
-import msgspec
-
-from quorate.core import kernel, roster, routes, superseding
+from quorate.core import dropping, errands, kernel, roster, routes, superseding
 from quorate.core.admission import Admission
-from quorate.core.changes import Change, write_for
+from quorate.core.changes import Change
 from quorate.core.copies import Copies
-from quorate.core.directory import NOBODY_ASKED, Directory, Errand
+from quorate.core.directory import Directory
+from quorate.core.dropping import Dropping
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     CATALOG_DATABASE,
@@ -44,13 +43,9 @@ from quorate.core.messages import Heartbeat, HeartbeatReply, Removed, Superseded
 from quorate.core.report import report, report_lost
 from quorate.core.requests import (
     STRONGEST,
-    Answer,
     CommitHeld,
-    CreateDatabase,
-    Done,
     Failover,
     LostAsk,
-    MemberChange,
     NotLeader,
     OpenCopy,
     Outcome,
@@ -71,7 +66,6 @@ from quorate.core.upgrading import Versions
 from quorate.sql.classify import reads_only
 
 HEARTBEAT, GATHER, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "gather", "apply", "close idle", "verify"
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class Node:
@@ -115,9 +109,9 @@ class Node:
         self._busy: dict[GroupId, None] = {}
         self._sequence = 0
         self._writing: deque[tuple[int, GroupId]] = deque()
-        self.errands: dict[int, Errand] = {}
-        self._errand_count = 0
-        self._founding = False
+        self.errands: dict[int, errands.Errand] = {}
+        self.errand_count = 0
+        self.dropping = Dropping(recovered.dropped)
         self.catalog_reads = 0
         """How often the catalog is being read just now."""
         self.copies = Copies(self)
@@ -146,6 +140,8 @@ class Node:
             if group is not None:
                 self.touched = (group,)
                 single_leader.EVENTS[type(event)](group, now, event)
+            else:
+                dropping.on_late(self, now, event)
         if begins:
             self.touched = self.groups.values()
         self.deadline_us = now.mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
@@ -189,7 +185,7 @@ class Node:
         if id >= 0:
             self._out.append(Reply(id, body))
         else:
-            self._finish_errand(self.errands.pop(id), body)
+            errands.finish(self, self.errands.pop(id), body)
 
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
         name = (APPLY, group)
@@ -295,6 +291,7 @@ class Node:
         for group in groups:
             single_leader.EVENTS[kernel.Persisted](group, now, event)
         self.touched = groups
+        dropping.on_persisted(self, event.sequence)
 
     def _on_disk_full(self, now: Now, _event: kernel.DiskFull) -> None:
         """Stop acknowledging, lead nothing, stand for nothing; reads go on."""
@@ -348,9 +345,17 @@ class Node:
         self.versions.learn(event.catalog.version)
         roster.after_catalog(self, now)
         catalog = self.groups.get(CATALOG_GROUP)
-        if catalog is not None and catalog.leads_ready and not event.catalog.members and not self._founding:
-            self._founding = True
-            self._begin_errand(now, Errand(NOBODY_ASKED), self.directory.founding())
+        if catalog is not None and catalog.leads_ready and not event.catalog.members:
+            errands.found(self, now)
+
+    def let_go(self, number: GroupId) -> None:
+        """Hold no replica of this group any more."""
+        del self.groups[number]
+        for name in (number, (GATHER, number), (APPLY, number)):
+            self._timers.cancel(name)
+        self._ready.pop(number, None)
+        self._busy.pop(number, None)
+        self.liveness.let_go(number)
 
     def watch(self, now: Now, node: NodeId, address: str) -> None:
         """Keep a connection to this node, and listen for its heartbeats."""
@@ -389,12 +394,12 @@ class Node:
         if type(body) is Run:
             self._on_run(now, event.id, body)
         elif isinstance(body, Outcome | CommitHeld | Replay):
-            if (group := self._route(event.id, body.database)) is not None:
-                self._submit_write(now, group, event.id, body)
+            if (group := self.route(event.id, body.database)) is not None:
+                self.submit_write(now, group, event.id, body)
         elif isinstance(body, Change):
-            self._on_change(now, event.id, body)
+            errands.on_change(self, now, event.id, body)
         elif type(body) is Verify:
-            if (group := self._route(event.id, body.database)) is not None:
+            if (group := self.route(event.id, body.database)) is not None:
                 single_leader.submit_verify(group, now, event.id)
         elif type(body) is Failover:
             self._on_failover(now, event.id, body)
@@ -408,7 +413,7 @@ class Node:
             self.reply(event.id, Refused("NotSupportedError", f"unknown request {type(body).__name__}"))
 
     def _on_run(self, now: Now, id: int, body: Run) -> None:
-        group = self._route(id, body.database)
+        group = self.route(id, body.database)
         if group is None:
             return
         if reads_only(body.statements):
@@ -420,16 +425,16 @@ class Node:
         elif body.token is None:
             self.reply(id, Refused("InterfaceError", "a write needs a token"))
         else:
-            self._submit_write(now, group, id, body)
+            self.submit_write(now, group, id, body)
 
     def _on_failover(self, now: Now, id: int, body: Failover) -> None:
         to = self.directory.node_named(body.to) if body.to else NOBODY
         if to is None:
             self.reply(id, routes.unknown_member(self, body.to))
-        elif (group := self._route(id, body.database)) is not None:
+        elif (group := self.route(id, body.database)) is not None:
             single_leader.submit_failover(group, now, id, to, accept_loss=body.accept_loss)
 
-    def _submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
+    def submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
         if id >= 0:
             self.touched = (group,)
         if self.draining:
@@ -441,40 +446,13 @@ class Node:
         else:
             single_leader.submit_write(group, now, id, body)
 
-    def _route(self, id: int, database: str) -> Group | None:
+    def route(self, id: int, database: str) -> Group | None:
         """The group that holds this database here; otherwise the caller is told where to go."""
         found = routes.find(self, database)
         if isinstance(found, Group):
             return found
         self.reply(id, found)
         return None
-
-    def _on_change(self, now: Now, id: int, body: Change) -> None:
-        """A change of the catalog, made for the caller; others than its leader say where to go."""
-        group = self._route(id, CATALOG_DATABASE)
-        if group is None:
-            return
-        if not (group.leads_ready and self.directory.catalog.members):
-            self.reply(id, NotLeader(group.leader_address()))
-        elif isinstance(write := write_for(self, body), Run):
-            exists_ok = isinstance(body, CreateDatabase) and body.exists_ok
-            changes = isinstance(body, MemberChange)
-            self._begin_errand(now, Errand(id, exists_ok, getattr(body, "database", ""), changes), write)
-        else:
-            self.reply(id, write or Answer(msgspec.Raw(_encode(Done(())))))
-
-    def _begin_errand(self, now: Now, errand: Errand, write: Run) -> None:
-        self.until_us = 0
-        self._errand_count += 1
-        number = -self._errand_count
-        self.errands[number] = errand
-        self._submit_write(now, self.groups[CATALOG_GROUP], number, write)
-
-    def _finish_errand(self, errand: Errand, body: Any) -> None:
-        if errand.id == NOBODY_ASKED:
-            self._founding = False
-        else:
-            self._out.append(Reply(errand.id, errand.answer(body)))
 
     def _on_lost_read(self, _now: Now, event: kernel.LostRead) -> None:
         self.reply(event.id, report_lost(self, event.report))
@@ -491,6 +469,7 @@ class Node:
         kernel.Applied: _on_applied,
         kernel.CatalogRead: _on_catalog,
         kernel.LostRead: _on_lost_read,
+        kernel.ReplicaDropped: dropping.on_dropped,
         kernel.DiskFull: _on_disk_full,
         kernel.DiskRoom: _on_disk_room,
         kernel.Unreachable: _on_unreachable,

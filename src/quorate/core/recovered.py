@@ -63,3 +63,5 @@ class Recovered(Struct, frozen=True):
     groups: tuple[RecoveredGroup, ...]
     lives: tuple[PeerLife, ...] = ()
     """The newest life of every other node that was heard."""
+    dropped: tuple[GroupId, ...] = ()
+    """Groups of dropped databases: this node never holds them again."""

@@ -38,6 +38,7 @@ def report(node: "Node", *, members_only: bool = False) -> StatusReport:
         versions.formats.highest,
         node.removed,
         node.directory.catalog.changes,
+        () if members_only else tuple(sorted(node.dropping.closed)),
     )
 
 

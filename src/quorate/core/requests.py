@@ -100,6 +100,14 @@ class CreateDatabase(Struct, frozen=True, tag="create"):
     failover: str = AUTO
 
 
+class DropDatabase(Struct, frozen=True, tag="drop"):
+    """Delete a database for good. Its group is closed wherever it lives, and its name may be used again."""
+
+    database: str
+    token: Token
+    if_exists: bool = False
+
+
 class AlterDatabase(Struct, frozen=True, tag="alter"):
     """Change what the catalog wants of a database; its group's leader brings it about by a log entry."""
 
@@ -199,7 +207,7 @@ class CommitHeld(Struct, frozen=True, tag="held"):
 MemberChange = AddMember | RemoveMember | ReplaceMember
 RequestBody = (
     Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
-    | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy
+    | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy | DropDatabase
 )  # fmt: skip
 """What may be asked from outside."""
 Write = Run | Outcome | Replay | CommitHeld
@@ -311,6 +319,8 @@ class StatusReport(Struct, frozen=True, tag="status_report"):
     """This node was taken out of its cluster."""
     changes: Count = 0
     """How often the members were changed, as far as this node knows."""
+    dropped: tuple[GroupId, ...] = ()
+    """Groups of dropped databases that can never come back to life on this node."""
 
 
 class MemberStatus(Struct, frozen=True):
@@ -363,8 +373,7 @@ class GroupStatus(Struct, frozen=True):
     wanted: tuple[NodeId, ...] = ()
     """As a leader: the voters that the catalog wants, when they are not `voters`. Empty otherwise."""
     failover: str = AUTO
-    """Who decides that another leads: the replicas (`auto`), a person (`manual`), or the
-    replicas with an etcd's permit (`etcd`)."""
+    """Who decides that another leads: the replicas (`auto`), a person (`manual`), or an etcd's permit (`etcd`)."""
     failover_next: str = ""
     """The same, as `acks_next`."""
     last_epoch: Epoch = 0

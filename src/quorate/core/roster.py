@@ -9,6 +9,7 @@ told any more what the catalog says; whoever hears it says that it is out, and w
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from quorate.core import dropping
 from quorate.core.kernel import CATALOG_GROUP, Connect, CreateGroup, Disconnect, GroupId, NodeId, Note, Now, Send
 from quorate.core.messages import Heartbeat, Removed
 from quorate.core.requests import Refused
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 def after_catalog(node: "Node", now: Now) -> None:
     """The catalog was read: know its members, forget those that are out, and be out if it says so."""
     directory = node.directory
+    dropping.close(node, now, [row.group for row in directory.catalog.dropped])
     for member in directory.members.values():
         node.watch(now, member.node, member.address)
     if directory.removed:
@@ -28,7 +30,7 @@ def after_catalog(node: "Node", now: Now) -> None:
             be_removed(node)
         forget(node)
     for row in directory.groups_of(node.me):
-        if row.group not in node.groups:
+        if row.group not in node.groups and row.group not in node.dropping.known:
             first = row.began or row.nodes
             voters = first if node.me in first else ()  # on others the group has been for longer
             node.create_group(now, CreateGroup(row.group, row.database, row.number, voters))
@@ -81,10 +83,11 @@ def on_removed(node: "Node", now: Now, message: Removed) -> None:
     """Somebody says that this node is out. That is for ever, so an old word is as good as a new one."""
     if message.change > max(node.directory.told.change, node.directory.catalog.changes):
         node.directory.told = message
+        dropping.close(node, now, message.dropped)
         for member in message.members:  # a group that is led here may have to be handed to them
             node.watch(now, member.node, member.address)
         for wish in message.wishes:  # one that began with us, and of which we never heard, needs us to change
-            if node.me in wish.began and wish.group not in node.groups:
+            if node.me in wish.began and wish.group not in node.groups and wish.group not in node.dropping.known:
                 node.create_group(now, CreateGroup(wish.group, wish.database, wish.partition, wish.began))
         for number in node.groups:
             node.make_ready(number)
@@ -128,6 +131,7 @@ def tick(node: "Node", now: Now, busy: Iterable[GroupId]) -> None:
         for group in node.groups.values():
             if single_leader.unwanted(group):
                 node.keep_busy(group.group)
+    dropping.tick(node)
     node.liveness.settled = settled(node, now, busy)
     forget(node, silent=True)
 

@@ -41,7 +41,9 @@ def _unknown(node: "Node", database: str) -> NotLeader | Refused:
         return NotLeader(node.identity.founders[0].address)
     if catalog.leads_ready and node.directory.catalog.members:
         names = ", ".join(row.name for row in node.directory.catalog.databases)
-        return Refused("UnknownDatabase", f"there is no database {database!r}", f"there are: {names}")
+        was = any(row.database == database for row in node.directory.catalog.dropped)
+        message = f"the database {database!r} was dropped" if was else f"there is no database {database!r}"
+        return Refused("UnknownDatabase", message, f"there are: {names}")
     return NotLeader(catalog.leader_address())
 
 

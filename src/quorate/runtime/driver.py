@@ -490,5 +490,6 @@ STORED = (
     kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
     kernel.OpenGeneration, kernel.ForgetDamage, kernel.Digest, kernel.Condemn, kernel.RaiseFormat, kernel.ReadCatalog,
     kernel.CloseIdle, kernel.SaveLost, kernel.ReadLost, kernel.RememberLife, kernel.RaiseBoot,
+    kernel.DropReplica,
 )  # fmt: skip
 """Effects that the store performs by itself."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from quorate.core.catalog import MEMBERS_QUERIES, QUERIES, Catalog, DatabaseRow, PartitionRow
+from quorate.core.catalog import MEMBERS_QUERIES, QUERIES, Catalog, DatabaseRow, DroppedRow, PartitionRow
 from quorate.core.kernel import Member
 from quorate.core.requests import Done, Statement, WriteOutcome
 from quorate.storage.payload import decode_outcome
@@ -25,7 +25,7 @@ def catalog_of(outcome: WriteOutcome, changed: WriteOutcome) -> Catalog:
     changes of members did, whose tables may not be there."""
     if not isinstance(outcome, Done):
         return Catalog()
-    members, databases, partitions, ((version,),) = (result.rows for result in outcome.results)
+    members, databases, partitions, ((version,),), dropped = (result.rows for result in outcome.results)
     began: dict[Any, tuple[int, ...]] = {}
     rows: tuple[Any, ...] = tuple(result.rows for result in changed.results) if isinstance(changed, Done) else ()
     changes, removed, voters, beginnings = rows or NEVER_CHANGED
@@ -43,6 +43,7 @@ def catalog_of(outcome: WriteOutcome, changed: WriteOutcome) -> Catalog:
         tuple(str(token) for _, _, token in changes),
         tuple(Member(*row) for row in removed),
         tuple(int(node) for (node,) in voters),
+        tuple(DroppedRow(int(group), str(database), _nodes(nodes)) for group, database, nodes in dropped),  # type: ignore[arg-type]
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from quorate.client.errors import OperationalError
 from quorate.storage.descriptors import none_left
 from quorate.storage.interface import Broken, DiskIsFull, NoDescriptors
 from quorate.storage.lock import FolderLock
@@ -133,6 +134,17 @@ class Files:
             raise Broken(f"fsync of {path}: {error}") from error
         finally:
             os.close(descriptor)
+
+
+def make_folder(path: Path, files: Files) -> None:
+    """Make the folder of a node where it is missing. Raises OperationalError."""
+    if files.exists(path) and not files.is_folder(path):
+        raise OperationalError(f"{path} is a file, not a folder", hint="load a SQLite file with quorate import")
+    try:
+        files.make_folder(path)
+    except OSError as error:
+        raise OperationalError(f"{path} cannot be made: {error}") from error
+    files.sync(path.parent)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ behind it (one fsync: before it the old file is in use, after it the new one); t
 which the next start does if this one did not; the old file is deleted, likewise.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +27,7 @@ from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     MEMBERS,
     CreateGroup,
+    DropGroup,
     Effect,
     Entry,
     Event,
@@ -43,8 +43,9 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.storage import closed, data_file, disk, node_file
+from quorate.storage.dropped import DATA_FILE, agree, remove_files
 from quorate.storage.failures import raise_if_fatal
-from quorate.storage.files import SYSTEM, Files, Lock
+from quorate.storage.files import SYSTEM, Files, Lock, make_folder
 from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import OPEN_REPLICAS, Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.log import CHECKPOINT_PAGES as LOG_PAGES
@@ -60,9 +61,7 @@ LOG = "log.db"
 LOST = "lost.db"
 SNAPSHOTS = "snapshots"
 CLOSED = "the store is closed"
-DATA_FILE = re.compile(r"group-(\d+)-(\d+)\.db(-wal|-shm|-journal)?")
-
-REMEMBERED = frozenset({CreateGroup, WriteHardState, SwitchGeneration, TrimLog})
+REMEMBERED = frozenset({CreateGroup, WriteHardState, SwitchGeneration, TrimLog, DropGroup})
 """Log writes of which `node.db` keeps a note of its own."""
 
 Clock = Callable[[], int]
@@ -96,7 +95,7 @@ def open_store(
     """
     path = Path(folder).absolute()  # the program may change its directory; and SQLite reads a URI in "file:"
     if create is not None:
-        _make_folder(path, files)
+        make_folder(path, files)
         if not is_node(path, files):
             _refuse_strangers(path, files)  # before a lock is left among them
     elif not is_node(path, files):
@@ -124,16 +123,6 @@ def open_store(
     except BaseException:
         lock.release()
         raise
-
-
-def _make_folder(path: Path, files: Files) -> None:
-    if files.exists(path) and not files.is_folder(path):
-        raise OperationalError(f"{path} is a file, not a folder", hint="load a SQLite file with quorate import")
-    try:
-        files.make_folder(path)
-    except OSError as error:
-        raise OperationalError(f"{path} cannot be made: {error}") from error
-    files.sync(path.parent)
 
 
 def _refuse_strangers(path: Path, files: Files) -> None:
@@ -209,7 +198,7 @@ class SqliteStore(BaseStore):
         self._find_edits(groups)
         recovered = tuple(self._recover_group(group) for group in groups)
         self.files.sync(self.folder)
-        return Recovered(self.identity, recovered, self._node.lives())
+        return Recovered(self.identity, recovered, self._node.lives(), tuple(sorted(self.log.dropped)))
 
     def _find_damage(self) -> None:
         """Compare the log with its mark. What is found is remembered until a snapshot has repaired it."""
@@ -222,6 +211,7 @@ class SqliteStore(BaseStore):
             )
         elif log.sequence == node.sequence and log.hash != node.hash:
             reason = f"log.db is not the log that was written: turn {log.sequence} has another hash"
+        agree(log, node)
         for number in log.groups:
             if number not in node.groups:
                 self._remember(log.groups[number])
@@ -279,6 +269,7 @@ class SqliteStore(BaseStore):
             if group.snapshot and self.files.exists(received):  # it is moved when it is installed, so it is not yet
                 waiting[received.name] = group
         self.shelf.tidy(frozenset(waiting))
+        remove_files(self.folder, self.files, self.log.dropped)
         for group in waiting.values():
             old = self.replicas.pop(group.group, None)
             if old is not None:
@@ -321,7 +312,11 @@ class SqliteStore(BaseStore):
             raise
 
     def _note(self, write: LogWrite) -> None:
-        if isinstance(write, WriteHardState):
+        if isinstance(write, DropGroup):
+            self._node.drop({write.group})
+        elif write.group in self._node.dropped or write.group in self.log.dropped:
+            return  # it was dropped meanwhile
+        elif isinstance(write, WriteHardState):
             self._node.remember_vote(write.group, write.epoch, write.vote)
         elif isinstance(write, WriteEntries):
             self._remember(self.log.groups[write.group], self._node.groups[write.group].damaged, grown=True)
@@ -401,6 +396,9 @@ class SqliteStore(BaseStore):
         except apsw.Error as error:
             raise_if_fatal(error)
             raise Broken(f"{path.name}: {type(error).__name__}: {error}") from error
+
+    def _delete(self, group: GroupId) -> None:
+        remove_files(self.folder, self.files, {group})
 
     def _install(self, group: GroupLog) -> None:
         path = self.path_of(group)

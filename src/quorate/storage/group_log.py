@@ -49,6 +49,8 @@ class NodeLog(Protocol):
     """What a store needs of its log."""
 
     groups: dict[GroupId, GroupLog]
+    dropped: set[GroupId]
+    """Groups that were dropped, which are none of these."""
 
     def commit(self, writes: Sequence[LogWrite]) -> None:
         """Make these writes durable, atomically and in order. Raises DiskIsFull or Broken."""

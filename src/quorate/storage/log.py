@@ -27,6 +27,7 @@ from quorate.core.bounds import INDEX_BITS
 from quorate.core.entries import GroupId, NodeId, Position
 from quorate.core.kernel import (
     CreateGroup,
+    DropGroup,
     Entry,
     LogWrite,
     SwitchGeneration,
@@ -35,12 +36,21 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.storage import disk
-from quorate.storage.descriptors import none_left
 from quorate.storage.files import SYSTEM, Files
 from quorate.storage.group_log import NO_HASH, GroupLog, LogDamaged, chained
-from quorate.storage.interface import Broken, DiskIsFull, NoDescriptors, StorageError
+from quorate.storage.interface import Broken, DiskIsFull, StorageError
+from quorate.storage.log_drops import Drops
 from quorate.storage.log_ends import Ends
-from quorate.storage.log_schema import SCHEMA
+from quorate.storage.log_schema import (
+    DELETE_ENTRIES,
+    INSERT_ENTRY,
+    NEWEST_ENTRY,
+    READ_ENTRIES,
+    SCHEMA,
+    UPDATE_BASE,
+    UPDATE_TURN,
+)
+from quorate.storage.log_wal import lengthen
 
 INDEX_MASK = (1 << INDEX_BITS) - 1
 """An entry's key is its group and its index in one integer, because SQLite appends those fastest."""
@@ -53,15 +63,6 @@ FILL_FROM_PAGES = 64
 """A WAL that has grown by this much is filled up to where it will be checkpointed."""
 SWEEP_ENTRIES = 256
 """At most so many forgotten entries leave the file in one turn."""
-
-INSERT_ENTRY = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)"
-DELETE_ENTRIES = "DELETE FROM entries WHERE key BETWEEN ? AND ?"
-READ_ENTRIES = "SELECT key, epoch, kind, payload, hash FROM entries WHERE key BETWEEN ? AND ? ORDER BY key"
-NEWEST_ENTRY = (
-    "SELECT key, epoch, hash, sequence, turn FROM entries WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"
-)
-UPDATE_TURN = "UPDATE turn SET sequence = ?, hash = ? WHERE id = 1"
-UPDATE_BASE = "UPDATE groups SET base_epoch = ?, base_index = ?, base_hash = ? WHERE grp = ?"
 
 
 class SqliteLog:
@@ -90,6 +91,8 @@ class SqliteLog:
             self._connection.set_wal_hook(self._on_wal)
             self._connection.execute(SCHEMA).fetchall()
             self._ends = Ends(self._connection, life)
+            self._drops = Drops(self._connection)
+            self.dropped = self._drops.groups
             self.sequence: int
             self.hash: bytes
             self._load_all()
@@ -124,6 +127,7 @@ class SqliteLog:
     def _load_all(self) -> None:
         self.sequence, self.hash = self._rows("SELECT sequence, hash FROM turn")[0]
         self._ends.load()
+        self._drops.load()
         self.groups.clear()
         for (group,) in self._rows("SELECT grp FROM groups ORDER BY grp"):
             self._load(group)
@@ -146,6 +150,8 @@ class SqliteLog:
             for write in writes[:-1]:
                 running.update(self.WRITERS[type(write)](self, write))
             digest = self._write_last(running, writes[-1])
+            if self._drops.leaving:
+                self._drops.sweep()
             execute("COMMIT")
         except apsw.Error as error:
             raise self._undo(error) from error
@@ -172,25 +178,11 @@ class SqliteLog:
         return running.digest()
 
     def _fill(self) -> None:
-        """Lengthen the WAL once to all it will need. Syncing what overwrites blocks that a file already has is much
-        quicker than syncing a file that grows, and after each checkpoint SQLite begins at the front again. What
-        follows the last frame means nothing to SQLite, which stops at the first that does not continue the chain.
-        """
-        path = self.path.with_name(self.path.name + "-wal")
         try:
-            self._files.append(path, bytes(max(0, self._wal_bytes - self._files.size(path))))
-        except OSError as error:
-            if none_left(error):  # then it is done with a later turn
-                return
-            # No room: then it grows as it would have.
-        try:
-            self._files.sync(path)
-        except NoDescriptors:
-            return
+            self._filled = lengthen(self._files, self.path.with_name(self.path.name + "-wal"), self._wal_bytes)
         except Broken as error:
             self._broken = str(error)
             raise
-        self._filled = True
 
     def _undo(self, error: apsw.Error) -> Exception:
         translated = disk.translated(error, self._connection, f"writing {self.path.name}")
@@ -204,6 +196,7 @@ class SqliteLog:
         if write.group in self.groups:
             return b""
         assert 0 <= write.group < 1 << (63 - INDEX_BITS), f"group {write.group} is out of range"
+        assert write.group not in self.dropped, f"group {write.group} was dropped"
         group = GroupLog(write.group, write.database, write.partition, write.voters)
         self._connection.execute(
             "INSERT INTO groups VALUES (?, ?, ?, ?, 0, 0, 0, 0, ?, 0, 0)",
@@ -321,12 +314,22 @@ class SqliteLog:
         group.snapshot = write.snapshot
         return repr(write).encode()
 
+    def _drop_group(self, write: DropGroup) -> bytes:
+        if write.group in self.dropped:
+            return b""
+        self.groups.pop(write.group, None)
+        self.unreadable.pop(write.group, None)
+        self._ends.replaced(write.group)
+        self._drops.add(write.group)
+        return repr(write).encode()
+
     WRITERS: dict[type, Callable[["SqliteLog", Any], bytes]] = {
         CreateGroup: _create_group,
         WriteHardState: _write_hard_state,
         WriteEntries: _write_entries,
         TrimLog: _trim,
         SwitchGeneration: _switch_generation,
+        DropGroup: _drop_group,
     }
 
     def _on_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:

@@ -16,7 +16,7 @@ LONG_BYTES = 1 << 18
 
 WRITERS = frozenset((
     kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.Checkpoint,
-    kernel.OpenSnapshot, kernel.OpenGeneration, kernel.Condemn,
+    kernel.OpenSnapshot, kernel.OpenGeneration, kernel.Condemn, kernel.DropReplica,
 ))  # fmt: skip
 """Effects that need the writer of their group, or come behind those that do."""
 RECEIVERS = frozenset((kernel.StoreSnapshot,))

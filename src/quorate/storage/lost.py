@@ -114,6 +114,11 @@ class LostTails:
             return LostReport((LostEntry(*row),), payload=payload, seen=seen)  # type: ignore[arg-type]
         return LostReport()
 
+    def forget(self, group: GroupId) -> None:
+        """The group's database was dropped, and so is what it lost. Raises DiskIsFull or Broken."""
+        for table in ("entries", "requests", "gaps"):
+            self._execute(f"DELETE FROM {table} WHERE grp = ?", (group,))  # noqa: S608
+
     def abandon(self) -> None:
         """Let go of the file without writing to it."""
         self._connection.close()

@@ -16,6 +16,7 @@ from quorate.core.kernel import (
     MEMBERS,
     ORIGIN,
     CreateGroup,
+    DropGroup,
     Entry,
     GroupId,
     Identity,
@@ -44,6 +45,7 @@ class MemoryLog:
         self.groups: dict[GroupId, GroupLog] = {}
         self._entries: dict[GroupId, list[Entry]] = {}
         """Each group's entries, from the one behind its base on."""
+        self.dropped: set[GroupId] = set()
 
     def commit(self, writes: Sequence[LogWrite]) -> None:
         """Keep these writes. Nothing can fail here but an assertion."""
@@ -51,6 +53,7 @@ class MemoryLog:
             self.WRITERS[type(write)](self, write)
 
     def _create_group(self, write: CreateGroup) -> None:
+        assert write.group not in self.dropped, f"group {write.group} was dropped"
         if write.group not in self.groups:
             self.groups[write.group] = GroupLog(write.group, write.database, write.partition, write.voters)
             self._entries[write.group] = []
@@ -103,12 +106,18 @@ class MemoryLog:
         group.generation += 1
         group.snapshot = write.snapshot
 
+    def _drop_group(self, write: DropGroup) -> None:
+        self.dropped.add(write.group)
+        self.groups.pop(write.group, None)
+        self._entries.pop(write.group, None)
+
     WRITERS: dict[type, Callable[["MemoryLog", Any], None]] = {
         CreateGroup: _create_group,
         WriteHardState: _write_hard_state,
         WriteEntries: _write_entries,
         TrimLog: _trim,
         SwitchGeneration: _switch_generation,
+        DropGroup: _drop_group,
     }
 
     def read(self, group: GroupId, first: int, last: int, bytes_max: int) -> tuple[Entry, ...]:
@@ -152,14 +161,15 @@ class MemoryLog:
             start = entry.index
         return start
 
-    def copy(self) -> "tuple[dict[GroupId, GroupLog], dict[GroupId, list[Entry]]]":
+    def copy(self) -> "tuple[dict[GroupId, GroupLog], dict[GroupId, list[Entry]], set[GroupId]]":
         """All of it."""
         entries = {group: kept.copy() for group, kept in self._entries.items()}
-        return {group: msgspec.structs.replace(known) for group, known in self.groups.items()}, entries
+        groups = {group: msgspec.structs.replace(known) for group, known in self.groups.items()}
+        return groups, entries, self.dropped.copy()
 
-    def put_back(self, copied: "tuple[dict[GroupId, GroupLog], dict[GroupId, list[Entry]]]") -> None:
+    def put_back(self, copied: "tuple[dict[GroupId, GroupLog], dict[GroupId, list[Entry]], set[GroupId]]") -> None:
         """All of it is this from now on."""
-        self.groups, self._entries = copied
+        self.groups, self._entries, self.dropped = copied
 
     def cut(self, group: GroupId, count: int) -> None:
         """Lose the newest entries, as a damaged disk would."""
@@ -219,8 +229,10 @@ class MemoryStore(BaseStore):
             if (number, group.snapshot) in self.shelf.received:
                 self._install(group)
         self.shelf.received.clear()
+        for number in sorted(self.held() & self.log.dropped):
+            self._delete(number)
         groups = tuple(self._recover_group(group) for group in self.log.groups.values())
-        return Recovered(self.identity, groups, tuple(self.lives.values()))
+        return Recovered(self.identity, groups, tuple(self.lives.values()), tuple(sorted(self.log.dropped)))
 
     def persist(self, writes: Sequence[LogWrite]) -> None:
         """Keep log writes; from here on no crash loses them. Raises DiskIsFull while `full` is set."""
@@ -232,6 +244,15 @@ class MemoryStore(BaseStore):
                 self.grown.add(write.group)
             elif type(write) is TrimLog and write.group in self.replicas:
                 self._notes[write.group] = self.replicas[write.group].applied, self.replicas[write.group].acks
+
+    def held(self) -> set[GroupId]:
+        """Groups of which there is a data file."""
+        return {*self.replicas, *self._images, *self._survivors, *(group for group, _ in self.shelf.received)}
+
+    def _delete(self, group: GroupId) -> None:
+        for kept in (self._images, self._survivors, self._generations, self._notes, self._lost):
+            kept.pop(group, None)
+        self.grown.discard(group)
 
     def _remember_life(self, life: PeerLife) -> None:
         self.lives[life.node, life.boot if life.node == self.identity.node else 0] = life

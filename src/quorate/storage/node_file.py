@@ -62,9 +62,10 @@ STANDINGS = """
 CREATE TABLE IF NOT EXISTS standings(grp INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, idx INTEGER NOT NULL,
   fact BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS damaged_logs(grp INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS dropped(grp INTEGER PRIMARY KEY) STRICT;
 """
 """What data files said of acks and members when the log was last trimmed, and where; groups of which not only the data
-file is damaged."""
+file is damaged; groups that were dropped."""
 
 ADD_RELEASE = "ALTER TABLE node ADD COLUMN release TEXT NOT NULL DEFAULT ''"
 
@@ -112,6 +113,8 @@ class NodeFile:
         self._rows(STANDINGS)
         self.damaged_logs = {group for (group,) in self._rows("SELECT grp FROM damaged_logs")}
         """Groups whose log was found damaged, until they are whole again."""
+        self.dropped = {group for (group,) in self._rows("SELECT grp FROM dropped")}
+        """Groups that are never held here again."""
         # From here on writes are unsynced, unless `_durably` says otherwise.
         self._synchronous("NORMAL")
         self._wal_pages = 0
@@ -172,6 +175,20 @@ class NodeFile:
         self.groups[group.group] = group
         if not group.damaged:
             self.damaged_logs.discard(group.group)
+
+    def drop(self, groups: set[GroupId]) -> None:
+        """Note, durably, that these groups were dropped, and nothing else of them. Raises DiskIsFull or Broken."""
+        if not groups:
+            return
+        with self._durably():
+            for group in sorted(groups):
+                self._connection.execute("INSERT OR IGNORE INTO dropped VALUES (?)", (group,))
+                for table in ("groups", "standings", "damaged_logs"):
+                    self._connection.execute(f"DELETE FROM {table} WHERE grp = ?", (group,))  # noqa: S608
+        self.dropped |= groups
+        self.damaged_logs -= groups
+        for group in groups:
+            self.groups.pop(group, None)
 
     def note_standing(self, group: GroupId, position: Position, fact: AcksFact) -> None:
         """The log was trimmed: where the data file stood then, and what it said. Unsynced."""

@@ -41,6 +41,9 @@ class Shelf(Protocol):
     def drop(self, group: GroupId, snapshot: int) -> None:
         """Forget a received snapshot."""
 
+    def forget(self, group: GroupId) -> None:
+        """The group was dropped: keep no copy of it, sent or received."""
+
     def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
         """What a received snapshot, complete and checked, says of acks, and where it stands. Raises Broken."""
 
@@ -152,6 +155,13 @@ class FileShelf:
         remove(self.incoming(group, snapshot), self._files)
         remove(self.received(group, snapshot), self._files)
 
+    def forget(self, group: GroupId) -> None:
+        outgoing = f"outgoing-{group}-"
+        self._copies = {key: path for key, path in self._copies.items() if not path.name.startswith(outgoing)}
+        for name in self._files.names(self.folder):
+            if name.startswith((f"incoming-{group}-", f"received-{group}-", outgoing)):
+                self._files.remove(self.folder / name)
+
     def tidy(self, keep: frozenset[str]) -> None:
         """Remove every file except those that the log has switched to and that are not in place yet."""
         self._copies.clear()
@@ -221,13 +231,16 @@ class MemoryShelf:
     def __init__(self, identity: Identity) -> None:
         self._numbers = snapshot_numbers(identity)
         self._copies: dict[int, bytes] = {}
+        self._groups: dict[int, GroupId] = {}
+        """Of which group each copy is."""
         self._arriving: dict[tuple[GroupId, int], bytearray] = {}
         self.received: dict[tuple[GroupId, int], bytes] = {}
         """Complete and durable, not yet in use."""
 
-    def copy(self, _group: GroupId, replica: Replica, _spare: int = 0) -> MakeCopy:
+    def copy(self, group: GroupId, replica: Replica, _spare: int = 0) -> MakeCopy:
         snapshot = next(self._numbers)
         image = self._copies[snapshot] = replica.dump()
+        self._groups[snapshot] = group
         made = snapshot, replica.applied, len(image)
         return lambda: made
 
@@ -274,6 +287,13 @@ class MemoryShelf:
     def drop(self, group: GroupId, snapshot: int) -> None:
         self._arriving.pop((group, snapshot), None)
         self.received.pop((group, snapshot), None)
+
+    def forget(self, group: GroupId) -> None:
+        for number in [number for number, known in self._groups.items() if known == group]:
+            self.close(number)
+        for kept in (self._arriving, self.received):
+            for key in [key for key in kept if key[0] == group]:
+                del kept[key]
 
     def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
         connection = apsw.Connection(":memory:")

@@ -20,6 +20,7 @@ from quorate.core.kernel import (
     DATA,
     ORIGIN,
     Applied,
+    DropReplica,
     Effect,
     Entry,
     Event,
@@ -33,15 +34,17 @@ from quorate.core.kernel import (
 from quorate.core.requests import LostAsk, LostReport, Result, Statement
 from quorate.storage.catalog_rows import read_catalog
 from quorate.storage.data_files import APPLY_BYTES
+from quorate.storage.discarding import Discarding
 from quorate.storage.ending import Ending
 from quorate.storage.examination import Examination
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
 from quorate.storage.long_work import RECEIVERS, TakesLong, Work, given
-from quorate.storage.lost import LostTails, parted_at, readable
-from quorate.storage.snapshots import Shelf
+from quorate.storage.lost import parted_at, readable
 from quorate.storage.writing import Writing
 
+ALWAYS = (DropReplica, kernel.ReadSnapshot, kernel.CloseSnapshot)
+"""What is done also for a group that was dropped."""
 TAIL_ENTRIES = 4096
 TAIL_BYTES = 8 << 20
 """How much of each group's log is handed to the core at the start, at most."""
@@ -52,12 +55,11 @@ SPARE_BYTES = 64 << 20
 """What a copy for a caller leaves free on the disk: the database goes before."""
 
 
-class BaseStore(Writing):
+class BaseStore(Discarding):
     """What both implementations of `storage.interface.Store` have in common; beside it, what an embedded node's
     transaction does on the writer (`hold`, `run_held`, `release`)."""
 
     identity: Identity
-    shelf: Shelf
 
     # ----------------------------------------------------------------------------------------------
     # What the implementations provide
@@ -81,14 +83,6 @@ class BaseStore(Writing):
     @abstractmethod
     def _install(self, group: GroupLog) -> None:
         """Make the received snapshot that the log has switched to the data file, and drop the old one."""
-
-    @abstractmethod
-    def _lost_tails(self) -> LostTails:
-        """What is kept of lost tails, made when it is first wanted. Raises DiskIsFull or Broken."""
-
-    @abstractmethod
-    def _has_lost(self) -> bool:
-        """Whether anything was ever kept."""
 
     # ----------------------------------------------------------------------------------------------
     # Recovery
@@ -186,6 +180,8 @@ class BaseStore(Writing):
         what the effect has for it), and then the data file stands where it stood.
         """
         self._check_usable()
+        if self.log.dropped and type(effect) not in ALWAYS and getattr(effect, "group", None) in self.log.dropped:
+            return self.too_late(effect)
         try:
             return self.PERFORM[type(effect)](self, effect)
         except (DiskIsFull, LogDamaged, Divergent) as error:
@@ -405,6 +401,7 @@ class BaseStore(Writing):
         kernel.ReadLost: _on_read_lost,
         kernel.ReadCatalog: _on_read_catalog,
         kernel.CloseIdle: _on_close_idle,
+        DropReplica: Discarding.on_drop_replica,
     }
 
     # ----------------------------------------------------------------------------------------------

@@ -11,11 +11,14 @@ from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, OverBudget
 from quorate.storage.long_work import LONG_BYTES, WRITERS, TakesLong, Work, given, group_of
 from quorate.storage.replica import Replica
+from quorate.storage.snapshots import Shelf
 from quorate.storage.watch import StoppedError
 
 
 class Writing(DataFiles):
     """The part of a store that writes to data files."""
+
+    shelf: Shelf
 
     long_us: int = 0
     """What takes longer than this is not done but handed back (`TakesLong`); 0: everything is done at once."""
@@ -122,10 +125,12 @@ class Writing(DataFiles):
     def resume(self, work: Work, found: Any) -> list[Event]:
         """Go on with an effect whose `work` was run aside, and returned or raised this; the events that tell of it.
         Raises Broken, or TakesLong for what is still to be done."""
+        group = group_of(work.effect)
         if work.holds is WRITERS:
-            group = group_of(work.effect)
             self.replicas[group].take_back()
             self.handles.give_back(group)
+        if group in self.log.dropped:
+            return self.too_late(work.effect)
         try:
             return work.then(found)
         except (DiskIsFull, LogDamaged, Divergent) as error:
@@ -147,6 +152,16 @@ class Writing(DataFiles):
         if full:
             return [ApplyFailed(group, full=True, reason=str(error)), *events]
         return self._damage(group, str(error), log=isinstance(error, LogDamaged)) + events
+
+    def too_late(self, effect: Effect) -> list[Event]:
+        """The group was dropped meanwhile: nothing is done, and what was made aside is deleted. Whoever wants a copy is
+        told so."""
+        group = group_of(effect)
+        if type(effect) in (kernel.OpenSnapshot, kernel.StoreSnapshot):
+            self.shelf.forget(group)
+        if type(effect) is kernel.OpenSnapshot:
+            return [kernel.SnapshotOpened(group, effect.to, 0, ORIGIN, 0, effect.id, "its database was dropped")]
+        return []
 
     def _damage(self, group: GroupId, reason: str, *, log: bool = False) -> list[Event]:
         self._found_damage(group, reason, log=log)

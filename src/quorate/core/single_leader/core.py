@@ -33,6 +33,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.single_leader import (
     acks,
+    closing,
     election,
     long_writes,
     members,
@@ -212,6 +213,7 @@ def on_disk_full(group: Group, now: Now) -> None:
 
 
 check_quorum = election.check_quorum
+close = closing.close
 lose_leader = election.lose_leader
 forget_progress = shipping.forget_progress
 become_follower = election.become_follower

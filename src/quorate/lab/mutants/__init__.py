@@ -4,6 +4,7 @@ way, as others' code was broken before, and the laboratory must notice.
 
 from quorate.lab.mutants import (
     acknowledging,
+    dropping,
     elections,
     files,
     handing,
@@ -37,6 +38,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + permitting.MUTANTS
     + members.MUTANTS
     + repairing.MUTANTS
+    + dropping.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

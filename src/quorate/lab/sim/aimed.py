@@ -6,7 +6,7 @@ import msgspec
 
 from quorate.core.acks_rule import MAJORITY
 from quorate.core.settings import Settings
-from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 
 
 def rebuilds(dice: random.Random) -> Dials:
@@ -124,4 +124,32 @@ def outdated(dice: random.Random) -> Dials:
         crash_on_vote=dice.choice((0.0, 0.3)),
         fault_lasts_us=dice.choice((300, 600)) * MILLISECOND,
         settings=msgspec.structs.replace(QUICK, log_keep_entries=dice.choice((2, 4_096))),
+    )
+
+
+def drops(dice: random.Random) -> Dials:
+    """A database that is dropped and created again under its name, while nodes die, lose what was not synced, and are
+    cut off for long enough to learn of it from a copy of the catalog."""
+    drawn = draw(dice)
+    return msgspec.structs.replace(
+        drawn,
+        nodes=dice.choice((1, 3, 3, 5)),
+        clients=2,
+        databases=1,
+        safety_us=10 * SECOND,
+        drops_us=dice.choice((40, 150)) * MILLISECOND,
+        delay_us=dice.choice((500, 5_000)),
+        client_late=0.0,
+        lost_disk=0.0,
+        crash_us=dice.choice((300, 1_000)) * MILLISECOND,
+        lose_unsynced=dice.choice((0.5, 1.0)),
+        partition_us=dice.choice((0, 500, 2_000)) * MILLISECOND,
+        fault_lasts_us=dice.choice((200, 1_000)) * MILLISECOND,
+        think_us=20 * MILLISECOND,
+        settings=msgspec.structs.replace(
+            drawn.settings,
+            waiting_requests_max=20_000,
+            checkpoint_entries=dice.choice((2, 50)),
+            log_keep_entries=dice.choice((0, 3, 4_096)),
+        ),
     )

@@ -176,6 +176,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Nothing else happens: no caller may be told anything but an answer."""
     upgrade_us: int = 0
     """The mean time between two steps of a rolling upgrade from an older release; 0: all run this one."""
+    drops_us: int = 0
+    """The mean time between two steps of somebody who creates a database, uses it and drops it; 0: nobody does."""
     members_us: int = 0
     """The mean time between two changes of the members; 0: they stay."""
     spares: int = 0

@@ -28,8 +28,9 @@ from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.connection import PAGE_BYTES
+from quorate.storage.dropped import DATA_FILE
 from quorate.storage.ending import Ending
-from quorate.storage.folder import DATA_FILE, LOG, SqliteStore, open_store
+from quorate.storage.folder import LOG, SNAPSHOTS, SqliteStore, open_store
 from quorate.storage.group_log import GroupLog, LogDamaged
 from quorate.storage.handles import Handles
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination
@@ -45,7 +46,7 @@ INSIDE = 0.6
 RENAMING = 0.4
 """Chance that it is one of the next operations on names and folders instead: they are few, and all in a row."""
 RENAMES = 8
-TRIES, WAL_HEADER, FRAME_HEADER = 20, 32, 24
+TRIES = 20
 DISTINCT = 24
 """A payload of so many bytes is found where it lies in the file."""
 PAGE_KINDS = frozenset({2, 5, 10, 13})
@@ -328,6 +329,11 @@ class FileStore:
             entries = store._lost_tails().answer(LostAsk()).entries  # noqa: SLF001
         return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
 
+    def held(self) -> set[GroupId]:
+        """See `keeps.SimulatedStore`."""
+        names = (*self.device.names(self.folder), *self.device.names(self.folder / SNAPSHOTS))
+        return {int(name.split("-")[1]) for name in names if name.startswith(("group-", "received-", "incoming-"))}
+
     # ---- faults ----------------------------------------------------------------------------------------
 
     @property
@@ -368,12 +374,12 @@ class FileStore:
         """
         path = str(self.folder / "log.db-wal")
         content = self.device.content(path)
-        ends = turns_in(content)
+        ends = lies.turns_in(content)
         least = self._turn - self._noted + 1  # so many turns must go for the mark to be ahead
         if self._power_failed or self._doubt or len(ends) <= least:
             return
         kept = len(ends) - dice.randint(least, min(len(ends) - 1, least + 2))
-        place = ends[kept - 1] + FRAME_HEADER + 11
+        place = ends[kept - 1] + lies.FRAME_HEADER + 11
         self.device.change(path, place, content[place] ^ dice.randint(1, 255))
         self._cut = True
 
@@ -435,17 +441,6 @@ class FileStore:
         return None
 
 
-def turns_in(wal: bytes) -> list[int]:
-    """Where each transaction of a WAL ends, as far as its frames carry the salts of its header."""
-    ends, size = [], int.from_bytes(wal[8:12], "big") + FRAME_HEADER
-    for at in range(WAL_HEADER, len(wal) - size + 1, size):
-        if wal[at + 8 : at + 16] != wal[16:24]:
-            break
-        if wal[at + 4 : at + 8] != bytes(4):  # the database's size: this frame commits
-            ends.append(at + size)
-    return ends
-
-
 def _unheard(_what: str, _times: int) -> None:
     """Before a world listens."""
 
@@ -462,6 +457,11 @@ class _LogFace:
     def groups(self) -> dict[GroupId, GroupLog]:
         store = self._files._store  # noqa: SLF001 - a part of it
         return {} if store is None else store.log.groups
+
+    @property
+    def dropped(self) -> set[GroupId]:
+        store = self._files._store  # noqa: SLF001
+        return set() if store is None else store.log.dropped
 
     @property
     def read_error(self) -> bool:

@@ -21,6 +21,7 @@ from quorate.core.kernel import (
     Commit,
     CreateGroup,
     Deliver,
+    DropGroup,
     Effect,
     Entry,
     Event,
@@ -45,8 +46,9 @@ from quorate.core.single_leader.state import LEADER
 from quorate.lab.sim.by_hand import ByHand
 from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.host import Host
-from quorate.lab.sim.on_disk import OnDisk
+from quorate.lab.sim.on_disk import Counted, OnDisk, Seen
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
+from quorate.lab.sim.tombstones import Tombstones
 from quorate.lab.sim.unfit import Repairs
 from quorate.lab.sim.world import Violation, World
 from quorate.storage.interface import Divergent
@@ -68,29 +70,6 @@ OWN_EPOCH = "own epoch"
 SOUND_DISK = "sound disk"
 ILL = "damaged replica"
 KEPT, DURABLE_LOG = "counted entries stay", "durable log"
-
-
-class Seen:
-    """What was last seen of one replica in this life."""
-
-    __slots__ = ("counted", "epoch", "persisted", "role")
-
-    def __init__(self, group: Any) -> None:
-        self.epoch = 0
-        self.role = ""
-        self.counted = group.counted
-        self.persisted = group.persisted
-
-
-class Counted:
-    """An entry that some replica counts: its epoch, and the earliest epoch in which it was counted."""
-
-    __slots__ = ("by", "epoch", "within")
-
-    def __init__(self, epoch: int, within: int, by: NodeId) -> None:
-        self.epoch = epoch
-        self.within = within
-        self.by = by
 
 
 class Invariants:
@@ -123,6 +102,7 @@ class Invariants:
         self.leading: dict[tuple[GroupId, NodeId], int] = {}
         """Who believes to lead now, and in which epoch."""
         self.repairs = Repairs(world, self.skip)
+        self.tombstones = Tombstones(self._broken)
         self.when_reborn: Callable[[Host], object] = lambda _host: None
         """A fault waits for a replica that has another data file, or a node that has restarted."""
 
@@ -133,6 +113,7 @@ class Invariants:
     def started(self, host: Host, recovered: Recovered) -> None:
         """A new life: what is in memory only is forgotten, what is on disk must be there."""
         self.when_reborn(host)
+        self.tombstones.started(recovered)
         for key in [key for key in self.seen if key[0] == host.number]:
             del self.seen[key]
             self.leading.pop((key[1], host.number), None)
@@ -167,7 +148,11 @@ class Invariants:
         """These writes are on this node's disk."""
         for write in writes:
             if isinstance(write, CreateGroup):
+                self.tombstones.made(host.number, write.group)
                 self.configurations.of(write.group).first[host.number] = write.voters
+                continue
+            if isinstance(write, DropGroup):
+                self._drop(host, write.group)
                 continue
             disk = self.disks.setdefault((host.number, write.group), OnDisk())
             if isinstance(write, SwitchGeneration):
@@ -182,6 +167,16 @@ class Invariants:
             if gone and (host.number, write.group) not in self.harmed:
                 self._check_kept(host, write.group, gone, disk)
                 self._check_saved(host, write, gone, disk)
+
+    def _drop(self, host: Host, group: GroupId) -> None:
+        """Of this replica nothing is known any more but that it was dropped."""
+        key = host.number, group
+        self.tombstones.wrote(*key)
+        for known in (self.disks, self.seen, self.owed):
+            known.pop(key, None)
+        for some in (self.harmed, self.ill, self.outdated):
+            some.discard(key)
+        self.leading.pop((group, host.number), None)
 
     def _check_kept(self, host: Host, group: GroupId, gone: dict[int, int], disk: "OnDisk") -> None:
         """What was counted and lay here must lie here still, as an entry or in the data file."""
@@ -217,6 +212,7 @@ class Invariants:
 
     def put_back(self, host: Host, copied: dict[GroupId, OnDisk]) -> None:
         """This node's disk is an older one. As soon as it knows, it may neither vote nor be counted."""
+        self.tombstones.put_back(host.number, host.store.log.dropped)
         for key in [key for key in self.disks if key[0] == host.number]:
             now, old = self.disks[key], copied.get(key[1]) or OnDisk()
             old.lost = {**now.lost, **now.entries}

@@ -19,7 +19,7 @@ class SimulatedStore(Store, Chaos, Protocol):
         """A hash of the replica's tables; equal for equal contents."""
 
     log: Any
-    """Has `groups`, each with `base` and `last`."""
+    """Has `groups`, each with `base` and `last`, and `dropped`."""
 
     def lose_tail(self, dice: random.Random) -> None:
         """Damage the end of the log, between two lives."""
@@ -50,6 +50,9 @@ class SimulatedStore(Store, Chaos, Protocol):
 
     def kept(self, group: GroupId) -> set[tuple[int, int]]:
         """Index and epoch of every entry that is kept among the lost tails."""
+
+    def held(self) -> set[GroupId]:
+        """Groups of which the disk has files."""
 
     spoiled: set[GroupId]
     """Groups whose data file has been so changed and not replaced since."""

@@ -14,7 +14,8 @@ import random
 from typing import TYPE_CHECKING
 
 from quorate.core.kernel import GroupId
-from quorate.storage.folder import DATA_FILE, LOG
+from quorate.storage.dropped import DATA_FILE
+from quorate.storage.folder import LOG
 from quorate.storage.simulated import SECTOR, SimulatedDisk
 from quorate.storage.simulated_vfs import pages_of
 
@@ -32,6 +33,7 @@ ONE_SECTOR = 0.3
 """Chance that only a sector of what was written is lost."""
 GROUPS = 8
 """Also those that come later lie in the same file."""
+WAL_HEADER, FRAME_HEADER = 32, 24
 STRUCK_TABLES = ("marks", "marks_note")
 
 
@@ -73,3 +75,14 @@ def _strike(device: SimulatedDisk, path: str, places: list[int], dice: random.Ra
     else:
         device.revert(path, place)
     return LOST_WRITE
+
+
+def turns_in(wal: bytes) -> list[int]:
+    """Where each transaction of a WAL ends, as far as its frames carry the salts of its header."""
+    ends, size = [], int.from_bytes(wal[8:12], "big") + FRAME_HEADER
+    for at in range(WAL_HEADER, len(wal) - size + 1, size):
+        if wal[at + 8 : at + 16] != wal[16:24]:
+            break
+        if wal[at + 4 : at + 8] != bytes(4):  # the database's size: this frame commits
+            ends.append(at + size)
+    return ends

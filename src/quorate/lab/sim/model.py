@@ -287,6 +287,8 @@ class ModelReplica:
     def close(self) -> None:
         """Nothing to close."""
 
+    abandon = close
+
 
 class ModelExamination:
     """See `storage.examination`."""

@@ -1,4 +1,7 @@
-"""What a node's disk holds of its log, as its writes were reported durable: what the invariants hold it to."""
+"""What a node's disk holds of its log, as its writes were reported durable, and what was seen of its replicas: what the
+invariants hold it to."""
+
+from typing import Any
 
 from quorate.core.kernel import LogWrite, NodeId, SwitchGeneration, TrimLog, WriteEntries, WriteHardState
 
@@ -50,3 +53,26 @@ class OnDisk:
 
     def holds(self, index: int, epoch: int) -> bool:
         return index <= self.base or epoch in (self.entries.get(index), self.lost.get(index))
+
+
+class Seen:
+    """What was last seen of one replica in this life."""
+
+    __slots__ = ("counted", "epoch", "persisted", "role")
+
+    def __init__(self, group: Any) -> None:
+        self.epoch = 0
+        self.role = ""
+        self.counted = group.counted
+        self.persisted = group.persisted
+
+
+class Counted:
+    """An entry that some replica counts: its epoch, and the earliest epoch in which it was counted."""
+
+    __slots__ = ("by", "epoch", "within")
+
+    def __init__(self, epoch: int, within: int, by: NodeId) -> None:
+        self.epoch = epoch
+        self.within = within
+        self.by = by

@@ -116,6 +116,7 @@ AIMS: dict[str, Aim] = {
         {"cut off as it leaves": 3, "configurations: joint": 30, "members: replaced": 6, "ok": 800}, seeds=4
     ),
     "outdated": _aim({"folder put back": 8, "note: superseded": 5, "note: healed": 5, "ok": 1_000}, seeds=4),
+    "drops": _aim({"dropper: dropped": 30, "dropped: refused": 30, "dropper: read": 30, "crash": 16, "ok": 400}),
     "unfit": _aim({"cannot be applied": 8, "condemned": 8, "note: healed": 16, "crash": 16, "ok": 400}),
     "regrouped": _aim(
         {
@@ -139,7 +140,7 @@ STRIKES = {
     "flip_log_us": "flip in the log", "flip_data_us": "flip in a data file",
     "edit_us": "edit of a data file", "old_copy_us": "folder copied",
     "upgrade_us": "upgrade", "failover_us": "failover",
-    "members_us": "members: added",
+    "members_us": "members: added", "drops_us": "dropper: dropped",
 }  # fmt: skip
 """Dial of a mean time -> the mark of a strike."""
 CHANCES = {

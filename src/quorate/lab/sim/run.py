@@ -20,6 +20,7 @@ from quorate.lab.sim.chooser import Chooser
 from quorate.lab.sim.client import Client
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.drawn import Drawings
+from quorate.lab.sim.dropper import Dropper
 from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.faults import Faults
 from quorate.lab.sim.host import CoreMaker, Host
@@ -104,6 +105,7 @@ class Run:
         self.surge = Surge(self.world, dials, self.network, self.hosts, self.databases[0], self.operations)
         self.upgrader = Upgrader(self.world, dials, self.network, self.hosts)
         self.mover = Mover(self.world, dials, self.network, self.hosts, self.databases, self._new_host)
+        self.dropper = Dropper(self.world, dials, self.network, self.hosts)
         self.dead = 0
         self._final_reads: list[tuple[Database, str]] | None = None
 
@@ -182,6 +184,7 @@ class Run:
         self.surge.begin()
         self.upgrader.begin()
         self.mover.begin()
+        self.dropper.begin()
         self.adversary.begin()
         self.world.run(self.dials.safety_us)
         self.ledger.answered()
@@ -235,7 +238,7 @@ class Run:
 
     def _looked_after(self) -> bool:
         done = self.upgrader.done(self.dead) and self.chooser.done() and self.mover.done()
-        return done and self.operator.done(self.dead)
+        return done and self.operator.done(self.dead) and self.dropper.done()
 
     def _clients_are_done(self) -> bool:
         """Settle what was given up, then read everything once more; True when all that is done."""
@@ -289,7 +292,12 @@ class Run:
         return None
 
     def _who_waits(self) -> str:
-        lines = [self.mover.unfinished() or self._unsettled() or "every group is at rest, but clients wait"]
+        lines = [
+            self.mover.unfinished()
+            or self._unsettled()
+            or self.dropper.unfinished()
+            or "every group is at rest, but clients wait"
+        ]
         for client in self.clients:
             call = client.call
             if call is not None:

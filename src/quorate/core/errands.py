@@ -1,0 +1,96 @@
+"""Writes to the catalog that a node makes on somebody's behalf: a caller's, or its own."""
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Raw, Struct, msgpack
+
+from quorate.core.changes import Change, write_for
+from quorate.core.directory import CHANGE_UNDER_WAY
+from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Now, Reply
+from quorate.core.requests import (
+    Answer,
+    CreateDatabase,
+    Done,
+    DropDatabase,
+    Failed,
+    MemberChange,
+    NotLeader,
+    Refused,
+    Run,
+    WriteOutcome,
+)
+
+if TYPE_CHECKING:
+    from quorate.core.node import Node
+
+NOBODY_ASKED = -1
+_outcome: msgpack.Decoder[WriteOutcome] = msgpack.Decoder(WriteOutcome)
+_encode = msgpack.Encoder().encode
+
+
+class Errand(Struct, frozen=True):
+    """Who is told, and what the write's outcome means."""
+
+    id: int
+    """The caller's request; NOBODY_ASKED when the node does it for itself."""
+    body: Any = None
+    """What the caller asked for."""
+
+    @property
+    def members(self) -> bool:
+        """It changes the members."""
+        return isinstance(self.body, MemberChange)
+
+    def answer(self, reply: Any, names: str) -> Any:
+        """What the caller is told when the write has ended so. `names`: of the databases that there are."""
+        if not isinstance(reply, Answer):
+            return reply
+        outcome = _outcome.decode(reply.outcome)
+        failed = isinstance(outcome, Failed)
+        if self.members:
+            return CHANGE_UNDER_WAY if failed else reply
+        if isinstance(self.body, DropDatabase) and isinstance(outcome, Done):
+            if outcome.results[-1].rowcount or self.body.if_exists:
+                return reply
+            name = self.body.database
+            return Refused("UnknownDatabase", f"there is no database {name!r}", f"there are: {names}")
+        if not isinstance(outcome, Failed) or outcome.error != "IntegrityError":
+            return reply
+        if isinstance(self.body, CreateDatabase) and self.body.exists_ok:
+            return Answer(Raw(_encode(Done(()))), reply.index)
+        return Refused("DatabaseExists", f"there is a database {getattr(self.body, 'database', '')!r} already")
+
+
+def on_change(node: "Node", now: Now, id: int, body: Change) -> None:
+    """A change of the catalog, made for the caller; others than its leader say where to go."""
+    group = node.route(id, CATALOG_DATABASE)
+    if group is None:
+        return
+    if not (group.leads_ready and node.directory.catalog.members):
+        node.reply(id, NotLeader(group.leader_address()))
+    elif isinstance(write := write_for(node, body), Run):
+        begin(node, now, Errand(id, body), write)
+    else:
+        node.reply(id, write or Answer(Raw(_encode(Done(())))))
+
+
+def begin(node: "Node", now: Now, errand: Errand, write: Run) -> None:
+    """Hand the write to the catalog's group, under a number below every caller's."""
+    node.until_us = 0
+    node.errand_count += 1
+    number = -node.errand_count
+    node.errands[number] = errand
+    node.submit_write(now, node.groups[CATALOG_GROUP], number, write)
+
+
+def found(node: "Node", now: Now) -> None:
+    """Found the cluster, if nobody has: this node leads an empty catalog."""
+    if not any(errand.id == NOBODY_ASKED for errand in node.errands.values()):
+        begin(node, now, Errand(NOBODY_ASKED), node.directory.founding())
+
+
+def finish(node: "Node", errand: Errand, reply: Any) -> None:
+    """The write has ended."""
+    if errand.id != NOBODY_ASKED:
+        names = ", ".join(row.name for row in node.directory.catalog.databases)
+        node.emit(Reply(errand.id, errand.answer(reply, names)))
