@@ -56,7 +56,7 @@ def test_a_life_of_another_node_and_a_raised_boot_are_remembered(disk: Disk) -> 
     disk.crash()
     recovered = disk.start()
     assert recovered.identity.boot == 10
-    assert sorted(recovered.lives) == [PeerLife(12, 4, 1 << 60), PeerLife(13, 1, 7)]
+    assert sorted(recovered.lives) == [PeerLife(12, 3, -5), PeerLife(12, 4, 1 << 60), PeerLife(13, 1, 7)]
 
 
 def test_what_was_persisted_is_recovered(disk: Disk) -> None:

@@ -4,6 +4,7 @@ Storage is a stand-in of twenty lines, because these tests are about the protoco
 the list of its tokens, and a replica's state is the list of all tokens applied to it.
 """
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterable
 from random import Random
@@ -44,6 +45,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.writes: list[kernel.LogWrite] = []
+        self.lives: list[kernel.PeerLife] = []
 
     def recover(self, identity: Identity, data: dict[int, list[tuple[Position, str]]]) -> Recovered:
         groups: dict[int, RecoveredGroup] = {}
@@ -88,7 +90,7 @@ class Disk:
                     acks_coming=tuple(each for each in entries if each.kind != DATA and each.index > applied.index),
                 )
             )
-        return Recovered(identity, tuple(found))
+        return Recovered(identity, tuple(found), tuple(self.lives))
 
 
 class Machine:
@@ -166,6 +168,23 @@ class Machine:
             return ()
         self.disk.writes.extend(effect.writes)
         return (kernel.Persisted(effect.sequence),)
+
+    def _remember_life(self, effect: kernel.RememberLife) -> Iterable[kernel.Event]:
+        self.disk.lives.append(effect.life)
+        return ()
+
+    def _raise_boot(self, effect: kernel.RaiseBoot) -> Iterable[kernel.Event]:
+        self.boot = effect.boot
+        self.disk.lives = [life for life in self.disk.lives if life.node != self.number]
+        return ()
+
+    def copy(self) -> tuple[Disk, dict[int, list[tuple[Position, str]]], int]:
+        """What lies in its folder."""
+        return copy.deepcopy((self.disk, self.data, self.boot))
+
+    def put_back(self, copied: tuple[Disk, dict[int, list[tuple[Position, str]]], int]) -> None:
+        """That is all there is from now on."""
+        self.disk, self.data, self.boot = copied
 
     def finish_writing(self) -> None:
         while self.unwritten:
@@ -258,6 +277,8 @@ class Machine:
         kernel.Query: _query,
         kernel.Reply: _reply,
         kernel.SaveLost: _save_lost,
+        kernel.RememberLife: _remember_life,
+        kernel.RaiseBoot: _raise_boot,
         kernel.ReadCatalog: _catalog,
         kernel.Digest: _digest,
         kernel.Condemn: _condemn,

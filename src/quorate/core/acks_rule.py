@@ -10,9 +10,11 @@ two leaders.
 
 import functools
 from collections.abc import Iterable
+from zlib import crc32
 
 from msgspec import Struct, structs
 
+from quorate.core.lives import PeerLife
 from quorate.core.quorum import majority
 
 ASYNC = "async"
@@ -85,6 +87,8 @@ class Reign(Struct, frozen=True, array_like=True):
     leader: int = 0
     loses: bool = False
     """What the leader before it had counted may be missing here: it was `async`, or somebody accepted the loss."""
+    mark: int = 0
+    """Of the entry that began the epoch (`mark_of`); 0: it has none, or this is no such entry."""
 
 
 class AcksFact(Struct, frozen=True, array_like=True):
@@ -95,9 +99,8 @@ class AcksFact(Struct, frozen=True, array_like=True):
     since: int = 0
     """Index of the entry that said so."""
     reigns: tuple[Reign, ...] = ()
-    """From the first rule on under which a majority may elect a leader that lacks something: every epoch and every
-    change of the rule. A tail may be found lost long after its place in the log was trimmed; this is how two replicas
-    still find where they parted."""
+    """Every epoch since the group had more than one voter, and every change of the rule since. A tail may be found lost
+    long after its place in the log was trimmed; this is how two replicas still find where they parted."""
     members: bytes = b""
     """The configuration in force (`single_leader.membership`), as its entry has it; empty: none was ever named."""
     members_since: int = 0
@@ -121,16 +124,28 @@ def read_entry(payload: bytes) -> tuple[AcksRule, int]:
 ACCEPTED = "accepted"
 
 
-def spell_noop(leader: int, *, accepted: bool) -> bytes:
-    """The payload of the entry that begins an epoch: who leads, and whether somebody accepted that what others had
-    counted may be lost."""
-    return f"{leader} {ACCEPTED}".encode() if accepted else str(leader).encode()
+def spell_noop(leader: int, *, accepted: bool, electors: Iterable[PeerLife] = ()) -> bytes:
+    """The payload of the entry that begins an epoch: who leads, whether somebody accepted that what others had counted
+    may be lost, and which lives of theirs the leader and those who voted for it know."""
+    lives = [f"{each.node}:{each.boot}:{each.begun_us}" for each in electors]
+    return " ".join([str(leader), *([ACCEPTED] if accepted else []), *lives]).encode()
 
 
 def read_noop(payload: bytes) -> tuple[int, bool]:
     """Who leads (0: not said), and whether a loss was accepted."""
-    leader, _, accepted = payload.decode().partition(" ")
-    return int(leader or 0), accepted == ACCEPTED
+    leader, *rest = payload.decode().split(" ")
+    return int(leader or 0), ACCEPTED in rest
+
+
+def read_electors(payload: bytes) -> tuple[PeerLife, ...]:
+    """Which lives of theirs the leader of an epoch, and those who voted for it, knew."""
+    words = [word.split(":") for word in payload.decode().split(" ")]
+    return tuple(PeerLife(int(word[0]), int(word[1]), int(word[2])) for word in words if len(word) == 3)
+
+
+def mark_of(payload: bytes) -> int:
+    """Tells two epochs with the same number apart, which there are where a folder was put back from an older copy."""
+    return crc32(payload) if b":" in payload else 0
 
 
 @functools.lru_cache(maxsize=64)

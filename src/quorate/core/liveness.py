@@ -23,6 +23,10 @@ SENT_KEPT = 1_000
 """Heartbeats whose answers are still waited for, of one peer."""
 
 
+LIVES_TOLD = 8
+"""Lives that a voter names."""
+
+
 class Sent(Struct, frozen=True):
     at_us: int
     resigned: tuple[Mention, ...]
@@ -302,6 +306,11 @@ class Liveness:
             if group.role == LEADER and node in group.progress:
                 single_leader.forget_progress(group, node)
                 self.mention(group)
+
+    def own_lives(self) -> tuple[PeerLife, ...]:
+        """The last lives of this node that its folder knows."""
+        known = {**self.lives.own, self.boot: self.begun_us}
+        return tuple(PeerLife(self.lives.me, boot, known[boot]) for boot in sorted(known)[-LIVES_TOLD:])
 
     def alive(self) -> dict[NodeId, bool]:
         return {node: peer.alive for node, peer in self.peers.items()}

@@ -2,15 +2,15 @@
 
 from msgspec import Struct
 
-from quorate.core.entries import NodeId
+from quorate.core.bounds import Boot, NodeId, Signed
 
 
 class PeerLife(Struct, frozen=True, array_like=True, order=True):
-    """The newest life of a node that another has heard."""
+    """One life of a node."""
 
     node: NodeId
-    boot: int
-    begun_us: int
+    boot: Boot
+    begun_us: Signed
     """By its own clock; only compared with itself."""
 
 

@@ -91,15 +91,16 @@ class Node:
         self._out: list[Effect] = []
         self.emit: Callable[[Effect], None] = self._out.append
         """What groups and all else here ask of the world."""
-        self.directory = Directory(recovered.identity)
+        told = self.directory = Directory(recovered.identity)
         self.versions = Versions(recovered.identity.format, formats, self.emit)
         self.liveness = Liveness(
             self.boot, self.settings, self.groups, self.versions, self.emit, self.me, recovered.lives
         )
-        self.name_of, self.address_of = self.directory.name_of, self.directory.address_of
-        self.wanted_members = self.directory.wanted_members
+        self.name_of, self.address_of, self.wanted_members = told.name_of, told.address_of, told.wanted_members
         self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
         self.election_us, self.retry_us = self.liveness.election_us, self.liveness.retry_us
+        self.lives = self.liveness.lives
+        self.own_lives, self.forgot = self.liveness.own_lives, self.liveness.lives.forgot
         self.understands, self.highest_of = self.versions.understands, self.versions.highest_of
         self._recovered: Recovered | None = recovered
         self._timers = Timers()

@@ -27,21 +27,43 @@ BOOT_LEAP = 1 << 24
 
 
 class Lives:
-    """The newest life of every other node."""
+    """Which lives of other nodes were heard here, and the newest of each."""
 
     def __init__(self, me: NodeId, known: Iterable[PeerLife], emit: Callable[[Effect], None]) -> None:
         self.me = me
         self.own: dict[int, int] = {}
         """Of this folder: by boot, when each life began that others may have heard of."""
         self.newest: dict[NodeId, PeerLife] = {}
+        self.heard: dict[NodeId, dict[int, int]] = {}
+        """Of every other node: by boot, when each life began that was heard here."""
         for life in sorted(known):
             if life.node == me:
                 self.own[life.boot] = life.begun_us
             else:
-                self.newest[life.node] = life
+                self._hear(life)
         self.old: set[NodeId] = set()
         """Nodes of which an earlier life was heard last: nothing that it says is believed."""
         self._emit = emit
+
+    def _hear(self, life: PeerLife) -> None:
+        self.newest[life.node] = life
+        self.heard.setdefault(life.node, {})[life.boot] = life.begun_us
+
+    def forgot(self, lives: Iterable[PeerLife]) -> bool:
+        """Whether one of the nodes that named these lives as their last ones has a folder that was put back from an
+        older copy, as far as can be told here: it does not know a life that was heard, or began one later than a life
+        with a higher number."""
+        named: dict[NodeId, dict[int, int]] = {}
+        for life in lives:
+            named.setdefault(life.node, {})[life.boot] = life.begun_us
+        for node, known in named.items():
+            first, last = min(known), max(known)
+            for boot, begun_us in self.heard.get(node, {}).items():
+                if first <= boot <= last and known.get(boot) != begun_us:
+                    return True
+                if boot > last and begun_us < known[last]:
+                    return True
+        return False
 
     def live(self, boot: int, begun_us: int) -> None:
         """This life is about to be heard by others: note it before."""
@@ -59,7 +81,7 @@ class Lives:
         if known is not None and life.boot > known.boot + BOOT_LEAP:
             return False
         if known is None or life.boot > known.boot:
-            self.newest[life.node] = life
+            self._hear(life)
             self._emit(RememberLife(life))
         elif life != known:
             self.old.add(life.node)
@@ -89,6 +111,9 @@ def on_superseded(node: "Node", now: Now, sender: NodeId, message: Superseded) -
             group.vote = group.vote or UNKNOWN_VOTE
             group.damaged = reason  # from now on, not only when that is on the disk
             group.repair.log_intact = False
+            for pending in group.pending:  # nor is said what waits for the disk
+                pending.release.clear()
+                pending.campaign = 0
             single_leader.become_follower(group, now)
             node.emit(Condemn(group.group, reason, log=True))
     liveness.beat(now)

@@ -7,7 +7,17 @@ from typing import Any
 import apsw
 from msgspec import structs
 
-from quorate.core.acks_rule import ACCEPTED, ASYNC, NOTHING_SAID, AcksFact, Reign, read_entry, read_noop, read_rule
+from quorate.core.acks_rule import (
+    ACCEPTED,
+    ASYNC,
+    NOTHING_SAID,
+    AcksFact,
+    Reign,
+    mark_of,
+    read_entry,
+    read_noop,
+    read_rule,
+)
 from quorate.core.formats import DATA_FILE
 from quorate.core.kernel import ACKS, MEMBERS, NOOP, ORIGIN, Entry, Position
 from quorate.storage.connection import INTERNAL, PAGE_BYTES
@@ -115,11 +125,10 @@ def _read_applied(connection: apsw.Connection) -> tuple[Position, int]:
 
 ACKS_TABLE = (
     "CREATE TABLE IF NOT EXISTS main.quorate_acks(entry INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
-    " leader INTEGER NOT NULL, acks TEXT NOT NULL) STRICT"
+    " leader INTEGER NOT NULL, acks TEXT NOT NULL, mark INTEGER NOT NULL) STRICT"
 )
 """Each change of the acks rule, and what `AcksFact.reigns` are for: where each epoch began, without a text, or with
-`accepted` when somebody accepted a loss. Made when the first
-such entry is applied: a database that was always `majority` has none."""
+`accepted` when somebody accepted a loss. Made when the first such entry is applied."""
 
 
 MEMBERS_TABLE = (
@@ -135,10 +144,10 @@ def read_acks(connection: apsw.Connection) -> AcksFact:
     find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'quorate_acks'"
     fact = NOTHING_SAID
     if connection.execute(find, can_cache=False, prepare_flags=INTERNAL).fetchall():
-        sql = "SELECT epoch, entry, leader, acks FROM main.quorate_acks ORDER BY entry"
+        sql = "SELECT epoch, entry, leader, acks, mark FROM main.quorate_acks ORDER BY entry"
         rows: Any = connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
-        for epoch, entry, leader, acks in rows:
-            fact = _told(fact, Reign(epoch, entry, leader), acks)
+        for epoch, entry, leader, acks, mark in rows:
+            fact = _told(fact, Reign(epoch, entry, leader, mark=mark), acks)
     find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'quorate_members'"
     if connection.execute(find, can_cache=False, prepare_flags=INTERNAL).fetchall():
         sql = "SELECT entry, configuration FROM main.quorate_members"
@@ -168,7 +177,8 @@ def says(fact: AcksFact, entry: Entry) -> tuple[Reign, str] | None:
         return Reign(entry.epoch, entry.index, leader), rule.text
     if entry.kind == NOOP and (is_async(fact.rule) or fact.reigns or entry.payload):
         leader, accepted = read_noop(entry.payload)
-        return Reign(entry.epoch, entry.index, leader), ACCEPTED if accepted else ""
+        reign = Reign(entry.epoch, entry.index, leader, mark=mark_of(entry.payload))
+        return reign, ACCEPTED if accepted else ""
     return None
 
 
@@ -189,10 +199,10 @@ def note_entry(connection: apsw.Connection, fact: AcksFact, entry: Entry) -> Ack
     said = says(fact, entry)
     if said is not None:
         reign, acks = said
-        if not fact.since:
+        if not (fact.since or fact.reigns):
             connection.execute(ACKS_TABLE, can_cache=False, prepare_flags=INTERNAL)
-        sql = "INSERT OR REPLACE INTO main.quorate_acks VALUES (?, ?, ?, ?)"
-        connection.execute(sql, (reign.index, reign.epoch, reign.leader, acks), prepare_flags=INTERNAL)
+        sql = "INSERT OR REPLACE INTO main.quorate_acks VALUES (?, ?, ?, ?, ?)"
+        connection.execute(sql, (reign.index, reign.epoch, reign.leader, acks, reign.mark), prepare_flags=INTERNAL)
     return with_entry(fact, entry)
 
 

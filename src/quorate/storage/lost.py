@@ -6,13 +6,13 @@ payload as it was in the log (what it changed, `storage.payload`), `requests` th
 and what they were told.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import apsw
 
-from quorate.core.acks_rule import AcksFact, Reign
-from quorate.core.kernel import DATA, Entry, GroupId
+from quorate.core.acks_rule import AcksFact, Reign, mark_of
+from quorate.core.kernel import DATA, NOOP, Entry, GroupId
 from quorate.core.requests import BOUND, LostAsk, LostEntry, LostReport
 from quorate.storage import disk
 from quorate.storage.group_log import LogDamaged, NodeLog
@@ -131,22 +131,33 @@ class LostTails:
             self._connection.close()
 
 
-def parted_at(log: NodeLog, group: GroupId, theirs: AcksFact, through: int) -> int:
-    """The first index at which our log is not the one of a snapshot that says `theirs` and stands at index `through`; 0
-    when they never part. What was counted before `async` was first in force is the same everywhere."""
+def parted_at(log: NodeLog, group: GroupId, ours: AcksFact, theirs: AcksFact, through: int) -> int:
+    """The first index at which our log, whose data file says `ours`, is not the one of a snapshot that says `theirs`
+    and stands at index `through`; 0 when they never part."""
     known = log.groups[group]
     if not theirs.reigns:
         return 0
-    first, last = max(theirs.reigns[0].index, known.base.index + 1), min(known.last.index, through)
-    starts = {first, *(run.index for run in log.epochs(group)), *(reign.index for reign in theirs.reigns)}
-    for index in sorted(starts):
-        if first <= index <= last and log.epoch_at(group, index) != _epoch_in(theirs.reigns, index):
-            return index
+    marks = {reign.epoch: reign.mark for reign in ours.reigns if reign.mark}
+    runs = [reign for reign in ours.reigns if reign.index <= known.base.index]
+    for run in log.epochs(group):
+        first = log.read(group, run.index, run.index, 1)[0]
+        mark = mark_of(first.payload) if first.kind == NOOP else 0
+        runs.append(Reign(run.epoch, run.index, mark=mark or marks.get(run.epoch, 0)))
+    if not runs:
+        return 0
+    begins, last = max(runs[0].index, theirs.reigns[0].index), min(known.last.index, through)
+    for index in sorted({begins, *(each.index for each in (*runs, *theirs.reigns))}):
+        if begins <= index <= last:
+            here, there = _epoch_in(runs, index), _epoch_in(theirs.reigns, index)
+            if here[0] != there[0] or (here[1] != there[1] and here[1] and there[1]):
+                return index
     return 0
 
 
-def _epoch_in(reigns: tuple[Reign, ...], index: int) -> int:
-    return [reign.epoch for reign in reigns if reign.index <= index][-1]
+def _epoch_in(reigns: Sequence[Reign], index: int) -> tuple[int, int]:
+    """The epoch of the entry at this index, and its mark."""
+    epoch = max(reign.epoch for reign in reigns if reign.index <= index)
+    return epoch, max(reign.mark for reign in reigns if reign.epoch == epoch)
 
 
 def readable(log: NodeLog, group: GroupId, first: int) -> tuple[list[Entry], int]:

@@ -200,7 +200,7 @@ class MemoryStore(BaseStore):
         self.full = False
         """Whatever needs room finds none while this is set."""
         self.lives: dict[tuple[NodeId, int], PeerLife] = {}
-        """By node, and for this node by boot too."""
+        """By node and boot."""
         self.lost_tails: LostTails | None = None
         """Like the log it keeps what it was given whatever happens."""
         self._clock = clock
@@ -255,7 +255,7 @@ class MemoryStore(BaseStore):
         self.grown.discard(group)
 
     def _remember_life(self, life: PeerLife) -> None:
-        self.lives[life.node, life.boot if life.node == self.identity.node else 0] = life
+        self.lives[life.node, life.boot] = life
 
     def _raise_boot(self, boot: int) -> None:
         super()._raise_boot(boot)

@@ -55,9 +55,9 @@ LIVES = """
 CREATE TABLE IF NOT EXISTS lives(node INTEGER NOT NULL, boot INTEGER NOT NULL, begun_us INTEGER NOT NULL,
   PRIMARY KEY(node, boot)) STRICT, WITHOUT ROWID
 """
-"""The newest life of every other node, and the last ones of this (`core.superseding`)."""
+"""The last lives of every node that were heard (`core.superseding`)."""
 LIVES_KEPT = 1_000
-"""Of this node."""
+"""Of each node."""
 STANDINGS = """
 CREATE TABLE IF NOT EXISTS standings(grp INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, idx INTEGER NOT NULL,
   fact BLOB NOT NULL) STRICT;
@@ -231,15 +231,15 @@ class NodeFile:
         self.identity = msgspec.structs.replace(self.identity, format=number)
 
     def lives(self) -> tuple[PeerLife, ...]:
-        """The newest life of every other node that was heard, and the last ones of this node."""
+        """The last lives of every node, as far as they were heard."""
         return tuple(PeerLife(*row) for row in self._rows("SELECT node, boot, begun_us FROM lives ORDER BY node, boot"))
 
     def remember_life(self, life: PeerLife) -> None:
         """Note, durably, a newer life of another node: one synced write for each of its starts. Raises DiskIsFull or
         Broken."""
         with self._durably():
-            kept = LIVES_KEPT if life.node == self.identity.node else 0
-            self._connection.execute("DELETE FROM lives WHERE node = ? AND boot < ?", (life.node, life.boot - kept))
+            oldest = life.boot - LIVES_KEPT
+            self._connection.execute("DELETE FROM lives WHERE node = ? AND boot < ?", (life.node, oldest))
             self._connection.execute("REPLACE INTO lives VALUES (?, ?, ?)", (life.node, life.boot, life.begun_us))
 
     def raise_boot(self, boot: int) -> None:

@@ -248,6 +248,19 @@ class SimulatedDisk(Files):
         for image in (inode.data, inode.durable):
             put(image, other, written[: len(image) - other])
 
+    def copy(self) -> tuple[set[str], dict[str, bytes]]:
+        """Every folder, and every file with what it seems to hold."""
+        return set(self._folders), {path: bytes(inode.data) for path, inode in self._names.items()}
+
+    def put_back(self, copied: tuple[set[str], dict[str, bytes]]) -> None:
+        """That copy is all there is, durably. Nobody has a file open."""
+        self._folders, files = set(copied[0]), copied[1]
+        self._names = {path: Inode() for path in files}
+        for path, inode in self._names.items():
+            put(inode.data, 0, files[path])
+            put(inode.durable, 0, files[path])
+        self._durable, self._changes = dict(self._names), []
+
     def content(self, path: str) -> bytes:
         """What a file seems to hold; nothing when it is not there."""
         inode = self._names.get(path)

@@ -293,6 +293,8 @@ class BaseStore(Discarding):
             if not first and effect.snapshot:
                 theirs, position = self.shelf.acks_of(number, effect.snapshot)
                 first = self._parted_at(number, theirs, position.index)
+                if not first and not self._has_lost():
+                    return [kernel.LostSaved(number, 0, 0)]
             entries, unread = readable(self.log, number, first) if first else ([], 0)
             gap = (first, group.base.index) if 0 < first <= group.base.index else (unread, group.last.index)
             kept = self._lost_tails().save(number, group.database, entries, gap if gap[0] else (1, 0), effect.wall_us)
@@ -306,9 +308,11 @@ class BaseStore(Discarding):
         return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
 
     def _parted_at(self, group: GroupId, theirs: AcksFact, through: int) -> int:
+        known = group in self.replicas or group in self._standing
         try:
-            return parted_at(self.log, group, theirs, through)
-        except LogDamaged:
+            ours = self._acks_at(group) if known else self._noted(group)[1]
+            return parted_at(self.log, group, ours, theirs, through)
+        except (LogDamaged, Divergent):
             return 0
 
     def _on_read_lost(self, effect: kernel.ReadLost) -> list[Event]:

@@ -75,11 +75,12 @@ def campaign(group: Group, now: Now, *, transfer: bool = False, epoch: int = 0) 
     group.epoch = epoch or group.epoch + 1
     group.vote = group.me
     group.votes = {}
+    group.votes_of = {}
     group.set_election_timer(now)
     group.note("candidate")
     pending = group.persist_hard_state()
     pending.campaign = group.epoch
-    vote = Vote(group.group, group.epoch, group.log.last, transfer)
+    vote = Vote(group.group, group.epoch, group.log.last, transfer, group.host.own_lives())
     pending.release.extend(Send(peer, vote) for peer in group.electors)
 
 
@@ -136,6 +137,8 @@ def _stay_outside(group: Group, index: int) -> None:
 def on_vote(group: Group, now: Now, sender: NodeId, message: Vote) -> None:
     if sender == group.leader and message.epoch > group.epoch:
         lose_leader(group, now)
+    if group.host.forgot(message.lives):
+        return  # its next heartbeat will tell it
     disturbs = not message.transfer and (group.role == LEADER or group.leader_is_alive(now))
     if message.epoch > group.epoch and not disturbs:
         adopt_epoch(group, now, message.epoch, NOBODY)
@@ -153,7 +156,8 @@ def on_vote(group: Group, now: Now, sender: NodeId, message: Vote) -> None:
     group.vote = sender
     group.set_election_timer(now)
     pending = group.persist_hard_state()
-    pending.release.append(Send(sender, VoteReply(group.group, group.epoch, granted=True)))
+    lives = group.host.own_lives()
+    pending.release.append(Send(sender, VoteReply(group.group, group.epoch, granted=True, lives=lives)))
 
 
 def on_vote_reply(group: Group, now: Now, sender: NodeId, message: VoteReply) -> None:
@@ -161,7 +165,10 @@ def on_vote_reply(group: Group, now: Now, sender: NodeId, message: VoteReply) ->
         adopt_epoch(group, now, message.epoch, NOBODY)
     if group.role != CANDIDATE or message.epoch != group.epoch or sender not in group.voters:
         return
+    if group.host.forgot(message.lives):
+        return  # it may have voted for another before
     group.votes[sender] = message.granted
+    group.votes_of[sender] = message.lives
     _finish_vote(group, now)
 
 
@@ -216,13 +223,16 @@ def _tell_who_left(group: Group) -> None:
 
 
 def _first_words(group: Group) -> bytes:
-    """What the no-op says: who leads, where a loss must be traced to somebody, and whether it was accepted."""
-    if not (group.rules.lossy or group.is_narrow):
-        return b""
-    accepted = orders.loss_is_accepted(group)
+    """What the no-op says: who leads, whether a loss was accepted, and who elected: should one of them turn out to be
+    an older copy of its folder, whoever has another log knows why."""
+    accepted = (group.rules.lossy or group.is_narrow) and orders.loss_is_accepted(group)
     if accepted:
         group.note("loss_accepted")
-    return spell_noop(group.me, accepted=accepted)
+    elif not group.electors and not group.rules.lossy:
+        return b""
+    electors = [node for node in sorted(group.electors) if group.votes.get(node)]
+    lives = [*group.host.own_lives(), *(life for node in electors for life in group.votes_of.get(node, ()))]
+    return spell_noop(group.me, accepted=accepted, electors=lives)
 
 
 def _first_rule(group: Group, noop: int) -> tuple[Entry, ...]:

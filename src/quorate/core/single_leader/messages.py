@@ -7,7 +7,7 @@ what they call a term, "counted" what they call committed).
 from msgspec import Struct
 
 from quorate.core.bounds import Count, Epoch, Index, IndexOrNone, Small
-from quorate.core.kernel import Entry, GroupId, Position
+from quorate.core.kernel import Entry, GroupId, PeerLife, Position
 
 
 class PreVote(Struct, frozen=True, array_like=True, tag=1):
@@ -35,12 +35,16 @@ class Vote(Struct, frozen=True, array_like=True, tag=3):
     epoch: Epoch
     last: Position
     transfer: bool = False
+    lives: tuple[PeerLife, ...] = ()
+    """The last lives of this node that its folder knows (`core.superseding`)."""
 
 
 class VoteReply(Struct, frozen=True, array_like=True, tag=4):
     group: GroupId
     epoch: Epoch
     granted: bool
+    lives: tuple[PeerLife, ...] = ()
+    """With a vote: as in `Vote`."""
 
 
 class Append(Struct, frozen=True, array_like=True, tag=5):
@@ -53,6 +57,8 @@ class Append(Struct, frozen=True, array_like=True, tag=5):
     counted: Index
     agreed: Index = 0
     """What a majority holds: it stays, whatever the acks are."""
+    mark: Count = 0
+    """Of the epoch of `previous` (`acks_rule.mark_of`), where it is not known yet whether the logs agree there."""
 
 
 class AppendReply(Struct, frozen=True, array_like=True, tag=6):

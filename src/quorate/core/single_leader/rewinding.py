@@ -5,13 +5,20 @@ replica that finds out (its leader's entry differs from its own at some index) k
 outside the log, durably, and only then drops them. If its data file holds one of them, there is no undo: it asks for
 a copy. Entries that perhaps never counted are kept with the others: nobody can tell them apart any more.
 
-The same befalls a replica when somebody accepted a loss (`orders`). Every other acks rule lets none of this happen:
-there the assertions of `shipping._overwrite` stand.
+The same befalls a replica when somebody accepted a loss (`orders`).
+
+Every other acks rule lets none of this happen, but where a node's folder was put back from an older copy and nobody
+who was there could tell (`core.superseding`): then a majority may elect a leader that lacks what counted. Whoever
+still has that finds it out by one of two signs, and keeps his tail in the same way. Either he knows that what the
+leader's log has not did count; or the entry at which the logs part says in which lives its leader was elected, and one
+of them is of a folder that does not know a life that was heard here. (Without a sign the tail is what any failover may
+leave behind: it never counted.) Two such leaders may have given the same number to different epochs, so the mark of
+the entry that began it is compared too.
 """
 
 from itertools import pairwise
 
-from quorate.core.acks_rule import ASYNC, DEFAULT, read_noop, read_rule
+from quorate.core.acks_rule import ASYNC, DEFAULT, mark_of, read_electors, read_noop, read_rule
 from quorate.core.kernel import NOOP, Entry, LostSaved, NodeId, Now, Position, SaveLost
 from quorate.core.single_leader import shipping, snapshots
 from quorate.core.single_leader.messages import Append
@@ -24,12 +31,9 @@ def may_drop(group: Group, now: Now, first: int) -> bool:
     """Whether the log may be replaced from this index on. If not, the leader's message is dropped; it comes again."""
     if first > group.log.last.index or not group.lossy:
         return True
-    loose = group.rules.counted.kind == ASYNC or group.loss_at == first
-    safe = group.rules.since if loose else group.counted
-    assert first > max(safe, group.agreed), "what counted by more than its leader would be lost"
     if group.applying >= first:
         return False  # wait and see where the data file stands
-    if group.applied.index >= first:
+    if max(group.applied.index, group.rules.since, group.membership.since) >= first:
         rewind(group, first)
         return False
     if 0 < group.saved <= first:
@@ -40,23 +44,47 @@ def may_drop(group: Group, now: Now, first: int) -> bool:
 
 
 def note_loss(group: Group, entry: Entry) -> None:
-    """This is the first entry of the leader's log that ours has not. If it begins an epoch with an accepted loss, what
-    we have in its place may have counted; otherwise it cannot have: whoever was elected with enough votes before that
-    epoch had everything, so that the first difference is just there."""
-    if entry.kind == NOOP and entry.index <= group.log.last.index and read_noop(entry.payload)[1]:
-        group.loss_at = entry.index
+    """This is the first entry of the leader's log that ours has not. If it begins an epoch with an accepted loss, or by
+    the vote of a folder that has forgotten, what we have in its place may have counted; otherwise it cannot have:
+    whoever was elected with enough votes before that epoch had everything, so that the first difference is just
+    there."""
+    first = entry.index
+    if first > group.log.last.index:
+        return
+    if entry.kind == NOOP and read_noop(entry.payload)[1]:
+        group.loss_at = first
+    loose = group.rules.counted.kind == ASYNC or group.loss_at == first
+    safe = group.rules.since if loose else max(group.counted, group.applied.index)
+    if first <= max(safe, group.agreed) or (entry.kind == NOOP and group.host.forgot(read_electors(entry.payload))):
+        contradicted(group, first)
+
+
+def contradicted(group: Group, first: int) -> None:
+    """What counted is not in the leader's log from this index on: our tail is kept before it is dropped."""
+    if group.loss_at != first:
+        group.note("contradicted", index=first, counted=group.counted)
+    group.loss_at = first
+    group.agreed = min(group.agreed, first - 1)
 
 
 def may_lose(group: Group) -> bool:
-    """Whether the log may hold what counted and is in no later leader's. A damaged replica does not know its rule: then
-    what the catalog wants has to do."""
+    """Whether the log may hold what counted and is in no later leader's: any that is not empty may. A damaged replica
+    does not know its rule: then what the catalog wants has to do."""
     wanted = read_rule(group.host.wanted_acks(group.database) or str(DEFAULT))
-    return group.lossy or group.is_narrow or (group.log_damaged and wanted.kind == ASYNC)
+    some = group.log.last.index > group.log.base.index
+    return some or group.lossy or group.is_narrow or (group.log_damaged and wanted.kind == ASYNC)
+
+
+def least(group: Group) -> int:
+    """Where a copy must stand at least for a replica that rewinds, so that what both have of the log stays."""
+    base, since = group.log.base.index, group.rules.since
+    if max(since, group.membership.since) >= group.rewind:  # what the log says of them goes with its tail
+        return group.rewind - 1 if base < group.rewind else 0
+    return max(base if base < group.rewind else 0, since)
 
 
 def rewind(group: Group, first: int) -> None:
     """The data file holds what the leader's log does not: ask for a copy."""
-    assert first > group.agreed, "what a majority holds would be lost"
     if not group.rewind:
         group.note("rewinds", index=first)
     group.rewind = first
@@ -101,17 +129,40 @@ def unknown(group: Group) -> list[tuple[int, int, NodeId]]:
 
 
 def parted_at(group: Group, message: Append) -> int:
-    """The index at or before our log's base where the leader's log is known to differ; 0: none.
-
-    What counted before `async` was in force is the same everywhere.
-    """
-    if not group.rules.lossy:
+    """The index at or before our log's base where the leader's log is known to differ; 0: none."""
+    base = group.log.base
+    begun = other_epoch(group, message)
+    if 0 < begun <= base.index:
+        return begun
+    if message.previous.index > base.index:
         return 0
-    positions = [message.previous, *(Position(entry.epoch, entry.index) for entry in message.entries)]
-    for position in positions:
-        if position.index > group.log.base.index:
+    if _differs(group, message.previous):
+        return message.previous.index
+    for entry in message.entries:
+        if entry.index > base.index:
             break
-        known = group.epoch_at(position.index)
-        if known is not None and known != position.epoch:
-            return position.index
+        if _differs(group, Position(entry.epoch, entry.index)) or begins_another(group, entry):
+            return entry.index
     return 0
+
+
+def _differs(group: Group, position: Position) -> bool:
+    """Whether this is not the epoch of the entry that our log had there. Epochs never go down."""
+    known = group.epoch_at(position.index)
+    return position.epoch > group.log.base.epoch if known is None else known != position.epoch
+
+
+def other_epoch(group: Group, message: Append) -> int:
+    """Where the epoch of what comes before these entries began in our log, if it is another with the same number."""
+    begun = group.rules.begun_at(message.previous.index) if message.mark else None
+    if begun is None or begun.epoch != message.previous.epoch or begun.mark == message.mark:
+        return 0
+    return begun.index
+
+
+def begins_another(group: Group, entry: Entry) -> bool:
+    """Whether this entry begins an epoch, and ours at its index begins another with the same number."""
+    if entry.kind != NOOP:
+        return False
+    begun, mark = group.rules.begun_at(entry.index), mark_of(entry.payload)
+    return begun is not None and begun.epoch == entry.epoch and mark not in (0, begun.mark)

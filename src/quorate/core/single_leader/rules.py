@@ -21,6 +21,7 @@ from quorate.core.acks_rule import (
     AcksFact,
     AcksRule,
     Reign,
+    mark_of,
     read_entry,
     read_noop,
     read_rule,
@@ -62,7 +63,7 @@ class Rules:
             elif entry.kind == NOOP and (self.lossy or self.reigns or entry.payload):
                 leader, accepted = read_noop(entry.payload)
                 loses = accepted or self.newest.kind == ASYNC
-                self.reigns.append(Reign(entry.epoch, entry.index, leader, loses))
+                self.reigns.append(Reign(entry.epoch, entry.index, leader, loses, mark_of(entry.payload)))
 
     def truncated(self, first: int) -> None:
         """Everything from this index on is gone from the log. (What a majority holds never is, and that includes every
@@ -79,6 +80,23 @@ class Rules:
         """The epoch of an entry, also of one that the log has forgotten; None when nothing was written down then."""
         known = [reign.epoch for reign in self.reigns if reign.index <= index]
         return known[-1] if known else None
+
+    def begun_at(self, index: int) -> Reign | None:
+        """The entry that began the epoch of the entry at this index, if it is known and has a mark."""
+        epoch = 0
+        for reign in reversed(self.reigns):
+            if reign.index <= index:
+                epoch = epoch or reign.epoch
+                if reign.epoch != epoch:
+                    return None
+                if reign.mark:
+                    return reign
+        return None
+
+    def mark_at(self, index: int) -> int:
+        """See `Reign.mark`; 0: not known."""
+        reign = self.begun_at(index)
+        return 0 if reign is None else reign.mark
 
     @property
     def all(self) -> Sequence[AcksRule]:

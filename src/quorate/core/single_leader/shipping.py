@@ -76,7 +76,8 @@ def on_log_read(group: Group, now: Now, event: LogRead) -> None:
 
 def _send(group: Group, now: Now, peer: NodeId, progress: Progress, entries: Sequence[Entry]) -> None:
     previous = group.log.position_at(progress.next - 1)
-    message = Append(group.group, group.epoch, previous, tuple(entries), group.counted, group.agreed)
+    mark = 0 if progress.state == REPLICATING else group.rules.mark_at(previous.index)
+    message = Append(group.group, group.epoch, previous, tuple(entries), group.counted, group.agreed, mark)
     group.send(peer, message)
     progress.told = group.counted
     progress.sent_us = now.mono_us
@@ -106,20 +107,21 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
         return
     parted = rewinding.parted_at(group, message)
     if parted:
+        rewinding.contradicted(group, parted)
         rewinding.rewind(group, parted)
         return
     previous, entries = _without_trimmed(group, message)
     log = group.log
-    if log.epoch_at(previous.index) != previous.epoch:
-        conflict = log.agree_below(previous)
+    other = rewinding.other_epoch(group, message)
+    if log.epoch_at(previous.index) != previous.epoch or other:
+        conflict = log.agree_below(previous if not other else Position(previous.epoch, other - 1))
         if conflict.index >= previous.index:
             conflict = log.agree_below(Position(previous.epoch, previous.index - 1))
         matched = NEEDS_SNAPSHOT if group.log_damaged else 0
         group.send(sender, group.append_reply(matched=matched, accepted=False, conflict=conflict))
         return
-    matched = previous.index + len(entries)
-    if group.lossy:  # what lies below our log's base is equal only as far as this message shows
-        matched = min(matched, message.previous.index + len(message.entries))
+    # What lies below our log's base is equal only as far as this message shows.
+    matched = min(previous.index + len(entries), message.previous.index + len(message.entries))
     fresh = _new_entries(group, entries)
     if fresh:
         rewinding.note_loss(group, fresh[0])
@@ -143,8 +145,7 @@ def ask_for_snapshot(group: Group) -> None:
     if group.leader not in (NOBODY, group.me) and repair.may_ask(group):
         conflict = None
         if group.rewind:
-            begins = group.log.base.index if group.log.base.index < group.rewind else 0
-            least = max(begins, group.rules.since)
+            least = rewinding.least(group)
             conflict = Position(group.epoch_at(least) or 0, least)
         elif group.damaged and group.repair.log_intact:
             least = repair.least(group)
@@ -153,7 +154,7 @@ def ask_for_snapshot(group: Group) -> None:
 
 
 def _without_trimmed(group: Group, message: Append) -> tuple[Position, tuple[Entry, ...]]:
-    """Leave out what our log no longer has because our data file holds it (it is counted, so equal)."""
+    """Leave out what our log no longer has because our data file holds it (it is equal, or `parted_at` has said so)."""
     base = group.log.base
     if message.previous.index >= base.index:
         return message.previous, message.entries
@@ -162,7 +163,7 @@ def _without_trimmed(group: Group, message: Append) -> tuple[Position, tuple[Ent
 
 def _new_entries(group: Group, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     for offset, entry in enumerate(entries):
-        if group.log.epoch_at(entry.index) != entry.epoch:
+        if group.log.epoch_at(entry.index) != entry.epoch or rewinding.begins_another(group, entry):
             return entries[offset:]
     return ()
 
@@ -244,7 +245,7 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
         progress.voter, progress.whole = message.voter, message.whole
         if message.voter and not _reaches(group, message.conflict, at_its_word=not beside):
             return  # it asks again
-        if beside and 0 < progress.snapshot_at.index < message.conflict.index:
+        if message.voter and 0 < progress.snapshot_at.index < message.conflict.index:
             snapshots.close(group, progress)  # the copy at hand is too old for it
         snapshots.begin(group, now, peer, progress, beside=beside)
         return

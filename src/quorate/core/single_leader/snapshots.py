@@ -214,6 +214,7 @@ def switch(group: Group, now: Now, incoming: Incoming) -> None:
     position = incoming.position
     if _has(group, position) or group.role != FOLLOWER or group.applying or repair.too_old(group, position):
         group.incoming = None  # the log overtook it meanwhile; what follows in the log must not be dropped
+        group.saved = 0
         return
     keep = _kept_behind(group, position)
     beside = keep == group.log.last.index > 0
@@ -236,6 +237,7 @@ def switch(group: Group, now: Now, incoming: Incoming) -> None:
         group.persisted = position.index
     pending = group.persist(SwitchGeneration(group.group, incoming.ours, position, keep), last=group.log.last)
     pending.switch = incoming.ours
+    group.agreed = min(group.agreed, position.index) if group.loss_at else group.agreed
     anew = not beside and (group.damaged or group.lossy or group.is_narrow)
     group.counted = position.index if anew else max(group.counted, position.index)
     group.rules.truncated(keep + 1 if keep else 0)
@@ -260,10 +262,10 @@ def _has(group: Group, position: Position) -> bool:
     """Whether the log holds or has passed this position, so that a copy at it would only take away."""
     if group.needs_snapshot() or group.rewind:
         return False
-    known = group.epoch_at(position.index) if group.lossy or group.is_narrow else None
+    known = group.epoch_at(position.index)
     if known is not None:
         return known == position.epoch
-    return position.index <= group.counted or group.log.epoch_at(position.index) == position.epoch
+    return position.index <= group.counted
 
 
 def on_gone(group: Group, now: Now, sender: NodeId, message: SnapshotGone) -> None:

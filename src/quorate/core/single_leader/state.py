@@ -5,7 +5,7 @@ each named as the papers name the sub-protocol; `core` has the table of what goe
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +22,7 @@ from quorate.core.kernel import (
     NodeId,
     Note,
     Now,
+    PeerLife,
     Position,
     RecoveredGroup,
     Send,
@@ -95,6 +96,8 @@ class Host(Protocol):
     def wanted_members(self, group: GroupId) -> Wanted | None: ...
     def address_of(self, node: NodeId) -> str: ...
     def name_of(self, node: NodeId) -> str: ...
+    def own_lives(self) -> tuple[PeerLife, ...]: ...
+    def forgot(self, lives: Iterable[PeerLife]) -> bool: ...
     def highest_of(self, node: NodeId) -> int: ...
     def understands(self, node: NodeId, kind: type) -> bool: ...
 
@@ -212,6 +215,7 @@ class Group:
     def _begin(self) -> None:
         """What every life begins without."""
         self.votes: dict[NodeId, bool] = {}
+        self.votes_of: dict[NodeId, tuple[PeerLife, ...]] = {}  # the lives that voters told with their vote
         self.led_since_us = 0
         self.noop = 0
         """Index of the no-op of the epoch that this replica leads."""

@@ -109,6 +109,15 @@ def departures(dice: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def forgotten(dice: random.Random) -> Dials:
+    """The same where nobody who is there can tell: a leader lacks what counted, and whoever has it comes back later."""
+    return msgspec.structs.replace(
+        outdated(dice), nodes=3, old_copy_unseen=True, partition_us=0, crash_on_vote=0.0,
+        old_copy_us=dice.choice((300, 700)) * MILLISECOND, crash_us=dice.choice((0, 4_000)) * MILLISECOND,
+        fault_lasts_us=dice.choice((300, 1_200)) * MILLISECOND,
+    )  # fmt: skip
+
+
 def outdated(dice: random.Random) -> Dials:
     """A node whose folder is put back from older copies: it has forgotten what it acknowledged and whom it voted for,
     and the others remember that it lived since."""

@@ -98,6 +98,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     edit_us: int = 0
     """A row of a data file of that node is changed by somebody else, while the node runs."""
     old_copy_us: int = 0
+    old_copy_unseen: bool = False
+    """Nobody who is there when the older copy is put back can tell."""
     """The mean time until the folder of one node is copied, or put back from such a copy (`sim.old_copies`)."""
     unfit_us: int = 0
     """The mean time until data files of several nodes, up to all but one, cannot be brought forward (`sim.unfit`)."""

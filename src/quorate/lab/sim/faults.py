@@ -13,7 +13,7 @@ from quorate.lab.sim.dials import SECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.lasting import partial_connectivity
 from quorate.lab.sim.network import Network
-from quorate.lab.sim.old_copies import OldCopies
+from quorate.lab.sim.old_copies import OldCopies, UnseenCopies
 from quorate.lab.sim.store import BadStore
 from quorate.lab.sim.unfit import Unfit
 from quorate.lab.sim.world import World
@@ -52,7 +52,7 @@ class Faults:
         """The budget: the only node whose disk may lie or be lost. Two of three could lose what was counted."""
         self.lost = 0
         """The node whose disk is gone for good."""
-        self._copies = OldCopies(world, network, hosts)
+        self._copies = (UnseenCopies if dials.old_copy_unseen else OldCopies)(world, network, hosts)
 
     def begin(self) -> None:
         """Schedule the first fault of every kind that this run has."""

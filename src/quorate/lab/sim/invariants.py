@@ -41,12 +41,12 @@ from quorate.core.kernel import (
 )
 from quorate.core.messages import Message
 from quorate.core.requests import Failover
-from quorate.core.single_leader.messages import AppendReply, PreVoteReply, StandNow, Vote, VoteReply
+from quorate.core.single_leader.messages import StandNow, VoteReply
 from quorate.core.single_leader.state import LEADER
 from quorate.lab.sim.by_hand import ByHand
 from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.host import Host
-from quorate.lab.sim.on_disk import Counted, OnDisk, Seen
+from quorate.lab.sim.on_disk import Counted, OnDisk, Seen, speaks_for_its_log
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
 from quorate.lab.sim.tombstones import Tombstones
 from quorate.lab.sim.unfit import Repairs
@@ -210,14 +210,17 @@ class Invariants:
         """Somebody copies this node's disk."""
         return {group: copy.deepcopy(disk) for (node, group), disk in self.disks.items() if node == host.number}
 
-    def put_back(self, host: Host, copied: dict[GroupId, OnDisk]) -> None:
-        """This node's disk is an older one. As soon as it knows, it may neither vote nor be counted."""
+    def put_back(self, host: Host, copied: dict[GroupId, OnDisk], *, unseen: bool) -> None:
+        """This node's disk is an older one. As soon as it knows, it may neither vote nor be counted. `unseen`: nobody
+        who is there can tell it; then whoever can is to keep what leaders of later epochs lack."""
+        self.tails.forgetful = self.tails.forgetful or unseen
         self.tombstones.put_back(host.number, host.store.log.dropped)
         for key in [key for key in self.disks if key[0] == host.number]:
             now, old = self.disks[key], copied.get(key[1]) or OnDisk()
             old.lost = {**now.lost, **now.entries}
             self.owed.setdefault(key, {}).update(now.entries)
             self.disks[key] = old
+            self.ill.discard(key)
             self.harmed.add(key)
             self.outdated.add(key)
 
@@ -228,7 +231,7 @@ class Invariants:
     def sending(self, host: Host, effect: Send) -> None:
         """A vote that is sent must be on the disk (or have been, with a higher epoch there now)."""
         message = effect.message
-        if self.ill and _speaks_for_its_log(message) and (host.number, message.group) in self.ill:
+        if self.ill and speaks_for_its_log(message) and (host.number, message.group) in self.ill:
             text = f"node {host.number}, whose log of group {message.group} lost its end, sends"
             self._broken(ILL, f"{text} {type(message).__name__} as if it were whole")
         if type(message) is not VoteReply or not message.granted:
@@ -353,8 +356,13 @@ class Invariants:
         chain, known = self.tails.chain(group), self.counted.setdefault(group, {})
         for index, counted in list(known.items()):
             place = (index, counted.epoch)
-            if chain.entries.get(place, (NOOP,))[0] == DATA and chain.given_up(place):
+            is_data = chain.entries.get(place, (NOOP,))[0] == DATA
+            if (is_data or self.tails.forgetful) and chain.given_up(place):
                 chain.counted[place] = known.pop(index).by
+
+    def places(self, group: GroupId) -> list[set[tuple[int, int]]]:
+        """Index and epoch of each entry of this group, for each disk that has some."""
+        return [set(disk.entries.items()) for (_, number), disk in self.disks.items() if number == group]
 
     def _check_leader(self, host: Host, number: GroupId, group: Any) -> None:
         self.world.mark("elections")
@@ -480,14 +488,6 @@ class Invariants:
                 f"group {group} at index {index}: node {host.number} holds other data than node {known[1]} held there"
             )
             self._broken(REPLICAS_EQUAL, text)
-
-
-def _speaks_for_its_log(message: Any) -> bool:
-    """A vote, or an acknowledgement that a leader may count."""
-    kind = type(message)
-    if kind is VoteReply or kind is PreVoteReply:
-        return bool(message.granted)
-    return kind is Vote or (kind is AppendReply and message.accepted and message.voter)
 
 
 def _hash(entry: Entry) -> bytes:

@@ -4,6 +4,7 @@ invariants hold it to."""
 from typing import Any
 
 from quorate.core.kernel import LogWrite, NodeId, SwitchGeneration, TrimLog, WriteEntries, WriteHardState
+from quorate.core.single_leader.messages import AppendReply, PreVoteReply, Vote, VoteReply
 
 
 class OnDisk:
@@ -76,3 +77,11 @@ class Counted:
         self.epoch = epoch
         self.within = within
         self.by = by
+
+
+def speaks_for_its_log(message: Any) -> bool:
+    """A vote, or an acknowledgement that a leader may count."""
+    kind = type(message)
+    if kind is VoteReply or kind is PreVoteReply:
+        return bool(message.granted)
+    return kind is Vote or (kind is AppendReply and message.accepted and message.voter)

@@ -90,8 +90,8 @@ class Database:
         """With which it is made."""
         self.rules: list[AcksRule] = [parse(self.acks)]
         """Every acks rule that it was ever asked to have."""
-        self.given_up = False
-        """Somebody has accepted a loss."""
+        self.given_up = dials.old_copy_unseen
+        """Somebody has accepted a loss, or nobody could tell that there is one."""
         self.last_seen: dict[str, int] = {}
         """A value each register had lately: compare-and-sets look for it."""
 

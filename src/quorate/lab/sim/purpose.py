@@ -115,6 +115,9 @@ AIMS: dict[str, Aim] = {
     "departures": _aim(
         {"cut off as it leaves": 3, "configurations: joint": 30, "members: replaced": 6, "ok": 800}, seeds=4
     ),
+    "forgotten": _aim(
+        {"folder put back": 3, "forgotten entries kept": 10, "note: contradicted": 3, "ok": 500}, seeds=8
+    ),
     "outdated": _aim({"folder put back": 8, "note: superseded": 5, "note: healed": 5, "ok": 1_000}, seeds=4),
     "drops": _aim({"dropper: dropped": 30, "dropped: refused": 30, "dropper: read": 30, "crash": 16, "ok": 400}),
     "unfit": _aim({"cannot be applied": 8, "condemned": 8, "note: healed": 16, "crash": 16, "ok": 400}),

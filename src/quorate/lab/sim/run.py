@@ -36,7 +36,7 @@ from quorate.lab.sim.processor import BusyHost
 from quorate.lab.sim.purpose import VACUOUS, proves_nothing
 from quorate.lab.sim.report import LINES, Report, line
 from quorate.lab.sim.surge import Surge
-from quorate.lab.sim.tails import ENOUGH_HOLDERS
+from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL
 from quorate.lab.sim.upgrades import Upgrader
 from quorate.lab.sim.world import Violation, World
 
@@ -335,6 +335,14 @@ class Run:
                     self.invariants.tails.check_kept(node, number, self.hosts[node].store.kept(number))
                 acknowledged = self.ledger.acknowledged.get(database.name, ())
                 self.invariants.tails.settle(number, (last.index, last.epoch), acknowledged)
+                self._check_forgotten(number)
+
+    def _check_forgotten(self, number: GroupId) -> None:
+        """What counted, and later leaders lacked, is kept somewhere, or lies in a log still."""
+        tails = self.invariants.tails
+        if tails.forgetful and LOST_TAIL not in self.invariants.skip:
+            kept = [host.store.kept(number) for host in self.hosts.values() if host.alive]
+            tails.check_forgotten(number, [*kept, *self.invariants.places(number)])
 
     def _check_drawn(self, database: Database) -> None:
         """Plain SQLite explains it, where the statements were drawn."""

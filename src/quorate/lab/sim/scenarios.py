@@ -10,7 +10,7 @@ import msgspec
 from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim import scenario_file
-from quorate.lab.sim.aimed import departures, drops, figure_eight, newcomers, outdated, rebuilds
+from quorate.lab.sim.aimed import departures, drops, figure_eight, forgotten, newcomers, outdated, rebuilds
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
 from quorate.lab.sim.failovers import accepted, by_hand, heirs, permitted, planned, smooth
 from quorate.lab.sim.files import FileStore
@@ -404,7 +404,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
-        figure_eight, newcomers, departures, outdated, regrouped, unfit, drops,
+        figure_eight, newcomers, departures, outdated, forgotten, regrouped, unfit, drops,
         patient, spike, slow, storm, endless, long, drawn, exports,
     )
 }  # fmt: skip

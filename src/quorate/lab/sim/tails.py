@@ -42,8 +42,8 @@ class Chain:
         self.accepted: dict[Place, frozenset[Place]] = {}
         """The first entry of each epoch that began with an accepted loss, and what lies behind it."""
 
-    def add(self, entry: Entry, previous: int | None) -> bool:
-        """Whether this is news of an accepted loss."""
+    def add(self, entry: Entry, previous: int | None, *, forgetful: bool) -> bool:
+        """Whether this is news of an accepted loss, or, where old copies are about, of what may be one."""
         place = (entry.index, entry.epoch)
         if place in self.entries:
             return False
@@ -56,7 +56,7 @@ class Chain:
         elif entry.kind == DATA:
             for token, _ in msgspec.msgpack.decode(entry.payload)[-1]:  # of SQLite's batches as of the model's
                 self.tokens.setdefault(token, []).append(place)
-        elif entry.kind == NOOP and read_noop(entry.payload)[1]:
+        elif entry.kind == NOOP and (forgetful or read_noop(entry.payload)[1]):
             self.accepted[place] = frozenset(self.behind(place))
             self.async_once = True
             return True
@@ -84,6 +84,8 @@ class Tails:
     def __init__(self, world: World) -> None:
         self.world = world
         self.chains: dict[GroupId, Chain] = {}
+        self.forgetful = False
+        """Somebody has put back an old copy of a folder, and nobody could tell: a leader may lack what counted."""
 
     def chain(self, group: GroupId) -> Chain:
         known = self.chains.get(group)
@@ -96,7 +98,7 @@ class Tails:
         chain = self.chain(group)
         accepted = False
         for entry in entries:
-            accepted = chain.add(entry, previous) or accepted
+            accepted = chain.add(entry, previous, forgetful=self.forgetful) or accepted
             previous = entry.epoch
         return accepted
 
@@ -124,7 +126,7 @@ class Tails:
         if chain is None:
             return
         for place in dropped:
-            if self.loose(group, place):
+            if self.loose(group, place) and (not self.forgetful or place in chain.counted):
                 self.world.mark("lost entries dropped")
                 if place not in kept:
                     text = (
@@ -138,6 +140,14 @@ class Tails:
         for place in sorted(kept):
             if chain.entries.get(place, (ACKS,))[0] != DATA:
                 raise Violation(LOST_TAIL, f"node {node} keeps entry {place} of group {group}, which no log ever had")
+
+    def check_forgotten(self, group: GroupId, held: Iterable[set[Place]]) -> None:
+        """At the end: everything that counted and later leaders lacked is still somewhere; `held`: where it may be."""
+        chain = self.chain(group)
+        gone = {place for place in chain.counted if chain.entries[place][0] == DATA}.difference(*held)
+        if gone:
+            raise Violation(LOST_TAIL, f"entries {sorted(gone)} of group {group} counted, and nobody has them any more")
+        self.world.mark("forgotten entries kept", sum(chain.entries[place][0] == DATA for place in chain.counted))
 
     def settle(self, group: GroupId, last: Place, acknowledged: Iterable[str]) -> None:
         """At the end: every acknowledged write is in the log that all have now, or counted under async and was lost."""
