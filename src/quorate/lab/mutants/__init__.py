@@ -7,6 +7,7 @@ from quorate.lab.mutants import (
     dropping,
     elections,
     files,
+    forgetting,
     handing,
     members,
     overloading,
@@ -39,6 +40,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + members.MUTANTS
     + repairing.MUTANTS
     + dropping.MUTANTS
+    + forgetting.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]
