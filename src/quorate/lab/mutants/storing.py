@@ -181,7 +181,11 @@ MUTANTS = (
         "nobody minds that a node's folder is an older copy, though he remembers a later life of that node",
         "any member that is restored from a backup or from a virtual machine's snapshot, as etcd's guide warns",
         "outdated",
-        (Swap(Lives, "is_newest", _any_life), Swap(superseding, "on_superseded", _nothing)),
+        (
+            Swap(Lives, "is_newest", _any_life),
+            Swap(Lives, "forgot", _nothing),
+            Swap(superseding, "on_superseded", _nothing),
+        ),
         ("leader completeness", "counted entries stay", "election safety", "durable majority", "log matching", "node"),
         inner=INSIDE,
         outer=SEEN,
