@@ -53,3 +53,10 @@ class Stopped(Struct, frozen=True):
     batch: int
     position: int
     why: str
+
+
+class CallerLeft(Struct, frozen=True):
+    """Nobody waits any more for the answer to `Request(id)`, of which a driver was told (`Tell`) that it runs."""
+
+    group: GroupId
+    id: int

@@ -45,6 +45,7 @@ from quorate.core.entries import WriteHardState as WriteHardState
 from quorate.core.executing import AT_ITS_END as AT_ITS_END
 from quorate.core.executing import INTERRUPTED as INTERRUPTED
 from quorate.core.executing import TOO_LONG as TOO_LONG
+from quorate.core.executing import CallerLeft as CallerLeft
 from quorate.core.executing import Execute as Execute
 from quorate.core.executing import Executed as Executed
 from quorate.core.executing import Stopped as Stopped
@@ -272,6 +273,7 @@ class Tell(Struct, frozen=True):
 
     id: int
     body: Any
+    group: GroupId = CATALOG_GROUP
 
 
 class OpenReplica(Struct, frozen=True):
@@ -473,7 +475,7 @@ class Halt(Struct, frozen=True):
 
 
 Event = (
-    Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed | LogRead
+    Deliver | Wake | Request | CallerLeft | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed | LogRead
     | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead | CatalogRead
     | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable | ReplicaDropped
 )  # fmt: skip

@@ -19,6 +19,7 @@ from quorate.core.messages import Message
 from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody, too_large
 from quorate.runtime.aside import CARE, DIGESTS, READS
 from quorate.runtime.notes import log_note
+from quorate.runtime.running import RunningWrites
 from quorate.runtime.slow_reads import Found, SlowReads
 from quorate.runtime.writers import Writers
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination, Lending, OverBudget
@@ -134,6 +135,7 @@ class Driver:
         self._perform[kernel.Checkpoint] = self._on_checkpoint
         self._perform[kernel.Digest] = self._on_digest
         self._writers = Writers(store, scheduler, self._done_aside)
+        self._long_writes = RunningWrites(self.feed)
         self._digests: dict[GroupId, int] = {}
         """For each group, the number of the digest that is wanted."""
 
@@ -173,6 +175,7 @@ class Driver:
 
     def left(self, caller: Caller, ask: int | None = None) -> None:
         self.slow_reads.left(caller, ask)
+        self._long_writes.left(caller, ask)
 
     def _read_at(self, now_us: int) -> int:
         """When what is read now arrived: after a stall it may have lain in its socket since the turn before."""
@@ -407,9 +410,11 @@ class Driver:
     def _on_tell(self, effect: kernel.Tell) -> None:
         caller, ask, _ = self._callers[effect.id]
         caller.mention(ask, effect.body)
+        self._long_writes.begun(effect.id, effect.group, caller, ask)
 
     def _answer(self, request: int, body: ReplyBody) -> None:
         caller, ask, size = self._callers.pop(request)
+        self._long_writes.answered(request)
         caller.tell(ask, body, size)
 
     def _on_query(self, effect: kernel.Query) -> None:

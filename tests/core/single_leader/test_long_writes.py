@@ -93,6 +93,67 @@ def test_what_takes_long_runs_alone_behind_the_others_of_its_batch(storage: Stor
     assert isinstance(cluster.replies[later], Answer)
 
 
+def test_what_runs_for_a_caller_that_has_left_is_undone_and_the_next_begins(storage: Storage) -> None:
+    cluster = started()
+    leader = cluster.leader()
+    gone, other = cluster.request(leader, long("gone")), cluster.request(leader, write("other"))
+    cluster.deliver()
+    cluster.run(SECOND // 10)
+    undone = storage.undone
+    leader.feed(kernel.CallerLeft(1, other[1]))
+    assert storage.undone == undone, "that one does not run beside anything"
+    leader.feed(kernel.CallerLeft(1, gone[1]))
+    cluster.run(SECOND // 10)
+    assert storage.undone == undone + 1
+    assert isinstance(cluster.replies[other], Answer)
+    assert isinstance(cluster.replies[gone], Refused)
+    for event in storage._run(leader, storage.alone.pop()):  # it was done before it heard that it is undone
+        leader.feed(event)
+    leader.feed(kernel.CallerLeft(1, gone[1]))
+    cluster.run(SECOND)
+    assert "gone" not in cluster.tokens(leader.number)
+
+
+def test_what_is_logged_is_done_though_its_caller_has_left(storage: Storage) -> None:
+    cluster = started()
+    leader = cluster.leader()
+    key = cluster.request(leader, long("l"))
+    cluster.deliver()
+    cluster.run(SECOND // 10)
+    for event in storage._run(leader, storage.alone.pop()):
+        leader.feed(event)
+    undone = storage.undone
+    leader.feed(kernel.CallerLeft(1, key[1]))
+    cluster.run(SECOND)
+    assert storage.undone == undone
+    assert cluster.tokens(leader.number) == ["l"]
+
+
+def test_who_waits_behind_one_is_told_in_time_that_nothing_of_his_has_begun(storage: Storage) -> None:
+    cluster = started()
+    leader = cluster.leader()
+    cluster.request(leader, long("endless"))
+    cluster.deliver()
+    cluster.run(SECOND // 10)
+    cluster.requests += 1
+    key = (leader.number, cluster.requests)
+    cluster.replies[key] = None
+    now_us = cluster.now_us
+    leader.feed(kernel.Request(key[1], write("behind"), now_us, now_us + 2 * SECOND))
+    patient = cluster.request(leader, write("patient"))
+    cluster.run(SECOND * 3 // 2)
+    assert cluster.replies[key] is None
+    cluster.run(SECOND * 2 // 5)
+    refused = cluster.replies[key]
+    assert isinstance(refused, Refused)
+    assert (refused.error, refused.retryable) == ("StatementTimeout", False)
+    assert "behind" not in [request.token.id for effect in storage.executed for request in effect.requests]
+    storage.finish(cluster, leader)
+    cluster.run(SECOND)
+    assert isinstance(cluster.replies[patient], Answer)
+    assert cluster.tokens(leader.number) == ["endless", "patient"], "and it never begins"
+
+
 def test_a_text_that_took_long_is_not_tried_again_until_it_is_quick(storage: Storage) -> None:
     cluster = started()
     leader = cluster.leader()

@@ -13,6 +13,7 @@ from quorate.core.bounds import EPOCH_LEAP
 from quorate.core.kernel import (
     Applied,
     ApplyFailed,
+    CallerLeft,
     Checkpointed,
     Denied,
     Digested,
@@ -93,6 +94,7 @@ EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
     Persisted: acks.on_persisted,
     Executed: writes.on_executed,
     Stopped: long_writes.on_stopped,
+    CallerLeft: long_writes.on_caller_left,
     Applied: acks.on_applied,
     ApplyFailed: acks.on_apply_failed,
     Checkpointed: acks.on_checkpointed,

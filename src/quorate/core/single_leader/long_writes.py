@@ -6,7 +6,8 @@ In steps:
    stops it and undoes the batch (`Stopped`). The others of the batch run again, at once.
 2. What lies in the open transaction is committed first, so that nobody who reads waits for the long one.
 3. Its caller is told (`Running`), and it runs alone (`Execute.alone`) until it is done, its caller's time is nearly
-   over, or another is to lead (`Rollback`). Meanwhile other writes of this database wait, and nothing else does.
+   over, he leaves (`CallerLeft`), or another is to lead (`Rollback`). Meanwhile other writes of this database wait,
+   and nothing else does. Those whose time is nearly over by then are refused (`refuse_late`).
 
 A text that took long once goes the same way the next time without being tried first, until it is quick again; so does a
 request that is large (`Settings.long_bytes`). An embedded node has nobody to keep waiting, and `Settings.long_us` is 0.
@@ -14,7 +15,7 @@ request that is large (`Settings.long_bytes`). An embedded node has nobody to ke
 
 from typing import Any
 
-from quorate.core.kernel import INTERRUPTED, TOO_LONG, Now, Stopped, Tell
+from quorate.core.kernel import INTERRUPTED, TOO_LONG, CallerLeft, Now, Stopped, Tell
 from quorate.core.requests import NotLeader, Refused, Run, Running
 from quorate.core.single_leader import writes
 from quorate.core.single_leader.state import Group, Waiting
@@ -25,6 +26,14 @@ TEXT_LENGTH = 4_096
 """A longer one is not remembered, and is tried each time."""
 LEAST_US = 200_000
 """So much of its caller's time is left to tell him that his write was ended; of a short time an eighth."""
+
+
+LEFT = Refused("StatementTimeout", "not done: its caller left while the write was running", "")
+NOT_BEGUN = Refused(
+    "StatementTimeout",
+    "not done: time ran out while the write waited for another one that takes long",
+    "give it more time (timeout=), or let the other change fewer rows at a time",
+)
 
 
 def refusal(limit_us: int, *, for_all: bool) -> Refused:
@@ -64,7 +73,30 @@ def ends_us(group: Group, now: Now, waiting: Waiting) -> int:
 def tell(group: Group, waiting: Waiting) -> None:
     """Say that it is running."""
     if waiting.id >= 0:
-        group.host.emit(Tell(waiting.id, Running()))
+        group.host.emit(Tell(waiting.id, Running(), group.group))
+
+
+def on_caller_left(group: Group, _now: Now, event: CallerLeft) -> None:
+    """What runs alone for nobody is undone, as at its caller's deadline. What is logged already is not."""
+    batch = group.batch
+    if batch is not None and batch.alone and batch.requests[0].id == event.id:
+        group.note("caller_left")
+        writes.roll_back(group)
+        group.batch = None
+        group.answer_all(batch.requests, LEFT)
+        group.host.make_ready(group.group)
+
+
+def refuse_late(group: Group, now: Now) -> None:
+    """Whose time is nearly over while he waits behind such a write is told that nothing of his has begun, nor will."""
+    if group.batch is None or not group.batch.alone or not group.queue:
+        return
+    least_us = 2 * group.settings.heartbeat_us
+    for waiting in list(group.queue):
+        tells_us = min(LEAST_US, max(least_us, (waiting.until_us - waiting.since_us) // 8))
+        if 0 < waiting.until_us <= now.mono_us + tells_us:
+            group.queue.remove(waiting)
+            group.reply(waiting.id, NOT_BEGUN)
 
 
 def _texts(body: Any) -> tuple[str, ...]:

@@ -429,6 +429,7 @@ def tick(group: Group, now: Now) -> None:
     for batch in group.flight:
         if batch.requests[0].since_us <= horizon:
             unsure(group, batch)
+    long_writes.refuse_late(group, now)
     if group.stack and group.batch is None and now.mono_us - group.settings.retry_us >= _first_read_us(group):
         roll_back(group)  # what is on top takes long to be counted: let the reads see what is below it
     while group.queue and group.queue[0].since_us <= horizon:
