@@ -475,9 +475,10 @@ class Halt(Struct, frozen=True):
 
 
 Event = (
-    Deliver | Wake | Request | CallerLeft | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed | LogRead
+    Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed | LogRead
     | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead | CatalogRead
     | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable | ReplicaDropped
+    | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable | CallerLeft
 )  # fmt: skip
 
 Effect = (
