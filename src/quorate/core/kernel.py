@@ -477,8 +477,7 @@ class Halt(Struct, frozen=True):
 Event = (
     Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed | LogRead
     | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead | CatalogRead
-    | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable | ReplicaDropped
-    | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable | CallerLeft
+    | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable | ReplicaDropped | CallerLeft
 )  # fmt: skip
 
 Effect = (
