@@ -15,8 +15,7 @@ A driver's duties, all of them:
 3. Feed `Persisted(sequence)` only when every write of every `Persist` up to that sequence is on disk.
 4. Stop the node on `Halt`, and when `step` raises: a core that failed an assertion is not to be trusted.
 
-Sources: the shape is that of sans-I/O protocol libraries and of etcd's raft; persistence as data follows
-what etcd learned with its AsyncStorageWrites interface.
+Sources: sans-I/O protocol libraries; etcd's raft, and for persistence as data its AsyncStorageWrites interface.
 """
 
 from typing import Any, Protocol
