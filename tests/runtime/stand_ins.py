@@ -86,6 +86,9 @@ class FakeStore:
     def resume(self, work: Any, found: Any) -> list[Event]:
         raise AssertionError(f"nothing was handed back: {work}, {found}")
 
+    def is_open(self, group: GroupId) -> bool:
+        raise AssertionError(f"no log is away, and nobody asks for group {group}")
+
     def interrupt(self, group: GroupId) -> None:
         raise AssertionError(f"nothing runs aside for group {group}")
 

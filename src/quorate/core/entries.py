@@ -1,5 +1,7 @@
 """Positions, entries, and what a log write may be: the words in which a group's log is written."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from quorate.core.bounds import Epoch, Index, Small
@@ -93,3 +95,24 @@ class DropGroup(Struct, frozen=True):
 
 
 LogWrite = CreateGroup | WriteHardState | WriteEntries | TrimLog | SwitchGeneration | DropGroup
+
+LARGE_BYTES = 1 << 20
+SLOW_BYTES_PER_US = 16
+"""What a busy disk or network carries at the least: 16 MB a second."""
+
+
+def takes_us(entries: Sequence[Entry]) -> int:
+    """How long large entries may be on their way to a disk or another node before anything is made of it; 0 for
+    others."""
+    size = 0
+    for entry in entries:
+        size += len(entry.payload)
+    return size // SLOW_BYTES_PER_US if size >= LARGE_BYTES else 0
+
+
+def log_busy_us(writes: Sequence[LogWrite], busy_us: int, now_us: int) -> int:
+    """Until when the disk may be busy with large entries, which was `busy_us` before it was given these writes too."""
+    for write in writes:
+        if type(write) is WriteEntries and (takes := takes_us(write.entries)):
+            busy_us = max(busy_us, now_us) + takes
+    return busy_us

@@ -16,6 +16,7 @@ from quorate.core.changes import Change
 from quorate.core.copies import Copies
 from quorate.core.directory import Directory
 from quorate.core.dropping import Dropping
+from quorate.core.entries import log_busy_us
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     CATALOG_DATABASE,
@@ -84,7 +85,7 @@ class Node:
         self.disk_full = self.draining = self._drained = False
         self.removed = False
         """It was taken out of the cluster."""
-        self.until_us = 0
+        self.until_us = self.log_busy_us = 0
         self.admission = Admission(self.settings)
         self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Group] = {}
@@ -179,6 +180,7 @@ class Node:
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int:
         self._sequence += 1
         self._writing.append((self._sequence, group))
+        self.log_busy_us = log_busy_us(writes, self.log_busy_us, self.now_us)
         self._out.append(Persist(self._sequence, writes))
         return self._sequence
 

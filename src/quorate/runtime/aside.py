@@ -17,10 +17,12 @@ WRITES = "writes"
 CARE = "care"
 """Checkpoints."""
 DIGESTS = "digests"
+LOG = "log"
+"""Large writes to the node's log."""
 COPIES = "copies"
 """Copies of data files: making them, and checking those that have arrived."""
 
-WIDTHS = {READS: (4, 2), WRITES: (8, 1), CARE: (1, 1), DIGESTS: (1, 1), COPIES: (2, 1)}
+WIDTHS = {READS: (4, 2), WRITES: (8, 1), CARE: (1, 1), DIGESTS: (1, 1), COPIES: (2, 1), LOG: (1, 1)}
 """For each lane: its threads, and how many of them one database may have at a time. A database that has no more than
 half of the threads leaves the others to the other databases."""
 

@@ -8,21 +8,25 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Raw
 
 from quorate.core import kernel
-from quorate.core.kernel import ORIGIN, Core, Effect, Event, GroupId, LogWrite, NodeId, Now, Position
+from quorate.core.kernel import Core, Effect, Event, LogWrite, NodeId, Now, Position
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.messages import Message
 from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody, too_large
-from quorate.runtime.aside import CARE, DIGESTS, READS
+from quorate.runtime.aside import CARE, READS
+from quorate.runtime.digests import Digests
+from quorate.runtime.long_logs import LongLog
 from quorate.runtime.notes import log_note
 from quorate.runtime.running import RunningWrites
 from quorate.runtime.slow_reads import Found, SlowReads
 from quorate.runtime.writers import Writers
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination, Lending, OverBudget
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, Lending, OverBudget
+from quorate.storage.long_work import LogTakesLong
 from quorate.transport.interface import Caller, NoPermits, Permits, Transport
 from quorate.wire.frames import FRAME_BYTES_MAX
 
@@ -35,8 +39,6 @@ STALL_US = 250_000
 """A loop that had no turn for so long was kept from it: heartbeats alone see to more of them."""
 REQUESTS_A_TURN = 512
 """Requests of clients that are begun in one turn of the loop: heartbeats and votes wait behind no more."""
-DIGEST_PIECES = 8
-"""Pieces of a digest, of about a millisecond each, that are done before another database gets its turn."""
 ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 1024
 
 T = TypeVar("T")
@@ -136,8 +138,8 @@ class Driver:
         self._perform[kernel.Digest] = self._on_digest
         self._writers = Writers(store, scheduler, self._done_aside)
         self._long_writes = RunningWrites(self.feed)
-        self._digests: dict[GroupId, int] = {}
-        """For each group, the number of the digest that is wanted."""
+        self._log = LongLog(scheduler)
+        self._digests = Digests(store, scheduler, self._done_aside)
 
     def start(self) -> None:
         """Wake the core for the first time, as soon as the loop runs."""
@@ -148,6 +150,7 @@ class Driver:
         self._stopped = True
         self.slow_reads.stop()
         self._writers.stop()
+        self._digests.stopped = True
         if self._timer is not None:
             self._timer.cancel()
 
@@ -291,10 +294,22 @@ class Driver:
         self._persist_due = False
         if self._stopped:
             return
-        sequence = self._sequence
+        writes, self._writes = self._writes, []
+        self._keep(partial(self.store.persist, writes), writes, self._sequence)
+
+    def _keep(self, persist: Callable[[], None], writes: list[LogWrite], sequence: int) -> None:
+        """`persist` these, and tell the core; what takes long, beside the loop."""
+        self._persist_due = False
+        if self._stopped:
+            return
         try:
-            self.store.persist(self._writes)
+            persist()
+        except LogTakesLong as long:
+            then, self._persist_due = long.then, True
+            self._log.lend(long.run, lambda found: self._keep(partial(then, found), writes, sequence))
+            return
         except DiskIsFull:
+            self._writes[:0] = writes
             self._scheduler.call_later(DISK_RETRY_S, self._write_log)
             if not self._disk_full:
                 self._disk_full = True
@@ -305,7 +320,6 @@ class Driver:
             log.critical("the log cannot be written", exc_info=True)
             self._fail(f"the log cannot be written: {error}")
             return
-        self._writes = []
         self._now = None
         due, self._turn_due = self._turn_due, True
         self.feed(kernel.Persisted(sequence))
@@ -332,11 +346,20 @@ class Driver:
     # Effects -------------------------------------------------------------------------------------------
 
     def _on_stored(self, effect: Effect) -> None:
+        if self._log.away:
+            self._log.later(partial(self._go_on, partial(self._writers.perform, effect)))
+            return
         self._events.extend(self._writers.perform(effect))
         self._now = None
 
     def _done_aside(self, go_on: Callable[[], list[kernel.Event]]) -> None:
         """A writer that was away is back."""
+        if self._log.away:
+            self._log.later(partial(self._go_on, go_on))
+        else:
+            self._go_on(go_on)
+
+    def _go_on(self, go_on: Callable[[], list[kernel.Event]]) -> None:
         if self._stopped:
             return
         try:
@@ -363,37 +386,7 @@ class Driver:
         self._scheduler.run_aside(lambda: self.store.checkpoint_aside(effect.group), finish, CARE, effect.group)
 
     def _on_digest(self, effect: kernel.Digest) -> None:
-        """Pinned here and now, hashed aside, a piece at a time: other digests get their turn in between."""
-        self._digests[effect.group] = effect.number
-        try:
-            examination = self.store.examine(effect.group)
-        except DiskIsFull:  # no room to open it: no digest, at no position
-            self._events.append(kernel.Digested(effect.group, effect.number, ORIGIN, ""))
-        except Divergent as error:
-            self._events.append(kernel.Digested(effect.group, effect.number, ORIGIN, "", failed=str(error)))
-        else:
-            self._digest_more(effect, examination)
-
-    def _digest_more(self, effect: kernel.Digest, examination: Examination) -> None:
-        def stepped(found: str | BaseException | None) -> None:
-            if self._stopped or self._digests[effect.group] != effect.number:
-                examination.close()
-            elif found is None:
-                self._digest_more(effect, examination)
-            else:
-                examination.close()
-                self._digest_done(effect, examination.position, found)
-
-        self._scheduler.run_aside(lambda: examination.step(DIGEST_PIECES), stepped, DIGESTS, effect.group)
-
-    def _digest_done(self, effect: kernel.Digest, position: Position, found: str | BaseException) -> None:
-        if isinstance(found, str):
-            self.feed(kernel.Digested(effect.group, effect.number, position, found))
-        elif isinstance(found, Divergent):
-            log.error("the data file of group %d is damaged: %s", effect.group, found)
-            self.feed(kernel.Digested(effect.group, effect.number, position, "", failed=str(found)))
-        else:
-            self._fail(f"the disk failed: {found}")
+        self._done_aside(lambda: self._digests.begin(effect))
 
     def _on_send(self, effect: kernel.Send) -> None:
         self.transport.send(effect.to, effect.message)
@@ -419,6 +412,12 @@ class Driver:
 
     def _on_query(self, effect: kernel.Query) -> None:
         """A read that is slow is run again where it holds up nobody."""
+        if self._log.away and not self.store.is_open(effect.group):
+            self._log.later(partial(self._query, effect))
+        else:
+            self._query(effect)
+
+    def _query(self, effect: kernel.Query) -> None:
         store, group, statements = self.store, effect.group, effect.statements
         try:
             outcome, position = store.query(group, statements, QUERY_BUDGET_US)
@@ -439,8 +438,7 @@ class Driver:
         self._answer(
             effect.id, Refused("Unavailable", "this node's copy is damaged and being repaired", retryable=True)
         )
-        for event in self.store.perform(kernel.Condemn(effect.group, str(error))):
-            self.feed(event)
+        self._done_aside(lambda: self.store.perform(kernel.Condemn(effect.group, str(error))))
 
     def _queried_aside(self, effect: kernel.Query, found: Found | Refused) -> None:
         if self._stopped:

@@ -16,6 +16,7 @@ which the next start does if this one did not; the old file is deleted, likewise
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -25,7 +26,6 @@ from quorate.client.errors import DiskFull, OperationalError
 from quorate.core.acks_rule import AcksFact
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
-    MEMBERS,
     CreateGroup,
     DropGroup,
     Effect,
@@ -50,8 +50,9 @@ from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import OPEN_REPLICAS, Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.log import CHECKPOINT_PAGES as LOG_PAGES
 from quorate.storage.log import SqliteLog
+from quorate.storage.long_work import LogTakesLong, given, is_large
 from quorate.storage.lost import LostTails
-from quorate.storage.node_file import NodeFile, Remembered
+from quorate.storage.node_file import NodeFile, Remembered, is_remembered
 from quorate.storage.replica import Replica
 from quorate.storage.snapshots import FileShelf, remove
 from quorate.storage.store import BaseStore
@@ -61,8 +62,6 @@ LOG = "log.db"
 LOST = "lost.db"
 SNAPSHOTS = "snapshots"
 CLOSED = "the store is closed"
-REMEMBERED = frozenset({CreateGroup, WriteHardState, SwitchGeneration, TrimLog, DropGroup})
-"""Log writes of which `node.db` keeps a note of its own."""
 
 Clock = Callable[[], int]
 
@@ -288,9 +287,15 @@ class SqliteStore(BaseStore):
         """Make log writes durable now, then move the mark. Raises DiskIsFull (the same call may be repeated) or
         Broken (the node must stop)."""
         self._check_usable()
+        keep = partial(self.log.commit, writes)
+        if self.long_us and is_large(writes):
+            raise LogTakesLong(keep, lambda found: self._keep(writes, partial(given, found)))
+        self._keep(writes, keep)
+
+    def _keep(self, writes: Sequence[LogWrite], keep: Callable[[], None]) -> None:
         try:
-            self.log.commit(writes)
-            self._unnoted += [write for write in writes if type(write) in REMEMBERED or _names_members(write)]
+            keep()
+            self._unnoted += [write for write in writes if is_remembered(write)]
             # What finds no room here is written with a later turn: until then there is one copy of it, not two.
             with suppress(DiskIsFull):
                 while self._unnoted:
@@ -492,7 +497,3 @@ class SqliteStore(BaseStore):
                 if number in self._node.groups and not self.damaged.get(number)
             }
             self._node.note_closed(descriptions)
-
-
-def _names_members(write: LogWrite) -> bool:
-    return type(write) is WriteEntries and any(entry.kind == MEMBERS for entry in write.entries)

@@ -81,7 +81,8 @@ class Store(Protocol):
         """What is on disk: call once, before anything else."""
 
     def persist(self, writes: Sequence[LogWrite]) -> None:
-        """Make log writes durable now (`Log.commit`), updating the durable mark."""
+        """Make log writes durable now (`Log.commit`), updating the durable mark. One that lends raises
+        LogTakesLong for what is large."""
 
     def perform(self, effect: Effect) -> list[Event]:
         """Do one storage effect and return the events that tell of it, in order.
@@ -123,6 +124,9 @@ class Lending(Store, Protocol):
 
     def resume(self, work: Any, found: Any) -> list[Event]:
         """Go on with an effect of which `perform` has said that it takes long (`storage.long_work`)."""
+
+    def is_open(self, group: GroupId) -> bool:
+        """Whether a read needs nothing but a data file that is open."""
 
     def interrupt(self, group: GroupId) -> None:
         """End soon what is done aside with this group's writer. Any thread may call it."""

@@ -4,11 +4,11 @@ A store says so only to a driver that can do it (`Writing.long_us`), by raising 
 effect. Until `resume` has been called, the driver asks nothing of this group that needs its writer (`WRITERS`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from quorate.core import kernel
-from quorate.core.kernel import CATALOG_GROUP, Effect, Event, GroupId
+from quorate.core.kernel import CATALOG_GROUP, Effect, Event, GroupId, LogWrite, TrimLog, WriteEntries, WriteHardState
 from quorate.storage.interface import StorageError
 
 LONG_BYTES = 1 << 18
@@ -21,6 +21,8 @@ WRITERS = frozenset((
 """Effects that need the writer of their group, or come behind those that do."""
 RECEIVERS = frozenset((kernel.StoreSnapshot,))
 """Effects that need the file in which a copy for their group arrives."""
+LOG_BYTES = 1 << 20
+"""Entries of so many bytes are written to the log beside the loop."""
 
 
 class Work:
@@ -49,6 +51,26 @@ class TakesLong(StorageError):
     def __init__(self, work: Work) -> None:
         super().__init__(f"{type(work.effect).__name__} takes long")
         self.work = work
+
+
+class LogTakesLong(StorageError):
+    """What is to be written to the log is large: call `run` aside, then `then` with what it returned or raised."""
+
+    def __init__(self, run: Callable[[], None], then: Callable[[Any], None]) -> None:
+        super().__init__("the log is written beside the loop")
+        self.run = run
+        self.then = then
+
+
+def is_large(writes: Sequence[LogWrite]) -> bool:
+    """Whether this is to be written to the log beside the loop. Only what is added at its end is: of all else, what
+    depends on it must not come late."""
+    size = 0
+    for write in writes:
+        if type(write) is WriteEntries:
+            for entry in write.entries:
+                size += len(entry.payload)
+    return size >= LOG_BYTES and all(type(write) in (WriteEntries, WriteHardState, TrimLog) for write in writes)
 
 
 def given(found: Any) -> Any:

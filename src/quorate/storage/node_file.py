@@ -21,7 +21,18 @@ import msgspec
 from quorate.client.errors import AlreadyOpen, NotSupportedError, OperationalError
 from quorate.core.acks_rule import AcksFact
 from quorate.core.formats import HERE, RELEASE, Range, refuse
-from quorate.core.kernel import ORIGIN, GroupId, Identity, Member, NodeId, PeerLife, Position
+from quorate.core.kernel import (
+    MEMBERS,
+    ORIGIN,
+    GroupId,
+    Identity,
+    LogWrite,
+    Member,
+    NodeId,
+    PeerLife,
+    Position,
+    WriteEntries,
+)
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
 
@@ -326,3 +337,10 @@ def create(path: Path, identity: Identity, files: Files = SYSTEM) -> None:
         disk.close_orderly(connection)
     files.replace(beside, path)
     files.sync(path.parent)
+
+
+def is_remembered(write: LogWrite) -> bool:
+    """Whether this write to the log is one of which `node.db` keeps a note of its own."""
+    if type(write) is WriteEntries:
+        return any(entry.kind == MEMBERS for entry in write.entries)
+    return True

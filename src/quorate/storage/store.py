@@ -76,6 +76,10 @@ class BaseStore(Discarding):
     @abstractmethod
     def close(self) -> None: ...
 
+    def is_open(self, group: GroupId) -> bool:
+        """Whether a read needs nothing but a data file that is open."""
+        return group in self.replicas
+
     @abstractmethod
     def _noted(self, group: GroupId) -> tuple[Position, AcksFact]:
         """Where the data file stood, and what it said of acks, when the log was last trimmed; ORIGIN: it never was."""

@@ -8,6 +8,7 @@ counts itself only once its own disk has answered.
 from collections.abc import Sequence
 
 from quorate.core.acks_rule import DEFAULT
+from quorate.core.entries import takes_us
 from quorate.core.kernel import CATALOG_GROUP, Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
 from quorate.core.single_leader import acks, election, repair, rewinding, snapshots, writes
 from quorate.core.single_leader.messages import Append, AppendReply
@@ -80,7 +81,7 @@ def _send(group: Group, now: Now, peer: NodeId, progress: Progress, entries: Seq
     message = Append(group.group, group.epoch, previous, tuple(entries), group.counted, group.agreed, mark)
     group.send(peer, message)
     progress.told = group.counted
-    progress.sent_us = now.mono_us
+    progress.sent_us = now.mono_us + takes_us(entries)
     if progress.state == REPLICATING and entries:
         progress.next = entries[-1].index + 1
 

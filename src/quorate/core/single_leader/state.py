@@ -75,6 +75,7 @@ class Host(Protocol):
     draining: bool
     removed: bool
     until_us: int  # of the request that is being looked at
+    log_busy_us: int
     copies: "Copies"
 
     def emit(self, effect: Effect) -> None: ...
@@ -453,7 +454,10 @@ class Group:
 
     def log_hangs(self, now: Now) -> bool:
         """Our own disk has not answered for so long that others had better lead."""
-        return bool(self.pending) and now.mono_us - self.pending[0].since_us > 2 * self.settings.suspect_us
+        if not self.pending:
+            return False
+        since_us = max(self.pending[0].since_us, self.host.log_busy_us)
+        return now.mono_us - since_us > 2 * self.settings.suspect_us
 
     def up_to_date(self, last: Position) -> bool:
         """Is a log that ends there at least as complete as ours? (Ongaro 2014, section 3.6.1)"""
