@@ -28,6 +28,10 @@ OFFERED = {
     "a SELECT of 1 GB of zeros": "SELECT zeroblob(1000000000)",
 }
 ALL = "all three"
+LARGE_ROWS = 1_000_000
+LARGE = "once, an UPDATE of a million rows"
+PART_ROWS = 100_000
+LONG_S = 300.0
 
 
 class Phase(Struct, frozen=True):
@@ -69,13 +73,23 @@ def measure(folder: Path, seconds: float, told: Callable[[str], None]) -> Iterat
             db.execute("CREATE TABLE t(n INTEGER)")
         for offered, texts in (*((name, (text,)) for name, text in OFFERED.items()), (ALL, tuple(OFFERED.values()))):
             told(f"{offered}: quiet")
-            before = _writes(quiet, seconds)
+            before = _for(quiet, seconds)
             epochs = _epochs(it)
             told(offered)
             with _Offering(busy, texts) as offering:
                 time.sleep(EVERY_S)
-                loaded = _writes(quiet, seconds)
+                loaded = _for(quiet, seconds)
             yield Phase(offered, before, loaded, _epochs(it) - epochs, offering.answers)
+        told(f"{LARGE}: rows, then quiet")
+        for first in range(0, LARGE_ROWS, PART_ROWS):
+            rows = ENDLESS.replace("SELECT 1 ", f"SELECT {first} ")
+            busy.execute(f"INSERT INTO t {rows} SELECT n FROM c LIMIT {PART_ROWS}", timeout=LONG_S)
+        before, epochs = _for(quiet, seconds), _epochs(it)
+        told(LARGE)
+        with ThreadPoolExecutor(1) as pool:
+            update = pool.submit(busy.execute, "UPDATE t SET n = n + 1", timeout=LONG_S)
+            loaded = _writes(quiet, update.done) + _for(quiet, seconds)  # followers apply it behind its end
+        yield Phase(LARGE, before, tuple(sorted(loaded)), _epochs(it) - epochs, (f"{update.result().rowcount} rows",))
 
 
 def _epochs(it: quorate.Cluster) -> int:
@@ -87,13 +101,19 @@ def _epochs(it: quorate.Cluster) -> int:
     return sum(highest.values())
 
 
-def _writes(db: Any, seconds: float) -> tuple[float, ...]:
-    """How many milliseconds writes take, in order of length."""
+def _for(db: Any, seconds: float) -> tuple[float, ...]:
+    """How many milliseconds writes take in so many seconds, in order of length."""
     until = time.monotonic() + seconds
+    return _writes(db, lambda: time.monotonic() >= until)
+
+
+def _writes(db: Any, over: Callable[[], bool]) -> tuple[float, ...]:
+    """The same until it is over."""
 
     def write(number: int) -> list[float]:
         took: list[float] = []
-        while (began := time.monotonic()) < until:
+        while not over():
+            began = time.monotonic()
             db.execute("INSERT INTO t VALUES (?)", (number,))
             took.append((time.monotonic() - began) * 1000)
         return took
