@@ -454,9 +454,7 @@ class Group:
 
     def log_hangs(self, now: Now) -> bool:
         """Our own disk has not answered for so long that others had better lead."""
-        if not self.pending:
-            return False
-        since_us = max(self.pending[0].since_us, self.host.log_busy_us)
+        since_us = max(self.pending[0].since_us, self.host.log_busy_us) if self.pending else now.mono_us
         return now.mono_us - since_us > 2 * self.settings.suspect_us
 
     def up_to_date(self, last: Position) -> bool:
