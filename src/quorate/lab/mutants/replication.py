@@ -145,14 +145,15 @@ def _keeps_copies(original: Any) -> Any:
     """Every other time the last copy is offered once more, as where snapshots are files that are kept."""
     kept: dict[tuple[int, int], tuple[Any, bytes]] = {}
 
-    def copy(stored: shelf.MemoryShelf, group: int, replica: Any) -> Any:
-        snapshot, position, size = original(stored, group, replica)
+    def copy(stored: shelf.MemoryShelf, group: int, replica: Any, spare: int = 0) -> Any:
+        make = original(stored, group, replica, spare)
+        snapshot, position, _ = make()
         known = kept.pop((id(stored), group), None)
         if known is None:
             kept[id(stored), group] = position, stored._copies[snapshot]
-            return snapshot, position, size
+            return make
         stored._copies[snapshot] = known[1]
-        return snapshot, known[0], len(known[1])
+        return lambda: (snapshot, known[0], len(known[1]))
 
     return copy
 

@@ -76,12 +76,12 @@ def _columns_do_not_travel(original: Any) -> Any:
 
 
 def _copy_without_window(original: Any) -> Any:
-    def copy(stored: MemoryShelf, group: int, replica: Replica) -> Any:
+    def copy(stored: MemoryShelf, group: int, replica: Replica, spare: int = 0) -> Any:
         replica.digest()  # whatever batch is open is put aside
         connection = replica._writer.connection
         rows = connection.execute("SELECT entry, records FROM quorate_window").fetchall()
         connection.execute("DELETE FROM quorate_window")
-        taken = original(stored, group, replica)
+        taken = original(stored, group, replica, spare)
         connection.executemany("INSERT INTO quorate_window VALUES (?, ?)", rows)
         return taken
 
