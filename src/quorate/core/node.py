@@ -7,6 +7,7 @@ numbers what goes to the disk, keeps one deadline, and watches the other nodes f
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -31,7 +32,6 @@ from quorate.core.kernel import (
     NodeId,
     Note,
     Now,
-    OpenReplica,
     Persist,
     ReadCatalog,
     ReadLost,
@@ -76,8 +76,7 @@ class Node:
         self, recovered: Recovered, dice: Random, settings: Settings | None = None, formats: Range = HERE
     ) -> None:
         self.identity = recovered.identity
-        self.me = recovered.identity.node
-        self.boot = recovered.identity.boot
+        self.me, self.boot = self.identity.node, self.identity.boot
         self.now_us = 0
         self.dice = dice
         self.settings = settings or Settings()
@@ -98,6 +97,7 @@ class Node:
             self.boot, self.settings, self.groups, self.versions, self.emit, self.me, recovered.lives
         )
         self.name_of, self.address_of, self.wanted_members = told.name_of, told.address_of, told.wanted_members
+        self.holds_all = partial(superseding.holds_all, self)
         self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
         self.election_us, self.retry_us = self.liveness.election_us, self.liveness.retry_us
         self.lives = self.liveness.lives
@@ -165,7 +165,7 @@ class Node:
         assert recovered is not None
         for member in self.identity.founders:
             self.watch(now, member.node, member.address)
-        for found in recovered.groups:
+        for found in superseding.doubted(recovered.groups):
             self._open_group(now, found)
         if CATALOG_GROUP not in self.groups:
             voters = roster.voters_of_catalog(self)
@@ -235,7 +235,7 @@ class Node:
             roster.on_removed(self, now, message)
         elif type(message) is Superseded:
             superseding.on_superseded(self, now, event.sender, message)
-        elif event.sender not in self.liveness.lives.old:
+        elif event.sender not in self.liveness.lives.old and event.sender not in self.liveness.unaware:
             group = self.groups.get(message.group)
             if group is not None:
                 self.touched = (group,)
@@ -369,7 +369,7 @@ class Node:
         """Hold a replica of this group from now on."""
         found = RecoveredGroup(
             write.group, write.database, write.partition, write.voters, epoch=0, vote=NOBODY, base=ORIGIN, epochs=(),
-            last=0, tail=(), applied=ORIGIN,
+            last=0, tail=(), applied=ORIGIN, damaged=superseding.doubt(self, write.voters),
         )  # fmt: skip
         self._open_group(now, found, write)
         single_leader.offer_vote(self.groups[write.group])
@@ -378,9 +378,9 @@ class Node:
         group = Group(self, found)
         self.groups[found.group] = group
         if write is not None:  # there is nothing to open before the log knows of the group
-            group.persist(write).release.append(OpenReplica(found.group))
+            group.persist(write).release += superseding.opening(group)
         else:
-            self.emit(OpenReplica(found.group))
+            self._out += superseding.opening(group)
         if group.log_damaged:  # it may have forgotten a vote: it votes for nobody in this epoch, for good
             group.persist_hard_state()
         self.keep_busy(found.group)

@@ -4,9 +4,15 @@ A node whose folder was put back from an older copy does not know what it acknow
 copy was made. With another such node, or with one that was away, it could elect a leader that lacks what counted. Each
 start of a node is a life: a number that counts the starts of this folder (`boot`), and the time of the start, which
 tells two lives with the same number apart. Whoever hears another life than the newest it knew of says which that was
-(`Superseded`), and listens to nothing else of a node that is not newer. A node whose folder does not know the life that
-it is told of takes all its replicas for damaged, as if its disk had forgotten their ends: it neither votes nor is
-counted until each is a whole copy again. It goes on as a life that is newer than all the others know.
+(`Superseded`), and listens to nothing else of a node that is not newer. Until somebody has answered a heartbeat of its
+life, a node gives that one no votes and no acknowledgements. A node whose folder does not know the life that it is told
+of takes all its replicas for damaged, as if its disk had forgotten their ends: it neither votes nor is counted until
+each is a whole copy again. It goes on as a life that is newer than all the others know.
+
+A folder may also have forgotten that it held a replica at all: (1) it is copied; (2) a database is created, and this
+node acknowledges its entries; (3) the copy is put back. An empty replica that votes does as much harm as an old one. So
+while what a node knows of the catalog is in doubt, every replica that it makes anew begins as damaged; and its copy of
+the catalog is whole only once the groups that it names are on this disk, as such.
 
 Where nobody is reached who knows a later life there is nothing to go by (docs/disks.md).
 """
@@ -14,16 +20,33 @@ Where nobody is reached who knows a later life there is nothing to go by (docs/d
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from quorate.core.kernel import Condemn, Effect, NodeId, Note, Now, PeerLife, RaiseBoot, RememberLife
+from msgspec import structs
+
+from quorate.core.kernel import (
+    CATALOG_GROUP,
+    Condemn,
+    Effect,
+    GroupId,
+    NodeId,
+    Note,
+    Now,
+    OpenReplica,
+    PeerLife,
+    RaiseBoot,
+    RecoveredGroup,
+    RememberLife,
+)
 from quorate.core.messages import Superseded
 from quorate.core.single_leader import core as single_leader
-from quorate.core.single_leader.state import UNKNOWN_VOTE
+from quorate.core.single_leader.state import UNKNOWN_VOTE, Group
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
 
 BOOT_LEAP = 1 << 24
 """No life is believed that is so many starts ahead of the newest that is known: nobody could go on from the highest."""
+
+IN_DOUBT = "this folder may have forgotten a replica of this group: its catalog was damaged, or put back from a copy"
 
 
 class Lives:
@@ -88,6 +111,42 @@ class Lives:
             return False
         self.old.discard(life.node)
         return True
+
+
+def doubt(node: "Node", voters: tuple[NodeId, ...]) -> str:
+    """Why a replica that is made now is not taken for new; empty when it is."""
+    catalog = node.groups.get(CATALOG_GROUP)
+    others = set(voters) - {node.me}
+    return IN_DOUBT if catalog is not None and catalog.log_damaged and others else ""
+
+
+def doubted(found: Iterable[RecoveredGroup]) -> list[RecoveredGroup]:
+    """What this disk holds, as a node starts; it may have died before an empty replica was noted to be in doubt."""
+    groups = list(found)
+    if not any(group.group == CATALOG_GROUP and group.damaged and not group.log_intact for group in groups):
+        return groups
+    return [
+        structs.replace(group, damaged=IN_DOUBT)
+        if group.last == 0 and not group.damaged and len(group.voters) > 1
+        else group
+        for group in groups
+    ]
+
+
+def opening(group: Group) -> list[Effect]:
+    """How a replica is opened whose log is on the disk."""
+    opened: list[Effect] = [OpenReplica(group.group)]
+    return [*opened, Condemn(group.group, IN_DOUBT, log=True)] if group.damaged == IN_DOUBT else opened
+
+
+def holds_all(node: "Node", group: GroupId) -> bool:
+    """Whether this is no copy of the catalog; or one that is read as far as it must be to be whole, and every group
+    that was made while it was in doubt is durably held."""
+    catalog = node.groups[group]
+    if group != CATALOG_GROUP:
+        return True
+    read = not node.catalog_reads and catalog.applied.index >= catalog.whole_at
+    return read and not any(each.damaged == IN_DOUBT and each.pending for each in node.groups.values())
 
 
 def on_superseded(node: "Node", now: Now, sender: NodeId, message: Superseded) -> None:

@@ -62,7 +62,7 @@ def on_timer(group: Group, now: Now) -> None:
 
 def offer_vote(group: Group) -> None:
     """As one of a new group: whoever is to lead it first may have asked before this replica existed."""
-    if group.first not in (NOBODY, group.me):
+    if group.first not in (NOBODY, group.me) and not group.log_damaged:
         group.send(group.first, PreVoteReply(group.group, group.epoch + 1, granted=True))
 
 

@@ -66,6 +66,7 @@ def tick(group: Group, now: Now) -> None:
         shipping.ask_for_snapshot(group)
     elif not group.switching:
         reads.ask_how_far(group)
+        heal_if_whole(group)
 
 
 def may_ask(group: Group) -> bool:
@@ -108,7 +109,8 @@ def heal_if_whole(group: Group) -> None:
     older leader, or an older message, knows of less. (A forgotten vote of this epoch stays forgotten, so
     it votes in later ones only.)
     """
-    if group.log_damaged and group.rebuilt and not group.switching and group.persisted >= group.whole_at >= 0:
+    rebuilt = group.log_damaged and group.rebuilt and not group.switching
+    if rebuilt and group.persisted >= group.whole_at >= 0 and group.host.holds_all(group.group):
         _heal(group)
 
 

@@ -46,7 +46,7 @@ from quorate.core.single_leader.state import LEADER
 from quorate.lab.sim.by_hand import ByHand
 from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.host import Host
-from quorate.lab.sim.on_disk import Counted, OnDisk, Seen, speaks_for_its_log
+from quorate.lab.sim.on_disk import Counted, Harmed, OnDisk, Seen, speaks_for_its_log
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
 from quorate.lab.sim.tombstones import Tombstones
 from quorate.lab.sim.unfit import Repairs
@@ -88,7 +88,7 @@ class Invariants:
         self.digests: dict[tuple[GroupId, int, int], tuple[str, NodeId]] = {}
         self.seen: dict[tuple[NodeId, GroupId], Seen] = {}
         self.disks: dict[tuple[NodeId, GroupId], OnDisk] = {}
-        self.harmed: set[tuple[NodeId, GroupId]] = set()
+        self.harmed = Harmed()
         """Replicas that were damaged on purpose; every other one must be found sound."""
         self.ill: set[tuple[NodeId, GroupId]] = set()
         """Those among them that have not got a whole copy since: they may neither vote nor be counted."""
@@ -118,7 +118,7 @@ class Invariants:
             del self.seen[key]
             self.leading.pop((key[1], host.number), None)
         for found in recovered.groups:
-            if found.damaged and (host.number, found.group) not in self.harmed:
+            if found.damaged and not self.harmed.explain(host.number, found.group, found.damaged):
                 text = f"node {host.number} found group {found.group} damaged, which nobody did: {found.damaged}"
                 self._broken(SOUND_DISK, text)
             disk = self.disks.get((host.number, found.group))
@@ -308,7 +308,7 @@ class Invariants:
             self.repairs.healed(host, note.fields["group"])
 
     def _check_sound(self, host: Host, note: Note) -> None:
-        if (host.number, note.fields["group"]) not in self.harmed:
+        if not self.harmed.explain(host.number, note.fields["group"], str(note.fields["reason"])):
             text = f"node {host.number} found group {note.fields['group']} damaged, which nobody did: "
             self._broken(SOUND_DISK, text + str(note.fields["reason"]))
 

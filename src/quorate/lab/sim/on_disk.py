@@ -3,8 +3,26 @@ invariants hold it to."""
 
 from typing import Any
 
-from quorate.core.kernel import LogWrite, NodeId, SwitchGeneration, TrimLog, WriteEntries, WriteHardState
+from quorate.core.kernel import (
+    CATALOG_GROUP,
+    GroupId,
+    LogWrite,
+    NodeId,
+    SwitchGeneration,
+    TrimLog,
+    WriteEntries,
+    WriteHardState,
+)
 from quorate.core.single_leader.messages import AppendReply, PreVoteReply, Vote, VoteReply
+from quorate.core.superseding import IN_DOUBT
+
+
+class Harmed(set[tuple[NodeId, GroupId]]):
+    """The replicas whose log or data file was harmed."""
+
+    def explain(self, node: NodeId, group: GroupId, reason: str) -> bool:
+        """Whether this one may be found damaged: also where it may have been forgotten with the catalog."""
+        return (node, group) in self or (reason == IN_DOUBT and (node, CATALOG_GROUP) in self)
 
 
 class OnDisk:
