@@ -1,5 +1,6 @@
 """Reading committed state on a connection of its own."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import apsw
@@ -25,6 +26,9 @@ itself only in case the interrupt came between two of its statements."""
 _KNOWN_MAX = 1000
 _TEXT_MAX = 8192
 """Reads whose columns are kept, encoded: how many, and how long their text may be."""
+
+CHECK = re.compile(r"(?:integrity|quick)_check", re.IGNORECASE)
+"""What SQLite answers from what full-text tables remember, however old (`Runner.forget_indexes`)."""
 
 
 class Reader:
@@ -123,7 +127,7 @@ class Reader:
         try:
             if known is None or statement.many or len(statement.sets) != 1:
                 result = read_one(runner, statement)
-                if result.columns:
+                if result.columns and not CHECK.search(statement.sql):
                     self._remember(statement.sql, result.columns)
                 return checked(encode(Done((result,))))
             guard.watching = True
@@ -216,6 +220,8 @@ def read_one(runner: Runner, statement: Statement) -> Result:
     if shape.surplus or shape.kind != READ:
         refuse(shape)
         raise RefusedError("ProgrammingError", "a statement that changes something was sent as a read")
+    if CHECK.search(shape.sql):
+        runner.forget_indexes()
     return runner.read(statement, shape)
 
 

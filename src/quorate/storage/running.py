@@ -7,7 +7,8 @@ import apsw
 from quorate.core.limits import RESULT_BYTES_MAX
 from quorate.core.requests import Parameters, Result, Statement, Value
 from quorate.sql.classify import EMPTY, REFUSED, Shape
-from quorate.storage.connection import NO_ROWID
+from quorate.sql.tokens import quoted
+from quorate.storage.connection import INTERNAL, NO_ROWID
 from quorate.storage.failures import RefusedError, ResultTooLarge
 from quorate.storage.guard import Guard
 from quorate.storage.payload import encode
@@ -115,6 +116,15 @@ class Runner:
             return Result(columns, self._fetch(cursor), -1)
         finally:
             guard.watching = False
+
+    def forget_indexes(self) -> None:
+        """Have every virtual table look whether somebody else has written. FTS5 does so whenever a cursor is opened,
+        but not for an integrity check, which would find its new pages wrong."""
+        tables = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'"
+        for (name,) in self._connection.execute(tables, prepare_flags=INTERNAL).fetchall():
+            look = f"SELECT 1 FROM main.{quoted(str(name))} LIMIT 1"  # noqa: S608
+            with contextlib.suppress(apsw.SQLError):  # its content is no more: the check will say so
+                self._connection.execute(look, prepare_flags=INTERNAL).fetchall()
 
     def rows_of(self, sql: str, parameters: Parameters) -> list[tuple[Value, ...]]:
         """Run a text that `read` has run before, with the guard watching."""
