@@ -1,9 +1,21 @@
 """A node whose folder is an older copy hears so from whoever remembers a later life of it."""
 
-from quorate.core.kernel import Condemn, Deliver, Now, PeerLife, RaiseBoot
+from quorate.core.kernel import (
+    CATALOG_GROUP,
+    ORIGIN,
+    Condemn,
+    CreateGroup,
+    Deliver,
+    Now,
+    OpenReplica,
+    PeerLife,
+    Position,
+    RaiseBoot,
+    RecoveredGroup,
+)
 from quorate.core.messages import Heartbeat, Superseded
-from quorate.core.single_leader.messages import VoteReply
-from quorate.core.superseding import BOOT_LEAP, Lives
+from quorate.core.single_leader.messages import Vote, VoteReply
+from quorate.core.superseding import BOOT_LEAP, IN_DOUBT, Lives, doubt, doubted, holds_all, opening
 from tests.core.harness import Cluster, Machine
 
 SECOND = 1_000_000
@@ -59,6 +71,45 @@ def test_who_is_told_takes_its_replicas_for_damaged_and_goes_on_as_a_later_life(
     assert "n2 remembers a life that it does not know (boot 7)" in condemned[0].reason
     assert machine.node.boot == 8
     assert not effects(machine, 3, Superseded(1, begun, 7, 7)), "one word is enough"
+
+
+def test_a_replica_that_the_folder_may_have_forgotten_is_not_taken_for_new() -> None:
+    cluster = Cluster(3)
+    cluster.run(2 * SECOND)
+    machine = cluster.machines[1]
+    node, now = machine.node, Now(cluster.now_us, cluster.now_us)
+    assert doubt(node, (1, 2, 3)) == ""
+    effects(machine, 2, Superseded(1, node.liveness.begun_us, 7, 7))
+    node.create_group(now, CreateGroup(9, "forgotten", 0, (1, 2, 3)))
+    group = node.groups[9]
+    assert group.log_damaged
+    assert not group.may_stand()
+    assert opening(group) == [OpenReplica(9), Condemn(9, IN_DOUBT, log=True)]
+    assert not holds_all(node, CATALOG_GROUP), "it is not on the disk yet, nor is the catalog read as far as it must be"
+    node.create_group(now, CreateGroup(10, "alone", 0, (1,)))
+    assert not node.groups[10].damaged, "nobody else could have counted it"
+
+
+def test_an_empty_replica_is_in_doubt_too_where_the_node_died_before_it_could_say_so() -> None:
+    def found(group: int, damaged: str, last: int) -> RecoveredGroup:
+        return RecoveredGroup(group, "d", 0, (1, 2, 3), 1, 0, ORIGIN, (), last, (), ORIGIN, damaged)
+
+    groups = [found(0, "its log is gone", 3), found(1, "", 0), found(2, "", 7)]
+    assert [each.damaged for each in doubted(groups)] == ["its log is gone", IN_DOUBT, ""]
+    assert doubted(groups[1:]) == groups[1:]
+
+
+def test_nobody_gets_a_vote_who_has_not_answered_a_heartbeat_of_this_life() -> None:
+    cluster = Cluster(3)
+    cluster.run(2 * SECOND)
+    machine = cluster.machines[1]
+    machine.crash()
+    machine.start()
+    node = machine.node
+    assert effects(machine, 2, Vote(1, 99, Position(9, 9))) == []
+    assert node.groups[1].epoch < 99
+    cluster.run(SECOND)
+    assert not node.liveness.unaware
 
 
 def test_a_folder_that_was_started_more_often_since_it_was_put_back_is_found_out_too() -> None:

@@ -195,3 +195,21 @@ def test_a_replica_that_forgets_where_its_log_ended_believes_a_disk_that_lies(mo
     report = cell_run(row, mode, 57)
     assert report.judge == "damaged replica", report.message
     assert "takes it for whole" in report.message
+
+
+@pytest.mark.parametrize("seed", [1, 4, 12, 16, 18, 23])
+def test_a_folder_may_have_forgotten_a_replica_and_its_first_heartbeats_may_be_lost(seed: int) -> None:
+    """Seeds at which an empty replica, or a node of which nobody had heard that life, made a majority."""
+    row = next(row for row in ROWS if row.name.startswith("a folder put back"))
+    report = cell_run(row, MODES[0], seed)
+    assert report.ok, "\n".join(report.lines())
+    assert report.marks["folder put back"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "seed"), [("delay with", 3), ("schema changes", 2)], ids=["integrity check", "schema that cannot change"]
+)
+def test_drawn_schemas_under_faults(fault: str, seed: int) -> None:
+    row = next(row for row in ROWS if row.name.startswith(fault))
+    report = cell_run(row, MODE["majority, 3 nodes, drawn schemas"], seed)
+    assert report.ok, "\n".join(report.lines())

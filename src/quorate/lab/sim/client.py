@@ -346,7 +346,7 @@ class Client:
             self._end(call, FAIL, None)
 
     def _may_fail(self, call: Call) -> bool:
-        """Its statements may be wrong. A schema does not change where a drawn trigger or view names what is not there."""
+        """Its statements may be wrong. No schema changes where a drawn trigger or view names what is not there."""
         kind = call.operation.kind
         return kind in MAY_FAIL or (kind == "schema" and self.operations.drawings is not None)
 
