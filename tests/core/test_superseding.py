@@ -9,12 +9,11 @@ from quorate.core.kernel import (
     Now,
     OpenReplica,
     PeerLife,
-    Position,
     RaiseBoot,
     RecoveredGroup,
 )
 from quorate.core.messages import Heartbeat, Superseded
-from quorate.core.single_leader.messages import Vote, VoteReply
+from quorate.core.single_leader.messages import VoteReply
 from quorate.core.superseding import BOOT_LEAP, IN_DOUBT, Lives, doubt, doubted, holds_all, opening
 from tests.core.harness import Cluster, Machine
 
@@ -97,19 +96,6 @@ def test_an_empty_replica_is_in_doubt_too_where_the_node_died_before_it_could_sa
     groups = [found(0, "its log is gone", 3), found(1, "", 0), found(2, "", 7)]
     assert [each.damaged for each in doubted(groups)] == ["its log is gone", IN_DOUBT, ""]
     assert doubted(groups[1:]) == groups[1:]
-
-
-def test_nobody_gets_a_vote_who_has_not_answered_a_heartbeat_of_this_life() -> None:
-    cluster = Cluster(3)
-    cluster.run(2 * SECOND)
-    machine = cluster.machines[1]
-    machine.crash()
-    machine.start()
-    node = machine.node
-    assert effects(machine, 2, Vote(1, 99, Position(9, 9))) == []
-    assert node.groups[1].epoch < 99
-    cluster.run(SECOND)
-    assert not node.liveness.unaware
 
 
 def test_a_folder_that_was_started_more_often_since_it_was_put_back_is_found_out_too() -> None:

@@ -73,10 +73,6 @@ class Liveness:
         self.versions = versions
         self.emit = emit
         self.peers: dict[NodeId, Peer] = {}
-        self.unaware: set[NodeId] = set()
-        """Those that have not answered a heartbeat of this life, and might know another. Whatever they ask of groups
-        is left alone: what is granted must not arrive before they can say that this is an old copy. (The first life of
-        a folder has nothing to forget.)"""
         self.sequence = 0
         self.rounds: dict[GroupId, None] = {}
         """Groups whose reads wait for a confirmation."""
@@ -92,14 +88,11 @@ class Liveness:
         if node in self.peers:
             return False
         self.peers[node] = Peer(now.mono_us, self.settings)
-        if self.boot > 1:
-            self.unaware.add(node)
         return True
 
     def drop(self, node: NodeId) -> None:
         """Watch it no more: it is no member, and in none of our groups."""
         self.peers.pop(node, None)
-        self.unaware.discard(node)
 
     def let_go(self, group: GroupId) -> None:
         """Nothing is to be said of this group any more."""
@@ -165,7 +158,7 @@ class Liveness:
             if group is None:
                 continue
             epoch = single_leader.on_mention(group, now, sender, mention.epoch, mention.counted)
-            if epoch and sender not in self.unaware:
+            if epoch:
                 answers.append(Mention(mention.group, epoch, mention.counted))
         self.emit(Send(sender, HeartbeatReply(message.sequence, message.boot, tuple(answers))))
 
@@ -173,7 +166,6 @@ class Liveness:
         peer = self.peers.get(sender)
         if peer is None or message.boot != self.boot:
             return
-        self.unaware.discard(sender)
         sent = peer.sent.pop(message.sequence, None)
         if sent is not None:
             peer.answered_us = max(peer.answered_us, sent.at_us)

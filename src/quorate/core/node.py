@@ -235,7 +235,7 @@ class Node:
             roster.on_removed(self, now, message)
         elif type(message) is Superseded:
             superseding.on_superseded(self, now, event.sender, message)
-        elif event.sender not in self.liveness.lives.old and event.sender not in self.liveness.unaware:
+        elif event.sender not in self.liveness.lives.old:
             group = self.groups.get(message.group)
             if group is not None:
                 self.touched = (group,)

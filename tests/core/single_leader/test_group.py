@@ -220,7 +220,6 @@ def test_one_epoch_one_vote_even_after_a_restart() -> None:
     voter.feed(kernel.Deliver(first, Vote(1, epoch, group.log.last)))
     voter.crash()
     voter.start()
-    voter.node.liveness.unaware.clear()  # they have heard that it lives anew
     voter.feed(kernel.Deliver(second, Vote(1, epoch, group.log.last)))
     granted = [message.granted for _, _, message in cluster.messages if isinstance(message, VoteReply)]
     assert granted == [True, False]

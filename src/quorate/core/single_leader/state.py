@@ -484,9 +484,8 @@ class Group:
     def may_stand(self) -> bool:
         if self.log.last.index == 0 and self.host.wanted_acks(self.database) is None:
             return False  # the first entries of a group say what acks it has
-        if not self.votes_here:
-            return False
-        return not (self.log_damaged or self.host.disk_full or self.host.draining or self.switching) and self.opened
+        hindered = self.log_damaged or self.host.disk_full or self.host.draining or self.switching
+        return self.votes_here and self.opened and not hindered
 
     # ---- what several parts do -----------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from quorate.core import superseding
 from quorate.core.kernel import DATA, Commit, Entry, Position
-from quorate.core.liveness import Liveness
 from quorate.core.requests import Outcome
 from quorate.core.single_leader import writes
 from quorate.core.single_leader.state import Group
@@ -176,44 +175,7 @@ def _any_life(original: Any) -> Any:
     return is_newest
 
 
-def _taken_for_new(_original: Any) -> Any:
-    return lambda _node, _voters: ""
-
-
-def _found_as_they_are(_original: Any) -> Any:
-    return list
-
-
-def _everybody_is_aware(original: Any) -> Any:
-    def add(liveness: Liveness, node: Any, now: Any) -> Any:
-        added = original(liveness, node, now)
-        liveness.unaware.clear()
-        return added
-
-    return add
-
-
 MUTANTS = (
-    Mutant(
-        "forgotten-replica-is-new",
-        "a replica of which an older copy of the folder does not know begins as a voter that has promised nothing",
-        "our own, found by the table of faults: a database that was created after the copy was made",
-        "forgotten",
-        (Swap(superseding, "doubt", _taken_for_new), Swap(superseding, "doubted", _found_as_they_are)),
-        ("leader completeness", "counted entries stay", "election safety", "durable majority", "log matching", "node"),
-        inner=INSIDE,
-        outer=SEEN,
-    ),
-    Mutant(
-        "votes-before-it-is-known",
-        "a node votes for one that has not heard of its life yet, and so could not say that its folder is an old copy",
-        "our own, found by the table of faults: the first heartbeats are lost, and what was asked meanwhile is granted",
-        "forgotten",
-        (Swap(Liveness, "add", _everybody_is_aware),),
-        ("leader completeness", "counted entries stay", "election safety", "durable majority", "log matching", "node"),
-        inner=INSIDE,
-        outer=SEEN,
-    ),
     Mutant(
         "old-copy-goes-on",
         "nobody minds that a node's folder is an older copy, though he remembers a later life of that node",

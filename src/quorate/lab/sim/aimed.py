@@ -162,12 +162,3 @@ def drops(dice: random.Random) -> Dials:
             log_keep_entries=dice.choice((0, 0, 3)),
         ),
     )
-
-
-def forgotten(dice: random.Random) -> Dials:
-    """Folders put back that do not even know of a database, and first heartbeats that are lost: the node is told too
-    late that its folder is an older copy, or only of the replicas that it knows."""
-    return msgspec.structs.replace(
-        outdated(dice), nodes=3, clients=4, fixed=MAJORITY, tail_us=500, hints=0.8, old_copy_us=500 * MILLISECOND,
-        crash_us=0, partition_us=0, crash_on_vote=0.0,
-    )  # fmt: skip

@@ -120,7 +120,6 @@ AIMS: dict[str, Aim] = {
     ),
     "outdated": _aim({"folder put back": 8, "note: superseded": 5, "note: healed": 5, "ok": 1_000}, seeds=4),
     "drops": _aim({"dropper: dropped": 30, "dropped: refused": 30, "dropper: read": 30, "crash": 16, "ok": 400}),
-    "forgotten": _aim({"folder put back": 6, "note: superseded": 4, "note: healed": 4, "ok": 500}, seeds=4),
     "unfit": _aim({"cannot be applied": 8, "condemned": 8, "note: healed": 16, "crash": 16, "ok": 400}),
     "regrouped": _aim(
         {
