@@ -228,6 +228,11 @@ class Machine:
         self.cluster.replies[self.number, effect.id] = effect.body
         return ()
 
+    def _replies(self, effect: kernel.Replies) -> Iterable[kernel.Event]:
+        for number, body in effect.answers:
+            self._reply(kernel.Reply(number, body))
+        return ()
+
     def _catalog(self, _effect: kernel.ReadCatalog) -> Iterable[kernel.Event]:
         if not any(token == "founding" for _, token in self.data[0]):
             return (kernel.CatalogRead(Catalog()),)
@@ -276,6 +281,7 @@ class Machine:
         kernel.Apply: _apply,
         kernel.Query: _query,
         kernel.Reply: _reply,
+        kernel.Replies: _replies,
         kernel.SaveLost: _save_lost,
         kernel.RememberLife: _remember_life,
         kernel.RaiseBoot: _raise_boot,

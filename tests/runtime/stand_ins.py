@@ -48,8 +48,8 @@ class EchoCore(ScriptedCore):
         self.answer = Answer(ANSWER, 7)
 
     def _echo(self, event: Event) -> list[Effect]:
-        if isinstance(event, kernel.Request):
-            return [kernel.Reply(event.id, self.answer)]
+        if isinstance(event, kernel.Requests):
+            return [kernel.Replies([(request.id, self.answer) for request in event.requests])]
         return []
 
 

@@ -64,7 +64,7 @@ def test_the_loop_goes_on_and_what_needs_the_log_waits(rig: Rig) -> None:
 @pytest.mark.parametrize("is_open", [True, False])
 def test_a_read_waits_only_for_a_data_file_that_is_closed(rig: Rig, is_open: bool) -> None:
     rig.core.script = lambda event: (
-        [kernel.Query(1, event.id, ())] if isinstance(event, kernel.Request) else STEPS.get(type(event), [])
+        [kernel.Query(1, 1, ())] if isinstance(event, kernel.Requests) else STEPS.get(type(event), [])
     )
     rig.store.is_open = lambda group: is_open  # type: ignore[method-assign]
     large(rig, [])
@@ -72,6 +72,7 @@ def test_a_read_waits_only_for_a_data_file_that_is_closed(rig: Rig, is_open: boo
     rig.loop.settle()
     caller = RecordingCaller()
     rig.driver.asked(caller, 5, Status(), 10)
+    rig.loop.settle()
     answered = [(5, Answer(ANSWER, 9), 10)]
     assert caller.told == (answered if is_open else [])
     rig.loop.finish_aside()

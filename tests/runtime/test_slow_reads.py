@@ -25,7 +25,8 @@ class SlowRig(Rig):
         self.group, self.ends_us = A, ends_us
 
     def _query(self, event: kernel.Event) -> list[kernel.Effect]:
-        return [kernel.Query(self.group, event.id, (), self.ends_us)] if isinstance(event, kernel.Request) else []
+        requests = event.requests if isinstance(event, kernel.Requests) else ()
+        return [kernel.Query(self.group, request.id, (), self.ends_us) for request in requests]
 
     def read(self, group: int = A, ends_us: int = ENDS_US) -> Any:
         """Ask for a read; the piece of work that it becomes."""

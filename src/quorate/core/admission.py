@@ -43,10 +43,15 @@ def ends_us(until_us: int, now_us: int) -> int:
 class Admission:
     """The door of one queue."""
 
-    __slots__ = ("_settings", "_taken", "_taken_us", "each_ns", "empty_us", "run_ns", "shed")
+    __slots__ = (
+        "_always_us", "_settings", "_taken", "_taken_us", "_waiting_max", "each_ns", "empty_us", "run_ns", "shed",
+    )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._waiting_max = settings.waiting_requests_max
+        self._always_us = min(settings.standing_us, settings.burst_us)
+        """What may be waited for, whether the queue stands or not."""
         self.empty_us = 0
         """When the queue was last seen empty."""
         self.each_ns = 0
@@ -64,9 +69,13 @@ class Admission:
         if not waiting:
             self.empty_us = now_us
             return None
-        wait_us = waiting * max(self.each_ns, self.run_ns) // 1000
-        if waiting < self._settings.waiting_requests_max and wait_us <= self._limit_us(now_us, until_us):
-            return None
+        each_ns, run_ns = self.each_ns, self.run_ns
+        wait_us = waiting * (max(run_ns, each_ns)) // 1000
+        if waiting < self._waiting_max:
+            if wait_us <= self._always_us and (until_us == 0 or wait_us <= until_us - now_us):
+                return None
+            if wait_us <= self._limit_us(now_us, until_us):
+                return None
         self.shed += 1
         return overloaded(f"{waiting} requests are waiting, for about {wait_us // 1000} ms", wait_us)
 

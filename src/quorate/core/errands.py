@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw, Struct, msgpack
 
+from quorate.core import routes
 from quorate.core.changes import Change, write_for
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Now, Reply
+from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Now, Reply, Request
 from quorate.core.requests import (
     Answer,
     CreateDatabase,
@@ -19,6 +20,7 @@ from quorate.core.requests import (
     Run,
     WriteOutcome,
 )
+from quorate.core.single_leader import core as single_leader
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -63,7 +65,7 @@ class Errand(Struct, frozen=True):
 
 def on_change(node: "Node", now: Now, id: int, body: Change) -> None:
     """A change of the catalog, made for the caller; others than its leader say where to go."""
-    group = node.route(id, CATALOG_DATABASE)
+    group = routes.group_for(node, id, CATALOG_DATABASE)
     if group is None:
         return
     if not (group.leads_ready and node.directory.catalog.members):
@@ -80,7 +82,9 @@ def begin(node: "Node", now: Now, errand: Errand, write: Run) -> None:
     node.errand_count += 1
     number = -node.errand_count
     node.errands[number] = errand
-    node.submit_write(now, node.groups[CATALOG_GROUP], number, write)
+    catalog = node.groups[CATALOG_GROUP]
+    if routes.submit(node, now, catalog, Request(number, write)):
+        single_leader.joined(catalog)
 
 
 def found(node: "Node", now: Now) -> None:

@@ -23,6 +23,11 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from quorate.core.acks_rule import AcksFact as AcksFact
+from quorate.core.calls import Replies as Replies
+from quorate.core.calls import Reply as Reply
+from quorate.core.calls import Request as Request
+from quorate.core.calls import Requests as Requests
+from quorate.core.calls import Tell as Tell
 from quorate.core.dropped import DropReplica as DropReplica
 from quorate.core.dropped import ReplicaDropped as ReplicaDropped
 from quorate.core.entries import ACKS as ACKS
@@ -91,17 +96,6 @@ class Deliver(Struct, frozen=True):
 
 class Wake(Struct, frozen=True):
     """`deadline_us` has come."""
-
-
-class Request(Struct, frozen=True):
-    """A caller asks for something; `id` is the driver's own and comes back in `Reply`."""
-
-    id: int
-    body: Any
-    since_us: int = 0
-    """When it arrived, by the node's monotonic clock; 0: now."""
-    until_us: int = 0
-    """When its caller ceases to wait; 0: not known."""
 
 
 class Persisted(Struct, frozen=True):
@@ -258,21 +252,6 @@ class Persist(Struct, frozen=True):
 
     sequence: int
     writes: tuple[LogWrite, ...]
-
-
-class Reply(Struct, frozen=True):
-    """The answer to `Request(id)`; exactly one for each request."""
-
-    id: int
-    body: Any
-
-
-class Tell(Struct, frozen=True):
-    """Word about `Request(id)` before its answer."""
-
-    id: int
-    body: Any
-    group: GroupId = CATALOG_GROUP
 
 
 class OpenReplica(Struct, frozen=True):
@@ -474,16 +453,17 @@ class Halt(Struct, frozen=True):
 
 
 Event = (
-    Deliver | Wake | Request | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed | LogRead
-    | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead | CatalogRead
-    | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable | ReplicaDropped | CallerLeft
+    Deliver | Wake | Request | Requests | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed
+    | LogRead | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead
+    | CatalogRead | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable
+    | ReplicaDropped | CallerLeft
 )  # fmt: skip
 
 Effect = (
-    Send | Persist | Reply | Tell | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog | Checkpoint
-    | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest | Condemn
-    | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained | Halt
-    | AskPermit | DropPermit | RememberLife | RaiseBoot | DropReplica
+    Send | Persist | Reply | Replies | Tell | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog
+    | Checkpoint | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest
+    | Condemn | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained
+    | Halt | AskPermit | DropPermit | RememberLife | RaiseBoot | DropReplica
 )  # fmt: skip
 
 

@@ -11,9 +11,8 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from quorate.core import dropping, errands, kernel, roster, routes, superseding
+from quorate.core import callers, dropping, errands, kernel, roster, superseding
 from quorate.core.admission import Admission
-from quorate.core.changes import Change
 from quorate.core.copies import Copies
 from quorate.core.directory import Directory
 from quorate.core.dropping import Dropping
@@ -34,29 +33,16 @@ from quorate.core.kernel import (
     Now,
     Persist,
     ReadCatalog,
-    ReadLost,
     Recovered,
     RecoveredGroup,
+    Replies,
     Reply,
 )
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed, Superseded
 from quorate.core.report import report, report_lost
 from quorate.core.requests import (
-    STRONGEST,
-    CommitHeld,
-    Failover,
-    LostAsk,
-    NotLeader,
-    OpenCopy,
-    Outcome,
-    ReadCopy,
-    Refused,
-    Replay,
-    Run,
-    Status,
     StatusReport,
-    Verify,
 )
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
@@ -64,7 +50,6 @@ from quorate.core.single_leader.invariants import assert_invariants
 from quorate.core.single_leader.state import NOBODY, Group
 from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
-from quorate.sql.classify import reads_only
 
 HEARTBEAT, GATHER, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "gather", "apply", "close idle", "verify"
 
@@ -189,6 +174,13 @@ class Node:
             self._out.append(Reply(id, body))
         else:
             errands.finish(self, self.errands.pop(id), body)
+
+    def reply_all(self, answers: list[tuple[int, Any]]) -> None:
+        if answers[0][0] >= 0:
+            self._out.append(Replies(answers))
+        else:  # errands, which are written one by one
+            for number, body in answers:
+                self.reply(number, body)
 
     def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
         name = (APPLY, group)
@@ -388,75 +380,6 @@ class Node:
 
     # ---- callers -----------------------------------------------------------------------------------------
 
-    def _on_request(self, now: Now, event: kernel.Request) -> None:
-        if event.since_us and (refusal := self.admission.late(now.mono_us, event.since_us, event.until_us)):
-            self.reply(event.id, refusal)
-            return
-        self.until_us = event.until_us
-        body = event.body
-        if type(body) is Run:
-            self._on_run(now, event.id, body)
-        elif isinstance(body, Outcome | CommitHeld | Replay):
-            if (group := self.route(event.id, body.database)) is not None:
-                self.submit_write(now, group, event.id, body)
-        elif isinstance(body, Change):
-            errands.on_change(self, now, event.id, body)
-        elif type(body) is Verify:
-            if (group := self.route(event.id, body.database)) is not None:
-                single_leader.submit_verify(group, now, event.id)
-        elif type(body) is Failover:
-            self._on_failover(now, event.id, body)
-        elif isinstance(body, OpenCopy | ReadCopy):
-            self.copies.on_request(now, event.id, body)
-        elif type(body) is LostAsk:
-            self.emit(ReadLost(event.id, body))
-        elif type(body) is Status:
-            self.reply(event.id, report(self, members_only=body.members_only))
-        else:
-            self.reply(event.id, Refused("NotSupportedError", f"unknown request {type(body).__name__}"))
-
-    def _on_run(self, now: Now, id: int, body: Run) -> None:
-        group = self.route(id, body.database)
-        if group is None:
-            return
-        if reads_only(body.statements):
-            self.touched = (group,)
-            single_leader.submit_read(group, now, id, body.statements, STRONGEST if body.strongest else body.level)
-        elif body.database == CATALOG_DATABASE:
-            hint = "create databases with Cluster.create or `quorate create`"
-            self.reply(id, Refused("NotSupportedError", "the catalog can only be read", hint))
-        elif body.token is None:
-            self.reply(id, Refused("InterfaceError", "a write needs a token"))
-        else:
-            self.submit_write(now, group, id, body)
-
-    def _on_failover(self, now: Now, id: int, body: Failover) -> None:
-        to = self.directory.node_named(body.to) if body.to else NOBODY
-        if to is None:
-            self.reply(id, routes.unknown_member(self, body.to))
-        elif (group := self.route(id, body.database)) is not None:
-            single_leader.submit_failover(group, now, id, to, accept_loss=body.accept_loss)
-
-    def submit_write(self, now: Now, group: Group, id: int, body: Any) -> None:
-        if id >= 0:
-            self.touched = (group,)
-        if self.draining:
-            self.reply(id, NotLeader(""))
-        elif self.disk_full and group.leader not in (NOBODY, self.me):
-            self.reply(id, NotLeader(group.leader_address()))
-        elif self.disk_full or (group.leader == NOBODY and now.mono_us < group.no_room_until_us):
-            self.reply(id, Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True))
-        else:
-            single_leader.submit_write(group, now, id, body)
-
-    def route(self, id: int, database: str) -> Group | None:
-        """The group that holds this database here; otherwise the caller is told where to go."""
-        found = routes.find(self, database)
-        if isinstance(found, Group):
-            return found
-        self.reply(id, found)
-        return None
-
     def _on_lost_read(self, _now: Now, event: kernel.LostRead) -> None:
         self.reply(event.id, report_lost(self, event.report))
 
@@ -467,7 +390,8 @@ class Node:
     HANDLERS: dict[type, Callable[["Node", Now, Any], None]] = {
         kernel.Deliver: _on_deliver,
         kernel.Wake: _on_wake,
-        kernel.Request: _on_request,
+        kernel.Request: callers.on_request,
+        kernel.Requests: callers.on_requests,
         kernel.Persisted: _on_persisted,
         kernel.Applied: _on_applied,
         kernel.CatalogRead: _on_catalog,

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from quorate.core import roster
-from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP
+from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Now, Request
 from quorate.core.requests import NotLeader, Refused
-from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.single_leader import core as single_leader
+from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -22,6 +23,29 @@ def find(node: "Node", database: str) -> Group | NotLeader | Refused:
         here = _if_member(node.groups.get(row.group))
         return here or NotLeader(node.address_of(row.nodes[row.group % len(row.nodes)]))
     return _unknown(node, database)
+
+
+def group_for(node: "Node", request: int, database: str) -> Group | None:
+    """The group that holds this database here; otherwise the caller is told where to go."""
+    found = find(node, database)
+    if isinstance(found, Group):
+        return found
+    node.reply(request, found)
+    return None
+
+
+def submit(node: "Node", now: Now, group: Group, request: Request) -> bool:
+    """A write for this group: whether it waits for its turn there now (`writes.joined`)."""
+    if node.draining:
+        node.reply(request.id, NotLeader(""))
+    elif node.disk_full and group.leader not in (NOBODY, node.me):
+        node.reply(request.id, NotLeader(group.leader_address()))
+    elif node.disk_full or (group.leader == NOBODY and now.mono_us < group.no_room_until_us):
+        refusal = Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True)
+        node.reply(request.id, refusal)
+    else:
+        return single_leader.submit_write(group, now, request)
+    return False
 
 
 def _leads_still(node: "Node", database: str) -> bool:

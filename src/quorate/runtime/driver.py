@@ -104,12 +104,10 @@ class Driver:
         self._callers: dict[int, tuple[Caller, int, int]] = {}
         """Request id -> the connection, the client's own id, and the request's size."""
         self._next_request = 1
-        self._asked = 0
-        """Requests taken in this turn of the loop."""
         self._turned_us = 1 << 62
         """When the last turn ended."""
         self._behind: deque[kernel.Request] = deque()
-        """Those that came when it had taken enough: what peers say comes first, in the next turn as well."""
+        """Those that have come. They are handed over together, some in each turn: what peers say comes first."""
         self._writes: list[LogWrite] = []
         self._sequence = 0
         """The last `Persist` whose writes are in `_writes`."""
@@ -122,6 +120,7 @@ class Driver:
             kernel.Send: self._on_send,
             kernel.Persist: self._on_persist,
             kernel.Reply: self._on_reply,
+            kernel.Replies: self._on_replies,
             kernel.Tell: self._on_tell,
             kernel.Query: self._on_query,
             kernel.Connect: self._on_connect,
@@ -168,12 +167,8 @@ class Driver:
             self._want_turn()
             return
         now_us = self._read_at((self._now or self._look()).mono_us)
-        request = kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0)
-        if self._asked < REQUESTS_A_TURN:
-            self._asked += 1
-            self.feed(request)
-        else:
-            self._behind.append(request)
+        self._behind.append(kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0, size))
+        if not self._turn_due:
             self._want_turn()
 
     def left(self, caller: Caller, ask: int | None = None) -> None:
@@ -245,9 +240,10 @@ class Driver:
         self._turn_due = False
         if self._stopped:
             return
-        self._asked = REQUESTS_A_TURN if self._behind else 0
-        for _ in range(min(REQUESTS_A_TURN, len(self._behind))):
-            self.feed(self._behind.popleft())
+        behind = self._behind
+        if behind:
+            arrived = tuple([behind.popleft() for _ in range(min(REQUESTS_A_TURN, len(behind)))])
+            self.feed(kernel.Requests(arrived))
             if self._stopped:
                 return
         deadline = self.core.deadline_us
@@ -259,7 +255,7 @@ class Driver:
         if self._writes and not self._persist_due and not self._disk_full:
             self._persist_due = True
             self._scheduler.call_soon(self._write_log)
-        if self._behind:
+        if behind:
             self._want_turn()
         self._arm()
         self._turned_us = (self._now or self._look()).mono_us
@@ -399,6 +395,10 @@ class Driver:
 
     def _on_reply(self, effect: kernel.Reply) -> None:
         self._answer(effect.id, effect.body)
+
+    def _on_replies(self, effect: kernel.Replies) -> None:
+        for request, body in effect.answers:
+            self._answer(request, body)
 
     def _on_tell(self, effect: kernel.Tell) -> None:
         caller, ask, _ = self._callers[effect.id]

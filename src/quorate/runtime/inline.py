@@ -97,6 +97,7 @@ class InlineNode:
         self._perform: dict[type, Callable[[Any], None]] = {
             kernel.Persist: self._on_persist,
             kernel.Reply: self._on_reply,
+            kernel.Replies: self._on_replies,
             kernel.Query: self._on_query,
             kernel.Execute: self._on_execute,
             kernel.Commit: self._on_commit,
@@ -351,6 +352,9 @@ class InlineNode:
 
     def _on_reply(self, effect: kernel.Reply) -> None:
         self._replies[effect.id] = effect.body
+
+    def _on_replies(self, effect: kernel.Replies) -> None:
+        self._replies.update(effect.answers)
 
     def _on_execute(self, effect: kernel.Execute) -> None:
         self.unsettled.add(effect.group)

@@ -18,6 +18,8 @@ class Waiting(Struct):
     since_us: int
     until_us: int = 0
     """When its caller ceases to wait; 0: not known."""
+    size: int = 0
+    """Bytes that it took on its way; 0: not known."""
     long: bool = False
     """It was stopped once, for it took long: it runs alone (`long_writes`)."""
 

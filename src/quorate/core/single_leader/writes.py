@@ -11,8 +11,20 @@ from typing import Any
 from msgspec import Raw
 
 from quorate.core.acks_rule import read_rule, spell
-from quorate.core.admission import EXPIRED, gone, overloaded
-from quorate.core.kernel import ACKS, CATALOG_GROUP, DATA, Commit, Entry, Execute, Executed, Now, Position, Rollback
+from quorate.core.admission import EXPIRED, overloaded
+from quorate.core.kernel import (
+    ACKS,
+    CATALOG_GROUP,
+    DATA,
+    Commit,
+    Entry,
+    Execute,
+    Executed,
+    Now,
+    Position,
+    Request,
+    Rollback,
+)
 from quorate.core.limits import ENTRY_BYTES_MAX
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Unsure
 from quorate.core.single_leader import long_writes, repair, shipping
@@ -38,36 +50,67 @@ CROWD_STAYS = 7
 """So many eighths of a crowd are still expected with the next batch when fewer were under way."""
 
 
-def submit(group: Group, now: Now, id: int, body: Any) -> None:
-    """A caller's write. Refusals mean that it was not done."""
-    host, queue = group.host, group.queue
-    if group.group == CATALOG_GROUP and type(body) is Outcome:
-        group.reply(id, NOT_TOLD)
+def submit(group: Group, now: Now, request: Request) -> bool:
+    """A caller's write: whether it waits for its turn now (then `joined` is called once all have come that came with
+    it). Refusals mean that it was not done."""
+    if takes_writes(group):
+        return join(group, now, request)
+    if group.group == CATALOG_GROUP and type(request.body) is Outcome:
+        group.reply(request.id, NOT_TOLD)
     elif group.damaged and group.leader in (NOBODY, group.me):
-        group.reply(id, repair.refusal(group))
-    elif group.role != LEADER or (group.transfer_to and group.transfer is None):
-        _submit_elsewhere(group, now, id, body)
-    elif refusal := group.admission.refusal(now.mono_us, host.until_us, len(queue)):
-        group.reply(id, refusal)
-    elif group.flight and group.flight[0].told and not group.rules.coming:
-        group.reply(id, _not_held(group))
+        group.reply(request.id, repair.refusal(group))
+    elif not _stays_leader(group):
+        _submit_elsewhere(group, now, request)
+    elif _waits_in_vain(group):
+        group.reply(request.id, _not_held(group))
     else:
-        queue.append(Waiting(id, body, now.mono_us, host.until_us))
-        host.keep_busy(group.group)
-        if _gathered(group):
-            if may_start(group):
-                host.make_ready(group.group)
-        elif not group.gathering and may_start(group):
-            _await_more(group)
+        return join(group, now, request)
+    return False
 
 
-def _submit_elsewhere(group: Group, now: Now, id: int, body: Any) -> None:
+def takes_writes(group: Group) -> bool:
+    """Whether any write may join the queue, as long as that is not too long."""
+    return group.group != CATALOG_GROUP and not group.damaged and _stays_leader(group) and not _waits_in_vain(group)
+
+
+def _stays_leader(group: Group) -> bool:
+    return group.role == LEADER and not (group.transfer_to and group.transfer is None)
+
+
+def _waits_in_vain(group: Group) -> bool:
+    """The oldest batch has waited for its acks for too long, and no other rule is on its way."""
+    return bool(group.flight) and group.flight[0].told and not group.rules.coming
+
+
+def join(group: Group, now: Now, request: Request) -> bool:
+    """A write comes to the end of the queue, unless that is too long."""
+    queue = group.queue
+    refusal = group.admission.refusal(now.mono_us, request.until_us, len(queue))
+    if refusal is not None:
+        group.reply(request.id, refusal)
+        return False
+    queue.append(Waiting(request.id, request.body, now.mono_us, request.until_us, request.size))
+    return True
+
+
+def joined(group: Group) -> None:
+    """Writes have come into the queue."""
+    group.host.keep_busy(group.group)
+    if _gathered(group):
+        if may_start(group):
+            group.host.make_ready(group.group)
+    elif not group.gathering and may_start(group):
+        _await_more(group)
+
+
+def _submit_elsewhere(group: Group, now: Now, request: Request) -> None:
     """To a replica that does not lead, or not for much longer."""
     transfer = group.transfer
     if transfer is not None and len(transfer.waiting) < group.settings.waiting_requests_max:
-        transfer.waiting.append(Waiting(id, body, now.mono_us, group.host.until_us))
+        waiting = Waiting(request.id, request.body, now.mono_us, request.until_us, request.size)
+        transfer.waiting.append(waiting)
     else:
-        group.reply(id, NotLeader(group.leader_address()))
+        group.reply(request.id, NotLeader(group.leader_address()))
 
 
 def in_vain(group: Group) -> bool:
@@ -191,23 +234,24 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
     Nothing while what was executed before such a one is to be committed."""
     requests: list[Waiting] = []
     size = 0
-    queue, bytes_max = group.queue, group.settings.batch_bytes_max
+    queue, bytes_max, is_long = group.queue, group.settings.batch_bytes_max, long_writes.is_long
     most = min(group.settings.batch_requests_max, group.admission.fit())
     while queue and len(requests) < most:
         first = queue[0]
-        if gone(first.until_us, now_us):
+        if 0 < first.until_us <= now_us:
             group.reply(queue.popleft().id, EXPIRED)
             continue
-        alone = group.alone > 0 or type(first.body) is CommitHeld
-        weighs = weight(first.body, _enough(group))
+        body = first.body
+        weighs = first.size or weight(body, _enough(group))
         size += weighs
-        first.long = long_writes.is_long(group, first, weighs)
-        if requests and (alone or first.long or size > bytes_max):
+        long = first.long = is_long(group, first, weighs)
+        alone = long or group.alone > 0 or type(body) is CommitHeld
+        if requests and (alone or size > bytes_max):
             break
-        if first.long and not long_writes.may_begin(group):
+        if long and not long_writes.may_begin(group):
             return requests
         requests.append(queue.popleft())
-        if alone or first.long:
+        if alone:
             group.alone = max(0, group.alone - 1)
             break
     group.admission.took(now_us, len(requests), 0 if _is_exception(group, requests) else len(queue))
@@ -221,7 +265,7 @@ def _is_exception(group: Group, requests: list[Waiting]) -> bool:
     if not group.queue:
         return True
     first = group.queue[0]
-    return not long_writes.is_long(group, first, weight(first.body, _enough(group)))
+    return not long_writes.is_long(group, first, first.size or weight(first.body, _enough(group)))
 
 
 def _enough(group: Group) -> int:
@@ -352,9 +396,9 @@ def on_counted(group: Group) -> None:
 def _answer(group: Group, batch: Batch) -> None:
     """Each caller gets its own result."""
     if not batch.told:
-        index, reply = batch.position.index, group.host.reply
-        for request, outcome in zip(batch.requests, batch.outcomes, strict=True):
-            reply(request.id, Answer(Raw(outcome), index))
+        index = batch.position.index
+        told = zip(batch.requests, batch.outcomes, strict=True)
+        group.host.reply_all([(request.id, Answer(Raw(outcome), index)) for request, outcome in told])
 
 
 def settle(group: Group) -> None:

@@ -33,7 +33,7 @@ def _no_deadline(_original: Any) -> Any:
 
 
 def _in_line(_original: Any) -> Any:
-    return lambda host, _event: host._asked
+    return lambda host, event: host._asked.append(event)
 
 
 COLLAPSE = ("goodput", "recovery")
@@ -76,7 +76,7 @@ MUTANTS = (
         "what peers say waits behind what clients ask for",
         "etcd's followers that campaign because the leader is busy (its tuning guide: give heartbeats priority)",
         "spike",
-        (Swap(BusyHost, "queue_of", _in_line),),
+        (Swap(BusyHost, "put", _in_line),),
         ("heartbeats first", "no needless election", *COLLAPSE),
     ),
     Mutant(

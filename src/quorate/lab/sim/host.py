@@ -29,6 +29,7 @@ from quorate.core.kernel import (
     Query,
     Reachable,
     Recovered,
+    Replies,
     Reply,
     Request,
     Send,
@@ -39,6 +40,7 @@ from quorate.core.kernel import (
 from quorate.core.messages import SINCE
 from quorate.core.requests import Ask, Told
 from quorate.core.single_leader.invariants import assert_invariants
+from quorate.lab.sim.arrivals import together
 from quorate.lab.sim.beside import Storage
 from quorate.lab.sim.clocks import Clock
 from quorate.lab.sim.dials import MILLISECOND, Dials
@@ -198,8 +200,8 @@ class Host:
                 orderly = False
         if not orderly:
             self.store.crash(self.dice, machine)
-        for waiting in (self._ready, self._held):
-            waiting.clear()
+        self._ready.clear()
+        self._held.clear()
         self._open.clear()
         self.peers.clear()
         self._tear_after = None
@@ -257,7 +259,7 @@ class Host:
         if self.core is not None and self.paused:
             self.world.record(self.number, "resume", None)
             self.paused = False
-            self._ready.extend(self._held)
+            self._ready.extend(together(self._held))
             self._held.clear()
             self._drain()
 
@@ -348,8 +350,7 @@ class Host:
         """Who says how long he waits is heard."""
         token = getattr(ask.body, "token", None)
         if not ask.waits_us:
-            if token is not None:
-                self.storage.wanted_us.pop(token.id, None)
+            self.storage.wanted_us.pop(token.id if token is not None else "", None)
             return Request(self._next_request, ask.body)
         if token is not None:
             self.storage.wanted_us[token.id] = self.world.now_us + ask.waits_us
@@ -399,8 +400,9 @@ class Host:
     def _drop_permit(self, effect: DropPermit) -> None:
         self.etcd.drop(self, effect)
 
-    def _answer(self, effect: Reply) -> None:
-        self.reply(effect.id, effect.body)
+    def _answer_all(self, effect: Replies) -> None:
+        for answer in effect.answers:
+            self.reply(*answer)
 
     def _tell(self, effect: Tell) -> None:
         asked = self._open.get(effect.id)
@@ -453,7 +455,8 @@ class Host:
     PERFORM: ClassVar[dict[type, Callable[["Host", Any], None]]] = {
         Send: _send,
         Persist: _persist,
-        Reply: _answer,
+        Reply: lambda host, effect: host.reply(effect.id, effect.body),
+        Replies: _answer_all,
         Tell: _tell,
         Query: _query,
         Note: _note,

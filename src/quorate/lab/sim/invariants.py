@@ -33,7 +33,6 @@ from quorate.core.kernel import (
     Persist,
     Recovered,
     RecoveredGroup,
-    Request,
     Send,
     SwitchGeneration,
     WriteEntries,
@@ -43,6 +42,7 @@ from quorate.core.messages import Message
 from quorate.core.requests import Failover
 from quorate.core.single_leader.messages import StandNow, VoteReply
 from quorate.core.single_leader.state import LEADER
+from quorate.lab.sim.arrivals import ASKED, requests_of
 from quorate.lab.sim.by_hand import ByHand
 from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.host import Host
@@ -252,7 +252,7 @@ class Invariants:
             self.world.mark(GOT[type(message)])
             if type(message) is StandNow:
                 self.by_hand.handed_over(host, message)
-        elif told is Request or told is Permitted:
+        elif told in ASKED or told is Permitted:
             self._hear(host, event)
         for effect in effects:
             kind = type(effect)
@@ -291,10 +291,10 @@ class Invariants:
 
     def _hear(self, host: Host, event: Event) -> None:
         """Somebody may have been told to lead."""
-        if type(event) is Request and type(event.body) is Failover:
-            self.by_hand.asked(host, event.body)
-        elif type(event) is Permitted:
+        if type(event) is Permitted:
             self.by_hand.permitted(host, event)
+        for body in [request.body for request in requests_of(event) if type(request.body) is Failover]:
+            self.by_hand.asked(host, body)
 
     def _check_note(self, host: Host, note: Note) -> None:
         if note.name == "damaged":

@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from quorate.core.kernel import Apply, Event, Execute, Query, Request, Wake
+from quorate.core.kernel import Apply, Event, Execute, Query, Request, Requests, Wake
 from quorate.core.requests import Refused
+from quorate.lab.sim.arrivals import requests_of
 from quorate.lab.sim.host import Host
 from quorate.wire import codec
 
@@ -29,9 +30,9 @@ class BusyHost(Host):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._first: deque[Event] = deque()
-        self._asked: deque[Event] = deque()
+        self._asked: deque[Request] = deque()
         self._woken = False
-        self._turn = 0
+        self._had_turn = False
         self._busy = False
         self._spent_us = 0
         self.when_run: Callable[[tuple[Any, ...]], None] = lambda _requests: None
@@ -49,12 +50,15 @@ class BusyHost(Host):
             self._woken = True
             self._begin()
         else:
-            self.queue_of(event).append(event)
+            self.put(event)
             self._begin()
 
-    def queue_of(self, event: Event) -> deque[Event]:
-        """Where it waits: behind nothing but its like, or behind all else."""
-        return self._asked if type(event) is Request else self._first
+    def put(self, event: Event) -> None:
+        """It waits behind nothing but its like, or behind all else."""
+        if type(event) is Request:
+            self._asked.append(event)
+        else:
+            self._first.append(event)
 
     def resume(self) -> None:
         """What came meanwhile takes time as well."""
@@ -88,7 +92,7 @@ class BusyHost(Host):
         self._busy = event is not None
         if event is None:
             return
-        self._spent_us = 0 if type(event) is Wake else self.dials.cpu_us * self.slower
+        self._spent_us = 0 if type(event) is Wake else self.dials.cpu_us * self.slower * max(1, len(requests_of(event)))
         self._ready.append(event)
         self._drain()
         if life == self.life:
@@ -97,10 +101,11 @@ class BusyHost(Host):
     def _choose(self) -> Event | None:
         if self._first:
             return self._first.popleft()
-        if self._asked and not (self._woken and self._turn >= REQUESTS_A_TURN):
-            self._turn += 1
-            return self._asked.popleft()
-        self._turn = 0
+        if self._asked and not (self._woken and self._had_turn):
+            self._had_turn = True
+            count = min(REQUESTS_A_TURN, len(self._asked))
+            return Requests(tuple([self._asked.popleft() for _ in range(count)]))
+        self._had_turn = False
         woken, self._woken = self._woken, False
         return Wake() if woken else None
 

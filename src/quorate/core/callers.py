@@ -1,0 +1,123 @@
+"""What callers ask of a node: each request goes to the group that answers it, or its caller is told where to go.
+
+A driver hands over together what has arrived together. Whether a group takes writes just now is then looked at once for
+all of them, and a batch begins once all of them wait for it.
+"""
+
+from typing import TYPE_CHECKING
+
+from quorate.core import errands, routes
+from quorate.core.changes import Change
+from quorate.core.kernel import CATALOG_DATABASE, Now, ReadLost, Request, Requests
+from quorate.core.report import report
+from quorate.core.requests import (
+    STRONGEST,
+    CommitHeld,
+    Failover,
+    LostAsk,
+    OpenCopy,
+    Outcome,
+    ReadCopy,
+    Refused,
+    Replay,
+    Run,
+    Status,
+    Verify,
+)
+from quorate.core.single_leader import core as single_leader
+from quorate.core.single_leader.state import NOBODY, Group
+from quorate.sql.classify import reads_only
+
+if TYPE_CHECKING:
+    from quorate.core.node import Node
+
+
+def on_request(node: "Node", now: Now, event: Request) -> None:
+    _take(node, now, (event,))
+
+
+def on_requests(node: "Node", now: Now, event: Requests) -> None:
+    _take(node, now, event.requests)
+
+
+def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
+    admission, join = node.admission, single_leader.join
+    found: dict[str, Group] = {}
+    takers: dict[Group, None] = {}
+    """Groups that take any write, as far as nothing but the length of their queue speaks against it."""
+    joined: dict[Group, None] = {}
+    runs_only = True
+    for request in requests:
+        if request.since_us and (refusal := admission.late(now.mono_us, request.since_us, request.until_us)):
+            node.reply(request.id, refusal)
+            continue
+        node.until_us = request.until_us
+        body = request.body
+        if type(body) is not Run:
+            runs_only = False
+            takers.clear()  # it may change who takes writes
+            group = _on_other(node, now, request)
+            if group is not None:
+                joined[group] = None
+            continue
+        group = found.get(body.database) or routes.group_for(node, request.id, body.database)
+        if group is None:
+            continue
+        found[body.database] = group
+        if reads_only(body.statements):
+            level = STRONGEST if body.strongest else body.level
+            single_leader.submit_read(group, now, request.id, body.statements, level)
+        elif group in takers and body.token is not None:
+            join(group, now, request)
+        elif _submit_run(node, now, group, request):
+            joined[group] = None
+            if single_leader.takes_writes(group):
+                takers[group] = None
+    for group in joined:
+        single_leader.joined(group)
+    if runs_only and found:
+        node.touched = found.values()
+
+
+def _submit_run(node: "Node", now: Now, group: Group, request: Request) -> bool:
+    """A caller's write: whether it waits for its turn now."""
+    if request.body.database == CATALOG_DATABASE:
+        hint = "create databases with Cluster.create or `quorate create`"
+        node.reply(request.id, Refused("NotSupportedError", "the catalog can only be read", hint))
+        return False
+    if request.body.token is None:
+        node.reply(request.id, Refused("InterfaceError", "a write needs a token"))
+        return False
+    return routes.submit(node, now, group, request)
+
+
+def _on_other(node: "Node", now: Now, request: Request) -> Group | None:
+    """Whatever is not a Run. The group where it waits for its turn as a write."""
+    number, body = request.id, request.body
+    if isinstance(body, Outcome | CommitHeld | Replay):
+        group = routes.group_for(node, number, body.database)
+        return group if group is not None and routes.submit(node, now, group, request) else None
+    if isinstance(body, Change):
+        errands.on_change(node, now, number, body)
+    elif type(body) is Verify:
+        if (group := routes.group_for(node, number, body.database)) is not None:
+            single_leader.submit_verify(group, now, number)
+    elif type(body) is Failover:
+        _on_failover(node, now, number, body)
+    elif isinstance(body, OpenCopy | ReadCopy):
+        node.copies.on_request(now, number, body)
+    elif type(body) is LostAsk:
+        node.emit(ReadLost(number, body))
+    elif type(body) is Status:
+        node.reply(number, report(node, members_only=body.members_only))
+    else:
+        node.reply(number, Refused("NotSupportedError", f"unknown request {type(body).__name__}"))
+    return None
+
+
+def _on_failover(node: "Node", now: Now, number: int, body: Failover) -> None:
+    to = node.directory.node_named(body.to) if body.to else NOBODY
+    if to is None:
+        node.reply(number, routes.unknown_member(node, body.to))
+    elif (group := routes.group_for(node, number, body.database)) is not None:
+        single_leader.submit_failover(group, now, number, to, accept_loss=body.accept_loss)

@@ -1,0 +1,48 @@
+"""What callers ask of a node and are told, each request under a number of the driver's own."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from quorate.core.entries import GroupId
+
+
+class Request(Struct, frozen=True):
+    """A caller asks for something; `id` is the driver's own and comes back in `Reply`."""
+
+    id: int
+    body: Any
+    since_us: int = 0
+    """When it arrived, by the node's monotonic clock; 0: now."""
+    until_us: int = 0
+    """When its caller ceases to wait; 0: not known."""
+    size: int = 0
+    """Bytes that it took on its way; 0: not known."""
+
+
+class Requests(Struct, frozen=True):
+    """What callers ask that has arrived together, in order."""
+
+    requests: tuple[Request, ...]
+
+
+class Reply(Struct, frozen=True):
+    """The answer to `Request(id)`; exactly one for each request."""
+
+    id: int
+    body: Any
+
+
+class Replies(Struct, frozen=True):
+    """`Reply` for several requests: (id, body) of each."""
+
+    answers: list[tuple[int, Any]]
+
+
+class Tell(Struct, frozen=True):
+    """Word about `Request(id)` before its answer."""
+
+    id: int
+    body: Any
+    group: GroupId = 0
+    """The group that it is for; the catalog's when it is for none."""
