@@ -190,9 +190,9 @@ def test_a_lost_tail_may_hold_what_made_the_tables() -> None:
 
 def test_a_replica_that_forgets_where_its_log_ended_believes_a_disk_that_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     row, mode = next(each for each in listed() if each[0].filed)
-    assert cell_run(row, mode, 57).ok
+    assert cell_run(row, mode, 79).ok
     monkeypatch.setattr(Ends, "missing", lambda _ends, _groups, _hash_at: {})
-    report = cell_run(row, mode, 57)
+    report = cell_run(row, mode, 79)
     assert report.judge == "damaged replica", report.message
     assert "takes it for whole" in report.message
 

@@ -16,6 +16,7 @@ from quorate.core.kernel import (
     OpenReplica,
     OpenSnapshot,
     Position,
+    SnapshotOpened,
     SwitchGeneration,
     WriteHardState,
 )
@@ -250,8 +251,10 @@ def test_a_damaged_page_that_nobody_reads_is_found_before_it_is_copied(disk: Sim
     name = str(FOLDER / "group-1-0.db")
     pages = len(disk.content(name)) // PAGE_BYTES
     disk.change(name, (pages - 1) * PAGE_BYTES, 0xFF)
-    (failed,) = store.perform(OpenSnapshot(GROUP, 2))
+    failed, told = store.perform(OpenSnapshot(GROUP, 2))
     assert isinstance(failed, ApplyFailed)
+    assert isinstance(told, SnapshotOpened)
+    assert told.failed == failed.reason
     assert not failed.full
     assert "not a sound database" in failed.reason
     assert not [name for name in disk.names(FOLDER / "snapshots") if name.startswith("outgoing")]

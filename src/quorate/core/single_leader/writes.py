@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Raw
 
 from quorate.core.acks_rule import read_rule, spell
-from quorate.core.admission import EXPIRED, overloaded
+from quorate.core.admission import EXPIRED, gone, overloaded
 from quorate.core.kernel import (
     ACKS,
     CATALOG_GROUP,
@@ -238,7 +238,7 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
     most = min(group.settings.batch_requests_max, group.admission.fit())
     while queue and len(requests) < most:
         first = queue[0]
-        if 0 < first.until_us <= now_us:
+        if gone(first.until_us, now_us):
             group.reply(queue.popleft().id, EXPIRED)
             continue
         body = first.body

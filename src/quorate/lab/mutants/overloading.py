@@ -1,5 +1,6 @@
 """Mutants of patience and overload: who is taken for dead because somebody is slow, and what too much work does."""
 
+from collections import deque
 from typing import Any
 
 from quorate.core import admission, timeouts
@@ -32,8 +33,14 @@ def _no_deadline(_original: Any) -> Any:
     return lambda _until_us, _now_us: 0
 
 
-def _in_line(_original: Any) -> Any:
-    return lambda host, event: host._asked.append(event)
+def _asked_first(original: Any) -> Any:
+    def choose(host: BusyHost) -> Any:
+        told, host._first = host._first, deque() if host._asked else host._first
+        event = original(host)
+        host._first = told
+        return event
+
+    return choose
 
 
 COLLAPSE = ("goodput", "recovery")
@@ -76,7 +83,7 @@ MUTANTS = (
         "what peers say waits behind what clients ask for",
         "etcd's followers that campaign because the leader is busy (its tuning guide: give heartbeats priority)",
         "spike",
-        (Swap(BusyHost, "put", _in_line),),
+        (Swap(BusyHost, "_choose", _asked_first),),
         ("heartbeats first", "no needless election", *COLLAPSE),
     ),
     Mutant(

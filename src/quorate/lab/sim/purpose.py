@@ -119,8 +119,8 @@ AIMS: dict[str, Aim] = {
         {"folder put back": 3, "forgotten entries kept": 10, "note: contradicted": 3, "ok": 500}, seeds=8
     ),
     "outdated": _aim({"folder put back": 8, "note: superseded": 5, "note: healed": 5, "ok": 1_000}, seeds=4),
-    "drops": _aim({"dropper: dropped": 30, "dropped: refused": 30, "dropper: read": 30, "crash": 16, "ok": 400}),
-    "unfit": _aim({"cannot be applied": 8, "condemned": 8, "note: healed": 16, "crash": 16, "ok": 400}),
+    "drops": _aim({"dropper: dropped": 20, "dropped: refused": 20, "dropper: read": 20, "crash": 16, "ok": 400}),
+    "unfit": _aim({"cannot be applied": 5, "condemned": 5, "note: healed": 16, "crash": 16, "ok": 400}),
     "regrouped": _aim(
         {
             "edit of a data file": 5, "note: divergent": 2, "note: healed": 2, "verify: equal": 40,
