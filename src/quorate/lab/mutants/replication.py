@@ -252,9 +252,6 @@ MUTANTS = (
         "handovers",
         (Swap(acks, "advance", _counts_older),),
         ("own epoch",),
-        inner=INSIDE,
-        outer=("liveness", *SEEN),
-        outer_scenario="figure_eight",
     ),
     Mutant(
         "counts-and-answers-an-older-epoch",
