@@ -93,7 +93,9 @@ def test_a_node_whose_disk_is_lost_is_replaced_under_load_and_hears_of_it(tmp_pa
 def started_again(folder: Path) -> str:
     """What `quorate up` says of the cluster in this folder until it is ready."""
     command = [sys.executable, "-m", "quorate.cli.main", "up", "--dir", str(folder)]
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as under nohup, and `up` would ignore it too
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as up:
+        signal.signal(signal.SIGHUP, ignored)
         assert up.stderr is not None
         try:
             told = ""

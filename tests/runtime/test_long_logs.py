@@ -10,13 +10,14 @@ from tests.runtime.stand_ins import ANSWER, WRITE, RecordingCaller
 from tests.runtime.test_driver import RETRY_US, Rig, scripted
 
 from quorate.core import kernel
+from quorate.core.entries import LARGE_BYTES
 from quorate.core.kernel import DATA, Entry, WriteEntries
 from quorate.core.messages import Heartbeat
 from quorate.core.requests import Answer, Status
 from quorate.runtime.aside import LOG
 from quorate.storage.folder import open_store
 from quorate.storage.interface import Broken, DiskIsFull
-from quorate.storage.long_work import LOG_BYTES, LogTakesLong, given
+from quorate.storage.long_work import LogTakesLong, given
 
 LATER = kernel.WriteHardState(1, 3, 0)
 STEPS: dict[type, Any] = {
@@ -106,7 +107,7 @@ def test_a_file_store_hands_back_large_entries_and_nothing_else(tmp_path: Path) 
     store.long_us = 20_000
     store.persist([CREATE])
     store.persist([WriteEntries(GROUP, (Entry(1, 1, DATA, b"small"),))])
-    entry = Entry(2, 1, DATA, bytes(LOG_BYTES))
+    entry = Entry(2, 1, DATA, bytes(LARGE_BYTES))
     with pytest.raises(LogTakesLong) as long:
         store.persist([WriteEntries(GROUP, (entry,))])
     assert store.log.read(GROUP, 2, 2, 1) == ()
@@ -124,7 +125,7 @@ def test_a_store_whose_large_write_failed_is_of_no_use(tmp_path: Path) -> None:
     store.long_us = 20_000
     store.persist([CREATE])
     with pytest.raises(LogTakesLong) as long:
-        store.persist([WriteEntries(GROUP, (Entry(1, 1, DATA, bytes(LOG_BYTES)),))])
+        store.persist([WriteEntries(GROUP, (Entry(1, 1, DATA, bytes(LARGE_BYTES)),))])
     with pytest.raises(Broken, match="fsync"):
         partial(long.value.then, Broken("fsync failed"))()
     with pytest.raises(Broken, match="fsync"):

@@ -69,8 +69,7 @@ class Admission:
         if not waiting:
             self.empty_us = now_us
             return None
-        each_ns, run_ns = self.each_ns, self.run_ns
-        wait_us = waiting * (max(run_ns, each_ns)) // 1000
+        wait_us = waiting * max(self.each_ns, self.run_ns) // 1000
         if waiting < self._waiting_max:
             if wait_us <= self._always_us and (until_us == 0 or wait_us <= until_us - now_us):
                 return None

@@ -97,16 +97,23 @@ class DropGroup(Struct, frozen=True):
 LogWrite = CreateGroup | WriteHardState | WriteEntries | TrimLog | SwitchGeneration | DropGroup
 
 LARGE_BYTES = 1 << 20
+"""Entries of so many bytes take long to write and to send."""
 SLOW_BYTES_PER_US = 16
 """What a busy disk or network carries at the least: 16 MB a second."""
+
+
+def bytes_of(entries: Sequence[Entry]) -> int:
+    """Of their payloads."""
+    size = 0
+    for entry in entries:  # one, as a rule
+        size += len(entry.payload)
+    return size
 
 
 def takes_us(entries: Sequence[Entry]) -> int:
     """How long large entries may be on their way to a disk or another node before anything is made of it; 0 for
     others."""
-    size = 0
-    for entry in entries:
-        size += len(entry.payload)
+    size = bytes_of(entries)
     return size // SLOW_BYTES_PER_US if size >= LARGE_BYTES else 0
 
 

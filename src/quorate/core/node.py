@@ -41,9 +41,7 @@ from quorate.core.kernel import (
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed, Superseded
 from quorate.core.report import report, report_lost
-from quorate.core.requests import (
-    StatusReport,
-)
+from quorate.core.requests import StatusReport
 from quorate.core.settings import Settings
 from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.invariants import assert_invariants

@@ -39,6 +39,7 @@ from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
 from quorate.storage.group_log import NO_HASH, GroupLog, LogDamaged, chained
 from quorate.storage.interface import Broken, DiskIsFull, StorageError
+from quorate.storage.log_drops import SWEEP_ENTRIES as SWEEP_ENTRIES
 from quorate.storage.log_drops import Drops
 from quorate.storage.log_ends import Ends
 from quorate.storage.log_schema import (
@@ -61,8 +62,6 @@ WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
 """Of a WAL of that many pages: a header, and a header for each page."""
 FILL_FROM_PAGES = 64
 """A WAL that has grown by this much is filled up to where it will be checkpointed."""
-SWEEP_ENTRIES = 256
-"""At most so many forgotten entries leave the file in one turn."""
 
 
 class SqliteLog:

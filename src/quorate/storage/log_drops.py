@@ -7,7 +7,7 @@ from quorate.core.bounds import INDEX_BITS
 from quorate.core.entries import GroupId
 
 SWEEP_ENTRIES = 256
-"""At most so many entries of a dropped group leave the file in one turn."""
+"""At most so many entries that were forgotten, or of a dropped group, leave the file in one turn."""
 GONE = "dropped for good"
 """What each row says, and no row of another table does: a disk that has put another page in the place of this table
 must not drop what it names."""

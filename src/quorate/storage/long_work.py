@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from quorate.core import kernel
+from quorate.core.entries import LARGE_BYTES, bytes_of
 from quorate.core.kernel import CATALOG_GROUP, Effect, Event, GroupId, LogWrite, TrimLog, WriteEntries, WriteHardState
 from quorate.storage.interface import StorageError
 
@@ -21,8 +22,6 @@ WRITERS = frozenset((
 """Effects that need the writer of their group, or come behind those that do."""
 RECEIVERS = frozenset((kernel.StoreSnapshot,))
 """Effects that need the file in which a copy for their group arrives."""
-LOG_BYTES = 1 << 20
-"""Entries of so many bytes are written to the log beside the loop."""
 
 
 class Work:
@@ -68,9 +67,8 @@ def is_large(writes: Sequence[LogWrite]) -> bool:
     size = 0
     for write in writes:
         if type(write) is WriteEntries:
-            for entry in write.entries:
-                size += len(entry.payload)
-    return size >= LOG_BYTES and all(type(write) in (WriteEntries, WriteHardState, TrimLog) for write in writes)
+            size += bytes_of(write.entries)
+    return size >= LARGE_BYTES and all(type(write) in (WriteEntries, WriteHardState, TrimLog) for write in writes)
 
 
 def given(found: Any) -> Any:

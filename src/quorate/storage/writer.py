@@ -264,14 +264,14 @@ class Writer:
         return tuple(attempt.outcomes), attempt.records
 
     def _remembers(self, token: str) -> bool:
-        return token in self._fresh or (self._window or self.window).find(token) is not None
+        return token in self._fresh or self.window.find(token) is not None
 
     def _known(self, token: str, seen: int) -> bytes | None:
         """What is to be answered without running anything."""
         fresh = self._fresh.get(token)
         if fresh is not None:
             return fresh
-        window = self._window or self.window
+        window = self.window if self._window is None else self._window
         entry = window.find(token)
         if entry is not None:
             return remembered(self.connection, entry, token)
@@ -319,7 +319,7 @@ class Writer:
 
     def _finish(self, position: Position, batches: Sequence[int]) -> None:
         """Write position and records, and commit."""
-        window = self._window or self.window
+        window = self.window if self._window is None else self._window
         for index, stacked in zip(batches, self.stack, strict=True):
             if stacked.tokens:
                 write_records(self.connection, window, index, stacked.tokens, stacked.records)
