@@ -121,8 +121,11 @@ class Machine:
         self.links.clear()
         identity = Identity("test", self.number, f"n{self.number}", self.boot, self.cluster.members)
         recovered = self.disk.recover(identity, self.data)
-        self.node = Node(recovered, Random(f"{self.number}/{self.boot}"), SETTINGS)
+        self.node = Node(recovered, self.chance(), SETTINGS)
         self.feed(kernel.Wake())
+
+    def chance(self) -> Random:
+        return Random(f"{self.number}/{self.boot}")
 
     def crash(self) -> None:
         self.alive = False
@@ -270,7 +273,7 @@ class Machine:
         self.kept.append(effect)
         return (kernel.LostSaved(effect.group, effect.first, 1),)
 
-    PERFORM: dict[type, Callable[["Machine", Any], Iterable[kernel.Event]]] = {
+    PERFORM: dict[type, Callable[[Any, Any], Iterable[kernel.Event]]] = {
         kernel.Send: _send,
         kernel.Connect: _connect,
         kernel.Disconnect: _disconnect,
@@ -298,6 +301,8 @@ class Machine:
 class Cluster:
     """Some machines, a clock that only the test moves, and every message in flight."""
 
+    machine: type[Machine] = Machine
+
     def __init__(self, size: int = 3, acks: str = "majority", spares: int = 0) -> None:
         """`spares`: nodes that run and are no members yet."""
         self.acks = acks
@@ -319,7 +324,7 @@ class Cluster:
         self.gives_copies = False
         self.cut: set[tuple[int, int]] = set()
         self.requests = 0
-        self.machines = {number: Machine(self, number) for number in self.everybody}
+        self.machines = {number: self.machine(self, number) for number in self.everybody}
 
     def catalog(self) -> Catalog:
         """What the catalog's data file would say."""
