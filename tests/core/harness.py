@@ -121,7 +121,7 @@ class Machine:
         self.links.clear()
         identity = Identity("test", self.number, f"n{self.number}", self.boot, self.cluster.members)
         recovered = self.disk.recover(identity, self.data)
-        self.node = Node(recovered, self.chance(), SETTINGS)
+        self.node = Node(recovered, self.chance(), self.cluster.settings)
         self.feed(kernel.Wake())
 
     def chance(self) -> Random:
@@ -302,6 +302,7 @@ class Cluster:
     """Some machines, a clock that only the test moves, and every message in flight."""
 
     machine: type[Machine] = Machine
+    settings = SETTINGS
 
     def __init__(self, size: int = 3, acks: str = "majority", spares: int = 0) -> None:
         """`spares`: nodes that run and are no members yet."""

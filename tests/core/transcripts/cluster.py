@@ -1,203 +1,20 @@
-"""Nodes whose every effect is written down. A database `main` is what is shown; the catalog works in the background."""
+"""Nodes whose every effect is written down. The databases are shown; the catalog works in the background."""
 
 from collections import deque
-from collections.abc import Iterable
-from random import Random
 from typing import Any
 
 import msgspec
 
-from quorate.core import kernel, requests
+from quorate.core import kernel
 from quorate.core.acks_rule import AcksFact
-from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
-from quorate.core.kernel import DATA, ORIGIN, Position
+from quorate.core.catalog import Catalog, DatabaseRow, DroppedRow, PartitionRow
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed
-from quorate.core.requests import Done, GroupStatus, LostEntry, LostReport
-from quorate.storage.data_file import with_entry
+from quorate.core.settings import Settings
 from tests.core import harness
 from tests.core.transcripts import render
+from tests.core.transcripts.machine import Recorder
 
 STEP_US = 10_000
-_encode = msgspec.msgpack.encode
-
-
-class Patience(Random):
-    """Chance without chance: a node's election timeout is always the same part of what it may be."""
-
-    def __init__(self, order: list[int], number: int) -> None:
-        super().__init__(number)
-        self.order, self.number = order, number
-
-    def randint(self, low: int, high: int) -> int:
-        if self.number not in self.order:
-            return high
-        return low + (high - low) * self.order.index(self.number) // len(self.order)
-
-
-class Recorder(harness.Machine):
-    """One node; what it does goes into the cluster's transcript."""
-
-    cluster: "Scripted"
-
-    def __init__(self, cluster: "Scripted", number: int) -> None:
-        self.open_batches: dict[int, list[str]] = {}
-        """Tokens that the open transaction of each replica holds."""
-        self.held: deque[kernel.Event] | None = None
-        """Batches that ran and whose end nobody has told the node yet; None: it is told at once."""
-        self.lost_entries: list[LostEntry] = []
-        self.facts: dict[int, AcksFact] = {}
-        """What each data file said when it was received."""
-        super().__init__(cluster, number)
-
-    def chance(self) -> Random:
-        return Patience(self.cluster.order, self.number)
-
-    def crash(self) -> None:
-        super().crash()
-        self.open_batches.clear()
-
-    def say(self, group: int, text: str) -> None:
-        self.cluster.say(group, f"{self.number}", text)
-
-    def perform(self, effect: kernel.Effect) -> Iterable[kernel.Event]:
-        kind = type(effect)
-        if isinstance(effect, kernel.Note):
-            text = render.NOTES[effect.name](effect.fields) if effect.name in render.NOTES else ""
-            if text:
-                self.say(effect.fields.get("group", -1), f"* {text}")
-        elif isinstance(effect, kernel.Send):
-            return self.send(effect)
-        elif isinstance(effect, kernel.Persist):
-            for each in effect.writes:
-                self.say(each.group, f"Persist  {render.log_write(each)}")
-        elif isinstance(effect, kernel.Tell):
-            self.cluster.answered(self.number, effect.id, effect.body)
-        elif kind in render.EFFECTS:
-            name, fields = render.EFFECTS[kind]
-            self.say(getattr(effect, "group", -1), f"{name}  {fields(effect)}".rstrip())
-        return super().perform(effect)
-
-    def send(self, effect: kernel.Send) -> Iterable[kernel.Event]:
-        """On its way; or lost at once, where there is no way or nobody at its end."""
-        lost = self.cluster.lost(self.number, effect.to)
-        self.cluster.say_message(self.number, "-x" if lost else "->", effect.to, effect.message)
-        return () if lost else super()._send(effect)
-
-    def _reply(self, effect: kernel.Reply) -> Iterable[kernel.Event]:
-        self.cluster.answered(self.number, effect.id, effect.body)
-        return super()._reply(effect)
-
-    def _execute(self, effect: kernel.Execute) -> Iterable[kernel.Event]:
-        """Run them; a token that was seen is not run again, and one that is asked about in vain is cancelled."""
-        known = {token for _, token in self.data[effect.group]} | set(self.open_batches.get(effect.group, ()))
-        changes: list[str] = []
-        outcomes: list[bytes] = []
-        for each in effect.requests:
-            token = each.token.id
-            cancelled = f"no-{token}"
-            if cancelled in known:
-                outcomes.append(_encode(requests.Cancelled()))
-                continue
-            asks = isinstance(each, requests.Outcome)
-            outcomes.append(_encode(requests.Cancelled() if asks and token not in known else Done(())))
-            if token not in known:
-                changes.append(cancelled if asks else token)
-                known.add(changes[-1])
-        names = " ".join(
-            f"outcome of {each.token.id}" if isinstance(each, requests.Outcome) else each.token.id
-            for each in effect.requests
-        )
-        self.say(effect.group, f"Execute  {names}{', alone' if effect.alone else ''}")
-        self.open_batches.setdefault(effect.group, []).extend(changes)
-        payload = _encode(tuple(changes)) if changes else None
-        event = kernel.Executed(effect.group, effect.batch, payload, tuple(outcomes))
-        if self.held is None or effect.group not in self.cluster.shown:
-            return (event,)
-        self.held.append(event)
-        return ()
-
-    def _rollback(self, effect: kernel.Rollback) -> Iterable[kernel.Event]:
-        self.open_batches.pop(effect.group, None)
-        return ()
-
-    def _apply(self, effect: kernel.Apply) -> Iterable[kernel.Event]:
-        self.open_batches.pop(effect.group, None)
-        return super()._apply(effect)
-
-    def _query(self, effect: kernel.Query) -> Iterable[kernel.Event]:
-        self.say(effect.group, f"Query  {self.cluster.callers[self.number, effect.id]}: [{self.rows(effect.group)}]")
-        return super()._query(effect)
-
-    def _save_lost(self, effect: kernel.SaveLost) -> Iterable[kernel.Event]:
-        """The log as the disk has it, from where it ceases to be the leader's or the snapshot's."""
-        found = {Position(entry.epoch, entry.index): entry for entry in self.logged(effect.group)}
-        if effect.snapshot:
-            shared = {position for position, _ in self.cluster.copies[self.received[effect.snapshot] - 1]}
-        else:
-            shared = {position for position in found if position.index < effect.first}
-        lost = [entry for position, entry in found.items() if position not in shared]
-        self.say(effect.group, f"SaveLost  {render.entries(lost) or 'nothing'}")
-        self.lost_entries += [
-            LostEntry(effect.group, each.epoch, each.index, "main", 0, 0, len(each.payload), "kept", 1)
-            for each in lost
-            if each.kind == DATA
-        ]
-        return (kernel.LostSaved(effect.group, effect.first, sum(entry.kind == DATA for entry in lost)),)
-
-    def _read_lost(self, effect: kernel.ReadLost) -> Iterable[kernel.Event]:
-        return (kernel.LostRead(effect.id, LostReport(tuple(self.lost_entries))),)
-
-    def _open_snapshot(self, effect: kernel.OpenSnapshot) -> Iterable[kernel.Event]:
-        self.cluster.facts.append(self.fact(effect.group))
-        return super()._open_snapshot(effect)
-
-    def _open_generation(self, effect: kernel.OpenGeneration) -> Iterable[kernel.Event]:
-        (applied,) = super()._open_generation(effect)
-        fact = self.facts[effect.group] = self.cluster.facts[self.received[effect.snapshot] - 1]
-        return (msgspec.structs.replace(applied, acks=fact),)
-
-    def fact(self, group: int) -> AcksFact:
-        """What the data file says of acks and members."""
-        fact = self.facts.get(group, AcksFact())
-        applied = self.data[group][-1][0].index
-        for entry in self.logged(group):
-            if fact.since < entry.index <= applied and entry.kind != DATA:
-                fact = with_entry(fact, entry)
-        return fact
-
-    def logged(self, group: int) -> list[kernel.Entry]:
-        """Every entry that the disk was given and that no other took the place of."""
-        found: dict[int, kernel.Entry] = {}
-        for each in self.disk.writes:
-            if isinstance(each, kernel.WriteEntries) and each.group == group:
-                found = {index: entry for index, entry in found.items() if index < each.entries[0].index}
-                found.update((entry.index, entry) for entry in each.entries)
-        return [entry for _, entry in sorted(found.items())]
-
-    def _checkpoint(self, effect: kernel.Checkpoint) -> Iterable[kernel.Event]:
-        rows = self.data[effect.group]
-        return (kernel.Checkpointed(effect.group, rows[-1][0] if rows else ORIGIN),)
-
-    PERFORM = {
-        **harness.Machine.PERFORM,
-        kernel.Reply: _reply,
-        kernel.Execute: _execute,
-        kernel.Rollback: _rollback,
-        kernel.Apply: _apply,
-        kernel.Query: _query,
-        kernel.SaveLost: _save_lost,
-        kernel.ReadLost: _read_lost,
-        kernel.OpenSnapshot: _open_snapshot,
-        kernel.OpenGeneration: _open_generation,
-        kernel.Checkpoint: _checkpoint,
-    }
-
-    def rows(self, group: int) -> str:
-        return " ".join(token for _, token in self.data.get(group, []) if token)
-
-    def status(self, group: int) -> GroupStatus | None:
-        """What the node says of its replica to anybody who asks."""
-        return next((each for each in self.node.status().groups if each.group == group), None)
 
 
 class Scripted(harness.Cluster):
@@ -206,11 +23,14 @@ class Scripted(harness.Cluster):
     machine = Recorder
     machines: dict[int, Recorder]  # type: ignore[assignment]
 
-    def __init__(self, size: int, spares: int, acks: str, databases: tuple[str, ...] = ("main",)) -> None:
+    def __init__(self, size: int, spares: int, acks: str, databases: tuple[str, ...], settings: Settings) -> None:
+        self.settings = settings
         # The number of a new group decides which of its voters stands first. A multiple of every size: the first one.
-        self.groups = {60 + at: name for at, name in enumerate(databases)}
+        self.groups = {60 * at: name for at, name in enumerate(databases, 1)}
         self.shown: set[int] = set(self.groups)
         self.order = list(range(1, size + spares + 1))
+        self.dropped: tuple[DroppedRow, ...] = ()
+        self.etcd_away, self.permit_holder, self.revision = False, 0, 100
         self.callers: dict[tuple[int, int], str] = {}
         self.facts: list[AcksFact] = []
         """Beside each copy of a data file (`copies`)."""
@@ -224,10 +44,18 @@ class Scripted(harness.Cluster):
 
     def catalog(self) -> Catalog:
         one = super().catalog()
-        databases = tuple(DatabaseRow(name, "single-leader", self.acks) for name in self.groups.values())
+        gone = {each.group for each in self.dropped}
+        held = {group: name for group, name in self.groups.items() if group not in gone}
+        databases = tuple(DatabaseRow(name, "single-leader", self.acks) for name in held.values())
         began = one.partitions[0].began
-        partitions = tuple(PartitionRow(group, name, 0, self.placed, began) for group, name in self.groups.items())
-        return msgspec.structs.replace(one, databases=databases, partitions=partitions)
+        partitions = tuple(PartitionRow(group, name, 0, self.placed, began) for group, name in held.items())
+        return msgspec.structs.replace(one, databases=databases, partitions=partitions, dropped=self.dropped)
+
+    def tell_catalog(self) -> None:
+        """Every live node reads the catalog again."""
+        for machine in self.machines.values():
+            if machine.alive:
+                machine.feed(kernel.CatalogRead(self.catalog()))
 
     # ---- writing down --------------------------------------------------------------------------------------------
 
@@ -239,8 +67,12 @@ class Scripted(harness.Cluster):
 
     def say_message(self, sender: int, arrow: str, to: int, message: Any) -> None:
         """A message is sent (`->`) or lost (`-x`). Those that are said again and again are shown once a command."""
-        for number, part in self.parts(message):
-            text = render.message(part)
+        texts = [(number, render.message(part)) for number, part in self.parts(message)]
+        if len(texts) > 1:  # a heartbeat that speaks of several
+            kind, _, _ = texts[0][1].partition("  ")
+            each = (f"{self.groups[number]}: {text.partition('  ')[2]}" for number, text in texts)
+            texts = [(-1, f"{kind}  {'; '.join(each)}")]
+        for number, text in texts:
             if type(message) in render.REPEATED:
                 if (said := (sender, arrow, to, number, text)) in self.said:
                     continue

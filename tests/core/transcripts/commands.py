@@ -6,10 +6,15 @@ their way by themselves. No time passes but in `run`, `wait` and `campaign`.
 
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from quorate.core import kernel
-from quorate.core.requests import Failover, LostAsk, Outcome, Run, Statement, Token, Verify
+from quorate.core.catalog import DroppedRow
+from quorate.core.requests import Failover, LostAsk, OpenCopy, Outcome, ReadCopy, Run, Statement, Token, Verify
+from tests.core.harness import SETTINGS
 from tests.core.transcripts import render
-from tests.core.transcripts.cluster import STEP_US, Recorder, Scripted
+from tests.core.transcripts.cluster import STEP_US, Scripted
+from tests.core.transcripts.machine import Recorder
 
 CAMPAIGN_US = 5_000_000
 """By then somebody's patience must have ended."""
@@ -20,24 +25,29 @@ class Script:
     """What the commands of one file act upon."""
 
     def __init__(self) -> None:
-        self.cluster = Scripted(0, 0, "majority")
+        self.cluster = Scripted(0, 0, "majority", (), SETTINGS)
         self.reads = 0
 
     def do(self, command: str) -> list[str]:
-        """Carry out one line; returns what it caused, line by line."""
-        name, *words = command.split()
+        """Carry out one line; returns what it caused, line by line. `&` at its end: the next comes at that moment."""
+        name, *words = command.removesuffix("&").split()
         COMMANDS[name](self, *words)
-        self.cluster.settle()
+        if not command.endswith("&"):
+            self.cluster.settle()
         return self.cluster.take_lines()
 
     # ---- the cluster ---------------------------------------------------------------------------------------------
 
     def nodes(self, *words: str) -> None:
-        """`nodes 3 [spares 1] [acks sync] [manual] [databases a b] [holding x y]`: founded, at rest, led by node 1."""
+        """`nodes 3 [spares 1] [acks sync] [manual] [databases a b] [set name 1] [holding x y]`: a cluster at rest, led
+        by node 1; with settings changed, and with these writes done."""
         found = _options(words[1:])
         databases = found.get("databases") or ["main"]
         acks = " ".join((*found.get("acks", ["majority"]), *(each for each in ("manual", "etcd") if each in found)))
-        self.cluster = Scripted(int(words[0]), int(found.get("spares", "0")[0]), acks, tuple(databases))
+        numbers = found.get("set", [])
+        changed = {name: int(value) for name, value in zip(numbers[::2], numbers[1::2], strict=True)}
+        settings = msgspec.structs.replace(SETTINGS, **changed, has_etcd="etcd" in found)
+        self.cluster = Scripted(int(words[0]), int(found.get("spares", "0")[0]), acks, tuple(databases), settings)
         self.cluster.run(2_000_000)
         for token in found.get("holding", ()):
             self.write("1", token)
@@ -74,9 +84,9 @@ class Script:
         """`outcome 2 a`: what became of write a?"""
         self.cluster.ask(int(number), f"outcome of {token}", Outcome("main", Token(token, 0)))
 
-    def failover(self, number: str, to: str = "", *words: str) -> None:
-        """`failover 1 2 [accept-loss]`: somebody asks node 1 that node 2 lead."""
-        body = Failover("main", f"n{to}" if to else "", "accept-loss" in words)
+    def failover(self, number: str, to: str, *words: str) -> None:
+        """`failover 1 2 [accept-loss] [in other]`: somebody asks node 1 that node 2 lead."""
+        body = Failover(self._database(words), f"n{to}", "accept-loss" in words)
         self.cluster.ask(int(number), "failover", body)
 
     def verify(self, number: str) -> None:
@@ -87,6 +97,14 @@ class Script:
         """`lost 1`: what does node 1 know of lost tails?"""
         self.cluster.ask(int(number), "lost", LostAsk("main"))
 
+    def copy(self, number: str) -> None:
+        """`copy 1`: somebody wants a copy of the database as it is now."""
+        self.cluster.ask(int(number), "copy", OpenCopy("main", "linearizable"))
+
+    def part(self, number: str, offset: str) -> None:
+        """`part 1 0`: the caller reads its copy from there on; at its end it has read all of it."""
+        self.cluster.ask(int(number), "part", ReadCopy(len(self.cluster.copies), int(offset)))
+
     def _database(self, words: tuple[str, ...]) -> str:
         return words[words.index("in") + 1] if "in" in words else next(iter(self.cluster.groups.values()))
 
@@ -95,18 +113,22 @@ class Script:
     def acks(self, *words: str) -> None:
         """`acks sync`: the catalog wants these acks from now on."""
         self.cluster.acks = " ".join(words)
-        for machine in self.cluster.machines.values():
-            if machine.alive:
-                machine.feed(kernel.CatalogRead(self.cluster.catalog()))
+        self.cluster.tell_catalog()
 
     def members(self, *words: str) -> None:
         """`members 1 2 4`: the catalog wants just these from now on."""
         self.cluster.want_members(*(int(each) for each in words))
 
+    def drop_database(self, name: str) -> None:
+        """`drop-database main`: the catalog says that it is gone."""
+        number = next(group for group, each in self.cluster.groups.items() if each == name)
+        self.cluster.dropped += (DroppedRow(number, name, self.cluster.placed),)
+        self.cluster.tell_catalog()
+
     # ---- the network ---------------------------------------------------------------------------------------------
 
     def deliver(self, *words: str) -> None:
-        """`deliver` all until nothing moves; `deliver 1 -> 2 [Append]` those that are under way now."""
+        """`deliver`: all until nothing moves; `deliver 1 -> 2 [Append] [first]`: those that are under way now."""
         if not words:
             self.cluster.deliver_all()
         for each in self._taken(*words) if words else ():
@@ -126,16 +148,19 @@ class Script:
         """`delay 1 -> 2 [Append]`: everything else that is under way is faster."""
         self.cluster.messages.extend(list(self._taken(*words)))
 
-    def _taken(self, sender: str, arrow: str, to: str, name: str = "") -> Iterator[tuple[int, int, object]]:
-        """Take messages from the network: those under way from one node to another (`*`: any), perhaps of one name."""
+    def _taken(self, sender: str, arrow: str, to: str, *words: str) -> Iterator[tuple[int, int, object]]:
+        """Take messages from the network: those under way from one node to another (`*`: any), perhaps of one name, or
+        only the first."""
         assert arrow == "->", arrow
         taken: list[tuple[int, int, object]] = []
         left: list[tuple[int, int, object]] = []
+        names = [word for word in words if word != "first"]
         for each in self.cluster.messages:
             fits = sender in ("*", str(each[0])) and to in ("*", str(each[1]))
-            named = not name or render.MESSAGES[type(each[2])][0] == name
-            (taken if fits and named else left).append(each)
-        assert taken, f"nothing is under way {sender} -> {to} {name}"
+            named = not names or render.MESSAGES[type(each[2])][0] in names
+            late = "first" in words and taken
+            (taken if fits and named and not late else left).append(each)
+        assert taken, f"nothing is under way {sender} -> {to} {' '.join(words)}"
         self.cluster.messages.clear()
         self.cluster.messages.extend(left)
         return iter(taken)
@@ -202,6 +227,45 @@ class Script:
         machine.slow_disk = False
         machine.finish_writing()
 
+    def fsync_next(self, number: str) -> None:
+        """`fsync-next 2`: only the oldest of what node 2 was writing is durable."""
+        machine = self.cluster.machines[int(number)]
+        effect = machine.unwritten.popleft()
+        machine.disk.writes.extend(effect.writes)
+        machine.feed(kernel.Persisted(effect.sequence))
+
+    def disk_full(self, number: str) -> None:
+        """`disk-full 2`: it has no room for its log. What it is given waits."""
+        self.slow(number)
+        self.cluster.machines[int(number)].feed(kernel.DiskFull())
+
+    def disk_room(self, number: str) -> None:
+        """`disk-room 2`: it has room again, and what waited is written."""
+        self.fast(number)
+        self.cluster.machines[int(number)].feed(kernel.DiskRoom())
+
+    def corrupt(self, number: str, token: str) -> None:
+        """`corrupt 2 a`: the data file of node 2 holds something else than a."""
+        data = self.cluster.machines[int(number)].data
+        for group in self.cluster.groups:
+            data[group] = [(place, f"{each}?" if each == token else each) for place, each in data[group]]
+
+    def long(self, token: str) -> None:
+        """`long b`: write b takes long, wherever it runs."""
+        for machine in self.cluster.machines.values():
+            machine.long.add(token)
+
+    def finish(self, number: str) -> None:
+        """`finish 1`: what runs alone on node 1 has ended."""
+        machine = self.cluster.machines[int(number)]
+        machine.feed(machine.executed(machine.alone.popleft()))
+
+    def etcd(self, state: str) -> None:
+        """`etcd away`, `etcd back`, `etcd expires`: it does not answer; it does; the permit's holder has lost it."""
+        self.cluster.etcd_away = state == "away"
+        if state == "expires":
+            self.cluster.permit_holder = 0
+
     def drain(self, number: str) -> None:
         """`drain 1`: it is to be stopped, and hands over what it leads."""
         self.cluster.machines[int(number)].feed(kernel.Drain())
@@ -221,7 +285,7 @@ def _options(words: tuple[str, ...]) -> dict[str, list[str]]:
     """What follows each of these words."""
     found: dict[str, list[str]] = {}
     for word in words:
-        if word in ("spares", "acks", "manual", "etcd", "databases", "holding"):
+        if word in ("spares", "acks", "manual", "etcd", "databases", "set", "holding"):
             last = found.setdefault(word, [])
         else:
             last.append(word)
@@ -250,7 +314,7 @@ def _status(machine: Recorder, group: int) -> str:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    name: command
+    name.replace("_", "-"): command
     for name, command in vars(Script).items()
     if callable(command) and not name.startswith("_") and name != "do"
 }

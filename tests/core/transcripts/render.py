@@ -172,6 +172,8 @@ def body(it: Any) -> str:
 
 def _answer(it: requests.Answer) -> str:
     tagged = msgspec.msgpack.decode(it.outcome)
+    if isinstance(tagged, list):
+        return f"[{tagged[0].decode()}]"
     if "type" in tagged:
         outcome = _outcome.decode(it.outcome)
         return f"{type(outcome).__name__.lower()}{f', index {it.index}' if it.index else ''}"
@@ -247,6 +249,9 @@ NOTES: dict[str, Callable[[dict[str, Any]], str]] = {
     "disk_full": lambda it: "has no room for its log",
     "disk_room": lambda it: "has room again",
     "divergent": lambda it: f"holds something else than a majority at {it['index']}",
+    "permitted": lambda it: f"has the permit for epoch {it['revision']}",
+    "permit_denied": lambda it: f"has no permit: {it['holder']} has it",
+    "permit_unavailable": lambda it: "has no permit: etcd does not answer",
     "removed": lambda it: "is out of the cluster",
 }
 """Notes that tell a reader what happened; all others are not shown."""
