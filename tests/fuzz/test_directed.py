@@ -242,6 +242,36 @@ def test_a_full_text_table_that_writes_in_a_savepoint_leaves_no_lastrowid() -> N
     assert report.worked > 0
 
 
+HELD_REFUSED = {
+    "the statement ends the transaction": [
+        "INSERT INTO r(v) VALUES (7)",
+        "INSERT OR ROLLBACK INTO k VALUES (CAST(x'ff' AS TEXT), 1), (2, NULL)",
+        "INSERT INTO r(v) VALUES (8)",
+    ],
+    "it is the last, and ends the transaction": [
+        "INSERT INTO r(v) VALUES (7)",
+        "INSERT OR ROLLBACK INTO k VALUES (CAST(x'ff' AS TEXT), 1), (2, NULL)",
+    ],
+    "it had given a last rowid": [
+        "INSERT INTO r(v) VALUES (7), (CAST(x'ff' AS TEXT)) RETURNING v",
+        "INSERT INTO k VALUES (3, 3)",
+    ],
+}
+
+
+@pytest.mark.parametrize("memory", [False, True], ids=["files", "memory"])
+@pytest.mark.parametrize("name", HELD_REFUSED)
+def test_what_is_refused_within_an_interactive_transaction(name: str, memory: bool) -> None:
+    before = ["CREATE TABLE k(a PRIMARY KEY, b NOT NULL) WITHOUT ROWID", "CREATE TABLE r(v)"]
+    held = Asked(tuple(Statement(sql) for sql in HELD_REFUSED[name]), held=True)
+    last = asked("INSERT INTO r(v) VALUES (9)")
+    steps = (*(Batch(((asked(sql),),)) for sql in before), Batch(((held,),)), Batch(((last,),)))
+    report = run_script(Script(0, memory, steps, folder=not memory))
+    assert report.difference == ""
+    assert report.refusals.total() == 1
+    assert report.worked >= 3
+
+
 def test_power_may_fail_behind_a_checkpoint_that_waited_for_a_batch() -> None:
     """What such a checkpoint folds into the file is synced in the log before."""
     made = Batch(((asked("CREATE TABLE t(id INTEGER PRIMARY KEY)"),),))

@@ -83,3 +83,12 @@ def test_a_deferred_key_is_looked_at_for_each_request(pair: Pair) -> None:
     outcomes = pair.batch(orphan, parent)
     assert kinds(outcomes) == "F.", "a parent of another request comes too late"
     assert pair.rows("SELECT count(*) FROM child") == [(0,)]
+
+
+@pytest.mark.parametrize("module", ["fts3", "fts4", "fts5"])
+def test_a_full_text_table_gives_nobody_else_a_last_rowid(pair: Pair, module: str) -> None:
+    """FTS3 and FTS4 write what they gathered when the next statement of many rows begins."""
+    pair.do(f"CREATE VIRTUAL TABLE f USING {module}(x)", "CREATE TABLE k(id PRIMARY KEY) WITHOUT ROWID")
+    first = run("INSERT INTO f(rowid, x) VALUES (12, 'one')")
+    outcomes = pair.batch(first, run("INSERT INTO k VALUES ('a'), ('b')"))
+    assert [each.results[0].lastrowid for each in outcomes if isinstance(each, Done)] == [12, None]

@@ -126,7 +126,7 @@ class Execution:
         if not request.load:
             if self._apart:
                 self._apart -= 1
-            elif len(statements) == 1 and not self.facts.deferrable:
+            elif len(statements) == 1 and not self.facts.apart:
                 shape = shape_of(statements[0].sql)
                 if shape.kind == CHANGE and not shape.surplus:
                     return self._run_together(position, statements[0], shape)

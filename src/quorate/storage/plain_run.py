@@ -5,6 +5,7 @@ fails is undone whole.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import apsw
 from msgspec import Struct
@@ -24,6 +25,8 @@ Heard = tuple[Result | Failed, ...]
 """What a caller is told: the results of all statements, or one failure; of an interactive transaction what each
 statement gave, and last the failure that ended it, if any."""
 ENDLESS = Failed("OperationalError", "it takes too long to compare")
+GONE = Failed("OperationalError", "the transaction is not open any more")
+"""What an interactive transaction says last when one of its statements has ended it."""
 FATAL = "fatal"
 """The class of what no caller is told: SQLite calls the disk full or the file damaged."""
 
@@ -51,9 +54,15 @@ class PlainRun:
         self._steps += STEPS_AT_ONCE
         return self._steps > STEPS_MAX
 
-    def run(self, requests: Sequence[Asked], refused: frozenset[tuple[int, int]] = frozenset()) -> list[Heard]:
+    def run(
+        self,
+        requests: Sequence[Asked],
+        refused: frozenset[tuple[int, int]] = frozenset(),
+        begun: frozenset[tuple[int, int]] = frozenset(),
+    ) -> list[Heard]:
         """What each request gives. Statements that are refused elsewhere (request, statement) are not run, nor are
-        their requests, but for held ones."""
+        their requests, but for held ones. Of those, what had `begun` elsewhere before it was refused is run and
+        undone here too: it leaves a last rowid behind."""
         ended: dict[int, Heard] = {}
         while True:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -65,7 +74,8 @@ class PlainRun:
                 elif mine and not request.held:
                     heard.append(())
                 else:
-                    heard.append(self._request(request, mine))
+                    undone = frozenset(statement for each, statement in begun if each == number)
+                    heard.append(self._request(request, mine, undone))
                 if not self.connection.in_transaction:  # it ended everybody's: all again, without it
                     ended[number] = heard[-1]
                     break
@@ -85,7 +95,7 @@ class PlainRun:
         if self.connection.in_transaction:
             self.undo()
 
-    def _request(self, request: Asked, refused: frozenset[int]) -> Heard:
+    def _request(self, request: Asked, refused: frozenset[int], begun: frozenset[int]) -> Heard:
         connection = self.connection
         self._steps = 0
         connection.execute("SAVEPOINT request")
@@ -93,7 +103,7 @@ class PlainRun:
         if request.load:
             set_mode(connection, LOAD)
         try:
-            heard = self._held(request, refused) if request.held else self._whole(request)
+            heard = self._held(request, refused, begun) if request.held else self._whole(request)
         finally:
             set_mode(connection, LEAD)
         if not connection.in_transaction:
@@ -117,10 +127,12 @@ class PlainRun:
                 return (self._failed(error, number),)
         return tuple(results)
 
-    def _held(self, request: Asked, refused: frozenset[int]) -> Heard:
+    def _held(self, request: Asked, refused: frozenset[int], begun: frozenset[int]) -> Heard:
         heard: list[Result | Failed] = []
         for number, statement in enumerate(request.statements):
             if number in refused:
+                if number in begun:
+                    self._undone(statement)
                 continue
             self.connection.execute("SAVEPOINT statement")
             try:
@@ -128,10 +140,19 @@ class PlainRun:
             except Exception as error:  # noqa: BLE001 - whatever it is, this caller is told
                 heard.append(self._failed(error, 0))
                 if not self.connection.in_transaction:
-                    return tuple(heard)
+                    return (*heard, GONE)
                 self.connection.execute("ROLLBACK TO statement")
             self.connection.execute("RELEASE statement")
         return tuple(heard)
+
+    def _undone(self, statement: Statement) -> None:
+        """Run a statement that must not have an effect."""
+        self.connection.execute("SAVEPOINT statement")
+        with suppress(Exception):  # whatever it says, nobody compares it
+            self._statement(statement)
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK TO statement")
+            self.connection.execute("RELEASE statement")
 
     def _failed(self, error: Exception, number: int) -> Failed:
         if self._steps > STEPS_MAX:

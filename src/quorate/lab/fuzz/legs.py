@@ -13,11 +13,10 @@ from quorate.core.requests import CommitHeld, Done, Failed, Result, Run, Stateme
 from quorate.lab.fuzz.script import Batch, Move
 from quorate.storage.inspecting import Inspection
 from quorate.storage.interface import StatementFailed
-from quorate.storage.plain_run import Asked, Heard
+from quorate.storage.plain_run import GONE, Asked, Heard
 from quorate.storage.replica import Replica
 
 DATABASE = "main"
-GONE = "the transaction is not open any more"
 
 
 class Embedded:
@@ -298,9 +297,10 @@ class Replicas:
 
 
 def _until_gone(heard: Heard) -> Heard:
-    """Without what an interactive transaction says after a statement has ended it."""
-    gone = (at for at, each in enumerate(heard) if isinstance(each, Failed) and each.message == GONE)
-    return heard[: next(gone, len(heard))]
+    """What an interactive transaction says, up to the first time that it says that a statement has ended it."""
+    gone = (at for at, each in enumerate(heard) if isinstance(each, Failed) and each.message == GONE.message)
+    end = next(gone, None)
+    return heard if end is None else (*heard[:end], GONE)
 
 
 def _heard(outcome: bytes) -> Heard:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from quorate.core.requests import Failed
+from quorate.core.requests import Failed, Result
 from quorate.lab.fuzz.drawing import Writer
 from quorate.lab.fuzz.legs import Embedded, Replicas, same_heard
 from quorate.lab.fuzz.script import Batch, Move, Script, Step
 from quorate.storage.inspecting import Contents, Inspection
-from quorate.storage.plain_run import ENDLESS, FATAL, Asked, Heard, PlainRun
+from quorate.storage.plain_run import ENDLESS, FATAL, GONE, Asked, Heard, PlainRun
 
 SHOWN = 600
 """Characters of a value that a difference shows."""
@@ -100,7 +100,11 @@ class Run:
         )  # fmt: skip
         if refused:
             self.plain.undo()
-            plain = self.plain.run(flat, refused)
+            begun = frozenset(
+                (number, at) for number, at in refused
+                if at < len(told[number]) and is_of_text(told[number][at])
+            )  # fmt: skip
+            plain = self.plain.run(flat, refused, begun)
         self.plain.commit()
         for number, (asked, heard) in enumerate(zip(flat, told, strict=True)):
             if not same_heard(heard, alone[number]):
@@ -117,11 +121,13 @@ class Run:
         return told
 
     def _refused(self, number: int, asked: Asked, heard: Heard) -> list[tuple[int, int]]:
-        """Statements of a request that were refused by name, before they ran."""
+        """Statements of a request that were refused by name: all, where that ended an interactive transaction."""
         found = []
         for at, each in enumerate(heard):
             if isinstance(each, Failed) and is_refusal(each):
                 self.report.refusals[reason(each)] += 1
+                if heard[-1] == GONE and at == len(heard) - 2:
+                    return [(number, every) for every in range(max(len(heard), len(asked.statements)))]
                 found.append((number, at if asked.held else each.statement))
         return found
 
@@ -193,7 +199,12 @@ def _stops(answer: object) -> bool:
 def is_refusal(failed: Failed) -> bool:
     """Did Quorate refuse a statement by name that plain SQLite would run?"""
     named = failed.error == "NotSupportedError" or failed.sqlite_errorname == "SQLITE_AUTH"
-    return named or (failed.error == "DataError" and "utf-8" in failed.message.lower())
+    return named or is_of_text(failed)
+
+
+def is_of_text(failed: Result | Failed) -> bool:
+    """Was a statement refused for text that is not UTF-8? That is seen when it has run."""
+    return isinstance(failed, Failed) and failed.error == "DataError" and "utf-8" in failed.message.lower()
 
 
 def reason(failed: Failed) -> str:
