@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from quorate.client import errors
 from quorate.client.carrier_aio import Client
+from quorate.client.checks import check_new_file, check_told
 from quorate.client.copies_aio import fetch
 from quorate.client.pieces import (
     Batch,
@@ -18,6 +19,7 @@ from quorate.client.pieces import (
     Tokens,
     batch_statements,
     check_autocommit,
+    check_token,
     many_statement,
     needs_token,
     one_statement,
@@ -183,9 +185,12 @@ class Connection(ConnectionAttributes):
         stands in the database's log. `told` hears how many bytes have come, of how many.
 
         A node makes the copy within `timeout` seconds, and keeps it while it is fetched, whoever writes meanwhile. When
-        that node is lost the copy is begun again, a few times. Raises Unavailable, and what a read raises.
+        that node is lost the copy is begun again, a few times. Raises OperationalError where there is a file already,
+        OSError where it cannot be written, Unavailable, and what a read raises.
         """
-        return await fetch(self._client, self.database, self.read, file, timeout, told)
+        path = check_new_file(file)
+        check_told(told)
+        return await fetch(self._client, self.database, self.read, path, timeout, told)
 
     def cursor(self) -> Cursor:
         """A cursor that has not run anything yet."""
@@ -232,6 +237,8 @@ class Connection(ConnectionAttributes):
         """Carry statements through as one request, under a token of this name if they write; what they gave and
         where the database's log stood. `load`: with triggers and foreign-key actions switched off."""
         level = self.read if read is None else check_read_level(read)
+        if name is not None:
+            check_token(name)
         if not needs_token(statements):
             strongest = level == STRONGEST
             level = LINEARIZABLE if strongest else level

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from quorate.client import errors
 from quorate.client.carrier_aio import Client
+from quorate.client.checks import check_database, check_databases, check_flag, check_kind, check_node, check_text
 from quorate.client.dropping import Closing, dropped_statements
 from quorate.client.link_aio import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
@@ -33,8 +34,8 @@ from quorate.client.pieces import (
 from quorate.client.results import decoded, read_outcome, results_of
 from quorate.client.url import (
     DEFAULT_TIMEOUT,
-    check_database,
     check_timeout,
+    parse_address,
     parse_cluster_url,
 )
 from quorate.core.acks_rule import AUTO, parse
@@ -99,12 +100,11 @@ class Cluster:
         but its replicas did not come up in time, or the answer was lost; calling again with `exists_ok=True` goes on.
         """
         self._client.check()
+        name, exists_ok = check_database(name), check_flag(exists_ok, "exists_ok")
         check_options(replication, acks, failover, replicas)
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
-        await self._change(
-            lambda token: CreateDatabase(check_database(name), acks, replicas, token, exists_ok, failover), seconds
-        )
+        await self._change(lambda token: CreateDatabase(name, acks, replicas, token, exists_ok, failover), seconds)
         try:
             await self._client.request(
                 Run(name, (Statement("SELECT 1"),), LINEARIZABLE, strongest=True),
@@ -129,9 +129,10 @@ class Cluster:
         lost; calling again with `if_exists=True` goes on waiting.
         """
         self._client.check()
+        name, if_exists = check_database(name), check_flag(if_exists, "if_exists")
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
-        await self._change(lambda token: DropDatabase(check_database(name), token, if_exists), seconds)
+        await self._change(lambda token: DropDatabase(name, token, if_exists), seconds)
         left = max(0.1, deadline - time.monotonic())
         question = Run(CATALOG_DATABASE, dropped_statements(name), LINEARIZABLE)
         try:
@@ -164,10 +165,11 @@ class Cluster:
         it out in time, it will still, and when the answer was lost, it may; calling again goes on waiting.
         """
         self._client.check()
+        name = check_database(name)
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
         rule, decides = check_change(acks, failover)
-        await self._change(lambda token: AlterDatabase(check_database(name), rule, token, decides), seconds)
+        await self._change(lambda token: AlterDatabase(name, rule, token, decides), seconds)
         while True:
             try:
                 reports = await self.status(timeout=max(0.1, deadline - time.monotonic()))
@@ -199,6 +201,7 @@ class Cluster:
 
     async def explain(self, name: str, *, timeout: float | None = None) -> Explanation:
         """What a database promises, how many nodes may be away, and what is lost when. Raises UnknownDatabase."""
+        name = check_text(name, "the name of a database")
         known = await self.databases(timeout=timeout)
         for each in known:
             if each.name == name:
@@ -219,10 +222,11 @@ class Cluster:
         Raises AlreadyMember, NodeRemoved, UnknownDatabase, ChangeUnderWay, Unavailable, or MaybeDone: when it was taken
         in and has not caught up in time, it still will, and when the answer was lost, it may; `members` shows it.
         """
+        address, wanted = parse_address(address), check_databases(databases)
         deadline = time.monotonic() + check_timeout(timeout)
         reports = await self.status(timeout=timeout)
         node = await self._newcomer(address, reports, timeout)
-        await self._change(lambda token: AddMember(node.node, node.name, address, token, tuple(databases)), timeout)
+        await self._change(lambda token: AddMember(node.node, node.name, address, token, wanted), timeout)
         return find(members_of(await self._carried_out(reports, deadline, f"{node.name} was taken in")), node.name)
 
     async def remove_member(self, name: str, *, timeout: float = MEMBERS_TIMEOUT) -> None:
@@ -232,6 +236,7 @@ class Cluster:
         Raises UnknownNode, LastVoter, NoMajority, ChangeUnderWay, OperationalError when a database could not keep its
         acks with the replicas that are left, or Unavailable or MaybeDone as `add_member` does.
         """
+        name = check_node(name)
         deadline = time.monotonic() + check_timeout(timeout)
         reports = await self.status(timeout=timeout)
         member = find(members_of(reports), name)
@@ -244,11 +249,13 @@ class Cluster:
 
         Raises what `add_member` and `remove_member` do. When that is about the second step, the new node is a member.
         """
+        name, by = check_node(name), check_node(by)
         deadline = time.monotonic() + check_timeout(timeout)
         reports = await self.status(timeout=timeout)
         known = members_of(reports)
         old = find(known, name)
         if all(by not in (member.name, member.address) for member in known):
+            by = parse_address(by)
             node = await self._newcomer(by, reports, timeout)
             await self._change(lambda token: AddMember(node.node, node.name, by, token), timeout)
             reports = await self._carried_out(reports, deadline, f"{node.name} was taken in")
@@ -288,6 +295,7 @@ class Cluster:
     async def lost(self, database: str = "", *, timeout: float | None = None) -> Lost:
         """What failovers lost of databases with `acks = async`, of one or of all, as the nodes that answer keep it.
         Raises UnknownDatabase when no node that answers has heard of that database, and Unavailable."""
+        database = check_text(database, "the name of a database")
         nodes = await self.status(timeout=timeout)  # to know every node
         found = merged((await self._client.everywhere(LostAsk(database), LostReport, timeout)).items())
         if database and found == Lost((), (), ()):
@@ -296,6 +304,7 @@ class Cluster:
 
     async def lost_payload(self, write: LostWrite, *, timeout: float | None = None) -> bytes:
         """The bytes of a lost entry, as they were in the log. Raises Unavailable when no node that keeps it answers."""
+        write = check_kind(write, LostWrite, "a lost write is one that `lost` has listed")
         question = LostAsk(write.database, write.group, write.epoch, write.index)
         reports = await self._client.everywhere(question, LostReport, timeout)
         for report in reports.values():
@@ -363,6 +372,7 @@ class Cluster:
         says so, and `status` shows when it is done. `timeout` seconds for each database. Raises UnknownDatabase or
         Unavailable; the nodes go on comparing then, and a later call joins them.
         """
+        check_timeout(timeout)
         if database is not None:
             names = [check_database(database)]
         else:
@@ -389,8 +399,10 @@ class Cluster:
         """
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
-        to = to or most_advanced(await self.status(timeout=seconds), check_database(name))
-        question = Failover(check_database(name), to, accept_loss)
+        name, accept_loss = check_database(name), check_flag(accept_loss, "accept_loss")
+        wanted = "" if to is None else check_node(to)
+        wanted = wanted or most_advanced(await self.status(timeout=seconds), name)
+        question = Failover(name, wanted, accept_loss)
         left = max(0.001, deadline - time.monotonic())
         body, _ = await self._client.request(question, name, level=LEADER, timeout=left, shown_by=LEADER_SHOWN_BY)
         return decoded(body.outcome, FailoverReport)

@@ -14,12 +14,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from quorate.client import errors
+from quorate.client.checks import check_new_file
 from quorate.client.pieces import (
     Batch,
     ConnectionAttributes,
     Tokens,
     batch_statements,
     check_autocommit,
+    check_token,
     many_statement,
     needs_token,
     one_statement,
@@ -123,6 +125,14 @@ class Transaction:
         result = node.run_held(self._connection.group, statement, self._ends or 0.0)
         return cursor_of(self._connection, result)
 
+    def _token(self) -> Token:
+        """What this transaction is committed with."""
+        try:
+            return self._connection.tokens.mint(self._name, self._ran)
+        except BaseException:
+            self._connection.node.release(self._connection.group)
+            raise
+
     def __enter__(self) -> Self:
         if self._state != "not begun":
             raise errors.ProgrammingError(f"this transaction is {self._state}", hint="begin another")
@@ -144,7 +154,7 @@ class Transaction:
         self._state = "over"
         try:
             if error is None:
-                connection.settle(CommitHeld(connection.database, connection.tokens.mint(self._name, self._ran)))
+                connection.settle(CommitHeld(connection.database, self._token()))
                 if self._schema_changed:
                     connection.reads.schema_changed()
             else:
@@ -227,7 +237,7 @@ class Connection(ConnectionAttributes):
                 try:
                     if reader.state != self.node.state:
                         reader.show(self.node.state)
-                    seconds = self.ends if timeout is None else timeout
+                    seconds = self.ends if timeout is None else check_timeout(timeout)
                     if seconds is not None:
                         reader.limit = [seconds]
                     data = reader.execute(sql, parameters).fetchall()
@@ -246,6 +256,8 @@ class Connection(ConnectionAttributes):
         if read is not None:
             check_read_level(read)
         if not needs_token((statement,)):
+            if token is not None:
+                check_token(token)
             return Cursor(self, *self.reads.first(sql, statement.sets[0], self._ends(timeout)))
         done, _ = self.run((statement,), token, timeout=timeout)
         return cursor_of(self, done.results[0], done.truncated)
@@ -291,14 +303,18 @@ class Connection(ConnectionAttributes):
         `db.execute` inside the block reads what was there before it; its writes are refused there.
         """
         self.node.usable()
-        ends = self.ends if timeout is None else timeout
+        ends = self.ends if timeout is None else check_timeout(timeout)
+        if token is not None:
+            check_token(token)
         return Transaction(self, token, self.timeout if timeout is None else check_timeout(timeout), ends)
 
     def copy_to(self, file: str | os.PathLike[str]) -> None:
-        """Write a consistent copy of the data file, with the replica's own tables in it, to a new file."""
+        """Write a consistent copy of the data file, with the replica's own tables in it, to a new file. Raises
+        OperationalError where there is one, or none can be made."""
+        path = check_new_file(file)
         self.take_writer(self.timeout)
         try:
-            self.node.copy_to(self.database, self.group, file)
+            self.node.copy_to(self.database, self.group, path)
         finally:
             self.node.writing.release()
 
@@ -348,6 +364,8 @@ class Connection(ConnectionAttributes):
         where the database's log stood. `load`: with triggers and foreign-key actions switched off."""
         if read is not None:
             check_read_level(read)
+        if name is not None:
+            check_token(name)
         if not needs_token(statements):
             found = self.reads.together(statements, self._ends(timeout))
             return Done(tuple(Result(columns, rows, -1) for columns, rows in found)), self.tokens.seen

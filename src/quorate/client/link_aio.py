@@ -203,7 +203,8 @@ async def dial(address: str, cluster: str, seconds: float) -> Link:
     except TimeoutError:
         await _drop(link)
         raise LinkLost("no connection in time", sent=False, late=True) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # what is no host's name
+        await _drop(link)
         raise LinkLost(reason_of(error), sent=False) from error
     except BaseException:
         await _drop(link)

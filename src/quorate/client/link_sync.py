@@ -274,7 +274,7 @@ def dial(address: str, cluster: str, seconds: float) -> Link:
     until = time.monotonic() + seconds
     try:
         connected = socket.create_connection(split_address(address), seconds)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # what is no host's name
         raise LinkLost(reason_of(error), sent=False, late=isinstance(error, TimeoutError)) from error
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

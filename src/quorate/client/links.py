@@ -2,7 +2,7 @@
 
 import os
 
-from quorate.client.errors import OperationalError, TooLarge
+from quorate.client.errors import OperationalError, ProgrammingError, TooLarge
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.requests import Ask, Left, RequestBody, too_large
 from quorate.wire.codec import encode
@@ -73,8 +73,12 @@ def meet_node(cluster: str, payload: bytes) -> str:
 
 
 def ask_frame(number: int, body: RequestBody, waits_us: int = 0) -> bytes:
-    """A request as bytes, and how much longer its caller waits (0: not said). Raises TooLarge."""
-    payload = encode(Ask(number, body, waits_us))
+    """A request as bytes, and how much longer its caller waits (0: not said). Raises TooLarge, and
+    ProgrammingError for an argument that nothing has looked at before."""
+    try:
+        payload = encode(Ask(number, body, waits_us))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ProgrammingError(f"the request cannot be sent: {error}") from error
     if len(payload) > REQUEST_BYTES_MAX and (refused := too_large(body, len(payload))):
         raise TooLarge(refused.message, hint=refused.hint)
     try:

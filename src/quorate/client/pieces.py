@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from quorate.client import errors
 from quorate.client.absent import AbsentFromConnections
+from quorate.client.checks import check_seen, check_text, shown
 from quorate.client.membership import leaders
 from quorate.client.values import as_statement_sets, check_parameters
 from quorate.core.acks_rule import AUTO, NoSuchAcks, check_failover, parse, parse_for, read_rule
@@ -27,6 +28,8 @@ _REMEMBERED = 1000
 """Unsettled tokens whose index is kept for `outcome`."""
 
 REPLICATIONS_THERE = ("single-leader",)
+REPLICAS_MAX = 1000
+"""No cluster has more nodes."""
 
 
 class ConnectionAttributes(AbsentFromConnections):
@@ -75,29 +78,23 @@ class Tokens:
 
     def recall(self, name: str, seen: int | None) -> Token:
         """The token that this write was sent with; index 0, the most cautious, when nobody knows."""
-        return Token(check_token(name), self._unsettled.get(name, 0) if seen is None else seen)
+        name, seen = check_token(name), check_seen(seen)
+        return Token(name, self._unsettled.get(name, 0) if seen is None else seen)
 
 
 def check_token(name: str) -> str:
     """A token that a caller chose. Raises ProgrammingError."""
     if not isinstance(name, str) or not 0 < len(name) <= TOKEN_LENGTH_MAX or not name.isprintable():
         raise errors.ProgrammingError(
-            f"a token is a printable text of 1 to {TOKEN_LENGTH_MAX} characters, not {name!r:.80}",
+            f"a token is a printable text of 1 to {TOKEN_LENGTH_MAX} characters, not {shown(name)}",
             hint='for example token="order-8731"',
         )
-    return name
+    return check_text(name, "a token")
 
 
 def check_sql(sql: object) -> str:
     """The text of a statement. Raises ProgrammingError."""
-    if not isinstance(sql, str):
-        raise errors.ProgrammingError(f"a statement is a text, not {type(sql).__name__}")
-    if not sql.isascii():
-        try:
-            sql.encode()
-        except UnicodeEncodeError:
-            raise errors.ProgrammingError("the statement has a lone surrogate, which is not UTF-8") from None
-    return sql
+    return check_text(sql, "a statement")
 
 
 _NO_PARAMETERS: tuple[Parameters, ...] = ((),)
@@ -105,21 +102,22 @@ _NO_PARAMETERS: tuple[Parameters, ...] = ((),)
 
 def one_statement(sql: str, parameters: Any) -> Statement:
     """A statement that runs once. Raises DataError or ProgrammingError."""
-    if parameters == ():
+    if type(parameters) is tuple and not parameters:
         return Statement(check_sql(sql), _NO_PARAMETERS)
     return Statement(check_sql(sql), (check_parameters(parameters),))
 
 
 def many_statement(sql: str, sets: Iterable[Any]) -> Statement:
     """A statement that runs once for each set. Raises DataError or ProgrammingError."""
-    if is_read(check_sql(sql)):
+    sql = check_sql(sql)
+    if is_read(sql):
         raise errors.ProgrammingError("executemany is for statements that write", hint="use execute for reads")
     return Statement(sql, as_statement_sets(sets), many=True)
 
 
 def batch_statements(statements: Batch) -> tuple[Statement, ...]:
     """The statements of a batch. Raises DataError or ProgrammingError with the number of the statement."""
-    if isinstance(statements, str):
+    if isinstance(statements, str | bytes) or not isinstance(statements, Iterable):
         raise errors.ProgrammingError(
             "batch takes a list of statements", hint='for example batch(["...", ("...", (1,))])'
         )
@@ -159,13 +157,15 @@ def check_autocommit(autocommit: bool) -> None:
 
 def check_options(replication: str, acks: str, failover: str, replicas: int) -> None:
     """Raises NotSupportedError for a replication that is not there yet, ProgrammingError for options that cannot be."""
-    if replication not in REPLICATIONS_THERE:
-        raise errors.NotSupportedError(f"replication={replication!r} is not there yet", hint="there is 'single-leader'")
-    if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 1:
-        raise errors.ProgrammingError(f"replicas is a number from 1 on, not {replicas!r}")
+    if check_text(replication, "a replication") not in REPLICATIONS_THERE:
+        raise errors.NotSupportedError(
+            f"replication={replication!r:.80} is not there yet", hint="there is 'single-leader'"
+        )
+    if isinstance(replicas, bool) or not isinstance(replicas, int) or not 0 < replicas <= REPLICAS_MAX:
+        raise errors.ProgrammingError(f"replicas is a number from 1 to {REPLICAS_MAX}, not {shown(replicas)}")
     try:
-        parse_for(acks, replicas)
-        check_failover(failover)
+        parse_for(check_text(acks, "acks"), replicas)
+        check_failover(check_text(failover, "failover"))
     except NoSuchAcks as error:
         raise errors.ProgrammingError(str(error), hint=error.hint) from None
 
@@ -175,7 +175,8 @@ def check_change(acks: str | None, failover: str | None) -> tuple[str, str]:
     if acks is None and failover is None:
         raise errors.ProgrammingError("nothing is to be changed", hint="give acks, failover, or both")
     try:
-        return str(parse(acks)) if acks is not None else "", check_failover(failover) if failover is not None else ""
+        rule = "" if acks is None else str(parse(check_text(acks, "acks")))
+        return rule, "" if failover is None else check_failover(check_text(failover, "failover"))
     except NoSuchAcks as error:
         raise errors.ProgrammingError(str(error), hint=error.hint) from None
 

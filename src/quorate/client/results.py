@@ -150,10 +150,14 @@ class Rows(AbsentFromRows):
         return rows[self._at - 1]
 
     def fetchmany(self, size: int | None = None) -> list[Row]:
-        """The next `size` rows (`arraysize` of them when not told); fewer at the end."""
+        """The next `size` rows (`arraysize` of them when not told); fewer at the end.
+        Raises ProgrammingError."""
         rows = self._rows()
         first = self._at
-        self._at = min(len(rows), first + max(0, self.arraysize if size is None else size))
+        count = self.arraysize if size is None else size
+        if not isinstance(count, int):
+            raise errors.ProgrammingError(f"fetchmany takes a number of rows, not {type(count).__name__}")
+        self._at = min(len(rows), first + max(0, count))
         return rows[first : self._at]
 
     def fetchall(self) -> list[Row]:

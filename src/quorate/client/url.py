@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, unquote
 
 from msgspec import Struct
 
+from quorate.client.checks import check_database, check_text, shown
 from quorate.client.errors import NotSupportedError, OperationalError, ProgrammingError
-from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import READ_LEVELS, STRONGEST
 
 SCHEME = "quorate://"
@@ -28,7 +28,10 @@ SAFE, ALWAYS = "safe", "always"
 """What may follow the `?` of a URL; the keyword arguments of `connect` go before them."""
 
 _SQLITE_MAGIC = b"SQLite format 3\x00"
-_DATABASE_LENGTH_MAX = 128
+_HOST_LENGTH_MAX = 253
+_LABEL_LENGTH_MAX = 63
+"""Bytes of a host's name, and of what is between two dots of it (RFC 1035)."""
+_PORT_LENGTH_MAX = 5
 
 
 class ClusterTarget(Struct, frozen=True):
@@ -118,8 +121,9 @@ def check_folder(path: str) -> Path:
 
 def parse_cluster_url(url: str) -> ClusterTarget:
     """Read a cluster's URL. Raises ProgrammingError or NotSupportedError."""
+    url = check_text(url, "a cluster's URL")
     if not is_cluster(url):
-        raise ProgrammingError(f"{url!r} is not a cluster's URL", hint=f"it begins with {SCHEME}host:port")
+        raise ProgrammingError(f"{url!r:.200} is not a cluster's URL", hint=f"it begins with {SCHEME}host:port")
     rest, _, fragment = url[len(SCHEME) :].partition("#")
     if fragment:
         raise ProgrammingError(f"a cluster's URL has no part after '#': {url!r}")
@@ -135,6 +139,7 @@ def parse_cluster_url(url: str) -> ClusterTarget:
 
 def parse_address(text: str) -> str:
     """`host`, `host:port`, `[v6]` or `[v6]:port` as `host:port`. Raises ProgrammingError."""
+    text = check_text(text, "an address")
     host, port = text, ""
     if text.startswith("["):
         host, bracket, after = text[1:].partition("]")
@@ -145,13 +150,36 @@ def parse_address(text: str) -> str:
         host, _, port = text.partition(":")
     elif text.count(":") > 1:
         raise ProgrammingError(f"cannot read the address {text!r}", hint="an IPv6 address looks like [::1]:7654")
-    if not host or any(sign.isspace() for sign in host):
+    if host in ("", "[]") or any(sign.isspace() for sign in host):
         raise ProgrammingError(f"an address without a host: {text!r}", hint="quorate://host:port,host:port/database")
+    if not _is_host(host):
+        raise ProgrammingError(
+            f"{host!r:.80} cannot be the name of a host",
+            hint=f"it has at most {_HOST_LENGTH_MAX} characters, and at most {_LABEL_LENGTH_MAX} between two dots",
+        )
     if not port:
         return f"{host}:{DEFAULT_PORT}"
-    if not port.isdecimal() or not port.isascii() or not 0 < int(port) < 65536:
-        raise ProgrammingError(f"{port!r} is not a port (in {text!r})", hint="a port is a number from 1 to 65535")
+    if not port.isdecimal() or not port.isascii() or len(port) > _PORT_LENGTH_MAX or not 0 < int(port) < 65536:
+        raise ProgrammingError(
+            f"{port!r:.80} is not a port (in {text!r:.200})", hint="a port is a number from 1 to 65535"
+        )
     return f"{host}:{int(port)}"
+
+
+def _is_host(host: str) -> bool:
+    """Whether this can be given to a resolver, which says what is wrong in words of its own."""
+    if not host.isprintable() or len(host) > _HOST_LENGTH_MAX:
+        return False
+    if host.startswith("["):
+        return host.isascii()
+    labels = host.removesuffix(".").split(".")
+    if host.isascii():
+        return all(0 < len(label) <= _LABEL_LENGTH_MAX for label in labels)
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -160,42 +188,35 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def check_database(name: str) -> str:
-    """A database's name. Raises ProgrammingError."""
-    if not name or "/" in name or "\x00" in name or len(name) > _DATABASE_LENGTH_MAX:
-        raise ProgrammingError(f"{name!r} cannot be the name of a database")
-    if name == CATALOG_DATABASE:
-        return name
-    return name
-
-
 def check_read_level(level: str) -> str:
     """One of the read levels. Raises ProgrammingError that names the nearest, NotSupportedError for one to come."""
-    if isinstance(level, str) and (level == "session" or level.startswith("bounded:")):
+    level = check_text(level, "a read level")
+    if level == "session" or level.startswith("bounded:"):
         known = ", ".join(READ_LEVELS)
         raise NotSupportedError(f"the read level {level!r} is not there yet", hint=f"known are {known}")
     if level not in READ_LEVELS and level != STRONGEST:
-        raise ProgrammingError(f"unknown read level {level!r}", hint=nearest(str(level), READ_LEVELS))
+        raise ProgrammingError(f"unknown read level {level!r:.80}", hint=nearest(level, READ_LEVELS))
     return level
 
 
 def check_retry(retry: str) -> str:
     """What a client repeats by itself. Raises ProgrammingError."""
+    retry = check_text(retry, "retry")
     if retry not in (SAFE, ALWAYS):
-        raise ProgrammingError(f"unknown retry {retry!r}", hint=nearest(str(retry), (SAFE, ALWAYS)))
+        raise ProgrammingError(f"unknown retry {retry!r:.80}", hint=nearest(retry, (SAFE, ALWAYS)))
     return retry
 
 
 def check_timeout(timeout: float) -> float:
     """A positive number of seconds. Raises ProgrammingError."""
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e9:
-        raise ProgrammingError(f"a timeout is a positive number of seconds, not {timeout!r}")
+        raise ProgrammingError(f"a timeout is a positive number of seconds, not {shown(timeout)}")
     return float(timeout)
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
     """A hint for a misspelt word."""
-    close = difflib.get_close_matches(word, known, 1, 0.5)
+    close = difflib.get_close_matches(word[:80], known, 1, 0.5)
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
 
 

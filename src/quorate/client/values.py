@@ -9,6 +9,7 @@ import decimal
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from quorate.client.checks import check_text
 from quorate.client.errors import DataError, ProgrammingError
 from quorate.core.requests import Parameters, Value
 
@@ -45,7 +46,7 @@ def check_parameters(parameters: object) -> Parameters:
 def _name(key: object) -> str:
     if not isinstance(key, str):
         raise ProgrammingError(f"the name of a parameter is text, not {type(key).__name__}")
-    return key
+    return check_text(key, "the name of a parameter")
 
 
 def check_value(value: object, where: int | str) -> Value:
@@ -163,6 +164,8 @@ def _utc(ticks: float) -> dt.datetime:
 def as_statement_sets(sets: Any) -> tuple[Parameters, ...]:
     """The sets of an `executemany`, checked; errors say which set. Raises DataError or ProgrammingError."""
     checked: list[Parameters] = []
+    if not isinstance(sets, Iterable):
+        raise ProgrammingError(f"sets are a list of sequences or dicts, not {type(sets).__name__}")
     for number, parameters in enumerate(sets):
         try:
             checked.append(check_parameters(parameters))

@@ -42,7 +42,7 @@ from quorate.core.requests import (
 )
 from quorate.core.settings import Settings
 from quorate.runtime.notes import log_note
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoCopy, StatementFailed
 from quorate.storage.store import BaseStore
 
 log = logging.getLogger("quorate.runtime")
@@ -211,7 +211,8 @@ class InlineNode:
                 self.store.release(group)
 
     def copy_to(self, database: str, group: GroupId, file: str | os.PathLike[str]) -> None:
-        """Write a consistent copy of a data file to a new file. The caller holds `writing`."""
+        """Write a consistent copy of a data file to a new file. The caller holds `writing`.
+        Raises OperationalError where none can be made."""
         self.usable()
         self._settle(database)
         with self._storage():
@@ -227,6 +228,8 @@ class InlineNode:
         except DiskIsFull as error:
             self._forget()
             raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk") from error
+        except NoCopy as error:
+            raise errors.OperationalError(f"not done: {error}") from error
         except (Broken, Divergent) as error:
             raise self.fail(error) from error
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import apsw
 
 from quorate.core.kernel import Position
+from quorate.storage.descriptors import short_of_descriptors
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import Files
-from quorate.storage.interface import Broken
+from quorate.storage.interface import Broken, NoCopy
 from quorate.storage.reader import Reader
 
 
@@ -36,8 +37,8 @@ class Copying:
             raise
 
     def to(self, path: str | Path) -> Position:
-        """Write a durable copy to a new file, and let go of the state; where it stands. Raises DiskIsFull, Divergent
-        or Broken."""
+        """Write a durable copy to a new file, and let go of the state; where it stands. Raises DiskIsFull, Divergent,
+        Broken or NoCopy."""
         target = Path(os.path.abspath(path))
         try:
             with reading():
@@ -68,9 +69,14 @@ def reading() -> Iterator[None]:
 
 def _copy(source: apsw.Connection, target: Path, files: Files) -> None:
     """Copy every page in one step: the source cannot change between two steps when there is one."""
-    if files.exists(target):
-        raise Broken(f"{target} exists already")
-    copy = apsw.Connection(str(target), vfs=files.vfs)
+    try:
+        if files.exists(target):
+            raise NoCopy(f"{target} exists already")
+        copy = apsw.Connection(str(target), vfs=files.vfs)
+    except (apsw.CantOpenError, OSError) as error:
+        if short_of_descriptors():
+            raise
+        raise NoCopy(f"{target} cannot be made: {error}") from error
     try:
         copy.execute("PRAGMA synchronous=OFF")  # the whole file is synced afterwards
         with copy.backup("main", source, "main") as backup:

@@ -31,6 +31,10 @@ class Broken(StorageError):
     """The disk failed in a way that cannot be survived (a failed fsync above all): stop the node."""
 
 
+class NoCopy(Broken):
+    """No copy can be made where the caller wants it. All else goes on."""
+
+
 class Divergent(StorageError):
     """A data file is damaged, or does not hold what its position says: rebuild it from a peer."""
 
