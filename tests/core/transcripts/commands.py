@@ -250,6 +250,12 @@ class Script:
         for group in self.cluster.groups:
             data[group] = [(place, f"{each}?" if each == token else each) for place, each in data[group]]
 
+    def damage(self, number: str, *words: str) -> None:
+        """`damage 3 [file]`: its replica turns out to be damaged; or only its data file, and the log is whole."""
+        machine = self.cluster.machines[int(number)]
+        for group in self.cluster.groups:
+            machine.feed(kernel.ApplyFailed(group, full=False, reason="a torn page", log_intact="file" in words))
+
     def long(self, token: str) -> None:
         """`long b`: write b takes long, wherever it runs."""
         for machine in self.cluster.machines.values():
