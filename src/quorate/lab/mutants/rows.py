@@ -8,6 +8,7 @@ from quorate.lab.mutants.sabotage import SQL, Mutant, Swap
 from quorate.storage import application, capture
 from quorate.storage.capture import Capture
 from quorate.storage.connection import INTERNAL
+from quorate.storage.schema import SchemaFacts, SchemaReader
 from quorate.storage.table import Table
 
 DIFFERS = ("same as SQLite",)
@@ -107,6 +108,15 @@ def _unmoved(original: Any) -> Any:
     return lambda seen, change: original(seen, _Unmoved(change))
 
 
+def _never_apart(original: Any) -> Any:
+    def read(reader: SchemaReader) -> SchemaFacts:
+        facts: SchemaFacts = original(reader)
+        apart = facts.apart and not facts.statistics
+        return msgspec.structs.replace(facts, apart=apart)
+
+    return read
+
+
 def _mutant(name: str, bug: str, where: str, *swaps: Swap) -> Mutant:
     return Mutant(name, bug, where, SQL, swaps, DIFFERS)
 
@@ -136,4 +146,6 @@ MUTANTS = (
             "SQLite's session extension and its preupdate hook do not see them", Swap(Capture, "add_all", _nothing)),
     _mutant("moved-row-missed", "a row that gets another rowid is only seen to go",
             "no case known", Swap(Capture, "_hear", _unmoved)),
+    _mutant("full-text-not-apart", "FTS4 writes within another caller's statement, whose last rowid becomes 0",
+            "no case known; found here by the fuzzer", Swap(SchemaReader, "read", _never_apart)),
 )  # fmt: skip
