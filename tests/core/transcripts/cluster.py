@@ -15,6 +15,8 @@ from tests.core.transcripts import render
 from tests.core.transcripts.machine import Recorder
 
 STEP_US = 10_000
+MESSAGES_MAX = 10_000
+"""As many may be delivered by one command; with more the nodes are talking for ever."""
 
 
 class Scripted(harness.Cluster):
@@ -113,8 +115,10 @@ class Scripted(harness.Cluster):
 
     def settle(self) -> None:
         """Let everything happen that needs neither time nor a message of a group that is shown."""
-        while self._wake_due() or self._deliver_background():
-            pass
+        for _ in range(MESSAGES_MAX):
+            if not self._wake_due() and not self._deliver_background():
+                return
+        raise AssertionError("the nodes never come to rest")
 
     def _deliver_background(self) -> bool:
         waiting, self.messages = self.messages, deque()
@@ -142,9 +146,12 @@ class Scripted(harness.Cluster):
     def deliver_all(self) -> None:
         """Every message, and what that causes, until nothing moves."""
         self.settle()
-        while self.messages:
+        for _ in range(MESSAGES_MAX):
+            if not self.messages:
+                return
             self.hand_over(*self.messages.popleft())
             self.settle()
+        raise AssertionError("the nodes talk for ever")
 
     def wait(self, microseconds: int) -> None:
         """Time passes; messages of what is shown stay where they are."""
