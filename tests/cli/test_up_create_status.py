@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,11 @@ def test_up_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
             os.kill(places[1].pid, signal.SIGKILL)
             assert "n2 ended by signal 9; start it again with: quorate serve" in up.stderr.readline()
             assert [place.pid for place in read_cluster_file(tmp_path).nodes] == [places[0].pid, 0]
-            up.send_signal(signal.SIGTERM)
+            up.send_signal(signal.SIGINT)
+            while up.poll() is None:  # to say it again changes nothing, however near the end
+                up.send_signal(signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    up.wait(0.002)
             assert up.wait() == Exit.OK
             assert json.loads(up.stdout.read())["nodes"][0]["pid"] == places[0].pid
         finally:

@@ -3,7 +3,7 @@
 import click
 
 import quorate
-from quorate.cli.output import cluster_option, find_cluster, json_option, print_json, progress, usage_errors
+from quorate.cli.output import Seconds, cluster_option, find_cluster, json_option, print_json, progress, usage_errors
 from quorate.client.pieces import check_change
 
 
@@ -11,7 +11,7 @@ from quorate.client.pieces import check_change
 @click.argument("name", metavar="DATABASE")
 @click.option("--acks", help="async, semi-sync:K, sync or majority: who must hold a write.")
 @click.option("--failover", help="auto, manual or etcd: who decides that another node leads.")
-@click.option("--timeout", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=Seconds(0.1), default=10.0, show_default=True, help="Seconds to wait.")
 @cluster_option
 @json_option
 def alter(

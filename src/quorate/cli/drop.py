@@ -5,7 +5,7 @@ import sys
 import click
 
 import quorate
-from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json, progress
+from quorate.cli.output import Exit, Fail, Seconds, cluster_option, find_cluster, json_option, print_json, progress
 from quorate.cli.target import folder_of
 
 
@@ -13,7 +13,7 @@ from quorate.cli.target import folder_of
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @click.option("--if-exists", is_flag=True, help="Succeed when there is no database of this name.")
-@click.option("--timeout", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=Seconds(0.1), default=10.0, show_default=True, help="Seconds to wait.")
 @cluster_option
 @json_option
 def drop(name: str, yes: bool, if_exists: bool, timeout: float, cluster: str | None, as_json: bool) -> None:

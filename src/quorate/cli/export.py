@@ -8,7 +8,7 @@ import click
 import quorate
 from quorate.cli.import_ import bar
 from quorate.cli.import_steps import PROGRESS
-from quorate.cli.output import Exit, Fail, cluster_option, json_option, print_json, progress
+from quorate.cli.output import Exit, Fail, Seconds, cluster_option, json_option, print_json, progress
 from quorate.cli.target import cluster_url, embedded_folder
 from quorate.storage.plain_file import PlainFileError
 from quorate.storage.plain_write import PlainWriter
@@ -18,7 +18,7 @@ from quorate.storage.plain_write import PlainWriter
 @click.argument("name", metavar="NAME|FOLDER")
 @click.argument("file", metavar="FILE.db", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace FILE.db when it exists.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=300.0, show_default=True,
+@click.option("--timeout", type=Seconds(min=0, min_open=True), default=300.0, show_default=True,
               help="Seconds in which a node of the cluster has to make its copy.")  # fmt: skip
 @cluster_option
 @json_option

@@ -3,7 +3,7 @@
 import click
 
 import quorate
-from quorate.cli.output import cluster_option, find_cluster, json_option, print_json, progress
+from quorate.cli.output import Seconds, cluster_option, find_cluster, json_option, print_json, progress
 
 
 @click.command()
@@ -12,7 +12,7 @@ from quorate.cli.output import cluster_option, find_cluster, json_option, print_
 @click.option(
     "--accept-loss", is_flag=True, help="Where nobody leads: a majority of votes is enough, though writes may be lost."
 )
-@click.option("--timeout", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=Seconds(0.1), default=10.0, show_default=True, help="Seconds to wait.")
 @cluster_option
 @json_option
 def failover(name: str, to: str | None, accept_loss: bool, timeout: float, cluster: str | None, as_json: bool) -> None:

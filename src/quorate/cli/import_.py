@@ -12,7 +12,7 @@ import click
 import quorate
 from quorate.cli.create import usual_replicas
 from quorate.cli.import_steps import Database, Loader
-from quorate.cli.output import Exit, Fail, cluster_option, json_option, print_json, progress
+from quorate.cli.output import Exit, Fail, Seconds, cluster_option, json_option, print_json, progress
 from quorate.cli.target import cluster_url, folder_of
 from quorate.client import errors
 from quorate.client.url import parse_cluster_url
@@ -22,7 +22,7 @@ from quorate.storage.plain_file import Extent, PlainFile, PlainFileError
 @click.command("import", short_help="Load a SQLite file into a database.")
 @click.argument("file", metavar="FILE.db", type=click.Path(path_type=Path))
 @click.option("--into", required=True, metavar="NAME|FOLDER", help="A database's name, or an embedded one's folder.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
+@click.option("--timeout", type=Seconds(min=0, min_open=True), default=30.0, show_default=True,
               help="Seconds that one step may take.")  # fmt: skip
 @cluster_option
 @json_option

@@ -18,7 +18,7 @@ from quorate.cli.lab_sql import sql
 from quorate.cli.lab_table import table
 from quorate.cli.lab_timeouts import timeouts
 from quorate.cli.lab_twice import twice
-from quorate.cli.output import Exit, Fail, json_option, print_json, progress
+from quorate.cli.output import Exit, Fail, Seconds, json_option, print_json, progress
 
 if TYPE_CHECKING:
     from quorate.lab.sim.report import Report
@@ -229,7 +229,7 @@ def replay(seed: str, lines: int, scenario: str, core: str, storage: str | None,
 @click.option("--order", type=click.Choice(["auto", "numbers", "inferred"]), default="auto", show_default=True,
               help="Where the order of versions comes from.")  # fmt: skip
 @click.option("--versions", type=click.IntRange(0), default=None, help="How many versions a read may miss.")
-@click.option("--seconds", type=click.FloatRange(0), default=None, help="How old a read may be.")
+@click.option("--seconds", type=Seconds(0), default=None, help="How old a read may be.")
 @html_option
 @json_option
 def judge(file: Path, model: str, promise: tuple[str, ...], html: Path | None, as_json: bool, **given: Any) -> None:

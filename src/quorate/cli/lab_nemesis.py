@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from quorate.cli.nemesis import conducted, middle_and_worst, yes
-from quorate.cli.output import Fail, aligned, json_option, marked, print_json, progress
+from quorate.cli.output import Fail, Seconds, aligned, json_option, marked, print_json, progress
 
 
 @click.command(short_help="Inject faults into a real cluster, and judge histories.")
-@click.option("--minutes", default=20.0, show_default=True, type=click.FloatRange(0.1), help="How long to go on.")
+@click.option("--minutes", default=20.0, show_default=True, type=Seconds(0.1), help="How long to go on.")
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(3), help="How many nodes.")
 @click.option("--seed", default=None, type=int, help="Chooses faults, nodes and calls; default: a fresh one.")
 @click.option("--dir", "folder", default=None, type=click.Path(path_type=Path), help="Work here, and keep it.")

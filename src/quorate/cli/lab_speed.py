@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from quorate.cli.output import json_option, print_json, progress
+from quorate.cli.output import Seconds, json_option, print_json, progress
 
 ROOMS = ("core", "lab/sim", "lab/judges", "storage", "wire", "sql")
 
@@ -59,7 +59,7 @@ def _shares(scenario: str, storage: str, seeds: int, first: int) -> dict[str, fl
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(0.0, min_open=True), default=20.0, show_default=True,
+@click.option("--seconds", type=Seconds(0.0, min_open=True), default=20.0, show_default=True,
               help="For how long.")  # fmt: skip
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="The first seed.")
 @click.option("--scenario", default="mixed", show_default=True, help="Which mix of faults and load.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.commit import commit
-from quorate.cli.output import Exit, Fail, json_option, print_json, progress
+from quorate.cli.output import Exit, Fail, Seconds, json_option, print_json, progress
 
 if TYPE_CHECKING:
     from quorate.lab.fuzz.run import Report
@@ -101,7 +101,7 @@ def _tell(report: "Report", core: str, *, small: bool) -> None:
 
 
 @click.command("sql", short_help="Compare SQLite, a folder and replicas on random SQL.")
-@click.option("--seconds", type=click.FloatRange(0), default=0, help="Begin no seed after so many seconds.")
+@click.option("--seconds", type=Seconds(0), default=0, help="Begin no seed after so many seconds.")
 @click.option("--seeds", default="", callback=lambda c, p, v: _range(c, p, v) if v else None,
               help="Which seeds: A, A..B or A.. without an end. Default: 0..99, or 0.. with --seconds.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes to run them in.")

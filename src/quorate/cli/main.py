@@ -49,6 +49,17 @@ class Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(module), function)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises UsageError for what no name, path or URL of ours can have."""
+        for argument in args:
+            try:
+                argument.encode()
+            except UnicodeEncodeError:
+                raise click.UsageError(f"{argument!r} is not UTF-8") from None
+            if "\0" in argument:
+                raise click.UsageError(f"{argument!r} has a NUL")
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

@@ -6,6 +6,7 @@ import click
 
 import quorate
 from quorate.cli.output import (
+    Seconds,
     aligned,
     cluster_folder,
     cluster_option,
@@ -24,7 +25,7 @@ def member() -> None:
 
 
 def _timeout(command: Any) -> Any:
-    seconds = click.FloatRange(0.1)
+    seconds = Seconds(0.1)
     return click.option("--timeout", type=seconds, default=60.0, show_default=True, help="Seconds to wait.")(command)
 
 

@@ -44,6 +44,17 @@ class Fail(Exception):
         self.hint = hint
 
 
+class Seconds(click.FloatRange):
+    """A number of seconds, or of minutes, for an option."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises BadParameter, also for what is no number or beyond all time (nan, inf)."""
+        found = super().convert(value, param, ctx)
+        if not found < 1e9:
+            self.fail(f"{value} is too much, or not a number.", param, ctx)
+        return found
+
+
 @contextmanager
 def usage_errors() -> Iterator[None]:
     """What is wrong with a command's arguments, found before anything is asked of anybody: wrong usage."""

@@ -5,14 +5,14 @@ import sys
 import click
 
 import quorate
-from quorate.cli.output import aligned, cluster_option, json_option, print_json, progress
+from quorate.cli.output import Seconds, aligned, cluster_option, json_option, print_json, progress
 from quorate.cli.target import cluster_url, embedded_folder
 
 
 @click.command(short_help="Run one statement, and print its rows.")
 @click.argument("name", metavar="NAME|FOLDER")
 @click.argument("statement", metavar="SQL")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True,
+@click.option("--timeout", type=Seconds(min=0, min_open=True), default=10.0, show_default=True,
               help="Seconds that it may take.")  # fmt: skip
 @cluster_option
 @json_option

@@ -9,6 +9,7 @@ from msgspec import Struct
 from quorate.cli.output import (
     Exit,
     Fail,
+    Seconds,
     aligned,
     cluster_option,
     find_cluster,
@@ -102,8 +103,8 @@ class View(Struct, frozen=True):
 @click.command()
 @cluster_option
 @click.option("--watch", is_flag=True, help="Repeat until Ctrl-C.")
-@click.option("--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds between repeats.")
-@click.option("--timeout", type=click.FloatRange(0.01), default=1.0, show_default=True, help="Seconds for each node.")
+@click.option("--interval", type=Seconds(0.1), default=1.0, show_default=True, help="Seconds between repeats.")
+@click.option("--timeout", type=Seconds(0.01), default=1.0, show_default=True, help="Seconds for each node.")
 @json_option
 def status(cluster: str | None, watch: bool, interval: float, timeout: float, as_json: bool) -> None:
     """Ask every node what it knows and show it together.

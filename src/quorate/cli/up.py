@@ -12,6 +12,7 @@ from quorate.cli.output import Exit, Fail, json_option, print_json, progress
 from quorate.client.url import DEFAULT_PORT
 from quorate.runtime.cluster import HOST, LocalCluster, NotReady
 from quorate.runtime.founding import CLUSTER_FILE, read_cluster_file, taken_port
+from quorate.runtime.signals import ignore_what_stops
 
 
 @click.command(short_help="Start a local cluster, and keep it running.")
@@ -51,7 +52,6 @@ def up(nodes: int | None, folder: Path, port: int | None, as_json: bool) -> None
             _watch(cluster)
         except KeyboardInterrupt:
             progress("stopping")
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             cluster.stop()
             return
     raise Fail("every node has died")
@@ -115,4 +115,5 @@ def _wait(cluster: LocalCluster, name: str, ended: "queue.SimpleQueue[tuple[str,
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    ignore_what_stops()
     raise KeyboardInterrupt

@@ -7,7 +7,7 @@ import click
 
 import quorate
 from quorate.cli.embedded import is_embedded, upgrade_folder
-from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json, progress
+from quorate.cli.output import Exit, Fail, Seconds, cluster_option, find_cluster, json_option, print_json, progress
 from quorate.core.formats import Range, release_of
 
 _POLL_S = 0.1
@@ -16,7 +16,7 @@ _POLL_S = 0.1
 @click.command(short_help="Show where a rolling upgrade stands, and finalize it.")
 @click.argument("url", required=False)
 @click.option("--finalize", is_flag=True, help="Raise the cluster's format number. There is no way back.")
-@click.option("--timeout", type=click.FloatRange(0.01), default=10.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=Seconds(0.01), default=10.0, show_default=True, help="Seconds to wait.")
 @cluster_option
 @json_option
 def upgrade(url: str | None, finalize: bool, timeout: float, cluster: str | None, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import click
 
 import quorate
 from quorate.cli.embedded import verify_folder
-from quorate.cli.output import Exit, Fail, cluster_option, json_option, print_json, progress
+from quorate.cli.output import Exit, Fail, Seconds, cluster_option, json_option, print_json, progress
 from quorate.cli.target import cluster_of, embedded_folder
 from quorate.client.pieces import VERIFY_TIMEOUT
 from quorate.core.requests import AWAY, DAMAGED, DIFFERS, EQUAL, UNDECIDED
@@ -34,7 +34,7 @@ _POLL_S = 0.1
 @click.option("--wait", is_flag=True, help="Wait until what had to be rebuilt is whole, then verify again.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.01),
+    type=Seconds(0.01),
     default=VERIFY_TIMEOUT,
     show_default=True,
     help="Seconds for each database.",

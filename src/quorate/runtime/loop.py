@@ -16,7 +16,7 @@ from quorate.core.kernel import Core, Identity
 from quorate.runtime.aside import READS, Aside, Piece
 from quorate.runtime.config import Config, ConfigError, check_listen, etcd_endpoints
 from quorate.runtime.driver import Driver, Timer, monotonic_us
-from quorate.runtime.signals import Signals
+from quorate.runtime.signals import Signals, ignore_what_stops
 from quorate.storage.interface import Lending
 from quorate.transport.addresses import format_address, parse_address
 from quorate.transport.etcd import EtcdPermits
@@ -98,19 +98,22 @@ class Server:
         handlers = Signals(loop, self.drain, lambda: self.finish(INTERRUPTED)) if signals else None
         code = FAILED
         try:
-            driver.start()
-            log.info("%s listens on %s", self._store.identity.name, self.address)
-            ready(self.address)
-            code = await self._finished
+            try:
+                driver.start()
+                log.info("%s listens on %s", self._store.identity.name, self.address)
+                ready(self.address)
+                code = await self._finished
+            finally:
+                driver.stop()
+                if permits is not None:
+                    await permits.close()
+                await transport.close(orderly=code == STOPPED)
+            if scheduler.aside.stop(1.0) and code == STOPPED:
+                self._store.close()
         finally:
             if handlers is not None:
                 handlers.close()
-            driver.stop()
-            if permits is not None:
-                await permits.close()
-            await transport.close(orderly=code == STOPPED)
-        if scheduler.aside.stop(1.0) and code == STOPPED:
-            self._store.close()
+                ignore_what_stops()
         return code
 
     def _permits(self, driver: Driver) -> EtcdPermits | None:

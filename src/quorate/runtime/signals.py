@@ -8,6 +8,14 @@ from typing import Protocol
 log = logging.getLogger("quorate.runtime")
 
 
+def ignore_what_stops() -> None:
+    """This process is stopping: to be told so again, by SIGTERM or by a terminal that hangs up, changes nothing until
+    it has ended. SIGINT still ends it at once."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+        if number is not None:
+            signal.signal(number, signal.SIG_IGN)
+
+
 class SignalLoop(Protocol):
     """What is needed of an event loop."""
 
