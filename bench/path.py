@@ -94,7 +94,7 @@ class Bench:
         driver = Driver(self.node, self.store, self.turns, sys.exit)
         driver.transport = owner = TcpTransport(Hello(NODE, cluster="path", node=1), driver, Random(1))
         driver.start()
-        while not (1 in self.node.groups and self.node.groups[1].leads_ready):
+        while not (1 in self.node.groups and self.node.groups[1].takes_writes()):
             self.turns.run()
             time.sleep(0.005)
             driver.start()

@@ -19,7 +19,7 @@ from quorate.core.kernel import (
     SwitchGeneration,
     WriteEntries,
 )
-from quorate.core.single_leader.membership import Configuration, spell
+from quorate.core.membership import Configuration, spell
 from tests.contracts.stores import CREATE, GROUP, Disk, noop, one
 
 LEARNER = spell(Configuration((11, 12), (13,), change=1))

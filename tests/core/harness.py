@@ -19,6 +19,7 @@ from quorate.core.kernel import DATA, ORIGIN, Entry, Identity, Member, Now, Posi
 from quorate.core.node import Node
 from quorate.core.requests import Done, Run, Statement, Token
 from quorate.core.settings import Settings
+from quorate.core.single_leader.replica import SingleLeaderReplica
 from quorate.storage.data_file import with_entry
 
 SETTINGS = Settings(
@@ -38,6 +39,12 @@ def told(entries: list[Entry], applied: int) -> AcksFact:
         if entry.kind != DATA and entry.index <= applied:
             fact = with_entry(fact, entry)
     return fact
+
+
+class NodeOfLeaders(Node):
+    """All its groups have a single leader, so that tests may look into them."""
+
+    groups: dict[kernel.GroupId, SingleLeaderReplica]  # type: ignore[assignment]
 
 
 class Disk:
@@ -121,7 +128,7 @@ class Machine:
         self.links.clear()
         identity = Identity("test", self.number, f"n{self.number}", self.boot, self.cluster.members)
         recovered = self.disk.recover(identity, self.data)
-        self.node = Node(recovered, self.chance(), self.cluster.settings)
+        self.node = NodeOfLeaders(recovered, self.chance(), self.cluster.settings)
         self.feed(kernel.Wake())
 
     def chance(self) -> Random:

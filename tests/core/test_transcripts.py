@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from quorate.core import kernel, messages
+from quorate.core import kernel
+from quorate.core.replication import message_kinds
 from quorate.lab.mutants import find, sabotaged
 from tests.core.transcripts import render
 from tests.core.transcripts.runner import record, scripts
@@ -49,6 +50,6 @@ def test_a_scene_shows_what_a_wrong_core_does(mutant: str, scene: str) -> None:
 
 
 def test_every_message_and_every_effect_can_be_shown() -> None:
-    assert set(get_args(messages.Message)) == set(render.MESSAGES)
+    assert set(message_kinds()) == set(render.MESSAGES)
     shown = render.EFFECTS.keys() | render.SHOWN_ELSEWHERE | render.HOUSEKEEPING
     assert set(get_args(kernel.Effect)) == shown

@@ -3,22 +3,25 @@
 from typing import Any, cast, get_args
 
 from quorate.core import kernel
+from quorate.core.messages import GroupMessage
 from quorate.core.node import Node
-from quorate.core.single_leader import core as single_leader
-from quorate.core.single_leader.messages import GroupMessage
+from quorate.core.replication import REPLICATIONS
 from quorate.runtime import driver
 
 
 def test_every_event_has_one_handler() -> None:
-    """Events of one group go through the group's table, all others through the node's."""
-    node_events, group_events = set(Node.HANDLERS), set(single_leader.EVENTS)
+    """Events of one group go through its replication's table, all others through the node's."""
+    node_events = set(Node.HANDLERS)
+    group_events = {event for each in REPLICATIONS.values() for event in each.events}
     assert node_events | group_events == set(get_args(kernel.Event))
     for event in group_events - node_events:
         assert "group" in cast(Any, event).__struct_fields__, f"{event.__name__} cannot find its group"
 
 
-def test_every_group_message_has_a_handler() -> None:
-    assert set(single_leader.MESSAGES) == set(get_args(GroupMessage))
+def test_every_message_of_a_replication_is_registered() -> None:
+    """What is not would not be understood on its way in."""
+    registered = {kind for each in REPLICATIONS.values() for kind in each.messages}
+    assert registered == set(GroupMessage.__subclasses__())
 
 
 def test_the_real_driver_performs_every_effect() -> None:
@@ -29,5 +32,5 @@ def test_the_real_driver_performs_every_effect() -> None:
 
 def test_every_event_and_effect_is_frozen() -> None:
     """What has been handed over can no longer change: it may be recorded, replayed and sent twice."""
-    for kind in (*get_args(kernel.Event), *get_args(kernel.Effect), *get_args(GroupMessage)):
+    for kind in (*get_args(kernel.Event), *get_args(kernel.Effect), *GroupMessage.__subclasses__()):
         assert kind.__struct_config__.frozen, kind.__name__

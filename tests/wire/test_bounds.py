@@ -9,6 +9,7 @@ import pytest
 from quorate.core.bounds import BOOT_MAX, EPOCH_MAX, INDEX_BITS
 from quorate.core.kernel import DATA, Entry, Position
 from quorate.core.messages import Heartbeat, Mention, Message
+from quorate.core.replication import message_kinds
 from quorate.core.requests import Ask, FailoverReport, Result, Told, VerifyReport
 from quorate.core.single_leader.messages import Append, PreVoteReply, Vote
 from quorate.wire.codec import decode_ask, decode_message, encode
@@ -35,7 +36,9 @@ def unbounded(kind: Any, where: str, seen: set[int]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "kind", [Message, Ask, Told, Hello, Refusal, Result, VerifyReport, FailoverReport], ids=lambda kind: str(kind)[:40]
+    "kind",
+    [*message_kinds(), Ask, Told, Hello, Refusal, Result, VerifyReport, FailoverReport],
+    ids=lambda kind: str(kind)[:40],
 )
 def test_every_integer_of_every_message_is_bounded(kind: Any) -> None:
     assert not list(unbounded(msgspec.inspect.type_info(kind), "", set()))

@@ -102,7 +102,7 @@ class AcksFact(Struct, frozen=True, array_like=True):
     """Every epoch since the group had more than one voter, and every change of the rule since. A tail may be found lost
     long after its place in the log was trimmed; this is how two replicas still find where they parted."""
     members: bytes = b""
-    """The configuration in force (`single_leader.membership`), as its entry has it; empty: none was ever named."""
+    """The configuration in force (`core.membership`), as its entry has it; empty: none was ever named."""
     members_since: int = 0
     """Index of that entry."""
 

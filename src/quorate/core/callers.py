@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from quorate.core import errands, routes
 from quorate.core.changes import Change
 from quorate.core.kernel import CATALOG_DATABASE, Now, ReadLost, Request, Requests
+from quorate.core.replica import Replica
 from quorate.core.report import report
 from quorate.core.requests import (
     STRONGEST,
@@ -24,8 +25,6 @@ from quorate.core.requests import (
     Status,
     Verify,
 )
-from quorate.core.single_leader import core as single_leader
-from quorate.core.single_leader.state import NOBODY, Group
 from quorate.sql.classify import reads_only
 
 if TYPE_CHECKING:
@@ -41,11 +40,11 @@ def on_requests(node: "Node", now: Now, event: Requests) -> None:
 
 
 def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
-    admission, join = node.admission, single_leader.join
-    found: dict[str, Group] = {}
-    takers: dict[Group, None] = {}
+    admission = node.admission
+    found: dict[str, Replica] = {}
+    takers: dict[Replica, None] = {}
     """Groups that take any write, as far as nothing but the length of their queue speaks against it."""
-    joined: dict[Group, None] = {}
+    joined: dict[Replica, None] = {}
     runs_only = True
     for request in requests:
         if request.since_us and (refusal := admission.late(now.mono_us, request.since_us, request.until_us)):
@@ -66,20 +65,20 @@ def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
         found[body.database] = group
         if reads_only(body.statements):
             level = STRONGEST if body.strongest else body.level
-            single_leader.submit_read(group, now, request.id, body.statements, level)
+            group.submit_read(now, request.id, body.statements, level)
         elif group in takers and body.token is not None:
-            join(group, now, request)
+            group.join(now, request)
         elif _submit_run(node, now, group, request):
             joined[group] = None
-            if single_leader.takes_writes(group):
+            if group.takes_writes():
                 takers[group] = None
     for group in joined:
-        single_leader.joined(group)
+        group.joined()
     if runs_only and found:
         node.touched = found.values()
 
 
-def _submit_run(node: "Node", now: Now, group: Group, request: Request) -> bool:
+def _submit_run(node: "Node", now: Now, group: Replica, request: Request) -> bool:
     """A caller's write: whether it waits for its turn now."""
     if request.body.database == CATALOG_DATABASE:
         hint = "create databases with Cluster.create or `quorate create`"
@@ -91,7 +90,7 @@ def _submit_run(node: "Node", now: Now, group: Group, request: Request) -> bool:
     return routes.submit(node, now, group, request)
 
 
-def _on_other(node: "Node", now: Now, request: Request) -> Group | None:
+def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
     """Whatever is not a Run. The group where it waits for its turn as a write."""
     number, body = request.id, request.body
     if isinstance(body, Outcome | CommitHeld | Replay):
@@ -101,7 +100,7 @@ def _on_other(node: "Node", now: Now, request: Request) -> Group | None:
         errands.on_change(node, now, number, body)
     elif type(body) is Verify:
         if (group := routes.group_for(node, number, body.database)) is not None:
-            single_leader.submit_verify(group, now, number)
+            group.on_request(now, number, body)
     elif type(body) is Failover:
         _on_failover(node, now, number, body)
     elif isinstance(body, OpenCopy | ReadCopy):
@@ -116,8 +115,7 @@ def _on_other(node: "Node", now: Now, request: Request) -> Group | None:
 
 
 def _on_failover(node: "Node", now: Now, number: int, body: Failover) -> None:
-    to = node.directory.node_named(body.to) if body.to else NOBODY
-    if to is None:
+    if body.to and node.directory.node_named(body.to) is None:
         node.reply(number, routes.unknown_member(node, body.to))
     elif (group := routes.group_for(node, number, body.database)) is not None:
-        single_leader.submit_failover(group, now, number, to, accept_loss=body.accept_loss)
+        group.on_request(now, number, body)

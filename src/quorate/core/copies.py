@@ -30,18 +30,16 @@ from quorate.core.kernel import (
     Tell,
 )
 from quorate.core.requests import (
-    STRONGEST,
     Answer,
     CopyPart,
     CopyReport,
+    NotLeader,
     OpenCopy,
     ReadCopy,
     Refused,
     ReplyBody,
     Running,
 )
-from quorate.core.single_leader import reads
-from quorate.core.single_leader.state import Group
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -86,10 +84,10 @@ class Copies:
             self._read(now, id, body)
             return
         found = routes.find(self._node, body.database)
-        if isinstance(found, Group):
-            reads.submit(found, now, id, reads.COPY, STRONGEST if body.strongest else body.level)
-        else:
+        if isinstance(found, NotLeader | Refused):
             self._node.reply(id, found)
+        else:
+            found.submit_copy(now, id, body)
 
     def open(self, group: GroupId, id: int, until_us: int) -> None:
         """A caller's read has its turn: copy what is committed."""

@@ -10,6 +10,7 @@ from msgspec import structs
 from quorate.core.acks_rule import NoSuchAcks, check_failover, parse, parse_for, read_rule
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, GroupId, Identity, Member, NodeId
+from quorate.core.membership import Wanted
 from quorate.core.messages import Removed, Wish
 from quorate.core.requests import (
     AlterDatabase,
@@ -19,7 +20,6 @@ from quorate.core.requests import (
     Statement,
     Token,
 )
-from quorate.core.single_leader.membership import Wanted
 from quorate.core.upgrading import set_version
 
 REPLICAS_OF_MAIN = 3

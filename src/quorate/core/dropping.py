@@ -27,7 +27,6 @@ from quorate.core.kernel import (
     SnapshotOpened,
     SnapshotRead,
 )
-from quorate.core.single_leader import core as single_leader
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -57,7 +56,7 @@ def close(node: "Node", now: Now, dropped: Iterable[GroupId]) -> None:
         group = node.groups.get(number)
         if group is not None:
             node.emit(Note("dropped", {"group": number, "database": group.database}))
-            single_leader.close(group, now)
+            group.close(now)
             node.let_go(number)
     sequence = node.persist(fresh[0], tuple(DropGroup(number) for number in fresh))
     node.dropping.writing.append((sequence, fresh))

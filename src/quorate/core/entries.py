@@ -28,7 +28,7 @@ DATA = 1
 ACKS = 3
 """The payload names the acks rule that holds from this entry on (`core.acks_rule.spell`)."""
 MEMBERS = 4
-"""The payload names the group's members from this entry on (`core.single_leader.membership`)."""
+"""The payload names the group's members from this entry on (`core.membership`)."""
 
 
 class Entry(Struct, frozen=True, array_like=True, gc=False):

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct, msgpack
 from quorate.core import routes
 from quorate.core.changes import Change, write_for
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Now, Reply, Request
+from quorate.core.kernel import CATALOG_DATABASE, Now, Reply, Request
 from quorate.core.requests import (
     Answer,
     CreateDatabase,
@@ -20,7 +20,6 @@ from quorate.core.requests import (
     Run,
     WriteOutcome,
 )
-from quorate.core.single_leader import core as single_leader
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -68,8 +67,8 @@ def on_change(node: "Node", now: Now, id: int, body: Change) -> None:
     group = routes.group_for(node, id, CATALOG_DATABASE)
     if group is None:
         return
-    if not (group.leads_ready and node.directory.catalog.members):
-        node.reply(id, NotLeader(group.leader_address()))
+    if not (node.catalog.leads_ready and node.directory.catalog.members):
+        node.reply(id, NotLeader(node.catalog.leader_address()))
     elif isinstance(write := write_for(node, body), Run):
         begin(node, now, Errand(id, body), write)
     else:
@@ -82,9 +81,9 @@ def begin(node: "Node", now: Now, errand: Errand, write: Run) -> None:
     node.errand_count += 1
     number = -node.errand_count
     node.errands[number] = errand
-    catalog = node.groups[CATALOG_GROUP]
+    catalog = node.catalog
     if routes.submit(node, now, catalog, Request(number, write)):
-        single_leader.joined(catalog)
+        catalog.joined()
 
 
 def found(node: "Node", now: Now) -> None:

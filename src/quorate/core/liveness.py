@@ -6,15 +6,14 @@ answered here: whom do I hear (followers wait for a leader's node), who answers 
 majority that does), and has a majority confirmed this group since a read arrived.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from msgspec import Struct
 
 from quorate.core.kernel import Effect, GroupId, NodeId, Now, PeerLife, Send
 from quorate.core.messages import Heartbeat, HeartbeatReply, Mention, Superseded
+from quorate.core.replica import Replica
 from quorate.core.settings import Settings
-from quorate.core.single_leader import core as single_leader
-from quorate.core.single_leader.state import LEADER, Group
 from quorate.core.superseding import Lives
 from quorate.core.timeouts import Timing, election_us
 from quorate.core.upgrading import Versions
@@ -58,7 +57,7 @@ class Liveness:
         self,
         boot: int,
         settings: Settings,
-        groups: dict[GroupId, Group],
+        groups: dict[GroupId, Replica],
         versions: Versions,
         emit: Callable[[Effect], None],
         me: NodeId = 0,
@@ -151,15 +150,15 @@ class Liveness:
         for mention in message.resigned:
             group = self.groups.get(mention.group)
             if group is not None:
-                single_leader.on_resigned(group, now, sender, mention.epoch)
+                group.on_resigned(now, sender, mention.epoch)
         answers: list[Mention] = []
         for mention in message.led:
             group = self.groups.get(mention.group)
             if group is None:
                 continue
-            epoch = single_leader.on_mention(group, now, sender, mention.epoch, mention.counted)
-            if epoch:
-                answers.append(Mention(mention.group, epoch, mention.counted))
+            answer = group.on_mention(now, sender, mention)
+            if answer is not None:
+                answers.append(answer)
         self.emit(Send(sender, HeartbeatReply(message.sequence, message.boot, tuple(answers))))
 
     def on_reply(self, now: Now, sender: NodeId, message: HeartbeatReply) -> None:
@@ -178,13 +177,12 @@ class Liveness:
             group = self.groups.get(mention.group)
             if group is None:
                 continue
-            single_leader.on_mention_answered(group, now, sender, message.sequence, mention.epoch)
-            if mention.epoch == group.epoch and mention.counted == group.counted:
+            if group.on_mention_answered(now, sender, message.sequence, mention):
                 peer.due.pop(mention.group, None)
 
     # ---- speaking --------------------------------------------------------------------------------------
 
-    def mention(self, group: Group) -> None:
+    def mention(self, group: Replica) -> None:
         """This group's epoch or counted index moved: say so until everybody has confirmed it."""
         for node in group.others:
             peer = self.peers.get(node)
@@ -192,7 +190,7 @@ class Liveness:
                 peer.due[group.group] = None
                 peer.resigned.pop(group.group, None)
 
-    def resign(self, group: Group, epoch: int) -> None:
+    def resign(self, group: Replica, epoch: int) -> None:
         """This node no longer leads the group: say so until everybody has heard it."""
         self.rounds.pop(group.group, None)
         self.fresh_rounds.pop(group.group, None)
@@ -227,7 +225,7 @@ class Liveness:
         if self.peers:
             self.lives.live(self.boot, self.begun_us)
         self.sequence += 1
-        self.rounds = {group: None for group in self.rounds if self.groups[group].reading.round}
+        self.rounds = {group: None for group in self.rounds if self.groups[group].confirming}
         self.fresh_rounds.clear()
         for node, peer in self.peers.items():
             self._send(now, node, dict.fromkeys((*peer.due, *self.rounds)))
@@ -236,10 +234,9 @@ class Liveness:
         peer = self.peers[node]
         led: list[Mention] = []
         for number in groups:
-            group = self.groups[number]
-            progress = group.progress.get(node)
-            if group.role == LEADER and progress is not None:
-                led.append(Mention(number, group.epoch, min(group.counted, progress.matched)))
+            mention = self.groups[number].mention_to(node)
+            if mention is not None:
+                led.append(mention)
             else:
                 peer.due.pop(number, None)
         resigned = tuple([Mention(number, epoch, 0) for number, epoch in peer.resigned.items()])
@@ -268,7 +265,7 @@ class Liveness:
             return
         fresh = {node: peer.answered_us + peer.timing.suspect_us for node, peer in self.peers.items()}
         for group in list(self.groups.values()):
-            single_leader.check_quorum(group, now, fresh)
+            group.on_answered_until(now, fresh)
 
     def stalled(self, now: Now, stall_us: int) -> None:
         """This node did not run for so long: it was stopped, starved, or kept by one long task. Time in which it could
@@ -280,13 +277,12 @@ class Liveness:
             peer.answered_us += stall_us
             peer.timing.beat_us = 0
         for group in self.groups.values():
-            for pending in group.pending:
-                pending.since_us += stall_us
+            group.on_stalled(stall_us)
 
-    def election_us(self, group: Group) -> int:
-        """How long a candidate for this group waits at least."""
-        timings = [peer.timing for node, peer in self.peers.items() if peer.alive and node in group.electors]
-        return election_us(self.settings, timings, len(group.voters) // 2)
+    def election_us(self, voters: Collection[NodeId], needed: int) -> int:
+        """How long a candidate waits at least that needs so many of these."""
+        timings = [peer.timing for node, peer in self.peers.items() if peer.alive and node in voters]
+        return election_us(self.settings, timings, needed)
 
     def retry_us(self, node: NodeId) -> int:
         """After how long what was sent to this node is sent again."""
@@ -294,17 +290,15 @@ class Liveness:
         return self.settings.retry_us if peer is None else peer.timing.retry_us
 
     def _returned(self, node: NodeId) -> None:
-        """It was silent and is heard again: what it missed must be sent."""
+        """It was silent and is heard again."""
         for group in self.groups.values():
-            if group.role == LEADER and node in group.progress:
-                group.host.keep_busy(group.group)
+            group.on_peer_back(node)
 
     def _restarted(self, now: Now, node: NodeId) -> None:
         """A later life of a node: it leads nothing until it says so, and what it has it must show again."""
         self._lose(now, node)
         for group in self.groups.values():
-            if group.role == LEADER and node in group.progress:
-                single_leader.forget_progress(group, node)
+            if group.on_peer_restarted(node):
                 self.mention(group)
 
     def own_lives(self) -> tuple[PeerLife, ...]:
@@ -317,5 +311,4 @@ class Liveness:
 
     def _lose(self, now: Now, node: NodeId) -> None:
         for group in self.groups.values():
-            if group.leader == node:
-                single_leader.lose_leader(group, now)
+            group.on_peer_lost(now, node)

@@ -14,10 +14,10 @@ from msgspec import Struct
 from quorate.core.acks_rule import DEFAULT, SYNC, NoSuchAcks, parse_for, read_rule
 from quorate.core.catalog import MEMBERS_SCHEMA, PartitionRow
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Member, NodeId
+from quorate.core.kernel import CATALOG_DATABASE, Member, NodeId
+from quorate.core.membership import Configuration
 from quorate.core.requests import AddMember, MemberChange, Refused, RemoveMember, Run, Statement, Token
 from quorate.core.roster import is_current, members_change
-from quorate.core.single_leader.membership import Configuration
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -179,7 +179,7 @@ def _lives(node: "Node", number: NodeId) -> bool:
 
 def _catalog_voters(node: "Node") -> tuple[NodeId, ...]:
     """Who votes on the catalog, or is to."""
-    return node.directory.catalog.voters or node.groups[CATALOG_GROUP].configuration.voters
+    return node.directory.catalog.voters or node.catalog.configuration.voters
 
 
 def _catalog_without(node: "Node", leaves: NodeId, successor: NodeId, living: Iterable[NodeId]) -> tuple[NodeId, ...]:

@@ -5,7 +5,12 @@ from msgspec import Struct
 from quorate.core.bounds import Boot, Count, Epoch, Index, Signed, Small
 from quorate.core.formats import Spoken
 from quorate.core.kernel import GroupId, Member, NodeId
-from quorate.core.single_leader.messages import GroupMessage
+
+
+class GroupMessage(Struct, frozen=True, array_like=True):
+    """What members of one group tell each other; each replication has its own kinds (`core.replication`)."""
+
+    group: GroupId
 
 
 class Mention(Struct, frozen=True, array_like=True):
@@ -79,5 +84,6 @@ class Superseded(Struct, frozen=True, array_like=True, tag=23):
 SINCE: dict[type, int] = {}
 """Messages that not every release knows, and the format that brought them: they are sent only to who knows them."""
 
-Message = GroupMessage | Heartbeat | HeartbeatReply | Removed | Superseded
+NodeMessage = Heartbeat | HeartbeatReply | Removed | Superseded
+Message = GroupMessage | NodeMessage
 """Everything that travels between two nodes."""

@@ -1,7 +1,7 @@
 """A whole node as one core: it routes events to its groups and merges their effects and deadlines.
 
 Because one node is one object, routing, failover and the interplay of many groups are inside the
-simulation, not beside it. Groups speak to the world only through their node (`state.Host`), which
+simulation, not beside it. Groups speak to the world only through their node (`replica.Host`), which
 numbers what goes to the disk, keeps one deadline, and watches the other nodes for all groups at once.
 """
 
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from quorate.core import callers, dropping, errands, kernel, roster, superseding
 from quorate.core.admission import Admission
@@ -40,16 +40,16 @@ from quorate.core.kernel import (
 )
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed, Superseded
+from quorate.core.replica import CatalogReplica, Replica, TimerName
+from quorate.core.replication import REPLICATIONS
 from quorate.core.report import report, report_lost
 from quorate.core.requests import StatusReport
 from quorate.core.settings import Settings
-from quorate.core.single_leader import core as single_leader
-from quorate.core.single_leader.invariants import assert_invariants
-from quorate.core.single_leader.state import NOBODY, Group
 from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
 
-HEARTBEAT, GATHER, APPLY, CLOSE_IDLE, VERIFY = "heartbeat", "gather", "apply", "close idle", "verify"
+HEARTBEAT, CLOSE_IDLE, VERIFY = "heartbeat", "close idle", "verify"
+NOBODY: NodeId = 0
 
 
 class Node:
@@ -70,7 +70,7 @@ class Node:
         self.until_us = self.log_busy_us = 0
         self.admission = Admission(self.settings)
         self.deadline_us: int | None = 0
-        self.groups: dict[GroupId, Group] = {}
+        self.groups: dict[GroupId, Replica] = {}
         self._out: list[Effect] = []
         self.emit: Callable[[Effect], None] = self._out.append
         """What groups and all else here ask of the world."""
@@ -80,6 +80,7 @@ class Node:
             self.boot, self.settings, self.groups, self.versions, self.emit, self.me, recovered.lives
         )
         self.name_of, self.address_of, self.wanted_members = told.name_of, told.address_of, told.wanted_members
+        self.node_named = told.node_named
         self.holds_all = partial(superseding.holds_all, self)
         self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
         self.election_us, self.retry_us = self.liveness.election_us, self.liveness.retry_us
@@ -88,8 +89,9 @@ class Node:
         self.understands, self.highest_of = self.versions.understands, self.versions.highest_of
         self._recovered: Recovered | None = recovered
         self._timers = Timers()
-        self.set_timer: Callable[[GroupId, int], None] = self._timers.set
-        self.cancel_timer: Callable[[GroupId], None] = self._timers.cancel
+        self.set_timer: Callable[[TimerName, int], None] = self._timers.set
+        self.timer_us: Callable[[TimerName], int | None] = self._timers.get
+        self.cancel_timer: Callable[[TimerName], None] = self._timers.cancel
         self._ready: dict[GroupId, None] = {}
         self._busy: dict[GroupId, None] = {}
         self._sequence = 0
@@ -101,7 +103,7 @@ class Node:
         """How often the catalog is being read just now."""
         self.copies = Copies(self)
         self._verified: GroupId = -1
-        self.touched: Iterable[Group] = self.groups.values()
+        self.touched: Iterable[Replica] = self.groups.values()
         """The groups that the last step may have changed. To assert the invariants of these alone keeps the cost of a
         step independent of how many groups there are."""
 
@@ -124,7 +126,7 @@ class Node:
             group = self.groups.get(event.group)  # type: ignore[union-attr]
             if group is not None:
                 self.touched = (group,)
-                single_leader.EVENTS[type(event)](group, now, event)
+                group.on_event(now, event)
             else:
                 dropping.on_late(self, now, event)
         if begins:
@@ -140,7 +142,7 @@ class Node:
     def assert_invariants(self) -> None:
         """What must be true of every group on this node."""
         for group in self.groups.values():
-            assert_invariants(group)
+            group.assert_invariants()
 
     def _start(self, now: Now) -> None:
         recovered, self._recovered = self._recovered, None
@@ -179,14 +181,6 @@ class Node:
         else:  # errands, which are written one by one
             for number, body in answers:
                 self.reply(number, body)
-
-    def set_apply_timer(self, group: GroupId, delay_us: int) -> None:
-        name = (APPLY, group)
-        if self._timers.get(name) is None:
-            self._timers.set(name, self.now_us + delay_us)
-
-    def set_gather_timer(self, group: GroupId, delay_us: int) -> None:
-        self._timers.set((GATHER, group), self.now_us + delay_us)
 
     def make_ready(self, group: GroupId) -> None:
         self._ready[group] = None
@@ -229,38 +223,39 @@ class Node:
             group = self.groups.get(message.group)
             if group is not None:
                 self.touched = (group,)
-                single_leader.on_message(group, now, event.sender, message)
+                group.on_message(now, event.sender, message)
 
     def _on_wake(self, now: Now, _event: kernel.Wake) -> None:
         groups = self.groups
-        touched: list[Group] = []
+        touched: list[Replica] = []
         ticked = False
         for name in self._timers.due(now.mono_us):
             if name == HEARTBEAT:
                 self._tick(now)
                 ticked = True
             elif name == VERIFY:
-                self._verified, share = single_leader.verify_next(groups, self._verified)
-                self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // share)
+                self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // self._compare_next())
             elif name == CLOSE_IDLE:
                 self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
                 self.emit(kernel.CloseIdle(self.settings.close_idle_periods))
             elif isinstance(name, tuple):
-                touched.append(groups[name[1]])
-                if name[0] == GATHER:
-                    single_leader.on_gather_timer(groups[name[1]], now)
-                else:
-                    single_leader.apply_now(groups[name[1]])
-            elif name in groups:
-                touched.append(groups[name])
-                single_leader.on_election_timer(groups[name], now)
+                touched.append(groups[name[0]])
+                groups[name[0]].on_timer(now, name[1])
         ready, self._ready = self._ready, {}
         for number in ready:
             touched.append(groups[number])
-            single_leader.on_ready(groups[number], now)
+            groups[number].on_ready(now)
         self.liveness.flush_rounds(now)
         if not ticked:
             self.touched = touched
+
+    def _compare_next(self) -> int:
+        """Have the members of one group compared, each in turn that leads here; among how many."""
+        led = [number for number in sorted(self.groups) if self.groups[number].leads]
+        if led:
+            self._verified = next((number for number in led if number > self._verified), led[0])
+            self.groups[self._verified].compare()
+        return max(1, len(led))
 
     def _tick(self, now: Now) -> None:
         self._timers.set(HEARTBEAT, now.mono_us + self.settings.heartbeat_us)
@@ -269,7 +264,7 @@ class Node:
         alive = self.liveness.alive()
         busy, self._busy = self._busy, {}
         for number in busy:
-            if single_leader.on_tick(self.groups[number], now, alive):
+            if self.groups[number].on_tick(now, alive):
                 self._busy[number] = None
         self.copies.tick(now)
         roster.tick(self, now, busy)
@@ -282,7 +277,7 @@ class Node:
             touched[self._writing.popleft()[1]] = None
         groups = [self.groups[number] for number in touched if number in self.groups]
         for group in groups:
-            single_leader.EVENTS[kernel.Persisted](group, now, event)
+            group.on_event(now, event)
         self.touched = groups
         dropping.on_persisted(self, event.sequence)
 
@@ -291,21 +286,19 @@ class Node:
         self.disk_full = True
         self.emit(Note("disk_full", {}))
         for group in self.groups.values():
-            single_leader.on_disk_full(group, now)
+            group.on_disk_full(now)
 
     def _on_disk_room(self, now: Now, _event: kernel.DiskRoom) -> None:
         self.disk_full = False
         self.emit(Note("disk_room", {}))
         for group in self.groups.values():
-            self.keep_busy(group.group)
-            if group.leader == NOBODY:
-                group.set_election_timer(now)
+            group.on_disk_room(now)
 
     def _on_applied(self, now: Now, event: kernel.Applied) -> None:
         group = self.groups.get(event.group)
         if group is not None:
             self.touched = (group,)
-            single_leader.EVENTS[kernel.Applied](group, now, event)
+            group.on_event(now, event)
             if event.group == CATALOG_GROUP:
                 self.catalog_reads += 1
                 self.emit(ReadCatalog())
@@ -325,7 +318,7 @@ class Node:
 
     def _drain(self, now: Now) -> None:
         alive = self.liveness.alive()
-        finished = [single_leader.drain(group, now, alive) for group in self.groups.values()]
+        finished = [group.drain(now, alive) for group in self.groups.values()]
         if all(finished) and not self._drained:
             self._drained = True
             self.emit(kernel.Drained())
@@ -337,15 +330,13 @@ class Node:
         self.directory.load(event.catalog)
         self.versions.learn(event.catalog.version)
         roster.after_catalog(self, now)
-        catalog = self.groups.get(CATALOG_GROUP)
-        if catalog is not None and catalog.leads_ready and not event.catalog.members:
+        if self.holds_catalog and self.catalog.leads_ready and not event.catalog.members:
             errands.found(self, now)
 
     def let_go(self, number: GroupId) -> None:
         """Hold no replica of this group any more."""
         del self.groups[number]
-        for name in (number, (GATHER, number), (APPLY, number)):
-            self._timers.cancel(name)
+        self._timers.cancel_all(number)
         self._ready.pop(number, None)
         self._busy.pop(number, None)
         self.liveness.let_go(number)
@@ -362,19 +353,19 @@ class Node:
             last=0, tail=(), applied=ORIGIN, damaged=superseding.doubt(self, write.voters),
         )  # fmt: skip
         self._open_group(now, found, write)
-        single_leader.offer_vote(self.groups[write.group])
 
     def _open_group(self, now: Now, found: RecoveredGroup, write: CreateGroup | None = None) -> None:
-        group = Group(self, found)
-        self.groups[found.group] = group
-        if write is not None:  # there is nothing to open before the log knows of the group
-            group.persist(write).release += superseding.opening(group)
-        else:
-            self._out += superseding.opening(group)
-        if group.log_damaged:  # it may have forgotten a vote: it votes for nobody in this epoch, for good
-            group.persist_hard_state()
-        self.keep_busy(found.group)
-        group.set_election_timer(now)
+        group = self.groups[found.group] = REPLICATIONS[found.replication].make(self, found)
+        group.begin(now, superseding.opening(group), write)
+
+    @property
+    def catalog(self) -> CatalogReplica:
+        """This node's replica of the catalog; there may be none before the first step (`holds_catalog`)."""
+        return cast(CatalogReplica, self.groups[CATALOG_GROUP])
+
+    @property
+    def holds_catalog(self) -> bool:
+        return CATALOG_GROUP in self.groups
 
     # ---- callers -----------------------------------------------------------------------------------------
 

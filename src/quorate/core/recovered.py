@@ -56,6 +56,8 @@ class RecoveredGroup(Struct, frozen=True):
     """The entries behind `applied` that carry no changes: no-ops, and those that name a rule."""
     log_intact: bool = False
     """Damaged is only its data file: the log and the vote are what they were."""
+    replication: str = "single-leader"
+    """Its name in `core.replication`."""
 
 
 class Recovered(Struct, frozen=True):

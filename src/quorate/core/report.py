@@ -4,13 +4,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from quorate.core.acks_rule import ETCD, MANUAL
 from quorate.core.formats import RELEASE
 from quorate.core.kernel import Member
-from quorate.core.requests import GroupStatus, LostReport, MemberStatus, ReplicaStatus, StatusReport, Unknown
-from quorate.core.single_leader import permits, rewinding
-from quorate.core.single_leader.members import wants_others
-from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.requests import LostReport, MemberStatus, StatusReport, Unknown
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -23,7 +19,7 @@ def report(node: "Node", *, members_only: bool = False) -> StatusReport:
         _member(node, member) for member in sorted(node.directory.members.values(), key=lambda member: member.name)
     )
     shown = () if members_only else sorted(node.groups)
-    groups = tuple(_group(node, node.groups[number]) for number in shown)
+    groups = tuple(node.groups[number].status() for number in shown)
     return StatusReport(
         node.identity.cluster,
         node.me,
@@ -31,7 +27,7 @@ def report(node: "Node", *, members_only: bool = False) -> StatusReport:
         node.boot,
         members,
         groups,
-        node.disk_full or any(node.now_us < group.no_room_until_us for group in node.groups.values()),
+        node.disk_full or any(group.lacks_room() for group in node.groups.values()),
         RELEASE,
         versions.version,
         versions.formats.lowest,
@@ -57,56 +53,18 @@ def _member(node: "Node", member: Member) -> MemberStatus:
     )
 
 
-def _group(node: "Node", group: Group) -> GroupStatus:
-    replicas: list[ReplicaStatus] = []
-    if group.role == LEADER:
-        replicas.append(ReplicaStatus(node.me, group.persisted, "leader"))
-        replicas += [ReplicaStatus(peer, each.matched, each.state) for peer, each in group.progress.items()]
-    return GroupStatus(
-        group.group,
-        group.database,
-        group.partition,
-        "damaged" if group.damaged else group.role,
-        group.leader,
-        group.epoch,
-        group.log.last.index,
-        group.counted,
-        group.applied.index,
-        group.log.base.index + 1,
-        str(group.rules.counted),
-        tuple(replicas),
-        group.verifying.equal_at,
-        group.damaged or group.mended,
-        str(group.rules.newest) if group.rules.coming else "",
-        group.configuration.voters,
-        group.configuration.learners,
-        group.configuration.following,
-        _wanted(node, group),
-        MANUAL if group.rules.by_hand else ETCD if group.rules.by_permit else group.rules.counted.failover,
-        group.rules.newest.failover if group.rules.coming else "",
-        group.log.last.epoch,
-        permits.missing(group),
-    )
-
-
-def _wanted(node: "Node", group: Group) -> tuple[int, ...]:
-    wanted = node.wanted_members(group.group)
-    return wanted.voters if wanted is not None and wants_others(group) else ()
-
-
 def report_lost(node: "Node", kept: LostReport) -> LostReport:
     """What this node keeps of lost tails, less what has come back into the log since, as when its old leader won after
     all. To that a leader adds whom it knows to be missing."""
     entries = tuple(
         entry
         for entry in kept.entries
-        if (group := node.groups.get(entry.group)) is None
-        or not (entry.index <= group.counted and group.epoch_at(entry.index) == entry.epoch)
+        if (group := node.groups.get(entry.group)) is None or not group.keeps(entry.index, entry.epoch)
     )
     members = node.directory.members
     unknown = tuple(
         Unknown(group.group, group.database, epoch, first, who, members[who].name if who in members else "")
         for group in node.groups.values()
-        for epoch, first, who in rewinding.unknown(group)
+        for epoch, first, who in group.unknown_losses()
     )
     return structs.replace(kept, entries=entries, unknown=unknown)

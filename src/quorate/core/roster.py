@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from quorate.core import dropping
-from quorate.core.kernel import CATALOG_GROUP, Connect, CreateGroup, Disconnect, GroupId, NodeId, Note, Now, Send
+from quorate.core.kernel import Connect, CreateGroup, Disconnect, GroupId, NodeId, Note, Now, Send
 from quorate.core.messages import Heartbeat, Removed
 from quorate.core.requests import Refused
-from quorate.core.single_leader import core as single_leader
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -35,11 +34,7 @@ def after_catalog(node: "Node", now: Now) -> None:
             voters = first if node.me in first else ()  # on others the group has been for longer
             node.create_group(now, CreateGroup(row.group, row.database, row.number, voters))
     for group in node.groups.values():
-        if single_leader.wants_other_acks(group) or single_leader.wants_other_members(group):
-            node.make_ready(group.group)
-            node.keep_busy(group.group)
-        elif single_leader.unwanted(group) or single_leader.waits_for_others(group):
-            node.keep_busy(group.group)
+        group.on_catalog()
 
 
 def forget(node: "Node", *, silent: bool = False) -> None:
@@ -120,16 +115,14 @@ def voters_of_catalog(node: "Node") -> tuple[NodeId, ...]:
 
 def is_current(node: "Node") -> bool:
     """Whether what this node, which leads the catalog, knows of it is all that is in its log."""
-    catalog = node.groups[CATALOG_GROUP]
-    at_rest = catalog.batch is None and not catalog.queue and not catalog.flight and not node.errands
-    return at_rest and not node.catalog_reads and catalog.applied.index == catalog.log.last.index
+    return node.catalog.at_rest and not node.errands and not node.catalog_reads
 
 
 def tick(node: "Node", now: Now, busy: Iterable[GroupId]) -> None:
     """A heartbeat's worth of time has passed."""
     if node.removed:  # a replica may cease to be out, when the entry that said so is truncated
         for group in node.groups.values():
-            if single_leader.unwanted(group):
+            if group.unwanted:
                 node.keep_busy(group.group)
     dropping.tick(node)
     node.liveness.settled = settled(node, now, busy)
@@ -139,7 +132,7 @@ def tick(node: "Node", now: Now, busy: Iterable[GroupId]) -> None:
 def settled(node: "Node", now: Now, busy: Iterable[GroupId]) -> int:
     """The number of the newest change that is carried out as far as it is this node's to do so; -1: none is. (A group
     that has other members than it should is busy.)"""
-    if not all(single_leader.is_settled(node.groups[number], now) for number in busy):
+    if not all(node.groups[number].is_settled(now) for number in busy):
         return -1
     return max(node.directory.catalog.changes, node.directory.told.change)
 

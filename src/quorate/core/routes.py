@@ -4,15 +4,14 @@ from typing import TYPE_CHECKING
 
 from quorate.core import roster
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Now, Request
+from quorate.core.replica import Replica
 from quorate.core.requests import NotLeader, Refused
-from quorate.core.single_leader import core as single_leader
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
 
 
-def find(node: "Node", database: str) -> Group | NotLeader | Refused:
+def find(node: "Node", database: str) -> Replica | NotLeader | Refused:
     """The group that holds this database here, or where to go, or that there is no such database."""
     if node.removed and not _leads_still(node, database):
         return roster.refusal(node)
@@ -25,44 +24,38 @@ def find(node: "Node", database: str) -> Group | NotLeader | Refused:
     return _unknown(node, database)
 
 
-def group_for(node: "Node", request: int, database: str) -> Group | None:
+def group_for(node: "Node", request: int, database: str) -> Replica | None:
     """The group that holds this database here; otherwise the caller is told where to go."""
     found = find(node, database)
-    if isinstance(found, Group):
-        return found
-    node.reply(request, found)
-    return None
+    if isinstance(found, NotLeader | Refused):
+        node.reply(request, found)
+        return None
+    return found
 
 
-def submit(node: "Node", now: Now, group: Group, request: Request) -> bool:
-    """A write for this group: whether it waits for its turn there now (`writes.joined`)."""
+def submit(node: "Node", now: Now, group: Replica, request: Request) -> bool:
+    """A write for this group: whether it waits for its turn there now (`Replica.joined`)."""
     if node.draining:
         node.reply(request.id, NotLeader(""))
-    elif node.disk_full and group.leader not in (NOBODY, node.me):
-        node.reply(request.id, NotLeader(group.leader_address()))
-    elif node.disk_full or (group.leader == NOBODY and now.mono_us < group.no_room_until_us):
-        refusal = Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True)
-        node.reply(request.id, refusal)
-    else:
-        return single_leader.submit_write(group, now, request)
-    return False
+        return False
+    return group.submit(now, request)
 
 
 def _leads_still(node: "Node", database: str) -> bool:
     """A node that is out leads a group until that has other members."""
-    return any(group.database == database and group.role == LEADER for group in node.groups.values())
+    return any(group.database == database and group.leads for group in node.groups.values())
 
 
-def _if_member(group: Group | None) -> Group | None:
+def _if_member(group: Replica | None) -> Replica | None:
     """A replica that its group has left out knows nothing new, and answers nobody."""
     return None if group is None or group.left_out else group
 
 
 def _unknown(node: "Node", database: str) -> NotLeader | Refused:
     """Only the catalog's leader can say that a database does not exist."""
-    catalog = node.groups.get(CATALOG_GROUP)
-    if catalog is None:
+    if not node.holds_catalog:
         return NotLeader(node.identity.founders[0].address)
+    catalog = node.catalog
     if catalog.leads_ready and node.directory.catalog.members:
         names = ", ".join(row.name for row in node.directory.catalog.databases)
         was = any(row.database == database for row in node.directory.catalog.dropped)
@@ -73,7 +66,7 @@ def _unknown(node: "Node", database: str) -> NotLeader | Refused:
 
 def unknown_member(node: "Node", name: str) -> NotLeader | Refused:
     """Only the catalog's leader can say that nobody is called so: another may not have heard of a new member yet."""
-    catalog = node.groups.get(CATALOG_GROUP)
+    catalog = node.catalog if node.holds_catalog else None
     names = ", ".join(sorted(member.name for member in node.directory.members.values()))
     if catalog is not None and catalog.leads_ready and node.directory.catalog.members:
         return Refused("UnknownNode", f"no member is called {name!r}", f"there are: {names}")

@@ -36,8 +36,7 @@ from quorate.core.kernel import (
     RememberLife,
 )
 from quorate.core.messages import Superseded
-from quorate.core.single_leader import core as single_leader
-from quorate.core.single_leader.state import UNKNOWN_VOTE, Group
+from quorate.core.replica import Replica
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -132,20 +131,20 @@ def doubted(found: Iterable[RecoveredGroup]) -> list[RecoveredGroup]:
     ]
 
 
-def opening(group: Group) -> list[Effect]:
+def opening(group: Replica) -> list[Effect]:
     """How a replica is opened whose log is on the disk."""
     opened: list[Effect] = [OpenReplica(group.group)]
     return [*opened, Condemn(group.group, IN_DOUBT, log=True)] if group.damaged == IN_DOUBT else opened
 
 
 def holds_all(node: "Node", group: GroupId) -> bool:
-    """Whether this is no copy of the catalog; or one that is read as far as it must be to be whole, and every group
-    that was made while it was in doubt is durably held."""
-    catalog = node.groups[group]
+    """Whether this is no copy of the catalog; or one of which nothing is left to be read, and every group that was made
+    while it was in doubt is durably held."""
     if group != CATALOG_GROUP:
         return True
-    read = not node.catalog_reads and catalog.applied.index >= catalog.whole_at
-    return read and not any(each.damaged == IN_DOUBT and each.pending for each in node.groups.values())
+    return not node.catalog_reads and not any(
+        each.damaged == IN_DOUBT and each.unwritten for each in node.groups.values()
+    )
 
 
 def on_superseded(node: "Node", now: Now, sender: NodeId, message: Superseded) -> None:
@@ -165,13 +164,5 @@ def on_superseded(node: "Node", now: Now, sender: NodeId, message: Superseded) -
     node.emit(RaiseBoot(node.boot))
     liveness.lives.own.clear()  # whatever others remember of before is settled with this
     for group in node.groups.values():
-        if group.others and not group.log_damaged:
-            group.vote = group.vote or UNKNOWN_VOTE
-            group.damaged = reason  # from now on, not only when that is on the disk
-            group.repair.log_intact = False
-            for pending in group.pending:  # nor is said what waits for the disk
-                pending.release.clear()
-                pending.campaign = 0
-            single_leader.become_follower(group, now)
-            node.emit(Condemn(group.group, reason, log=True))
+        group.distrust(now, reason)
     liveness.beat(now)

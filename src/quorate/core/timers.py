@@ -30,6 +30,11 @@ class Timers:
         if self._at.pop(name, None) == self.next_us:
             self._find_next()
 
+    def cancel_all(self, group: Hashable) -> None:
+        """Those whose name is a pair that begins so."""
+        for name in [name for name in self._at if isinstance(name, tuple) and name[0] == group]:
+            self.cancel(name)
+
     def get(self, name: Hashable) -> int | None:
         return self._at.get(name)
 

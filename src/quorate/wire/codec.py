@@ -4,7 +4,9 @@ Messages are msgpack arrays that begin with their tag. Decoding checks types; a 
 `FrameCorrupt`. New fields go last and have defaults, so that old and new versions understand each other.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Union
 
 import msgspec
 
@@ -14,8 +16,6 @@ from quorate.wire.frames import FrameCorrupt, add_frame
 from quorate.wire.handshake import Refusal, RefusedByPeer
 
 _encode = msgspec.msgpack.Encoder().encode
-_message_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
-_decode_message = _message_decoder.decode
 _asked_decoder: msgspec.msgpack.Decoder[Ask | Left] = msgspec.msgpack.Decoder(Ask | Left)
 _decode_asked = _asked_decoder.decode
 _told_decoder: msgspec.msgpack.Decoder[Told | Refusal] = msgspec.msgpack.Decoder(Told | Refusal)
@@ -33,10 +33,18 @@ def add_message(out: bytearray, message: Message | Ask | Left | Told) -> None:
     add_frame(out, _encode(message))
 
 
+@functools.cache
+def _message_decoder() -> msgspec.msgpack.Decoder[Message]:
+    """Of every replication's messages, which only nodes have to know."""
+    from quorate.core.replication import message_kinds
+
+    return msgspec.msgpack.Decoder(Union[message_kinds()])  # noqa: UP007 - known only now
+
+
 def decode_message(payload: bytes) -> Message:
     """What another node says. Raises FrameCorrupt."""
     try:
-        return _decode_message(payload)
+        return _message_decoder().decode(payload)
     except _UNREADABLE as error:
         raise FrameCorrupt(f"a node's message cannot be decoded: {error}") from error
 

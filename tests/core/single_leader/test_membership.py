@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from quorate.core import kernel, roster
 from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import CATALOG_DATABASE, MEMBERS, Entry, Now
-from quorate.core.requests import AddMember, Answer, Failover, NotLeader, Outcome, Refused, RemoveMember, Token
-from quorate.core.single_leader import acks
-from quorate.core.single_leader.membership import (
+from quorate.core.membership import (
     Configuration,
     Membership,
     Wanted,
@@ -20,6 +18,8 @@ from quorate.core.single_leader.membership import (
     read_entry,
     spell,
 )
+from quorate.core.requests import AddMember, Answer, Failover, NotLeader, Outcome, Refused, RemoveMember, Token
+from quorate.core.single_leader import acks
 from quorate.core.single_leader.state import Group
 from tests.core.harness import Cluster, Machine, write
 

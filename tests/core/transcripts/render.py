@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from quorate.core import acks_rule, kernel, requests
+from quorate.core import acks_rule, kernel, membership, requests
 from quorate.core.kernel import Entry, Position
 from quorate.core.messages import Heartbeat, HeartbeatReply, Mention, Removed, Superseded
-from quorate.core.single_leader import membership, messages
+from quorate.core.single_leader import messages
 from quorate.core.single_leader.messages import DAMAGED, EXAMINED, PASSED, WORKING
 
 NEEDS_SNAPSHOT = -1

@@ -113,7 +113,7 @@ def apply_more(group: Group, *, gathered: bool = False) -> None:
     if target < first:
         return
     if not gathered and _may_gather(group, target):
-        group.host.set_apply_timer(group.group, group.settings.apply_delay_us)
+        group.apply_later(group.settings.apply_delay_us)
         return
     entries = group.log.slice(first, target, group.settings.apply_bytes_max)
     if entries is not None:
@@ -143,7 +143,7 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
         group.counted = max(group.counted, min(event.position.index, group.log.last.index))
         group.checkpointed = max(group.checkpointed, group.log.base.index)
         if group.eager and group.leader == NOBODY:
-            group.host.set_timer(group.group, now.mono_us)
+            group.host.set_timer(group.election_timer, now.mono_us)
     elif event.position.index >= group.applied.index or group.switching:
         group.applied = event.position
     group.applying = 0

@@ -6,6 +6,8 @@ leader refuses disturbers is needed *together with* pre-vote and check-quorum: w
 half a network can depose a working leader for ever.
 """
 
+from collections.abc import Mapping
+
 from quorate.core.acks_rule import read_rule, spell, spell_noop
 from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Send
 from quorate.core.requests import NotLeader
@@ -130,7 +132,7 @@ def _stay_outside(group: Group, index: int) -> None:
         group.note("left_out", index=index)
         group.outside = index
         group.role = FOLLOWER
-        group.host.cancel_timer(group.group)
+        group.host.cancel_timer(group.election_timer)
         transfer.conclude(group)  # no timer will, and nobody tells us who leads
 
 
@@ -197,7 +199,7 @@ def become_leader(group: Group, now: Now) -> None:
     group.led_since_us = now.mono_us
     group.transfer_to = NOBODY
     group.incoming = None
-    group.host.cancel_timer(group.group)
+    group.host.cancel_timer(group.election_timer)
     following = group.log.last.index + 1
     group.progress = {peer: Progress(next=following) for peer in group.others}
     group.reading.confirmed = {}
@@ -317,7 +319,7 @@ def follow(group: Group, now: Now, leader: NodeId) -> None:
         group.resumes_until_us = 0
         transfer.conclude(group)
         orders.conclude(group)
-    group.host.cancel_timer(group.group)
+    group.host.cancel_timer(group.election_timer)
     if not group.host.heard(now, leader):
         group.set_election_timer(now)
 
@@ -331,7 +333,7 @@ def lose_leader(group: Group, now: Now) -> None:
     group.set_election_timer(now, soon=True)
 
 
-def check_quorum(group: Group, now: Now, fresh: dict[NodeId, int]) -> None:
+def check_quorum(group: Group, now: Now, fresh: Mapping[NodeId, int]) -> None:
     """A leader that a majority has not answered for too long must not believe that it still leads.
 
     `fresh` says for each peer until when the newest of our heartbeats that it answered tells that it follows.

@@ -5,8 +5,9 @@ changed itself out of its group: it leads until the configuration without it is 
 down (Ongaro 2014, section 4.2.2).
 """
 
+from quorate.core import membership
 from quorate.core.kernel import MEMBERS, Entry, NodeId, Now
-from quorate.core.single_leader import election, membership, orders, shipping, transfer, writes
+from quorate.core.single_leader import election, orders, shipping, transfer, writes
 from quorate.core.single_leader.messages import PreVote
 from quorate.core.single_leader.state import LEADER, REPLICATING, Group
 

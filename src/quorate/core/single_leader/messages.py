@@ -4,34 +4,30 @@ Names follow the Raft papers where they have one (Ongaro 2014; "Log" is what the
 what they call a term, "counted" what they call committed).
 """
 
-from msgspec import Struct
-
 from quorate.core.bounds import Count, Epoch, Index, IndexOrNone, Small
-from quorate.core.kernel import Entry, GroupId, PeerLife, Position
+from quorate.core.kernel import Entry, PeerLife, Position
+from quorate.core.messages import GroupMessage
 
 
-class PreVote(Struct, frozen=True, array_like=True, tag=1):
+class PreVote(GroupMessage, frozen=True, array_like=True, tag=1):
     """Would you vote for me in `epoch`? Asks without disturbing anyone (thesis, section 9.6)."""
 
-    group: GroupId
     epoch: Epoch
     last: Position
 
 
-class PreVoteReply(Struct, frozen=True, array_like=True, tag=2):
+class PreVoteReply(GroupMessage, frozen=True, array_like=True, tag=2):
     """`epoch` is the one that was asked about when granted, else the answerer's own."""
 
-    group: GroupId
     epoch: Epoch
     granted: bool
     outside: Index = 0
     """Index of a counted configuration in which the asker is no member; 0: it is one, as far as is known here."""
 
 
-class Vote(Struct, frozen=True, array_like=True, tag=3):
+class Vote(GroupMessage, frozen=True, array_like=True, tag=3):
     """Vote for me in `epoch`. `transfer`: the leader itself asked me to stand (thesis, 3.10)."""
 
-    group: GroupId
     epoch: Epoch
     last: Position
     transfer: bool = False
@@ -39,18 +35,18 @@ class Vote(Struct, frozen=True, array_like=True, tag=3):
     """The last lives of this node that its folder knows (`core.superseding`)."""
 
 
-class VoteReply(Struct, frozen=True, array_like=True, tag=4):
-    group: GroupId
+class VoteReply(GroupMessage, frozen=True, array_like=True, tag=4):
+    """As `PreVoteReply`, to a `Vote`."""
+
     epoch: Epoch
     granted: bool
     lives: tuple[PeerLife, ...] = ()
     """With a vote: as in `Vote`."""
 
 
-class Append(Struct, frozen=True, array_like=True, tag=5):
+class Append(GroupMessage, frozen=True, array_like=True, tag=5):
     """These entries follow `previous`; what is counted so far. Without entries it is a probe."""
 
-    group: GroupId
     epoch: Epoch
     previous: Position
     entries: tuple[Entry, ...]
@@ -61,11 +57,10 @@ class Append(Struct, frozen=True, array_like=True, tag=5):
     """Of the epoch of `previous` (`acks_rule.mark_of`), where it is not known yet whether the logs agree there."""
 
 
-class AppendReply(Struct, frozen=True, array_like=True, tag=6):
+class AppendReply(GroupMessage, frozen=True, array_like=True, tag=6):
     """`matched`: my log is durably equal to yours up to here. Refused: `conflict` is where to look
     next (my last position at or below what you asked for, in an epoch not above the one asked)."""
 
-    group: GroupId
     epoch: Epoch
     accepted: bool
     matched: IndexOrNone
@@ -79,27 +74,26 @@ class AppendReply(Struct, frozen=True, array_like=True, tag=6):
     """False: my data file is damaged. With `voter`, my log is not: count it, send me more of it, and a copy."""
 
 
-class SnapshotOffer(Struct, frozen=True, array_like=True, tag=7):
+class SnapshotOffer(GroupMessage, frozen=True, array_like=True, tag=7):
     """You are too far behind my log; fetch this copy, which stands at `position`."""
 
-    group: GroupId
     epoch: Epoch
     snapshot: Count
     position: Position
     size: Count
 
 
-class SnapshotWant(Struct, frozen=True, array_like=True, tag=8):
+class SnapshotWant(GroupMessage, frozen=True, array_like=True, tag=8):
     """Send me the chunk at this offset."""
 
-    group: GroupId
     epoch: Epoch
     snapshot: Count
     offset: Count
 
 
-class SnapshotChunk(Struct, frozen=True, array_like=True, tag=9):
-    group: GroupId
+class SnapshotChunk(GroupMessage, frozen=True, array_like=True, tag=9):
+    """The part of a snapshot that begins at `offset`."""
+
     epoch: Epoch
     snapshot: Count
     offset: Count
@@ -108,44 +102,39 @@ class SnapshotChunk(Struct, frozen=True, array_like=True, tag=9):
     position: Position
 
 
-class SnapshotGone(Struct, frozen=True, array_like=True, tag=10):
+class SnapshotGone(GroupMessage, frozen=True, array_like=True, tag=10):
     """That copy no longer exists here; begin again with the next offer."""
 
-    group: GroupId
     epoch: Epoch
     snapshot: Count
 
 
-class SnapshotDone(Struct, frozen=True, array_like=True, tag=11):
+class SnapshotDone(GroupMessage, frozen=True, array_like=True, tag=11):
     """The copy is installed; the follower's log now begins at `position`."""
 
-    group: GroupId
     epoch: Epoch
     snapshot: Count
     position: Position
 
 
-class StandNow(Struct, frozen=True, array_like=True, tag=12):
+class StandNow(GroupMessage, frozen=True, array_like=True, tag=12):
     """You have all of my log: become leader at once (Raft's TimeoutNow)."""
 
-    group: GroupId
     epoch: Epoch
 
 
-class ReadIndexAsk(Struct, frozen=True, array_like=True, tag=13):
+class ReadIndexAsk(GroupMessage, frozen=True, array_like=True, tag=13):
     """A follower that serves a linearizable read asks how far it must have applied."""
 
-    group: GroupId
     epoch: Epoch
     read: Count
     life: Count = 0
     """As in `AppendReply`: what is counted from here on is not counted upon an earlier one."""
 
 
-class ReadIndexReply(Struct, frozen=True, array_like=True, tag=14):
+class ReadIndexReply(GroupMessage, frozen=True, array_like=True, tag=14):
     """`index` -1: I am not the leader."""
 
-    group: GroupId
     epoch: Epoch
     read: Count
     index: IndexOrNone
@@ -154,20 +143,18 @@ class ReadIndexReply(Struct, frozen=True, array_like=True, tag=14):
 WORKING, EXAMINED, PASSED, DAMAGED = range(4)
 
 
-class VerifyAsk(Struct, frozen=True, array_like=True, tag=30):
+class VerifyAsk(GroupMessage, frozen=True, array_like=True, tag=30):
     """Stop at this position and take the digest of what you hold there."""
 
-    group: GroupId
     epoch: Epoch
     number: Count
     position: Position
 
 
-class VerifyReply(Struct, frozen=True, array_like=True, tag=31):
+class VerifyReply(GroupMessage, frozen=True, array_like=True, tag=31):
     """`state` is one of WORKING (asked, not finished), EXAMINED (`digest` is of exactly `position`), PASSED (I have
     applied more already and cannot go back) and DAMAGED (`reason` says why)."""
 
-    group: GroupId
     epoch: Epoch
     number: Count
     state: Small
@@ -176,17 +163,10 @@ class VerifyReply(Struct, frozen=True, array_like=True, tag=31):
     reason: str = ""
 
 
-class VerifyVerdict(Struct, frozen=True, array_like=True, tag=32):
+class VerifyVerdict(GroupMessage, frozen=True, array_like=True, tag=32):
     """A majority of the voters holds `digest` at `position`: whoever found another there is wrong."""
 
-    group: GroupId
     epoch: Epoch
     number: Count
     position: Position
     digest: str
-
-
-GroupMessage = (
-    PreVote | PreVoteReply | Vote | VoteReply | Append | AppendReply | SnapshotOffer | SnapshotWant | SnapshotChunk
-    | SnapshotGone | SnapshotDone | StandNow | ReadIndexAsk | ReadIndexReply | VerifyAsk | VerifyReply | VerifyVerdict
-)  # fmt: skip

@@ -21,7 +21,7 @@ Copies are fetched at a bounded rate: a file that is found damaged again behind 
 not as many as the disk can write.
 """
 
-from quorate.core.kernel import ApplyFailed, ForgetDamage, Now, Position
+from quorate.core.kernel import CATALOG_GROUP, ApplyFailed, ForgetDamage, Now, Position
 from quorate.core.requests import Refused
 from quorate.core.single_leader import election, reads, shipping
 from quorate.core.single_leader.messages import StandNow
@@ -110,7 +110,10 @@ def heal_if_whole(group: Group) -> None:
     it votes in later ones only.)
     """
     rebuilt = group.log_damaged and group.rebuilt and not group.switching
-    if rebuilt and group.persisted >= group.whole_at >= 0 and group.host.holds_all(group.group):
+    if not rebuilt or not group.persisted >= group.whole_at >= 0:
+        return
+    is_read = group.group != CATALOG_GROUP or group.applied.index >= group.whole_at  # what it names must be known
+    if is_read and group.host.holds_all(group.group):
         _heal(group)
 
 

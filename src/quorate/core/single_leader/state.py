@@ -4,9 +4,8 @@ The parts are modules of functions over this state, named as the papers name the
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from random import Random
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from msgspec import Struct, structs
 
@@ -16,7 +15,6 @@ from quorate.core.kernel import (
     CloseSnapshot,
     Effect,
     Entry,
-    GroupId,
     LogWrite,
     NodeId,
     Note,
@@ -27,10 +25,10 @@ from quorate.core.kernel import (
     Send,
     WriteHardState,
 )
+from quorate.core.membership import Configuration, Membership
 from quorate.core.quorum import joint_counted_index, joint_vote_won, majority
-from quorate.core.settings import Settings
+from quorate.core.replica import Host
 from quorate.core.single_leader.log import Log
-from quorate.core.single_leader.membership import Configuration, Membership, Wanted
 from quorate.core.single_leader.messages import AppendReply
 from quorate.core.single_leader.records import Batch as Batch
 from quorate.core.single_leader.records import Incoming as Incoming
@@ -40,9 +38,6 @@ from quorate.core.single_leader.records import Reading as Reading
 from quorate.core.single_leader.records import Transfer as Transfer
 from quorate.core.single_leader.records import Waiting as Waiting
 from quorate.core.single_leader.rules import Rules
-
-if TYPE_CHECKING:
-    from quorate.core.copies import Copies
 
 FOLLOWER = "follower"
 PRE_CANDIDATE = "pre_candidate"
@@ -56,52 +51,12 @@ REPLICATING = "replicating"
 SNAPSHOT = "snapshot"
 """The follower is fetching a copy, and its log goes on behind it."""
 
+TIMERS = ELECTION, GATHER, APPLY = "election", "gather", "apply"
+
 NOBODY: NodeId = 0
 NEVER_US = -(1 << 62)
 UNKNOWN_VOTE: NodeId = -1
 """A damaged replica may have forgotten its vote: it votes for nobody in this epoch."""
-
-
-class Host(Protocol):
-    """What a group asks of the node it lives in."""
-
-    me: NodeId
-    boot: int
-    now_us: int
-    dice: Random
-    settings: Settings
-    disk_full: bool
-    draining: bool
-    removed: bool
-    until_us: int  # of the request that is being looked at
-    log_busy_us: int
-    copies: "Copies"
-
-    def emit(self, effect: Effect) -> None: ...
-    def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
-    def reply(self, id: int, body: Any) -> None: ...
-    def reply_all(self, answers: list[tuple[int, Any]]) -> None: ...
-    def heard(self, now: Now, peer: NodeId) -> bool: ...
-    def election_us(self, group: "Group") -> int: ...
-    def retry_us(self, peer: NodeId) -> int: ...
-    def set_apply_timer(self, group: GroupId, delay_us: int) -> None: ...
-    def set_gather_timer(self, group: GroupId, delay_us: int) -> None: ...
-    def set_timer(self, group: GroupId, at_us: int) -> None: ...
-    def cancel_timer(self, group: GroupId) -> None: ...
-    def make_ready(self, group: GroupId) -> None: ...
-    def keep_busy(self, group: GroupId) -> None: ...
-    def mention(self, group: GroupId) -> None: ...
-    def resign(self, group: GroupId, epoch: int) -> None: ...
-    def start_round(self, group: GroupId) -> int: ...
-    def wanted_acks(self, database: str) -> str | None: ...
-    def wanted_members(self, group: GroupId) -> Wanted | None: ...
-    def address_of(self, node: NodeId) -> str: ...
-    def name_of(self, node: NodeId) -> str: ...
-    def own_lives(self) -> tuple[PeerLife, ...]: ...
-    def forgot(self, lives: Iterable[PeerLife]) -> bool: ...
-    def highest_of(self, node: NodeId) -> int: ...
-    def understands(self, node: NodeId, kind: type) -> bool: ...
-    def holds_all(self, group: GroupId) -> bool: ...
 
 
 class Pending(Struct):
@@ -160,8 +115,8 @@ class Group:
         if found.damaged and not found.log_intact:  # nothing in its log can be built upon, not even its shape
             found = structs.replace(found, epochs=(), last=found.base.index, tail=(), applied=found.base)
         self.group = found.group
-        self.database = found.database
-        self.partition = found.partition
+        self.election_timer, self.gather_timer, self.apply_timer = [(self.group, timer) for timer in TIMERS]
+        self.database, self.partition = found.database, found.partition
         self.membership = Membership(found.voters, found.acks, found.acks_coming)
         self.configuration = Configuration()
         """The newest one that the log names (`configure`)."""
@@ -178,7 +133,7 @@ class Group:
         self.progress: dict[NodeId, Progress] = {}
         self.configure()
 
-        self.first = found.voters[found.group % len(found.voters)] if found.voters and found.epoch == 0 else NOBODY
+        self.first = found.voters[self.group % len(found.voters)] if found.voters and found.epoch == 0 else NOBODY
         """Who is to lead a new group first; NOBODY in one that has been led."""
         self.eager = (self.me in self.voters and not self.electors) or self.first == self.me
         """Stands at once when its data file is open: alone, or first in a new group."""
@@ -487,13 +442,18 @@ class Group:
         hindered = self.log_damaged or self.host.disk_full or self.host.draining or self.switching
         return self.votes_here and self.opened and not hindered
 
+    def apply_later(self, delay_us: int) -> None:
+        """Apply what there is after this time at the latest."""
+        if self.host.timer_us(self.apply_timer) is None:
+            self.host.set_timer(self.apply_timer, self.host.now_us + delay_us)
+
     # ---- what several parts do -----------------------------------------------------------------------
 
     def set_election_timer(self, now: Now, *, soon: bool = False) -> None:
         """Stand after a random time unless a leader is heard first; `soon` when one was just lost."""
-        span = self.host.election_us(self)
+        span = self.host.election_us(self.electors, len(self.voters) // 2)
         low, high = (span // 10, span) if soon else (span, 2 * span)
-        self.host.set_timer(self.group, now.mono_us + self.host.dice.randint(low, high))
+        self.host.set_timer(self.election_timer, now.mono_us + self.host.dice.randint(low, high))
 
     def answer_all(self, waiting: Sequence[Waiting], body: Any) -> None:
         for request in waiting:

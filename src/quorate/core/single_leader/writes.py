@@ -44,6 +44,7 @@ NOT_TOLD = Refused(
 """A change of members is written under a token that its leader makes of the caller's: whoever asked for the caller's
 own would be told, of a change that was made, that it never will be."""
 
+NO_DISK_ROOM = Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True)
 NO_ROOM = Refused("DiskFull", "the leader's disk has no room", "free some space", retryable=True)
 
 CROWD_STAYS = 7
@@ -53,9 +54,12 @@ CROWD_STAYS = 7
 def submit(group: Group, now: Now, request: Request) -> bool:
     """A caller's write: whether it waits for its turn now (then `joined` is called once all have come that came with
     it). Refusals mean that it was not done."""
-    if takes_writes(group):
+    if group.host.disk_full or (group.leader == NOBODY and now.mono_us < group.no_room_until_us):
+        led = group.leader not in (NOBODY, group.me)
+        group.reply(request.id, NotLeader(group.leader_address()) if led else NO_DISK_ROOM)
+    elif takes_writes(group):
         return join(group, now, request)
-    if group.group == CATALOG_GROUP and type(request.body) is Outcome:
+    elif group.group == CATALOG_GROUP and type(request.body) is Outcome:
         group.reply(request.id, NOT_TOLD)
     elif group.damaged and group.leader in (NOBODY, group.me):
         group.reply(request.id, repair.refusal(group))
@@ -178,7 +182,7 @@ def _gathered(group: Group) -> bool:
 def _await_more(group: Group) -> None:
     if not group.gathering:
         group.gathering = len(group.queue)
-        group.host.set_gather_timer(group.group, group.settings.gather_us)
+        group.host.set_timer(group.gather_timer, group.host.now_us + group.settings.gather_us)
 
 
 def on_gather_timer(group: Group, now: Now) -> None:
@@ -412,7 +416,7 @@ def settle(group: Group) -> None:
     if not group.settle_due:
         group.settle_due = _is_due(group)
     if not group.settle_due:
-        group.host.set_apply_timer(group.group, group.settings.settle_delay_us)
+        group.apply_later(group.settings.settle_delay_us)
     elif group.batch is None and not group.applying and min(group.counted, group.persisted) >= group.covered:
         position = group.log.position_at(group.covered)
         batches = tuple(group.stack)

@@ -6,7 +6,6 @@ from quorate.core import liveness, quorum
 from quorate.core.kernel import NodeId, Now, WriteHardState
 from quorate.core.node import Node
 from quorate.core.single_leader import acks, election, shipping
-from quorate.core.single_leader import core as single_leader
 from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, Group, Pending, Progress
 from quorate.lab.mutants.sabotage import Mutant, Swap
 
@@ -82,7 +81,7 @@ def _no_noop(_original: Any) -> Any:
         group.role = LEADER
         group.leader = group.me
         group.led_since_us = now.mono_us
-        group.host.cancel_timer(group.group)
+        group.host.cancel_timer(group.election_timer)
         following = group.log.last.index + 1
         group.progress = {peer: Progress(next=following) for peer in group.others}
         group.reading.confirmed = {}
@@ -143,8 +142,7 @@ def _restarted_quietly(_original: Any) -> Any:
     def restarted(watch: liveness.Liveness, now: Now, node: NodeId) -> None:
         watch._lose(now, node)
         for group in watch.groups.values():
-            if group.role == LEADER and node in group.progress:
-                shipping.forget_progress(group, node)
+            group.on_peer_restarted(node)
 
     return restarted
 
@@ -234,7 +232,7 @@ MUTANTS = (
         "a leader that hears no answers goes on leading",
         "CockroachDB issue 104042 (one-way partitions)",
         "lasting",
-        (Swap(single_leader, "check_quorum", _nothing),),
+        (Swap(election, "check_quorum", _nothing),),
         ("progress",),
     ),
     Mutant(

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from quorate.core import membership
 from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import NodeId
+from quorate.core.membership import Configuration, Membership, Wanted
 from quorate.core.quorum import counted_index, joint_counted_index
-from quorate.core.single_leader import acks, members, membership
-from quorate.core.single_leader.membership import Configuration, Membership, Wanted
+from quorate.core.single_leader import acks, members
 from quorate.core.single_leader.state import LEADER, Group
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 

@@ -75,22 +75,28 @@ def _swapped(swap: Swap) -> Iterator[None]:
     replacement = swap.make(original.fget if isinstance(original, property) else original)
     if isinstance(original, property):
         replacement = property(replacement)
+    classes: set[type] = set()
     if isinstance(swap.owner, type):
         kept = {id(table): table for table in vars(swap.owner).values() if type(table) is dict}
-        setattr(swap.owner, swap.name, replacement)
+        classes.add(swap.owner)
     else:
         kept = {id(vars(module)): vars(module) for module in _ours()}
-        kept |= {id(table): table for names in list(kept.values()) for table in names.values() if type(table) is dict}
+        names = [value for module in list(kept.values()) for value in module.values()]
+        kept |= {id(value): value for value in names if type(value) is dict}
+        classes.update(value for value in names if isinstance(value, type))  # a function may be a method there
     places = [(table, key) for table in kept.values() for key, value in list(table.items()) if value is original]
+    methods = [(each, key) for each in classes for key, value in list(vars(each).items()) if value is original]
     for table, key in places:
         table[key] = replacement
+    for each, key in methods:
+        setattr(each, key, replacement)
     try:
         yield
     finally:
         for table, key in places:
             table[key] = original
-        if isinstance(swap.owner, type):
-            setattr(swap.owner, swap.name, original)
+        for each, key in methods:
+            setattr(each, key, original)
 
 
 def _ours() -> list[Any]:

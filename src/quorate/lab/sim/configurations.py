@@ -5,7 +5,7 @@ made as it must be: jointly, one at a time, and not before the leader's own epoc
 from typing import Any
 
 from quorate.core.kernel import MEMBERS, Entry, GroupId, NodeId
-from quorate.core.single_leader.membership import Configuration, read_entry
+from quorate.core.membership import Configuration, read_entry
 from quorate.lab.sim.world import Violation, World
 
 CONFIGURATION = "configuration"

@@ -12,7 +12,7 @@ found damaged; one that was, speaks for its log only when it has got a whole cop
 import copy
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any, get_args
+from typing import Any
 
 from quorate.core.kernel import (
     DATA,
@@ -38,7 +38,7 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
-from quorate.core.messages import Message
+from quorate.core.replication import message_kinds
 from quorate.core.requests import Failover
 from quorate.core.single_leader.messages import StandNow, VoteReply
 from quorate.core.single_leader.state import LEADER
@@ -56,7 +56,7 @@ from quorate.storage.interface import Divergent
 DIGEST_EVERY = 4
 """Replicas are compared at every so many indexes."""
 
-GOT = {kind: f"got {kind.__name__}" for kind in get_args(Message)}
+GOT = {kind: f"got {kind.__name__}" for kind in message_kinds()}
 """What is counted when a message of each kind arrives."""
 
 ELECTION_SAFETY = "election safety"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quorate.core.kernel import CATALOG_GROUP, GroupId
+from quorate.core.membership import reached
 from quorate.core.requests import (
     AddMember,
     Answer,
@@ -18,7 +19,6 @@ from quorate.core.requests import (
     ReplaceMember,
     Token,
 )
-from quorate.core.single_leader.membership import reached
 from quorate.lab.sim.asking import Asker
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.host import Host

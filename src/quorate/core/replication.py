@@ -1,0 +1,14 @@
+"""The replications that there are. Nothing else imports from the inside of one."""
+
+from typing import get_args
+
+from quorate.core.messages import NodeMessage
+from quorate.core.replica import Replication
+from quorate.core.single_leader.replica import SINGLE_LEADER
+
+REPLICATIONS: dict[str, Replication] = {each.name: each for each in (SINGLE_LEADER,)}
+
+
+def message_kinds() -> tuple[type, ...]:
+    """Everything that travels between two nodes."""
+    return (*get_args(NodeMessage), *(kind for each in REPLICATIONS.values() for kind in each.messages))

@@ -1,0 +1,353 @@
+"""A replica of a single-leader group as a state machine: what goes where.
+
+States: follower, pre_candidate, candidate, leader. What is promised depends on the acks rule that the group's log
+names (`rules`, and `core.promises` for the words).
+
+Caveats: there are no lease reads, on purpose.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from quorate.core.bounds import EPOCH_LEAP
+from quorate.core.kernel import (
+    Applied,
+    ApplyFailed,
+    CallerLeft,
+    Checkpointed,
+    Condemn,
+    CreateGroup,
+    Denied,
+    Digested,
+    Effect,
+    Executed,
+    LogRead,
+    LostSaved,
+    NodeId,
+    Now,
+    OpenGeneration,
+    OpenReplica,
+    Permitted,
+    PermitUnavailable,
+    Persisted,
+    SnapshotOpened,
+    SnapshotRead,
+    SnapshotStored,
+    Stopped,
+)
+from quorate.core.messages import Mention
+from quorate.core.replica import Replication
+from quorate.core.requests import STRONGEST, Failover, OpenCopy, Verify
+from quorate.core.single_leader import (
+    acks,
+    closing,
+    election,
+    invariants,
+    long_writes,
+    members,
+    orders,
+    permits,
+    reads,
+    repair,
+    rewinding,
+    shipping,
+    snapshots,
+    status,
+    transfer,
+    verification,
+    writes,
+)
+from quorate.core.single_leader.messages import (
+    Append,
+    AppendReply,
+    PreVote,
+    PreVoteReply,
+    ReadIndexAsk,
+    ReadIndexReply,
+    SnapshotChunk,
+    SnapshotDone,
+    SnapshotGone,
+    SnapshotOffer,
+    SnapshotWant,
+    StandNow,
+    VerifyAsk,
+    VerifyReply,
+    VerifyVerdict,
+    Vote,
+    VoteReply,
+)
+from quorate.core.single_leader.state import ELECTION, FOLLOWER, GATHER, LEADER, NOBODY, UNKNOWN_VOTE, Group
+
+MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
+    PreVote: election.on_pre_vote,
+    PreVoteReply: election.on_pre_vote_reply,
+    Vote: election.on_vote,
+    VoteReply: election.on_vote_reply,
+    StandNow: election.on_stand_now,
+    Append: shipping.on_append,
+    AppendReply: shipping.on_append_reply,
+    SnapshotOffer: snapshots.on_offer,
+    SnapshotWant: snapshots.on_want,
+    SnapshotChunk: snapshots.on_chunk,
+    SnapshotGone: snapshots.on_gone,
+    SnapshotDone: snapshots.on_done,
+    ReadIndexAsk: reads.on_ask,
+    ReadIndexReply: reads.on_reply,
+    VerifyAsk: verification.on_ask,
+    VerifyReply: verification.on_reply,
+    VerifyVerdict: verification.on_verdict,
+}
+
+EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
+    Persisted: acks.on_persisted,
+    Executed: writes.on_executed,
+    Stopped: long_writes.on_stopped,
+    CallerLeft: long_writes.on_caller_left,
+    Applied: acks.on_applied,
+    ApplyFailed: acks.on_apply_failed,
+    Checkpointed: acks.on_checkpointed,
+    LogRead: shipping.on_log_read,
+    SnapshotOpened: snapshots.on_opened,
+    SnapshotRead: snapshots.on_read,
+    SnapshotStored: snapshots.on_stored,
+    Digested: verification.on_digested,
+    LostSaved: rewinding.on_saved,
+    Permitted: permits.on_permitted,
+    Denied: permits.on_denied,
+    PermitUnavailable: permits.on_unavailable,
+}
+
+
+class SingleLeaderReplica(Group):
+    """The state of a replica (`Group`), and what its node asks of it (`core.replica.Replica`)."""
+
+    def begin(self, now: Now, opening: list[Effect], created: CreateGroup | None) -> None:
+        if created is not None:  # there is nothing to open before the log knows of the group
+            self.persist(created).release += opening
+        else:
+            for effect in opening:
+                self.host.emit(effect)
+        if self.log_damaged:  # it may have forgotten a vote: it votes for nobody in this epoch, for good
+            self.persist_hard_state()
+        self.host.keep_busy(self.group)
+        self.set_election_timer(now)
+        if created is not None:
+            election.offer_vote(self)
+
+    def on_event(self, now: Now, event: Any) -> None:
+        EVENTS[type(event)](self, now, event)
+
+    def on_message(self, now: Now, sender: NodeId, message: Any) -> None:
+        """Whether the sender is a member is not asked: its log may say so, and ours not yet (Ongaro 2014, section 4.1).
+        Only members are counted."""
+        if self._is_believable(sender, message.epoch):
+            MESSAGES[type(message)](self, now, sender, message)
+
+    def _is_believable(self, sender: NodeId, epoch: int) -> bool:
+        """Whether such an epoch can have come about: see `EPOCH_LEAP`."""
+        if epoch <= self.epoch + EPOCH_LEAP:
+            return True
+        self.note("epoch_not_believed", sender=sender, said=epoch)
+        return False
+
+    def on_timer(self, now: Now, name: str) -> None:
+        if name == ELECTION:
+            election.on_timer(self, now)
+        elif name == GATHER:
+            writes.on_gather_timer(self, now)
+        else:  # entries were gathered for long enough
+            writes.settle_now(self)
+            acks.apply_more(self, gathered=True)
+
+    def on_ready(self, now: Now) -> None:
+        verification.begin(self, now)
+        transfer.proceed(self, now)
+        writes.reconcile(self, now)
+        members.reconcile(self, now)
+        writes.start_batch(self, now)
+        reads.begin_round(self)
+
+    def on_tick(self, now: Now, alive: dict[NodeId, bool]) -> bool:
+        if self.apply_blocked and self.switching and self.incoming is not None:
+            self.host.emit(OpenGeneration(self.group, self.incoming.ours))
+        elif self.apply_blocked and not self.opened:
+            self.host.emit(OpenReplica(self.group))
+        self.apply_blocked = False
+        acks.apply_more(self)
+        if self.damaged:
+            repair.tick(self, now)
+        if self.role == LEADER and self.log_hangs(now) and orders.steps_down_for_others(self):
+            self.note("log_hangs")
+            election.become_follower(self, now)
+        transfer.proceed(self, now)
+        waiting = reads.tick(self, now)
+        writes.tick(self, now)
+        waiting = verification.tick(self, now) or waiting
+        waiting = members.tick(self, now) or waiting
+        if self.role == LEADER:
+            waiting = shipping.resend(self, now, alive) or waiting
+        if self.queue or self.reading.waiting:
+            self.host.make_ready(self.group)
+        return (
+            waiting
+            or self.transfer is not None
+            or self.batch is not None
+            or bool(self.flight)
+            or bool(self.queue)
+            or bool(self.pending)
+            or self.apply_waits
+            or bool(self.damaged)
+            or self.switching
+            or not self.opened
+        )
+
+    def on_catalog(self) -> None:
+        if writes.wants_other_acks(self) or members.wants_others(self):
+            self.host.make_ready(self.group)
+            self.host.keep_busy(self.group)
+        elif self.unwanted or members.waits_for_others(self):
+            self.host.keep_busy(self.group)
+
+    def on_disk_full(self, now: Now) -> None:
+        """Lead nothing where others can, stand for nothing."""
+        if self.role not in (FOLLOWER, LEADER) or (self.role == LEADER and orders.steps_down_for_others(self)):
+            election.become_follower(self, now)
+
+    def on_disk_room(self, now: Now) -> None:
+        self.host.keep_busy(self.group)
+        if self.leader == NOBODY:
+            self.set_election_timer(now)
+
+    def on_stalled(self, stall_us: int) -> None:
+        for pending in self.pending:
+            pending.since_us += stall_us
+
+    def distrust(self, now: Now, reason: str) -> None:
+        if not self.others or self.log_damaged:
+            return
+        self.vote = self.vote or UNKNOWN_VOTE
+        self.damaged = reason  # from now on, not only when that is on the disk
+        self.repair.log_intact = False
+        for pending in self.pending:  # nor is said what waits for the disk
+            pending.release.clear()
+            pending.campaign = 0
+        election.become_follower(self, now)
+        self.host.emit(Condemn(self.group, reason, log=True))
+
+    def compare(self) -> None:
+        verification.start(self)
+
+    def assert_invariants(self) -> None:
+        invariants.assert_invariants(self)
+
+    @property
+    def leads(self) -> bool:
+        return self.role == LEADER
+
+    @property
+    def unwanted(self) -> bool:
+        return members.unwanted(self)
+
+    @property
+    def unwritten(self) -> bool:
+        return bool(self.pending)
+
+    @property
+    def at_rest(self) -> bool:
+        idle = self.batch is None and not self.queue and not self.flight
+        return idle and self.applied.index == self.log.last.index
+
+    # ---- peers, and the heartbeat's line -----------------------------------------------------------------
+
+    @property
+    def confirming(self) -> bool:
+        return bool(self.reading.round)
+
+    def mention_to(self, peer: NodeId) -> Mention | None:
+        progress = self.progress.get(peer)
+        if self.role != LEADER or progress is None:
+            return None
+        return Mention(self.group, self.epoch, min(self.counted, progress.matched))
+
+    def on_mention(self, now: Now, sender: NodeId, mention: Mention) -> Mention | None:
+        """Answered with the epoch that we are in, once that is durable: the next heartbeat asks again."""
+        epoch = self._heard_leader(now, sender, mention)
+        return Mention(self.group, epoch, mention.counted) if epoch else None
+
+    def _heard_leader(self, now: Now, sender: NodeId, mention: Mention) -> int:
+        """A heartbeat of a node that leads in this epoch. The epoch that we are in; 0: not to be said yet."""
+        if mention.epoch < self.epoch:
+            return 0 if self.pending and any(pending.hard_state for pending in self.pending) else self.epoch
+        if not self._is_believable(sender, mention.epoch):
+            return 0
+        shipping.heard_leader(self, now, sender, mention.epoch)
+        if self.needs_log:
+            return 0
+        acks.count(self, min(mention.counted, self.log.last.index))
+        if self.log_damaged or (self.pending and any(pending.hard_state for pending in self.pending)):
+            return 0  # one whose log is damaged may have promised a later epoch, and confirms nobody
+        return mention.epoch
+
+    def on_mention_answered(self, now: Now, peer: NodeId, sequence: int, mention: Mention) -> bool:
+        if mention.epoch > self.epoch:
+            if self._is_believable(peer, mention.epoch):
+                election.adopt_epoch(self, now, mention.epoch, NOBODY)
+        elif mention.epoch == self.epoch and self.role == LEADER:
+            reads.on_confirmed(self, peer, sequence)
+        return mention.epoch == self.epoch and mention.counted == self.counted
+
+    def on_resigned(self, now: Now, sender: NodeId, epoch: int) -> None:
+        if self.leader == sender and self.epoch <= epoch:
+            election.lose_leader(self, now)
+
+    def on_peer_lost(self, now: Now, peer: NodeId) -> None:
+        if self.leader == peer:
+            election.lose_leader(self, now)
+
+    def on_peer_back(self, peer: NodeId) -> None:
+        """What it missed must be sent."""
+        if self.role == LEADER and peer in self.progress:
+            self.host.keep_busy(self.group)
+
+    def on_peer_restarted(self, peer: NodeId) -> bool:
+        if self.role != LEADER or peer not in self.progress:
+            return False
+        shipping.forget_progress(self, peer)
+        return True
+
+    # ---- callers -----------------------------------------------------------------------------------------
+
+    def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None:
+        reads.submit(self, now, id, reads.COPY, STRONGEST if body.strongest else body.level)
+
+    def on_request(self, now: Now, id: int, body: Verify | Failover) -> None:
+        if type(body) is Verify:
+            verification.submit(self, now, id)
+        else:
+            assert isinstance(body, Failover), "a request that groups do not answer"
+            to = self.host.node_named(body.to) if body.to else NOBODY
+            assert to is not None, "the node knows everybody who is named"
+            transfer.submit(self, now, id, to, accept_loss=body.accept_loss)
+
+    def lacks_room(self) -> bool:
+        return self.host.now_us < self.no_room_until_us
+
+    def keeps(self, index: int, epoch: int) -> bool:
+        return index <= self.counted and self.epoch_at(index) == epoch
+
+    def unknown_losses(self) -> list[tuple[int, int, NodeId]]:
+        return rewinding.unknown(self)
+
+    is_settled = members.is_settled
+    drain = transfer.drain
+    close = closing.close
+    on_answered_until = election.check_quorum
+    takes_writes = writes.takes_writes
+    submit = writes.submit
+    join = writes.join
+    joined = writes.joined
+    submit_read = reads.submit
+    status = status.status
+
+
+SINGLE_LEADER = Replication("single-leader", SingleLeaderReplica, frozenset(EVENTS), frozenset(MESSAGES))

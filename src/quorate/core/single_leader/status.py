@@ -1,0 +1,40 @@
+"""A replica as a picture for people."""
+
+from quorate.core.acks_rule import ETCD, MANUAL
+from quorate.core.requests import GroupStatus, ReplicaStatus
+from quorate.core.single_leader import members, permits
+from quorate.core.single_leader.state import LEADER, Group
+
+
+def status(group: Group) -> GroupStatus:
+    """The replica as it is now; what its followers have, if it leads."""
+    replicas: list[ReplicaStatus] = []
+    if group.role == LEADER:
+        replicas.append(ReplicaStatus(group.me, group.persisted, "leader"))
+        replicas += [ReplicaStatus(peer, each.matched, each.state) for peer, each in group.progress.items()]
+    wanted = group.host.wanted_members(group.group)
+    return GroupStatus(
+        group.group,
+        group.database,
+        group.partition,
+        "damaged" if group.damaged else group.role,
+        group.leader,
+        group.epoch,
+        group.log.last.index,
+        group.counted,
+        group.applied.index,
+        group.log.base.index + 1,
+        str(group.rules.counted),
+        tuple(replicas),
+        group.verifying.equal_at,
+        group.damaged or group.mended,
+        str(group.rules.newest) if group.rules.coming else "",
+        group.configuration.voters,
+        group.configuration.learners,
+        group.configuration.following,
+        wanted.voters if wanted is not None and members.wants_others(group) else (),
+        MANUAL if group.rules.by_hand else ETCD if group.rules.by_permit else group.rules.counted.failover,
+        group.rules.newest.failover if group.rules.coming else "",
+        group.log.last.epoch,
+        permits.missing(group),
+    )

@@ -1,0 +1,50 @@
+"""A replication is a room with one face: who would add another must not have to edit the first, nor its neighbours."""
+
+import pytest
+from tests.house.source import PACKAGE, imports, modules, name
+
+REPLICATIONS = ("single_leader",)
+REGISTRY = PACKAGE / "core" / "replication.py"
+SEES_INSIDE = {
+    "lab/mutants",
+    "lab/sim/by_hand.py",
+    "lab/sim/faults.py",
+    "lab/sim/host.py",
+    "lab/sim/invariants.py",
+    "lab/sim/on_disk.py",
+}
+"""What looks inside of a replication because it proves or breaks it. May only shrink."""
+
+
+def inside(module: str) -> str:
+    """The replication that an import name belongs to; empty: none."""
+    parts = module.split(".")
+    return parts[2] if parts[:2] == ["quorate", "core"] and len(parts) > 2 and parts[2] in REPLICATIONS else ""
+
+
+def importers() -> set[str]:
+    """Every module outside a replication that imports from the inside of one."""
+    found = set()
+    for path in modules():
+        home = path.relative_to(PACKAGE).parts[1] if path.is_relative_to(PACKAGE / "core") else ""
+        if path != REGISTRY and any(inside(module) not in ("", home) for module, _ in imports(path)):
+            found.add(path.relative_to(PACKAGE).as_posix())
+    return found
+
+
+def test_only_the_registry_knows_the_replications() -> None:
+    strangers = {each for each in importers() if not each.startswith(tuple(SEES_INSIDE))}
+    assert not strangers, "what a node needs of a group is in core/replica.py"
+
+
+def test_no_exception_is_left_that_is_not_needed() -> None:
+    needed = importers()
+    assert {each for each in SEES_INSIDE if not any(path.startswith(each) for path in needed)} == set()
+
+
+@pytest.mark.parametrize("replication", REPLICATIONS)
+def test_replications_do_not_know_each_other(replication: str) -> None:
+    others = set(REPLICATIONS) - {replication}
+    for path in modules(f"core/{replication}"):
+        wanted = {inside(module) for module, _ in imports(path)}
+        assert not wanted & others, f"{name(path)} imports from another replication"
