@@ -33,7 +33,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[t
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("QUORATE_CLUSTER", raising=False)
+    monkeypatch.delenv("QUORATE_URL", raising=False)
     monkeypatch.setattr(routing, "REFUSED_FOR", 0.0)
     Path("file").write_text("x")
     Path("dir").mkdir()
