@@ -16,6 +16,7 @@ from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, Shape
 from quorate.sql.tokens import quoted
 from quorate.storage.capture import Capture, Mark
 from quorate.storage.connection import INTERNAL, LEAD, LOAD, NO_ROWID, limit_rows, set_mode
+from quorate.storage.deferred import violated
 from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of, no_number_left
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StatementFailed
@@ -135,7 +136,7 @@ class Execution:
         self.end_together()
         set_mode(self._connection, LOAD)
         try:
-            return self._run(position, request.statements)
+            return self._run(position, request.statements, load=True)
         finally:
             set_mode(self._connection, LEAD)
 
@@ -174,7 +175,7 @@ class Execution:
             self._watch.end()
             self._cursor.execute("RELEASE quorate_request", prepare_flags=INTERNAL)
 
-    def _run(self, position: int, statements: tuple[Statement, ...]) -> tuple[bytes, bytes]:
+    def _run(self, position: int, statements: tuple[Statement, ...], *, load: bool = False) -> tuple[bytes, bytes]:
         shapes = [shape_of(statement.sql) for statement in statements]
         facts, capture = self.facts, self._capture
         if any(shape.kind in _SCHEMA_KINDS for shape in shapes):
@@ -193,7 +194,7 @@ class Execution:
             if self._dirty:
                 self._settle()
             self._watch.end()
-            if connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0]:
+            if not load and violated(connection, deferrable=facts.deferrable or self.facts.deferrable):
                 return self._undo(mark, facts, _violated())
             outcome = encode_done(results)
             if len(outcome[0]) > RESULT_BYTES_MAX:
@@ -375,7 +376,7 @@ class Execution:
 
     def unresolved(self) -> Failed | None:
         """The failure of a held transaction that still violates a deferred foreign key."""
-        return _violated() if self._connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0] else None
+        return _violated() if violated(self._connection, deferrable=True) else None
 
     def close(self) -> None:
         self._runner.close()

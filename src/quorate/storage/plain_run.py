@@ -13,6 +13,7 @@ from msgspec import Struct
 from quorate.core.requests import Failed, Result, Statement
 from quorate.sql.classify import shape_of
 from quorate.storage.connection import LEAD, LOAD, NO_ROWID, PAGE_BYTES, set_mode
+from quorate.storage.deferred import violated
 from quorate.storage.failures import RefusedError, failed_of, no_number_left
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StorageError
@@ -109,7 +110,7 @@ class PlainRun:
         if not connection.in_transaction:
             return heard
         failed = bool(heard) and isinstance(heard[-1], Failed) and not request.held
-        if not failed and connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0]:
+        if not failed and violated(connection, deferrable=True):
             late = Failed("IntegrityError", "FOREIGN KEY constraint failed", "", "SQLITE_CONSTRAINT_FOREIGNKEY")
             heard = (*heard, late) if request.held else (late,)
             failed = True

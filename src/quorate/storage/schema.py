@@ -36,6 +36,8 @@ class SchemaFacts(Struct, frozen=True):
     """Rows may be read with the table-valued function carray: nothing of the user's has this name."""
     has_sequences: bool = False
     """`sqlite_sequence` exists; it stays when the last AUTOINCREMENT table goes."""
+    deferrable: bool = False
+    """A foreign key may be looked at when the transaction ends: so each request must be looked at by itself."""
     apart: bool = False
     """Each request needs a savepoint of its own: a foreign key may be looked at when the transaction ends, or a
     full-text table of version 3 or 4 writes when the next savepoint begins, which must not be one within another
@@ -78,6 +80,7 @@ class SchemaReader:
             known[key] = tables[name] = self._known.get(key) or Table(self._connection, name, sql)
             problem = problem or tables[name].problem
         self._known = known
+        deferrable = any("DEFERR" in sql.upper() for kind, _, _, sql in rows if kind == "table" and sql is not None)
         statistics = frozenset(f"{name}_stat" for name, sql in virtual if _FULL_TEXT.search(sql))
         return SchemaFacts(
             hash_of(rows),
@@ -88,8 +91,8 @@ class SchemaReader:
             bool(virtual),
             all(name.lower() != "carray" for _, name, _, _ in rows),
             bool(self._rows("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'")),
-            bool(statistics)
-            or any("DEFERR" in sql.upper() for kind, _, _, sql in rows if kind == "table" and sql is not None),
+            deferrable,
+            deferrable or bool(statistics),
             problem,
         )
 

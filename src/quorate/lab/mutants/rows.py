@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from quorate.lab.mutants.sabotage import SQL, Mutant, Swap
-from quorate.storage import application, capture
+from quorate.storage import application, capture, execution
 from quorate.storage.capture import Capture
 from quorate.storage.connection import INTERNAL
 from quorate.storage.schema import SchemaFacts, SchemaReader
@@ -117,6 +117,10 @@ def _never_apart(original: Any) -> Any:
     return read
 
 
+def _above_zero(original: Any) -> Any:
+    return lambda connection, **_deferrable: original(connection, deferrable=False)
+
+
 def _mutant(name: str, bug: str, where: str, *swaps: Swap) -> Mutant:
     return Mutant(name, bug, where, SQL, swaps, DIFFERS)
 
@@ -148,4 +152,6 @@ MUTANTS = (
             "no case known", Swap(Capture, "_hear", _unmoved)),
     _mutant("full-text-not-apart", "FTS4 writes within another caller's statement, whose last rowid becomes 0",
             "no case known; found here by the fuzzer", Swap(SchemaReader, "read", _never_apart)),
+    _mutant("deferred-count-below-zero", "a count of deferred violations below 0 is not noticed, and COMMIT fails",
+            "no case known; found here by the fuzzer", Swap(execution, "violated", _above_zero)),
 )  # fmt: skip
