@@ -18,14 +18,14 @@ from quorate.core.kernel import Core, Effect, Event, LogWrite, NodeId, Now, Posi
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.messages import Message
 from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody, too_large
-from quorate.runtime.aside import CARE, READS
+from quorate.runtime.aside import CARE, LOG, READS
 from quorate.runtime.digests import Digests
-from quorate.runtime.long_logs import LongLog
 from quorate.runtime.notes import log_note
 from quorate.runtime.running import RunningWrites
 from quorate.runtime.slow_reads import Found, SlowReads
 from quorate.runtime.writers import Writers
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Lending, OverBudget
+from quorate.storage.long_logs import LongLog
 from quorate.storage.long_work import LogTakesLong
 from quorate.transport.interface import Caller, NoPermits, Permits, Transport
 from quorate.wire.frames import FRAME_BYTES_MAX
@@ -137,7 +137,7 @@ class Driver:
         self._perform[kernel.Digest] = self._on_digest
         self._writers = Writers(store, scheduler, self._done_aside)
         self._long_writes = RunningWrites(self.feed)
-        self._log = LongLog(scheduler)
+        self._log = LongLog(partial(scheduler.run_aside, lane=LOG))
         self._digests = Digests(store, scheduler, self._done_aside)
 
     def start(self) -> None:

@@ -65,6 +65,11 @@ def _named_columns_only(_original: Any) -> Any:
     return unique
 
 
+def _key_only(_original: Any) -> Any:
+    """No index is asked whether it is unique."""
+    return lambda table, _ask, _indexes: frozenset() if table.hidden_rowid else frozenset(table.key)
+
+
 def _keeps_what_was_undone(original: Any) -> Any:
     def undo(seen: Capture, mark: Any) -> None:
         original(seen, (len(seen.segments), *mark[1:]))
@@ -137,6 +142,9 @@ MUTANTS = (
             "SQLite's session extension, for keys of BLOB and untyped columns", Swap(capture, "differ", _untyped)),
     _mutant("in-place-under-an-expression", "a row is changed in place though an expression of it is unique",
             "no case known; found here by an experiment", Swap(Table, "_unique", _named_columns_only)),
+    _mutant("index-not-checked", "a row is changed in place though a column of it is in a unique index",
+            "any log of effects that applies them row by row: MySQL's, where unique keys rotate",
+            Swap(Table, "_unique", _key_only)),
     _mutant("undone-rows-kept", "what a request that failed did to the schema travels",
             "no case known", Swap(Capture, "undo", _keeps_what_was_undone)),
     _mutant("asleep-during-drop", "what DROP TABLE does to children by their foreign keys is not seen",

@@ -2,10 +2,15 @@
 
 from typing import Any
 
-from quorate.core.single_leader import long_writes
+import msgspec
+
+from quorate.core import entries
+from quorate.core.errands import NOBODY_ASKED, Errand
+from quorate.core.single_leader import long_writes, writes
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.storage.data_files import DataFiles
+from quorate.storage.long_logs import LongLog
 
 
 def _without_end(_original: Any) -> Any:
@@ -33,6 +38,63 @@ def _answered_and_kept(original: Any) -> Any:
         original(group, now, event)
 
     return on_stopped
+
+
+def _nothing(_original: Any) -> Any:
+    return lambda *_arguments: None
+
+
+def _refused_though_logged(original: Any) -> Any:
+    def on_caller_left(group: Group, now: Any, event: Any) -> None:
+        for batch in group.flight:
+            if batch.alone and batch.requests[0].id == event.id and not batch.told:
+                group.answer_all(batch.requests, long_writes.LEFT)
+                batch.told = True
+        original(group, now, event)
+
+    return on_caller_left
+
+
+def _left_open(original: Any) -> Any:
+    """The transaction of what ran for him stays open."""
+
+    def on_caller_left(group: Group, now: Any, event: Any) -> None:
+        roll_back, writes.roll_back = writes.roll_back, lambda _group: None
+        try:
+            original(group, now, event)
+        finally:
+            writes.roll_back = roll_back
+
+    return on_caller_left
+
+
+def _refused_and_kept(original: Any) -> Any:
+    """What is refused keeps its place, and gets a little more time."""
+
+    def refuse_late(group: Group, now: Any) -> None:
+        before = list(group.queue)
+        original(group, now)
+        node: Any = group.host
+        for place, waiting in enumerate(before):
+            if waiting not in group.queue:
+                node.errand_count += 1
+                node.errands[-node.errand_count] = Errand(NOBODY_ASKED)
+                kept = msgspec.structs.replace(waiting, id=-node.errand_count, until_us=waiting.until_us + 300_000)
+                group.queue.insert(place, kept)
+
+    return refuse_late
+
+
+def _told_at_once(_original: Any) -> Any:
+    def lend(log: LongLog, work: Any, done: Any) -> None:
+        log._run_aside(work, lambda _found: None)
+        done(None)
+
+    return lend
+
+
+def _never_busy(_original: Any) -> Any:
+    return lambda _writes, _busy_us, _now_us: 0
 
 
 MUTANTS = (
@@ -67,5 +129,69 @@ MUTANTS = (
         "long",
         (Swap(long_writes, "on_stopped", _answered_and_kept),),
         ("one reply",),
+    ),
+    Mutant(
+        "left-write-goes-on",
+        "a write whose caller has left goes on, and the others wait for it",
+        "PostgreSQL before 14 (client_connection_check_interval): a query of a client that is gone runs to its end",
+        "long",
+        (Swap(long_writes, "on_caller_left", _nothing),),
+        ("work for nobody",),
+    ),
+    Mutant(
+        "left-write-stays-open",
+        "what was executed for a caller who has left is not undone, and the next batch runs on top of it",
+        "no case known",
+        "long",
+        (Swap(long_writes, "on_caller_left", _left_open),),
+        ("store", "replicas equal", "true answer", "exactly once", "work for nobody"),
+    ),
+    Mutant(
+        "left-though-logged",
+        "a caller who leaves is told that his write is not done when it is logged already",
+        "no case known; a certain refusal must be certain",
+        "long",
+        (Swap(long_writes, "on_caller_left", _refused_though_logged),),
+        ("true answer",),
+    ),
+    Mutant(
+        "waits-untold",
+        "who waits behind a write without end is told nothing before his time is over",
+        "no case known; what he would be left with is MaybeDone",
+        "long",
+        (Swap(long_writes, "refuse_late", _nothing),),
+        ("told in time",),
+    ),
+    Mutant(
+        "refused-late-and-run",
+        "who waits behind a write without end is told that his is not done, and it is run when that one has ended",
+        "no case known; the duty of whoever refuses a request",
+        "long",
+        (Swap(long_writes, "refuse_late", _refused_and_kept),),
+        ("true answer", "exactly once", "linearizability", "same answer"),
+    ),
+    Mutant(
+        "large-entry-told-before-it-is-kept",
+        "a large entry is acknowledged when its way to the disk begins",
+        "no case known; a thread beside the loop whose end nobody awaits",
+        "long",
+        (Swap(LongLog, "lend", _told_at_once),),
+        ("durable majority", "durable log", "node", "leader completeness"),
+    ),
+    Mutant(
+        "forgotten-behind-a-large-entry",
+        "what is asked of storage while a large entry is written is never done",
+        "no case known; the duty of whoever has effects wait",
+        "long",
+        (Swap(LongLog, "later", _nothing),),
+        ("liveness", "one reply"),
+    ),
+    Mutant(
+        "large-entries-taken-for-a-hang",
+        "a leader whose disk writes large entries is taken for one whose disk hangs",
+        "no case known; `hung-disk-leads` is the other side of it",
+        "bulky",
+        (Swap(entries, "log_busy_us", _never_busy),),
+        ("stability",),
     ),
 )

@@ -6,6 +6,8 @@ and a `Rollback` ends a write at once. A write must not go on when its caller's 
 
 import traceback
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Raw, Struct
@@ -59,17 +61,34 @@ class Storage:
         self._free_us = 0
         self._away: dict[GroupId, Away] = {}
         self._number = 0
-        self.wanted_us: dict[str, int] = {}
-        """Until when the caller of a token waits, by the world's clock."""
 
     def crash(self) -> None:
         """The process dies."""
         self._free_us = 0
         self._away.clear()
-        self.wanted_us.clear()
 
     def perform(self, effect: Effect) -> None:
         """Do one effect, or see to it."""
+        log = self._host.disk.log
+        if log.away:
+            self._host.world.mark("waits for the log")
+            log.later(partial(self._go_on, self._host.life, partial(self._perform, effect)))
+        else:
+            self._perform(effect)
+
+    def _go_on(self, life: int, call: Callable[[], None]) -> None:
+        """The log is back."""
+        if life == self._host.life:
+            call()
+        if life == self._host.life:
+            self._host.go_on()
+
+    def runs_alone(self, group: GroupId) -> bool:
+        """Whether a write of this group runs beside all else."""
+        away = self._away.get(group)
+        return away is not None and type(away.effect) is Execute
+
+    def _perform(self, effect: Effect) -> None:
         if self._host.dials.long_write and self._goes_aside(effect):
             return
         self._do(effect)
@@ -97,7 +116,14 @@ class Storage:
             host.world.at(self._free_us, host.storage_answers, host.life, event)
 
     def query(self, effect: Query) -> None:
-        """Read what is committed, and answer."""
+        """Read what is committed, and answer; a data file that is closed is not opened while the log is away."""
+        host = self._host
+        if host.disk.log.away and not host.store.is_open(effect.group):
+            host.disk.log.later(partial(self._go_on, host.life, partial(self._query, effect)))
+        else:
+            self._query(effect)
+
+    def _query(self, effect: Query) -> None:
         host = self._host
         try:
             outcome, position = host.store.query(effect.group, effect.statements)
@@ -150,7 +176,7 @@ class Storage:
         ends_us = host.clock.when(effect.ends_us) - world.now_us if effect.ends_us else takes_us
         world.mark("long write")
         token = getattr(effect.requests[0], "token", None)
-        wanted_us = self.wanted_us.get(token.id, 0) if token is not None else 0
+        wanted_us = host.callers.wanted_us.get(token.id, 0) if token is not None else 0
         if effect.group == CATALOG_GROUP:  # it writes for itself, for however long
             wanted_us = 0
         if not wanted_us:  # it has no end but its own
@@ -175,6 +201,15 @@ class Storage:
         if host.paused:
             host.world.after(LOOK_US, self._back, life, group, number, why)
             return
+        if host.disk.log.away:
+            host.disk.log.later(partial(self._go_on, life, partial(self._is_back, group, away, why)))
+        else:
+            self._is_back(group, away, why)
+
+    def _is_back(self, group: GroupId, away: Away, why: str) -> None:
+        host, life = self._host, self._host.life
+        if self._away.get(group) is not away:
+            return  # that was found out before
         del self._away[group]
         if not why:
             self._do(away.effect)
@@ -184,6 +219,6 @@ class Storage:
             host.world.at(host.world.now_us, host.storage_answers, life, stopped)
         for effect in away.waiting:
             if life == host.life:
-                self.perform(effect)
+                self._perform(effect)
         if life == host.life:
             host.go_on()

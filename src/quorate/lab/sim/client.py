@@ -22,6 +22,7 @@ from quorate.core.requests import (
     Done,
     Expired,
     Failed,
+    Left,
     NotLeader,
     OpenCopy,
     Outcome,
@@ -103,6 +104,8 @@ class Client:
         """The liveness phase: finish what is open, begin nothing, give nothing up."""
         self.unsettled: list[Call] = []
         """Writes that this client gave up on; settled in the liveness phase."""
+        self._not_done: set[str] = set()
+        """Tokens of those of which it was told all the same that they were not done."""
         self.seen: dict[str, int] = {}
         self._process = number * PROCESSES_PER_CLIENT
         self._tokens = 0
@@ -217,7 +220,17 @@ class Client:
             self.world.mark("client crash")
             self._abandon(call)
             return
+        if self.dials.leaves and call.token is not None and self._lets_go(call, self.dials.leaves):
+            wait_us = self.dice.randint(0, self.dials.patience_us)
+            self.world.after(wait_us, self._leave, call, call.number, self._target)
         self.world.after(self.dials.patience_us, self._out_of_patience, call, call.number)
+
+    def _leave(self, call: Call, number: int, target: int) -> None:
+        """Its caller does not wait any more, and says so."""
+        if not call.ended and call.number == number:
+            self.world.mark("caller left")
+            self.network.send(-self.number, target, codec.encode(Left(number)))
+            self._abandon(call)
 
     def _ask(self, body: Any, call: Call) -> None:
         self._asks += 1
@@ -227,8 +240,11 @@ class Client:
 
     def _may_crash(self, call: Call) -> bool:
         """The caller dies right after it has sent; another takes its place."""
+        return self._lets_go(call, self.dials.client_crash)
+
+    def _lets_go(self, call: Call, chance: float) -> bool:
         lasting = call.operation.kind in {"setup", "create"}
-        return not (self.closing or lasting) and self.dice.random() < self.dials.client_crash
+        return not (self.closing or lasting) and self.dice.random() < chance
 
     def _out_of_patience(self, call: Call, number: int) -> None:
         if call.ended or call.number != number:
@@ -293,6 +309,8 @@ class Client:
             return
         call = self._waiting.pop(told.id, None)
         if call is None or call.ended:
+            if call is not None and call.token is not None and call.attempt == 1 and isinstance(told.body, Refused):
+                self._not_done.add(call.token.id)
             return
         body = told.body
         if isinstance(body, Answer):
@@ -353,6 +371,8 @@ class Client:
     def _answered(self, call: Call, outcome: Any) -> None:
         if isinstance(outcome, Done):
             self.world.mark("ok")
+            if call.token is not None and call.token.id in self._not_done:
+                raise Violation(TRUE_ANSWER, f"{call.operation.kind} was told not to be done, and is: {call.token.id}")
             if call.token is not None and isinstance(call.original, Run):
                 self.operations.ledger.acknowledged.setdefault(call.operation.database, []).append(call.token.id)
                 self.operations.ledger.done_at[call.operation.database] = self.world.now_us

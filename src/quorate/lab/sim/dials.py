@@ -55,6 +55,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """The same by each request that is run, on top."""
     long_write: float = 0.0
     """Chance that one write of a batch takes long (`beside`)."""
+    leaves: float = 0.0
+    """Chance that a caller goes away while he waits for a write, and his node hears of it."""
     slow_node: int = 0
     """How many times slower one follower is; 0: none is."""
     spike: float = 0.0
@@ -167,6 +169,7 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     schema: int = 0
     weak_reads: int = 1
     drawn: int = 0
+    large: int = 0
     """The weights of the kinds of operations."""
     exports: float = 0.0
     """Chance that a read fetches a copy of the database and reads there."""

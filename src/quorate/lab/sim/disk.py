@@ -1,14 +1,20 @@
 """A disk for the log: a Persist becomes durable some time later, several with one fsync; a crash forgets
-what was not finished, or keeps any beginning of it."""
+what was not finished, or keeps any beginning of it. Large entries are written beside the node (`dials.large`), as by
+the real driver: until they are, what needs the log waits (`Disk.log`)."""
 
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
+from typing import Any
 
-from quorate.core.kernel import DiskFull, DiskRoom, Event, LogWrite, Persist, Persisted
+from quorate.core.entries import takes_us
+from quorate.core.kernel import DiskFull, DiskRoom, Event, LogWrite, Persist, Persisted, WriteEntries
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.world import World
 from quorate.storage.interface import DiskIsFull as NoRoom
+from quorate.storage.long_logs import LongLog
+from quorate.storage.long_work import is_large
 
 RETRY_US = 50 * MILLISECOND
 
@@ -43,6 +49,9 @@ class Disk:
         self._healed = False
         self._failing = False
         self._when_failed: Callable[[], None] = lambda: None
+        self.log = LongLog(self._run_aside)
+        self._lent: tuple[Callable[[], Any], Callable[[Any], None]] | None = None
+        """What is done beside the node, and what is called when it is."""
 
     def persist(self, write: Persist) -> None:
         """Keep this write; `Persisted` follows."""
@@ -58,8 +67,35 @@ class Disk:
         delay = self._dials.fsync_us + (int(self._dice.expovariate(1.0) * tail) if tail else 0)
         if self._healed:
             delay = min(delay, self._dials.settings.election_us // 20)
+        if self._dials.large:
+            delay += self._lend()
         self._flight += 1
         self._world.after(delay * self._slower, self._finish, self._life, self._flight)
+
+    def _lend(self) -> int:
+        """Write what is large beside the node; how much longer that takes than another write."""
+        covered = list(islice(self._pending, self._covered))
+        writes = [write for persist in covered for write in persist.writes]
+        if not is_large(writes):
+            return 0
+        self._world.mark("log written beside")
+        sequence = covered[-1].sequence
+
+        def done(found: Any) -> None:
+            if found is None:
+                self._say(sequence)
+
+        self.log.lend(self._write, done)
+        longest_us = sum(takes_us(write.entries) for write in writes if isinstance(write, WriteEntries))
+        return self._dice.randint(longest_us // 2, longest_us)
+
+    def _run_aside(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self._lent = work, done
+
+    def _take_back(self, found: Any) -> None:
+        if self._lent is not None:
+            (_, done), self._lent = self._lent, None
+            done(found)
 
     def _finish(self, life: int, flight: int) -> None:
         if life != self._life or flight != self._flight:
@@ -73,22 +109,36 @@ class Disk:
             self._when_failed()
             self._fsync_failed()
             return
-        sequence = 0
+        sequence = self._pending[self._covered - 1].sequence
+        try:
+            self._write() if self._lent is None else self._lent[0]()
+        except NoRoom:
+            self._wait_for_room(flight)
+            return
+        if life != self._life:
+            return  # the machine stopped while it wrote
+        if self._lent is None:
+            self._begin()
+            self._say(sequence)
+        else:
+            self._covered = 1  # nothing else is begun before all know of this
+            self._take_back(None)
+            if life == self._life:
+                self._covered = 0
+                self._begin()
+
+    def _write(self) -> None:
+        """Make durable what the fsync covers. Raises NoRoom."""
+        life = self._life
         while self._covered:
-            write = self._pending[0]
-            try:
-                self._store(write.writes)
-            except NoRoom:
-                self._wait_for_room(flight)
-                return
+            self._store(self._pending[0].writes)
             if life != self._life:
-                return  # the machine stopped while it wrote
+                return
             self._pending.popleft()
             self._covered -= 1
-            sequence = write.sequence
-        self._finished(sequence)
 
     def _wait_for_room(self, flight: int) -> None:
+        self._take_back(NoRoom("full"))
         self._world.after(RETRY_US, self._finish, self._life, flight)
         if not self._told_full:
             self._told_full = True
@@ -100,10 +150,8 @@ class Disk:
         well ("Can applications recover from fsync failures?", 2020). So the node stops at once."""
         self._stop()
 
-    def _finished(self, sequence: int) -> None:
+    def _say(self, sequence: int) -> None:
         life = self._life
-        self._covered = 0
-        self._begin()
         self._tell(Persisted(sequence))
         if self._told_full and life == self._life and not self._pending:
             self._told_full = False
@@ -149,6 +197,7 @@ class Disk:
         if self._pending:
             self._world.mark("writes forgotten", len(self._pending))
         self._pending.clear()
+        self.log, self._lent = LongLog(self._run_aside), None
         self._failing = False
         self._covered = 0
         self._told_full = False

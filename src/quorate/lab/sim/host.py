@@ -31,17 +31,17 @@ from quorate.core.kernel import (
     Recovered,
     Replies,
     Reply,
-    Request,
     Send,
     Tell,
     Unreachable,
     Wake,
 )
 from quorate.core.messages import SINCE
-from quorate.core.requests import Ask, Told
+from quorate.core.requests import Left
 from quorate.core.single_leader.invariants import assert_invariants
 from quorate.lab.sim.arrivals import together
 from quorate.lab.sim.beside import Storage
+from quorate.lab.sim.callers import Callers
 from quorate.lab.sim.clocks import Clock
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.disk import Disk
@@ -92,6 +92,8 @@ class Host:
         self.disk: Disk = store.make_disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
         self.paused = False
+        self.resumed_us = 0
+        """When it last went on."""
         self.restarts = False
         """What the judge *node* would say ends the node, as it does in the world, and not the run."""
         self.gone = False
@@ -117,9 +119,7 @@ class Host:
         """The deadline for which that was set, by the node's clock ..."""
         self._due_us = 0
         """... and by the world's."""
-        self._open: dict[int, tuple[int, int]] = {}
-        """Requests not answered yet: id -> (client, the client's own id)."""
-        self._next_request = 0
+        self.callers = Callers(self)
         self._last_time_us = -1
         self._steps_now = 0
         self._steps_until_look = LOOK_EVERY
@@ -202,7 +202,7 @@ class Host:
             self.store.crash(self.dice, machine)
         self._ready.clear()
         self._held.clear()
-        self._open.clear()
+        self.callers.crash()
         self.peers.clear()
         self._tear_after = None
         self._drained = self.draining = False
@@ -258,7 +258,7 @@ class Host:
     def resume(self) -> None:
         if self.core is not None and self.paused:
             self.world.record(self.number, "resume", None)
-            self.paused = False
+            self.paused, self.resumed_us = False, self.world.now_us
             self._ready.extend(together(self._held))
             self._held.clear()
             self._drain()
@@ -341,21 +341,11 @@ class Host:
             if SINCE.get(type(message), 0) <= self.formats.highest:  # a real transport would not have sent it
                 self.feed(Deliver(source, message))
             return
-        ask = codec.decode_ask(payload)
-        self._next_request += 1
-        self._open[self._next_request] = (source, ask.id)
-        self.feed(self._request(ask))
-
-    def _request(self, ask: Ask) -> Request:
-        """Who says how long he waits is heard."""
-        token = getattr(ask.body, "token", None)
-        if not ask.waits_us:
-            self.storage.wanted_us.pop(token.id if token is not None else "", None)
-            return Request(self._next_request, ask.body)
-        if token is not None:
-            self.storage.wanted_us[token.id] = self.world.now_us + ask.waits_us
-        now_us = self.clock.read(self.world.now_us).mono_us
-        return Request(self._next_request, ask.body, now_us, now_us + ask.waits_us)
+        asked = codec.decode_asked(payload)
+        if type(asked) is Left:
+            self.callers.left(source, asked.id)
+        else:
+            self.feed(self.callers.request(source, asked))
 
     def hint(self, peer: int, *, reachable: bool) -> None:
         """The transport noticed that a connection was lost or regained."""
@@ -404,12 +394,6 @@ class Host:
         for answer in effect.answers:
             self.reply(*answer)
 
-    def _tell(self, effect: Tell) -> None:
-        asked = self._open.get(effect.id)
-        if asked is None:
-            raise Violation("one reply", f"node {self.number} speaks of request {effect.id}, which is answered")
-        self.network.send(self.number, asked[0], codec.encode(Told(asked[1], effect.body)))
-
     def _query(self, effect: Query) -> None:
         self.storage.query(effect)
 
@@ -418,7 +402,7 @@ class Host:
 
     def ready(self, events: Iterable[Event]) -> None:
         """Storage has told these; they are next."""
-        self._ready.extend(events)
+        (self._held if self.paused else self._ready).extend(events)
 
     def storage_answers(self, life: int, event: Event) -> None:
         """Storage tells something, of that life of the node."""
@@ -427,7 +411,8 @@ class Host:
 
     def go_on(self) -> None:
         """See to what is ready."""
-        self._drain()
+        if not self.paused:
+            self._drain()
 
     def _make_durable(self, writes: tuple[LogWrite, ...]) -> None:
         try:
@@ -443,21 +428,18 @@ class Host:
 
     def reply(self, number: int, body: Any) -> None:
         """Answer a request."""
-        asked = self._open.pop(number, None)
-        if asked is None:
-            raise Violation("one reply", f"node {self.number} answered request {number} twice, or was never asked")
-        self.network.send(self.number, asked[0], codec.encode(Told(asked[1], body)))
+        self.callers.reply(number, body)
 
     def unanswered(self) -> int:
         """How many requests still wait for their reply."""
-        return len(self._open)
+        return len(self.callers)
 
     PERFORM: ClassVar[dict[type, Callable[["Host", Any], None]]] = {
         Send: _send,
         Persist: _persist,
         Reply: lambda host, effect: host.reply(effect.id, effect.body),
         Replies: _answer_all,
-        Tell: _tell,
+        Tell: lambda host, effect: host.callers.tell(effect),
         Query: _query,
         Note: _note,
         Connect: _connect,

@@ -109,6 +109,10 @@ class Lasting:
         """Nothing is harmed: the dials have every message take longer than the least times allow."""
         self._begin("links are long", [])
 
+    def large_entries(self) -> None:
+        """Nothing is harmed: the dials have callers write so much at a time that a disk is long at it."""
+        self._begin("entries are large", [])
+
     def frozen(self) -> None:
         """All machines are stopped for some seconds, again and again, as when they live on one that is suspended.
         Nobody may hold the time in which it did not run against the others."""
@@ -141,6 +145,7 @@ KINDS: dict[str, Callable[[Lasting], None]] = {
     "full disk": Lasting.full_disk,
     "dead leader": Lasting.dead_leader,
     "long links": Lasting.long_links,
+    "large entries": Lasting.large_entries,
     "frozen": Lasting.frozen,
 }
 CUT_OR_BROKEN = ("deaf leader", "full disk", "hung disk", "partial")

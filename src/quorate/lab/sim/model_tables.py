@@ -14,7 +14,7 @@ import msgspec
 
 from quorate.core import catalog
 from quorate.core.requests import Failed, Result, Statement
-from quorate.lab.sim import model_drops, operations
+from quorate.lab.sim import model_drops, model_large, operations
 from quorate.lab.sim.store import UnknownToModel
 
 Row = tuple[Any, ...]
@@ -493,5 +493,6 @@ STATEMENTS: dict[str, Run] = (
     }
     | {sql: _select(name, _DUMPED[name]) for name, sql in operations.DUMP}
     | model_drops.STATEMENTS
+    | model_large.STATEMENTS
 )
 """What the model has learnt, besides changes of the schema."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from quorate.core import promises
 from quorate.core.acks_rule import MAJORITY, AcksRule, parse
+from quorate.core.entries import LARGE_BYTES
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, Done, Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.dials import Dials
@@ -33,6 +34,7 @@ WRITE = "UPDATE registers SET value = ? WHERE key = ?"
 COMPARE = "UPDATE registers SET value = ? WHERE key = ? AND value = ?"
 COUNT = "UPDATE counters SET n = n + 1 WHERE key = ?"
 MARK = "INSERT INTO marks(id) VALUES (?)"
+LARGE = "INSERT OR REPLACE INTO marks VALUES (0, ?)"
 PAIR_WRITE = "UPDATE pairs SET value = ? WHERE side = ?"
 PAIR_READ = "SELECT value FROM pairs WHERE side = ?"
 JOURNAL = "INSERT INTO journal(what) VALUES (?) RETURNING n"
@@ -139,6 +141,7 @@ class Operations:
             self.schema: dials.schema,
             self.weak_read: dials.weak_reads,
             self.drawn: dials.drawn,
+            self.large: dials.large,
         }
         self._makers = [maker for maker, weight in makers.items() for _ in range(weight)] or [self.read]
 
@@ -242,6 +245,13 @@ class Operations:
 
         statements = [Statement(MARK, ((mark,),)), Statement(COUNT, ((key,),))]
         return Operation("mark", database.name, statements, ended, writes=True)
+
+    def large(self, _process: int, database: Database) -> Operation:
+        """More bytes than are written to the log in passing, and a count."""
+        key = self.dice.choice(database.counters)
+        note = self.dice.choice("abcdef") * self.dice.randint(LARGE_BYTES, LARGE_BYTES * 3 // 2)
+        statements = [Statement(LARGE, ((note,),)), Statement(COUNT, ((key,),))]
+        return Operation("large", database.name, statements, self._counted(database, key), writes=True)
 
     def pair_write(self, _process: int, database: Database) -> Operation:
         value = self.ledger.next_value()

@@ -114,10 +114,7 @@ class BusyHost(Host):
         if source > 0 or self.core is None:
             super()._receive(source, payload)
             return
-        ask = codec.decode_ask(payload)
-        self._next_request += 1
-        self._open[self._next_request] = (source, ask.id)
-        self.feed(self._request(ask))
+        self.feed(self.callers.request(source, codec.decode_ask(payload)))
 
     def _take_time(self, effect: Execute | Query | Apply) -> None:
         """Keep the processor; storage's answers come when it is done."""

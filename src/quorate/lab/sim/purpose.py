@@ -58,9 +58,13 @@ AIMS: dict[str, Aim] = {
     "snapshots": _aim({"note: snapshot_installed": 8, "got SnapshotChunk": 20}),
     "lasting": _aim({"lasting: deaf leader": 1, "lasting: hung disk": 1, "ok": 1_000}, seeds=6),
     "patient": _aim({"lasting: long links": 1, "frozen": 4, "ok": 200}),
+    "bulky": _aim({"lasting: large entries": 1, "log written beside": 50, "waits for the log": 50}, seeds=1),
     "spike": _aim({"load: ok": 2_000, "load: Overloaded": 2_000, "load: repeated": 50}, seeds=4),
     "long": _aim(
-        {"write takes long": 20, "long write": 40, "told running": 20, "long write ended: at its end": 5, "ok": 500}
+        {
+            "write takes long": 20, "long write": 40, "told running": 20, "long write ended: at its end": 5, "ok": 500,
+            "caller of a long write left": 4, "log written beside": 6, "waits for the log": 10,
+        }
     ),
     "slow": _aim({"load: ok": 2_000, "slow node": 4}, seeds=4),
     "endless": _aim({"load: ok": 500, "load: endless read": 100}, seeds=4),

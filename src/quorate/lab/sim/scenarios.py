@@ -102,11 +102,12 @@ def disks(dice: random.Random) -> Dials:
 
 
 def long(dice: random.Random) -> Dials:
-    """Writes that take long, or for ever, while nodes die, stop in order and are cut off."""
+    """Writes that take long, or for ever, or are large, while nodes die, stop in order and are cut off, and callers
+    leave."""
     return _aimed(
         draw(dice), NEAR, nodes=dice.choice((1, 3, 3, 5)), clients=5, databases=2, safety_us=8 * SECOND,
         long_write=dice.choice((0.05, 0.3)), patience_us=dice.choice((400, 1_500)) * MILLISECOND, cpu_us=0,
-        drain_us=dice.choice((0, 2 * SECOND)),
+        drain_us=dice.choice((0, 2 * SECOND)), leaves=dice.choice((0.0, 0.3)), large=dice.choice((0, 1)),
     )  # fmt: skip
 
 
@@ -159,6 +160,15 @@ def patient(dice: random.Random) -> Dials:
         delay_us=dice.choice((100, 150)) * MILLISECOND if far else 500,
         tail_us=10 * MILLISECOND if far else 500,
     )
+
+
+def bulky(_dice: random.Random) -> Dials:
+    """Nor here: disks that have much to write, and suspicion that comes long before they have done it."""
+    return Dials(
+        clients=5, databases=3, safety_us=7_500 * MILLISECOND, lasting="large entries", leave_dead=0.0,
+        patience_us=3 * SECOND, think_us=100 * MILLISECOND, large=6,
+        settings=Settings(heartbeat_us=20 * MILLISECOND, suspect_us=50 * MILLISECOND),
+    )  # fmt: skip
 
 
 def handovers(dice: random.Random) -> Dials:
@@ -405,7 +415,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
         figure_eight, newcomers, departures, outdated, forgotten, regrouped, unfit, drops,
-        patient, spike, slow, storm, endless, long, drawn, exports,
+        patient, bulky, spike, slow, storm, endless, long, drawn, exports,
     )
 }  # fmt: skip
 

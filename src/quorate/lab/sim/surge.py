@@ -18,6 +18,7 @@ from msgspec import Struct
 from quorate.core.repeats import Budget
 from quorate.core.requests import Answer, Ask, NotLeader, Refused, Run, Statement, Token, Unsure
 from quorate.core.settings import Settings
+from quorate.lab.sim.callers import NOBODY_WAITS
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.ledger import Sums
@@ -42,7 +43,6 @@ LAST_US = 3 * SECOND
 NO_ELECTION = "no needless election"
 GOODPUT = "goodput"
 RECOVERY = "recovery"
-NOBODY_WAITS = "work for nobody"
 HEARTBEATS_FIRST = "heartbeats first"
 
 TRIP_MOST_US = 25 * MILLISECOND

@@ -1,4 +1,4 @@
-"""A large write to the log, beside the loop: heartbeats and reads go on, whatever needs the log waits for it.
+"""A large write to the log, beside the driver: heartbeats and reads go on, whatever needs the log waits for it.
 
 The log is one file with one connection, and what is in memory of it changes with it. So while it is away, effects of
 the store wait here, in their order, those that follow from them behind them; only reads of open data files do not.
@@ -6,29 +6,24 @@ the store wait here, in their order, those that follow from them behind them; on
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
-
-from quorate.runtime.aside import LOG
-
-
-class Threads(Protocol):
-    def run_aside(self, work: Callable[[], Any], done: Callable[[Any], None], lane: str, key: int = ...) -> object: ...
+from typing import Any
 
 
 class LongLog:
     """The node's log, as far as it is away."""
 
-    def __init__(self, threads: Threads) -> None:
+    def __init__(self, run_aside: Callable[[Callable[[], Any], Callable[[Any], None]], object]) -> None:
+        """`run_aside(work, done)` does the work elsewhere, then calls `done` here with what it returned or raised."""
         self.away = False
-        self._threads = threads
+        self._run_aside = run_aside
         self._waiting: deque[Callable[[], None]] = deque()
 
     def later(self, call: Callable[[], None]) -> None:
         """Call this, which needs the log, when it is back."""
         self._waiting.append(call)
 
-    def lend(self, work: Callable[[], None], done: Callable[[Any], None]) -> None:
-        """Do this beside the loop; then what waited, and then `done` with what it returned or raised."""
+    def lend(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Do this aside; then what waited, and then `done` with what it returned or raised."""
 
         def back(found: Any) -> None:
             while self._waiting:
@@ -37,4 +32,4 @@ class LongLog:
             done(found)
 
         self.away = True
-        self._threads.run_aside(work, back, LOG)
+        self._run_aside(work, back)
