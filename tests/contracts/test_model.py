@@ -13,7 +13,7 @@ from quorate.core.requests import BOUND, CreateDatabase, Outcome, Run, Statement
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.ledger import Ledger
 from quorate.lab.sim.model import ModelReplica
-from quorate.lab.sim.operations import DUMP, MARK, Database, Operation, Operations
+from quorate.lab.sim.operations import DUMP, LARGE, MARK, Database, Operation, Operations
 from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import World
 from quorate.storage.interface import Divergent
@@ -232,6 +232,18 @@ def test_replicas_made_of_the_same_image_go_their_own_ways() -> None:
 
 def marked(number: int) -> Run:
     return Run("main", (Statement(MARK, ((number,),)),), token=Token(f"mark-{number}", 0))
+
+
+def test_a_large_row_takes_the_place_of_the_last_one() -> None:
+    both = Both(0)
+    database = Database("main", EVERYTHING)
+    setup = Operations(EVERYTHING, Ledger(World("model")), both.dice, lambda: 0).setup(database)
+    assert both.execute([run(setup, Token("setup", 0))])
+    for number, note in enumerate(("a" * 50, "b" * 50)):
+        assert both.execute([Run("main", (Statement(LARGE, ((note,),)),), token=Token(f"large-{number}", 0))])
+        both.commit()
+        both.compare(DUMPS)
+    both.close()
 
 
 def test_a_new_replica_stands_nowhere() -> None:

@@ -59,7 +59,7 @@ def _left_open(original: Any) -> Any:
     """The transaction of what ran for him stays open."""
 
     def on_caller_left(group: Group, now: Any, event: Any) -> None:
-        roll_back, writes.roll_back = writes.roll_back, lambda _group: None
+        roll_back, writes.roll_back = writes.roll_back, lambda group: None
         try:
             original(group, now, event)
         finally:

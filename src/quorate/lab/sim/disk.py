@@ -118,8 +118,7 @@ class Disk:
         if life != self._life:
             return  # the machine stopped while it wrote
         if self._lent is None:
-            self._begin()
-            self._say(sequence)
+            self._finished(sequence)
         else:
             self._covered = 1  # nothing else is begun before all know of this
             self._take_back(None)
@@ -149,6 +148,11 @@ class Disk:
         """The kernel says so once, marks the pages clean and forgets them: asking again would be told that all is
         well ("Can applications recover from fsync failures?", 2020). So the node stops at once."""
         self._stop()
+
+    def _finished(self, sequence: int) -> None:
+        self._covered = 0
+        self._begin()
+        self._say(sequence)
 
     def _say(self, sequence: int) -> None:
         life = self._life

@@ -294,7 +294,7 @@ class FileStore:
         return self._call(self.opened.query_aside, group, statements, ending)
 
     def is_open(self, group: GroupId) -> bool:
-        """See `storage.interface.Store`."""
+        """See `storage.interface.Lending`."""
         return self.opened.is_open(group)
 
     def leave(self, group: GroupId) -> None:

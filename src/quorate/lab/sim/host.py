@@ -342,7 +342,7 @@ class Host:
                 self.feed(Deliver(source, message))
             return
         asked = codec.decode_asked(payload)
-        if type(asked) is Left:
+        if isinstance(asked, Left):
             self.callers.left(source, asked.id)
         else:
             self.feed(self.callers.request(source, asked))
