@@ -137,7 +137,7 @@ class Driver:
         self._perform[kernel.Digest] = self._on_digest
         self._writers = Writers(store, scheduler, self._done_aside)
         self._long_writes = RunningWrites(self.feed)
-        self._log = LongLog(partial(scheduler.run_aside, lane=LOG))
+        self._log = LongLog(lambda work, done: scheduler.run_aside(work, done, LOG))
         self._digests = Digests(store, scheduler, self._done_aside)
 
     def start(self) -> None:

@@ -116,14 +116,7 @@ class Storage:
             host.world.at(self._free_us, host.storage_answers, host.life, event)
 
     def query(self, effect: Query) -> None:
-        """Read what is committed, and answer; a data file that is closed is not opened while the log is away."""
-        host = self._host
-        if host.disk.log.away and not host.store.is_open(effect.group):
-            host.disk.log.later(partial(self._go_on, host.life, partial(self._query, effect)))
-        else:
-            self._query(effect)
-
-    def _query(self, effect: Query) -> None:
+        """Read what is committed, and answer, also while the log is away."""
         host = self._host
         try:
             outcome, position = host.store.query(effect.group, effect.statements)

@@ -293,10 +293,6 @@ class FileStore:
         """See `storage.interface.Store`."""
         return self._call(self.opened.query_aside, group, statements, ending)
 
-    def is_open(self, group: GroupId) -> bool:
-        """See `storage.interface.Lending`."""
-        return self.opened.is_open(group)
-
     def leave(self, group: GroupId) -> None:
         """See `storage.interface.Store`."""
         self._call(self.opened.leave, group)

@@ -39,9 +39,6 @@ class SimulatedStore(Store, Chaos, Protocol):
     def lie(self, dice: random.Random) -> tuple[str, list[GroupId]] | None:
         """The disk shows something else than was written: what, and which groups may be hit."""
 
-    def is_open(self, group: GroupId) -> bool:
-        """See `storage.interface.Lending`."""
-
     def put_aside(self, group: GroupId) -> None:
         """Undo the open transaction and keep what was executed in it, as a write that is stopped does."""
 
