@@ -63,7 +63,7 @@ AIMS: dict[str, Aim] = {
     "long": _aim(
         {
             "write takes long": 20, "long write": 40, "told running": 20, "long write ended: at its end": 5, "ok": 500,
-            "caller of a long write left": 4, "log written beside": 6, "waits for the log": 10,
+            "caller of a long write left": 4, "log written beside": 2,
         }
     ),
     "slow": _aim({"load: ok": 2_000, "slow node": 4}, seeds=4),
