@@ -106,7 +106,7 @@ AIMS: dict[str, Aim] = {
             "led by permit": 15, "etcd: away when asked": 8, "etcd: answer lost": 2, "etcd: denied": 10,
             "etcd: a permit ran out": 2, "ok": 300,
         },
-        seeds=40,
+        seeds=12,
     ),
     "figure_eight": _aim({"figure 8: a rival": 16, "figure 8: complete": 8, "ok": 2_000}, seeds=4),
     "newcomers": _aim(
