@@ -44,7 +44,8 @@ class Admission:
     """The door of one queue."""
 
     __slots__ = (
-        "_always_us", "_settings", "_taken", "_taken_us", "_waiting_max", "each_ns", "empty_us", "run_ns", "shed",
+        "_always_us", "_settings", "_short", "_taken", "_taken_us", "_waiting_max", "each_ns", "empty_us", "run_ns",
+        "shed",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -52,6 +53,8 @@ class Admission:
         self._waiting_max = settings.waiting_requests_max
         self._always_us = min(settings.standing_us, settings.burst_us)
         """What may be waited for, whether the queue stands or not."""
+        self._short = 0
+        """So many wait for no longer than that."""
         self.empty_us = 0
         """When the queue was last seen empty."""
         self.each_ns = 0
@@ -63,18 +66,18 @@ class Admission:
         self._taken_us = 0
         self._taken = 0
         """When so many were taken last, and others stayed behind; 0: none did."""
+        self._measured()
 
     def refusal(self, now_us: int, until_us: int, waiting: int) -> Refused | None:
         """Why one more that is wanted by `until_us` (0: nobody said) had better not join so many; None: it may."""
         if not waiting:
             self.empty_us = now_us
             return None
+        if waiting <= self._short and (not until_us or until_us - now_us >= self._always_us):
+            return None
         wait_us = waiting * max(self.each_ns, self.run_ns) // 1000
-        if waiting < self._waiting_max:
-            if wait_us <= self._always_us and (until_us == 0 or wait_us <= until_us - now_us):
-                return None
-            if wait_us <= self._limit_us(now_us, until_us):
-                return None
+        if waiting < self._waiting_max and wait_us <= self._limit_us(now_us, until_us):
+            return None
         self.shed += 1
         return overloaded(f"{waiting} requests are waiting, for about {wait_us // 1000} ms", wait_us)
 
@@ -85,7 +88,7 @@ class Admission:
 
     def late(self, now_us: int, since_us: int, until_us: int) -> Refused | None:
         """The same for a request that has waited since then to be looked at at all."""
-        if gone(until_us, now_us):
+        if 0 < until_us <= now_us:
             self.shed += 1
             return EXPIRED
         waited_us = now_us - since_us
@@ -116,10 +119,18 @@ class Admission:
         if not left:
             self.empty_us = now_us
             self.each_ns -= self.each_ns // 4
+        self._measured()
 
     def ran(self, took_us: int, count: int) -> None:
         """A batch of so many ran in so much time."""
         self.run_ns = _smoothed(self.run_ns, took_us * 1000 // count)
+        self._measured()
+
+    def _measured(self) -> None:
+        each_ns = max(self.each_ns, self.run_ns)
+        self._short = self._waiting_max - 1
+        if each_ns:
+            self._short = min(self._short, self._always_us * 1000 // each_ns)
 
     def fit(self) -> int:
         """How many may run together, so that they keep the node from all else for `Settings.batch_us` at most."""

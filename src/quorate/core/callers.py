@@ -40,30 +40,39 @@ def on_requests(node: "Node", now: Now, event: Requests) -> None:
 
 
 def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
-    admission = node.admission
+    admission, now_us = node.admission, now.mono_us
     found: dict[str, Replica] = {}
     takers: dict[Replica, None] = {}
     """Groups that take any write, as far as nothing but the length of their queue speaks against it."""
     joined: dict[Replica, None] = {}
     runs_only = True
+    on_time_us = -1
+    """Those that came then have not waited for too long to be looked at."""
     for request in requests:
-        if request.since_us and (refusal := admission.late(now.mono_us, request.since_us, request.until_us)):
-            node.reply(request.id, refusal)
-            continue
-        node.until_us = request.until_us
+        since_us = request.since_us or now_us
+        if since_us != on_time_us or 0 < request.until_us <= now_us:
+            refusal = admission.late(now_us, since_us, request.until_us)
+            if refusal is not None:
+                node.reply(request.id, refusal)
+                continue
+            on_time_us = since_us
         body = request.body
         if type(body) is not Run:
             runs_only = False
+            node.until_us = request.until_us
             takers.clear()  # it may change who takes writes
             group = _on_other(node, now, request)
             if group is not None:
                 joined[group] = None
             continue
-        group = found.get(body.database) or routes.group_for(node, request.id, body.database)
+        group = found.get(body.database)
         if group is None:
-            continue
-        found[body.database] = group
+            group = routes.group_for(node, request.id, body.database)
+            if group is None:
+                continue
+            found[body.database] = group
         if reads_only(body.statements):
+            node.until_us = request.until_us
             level = STRONGEST if body.strongest else body.level
             group.submit_read(now, request.id, body.statements, level)
         elif group in takers and body.token is not None:

@@ -101,11 +101,15 @@ class Driver:
         self._now: Now | None = None
         """The time of what is fed in this turn of the loop; None: to be looked at."""
         self._stopped = False
-        self._callers: dict[int, tuple[Caller, int, int]] = {}
-        """Request id -> the connection, the client's own id, and the request's size."""
+        self._callers: dict[int, tuple[Caller, int, RequestBody, int, int]] = {}
+        """Request id -> what `asked` was told."""
         self._next_request = 1
         self._turned_us = 1 << 62
         """When the last turn ended."""
+        self._came: list[tuple[Caller, int, RequestBody, int, int]] = []
+        """What was asked in this turn of the loop."""
+        self._came_us = 0
+        """When the first of it was read."""
         self._behind: deque[kernel.Request] = deque()
         """Those that have come. They are handed over together, some in each turn: what peers say comes first."""
         self._writes: list[LogWrite] = []
@@ -159,17 +163,26 @@ class Driver:
         self.feed(kernel.Deliver(sender, message))
 
     def asked(self, caller: Caller, ask: int, body: RequestBody, size: int, waits_us: int = 0) -> None:
-        number = self._next_request
-        self._next_request = number + 1
-        self._callers[number] = (caller, ask, size)
-        if size > REQUEST_BYTES_MAX and (refused := too_large(body, size)):
-            self._answer(number, refused)
-            self._want_turn()
-            return
-        now_us = self._read_at((self._now or self._look()).mono_us)
-        self._behind.append(kernel.Request(number, body, now_us, now_us + waits_us if waits_us else 0, size))
+        came = self._came
+        if not came:
+            self._came_us = self._read_at((self._now or self._look()).mono_us)
+        came.append((caller, ask, body, size, waits_us))
         if not self._turn_due:
             self._want_turn()
+
+    def _take(self) -> None:
+        """Number what was asked in this turn."""
+        came, self._came, since_us = self._came, [], self._came_us
+        number, callers, request, behind = self._next_request, self._callers, kernel.Request, self._behind
+        for each in came:
+            callers[number] = each
+            _, _, body, size, waits_us = each
+            if size > REQUEST_BYTES_MAX and (refused := too_large(body, size)):
+                self._answer(number, refused)
+            else:
+                behind.append(request(number, body, since_us, since_us + waits_us if waits_us else 0, size))
+            number += 1
+        self._next_request = number
 
     def left(self, caller: Caller, ask: int | None = None) -> None:
         self.slow_reads.left(caller, ask)
@@ -240,6 +253,8 @@ class Driver:
         self._turn_due = False
         if self._stopped:
             return
+        if self._came:
+            self._take()
         behind = self._behind
         if behind:
             arrived = tuple([behind.popleft() for _ in range(min(REQUESTS_A_TURN, len(behind)))])
@@ -397,16 +412,20 @@ class Driver:
         self._answer(effect.id, effect.body)
 
     def _on_replies(self, effect: kernel.Replies) -> None:
+        callers, running = self._callers, self._long_writes
         for request, body in effect.answers:
-            self._answer(request, body)
+            caller, ask, _, size, _ = callers.pop(request)
+            if running:
+                running.answered(request)
+            caller.tell(ask, body, size)
 
     def _on_tell(self, effect: kernel.Tell) -> None:
-        caller, ask, _ = self._callers[effect.id]
+        caller, ask, *_ = self._callers[effect.id]
         caller.mention(ask, effect.body)
         self._long_writes.begun(effect.id, effect.group, caller, ask)
 
     def _answer(self, request: int, body: ReplyBody) -> None:
-        caller, ask, size = self._callers.pop(request)
+        caller, ask, _, size, _ = self._callers.pop(request)
         self._long_writes.answered(request)
         caller.tell(ask, body, size)
 
@@ -423,7 +442,7 @@ class Driver:
             outcome, position = store.query(group, statements, QUERY_BUDGET_US)
         except OverBudget:
             self._now = None
-            caller, ask, _ = self._callers[effect.id]
+            caller, ask, *_ = self._callers[effect.id]
             self.slow_reads.begin(effect, caller, ask, self.clock().mono_us)
         except Divergent as error:
             self._query_found_damage(effect, error)

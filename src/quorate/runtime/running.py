@@ -14,6 +14,9 @@ class RunningWrites:
         self._running: dict[int, tuple[GroupId, Caller, int]] = {}
         """By the number of the request."""
 
+    def __bool__(self) -> bool:
+        return bool(self._running)
+
     def begun(self, request: int, group: GroupId, caller: Caller, ask: int) -> None:
         """The core says that this request runs."""
         if caller.waits_for(ask):

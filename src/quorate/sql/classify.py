@@ -30,6 +30,7 @@ TEXT_BYTES_MAX: Final = 8 << 20
 
 EMPTY, READ, CHANGE, DDL, CREATE_AS, DROP_TABLE, REFUSED = range(7)
 """Nothing; reads; changes rows; changes the schema by its text; CREATE TABLE ... AS; DROP TABLE; not allowed."""
+_READS = (EMPTY, READ, REFUSED)
 
 
 class Shape(Struct, frozen=True):
@@ -87,14 +88,15 @@ class HasText(Protocol):
 def is_read(sql: str) -> bool:
     """Can this text be answered without a log entry? True too for what is refused or has no meaning: the
     reader answers with the error, and nothing needs to be logged."""
-    return shape_of(sql).kind in (EMPTY, READ, REFUSED)
+    return shape_of(sql).kind in _READS
 
 
 def reads_only(statements: Sequence[HasText]) -> bool:
     """Is every one of these a read?"""
-    if len(statements) == 1:
-        return is_read(statements[0].sql)
-    return all(is_read(statement.sql) for statement in statements)
+    for statement in statements:  # one, as a rule: a generator would cost more than the loop
+        if shape_of(statement.sql).kind not in _READS:
+            return False
+    return True
 
 
 def shape_of(sql: str) -> Shape:

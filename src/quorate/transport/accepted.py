@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from quorate.core.kernel import NodeId
 from quorate.core.requests import Left, ReplyBody, Told
 from quorate.transport.oversize import shortened
-from quorate.wire.codec import add_message, decode_asked, decode_message
-from quorate.wire.frames import FrameReader, FrameTooLong, NotOurProtocol, WireError
+from quorate.wire.codec import decode_asked, decode_message, encode
+from quorate.wire.frames import FrameReader, FrameTooLong, NotOurProtocol, WireError, add_frame
 from quorate.wire.handshake import NODE, Hello, greeting, meet, refusal
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Accepted(asyncio.Protocol):
     def __init__(self, owner: TcpTransport) -> None:
         self._owner = owner
         self._limits = owner.limits
+        self._asked = owner.handler.asked
         self._reader = FrameReader()
         self._out = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -131,18 +132,18 @@ class Accepted(asyncio.Protocol):
 
     def _take(self, payloads: list[bytes]) -> None:
         """Hand over what has arrived, as far as the limits allow; what is left is held, and no more is read."""
-        asked = self._owner.handler.asked
-        for number, payload in enumerate(payloads, 1):
+        left = iter(payloads)
+        for payload in left:
             ask = decode_asked(payload)
-            if isinstance(ask, Left):
+            if type(ask) is Left:
                 self._has_left(ask.id)
                 continue
             size = len(payload)
             self._waiting += 1
             self._waiting_bytes += size
-            asked(self, ask.id, ask.body, size, ask.waits_us)
+            self._asked(self, ask.id, ask.body, size, ask.waits_us)
             if self._full():
-                self._held.extend(payloads[number:])
+                self._held.extend(left)
                 self._pause()
                 return
 
@@ -211,32 +212,34 @@ class Accepted(asyncio.Protocol):
                 earlier.close()
             owner.gained(them.node)
 
-    def tell(self, ask: int, body: ReplyBody, size: int) -> None:
-        self._waiting -= 1
-        self._waiting_bytes -= size
-        if self._left:
-            self._left.discard(ask)
-        self.mention(ask, body)
-
-    def mention(self, ask: int, body: ReplyBody) -> None:
-        if self._transport is None or self._refused:
-            return
-        if not self._out:
+    def tell(self, ask: int, body: ReplyBody, size: int | None) -> None:
+        """See `interface.Caller`. Without a size the answer is still owed."""
+        if size is not None:
+            self._waiting -= 1
+            self._waiting_bytes -= size
+            if self._left:
+                self._left.discard(ask)
+        out = self._out
+        if not out:
             self._owner.dirty.add(self)
         try:
-            add_message(self._out, Told(ask, body))
+            add_frame(out, encode(Told(ask, body)))
         except FrameTooLong:
-            add_message(self._out, Told(ask, shortened(body)))
+            add_frame(out, encode(Told(ask, shortened(body))))
+
+    def mention(self, ask: int, body: ReplyBody) -> None:
+        self.tell(ask, body, None)
 
     def waits_for(self, ask: int) -> bool:
         return self._transport is not None and not self._refused and ask not in self._left
 
-    def flush(self) -> None:
-        """Write everything told since the last flush."""
+    def flush(self, now_s: float) -> None:
+        """Write everything told since the last flush; if the other side is still there."""
         out, self._out = self._out, bytearray()
-        if out and self._transport is not None and not self._refused:
-            self._used_s = self._owner.loop.time()
-            self._transport.write(out)
+        transport = self._transport
+        if out and transport is not None and not self._refused:
+            self._used_s = now_s
+            transport.write(out)
             if self._paused:
                 self._owner.loop.call_soon(self._resume)
 
@@ -259,7 +262,7 @@ class Accepted(asyncio.Protocol):
         if transport is None or self._refused:
             return
         log.warning("closed the connection from %s: %s", self._where, error)
-        self.flush()
+        self.flush(self._used_s)
         self._let_go()
         self._refused = True
         self._owner.leaving += 1

@@ -124,8 +124,9 @@ class TcpTransport:
         for link in self._links.values():
             link.flush()
         if self.dirty:
+            now_s = self.loop.time()
             for connection in self.dirty:
-                connection.flush()
+                connection.flush(now_s)
             self.dirty.clear()
 
     def crowded(self, reserved: int = 0) -> bool:

@@ -71,6 +71,8 @@ class FrameReader:
     def __init__(self, limit: int = FRAME_BYTES_MAX) -> None:
         self._limit = limit
         self._first = True
+        self._between = False
+        """The next byte begins a frame, and not the first one."""
         self.rest = bytearray()
         """The beginning of a frame whose end has not arrived."""
         self._wanted = HEADER_BYTES
@@ -78,14 +80,15 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take a chunk; return the payloads that it completes. Raises FrameTooLong, FrameCorrupt, NotOurProtocol."""
-        rest, size = self.rest, len(data)
-        if not rest and size >= HEADER_BYTES and not self._first:
+        size = len(data)
+        if self._between and size >= HEADER_BYTES:
             length, checksum = _unpack(data)
-            if length + HEADER_BYTES == size and length <= self._limit:  # one whole frame, as most often
+            if length == size - HEADER_BYTES <= self._limit:  # one whole frame, as most often
                 payload = data[HEADER_BYTES:]
                 if crc32(payload) != checksum:
                     raise self._corrupt(length)
                 return [payload]
+        rest = self.rest
         source: bytes | bytearray = data
         if rest:
             rest += data
@@ -97,6 +100,7 @@ class FrameReader:
             del rest[:used]
         elif used < size:
             rest += data[used:]
+        self._between = not rest and not self._first
         return payloads
 
     def _cut(self, source: bytes | bytearray) -> tuple[list[bytes], int]:

@@ -45,14 +45,20 @@ def refusal(limit_us: int, *, for_all: bool) -> Refused:
     return Refused("StatementTimeout", "not done: the write was ended at its caller's deadline", hint)
 
 
+def long_size(group: Group) -> int:
+    """A write of so many bytes is to run alone."""
+    return group.settings.long_bytes if group.settings.long_us else 1 << 62
+
+
 def is_long(group: Group, waiting: Waiting, size: int) -> bool:
     """Whether this write is to run alone."""
-    if not group.settings.long_us:
-        return False
-    if waiting.long or size >= group.settings.long_bytes:
-        return True
+    return waiting.long or size >= long_size(group) or took_long(group, waiting.body)
+
+
+def took_long(group: Group, body: Any) -> bool:
+    """Whether one of its texts did the last time."""
     texts = group.long_texts
-    return bool(texts) and any(text in texts for text in _texts(waiting.body))
+    return bool(texts) and any(text in texts for text in _texts(body))
 
 
 def may_begin(group: Group) -> bool:

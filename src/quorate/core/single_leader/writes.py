@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Raw
 
 from quorate.core.acks_rule import read_rule, spell
-from quorate.core.admission import EXPIRED, gone, overloaded
+from quorate.core.admission import EXPIRED, overloaded
 from quorate.core.kernel import (
     ACKS,
     CATALOG_GROUP,
@@ -214,7 +214,7 @@ def start_batch(group: Group, now: Now) -> None:
 
 
 def _execute(group: Group, now: Now, batch: Batch) -> Execute:
-    bodies = tuple(request.body for request in batch.requests)
+    bodies = tuple([request.body for request in batch.requests])
     settings, first = group.settings, batch.requests[0]
     if batch.alone:
         long_writes.tell(group, first)
@@ -237,27 +237,30 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
     """The next batch: as many as fit; a held transaction goes alone, as does what was too large before, or takes long.
     Nothing while what was executed before such a one is to be committed."""
     requests: list[Waiting] = []
-    size = 0
-    queue, bytes_max, is_long = group.queue, group.settings.batch_bytes_max, long_writes.is_long
+    queue, room = group.queue, group.settings.batch_bytes_max
     most = min(group.settings.batch_requests_max, group.admission.fit())
-    while queue and len(requests) < most:
+    long_size, texts, undone = long_writes.long_size(group), group.long_texts, group.alone > 0
+    for _ in range(len(queue)):
         first = queue[0]
-        if gone(first.until_us, now_us):
+        if 0 < first.until_us <= now_us:
             group.reply(queue.popleft().id, EXPIRED)
             continue
         body = first.body
         weighs = first.size or weight(body, _enough(group))
-        size += weighs
-        long = first.long = is_long(group, first, weighs)
-        alone = long or group.alone > 0 or type(body) is CommitHeld
-        if requests and (alone or size > bytes_max):
-            break
-        if long and not long_writes.may_begin(group):
-            return requests
-        requests.append(queue.popleft())
-        if alone:
+        room -= weighs
+        if weighs >= long_size or (texts and long_writes.took_long(group, body)):
+            first.long = True
+        if first.long or undone or type(body) is CommitHeld:
+            if requests:
+                break
+            if first.long and not long_writes.may_begin(group):
+                return requests
+            requests.append(queue.popleft())
             group.alone = max(0, group.alone - 1)
             break
+        if len(requests) == most or (room < 0 and requests):
+            break
+        requests.append(queue.popleft())
     group.admission.took(now_us, len(requests), 0 if _is_exception(group, requests) else len(queue))
     return requests
 

@@ -3,9 +3,13 @@
 from collections import deque
 from typing import Any
 
-from quorate.core import admission, timeouts
+from msgspec import structs
+
+from quorate.core import callers, timeouts
 from quorate.core.admission import Admission
+from quorate.core.kernel import Now, Request
 from quorate.core.liveness import Liveness
+from quorate.core.node import Node
 from quorate.core.repeats import Budget
 from quorate.core.single_leader import reads
 from quorate.core.timeouts import Timing
@@ -25,8 +29,11 @@ def _always(_original: Any) -> Any:
     return lambda *_arguments: True
 
 
-def _never(_original: Any) -> Any:
-    return lambda *_arguments: False
+def _however_late(original: Any) -> Any:
+    def take(node: Node, now: Now, requests: tuple[Request, ...]) -> None:
+        original(node, now, tuple([structs.replace(request, until_us=0) for request in requests]))
+
+    return take
 
 
 def _no_deadline(_original: Any) -> Any:
@@ -91,7 +98,7 @@ MUTANTS = (
         "requests are run although their callers have ceased to wait",
         "Maurer, 'Fail at scale', 2015: servers that work on what has timed out",
         "storm",
-        (Swap(admission, "gone", _never),),
+        (Swap(callers, "_take", _however_late),),
         ("work for nobody",),
     ),
     Mutant(
