@@ -7,7 +7,7 @@ from msgspec import Struct
 from quorate.core.entries import GroupId
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """A caller asks for something; `id` is the driver's own and comes back in `Reply`."""
 
     id: int
@@ -18,22 +18,24 @@ class Request(Struct, frozen=True):
     """When its caller ceases to wait; 0: not known."""
     size: int = 0
     """Bytes that it took on its way; 0: not known."""
+    long: bool = False
+    """The core's own: it was stopped once, for it took long, and runs alone (`single_leader.long_writes`)."""
 
 
-class Requests(Struct, frozen=True):
+class Requests(Struct, frozen=True, gc=False):
     """What callers ask that has arrived together, in order."""
 
     requests: tuple[Request, ...]
 
 
-class Reply(Struct, frozen=True):
+class Reply(Struct, frozen=True, gc=False):
     """The answer to `Request(id)`; exactly one for each request."""
 
     id: int
     body: Any
 
 
-class Replies(Struct, frozen=True):
+class Replies(Struct, frozen=True, gc=False):
     """`Reply` for several requests: (id, body) of each."""
 
     answers: list[tuple[int, Any]]

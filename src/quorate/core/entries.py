@@ -63,7 +63,7 @@ class WriteHardState(Struct, frozen=True):
     vote: NodeId
 
 
-class WriteEntries(Struct, frozen=True):
+class WriteEntries(Struct, frozen=True, gc=False):
     """Replace everything from the first entry's index on by these entries."""
 
     group: GroupId

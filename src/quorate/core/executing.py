@@ -10,7 +10,7 @@ TOO_LONG, AT_ITS_END, INTERRUPTED = "too long", "at its end", "interrupted"
 """Why a batch was stopped."""
 
 
-class Execute(Struct, frozen=True):
+class Execute(Struct, frozen=True, gc=False):
     """Run these writes, one savepoint each, in a new transaction that stays open, or on top of the batches that the
     open one holds already -> `Executed` or `Stopped`."""
 
@@ -28,7 +28,7 @@ class Execute(Struct, frozen=True):
     """Its one request takes long: it may run beside everything that does not need this replica's writer."""
 
 
-class Executed(Struct, frozen=True):
+class Executed(Struct, frozen=True, gc=False):
     """A batch ran in the replica's open transaction.
 
     `payload` is what the entry will carry, or None when nothing needs to be logged (every request was

@@ -33,7 +33,7 @@ STRONGEST = "strongest"
 READ_LEVELS = (LINEARIZABLE, LEADER, EVENTUAL)
 
 
-class Statement(Struct, frozen=True, array_like=True):
+class Statement(Struct, frozen=True, array_like=True, gc=False):
     """One SQL statement with one set of parameters for each time it is to run."""
 
     sql: str
@@ -46,7 +46,7 @@ BOUND = "\0"
 """Between the name of a token that a caller chose and the digest of what it was first used for."""
 
 
-class Token(Struct, frozen=True, array_like=True):
+class Token(Struct, frozen=True, array_like=True, gc=False):
     """Names one write so that it happens once however often it is sent.
 
     A token that the client made is its name alone: nobody else can have it. One that a caller chose is bound to its
@@ -69,7 +69,7 @@ class Token(Struct, frozen=True, array_like=True):
 # --------------------------------------------------------------------------------------------------
 
 
-class Run(Struct, frozen=True, tag="run"):
+class Run(Struct, frozen=True, tag="run", gc=False):
     """Run statements, all or none of them. Reads when every statement is a read, else one write.
 
     Writes must carry a token. `load` switches triggers and foreign-key actions off (for imports).
@@ -218,7 +218,7 @@ Write = Run | Outcome | Replay | CommitHeld
 # --------------------------------------------------------------------------------------------------
 
 
-class Result(Struct, frozen=True, array_like=True):
+class Result(Struct, frozen=True, array_like=True, gc=False):
     """What one statement gave."""
 
     columns: tuple[tuple[str, str | None], ...]
@@ -229,7 +229,7 @@ class Result(Struct, frozen=True, array_like=True):
     lastrowid: Signed | None = None
 
 
-class Done(Struct, frozen=True, tag="done"):
+class Done(Struct, frozen=True, tag="done", gc=False):
     """It happened. `truncated`: this is a repetition and the rows were too large to remember."""
 
     results: tuple[Result, ...]
@@ -263,7 +263,7 @@ WriteOutcome = Done | Failed | Cancelled | Expired
 # --------------------------------------------------------------------------------------------------
 
 
-class Answer(Struct, frozen=True, tag="answer"):
+class Answer(Struct, frozen=True, tag="answer", gc=False):
     """A request was carried through. `outcome` is an encoded `WriteOutcome` (for `Verify` a `VerifyReport`, for
     `Failover` a `FailoverReport`, for `OpenCopy` a `CopyReport`, for `ReadCopy` a `CopyPart`)."""
 
@@ -478,7 +478,7 @@ def too_large(body: RequestBody, size: int) -> Refused | None:
     return Refused("TooLarge", message, "send it in several parts")
 
 
-class Ask(Struct, frozen=True, array_like=True, tag="ask"):
+class Ask(Struct, frozen=True, array_like=True, tag="ask", gc=False):
     """Client to node: one request under an id that is unique on its connection."""
 
     id: Count
@@ -493,7 +493,7 @@ class Left(Struct, frozen=True, array_like=True, tag="left"):
     id: int
 
 
-class Told(Struct, frozen=True, array_like=True, tag="told"):
+class Told(Struct, frozen=True, array_like=True, tag="told", gc=False):
     """Node to client: the answer to that id."""
 
     id: Count

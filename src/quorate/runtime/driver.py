@@ -412,11 +412,12 @@ class Driver:
         self._answer(effect.id, effect.body)
 
     def _on_replies(self, effect: kernel.Replies) -> None:
-        callers, running = self._callers, self._long_writes
+        callers, long_writes = self._callers, self._long_writes
+        some_run = bool(long_writes)
         for request, body in effect.answers:
             caller, ask, _, size, _ = callers.pop(request)
-            if running:
-                running.answered(request)
+            if some_run:
+                long_writes.answered(request)
             caller.tell(ask, body, size)
 
     def _on_tell(self, effect: kernel.Tell) -> None:

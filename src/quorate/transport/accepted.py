@@ -135,7 +135,7 @@ class Accepted(asyncio.Protocol):
         left = iter(payloads)
         for payload in left:
             ask = decode_asked(payload)
-            if type(ask) is Left:
+            if isinstance(ask, Left):
                 self._has_left(ask.id)
                 continue
             size = len(payload)

@@ -15,10 +15,12 @@ request that is large (`Settings.long_bytes`). An embedded node has nobody to ke
 
 from typing import Any
 
-from quorate.core.kernel import INTERRUPTED, TOO_LONG, CallerLeft, Now, Stopped, Tell
+from msgspec import structs
+
+from quorate.core.kernel import INTERRUPTED, TOO_LONG, CallerLeft, Now, Request, Stopped, Tell
 from quorate.core.requests import NotLeader, Refused, Run, Running
 from quorate.core.single_leader import writes
-from quorate.core.single_leader.state import Group, Waiting
+from quorate.core.single_leader.state import Group
 
 TEXTS = 64
 """Texts that are remembered, of each group."""
@@ -50,7 +52,7 @@ def long_size(group: Group) -> int:
     return group.settings.long_bytes if group.settings.long_us else 1 << 62
 
 
-def is_long(group: Group, waiting: Waiting, size: int) -> bool:
+def is_long(group: Group, waiting: Request, size: int) -> bool:
     """Whether this write is to run alone."""
     return waiting.long or size >= long_size(group) or took_long(group, waiting.body)
 
@@ -67,7 +69,7 @@ def may_begin(group: Group) -> bool:
     return not group.stack and not group.applying
 
 
-def ends_us(group: Group, now: Now, waiting: Waiting) -> int:
+def ends_us(group: Group, now: Now, waiting: Request) -> int:
     """When it is to be ended."""
     limit_us = now.mono_us + group.settings.write_limit_us
     until_us = waiting.until_us
@@ -76,7 +78,7 @@ def ends_us(group: Group, now: Now, waiting: Waiting) -> int:
     return min(limit_us, until_us) if until_us else limit_us
 
 
-def tell(group: Group, waiting: Waiting) -> None:
+def tell(group: Group, waiting: Request) -> None:
     """Say that it is running."""
     if waiting.id >= 0:
         group.host.emit(Tell(waiting.id, Running(), group.group))
@@ -118,10 +120,9 @@ def on_stopped(group: Group, now: Now, event: Stopped) -> None:
     request = batch.requests[event.position]
     if event.why == TOO_LONG:
         group.note("long_write")
-        request.long = True
         _remember(group, request.body)
         del batch.requests[event.position]
-        group.queue.extendleft((request, *reversed(batch.requests)))
+        group.queue.extendleft((structs.replace(request, long=True), *reversed(batch.requests)))
     else:
         late = not request.until_us or now.mono_us < request.until_us - LEAST_US
         group.reply(request.id, refusal(group.settings.write_limit_us, for_all=late))
@@ -145,8 +146,7 @@ def ran(group: Group, now: Now) -> None:
     if now.mono_us - batch.since_us < group.settings.long_us:
         for text in _texts(batch.requests[0].body):
             group.long_texts.pop(text, None)
-    for request in batch.requests:
-        request.since_us = now.mono_us
+    batch.requests = [structs.replace(request, since_us=now.mono_us) for request in batch.requests]
 
 
 def put_off(group: Group) -> None:

@@ -4,31 +4,17 @@ from typing import Any
 
 from msgspec import Struct
 
-from quorate.core.kernel import ORIGIN, NodeId, Position
+from quorate.core.kernel import ORIGIN, NodeId, Position, Request
 from quorate.core.single_leader.messages import VerifyReply
 
 NOBODY: NodeId = 0
-
-
-class Waiting(Struct):
-    """A caller's request that has not been answered."""
-
-    id: int
-    body: Any
-    since_us: int
-    until_us: int = 0
-    """When its caller ceases to wait; 0: not known."""
-    size: int = 0
-    """Bytes that it took on its way; 0: not known."""
-    long: bool = False
-    """It was stopped once, for it took long: it runs alone (`long_writes`)."""
 
 
 class Batch(Struct):
     """Writes under way together: executing, then replicating, then committing."""
 
     number: int
-    requests: list[Waiting]
+    requests: list[Request]
     outcomes: tuple[bytes, ...] = ()
     since_us: int = 0
     position: Position = ORIGIN
@@ -113,7 +99,7 @@ class Transfer(Struct):
     """New writes wait."""
     held_us: int = 0
     """Since when they do."""
-    waiting: list[Waiting] = []
+    waiting: list[Request] = []
     """Once this replica no longer leads: writes that nobody has run, until it is known who leads."""
 
 

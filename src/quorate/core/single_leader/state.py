@@ -22,6 +22,7 @@ from quorate.core.kernel import (
     PeerLife,
     Position,
     RecoveredGroup,
+    Request,
     Send,
     WriteHardState,
 )
@@ -36,7 +37,6 @@ from quorate.core.single_leader.records import Leaving, Order, Permit, Repair, V
 from quorate.core.single_leader.records import Read as Read
 from quorate.core.single_leader.records import Reading as Reading
 from quorate.core.single_leader.records import Transfer as Transfer
-from quorate.core.single_leader.records import Waiting as Waiting
 from quorate.core.single_leader.rules import Rules
 
 FOLLOWER = "follower"
@@ -193,7 +193,7 @@ class Group:
         self.leaving = Leaving()
         self.permit = Permit()
 
-        self.queue: deque[Waiting] = deque()
+        self.queue: deque[Request] = deque()
         self.crowd = 0
         """How many requests were under way at a time lately."""
         self.gathering = 0
@@ -455,6 +455,6 @@ class Group:
         low, high = (span // 10, span) if soon else (span, 2 * span)
         self.host.set_timer(self.election_timer, now.mono_us + self.host.dice.randint(low, high))
 
-    def answer_all(self, waiting: Sequence[Waiting], body: Any) -> None:
+    def answer_all(self, waiting: Sequence[Request], body: Any) -> None:
         for request in waiting:
             self.reply(request.id, body)

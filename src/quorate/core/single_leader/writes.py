@@ -8,7 +8,7 @@ before it is counted.
 
 from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from quorate.core.acks_rule import read_rule, spell
 from quorate.core.admission import EXPIRED, overloaded
@@ -28,7 +28,7 @@ from quorate.core.kernel import (
 from quorate.core.limits import ENTRY_BYTES_MAX
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Unsure
 from quorate.core.single_leader import long_writes, repair, shipping
-from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group, Waiting
+from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group
 
 TOO_LARGE = Refused(
     "TooLarge",
@@ -93,7 +93,7 @@ def join(group: Group, now: Now, request: Request) -> bool:
     if refusal is not None:
         group.reply(request.id, refusal)
         return False
-    queue.append(Waiting(request.id, request.body, now.mono_us, request.until_us, request.size))
+    queue.append(request if request.since_us else structs.replace(request, since_us=now.mono_us))
     return True
 
 
@@ -111,8 +111,7 @@ def _submit_elsewhere(group: Group, now: Now, request: Request) -> None:
     """To a replica that does not lead, or not for much longer."""
     transfer = group.transfer
     if transfer is not None and len(transfer.waiting) < group.settings.waiting_requests_max:
-        waiting = Waiting(request.id, request.body, now.mono_us, request.until_us, request.size)
-        transfer.waiting.append(waiting)
+        transfer.waiting.append(request if request.since_us else structs.replace(request, since_us=now.mono_us))
     else:
         group.reply(request.id, NotLeader(group.leader_address()))
 
@@ -233,10 +232,10 @@ def _refuse_hopeless(group: Group, now_us: int) -> None:
         group.reply(group.queue.pop().id, refusal)
 
 
-def _take(group: Group, now_us: int) -> list[Waiting]:
+def _take(group: Group, now_us: int) -> list[Request]:
     """The next batch: as many as fit; a held transaction goes alone, as does what was too large before, or takes long.
     Nothing while what was executed before such a one is to be committed."""
-    requests: list[Waiting] = []
+    requests: list[Request] = []
     queue, room = group.queue, group.settings.batch_bytes_max
     most = min(group.settings.batch_requests_max, group.admission.fit())
     long_size, texts, undone = long_writes.long_size(group), group.long_texts, group.alone > 0
@@ -249,7 +248,7 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
         weighs = first.size or weight(body, _enough(group))
         room -= weighs
         if weighs >= long_size or (texts and long_writes.took_long(group, body)):
-            first.long = True
+            queue[0] = first = structs.replace(first, long=True)
         if first.long or undone or type(body) is CommitHeld:
             if requests:
                 break
@@ -265,7 +264,7 @@ def _take(group: Group, now_us: int) -> list[Waiting]:
     return requests
 
 
-def _is_exception(group: Group, requests: list[Waiting]) -> bool:
+def _is_exception(group: Group, requests: list[Request]) -> bool:
     """Whether this takes long, and what comes behind it does not: it says nothing of how long others take."""
     if not requests or not requests[0].long:
         return False
