@@ -205,3 +205,16 @@ def test_a_short_time_is_used_for_the_most_part() -> None:
     assert ends_us(5 * SECOND + 80, 5 * SECOND) == 5 * SECOND + 70
     assert ends_us(9 * SECOND, 5 * SECOND) == 9 * SECOND - 200 * MILLISECOND
     assert ends_us(4 * SECOND, 5 * SECOND) == 4 * SECOND
+
+
+@pytest.mark.parametrize("each_us", [1, 7, 999, 20_000, 3_000_000])
+@pytest.mark.parametrize("left_us", [0, 1, 150_000, 10 * SECOND])
+def test_the_length_that_is_let_in_without_reckoning_is_never_too_long(each_us: int, left_us: int) -> None:
+    """What is looked at first must let in nobody whom the rule keeps out."""
+    for waiting in (1, 2, 30, 28_571, 150_000, Settings().waiting_requests_max):
+        admission = busy(each_us)
+        now_us = 10 * SECOND + Settings().burst_us + 1  # it stands: `standing_us` is the limit
+        refusal = admission.refusal(now_us, now_us + left_us if left_us else 0, waiting)
+        wait_us = waiting * admission.each_ns // 1000
+        limit_us = min(Settings().standing_us, left_us or SECOND)
+        assert (refusal is None) == (waiting < Settings().waiting_requests_max and wait_us <= limit_us)

@@ -29,7 +29,7 @@ def started(nodes: int = 3) -> tuple[Cluster, Machine]:
     return cluster, cluster.leader()
 
 
-def together(cluster: Cluster, machine: Machine, *bodies: Any, **times: int) -> list[tuple[int, int]]:
+def together(cluster: Cluster, machine: Machine, *bodies: Any, **times: Any) -> list[tuple[int, int]]:
     """Hand these over as one event; where their answers will be."""
     requests = []
     for body in bodies:

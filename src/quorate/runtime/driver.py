@@ -110,7 +110,7 @@ class Driver:
         """What was asked in this turn of the loop."""
         self._came_us = 0
         """When the first of it was read."""
-        self._behind: deque[kernel.Request] = deque()
+        self._behind: list[kernel.Request] = []
         """Those that have come. They are handed over together, some in each turn: what peers say comes first."""
         self._writes: list[LogWrite] = []
         self._sequence = 0
@@ -257,7 +257,8 @@ class Driver:
             self._take()
         behind = self._behind
         if behind:
-            arrived = tuple([behind.popleft() for _ in range(min(REQUESTS_A_TURN, len(behind)))])
+            arrived = tuple(behind[:REQUESTS_A_TURN])
+            del behind[:REQUESTS_A_TURN]
             self.feed(kernel.Requests(arrived))
             if self._stopped:
                 return
