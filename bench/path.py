@@ -44,7 +44,7 @@ class NoPiece:
 
 
 class Turns:
-    """Keeps `driver.Scheduler`; a turn of the loop is run by hand."""
+    """Keeps `scheduler.Scheduler`; a turn of the loop is run by hand."""
 
     def __init__(self) -> None:
         self._soon: list[Callable[[], None]] = []

@@ -145,7 +145,7 @@ class FakePiece:
 
 
 class FakeLoop:
-    """Keeps `driver.Scheduler` on a clock that only a test moves."""
+    """Keeps `scheduler.Scheduler` on a clock that only a test moves."""
 
     def __init__(self) -> None:
         self.now_us = 1_000_000

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from msgspec import Raw
 
@@ -18,10 +18,11 @@ from quorate.core.kernel import Core, Effect, Event, LogWrite, NodeId, Now, Posi
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.messages import Message
 from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody, too_large
-from quorate.runtime.aside import CARE, LOG, READS
+from quorate.runtime.aside import CARE, LOG
 from quorate.runtime.digests import Digests
 from quorate.runtime.notes import log_note
 from quorate.runtime.running import RunningWrites
+from quorate.runtime.scheduler import Scheduler, Timer
 from quorate.runtime.slow_reads import Found, SlowReads
 from quorate.runtime.writers import Writers
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Lending, OverBudget
@@ -40,32 +41,6 @@ STALL_US = 250_000
 REQUESTS_A_TURN = 512
 """Requests of clients that are begun in one turn of the loop: heartbeats and votes wait behind no more."""
 ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 1024
-
-T = TypeVar("T")
-
-
-class Timer(Protocol):
-    def cancel(self) -> None: ...
-
-
-class Piece(Protocol):
-    def drop(self) -> bool:
-        """Take it out of the queue, so that it never begins and nothing is called for it; False when it has begun."""
-
-
-class Scheduler(Protocol):
-    """What the driver needs of an event loop."""
-
-    def call_soon(self, callback: Callable[[], None]) -> object:
-        """Call after everything that is ready now has been handled."""
-
-    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer: ...
-
-    def run_aside(
-        self, work: Callable[[], T], done: Callable[[T | BaseException], None], lane: str = READS, key: int = 0
-    ) -> Piece:
-        """Run `work` on a thread of this lane (`runtime.aside`) for the database `key`, then `done` on the loop with
-        its result or its exception."""
 
 
 class Clock(Protocol):

@@ -15,7 +15,8 @@ from quorate.core.formats import RELEASE
 from quorate.core.kernel import Core, Identity
 from quorate.runtime.aside import READS, Aside, Piece
 from quorate.runtime.config import Config, ConfigError, check_listen, etcd_endpoints
-from quorate.runtime.driver import Driver, Timer, monotonic_us
+from quorate.runtime.driver import Driver, monotonic_us
+from quorate.runtime.scheduler import Timer
 from quorate.runtime.signals import Signals, ignore_what_stops
 from quorate.storage.interface import Lending
 from quorate.transport.addresses import format_address, parse_address
@@ -46,7 +47,7 @@ T = TypeVar("T")
 
 
 class LoopScheduler:
-    """Keeps `driver.Scheduler` over an asyncio loop and the threads beside it."""
+    """Keeps `scheduler.Scheduler` over an asyncio loop and the threads beside it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

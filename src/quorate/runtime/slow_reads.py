@@ -35,7 +35,7 @@ class Droppable(Protocol):
 
 
 class Scheduler(Protocol):
-    """What is needed of `driver.Scheduler`."""
+    """What is needed of `scheduler.Scheduler`."""
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Cancellable: ...
 

@@ -93,10 +93,9 @@ def is_read(sql: str) -> bool:
 
 def reads_only(statements: Sequence[HasText]) -> bool:
     """Is every one of these a read?"""
-    for statement in statements:  # one, as a rule: a generator would cost more than the loop
-        if shape_of(statement.sql).kind not in _READS:
-            return False
-    return True
+    if len(statements) == 1:
+        return shape_of(statements[0].sql).kind in _READS
+    return all(shape_of(statement.sql).kind in _READS for statement in statements)
 
 
 def shape_of(sql: str) -> Shape:
