@@ -29,10 +29,10 @@ _TOTAL = re.compile(rb"Collected : (\d+)")
 def _even_clock() -> None:
     """Every look at the clock is 20 us later than the one before."""
     from quorate.core.kernel import Now
-    from quorate.runtime import driver
+    from quorate.runtime import driver, inline
 
     ticks = itertools.count(1_000_000_000, CLOCK_STEP_US)
-    driver.monotonic_us = lambda: next(ticks)
+    driver.monotonic_us = inline.monotonic_us = lambda: next(ticks)
 
     def look() -> Now:
         at = next(ticks)
@@ -63,6 +63,7 @@ def _server(kind: str, requests: int, folder: Path, *, generate_only: bool) -> N
 def _embedded(commits: int, folder: Path) -> None:
     import quorate
 
+    _even_clock()
     with quorate.connect(folder / "node") as db:
         db.execute("CREATE TABLE kv(k INTEGER PRIMARY KEY, v TEXT)")
         db.executemany("INSERT INTO kv VALUES (?, ?)", [(key, "x" * 100) for key in range(1000)])
@@ -94,7 +95,7 @@ def instructions(python: str, kind: str, requests: int) -> int:
 
 def each(python: str, kind: str) -> float:
     """Of one request more."""
-    few, many = (100, 400) if kind == "embedded" else (FEW, MANY)
+    few, many = (300, 1_300) if kind == "embedded" else (FEW, MANY)
     return (instructions(python, kind, many) - instructions(python, kind, few)) / (many - few)
 
 

@@ -15,23 +15,22 @@ What the hook does not see, and what is done about it:
   and the whole row travels.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import apsw
-from msgspec import Raw
 
 from quorate.core.limits import CAPTURED_BYTES_MAX, IMAGES_BYTES_MAX
 from quorate.sql.tokens import quoted
 from quorate.storage.connection import INTERNAL
+from quorate.storage.difference import PRESENT, Difference
 from quorate.storage.failures import EntryTooLarge, RefusedError
-from quorate.storage.payload import Changes, Ddl, Rows, Segment, Sequences, Update, array_header, decode_row, encode
+from quorate.storage.payload import Changes, Ddl, Rows, Segment, Sequences, encode
 from quorate.storage.schema import LAST_ROWID, SchemaFacts, SequenceRows, read_sequences
 from quorate.storage.table import Row, Table
 
-PRESENT = b""
-"""In the place of an image: the row was there, and what it held is not known."""
+_INSERT, _UPDATE, _DELETE = apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE
 _FIRST_READ = 8
 _READ_MAX = 4096
 _READ_BYTES = 4 << 20
@@ -111,7 +110,9 @@ class Capture:
 
     def mark(self) -> Mark:
         """How far it is, for `undo`."""
-        touched = [(each, len(each.images)) for each in self._tables.values() if each is not None]
+        touched: list[tuple[Touched, int]] = []
+        if self._tables:
+            touched = [(each, len(each.images)) for each in self._tables.values() if each is not None]
         return len(self.segments), self._size, self._image_bytes, touched
 
     def undo(self, mark: Mark) -> None:
@@ -150,12 +151,13 @@ class Capture:
             if self._sealed and not name.startswith(("sqlite_", "quorate_")):
                 self.late = name
             return
-        try:
-            touched = self._tables[name]
-        except KeyError:
-            touched = self._first(name)
+        touched = self._tables.get(name)
         if touched is None:
-            return
+            if name in self._tables:
+                return
+            touched = self._first(name)
+            if touched is None:
+                return
         if touched.table.without_rowid:
             self._hear_keyed(touched, change)
             return
@@ -163,8 +165,8 @@ class Capture:
         images = touched.images
         operation = change.opcode
         if rowid not in images:
-            images[rowid] = None if operation == apsw.SQLITE_INSERT else self._image(touched.table, rowid, change)
-        if operation == apsw.SQLITE_UPDATE:
+            images[rowid] = None if operation == _INSERT else self._image(touched.table, rowid, change)
+        if operation == _UPDATE:
             moved = change.rowid_new
             if moved not in images:
                 images[moved] = None
@@ -175,7 +177,7 @@ class Capture:
         """The first row of a table is touched."""
         facts = self.facts
         touched: Touched | None = None
-        if not name.startswith(("sqlite_", "quorate_")) and not self._is_dropped(name):
+        if not name.startswith(("sqlite_", "quorate_")) and not (self._dropping and self._is_dropped(name)):
             table = facts.tables.get(name)
             if table is None:
                 reason = f"the statement makes a table, {name}, behind a virtual table"
@@ -186,7 +188,7 @@ class Capture:
 
     def _is_dropped(self, name: str) -> bool:
         gone, name = self._dropping, name.lower()
-        return bool(gone) and (name == gone or (name.startswith(gone + "_") and name in self.facts.shadows))
+        return name == gone or (name.startswith(gone + "_") and name in self.facts.shadows)
 
     def _image(self, table: Table, rowid: int, change: apsw.PreUpdate) -> bytes:
         if not table.readable:
@@ -205,14 +207,14 @@ class Capture:
     def _hear_keyed(self, touched: Touched, change: apsw.PreUpdate) -> None:
         """The same for a table WITHOUT ROWID, whose rows are known by their key."""
         table, images, operation = touched.table, touched.images, change.opcode
-        if operation != apsw.SQLITE_INSERT:
+        if operation != _INSERT:
             old: Any = change.old
             key = tuple([old[place] for place in table.key_places])
             if key not in images:
                 values = old if table.places is None else tuple([old[place] for place in table.places])
                 images[key] = image = encode(values)
                 self._count(len(image))
-        if operation != apsw.SQLITE_DELETE:
+        if operation != _DELETE:
             new: Any = change.new
             key = tuple([new[place] for place in table.key_places])
             if key not in images:
@@ -224,7 +226,7 @@ class Capture:
             raise EntryTooLarge(self.bytes_max)
 
     def _refuse_merging(self, table: Table, change: apsw.PreUpdate) -> None:
-        if change.rowid != _AUTOMERGE or change.opcode == apsw.SQLITE_DELETE:
+        if change.rowid != _AUTOMERGE or change.opcode == _DELETE:
             return
         new: Any = change.new
         if new[1]:
@@ -260,8 +262,12 @@ class Capture:
         if self.facts.virtual:
             self._connection.execute("SAVEPOINT quorate_flush", prepare_flags=INTERNAL)
             self._connection.execute("RELEASE quorate_flush", prepare_flags=INTERNAL)
-        found = [self._compare(each.table, each.images) for each in self._tables.values() if each is not None]
-        changed = [rows for rows in found if rows is not None]
+        changed: list[Rows] = []
+        for touched in self._tables.values():
+            if touched is not None and touched.images:
+                rows = self._compare(touched.table, touched.images)
+                if rows is not None:
+                    changed.append(rows)
         if changed:
             self.segments.append(Changes(changed))
         self._counted |= self._tables.keys()
@@ -269,64 +275,23 @@ class Capture:
         self._image_bytes = 0
 
     def _compare(self, table: Table, images: dict[Any, bytes | None]) -> Rows | None:
-        """The rows of one table that differ from what they were."""
-        inserted = Packed(self._count_size)
-        updates: dict[tuple[tuple[int, ...], bool], Packed] = {}
-        stayed: set[Any] = set()
-        for found in self._read_back(table, images):
-            inserted.add([row for key, row in found if images.get(key) is None])
-            changes: dict[tuple[tuple[int, ...], bool], list[Row]] = {}
-            replaced: list[Row] = []
-            for key, row in found:
-                old = images.get(key)
-                if old is None:
-                    continue
-                change = _change_of(table, key, old, row)
-                if change is None:
-                    replaced.append(row)
-                    continue
-                stayed.add(key)
-                columns, values, compared = change
-                if columns:
-                    changes.setdefault((columns, compared), []).append(values)
-            inserted.add(replaced)
-            for how, rows in changes.items():
-                updates.setdefault(how, Packed(self._count_size)).add(rows)
-        deleted = Packed(self._count_size)
-        for key, old in images.items():
-            if old is not None and key not in stayed:
-                deleted.add_packed(old or encode((key,)))
-        if not (deleted.count or updates or inserted.count):
-            return None
-        changed = [Update(columns, compared, rows.packed()) for (columns, compared), rows in updates.items()]
-        found_by = len(table.key) if table.without_rowid else 1
-        width, key = table.width, table.identity
-        return Rows(table.name, width, key, found_by, deleted.packed(), changed, inserted.packed())
+        """The rows of one table that differ from what they were. Those that are there are read back some at a time."""
+        difference = Difference(table, images, self._count_size)
+        keys = list(images)
+        start, count, size = 0, _FIRST_READ, 1
+        while True:
+            rows = table.read(self._connection, keys[start : start + count], self.facts.in_bulk)
+            difference.add(rows)
+            start += count
+            if start >= len(keys):
+                return difference.rows()
+            size += sum([_size_of(row) for row in rows[:_FIRST_READ]]) * count // _FIRST_READ
+            count = max(1, min(4 * count, _READ_MAX, _READ_BYTES * start // size))
 
     def _count_size(self, size: int) -> None:
         self._size += size
         if self._size > self.bytes_max:
             raise EntryTooLarge(self.bytes_max)
-
-    def _read_back(self, table: Table, images: dict[Any, bytes | None]) -> Iterator[list[tuple[Any, Row]]]:
-        """The rows that are there now, each once, with their keys, some at a time."""
-        keys = list(images)
-        start, count, size = 0, _FIRST_READ, 1
-        known: set[Any] = set()
-        key_of = table.key_of
-        while start < len(keys):
-            rows = table.read(self._connection, keys[start : start + count], self.facts.in_bulk)
-            if table.without_rowid:  # keys that differ as values may find the same row
-                by_key = {key: row for row in rows if (key := key_of(row)) not in known}
-                known |= by_key.keys()
-                found = list(by_key.items())
-            else:
-                place = table.identity[0] if not table.hidden_rowid else 0
-                found = [(row[place], row) for row in rows]
-            yield found
-            start += count
-            size += sum([_size_of(row) for _, row in found[:_FIRST_READ]]) * count // _FIRST_READ
-            count = max(1, min(4 * count, _READ_MAX, _READ_BYTES * start // size))
 
     def finish(self) -> tuple[Segment, ...]:
         """Everything the transaction did. Nothing may change from here on. Raises EntryTooLarge."""
@@ -349,63 +314,5 @@ class Capture:
             self.segments.append(Sequences(values))  # type: ignore[arg-type]
 
 
-class Packed:
-    """Rows as one encoded array, put together from encoded parts: rows as objects would take much more memory."""
-
-    __slots__ = ("_grow", "_parts", "count")
-
-    def __init__(self, grow: Callable[[int], None]) -> None:
-        self._grow = grow
-        """Told of each part's size."""
-        self._parts: list[bytes] = []
-        self.count = 0
-
-    def add(self, rows: list[Row]) -> None:
-        if rows:
-            part = encode(rows)
-            self.count += len(rows)
-            self._parts.append(part[len(array_header(len(rows))) :])
-            self._grow(len(part))
-
-    def add_packed(self, row: bytes) -> None:
-        """A row that is encoded already."""
-        self.count += 1
-        self._parts.append(row)
-        self._grow(len(row))
-
-    def packed(self) -> Raw:
-        return Raw(array_header(self.count) + b"".join(self._parts))
-
-
-def _change_of(table: Table, key: Any, image: bytes, row: Row) -> tuple[tuple[int, ...], tuple[Any, ...], bool] | None:
-    """How a row that was there became this one: the columns, the values that `Table.update` takes, and whether the old
-    ones are among them. None: the old row must go before any other row may come."""
-    new = row[1:] if table.hidden_rowid else row
-    unique = table.unique
-    if not image:
-        if not unique <= set(() if table.hidden_rowid else table.key):
-            return None
-        columns = tuple([place for place in range(len(new)) if place not in unique])
-        return columns, (*[new[place] for place in columns], key), False
-    old = decode_row(image)
-    if table.hidden_rowid:
-        del old[0]
-    columns = tuple([place for place, (was, now) in enumerate(zip(old, new, strict=True)) if differ(was, now)])
-    if not unique.isdisjoint(columns):
-        return None
-    values = [new[place] for place in columns]
-    values += table.bindings(key)
-    values += [old[place] for place in columns]
-    values += [old[place] for place in table.travelling]
-    return columns, tuple(values), True
-
-
 def _size_of(row: Row) -> int:
     return sum([len(value) if isinstance(value, str | bytes) else 8 for value in row])
-
-
-def differ(one: Any, other: Any) -> bool:
-    """Whether two values differ, by value or by type: 1 is not 1.0 here, and 0.0 is not -0.0."""
-    if one != other or one.__class__ is not other.__class__:
-        return True
-    return not one and one.__class__ is float and str(one) != str(other)

@@ -17,9 +17,9 @@ import apsw
 from quorate.core.requests import Done, Result, Statement, Value
 from quorate.sql.tokens import quoted
 from quorate.storage.application import execute_row
-from quorate.storage.capture import differ
 from quorate.storage.connection import INTERNAL
 from quorate.storage.describing import changes_of, key_of_row, key_text, parts_of_update
+from quorate.storage.difference import differ
 from quorate.storage.payload import Batch, Changes, Ddl, Record, Rows, Sequences, Update, decode_outcome
 from quorate.storage.schema import SchemaFacts
 from quorate.storage.table import Row, Table

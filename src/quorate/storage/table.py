@@ -28,9 +28,9 @@ class Table:
     """One ordinary or shadow table, as one version of the schema has it."""
 
     __slots__ = (
-        "_columns_sql", "_updates", "autoincrement", "columns", "delete", "hidden_rowid", "identity", "insert",
-        "insert_anywhere", "key", "key_places", "name", "places", "problem", "readable", "rowid", "select",
-        "select_many", "travelling", "unique", "where", "width", "without_rowid",
+        "_columns_sql", "_updates", "autoincrement", "columns", "delete", "found_by", "hidden_rowid", "identity",
+        "insert", "insert_anywhere", "key", "key_places", "name", "places", "problem", "readable", "rowid",
+        "rowid_place", "select", "select_many", "travelling", "unique", "where", "width", "without_rowid",
     )  # fmt: skip
 
     def __init__(self, connection: apsw.Connection, name: str, sql: str) -> None:
@@ -60,6 +60,10 @@ class Table:
         """The same among `columns`."""
         self.identity = tuple([place + self.hidden_rowid for place in self.key]) or (0,)
         """The same among the values of a row as it travels; the hidden rowid when it declares no key."""
+        self.rowid_place = None if self.without_rowid else 0 if self.hidden_rowid else self.key[0]
+        """Where among those values its rowid is."""
+        self.found_by = len(self.key) if self.without_rowid else 1
+        """Values that find a row: one rowid, or all of a key."""
         self.rowid, self.problem = self._name_of_rowid({column.lower() for _, column, _, _ in every})
         self.unique = self._unique(ask, indexes)
         self._write_statements()
@@ -144,13 +148,13 @@ class Table:
         """The rows of those keys that are there now. `in_bulk`: no table of the user's is called carray."""
         ask = connection.execute
         try:
-            if in_bulk and self.select_many and len(keys) > 1:
+            if len(keys) == 1 and self.width <= _COLUMNS_MAX:
+                return ask(self.select, self.bindings(keys[0]), prepare_flags=INTERNAL).fetchall()
+            if in_bulk and self.select_many:
                 rows = apsw.carray(array("q", keys))
                 return ask(self.select_many, (rows,), prepare_flags=INTERNAL).fetchall()
             if self.width > _COLUMNS_MAX:
                 return [(key, *row) for key in keys for row in ask(self.select, (key,), prepare_flags=INTERNAL)]
-            if len(keys) == 1:
-                return ask(self.select, self.bindings(keys[0]), prepare_flags=INTERNAL).fetchall()
             bindings = keys if self.without_rowid else [(key,) for key in keys]
             return connection.executemany(self.select, bindings, prepare_flags=INTERNAL).fetchall()
         except UnicodeDecodeError:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from quorate.lab.mutants.sabotage import SQL, Mutant, Swap
-from quorate.storage import application, capture, execution
+from quorate.storage import application, difference, execution
 from quorate.storage.capture import Capture
 from quorate.storage.connection import INTERNAL
 from quorate.storage.schema import SchemaFacts, SchemaReader
@@ -48,7 +48,11 @@ def _as_it_came(_original: Any) -> Any:
 
 
 def _untyped(_original: Any) -> Any:
-    return lambda one, other: one != other
+    def differing(old: Any, new: Any) -> Any:
+        places = [place for place, one in enumerate(old) if one != new[place]]
+        return places, [new[place] for place in places], [old[place] for place in places]
+
+    return differing
 
 
 def _named_columns_only(_original: Any) -> Any:
@@ -139,7 +143,8 @@ MUTANTS = (
             "any log of statements' effects in their order; MySQL's row format, where unique keys rotate",
             Swap(application, "_apply_rows", _as_it_came)),
     _mutant("untyped-comparison", "a column that went from 1 to 1.0 has not changed",
-            "SQLite's session extension, for keys of BLOB and untyped columns", Swap(capture, "differ", _untyped)),
+            "SQLite's session extension, for keys of BLOB and untyped columns",
+            Swap(difference, "differing", _untyped)),
     _mutant("in-place-under-an-expression", "a row is changed in place though an expression of it is unique",
             "no case known; found here by an experiment", Swap(Table, "_unique", _named_columns_only)),
     _mutant("index-not-checked", "a row is changed in place though a column of it is in a unique index",
