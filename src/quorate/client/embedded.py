@@ -259,7 +259,7 @@ class Connection(ConnectionAttributes):
             if token is not None:
                 check_token(token)
             return Cursor(self, *self.reads.first(sql, statement.sets[0], self._ends(timeout)))
-        done, _ = self.run((statement,), token, timeout=timeout)
+        done = self._write((statement,), token, timeout)
         return cursor_of(self, done.results[0], done.truncated)
 
     def _ends(self, timeout: float | None) -> float | None:
@@ -369,6 +369,11 @@ class Connection(ConnectionAttributes):
         if not needs_token(statements):
             found = self.reads.together(statements, self._ends(timeout))
             return Done(tuple(Result(columns, rows, -1) for columns, rows in found)), self.tokens.seen
+        return self._write(statements, name, timeout, load), self.tokens.seen
+
+    def _write(
+        self, statements: Sequence[Statement], name: str | None, timeout: float | None, load: bool = False
+    ) -> Done:
         self.take_writer(self.timeout if timeout is None else check_timeout(timeout))
         try:
             token = self.tokens.mint(name, statements)
@@ -378,7 +383,7 @@ class Connection(ConnectionAttributes):
             self.node.writing.release()
         if changes_schema(statements):
             self.reads.schema_changed()
-        return done, self.tokens.seen
+        return done
 
     def settle(self, request: Run | Outcome | CommitHeld, seconds: float | None = None) -> Done:
         """Let the node carry a write through, in so many seconds; the caller holds the writer."""
@@ -410,14 +415,18 @@ class Connection(ConnectionAttributes):
 
 def cursor_of(connection: Connection, result: Result, truncated: bool = False) -> Cursor:
     """A cursor that holds this result."""
-    cursor = Cursor(connection)
-    cursor._load(result, truncated)  # noqa: SLF001 - made here
+    cursor = Cursor(connection, result.columns, result.rows)
+    cursor.rowcount, cursor.lastrowid = result.rowcount, result.lastrowid
+    cursor._truncated = truncated  # noqa: SLF001 - made here
     return cursor
 
 
 def changes_schema(statements: Sequence[Statement]) -> bool:
     """May reads have other columns after this?"""
-    return any(shape_of(statement.sql).kind != CHANGE for statement in statements)
+    for statement in statements:  # noqa: SIM110 - a generator costs each write some hundred instructions
+        if shape_of(statement.sql).kind != CHANGE:
+            return True
+    return False
 
 
 def _close(node: InlineNode, reads: Reads) -> None:

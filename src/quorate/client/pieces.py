@@ -60,7 +60,8 @@ class Tokens:
 
     def heard(self, index: int) -> None:
         """An answer came from this place of the log."""
-        self.seen = max(self.seen, index)
+        if index > self.seen:
+            self.seen = index
 
     def mint(self, name: str | None, statements: Sequence[Statement] = ()) -> Token:
         """The token of a write that is about to be sent first. One that the caller named is bound to these statements.

@@ -53,7 +53,7 @@ def check_value(value: object, where: int | str) -> Value:
     """A value that SQLite can hold. `where` is the parameter's number or name. Raises DataError."""
     kind = type(value)
     if kind is str:
-        return _checked_text(value, where)  # type: ignore[arg-type]
+        return value if value.isascii() else _checked_text(value, where)  # type: ignore[attr-defined, arg-type, return-value]
     if kind is int:
         return _checked_integer(value, where)  # type: ignore[arg-type]
     if value is None or kind is float or kind is bytes:

@@ -50,6 +50,7 @@ log = logging.getLogger("quorate.runtime")
 _WAKES_MAX = 10_000
 """Deadlines that one request may need; a core that needs more is going round in circles."""
 _TRIES_MAX = 100
+_WAKE = kernel.Wake()
 
 ALONE = Settings(long_us=0)
 """Nobody else waits for this node: a statement may take as long as its caller lets it."""
@@ -91,6 +92,8 @@ class InlineNode:
         self._sequence = 0
         self._clock_us = 0
         """The clock never goes back behind this; it was put forward to here."""
+        self._shown = Now(0, 0)
+        """What it showed when it was looked at last."""
         self._requests = 0
         self._replies: dict[int, ReplyBody] = {}
         self._apply_full = False
@@ -128,9 +131,10 @@ class InlineNode:
         """Carry a request through; a statement that runs for longer than so many seconds (0: no matter how long) is
         ended. Raises StatementTimeout, DiskFull or Unavailable (not done), MaybeDone, or OperationalError when the node
         has broken down; whatever the core refuses is raised as the error that it names."""
-        self.usable()
+        if self.forked or self._closed or self._broken:
+            self.usable()
         try:
-            reply = self._carry(body, int(seconds * 1e6))
+            reply = self._carry(body, int(seconds * 1e6) if seconds else 0)
         except DiskIsFull as error:
             self._forget()
             raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk") from error
@@ -139,7 +143,7 @@ class InlineNode:
             raise
         except Exception as error:
             raise self.fail(error) from error
-        if isinstance(reply, Answer):
+        if type(reply) is Answer:
             return reply
         raise self._refusal(body, reply)
 
@@ -264,6 +268,8 @@ class InlineNode:
         """Feed a request until the node leads its database and so can answer it. Raises DiskIsFull or Broken."""
         for _ in range(_TRIES_MAX):
             reply = self._answer(body, limit_us)
+            if type(reply) is Answer:
+                return reply
             elsewhere = isinstance(reply, NotLeader) or (isinstance(reply, Refused) and reply.error == "Unavailable")
             if not elsewhere:
                 return reply
@@ -277,9 +283,10 @@ class InlineNode:
         core = self._core or self._revive()
         self._requests += 1
         number = self._requests
-        until_us = self._now().mono_us + limit_us if limit_us else 0
+        now = self._now()
+        until_us = now.mono_us + limit_us if limit_us else 0
         self._events.append(kernel.Request(number, body, until_us=until_us))
-        self._turn(core)
+        self._turn(core, now)
         replies = self._replies
         for _ in range(_WAKES_MAX):
             if number in replies:
@@ -292,7 +299,7 @@ class InlineNode:
         core = Node(self._recover(), random.Random(secrets.randbits(64)), ALONE)
         self._apply_full = False
         self._core = core
-        self._events.append(kernel.Wake())
+        self._events.append(_WAKE)
         return core
 
     def _forget(self) -> None:
@@ -310,29 +317,32 @@ class InlineNode:
         assert core is not None
         deadline = core.deadline_us
         assert deadline is not None, "the core waits for nothing, and has not answered"
-        self._clock_us = max(self._clock_us, deadline)
-        self._events.append(kernel.Wake())
-        self._turn(core)
+        self._events.append(_WAKE)
+        now = self._shown
+        if deadline > now.mono_us:
+            self._clock_us = max(self._clock_us, deadline)
+            now = self._now()
+        self._turn(core, now)
 
-    def _turn(self, core: Node) -> None:
+    def _turn(self, core: Node, now: Now) -> None:
         """Step until nothing is left: events first, then what they wrote, with one fsync. Between two fsyncs time
         stands still."""
-        events, perform, stored = self._events, self._perform, self._stored
+        events, perform = self._events, self._perform
         step = core.step
         while True:
-            now = self._now()
             while events:
                 for effect in step(now, events.popleft()):
-                    handler = perform.get(type(effect))
-                    if handler is not None:
-                        handler(effect)
+                    kind = type(effect)
+                    if kind in perform:
+                        perform[kind](effect)
                     else:
-                        self._keep(stored(effect))
+                        self._keep(self._stored(effect))
             if not self._writes:
                 return
             self.store.persist(self._writes)
             self._writes = []
             events.append(kernel.Persisted(self._sequence))
+            now = self._now()
 
     def _keep(self, events: list[Event]) -> None:
         for event in events:
@@ -345,7 +355,9 @@ class InlineNode:
             self._events.append(event)
 
     def _now(self) -> Now:
-        return Now(max(self._clock_us, monotonic_us()), time.time_ns() // 1000)
+        """Look at the clock."""
+        self._shown = now = Now(max(self._clock_us, monotonic_us()), time.time_ns() // 1000)
+        return now
 
     # Effects -------------------------------------------------------------------------------------------
 
@@ -361,8 +373,8 @@ class InlineNode:
 
     def _on_execute(self, effect: kernel.Execute) -> None:
         self.unsettled.add(effect.group)
-        ahead_us = self._clock_us - monotonic_us()
-        if ahead_us > 0 and effect.ends_us:
+        if effect.ends_us and self._shown.mono_us <= self._clock_us:  # storage's clock was not put forward
+            ahead_us = max(0, self._clock_us - monotonic_us())
             effect = msgspec.structs.replace(effect, ends_us=effect.ends_us - ahead_us)
         self._keep(self._stored(effect))
 

@@ -38,14 +38,14 @@ class Attempt:
         run again. Raises TransactionLostError, StoppedError or EntryTooLarge."""
         starts: list[int] = []
         """How many records there were when each request began."""
-        position = 0
+        position, count = 0, len(requests)
         while True:
             try:
-                while position < len(requests):
+                while position < count:
                     starts.append(len(self.records))
                     self._run(position, requests[position], lost)
                     position += 1
-                    if self._watch.spent:
+                    if position < count and self._watch.spent:
                         break
                 self._execution.end_together()
             except TogetherError as undone:

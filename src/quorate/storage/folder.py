@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import apsw
 from msgspec import MsgspecError
@@ -287,21 +288,25 @@ class SqliteStore(BaseStore):
         """Make log writes durable now, then move the mark. Raises DiskIsFull (the same call may be repeated) or
         Broken (the node must stop)."""
         self._check_usable()
-        keep = partial(self.log.commit, writes)
         if self.long_us and is_large(writes):
-            raise LogTakesLong(keep, lambda found: self._keep(writes, partial(given, found)))
-        self._keep(writes, keep)
+            keep = partial(self.log.commit, writes)
+            raise LogTakesLong(keep, lambda found: self._keep(writes, given, found))
+        self._keep(writes, self.log.commit, writes)
 
-    def _keep(self, writes: Sequence[LogWrite], keep: Callable[[], None]) -> None:
+    def _keep(self, writes: Sequence[LogWrite], keep: Callable[[Any], None], what: Any) -> None:
         try:
-            keep()
-            self._unnoted += [write for write in writes if is_remembered(write)]
+            keep(what)
+            for write in writes:
+                if is_remembered(write):
+                    self._unnoted.append(write)
             # What finds no room here is written with a later turn: until then there is one copy of it, not two.
-            with suppress(DiskIsFull):
+            try:  # suppress() would cost each turn as much as five calls
                 while self._unnoted:
                     self._note(self._unnoted[0])
                     del self._unnoted[0]
                 self._node.advance(self.log.sequence, self.log.hash)
+            except DiskIsFull:
+                pass
         except Broken as error:
             # SQLite opens a file that is damaged inside, and finds that out when it writes there: at every start anew.
             hint = f" ({self._log_hint()})" if isinstance(error.__cause__, disk.UNREADABLE) else ""
@@ -311,7 +316,7 @@ class SqliteStore(BaseStore):
     def perform(self, effect: Effect) -> list[Event]:
         """See `BaseStore.perform`. After Broken nothing works any more."""
         try:
-            return super().perform(effect)
+            return BaseStore.perform(self, effect)  # every write passes here, and super() costs as much as two calls
         except Broken as error:
             self._unusable = self._unusable or str(error)
             raise

@@ -15,8 +15,7 @@ PLACE = Layout("<qqq")
 
 def chained(previous: bytes, entry: Entry) -> bytes:
     """The hash of an entry, given that of the one before it: 16 bytes of BLAKE2b."""
-    digest = blake2b(previous, digest_size=16)
-    digest.update(PLACE.pack(entry.index, entry.epoch, entry.kind))
+    digest = blake2b(previous + PLACE.pack(entry.index, entry.epoch, entry.kind), digest_size=16)
     digest.update(entry.payload)
     return digest.digest()
 

@@ -143,11 +143,11 @@ class SqliteLog:
         self.refresh()
         self._stale = True
         execute = self._connection.execute
-        running = blake2b(self.hash, digest_size=16)
+        running = self.hash
         try:
             execute("BEGIN IMMEDIATE")
             for write in writes[:-1]:
-                running.update(self.WRITERS[type(write)](self, write))
+                running += self.WRITERS[type(write)](self, write)
             digest = self._write_last(running, writes[-1])
             if self._drops.leaving:
                 self._drops.sweep()
@@ -167,14 +167,13 @@ class SqliteLog:
         elif self._wal_pages >= min(FILL_FROM_PAGES, self._checkpoint_pages // 4) and not self._filled:
             self._fill()
 
-    def _write_last(self, running: blake2b, write: LogWrite) -> bytes:
-        """The turn's last write, and with it the turn itself; the turn's hash."""
+    def _write_last(self, running: bytes, write: LogWrite) -> bytes:
+        """The turn's last write, and with it the turn itself; the turn's hash, which is that of `running` and it."""
         if type(write) is WriteEntries:
-            self._write_entries(write, running)
-        else:
-            running.update(self.WRITERS[type(write)](self, write))
-            self._connection.execute(UPDATE_TURN, (self.sequence + 1, running.digest()))
-        return running.digest()
+            return self._write_entries(write, running)
+        digest = blake2b(running + self.WRITERS[type(write)](self, write), digest_size=16).digest()
+        self._connection.execute(UPDATE_TURN, (self.sequence + 1, digest))
+        return digest
 
     def _fill(self) -> None:
         try:
@@ -213,23 +212,27 @@ class SqliteLog:
         group.epoch, group.vote = write.epoch, write.vote
         return repr(write).encode()
 
-    def _write_entries(self, write: WriteEntries, running: blake2b | None = None) -> bytes:
-        """`running`: these entries end the turn, whose hash so far this is."""
+    def _write_entries(self, write: WriteEntries, running: bytes = b"") -> bytes:
+        """The hash of the last of them; with `running`, what the turn's hash is made of before them, that of the turn,
+        which they end."""
         group = self.groups[write.group]
         prefix = write.group << INDEX_BITS
-        index, previous = self._make_room(group, write.entries[0].index)
+        index, previous = group.last.index, group.last_hash
+        if write.entries[0].index != index + 1:
+            index, previous = self._make_room(group, write.entries[0].index)
         epoch = 0
-        rows: list[tuple[Any, ...]] = []
+        rows: list[list[Any]] = []
         for entry in write.entries:
             index += 1
             assert entry.index == index, f"entry {entry.index} of group {write.group} where {index} belongs"
             assert entry.epoch >= epoch, f"epoch {entry.epoch} of group {write.group} behind {epoch}"
             epoch = entry.epoch
             previous = chained(previous, entry)
-            rows.append((prefix | index, epoch, entry.kind, entry.payload, previous, None, None))
-        if running is not None:
-            running.update(previous)
-            rows[-1] = (*rows[-1][:-2], self.sequence + 1, running.digest())
+            rows.append([prefix | index, epoch, entry.kind, entry.payload, previous, None, None])
+        told = previous
+        if running:
+            told = blake2b(running + previous, digest_size=16).digest()
+            rows[-1][-2:] = self.sequence + 1, told
         if len(rows) == 1:
             self._connection.execute(INSERT_ENTRY, rows[0])
         else:
@@ -237,7 +240,7 @@ class SqliteLog:
         group.last, group.last_hash = Position(epoch, index), previous
         if group.forgotten:
             self._sweep(group)
-        return previous
+        return told
 
     def _make_room(self, group: GroupLog, first: int) -> tuple[int, bytes]:
         """Delete entries from `first` on; the index and hash of the entry before it."""

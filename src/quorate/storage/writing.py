@@ -26,13 +26,11 @@ class Writing(DataFiles):
     def on_execute(self, effect: kernel.Execute) -> list[Event]:
         self._check_room()
         replica = self._replica(effect.group)
-        run = partial(
-            replica.execute, effect.requests, effect.timestamp_us, effect.budget_us, effect.long_us, effect.ends_us
-        )
+        how = effect.requests, effect.timestamp_us, effect.budget_us, effect.long_us, effect.ends_us
         if effect.alone and self.long_us:
-            raise self._aside(effect, run, partial(self._executed, effect))
+            raise self._aside(effect, partial(replica.execute, *how), partial(self._executed, effect))
         try:
-            found: Any = run()
+            found: Any = replica.execute(*how)
         except StoppedError as stopped:
             found = stopped
         return self._executed(effect, found)
