@@ -60,14 +60,18 @@ class Difference:
             elif how[0]:
                 updated[how] = [values]
         if came:
-            self._pack(came, self._came)
+            self._came.append(self._packed(came))
         for how, changed in updated.items():
-            self._pack(changed, self._updated.setdefault(how, []))
+            part = self._packed(changed)
+            if how in self._updated:
+                self._updated[how].append(part)
+            else:
+                self._updated[how] = [part]
 
-    def _pack(self, rows: list[Row], parts: Parts) -> None:
+    def _packed(self, rows: list[Row]) -> tuple[int, bytes]:
         part = encode(rows)
-        parts.append((len(rows), part))
         self._grow(len(part))
+        return len(rows), part
 
     def rows(self) -> Rows | None:
         """All of it; None: every row is as it was."""
@@ -77,12 +81,12 @@ class Difference:
             gone = [old or encode((key,)) for key, old in images.items() if old is not None and key not in stayed]
             self._grow(sum([len(row) for row in gone]))
             deleted = Raw(array_header(len(gone)) + b"".join(gone)) if gone else _NOTHING
-        if deleted is _NOTHING and not self._updated and not self._came:
-            return None
         updated: list[Update] = []
         for (columns, compared), parts in self._updated.items():
             updated.append(Update(columns, compared, _joined(parts)))
         came = _joined(self._came) if self._came else _NOTHING
+        if deleted is _NOTHING and came is _NOTHING and not updated:
+            return None
         return Rows(table.name, table.width, table.identity, table.found_by, deleted, updated, came)
 
 

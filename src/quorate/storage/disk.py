@@ -16,6 +16,10 @@ failures?", ATC 2020)."""
 
 HEADER = b"SQLite format 3\0"
 
+_STATEMENTS = 20
+"""Prepared statements that are kept of such a file, about as many as there are: looking for one takes longer where
+there is room for more."""
+
 UNREADABLE = (apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError)
 """What opening or reading a file raises that is no database, not any more, or not there."""
 
@@ -55,7 +59,9 @@ def open_exclusive(
         _check_header(path, files)
     files.rewrite(path.with_name(path.name + "-wal"))
     try:
-        connection = apsw.Connection(str(path), vfs=vfs or files.vfs)  # it reads the header
+        connection = apsw.Connection(
+            str(path), vfs=vfs or files.vfs, statementcachesize=_STATEMENTS
+        )
     except (apsw.BusyError, *UNREADABLE):
         raise
     except apsw.Error as error:
