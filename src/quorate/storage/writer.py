@@ -288,8 +288,9 @@ class Writer:
             return None
         encoded = encode_records(records)
         payload = encode(Batch(FORMAT, facts.hash, timestamp_us, segments, Raw(encoded)))
-        self.stack.append(Stacked(payload, [token for token, _ in records], encoded, self._execution.facts))
-        self._fresh.update(records)
+        fresh = dict(records)
+        self.stack.append(Stacked(payload, list(fresh), encoded, self._execution.facts))
+        self._fresh.update(fresh)
         self.state = RUNNING
         return payload
 
