@@ -59,9 +59,7 @@ def open_exclusive(
         _check_header(path, files)
     files.rewrite(path.with_name(path.name + "-wal"))
     try:
-        connection = apsw.Connection(
-            str(path), vfs=vfs or files.vfs, statementcachesize=_STATEMENTS
-        )
+        connection = apsw.Connection(str(path), vfs=vfs or files.vfs, statementcachesize=_STATEMENTS)
     except (apsw.BusyError, *UNREADABLE):
         raise
     except apsw.Error as error:

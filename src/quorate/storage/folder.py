@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import apsw
 from msgspec import MsgspecError
@@ -289,16 +288,13 @@ class SqliteStore(BaseStore):
         Broken (the node must stop)."""
         self._check_usable()
         if self.long_us and is_large(writes):
-            keep = partial(self.log.commit, writes)
-            raise LogTakesLong(keep, lambda found: self._keep(writes, given, found))
+            raise LogTakesLong(partial(self.log.commit, writes), lambda found: self._keep(writes, given, found))
         self._keep(writes, self.log.commit, writes)
 
-    def _keep(self, writes: Sequence[LogWrite], keep: Callable[[Any], None], what: Any) -> None:
+    def _keep(self, writes: Sequence[LogWrite], keep: Callable[..., None], what: object) -> None:
         try:
             keep(what)
-            for write in writes:
-                if is_remembered(write):
-                    self._unnoted.append(write)
+            self._unnoted.extend(filter(is_remembered, writes))
             # What finds no room here is written with a later turn: until then there is one copy of it, not two.
             try:  # suppress() would cost each turn as much as five calls
                 while self._unnoted:

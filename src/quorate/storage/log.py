@@ -213,14 +213,11 @@ class SqliteLog:
         return repr(write).encode()
 
     def _write_entries(self, write: WriteEntries, running: bytes = b"") -> bytes:
-        """The hash of the last of them; with `running`, what the turn's hash is made of before them, that of the turn,
-        which they end."""
-        group = self.groups[write.group]
-        prefix = write.group << INDEX_BITS
+        """The last one's hash; with `running`, what the turn's hash covers before them, that of the turn, now over."""
+        group, prefix, epoch = self.groups[write.group], write.group << INDEX_BITS, 0
         index, previous = group.last.index, group.last_hash
         if write.entries[0].index != index + 1:
             index, previous = self._make_room(group, write.entries[0].index)
-        epoch = 0
         rows: list[list[Any]] = []
         for entry in write.entries:
             index += 1
