@@ -13,7 +13,7 @@ from bench.parts import COMPARING, PARTS
 from bench.results import FORMAT, Plan, Results, read, reckon, write
 from bench.session import Session
 from bench.work import ROOT, Broken, Timing
-from quorate.client.errors import Error
+from quorate.errors import Error
 from quorate.lab.nemesis.trial import TrialFailed
 from quorate.runtime.cluster import NotReady
 

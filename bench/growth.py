@@ -9,7 +9,7 @@ from bench.results import QUORATE, Sample
 from bench.session import Session
 from bench.system_quorate import QuorateSystem
 from bench.work import Contender, Key
-from quorate.client.errors import Error
+from quorate.errors import Error
 
 CLIENTS = 64
 VALUE_CLIENTS = 16

@@ -16,7 +16,7 @@ import msgspec
 import quorate.aio
 from bench import procs
 from bench.loop import Tally, summary
-from quorate.client.errors import Error
+from quorate.errors import Error
 
 
 class Spec(msgspec.Struct, frozen=True):

@@ -4,9 +4,9 @@
 same for asyncio is in `quorate.aio`. What is imported from here is public; other modules may change.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from quorate.client.errors import (
+from quorate.errors import (
     AlreadyMember,
     AlreadyOpen,
     Cancelled,
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     )
     from quorate.core.requests import FailoverReport, ReplicaVerdict, StatusReport, VerifyReport
 
-    Connection = EmbeddedConnection | ClusterConnection
+    Connection: TypeAlias = EmbeddedConnection | ClusterConnection
     __version__: str
     """Of the release."""
 

@@ -32,7 +32,7 @@ def connect(
     place = parse_target(target)
     check_autocommit(autocommit)
     if not isinstance(place, ClusterTarget):
-        from quorate.client.errors import NotSupportedError
+        from quorate.errors import NotSupportedError
 
         raise NotSupportedError(
             "an embedded database for asyncio is not there yet",

@@ -5,9 +5,9 @@ import pytest
 from click.testing import CliRunner
 
 import quorate
+from quorate import errors
 from quorate.cli.main import COMMANDS, main
 from quorate.cli.output import Exit, Fail, code_of, find_cluster
-from quorate.client import errors
 from quorate.runtime.config import ConfigError
 
 

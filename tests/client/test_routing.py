@@ -5,7 +5,8 @@ from random import Random
 import pytest
 from tests.client.fake import answer
 
-from quorate.client import errors, routing
+from quorate import errors
+from quorate.client import routing
 from quorate.client.routing import REFUSED_FOR, Ask, Budget, Call, Directory, GiveUp, Step, Wait
 from quorate.core.requests import EVENTUAL, LEADER, Answer, NotLeader, Refused, StatusReport, Token, Unsure
 

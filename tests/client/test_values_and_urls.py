@@ -13,11 +13,11 @@ import pytest
 
 import quorate
 from quorate.client import url
-from quorate.client.errors import DataError, NotSupportedError, OperationalError, ProgrammingError
 from quorate.client.pieces import Tokens, batch_statements, check_token, many_statement
 from quorate.client.url import ClusterTarget, FolderTarget, MemoryTarget, parse_target
 from quorate.client.values import check_parameters
 from quorate.core.requests import Token
+from quorate.errors import DataError, NotSupportedError, OperationalError, ProgrammingError
 
 
 class Colour(enum.IntEnum):

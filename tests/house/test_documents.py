@@ -101,7 +101,7 @@ def test_every_row_of_the_sql_page_has_a_test() -> None:
 
 
 def test_every_error_is_explained() -> None:
-    names = re.findall(r"^class (\w+)\(", (PACKAGE / "client" / "errors.py").read_text(), re.MULTILINE)
+    names = re.findall(r"^class (\w+)\(", (PACKAGE / "errors.py").read_text(), re.MULTILINE)
     text = (ROOT / "docs" / "errors.md").read_text()
     for error in names:
         assert f"`{error}`" in text, f"docs/errors.md does not explain {error}"

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from quorate import errors
 from quorate.cli.lab_nemesis import account, results_page, table
-from quorate.client import errors
 from quorate.lab.nemesis.calls import ACCOUNTS, BALANCE, Bank, Counter
 from quorate.lab.nemesis.faults import CALM, Faults
 from quorate.lab.nemesis.figures import Spread

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from quorate.client import errors
+from quorate import errors
 from quorate.lab.nemesis.registers import Registers
 from quorate.lab.nemesis.workload import Customers, Told, Watchers
 

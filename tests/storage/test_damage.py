@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from quorate.client.errors import OperationalError
 from quorate.core.kernel import (
     Applied,
     Apply,
@@ -19,6 +18,7 @@ from quorate.core.kernel import (
     TrimLog,
     WriteHardState,
 )
+from quorate.errors import OperationalError
 from tests.contracts.stores import CREATE, GROUP, Disk, Writer, begin, blobs, catch_up, group_of, noops, one, rows
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from quorate.client.errors import OperationalError
 from quorate.core.kernel import (
     DATA,
     CreateGroup,
@@ -18,6 +17,7 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.core.requests import LostAsk
+from quorate.errors import OperationalError
 from quorate.storage.folder import open_store
 from quorate.storage.log_drops import SWEEP_ENTRIES
 from tests.contracts.stores import CREATE, GROUP, IDENTITY, abandon, noop, noops, one

@@ -6,7 +6,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from quorate.client.errors import NotSupportedError, OperationalError
 from quorate.core.formats import HERE, RELEASE, Range
 from quorate.core.kernel import (
     Applied,
@@ -18,6 +17,7 @@ from quorate.core.kernel import (
     SwitchGeneration,
     WriteHardState,
 )
+from quorate.errors import NotSupportedError, OperationalError
 from quorate.storage import closed
 from quorate.storage.folder import SqliteStore, is_node, open_store
 from quorate.storage.interface import Broken, DiskIsFull

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from quorate.client.errors import AlreadyOpen, InterfaceError
 from quorate.core.kernel import OpenReplica
+from quorate.errors import AlreadyOpen, InterfaceError
 from quorate.storage.audit import file_of
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.lock import FolderLock
@@ -18,7 +18,7 @@ from tests.contracts.stores import CREATE, GROUP, IDENTITY, noops
 
 TRY_TO_OPEN = """
 import sys
-from quorate.client.errors import AlreadyOpen
+from quorate.errors import AlreadyOpen
 from quorate.storage.folder import open_store
 try:
     open_store(sys.argv[1])

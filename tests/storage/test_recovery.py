@@ -11,8 +11,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from quorate.client.errors import DiskFull, OperationalError
 from quorate.core.kernel import Applied, Apply, ApplyFailed, Checkpoint, Checkpointed, Commit, OpenReplica
+from quorate.errors import DiskFull, OperationalError
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.interface import Broken, DiskIsFull
 from tests.contracts.stores import CREATE, GROUP, IDENTITY, Disk, Writer, begin, blobs, catch_up, group_of, noops, one

@@ -9,7 +9,6 @@ from typing import Any
 import apsw
 import pytest
 
-from quorate.client.errors import OperationalError
 from quorate.core.kernel import (
     ApplyFailed,
     Checkpoint,
@@ -20,6 +19,7 @@ from quorate.core.kernel import (
     SwitchGeneration,
     WriteHardState,
 )
+from quorate.errors import OperationalError
 from quorate.storage.connection import PAGE_BYTES
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.interface import Broken, DiskIsFull

@@ -5,15 +5,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
-from quorate.client.errors import DataDamaged
 from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
-from quorate.client.results import decoded, read_outcome, results_of
 from quorate.core.formats import HERE
 from quorate.core.kernel import CATALOG_DATABASE, LostRead, ReadLost
 from quorate.core.requests import LostAsk, LostReport, Replay, Token, Upgrade, Verify, VerifyReport
+from quorate.errors import DataDamaged
 from quorate.runtime.adopting import explained
 from quorate.runtime.embedded import open_folder
 from quorate.storage.folder import is_node
+from quorate.wire.answers import decoded, read_outcome, results_of
 
 
 def is_embedded(target: str | None) -> bool:

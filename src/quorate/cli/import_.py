@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 import quorate
+from quorate import errors
 from quorate.cli.create import usual_replicas
 from quorate.cli.import_steps import Database, Loader
 from quorate.cli.output import Exit, Fail, Seconds, cluster_option, json_option, print_json, progress
 from quorate.cli.target import cluster_url, folder_of
-from quorate.client import errors
 from quorate.client.url import parse_cluster_url
 from quorate.storage.plain_file import Extent, PlainFile, PlainFileError
 

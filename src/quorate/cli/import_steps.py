@@ -13,8 +13,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from quorate import errors
 from quorate.cli.output import Exit, Fail
-from quorate.client import errors
 from quorate.core.requests import Done, Parameters, Statement
 from quorate.sql.tokens import quoted
 from quorate.storage.plain_file import Extent, PlainFile

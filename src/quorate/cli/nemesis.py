@@ -76,7 +76,7 @@ def nemesis(
 
 def conducted(campaign: Callable[[], T]) -> T:
     """What a campaign came to. Raises Fail when it cannot go on."""
-    from quorate.client.errors import Error
+    from quorate.errors import Error
     from quorate.lab.nemesis.trial import TrialFailed
     from quorate.runtime.cluster import NotReady
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from quorate.client import errors
+from quorate import errors
 from quorate.runtime.config import ConfigError
 from quorate.runtime.founding import CLUSTER_FILE, read_cluster_file
 

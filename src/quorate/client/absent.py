@@ -7,7 +7,7 @@ to do.
 
 from typing import Any, NoReturn
 
-from quorate.client.errors import NotSupportedError
+from quorate.errors import NotSupportedError
 
 _PAGE = "see docs/coming-from-sqlite3.md"
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
-from quorate.client import errors
+from quorate import errors
 from quorate.client.link_aio import Link, Lock, Pending, dial, sleep
 from quorate.client.links import DIAL_MAX, LinkLost, foreign_node
 from quorate.client.results import closed

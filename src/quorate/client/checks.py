@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from quorate.client.errors import OperationalError, ProgrammingError
 from quorate.core.bounds import INDEX_BITS
+from quorate.errors import OperationalError, ProgrammingError
 
 T = TypeVar("T")
 _DATABASE_LENGTH_MAX = 128

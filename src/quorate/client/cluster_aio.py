@@ -9,7 +9,7 @@ from typing import Self
 
 from msgspec import structs
 
-from quorate.client import errors
+from quorate import errors
 from quorate.client.carrier_aio import Client
 from quorate.client.checks import check_database, check_databases, check_flag, check_kind, check_node, check_text
 from quorate.client.dropping import Closing, dropped_statements
@@ -31,7 +31,6 @@ from quorate.client.pieces import (
     is_in_force,
     most_advanced,
 )
-from quorate.client.results import decoded, read_outcome, results_of
 from quorate.client.url import (
     DEFAULT_TIMEOUT,
     check_timeout,
@@ -66,6 +65,7 @@ from quorate.core.requests import (
     Verify,
     VerifyReport,
 )
+from quorate.wire.answers import decoded, read_outcome, results_of
 
 CHANGE_POLL = 0.05
 """Seconds between two looks at whether a change has been carried out."""

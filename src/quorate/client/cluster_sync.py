@@ -11,7 +11,7 @@ from typing import Self
 
 from msgspec import structs
 
-from quorate.client import errors
+from quorate import errors
 from quorate.client.carrier_sync import Client
 from quorate.client.checks import check_database, check_databases, check_flag, check_kind, check_node, check_text
 from quorate.client.dropping import Closing, dropped_statements
@@ -33,7 +33,6 @@ from quorate.client.pieces import (
     is_in_force,
     most_advanced,
 )
-from quorate.client.results import decoded, read_outcome, results_of
 from quorate.client.url import (
     DEFAULT_TIMEOUT,
     check_timeout,
@@ -68,6 +67,7 @@ from quorate.core.requests import (
     Verify,
     VerifyReport,
 )
+from quorate.wire.answers import decoded, read_outcome, results_of
 
 CHANGE_POLL = 0.05
 """Seconds between two looks at whether a change has been carried out."""

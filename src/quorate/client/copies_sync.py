@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from quorate.client import errors
+from quorate import errors
 from quorate.client.carrier_sync import Client
 from quorate.client.links import LinkLost
-from quorate.client.results import decoded
 from quorate.core.requests import LINEARIZABLE, STRONGEST, Answer, CopyPart, CopyReport, OpenCopy, ReadCopy, Refused
+from quorate.wire.answers import decoded
 
 ATTEMPTS = 5
 """How often a copy is begun before its caller is told that the nodes are lost again and again."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from quorate.client import errors
+from quorate import errors
 from quorate.client.checks import check_new_file
 from quorate.client.pieces import (
     Batch,
@@ -26,7 +26,7 @@ from quorate.client.pieces import (
     needs_token,
     one_statement,
 )
-from quorate.client.results import Rows, read_outcome, results_of
+from quorate.client.results import Rows
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
 from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement, Token
@@ -34,6 +34,7 @@ from quorate.runtime.adopting import explained
 from quorate.runtime.embedded import Reads, open_folder, open_memory
 from quorate.runtime.inline import InlineNode
 from quorate.sql.classify import CHANGE, shape_of
+from quorate.wire.answers import read_outcome, results_of
 
 
 class Cursor(Rows):

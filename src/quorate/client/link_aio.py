@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from quorate.client.errors import InterfaceError
 from quorate.client.links import (
     DIAL_MAX,
     LinkLost,
@@ -17,6 +16,7 @@ from quorate.client.links import (
 )
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody, Running
+from quorate.errors import InterfaceError
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, WireError
 

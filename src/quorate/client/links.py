@@ -2,9 +2,9 @@
 
 import os
 
-from quorate.client.errors import OperationalError, ProgrammingError, TooLarge
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.requests import Ask, Left, RequestBody, too_large
+from quorate.errors import OperationalError, ProgrammingError, TooLarge
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameTooLong, WireError, frame
 from quorate.wire.handshake import CLIENT, IDLE, ClusterRefused, Hello, RefusedByPeer, greeting, meet

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from quorate.client import errors
+from quorate import errors
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import LEADER, GroupStatus, ReplyBody, StatusReport
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from quorate.client import errors
+from quorate import errors
 from quorate.client.absent import AbsentFromConnections
 from quorate.client.checks import check_seen, check_text, shown
 from quorate.client.membership import leaders

@@ -31,9 +31,8 @@ from random import Random
 
 from msgspec import Struct
 
-from quorate.client import errors
+from quorate import errors
 from quorate.client.links import foreign_node
-from quorate.client.results import refusal
 from quorate.core.repeats import Budget as Budget
 from quorate.core.requests import (
     EVENTUAL,
@@ -46,6 +45,7 @@ from quorate.core.requests import (
     Token,
     Unsure,
 )
+from quorate.wire.answers import refusal
 
 BACKOFF_BASE = 0.010
 BACKOFF_CAP = 0.500

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from quorate.client import errors
+from quorate import errors
 from quorate.client.carrier_sync import Client
 from quorate.client.checks import check_new_file, check_told
 from quorate.client.copies_sync import fetch
@@ -24,7 +24,7 @@ from quorate.client.pieces import (
     needs_token,
     one_statement,
 )
-from quorate.client.results import Rows, read_outcome, results_of
+from quorate.client.results import Rows
 from quorate.client.url import (
     ALWAYS,
     SAFE,
@@ -44,6 +44,7 @@ from quorate.core.requests import (
     Statement,
     Token,
 )
+from quorate.wire.answers import read_outcome, results_of
 
 
 class Cursor(Rows):

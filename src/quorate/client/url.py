@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, unquote
 from msgspec import Struct
 
 from quorate.client.checks import check_database, check_text, shown
-from quorate.client.errors import NotSupportedError, OperationalError, ProgrammingError
 from quorate.core.requests import READ_LEVELS, STRONGEST
+from quorate.errors import NotSupportedError, OperationalError, ProgrammingError
 
 SCHEME = "quorate://"
 MEMORY = ":memory:"

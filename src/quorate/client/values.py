@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from quorate.client.checks import check_text
-from quorate.client.errors import DataError, ProgrammingError
 from quorate.core.requests import Parameters, Value
+from quorate.errors import DataError, ProgrammingError
 
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**63 - 1

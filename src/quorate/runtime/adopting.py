@@ -4,7 +4,7 @@ import secrets
 import time
 from pathlib import Path
 
-from quorate.client import errors
+from quorate import errors
 from quorate.storage.adopting import Loss, adopt, assess, damaged_groups
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.interface import Broken, DiskIsFull, Divergent

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from quorate.client import errors
-from quorate.client.results import failure, read_outcome, results_of
+from quorate import errors
 from quorate.core.formats import HERE
 from quorate.core.kernel import GroupId, Identity, Member, Recovered
 from quorate.core.requests import Statement
@@ -19,6 +18,7 @@ from quorate.storage.direct import Columns, DirectReader, Rows, ended_after
 from quorate.storage.folder import is_node, open_store
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, OverBudget, StatementFailed
 from quorate.storage.memory import MemoryStore
+from quorate.wire.answers import failure, read_outcome, results_of
 
 NAME = "embedded"
 _KNOWN_MAX = 1000

@@ -23,8 +23,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from quorate.client import errors
-from quorate.client.results import failure, refusal
+from quorate import errors
 from quorate.core import kernel
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Effect, Event, GroupId, LogWrite, Now, Recovered
 from quorate.core.node import Node
@@ -44,6 +43,7 @@ from quorate.core.settings import Settings
 from quorate.runtime.notes import log_note
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoCopy, StatementFailed
 from quorate.storage.store import BaseStore
+from quorate.wire.answers import failure, refusal
 
 log = logging.getLogger("quorate.runtime")
 

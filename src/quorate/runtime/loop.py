@@ -187,7 +187,7 @@ def listen_address(config: Config, identity: Identity) -> str:
 def run_node(config: Config, *, with_parent: bool = False) -> int:
     """Open the folder and serve until told to stop; the exit code.
 
-    Raises ConfigError, OSError, StorageError, or errors of `client.errors` (AlreadyOpen above all).
+    Raises ConfigError, OSError, StorageError, or errors of `quorate.errors` (AlreadyOpen above all).
     """
     from quorate.core.node import Node
     from quorate.storage.folder import open_store

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from quorate.client.errors import InterfaceError
+from quorate.errors import InterfaceError
 
 _folders: set[str] = set()
 """Real paths of the folders that this process has open."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from quorate.client.errors import OperationalError
+from quorate.errors import OperationalError
 from quorate.storage.descriptors import none_left
 from quorate.storage.interface import Broken, DiskIsFull, NoDescriptors
 from quorate.storage.lock import FolderLock

@@ -22,7 +22,6 @@ from pathlib import Path
 import apsw
 from msgspec import MsgspecError
 
-from quorate.client.errors import DiskFull, OperationalError
 from quorate.core.acks_rule import AcksFact
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
@@ -42,6 +41,7 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
+from quorate.errors import DiskFull, OperationalError
 from quorate.storage import closed, data_file, disk, node_file
 from quorate.storage.dropped import DATA_FILE, agree, remove_files
 from quorate.storage.failures import raise_if_fatal

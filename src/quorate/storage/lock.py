@@ -12,7 +12,7 @@ import sys
 import weakref
 from pathlib import Path
 
-from quorate.client.errors import AlreadyOpen, DiskFull, InterfaceError, OperationalError
+from quorate.errors import AlreadyOpen, DiskFull, InterfaceError, OperationalError
 from quorate.storage import audit
 
 if sys.platform != "win32":

@@ -18,7 +18,6 @@ from typing import Any
 import apsw
 import msgspec
 
-from quorate.client.errors import AlreadyOpen, NotSupportedError, OperationalError
 from quorate.core.acks_rule import AcksFact
 from quorate.core.formats import HERE, RELEASE, Range, refuse
 from quorate.core.kernel import (
@@ -33,6 +32,7 @@ from quorate.core.kernel import (
     Position,
     WriteEntries,
 )
+from quorate.errors import AlreadyOpen, NotSupportedError, OperationalError
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
 

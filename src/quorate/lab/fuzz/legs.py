@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import quorate
-from quorate.client import errors
-from quorate.client.results import read_outcome
+from quorate import errors
 from quorate.core.kernel import DATA, Entry, Position
 from quorate.core.requests import CommitHeld, Done, Failed, Result, Run, Statement, Token, Write
 from quorate.lab.fuzz.script import Batch, Move
@@ -15,6 +14,7 @@ from quorate.storage.inspecting import Inspection
 from quorate.storage.interface import StatementFailed
 from quorate.storage.plain_run import GONE, Asked, Heard
 from quorate.storage.replica import Replica
+from quorate.wire.answers import read_outcome
 
 DATABASE = "main"
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from quorate.client import errors
+from quorate import errors
 from quorate.lab.judges.catalogue import Options, judge
 from quorate.lab.judges.jepsen import Op, join
 from quorate.lab.judges.report import Report

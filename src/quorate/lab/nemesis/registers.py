@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from quorate.client import errors
+from quorate import errors
 from quorate.lab.judges import history as histories
 from quorate.lab.judges.linearizability import Verdict, judge
 from quorate.lab.judges.models import Register

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from quorate.client import errors
+from quorate import errors
 from quorate.lab.nemesis.store import PLACED_QUERY, make_order, order_calls
 
 PAUSE_S = 0.02

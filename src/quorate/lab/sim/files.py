@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from quorate.client.errors import DiskFull, OperationalError
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     Checkpoint,
@@ -23,6 +22,7 @@ from quorate.core.kernel import (
     SwitchGeneration,
 )
 from quorate.core.requests import LostAsk, Statement
+from quorate.errors import DiskFull, OperationalError
 from quorate.lab.sim import lies
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.disk import Disk
