@@ -10,6 +10,7 @@ from quorate.cli.status import as_text, combine
 from quorate.core.requests import GroupStatus, MemberStatus, StatusReport
 from quorate.runtime.founding import found, local_members
 
+OPTIONS = {"acks": "majority", "failover": "auto"}
 MEMBERS = (
     MemberStatus(1, "n1", "h:1", alive=True),
     MemberStatus(2, "n2", "h:2", alive=True, trip_us=350, suspect_us=600_000),
@@ -18,7 +19,7 @@ MEMBERS = (
 
 
 def report(node: int, role: str, epoch: int, counted: int, applied: int, leader: int = 1) -> StatusReport:
-    group = GroupStatus(1, "main", 0, role, leader, epoch, counted + 1, counted, applied, 1, "majority")
+    group = GroupStatus(1, "main", 0, role, leader, epoch, counted + 1, counted, applied, 1, OPTIONS)
     return StatusReport("c1", node, f"n{node}", 4, MEMBERS, (group,))
 
 
@@ -46,10 +47,10 @@ def test_the_text_names_what_is_wrong() -> None:
 
 def test_a_change_of_members_is_shown_and_a_replica_that_is_out_is_not() -> None:
     group = GroupStatus(
-        1, "main", 0, "leader", 1, 5, 91, 90, 90, 1, "majority", voters=(1, 2), learners=(3,), wanted=(1, 3)
+        1, "main", 0, "leader", 1, 5, 91, 90, 90, 1, OPTIONS, voters=(1, 2), learners=(3,), wanted=(1, 3)
     )
     leader = StatusReport("c1", 1, "n1", 4, MEMBERS, (group,))
-    left = GroupStatus(1, "main", 0, "follower", 1, 4, 7, 7, 7, 1, "majority")
+    left = GroupStatus(1, "main", 0, "follower", 1, 4, 7, 7, 7, 1, OPTIONS)
     out = StatusReport("c1", 9, "n9", 4, MEMBERS, (left,), removed=True)
     view = combine({"h:1": leader, "h:2": report(2, "follower", 5, 88, 70), "h:9": out})
     assert (view.groups[0].voters, view.groups[0].learners) == (("n1", "n2"), ("n3",))

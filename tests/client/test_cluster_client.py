@@ -355,8 +355,8 @@ def test_a_database_can_be_used_once_it_is_created(face: Any, cluster: FakeClust
         with pytest.raises(quorate.ProgrammingError, match="asks for 3 followers, but 3 replicas have 2 followers"):
             found.create("orders", acks="semi-sync:3")
     created = [body for body in leader.asked if isinstance(body, CreateDatabase)]
-    assert [(body.database, body.acks, body.replicas, body.exists_ok) for body in created] == [
-        ("orders", "majority", 3, False)
+    assert [(body.database, body.options, body.replicas, body.exists_ok) for body in created] == [
+        ("orders", {"acks": "majority", "failover": "auto"}, 3, False)
     ]
     assert len(leader.runs) == 3
 
@@ -366,10 +366,11 @@ def outcome_done() -> Any:
 
 
 def test_databases_are_read_from_the_catalog(face: Any, cluster: FakeCluster) -> None:
-    cluster.lead(cluster.nodes[1], lambda body: answer(("main", "single-leader", "majority", 3)))
+    cluster.lead(cluster.nodes[1], lambda body: answer(("main", "single-leader", '{"acks":"sync","newer":"x"}', 3)))
     with face.cluster(cluster.url) as found:
         (info,) = found.databases()
-    assert (info.name, info.replication, info.acks, info.replicas) == ("main", "single-leader", "majority", 3)
+    assert (info.name, info.replication, info.replicas) == ("main", "single-leader", 3)
+    assert info.options == {"acks": "sync", "newer": "x"}, "also what only a later release knows"
     assert cluster.nodes[1].runs[0].database == "quorate"
 
 

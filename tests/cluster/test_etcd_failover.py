@@ -52,7 +52,7 @@ def test_another_leads_with_a_permit_when_the_leader_was_killed(nodes: LocalClus
         last = nodes.leader("main")
         assert last is not None
         assert led[0] < led[1] < epoch(nodes, last)
-        assert quorate.Cluster(nodes.url).explain("main").failover == "etcd"
+        assert quorate.Cluster(nodes.url).explain("main").options["failover"] == "etcd"
 
 
 def test_while_etcd_is_away_writes_go_on_and_elections_wait(nodes: LocalCluster, etcd: Etcd) -> None:

@@ -46,9 +46,9 @@ def test_a_manual_database_waits_for_a_person_when_its_leader_was_killed(three: 
         db.execute("CREATE TABLE t(n INTEGER)")
         altered = CliRunner().invoke(main, ["alter", "main", "--failover", "manual", *where])
         assert altered.exit_code == 0, altered.stderr
-        assert [each.failover for each in cluster.databases() if each.name == "main"] == ["manual"]
+        assert [each.options["failover"] for each in cluster.databases() if each.name == "main"] == ["manual"]
         said = cluster.explain("main")
-        assert said.failover == "manual"
+        assert said.options["failover"] == "manual"
         assert said.away_for_writes == 0
         leader = three.cluster.leader("main")
         assert leader is not None

@@ -144,7 +144,7 @@ def test_the_catalog_is_answered_alike() -> None:
     assert both.execute([Run(twice.database, twice.statements, token=Token("twice", 0))])
     both.commit()
     for number, name in enumerate(("extra", "other", "extra")):
-        creation = directory.creation(CreateDatabase(name, "majority", 2, Token(f"create {number}", 0)))
+        creation = directory.creation(CreateDatabase(name, "single-leader", {}, 2, Token(f"create {number}", 0)))
         assert isinstance(creation, Run)
         assert both.execute([creation])
         both.commit()
@@ -154,7 +154,7 @@ def test_the_catalog_is_answered_alike() -> None:
         assert both.execute([Run(founding.database, drop, token=Token(f"drop {number}", 0))])
         both.commit()
         both.compare(CATALOG)
-    again = directory.creation(CreateDatabase("extra", "majority", 2, Token("again", 0)))
+    again = directory.creation(CreateDatabase("extra", "single-leader", {}, 2, Token("again", 0)))
     assert isinstance(again, Run)
     assert both.execute([again])
     both.commit()

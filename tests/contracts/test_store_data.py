@@ -233,7 +233,7 @@ def test_the_catalog_is_read_from_its_data_file(disk: Disk) -> None:
     one(disk.store, OpenReplica(CATALOG_GROUP), Applied)
     statements = [Statement(sql) for sql in SCHEMA]
     statements.append(Statement("INSERT INTO members VALUES (?, ?, ?)", ((11, "a", "x:1"), (12, "b", "x:2"))))
-    statements.append(Statement("INSERT INTO databases VALUES ('main', 'single-leader', 'majority')"))
+    statements.append(Statement("INSERT INTO databases VALUES ('main', 'single-leader', '{}')"))
     statements.append(Statement("INSERT INTO partitions(database, number) VALUES ('main', 0)"))
     statements.append(Statement("INSERT INTO replicas VALUES (1, ?)", ((12,), (11,))))
     run = Run("quorate", tuple(statements), token=Token("found", 0))
@@ -245,7 +245,7 @@ def test_the_catalog_is_read_from_its_data_file(disk: Disk) -> None:
     one(disk.store, Commit(CATALOG_GROUP, Position(1, 1)), Applied)
     assert one(disk.store, ReadCatalog(), CatalogRead).catalog == Catalog(
         (Member(11, "a", "x:1"), Member(12, "b", "x:2")),
-        (DatabaseRow("main", "single-leader", "majority"),),
+        (DatabaseRow("main", "single-leader", "{}"),),
         (PartitionRow(1, "main", 0, (11, 12)),),
     )
 

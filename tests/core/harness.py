@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
-from quorate.core.acks_rule import AcksFact
+from quorate.core.acks_rule import AcksFact, read_rule
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
 from quorate.core.kernel import DATA, ORIGIN, Entry, Identity, Member, Now, Position, Recovered, RecoveredGroup
 from quorate.core.node import Node
+from quorate.core.options import SingleLeaderOptions
 from quorate.core.requests import Done, Run, Statement, Token
 from quorate.core.settings import Settings
 from quorate.core.single_leader.replica import SingleLeaderReplica
@@ -305,6 +306,12 @@ class Machine:
     }
 
 
+def options_text(rule: str) -> str:
+    """What the catalog has for a database whose rule a log spells like this."""
+    wanted = read_rule(rule)
+    return SingleLeaderOptions(acks=str(wanted), failover=wanted.failover).encode()
+
+
 class Cluster:
     """Some machines, a clock that only the test moves, and every message in flight."""
 
@@ -339,7 +346,7 @@ class Cluster:
         began = tuple(member.node for member in self.members) if self.changes else ()
         partition = PartitionRow(1, "main", 0, self.placed, began)
         gone = tuple(each for each in self.ever if self.changes and each not in self.joined)
-        databases = (DatabaseRow("main", "single-leader", self.acks),)
+        databases = (DatabaseRow("main", "single-leader", options_text(self.acks)),)
         voters = self.placed if self.changes else ()
         return Catalog(self.joined, databases, (partition,), 2, self.changes, (), gone, voters)
 

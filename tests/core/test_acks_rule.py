@@ -122,7 +122,7 @@ def test_who_decides_is_part_of_a_rules_text_and_of_its_explanation() -> None:
     assert (rule.failover, rule.text, str(rule)) == ("etcd", "semi-sync:1 etcd", "semi-sync:1")
     assert rule.votes(2) == 2, "a permit takes the place of no vote"
     said = explain(read_rule("majority etcd"), 3)
-    assert said.failover == "etcd"
+    assert said.options == {"acks": "majority", "failover": "etcd"}
     assert said.away_for_writes == 1
     assert "etcd permits it" in " ".join(said.sentences)
     assert "etcd" not in " ".join(explain(read_rule("majority"), 3).sentences)

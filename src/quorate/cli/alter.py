@@ -1,31 +1,29 @@
 """`quorate alter`: change a database while it is in use."""
 
+from typing import Any
+
 import click
 
 import quorate
+from quorate.cli.options import option_flags
 from quorate.cli.output import Seconds, cluster_option, find_cluster, json_option, print_json, progress, usage_errors
-from quorate.client.pieces import check_change
+from quorate.client.options import check_change
+from quorate.core.options import describe
 
 
-@click.command(short_help="Change a database's acks or failover while it is in use.")
+@click.command(short_help="Change options of a database while it is in use.")
 @click.argument("name", metavar="DATABASE")
-@click.option("--acks", help="async, semi-sync:K, sync or majority: who must hold a write.")
-@click.option("--failover", help="auto, manual or etcd: who decides that another node leads.")
+@option_flags(defaults=False)
 @click.option("--timeout", type=Seconds(0.1), default=10.0, show_default=True, help="Seconds to wait.")
 @cluster_option
 @json_option
-def alter(
-    name: str, acks: str | None, failover: str | None, timeout: float, cluster: str | None, as_json: bool
-) -> None:
-    """Change what DATABASE asks of a write before it counts, or who decides about its failovers. Returns when the
-    change is in force."""
+def alter(name: str, timeout: float, cluster: str | None, as_json: bool, **options: Any) -> None:
+    """Change options of DATABASE. Returns when the change is in force."""
     with usage_errors():
-        check_change(acks, failover)
+        changed = check_change(options)
     with quorate.Cluster(find_cluster(cluster)) as found:
-        found.alter(name, acks=acks, failover=failover, timeout=timeout)
-    changed = {"acks": acks, "failover": failover}
+        found.alter(name, timeout=timeout, **options)
     if as_json:
-        print_json({"database": name} | {key: value for key, value in changed.items() if value})
+        print_json({"database": name, "options": changed})
     else:
-        told = ", ".join(f"{key} {value}" for key, value in changed.items() if value)
-        progress(f"{name}: {told} from here on")
+        progress(f"{name}: {describe(changed)} from here on")

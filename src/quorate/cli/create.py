@@ -1,8 +1,11 @@
 """`quorate create`: a new database in a cluster."""
 
+from typing import Any
+
 import click
 
 import quorate
+from quorate.cli.options import option_flags
 from quorate.cli.output import (
     Exit,
     Fail,
@@ -13,7 +16,9 @@ from quorate.cli.output import (
     progress,
     usage_errors,
 )
-from quorate.client.pieces import check_options
+from quorate.client.options import check_options
+from quorate.core.options import describe
+from quorate.core.replication import REPLICATIONS
 
 _REPLICAS = 3
 
@@ -26,8 +31,8 @@ def usual_replicas(cluster: quorate.Cluster) -> int:
 
 @click.command()
 @click.argument("name")
-@click.option("--acks", help="How many replicas hold a write before it counts. Default: majority.")
-@click.option("--failover", help="auto, manual or etcd: who decides that another leads. Default: auto.")
+@click.option("--replication", default="single-leader", show_default=True, help=f"One of {', '.join(REPLICATIONS)}.")
+@option_flags(defaults=True)
 @click.option(
     "--replicas", type=click.IntRange(1), help="How many nodes hold it. Default 3, or all when there are fewer."
 )
@@ -36,36 +41,34 @@ def usual_replicas(cluster: quorate.Cluster) -> int:
 @json_option
 def create(
     name: str,
-    acks: str | None,
-    failover: str | None,
+    replication: str,
     replicas: int | None,
     exists_ok: bool,
     cluster: str | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Create the database NAME.
 
     With --exists-ok a database that is there already is left as it is; options that it does not have are refused.
     """
-    asked = {"acks": acks, "failover": failover, "replicas": replicas}
+    asked = {"replication": replication} | options | {"replicas": replicas}
     with quorate.Cluster(find_cluster(cluster)) as found:
         replicas = replicas or usual_replicas(found)
         with usage_errors():
-            check_options("single-leader", acks or "majority", failover or "auto", replicas)
+            check_options(replication, options, replicas)
         existed = exists_ok and any(each.name == name for each in found.databases())
-        found.create(name, acks=acks or "majority", failover=failover or "auto", replicas=replicas, exists_ok=exists_ok)
+        found.create(name, replication=replication, replicas=replicas, exists_ok=exists_ok, **options)
         made = next(each for each in found.databases() if each.name == name)
-    there = {"replication": made.replication, "acks": made.acks, "failover": made.failover, "replicas": made.replicas}
-    told = ", ".join([made.replication, f"acks {made.acks}", *_by_hand(made.failover), f"{made.replicas} replicas"])
-    other = [f"{key} {value}" for key, value in asked.items() if value not in (None, there[key])]
+    there = {"replication": made.replication} | made.options | {"replicas": made.replicas}
+    told = f"{made.replication}, {describe(made.options)}, {made.replicas} replicas"
+    other = [f"{key} {value}" for key, value in asked.items() if value not in (None, there.get(key))]
     if other and existed:
-        hint = f"quorate alter {name} changes acks and failover"
+        hint = f"quorate alter {name} changes its options"
         raise Fail(f"{name} exists and is {told}, not {', '.join(other)}; nothing was changed", Exit.REFUSED, hint)
     if as_json:
-        print_json({"database": name} | there)
+        print_json(
+            {"database": name, "replication": made.replication, "options": made.options, "replicas": made.replicas}
+        )
     else:
         progress(f"{name} exists: {told}" if existed else f"created {name}: {told}")
-
-
-def _by_hand(failover: str) -> list[str]:
-    return [] if failover == "auto" else [f"failover {failover}"]

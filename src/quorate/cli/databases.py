@@ -4,6 +4,7 @@ import click
 
 import quorate
 from quorate.cli.output import aligned, cluster_option, find_cluster, json_option, print_json
+from quorate.core.options import describe
 
 
 @click.command()
@@ -16,7 +17,7 @@ def databases(cluster: str | None, as_json: bool) -> None:
     if as_json:
         print_json(known)
         return
-    rows = [("database", "replication", "acks", "failover", "replicas")]
-    rows += [(each.name, each.replication, each.acks, each.failover, str(each.replicas)) for each in known]
+    rows = [("database", "replication", "options", "replicas")]
+    rows += [(each.name, each.replication, describe(each.options), str(each.replicas)) for each in known]
     for line in aligned(rows):
         click.echo(line)

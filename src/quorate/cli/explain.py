@@ -6,6 +6,7 @@ import msgspec
 import quorate
 from quorate.cli.output import cluster_option, find_cluster, json_option, print_json
 from quorate.cli.status import combine
+from quorate.core.options import describe
 
 
 @click.command(short_help="Say what a database promises.")
@@ -23,7 +24,7 @@ def explain(name: str, cluster: str | None, as_json: bool) -> None:
         placed = {"voters": voters, "learners": learners, "change": change}
         print_json({**msgspec.structs.asdict(said), **placed})
         return
-    click.echo(f"{name}: {said.replication}, acks {said.acks}, failover {said.failover}, {said.replicas} replicas")
+    click.echo(f"{name}: {said.replication}, {describe(said.options)}, {said.replicas} replicas")
     for sentence in said.sentences:
         click.echo(f"- {sentence}")
     if voters:

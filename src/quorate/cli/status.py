@@ -18,8 +18,9 @@ from quorate.cli.output import (
     print_json,
 )
 from quorate.client.url import parse_cluster_url
-from quorate.core.acks_rule import AUTO, MANUAL
+from quorate.core.acks_rule import MANUAL
 from quorate.core.formats import Range
+from quorate.core.options import describe
 from quorate.core.requests import StatusReport
 from quorate.runtime import probe
 
@@ -74,14 +75,13 @@ class GroupLine(Struct, frozen=True):
     group: int
     database: str
     partition: int
-    acks: str
+    options: dict[str, str]
+    """Those in force (docs/options.md)."""
     leader: str
     epoch: int
     last: int
     counted: int
     replicas: tuple[ReplicaLine, ...]
-    failover: str = AUTO
-    """Who decides that another leads: the replicas (`auto`), a person (`manual`), or they with an etcd's permit."""
     voters: tuple[str, ...] = ()
     learners: tuple[str, ...] = ()
     change: str = ""
@@ -211,8 +211,8 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
         change = f"voters are to be {', '.join(wanted)}"
         change += f"; {', '.join(learners)} fetching what there is" if learners else ""
     return GroupLine(
-        best.group, best.database, best.partition, best.acks, leader, best.epoch, best.last, counted, replicas,
-        best.failover, voters, learners, change, next((each.permit for _, each in found if each.permit), ""),
+        best.group, best.database, best.partition, best.options, leader, best.epoch, best.last, counted, replicas,
+        voters, learners, change, next((each.permit for _, each in found if each.permit), ""),
     )  # fmt: skip
 
 
@@ -229,17 +229,18 @@ def as_text(view: View) -> str:
     for node in view.nodes:
         if node.stranger:
             lines += ["", f"{node.address} is the address of a node of another cluster, {node.stranger}"]
-    rows = [("database", "group", "acks", "leader", "epoch", "last", "counted", "replicas (applied, lag)")]
+    rows = [("database", "group", "options", "leader", "epoch", "last", "counted", "replicas (applied, lag)")]
     for group in view.groups:
         replicas = ", ".join(_replica(replica) for replica in group.replicas)
         numbers = (str(group.epoch), str(group.last), str(group.counted))
-        acks = group.acks if group.failover == AUTO else f"{group.acks}, {group.failover}"
-        rows.append((group.database, str(group.group), acks, group.leader or "none", *numbers, replicas))
+        rows.append(
+            (group.database, str(group.group), describe(group.options), group.leader or "none", *numbers, replicas)
+        )
     lines += ["", *aligned(rows)]
     for group in view.groups:
         if group.permit and not any(replica.role == "leader" for replica in group.replicas):
             lines += ["", f"{group.database} waits for a permit to elect a leader: {group.permit}"]
-        if group.failover == MANUAL and not any(replica.role == "leader" for replica in group.replicas):
+        if group.options.get("failover") == MANUAL and not any(replica.role == "leader" for replica in group.replicas):
             lines += ["", f"{group.database} waits for you: quorate failover {group.database} --to NODE"]
     for group in view.groups:
         if group.change:

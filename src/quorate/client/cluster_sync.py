@@ -7,9 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
-
-from msgspec import structs
+from typing import Self, Unpack
 
 from quorate import errors
 from quorate.client.carrier_sync import Client
@@ -19,6 +17,7 @@ from quorate.client.link_sync import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
 from quorate.client.membership import MemberInfo, check_newcomer, find, members_of, unfinished
+from quorate.client.options import check_change, check_options, explained
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
     LEADER_SHOWN_BY,
@@ -27,9 +26,7 @@ from quorate.client.pieces import (
     DatabaseInfo,
     Tokens,
     catalog_databases,
-    check_change,
     check_known,
-    check_options,
     is_in_force,
     most_advanced,
 )
@@ -39,9 +36,9 @@ from quorate.client.url import (
     parse_address,
     parse_cluster_url,
 )
-from quorate.core.acks_rule import AUTO, parse
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.promises import Explanation, explain
+from quorate.core.options import OptionKeywords, describe
+from quorate.core.promises import Explanation
 from quorate.core.requests import (
     LEADER,
     LINEARIZABLE,
@@ -89,24 +86,24 @@ class Cluster:
         name: str,
         *,
         replication: str = "single-leader",
-        acks: str = "majority",
         replicas: int = 3,
-        failover: str = AUTO,
         exists_ok: bool = False,
         timeout: float | None = None,
+        **options: Unpack[OptionKeywords],
     ) -> None:
-        """Create a database; it can be used on return. With `exists_ok` one that is there is left as it is, whatever
-        its acks and replicas are: `databases` says.
+        """Create a database; it can be used on return. Its options are keyword arguments, for example `acks="sync"`:
+        see docs/options.md. With `exists_ok` one that is there is left as it is, whatever its options and replicas are:
+        `databases` says.
 
         Raises DatabaseExists (unless `exists_ok`), NotSupportedError, Unavailable, or MaybeDone: when it was created
         but its replicas did not come up in time, or the answer was lost; calling again with `exists_ok=True` goes on.
         """
         self._client.check()
         name, exists_ok = check_database(name), check_flag(exists_ok, "exists_ok")
-        check_options(replication, acks, failover, replicas)
+        chosen = check_options(replication, options, replicas)
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
-        self._change(lambda token: CreateDatabase(name, acks, replicas, token, exists_ok, failover), seconds)
+        self._change(lambda token: CreateDatabase(name, replication, chosen, replicas, token, exists_ok), seconds)
         try:
             self._client.request(
                 Run(name, (Statement("SELECT 1"),), LINEARIZABLE, strongest=True),
@@ -157,32 +154,30 @@ class Cluster:
                 )
             sleep(CHANGE_POLL)
 
-    def alter(
-        self, name: str, *, acks: str | None = None, failover: str | None = None, timeout: float | None = None
-    ) -> None:
-        """Change a database's acks, or who decides about its failovers, while it is in use; in force on return.
+    def alter(self, name: str, *, timeout: float | None = None, **options: Unpack[OptionKeywords]) -> None:
+        """Change options of a database while it is in use; in force on return. They are keyword arguments, for example
+        `acks="sync"`: see docs/options.md. Those that are not given, or are None, stay.
 
-        Until then the stricter of the old and the new one holds. Raises UnknownDatabase, ProgrammingError for acks that
-        its replicas can never meet, Unavailable, or MaybeDone: when the change was noted and its leader has not carried
-        it out in time, it will still, and when the answer was lost, it may; calling again goes on waiting.
+        Until then the stricter of the old and the new acks holds. Raises UnknownDatabase, ProgrammingError for options
+        that its replicas can never meet, Unavailable, or MaybeDone: when the change was noted and its leader has not
+        carried it out in time, it will still, and when the answer was lost, it may; calling again goes on waiting.
         """
         self._client.check()
         name = check_database(name)
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
-        rule, decides = check_change(acks, failover)
-        self._change(lambda token: AlterDatabase(name, rule, token, decides), seconds)
+        wanted = check_change(options)
+        self._change(lambda token: AlterDatabase(name, wanted, token), seconds)
         while True:
             try:
                 reports = self.status(timeout=max(0.1, deadline - time.monotonic()))
             except errors.Unavailable:
                 reports = []
-            if is_in_force(reports, name, rule, decides):
+            if is_in_force(reports, name, wanted):
                 return
             if time.monotonic() >= deadline:
-                wanted = " and ".join(filter(None, (rule and f"acks {rule}", decides and f"failover {decides}")))
                 raise errors.MaybeDone(
-                    f"{name} is to have {wanted}, and its leader has not brought that about in time",
+                    f"{name} is to have {describe(wanted)}, and its leader has not brought that about in time",
                     hint="it goes on trying; see quorate status",
                 )
             sleep(CHANGE_POLL)
@@ -204,12 +199,7 @@ class Cluster:
     def explain(self, name: str, *, timeout: float | None = None) -> Explanation:
         """What a database promises, how many nodes may be away, and what is lost when. Raises UnknownDatabase."""
         name = check_text(name, "the name of a database")
-        known = self.databases(timeout=timeout)
-        for each in known:
-            if each.name == name:
-                return explain(structs.replace(parse(each.acks), failover=each.failover), each.replicas)
-        names = ", ".join(each.name for each in known)
-        raise errors.UnknownDatabase(f"there is no database {name!r}", hint=f"there are: {names}")
+        return explained(self.databases(timeout=timeout), name)
 
     def members(self, *, timeout: float | None = None) -> list[MemberInfo]:
         """Every member of the cluster, by name, and what each holds. Raises Unavailable when no node answers."""

@@ -13,7 +13,6 @@ from quorate.client.absent import AbsentFromConnections
 from quorate.client.checks import check_seen, check_text, shown
 from quorate.client.membership import leaders
 from quorate.client.values import as_statement_sets, check_parameters
-from quorate.core.acks_rule import AUTO, NoSuchAcks, check_failover, parse, parse_for, read_rule
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import BOUND, Done, Parameters, Statement, StatusReport, Token
 from quorate.sql.classify import is_read, reads_only
@@ -26,10 +25,6 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 """Statements for their digest: a dict of parameters has no order."""
 _REMEMBERED = 1000
 """Unsettled tokens whose index is kept for `outcome`."""
-
-REPLICATIONS_THERE = ("single-leader",)
-REPLICAS_MAX = 1000
-"""No cluster has more nodes."""
 
 
 class ConnectionAttributes(AbsentFromConnections):
@@ -156,32 +151,6 @@ def check_autocommit(autocommit: bool) -> None:
         )
 
 
-def check_options(replication: str, acks: str, failover: str, replicas: int) -> None:
-    """Raises NotSupportedError for a replication that is not there yet, ProgrammingError for options that cannot be."""
-    if check_text(replication, "a replication") not in REPLICATIONS_THERE:
-        raise errors.NotSupportedError(
-            f"replication={replication!r:.80} is not there yet", hint="there is 'single-leader'"
-        )
-    if isinstance(replicas, bool) or not isinstance(replicas, int) or not 0 < replicas <= REPLICAS_MAX:
-        raise errors.ProgrammingError(f"replicas is a number from 1 to {REPLICAS_MAX}, not {shown(replicas)}")
-    try:
-        parse_for(check_text(acks, "acks"), replicas)
-        check_failover(check_text(failover, "failover"))
-    except NoSuchAcks as error:
-        raise errors.ProgrammingError(str(error), hint=error.hint) from None
-
-
-def check_change(acks: str | None, failover: str | None) -> tuple[str, str]:
-    """What is to be changed, as it is spelt; empty: nothing. Raises ProgrammingError."""
-    if acks is None and failover is None:
-        raise errors.ProgrammingError("nothing is to be changed", hint="give acks, failover, or both")
-    try:
-        rule = "" if acks is None else str(parse(check_text(acks, "acks")))
-        return rule, "" if failover is None else check_failover(check_text(failover, "failover"))
-    except NoSuchAcks as error:
-        raise errors.ProgrammingError(str(error), hint=error.hint) from None
-
-
 def check_known(database: str, reports: Iterable[StatusReport]) -> None:
     """Raises UnknownDatabase when none of these nodes has a replica of this database."""
     names = {group.database for report in reports for group in report.groups} - {CATALOG_DATABASE}
@@ -191,12 +160,10 @@ def check_known(database: str, reports: Iterable[StatusReport]) -> None:
         )
 
 
-def is_in_force(reports: Iterable[StatusReport], database: str, acks: str, failover: str) -> bool:
-    """Whether this is what a database's newest leader says, and nothing else is coming; empty: whatever it is."""
+def is_in_force(reports: Iterable[StatusReport], database: str, options: dict[str, str]) -> bool:
+    """Whether a database's newest leader says that it has these options, and that no others are coming."""
     leading = (group for _, group in leaders(reports).values() if group.database == database)
-    return any(
-        not group.acks_next and acks in ("", group.acks) and failover in ("", group.failover) for group in leading
-    )
+    return any(not group.options_next and options.items() <= group.options.items() for group in leading)
 
 
 def most_advanced(reports: Iterable[StatusReport], database: str) -> str:
@@ -222,11 +189,9 @@ class DatabaseInfo(Struct, frozen=True):
 
     name: str
     replication: str
-    acks: str
+    options: dict[str, str]
+    """Each option that the replication has, with its value (docs/options.md)."""
     replicas: int
-    failover: str = AUTO
-    """Who decides that another node leads: the replicas (`auto`), a person (`manual`), or the
-    replicas with an etcd's permit (`etcd`)."""
 
 
 VERIFY_TIMEOUT = 300.0
@@ -234,7 +199,7 @@ VERIFY_TIMEOUT = 300.0
 
 CATALOG_STATEMENTS = (
     Statement(
-        "SELECT name, replication, acks, (SELECT count(*) FROM replicas JOIN partitions ON partition = id"
+        "SELECT name, replication, options, (SELECT count(*) FROM replicas JOIN partitions ON partition = id"
         " WHERE database = name AND number = (SELECT min(number) FROM partitions WHERE database = name))"
         " FROM databases ORDER BY name"
     ),
@@ -244,9 +209,9 @@ CATALOG_STATEMENTS = (
 
 def catalog_databases(done: Done) -> list[DatabaseInfo]:
     """What `CATALOG_STATEMENTS` gave."""
-    found: list[DatabaseInfo] = []
     rows: Any = done.results[0].rows
-    for name, replication, text, replicas in rows:
-        rule = read_rule(text)
-        found.append(DatabaseInfo(name, replication, str(rule), replicas, rule.failover))
-    return found
+    return [DatabaseInfo(name, kind, _decode_options(text), replicas) for name, kind, text, replicas in rows]
+
+
+_decode_options = msgspec.json.Decoder(dict[str, str]).decode
+"""Without their declaration: a newer cluster may have others."""

@@ -23,6 +23,8 @@ SYNC = "sync"
 MAJORITY = "majority"
 KINDS = (ASYNC, SEMI_SYNC, SYNC, MAJORITY)
 SPELLINGS = "async, semi-sync:K (K followers), sync, majority"
+CHOICES = (ASYNC, f"{SEMI_SYNC}:K", SYNC, MAJORITY)
+"""How a rule is spelt, for people."""
 
 
 AUTO = "auto"
@@ -45,7 +47,7 @@ class AcksRule(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """All of it, as the catalog, the log and data files have it; `failover` only when it is not automatic."""
+        """All of it, as the log and data files have it; `failover` only when it is not automatic."""
         return str(self) if self.failover == AUTO else f"{self} {self.failover}"
 
     def holders(self, voters: int) -> int:
@@ -152,7 +154,13 @@ def mark_of(payload: bytes) -> int:
 def read_rule(text: str) -> AcksRule:
     """A rule from its `AcksRule.text`."""
     acks, _, failover = text.partition(" ")
-    return structs.replace(parse(acks), failover=failover or AUTO)
+    return rule_of(acks, failover or AUTO)
+
+
+@functools.lru_cache(maxsize=64)
+def rule_of(acks: str, failover: str) -> AcksRule:
+    """The rule of a database with these options. Raises NoSuchAcks."""
+    return structs.replace(parse(acks), failover=failover)
 
 
 class NoSuchAcks(ValueError):
@@ -193,13 +201,6 @@ def parse_for(text: object, replicas: int) -> AcksRule:
         hint = f"semi-sync:{most} is the most" if most else "one replica has no followers: use majority"
         raise NoSuchAcks(f"acks {rule} asks for {rule.followers} followers, but {replicas} replicas have {have}", hint)
     return rule
-
-
-def check_failover(failover: object) -> str:
-    """Read who decides about failovers, as it is spelt everywhere. Raises NoSuchAcks."""
-    if failover not in FAILOVERS:
-        raise NoSuchAcks(f"unknown failover {failover!r}", f"there are: {', '.join(FAILOVERS)}")
-    return str(failover)
 
 
 def strictest_holders(rules: Iterable[AcksRule], voters: int) -> int:

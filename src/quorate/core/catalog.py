@@ -11,7 +11,7 @@ from quorate.core.kernel import GroupId, Member, NodeId
 
 SCHEMA = (
     "CREATE TABLE members(node INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, address TEXT NOT NULL) STRICT",
-    """CREATE TABLE databases(name TEXT PRIMARY KEY, replication TEXT NOT NULL, acks TEXT NOT NULL)
+    """CREATE TABLE databases(name TEXT PRIMARY KEY, replication TEXT NOT NULL, options TEXT NOT NULL)
        STRICT, WITHOUT ROWID""",
     """CREATE TABLE partitions(id INTEGER PRIMARY KEY AUTOINCREMENT, database TEXT NOT NULL REFERENCES databases(name),
        number INTEGER NOT NULL, UNIQUE(database, number)) STRICT""",
@@ -45,8 +45,9 @@ group began: a replica on any other node begins without a vote."""
 class DatabaseRow(Struct, frozen=True, array_like=True):
     name: str
     replication: str
-    acks: str
-    """`AcksRule.text`: who must hold a write, and who decides about failovers when it is not the replicas."""
+    """Its name in `core.replication`."""
+    options: str
+    """`DatabaseOptions.encode`."""
 
 
 class PartitionRow(Struct, frozen=True, array_like=True):
@@ -83,7 +84,7 @@ class Catalog(Struct, frozen=True):
 
 QUERIES = (
     "SELECT node, name, address FROM members ORDER BY node",
-    "SELECT name, replication, acks FROM databases ORDER BY name",
+    "SELECT name, replication, options FROM databases ORDER BY name",
     """SELECT id, database, number, (SELECT group_concat(node) FROM
        (SELECT node FROM replicas WHERE partition = id ORDER BY node)) FROM partitions ORDER BY id""",
     "SELECT max(1, user_version) FROM pragma_user_version",

@@ -48,7 +48,7 @@ def write_for(node: "Node", body: Change) -> Run | Refused | None:
     if isinstance(body, CreateDatabase) and changes and not roster.is_current(node):
         return CHANGE_UNDER_WAY  # it would be placed on members that may be out by now
     write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)
-    if isinstance(write, Run) and body.failover == ETCD and not node.settings.has_etcd:
+    if isinstance(write, Run) and body.options.get("failover") == ETCD and not node.settings.has_etcd:
         return NO_ETCD
     return write
 

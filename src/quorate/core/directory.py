@@ -5,24 +5,18 @@ database is created by a write to the catalog, and its groups appear on the node
 when each of them has applied that write.
 """
 
-from msgspec import structs
-
-from quorate.core.acks_rule import NoSuchAcks, check_failover, parse, parse_for, read_rule
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, GroupId, Identity, Member, NodeId
 from quorate.core.membership import Wanted
 from quorate.core.messages import Removed, Wish
-from quorate.core.requests import (
-    AlterDatabase,
-    CreateDatabase,
-    Refused,
-    Run,
-    Statement,
-    Token,
-)
+from quorate.core.options import DatabaseOptions, SingleLeaderOptions, Unfit, check
+from quorate.core.replication import REPLICATIONS, options_known
+from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run, Statement, Token
 from quorate.core.upgrading import set_version
 
 REPLICAS_OF_MAIN = 3
+SINGLE_LEADER = "single-leader"
+"""How the catalog itself is replicated, and `main`."""
 NAME_BYTES_MAX = 128
 
 
@@ -35,7 +29,7 @@ class Directory:
         self.read = False
         """The catalog was read at least once in this life."""
         self.members: dict[NodeId, Member] = {member.node: member for member in identity.founders}
-        self.acks: dict[str, str] = {CATALOG_DATABASE: "majority"}
+        self.options: dict[str, DatabaseOptions] = {CATALOG_DATABASE: SingleLeaderOptions()}
         self.partitions: dict[str, PartitionRow] = {}
         self.removed: dict[NodeId, Member] = {}
         self.told = Removed(0)
@@ -47,8 +41,10 @@ class Directory:
         if catalog.members:
             self.members = {member.node: member for member in catalog.members}
             self.removed = {member.node: member for member in catalog.removed}
-        self.acks = {row.name: row.acks for row in catalog.databases}
-        self.acks[CATALOG_DATABASE] = "majority"
+        self.options = {
+            row.name: REPLICATIONS[row.replication].options.decode(row.options) for row in catalog.databases
+        }
+        self.options[CATALOG_DATABASE] = SingleLeaderOptions()
         self.partitions = {row.database: row for row in catalog.partitions if row.number == 0}
 
     def address_of(self, node: NodeId) -> str:
@@ -106,7 +102,7 @@ class Directory:
         rows = tuple((member.node, member.name, member.address) for member in self.identity.founders)
         statements.append(Statement("INSERT INTO members VALUES (?, ?, ?)", rows, many=True))
         nodes = sorted(member.node for member in self.identity.founders)[:REPLICAS_OF_MAIN]
-        statements += _new_database("main", "majority", nodes)
+        statements += _new_database("main", SINGLE_LEADER, SingleLeaderOptions(), nodes)
         if self.identity.format > 1:
             statements.append(set_version(self.identity.format))
         return Run(CATALOG_DATABASE, tuple(statements), token=Token("founding", 0))
@@ -116,12 +112,16 @@ class Directory:
         refusal = self._refuse_creation(request)
         if refusal is not None:
             return refusal
+        try:
+            options = check(options_known(), request.replication, request.options, request.replicas)
+        except Unfit as error:
+            return Refused(error.error, str(error), error.hint)
         load: dict[NodeId, int] = dict.fromkeys(sorted(self.members), 0)
         for row in self.catalog.partitions:
             for node in row.nodes:
                 load[node] = load.get(node, 0) + 1
         nodes = sorted(sorted(load, key=lambda node: (load[node], node))[: request.replicas])
-        statements = _new_database(request.database, wanted_text(request.acks, request.failover), nodes)
+        statements = _new_database(request.database, request.replication, options, nodes)
         return Run(CATALOG_DATABASE, tuple(statements), token=request.token)
 
     def _refuse_creation(self, request: CreateDatabase) -> Refused | None:
@@ -133,7 +133,7 @@ class Directory:
             hint = f"choose between 1 and {len(self.members)}"
             message = f"{request.replicas} replicas do not fit on {len(self.members)} members"
             return Refused("ProgrammingError", message, hint)
-        return _refuse_rule(request.acks, request.failover, request.replicas)
+        return None
 
     def alteration(self, request: AlterDatabase) -> Run | Refused:
         """The write that changes what is wanted of a database."""
@@ -141,28 +141,15 @@ class Directory:
         if row is None:
             names = ", ".join(known.name for known in self.catalog.databases)
             return Refused("UnknownDatabase", f"there is no database {request.database!r}", f"there are: {names}")
-        now = read_rule(self.acks[request.database])
-        acks, failover = request.acks or str(now), request.failover or now.failover
-        refusal = _refuse_rule(acks, failover, len(row.nodes))
-        if refusal is not None:
-            return refusal
-        wanted = (wanted_text(acks, failover), request.database)
-        change = Statement("UPDATE databases SET acks = ? WHERE name = ?", (wanted,))
+        replication = next(known.replication for known in self.catalog.databases if known.name == request.database)
+        before = self.options[request.database]
+        try:
+            options = check(options_known(), replication, request.options, len(row.nodes), before)
+        except Unfit as error:
+            return Refused(error.error, str(error), error.hint)
+        wanted = (options.encode(), request.database)
+        change = Statement("UPDATE databases SET options = ? WHERE name = ?", (wanted,))
         return Run(CATALOG_DATABASE, (change,), token=request.token)
-
-
-def _refuse_rule(acks: str, failover: str, replicas: int) -> Refused | None:
-    try:
-        parse_for(acks, replicas)
-        check_failover(failover)
-    except NoSuchAcks as error:
-        return Refused("ProgrammingError", str(error), error.hint)
-    return None
-
-
-def wanted_text(acks: str, failover: str) -> str:
-    """What the catalog's column `acks` holds: the rule that a group's log is to name."""
-    return structs.replace(parse(acks), failover=failover).text
 
 
 def valid_name(name: str) -> bool:
@@ -175,11 +162,11 @@ def valid_name(name: str) -> bool:
     )
 
 
-def _new_database(name: str, acks: str, nodes: list[NodeId]) -> list[Statement]:
+def _new_database(name: str, replication: str, options: DatabaseOptions, nodes: list[NodeId]) -> list[Statement]:
     find = "(SELECT id FROM partitions WHERE database = ? AND number = 0)"
     rows = tuple((name, node) for node in nodes)
     return [
-        Statement("INSERT INTO databases VALUES (?, 'single-leader', ?)", ((name, acks),)),
+        Statement("INSERT INTO databases VALUES (?, ?, ?)", ((name, replication, options.encode()),)),
         Statement("INSERT INTO partitions(database, number) VALUES (?, 0)", ((name,),)),
         Statement(f"INSERT INTO replicas VALUES ({find}, ?)", rows, many=True),  # noqa: S608 - a constant
     ]

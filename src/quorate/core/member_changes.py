@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from quorate.core.acks_rule import DEFAULT, SYNC, NoSuchAcks, parse_for, read_rule
 from quorate.core.catalog import MEMBERS_SCHEMA, PartitionRow
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import CATALOG_DATABASE, Member, NodeId
 from quorate.core.membership import Configuration
+from quorate.core.options import Unfit
 from quorate.core.requests import AddMember, MemberChange, Refused, RemoveMember, Run, Statement, Token
 from quorate.core.roster import is_current, members_change
 
@@ -148,17 +148,18 @@ def _without(node: "Node", row: PartitionRow, leaves: Member, successor: NodeId,
         rest = (*rest, other)
     if not rest:
         raise _No("LastVoter", f"{leaves.name} holds the only replica of {row.database}", "add another member first")
-    rule = read_rule(node.directory.acks.get(row.database, str(DEFAULT)))
+    options = node.directory.options[row.database]
     try:
-        parse_for(str(rule), len(rest))
-    except NoSuchAcks as error:
+        options.check_replicas(len(rest))
+    except Unfit as error:
         hint = f"{error.hint}; change it with `quorate alter`, or add a member first"
         raise _No("OperationalError", f"{row.database} could not keep its promise: {error}", hint) from error
-    if rule.kind == SYNC:
+    if options.needs_all:
         away = [node.directory.name_of(each) for each in rest if not _lives(node, each)]
         if away:
-            message = f"{row.database} has acks sync, and {', '.join(away)} would hold up its writes"
-            raise _No("OperationalError", message, "bring it back first, or change the acks", retryable=True)
+            message = f"{row.database} needs every replica, and {', '.join(away)} would hold up its writes"
+            hint = "bring it back first, or let it need fewer with `quorate alter`"
+            raise _No("OperationalError", message, hint, retryable=True)
     _check_majority(node, row.database, row.nodes, rest)
     return Plan(row, tuple(sorted(rest)))
 

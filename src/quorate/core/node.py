@@ -40,6 +40,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed, Superseded
+from quorate.core.options import DatabaseOptions
 from quorate.core.replica import CatalogReplica, Replica, TimerName
 from quorate.core.replication import REPLICATIONS
 from quorate.core.report import report, report_lost
@@ -196,9 +197,9 @@ class Node:
     def resign(self, group: GroupId, epoch: int) -> None:
         self.liveness.resign(self.groups[group], epoch)
 
-    def wanted_acks(self, database: str) -> str | None:
+    def wanted_options(self, database: str) -> DatabaseOptions | None:
         """What the catalog wants of this database; None when it has not been read yet, or does not know it."""
-        return self.directory.acks.get(database)
+        return self.directory.options.get(database)
 
     # ---- events ------------------------------------------------------------------------------------------
 

@@ -228,7 +228,7 @@ class Explanation(Struct, frozen=True):
     """What one database promises, in numbers and sentences."""
 
     replication: str
-    acks: str
+    options: dict[str, str]
     replicas: int
     holders: int
     """Disks that hold a write before it counts."""
@@ -242,8 +242,6 @@ class Explanation(Struct, frozen=True):
     """How many disks may be lost, whichever they are, without losing an acknowledged write."""
     default_read: str
     sentences: tuple[str, ...]
-    failover: str = AUTO
-    """Who decides that another leads."""
 
 
 def explain(rule: AcksRule, replicas: int) -> Explanation:
@@ -268,7 +266,7 @@ def explain(rule: AcksRule, replicas: int) -> Explanation:
     )
     return Explanation(
         SINGLE_LEADER,
-        str(rule),
+        {"acks": str(rule), "failover": rule.failover},
         replicas,
         holders,
         votes,
@@ -277,7 +275,6 @@ def explain(rule: AcksRule, replicas: int) -> Explanation:
         holders - 1,
         strongest_read(rule),
         sentences,
-        rule.failover,
     )
 
 

@@ -3,10 +3,16 @@
 from typing import get_args
 
 from quorate.core.messages import NodeMessage
+from quorate.core.options import DatabaseOptions
 from quorate.core.replica import Replication
 from quorate.core.single_leader.replica import SINGLE_LEADER
 
 REPLICATIONS: dict[str, Replication] = {each.name: each for each in (SINGLE_LEADER,)}
+
+
+def options_known() -> dict[str, type[DatabaseOptions]]:
+    """The options of each replication."""
+    return {name: each.options for name, each in REPLICATIONS.items()}
 
 
 def message_kinds() -> tuple[type, ...]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw, Struct
 
-from quorate.core.acks_rule import AUTO
 from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Signed, Small
 from quorate.core.copy_requests import CopyPart as CopyPart
 from quorate.core.copy_requests import CopyReport as CopyReport
@@ -93,11 +92,13 @@ class Outcome(Struct, frozen=True, tag="outcome"):
 
 class CreateDatabase(Struct, frozen=True, tag="create"):
     database: str
-    acks: str
+    replication: str
+    """Its name in `core.replication`."""
+    options: dict[str, str]
+    """Those that are chosen; the others get their defaults."""
     replicas: Small
     token: Token
     exists_ok: bool = False
-    failover: str = AUTO
 
 
 class DropDatabase(Struct, frozen=True, tag="drop"):
@@ -112,11 +113,9 @@ class AlterDatabase(Struct, frozen=True, tag="alter"):
     """Change what the catalog wants of a database; its group's leader brings it about by a log entry."""
 
     database: str
-    acks: str
-    """Empty: as it is."""
+    options: dict[str, str]
+    """Those that are to change."""
     token: Token
-    failover: str = ""
-    """Empty: as it is."""
 
 
 class AddMember(Struct, frozen=True, tag="add_member"):
@@ -357,25 +356,21 @@ class GroupStatus(Struct, frozen=True):
     counted: Index
     applied: Index
     first: Index
-    acks: str
-    """The rule in force, as the group's log says."""
+    options: dict[str, str]
+    """Those in force, as the group's log says."""
     replicas: tuple[ReplicaStatus, ...] = ()
     verified: Index = 0
     """The newest index at which verify found this replica equal to a majority, in this life of the node."""
     damage: str = ""
     """Why the replica is damaged; or, once it was rebuilt, why it had been."""
-    acks_next: str = ""
-    """A rule that is being changed to: until its entry is counted, the stricter of both holds."""
+    options_next: dict[str, str] = {}
+    """Those that are being changed to: until their entry is counted, the stricter of both hold."""
     voters: tuple[NodeId, ...] = ()
     learners: tuple[NodeId, ...] = ()
     voters_next: tuple[NodeId, ...] = ()
     """Voters that are taking the place of `voters`: while they do, a majority of both is needed."""
     wanted: tuple[NodeId, ...] = ()
     """As a leader: the voters that the catalog wants, when they are not `voters`. Empty otherwise."""
-    failover: str = AUTO
-    """Who decides that another leads: the replicas (`auto`), a person (`manual`), or an etcd's permit (`etcd`)."""
-    failover_next: str = ""
-    """The same, as `acks_next`."""
     last_epoch: Epoch = 0
     """The epoch of the last entry: of two logs the one with the higher (last_epoch, last) has more."""
     permit: str = ""

@@ -226,7 +226,7 @@ def test_while_a_change_to_etcd_is_not_counted_a_permit_is_needed() -> None:
 def test_a_cluster_whose_nodes_know_no_etcd_refuses_it() -> None:
     cluster, _, _, _ = started("majority")
     catalog = next(each for each in cluster.machines.values() if each.node.groups[0].role == "leader")
-    key = cluster.request(catalog, AlterDatabase("main", "", Token("alter", 0), "etcd"))
+    key = cluster.request(catalog, AlterDatabase("main", {"failover": "etcd"}, Token("alter", 0)))
     refused = cluster.replies[key]
     assert isinstance(refused, Refused)
     assert refused.message == "failover etcd needs an etcd, and none is configured"

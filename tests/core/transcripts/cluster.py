@@ -48,7 +48,7 @@ class Scripted(harness.Cluster):
         one = super().catalog()
         gone = {each.group for each in self.dropped}
         held = {group: name for group, name in self.groups.items() if group not in gone}
-        databases = tuple(DatabaseRow(name, "single-leader", self.acks) for name in held.values())
+        databases = tuple(DatabaseRow(name, "single-leader", harness.options_text(self.acks)) for name in held.values())
         began = one.partitions[0].began
         partitions = tuple(PartitionRow(group, name, 0, self.placed, began) for group, name in held.items())
         return msgspec.structs.replace(one, databases=databases, partitions=partitions, dropped=self.dropped)

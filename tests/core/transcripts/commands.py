@@ -306,8 +306,9 @@ def _status(machine: Recorder, group: int) -> str:
         return "has no replica"
     follows = f" of {status.leader}" if status.leader and status.role != "leader" else ""
     first = f" from {status.first}" if status.first > 1 else ""
-    acks = f"; acks {status.acks}" if status.acks != "majority" or status.acks_next else ""
-    changes = f", changing to {status.acks_next}" if status.acks_next else ""
+    now, coming = status.options["acks"], status.options_next
+    acks = f"; acks {now}" if now != "majority" or coming else ""
+    changes = f", changing to {coming['acks']}" if coming else ""
     usual = tuple(each.node for each in machine.cluster.members)
     voters = f"; voters {render.nodes(status.voters)}" if status.voters != usual or status.voters_next else ""
     joint = f" joint with {render.nodes(status.voters_next)}" if status.voters_next else ""

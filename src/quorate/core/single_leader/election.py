@@ -8,7 +8,7 @@ half a network can depose a working leader for ever.
 
 from collections.abc import Mapping
 
-from quorate.core.acks_rule import read_rule, spell, spell_noop
+from quorate.core.acks_rule import spell, spell_noop
 from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Send
 from quorate.core.requests import NotLeader
 from quorate.core.single_leader import (
@@ -24,6 +24,7 @@ from quorate.core.single_leader import (
     writes,
 )
 from quorate.core.single_leader.messages import Append, PreVote, PreVoteReply, StandNow, Vote, VoteReply
+from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import (
     CANDIDATE,
     FOLLOWER,
@@ -239,10 +240,10 @@ def _first_words(group: Group) -> bytes:
 
 def _first_rule(group: Group, noop: int) -> tuple[Entry, ...]:
     """The log of a new group says what acks it has before anything else, so that no write counts by another rule."""
-    wanted = group.host.wanted_acks(group.database)
-    if noop > 1 or wanted is None or read_rule(wanted) == group.rules.newest:
+    wanted = wanted_rule(group.host, group.database)
+    if noop > 1 or wanted is None or wanted == group.rules.newest:
         return ()
-    return (Entry(noop + 1, group.epoch, ACKS, spell(wanted, group.me)),)
+    return (Entry(noop + 1, group.epoch, ACKS, spell(wanted.text, group.me)),)
 
 
 def become_follower(group: Group, now: Now) -> None:

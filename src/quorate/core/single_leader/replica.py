@@ -36,6 +36,7 @@ from quorate.core.kernel import (
     Stopped,
 )
 from quorate.core.messages import Mention
+from quorate.core.options import SingleLeaderOptions
 from quorate.core.replica import Replication
 from quorate.core.requests import STRONGEST, Failover, OpenCopy, Verify
 from quorate.core.single_leader import (
@@ -350,4 +351,6 @@ class SingleLeaderReplica(Group):
     status = status.status
 
 
-SINGLE_LEADER = Replication("single-leader", SingleLeaderReplica, frozenset(EVENTS), frozenset(MESSAGES))
+SINGLE_LEADER = Replication(
+    "single-leader", SingleLeaderReplica, frozenset(EVENTS), frozenset(MESSAGES), SingleLeaderOptions
+)

@@ -18,10 +18,11 @@ the entry that began it is compared too.
 
 from itertools import pairwise
 
-from quorate.core.acks_rule import ASYNC, DEFAULT, mark_of, read_electors, read_noop, read_rule
+from quorate.core.acks_rule import ASYNC, DEFAULT, mark_of, read_electors, read_noop
 from quorate.core.kernel import NOOP, Entry, LostSaved, NodeId, Now, Position, SaveLost
 from quorate.core.single_leader import shipping, snapshots
 from quorate.core.single_leader.messages import Append
+from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 REIGNS_SHOWN = 16
@@ -70,7 +71,7 @@ def contradicted(group: Group, first: int) -> None:
 def may_lose(group: Group) -> bool:
     """Whether the log may hold what counted and is in no later leader's: any that is not empty may. A damaged replica
     does not know its rule: then what the catalog wants has to do."""
-    wanted = read_rule(group.host.wanted_acks(group.database) or str(DEFAULT))
+    wanted = wanted_rule(group.host, group.database) or DEFAULT
     some = group.log.last.index > group.log.base.index
     return some or group.lossy or group.is_narrow or (group.log_damaged and wanted.kind == ASYNC)
 

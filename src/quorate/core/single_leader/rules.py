@@ -29,7 +29,16 @@ from quorate.core.acks_rule import (
     strictest_votes,
 )
 from quorate.core.kernel import ACKS, NOOP, Entry
+from quorate.core.options import SingleLeaderOptions
 from quorate.core.promises import offered
+from quorate.core.replica import Host
+
+
+def wanted_rule(host: Host, database: str) -> AcksRule | None:
+    """What the catalog wants of this database; None when it has not been read yet, or does not know it."""
+    options = host.wanted_options(database)
+    assert options is None or isinstance(options, SingleLeaderOptions), "the catalog says that it has no leader"
+    return None if options is None else options.rule
 
 
 class Rules:

@@ -437,7 +437,7 @@ class Group:
         return self.log_damaged and not self.rebuilt
 
     def may_stand(self) -> bool:
-        if self.log.last.index == 0 and self.host.wanted_acks(self.database) is None:
+        if self.log.last.index == 0 and self.host.wanted_options(self.database) is None:
             return False  # the first entries of a group say what acks it has
         hindered = self.log_damaged or self.host.disk_full or self.host.draining or self.switching
         return self.votes_here and self.opened and not hindered

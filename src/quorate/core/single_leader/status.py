@@ -1,6 +1,7 @@
 """A replica as a picture for people."""
 
 from quorate.core.acks_rule import ETCD, MANUAL
+from quorate.core.options import SingleLeaderOptions
 from quorate.core.requests import GroupStatus, ReplicaStatus
 from quorate.core.single_leader import members, permits
 from quorate.core.single_leader.state import LEADER, Group
@@ -13,6 +14,7 @@ def status(group: Group) -> GroupStatus:
         replicas.append(ReplicaStatus(group.me, group.persisted, "leader"))
         replicas += [ReplicaStatus(peer, each.matched, each.state) for peer, each in group.progress.items()]
     wanted = group.host.wanted_members(group.group)
+    decides = MANUAL if group.rules.by_hand else ETCD if group.rules.by_permit else group.rules.counted.failover
     return GroupStatus(
         group.group,
         group.database,
@@ -24,17 +26,19 @@ def status(group: Group) -> GroupStatus:
         group.counted,
         group.applied.index,
         group.log.base.index + 1,
-        str(group.rules.counted),
+        _options(str(group.rules.counted), decides),
         tuple(replicas),
         group.verifying.equal_at,
         group.damaged or group.mended,
-        str(group.rules.newest) if group.rules.coming else "",
+        _options(str(group.rules.newest), group.rules.newest.failover) if group.rules.coming else {},
         group.configuration.voters,
         group.configuration.learners,
         group.configuration.following,
         wanted.voters if wanted is not None and members.wants_others(group) else (),
-        MANUAL if group.rules.by_hand else ETCD if group.rules.by_permit else group.rules.counted.failover,
-        group.rules.newest.failover if group.rules.coming else "",
         group.log.last.epoch,
         permits.missing(group),
     )
+
+
+def _options(acks: str, failover: str) -> dict[str, str]:
+    return SingleLeaderOptions(acks=acks, failover=failover).spelt

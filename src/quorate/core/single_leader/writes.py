@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Raw, structs
 
-from quorate.core.acks_rule import read_rule, spell
+from quorate.core.acks_rule import spell
 from quorate.core.admission import EXPIRED, overloaded
 from quorate.core.kernel import (
     ACKS,
@@ -28,6 +28,7 @@ from quorate.core.kernel import (
 from quorate.core.limits import ENTRY_BYTES_MAX
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Unsure
 from quorate.core.single_leader import long_writes, repair, shipping
+from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group
 
 TOO_LARGE = Refused(
@@ -145,8 +146,8 @@ def may_start(group: Group) -> bool:
 
 def wants_other_acks(group: Group) -> bool:
     """Whether this replica leads, and its log says something else than the catalog wants."""
-    wanted = group.host.wanted_acks(group.database)
-    return group.role == LEADER and wanted is not None and read_rule(wanted) != group.rules.newest
+    wanted = wanted_rule(group.host, group.database) if group.role == LEADER else None
+    return wanted is not None and wanted != group.rules.newest
 
 
 def begin_what_waits(group: Group) -> None:
@@ -160,8 +161,9 @@ def reconcile(group: Group, now: Now) -> None:
     """As leader: when the catalog wants other acks than the log says, say so in the log."""
     if group.rules.coming or not group.leads_ready or group.host.disk_full or group.holds_writes:
         return
-    if group.batch is None and wants_other_acks(group):
-        wanted = str(group.host.wanted_acks(group.database))
+    rule = wanted_rule(group.host, group.database)
+    if group.batch is None and rule is not None and wants_other_acks(group):
+        wanted = rule.text
         settle_now(group)
         entry = Entry(group.log.last.index + 1, group.epoch, ACKS, spell(wanted, group.me))
         group.note("acks_changes", to=wanted)

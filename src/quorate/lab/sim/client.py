@@ -188,9 +188,8 @@ class Client:
             database.created = end == OK
             database.claimed = False
 
-        body = CreateDatabase(
-            database.name, database.acks, database.replicas, token, exists_ok=True, failover=self.dials.decides
-        )
+        options = {"acks": database.acks, "failover": self.dials.decides}
+        body = CreateDatabase(database.name, "single-leader", options, database.replicas, token, exists_ok=True)
         return Operation("create", database.name, [], ended, writes=True), body, token
 
     def _alter(self, database: Database) -> tuple[Operation, Any, Token]:
@@ -202,12 +201,12 @@ class Client:
             self.operations.ledger.loose.add(database.name)
         token = self._new_token(database.name)
         operation = Operation("alter", database.name, [], lambda _end, _results: None, writes=True)
-        failover = ""
+        options = {"acks": acks}
         if self.dials.by_hand and self.dice.random() < self.dials.by_hand:
-            failover = self.dice.choice((MANUAL, MANUAL, AUTO))
+            options["failover"] = self.dice.choice((MANUAL, MANUAL, AUTO))
         if self.dials.permits and self.dice.random() < self.dials.permits:
-            failover = self.dice.choice((ETCD, ETCD, ETCD, ETCD, AUTO))
-        return operation, AlterDatabase(database.name, acks, token, failover), token
+            options["failover"] = self.dice.choice((ETCD, ETCD, ETCD, ETCD, AUTO))
+        return operation, AlterDatabase(database.name, options, token), token
 
     # ---- attempts --------------------------------------------------------------------------------------
 

@@ -156,7 +156,7 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     alters: float = 0.0
     """Chance that an operation is such a change."""
     decides: str = AUTO
-    """Who decides about the failovers of databases that are made in the run (`DatabaseOptions.failover`)."""
+    """Who decides about the failovers of databases that are made in the run (`SingleLeaderOptions.failover`)."""
 
     keys: int = 3
     reads: int = 4

@@ -115,7 +115,7 @@ class Dropper(Asker):
 
     def _create(self) -> None:
         self.idle = False
-        self._ask(CreateDatabase(VICTIM, "majority", min(3, len(self._hosts)), self._token()))
+        self._ask(CreateDatabase(VICTIM, "single-leader", {}, min(3, len(self._hosts)), self._token()))
 
     def _set_up(self) -> None:
         insert = "INSERT INTO registers VALUES (?, 0)"

@@ -390,17 +390,17 @@ def _delete_row(name: str) -> Run:
 
 
 def _database(tables: Tables, parameters: Any) -> Result:
-    tables.insert("databases", (parameters[0], "single-leader", parameters[1]), "name")
+    tables.insert("databases", tuple(parameters), "name")
     return Result((), [], 1, tables.last_rowid)
 
 
-def _acks(tables: Tables, parameters: Any) -> Result:
-    acks, name = parameters
+def _options(tables: Tables, parameters: Any) -> Result:
+    options, name = parameters
     old = tables.table("databases").get(name)
     if old is None:
         return _NONE
-    if old[2] != acks:
-        tables.change("databases", old, (*old[:2], acks))
+    if old[2] != options:
+        tables.change("databases", old, (*old[:2], options))
     return _ONE
 
 
@@ -444,7 +444,7 @@ _DUMPED = {
 }
 _MEMBERS = (("node", "INTEGER"), ("name", "TEXT"), ("address", "TEXT"))
 _CHANGES = (("number", "INTEGER"), ("change", "TEXT"), ("token", "TEXT"))
-_DATABASES = (("name", "TEXT"), ("replication", "TEXT"), ("acks", "TEXT"))
+_DATABASES = (("name", "TEXT"), ("replication", "TEXT"), ("options", "TEXT"))
 _FIND = "(SELECT id FROM partitions WHERE database = ? AND number = 0)"
 
 STATEMENTS: dict[str, Run] = (
@@ -470,8 +470,8 @@ STATEMENTS: dict[str, Run] = (
         "ROLLBACK": _fails(*_NO_TRANSACTIONS),
         "COMMIT": _fails(*_NO_TRANSACTIONS),
         "INSERT INTO members VALUES (?, ?, ?)": _member,
-        "INSERT INTO databases VALUES (?, 'single-leader', ?)": _database,
-        "UPDATE databases SET acks = ? WHERE name = ?": _acks,
+        "INSERT INTO databases VALUES (?, ?, ?)": _database,
+        "UPDATE databases SET options = ? WHERE name = ?": _options,
         "INSERT INTO partitions(database, number) VALUES (?, 0)": _partition,
         f"INSERT INTO replicas VALUES ({_FIND}, ?)": _replica,  # noqa: S608 - a constant
         "INSERT INTO member_changes VALUES (?, ?, ?)": _insert_row("member_changes", "number"),
