@@ -21,6 +21,7 @@ from quorate.runtime.cluster import LocalCluster
 from quorate.runtime.founding import read_cluster_file
 
 PATIENCE_S = 60.0
+OPTIONS = {"acks": "majority", "failover": "auto"}
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,7 @@ def test_a_database_is_created_once(cluster: LocalCluster) -> None:
     [
         (("x", "--acks", "bogus"), Exit.USAGE),
         (("x", "--failover", "bogus"), Exit.USAGE),
+        (("x", "--replication", "bogus"), Exit.USAGE),
         (("x", "--acks", "semi-sync:3", "--replicas", "2"), Exit.USAGE),
         (("x", "--replicas", "9"), Exit.REFUSED),
         (("../x",), Exit.REFUSED),
@@ -73,12 +75,18 @@ def test_a_database_that_exists_is_described_as_it_is(cluster: LocalCluster) -> 
     place = ("--cluster", cluster.folder)
     assert quorate("create", "made", *place).exit_code == Exit.OK
     again = quorate("create", "made", "--exists-ok", "--acks", "majority", *place)
-    assert (again.exit_code, again.stderr) == (0, "made exists: single-leader, acks majority, 3 replicas\n")
+    assert (again.exit_code, again.stderr) == (
+        0,
+        "made exists: single-leader, acks majority, failover auto, 3 replicas\n",
+    )
     other = quorate("create", "made", "--exists-ok", "--acks", "sync", "--replicas", "2", *place)
     assert other.exit_code == Exit.REFUSED
-    assert "made exists and is single-leader, acks majority, 3 replicas, not acks sync, replicas 2" in other.stderr
+    assert (
+        "made exists and is single-leader, acks majority, failover auto, 3 replicas, not acks sync, replicas 2"
+        in other.stderr
+    )
     listed = json.loads(quorate("databases", "--json", *place).stdout)
-    assert {"name": "made", "acks": "majority", "replicas": 3}.items() <= {each["name"]: each for each in listed}[
+    assert {"name": "made", "options": OPTIONS, "replicas": 3}.items() <= {each["name"]: each for each in listed}[
         "made"
     ].items()
     assert "made" in quorate("databases", *place).stdout

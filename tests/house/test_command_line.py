@@ -8,8 +8,11 @@ import pytest
 from tests.house.source import ROOT
 
 from quorate.cli.main import main
+from quorate.core.replication import options_known
 
 PAGE = (ROOT / "docs" / "cli.md").read_text()
+OPTIONS = [f"--{name}" for kind in options_known().values() for name in kind.declared()]
+"""docs/options.md has these; a section that refers to it need not repeat them."""
 
 
 def commands(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -31,7 +34,7 @@ def section(name: str) -> str:
     """What docs/cli.md says of one command."""
     found = re.search(rf"^## quorate {re.escape(name)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert found, f"docs/cli.md has no section '## quorate {name}'"
-    return found[1]
+    return " ".join([found[1], *(OPTIONS if "(options.md)" in found[1] else [])])
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

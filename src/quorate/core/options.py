@@ -6,7 +6,7 @@ and `alter`, the JSON in the catalog, what `status` and `explain` show, and docs
 a text everywhere.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Self, TypedDict, get_args, get_type_hints
 
 import msgspec
@@ -125,9 +125,7 @@ def check(
     """What is chosen for a database of so many replicas; what is not given is as `before`, or the default.
     Raises Unfit."""
     if replication not in known:
-        raise Unfit(
-            f"there is no replication {replication!r:.80}", f"there is: {', '.join(known)}", "NotSupportedError"
-        )
+        raise Unfit(f"there is no replication {replication!r:.80}", _listed(known), "NotSupportedError")
     declared = known[replication].declared()
     for name in given:
         if name not in declared:
@@ -140,7 +138,7 @@ def check_change(known: Known, given: Mapping[str, Any]) -> dict[str, str]:
     """What is to be changed of a database whose replication is not known here, as it is spelt. Raises Unfit."""
     declared = {name: option for each in known.values() for name, option in each.declared().items()}
     if not given:
-        raise Unfit("nothing is to be changed", f"there is: {', '.join(declared)}")
+        raise Unfit("nothing is to be changed", _listed(declared))
     for name in given:
         if name not in declared:
             raise _unknown(known, "", name)
@@ -154,7 +152,7 @@ def describe(options: Mapping[str, str]) -> str:
 
 def _read(name: str, option: Option, value: object, replicas: int) -> str:
     if not isinstance(value, str):
-        raise Unfit(f"{name} is a text, not {value!r:.80}", f"there are: {', '.join(option.choices)}")
+        raise Unfit(f"{name} is a text, not {value!r:.80}", _listed(option.choices))
     try:
         return option.read(value, replicas)
     except NoSuchAcks as error:
@@ -163,8 +161,12 @@ def _read(name: str, option: Option, value: object, replicas: int) -> str:
 
 def _one_of(name: str, text: str, choices: tuple[str, ...]) -> str:
     if text not in choices:
-        raise Unfit(f"unknown {name} {text!r:.80}", f"there are: {', '.join(choices)}")
+        raise Unfit(f"unknown {name} {text!r:.80}", _listed(choices))
     return text
+
+
+def _listed(names: Iterable[str]) -> str:
+    return f"there are: {', '.join(names)}"
 
 
 def _unknown(known: Known, replication: str, name: str) -> Unfit:
@@ -174,7 +176,7 @@ def _unknown(known: Known, replication: str, name: str) -> Unfit:
     there = dict.fromkeys(
         option for each, kind in known.items() if replication in ("", each) for option in kind.declared()
     )
-    return Unfit(f"there is no option {name!r:.80}", f"there is: {', '.join(there)}" if there else "it has none")
+    return Unfit(f"there is no option {name!r:.80}", _listed(there) if there else "it has none")
 
 
 def document(known: Known) -> str:

@@ -1,0 +1,91 @@
+"""What can be chosen of a database, and how what cannot be is refused."""
+
+from typing import Annotated, Any
+
+import pytest
+
+from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
+from quorate.core.directory import Directory
+from quorate.core.kernel import Identity, Member
+from quorate.core.options import (
+    DatabaseOptions,
+    Known,
+    Option,
+    SingleLeaderOptions,
+    Unfit,
+    check,
+    check_change,
+    describe,
+)
+from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run, Token
+
+
+class NoLeaderOptions(DatabaseOptions, frozen=True, kw_only=True):
+    merge: Annotated[str, Option("How two values become one.", ("newest", "both"), lambda text, _: text, "x.md")] = (
+        "both"
+    )
+
+
+KNOWN: Known = {"single-leader": SingleLeaderOptions, "no-leader": NoLeaderOptions}
+MEMBERS = tuple(Member(number, f"n{number}", f"h:{number}") for number in (1, 2, 3))
+TOKEN = Token("t", 0)
+
+
+def directory(options: str = '{"acks":"majority","failover":"auto"}') -> Directory:
+    known = Directory(Identity("c", 1, "n1", 0, MEMBERS, 3))
+    row = DatabaseRow("shop", "single-leader", options)
+    known.load(Catalog(MEMBERS, (row,), (PartitionRow(1, "shop", 0, (1, 2, 3)),)))
+    return known
+
+
+def test_what_is_not_given_has_its_default_or_stays() -> None:
+    assert check(KNOWN, "single-leader", {}, 1) == SingleLeaderOptions()
+    before = SingleLeaderOptions(acks="sync", failover="manual")
+    assert check(KNOWN, "single-leader", {"acks": "async"}, 3, before).spelt == {"acks": "async", "failover": "manual"}
+    assert describe(before.spelt) == "acks sync, failover manual"
+
+
+@pytest.mark.parametrize(
+    ("replication", "given", "replicas", "message", "hint", "error"),
+    [
+        ("chain", {}, 3, "there is no replication 'chain'", "there are: single-leader, no-leader", "NotSupportedError"),
+        ("single-leader", {"akcs": "sync"}, 3, "there is no option 'akcs'", "there are: acks, failover", ""),
+        ("single-leader", {"merge": "both"}, 3, "single-leader has no option 'merge'", "it is for no-leader", ""),
+        ("single-leader", {"acks": "two"}, 3, "unknown acks 'two'", "semi-sync:K", ""),
+        ("single-leader", {"acks": 2}, 3, "acks is a text, not 2", "semi-sync:K", ""),
+        ("single-leader", {"acks": "semi-sync:3"}, 3, "3 replicas have 2 followers", "semi-sync:2 is the most", ""),
+        ("single-leader", {"failover": "me"}, 3, "unknown failover 'me'", "there are: auto, manual, etcd", ""),
+    ],
+)
+def test_what_no_database_can_be_is_refused_with_what_there_is(
+    replication: str, given: dict[str, Any], replicas: int, message: str, hint: str, error: str
+) -> None:
+    with pytest.raises(Unfit) as caught:
+        check(KNOWN, replication, given, replicas)
+    assert message in str(caught.value)
+    assert hint in caught.value.hint
+    assert caught.value.error == (error or "ProgrammingError")
+
+
+def test_a_change_is_looked_at_before_the_replication_is_known() -> None:
+    assert check_change(KNOWN, {"merge": "newest"}) == {"merge": "newest"}
+    for wrong, message in (({}, "nothing is to be changed"), ({"akcs": "x"}, "there is no option 'akcs'")):
+        with pytest.raises(Unfit, match=message) as caught:
+            check_change(KNOWN, wrong)
+        assert caught.value.hint == "there are: acks, failover, merge"
+
+
+def test_the_catalogs_leader_refuses_what_a_client_did_not_look_at() -> None:
+    known = directory()
+    refused = known.creation(CreateDatabase("x", "chain", {}, 1, TOKEN))
+    assert isinstance(refused, Refused)
+    assert (refused.error, refused.message) == ("NotSupportedError", "there is no replication 'chain'")
+    refused = known.alteration(AlterDatabase("shop", {"acks": "semi-sync:3"}, TOKEN))
+    assert isinstance(refused, Refused)
+    assert (refused.error, refused.hint) == ("ProgrammingError", "semi-sync:2 is the most")
+
+
+def test_an_alteration_keeps_what_it_does_not_name() -> None:
+    write = directory('{"acks":"sync","failover":"manual"}').alteration(AlterDatabase("shop", {"acks": "async"}, TOKEN))
+    assert isinstance(write, Run)
+    assert write.statements[0].sets == (('{"acks":"async","failover":"manual"}', "shop"),)
