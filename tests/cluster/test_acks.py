@@ -24,7 +24,7 @@ def test_acks_are_changed_on_a_live_database_and_with_a_dead_node(tmp_path: Path
         assert refused.exit_code == Exit.USAGE
         assert "semi-sync:2 is the most" in refused.stderr
         said = json.loads(run("explain", "shop", "--json", "--cluster", cluster.url).stdout)
-        assert (said["acks"], said["holders"], said["votes"], said["away_for_writes"]) == ("sync", 3, 2, 0)
+        assert (said["options"]["acks"], said["holders"], said["votes"], said["away_for_writes"]) == ("sync", 3, 2, 0)
         with quorate.connect(f"{cluster.url}/shop", timeout=10.0) as db:
             db.execute("CREATE TABLE t(n INTEGER)")
             leader = cluster.leader("shop")
