@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from quorate.client import errors
+from quorate import errors
 from quorate.client.checks import check_text, shown
 from quorate.client.pieces import DatabaseInfo
 from quorate.core import options as declared
