@@ -29,7 +29,8 @@ _TOTAL = re.compile(rb"Collected : (\d+)")
 def _even_clock() -> None:
     """Every look at the clock is 20 us later than the one before."""
     from quorate.core.kernel import Now
-    from quorate.runtime import driver, inline
+    from quorate.runtime import driver
+    from quorate.runtime.embedded import inline
 
     ticks = itertools.count(1_000_000_000, CLOCK_STEP_US)
     driver.monotonic_us = inline.monotonic_us = lambda: next(ticks)

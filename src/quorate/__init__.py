@@ -4,7 +4,7 @@
 same for asyncio is in `quorate.aio`. What is imported from here is public; other modules may change.
 """
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from quorate.errors import (
     AlreadyMember,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import os
 
     from quorate.client.cluster_sync import Cluster as Cluster
-    from quorate.client.embedded import Connection as EmbeddedConnection
+    from quorate.client.interface import Connection
     from quorate.client.membership import MemberInfo
     from quorate.client.pieces import DatabaseInfo
     from quorate.client.sync import Connection as ClusterConnection
@@ -61,8 +61,8 @@ if TYPE_CHECKING:
         TimestampFromTicks,
     )
     from quorate.core.requests import FailoverReport, ReplicaVerdict, StatusReport, VerifyReport
+    from quorate.runtime.embedded.connection import Connection as EmbeddedConnection
 
-    Connection: TypeAlias = EmbeddedConnection | ClusterConnection
     __version__: str
     """Of the release."""
 
@@ -132,7 +132,8 @@ paramstyle = "qmark"
 
 _LATER = {
     "__version__": ("quorate.core.formats", "RELEASE"),
-    "EmbeddedConnection": ("quorate.client.embedded", "Connection"),
+    "Connection": ("quorate.client.interface", "Connection"),
+    "EmbeddedConnection": ("quorate.runtime.embedded.connection", "Connection"),
     "ClusterConnection": ("quorate.client.sync", "Connection"),
     "Cluster": ("quorate.client.cluster_sync", "Cluster"),
     "MemberInfo": ("quorate.client.membership", "MemberInfo"),
@@ -200,7 +201,7 @@ def connect(
             read=default_read(place.read if read is None else read),
             retry=retry,
         )
-    from quorate.client.embedded import Connection as Embedded
+    from quorate.runtime.embedded.connection import Connection as Embedded
 
     check_retry(retry)
     return Embedded(place, timeout=seconds or DEFAULT_TIMEOUT, read=default_read(read), ends=seconds)
@@ -209,13 +210,10 @@ def connect(
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name == "Connection":
-        found: Any = __getattr__("EmbeddedConnection") | __getattr__("ClusterConnection")
-    elif name in _LATER:
-        module, attribute = _LATER[name]
-        found = getattr(import_module(module), attribute)
-    else:
+    if name not in _LATER:
         raise AttributeError(f"module 'quorate' has no attribute {name!r}")
+    module, attribute = _LATER[name]
+    found: Any = getattr(import_module(module), attribute)
     globals()[name] = found
     return found
 

@@ -12,7 +12,7 @@ import pytest
 import quorate
 from quorate.cli.embedded import FolderLost
 from quorate.core.kernel import Identity, Member, OpenGeneration
-from quorate.runtime.adopting import adopt_folder, losses_of
+from quorate.runtime.embedded.adopting import adopt_folder, losses_of
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.store import BaseStore
 

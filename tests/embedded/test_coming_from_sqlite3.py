@@ -56,10 +56,12 @@ def test_attributes_that_do_not_exist_cannot_be_set(target: str) -> None:
         for each in things:
             with pytest.raises(AttributeError):
                 each.rowfactory = dict
+        cursor: Any
         for cursor in (db.execute("SELECT 1"), db.cursor()):
             with pytest.raises(quorate.NotSupportedError, match="rows are tuples"):
                 cursor.row_factory = dict
-        db.row_factory, db.isolation_level, db.text_factory = None, None, str  # as it is anyway
+        anyhow: Any = db
+        anyhow.row_factory, anyhow.isolation_level, anyhow.text_factory = None, None, str  # as it is anyway
         assert db.execute("SELECT 1").arraysize == 1
 
 

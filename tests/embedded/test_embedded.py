@@ -15,9 +15,9 @@ import apsw
 import pytest
 
 import quorate
-from quorate.client.embedded import Connection
 from quorate.core import kernel
-from quorate.runtime.inline import InlineNode
+from quorate.runtime.embedded.connection import Connection
+from quorate.runtime.embedded.inline import InlineNode
 from quorate.storage.interface import Broken, DiskIsFull
 
 

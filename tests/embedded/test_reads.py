@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import quorate
-from quorate.client.embedded import Connection
 from quorate.core import kernel
+from quorate.runtime.embedded.connection import Connection
 
 
 @pytest.fixture

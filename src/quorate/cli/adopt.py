@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from quorate.cli.output import Exit, Fail, json_option, print_json
-from quorate.runtime.adopting import adopt_folder, losses_of
+from quorate.runtime.embedded.adopting import adopt_folder, losses_of
 from quorate.storage.adopting import Loss
 from quorate.storage.folder import is_node
 

@@ -10,8 +10,8 @@ from quorate.core.formats import HERE
 from quorate.core.kernel import CATALOG_DATABASE, LostRead, ReadLost
 from quorate.core.requests import LostAsk, LostReport, Replay, Token, Upgrade, Verify, VerifyReport
 from quorate.errors import DataDamaged
-from quorate.runtime.adopting import explained
-from quorate.runtime.embedded import open_folder
+from quorate.runtime.embedded.adopting import explained
+from quorate.runtime.embedded.opening import open_folder
 from quorate.storage.folder import is_node
 from quorate.wire.answers import decoded, read_outcome, results_of
 

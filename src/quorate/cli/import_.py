@@ -86,6 +86,7 @@ def open_target(into: str, cluster: str | None, timeout: float) -> Iterator[Data
     folder = folder_of(into, cluster)
     if folder is not None:
         with quorate.connect(folder, timeout=timeout) as embedded:
+            assert isinstance(embedded, quorate.EmbeddedConnection)
             yield embedded
         return
     url = cluster_url(into, cluster)
@@ -94,6 +95,7 @@ def open_target(into: str, cluster: str | None, timeout: float) -> Iterator[Data
             database.execute("SELECT 1")
         except errors.UnknownDatabase:
             _create(url, parse_cluster_url(url).database, timeout)
+        assert isinstance(database, quorate.ClusterConnection)
         yield database
 
 

@@ -12,7 +12,7 @@ from quorate import errors
 from quorate.core.formats import HERE
 from quorate.core.kernel import GroupId, Identity, Member, Recovered
 from quorate.core.requests import Statement
-from quorate.runtime.inline import DISK_IS_FULL, InlineNode, monotonic_us
+from quorate.runtime.embedded.inline import DISK_IS_FULL, InlineNode, monotonic_us
 from quorate.sql.classify import shape_of
 from quorate.storage.direct import Columns, DirectReader, Rows, ended_after
 from quorate.storage.folder import is_node, open_store

@@ -30,9 +30,9 @@ from quorate.client.results import Rows
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
 from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement, Token
-from quorate.runtime.adopting import explained
-from quorate.runtime.embedded import Reads, open_folder, open_memory
-from quorate.runtime.inline import InlineNode
+from quorate.runtime.embedded.adopting import explained
+from quorate.runtime.embedded.inline import InlineNode
+from quorate.runtime.embedded.opening import Reads, open_folder, open_memory
 from quorate.sql.classify import CHANGE, shape_of
 from quorate.wire.answers import read_outcome, results_of
 

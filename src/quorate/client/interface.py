@@ -1,0 +1,161 @@
+"""What every connection is to a program, whatever it leads to: a cluster, a folder or memory."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self, runtime_checkable
+
+from quorate import errors
+from quorate.client.pieces import Batch
+from quorate.client.results import Description, Row
+
+
+class Cursor(Protocol):
+    """Runs statements and holds what the last one gave: PEP 249's cursor. Fetching waits for nobody."""
+
+    arraysize: int
+    rowcount: int
+    lastrowid: int | None
+
+    @property
+    def connection(self) -> "Connection":
+        """Where it runs them."""
+        ...
+
+    @property
+    def description(self) -> Description | None:
+        """Name and declared type of each column, in PEP 249's seven-tuples; None when there are no rows to give."""
+        ...
+
+    def execute(
+        self,
+        sql: str,
+        parameters: Any = (),
+        *,
+        token: str | None = None,
+        read: str | None = None,
+        timeout: float | None = None,
+    ) -> Self:
+        """Run one statement; as `Connection.execute`."""
+        ...
+
+    def executemany(
+        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
+    ) -> Self:
+        """Run one statement once for each set of parameters; as `Connection.executemany`."""
+        ...
+
+    def fetchone(self) -> Row | None:
+        """The next row, or None behind the last."""
+        ...
+
+    def fetchmany(self, size: int | None = None) -> list[Row]:
+        """The next `size` rows (`arraysize` of them when not told); fewer at the end."""
+        ...
+
+    def fetchall(self) -> list[Row]:
+        """All rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Row]: ...
+
+    def __next__(self) -> Row: ...
+
+    def close(self) -> None:
+        """Forget the rows; the cursor cannot be used afterwards."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@runtime_checkable
+class Connection(Protocol):
+    """One database. Any number of threads may use it at once. Made by `quorate.connect`; the classes that fit are
+    `ClusterConnection` and `EmbeddedConnection`."""
+
+    database: str
+    """The name of the database."""
+    read: str
+    """The read level of calls that name none."""
+    autocommit: bool
+    """Always True: a statement counts when `execute` returns."""
+
+    Warning: type[errors.Warning]
+    Error: type[errors.Error]
+    InterfaceError: type[errors.InterfaceError]
+    DatabaseError: type[errors.DatabaseError]
+    DataError: type[errors.DataError]
+    OperationalError: type[errors.OperationalError]
+    IntegrityError: type[errors.IntegrityError]
+    InternalError: type[errors.InternalError]
+    ProgrammingError: type[errors.ProgrammingError]
+    NotSupportedError: type[errors.NotSupportedError]
+
+    def execute(
+        self,
+        sql: str,
+        parameters: Any = (),
+        *,
+        token: str | None = None,
+        read: str | None = None,
+        timeout: float | None = None,
+    ) -> Cursor:
+        """Run one statement. A write is durable on return, on as many nodes as the database's acks ask for.
+
+        `token` names a write so that it happens once however often it is sent, by whatever process; `read` is the
+        read level; `timeout` the seconds that this call may take. Raises a subclass of Error; all of them mean "not
+        done", except MaybeDone.
+        """
+        ...
+
+    def executemany(
+        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
+    ) -> Cursor:
+        """Run one statement once for each set of parameters, all or none of them."""
+        ...
+
+    def batch(
+        self, statements: Batch, *, token: str | None = None, read: str | None = None, timeout: float | None = None
+    ) -> Sequence[Cursor]:
+        """Run several statements, all or none of them; a cursor for each."""
+        ...
+
+    def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> Sequence[Cursor]:
+        """Settle a write whose answer was lost: its results, a cursor for each statement, if it happened. Raises
+        Cancelled, Expired, or the error that it failed with."""
+        ...
+
+    def transaction(self, *, token: str | None = None, timeout: float | None = None) -> Any:
+        """Several statements as one. Raises NotSupportedError where there are none: on a cluster, so far."""
+        ...
+
+    def copy_to(self, file: str | os.PathLike[str]) -> int | None:
+        """Write a consistent copy of the database's file to a new file; where it stands in the database's log, if
+        that is known."""
+        ...
+
+    def cursor(self) -> Cursor:
+        """A cursor that has not run anything yet."""
+        ...
+
+    def commit(self) -> None:
+        """Does nothing: every statement counts when it returns."""
+        ...
+
+    def rollback(self) -> None:
+        """Does nothing: every statement counts when it returns, and cannot be undone."""
+        ...
+
+    def close(self) -> None:
+        """Hang up, or close the files. Closing again does nothing."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
