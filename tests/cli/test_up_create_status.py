@@ -16,12 +16,13 @@ from click.testing import CliRunner, Result
 import quorate as library
 from quorate.cli.main import main
 from quorate.cli.output import Exit
+from quorate.core.options import SingleLeaderOptions, describe
 from quorate.lab.nemesis.trial import wait_until
 from quorate.runtime.cluster import LocalCluster
 from quorate.runtime.founding import read_cluster_file
 
 PATIENCE_S = 60.0
-OPTIONS = {"acks": "majority", "failover": "auto"}
+OPTIONS = SingleLeaderOptions().spelt
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +76,11 @@ def test_a_database_that_exists_is_described_as_it_is(cluster: LocalCluster) -> 
     place = ("--cluster", cluster.folder)
     assert quorate("create", "made", *place).exit_code == Exit.OK
     again = quorate("create", "made", "--exists-ok", "--acks", "majority", *place)
-    assert (again.exit_code, again.stderr) == (
-        0,
-        "made exists: single-leader, acks majority, failover auto, 3 replicas\n",
-    )
+    described = f"single-leader, {describe(OPTIONS)}, 3 replicas"
+    assert (again.exit_code, again.stderr) == (0, f"made exists: {described}\n")
     other = quorate("create", "made", "--exists-ok", "--acks", "sync", "--replicas", "2", *place)
     assert other.exit_code == Exit.REFUSED
-    assert (
-        "made exists and is single-leader, acks majority, failover auto, 3 replicas, not acks sync, replicas 2"
-        in other.stderr
-    )
+    assert f"made exists and is {described}, not acks sync, replicas 2" in other.stderr
     listed = json.loads(quorate("databases", "--json", *place).stdout)
     assert {"name": "made", "options": OPTIONS, "replicas": 3}.items() <= {each["name"]: each for each in listed}[
         "made"

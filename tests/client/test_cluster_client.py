@@ -13,6 +13,7 @@ from tests.client.fake import HANG_UP, SILENCE, FakeCluster, answer, outcome
 import quorate
 import quorate.aio
 from quorate.client import routing
+from quorate.core.options import SingleLeaderOptions
 from quorate.core.requests import (
     Answer,
     Cancelled,
@@ -356,7 +357,7 @@ def test_a_database_can_be_used_once_it_is_created(face: Any, cluster: FakeClust
             found.create("orders", acks="semi-sync:3")
     created = [body for body in leader.asked if isinstance(body, CreateDatabase)]
     assert [(body.database, body.options, body.replicas, body.exists_ok) for body in created] == [
-        ("orders", {"acks": "majority", "failover": "auto"}, 3, False)
+        ("orders", SingleLeaderOptions().spelt, 3, False)
     ]
     assert len(leader.runs) == 3
 

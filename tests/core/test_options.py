@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import pytest
+from msgspec import structs
 
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
 from quorate.core.directory import Directory
@@ -41,8 +42,8 @@ def directory(options: str = '{"acks":"majority","failover":"auto"}') -> Directo
 def test_what_is_not_given_has_its_default_or_stays() -> None:
     assert check(KNOWN, "single-leader", {}, 1) == SingleLeaderOptions()
     before = SingleLeaderOptions(acks="sync", failover="manual")
-    assert check(KNOWN, "single-leader", {"acks": "async"}, 3, before).spelt == {"acks": "async", "failover": "manual"}
-    assert describe(before.spelt) == "acks sync, failover manual"
+    assert check(KNOWN, "single-leader", {"acks": "async"}, 3, before) == structs.replace(before, acks="async")
+    assert describe({"acks": "sync", "failover": "manual"}) == "acks sync, failover manual"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_a_change_is_looked_at_before_the_replication_is_known() -> None:
     for wrong, message in (({}, "nothing is to be changed"), ({"akcs": "x"}, "there is no option 'akcs'")):
         with pytest.raises(Unfit, match=message) as caught:
             check_change(KNOWN, wrong)
-        assert caught.value.hint == "there are: acks, failover, merge"
+        assert {"acks", "failover", "merge"} <= set(caught.value.hint.removeprefix("there are: ").split(", "))
 
 
 def test_the_catalogs_leader_refuses_what_a_client_did_not_look_at() -> None:
@@ -88,4 +89,4 @@ def test_the_catalogs_leader_refuses_what_a_client_did_not_look_at() -> None:
 def test_an_alteration_keeps_what_it_does_not_name() -> None:
     write = directory('{"acks":"sync","failover":"manual"}').alteration(AlterDatabase("shop", {"acks": "async"}, TOKEN))
     assert isinstance(write, Run)
-    assert write.statements[0].sets == (('{"acks":"async","failover":"manual"}', "shop"),)
+    assert write.statements[0].sets == ((SingleLeaderOptions(acks="async", failover="manual").encode(), "shop"),)

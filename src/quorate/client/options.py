@@ -51,4 +51,4 @@ def explained(known: Iterable[DatabaseInfo], name: str) -> Explanation:
         raise errors.UnknownDatabase(f"there is no database {name!r}", hint=f"there are: {', '.join(there)}")
     info = there[name]
     options = msgspec.convert(info.options, declared.SingleLeaderOptions)
-    return explain(options.rule, info.replicas)
+    return msgspec.structs.replace(explain(options.rule, info.replicas), options=info.options)

@@ -26,11 +26,11 @@ def status(group: Group) -> GroupStatus:
         group.counted,
         group.applied.index,
         group.log.base.index + 1,
-        _options(str(group.rules.counted), decides),
+        _options(group, str(group.rules.counted), decides),
         tuple(replicas),
         group.verifying.equal_at,
         group.damaged or group.mended,
-        _options(str(group.rules.newest), group.rules.newest.failover) if group.rules.coming else {},
+        _options(group, str(group.rules.newest), group.rules.newest.failover) if group.rules.coming else {},
         group.configuration.voters,
         group.configuration.learners,
         group.configuration.following,
@@ -40,5 +40,7 @@ def status(group: Group) -> GroupStatus:
     )
 
 
-def _options(acks: str, failover: str) -> dict[str, str]:
-    return SingleLeaderOptions(acks=acks, failover=failover).spelt
+def _options(group: Group, acks: str, failover: str) -> dict[str, str]:
+    """Those that the log names, and all others as the catalog has them."""
+    wanted = group.host.wanted_options(group.database) or SingleLeaderOptions()
+    return wanted.spelt | {"acks": acks, "failover": failover}
