@@ -96,6 +96,9 @@ class Writer:
                 raise
         self.state = IDLE
         self._mode = FOLLOW
+        self._beneath = False
+        """Rows were applied in a transaction in which callers may then have read. When it is undone, a full-text table
+        that was only read does not hear of it, and remembers what is not there."""
         self._facts: SchemaFacts | None = None
         self._schema = SchemaReader(self.connection)
         self._window: Window | None = None
@@ -173,6 +176,7 @@ class Writer:
         """Open a transaction that holds what the stack did, as a follower would."""
         if any(stacked.facts.virtual for stacked in self.stack):
             self.forget_cached()
+            self._beneath = True
         self._follow()
         self._control("BEGIN IMMEDIATE")
         facts = self._read_facts()
@@ -188,6 +192,9 @@ class Writer:
         if self.connection.in_transaction:
             with _storage_errors():
                 self._control("ROLLBACK")
+        if self._beneath:
+            self.forget_cached()
+            self._beneath = False
 
     def rollback(self) -> None:
         """Undo whatever is open."""
@@ -411,6 +418,8 @@ class Writer:
         try:
             with _storage_errors():
                 self._follow()
+                self.forget_cached()  # of entries that were applied, or looked at, before
+                self._beneath = True
                 self.connection.execute("PRAGMA cache_spill=OFF", can_cache=False)
                 self._control("BEGIN IMMEDIATE")
                 previous = self.applied

@@ -10,6 +10,7 @@ from quorate.storage.capture import Capture
 from quorate.storage.connection import INTERNAL
 from quorate.storage.schema import SchemaFacts, SchemaReader
 from quorate.storage.table import Table
+from quorate.storage.writer import Writer
 
 DIFFERS = ("same as SQLite",)
 
@@ -130,6 +131,14 @@ def _above_zero(original: Any) -> Any:
     return lambda connection, **_deferrable: original(connection, deferrable=False)
 
 
+def _remembered(original: Any) -> Any:
+    def bring_back(writer: Writer) -> None:
+        original(writer)
+        writer._beneath = False
+
+    return bring_back
+
+
 def _mutant(name: str, bug: str, where: str, *swaps: Swap) -> Mutant:
     return Mutant(name, bug, where, SQL, swaps, DIFFERS)
 
@@ -167,4 +176,6 @@ MUTANTS = (
             "no case known; found here by the fuzzer", Swap(SchemaReader, "read", _never_apart)),
     _mutant("deferred-count-below-zero", "a count of deferred violations below 0 is not noticed, and COMMIT fails",
             "no case known; found here by the fuzzer", Swap(execution, "violated", _above_zero)),
+    _mutant("undone-index-remembered", "a full-text table still believes in what was applied beneath it and undone",
+            "no case known; found here by the fuzzer", Swap(Writer, "_bring_back", _remembered)),
 )  # fmt: skip
