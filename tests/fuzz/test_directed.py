@@ -9,6 +9,7 @@ import pytest
 from quorate.core.requests import Statement
 from quorate.lab.fuzz.run import Report, run_script
 from quorate.lab.fuzz.script import Batch, Move, Script
+from quorate.storage import plain_run
 from quorate.storage.plain_run import Asked
 
 ROTATED = "UPDATE t SET {0} = CASE {0} WHEN -1 THEN 2 WHEN -2 THEN 3 ELSE 1 END"
@@ -291,3 +292,17 @@ def test_broken_references_are_compared_in_an_order_of_their_own() -> None:
     report = run_script(Script(0, False, (made, broken)))
     assert report.difference == ""
     assert report.worked == 25
+
+
+def test_what_takes_long_only_without_a_refused_request_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replicas have run it, so it has an end."""
+    monkeypatch.setattr(plain_run, "STEPS_MAX", 300_000)
+    tables = ["CREATE TABLE t(a)", "CREATE TABLE k(a PRIMARY KEY) WITHOUT ROWID"]
+    rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) INSERT INTO t SELECT i FROM n"
+    refused = asked(["DELETE FROM t WHERE a > 1", "INSERT INTO k VALUES (CAST(x'ff' AS TEXT))"])
+    long = asked("UPDATE t SET a = (SELECT count(other.a) FROM t AS other WHERE other.a <> t.a)")
+    report = run_script(Script(0, False, (Batch(((asked([*tables, rows]),),)), Batch(((refused, long),)))))
+    assert report.difference == ""
+    assert report.refusals.total() == 1
+    assert not report.endless
+    assert report.worked == 4

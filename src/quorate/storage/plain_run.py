@@ -48,22 +48,26 @@ class PlainRun:
         self.connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         set_mode(self.connection, LEAD)
         self._steps = 0
+        self._patient = False
         self._columns: tuple[tuple[str, str | None], ...] = ()
         self.connection.set_progress_handler(self._stepped, STEPS_AT_ONCE)
 
     def _stepped(self) -> bool:
         self._steps += STEPS_AT_ONCE
-        return self._steps > STEPS_MAX
+        return self._steps > STEPS_MAX and not self._patient
 
     def run(
         self,
         requests: Sequence[Asked],
         refused: frozenset[tuple[int, int]] = frozenset(),
         begun: frozenset[tuple[int, int]] = frozenset(),
+        *,
+        patient: bool = False,
     ) -> list[Heard]:
         """What each request gives. Statements that are refused elsewhere (request, statement) are not run, nor are
         their requests, but for held ones. Of those, what had `begun` elsewhere before it was refused is run and
-        undone here too: it leaves a last rowid behind."""
+        undone here too: it leaves a last rowid behind. With `patient` nothing takes too long."""
+        self._patient = patient
         ended: dict[int, Heard] = {}
         while True:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -156,7 +160,7 @@ class PlainRun:
             self.connection.execute("RELEASE statement")
 
     def _failed(self, error: Exception, number: int) -> Failed:
-        if self._steps > STEPS_MAX:
+        if self._steps > STEPS_MAX and not self._patient:
             return ENDLESS
         if isinstance(error, RefusedError):
             failed = error.failed
