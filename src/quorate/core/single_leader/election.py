@@ -24,16 +24,9 @@ from quorate.core.single_leader import (
     writes,
 )
 from quorate.core.single_leader.messages import Append, PreVote, PreVoteReply, StandNow, Vote, VoteReply
+from quorate.core.single_leader.progress import Progress
 from quorate.core.single_leader.rules import wanted_rule
-from quorate.core.single_leader.state import (
-    CANDIDATE,
-    FOLLOWER,
-    LEADER,
-    NOBODY,
-    PRE_CANDIDATE,
-    Group,
-    Progress,
-)
+from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, PRE_CANDIDATE, Group
 
 
 def on_timer(group: Group, now: Now) -> None:

@@ -4,7 +4,8 @@ Invariants across replicas (election safety, log matching, leader completeness, 
 the simulator's, which sees them all.
 """
 
-from quorate.core.single_leader.state import CANDIDATE, LEADER, REPLICATING, SNAPSHOT, Group
+from quorate.core.single_leader.progress import REPLICATING, SNAPSHOT
+from quorate.core.single_leader.state import CANDIDATE, LEADER, Group
 
 
 def assert_invariants(group: Group) -> None:

@@ -9,7 +9,8 @@ from quorate.core import membership
 from quorate.core.kernel import MEMBERS, Entry, NodeId, Now
 from quorate.core.single_leader import election, orders, shipping, transfer, writes
 from quorate.core.single_leader.messages import PreVote
-from quorate.core.single_leader.state import LEADER, REPLICATING, Group
+from quorate.core.single_leader.progress import REPLICATING
+from quorate.core.single_leader.state import LEADER, Group
 
 HAND_OVER_AGAIN = 4
 """So many times the time in which a node is taken for dead, between two attempts to hand over."""

@@ -146,7 +146,7 @@ def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> Non
         return
     if sender not in group.progress:
         return  # it is no member any more
-    shipping.note_life(group.progress[sender], message.life)
+    group.progress[sender].spoke_in(message.life)
     group.reading.waiting.append(Read(message.read, (), now.mono_us, asker=sender))
     group.host.make_ready(group.group)
 

@@ -12,15 +12,8 @@ from quorate.core.entries import takes_us
 from quorate.core.kernel import CATALOG_GROUP, Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
 from quorate.core.single_leader import acks, election, repair, rewinding, snapshots, writes
 from quorate.core.single_leader.messages import Append, AppendReply
-from quorate.core.single_leader.state import (
-    LEADER,
-    NOBODY,
-    PROBING,
-    REPLICATING,
-    SNAPSHOT,
-    Group,
-    Progress,
-)
+from quorate.core.single_leader.progress import PROBING, REPLICATING, SNAPSHOT, Progress
+from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 NEEDS_SNAPSHOT = -1
 """`AppendReply.matched` of a damaged replica: nothing of mine can be built upon."""
@@ -54,7 +47,7 @@ def send_more(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
         return
     entries = log.slice(progress.next, log.last.index, group.settings.ship_bytes_max)
     if entries is None:
-        progress.reading = True
+        progress.reads_back(reading=True)
         last = min(log.last.index, progress.next + group.settings.ship_entries_ahead - 1)
         group.host.emit(ReadLog(group.group, peer, progress.next, last, group.settings.ship_bytes_max))
         return
@@ -66,7 +59,7 @@ def on_log_read(group: Group, now: Now, event: LogRead) -> None:
     progress = group.progress.get(event.to)
     if progress is None or not progress.reading:
         return
-    progress.reading = False
+    progress.reads_back(reading=False)
     entries = event.entries
     fits = bool(entries) and entries[0].index == progress.next and progress.next > group.log.base.index
     if fits and all(group.log.epoch_at(entry.index) == entry.epoch for entry in entries):
@@ -80,17 +73,14 @@ def _send(group: Group, now: Now, peer: NodeId, progress: Progress, entries: Seq
     mark = 0 if progress.state == REPLICATING else group.rules.mark_at(previous.index)
     message = Append(group.group, group.epoch, previous, tuple(entries), group.counted, group.agreed, mark)
     group.send(peer, message)
-    progress.told = group.counted
-    progress.sent_us = now.mono_us + takes_us(entries)
-    if progress.state == REPLICATING and entries:
-        progress.next = entries[-1].index + 1
+    progress.sent(entries, group.counted, now.mono_us + takes_us(entries))
 
 
 def tell_counted(group: Group, peer: NodeId, index: int) -> None:
     """A read at this follower waits for an index: it need not wait for the next entries or heartbeat as well."""
     progress = group.progress.get(peer)
     if progress is not None and progress.told < index <= progress.matched >= group.log.base.index:
-        progress.told = group.counted
+        progress.sent_counted(group.counted)
         previous = group.log.position_at(progress.matched)
         group.send(peer, Append(group.group, group.epoch, previous, (), group.counted))
 
@@ -199,7 +189,7 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
     progress = group.progress.get(sender)
     if group.role != LEADER or message.epoch != group.epoch or progress is None:
         return
-    if not note_life(progress, message.life):
+    if not progress.spoke_in(message.life):
         return
     if not message.accepted:
         _back_off(group, now, sender, progress, message)
@@ -210,11 +200,7 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
             return
         snapshots.close(group, progress)
     late = progress.matched < group.counted
-    progress.matched = max(progress.matched, message.matched)
-    progress.voter, progress.whole = message.voter, message.whole
-    progress.next = max(progress.next, progress.matched + 1)
-    progress.state = REPLICATING
-    progress.sent_us = 0 if progress.next == progress.matched + 1 else now.mono_us
+    progress.acknowledge(message.matched, now.mono_us, voter=message.voter, whole=message.whole)
     if progress.matched > min(group.counted, group.held, group.agreed) or group.turns_at:
         acks.advance(group)
     if group.transfer is not None:
@@ -225,25 +211,13 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
         send_more(group, now, sender, progress)
 
 
-def note_life(progress: Progress, life: int) -> bool:
-    """A replica spoke in this life: what it had acknowledged in an earlier one counts no more. False when this was said
-    in an earlier one itself, and only arrives now."""
-    if life > progress.life:
-        if progress.life:
-            progress.matched = 0
-        progress.life = life
-    return life == progress.life
-
-
 def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message: AppendReply) -> None:
     group.host.keep_busy(group.group)  # what is sent in answer may be lost, and in an idle group nobody would notice
     if progress.state == SNAPSHOT:
         return
     if message.matched == NEEDS_SNAPSHOT:
         beside = message.voter and not message.whole  # its log stays as it is, and goes on
-        if not beside:
-            progress.matched = 0
-        progress.voter, progress.whole = message.voter, message.whole
+        progress.lost(voter=message.voter, whole=message.whole)
         if message.voter and not _reaches(group, message.conflict, at_its_word=not beside):
             return  # it asks again
         if message.voter and 0 < progress.snapshot_at.index < message.conflict.index:
@@ -252,10 +226,8 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
         return
     if message.conflict.index >= progress.next or message.conflict.index < progress.matched:
         return  # a late answer to something sent earlier
-    progress.next = max(group.log.agree_below(message.conflict).index, progress.matched) + 1
-    if message.conflict.index < group.log.base.index:
-        progress.next = message.conflict.index + 1
-    progress.state = PROBING
+    following = max(group.log.agree_below(message.conflict).index, progress.matched) + 1
+    progress.regress(following if message.conflict.index >= group.log.base.index else message.conflict.index + 1)
     send_more(group, now, peer, progress)
 
 
@@ -275,9 +247,7 @@ def forget_progress(group: Group, peer: NodeId) -> None:
     """This follower was restarted: probe its log anew, for its disk may have lost what it had."""
     progress = group.progress[peer]
     snapshots.close(group, progress)
-    progress.matched = progress.told = 0
-    progress.next = group.log.last.index + 1
-    progress.reading = False
+    progress.restarted(group.log.last.index)
     group.host.keep_busy(group.group)
 
 
@@ -301,8 +271,6 @@ def resend(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         if progress.reading:
             continue  # one read at a time: on a slow disk more of them would only wait behind each other
         if not progress.sent_us or now.mono_us - progress.sent_us >= group.host.retry_us(peer):
-            progress.state = PROBING
-            if progress.matched:
-                progress.next = progress.matched + 1
+            progress.become_probe()
             send_more(group, now, peer, progress)
     return waiting

@@ -7,7 +7,6 @@ around.)
 """
 
 from quorate.core.kernel import (
-    ORIGIN,
     CloseSnapshot,
     NodeId,
     Now,
@@ -28,7 +27,8 @@ from quorate.core.single_leader.messages import (
     SnapshotOffer,
     SnapshotWant,
 )
-from quorate.core.single_leader.state import FOLLOWER, LEADER, PROBING, SNAPSHOT, Group, Incoming, Progress
+from quorate.core.single_leader.progress import SNAPSHOT, Progress
+from quorate.core.single_leader.state import FOLLOWER, LEADER, Group, Incoming
 
 # ---- the leader's side -------------------------------------------------------------------------------
 
@@ -39,19 +39,13 @@ def begin(group: Group, now: Now, peer: NodeId, progress: Progress, *, beside: b
     if not group.host.heard(now, peer) or group.damaged:
         return
     if not beside:
-        progress.state = SNAPSHOT
-        progress.sent_us = now.mono_us
+        progress.become_snapshot(now.mono_us)
     if not progress.copying:
         _open(group, now, peer, progress)
 
 
 def _open(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
-    progress.copying = True
-    progress.snapshot = 0
-    progress.snapshot_at = ORIGIN
-    progress.copy_us = now.mono_us
-    if not progress.opening:
-        progress.opening = True
+    if progress.begin_copy(now.mono_us):
         group.note("snapshot_needed", to=peer)
         group.host.emit(OpenSnapshot(group.group, peer))
 
@@ -62,7 +56,7 @@ def on_opened(group: Group, now: Now, event: SnapshotOpened) -> None:
         return
     progress = group.progress.get(event.to)
     if progress is not None:
-        progress.opening = False
+        progress.copy_made()
     if event.failed:
         return
     if progress is None or not progress.copying or progress.snapshot:
@@ -72,14 +66,12 @@ def on_opened(group: Group, now: Now, event: SnapshotOpened) -> None:
         group.host.emit(CloseSnapshot(group.group, event.snapshot))
         close(group, progress)
         return
-    progress.snapshot = event.snapshot
-    progress.snapshot_at = event.position
-    progress.snapshot_size = event.size
+    progress.hold_copy(event.snapshot, event.position, event.size)
     _offer(group, now, event.to, progress)
 
 
 def _offer(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
-    progress.copy_us = now.mono_us
+    progress.copy_moved(now.mono_us)
     offer = SnapshotOffer(group.group, group.epoch, progress.snapshot, progress.snapshot_at, progress.snapshot_size)
     group.send(peer, offer)
 
@@ -91,7 +83,7 @@ def on_want(group: Group, now: Now, sender: NodeId, message: SnapshotWant) -> No
     if not progress.copying or progress.snapshot != message.snapshot:
         group.send(sender, SnapshotGone(group.group, group.epoch, message.snapshot))
         return
-    progress.copy_us = now.mono_us
+    progress.copy_moved(now.mono_us)
     size = group.settings.snapshot_chunk_bytes
     group.host.emit(ReadSnapshot(group.group, sender, message.snapshot, message.offset, size))
 
@@ -121,23 +113,18 @@ def on_done(group: Group, now: Now, sender: NodeId, message: SnapshotDone) -> No
         return
     beside = progress.state != SNAPSHOT
     close(group, progress)
-    if beside:  # where its log ends, it says with the next entries
-        progress.whole = True
+    if beside:
+        progress.made_whole()
         return
-    progress.next = message.position.index + 1
+    progress.installed(message.position)
     shipping.send_more(group, now, sender, progress)
 
 
 def close(group: Group, progress: Progress) -> None:
     """This follower needs the copy no more."""
-    if progress.snapshot:
-        group.host.emit(CloseSnapshot(group.group, progress.snapshot))
-    progress.snapshot = 0
-    progress.snapshot_at = ORIGIN
-    progress.copying = False
-    if progress.state == SNAPSHOT:
-        progress.state = PROBING
-        progress.sent_us = 0
+    closing = progress.end_copy()
+    if closing:
+        group.host.emit(CloseSnapshot(group.group, closing))
 
 
 def close_all(group: Group) -> None:

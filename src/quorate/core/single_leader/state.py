@@ -11,7 +11,6 @@ from msgspec import Struct, structs
 
 from quorate.core.admission import Admission
 from quorate.core.kernel import (
-    ORIGIN,
     CloseSnapshot,
     Effect,
     Entry,
@@ -31,6 +30,7 @@ from quorate.core.quorum import joint_counted_index, joint_vote_won, majority
 from quorate.core.replica import Host
 from quorate.core.single_leader.log import Log
 from quorate.core.single_leader.messages import AppendReply
+from quorate.core.single_leader.progress import Progress
 from quorate.core.single_leader.records import Batch as Batch
 from quorate.core.single_leader.records import Incoming as Incoming
 from quorate.core.single_leader.records import Leaving, Order, Permit, Repair, Verifying
@@ -43,13 +43,6 @@ FOLLOWER = "follower"
 PRE_CANDIDATE = "pre_candidate"
 CANDIDATE = "candidate"
 LEADER = "leader"
-
-PROBING = "probing"
-"""One message at a time, until the follower's log is found to agree."""
-REPLICATING = "replicating"
-"""Entries are sent as they come, ahead of the answers."""
-SNAPSHOT = "snapshot"
-"""The follower is fetching a copy, and its log goes on behind it."""
 
 TIMERS = ELECTION, GATHER, APPLY = "election", "gather", "apply"
 
@@ -72,37 +65,6 @@ class Pending(Struct):
     """The snapshot that becomes the data file; 0 when none does."""
     since_us: int = 0
     release: list[Effect] = []  # msgspec copies an empty list for each instance
-
-
-class Progress(Struct):
-    """What a leader knows of one other replica (etcd's name for it)."""
-
-    next: int
-    """The next index to send."""
-    matched: int = 0
-    """The highest index known to be durable there and equal to ours."""
-    voter: bool = True
-    """False while its log was damaged and has not been made whole: it is not counted."""
-    whole: bool = True
-    """False while its data file is damaged: it cannot take over."""
-    life: int = 0
-    """The life in which it acknowledged that (`AppendReply.life`)."""
-    told: int = 0
-    """The highest counted index that was sent to it with entries or instead of them."""
-    state: str = PROBING
-    sent_us: int = 0
-    """When something was last sent that should be answered; 0: nothing is outstanding."""
-    reading: bool = False
-    """Older entries are being read back from the log for it."""
-    copying: bool = False
-    """It is fetching a copy; unless `state` is SNAPSHOT, for its data file alone: the log goes on meanwhile."""
-    opening: bool = False
-    """That copy is being made."""
-    snapshot: int = 0
-    snapshot_at: Position = ORIGIN
-    snapshot_size: int = 0
-    copy_us: int = 0
-    """When a copy, or a piece of one, was last offered, sent or asked for."""
 
 
 class Group:

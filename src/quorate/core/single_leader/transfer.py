@@ -21,8 +21,9 @@ from quorate.core.kernel import NodeId, Now
 from quorate.core.requests import Answer, FailoverReport, NotLeader, Refused
 from quorate.core.single_leader import long_writes, orders, writes
 from quorate.core.single_leader.messages import StandNow
+from quorate.core.single_leader.progress import SNAPSHOT
 from quorate.core.single_leader.records import Transfer
-from quorate.core.single_leader.state import LEADER, NOBODY, SNAPSHOT, Group
+from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 _encode = msgpack.Encoder().encode
 WHO_LEADS = "`quorate status` shows who leads"

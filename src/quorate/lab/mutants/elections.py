@@ -6,7 +6,8 @@ from quorate.core import liveness, quorum
 from quorate.core.kernel import NodeId, Now, WriteHardState
 from quorate.core.node import Node
 from quorate.core.single_leader import acks, election, shipping
-from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, Group, Pending, Progress
+from quorate.core.single_leader.progress import Progress
+from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, Group, Pending
 from quorate.lab.mutants.sabotage import Mutant, Swap
 
 SPLIT = ("election safety", "log matching", "leader completeness", "state machine safety", "node")
