@@ -1,5 +1,5 @@
-"""Makes the client for threads out of the client for tasks, in `src/quorate/client`: `sync.py` out of `aio.py`,
-and `cluster_sync.py`, `carrier_sync.py` and `copies_sync.py` likewise.
+"""Makes the client for threads out of the client for tasks, in `src/quorate/client`: `_sync/connection.py` out
+of `aio.py`, `_sync/cluster.py` out of `cluster_aio.py`, and so on. Only `_sync/__init__.py` is written by hand there.
 
 Works on tokens, so comments and layout stay. `python tools/async_to_sync.py` writes the files; with `--check`
 it only says (exit code 1) which of them are not what it would write.
@@ -13,13 +13,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENT = ROOT / "src" / "quorate" / "client"
+GENERATED = CLIENT / "_sync"
 FILES = {
-    "aio.py": ("sync.py", "A connection to a cluster"),
-    "cluster_aio.py": ("cluster_sync.py", "A cluster"),
-    "carrier_aio.py": ("carrier_sync.py", "Carrying requests through"),
-    "copies_aio.py": ("copies_sync.py", "Fetching a copy of a cluster's database"),
+    "aio.py": ("connection.py", "A connection to a cluster"),
+    "cluster_aio.py": ("cluster.py", "A cluster"),
+    "carrier_aio.py": ("carrier.py", "Carrying requests through"),
+    "copies_aio.py": ("copies.py", "Fetching a copy of a cluster's database"),
 }
-"""Source -> target, and what its docstring begins with."""
+"""Source -> target in `_sync`, and what its docstring begins with."""
 
 DOCSTRING = '''"""{} as threads see it.
 
@@ -33,11 +34,14 @@ RENAMED = {
     "__aiter__": "__iter__",
     "__anext__": "__next__",
     "link_aio": "link_sync",
-    "carrier_aio": "carrier_sync",
-    "copies_aio": "copies_sync",
 }
 REWORDED = {"Any number of tasks": "Any number of threads"}
 """Words in docstrings that are true of one kind only."""
+MOVED = {
+    "quorate.client.carrier_aio": "quorate.client._sync.carrier",
+    "quorate.client.copies_aio": "quorate.client._sync.copies",
+}
+"""Modules whose twins are generated, too."""
 
 
 def convert(name: str) -> str:
@@ -58,23 +62,24 @@ def convert(name: str) -> str:
     for line, start, end, text in reversed(edits):
         lines[line - 1] = lines[line - 1][:start] + text + lines[line - 1][end:]
     text = "".join(lines)
-    for old, new in REWORDED.items():
+    for old, new in (REWORDED | MOVED).items():
         text = text.replace(old, new)
     _, _, body = text.split('"""', 2)
     return formatted(DOCSTRING.format(FILES[name][1], name) + body)
 
 
 def formatted(text: str) -> str:
-    """Laid out as ruff lays out everything here: without `await`, more fits on a line."""
-    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(CLIENT / "sync.py"), "-"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
-    return done.stdout
+    """Laid out as ruff lays out everything here: without `await`, more fits on a line; and imports sorted."""
+    for job in (("check", "--quiet", "--fix", "--select", "I"), ("format",)):
+        command = [sys.executable, "-m", "ruff", *job, "--stdin-filename", str(GENERATED / "connection.py"), "-"]
+        text = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+    return text
 
 
 def main() -> int:
     stale = []
     for name, (target, _) in FILES.items():
-        path = CLIENT / target
+        path = GENERATED / target
         wanted = convert(name)
         if path.exists() and path.read_text(encoding="utf-8") == wanted:
             continue

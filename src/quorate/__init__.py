@@ -41,11 +41,11 @@ from quorate.errors import (
 if TYPE_CHECKING:
     import os
 
-    from quorate.client.cluster_sync import Cluster as Cluster
+    from quorate.client._sync.cluster import Cluster as Cluster
+    from quorate.client._sync.connection import Connection as ClusterConnection
     from quorate.client.interface import Connection
     from quorate.client.membership import MemberInfo
     from quorate.client.pieces import DatabaseInfo
-    from quorate.client.sync import Connection as ClusterConnection
     from quorate.client.values import (
         BINARY,
         DATETIME,
@@ -134,8 +134,8 @@ _LATER = {
     "__version__": ("quorate.core.formats", "RELEASE"),
     "Connection": ("quorate.client.interface", "Connection"),
     "EmbeddedConnection": ("quorate.runtime.embedded.connection", "Connection"),
-    "ClusterConnection": ("quorate.client.sync", "Connection"),
-    "Cluster": ("quorate.client.cluster_sync", "Cluster"),
+    "ClusterConnection": ("quorate.client._sync.connection", "Connection"),
+    "Cluster": ("quorate.client._sync.cluster", "Cluster"),
     "MemberInfo": ("quorate.client.membership", "MemberInfo"),
     "DatabaseInfo": ("quorate.client.pieces", "DatabaseInfo"),
     "StatusReport": ("quorate.core.requests", "StatusReport"),
@@ -193,7 +193,7 @@ def connect(
     check_autocommit(autocommit)
     seconds = None if timeout is None else check_timeout(timeout)
     if isinstance(place, ClusterTarget):
-        from quorate.client.sync import Connection as OverCluster
+        from quorate.client._sync.connection import Connection as OverCluster
 
         return OverCluster(
             place,

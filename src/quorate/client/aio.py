@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC109 - a time-out in seconds is part of the API
-"""A cluster as asyncio sees it: the source of both clients. `client.sync` is generated from this file by
+"""A cluster as asyncio sees it: the source of both clients. `client._sync.connection` is generated from this file by
 `tools/async_to_sync.py`, so everything here must mean the same without `async` and `await`.
 """
 

@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC109 - a time-out in seconds is part of the API
-"""Carrying requests through to a cluster, for tasks. `client.carrier_sync` is generated from this file by
+"""Carrying requests through to a cluster, for tasks. `client._sync.carrier` is generated from this file by
 `tools/async_to_sync.py`, so everything here must mean the same without `async` and `await`.
 """
 

@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC109, ASYNC230 - a time-out in seconds is part of the API; files are written where they are
-"""Fetching a copy of a cluster's database, for tasks. `client.copies_sync` is generated from this file by
+"""Fetching a copy of a cluster's database, for tasks. `client._sync.copies` is generated from this file by
 `tools/async_to_sync.py`, so everything here must mean the same without `async` and `await`.
 """
 

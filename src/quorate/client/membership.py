@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from quorate import errors
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.requests import LEADER, GroupStatus, ReplyBody, StatusReport
+from quorate.core.requests import GroupStatus, ReplyBody, StatusReport
 
 
 class MemberInfo(Struct, frozen=True):
@@ -30,7 +30,7 @@ def leaders(reports: Iterable[StatusReport]) -> dict[int, tuple[StatusReport, Gr
     for report in reports:
         for group in report.groups:
             known = found.get(group.group)
-            if group.role == LEADER and (known is None or known[1].epoch < group.epoch):
+            if group.role == "leader" and (known is None or known[1].epoch < group.epoch):
                 found[group.group] = report, group
     return found
 

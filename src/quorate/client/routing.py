@@ -1,6 +1,6 @@
 """Whom to ask, when to ask again, and what to make of it: the client's decisions, without input or output.
 
-A `Call` is one request's life. Its driver (`client.aio`, and `client.sync` generated from it) asks `next`
+A `Call` is one request's life. Its driver (`client.aio`, and `client._sync.connection` generated from it) asks `next`
 what to do, does it, and tells the call what came of it:
 
 1. A request goes to the node that is thought to lead its database, or for `eventual` reads to a node that

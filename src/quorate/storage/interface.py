@@ -91,10 +91,8 @@ class Store(Protocol):
     def perform(self, effect: Effect) -> list[Event]:
         """Do one storage effect and return the events that tell of it, in order.
 
-        Handles OpenReplica, Execute, Commit, Rollback, Apply, ReadLog, Checkpoint, OpenSnapshot,
-        ReadSnapshot, CloseSnapshot, StoreSnapshot, OpenGeneration, ForgetDamage, Digest, Condemn, RaiseFormat,
-        RememberLife, RaiseBoot, ReadCatalog, CloseIdle. Never raises for what a user or a full disk can cause; raises
-        Broken when the node must stop.
+        Which effects those are, `BaseStore.PERFORM` says. Never raises for what a user or a full disk can cause;
+        raises Broken when the node must stop.
         """
 
     def query(self, group: GroupId, statements: Sequence[Statement], budget_us: int = 0) -> tuple[bytes, Position]:

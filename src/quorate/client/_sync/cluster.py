@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from quorate import errors
-from quorate.client.carrier_sync import Client
+from quorate.client._sync.carrier import Client
 from quorate.client.checks import check_database, check_databases, check_flag, check_kind, check_node, check_text
 from quorate.client.dropping import Closing, dropped_statements
 from quorate.client.link_sync import sleep

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from quorate import errors
-from quorate.client.carrier_sync import Client
+from quorate.client._sync.carrier import Client
+from quorate.client._sync.copies import fetch
 from quorate.client.checks import check_new_file, check_told
-from quorate.client.copies_sync import fetch
 from quorate.client.pieces import (
     Batch,
     ConnectionAttributes,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from quorate import errors
-from quorate.client.carrier_sync import Client
+from quorate.client._sync.carrier import Client
 from quorate.client.links import LinkLost
 from quorate.core.requests import LINEARIZABLE, STRONGEST, Answer, CopyPart, CopyReport, OpenCopy, ReadCopy, Refused
 from quorate.wire.answers import decoded
