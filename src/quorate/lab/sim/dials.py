@@ -87,6 +87,7 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     full_disk_us: int = 0
     clock_jump_us: int = 0
     drain_us: int = 0
+    """A node is told to finish, hand over and stop."""
     fsync_error_us: int = 0
     read_error_us: int = 0
     strobe_us: int = 0
@@ -100,14 +101,13 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     edit_us: int = 0
     """A row of a data file of that node is changed by somebody else, while the node runs."""
     old_copy_us: int = 0
+    """The mean time until the folder of one node is copied, or put back from such a copy (`sim.old_copies`)."""
     old_copy_unseen: bool = False
     """Nobody who is there when the older copy is put back can tell."""
-    """The mean time until the folder of one node is copied, or put back from such a copy (`sim.old_copies`)."""
     unfit_us: int = 0
     """The mean time until data files of several nodes, up to all but one, cannot be brought forward (`sim.unfit`)."""
     lost_disk: float = 0.0
     """Chance that this node's disk is lost for good during the run. A wiped disk is a new node: it does not return."""
-    """A node is told to finish, hand over and stop."""
     lasting: str = ""
     """One fault of `sim.lasting` that begins early and lasts through the whole safety phase."""
     fault_lasts_us: int = 1 * SECOND
