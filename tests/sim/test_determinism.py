@@ -13,13 +13,13 @@ from quorate.lab.sim.scenarios import SCENARIOS, simulate
 from quorate.lab.sim.twice import deal, half_of
 
 FIRST_OF_A_SET = """
-from quorate.lab.sim.faults import Faults
+from quorate.lab.sim.faults.injector import Faults
 from quorate.lab.sim.scenarios import simulate
 
 def victim(faults, among):
     return int(next(iter({f"node {number}" for number in among})).removeprefix("node "))
 
-Faults._victim = victim
+Faults.pick = victim
 print(simulate(0, "handovers").trace)
 """
 """A laboratory with the fault that double runs look for: a choice by the order of a set of strings."""

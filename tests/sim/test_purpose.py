@@ -3,19 +3,27 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from quorate.cli.lab import lab
 from quorate.lab.sim.client import Client
-from quorate.lab.sim.faults import Faults
+from quorate.lab.sim.faults import registry
+from quorate.lab.sim.faults.registry import CHANCES, STRIKES
 from quorate.lab.sim.network import Network
-from quorate.lab.sim.purpose import AIMS, CHANCES, STRIKES, VACUOUS, Evidence
+from quorate.lab.sim.purpose import AIMS, VACUOUS, Evidence
 from quorate.lab.sim.scenarios import dials_of, simulate
 
 
 def nothing(*_arguments: Any) -> None:
     return None
+
+
+def switch_off(dial: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the fault of this dial strike in vain."""
+    faults = [msgspec.structs.replace(one, strike=nothing) if one.dial == dial else one for one in registry.FAULTS]
+    monkeypatch.setattr(registry, "FAULTS", tuple(faults))
 
 
 def evidence_of(scenario: str, seeds: range) -> Evidence:
@@ -33,7 +41,7 @@ def test_seeds_that_see_what_they_are_for_miss_nothing() -> None:
 
 @pytest.mark.parametrize("fault", ["pause", "partition", "clock_jump"])
 def test_a_fault_that_never_strikes_is_missed(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Faults, f"_{fault}", nothing)
+    switch_off(f"{fault}_us", monkeypatch)
     missing = evidence_of("mixed", range(12)).missing()
     assert len(missing) == 1
     assert missing[0].startswith(repr(fault.replace("_", " ")))
@@ -108,7 +116,7 @@ def test_a_run_in_which_nothing_happens_fails(
 
 
 def test_the_command_fails_when_its_seeds_prove_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Faults, "_crash", nothing)
+    switch_off("crash_us", monkeypatch)
     done = CliRunner().invoke(lab, ["run", "--scenario", "power", "--seeds", "8"])
     assert "these seeds prove too little: 'torn step' happened 0 times" in str(done.exception)
     assert "'torn step' happened 0 times, and should have 1 times at least" in done.stderr
@@ -116,7 +124,9 @@ def test_the_command_fails_when_its_seeds_prove_too_little(monkeypatch: pytest.M
 
 def test_what_is_looked_for_can_be_drawn() -> None:
     """By `mixed`, or by a scenario of its own: some of it needs somebody who looks after the cluster."""
-    scenarios = ("mixed", "divergence", "rolling", "planned", "members", "outdated", "drops")
+    scenarios = ("mixed", "divergence", "rolling", "planned", "members", "outdated", "drops", "permitted", "endless")
     drawn = [dials_of(scenario, seed) for scenario in scenarios for seed in range(60)]
+    drawn += [dials_of(scenario, 0) for scenario in ("figure_eight",)]
+    in_rows = {dial for row in registry.ROWS for dial in row.dials}
     for dial in (*STRIKES, *CHANCES):
-        assert any(getattr(dials, dial) for dials in drawn), dial
+        assert any(getattr(dials, dial) for dials in drawn) or dial in in_rows, dial

@@ -113,9 +113,10 @@ core_option = click.option(
 
 def _exercised(marks: dict[str, int]) -> str:
     """What the seeds have seen, in a line: how operations ended, and every fault that struck."""
-    from quorate.lab.sim.purpose import CHANCES, STRIKES
+    from quorate.lab.sim.faults.registry import FAULTS
 
-    names = dict.fromkeys(("ok", "failed", "unsure", "elections", *STRIKES.values(), *CHANCES.values()))
+    marks_of_faults = (fault.mark for fault in FAULTS if fault.expected)
+    names = dict.fromkeys(("ok", "failed", "unsure", "elections", *marks_of_faults))
     return ", ".join(f"{name} {marks[name]:,}" for name in names if marks.get(name))
 
 

@@ -9,7 +9,7 @@ from quorate.core.single_leader import writes
 from quorate.core.single_leader.state import Group
 from quorate.core.superseding import Lives
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
-from quorate.lab.sim.scenarios import SQLITE
+from quorate.lab.sim.keeps import SQLITE
 from quorate.storage import data_file
 from quorate.storage import writer as writer_module
 from quorate.storage.application import apply_batch

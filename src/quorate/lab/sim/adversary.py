@@ -131,6 +131,7 @@ class Adversary:
         self._attempts += 1
         self._attempt = self._attempts
         self._pair = {leader, other}
+        self._world.mark("figure 8: tried")
         self._cut(self._both_ways(self._pair), STAGE_US)
         self._world.after(2 * STAGE_US, self._give_up, self._attempt)
 

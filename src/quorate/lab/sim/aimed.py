@@ -6,7 +6,8 @@ import msgspec
 
 from quorate.core.acks_rule import MAJORITY
 from quorate.core.settings import Settings
-from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
+from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.drawing import draw
 
 
 def rebuilds(dice: random.Random) -> Dials:

@@ -1,11 +1,8 @@
-"""Everything that a run can vary, drawn from its seed: zero included, so that faults also come alone.
+"""Everything that a run can vary, zero included, so that faults also come alone. `sim.drawing` draws it from a seed.
 
 Swarm testing (Groce and others 2012): one fixed mix of all faults hides what only a missing fault shows.
 """
 
-import random
-
-import msgspec
 from msgspec import Struct
 
 from quorate.core.acks_rule import AUTO
@@ -101,11 +98,11 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     edit_us: int = 0
     """A row of a data file of that node is changed by somebody else, while the node runs."""
     old_copy_us: int = 0
-    """The mean time until the folder of one node is copied, or put back from such a copy (`sim.old_copies`)."""
+    """The mean time until the folder of one node is copied, or put back from such a copy (`faults.old_copies`)."""
     old_copy_unseen: bool = False
     """Nobody who is there when the older copy is put back can tell."""
     unfit_us: int = 0
-    """The mean time until data files of several nodes, up to all but one, cannot be brought forward (`sim.unfit`)."""
+    """The mean time until several nodes, up to all but one, cannot bring data files forward (`faults.unfit`)."""
     lost_disk: float = 0.0
     """Chance that this node's disk is lost for good during the run. A wiped disk is a new node: it does not return."""
     lasting: str = ""
@@ -205,118 +202,3 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a write is sent once more, long after its answer."""
 
     settings: Settings = Settings()
-
-
-def _or_zero(dice: random.Random, low: int, high: int, chance: float = 0.5) -> int:
-    """Zero, or something between."""
-    drawn = dice.randint(low, high)
-    return drawn if dice.random() < chance else 0
-
-
-def _part_or_zero(dice: random.Random, high: float, chance: float = 0.5) -> float:
-    drawn = round(dice.random() * high, 4)
-    return drawn if dice.random() < chance else 0.0
-
-
-def _apart(dice: random.Random) -> random.Random:
-    """Dice for what was added later, so that the other draws of a seed stay as they are."""
-    other = random.Random()
-    other.setstate(dice.getstate())
-    return other
-
-
-def draw_settings(dice: random.Random) -> Settings:
-    """Small numbers, so that limits are met within seconds."""
-    heartbeat_us = dice.choice((50, 100, 150)) * MILLISECOND
-    own = random.Random(dice.getrandbits(64))  # for what is added later: the other draws of a seed stay as they are
-    drawn = Settings(
-        heartbeat_us=heartbeat_us,
-        suspect_us=heartbeat_us * dice.choice((4, 6)),
-        election_us=dice.choice((100, 150, 300)) * MILLISECOND,
-        retry_us=dice.choice((100, 200)) * MILLISECOND,
-        answer_timeout_us=dice.choice((1, 3)) * SECOND,
-        batch_requests_max=dice.choice((1, 2, 8, 512)),
-        batch_bytes_max=dice.choice((300, 4 << 20)),
-        waiting_requests_max=dice.choice((2, 20_000, 20_000)),
-        ship_bytes_max=dice.choice((200, 2_000, 1 << 20)),
-        ship_entries_ahead=dice.choice((1, 4, 64)),
-        apply_bytes_max=dice.choice((200, 1 << 20)),
-        cache_bytes_max=dice.choice((0, 500, 8 << 20)),
-        checkpoint_entries=dice.choice((2, 5, 20)),
-        checkpoint_bytes=dice.choice((500, 16 << 20)),
-        log_keep_entries=dice.choice((0, 3, 10, 4_096)),
-        snapshot_chunk_bytes=dice.choice((700, 5_000, 256 << 10)),
-        batches_ahead=own.choice((1, 2, 2, 8)),
-        apply_entries_max=own.choice((1, 3, 64, 64)),
-        apply_delay_us=own.choice((0, 40, 40, 200)) * MILLISECOND,
-        settle_delay_us=own.choice((0, 40, 200, 200)) * MILLISECOND,
-        settle_entries_max=own.choice((1, 3, 512, 512)),
-        settle_bytes_max=own.choice((200, 4 << 20)),
-        close_idle_us=own.choice((30, 200, 1_000)) * MILLISECOND,
-        close_idle_periods=own.choice((0, 1, 60)),
-        gather_us=own.choice((0, 500, 5_000, 50_000)),
-    )
-    fixed = own.random() < 0.5
-    return msgspec.structs.replace(drawn, suspect_max_us=drawn.suspect_us if fixed else 3 * SECOND)
-
-
-def draw(dice: random.Random) -> Dials:
-    """The mixed scenario: anything may happen."""
-    return Dials(
-        nodes=dice.choice((1, 2, 3, 3, 3, 3, 3, 4, 5, 5)),
-        clients=dice.randint(1, 5),
-        databases=dice.choice((1, 1, 2, 3)),
-        safety_us=dice.randint(3, 8) * SECOND,
-        delay_us=dice.choice((50, 500, 500, 5_000, 20_000)),
-        tail_us=dice.choice((0, 100, 1_000, 10_000, 40_000)),
-        loss=_part_or_zero(dice, 0.2),
-        duplicate=_part_or_zero(dice, 0.2),
-        late=_part_or_zero(dice, 0.3),
-        corrupt=_part_or_zero(dice, 0.05, 0.3),
-        hints=_part_or_zero(dice, 1.0, 0.7),
-        client_loss=_part_or_zero(dice, 0.1),
-        client_late=_part_or_zero(dice, 0.1, 0.3),
-        fsync_us=dice.choice((50, 200, 2_000, 20_000)),
-        fsync_tail_us=dice.choice((0, 500, 20_000)),
-        storage_us=dice.choice((0, 0, 100, 5_000)),
-        keep_pending=_part_or_zero(dice, 1.0),
-        lose_unsynced=_part_or_zero(dice, 1.0, 0.7),
-        drift_ppm=_or_zero(dice, 1, 20_000),
-        wall_offset_us=_or_zero(dice, 1, 100 * SECOND),
-        crash_us=_or_zero(dice, 400_000, 4 * SECOND, 0.7),
-        pause_us=_or_zero(dice, 400_000, 4 * SECOND),
-        partition_us=_or_zero(dice, 400_000, 4 * SECOND, 0.6),
-        swizzle_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
-        slow_disk_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
-        full_disk_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
-        drain_us=_or_zero(dice, SECOND, 4 * SECOND, 0.4),
-        fsync_error_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
-        read_error_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
-        strobe_us=_or_zero(dice, SECOND, 4 * SECOND, 0.2),
-        flip_log_us=_or_zero(dice, SECOND, 4 * SECOND, 0.2),
-        flip_data_us=_or_zero(dice, SECOND, 4 * SECOND, 0.2),
-        lost_disk=_part_or_zero(dice, 1.0, 0.1),
-        damage=_part_or_zero(dice, 1.0, 0.3),
-        clock_jump_us=_or_zero(dice, SECOND, 4 * SECOND, 0.3),
-        fault_lasts_us=dice.choice((200_000, SECOND, 2 * SECOND)),
-        leaders_first=dice.choice((0.0, 0.5, 0.9)),
-        torn_step=_part_or_zero(dice, 1.0),
-        crash_on_vote=_part_or_zero(dice, 0.5, 0.3),
-        keys=dice.randint(1, 4),
-        compares=dice.choice((0, 2)),
-        counters=dice.choice((0, 2, 4)),
-        pairs=dice.choice((0, 1)),
-        failing=dice.choice((0, 1, 3)),
-        journals=dice.choice((0, 1, 2)),
-        schema=dice.choice((0, 0, 1)),
-        weak_reads=dice.choice((0, 1)),
-        think_us=dice.choice((0, 5, 20, 100)) * MILLISECOND,
-        patience_us=dice.choice((100, 400, 1_000)) * MILLISECOND,
-        wander=dice.choice((0.0, 0.1, 0.6)),
-        client_crash=_part_or_zero(dice, 0.1, 0.3),
-        attempts=dice.randint(1, 6),
-        give_up=dice.choice((0.0, 0.3, 0.8)),
-        repeat=dice.choice((0.0, 0.1, 0.4)),
-        settings=draw_settings(dice),
-        open_replicas=_apart(dice).choice((0, 0, 1, 2)),
-    )

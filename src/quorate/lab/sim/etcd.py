@@ -63,6 +63,7 @@ class Etcd:
             return
         self._away = self._dice.random() < 0.5
         self._cut = 0 if self._away else self._dice.randint(1, self._dials.nodes)
+        self._world.mark("etcd outage")
         self._world.mark("etcd: away" if self._away else "etcd: cut off from one node")
         self._world.after(self._dice.randint(1, 2 * self._dials.fault_lasts_us), self._return)
 

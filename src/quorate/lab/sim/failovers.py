@@ -6,7 +6,8 @@ import msgspec
 
 from quorate.core.acks_rule import ETCD, MAJORITY
 from quorate.core.settings import Settings
-from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
+from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.drawing import draw
 from quorate.lab.sim.ladder import hasty_logs, narrow
 
 

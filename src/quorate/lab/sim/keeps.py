@@ -11,6 +11,10 @@ from quorate.lab.sim.world import World
 from quorate.storage.handles import Handles
 from quorate.storage.interface import Chaos, Store
 
+MODEL, SQLITE, FILES = "model", "sqlite", "files"
+"""Where the data of simulated nodes can be kept: in a model, or in SQLite, on a model of a disk; or as on a real node,
+with SQLite on a disk that knows sectors and names (`sim.files`)."""
+
 
 class SimulatedStore(Store, Chaos, Protocol):
     """What the simulator needs of a store: that of any driver, crashes, and a way to compare replicas."""

@@ -5,7 +5,8 @@ import random
 import msgspec
 
 from quorate.core.settings import Settings
-from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
+from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.drawing import draw
 
 
 def hasty_logs(drawn: Dials) -> Dials:

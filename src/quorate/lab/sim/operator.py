@@ -45,6 +45,7 @@ class Operator(Asker):
     def _look(self) -> None:
         if self._left is None:
             if self._body is None:
+                self._world.mark("comparison asked for")
                 self._ask(Verify(self._dice.choice(self._names())))
             self._world.after(self._dice.randint(1, 2 * self._dials.verify_us), self._look)
 

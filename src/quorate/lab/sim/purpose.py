@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.faults.fault import Fault
+from quorate.lab.sim.faults.registry import CHANCES, STRIKES
+from quorate.lab.sim.keeps import FILES
 from quorate.lab.sim.report import Report
 
 VACUOUS = "vacuous"
@@ -140,27 +143,6 @@ AIMS: dict[str, Aim] = {
     "stalled": _aim({"writes stalled": 4, "read: ok": 100, "refused: Unavailable": 20}),
 }  # fmt: skip
 
-STRIKES = {
-    "crash_us": "crash", "pause_us": "pause", "partition_us": "partition", "swizzle_us": "swizzle",
-    "slow_disk_us": "slow disk", "full_disk_us": "disk full", "clock_jump_us": "clock jump", "drain_us": "drain",
-    "fsync_error_us": "fsync error", "read_error_us": "read error", "strobe_us": "clock strobe",
-    "flip_log_us": "flip in the log", "flip_data_us": "flip in a data file",
-    "edit_us": "edit of a data file", "old_copy_us": "folder copied",
-    "upgrade_us": "upgrade", "failover_us": "failover",
-    "members_us": "members: added", "drops_us": "dropper: dropped",
-}  # fmt: skip
-"""Dial of a mean time -> the mark of a strike."""
-CHANCES = {
-    "loss": "dropped", "duplicate": "duplicated", "corrupt": "corrupted", "client_late": "lingered",
-    "client_crash": "client crash", "crash_on_vote": "crash after a vote",
-    "cut_on_handover": "cut off after handing over",
-}  # fmt: skip
-"""Dial of a chance -> the mark of its coming true."""
-BETWEEN_NODES = frozenset(
-    ("partition_us", "swizzle_us", "flip_log_us", "flip_data_us", "loss", "duplicate", "corrupt", "crash_on_vote")
-)
-"""Of what happens between nodes, or only where a majority remains, little is expected of less than three."""
-
 
 def proves_nothing(report: Report) -> str:
     """Why a single run that broke no promise is worth nothing; empty when it is worth something."""
@@ -169,6 +151,12 @@ def proves_nothing(report: Report) -> str:
     if not report.marks.get("ok"):
         return "no operation succeeded"
     return ""
+
+
+def _can_strike(fault: Fault, report: Report, dials: Dials) -> bool:
+    """Little is expected of what happens between nodes, or only where a majority remains, of less than three."""
+    files = report.storage == FILES or not fault.needs_files
+    return files and (dials.nodes >= 3 or not fault.needs_between_nodes)
 
 
 class Evidence:
@@ -186,23 +174,23 @@ class Evidence:
         self.seeds += 1
         for name, times in report.marks.items():
             self.marks[name] = self.marks.get(name, 0) + times
-        for dial in STRIKES:
+        for dial, fault in STRIKES.items():
             mean_us = getattr(dials, dial)
-            if mean_us and (dials.nodes >= 3 or dial not in BETWEEN_NODES):
+            if mean_us and _can_strike(fault, report, dials):
                 self._expected[dial] = self._expected.get(dial, 0.0) + dials.safety_us / mean_us
-        for dial in CHANCES:
-            if getattr(dials, dial) >= CHANCE_LEAST and (dials.nodes >= 3 or dial not in BETWEEN_NODES):
+        for dial, fault in CHANCES.items():
+            if getattr(dials, dial) >= CHANCE_LEAST and _can_strike(fault, report, dials):
                 self._runs[dial] = self._runs.get(dial, 0) + 1
 
     def missing(self, slack: int = 2) -> list[str]:
         """What should have been seen and was not, in sentences. `slack`: aims are missed only below so small a part."""
         found: list[str] = []
         for dial, times in self._expected.items():
-            if times >= STRIKES_EXPECTED and not self.marks.get(STRIKES[dial]):
-                found.append(f"{STRIKES[dial]!r} was to happen some {times:.0f} times ({dial}), and never did")
+            if times >= STRIKES_EXPECTED and not self.marks.get(STRIKES[dial].mark):
+                found.append(f"{STRIKES[dial].mark!r} was to happen some {times:.0f} times ({dial}), and never did")
         for dial, runs in self._runs.items():
-            if runs >= RUNS_EXPECTED and not self.marks.get(CHANCES[dial]):
-                found.append(f"{CHANCES[dial]!r} was likely in {runs} runs ({dial}), and never happened")
+            if runs >= RUNS_EXPECTED and not self.marks.get(CHANCES[dial].mark):
+                found.append(f"{CHANCES[dial].mark!r} was likely in {runs} runs ({dial}), and never happened")
         aim = AIMS.get(self.scenario)
         if aim is not None and self.seeds >= aim.seeds:
             found += short_of(

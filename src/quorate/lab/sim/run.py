@@ -22,7 +22,7 @@ from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.drawn import Drawings
 from quorate.lab.sim.dropper import Dropper
 from quorate.lab.sim.etcd import Etcd
-from quorate.lab.sim.faults import Faults
+from quorate.lab.sim.faults.injector import Faults
 from quorate.lab.sim.host import CoreMaker, Host
 from quorate.lab.sim.invariants import REPLICAS_EQUAL, Invariants
 from quorate.lab.sim.keeps import SimulatedStore

@@ -11,9 +11,11 @@ from quorate.core.node import Node
 from quorate.core.settings import Settings
 from quorate.lab.sim import scenario_file
 from quorate.lab.sim.aimed import departures, drops, figure_eight, forgotten, newcomers, outdated, rebuilds
-from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials, draw
+from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.drawing import draw
 from quorate.lab.sim.failovers import accepted, by_hand, heirs, permitted, planned, smooth
 from quorate.lab.sim.files import FileStore
+from quorate.lab.sim.keeps import FILES, MODEL, SQLITE
 from quorate.lab.sim.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.lasting import CUT_OR_BROKEN
 from quorate.lab.sim.model import ModelStore
@@ -420,10 +422,8 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
 }  # fmt: skip
 
 
-MODEL, SQLITE, FILES = "model", "sqlite", "files"
 STORES: dict[str, StoreMaker] = {MODEL: ModelStore, SQLITE: BadStore}
-"""In what the data of simulated nodes can be kept on a model of a disk. With FILES it is kept as on a real node, with
-SQLite on a disk that knows sectors and names (`sim.files`)."""
+"""What makes a store of each kind on a model of a disk."""
 UNKNOWN_MARK = "unknown to the model"
 
 

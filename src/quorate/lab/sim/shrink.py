@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from quorate.lab.sim.dials import MILLISECOND, Dials
+from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.drawing import QUIET
 from quorate.lab.sim.report import Report
 
 Item = tuple[int, int]
@@ -42,30 +43,6 @@ def load(text: bytes) -> Case:
 def dump(case: Case) -> bytes:
     """A case as readable JSON."""
     return msgspec.json.format(msgspec.json.encode(case), indent=1) + b"\n"
-
-
-QUIET: dict[str, tuple[object, ...]] = {
-    **dict.fromkeys(
-        (
-            "loss", "duplicate", "corrupt", "late", "echo", "bandwidth", "client_loss", "client_late", "hints",
-            "fsync_tail_us",
-            "storage_us", "tail_us", "keep_pending", "lose_unsynced", "drift_ppm", "wall_offset_us", "crash_us",
-            "pause_us", "partition_us", "swizzle_us", "slow_disk_us", "full_disk_us", "clock_jump_us", "drain_us",
-            "fsync_error_us", "read_error_us", "strobe_us", "flip_log_us", "flip_data_us", "lost_disk", "torn_step",
-            "old_copy_us",
-            "crash_on_vote", "damage", "leave_dead", "compares", "pairs", "failing", "journals", "schema", "weak_reads",
-            "wander", "client_crash", "repeat", "counters", "writes", "reads",
-        ),
-        (0,),
-    ),
-    "nodes": (2, 3),
-    "clients": (1, 2),
-    "databases": (1,),
-    "keys": (1,),
-    "attempts": (1,),
-    "think_us": (20 * MILLISECOND,),
-}  # fmt: skip
-"""What each dial is tried at, quietest first."""
 
 
 class Shrinker:

@@ -15,32 +15,22 @@ from msgspec import Struct
 from quorate.core import promises
 from quorate.core.acks_rule import ASYNC, AUTO, ETCD, MAJORITY, MANUAL, SYNC, AcksRule, parse
 from quorate.core.node import Node
-from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.drawn import COMPARED
+from quorate.lab.sim.faults.registry import ROWS as FAULT_ROWS
+from quorate.lab.sim.keeps import FILES
 from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST
 from quorate.lab.sim.report import Report
+from quorate.lab.sim.rows import CALM, EVERY_US, Row
 from quorate.lab.sim.run import Plan
-from quorate.lab.sim.scenarios import FILES, dials_of, execute
+from quorate.lab.sim.scenarios import dials_of, execute
 from quorate.lab.sim.store import BadStore
 from quorate.lab.sim.tails import LOST_TAIL, LOST_UNDER_ASYNC
 
-EVERY_US = 1_500 * MILLISECOND
 OPERATIONS_LEAST = 20
 """For each seed; a cell with fewer says nothing. Where `sync` waits for a node that is away, fewer are enough."""
 CHUNK = 10
 """So many seeds of a cell are run, and kept, together."""
-
-CALM = Dials(
-    clients=4,
-    safety_us=8 * SECOND,
-    leave_dead=0.0,
-    hints=0.8,
-    think_us=60 * MILLISECOND,
-    schema=0,
-    leaders_first=0.5,
-    settings=Settings(answer_timeout_us=SECOND, suspect_us=400 * MILLISECOND, election_us=100 * MILLISECOND),
-)
 
 
 class Mode(Struct, frozen=True):
@@ -99,152 +89,32 @@ MODES = (
 )
 
 
-class Row(Struct, frozen=True):
-    """One kind of fault."""
-
-    name: str
-    mark: str
-    """What must have happened."""
-    dials: dict[str, Any] = {}
-    spare: bool = False
-    """A node is as good as gone while it lasts: only where writes go on without it."""
-    only: tuple[str, ...] = ()
-    """Only for these kinds of acks."""
-    stored: bool = True
-    """Also where the data is kept in real files."""
-    filed: bool = False
-    """Only there."""
-    decides: tuple[str, ...] = ()
-    """Only where one of these decides about failovers."""
-
-    def applies(self, mode: Mode) -> bool:
-        """Whether the row makes sense there."""
-        if self.spare and not mode.spares_one:
-            return False
-        if mode.decides == MANUAL and "lasting" in self.dials:
-            return False  # what lasts asks whether the cluster helps itself
-        if mode.decides != AUTO and "upgrade_us" in self.dials:
-            return False  # an old format has no other failover
-        if self.decides and mode.decides not in self.decides:
-            return False
-        if (self.filed and mode.storage != FILES) or (not self.stored and mode.storage == FILES):
-            return False
-        return not self.only or mode.rule.kind in self.only
+def applies(row: Row, mode: Mode) -> bool:
+    """Whether the row makes sense there."""
+    if row.spare and not mode.spares_one:
+        return False
+    if mode.decides == MANUAL and "lasting" in row.dials:
+        return False  # what lasts asks whether the cluster helps itself
+    if mode.decides != AUTO and "upgrade_us" in row.dials:
+        return False  # an old format has no other failover
+    if row.decides and mode.decides not in row.decides:
+        return False
+    if (row.filed and mode.storage != FILES) or (not row.stored and mode.storage == FILES):
+        return False
+    return not row.only or mode.rule.kind in row.only
 
 
 SHORT_LOG = msgspec.structs.replace(CALM.settings, log_keep_entries=0, checkpoint_entries=2)
-RELEARNT = msgspec.structs.replace(CALM.settings, checkpoint_entries=5, close_idle_us=100_000, close_idle_periods=1)
-"""Files are read from the disk again and again. The log stays whole, so that no copy spreads what is wrong."""
-STALLED = {
-    "lasting": "dead leader", "safety_us": 9 * SECOND, "reads": 10, "weak_reads": 0, "attempts": 2, "give_up": 1.0,
-    "patience_us": 200 * MILLISECOND, "wander": 0.3,
-}  # fmt: skip
-
-ENDLESS_READS = {
-    "cpu_us": 150, "run_us": 4 * MILLISECOND, "base_load": 0.1, "spike": 0.2, "spike_us": 2 * SECOND, "repeats": 30,
-    "endless_us": 200 * MILLISECOND, "safety_us": 13 * SECOND, "think_us": 200 * MILLISECOND, "patience_us": SECOND,
-}  # fmt: skip
-
 EVERYTHING = "everything at once"
 
 ROWS = (
     Row("none", "ok"),
-    Row("crash of one node, some, or all", "crash", {"crash_us": EVERY_US, "torn_step": 0.0}),
-    Row("crash within a step", "torn step", {"crash_us": EVERY_US, "torn_step": 1.0}),
-    Row("crash just after a vote", "crash after a vote", {"crash_us": EVERY_US, "crash_on_vote": 0.5}),
-    Row(
-        "power failure: unsynced writes are gone", "writes forgotten",
-        {"crash_us": EVERY_US, "lose_unsynced": 1.0, "fsync_us": 10_000, "keep_pending": 0.2},
-    ),
-    Row("pause", "pause", {"pause_us": EVERY_US}),
-    Row("partition: halves, one, ring, bridge, one-way, partial", "partition", {"partition_us": EVERY_US}),
-    Row(
-        "partial connectivity that stays", "lasting: partial", {"lasting": "partial", "safety_us": 9 * SECOND},
-        spare=True,
-    ),
-    Row(
-        "deaf leader that stays", "lasting: deaf leader", {"lasting": "deaf leader", "safety_us": 9 * SECOND},
-        spare=True,
-    ),
-    Row("swizzle-clog", "swizzle", {"swizzle_us": EVERY_US}),
-    Row("loss of 20 %", "dropped", {"loss": 0.2}),
-    Row("delay with a long tail (mean 50 ms)", "timed out", {"tail_us": 50 * MILLISECOND, "patience_us": 150_000}),
-    Row("links that carry 20,000 bytes a second", "queued", {"bandwidth": 20_000}),
-    Row("repetition of 20 %, half of it seconds late", "duplicated", {"duplicate": 0.2, "late": 0.5}),
-    Row("corrupted frames, 5 %", "corrupted", {"corrupt": 0.05}),
-    Row("wall clock jumps by up to 300 s", "clock jump", {"clock_jump_us": EVERY_US}),
-    Row("wall clock to and fro", "clock strobe", {"strobe_us": EVERY_US}),
-    Row("clocks that drift by up to 2 %, 100 s apart", "ok", {"drift_ppm": 20_000, "wall_offset_us": 100 * SECOND}),
-    Row("fsync fails once", "fsync error", {"fsync_error_us": EVERY_US}),
-    Row("read error", "read error", {"read_error_us": EVERY_US}),
-    Row("disk full, then room", "disk full", {"full_disk_us": EVERY_US}),
-    Row(
-        "leader's disk full that stays", "lasting: full disk", {"lasting": "full disk", "safety_us": 9 * SECOND},
-        spare=True,
-    ),
-    Row("slow disk, 5 to 10,000 times", "slow disk", {"slow_disk_us": EVERY_US}),
-    Row(
-        "a log write that never returns", "lasting: hung disk", {"lasting": "hung disk", "safety_us": 9 * SECOND},
-        spare=True,
-    ),
-    Row("a log loses its end (one node)", "damage", {"damage": 1.0, "crash_us": SECOND, "torn_step": 0.0}),
-    Row("bit flips in a log (one node)", "flip in the log", {"flip_log_us": SECOND, "crash_us": 2 * SECOND}),
-    Row("bit flips in data files (one node)", "flip in a data file", {"flip_data_us": SECOND, "crash_us": 2 * SECOND}),
-    Row(
-        "a data file edited by hand while replicas are compared (one node)", "note: divergent",
-        {"edit_us": SECOND, "verify_us": 500 * MILLISECOND, "crash_us": 2 * SECOND}, stored=False,
-    ),
-    Row(
-        "a disk that lies: writes are lost or land elsewhere (one node)", "lying disk",
-        {
-            "lie_us": 300 * MILLISECOND, "verify_us": 700 * MILLISECOND, "crash_us": SECOND // 2, "torn_step": 0.0,
-            "settings": RELEARNT,
-        },
-        filed=True,
-    ),
-    Row(
-        "a folder put back from an older copy (one node)", "folder put back",
-        {"old_copy_us": SECOND // 2}, stored=False,
-    ),
-    Row(
-        "data files that an entry cannot be applied to (all nodes but one)", "cannot be applied",
-        {
-            "unfit_us": SECOND, "crash_us": 2 * SECOND, "fault_lasts_us": 500 * MILLISECOND,
-            "settings": msgspec.structs.replace(CALM.settings, log_keep_entries=4_096),
-        },
-    ),
-    Row("a disk is lost for good (one node)", "lost disk", {"lost_disk": 1.0}, spare=True),
-    Row("the leader dies for good: reads go on, writes wait", "writes stalled", STALLED, only=(SYNC,)),
-    Row(
-        "rolling upgrade, back and forth, and crashes", "upgrade", {"upgrade_us": 300_000, "crash_us": 2 * SECOND},
-        only=(MAJORITY,),
-    ),
-    Row(
-        "etcd is away, from all or from one node, and leaders die", "etcd: away when asked",
-        {"etcd_outage_us": EVERY_US, "crash_us": EVERY_US, "leaders_first": 0.9}, decides=(ETCD,),
-    ),
-    Row(
-        "a leader's permit runs out: it is paused or cut off from etcd", "etcd: a leader's permit ran out",
-        {
-            "etcd_outage_us": EVERY_US, "pause_us": EVERY_US // 2, "partition_us": EVERY_US, "leaders_first": 0.9,
-            "fault_lasts_us": 800 * MILLISECOND,
-        },
-        decides=(ETCD,),
-    ),
-    Row(
-        "etcd's answers are lost, and leaders die", "etcd: answer lost",
-        {"etcd_lost_answer": 0.5, "crash_us": EVERY_US // 2, "leaders_first": 0.9}, decides=(ETCD,),
-    ),
-    Row("drain", "drain", {"drain_us": EVERY_US}),
+    *FAULT_ROWS,
     Row("snapshots all the time, and crashes", "note: snapshot_installed", {"crash_us": SECOND, "settings": SHORT_LOG}),
     Row("schema changes and crashes", "schema: ok", {"schema": 2, "crash_us": EVERY_US}),
-    Row("writes that take long, or do not end", "write takes long", {"long_write": 0.1}),
-    Row("reads that do not end, under load", "load: endless read", ENDLESS_READS, decides=(AUTO,)),
-    Row("callers die after sending", "client crash", {"client_crash": 0.2}),
-    Row("requests that linger for seconds", "lingered", {"client_late": 0.2}),
-    Row("writes repeated long after their answer", "repetitions answered", {"repeat": 0.6, "crash_us": EVERY_US}),
     Row(EVERYTHING, "crash"),
-)  # fmt: skip
+)
+"""Those of the faults (`sim.faults`), and what is no fault of its own."""
 
 
 Cells = dict[tuple[str, str], "Cell"]
@@ -370,7 +240,7 @@ def listed(rows: Iterable[str] = (), modes: Iterable[str] = ()) -> list[tuple[Ro
         (row, mode)
         for mode in MODES
         for row in ROWS
-        if row.applies(mode) and (not rows or row.name in rows) and (not modes or mode.name in modes)
+        if applies(row, mode) and (not rows or row.name in rows) and (not modes or mode.name in modes)
     ]
 
 

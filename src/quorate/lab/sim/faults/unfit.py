@@ -9,12 +9,19 @@ The judge is called *repair*: in one life a replica is not made whole again more
 """
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from quorate.core.kernel import Apply, Condemn, Effect, Event, GroupId
-from quorate.lab.sim.dials import SECOND
+from quorate.lab.sim.dials import MILLISECOND, SECOND
+from quorate.lab.sim.faults.fault import Dial, Fault
 from quorate.lab.sim.host import Host
+from quorate.lab.sim.rows import CALM, Row
 from quorate.lab.sim.world import Violation, World
+
+if TYPE_CHECKING:
+    from quorate.lab.sim.faults.injector import Faults
 
 REPAIR = "repair"
 UNFIT = "an entry cannot be applied"
@@ -103,3 +110,35 @@ class Repairs:
         if len(recent) > HEALED_MAX and not self._silent:
             text = f"node {host.number} has fetched {len(recent)} copies of group {group} within ten seconds"
             raise Violation(REPAIR, text)
+
+
+def strike(faults: "Faults") -> None:
+    """Some nodes are unfit for a while."""
+    faults.unfit.strike(faults.lasts_us())
+
+
+def begin(faults: "Faults") -> None:
+    """Stand between the nodes and their storage, if this is ever to strike."""
+    if faults.dials.unfit_us:
+        faults.unfit.begin()
+
+
+UNFIT_NODES = Fault(
+    dials=(Dial("unfit_us"),),
+    mark="cannot be applied",
+    expected=False,
+    strike=strike,
+    begin=begin,
+    rows=(
+        Row(
+            "data files that an entry cannot be applied to (all nodes but one)",
+            "cannot be applied",
+            {
+                "unfit_us": SECOND,
+                "crash_us": 2 * SECOND,
+                "fault_lasts_us": 500 * MILLISECOND,
+                "settings": msgspec.structs.replace(CALM.settings, log_keep_entries=4_096),
+            },
+        ),
+    ),
+)

@@ -10,13 +10,18 @@ folder is replaced: then nothing may be lost.
 
 import random
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quorate.lab.sim.dials import SECOND
-from quorate.lab.sim.folder_copies import copy_disk, lives, put_back
+from quorate.lab.sim.faults.fault import Dial, Fault
+from quorate.lab.sim.faults.folder_copies import copy_disk, lives, put_back
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.network import Network
+from quorate.lab.sim.rows import Row
 from quorate.lab.sim.world import World
+
+if TYPE_CHECKING:
+    from quorate.lab.sim.faults.injector import Faults
 
 EARLIEST_US = 2 * SECOND
 """By then the tables are there: what made them is not to be lost."""
@@ -136,3 +141,25 @@ def _has_newest_epochs(away: Host, hosts: Iterable[Host]) -> bool:
 def _knows(other: Host, host: Host) -> bool:
     """Whether this machine's disk names the newest life of that one."""
     return (host.number, host.store.identity.boot) in lives(other.store)
+
+
+def old_copy(faults: "Faults") -> None:
+    """The next step of it."""
+    if faults.victim:
+        faults.copies.strike(faults.victim, faults.dice, faults.ends, faults.restart)
+
+
+OLD_COPY = Fault(
+    dials=(Dial("old_copy_us"), Dial("old_copy_unseen", quiet=(False,))),
+    mark="folder copied",
+    strike=old_copy,
+    one_node=True,
+    rows=(
+        Row(
+            "a folder put back from an older copy (one node)",
+            "folder put back",
+            {"old_copy_us": SECOND // 2},
+            stored=False,
+        ),
+    ),
+)

@@ -1,0 +1,135 @@
+"""Links that are cut: the partitions of Jepsen (halves, one alone, a ring of overlapping majorities, a bridge) and
+one-way ones; and a leader that is cut off just after it has told another to stand."""
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from quorate.core.single_leader.messages import StandNow
+from quorate.lab.sim.dials import SECOND
+from quorate.lab.sim.faults.fault import Dial, Fault, or_zero
+from quorate.lab.sim.lasting import partial_connectivity
+from quorate.lab.sim.rows import EVERY_US, Row
+
+if TYPE_CHECKING:
+    from quorate.lab.sim.faults.injector import Faults
+    from quorate.lab.sim.host import Host
+
+Links = list[tuple[int, int]]
+
+
+def partition(faults: "Faults") -> None:
+    """Cut some links, of one of the shapes below."""
+    if len(faults.hosts) < 2:
+        return
+    numbers = list(faults.hosts)
+    faults.dice.shuffle(numbers)
+    shape = faults.dice.choice(
+        (_halves, _one_alone, _one_alone, _one_way, _bridge, _ring, _partial, _minority_third, _majority_apart)
+    )
+    cut_in_two = faults.dials.halves > 0 and faults.dice.random() < faults.dials.halves
+    shape = _halves if cut_in_two else shape
+    if shape is _one_alone or cut_in_two:
+        victim = faults.pick(sorted(numbers))
+        numbers.remove(victim)
+        numbers.insert(0, victim)
+    links = shape(numbers, faults.dice)
+    faults.network.cut(links)
+    faults.world.mark("partition")
+    faults.world.record(0, f"partition {shape.__name__}", links)
+    for source, target in links:
+        if faults.dice.random() < faults.dials.hints:
+            faults.hosts[target].hint(source, reachable=False)
+    faults.ends(_mend, faults, links)
+
+
+def _mend(faults: "Faults", links: Links) -> None:
+    faults.network.mend(links)
+    faults.world.record(0, "mended", links)
+    for source, target in links:
+        if faults.dice.random() < faults.dials.hints:
+            faults.hosts[target].hint(source, reachable=True)
+
+
+def watch_handovers(faults: "Faults") -> None:
+    """Be cut off from all others right after telling one of them to stand."""
+
+    def handed_over(host: "Host") -> None:
+        if not faults.over and faults.dice.random() < faults.dials.cut_on_handover:
+            links = _between([host.number], [number for number in faults.hosts if number != host.number])
+            faults.network.cut(links)
+            faults.world.mark("cut off after handing over")
+            faults.ends(_mend, faults, links)
+
+    if faults.dials.cut_on_handover:
+        for host in faults.hosts.values():
+            host.when_sent[StandNow] = handed_over
+
+
+def _between(left: Sequence[int], right: Sequence[int]) -> Links:
+    return [link for one in left for other in right for link in ((one, other), (other, one))]
+
+
+def _halves(numbers: list[int], _dice: random.Random) -> Links:
+    middle = len(numbers) // 2
+    return _between(numbers[:middle], numbers[middle:])
+
+
+def _one_alone(numbers: list[int], _dice: random.Random) -> Links:
+    return _between(numbers[:1], numbers[1:])
+
+
+def _one_way(numbers: list[int], dice: random.Random) -> Links:
+    """The first few are heard by nobody, or hear nobody, but not both."""
+    some = numbers[: dice.randint(1, len(numbers) - 1)]
+    rest = [number for number in numbers if number not in some]
+    if dice.random() < 0.5:
+        some, rest = rest, some
+    return [(one, other) for one in some for other in rest]
+
+
+def _bridge(numbers: list[int], _dice: random.Random) -> Links:
+    """Two halves that see each other only through one node in the middle."""
+    middle = len(numbers) // 2
+    return _between(numbers[:middle], numbers[middle + 1 :])
+
+
+def _partial(numbers: list[int], _dice: random.Random) -> Links:
+    """Cloudflare's of 2020: some that all see each other, and others that see only one of those."""
+    return partial_connectivity(numbers)
+
+
+def _minority_third(numbers: list[int], _dice: random.Random) -> Links:
+    """At most a third is cut off from the rest."""
+    some = max(1, len(numbers) // 3)
+    return _between(numbers[:some], numbers[some:])
+
+
+def _majority_apart(numbers: list[int], _dice: random.Random) -> Links:
+    """Nobody of a majority sees anybody: there can be no leader."""
+    apart = numbers[: len(numbers) // 2 + 1]
+    return [(one, other) for one in numbers for other in numbers if one != other and (one in apart or other in apart)]
+
+
+def _ring(numbers: list[int], _dice: random.Random) -> Links:
+    """Everybody sees only two neighbours: overlapping majorities of five nodes, all different."""
+    count = len(numbers)
+    links: Links = []
+    for place, one in enumerate(numbers):
+        neighbours = {numbers[place - 1], numbers[(place + 1) % count]}
+        links += [(one, other) for other in numbers if other != one and other not in neighbours]
+    return links
+
+
+PARTITION = Fault(
+    dials=(Dial("partition_us", or_zero(400_000, 4 * SECOND, 0.6)), Dial("halves")),
+    mark="partition",
+    strike=partition,
+    needs_between_nodes=True,
+    rows=(Row("partition: halves, one, ring, bridge, one-way, partial", "partition", {"partition_us": EVERY_US}),),
+)
+CUT_ON_HANDOVER = Fault(
+    dials=(Dial("cut_on_handover"),),
+    mark="cut off after handing over",
+    begin=watch_handovers,
+)
