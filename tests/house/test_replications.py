@@ -7,11 +7,8 @@ REPLICATIONS = ("single_leader",)
 REGISTRY = PACKAGE / "core" / "replication.py"
 SEES_INSIDE = {
     "lab/mutants",
-    "lab/sim/by_hand.py",
-    "lab/sim/faults.py",
     "lab/sim/host.py",
-    "lab/sim/invariants.py",
-    "lab/sim/on_disk.py",
+    "lab/sim/replications",
 }
 """What looks inside of a replication because it proves or breaks it. May only shrink."""
 

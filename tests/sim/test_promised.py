@@ -8,8 +8,8 @@ import pytest
 from quorate.core.promises import PROMISES, Promise
 from quorate.lab.judges.history import FAIL, OK
 from quorate.lab.mutants import known
-from quorate.lab.sim.invariants import REPLICAS_EQUAL
 from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, EXACTLY_ONCE, LINEARIZABILITY, TRUE_ANSWER, Ledger
+from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
 from quorate.lab.sim.tails import LOST_TAIL
 from quorate.lab.sim.world import Violation, World
 

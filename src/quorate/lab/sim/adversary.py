@@ -32,8 +32,8 @@ from quorate.core.kernel import (
 from quorate.core.quorum import majority
 from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.host import Host
-from quorate.lab.sim.invariants import Invariants
 from quorate.lab.sim.network import Network
+from quorate.lab.sim.replications.single_leader.invariants import Invariants
 from quorate.lab.sim.world import World
 
 Links = list[tuple[NodeId, NodeId]]

@@ -23,7 +23,7 @@ from quorate.storage.plain_run import ENDLESS, Asked, PlainRun
 
 if TYPE_CHECKING:
     from quorate.lab.sim.host import Host
-    from quorate.lab.sim.invariants import Invariants
+    from quorate.lab.sim.replications.single_leader.invariants import Invariants
 
 LIKE_SQLITE = "same as SQLite"
 DRAWN = "drawn"

@@ -24,7 +24,6 @@ from quorate.lab.sim.dropper import Dropper
 from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.faults.injector import Faults
 from quorate.lab.sim.host import CoreMaker, Host
-from quorate.lab.sim.invariants import REPLICAS_EQUAL, Invariants
 from quorate.lab.sim.keeps import SimulatedStore
 from quorate.lab.sim.lasting import SETTLED_US, Lasting
 from quorate.lab.sim.ledger import Ledger
@@ -34,6 +33,7 @@ from quorate.lab.sim.operations import DUMP, Database, Operations, tables
 from quorate.lab.sim.operator import Operator
 from quorate.lab.sim.processor import BusyHost
 from quorate.lab.sim.purpose import VACUOUS, proves_nothing
+from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL, Invariants
 from quorate.lab.sim.report import LINES, Report, line
 from quorate.lab.sim.surge import Surge
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL

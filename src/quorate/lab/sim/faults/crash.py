@@ -1,15 +1,13 @@
-"""Machines and processes die, also in the middle of a step, or just after they sent a vote."""
+"""Machines and processes die, also in the middle of a step."""
 
 from typing import TYPE_CHECKING
 
-from quorate.core.single_leader.messages import VoteReply
 from quorate.lab.sim.dials import SECOND
 from quorate.lab.sim.faults.fault import Dial, Fault, one_of, or_zero, part_or_zero
 from quorate.lab.sim.rows import EVERY_US, Row
 
 if TYPE_CHECKING:
     from quorate.lab.sim.faults.injector import Faults
-    from quorate.lab.sim.host import Host
 
 
 def crash(faults: "Faults") -> None:
@@ -33,28 +31,6 @@ def crash(faults: "Faults") -> None:
         faults.ends(faults.restart, host)
 
 
-def watch_votes(faults: "Faults") -> None:
-    """Die right after voting, and be back before the election is over."""
-
-    def voted(host: "Host") -> None:
-        if not faults.over and faults.dice.random() < faults.dials.crash_on_vote:
-            faults.world.after(faults.dice.randint(0, 2_000), blink, host, host.life)
-
-    def blink(host: "Host", life: int) -> None:
-        if not faults.over and host.life == life:
-            faults.world.mark("crash after a vote")
-            host.crash()
-            faults.world.after(faults.dice.randint(0, 5_000), back, host)
-
-    def back(host: "Host") -> None:
-        if not host.alive and host.number != faults.lost:
-            host.start()
-
-    if faults.dials.crash_on_vote:
-        for host in faults.hosts.values():
-            host.when_sent[VoteReply] = voted
-
-
 CRASH = Fault(
     dials=(
         Dial("crash_us", or_zero(400_000, 4 * SECOND, 0.7)),
@@ -74,11 +50,4 @@ CRASH = Fault(
             {"crash_us": EVERY_US, "lose_unsynced": 1.0, "fsync_us": 10_000, "keep_pending": 0.2},
         ),
     ),
-)
-CRASH_ON_VOTE = Fault(
-    dials=(Dial("crash_on_vote", part_or_zero(0.5, 0.3)),),
-    mark="crash after a vote",
-    begin=watch_votes,
-    needs_between_nodes=True,
-    rows=(Row("crash just after a vote", "crash after a vote", {"crash_us": EVERY_US, "crash_on_vote": 0.5}),),
 )

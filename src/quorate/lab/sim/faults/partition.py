@@ -1,11 +1,10 @@
 """Links that are cut: the partitions of Jepsen (halves, one alone, a ring of overlapping majorities, a bridge) and
-one-way ones; and a leader that is cut off just after it has told another to stand."""
+one-way ones."""
 
 import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from quorate.core.single_leader.messages import StandNow
 from quorate.lab.sim.dials import SECOND
 from quorate.lab.sim.faults.fault import Dial, Fault, or_zero
 from quorate.lab.sim.lasting import partial_connectivity
@@ -13,7 +12,6 @@ from quorate.lab.sim.rows import EVERY_US, Row
 
 if TYPE_CHECKING:
     from quorate.lab.sim.faults.injector import Faults
-    from quorate.lab.sim.host import Host
 
 Links = list[tuple[int, int]]
 
@@ -40,10 +38,11 @@ def partition(faults: "Faults") -> None:
     for source, target in links:
         if faults.dice.random() < faults.dials.hints:
             faults.hosts[target].hint(source, reachable=False)
-    faults.ends(_mend, faults, links)
+    faults.ends(mend, faults, links)
 
 
-def _mend(faults: "Faults", links: Links) -> None:
+def mend(faults: "Faults", links: Links) -> None:
+    """They carry again, and some of their ends notice."""
     faults.network.mend(links)
     faults.world.record(0, "mended", links)
     for source, target in links:
@@ -51,32 +50,18 @@ def _mend(faults: "Faults", links: Links) -> None:
             faults.hosts[target].hint(source, reachable=True)
 
 
-def watch_handovers(faults: "Faults") -> None:
-    """Be cut off from all others right after telling one of them to stand."""
-
-    def handed_over(host: "Host") -> None:
-        if not faults.over and faults.dice.random() < faults.dials.cut_on_handover:
-            links = _between([host.number], [number for number in faults.hosts if number != host.number])
-            faults.network.cut(links)
-            faults.world.mark("cut off after handing over")
-            faults.ends(_mend, faults, links)
-
-    if faults.dials.cut_on_handover:
-        for host in faults.hosts.values():
-            host.when_sent[StandNow] = handed_over
-
-
-def _between(left: Sequence[int], right: Sequence[int]) -> Links:
+def between(left: Sequence[int], right: Sequence[int]) -> Links:
+    """The links between these and those, both ways."""
     return [link for one in left for other in right for link in ((one, other), (other, one))]
 
 
 def _halves(numbers: list[int], _dice: random.Random) -> Links:
     middle = len(numbers) // 2
-    return _between(numbers[:middle], numbers[middle:])
+    return between(numbers[:middle], numbers[middle:])
 
 
 def _one_alone(numbers: list[int], _dice: random.Random) -> Links:
-    return _between(numbers[:1], numbers[1:])
+    return between(numbers[:1], numbers[1:])
 
 
 def _one_way(numbers: list[int], dice: random.Random) -> Links:
@@ -91,7 +76,7 @@ def _one_way(numbers: list[int], dice: random.Random) -> Links:
 def _bridge(numbers: list[int], _dice: random.Random) -> Links:
     """Two halves that see each other only through one node in the middle."""
     middle = len(numbers) // 2
-    return _between(numbers[:middle], numbers[middle + 1 :])
+    return between(numbers[:middle], numbers[middle + 1 :])
 
 
 def _partial(numbers: list[int], _dice: random.Random) -> Links:
@@ -102,7 +87,7 @@ def _partial(numbers: list[int], _dice: random.Random) -> Links:
 def _minority_third(numbers: list[int], _dice: random.Random) -> Links:
     """At most a third is cut off from the rest."""
     some = max(1, len(numbers) // 3)
-    return _between(numbers[:some], numbers[some:])
+    return between(numbers[:some], numbers[some:])
 
 
 def _majority_apart(numbers: list[int], _dice: random.Random) -> Links:
@@ -127,9 +112,4 @@ PARTITION = Fault(
     strike=partition,
     needs_between_nodes=True,
     rows=(Row("partition: halves, one, ring, bridge, one-way, partial", "partition", {"partition_us": EVERY_US}),),
-)
-CUT_ON_HANDOVER = Fault(
-    dials=(Dial("cut_on_handover"),),
-    mark="cut off after handing over",
-    begin=watch_handovers,
 )

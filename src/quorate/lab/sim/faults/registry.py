@@ -4,16 +4,17 @@ Their order is that in which the injector chooses their first times: a new one c
 """
 
 from quorate.lab.sim.faults.clocks import CLOCK_JUMP, DRIFT, STROBE
-from quorate.lab.sim.faults.crash import CRASH, CRASH_ON_VOTE
+from quorate.lab.sim.faults.crash import CRASH
 from quorate.lab.sim.faults.disks import FSYNC_ERROR, FULL_DISK, LOST_DISK, READ_ERROR, SLOW_DISK
 from quorate.lab.sim.faults.elsewhere import ADVERSARIES, CALLERS, ETCD_FAULTS, LASTING, LINKS, OPERATORS
 from quorate.lab.sim.faults.fault import Draw, Fault
 from quorate.lab.sim.faults.harm import DAMAGE, EDIT, FLIP_DATA, FLIP_LOG, LIE
 from quorate.lab.sim.faults.old_copies import OLD_COPY
-from quorate.lab.sim.faults.partition import CUT_ON_HANDOVER, PARTITION
+from quorate.lab.sim.faults.partition import PARTITION
 from quorate.lab.sim.faults.stops import DRAIN, PAUSE
 from quorate.lab.sim.faults.swizzle import SWIZZLE
 from quorate.lab.sim.faults.unfit import UNFIT_NODES
+from quorate.lab.sim.replications.single_leader.faults import CRASH_ON_VOTE, CUT_ON_HANDOVER
 from quorate.lab.sim.rows import Row
 
 FAULTS: tuple[Fault, ...] = (

@@ -1,0 +1,1 @@
+"""The single leader, seen by somebody who sees all replicas at once."""
