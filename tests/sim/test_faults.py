@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from typing import ClassVar
 
 import msgspec
 from tests.house.source import modules
@@ -51,7 +52,12 @@ def test_a_fault_that_only_a_scenario_turns_on_is_turned_off() -> None:
 class Failing:
     """A run that fails whatever it suffers."""
 
-    ok, judge, virtual_us, faults, operations, steps = False, "somebody", 1 << 60, 0, {}, 1
+    ok = False
+    judge = "somebody"
+    virtual_us = 1 << 60
+    faults = 0
+    steps = 1
+    operations: ClassVar[dict[int, int]] = {}
 
 
 # ---- marks -------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""Faults at the moments at which a single leader is weak: just after a vote, and just after a leader has told another to
-stand."""
+"""Faults at the moments at which a single leader is weak: just after a vote, and just after a leader has told
+another to stand."""
 
 from typing import TYPE_CHECKING
 
