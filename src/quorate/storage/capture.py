@@ -42,12 +42,14 @@ _AUTOMERGE = 2
 class Touched:
     """The rows of one table that the open transaction has touched."""
 
-    __slots__ = ("images", "merges", "table")
+    __slots__ = ("closely", "images", "merges", "table")
 
-    def __init__(self, table: Table, *, merges: bool) -> None:
+    def __init__(self, table: Table, *, merges: bool, disorderly: bool) -> None:
         self.table = table
         self.merges = merges
         """It holds the statistics of a full-text table of version 3 or 4."""
+        self.closely = merges or disorderly
+        """Its changes are looked at more closely."""
         self.images: dict[Any, bytes | None] = {}
         """For each key the row's image as the transaction found it, PRESENT, or None: it was not there."""
 
@@ -63,7 +65,7 @@ class Capture:
 
     __slots__ = (
         "_before", "_connection", "_counted", "_dropping", "_image_bytes", "_sealed", "_size", "_tables", "awake",
-        "bytes_max", "facts", "late", "merging", "segments",
+        "bytes_max", "facts", "late", "merging", "segments", "suspects", "vanished",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -88,6 +90,10 @@ class Capture:
         """A table that changed after the capture was finished: replicas differ from here on."""
         self.merging = ""
         """The full-text table that was told to merge by itself, which was refused."""
+        self.vanished: dict[str, int] = {}
+        """Tables of which triggers have taken rows that an upsert may be at, and the depth of those triggers."""
+        self.suspects: set[str] = set()
+        """Those of them to which rows came afterwards: they may be out of order (`storage/order.py`)."""
         connection.preupdate_hook(self._hear)
 
     # ------------------------------------------------------------------ the transaction
@@ -107,6 +113,7 @@ class Capture:
         self.segments = []
         self._size = self._image_bytes = 0
         self.late = ""
+        self.forget_vanished()
 
     def mark(self) -> Mark:
         """How far it is, for `undo`."""
@@ -115,8 +122,15 @@ class Capture:
             touched = [(each, len(each.images)) for each in self._tables.values() if each is not None]
         return len(self.segments), self._size, self._image_bytes, touched
 
+    def forget_vanished(self) -> None:
+        """A statement has ended: what it did to the order of rows has been looked at, or is undone."""
+        if self.vanished:
+            self.vanished.clear()
+            self.suspects.clear()
+
     def undo(self, mark: Mark) -> None:
         """The transaction has gone back to where it was at that mark."""
+        self.forget_vanished()
         segments, self._size, self._image_bytes, touched = mark
         del self.segments[segments:]
         self._tables = {each.table.name: each for each, _ in touched}
@@ -170,8 +184,8 @@ class Capture:
             moved = change.rowid_new
             if moved not in images:
                 images[moved] = None
-        if touched.merges:
-            self._refuse_merging(touched.table, change)
+        if touched.closely:
+            self._look_closely(touched, change)
 
     def _first(self, name: str) -> Touched | None:
         """The first row of a table is touched."""
@@ -182,7 +196,7 @@ class Capture:
             if table is None:
                 reason = f"the statement makes a table, {name}, behind a virtual table"
                 raise RefusedError("NotSupportedError", reason, "use FTS5")
-            touched = Touched(table, merges=name in facts.statistics)
+            touched = Touched(table, merges=name in facts.statistics, disorderly=name.lower() in facts.disorderly)
         self._tables[name] = touched
         return touched
 
@@ -224,6 +238,17 @@ class Capture:
         self._image_bytes += size
         if self._image_bytes > IMAGES_BYTES_MAX:
             raise EntryTooLarge(self.bytes_max)
+
+    def _look_closely(self, touched: Touched, change: apsw.PreUpdate) -> None:
+        if touched.merges:
+            self._refuse_merging(touched.table, change)
+        name, operation, depth = change.table_name, change.opcode, change.depth
+        vanished = self.vanished.get(name, 0)
+        if operation == _INSERT:
+            if depth < vanished:
+                self.suspects.add(name)
+        elif depth > vanished and (operation == _DELETE or change.rowid != change.rowid_new):
+            self.vanished[name] = depth
 
     def _refuse_merging(self, table: Table, change: apsw.PreUpdate) -> None:
         if change.rowid != _AUTOMERGE or change.opcode == _DELETE:

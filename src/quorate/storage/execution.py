@@ -20,6 +20,7 @@ from quorate.storage.deferred import violated
 from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of, no_number_left
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StatementFailed
+from quorate.storage.order import OutOfOrderError, may_upsert, refuse_disorder
 from quorate.storage.payload import Batch, Segment, encode_done, encode_failed
 from quorate.storage.replaying import Replaying
 from quorate.storage.running import Runner, refuse
@@ -151,7 +152,10 @@ class Execution:
         self._base = connection.total_changes()
         self._watch.begin()
         try:
-            outcome = encode_done([self._runner.change(statement, shape)])
+            result = self._runner.change(statement, shape)
+            if self._capture.vanished:
+                self._refuse_disorder(statement)
+            outcome = encode_done([result])
             if len(outcome[0]) > RESULT_BYTES_MAX:
                 raise ResultTooLarge
         except Exception as error:
@@ -274,6 +278,8 @@ class Execution:
             return Failed(failed.error, failed.message, failed.hint, failed.sqlite_errorname, at)
         if isinstance(error, apsw.InterruptError):
             return _ENDED
+        if isinstance(error, apsw.CorruptError) and self._capture.suspects:  # the file is whole
+            return self._failed(OutOfOrderError(min(self._capture.suspects)), statement, count)
         if isinstance(error, apsw.FullError) and self.facts.autoincrement:
             if self._capture.last_rowid or self.numbers_are_out():
                 return no_number_left(at)
@@ -295,7 +301,10 @@ class Execution:
         if kind == CHANGE and not shape.surplus:
             if self._dirty:
                 self._settle()
-            return self._runner.change(statement, shape)
+            result = self._runner.change(statement, shape)
+            if self._capture.vanished:
+                self._refuse_disorder(statement)
+            return result
         refuse(shape)
         if kind == READ:
             return self._runner.read(statement, shape)
@@ -306,6 +315,13 @@ class Execution:
         if kind == DROP_TABLE:
             return self._drop_table(statement, shape)
         return self._change_schema(statement, shape)
+
+    def _refuse_disorder(self, statement: Statement) -> None:
+        """Raise OutOfOrderError when this statement has made SQLite put rows out of order."""
+        capture, facts = self._capture, self.facts
+        if may_upsert(statement, facts.triggers_upsert):
+            refuse_disorder(self._connection, [facts.tables[name] for name in sorted(capture.suspects)])
+        capture.forget_vanished()
 
     def _change_schema(self, statement: Statement, shape: Shape) -> Result:
         with self._capture.asleep():
@@ -325,6 +341,7 @@ class Execution:
         have foreign keys off, so the children's rows travel, and then the text."""
         with self._capture.dropping(shape.table):
             result = self._runner.text(statement, shape)
+            self._refuse_disorder(statement)
         self._capture.flush()
         self._capture.ddl(shape.sql)
         return result

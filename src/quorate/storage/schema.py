@@ -12,6 +12,7 @@ from msgspec import Struct
 from quorate.sql.tokens import quoted
 from quorate.storage.connection import INTERNAL
 from quorate.storage.guard import RESERVED
+from quorate.storage.order import has_upsert, runs_before
 from quorate.storage.table import Table
 
 LAST_ROWID = (1 << 63) - 1
@@ -42,6 +43,10 @@ class SchemaFacts(Struct, frozen=True):
     """Each request needs a savepoint of its own: a foreign key may be looked at when the transaction ends, or a
     full-text table of version 3 or 4 writes when the next savepoint begins, which must not be one within another
     caller's statement: its last rowid would become 0."""
+    disorderly: frozenset[str] = frozenset()
+    """Tables with triggers that run before a change, in lower case: SQLite may put their rows out of order."""
+    triggers_upsert: bool = False
+    """Some trigger may have an ON CONFLICT clause."""
     problem: str = ""
 
 
@@ -81,6 +86,7 @@ class SchemaReader:
             problem = problem or tables[name].problem
         self._known = known
         deferrable = any("DEFERR" in sql.upper() for kind, _, _, sql in rows if kind == "table" and sql is not None)
+        triggers = [(table, sql) for kind, _, table, sql in rows if kind == "trigger" and sql is not None]
         statistics = frozenset(f"{name}_stat" for name, sql in virtual if _FULL_TEXT.search(sql))
         return SchemaFacts(
             hash_of(rows),
@@ -93,6 +99,8 @@ class SchemaReader:
             bool(self._rows("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'")),
             deferrable,
             deferrable or bool(statistics),
+            frozenset(table.lower() for table, sql in triggers if runs_before(sql)),
+            any(has_upsert(sql) for _, sql in triggers),
             problem,
         )
 
