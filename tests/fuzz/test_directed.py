@@ -306,3 +306,20 @@ def test_what_takes_long_only_without_a_refused_request_is_compared(monkeypatch:
     assert report.refusals.total() == 1
     assert not report.endless
     assert report.worked == 4
+
+
+@pytest.mark.parametrize("keys", ["'0'), ('b'), ('c", "'0'), ('0'), ('3"], ids=["out of order", "called malformed"])
+@pytest.mark.parametrize("memory", [False, True], ids=["files", "memory"])
+def test_an_upsert_whose_trigger_deletes_the_row(keys: str, memory: bool) -> None:
+    """SQLite leaves rows out of order, or calls the table malformed: refused, and everything goes on."""
+    before = [
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, k UNIQUE, e)", "CREATE INDEX i ON t(e)",
+        "INSERT INTO t(k, e) VALUES ('0', 0), ('3', 3)",
+        "CREATE TRIGGER g BEFORE UPDATE ON t BEGIN DELETE FROM t WHERE id = OLD.id; END",
+    ]  # fmt: skip
+    upsert = f"INSERT INTO t(k) VALUES ({keys}') ON CONFLICT DO UPDATE SET e = 1"
+    then: list[str | list[str]] = ["INSERT INTO t(k) VALUES ('x')", upsert, "INSERT INTO t(k) VALUES ('y')"]
+    report = perform(before, then, memory=memory, folder=not memory)
+    assert report.difference == ""
+    assert report.refusals.total() >= 1
+    assert report.worked >= 6

@@ -26,8 +26,9 @@ from quorate.sql.tokens import quoted
 from quorate.storage.connection import INTERNAL
 from quorate.storage.difference import PRESENT, Difference
 from quorate.storage.failures import EntryTooLarge, RefusedError
+from quorate.storage.order import LAST_ROWID, refuse_random_disorder
 from quorate.storage.payload import Changes, Ddl, Rows, Segment, Sequences, encode
-from quorate.storage.schema import LAST_ROWID, SchemaFacts, SequenceRows, read_sequences
+from quorate.storage.schema import SchemaFacts, SequenceRows, read_sequences
 from quorate.storage.table import Row, Table
 
 _INSERT, _UPDATE, _DELETE = apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE
@@ -270,6 +271,18 @@ class Capture:
         rowids = self._connection.execute(sql, prepare_flags=INTERNAL)
         touched.images = dict.fromkeys([rowid for (rowid,) in rowids])
 
+    def refuse_disorder(self, *, seen: bool = False) -> None:
+        """Raise OutOfOrderError when a statement has put rows out of order in a way that the hook has no sign of, or
+        may have, where SQLite has `seen` some that were."""
+        if self.facts.references:
+            for touched in self._tables.values():
+                if touched is not None and not touched.table.without_rowid:
+                    refuse_random_disorder(self._connection, touched.table, touched.images, seen=seen)
+
+    def touched(self) -> list[str]:
+        """Tables of which rows were touched since the last segment."""
+        return [name for name, each in self._tables.items() if each is not None]
+
     @property
     def last_rowid(self) -> bool:
         """The batch has touched a row with the last of all rowids, or the numbers of AUTOINCREMENT themselves."""
@@ -283,10 +296,11 @@ class Capture:
         self.segments.append(Ddl(sql))
 
     def flush(self) -> None:
-        """What the rows are now becomes a segment. Raises EntryTooLarge."""
+        """What the rows are now becomes a segment. Raises EntryTooLarge or OutOfOrderError."""
         if self.facts.virtual:
             self._connection.execute("SAVEPOINT quorate_flush", prepare_flags=INTERNAL)
             self._connection.execute("RELEASE quorate_flush", prepare_flags=INTERNAL)
+        self.refuse_disorder()
         changed: list[Rows] = []
         for touched in self._tables.values():
             if touched is not None and touched.images:
@@ -319,7 +333,7 @@ class Capture:
             raise EntryTooLarge(self.bytes_max)
 
     def finish(self) -> tuple[Segment, ...]:
-        """Everything the transaction did. Nothing may change from here on. Raises EntryTooLarge."""
+        """Everything the transaction did. Nothing may change from here on. Raises what `flush` raises."""
         self.flush()
         if self.facts.has_sequences:
             self._add_sequences()

@@ -5,7 +5,6 @@ pages and that every index agrees with its table (`PRAGMA integrity_check`, one 
 damaged inner page or index can lead searches astray and leave a scan, and so the digest, as it was.
 """
 
-import re
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 
@@ -16,10 +15,8 @@ from quorate.sql.tokens import quoted
 from quorate.storage.digest import digest_pieces
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.interface import Broken, Divergent
+from quorate.storage.order import ABOUT_CONTENT
 from quorate.storage.reader import Reader
-
-ABOUT_CONTENT = re.compile(r"(NULL|NUMERIC|TEXT|non-\w+) value in |CHECK constraint failed in ")
-"""Findings about rows, not about pages: such rows are the same on every replica, or the digest tells."""
 
 
 class Examination:

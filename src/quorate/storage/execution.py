@@ -20,7 +20,7 @@ from quorate.storage.deferred import violated
 from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of, no_number_left
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StatementFailed
-from quorate.storage.order import OutOfOrderError, may_upsert, refuse_disorder
+from quorate.storage.order import OutOfOrderError, UndefinedError, are_sound, may_upsert, refuse_disorder
 from quorate.storage.payload import Batch, Segment, encode_done, encode_failed
 from quorate.storage.replaying import Replaying
 from quorate.storage.running import Runner, refuse
@@ -271,6 +271,23 @@ class Execution:
             for sql in ("SAVEPOINT quorate_merging", tell, "ROLLBACK TO quorate_merging", "RELEASE quorate_merging"):
                 self._connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
 
+    def _malformed_within(self) -> RefusedError | None:
+        """Why SQLite calls a file malformed that is whole, if it does. The whole transaction is undone then: behind
+        ROLLBACK TO, SQLite would go on to call it so."""
+        capture = self._capture
+        refused: RefusedError | None = None
+        try:
+            if capture.vanished:
+                refused = UndefinedError(min(capture.vanished))
+            capture.refuse_disorder(seen=True)
+        except OutOfOrderError as found:
+            refused = found
+        if refused is None:
+            return None
+        self._runner.reset()
+        self._cursor.execute("ROLLBACK", prepare_flags=INTERNAL)
+        return refused if are_sound(self._connection, capture.touched()) else None
+
     def _failed(self, error: Exception, statement: int, count: int) -> Failed:
         at = min(statement, count - 1)
         if isinstance(error, RefusedError):
@@ -278,8 +295,10 @@ class Execution:
             return Failed(failed.error, failed.message, failed.hint, failed.sqlite_errorname, at)
         if isinstance(error, apsw.InterruptError):
             return _ENDED
-        if isinstance(error, apsw.CorruptError) and self._capture.suspects:  # the file is whole
-            return self._failed(OutOfOrderError(min(self._capture.suspects)), statement, count)
+        if isinstance(error, apsw.CorruptError):
+            refused = self._malformed_within()
+            if refused is not None:
+                return self._failed(refused, statement, count)
         if isinstance(error, apsw.FullError) and self.facts.autoincrement:
             if self._capture.last_rowid or self.numbers_are_out():
                 return no_number_left(at)

@@ -16,7 +16,7 @@ from quorate.storage.connection import LEAD, LOAD, NO_ROWID, PAGE_BYTES, set_mod
 from quorate.storage.deferred import violated
 from quorate.storage.failures import RefusedError, failed_of, no_number_left
 from quorate.storage.guard import Guard
-from quorate.storage.interface import StorageError
+from quorate.storage.interface import Divergent, StorageError
 from quorate.storage.running import refuse
 
 STEPS_AT_ONCE = 100_000
@@ -170,6 +170,8 @@ class PlainRun:
         try:
             return failed_of(error, number, Guard())
         except StorageError as fatal:
+            if isinstance(fatal, Divergent) and self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")  # behind ROLLBACK TO, SQLite would go on to call it malformed
             return Failed(FATAL, str(fatal), "", type(fatal).__name__, number)
 
     def _statement(self, statement: Statement) -> Result:

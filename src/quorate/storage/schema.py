@@ -12,10 +12,9 @@ from msgspec import Struct
 from quorate.sql.tokens import quoted
 from quorate.storage.connection import INTERNAL
 from quorate.storage.guard import RESERVED
-from quorate.storage.order import has_upsert, runs_before
+from quorate.storage.order import LAST_ROWID, has_upsert, runs_before
 from quorate.storage.table import Table
 
-LAST_ROWID = (1 << 63) - 1
 SequenceRows = dict[object, tuple[tuple[object, object], ...]]
 """What `sqlite_sequence` holds: for each table (rowid, number) of its rows (one, unless a user wrote into it)."""
 
@@ -47,6 +46,8 @@ class SchemaFacts(Struct, frozen=True):
     """Tables with triggers that run before a change, in lower case: SQLite may put their rows out of order."""
     triggers_upsert: bool = False
     """Some trigger may have an ON CONFLICT clause."""
+    references: bool = False
+    """There is a foreign key."""
     problem: str = ""
 
 
@@ -101,6 +102,7 @@ class SchemaReader:
             deferrable or bool(statistics),
             frozenset(table.lower() for table, sql in triggers if runs_before(sql)),
             any(has_upsert(sql) for _, sql in triggers),
+            any("REFERENCES" in sql.upper() for kind, _, _, sql in rows if kind == "table" and sql is not None),
             problem,
         )
 

@@ -34,6 +34,7 @@ from quorate.storage.execution import Execution, MaybeFullError, TransactionLost
 from quorate.storage.failures import EntryTooLarge, raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
+from quorate.storage.order import OutOfOrderError
 from quorate.storage.payload import (
     EXPIRED,
     FORMAT,
@@ -250,7 +251,7 @@ class Writer:
                 if type(gone) is MaybeFullError:
                     self._tell_full_from_full(gone)
                 lost[gone.position] = encode_failed(gone.failed)
-            except EntryTooLarge as error:
+            except (EntryTooLarge, OutOfOrderError) as error:
                 if count == 1:  # refused, and remembered as such
                     lost[0] = encode_failed(error.failed)
                 count = max(1, count // 2)
@@ -381,7 +382,7 @@ class Writer:
         facts = self._read_facts()  # as they were when the transaction began
         try:
             return self._seal(facts, records_of(token.id, outcome), timestamp_us), (outcome,)
-        except EntryTooLarge as error:
+        except (EntryTooLarge, OutOfOrderError) as error:
             self.rollback()
             self._begin()
             outcome = encode_failed(error.failed)

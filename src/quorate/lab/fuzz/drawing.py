@@ -6,6 +6,7 @@ from quorate.core.requests import Statement
 from quorate.lab.fuzz.script import ENDS, MOVES, Batch, Move, Step
 from quorate.lab.sql.draw import Drawer
 from quorate.lab.sql.shape import Drawn, Request
+from quorate.lab.sql.vanishing import PERCENT, Vanishing
 from quorate.lab.sql.weights import chance
 from quorate.storage.plain_run import Asked
 
@@ -24,6 +25,10 @@ class Writer:
         self.requests: list[Request] = []
         self.left = self.dice.choice(STEPS)
         self._schema = self.drawer.schema()
+        dice = Random(f"vanish {seed}")
+        self._vanishing = Vanishing(dice) if chance(dice, PERCENT) else None
+        if self._vanishing is not None:
+            self._schema += self._vanishing.schema()
 
     def step(self) -> Step | None:
         """What is to be done next, or None at the end."""
@@ -37,14 +42,18 @@ class Writer:
             self.requests = []
             return Move(dice.choice(MOVES), dice.randrange(3), dice.randrange(1 << 30))
         groups = [
-            [self.drawer.request() for _ in range(dice.choice((1, 1, 2, 3, 6)))]
-            for _ in range(dice.choice((1, 1, 2, 3)))
+            [self._request() for _ in range(dice.choice((1, 1, 2, 3, 6)))] for _ in range(dice.choice((1, 1, 2, 3)))
         ]
         held = next((each for group in groups for each in group if each.held), None)
         if held is not None:
             groups = [[held]]
         self.requests = [request for group in groups for request in group]
         return Batch(tuple(tuple(map(asked, group)) for group in groups), dice.choice(ENDS), dice.randrange(8))
+
+    def _request(self) -> Request:
+        if self._vanishing is not None and chance(self._vanishing.dice, 50):
+            return self._vanishing.request()
+        return self.drawer.request()
 
     def _make_schema(self) -> Batch:
         """A statement each, or all of them, in one batch."""

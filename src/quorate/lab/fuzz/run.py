@@ -102,7 +102,7 @@ class Run:
             self.plain.undo()
             begun = frozenset(
                 (number, at) for number, at in refused
-                if at < len(told[number]) and is_of_text(told[number][at])
+                if at < len(told[number]) and has_run(told[number][at])
             )  # fmt: skip
             # without what was refused, others may find more rows: the replicas have done it, so it has an end
             plain = self.plain.run(flat, refused, begun, patient=True)
@@ -194,7 +194,10 @@ class Run:
 
 
 def _stops(answer: object) -> bool:
-    return answer is ENDLESS or (isinstance(answer, Failed) and answer.error == FATAL)
+    """Is it of no use to ask the other legs? What plain SQLite calls malformed must be refused by them."""
+    if not isinstance(answer, Failed) or answer is ENDLESS:
+        return answer is ENDLESS
+    return answer.error == FATAL and answer.sqlite_errorname != "Divergent"
 
 
 def is_refusal(failed: Failed) -> bool:
@@ -204,8 +207,13 @@ def is_refusal(failed: Failed) -> bool:
 
 
 def is_of_text(failed: Result | Failed) -> bool:
-    """Was a statement refused for text that is not UTF-8? That is seen when it has run."""
+    """Was a statement refused for text that is not UTF-8?"""
     return isinstance(failed, Failed) and failed.error == "DataError" and "utf-8" in failed.message.lower()
+
+
+def has_run(failed: Result | Failed) -> bool:
+    """Was a statement refused for what is seen only when it has run?"""
+    return is_of_text(failed) or (isinstance(failed, Failed) and "leave rows out of order" in failed.message)
 
 
 def reason(failed: Failed) -> str:
