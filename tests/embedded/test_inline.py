@@ -8,6 +8,7 @@ import pytest
 import quorate
 from quorate.core import kernel
 from quorate.runtime.embedded.connection import Connection
+from quorate.storage.interface import Divergent
 
 
 def test_an_election_with_oneself_makes_nobody_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +46,18 @@ def test_the_clock_does_not_go_back(tmp_path: Path) -> None:
         node._clock_us = ahead
         db.execute("CREATE TABLE t(a)")
         assert node._now().mono_us >= ahead
+
+
+def test_a_read_that_finds_damage_ends_the_node_with_what_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with quorate.connect(tmp_path / "shop") as db:
+        assert isinstance(db, Connection)
+        db.execute("CREATE TABLE t(a)")
+
+        def query(*_: object) -> None:
+            raise Divergent("a torn page")
+
+        monkeypatch.setattr(db.node.store, "query", query)
+        with db.node.writing, pytest.raises(quorate.DataDamaged, match="a torn page"):
+            db.node.start("main")

@@ -8,6 +8,7 @@ import msgspec
 
 from quorate.core import kernel
 from quorate.core.kernel import Effect, Event, GroupId, Identity, LogWrite, Member, NodeId, Now, Position, Recovered
+from quorate.core.querying import refusal
 from quorate.core.requests import Answer, Done, Statement
 from quorate.runtime.aside import READS
 from quorate.storage.ending import Ending
@@ -32,7 +33,10 @@ class ScriptedCore:
         self.depth += 1
         try:
             self.seen.append(event)
-            return self.script(event)
+            effects = self.script(event)
+            if isinstance(event, kernel.QueryFailed) and not effects:
+                return [kernel.Reply(event.id, refusal(event))]
+            return effects
         finally:
             self.depth -= 1
 

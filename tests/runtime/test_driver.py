@@ -19,8 +19,9 @@ from tests.runtime.stand_ins import (
 from quorate.core import kernel
 from quorate.core.kernel import Effect, Event
 from quorate.core.messages import Heartbeat
+from quorate.core.querying import ANSWER_BYTES_MAX, BROKE, DAMAGED, NO_ROOM, refusal
 from quorate.core.requests import Answer, Refused, Status
-from quorate.runtime.driver import ANSWER_BYTES_MAX, DISK_RETRY_S, REQUESTS_A_TURN, Driver
+from quorate.runtime.driver import DISK_RETRY_S, REQUESTS_A_TURN, Driver
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, OverBudget
 
 RETRY_US = int(DISK_RETRY_S * 1e6)
@@ -224,6 +225,7 @@ def test_a_read_that_fails_beside_the_loop_is_refused_and_the_node_goes_on() -> 
     rig.store.slow, rig.store.outcome = True, RuntimeError("broken page")
     caller = ask_read(rig)
     rig.loop.finish_aside()
+    assert rig.core.seen[-1] == kernel.QueryFailed(1, 1, BROKE, "broken page")
     assert isinstance(caller.told[0][1], Refused)
     assert rig.failures == []
 
@@ -239,18 +241,17 @@ def test_a_read_that_never_ends_is_ended() -> None:
 
 
 @pytest.mark.parametrize("slow", [True, False])
-def test_a_read_that_finds_damage_tells_the_core_and_sends_the_caller_elsewhere(slow: bool) -> None:
+@pytest.mark.parametrize(
+    ("error", "why"), [(Divergent("a torn page"), DAMAGED), (DiskIsFull("no descriptor"), NO_ROOM)]
+)
+def test_a_read_that_cannot_be_done_is_the_cores_to_answer(slow: bool, error: Exception, why: str) -> None:
     rig = Rig(ScriptedCore())
-    rig.store.slow, rig.store.outcome = slow, Divergent("a torn page")
-    failed = kernel.ApplyFailed(1, full=False, reason="a torn page", log_intact=True)
-    rig.store.events[kernel.Condemn] = [failed]
+    rig.store.slow, rig.store.outcome = slow, error
     caller = ask_read(rig)
     rig.loop.finish_aside()
-    ((_, body, _),) = caller.told
-    assert isinstance(body, Refused)
-    assert body.retryable
-    assert kernel.Condemn(1, "a torn page") in rig.store.performed
+    failed = kernel.QueryFailed(1, 1, why, str(error))
     assert rig.core.seen[-1] == failed
+    assert caller.told == [(1, refusal(failed), 1)]
     assert rig.failures == []
 
 

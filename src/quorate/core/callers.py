@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from quorate.core import errands, routes
 from quorate.core.changes import Change
-from quorate.core.kernel import CATALOG_DATABASE, Now, ReadLost, Request, Requests
+from quorate.core.kernel import CATALOG_DATABASE, Condemn, Now, QueryFailed, ReadLost, Request, Requests
+from quorate.core.querying import DAMAGED, refusal
 from quorate.core.replica import Replica
 from quorate.core.report import report
 from quorate.core.requests import (
@@ -128,3 +129,11 @@ def _on_failover(node: "Node", now: Now, number: int, body: Failover) -> None:
         node.reply(number, routes.unknown_member(node, body.to))
     elif (group := routes.group_for(node, number, body.database)) is not None:
         group.on_request(now, number, body)
+
+
+def on_query_failed(node: "Node", _now: Now, event: QueryFailed) -> None:
+    """A read found nothing: its caller is told so. Where the data file is damaged, the replica gets a copy."""
+    node.touched = ()
+    node.reply(event.id, refusal(event))
+    if event.why == DAMAGED and event.group in node.groups:
+        node.emit(Condemn(event.group, event.reason))

@@ -61,6 +61,8 @@ from quorate.core.permits import Denied as Denied
 from quorate.core.permits import DropPermit as DropPermit
 from quorate.core.permits import Permitted as Permitted
 from quorate.core.permits import PermitUnavailable as PermitUnavailable
+from quorate.core.querying import Query as Query
+from quorate.core.querying import QueryFailed as QueryFailed
 from quorate.core.recovered import Identity as Identity
 from quorate.core.recovered import Member as Member
 from quorate.core.recovered import Recovered as Recovered
@@ -286,16 +288,6 @@ class Apply(Struct, frozen=True):
     entries: tuple[Entry, ...]
 
 
-class Query(Struct, frozen=True):
-    """Run these statements on committed state, read only, and answer request `id` directly."""
-
-    group: GroupId
-    id: int
-    statements: tuple[Any, ...]
-    ends_us: int = 0
-    """When they are ended, by the node's monotonic clock: their caller's time is nearly over; 0: not known."""
-
-
 class ReadLog(Struct, frozen=True):
     """Read entries first..last, at most about `bytes_max` (at least one) -> `LogRead`."""
 
@@ -456,7 +448,7 @@ Event = (
     Deliver | Wake | Request | Requests | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed
     | LogRead | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead
     | CatalogRead | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable
-    | ReplicaDropped | CallerLeft
+    | ReplicaDropped | CallerLeft | QueryFailed
 )  # fmt: skip
 
 Effect = (

@@ -382,6 +382,7 @@ class Node:
         kernel.Wake: _on_wake,
         kernel.Request: callers.on_request,
         kernel.Requests: callers.on_requests,
+        kernel.QueryFailed: callers.on_query_failed,
         kernel.Persisted: _on_persisted,
         kernel.Applied: _on_applied,
         kernel.CatalogRead: _on_catalog,

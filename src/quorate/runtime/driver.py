@@ -11,13 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from msgspec import Raw
-
 from quorate.core import kernel
-from quorate.core.kernel import Core, Effect, Event, LogWrite, NodeId, Now, Position
+from quorate.core.kernel import Core, Effect, Event, LogWrite, NodeId, Now
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.messages import Message
-from quorate.core.requests import Answer, Refused, ReplyBody, RequestBody, too_large
+from quorate.core.querying import BROKE, answer
+from quorate.core.requests import ReplyBody, RequestBody, too_large
 from quorate.runtime.aside import CARE, LOG
 from quorate.runtime.digests import Digests
 from quorate.runtime.notes import log_note
@@ -25,11 +24,10 @@ from quorate.runtime.running import RunningWrites
 from quorate.runtime.scheduler import Scheduler, Timer
 from quorate.runtime.slow_reads import Found, SlowReads
 from quorate.runtime.writers import Writers
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, Lending, OverBudget
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, Lending, OverBudget, query_failed
 from quorate.storage.long_logs import LongLog
 from quorate.storage.long_work import LogTakesLong
 from quorate.transport.interface import Caller, NoPermits, Permits, Transport
-from quorate.wire.frames import FRAME_BYTES_MAX
 
 log = logging.getLogger("quorate.runtime")
 
@@ -40,7 +38,6 @@ STALL_US = 250_000
 """A loop that had no turn for so long was kept from it: heartbeats alone see to more of them."""
 REQUESTS_A_TURN = 512
 """Requests of clients that are begun in one turn of the loop: heartbeats and votes wait behind no more."""
-ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 1024
 
 
 class Clock(Protocol):
@@ -421,49 +418,27 @@ class Driver:
             self._now = None
             caller, ask, *_ = self._callers[effect.id]
             self.slow_reads.begin(effect, caller, ask, self.clock().mono_us)
-        except Divergent as error:
-            self._query_found_damage(effect, error)
-        except DiskIsFull as error:
-            self._answer(effect.id, _not_now(error))
+        except (Divergent, DiskIsFull) as error:
+            self.feed(query_failed(effect, error))
         else:
-            self._answer_query(effect.id, outcome, position)
+            self._answer(effect.id, answer(outcome, position))
 
-    def _query_found_damage(self, effect: kernel.Query, error: Divergent) -> None:
-        """The file that should have answered is damaged: the core has it repaired, the caller asks elsewhere."""
-        log.error("the data file of group %d is damaged: %s", effect.group, error)
-        self._answer(
-            effect.id, Refused("Unavailable", "this node's copy is damaged and being repaired", retryable=True)
-        )
-        self._done_aside(lambda: self.store.perform(kernel.Condemn(effect.group, str(error))))
-
-    def _queried_aside(self, effect: kernel.Query, found: Found | Refused) -> None:
+    def _queried_aside(self, effect: kernel.Query, found: Found) -> None:
         if self._stopped:
             return
         if isinstance(found, Broken):
             self._fail(f"the disk failed: {found}")
-        elif isinstance(found, Refused):
-            self._answer(effect.id, found)
-        elif isinstance(found, Divergent):
-            self._query_found_damage(effect, found)
-        elif isinstance(found, DiskIsFull):
-            self._answer(effect.id, _not_now(found))
-        elif isinstance(found, BaseException):
-            log.error("a read failed beside the loop", exc_info=found)
-            self._answer(effect.id, Refused("InternalError", f"the read failed: {found}", retryable=True))
+            return
+        if isinstance(found, tuple):
+            self._answer(effect.id, answer(*found))
+        elif isinstance(found, kernel.QueryFailed):
+            self.feed(found)
         else:
-            self._answer_query(effect.id, *found)
+            failed = query_failed(effect, found)
+            if failed.why == BROKE:
+                log.error("a read failed beside the loop", exc_info=found)
+            self.feed(failed)
         self._want_turn()
-
-    def _answer_query(self, request: int, outcome: bytes, position: Position) -> None:
-        if len(outcome) > ANSWER_BYTES_MAX:
-            refused = Refused(
-                "TooLarge",
-                f"the result has {len(outcome)} bytes; an answer carries at most {ANSWER_BYTES_MAX}",
-                "read fewer rows at a time, with LIMIT or by ranges of a key",
-            )
-            self._answer(request, refused)
-        else:
-            self._answer(request, Answer(Raw(outcome), position.index))
 
     def _on_drained(self, _effect: kernel.Drained) -> None:
         self.drained()
@@ -477,11 +452,6 @@ class Driver:
             self.stop()
             log.critical("the node stops: %s", reason)
             self._failed(reason)
-
-
-def _not_now(error: DiskIsFull) -> Refused:
-    """The data file could not be opened for want of room, most likely of file descriptors."""
-    return Refused("Unavailable", f"this node cannot open the data file now: {error}", retryable=True)
 
 
 STORED = (

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from quorate.core.kernel import GroupId, Position, Query
-from quorate.core.requests import Refused, Running
+from quorate.core.kernel import AT_ITS_END, INTERRUPTED, TOO_LONG, GroupId, Position, Query, QueryFailed
+from quorate.core.requests import Running
 from quorate.runtime.aside import READS
 from quorate.storage.ending import Ending
 from quorate.storage.interface import OverBudget, Store
@@ -17,13 +17,7 @@ log = logging.getLogger("quorate.runtime")
 LIMIT_US = 60_000_000
 """How long a read may run when nobody says otherwise."""
 RUNNING = Running()
-AT_ITS_END = Refused(
-    "StatementTimeout",
-    "not done: the read was ended at its caller's deadline",
-    "read less at a time, or give it more time (timeout=)",
-)
-
-Found = tuple[bytes, Position] | BaseException
+Found = tuple[bytes, Position] | BaseException | QueryFailed
 
 
 class Cancellable(Protocol):
@@ -47,15 +41,15 @@ class Scheduler(Protocol):
 class SlowRead:
     """One of them, from the moment when the loop gave it up."""
 
-    __slots__ = ("ask", "caller", "effect", "ending", "piece", "refused", "timer")
+    __slots__ = ("ask", "caller", "effect", "ending", "failed", "piece", "timer")
 
-    def __init__(self, effect: Query, caller: Caller, ask: int, ending: Ending, refused: Refused) -> None:
+    def __init__(self, effect: Query, caller: Caller, ask: int, ending: Ending, failed: QueryFailed) -> None:
         self.effect = effect
         self.caller = caller
         self.ask = ask
         self.ending = ending
-        self.refused = refused
-        """What its caller is told when its time is over."""
+        self.failed = failed
+        """What the core is told when its time is over."""
         self.piece: Droppable
         self.timer: Cancellable
 
@@ -63,7 +57,7 @@ class SlowRead:
 class SlowReads:
     """All of one node. `answered` is told what became of each, exactly once."""
 
-    def __init__(self, store: Store, scheduler: Scheduler, answered: Callable[[Query, Found | Refused], None]) -> None:
+    def __init__(self, store: Store, scheduler: Scheduler, answered: Callable[[Query, Found], None]) -> None:
         self.limit_us = LIMIT_US
         """How long a read may run."""
         self._store = store
@@ -77,13 +71,14 @@ class SlowReads:
         group, statements = effect.group, effect.statements
         if not caller.waits_for(ask):
             self._store.leave(group)
-            self._answered(effect, AT_ITS_END)
+            self._answered(effect, QueryFailed(group, effect.id, INTERRUPTED))
             return
-        until_us, refused = now_us + self.limit_us, self._at_the_limit()
+        until_us = now_us + self.limit_us
+        failed = QueryFailed(group, effect.id, TOO_LONG, f"{self.limit_us / 1e6:g} s")
         if 0 < effect.ends_us < until_us:
-            until_us, refused = effect.ends_us, AT_ITS_END
+            until_us, failed = effect.ends_us, QueryFailed(group, effect.id, AT_ITS_END)
         ending = Ending(until_us)
-        read = SlowRead(effect, caller, ask, ending, refused)
+        read = SlowRead(effect, caller, ask, ending, failed)
         self._reads[effect.id] = read
         caller.mention(ask, RUNNING)
         read.timer = self._scheduler.call_later(max(0, until_us - now_us) / 1e6, lambda: self._end(read))
@@ -93,10 +88,6 @@ class SlowReads:
             READS,
             group,
         )
-
-    def _at_the_limit(self) -> Refused:
-        message = f"not done: the read was ended after {self.limit_us / 1e6:g} s, the longest that a read may run"
-        return Refused("StatementTimeout", message, "read less at a time, or raise read_limit")
 
     def left(self, caller: Caller, ask: int | None = None) -> None:
         """This caller does not wait for the answer any more; with no `ask`: for none."""
@@ -125,4 +116,4 @@ class SlowReads:
     def _done(self, read: SlowRead, found: Found) -> None:
         read.timer.cancel()
         del self._reads[read.effect.id]
-        self._answered(read.effect, read.refused if isinstance(found, OverBudget) else found)
+        self._answered(read.effect, read.failed if isinstance(found, OverBudget) else found)

@@ -5,7 +5,19 @@ files (`storage.folder`) and the in-memory fake (`storage.memory`); one contract
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from quorate.core.kernel import Effect, Entry, Event, GroupId, Identity, LogWrite, Position, Recovered
+from quorate.core.kernel import (
+    Effect,
+    Entry,
+    Event,
+    GroupId,
+    Identity,
+    LogWrite,
+    Position,
+    Query,
+    QueryFailed,
+    Recovered,
+)
+from quorate.core.querying import BROKE, DAMAGED, NO_ROOM
 from quorate.core.requests import Failed, Statement
 from quorate.storage.ending import Ending
 
@@ -49,6 +61,12 @@ class StatementFailed(StorageError):
     def __init__(self, failed: Failed) -> None:
         super().__init__(failed.message)
         self.failed = failed
+
+
+def query_failed(query: Query, error: BaseException) -> QueryFailed:
+    """What a driver tells its core when `Store.query` has raised this, and the node goes on."""
+    why = DAMAGED if isinstance(error, Divergent) else NO_ROOM if isinstance(error, DiskIsFull) else BROKE
+    return QueryFailed(query.group, query.id, why, str(error))
 
 
 class Log(Protocol):

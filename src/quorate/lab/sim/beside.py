@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from quorate.core.kernel import (
     AT_ITS_END,
@@ -18,7 +18,6 @@ from quorate.core.kernel import (
     INTERRUPTED,
     TOO_LONG,
     Apply,
-    Condemn,
     Effect,
     Event,
     Execute,
@@ -27,11 +26,11 @@ from quorate.core.kernel import (
     Rollback,
     Stopped,
 )
-from quorate.core.requests import Answer, Refused
+from quorate.core.querying import answer
 from quorate.lab.sim.dials import MILLISECOND, SECOND
 from quorate.lab.sim.store import UnknownToModel
 from quorate.lab.sim.world import Violation
-from quorate.storage.interface import Broken, DiskIsFull, Divergent
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, query_failed
 from quorate.storage.long_work import WRITERS, group_of
 
 if TYPE_CHECKING:
@@ -123,16 +122,12 @@ class Storage:
         except Broken as broken:
             host.fail_stop(broken)
             return
-        except Divergent as damage:  # the core has it repaired, the caller asks elsewhere
-            host.world.mark("read at a damaged replica")
-            host.reply(effect.id, Refused("Unavailable", f"this replica is damaged: {damage}", retryable=True))
-            for failed in host.store.perform(Condemn(effect.group, str(damage))):
-                host.world.at(host.world.now_us, host.storage_answers, host.life, failed)
+        except (Divergent, DiskIsFull) as error:  # it is damaged; or it was closed, and cannot be opened now
+            if isinstance(error, Divergent):
+                host.world.mark("read at a damaged replica")
+            host.ready((query_failed(effect, error),))
             return
-        except DiskIsFull as full:  # the data file was closed, and cannot be opened now
-            host.reply(effect.id, Refused("Unavailable", f"the data file cannot be opened: {full}", retryable=True))
-            return
-        host.reply(effect.id, Answer(Raw(outcome), position.index))
+        host.reply(effect.id, answer(outcome, position))
 
     # ---- what takes long -----------------------------------------------------------------------------------
 

@@ -8,8 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from quorate.core.kernel import Apply, Event, Execute, Query, Request, Requests, Wake
-from quorate.core.requests import Refused
+from quorate.core.kernel import AT_ITS_END, Apply, Event, Execute, Query, QueryFailed, Request, Requests, Wake
 from quorate.lab.sim.arrivals import requests_of
 from quorate.lab.sim.host import Host
 from quorate.wire import codec
@@ -18,7 +17,6 @@ REQUESTS_A_TURN = 16
 ENDLESS = "WITH RECURSIVE c(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
 """A read that these machines run beside everything else, until it is ended."""
 READ_LIMIT_US = 60_000_000
-ENDED = Refused("StatementTimeout", "the read was ended")
 
 
 class BusyHost(Host):
@@ -134,11 +132,7 @@ class BusyHost(Host):
         now_us = self.clock.read(self.world.now_us).mono_us
         runs_us = min(READ_LIMIT_US, max(0, effect.ends_us - now_us)) if effect.ends_us else READ_LIMIT_US
         self.when_read(effect.statements[0], self.world.now_us + runs_us)
-        self.world.after(runs_us, self._end_read, self.life, effect.id)
-
-    def _end_read(self, life: int, number: int) -> None:
-        if life == self.life:
-            self.reply(number, ENDED)
+        self.world.after(runs_us, self.storage_answers, self.life, QueryFailed(effect.group, effect.id, AT_ITS_END))
 
     def _spend(self, effect: Execute | Query | Apply) -> int:
         """How long this effect keeps the processor."""

@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from quorate import errors
 from quorate.core import kernel
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Effect, Event, GroupId, LogWrite, Now, Recovered
 from quorate.core.node import Node
+from quorate.core.querying import answer
 from quorate.core.requests import (
     Answer,
     CommitHeld,
@@ -41,7 +41,7 @@ from quorate.core.requests import (
 )
 from quorate.core.settings import Settings
 from quorate.runtime.notes import log_note
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoCopy, StatementFailed
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoCopy, StatementFailed, query_failed
 from quorate.storage.store import BaseStore
 from quorate.wire.answers import failure, refusal
 
@@ -390,11 +390,11 @@ class InlineNode:
 
     def _on_query(self, effect: kernel.Query) -> None:
         try:
-            outcome, position = self.store.query(effect.group, effect.statements)
+            found = self.store.query(effect.group, effect.statements)
         except Divergent as error:
-            self._replies[effect.id] = Refused("OperationalError", f"the data file is damaged: {error}")
+            self._events.append(query_failed(effect, error))
         else:
-            self._replies[effect.id] = Answer(Raw(outcome), position.index)
+            self._replies[effect.id] = answer(*found)
 
     def _on_halt(self, effect: kernel.Halt) -> None:
         raise Broken(effect.reason)
