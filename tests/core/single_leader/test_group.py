@@ -102,6 +102,18 @@ def test_a_follower_sends_callers_to_the_leader() -> None:
     assert cluster.replies[key] == NotLeader(f"host:{leader.number}")
 
 
+def test_nobody_is_sent_to_the_first_leader_once_that_is_gone() -> None:
+    """A caller would wait for a connection to a dead host, and ask nobody else meanwhile."""
+    cluster = started()
+    first = cluster.leader()
+    cluster.deliver()
+    first.crash()
+    other = next(machine for machine in cluster.machines.values() if machine is not first)
+    other.feed(kernel.Unreachable(first.number))
+    key = cluster.request(other, write("a"))
+    assert cluster.replies[key] == NotLeader("")
+
+
 def test_the_rest_elects_a_leader_when_the_leader_dies() -> None:
     cluster = started()
     old = cluster.leader()

@@ -363,7 +363,7 @@ class Group:
 
     def leader_address(self) -> str:
         """Where a caller should go; empty when nobody knows."""
-        leader = self.first if self.leader == NOBODY and self.epoch <= 1 else self.leader
+        leader = self.first if self.leader == NOBODY and self.log.last.index == 0 else self.leader
         return self.host.address_of(leader) if leader not in (NOBODY, self.me) else ""
 
     def leader_is_alive(self, now: Now) -> bool:
