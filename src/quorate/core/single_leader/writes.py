@@ -161,8 +161,7 @@ def reconcile(group: Group, now: Now) -> None:
     """As leader: when the catalog wants other acks than the log says, say so in the log."""
     if group.rules.coming or not group.leads_ready or group.host.disk_full or group.holds_writes:
         return
-    rule = wanted_rule(group.host, group.database)
-    if group.batch is None and rule is not None and wants_other_acks(group):
+    if group.batch is None and wants_other_acks(group) and (rule := wanted_rule(group.host, group.database)):
         wanted = rule.text
         settle_now(group)
         entry = Entry(group.log.last.index + 1, group.epoch, ACKS, spell(wanted, group.me))
