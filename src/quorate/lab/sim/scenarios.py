@@ -164,11 +164,11 @@ def patient(dice: random.Random) -> Dials:
     )
 
 
-def bulky(_dice: random.Random) -> Dials:
+def bulky(dice: random.Random) -> Dials:
     """Nor here: disks that have much to write, and suspicion that comes long before they have done it."""
     return Dials(
-        clients=5, databases=3, safety_us=7_500 * MILLISECOND, lasting="large entries", leave_dead=0.0,
-        patience_us=3 * SECOND, think_us=100 * MILLISECOND, large=6,
+        clients=dice.choice((4, 5)), databases=3, safety_us=7_500 * MILLISECOND, lasting="large entries",
+        leave_dead=0.0, patience_us=3 * SECOND, think_us=100 * MILLISECOND, large=6,
         settings=Settings(heartbeat_us=20 * MILLISECOND, suspect_us=50 * MILLISECOND),
     )  # fmt: skip
 
