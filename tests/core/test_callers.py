@@ -122,3 +122,11 @@ def test_writes_around_a_failover_that_arrives_with_them_are_told_the_truth() ->
     assert all(isinstance(answer, Answer | NotLeader) for answer in answers)
     done = [name for name, answer in zip("ab", answers, strict=True) if isinstance(answer, Answer)]
     assert cluster.tokens(other.number) == done
+
+
+def test_what_has_no_time_of_arrival_says_nothing_of_how_long_others_wait() -> None:
+    """A node that is behind asks itself for its status, and would take that for an empty queue."""
+    _, leader = started()
+    before = leader.node.admission.empty_us
+    leader.feed(kernel.Request(1_000, Status()))
+    assert leader.node.admission.empty_us == before

@@ -50,9 +50,9 @@ def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
     on_time_us = -1
     """Those that came then have not waited for too long to be looked at."""
     for request in requests:
-        since_us = request.since_us or now_us
-        if since_us != on_time_us or 0 < request.until_us <= now_us:
-            refusal = admission.late(now_us, since_us, request.until_us)
+        since_us = request.since_us  # 0: it says nothing of how long others wait
+        if (since_us and since_us != on_time_us) or 0 < request.until_us <= now_us:
+            refusal = admission.late(now_us, since_us or now_us, request.until_us)
             if refusal is not None:
                 node.reply(request.id, refusal)
                 continue
