@@ -25,7 +25,7 @@ class Writer:
         self.requests: list[Request] = []
         self.left = self.dice.choice(STEPS)
         self._schema = self.drawer.schema()
-        dice = Random(f"vanish {seed}")
+        dice = Random(f"vanishing {seed}")
         self._vanishing = Vanishing(dice) if chance(dice, PERCENT) else None
         if self._vanishing is not None:
             self._schema += self._vanishing.schema()
