@@ -26,6 +26,18 @@ BACK = (
 OTHER = "CREATE TABLE o(x)"
 ELSEWHERE = """CREATE TRIGGER h AFTER INSERT ON o BEGIN
     INSERT INTO t(k) SELECT value FROM json_each(NEW.x) WHERE true ON CONFLICT DO UPDATE SET e = 1; END"""
+LEFT_OUT = (
+    "CREATE TABLE t(k UNIQUE, e DEFAULT 3, u, PRIMARY KEY (k, e))",
+    "CREATE INDEX i ON t(e)",
+    "CREATE UNIQUE INDEX j ON t(abs(e)) WHERE e > 3",
+    """INSERT INTO t(rowid, k, e, u) VALUES (3, 'e', 3, 2), (8, '3', 3, NULL), (9, '2', 0, NULL), (12, 'n', 3, 3),
+    (14, '1', 3, 1), (17, '0', 3, NULL), (19, 'c', 3, NULL), (20, 'w', 3, NULL)""",
+    "CREATE TRIGGER g UPDATE OF u ON t BEGIN DELETE FROM t WHERE k = OLD.k; END",
+    "CREATE TRIGGER b BEFORE DELETE ON t BEGIN DELETE FROM t WHERE rowid = OLD.rowid; END",
+    """CREATE TRIGGER a AFTER DELETE ON t BEGIN
+    REPLACE INTO t(k, e) SELECT OLD.k, OLD.e WHERE (SELECT count(*) FROM t) < 40;
+    UPDATE t SET rowid = rowid + 1 WHERE k = OLD.k; END""",
+)
 CASES = {
     "the trigger deletes the row": ((*TABLE, DELETES), UPSERT),
     "its INTEGER PRIMARY KEY is not given": (
@@ -39,6 +51,11 @@ CASES = {
         "INSERT INTO t(k) VALUES ('a'), ('0'), ('b'), ('c') ON CONFLICT DO UPDATE SET e = 1",
     ),
     "the upsert is a trigger's": ((*TABLE, DELETES, OTHER, ELSEWHERE), """INSERT INTO o VALUES ('["0", "b", "c"]')"""),
+    "a row is left out of an index": (
+        LEFT_OUT,
+        """INSERT INTO t(k) VALUES ('d'), ('0'), ('5'), ('1'), ('2'), ('h')
+        ON CONFLICT DO UPDATE SET u = excluded.u WHERE k <> '2'""",
+    ),
     "the trigger was made for another spelling": (
         (*TABLE, "CREATE TRIGGER [g h] BEFORE UPDATE ON T BEGIN DELETE FROM t WHERE k = OLD.k; END"), UPSERT,
     ),

@@ -66,7 +66,7 @@ class Capture:
 
     __slots__ = (
         "_before", "_connection", "_counted", "_dropping", "_image_bytes", "_sealed", "_size", "_tables", "awake",
-        "bytes_max", "facts", "late", "merging", "segments", "suspects", "vanished",
+        "bytes_max", "facts", "late", "merging", "segments", "vanished",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -91,10 +91,8 @@ class Capture:
         """A table that changed after the capture was finished: replicas differ from here on."""
         self.merging = ""
         """The full-text table that was told to merge by itself, which was refused."""
-        self.vanished: dict[str, int] = {}
-        """Tables of which triggers have taken rows that an upsert may be at, and the depth of those triggers."""
-        self.suspects: set[str] = set()
-        """Those of them to which rows came afterwards: they may be out of order (`storage/order.py`)."""
+        self.vanished: set[str] = set()
+        """Tables of which triggers have taken rows that an upsert may be at (`storage/order.py`)."""
         connection.preupdate_hook(self._hear)
 
     # ------------------------------------------------------------------ the transaction
@@ -127,7 +125,6 @@ class Capture:
         """A statement has ended: what it did to the order of rows has been looked at, or is undone."""
         if self.vanished:
             self.vanished.clear()
-            self.suspects.clear()
 
     def undo(self, mark: Mark) -> None:
         """The transaction has gone back to where it was at that mark."""
@@ -243,13 +240,9 @@ class Capture:
     def _look_closely(self, touched: Touched, change: apsw.PreUpdate) -> None:
         if touched.merges:
             self._refuse_merging(touched.table, change)
-        name, operation, depth = change.table_name, change.opcode, change.depth
-        vanished = self.vanished.get(name, 0)
-        if operation == _INSERT:
-            if depth < vanished:
-                self.suspects.add(name)
-        elif depth > vanished and (operation == _DELETE or change.rowid != change.rowid_new):
-            self.vanished[name] = depth
+        operation = change.opcode
+        if change.depth and operation != _INSERT and (operation == _DELETE or change.rowid != change.rowid_new):
+            self.vanished.add(change.table_name)
 
     def _refuse_merging(self, table: Table, change: apsw.PreUpdate) -> None:
         if change.rowid != _AUTOMERGE or change.opcode == _DELETE:

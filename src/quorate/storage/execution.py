@@ -339,7 +339,7 @@ class Execution:
         """Raise OutOfOrderError when this statement has made SQLite put rows out of order."""
         capture, facts = self._capture, self.facts
         if may_upsert(statement, facts.triggers_upsert):
-            refuse_disorder(self._connection, [facts.tables[name] for name in sorted(capture.suspects)])
+            refuse_disorder(self._connection, [facts.tables[name] for name in sorted(capture.vanished)])
         capture.forget_vanished()
 
     def _change_schema(self, statement: Statement, shape: Shape) -> Result:

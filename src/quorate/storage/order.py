@@ -3,8 +3,8 @@
 Faults of SQLite (seen in 3.54.1): an INSERT of several rows remembers how a search of an earlier row ended, and puts
 a later row before one with a smaller rowid. Searches then miss rows that scans find, so that replicas would differ.
 Two ways lead there:
-- ON CONFLICT DO UPDATE, where a trigger that runs before the update takes away the row that is to be changed. The hook
-  sees the signs: a row went at some depth of triggers, and behind it another came at a smaller one;
+- ON CONFLICT DO UPDATE, where a trigger that runs before the update takes away the row that is to be changed. The row
+  may also be left out of an index. The hook sees a sign: a trigger took a row away;
 - REPLACE in a table with foreign keys in which the largest of all rowids is taken, so that SQLite chooses at random.
 Only then is the table read.
 
@@ -67,9 +67,10 @@ def may_upsert(statement: Statement, triggers: bool) -> bool:
 
 
 def refuse_disorder(connection: apsw.Connection, tables: Iterable[Table]) -> None:
-    """Raise OutOfOrderError when upserts have put rows of one of these tables out of the order of their rowids."""
+    """Raise OutOfOrderError when upserts have put rows of one of these tables out of the order of their rowids, or have
+    left one out of an index."""
     for table in tables:
-        if not _in_order(connection, table):
+        if not _in_order(connection, table) or not are_sound(connection, (table.name,)):
             raise OutOfOrderError(table.name, "insert one row at a time, or let an AFTER trigger delete")
 
 
