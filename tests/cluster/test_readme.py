@@ -80,7 +80,7 @@ def test_the_tour(tmp_path: Path) -> None:
         try:
             assert next(line for line in started.stderr if line.startswith("ready: quorate://"))
             run(create, tmp_path)
-            assert re.search(r"^shop +\d+ +majority +n[123] ", run(status, tmp_path), re.MULTILINE)
+            assert re.search(r"^shop +\d+ +acks majority, failover auto +n[123] ", run(status, tmp_path), re.MULTILINE)
             assert "Writes go on while any 1 node is away" in run(explain, tmp_path)
             assert re.search(r"n[123] leads", run(hand_over, tmp_path))
             run(bring, tmp_path)

@@ -133,7 +133,7 @@ AIMS: dict[str, Aim] = {
             "edit of a data file": 5, "note: divergent": 2, "note: healed": 2, "verify: equal": 40,
             "got VerifyAsk": 600, "members: added": 16, "members: replaced": 4, "configurations: joint": 30,
         },
-        seeds=12,
+        seeds=15,
     ),
     "accepted": _aim(
         {"note: loss_accepted": 5, "lost entries dropped": 2, "acknowledged writes given up": 1, "ok": 300}, seeds=16
