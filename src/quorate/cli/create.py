@@ -17,7 +17,7 @@ from quorate.cli.output import (
     usage_errors,
 )
 from quorate.client.options import check_options
-from quorate.core.options import describe
+from quorate.core.options import SINGLE_LEADER, describe
 from quorate.core.replication import REPLICATIONS
 
 _REPLICAS = 3
@@ -31,7 +31,7 @@ def usual_replicas(cluster: quorate.Cluster) -> int:
 
 @click.command()
 @click.argument("name")
-@click.option("--replication", default="single-leader", show_default=True, help=f"One of {', '.join(REPLICATIONS)}.")
+@click.option("--replication", default=SINGLE_LEADER, show_default=True, help=f"One of {', '.join(REPLICATIONS)}.")
 @option_flags(defaults=True)
 @click.option(
     "--replicas", type=click.IntRange(1), help="How many nodes hold it. Default 3, or all when there are fewer."

@@ -9,14 +9,12 @@ from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, GroupId, Identity, Member, NodeId
 from quorate.core.membership import Wanted
 from quorate.core.messages import Removed, Wish
-from quorate.core.options import DatabaseOptions, SingleLeaderOptions, Unfit, check
+from quorate.core.options import SINGLE_LEADER, DatabaseOptions, SingleLeaderOptions, Unfit, check
 from quorate.core.replication import REPLICATIONS, options_known
 from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run, Statement, Token
 from quorate.core.upgrading import set_version
 
 REPLICAS_OF_MAIN = 3
-SINGLE_LEADER = "single-leader"
-"""How the catalog itself is replicated, and `main`."""
 NAME_BYTES_MAX = 128
 
 

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from quorate.core.acks_rule import AUTO, CHOICES, FAILOVERS, MAJORITY, SYNC, AcksRule, NoSuchAcks, parse_for, rule_of
 
+SINGLE_LEADER = "single-leader"
+"""The name of that replication: the catalog's, and that of databases for which none is chosen."""
 REPLICAS_MAX = 1000
 """No cluster has more nodes."""
 

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from quorate.core.acks_rule import ASYNC, AUTO, ETCD, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AcksRule
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS
-
-SINGLE_LEADER = "single-leader"
 
 
 class Promise(Struct, frozen=True):

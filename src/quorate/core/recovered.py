@@ -6,6 +6,7 @@ from quorate.core.acks_rule import AcksFact
 from quorate.core.entries import Entry, GroupId, NodeId, Position
 from quorate.core.formats import FIRST
 from quorate.core.lives import PeerLife
+from quorate.core.options import SINGLE_LEADER
 
 
 class Member(Struct, frozen=True, array_like=True):
@@ -56,7 +57,7 @@ class RecoveredGroup(Struct, frozen=True):
     """The entries behind `applied` that carry no changes: no-ops, and those that name a rule."""
     log_intact: bool = False
     """Damaged is only its data file: the log and the vote are what they were."""
-    replication: str = "single-leader"
+    replication: str = SINGLE_LEADER
     """Its name in `core.replication`."""
 
 

@@ -27,6 +27,7 @@ from quorate.runtime.writers import Writers
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Lending, OverBudget, query_failed
 from quorate.storage.long_logs import LongLog
 from quorate.storage.long_work import LogTakesLong
+from quorate.storage.store import BaseStore
 from quorate.transport.interface import Caller, NoPermits, Permits, Transport
 
 log = logging.getLogger("quorate.runtime")
@@ -107,7 +108,7 @@ class Driver:
             kernel.Drained: self._on_drained,
             kernel.Halt: self._on_halt,
         }
-        for stored in STORED:
+        for stored in BaseStore.PERFORM:
             self._perform[stored] = self._on_stored
         self._perform[kernel.Checkpoint] = self._on_checkpoint
         self._perform[kernel.Digest] = self._on_digest
@@ -452,13 +453,3 @@ class Driver:
             self.stop()
             log.critical("the node stops: %s", reason)
             self._failed(reason)
-
-
-STORED = (
-    kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.ReadLog,
-    kernel.Checkpoint, kernel.OpenSnapshot, kernel.ReadSnapshot, kernel.CloseSnapshot, kernel.StoreSnapshot,
-    kernel.OpenGeneration, kernel.ForgetDamage, kernel.Digest, kernel.Condemn, kernel.RaiseFormat, kernel.ReadCatalog,
-    kernel.CloseIdle, kernel.SaveLost, kernel.ReadLost, kernel.RememberLife, kernel.RaiseBoot,
-    kernel.DropReplica,
-)  # fmt: skip
-"""Effects that the store performs by itself."""

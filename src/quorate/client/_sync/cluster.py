@@ -37,7 +37,7 @@ from quorate.client.url import (
     parse_cluster_url,
 )
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.options import OptionKeywords, describe
+from quorate.core.options import SINGLE_LEADER, OptionKeywords, describe
 from quorate.core.promises import Explanation
 from quorate.core.requests import (
     LEADER,
@@ -85,7 +85,7 @@ class Cluster:
         self,
         name: str,
         *,
-        replication: str = "single-leader",
+        replication: str = SINGLE_LEADER,
         replicas: int = 3,
         exists_ok: bool = False,
         timeout: float | None = None,

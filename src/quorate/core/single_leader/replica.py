@@ -36,6 +36,7 @@ from quorate.core.kernel import (
     Stopped,
 )
 from quorate.core.messages import Mention
+from quorate.core.options import SINGLE_LEADER as NAME
 from quorate.core.options import SingleLeaderOptions
 from quorate.core.replica import Replication
 from quorate.core.requests import STRONGEST, Failover, OpenCopy, Verify
@@ -351,6 +352,4 @@ class SingleLeaderReplica(Group):
     status = status.status
 
 
-SINGLE_LEADER = Replication(
-    "single-leader", SingleLeaderReplica, frozenset(EVENTS), frozenset(MESSAGES), SingleLeaderOptions
-)
+SINGLE_LEADER = Replication(NAME, SingleLeaderReplica, frozenset(EVENTS), frozenset(MESSAGES), SingleLeaderOptions)

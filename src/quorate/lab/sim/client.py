@@ -11,6 +11,7 @@ import msgspec
 from msgspec import structs
 
 from quorate.core.acks_rule import AUTO, ETCD, MANUAL, parse
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import (
     BOUND,
     LINEARIZABLE,
@@ -189,7 +190,7 @@ class Client:
             database.claimed = False
 
         options = {"acks": database.acks, "failover": self.dials.decides}
-        body = CreateDatabase(database.name, "single-leader", options, database.replicas, token, exists_ok=True)
+        body = CreateDatabase(database.name, SINGLE_LEADER, options, database.replicas, token, exists_ok=True)
         return Operation("create", database.name, [], ended, writes=True), body, token
 
     def _alter(self, database: Database) -> tuple[Operation, Any, Token]:

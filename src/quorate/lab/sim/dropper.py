@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from quorate.core.kernel import GroupId
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import (
     LINEARIZABLE,
     Answer,
@@ -115,7 +116,7 @@ class Dropper(Asker):
 
     def _create(self) -> None:
         self.idle = False
-        self._ask(CreateDatabase(VICTIM, "single-leader", {}, min(3, len(self._hosts)), self._token()))
+        self._ask(CreateDatabase(VICTIM, SINGLE_LEADER, {}, min(3, len(self._hosts)), self._token()))
 
     def _set_up(self) -> None:
         insert = "INSERT INTO registers VALUES (?, 0)"
