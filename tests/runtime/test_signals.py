@@ -1,6 +1,7 @@
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -8,28 +9,29 @@ from quorate.runtime.signals import Signals
 
 
 class SignalLoop:
-    """An event loop as far as signals go."""
+    """An event loop as far as signals go: it calls back at once."""
 
-    def __init__(self) -> None:
-        self.handlers: dict[int, Callable[[], None]] = {}
-
-    def add_signal_handler(self, sig: int, callback: Callable[[], None]) -> None:
-        self.handlers[sig] = callback
-
-    def remove_signal_handler(self, sig: int) -> bool:
-        return self.handlers.pop(sig, None) is not None
+    def call_soon_threadsafe(self, callback: Callable[[], None], /) -> None:
+        callback()
 
 
 class Rig:
     def __init__(self) -> None:
-        self.loop = SignalLoop()
         self.said: list[str] = []
-        self.signals = Signals(self.loop, lambda: self.said.append("drain"), lambda: self.said.append("now"))
+        self.signals = Signals(SignalLoop(), lambda: self.said.append("drain"), lambda: self.said.append("now"))
 
     def receive(self, *numbers: int) -> list[str]:
         for number in numbers:
-            self.loop.handlers[number]()
+            signal.raise_signal(number)
         return self.said
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield Rig()
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
@@ -43,17 +45,27 @@ class Rig:
         ([signal.SIGTERM, signal.SIGINT], ["drain", "now"]),
     ],
 )
-def test_the_first_drains_and_a_second_interrupt_ends(numbers: list[int], said: list[str]) -> None:
-    assert Rig().receive(*numbers) == said
+def test_the_first_drains_and_a_second_interrupt_ends(rig: Rig, numbers: list[int], said: list[str]) -> None:
+    assert rig.receive(*numbers) == said
 
 
-def test_hanging_up_is_logged_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+def test_hanging_up_is_logged_and_nothing_else(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "quorate.runtime"):
-        assert Rig().receive(signal.SIGHUP) == []
+        assert rig.receive(signal.SIGHUP) == []
     assert "nothing to reload" in caplog.text
 
 
-def test_handlers_are_taken_back() -> None:
-    rig = Rig()
+def test_what_is_closed_is_told_to_stop_no_more(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_signal = signal.signal
+    handlers: dict[int, list[object]] = {}
+
+    def watched(number: int, handler: Any) -> object:
+        handlers.setdefault(number, []).append(handler)
+        return set_signal(number, handler)
+
+    monkeypatch.setattr(signal, "signal", watched)
     rig.signals.close()
-    assert rig.loop.handlers == {}
+    assert handlers[signal.SIGTERM] == handlers[signal.SIGHUP] == [signal.SIG_IGN], "one step: never the default"
+    assert rig.receive(signal.SIGTERM, signal.SIGHUP) == []
+    with pytest.raises(KeyboardInterrupt):
+        rig.receive(signal.SIGINT)

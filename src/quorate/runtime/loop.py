@@ -17,7 +17,7 @@ from quorate.runtime.aside import READS, Aside, Piece
 from quorate.runtime.config import Config, ConfigError, check_listen, etcd_endpoints
 from quorate.runtime.driver import Driver, monotonic_us
 from quorate.runtime.scheduler import Timer
-from quorate.runtime.signals import Signals, ignore_what_stops
+from quorate.runtime.signals import Signals
 from quorate.storage.interface import Lending
 from quorate.transport.addresses import format_address, parse_address
 from quorate.transport.etcd import EtcdPermits
@@ -114,7 +114,6 @@ class Server:
         finally:
             if handlers is not None:
                 handlers.close()
-                ignore_what_stops()
         return code
 
     def _permits(self, driver: Driver) -> EtcdPermits | None:

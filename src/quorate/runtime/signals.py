@@ -3,6 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable
+from types import FrameType
 from typing import Protocol
 
 log = logging.getLogger("quorate.runtime")
@@ -19,23 +20,30 @@ def ignore_what_stops() -> None:
 class SignalLoop(Protocol):
     """What is needed of an event loop."""
 
-    def add_signal_handler(self, sig: int, callback: Callable[[], None]) -> None: ...
-
-    def remove_signal_handler(self, sig: int) -> bool: ...
+    def call_soon_threadsafe(self, callback: Callable[[], None], /) -> object: ...
 
 
 class Signals:
-    """Turns a process's signals into calls on its loop."""
+    """Turns a process's signals into calls on its loop.
+
+    The handlers are the interpreter's, not the loop's: a loop that gives a handler back, or is closed, lets the system
+    act on the signal for a moment, and a SIGTERM in that moment would kill a node that is stopping in good order.
+    """
 
     def __init__(self, loop: SignalLoop, drain: Callable[[], None], now: Callable[[], None]) -> None:
         self._loop = loop
         self._drain = drain
         self._now = now
         self._asked = False
-        loop.add_signal_handler(signal.SIGTERM, self._terminate)
-        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        self._actions = {signal.SIGTERM: self._terminate, signal.SIGINT: self._interrupt}
         if hasattr(signal, "SIGHUP"):
-            loop.add_signal_handler(signal.SIGHUP, self._reload)
+            self._actions[signal.SIGHUP] = self._reload
+        self._interrupt_before = signal.getsignal(signal.SIGINT)
+        for number in self._actions:
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._actions[signal.Signals(number)])
 
     def _terminate(self) -> None:
         if not self._asked:
@@ -53,6 +61,6 @@ class Signals:
         log.info("SIGHUP: there is nothing to reload")
 
     def close(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGHUP", None)):
-            if number is not None:
-                self._loop.remove_signal_handler(number)
+        """Before the loop closes: only a further SIGINT is still heard, by whoever heard it before."""
+        ignore_what_stops()
+        signal.signal(signal.SIGINT, self._interrupt_before)
