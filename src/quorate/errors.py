@@ -129,6 +129,12 @@ class Overloaded(OperationalError):
     """In so many seconds it is worth trying again, as far as the node can tell; 0: it cannot."""
 
 
+class SerializationFailure(OperationalError):
+    """What a transaction has read or done is not so any more: others changed it. Nothing of it was done; begin anew."""
+
+    retryable = True
+
+
 class StatementTimeout(OperationalError):
     """The statement ran when its caller's time was over, or ran for too long at all; it was undone."""
 

@@ -10,19 +10,26 @@ from quorate.core.requests import (
     Answer,
     Ask,
     Done,
+    Evaluated,
+    Failed,
     NotLeader,
     Outcome,
     Refused,
     RequestBody,
     Result,
     Run,
+    Script,
     Statement,
     Status,
     StatusReport,
+    Step,
     Token,
     Told,
 )
+from quorate.core.scripts import Pin, RunOfAttempts
 from quorate.core.single_leader.messages import Append, SnapshotChunk, Vote
+from quorate.errors import InternalError, SerializationFailure
+from quorate.wire.answers import evaluated_of, read_script
 from quorate.wire.codec import add_message, decode_ask, decode_message, decode_told, encode
 from quorate.wire.frames import FrameCorrupt, FrameReader, FrameTooLong, frame
 from quorate.wire.handshake import RefusedByPeer, VersionRefused, refusal
@@ -62,11 +69,30 @@ def test_every_kind_of_message_has_its_own_tag() -> None:
         Run("main", (Statement("SELECT ?1", ((1, None, 2.5, "å", b"\x00"),)),), token=Token("t", 4)),
         Run("main", (Statement("INSERT INTO t VALUES (:a)", ({"a": 1}, {"a": 2}), True),)),
         Outcome("main", Token("t", 4)),
+        Script("main", (Step(Statement("SELECT 1"), b"digest", Pin(1, 2, (("t", 5),))), Step(Statement("SELECT 2")))),
+        Script("main", (), commit=True, token=Token("t", 4), run=RunOfAttempts("r", 2)),
         Status(),
     ],
 )
 def test_requests_arrive_as_they_were_sent(body: RequestBody) -> None:
     assert decode_ask(encode(Ask(5, body))) == Ask(5, body)
+
+
+def test_what_a_transaction_gave_arrives_as_it_was_sent() -> None:
+    given = Result((("a", "INT"),), [(1,), (b"x",)], -1), None
+    gave = Evaluated(given, (None, Failed("IntegrityError", "m")), (b"1", b"2"), (Pin(1, 2), None), "DDL")
+    found = evaluated_of(read_script(encode(gave)))
+    assert found == gave
+    assert found.outcomes == (given[0], gave.failures[1])
+
+
+def test_a_transaction_that_ended_raises_why() -> None:
+    failed = Failed("SerializationFailure", "changed")
+    with pytest.raises(SerializationFailure, match="changed") as raised:
+        evaluated_of(read_script(encode(failed)))
+    assert raised.value.retryable
+    with pytest.raises(InternalError):
+        evaluated_of(Done(()))
 
 
 def test_an_outcome_travels_encoded_and_unopened() -> None:

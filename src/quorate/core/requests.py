@@ -5,8 +5,6 @@ Everything here travels in frames between a client and a node, and inside the no
 versions able to talk.
 """
 
-from typing import TYPE_CHECKING, Any
-
 from msgspec import Raw, Struct
 
 from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Signed, Small
@@ -15,53 +13,21 @@ from quorate.core.copy_requests import CopyReport as CopyReport
 from quorate.core.copy_requests import OpenCopy as OpenCopy
 from quorate.core.copy_requests import ReadCopy as ReadCopy
 from quorate.core.limits import REQUEST_BYTES_MAX
-
-if TYPE_CHECKING:
-    Value = None | int | float | str | bytes
-else:
-    Value = Any
-    """msgspec cannot tell str from bytes in one union while it decodes; whoever binds a value checks it."""
-
-Parameters = tuple[Value, ...] | dict[str, Value]
-
-LINEARIZABLE = "linearizable"
-LEADER = "leader"
-EVENTUAL = "eventual"
-STRONGEST = "strongest"
-"""What callers mean who name no level. It travels as LINEARIZABLE with `Run.strongest`."""
-READ_LEVELS = (LINEARIZABLE, LEADER, EVENTUAL)
-
-
-class Statement(Struct, frozen=True, array_like=True, gc=False):
-    """One SQL statement with one set of parameters for each time it is to run."""
-
-    sql: str
-    sets: tuple[Parameters, ...] = ((),)
-    many: bool = False
-    """From `executemany`: row counts add up and rows are not returned."""
-
-
-BOUND = "\0"
-"""Between the name of a token that a caller chose and the digest of what it was first used for."""
-
-
-class Token(Struct, frozen=True, array_like=True, gc=False):
-    """Names one write so that it happens once however often it is sent.
-
-    A token that the client made is its name alone: nobody else can have it. One that a caller chose is bound to its
-    statements (`name + BOUND + digest`): the same name with another digest is refused. To ask what became of it the
-    name is enough.
-    """
-
-    id: str
-    seen: Index
-    """The highest index of the database's log that the sender had heard of at its first send."""
-
-    @property
-    def name(self) -> str:
-        """What its caller calls it."""
-        return self.id.partition(BOUND)[0]
-
+from quorate.core.scripts import Evaluated as Evaluated
+from quorate.core.scripts import Script as Script
+from quorate.core.scripts import Step as Step
+from quorate.core.statements import BOUND as BOUND
+from quorate.core.statements import EVENTUAL as EVENTUAL
+from quorate.core.statements import LEADER as LEADER
+from quorate.core.statements import LINEARIZABLE as LINEARIZABLE
+from quorate.core.statements import READ_LEVELS as READ_LEVELS
+from quorate.core.statements import STRONGEST as STRONGEST
+from quorate.core.statements import Failed as Failed
+from quorate.core.statements import Parameters as Parameters
+from quorate.core.statements import Result as Result
+from quorate.core.statements import Statement as Statement
+from quorate.core.statements import Token as Token
+from quorate.core.statements import Value as Value
 
 # --------------------------------------------------------------------------------------------------
 # Requests
@@ -206,10 +172,10 @@ class CommitHeld(Struct, frozen=True, tag="held"):
 MemberChange = AddMember | RemoveMember | ReplaceMember
 RequestBody = (
     Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
-    | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy | DropDatabase
+    | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy | DropDatabase | Script
 )  # fmt: skip
 """What may be asked from outside."""
-Write = Run | Outcome | Replay | CommitHeld
+Write = Run | Script | Outcome | Replay | CommitHeld
 
 
 # --------------------------------------------------------------------------------------------------
@@ -217,33 +183,11 @@ Write = Run | Outcome | Replay | CommitHeld
 # --------------------------------------------------------------------------------------------------
 
 
-class Result(Struct, frozen=True, array_like=True, gc=False):
-    """What one statement gave."""
-
-    columns: tuple[tuple[str, str | None], ...]
-    """Name and declared type of each column; empty when the statement returns no rows."""
-    rows: list[tuple[Value, ...]]
-    rowcount: Signed
-    """Rows changed by INSERT, UPDATE or DELETE; -1 for everything else."""
-    lastrowid: Signed | None = None
-
-
 class Done(Struct, frozen=True, tag="done", gc=False):
     """It happened. `truncated`: this is a repetition and the rows were too large to remember."""
 
     results: tuple[Result, ...]
     truncated: bool = False
-
-
-class Failed(Struct, frozen=True, tag="failed"):
-    """It did not happen and never will under this token. `error` names the class to raise."""
-
-    error: str
-    message: str
-    hint: str = ""
-    sqlite_errorname: str = ""
-    statement: Signed = -1
-    """Which statement of the request failed; -1 when it is not about one."""
 
 
 class Cancelled(Struct, frozen=True, tag="cancelled"):
@@ -255,6 +199,8 @@ class Expired(Struct, frozen=True, tag="expired"):
 
 
 WriteOutcome = Done | Failed | Cancelled | Expired
+ScriptOutcome = Evaluated | WriteOutcome
+"""Of a `Script`. Failed: the transaction is over (`Evaluated` has the statements that failed alone)."""
 
 
 # --------------------------------------------------------------------------------------------------

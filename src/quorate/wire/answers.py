@@ -5,11 +5,22 @@ from typing import TypeVar
 import msgspec
 
 from quorate import errors
-from quorate.core.requests import Cancelled, Done, Expired, Failed, Refused, Token, WriteOutcome
+from quorate.core.requests import (
+    Cancelled,
+    Done,
+    Evaluated,
+    Expired,
+    Failed,
+    Refused,
+    ScriptOutcome,
+    Token,
+    WriteOutcome,
+)
 
 T = TypeVar("T")
 
 _outcome_decoder: msgspec.msgpack.Decoder[WriteOutcome] = msgspec.msgpack.Decoder(WriteOutcome)
+_script_decoder: msgspec.msgpack.Decoder[ScriptOutcome] = msgspec.msgpack.Decoder(ScriptOutcome)
 
 
 def read_outcome(encoded: bytes | msgspec.Raw) -> WriteOutcome:
@@ -20,12 +31,28 @@ def read_outcome(encoded: bytes | msgspec.Raw) -> WriteOutcome:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
 
 
+def read_script(encoded: bytes | msgspec.Raw) -> ScriptOutcome:
+    """Decode the outcome of a `Script`. Raises InternalError."""
+    try:
+        return _script_decoder.decode(encoded)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
+
+
 def decoded(encoded: bytes | msgspec.Raw, kind: type[T]) -> T:
     """Decode what else a node answers. Raises InternalError."""
     try:
         return msgspec.msgpack.decode(encoded, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
+
+
+def evaluated_of(outcome: ScriptOutcome) -> Evaluated:
+    """What a transaction's statements gave, or the exception that ended the transaction."""
+    if isinstance(outcome, Evaluated):
+        return outcome
+    results_of(outcome, None)
+    raise errors.InternalError("a node says that a transaction is committed that was only to be evaluated")
 
 
 def results_of(outcome: WriteOutcome, token: Token | None) -> Done:

@@ -1,0 +1,74 @@
+"""Interactive transactions over the wire: a client sends the statements of its transaction so far, each time.
+
+No node keeps anything of an open transaction. To run its next statement a client sends all of them; the node runs them
+on what is executed by then, checks that those which ran before give what they gave (`Step.digest`), and undoes them
+(`Evaluated`). To commit, they are sent once more, and what they do is kept. So a client that stalls delays nobody, and
+a transaction goes on when the node that ran its first statements is gone.
+"""
+
+from msgspec import Struct
+
+from quorate.core.bounds import Count, Index, Signed
+from quorate.core.statements import LINEARIZABLE, Failed, Result, Statement, Token
+
+
+class Pin(Struct, frozen=True, array_like=True, gc=False):
+    """What a statement may not see differently when it runs again; set by the node that runs it first."""
+
+    now_us: Signed
+    """Wall clock of its 'now', CURRENT_TIMESTAMP and their like."""
+    seed: Count
+    """Of its random() and randomblob()."""
+    reserved: tuple[tuple[str, Signed], ...] = ()
+    """The numbers of the rows that an INSERT adds: for each table, that of the first."""
+
+
+class Step(Struct, frozen=True, array_like=True, gc=False):
+    """One statement of a transaction. `digest` and `pin` are empty until it has run once."""
+
+    statement: Statement
+    digest: bytes = b""
+    pin: Pin | None = None
+
+
+class RunOfAttempts(Struct, frozen=True, array_like=True, gc=False):
+    """One call that commits once, however many attempts it makes."""
+
+    id: str
+    attempt: Index
+
+
+class Script(Struct, frozen=True, tag="script", gc=False):
+    """Run a transaction's statements in order. Those with a digest must give what they gave before; otherwise the
+    outcome is a Failed of `SerializationFailure`, and nothing is done nor remembered.
+
+    `commit` false: undo them all; the outcome is `Evaluated`. `commit` true: keep them (all have digests); the outcome
+    is Done without results, remembered under the token.
+    """
+
+    database: str
+    steps: tuple[Step, ...]
+    commit: bool = False
+    token: Token | None = None
+    level: str = LINEARIZABLE
+    """As in `Run`, for a script that only reads."""
+    strongest: bool = False
+    run: RunOfAttempts | None = None
+
+
+class Evaluated(Struct, frozen=True, tag="evaluated", gc=False):
+    """What the steps without a digest gave, in order."""
+
+    results: tuple[Result | None, ...]
+    """None for a statement that failed."""
+    failures: tuple[Failed | None, ...]
+    """None for one that did not. What failed is undone alone, and the transaction goes on."""
+    digests: tuple[bytes, ...]
+    pins: tuple[Pin | None, ...]
+    escalate: str = ""
+    """Why it would fail, or cost too much, to run all this again: hold the writer instead."""
+
+    @property
+    def outcomes(self) -> tuple[Result | Failed, ...]:
+        """What each gave, or how it failed."""
+        return tuple([result or failed for result, failed in zip(self.results, self.failures, strict=True)])  # type: ignore[misc]
