@@ -23,6 +23,7 @@ from quorate.core.kernel import (
     RecoveredGroup,
     WriteEntries,
 )
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import Done, Run, Statement, Token
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.memory import MemoryStore
@@ -31,7 +32,7 @@ from quorate.storage.payload import decode_outcome
 FOUNDERS = (Member(11, "a", "127.0.0.1:1"), Member(12, "b", "127.0.0.1:2"))
 IDENTITY = Identity("c1", 11, "a", 0, FOUNDERS)
 GROUP = 1
-CREATE = CreateGroup(GROUP, "main", 0, (11, 12))
+CREATE = CreateGroup(GROUP, "main", 0, SINGLE_LEADER, (11, 12))
 
 Store = SqliteStore | MemoryStore
 T = TypeVar("T")

@@ -32,6 +32,7 @@ from quorate.core.kernel import (
     TrimLog,
     WriteEntries,
 )
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import BOUND, Cancelled, Done, Failed, Outcome, Run, Statement, Token
 from quorate.storage.folder import SqliteStore
 from quorate.storage.interface import DiskIsFull, Divergent
@@ -222,14 +223,14 @@ def test_a_data_file_ahead_of_the_log_is_damaged(disk: Disk) -> None:
 
 def test_the_catalog_is_empty_until_its_tables_are_there(disk: Disk) -> None:
     disk.start()
-    disk.store.persist((CreateGroup(CATALOG_GROUP, "quorate", 0, (11,)),))
+    disk.store.persist((CreateGroup(CATALOG_GROUP, "quorate", 0, SINGLE_LEADER, (11,)),))
     one(disk.store, OpenReplica(CATALOG_GROUP), Applied)
     assert one(disk.store, ReadCatalog(), CatalogRead).catalog == Catalog()
 
 
 def test_the_catalog_is_read_from_its_data_file(disk: Disk) -> None:
     disk.start()
-    disk.store.persist((CreateGroup(CATALOG_GROUP, "quorate", 0, (11,)),))
+    disk.store.persist((CreateGroup(CATALOG_GROUP, "quorate", 0, SINGLE_LEADER, (11,)),))
     one(disk.store, OpenReplica(CATALOG_GROUP), Applied)
     statements = [Statement(sql) for sql in SCHEMA]
     statements.append(Statement("INSERT INTO members VALUES (?, ?, ?)", ((11, "a", "x:1"), (12, "b", "x:2"))))

@@ -15,11 +15,12 @@ from quorate.core.kernel import (
     SnapshotOpened,
     WriteHardState,
 )
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import Statement
 from quorate.storage.memory import MemoryStore
 from tests.contracts.stores import CREATE, GROUP, Disk, Writer, noops, one
 
-OTHER = CreateGroup(2, "other", 0, (11, 12))
+OTHER = CreateGroup(2, "other", 0, SINGLE_LEADER, (11, 12))
 READ = (Statement("SELECT n FROM t"),)
 
 
@@ -73,7 +74,7 @@ def test_a_group_that_was_never_held_can_be_dropped_and_never_comes(disk: Disk) 
     disk.crash()
     assert disk.start().dropped == (7,)
     with pytest.raises(AssertionError, match="group 7 was dropped"):
-        disk.store.persist((CreateGroup(7, "late", 0, (11, 12)),))
+        disk.store.persist((CreateGroup(7, "late", 0, SINGLE_LEADER, (11, 12)),))
 
 
 def test_it_is_made_and_dropped_in_one_turn(disk: Disk) -> None:

@@ -15,6 +15,7 @@ from quorate.core.kernel import (
     TrimLog,
     WriteHardState,
 )
+from quorate.core.options import SINGLE_LEADER
 from tests.contracts.stores import CREATE, FOUNDERS, GROUP, Disk, blobs, group_of, noop, noops, one
 
 
@@ -76,7 +77,7 @@ def test_what_was_persisted_is_recovered(disk: Disk) -> None:
 def test_creating_a_group_again_changes_nothing(disk: Disk) -> None:
     disk.start()
     disk.store.persist((CREATE, WriteHardState(GROUP, 2, 11), noops(1, 2)))
-    disk.store.persist((CreateGroup(GROUP, "other", 7, (1,)),))
+    disk.store.persist((CreateGroup(GROUP, "other", 7, SINGLE_LEADER, (1,)),))
     found = disk.restart()
     assert (found.database, found.epoch, found.last) == ("main", 2, 2)
 
@@ -109,12 +110,12 @@ def test_a_gap_in_the_log_is_refused(disk: Disk) -> None:
 
 def test_groups_do_not_touch_each_other(disk: Disk) -> None:
     disk.start()
-    other = CreateGroup(2, "main", 1, (11,))
+    other = CreateGroup(2, "main", 1, "another", (11,))
     disk.store.persist((CREATE, other, noops(1, 5)))
     disk.store.persist((noops(3, 3, 2), WriteHardState(2, 9, 11)))
     disk.crash()
     recovered = disk.start()
-    assert [each.group for each in recovered.groups] == [1, 2]
+    assert [(each.group, each.replication) for each in recovered.groups] == [(1, SINGLE_LEADER), (2, "another")]
     assert group_of(recovered, 2).last == 0
     assert group_of(recovered, 2).epoch == 9
     assert group_of(recovered, 1).epoch == 0

@@ -20,6 +20,7 @@ from quorate.core.kernel import (
     WriteEntries,
 )
 from quorate.core.membership import Configuration, spell
+from quorate.core.options import SINGLE_LEADER
 from tests.contracts.stores import CREATE, GROUP, Disk, noop, one
 
 LEARNER = spell(Configuration((11, 12), (13,), change=1))
@@ -58,7 +59,7 @@ def test_a_copy_carries_the_members_of_its_position(disk: Disk) -> None:
     part = one(disk.store, ReadSnapshot(GROUP, 12, copy.snapshot, 0, 1 << 20), SnapshotRead)
     newcomer = disk.next_node()
     newcomer.start()
-    newcomer.store.persist((type(CREATE)(GROUP, "main", 0, ()),))
+    newcomer.store.persist((type(CREATE)(GROUP, "main", 0, SINGLE_LEADER, ()),))
     one(newcomer.store, OpenReplica(GROUP), Applied)
     stored = one(newcomer.store, StoreSnapshot(GROUP, 7, 0, part.data, part.end, copy.position), SnapshotStored)
     assert stored.complete, stored.failed
@@ -73,6 +74,6 @@ def test_a_copy_carries_the_members_of_its_position(disk: Disk) -> None:
 def test_damage_is_remembered_by_a_replica_that_began_alone_and_has_others_now(disk: Disk) -> None:
     disk.start()
     grown = Entry(1, 1, MEMBERS, spell(Configuration((11,), (12,))))
-    disk.store.persist((type(CREATE)(GROUP, "main", 0, (11,)), WriteEntries(GROUP, (grown, noop(2, 1)))))
+    disk.store.persist((type(CREATE)(GROUP, "main", 0, SINGLE_LEADER, (11,)), WriteEntries(GROUP, (grown, noop(2, 1)))))
     disk.store._found_damage(GROUP, "for a test")
     assert disk.restart().damaged == "for a test", "the others may have what is lost here"

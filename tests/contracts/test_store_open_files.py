@@ -26,6 +26,7 @@ from quorate.core.kernel import (
     TrimLog,
     WriteEntries,
 )
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import Done, Run, Statement, Token
 from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, OverBudget
@@ -75,7 +76,7 @@ def four(disk: Disk, most: int = 2) -> Store:
     """A node with four databases; each has its own number in a table. At most two data files are open."""
     start(disk, most)
     store = disk.store
-    store.persist(tuple(CreateGroup(group, f"d{group}", 0, (11, 12)) for group in GROUPS))
+    store.persist(tuple(CreateGroup(group, f"d{group}", 0, SINGLE_LEADER, (11, 12)) for group in GROUPS))
     for group in GROUPS:
         one(store, OpenReplica(group), Applied)
         run(store, group, "CREATE TABLE t(a INTEGER PRIMARY KEY, b)")
@@ -265,7 +266,7 @@ def test_changes_are_applied_to_a_closed_file(disk: Disk) -> None:
     store = four(disk)
     other = disk.next_node()
     start(other)
-    other.store.persist((CreateGroup(1, "d1", 0, (11, 12)),))
+    other.store.persist((CreateGroup(1, "d1", 0, SINGLE_LEADER, (11, 12)),))
     one(other.store, OpenReplica(1), Applied)
     entries = store.log.read(1, 1, 2, 1 << 20)
     log(other.store, 1, *entries, noop(3, 2))

@@ -16,6 +16,7 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
+from quorate.core.options import SINGLE_LEADER
 from tests.contracts.stores import Disk
 
 GROUPS = (1, 2, 7)
@@ -75,7 +76,7 @@ def test_random_turns_leave_the_same_log(seed: int, tmp_path: Path) -> None:
     plan = Plan(seed)
     for disk in both:
         disk.start()
-        disk.store.persist([CreateGroup(group, f"d{group}", 0, (11,)) for group in GROUPS])
+        disk.store.persist([CreateGroup(group, f"d{group}", 0, SINGLE_LEADER, (11,)) for group in GROUPS])
     for turn in range(60):
         writes = plan.turn()
         for disk in both:

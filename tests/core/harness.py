@@ -63,8 +63,9 @@ class Disk:
             number = item.group
             if isinstance(item, kernel.CreateGroup):
                 groups[number] = RecoveredGroup(
-                    number, item.database, item.partition, item.voters, 0, 0, ORIGIN, (), 0, (), ORIGIN
-                )
+                    number, item.database, item.partition, item.replication, item.voters,
+                    0, 0, ORIGIN, (), 0, (), ORIGIN,
+                )  # fmt: skip
                 logs[number], base[number] = [], ORIGIN
             elif isinstance(item, kernel.WriteHardState):
                 groups[number] = msgspec.structs.replace(groups[number], epoch=item.epoch, vote=item.vote)

@@ -13,6 +13,7 @@ from quorate.core.kernel import (
     RecoveredGroup,
 )
 from quorate.core.messages import Heartbeat, Superseded
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.single_leader.messages import VoteReply
 from quorate.core.superseding import BOOT_LEAP, IN_DOUBT, Lives, doubt, doubted, holds_all, opening
 from tests.core.harness import Cluster, Machine
@@ -79,19 +80,19 @@ def test_a_replica_that_the_folder_may_have_forgotten_is_not_taken_for_new() -> 
     node, now = machine.node, Now(cluster.now_us, cluster.now_us)
     assert doubt(node, (1, 2, 3)) == ""
     effects(machine, 2, Superseded(1, node.liveness.begun_us, 7, 7))
-    node.create_group(now, CreateGroup(9, "forgotten", 0, (1, 2, 3)))
+    node.create_group(now, CreateGroup(9, "forgotten", 0, SINGLE_LEADER, (1, 2, 3)))
     group = node.groups[9]
     assert group.log_damaged
     assert not group.may_stand()
     assert opening(group) == [OpenReplica(9), Condemn(9, IN_DOUBT, log=True)]
     assert not holds_all(node, CATALOG_GROUP), "it is not on the disk yet, nor is the catalog read as far as it must be"
-    node.create_group(now, CreateGroup(10, "alone", 0, (1,)))
+    node.create_group(now, CreateGroup(10, "alone", 0, SINGLE_LEADER, (1,)))
     assert not node.groups[10].damaged, "nobody else could have counted it"
 
 
 def test_an_empty_replica_is_in_doubt_too_where_the_node_died_before_it_could_say_so() -> None:
     def found(group: int, damaged: str, last: int) -> RecoveredGroup:
-        return RecoveredGroup(group, "d", 0, (1, 2, 3), 1, 0, ORIGIN, (), last, (), ORIGIN, damaged)
+        return RecoveredGroup(group, "d", 0, SINGLE_LEADER, (1, 2, 3), 1, 0, ORIGIN, (), last, (), ORIGIN, damaged)
 
     groups = [found(0, "its log is gone", 3), found(1, "", 0), found(2, "", 7)]
     assert [each.damaged for each in doubted(groups)] == ["its log is gone", IN_DOUBT, ""]

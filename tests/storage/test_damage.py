@@ -18,6 +18,7 @@ from quorate.core.kernel import (
     TrimLog,
     WriteHardState,
 )
+from quorate.core.options import SINGLE_LEADER
 from quorate.errors import OperationalError
 from tests.contracts.stores import CREATE, GROUP, Disk, Writer, begin, blobs, catch_up, group_of, noops, one, rows
 
@@ -139,16 +140,16 @@ def test_a_vote_that_the_log_lost_is_still_known(disk: Disk) -> None:
 
 def test_all_groups_are_damaged_when_turns_are_missing(disk: Disk) -> None:
     disk.start()
-    disk.store.persist((CREATE, CREATE.__class__(2, "other", 0, (11,))))
+    disk.store.persist((CREATE, CREATE.__class__(2, "other", 0, "another", (11,))))
     disk.store.persist((noops(1, 1),))
     disk.crash()
     log_files(disk)[1].write_bytes(b"")
     recovered = disk.start()
-    assert [(each.group, each.database, bool(each.damaged)) for each in recovered.groups] == [
-        (1, "main", True),
-        (2, "other", True),
+    assert [(each.group, each.database, each.replication, bool(each.damaged)) for each in recovered.groups] == [
+        (1, "main", SINGLE_LEADER, True),
+        (2, "other", "another", True),
     ]
-    disk.store.persist((CREATE.__class__(3, "new", 0, (11,)),))
+    disk.store.persist((CREATE.__class__(3, "new", 0, SINGLE_LEADER, (11,)),))
     disk.crash()
     assert group_of(disk.start(), 3).damaged == "", "a group that came later has lost nothing"
     disk.stop()
@@ -244,7 +245,7 @@ def one_applied(disk: Disk, last: int) -> None:
 @pytest.mark.parametrize("content", [b"", b"garbage" * 3000])
 def test_a_data_file_that_is_none_is_damage_of_that_group_only(disk: Disk, content: bytes) -> None:
     begin(disk).run("INSERT INTO t VALUES (1, 2)")
-    disk.store.persist((CREATE.__class__(2, "other", 0, (11,)),))
+    disk.store.persist((CREATE.__class__(2, "other", 0, SINGLE_LEADER, (11,)),))
     disk.crash()
     assert disk.folder is not None
     for name in ("group-1-0.db-wal", "group-1-0.db-shm"):

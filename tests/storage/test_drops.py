@@ -16,13 +16,14 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import LostAsk
 from quorate.errors import OperationalError
 from quorate.storage.folder import open_store
 from quorate.storage.log_drops import SWEEP_ENTRIES
 from tests.contracts.stores import CREATE, GROUP, IDENTITY, abandon, noop, noops, one
 
-OTHER = CreateGroup(2, "other", 0, (11, 12))
+OTHER = CreateGroup(2, "other", 0, SINGLE_LEADER, (11, 12))
 
 
 def entries_in(folder: Path) -> int:

@@ -8,7 +8,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from quorate.core.bounds import INDEX_BITS
 from quorate.core.kernel import (
     DATA,
     CreateGroup,
@@ -20,10 +19,12 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
+from quorate.core.options import SINGLE_LEADER
 from quorate.storage import log as log_module
 from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import Broken, DiskIsFull
 from quorate.storage.log import WAL_BYTES, SqliteLog
+from quorate.storage.log_schema import first_key
 from tests.contracts.stores import CREATE, GROUP, blobs, noop, noops
 
 
@@ -85,7 +86,7 @@ def test_the_newest_turn_is_found_whatever_it_wrote_last(log: SqliteLog, path: P
     dice = random.Random(7)
     groups = (GROUP, GROUP + 1, GROUP + 2)
     for group in groups[1:]:
-        log.commit((CreateGroup(group, "more", 0, (1,)),))
+        log.commit((CreateGroup(group, "more", 0, SINGLE_LEADER, (1,)),))
     epochs = dict.fromkeys(groups, 1)
 
     def some_write() -> LogWrite:
@@ -171,7 +172,7 @@ def test_an_entry_moved_from_another_log_is_noticed(log: SqliteLog, path: Path) 
     log.commit((blobs(1, 3, 10),))
     log.commit((WriteEntries(GROUP, (noop(4), noop(5))),))
     log.close()
-    prefix = GROUP << INDEX_BITS
+    prefix = first_key(GROUP)
     change(path, f"UPDATE entries SET (payload, hash) = (SELECT payload, hash FROM entries WHERE key = {prefix + 2})"
                  f" WHERE key = {prefix + 3}")  # fmt: skip
     again = SqliteLog(path)
@@ -239,14 +240,14 @@ def test_a_closed_log_is_one_file_that_any_sqlite_opens(log: SqliteLog, path: Pa
     log.close()
     assert [each.name for each in path.parent.iterdir()] == ["log.db"]
     connection = sqlite3.connect(path)
-    rows = connection.execute("SELECT grp, idx, epoch, kind, bytes FROM log ORDER BY idx").fetchall()
+    rows = connection.execute("SELECT grp, origin, idx, epoch, kind, bytes FROM log ORDER BY idx").fetchall()
     connection.close()
-    assert rows == [(GROUP, index, 1, 1, 7) for index in range(1, 6)]
+    assert rows == [(GROUP, 0, index, 1, 1, 7) for index in range(1, 6)]
 
 
 def test_the_wal_is_lengthened_once_and_read_back_all_the_same(tmp_path: Path) -> None:
     log = SqliteLog(tmp_path / "log.db")
-    log.commit((CreateGroup(1, "main", 0, (1,)),))
+    log.commit((CreateGroup(1, "main", 0, SINGLE_LEADER, (1,)),))
     for index in range(1, 101):
         log.commit((WriteEntries(1, (Entry(index, 1, DATA, bytes([index]) * 4000),)),))
     length = (tmp_path / "log.db-wal").stat().st_size

@@ -9,6 +9,7 @@ import apsw
 import pytest
 
 from quorate.core.kernel import ORIGIN, ApplyFailed, CloseIdle, CreateGroup, Execute, OpenReplica, Position
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import Run, Statement, Token
 from quorate.storage import data_file
 from quorate.storage.folder import SqliteStore
@@ -137,7 +138,7 @@ def test_a_file_that_vanishes_while_it_is_closed_is_damage(disk: Disk) -> None:
 
 def test_a_half_made_file_is_removed(disk: Disk) -> None:
     disk.start()
-    disk.store.persist((CREATE, CreateGroup(2, "other", 0, (11, 12))))
+    disk.store.persist((CREATE, CreateGroup(2, "other", 0, SINGLE_LEADER, (11, 12))))
     disk.stop()
     half = file_of(disk).with_name("group-1-0.db" + data_file.UNFINISHED)
     half.write_bytes(b"half")

@@ -10,8 +10,10 @@ from msgspec import Meta
 
 INDEX_BITS = 40
 """Of a place in a group's log."""
-GROUP_BITS = 63 - INDEX_BITS
-"""The log keeps group and index in one integer."""
+ORIGIN_BITS = 6
+"""A group may have a log for each of several origins, that is of those who append to it on their own."""
+GROUP_BITS = 63 - ORIGIN_BITS - INDEX_BITS
+"""The log keeps group, origin and index in one integer."""
 EPOCH_MAX = 1 << 62
 EPOCH_LEAP = 1 << 40
 """No message is believed that is so many epochs ahead of its receiver. Elections raise the epoch by one, and etcd's

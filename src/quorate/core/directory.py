@@ -27,6 +27,8 @@ class Directory:
         self.read = False
         """The catalog was read at least once in this life."""
         self.members: dict[NodeId, Member] = {member.node: member for member in identity.founders}
+        self.replications = {CATALOG_DATABASE: SINGLE_LEADER}
+        """The replication of each database, by its name in `core.replication`."""
         self.options: dict[str, DatabaseOptions] = {CATALOG_DATABASE: SingleLeaderOptions()}
         self.partitions: dict[str, PartitionRow] = {}
         self.removed: dict[NodeId, Member] = {}
@@ -43,6 +45,8 @@ class Directory:
             row.name: REPLICATIONS[row.replication].options.decode(row.options) for row in catalog.databases
         }
         self.options[CATALOG_DATABASE] = SingleLeaderOptions()
+        self.replications = {row.name: row.replication for row in catalog.databases}
+        self.replications[CATALOG_DATABASE] = SINGLE_LEADER
         self.partitions = {row.database: row for row in catalog.partitions if row.number == 0}
 
     def address_of(self, node: NodeId) -> str:
@@ -86,7 +90,10 @@ class Directory:
     def farewell(self) -> Removed:
         """What a node is told that is no member any more."""
         rows = self.catalog.partitions
-        wishes = tuple(Wish(row.group, row.nodes, row.database, row.number, row.began) for row in rows)
+        wishes = tuple(
+            Wish(row.group, row.nodes, row.database, row.number, row.began, self.replications[row.database])
+            for row in rows
+        )
         voters = self.catalog.voters
         everybody = tuple(self.members.values())
         dropped = tuple(row.group for row in self.catalog.dropped)
@@ -139,8 +146,7 @@ class Directory:
         if row is None:
             names = ", ".join(known.name for known in self.catalog.databases)
             return Refused("UnknownDatabase", f"there is no database {request.database!r}", f"there are: {names}")
-        replication = next(known.replication for known in self.catalog.databases if known.name == request.database)
-        before = self.options[request.database]
+        replication, before = self.replications[request.database], self.options[request.database]
         try:
             options = check(options_known(), replication, request.options, len(row.nodes), before)
         except Unfit as error:

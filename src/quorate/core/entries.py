@@ -52,6 +52,8 @@ class CreateGroup(Struct, frozen=True):
     group: GroupId
     database: str
     partition: int
+    replication: str
+    """Its name in `core.replication`."""
     voters: tuple[NodeId, ...]
 
 

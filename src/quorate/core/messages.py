@@ -5,6 +5,7 @@ from msgspec import Struct
 from quorate.core.bounds import Boot, Count, Epoch, Index, Signed, Small
 from quorate.core.formats import Spoken
 from quorate.core.kernel import GroupId, Member, NodeId
+from quorate.core.options import SINGLE_LEADER
 
 
 class GroupMessage(Struct, frozen=True, array_like=True):
@@ -56,6 +57,7 @@ class Wish(Struct, frozen=True, array_like=True):
     partition: Small = 0
     began: tuple[NodeId, ...] = ()
     """The voters with which the group began, if they are not these."""
+    replication: str = SINGLE_LEADER
 
 
 class Removed(Struct, frozen=True, array_like=True, tag=22):

@@ -40,7 +40,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed, Superseded
-from quorate.core.options import DatabaseOptions
+from quorate.core.options import SINGLE_LEADER, DatabaseOptions
 from quorate.core.replica import CatalogReplica, Replica, TimerName
 from quorate.core.replication import REPLICATIONS
 from quorate.core.report import report, report_lost
@@ -155,7 +155,7 @@ class Node:
             self._open_group(now, found)
         if CATALOG_GROUP not in self.groups:
             voters = roster.voters_of_catalog(self)
-            self.create_group(now, CreateGroup(CATALOG_GROUP, CATALOG_DATABASE, 0, voters))
+            self.create_group(now, CreateGroup(CATALOG_GROUP, CATALOG_DATABASE, 0, SINGLE_LEADER, voters))
         self._timers.set(HEARTBEAT, now.mono_us)
         if self.settings.verify_us:
             self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // (1 + len(self.groups)))
@@ -350,8 +350,8 @@ class Node:
     def create_group(self, now: Now, write: CreateGroup) -> None:
         """Hold a replica of this group from now on."""
         found = RecoveredGroup(
-            write.group, write.database, write.partition, write.voters, epoch=0, vote=NOBODY, base=ORIGIN, epochs=(),
-            last=0, tail=(), applied=ORIGIN, damaged=superseding.doubt(self, write.voters),
+            write.group, write.database, write.partition, write.replication, write.voters, epoch=0, vote=NOBODY,
+            base=ORIGIN, epochs=(), last=0, tail=(), applied=ORIGIN, damaged=superseding.doubt(self, write.voters),
         )  # fmt: skip
         self._open_group(now, found, write)
 

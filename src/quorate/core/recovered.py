@@ -6,7 +6,6 @@ from quorate.core.acks_rule import AcksFact
 from quorate.core.entries import Entry, GroupId, NodeId, Position
 from quorate.core.formats import FIRST
 from quorate.core.lives import PeerLife
-from quorate.core.options import SINGLE_LEADER
 
 
 class Member(Struct, frozen=True, array_like=True):
@@ -36,6 +35,8 @@ class RecoveredGroup(Struct, frozen=True):
     group: GroupId
     database: str
     partition: int
+    replication: str
+    """Its name in `core.replication`."""
     voters: tuple[NodeId, ...]
     epoch: int
     vote: NodeId
@@ -57,8 +58,6 @@ class RecoveredGroup(Struct, frozen=True):
     """The entries behind `applied` that carry no changes: no-ops, and those that name a rule."""
     log_intact: bool = False
     """Damaged is only its data file: the log and the vote are what they were."""
-    replication: str = SINGLE_LEADER
-    """Its name in `core.replication`."""
 
 
 class Recovered(Struct, frozen=True):

@@ -32,7 +32,8 @@ def after_catalog(node: "Node", now: Now) -> None:
         if row.group not in node.groups and row.group not in node.dropping.known:
             first = row.began or row.nodes
             voters = first if node.me in first else ()  # on others the group has been for longer
-            node.create_group(now, CreateGroup(row.group, row.database, row.number, voters))
+            replication = directory.replications[row.database]
+            node.create_group(now, CreateGroup(row.group, row.database, row.number, replication, voters))
     for group in node.groups.values():
         group.on_catalog()
 
@@ -83,7 +84,8 @@ def on_removed(node: "Node", now: Now, message: Removed) -> None:
             node.watch(now, member.node, member.address)
         for wish in message.wishes:  # one that began with us, and of which we never heard, needs us to change
             if node.me in wish.began and wish.group not in node.groups and wish.group not in node.dropping.known:
-                node.create_group(now, CreateGroup(wish.group, wish.database, wish.partition, wish.began))
+                room = CreateGroup(wish.group, wish.database, wish.partition, wish.replication, wish.began)
+                node.create_group(now, room)
         for number in node.groups:
             node.make_ready(number)
             node.keep_busy(number)

@@ -25,7 +25,6 @@ from msgspec import MsgspecError
 from quorate.core.acks_rule import AcksFact
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
-    CreateGroup,
     DropGroup,
     Effect,
     Entry,
@@ -233,7 +232,7 @@ class SqliteStore(BaseStore):
             group = self.log.groups.get(number)
             if group is None:
                 # Room for it again, empty, so that it can be repaired like any other.
-                self.log.commit((CreateGroup(number, note.database, note.partition, note.voters),))
+                self.log.commit((note.room,))
                 group = self.log.groups[number]
             if note.epoch > group.epoch or (note.epoch == group.epoch and note.vote and not group.vote):
                 self.log.commit((WriteHardState(number, note.epoch, note.vote),))  # the log lost its own
@@ -343,8 +342,7 @@ class SqliteStore(BaseStore):
         voters = () if grown or (known is not None and not known.voters) else group.voters
         if len(voters) == 1:
             damaged = ""
-        row = (group.group, group.database, group.partition, voters, group.epoch, group.vote, damaged)
-        self._node.remember(Remembered(*row))
+        self._node.remember(Remembered.of(group, voters, damaged))
 
     def _raise_format(self, number: int, release: str) -> None:
         self._node.raise_format(number, release)

@@ -30,6 +30,8 @@ class GroupLog(msgspec.Struct):
     group: GroupId
     database: str
     partition: int
+    replication: str
+    """Its name in `core.replication`."""
     voters: tuple[NodeId, ...]
     epoch: int = 0
     vote: NodeId = 0

@@ -23,7 +23,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from quorate.core.bounds import INDEX_BITS
+from quorate.core.bounds import GROUP_BITS
 from quorate.core.entries import GroupId, NodeId, Position
 from quorate.core.kernel import (
     CreateGroup,
@@ -44,17 +44,17 @@ from quorate.storage.log_drops import Drops
 from quorate.storage.log_ends import Ends
 from quorate.storage.log_schema import (
     DELETE_ENTRIES,
+    INDEX_MASK,
     INSERT_ENTRY,
     NEWEST_ENTRY,
     READ_ENTRIES,
     SCHEMA,
     UPDATE_BASE,
     UPDATE_TURN,
+    VIEW,
+    first_key,
 )
 from quorate.storage.log_wal import lengthen
-
-INDEX_MASK = (1 << INDEX_BITS) - 1
-"""An entry's key is its group and its index in one integer, because SQLite appends those fastest."""
 
 CHECKPOINT_PAGES = 1024
 """The WAL is brought into the file when it has grown by this much (4 MiB), unless a test says otherwise."""
@@ -88,7 +88,7 @@ class SqliteLog:
         self._connection = disk.open_exclusive(path, vfs, files=files)
         with disk.opening(self._connection, path):
             self._connection.set_wal_hook(self._on_wal)
-            self._connection.execute(SCHEMA).fetchall()
+            self._connection.execute(f"{SCHEMA};{VIEW}").fetchall()
             self._ends = Ends(self._connection, life)
             self._drops = Drops(self._connection)
             self.dropped = self._drops.groups
@@ -193,12 +193,13 @@ class SqliteLog:
     def _create_group(self, write: CreateGroup) -> bytes:
         if write.group in self.groups:
             return b""
-        assert 0 <= write.group < 1 << (63 - INDEX_BITS), f"group {write.group} is out of range"
+        assert 0 <= write.group < 1 << GROUP_BITS, f"group {write.group} is out of range"
         assert write.group not in self.dropped, f"group {write.group} was dropped"
-        group = GroupLog(write.group, write.database, write.partition, write.voters)
+        group = GroupLog(write.group, write.database, write.partition, write.replication, write.voters)
+        voters = msgspec.json.encode(group.voters).decode()
         self._connection.execute(
-            "INSERT INTO groups VALUES (?, ?, ?, ?, 0, 0, 0, 0, ?, 0, 0)",
-            (group.group, group.database, group.partition, msgspec.json.encode(group.voters).decode(), NO_HASH),
+            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, ?, 0, 0)",
+            (group.group, group.database, group.partition, group.replication, voters, NO_HASH),
         )
         self.groups[write.group] = group
         return repr(write).encode()
@@ -214,7 +215,7 @@ class SqliteLog:
 
     def _write_entries(self, write: WriteEntries, running: bytes = b"") -> bytes:
         """The last one's hash; with `running`, what the turn's hash covers before them, that of the turn, now over."""
-        group, prefix, epoch = self.groups[write.group], write.group << INDEX_BITS, 0
+        group, prefix, epoch = self.groups[write.group], first_key(write.group), 0
         index, previous = group.last.index, group.last_hash
         if write.entries[0].index != index + 1:
             index, previous = self._make_room(group, write.entries[0].index)
@@ -244,7 +245,7 @@ class SqliteLog:
         assert group.base.index < first <= group.last.index + 1, f"entry {first} of group {group.group} leaves a gap"
         if first == group.last.index + 1:
             return group.last.index, group.last_hash
-        prefix = group.group << INDEX_BITS
+        prefix = first_key(group.group)
         self._connection.execute(DELETE_ENTRIES, (prefix | first, prefix | INDEX_MASK))
         previous = self._hash_at(group, first - 1)
         self._ends.truncated(group.group, first - 1, previous)
@@ -268,7 +269,7 @@ class SqliteLog:
 
     def _sweep(self, group: GroupLog) -> None:
         """Delete some of the entries that were forgotten."""
-        prefix = group.group << INDEX_BITS
+        prefix = first_key(group.group)
         through = min(group.forgotten + SWEEP_ENTRIES - 1, group.base.index)
         self._connection.execute(DELETE_ENTRIES, (prefix | group.forgotten, prefix | through))
         group.forgotten = through + 1 if through < group.base.index else 0
@@ -279,7 +280,7 @@ class SqliteLog:
             return b""  # repeated
         if write.keep > write.position.index:
             return self._switch_under(group, write)
-        prefix = group.group << INDEX_BITS
+        prefix = first_key(group.group)
         self._connection.execute(DELETE_ENTRIES, (prefix, prefix | INDEX_MASK))
         self._ends.replaced(write.group)
         # The chain begins anew: what came before was another node's, and nobody can check against it.
@@ -360,7 +361,7 @@ class SqliteLog:
         known = self.groups.get(group)
         if known is None or first <= known.base.index or first > known.last.index:
             return ()
-        prefix = group << INDEX_BITS
+        prefix = first_key(group)
         expected, size = first, 0
         entries: list[Entry] = []
         try:
@@ -392,13 +393,13 @@ class SqliteLog:
             return known.base.epoch
         if index == known.last.index:
             return known.last.epoch
-        row = self._row("SELECT epoch FROM entries WHERE key = ?", ((group << INDEX_BITS) | index,))
+        row = self._row("SELECT epoch FROM entries WHERE key = ?", (first_key(group) | index,))
         return None if row is None or index < known.base.index else int(row[0])
 
     def epochs(self, group: GroupId) -> tuple[Position, ...]:
         """For each run of entries of one epoch: that epoch and the run's first index."""
         known = self.groups[group]
-        prefix = group << INDEX_BITS
+        prefix = first_key(group)
         try:
             rows = self._rows(
                 "SELECT epoch, min(key) FROM entries WHERE key BETWEEN ? AND ? GROUP BY epoch ORDER BY 2",
@@ -411,7 +412,7 @@ class SqliteLog:
     def tail_start(self, group: GroupId, entries_max: int, bytes_max: int) -> int:
         """The first index of the newest entries that are together within these bounds, at least one."""
         known = self.groups[group]
-        prefix = group << INDEX_BITS
+        prefix = first_key(group)
         sql = "SELECT key, length(payload) FROM entries WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?"
         start, size = known.last.index, 0
         try:
@@ -434,7 +435,7 @@ class SqliteLog:
         return stored
 
     def _stored_hash(self, group: GroupId, index: int) -> bytes | None:
-        row = self._row("SELECT hash FROM entries WHERE key = ?", ((group << INDEX_BITS) | index,))
+        row = self._row("SELECT hash FROM entries WHERE key = ?", (first_key(group) | index,))
         return None if row is None else bytes(row[0])
 
     def _load(self, group: GroupId) -> None:
@@ -443,14 +444,14 @@ class SqliteLog:
         if row is None:
             self.groups.pop(group, None)
             return
-        _, database, partition, voters, epoch, vote, base_epoch, base_index, base_hash, generation, snapshot = row
-        base = Position(base_epoch, base_index)
-        voters = msgspec.json.decode(voters, type=tuple[NodeId, ...])
+        _, database, partition, replication, voters, epoch, vote, base_epoch, base_index, base_hash, *made = row
+        base, (generation, snapshot) = Position(base_epoch, base_index), made
         known = GroupLog(
-            group, database, partition, voters, epoch, vote, base, base_hash, generation, snapshot, base, base_hash
-        )
+            group, database, partition, replication, msgspec.json.decode(voters, type=tuple[NodeId, ...]), epoch, vote,
+            base, base_hash, generation, snapshot, base, base_hash,
+        )  # fmt: skip
         self.groups[group] = known
-        prefix = group << INDEX_BITS
+        prefix = first_key(group)
         try:
             newest = self._row(
                 NEWEST_ENTRY,

@@ -3,8 +3,8 @@ makes room for it again. Its entries leave a few at a time, as forgotten ones do
 
 import apsw
 
-from quorate.core.bounds import INDEX_BITS
 from quorate.core.entries import GroupId
+from quorate.storage.log_schema import first_key
 
 SWEEP_ENTRIES = 256
 """At most so many entries that were forgotten, or of a dropped group, leave the file in one turn."""
@@ -53,4 +53,4 @@ class Drops:
 
 
 def _keys(group: GroupId) -> tuple[int, int]:
-    return group << INDEX_BITS, (group + 1 << INDEX_BITS) - 1
+    return first_key(group), first_key(group + 1) - 1

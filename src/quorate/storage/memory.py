@@ -55,7 +55,9 @@ class MemoryLog:
     def _create_group(self, write: CreateGroup) -> None:
         assert write.group not in self.dropped, f"group {write.group} was dropped"
         if write.group not in self.groups:
-            self.groups[write.group] = GroupLog(write.group, write.database, write.partition, write.voters)
+            self.groups[write.group] = GroupLog(
+                write.group, write.database, write.partition, write.replication, write.voters
+            )
             self._entries[write.group] = []
 
     def _write_hard_state(self, write: WriteHardState) -> None:

@@ -19,6 +19,7 @@ import apsw
 import msgspec
 
 from quorate.core.acks_rule import AcksFact
+from quorate.core.entries import CreateGroup
 from quorate.core.formats import HERE, RELEASE, Range, refuse
 from quorate.core.kernel import (
     MEMBERS,
@@ -35,6 +36,7 @@ from quorate.core.kernel import (
 from quorate.errors import AlreadyOpen, NotSupportedError, OperationalError
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
+from quorate.storage.group_log import GroupLog
 
 RELEASED = 2
 """From this format on the file says which release raised it."""
@@ -55,9 +57,9 @@ CREATE TABLE node(id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER NOT NULL
   node INTEGER NOT NULL, name TEXT NOT NULL, boot INTEGER NOT NULL) STRICT;
 CREATE TABLE founders(node INTEGER PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL) STRICT;
 CREATE TABLE mark(id INTEGER PRIMARY KEY CHECK (id = 1), sequence INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
-CREATE TABLE groups(grp INTEGER PRIMARY KEY, database TEXT NOT NULL, partition INTEGER NOT NULL, voters TEXT NOT NULL,
-  epoch INTEGER NOT NULL DEFAULT 0, vote INTEGER NOT NULL DEFAULT 0, damaged TEXT NOT NULL DEFAULT '',
-  closed TEXT NOT NULL DEFAULT '') STRICT;
+CREATE TABLE groups(grp INTEGER PRIMARY KEY, database TEXT NOT NULL, partition INTEGER NOT NULL,
+  replication TEXT NOT NULL, voters TEXT NOT NULL, epoch INTEGER NOT NULL DEFAULT 0, vote INTEGER NOT NULL DEFAULT 0,
+  damaged TEXT NOT NULL DEFAULT '', closed TEXT NOT NULL DEFAULT '') STRICT;
 INSERT INTO mark VALUES (1, 0, zeroblob(16));
 """
 
@@ -87,6 +89,7 @@ class Remembered(msgspec.Struct):
     group: GroupId
     database: str
     partition: int
+    replication: str
     voters: tuple[NodeId, ...]
     epoch: int = 0
     vote: int = 0
@@ -94,6 +97,18 @@ class Remembered(msgspec.Struct):
     damaged: str = ""
     closed: str = ""
     """A description of the data file as it was closed (`storage.closed`); empty while it is open."""
+
+    @staticmethod
+    def of(group: GroupLog, voters: tuple[NodeId, ...], damaged: str) -> "Remembered":
+        """A group as the log knows it, whose file is open."""
+        return Remembered(
+            group.group, group.database, group.partition, group.replication, voters, group.epoch, group.vote, damaged
+        )
+
+    @property
+    def room(self) -> CreateGroup:
+        """What makes room for it in a log that does not know it any more."""
+        return CreateGroup(self.group, self.database, self.partition, self.replication, self.voters)
 
 
 class NodeFile:
@@ -177,10 +192,11 @@ class NodeFile:
         """Note, durably, that this group is held here, or was found damaged, or was repaired."""
         voters = msgspec.json.encode(group.voters).decode()
         row = (
-            group.group, group.database, group.partition, voters, group.epoch, group.vote, group.damaged, group.closed
+            group.group, group.database, group.partition, group.replication, voters, group.epoch, group.vote,
+            group.damaged, group.closed,
         )  # fmt: skip
         with self._durably():
-            self._connection.execute("REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._connection.execute("REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             if not group.damaged:
                 self._connection.execute("DELETE FROM damaged_logs WHERE grp = ?", (group.group,))
         self.groups[group.group] = group

@@ -122,7 +122,7 @@ class BaseStore(Discarding):
             if replica is not None:
                 replica.close()
         return RecoveredGroup(
-            number, group.database, group.partition, group.voters, group.epoch, group.vote,
+            number, group.database, group.partition, group.replication, group.voters, group.epoch, group.vote,
             group.base, epochs, last, tail, applied, damaged, acks, coming, log_intact=bool(damaged) and not doubted,
         )  # fmt: skip
 
