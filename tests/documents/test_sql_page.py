@@ -293,10 +293,11 @@ def test_pragmas_that_set_what_is_in_force(target: str, tmp_path: Path) -> None:
         for _ in range(2):  # a text that was read before takes a shorter way
             assert rows(db, "PRAGMA journal_mode = WAL") == [("wal",)]
             for sql in ("foreign_keys = ON", "Foreign_Keys(1)", "synchronous=FULL", "synchronous = normal"):
+                assert list(db.execute(f"PRAGMA {sql};")) == []
+            for sql in ("read_uncommitted = 1", "encoding = 'UTF-8'", "query_only = off"):
                 assert rows(db, f"PRAGMA {sql};") == []
-            for sql in ("busy_timeout=5000", "encoding = 'UTF-8'"):
-                assert rows(db, f"PRAGMA {sql};") == []
-        refused(db, "PRAGMA foreign_keys = 0", "PRAGMA journal_mode = MEMORY", "PRAGMA busy_timeout = 1 2")
+            assert rows(db, "PRAGMA busy_timeout=300") == [(300,)]
+        refused(db, "PRAGMA journal_mode = MEMORY", "PRAGMA busy_timeout = 1 2", "PRAGMA query_only = 1")
 
 
 def test_the_names_of_pragmas_know_no_case(db: Any) -> None:
@@ -311,11 +312,24 @@ def test_other_pragmas_are_refused(db: Any) -> None:
         db,
         "PRAGMA journal_mode = DELETE",
         "PRAGMA synchronous = OFF",
-        "PRAGMA foreign_keys = OFF",
+        "PRAGMA recursive_triggers = ON",
         "PRAGMA writable_schema = ON",
         "PRAGMA optimize",
         "PRAGMA wal_checkpoint",
     )
+
+
+def test_pragmas_of_a_transaction(db: Any) -> None:
+    db.execute("CREATE TABLE parent(id INTEGER PRIMARY KEY)")
+    db.execute("CREATE TABLE child(p REFERENCES parent ON DELETE CASCADE)")
+    db.batch(["INSERT INTO parent VALUES (1)", "INSERT INTO child VALUES (1)"])
+    db.execute("PRAGMA foreign_keys = OFF")
+    assert rows(db, "PRAGMA foreign_keys") == [(0,)]
+    db.batch(["CREATE TABLE new(id INTEGER PRIMARY KEY)", "INSERT INTO new SELECT * FROM parent", "DROP TABLE parent",
+              "ALTER TABLE new RENAME TO parent"])  # fmt: skip
+    assert rows(db, "SELECT * FROM child") == [(1,)]
+    with pytest.raises(quorate.IntegrityError):
+        db.execute("DELETE FROM parent")
 
 
 # Transactions

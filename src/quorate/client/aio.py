@@ -24,6 +24,7 @@ from quorate.client.pieces import (
     needs_token,
     one_statement,
 )
+from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.results import Rows
 from quorate.client.url import (
     ALWAYS,
@@ -94,7 +95,7 @@ class Cursor(Rows):
 class Connection(ConnectionAttributes):
     """One database of a cluster. Any number of tasks may use it at once; one socket goes to each node."""
 
-    __slots__ = ("__weakref__", "_client", "_tokens", "database", "read")
+    __slots__ = ("__weakref__", "_client", "_pragmas", "_tokens", "database", "read")
 
     def __init__(self, target: ClusterTarget, *, timeout: float, read: str, retry: str = SAFE) -> None:
         self.database = target.database
@@ -103,6 +104,7 @@ class Connection(ConnectionAttributes):
         """The read level of calls that name none."""
         self._client = Client(target.addresses, timeout, always=check_retry(retry) == ALWAYS)
         self._tokens = Tokens(secrets.token_hex(8))
+        self._pragmas = Pragmas()
 
     @property
     def autocommit(self) -> bool:
@@ -240,12 +242,30 @@ class Connection(ConnectionAttributes):
         level = self.read if read is None else check_read_level(read)
         if name is not None:
             check_token(name)
+        answered = self._pragmas.answered(statements)
+        if answered is not None:
+            self._client.check()
+            return answered, self._tokens.seen
         if not needs_token(statements):
             strongest = level == STRONGEST
             level = LINEARIZABLE if strongest else level
             run = Run(self.database, tuple(statements), level, strongest=strongest)
             body, _ = await self._client.request(run, self.database, level=level, timeout=timeout)
             return self._settle(body, None), body.index
+        prefix = () if load else self._pragmas.prefix
+        if prefix:
+            self._pragmas.ended()
+            try:
+                done, index = await self._write((*prefix, *statements), name, timeout)
+            except errors.Error as error:
+                shift(error, len(prefix))
+                raise
+            return without_prefix(done, len(prefix)), index
+        return await self._write(statements, name, timeout, load)
+
+    async def _write(
+        self, statements: Sequence[Statement], name: str | None, timeout: float | None, load: bool = False
+    ) -> tuple[Done, int]:
         token = self._tokens.mint(name, statements)
         while True:
             run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)

@@ -11,7 +11,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from quorate.sql.pragmas import ARGUMENT_READS, BARE_READS, REPLICATED, in_force, refusal_of_pragma
+from quorate.sql.hiding import table_list, without_ours
+from quorate.sql.pragmas import ARGUMENT_READS, BARE_READS, REPLICATED, SETTINGS, in_force, is_on, refusal_of_pragma
 from quorate.sql.tokens import (
     NAME,
     STRING,
@@ -28,9 +29,10 @@ from quorate.sql.tokens import (
 TEXT_BYTES_MAX: Final = 8 << 20
 """A longer statement (UTF-8) is refused before it is looked at."""
 
-EMPTY, READ, CHANGE, DDL, CREATE_AS, DROP_TABLE, REFUSED = range(7)
-"""Nothing; reads; changes rows; changes the schema by its text; CREATE TABLE ... AS; DROP TABLE; not allowed."""
-_READS = (EMPTY, READ, REFUSED)
+EMPTY, READ, CHANGE, DDL, CREATE_AS, DROP_TABLE, REFUSED, SETTING = range(8)
+"""Nothing; reads; changes rows; changes the schema by its text; CREATE TABLE ... AS; DROP TABLE; not allowed; sets what
+holds for one transaction (`pragmas.SETTINGS`)."""
+_READS = (EMPTY, READ, REFUSED, SETTING)
 
 
 class Shape(Struct, frozen=True):
@@ -53,6 +55,10 @@ class Shape(Struct, frozen=True):
     """Error class, message and hint of a REFUSED statement."""
     table: str = ""
     """CREATE_AS and DROP_TABLE: the table's name without its quotes."""
+    setting: str = ""
+    """The setting that a SETTING sets, or a READ asks for."""
+    on: bool = False
+    """SETTING: it sets it to true."""
     select: int = 0
     """CREATE_AS: where in `sql` its SELECT begins."""
 
@@ -149,7 +155,8 @@ def _shape(sql: str, verb: str, at: int, returning: bool) -> Shape:
     if verb == "WITH":
         verb = _verb_of_with(sql, at) or verb
     if verb in ("SELECT", "VALUES", "EXPLAIN"):
-        return Shape(READ, sql, rows=True)
+        shown = without_ours(sql)
+        return Shape(READ, shown, rows=True, replaced=shown is not sql)
     if verb in ("INSERT", "REPLACE", "UPDATE", "DELETE"):
         return Shape(CHANGE, sql, rows=returning, inserts=verb in ("INSERT", "REPLACE"))
     if verb in ("ALTER", "ANALYZE", "REINDEX"):
@@ -226,15 +233,21 @@ def _shape_of_drop(sql: str, words: list[Token]) -> Shape:
 
 
 def _shape_of_pragma(sql: str, words: list[Token]) -> Shape:
-    _, name, at = _qualified(words, 1)
+    schema, name, at = _qualified(words, 1)
     name = name.lower()
     argument = at < len(words)
+    if name == "table_list":
+        table = unquoted(*words[at + 1][:2]) if len(words) > at + 1 else ""
+        return Shape(READ, table_list(schema, table), rows=True, replaced=True)
     if name in ARGUMENT_READS or (name in BARE_READS and not argument):
-        return Shape(READ, sql, rows=True)
+        return Shape(READ, sql, rows=True, setting=name if name in SETTINGS else "")
     if name in REPLICATED:
         return Shape(DDL if argument else READ, sql, rows=not argument)
     signs = "".join(text for _, text, _, _ in (words[at : at + 1] + words[at + 2 :]))
-    answer = in_force(name, unquoted(*words[at + 1][:2])) if signs in ("=", "()") and len(words) > at + 1 else ""
+    value = unquoted(*words[at + 1][:2]) if signs in ("=", "()") and len(words) > at + 1 else ""
+    if name in SETTINGS and value:
+        return Shape(SETTING, sql, setting=name, on=is_on(value))
+    answer = in_force(name, value) if value else ""
     if answer:
         return Shape(READ, answer, rows=True, replaced=True)
     return Shape(REFUSED, sql, refusal=refusal_of_pragma(name))

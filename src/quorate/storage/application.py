@@ -12,6 +12,7 @@ from quorate.storage.connection import INTERNAL
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.interface import Divergent
 from quorate.storage.payload import Batch, Changes, Ddl, Rows, Sequences
+from quorate.storage.pragmas import renaming
 from quorate.storage.schema import SchemaFacts
 from quorate.storage.table import Table
 
@@ -36,7 +37,8 @@ def apply_batch(
                 present = present or read()
                 _apply_rows(connection, present.tables, segment.tables)
             elif type(segment) is Ddl:
-                connection.execute(segment.sql, can_cache=False, prepare_flags=INTERNAL)
+                with renaming(connection, segment.legacy):
+                    connection.execute(segment.sql, can_cache=False, prepare_flags=INTERNAL)
                 present = None
             else:
                 assert type(segment) is Sequences

@@ -284,9 +284,9 @@ class Capture:
 
     # ------------------------------------------------------------------ segments
 
-    def ddl(self, sql: str) -> None:
+    def ddl(self, sql: str, legacy: int = 0) -> None:
         """A statement has changed the schema."""
-        self.segments.append(Ddl(sql))
+        self.segments.append(Ddl(sql, legacy))
 
     def flush(self) -> None:
         """What the rows are now becomes a segment. Raises EntryTooLarge or OutOfOrderError."""

@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 
 from quorate.core.requests import Failed
-from quorate.sql.classify import READ, shape_of
+from quorate.sql.classify import READ, SETTING, shape_of
 from quorate.storage.connection import open_reader
 from quorate.storage.failures import RefusedError, failed_of, raise_if_fatal
 from quorate.storage.guard import Guard
@@ -75,6 +75,8 @@ class DirectReader:
             refuse(shape)
         except RefusedError as error:
             raise StatementFailed(error.failed) from None
+        if shape.kind == SETTING:
+            return (), []  # there is nothing here that it would hold for
         if shape.kind != READ:
             failed = Failed("ProgrammingError", "a statement that changes something was sent as a read")
             raise StatementFailed(failed)

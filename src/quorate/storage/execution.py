@@ -12,7 +12,7 @@ import apsw
 
 from quorate.core.limits import COMPUTED_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
 from quorate.core.requests import Failed, Result, Run, Statement
-from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, Shape, shape_of
+from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, SETTING, Shape, shape_of
 from quorate.sql.tokens import quoted
 from quorate.storage.capture import Capture, Mark
 from quorate.storage.connection import INTERNAL, LEAD, LOAD, NO_ROWID, limit_rows, set_mode
@@ -21,7 +21,8 @@ from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of, no
 from quorate.storage.guard import Guard
 from quorate.storage.interface import StatementFailed
 from quorate.storage.order import OutOfOrderError, UndefinedError, are_sound, may_upsert, refuse_disorder
-from quorate.storage.payload import Batch, Segment, encode_done, encode_failed
+from quorate.storage.payload import Batch, Ddl, Segment, encode_done, encode_failed
+from quorate.storage.pragmas import Pragmas, renaming
 from quorate.storage.replaying import Replaying
 from quorate.storage.running import Runner, refuse
 from quorate.storage.schema import SchemaFacts, SchemaReader, numbers_are_out
@@ -65,8 +66,8 @@ class Execution:
     """Runs requests on the writing connection. `facts` are those of the schema as the open transaction sees it."""
 
     __slots__ = (
-        "_apart", "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_position", "_runner", "_schema",
-        "_together", "_watch", "facts",
+        "_apart", "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_position", "_pragmas", "_runner",
+        "_schema", "_together", "_watch", "facts",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -80,6 +81,7 @@ class Execution:
         self._capture = capture
         self._schema = schema
         self._runner = Runner(connection, guard)
+        self._pragmas = Pragmas(connection)
         self._cursor = connection.cursor()
         self._base = 0
         self._dirty = False
@@ -103,11 +105,13 @@ class Execution:
 
     def seal(self) -> tuple[Segment, ...]:
         """No more requests run: what they did. Raises EntryTooLarge."""
+        self._pragmas.reset()
         limit_rows(self._connection, COMPUTED_BYTES_MAX)
         return self._capture.finish()
 
     def drop(self) -> None:
         """No more requests run, and what they did is of no interest."""
+        self._pragmas.reset()
         limit_rows(self._connection, COMPUTED_BYTES_MAX)
         self._capture.drop()
 
@@ -197,9 +201,10 @@ class Execution:
                 results.append(self._statement(statement, shape))  # how many ran is needed when one fails
             if self._dirty:
                 self._settle()
+            wrong = None if load else self._orphans(deferrable=facts.deferrable or self.facts.deferrable)
             self._watch.end()
-            if not load and violated(connection, deferrable=facts.deferrable or self.facts.deferrable):
-                return self._undo(mark, facts, _violated())
+            if wrong is not None:
+                return self._undo(mark, facts, wrong)
             outcome = encode_done(results)
             if len(outcome[0]) > RESULT_BYTES_MAX:
                 raise ResultTooLarge
@@ -211,8 +216,18 @@ class Execution:
             if not connection.in_transaction:
                 raise TransactionLostError(position, failed) from error
             return self._undo(mark, facts, failed)
+        finally:
+            self._pragmas.reset()
         control("RELEASE quorate_request", prepare_flags=INTERNAL)
         return outcome
+
+    def _orphans(self, *, deferrable: bool) -> Failed | None:
+        """The failure of a request that leaves a violated foreign key behind; `deferrable`: some may be deferred."""
+        pragmas = self._pragmas
+        wrong = pragmas.problem() if pragmas.used else None
+        if wrong is not None or not pragmas.enforced:
+            return wrong
+        return _violated() if violated(self._connection, deferrable=deferrable or pragmas.used) else None
 
     def replay(self, position: int, batch: Batch) -> tuple[bytes, bool]:
         """Apply a lost entry as far as it fits: the encoded outcome, and whether anything of it is there now."""
@@ -241,8 +256,9 @@ class Execution:
         self._cursor.execute("RELEASE quorate_request", prepare_flags=INTERNAL)
         return outcome, result.rowcount > 0 or not result.rows
 
-    def _replay_text(self, statement: Statement) -> SchemaFacts:
-        self._statement(statement, shape_of(statement.sql))
+    def _replay_text(self, segment: Ddl) -> SchemaFacts:
+        with renaming(self._connection, segment.legacy):
+            self._statement(Statement(segment.sql), shape_of(segment.sql))
         self._settle()
         return self.facts
 
@@ -317,6 +333,9 @@ class Execution:
 
     def _statement(self, statement: Statement, shape: Shape) -> Result:
         kind = shape.kind
+        if kind == SETTING and not shape.surplus:
+            return self._pragmas.run(shape)
+        self._pragmas.begun = True
         if kind == CHANGE and not shape.surplus:
             if self._dirty:
                 self._settle()
@@ -345,7 +364,7 @@ class Execution:
     def _change_schema(self, statement: Statement, shape: Shape) -> Result:
         with self._capture.asleep():
             result = self._runner.text(statement, shape)
-        self._capture.ddl(shape.sql)
+        self._capture.ddl(shape.sql, self._pragmas.legacy if shape.alters else 0)
         return result
 
     def _settle(self) -> None:
@@ -411,8 +430,8 @@ class Execution:
         return result
 
     def unresolved(self) -> Failed | None:
-        """The failure of a held transaction that still violates a deferred foreign key."""
-        return _violated() if violated(self._connection, deferrable=True) else None
+        """The failure of a held transaction that still violates a foreign key."""
+        return self._orphans(deferrable=True)
 
     def close(self) -> None:
         self._runner.close()

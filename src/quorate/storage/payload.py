@@ -61,6 +61,9 @@ class Ddl(Struct, frozen=True, array_like=True, tag=2):
     """A statement that changes the schema; every replica runs its text."""
 
     sql: str
+    legacy: int = 0
+    """How an ALTER TABLE renames: 0, as it should; 1, without a look at what refers to the table
+    (`PRAGMA legacy_alter_table`); 2, the same, but foreign keys follow since they were on."""
 
 
 class Sequences(Struct, frozen=True, array_like=True, tag=3):

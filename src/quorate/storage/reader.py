@@ -8,14 +8,14 @@ import apsw
 from quorate.core.kernel import Position
 from quorate.core.limits import RESULT_BYTES_MAX
 from quorate.core.requests import Done, Failed, Result, Statement
-from quorate.sql.classify import READ, shape_of
+from quorate.sql.classify import READ, SETTING, shape_of
 from quorate.storage.connection import INTERNAL, open_reader
 from quorate.storage.ending import Ending
 from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of, raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, OverBudget
 from quorate.storage.payload import around_rows, encode
-from quorate.storage.running import Columns, Runner, refuse
+from quorate.storage.running import NOTHING, Columns, Runner, refuse
 
 _STEPS = 1000
 """Instructions of SQLite's machine between two looks at the clock on the loop: about 20 us."""
@@ -217,6 +217,8 @@ def run_reads(
 def read_one(runner: Runner, statement: Statement) -> Result:
     """Run a statement that must be a read. Raises RefusedError and what apsw raises."""
     shape = shape_of(statement.sql)
+    if shape.kind == SETTING and not shape.surplus:
+        return NOTHING  # there is nothing here that it would hold for
     if shape.surplus or shape.kind != READ:
         refuse(shape)
         raise RefusedError("ProgrammingError", "a statement that changes something was sent as a read")

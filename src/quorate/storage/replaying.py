@@ -14,7 +14,7 @@ from typing import Any
 
 import apsw
 
-from quorate.core.requests import Done, Result, Statement, Value
+from quorate.core.requests import Done, Result, Value
 from quorate.sql.tokens import quoted
 from quorate.storage.application import execute_row
 from quorate.storage.connection import INTERNAL
@@ -52,9 +52,7 @@ def settled_result(tokens: list[str], of: int) -> Result:
 class Replaying:
     """One entry on the writing connection, inside a savepoint, while the capture listens."""
 
-    def __init__(
-        self, connection: apsw.Connection, facts: SchemaFacts, run_ddl: Callable[[Statement], SchemaFacts]
-    ) -> None:
+    def __init__(self, connection: apsw.Connection, facts: SchemaFacts, run_ddl: Callable[[Ddl], SchemaFacts]) -> None:
         self._connection = connection
         self._facts = facts
         """Of the schema as it is now."""
@@ -69,7 +67,7 @@ class Replaying:
             if isinstance(segment, Changes):
                 self._changes(segment)
             elif isinstance(segment, Ddl) and same:
-                self._facts = self._run_ddl(Statement(segment.sql))
+                self._facts = self._run_ddl(segment)
                 self.applied += 1
             elif isinstance(segment, Ddl):
                 self.unfit.append(("", segment.sql, OTHER_SCHEMA))

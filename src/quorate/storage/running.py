@@ -16,6 +16,9 @@ from quorate.storage.payload import encode
 Columns = tuple[tuple[str, str | None], ...]
 """Name and declared type of each column."""
 
+NOTHING = Result((), [], -1)
+"""What a statement gives that gives nothing."""
+
 
 def refuse(shape: Shape) -> None:
     """Raise RefusedError for a text that is empty, more than one statement, or not allowed."""
@@ -106,7 +109,7 @@ class Runner:
             if len(statement.sets) != 1 or statement.many:
                 for parameters in statement.sets:
                     self._cursor.execute(shape.sql, parameters).fetchall()
-                return Result((), [], -1)
+                return NOTHING
             cursor = self._cursor.execute(shape.sql, statement.sets[0])
             try:
                 columns: Columns = cursor.get_description()
@@ -140,7 +143,7 @@ class Runner:
                 self._cursor.execute(shape.sql, parameters, can_cache=False).fetchall()
         finally:
             guard.watching = guard.analyzing = guard.altering = False
-        return Result((), [], -1)
+        return NOTHING
 
     def _fetch(self, cursor: apsw.Cursor) -> list[tuple[Value, ...]]:
         """All rows, each measured as it comes: none that would be too much is waited for."""

@@ -26,6 +26,7 @@ from quorate.client.pieces import (
     needs_token,
     one_statement,
 )
+from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.results import Rows
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
@@ -141,6 +142,8 @@ class Transaction:
         self._connection.take_writer(self._timeout)
         try:
             node.hold(self._connection.database, self._connection.group)
+            for setting in self._connection.begins_with():
+                node.run_held(self._connection.group, setting)
         except BaseException:
             node.writing.release()
             raise
@@ -169,8 +172,8 @@ class Connection(ConnectionAttributes):
     """One database of an embedded node. Any number of threads may use it at once."""
 
     __slots__ = (
-        "__weakref__", "_finalizer", "_idle", "_known", "_name", "_unsettled", "database", "ends", "group", "node",
-        "read", "reads", "timeout", "tokens",
+        "__weakref__", "_finalizer", "_idle", "_known", "_name", "_pragmas", "_unsettled", "database", "ends", "group",
+        "node", "read", "reads", "timeout", "tokens",
     )  # fmt: skip
 
     def __init__(
@@ -186,6 +189,7 @@ class Connection(ConnectionAttributes):
         """Seconds that a statement may run; None: as long as `Settings.write_limit_us`."""
         self._name = str(target.path) if isinstance(target, FolderTarget) else ":memory:"
         self.tokens = Tokens(secrets.token_hex(8))
+        self._pragmas = Pragmas()
         self.node: InlineNode = open_folder(target.path) if isinstance(target, FolderTarget) else open_memory()
         try:
             self.group, index = self.node.start(self.database)
@@ -256,9 +260,13 @@ class Connection(ConnectionAttributes):
         statement = one_statement(sql, parameters)
         if read is not None:
             check_read_level(read)
+        if token is not None:
+            check_token(token)
         if not needs_token((statement,)):
-            if token is not None:
-                check_token(token)
+            answered = self._pragmas.answered((statement,))
+            if answered is not None:
+                self.node.usable()
+                return cursor_of(self, answered.results[0])
             return Cursor(self, *self.reads.first(sql, statement.sets[0], self._ends(timeout)))
         done = self._write((statement,), token, timeout)
         return cursor_of(self, done.results[0], done.truncated)
@@ -367,12 +375,30 @@ class Connection(ConnectionAttributes):
             check_read_level(read)
         if name is not None:
             check_token(name)
+        answered = self._pragmas.answered(statements)
+        if answered is not None:
+            self.node.usable()
+            return answered, self.tokens.seen
         if not needs_token(statements):
             found = self.reads.together(statements, self._ends(timeout))
             return Done(tuple(Result(columns, rows, -1) for columns, rows in found)), self.tokens.seen
         return self._write(statements, name, timeout, load), self.tokens.seen
 
     def _write(
+        self, statements: Sequence[Statement], name: str | None, timeout: float | None, load: bool = False
+    ) -> Done:
+        prefix = () if load else self._pragmas.prefix
+        if prefix:
+            self._pragmas.ended()
+            try:
+                done = self._write_together((*prefix, *statements), name, timeout)
+            except errors.Error as error:
+                shift(error, len(prefix))
+                raise
+            return without_prefix(done, len(prefix))
+        return self._write_together(statements, name, timeout, load)
+
+    def _write_together(
         self, statements: Sequence[Statement], name: str | None, timeout: float | None, load: bool = False
     ) -> Done:
         self.take_writer(self.timeout if timeout is None else check_timeout(timeout))
@@ -385,6 +411,12 @@ class Connection(ConnectionAttributes):
         if changes_schema(statements):
             self.reads.schema_changed()
         return done
+
+    def begins_with(self) -> tuple[Statement, ...]:
+        """The settings that a transaction begins with, which is about to begin."""
+        prefix = self._pragmas.prefix
+        self._pragmas.ended()
+        return prefix
 
     def settle(self, request: Run | Outcome | CommitHeld, seconds: float | None = None) -> Done:
         """Let the node carry a write through, in so many seconds; the caller holds the writer."""
