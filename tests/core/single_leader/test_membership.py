@@ -19,7 +19,7 @@ from quorate.core.membership import (
     spell,
 )
 from quorate.core.requests import AddMember, Answer, Failover, NotLeader, Outcome, Refused, RemoveMember, Token
-from quorate.core.single_leader import acks
+from quorate.core.single_leader import commit
 from quorate.core.single_leader.state import Group
 from tests.core.harness import Cluster, Machine, write
 
@@ -430,20 +430,20 @@ def test_a_change_that_is_counted_already_keeps_nobody(which: str, monkeypatch: 
     cluster = started(3)
     group = cluster.leader().node.groups[1]
     counts: list[int] = []
-    count = acks.count
+    count = commit.count
 
     def at_most_ten(group: Group, index: int) -> None:
         counts.append(index)
         assert len(counts) <= 10, "it does not end"
         count(group, index)
 
-    monkeypatch.setattr(acks, "count", at_most_ten)
+    monkeypatch.setattr(commit, "count", at_most_ten)
     if which == "rules":
         group.rules.coming.insert(0, (1, group.rules.counted))
     else:
         group.membership.coming.insert(0, (1, group.configuration))
     assert 0 < group.turns_at <= group.counted
-    acks.advance(group)
+    commit.advance(group)
     assert not group.turns_at
     key = cluster.request(cluster.leader(), write("a"))
     cluster.deliver()

@@ -9,14 +9,15 @@ half a network can depose a working leader for ever.
 from collections.abc import Mapping
 
 from quorate.core.acks_rule import spell, spell_noop
-from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Send
+from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Permitted, Send
 from quorate.core.requests import NotLeader
 from quorate.core.single_leader import (
-    acks,
+    commit,
     orders,
     permits,
     reads,
     repair,
+    settling,
     shipping,
     snapshots,
     transfer,
@@ -53,7 +54,20 @@ def on_timer(group: Group, now: Now) -> None:
     group.votes = {group.me: True}
     group.note("pre_candidate")
     if group.wins(group.votes):
-        permits.stand(group, now)
+        _stand(group, now)
+
+
+def _stand(group: Group, now: Now) -> None:
+    """The others would vote for us: with a permit, where one is needed."""
+    if not permits.needed(group, now):
+        campaign(group, now)
+    elif epoch := permits.epoch(group):
+        campaign(group, now, epoch=epoch)
+
+
+def on_permitted(group: Group, now: Now, event: Permitted) -> None:
+    if permits.on_permitted(group, now, event) and group.wins(group.votes) and group.may_stand():
+        _stand(group, now)
 
 
 def offer_vote(group: Group) -> None:
@@ -116,7 +130,7 @@ def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteRe
         return
     group.votes[sender] = True
     if group.wins(group.votes) and group.may_stand():
-        permits.stand(group, now)
+        _stand(group, now)
 
 
 def _stay_outside(group: Group, index: int) -> None:
@@ -206,7 +220,7 @@ def become_leader(group: Group, now: Now) -> None:
     shipping.append(group, now, (Entry(following, group.epoch, NOOP, payload), *_first_rule(group, following)))
     group.host.mention(group.group)
     group.host.keep_busy(group.group)
-    acks.advance(group)
+    commit.advance(group)
     _tell_who_left(group)
 
 
@@ -267,7 +281,7 @@ def step_down(group: Group, now: Now) -> None:
     if not transfer.hold(group, waiting):
         group.answer_all(waiting, NotLeader(""))
     if group.batch is not None or group.stack:
-        writes.roll_back(group)
+        settling.roll_back(group)
     if group.batch is not None:
         group.answer_all(group.batch.requests, NotLeader(""))
         group.batch = None
@@ -296,6 +310,15 @@ def adopt_epoch(group: Group, now: Now, epoch: int, leader: NodeId) -> None:
         follow(group, now, leader)
     else:
         group.set_election_timer(now)
+
+
+def heard_leader(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
+    """A message of the leader of `epoch`, which is not below ours. Whether it is a member, the log will say: a leader's
+    configuration may be newer than ours (Ongaro 2014, section 4.1)."""
+    if epoch > group.epoch:
+        adopt_epoch(group, now, epoch, sender)
+    elif group.leader != sender:
+        follow(group, now, sender)
 
 
 def follow(group: Group, now: Now, leader: NodeId) -> None:

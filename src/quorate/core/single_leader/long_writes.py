@@ -19,7 +19,7 @@ from msgspec import structs
 
 from quorate.core.kernel import INTERRUPTED, TOO_LONG, CallerLeft, Now, Request, Stopped, Tell
 from quorate.core.requests import NotLeader, Refused, Run, Running
-from quorate.core.single_leader import writes
+from quorate.core.single_leader import settling
 from quorate.core.single_leader.state import Group
 
 TEXTS = 64
@@ -65,7 +65,7 @@ def took_long(group: Group, body: Any) -> bool:
 
 def may_begin(group: Group) -> bool:
     """Whether everything before it is committed; what is not will be soon."""
-    writes.settle_now(group)
+    settling.settle_now(group)
     return not group.stack and not group.applying
 
 
@@ -89,7 +89,7 @@ def on_caller_left(group: Group, _now: Now, event: CallerLeft) -> None:
     batch = group.batch
     if batch is not None and batch.alone and batch.requests[0].id == event.id:
         group.note("caller_left")
-        writes.roll_back(group)
+        settling.roll_back(group)
         group.batch = None
         group.answer_all(batch.requests, LEFT)
         group.host.make_ready(group.group)
@@ -126,7 +126,7 @@ def on_stopped(group: Group, now: Now, event: Stopped) -> None:
     else:
         late = not request.until_us or now.mono_us < request.until_us - LEAST_US
         group.reply(request.id, refusal(group.settings.write_limit_us, for_all=late))
-    writes.settle(group)
+    settling.settle(group)
     group.host.make_ready(group.group)
 
 
@@ -153,7 +153,7 @@ def put_off(group: Group) -> None:
     """Others are to lead: undo what runs alone, and keep it as one of those that wait."""
     batch = group.batch
     if batch is not None and batch.alone:
-        writes.roll_back(group)
+        settling.roll_back(group)
         group.batch = None
         group.queue.extendleft(batch.requests)
 
@@ -162,6 +162,6 @@ def give_up(group: Group) -> None:
     """This node is about to stop: undo what runs alone, and send its caller elsewhere."""
     batch = group.batch
     if batch is not None and batch.alone:
-        writes.roll_back(group)
+        settling.roll_back(group)
         group.batch = None
         group.answer_all(batch.requests, NotLeader(""))

@@ -7,7 +7,7 @@ down (Ongaro 2014, section 4.2.2).
 
 from quorate.core import membership
 from quorate.core.kernel import MEMBERS, Entry, NodeId, Now
-from quorate.core.single_leader import election, orders, shipping, transfer, writes
+from quorate.core.single_leader import election, orders, settling, shipping, transfer
 from quorate.core.single_leader.messages import PreVote
 from quorate.core.single_leader.progress import REPLICATING
 from quorate.core.single_leader.state import LEADER, Group
@@ -54,7 +54,7 @@ def reconcile(group: Group, now: Now) -> None:
     alive = {group.me, *(node for node in wanted.voters if group.host.heard(now, node))}
     step = membership.next_step(group.configuration, wanted, caught_up(group), alive)
     if step is not None:
-        writes.settle_now(group)
+        settling.settle_now(group)
         entry = Entry(group.log.last.index + 1, group.epoch, MEMBERS, membership.spell(step))
         group.note("members_change", voters=step.voters, learners=step.learners, following=step.following)
         shipping.append(group, now, (entry,))

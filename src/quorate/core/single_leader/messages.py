@@ -57,6 +57,10 @@ class Append(GroupMessage, frozen=True, array_like=True, tag=5):
     """Of the epoch of `previous` (`acks_rule.mark_of`), where it is not known yet whether the logs agree there."""
 
 
+NEEDS_SNAPSHOT = -1
+"""`AppendReply.matched` of a damaged replica: nothing of mine can be built upon."""
+
+
 class AppendReply(GroupMessage, frozen=True, array_like=True, tag=6):
     """`matched`: my log is durably equal to yours up to here. Refused: `conflict` is where to look
     next (my last position at or below what you asked for, in an epoch not above the one asked)."""

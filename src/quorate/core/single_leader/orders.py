@@ -10,7 +10,7 @@ its first entry (`acks_rule.spell_noop`), so that whoever comes back saves its t
 from quorate.core.kernel import NodeId, Now
 from quorate.core.quorum import joint_vote_won, majority
 from quorate.core.requests import NotLeader, Refused
-from quorate.core.single_leader import election, transfer
+from quorate.core.single_leader import transfer
 from quorate.core.single_leader.records import Order
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
@@ -32,12 +32,13 @@ def steps_down_for_others(group: Group) -> bool:
     return not group.rules.by_hand
 
 
-def submit(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool) -> None:
-    """A caller wants a replica to lead, and this one does not: here, at the leader, or at the one that is meant."""
+def submit(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool) -> bool:
+    """A caller wants a replica to lead, and this one does not: here, at the leader, or at the one that is meant.
+    Whether this one is to stand now."""
     if group.leader_is_alive(now) or group.host.draining:
         group.reply(id, NotLeader(group.leader_address()))
     elif to in (group.me, NOBODY):
-        _stand(group, now, id, to, accept_loss=accept_loss)
+        return _stands(group, now, id, to, accept_loss=accept_loss)
     elif group.votes_here and to not in group.voters:  # a learner does not know who votes
         names = ", ".join(group.host.name_of(node) for node in group.voters)
         text = f"{group.host.name_of(to)} holds no replica of {group.database}"
@@ -47,9 +48,10 @@ def submit(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool) ->
         group.reply(id, transfer.refused(f"{name} is away", f"choose another replica, or start {name}"))
     else:
         group.reply(id, NotLeader(group.host.address_of(to)))
+    return False
 
 
-def _stand(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool) -> None:
+def _stands(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool) -> bool:
     if to == NOBODY and not accept_loss and not group.rules.by_hand:
         group.reply(id, NotLeader(""))  # somebody will stand by himself
     elif to == NOBODY:
@@ -65,7 +67,8 @@ def _stand(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool) ->
     else:
         group.order = Order([id], now.mono_us + group.settings.answer_timeout_us, accept_loss)
         group.note("ordered", accept_loss=accept_loss)
-        election.on_timer(group, now)
+        return True
+    return False
 
 
 def _cannot(group: Group, now: Now) -> str:

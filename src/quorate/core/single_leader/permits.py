@@ -15,7 +15,7 @@ Source of the epoch: the sequencers of Chubby, Burrows 2006, section 2.4; etcd's
 """
 
 from quorate.core.kernel import AskPermit, Denied, DropPermit, Now, Permitted, PermitUnavailable
-from quorate.core.single_leader import election, orders
+from quorate.core.single_leader import orders
 from quorate.core.single_leader.state import LEADER, PRE_CANDIDATE, Group
 
 
@@ -24,15 +24,14 @@ def needed(group: Group, now: Now) -> bool:
     return group.rules.by_permit and bool(group.electors) and not orders.was_told(group, now)
 
 
-def stand(group: Group, now: Now) -> None:
-    """The others would vote for us."""
+def epoch(group: Group) -> int:
+    """The epoch that the permit is for which this replica has. 0: it has none for a later one, and asks for it."""
     permit = group.permit
-    if not needed(group, now):
-        election.campaign(group, now)
-    elif permit.epoch > group.epoch:
-        election.campaign(group, now, epoch=permit.epoch)
-    elif not permit.asked:
+    if permit.epoch > group.epoch:
+        return permit.epoch
+    if not permit.asked:
         _ask(group)
+    return 0
 
 
 def _ask(group: Group) -> None:
@@ -43,10 +42,11 @@ def _ask(group: Group) -> None:
     group.host.emit(AskPermit(group.group, permit.asked))
 
 
-def on_permitted(group: Group, now: Now, event: Permitted) -> None:
+def on_permitted(group: Group, now: Now, event: Permitted) -> bool:
+    """Whether this replica may stand now."""
     permit = group.permit
     if event.number != permit.asked:
-        return
+        return False
     permit.asked = 0
     permit.why = ""
     if group.role != PRE_CANDIDATE or not needed(group, now):
@@ -57,8 +57,8 @@ def on_permitted(group: Group, now: Now, event: Permitted) -> None:
     else:
         permit.epoch = event.epoch
         group.note("permitted", revision=event.epoch)
-        if group.wins(group.votes) and group.may_stand():
-            stand(group, now)
+        return True
+    return False
 
 
 def on_denied(group: Group, _now: Now, event: Denied) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from quorate.core.admission import EXPIRED, ends_us, gone, overloaded
 from quorate.core.kernel import NodeId, Now, Query
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS, STRONGEST, NotLeader, Refused
-from quorate.core.single_leader import acks, repair, shipping, state, writes
+from quorate.core.single_leader import apply, repair, settling, shipping, state
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
 from quorate.core.single_leader.state import NOBODY, Group, Read
 
@@ -48,7 +48,7 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
         group.reply(id, overloaded("too many reads are waiting on this database", group.settings.standing_us))
     elif level == EVENTUAL:
         if group.stack:
-            writes.settle_for_reads(group)
+            settling.settle_for_reads(group)
         _run(group, id, statements, group.host.until_us)
     elif group.role == state.LEADER:
         read = Read(id, statements, now.mono_us, until_us=group.host.until_us)
@@ -136,7 +136,7 @@ def on_applied(group: Group) -> None:
         else:
             _run(group, read.id, read.statements, read.until_us)
     if group.reading.applying:
-        writes.settle_for_reads(group)
+        settling.settle_for_reads(group)
 
 
 def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> None:
@@ -149,14 +149,6 @@ def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> Non
     group.progress[sender].spoke_in(message.life)
     group.reading.waiting.append(Read(message.read, (), now.mono_us, asker=sender))
     group.host.make_ready(group.group)
-
-
-def ask_how_far(group: Group) -> None:
-    """As a rebuilt replica: what has a leader counted whom a majority of the others confirms now?"""
-    if group.leader not in (NOBODY, group.me) and group.whole_at < 0:
-        group.reading.numbers += 1
-        group.heal_read = group.heal_read or group.reading.numbers
-        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers, group.life))
 
 
 def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -> None:
@@ -174,7 +166,7 @@ def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -
         return
     read.index = message.index
     group.reading.applying.append(read)
-    acks.apply_more(group)
+    apply.apply_more(group)
     on_applied(group)
 
 

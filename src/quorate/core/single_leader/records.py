@@ -167,6 +167,16 @@ class Verifying(Struct):
     equal_at: int = 0
     """The newest index at which a majority was found to hold what this replica held; 0: none in this life."""
 
+    def limit(self, epoch: int, leader: NodeId, applied: int) -> int | None:
+        """The index beyond which nothing may be applied before it has been pinned, if there is one."""
+        check = self.check
+        if check is None or check.begun or check.passed:
+            return None
+        if check.epoch != epoch or check.leader != leader:
+            self.check = None  # its leader is gone; what it named may never be
+            return None
+        return check.position.index if applied < check.position.index else None
+
 
 class Permit(Struct):
     """What one replica knows of the permit to stand (`permits`)."""

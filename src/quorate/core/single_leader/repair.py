@@ -23,8 +23,7 @@ not as many as the disk can write.
 
 from quorate.core.kernel import CATALOG_GROUP, ApplyFailed, ForgetDamage, Now, Position
 from quorate.core.requests import Refused
-from quorate.core.single_leader import election, reads, shipping
-from quorate.core.single_leader.messages import StandNow
+from quorate.core.single_leader.messages import NEEDS_SNAPSHOT, ReadIndexAsk, StandNow
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 DEFERRED = 4
@@ -58,15 +57,17 @@ def found_damaged(group: Group, event: ApplyFailed, failing: int) -> None:
         group.note("copy_waits", copies=repair.copies, reason=event.reason)
 
 
-def tick(group: Group, now: Now) -> None:
-    """Damaged: ask the leader for a copy; once it is installed, ask how far a whole replica must be."""
+def tick(group: Group, now: Now) -> bool:
+    """Damaged: ask the leader for a copy; once it is installed, ask how far a whole replica must be. Whether this
+    replica leads, and is to do so no more."""
     if group.role == LEADER:
-        _give_way(group, now)
-    elif group.needs_snapshot():
-        shipping.ask_for_snapshot(group)
+        return _gives_way(group, now)
+    if group.needs_snapshot():
+        ask_for_copy(group)
     elif not group.switching:
-        reads.ask_how_far(group)
+        _ask_how_far(group)
         heal_if_whole(group)
+    return False
 
 
 def may_ask(group: Group) -> bool:
@@ -75,6 +76,26 @@ def may_ask(group: Group) -> bool:
         return True
     wait_us = min(COPY_AGAIN_US << (group.repair.copies - 1), COPY_AGAIN_MAX_US)
     return group.host.now_us - group.repair.copied_us >= wait_us
+
+
+def ask_for_copy(group: Group) -> None:
+    """As a replica whose log is damaged: nothing of mine can be built upon. As one that rewinds, or whose data file
+    alone is damaged: my log can, my data file cannot; the copy must stand where my log begins or later, so that what
+    both have of the log stays."""
+    if group.leader not in (NOBODY, group.me) and may_ask(group):
+        conflict = None
+        if group.rewind or (group.damaged and group.repair.log_intact):
+            index = _least_rewound(group) if group.rewind else least(group)
+            conflict = Position(group.epoch_at(index) or 0, index)
+        group.send(group.leader, group.append_reply(matched=NEEDS_SNAPSHOT, accepted=False, conflict=conflict))
+
+
+def _least_rewound(group: Group) -> int:
+    """Where a copy must stand at least for a replica that rewinds, so that what both have of the log stays."""
+    base, since = group.log.base.index, group.rules.since
+    if max(since, group.membership.since) >= group.rewind:  # what the log says of them goes with its tail
+        return group.rewind - 1 if base < group.rewind else 0
+    return max(base if base < group.rewind else 0, since)
 
 
 def copy_ended(group: Group) -> None:
@@ -100,6 +121,14 @@ def installed(group: Group) -> None:
     """A copy has become the data file: where the log was never in doubt, all is well."""
     if group.damaged and group.repair.log_intact:
         _heal(group)
+
+
+def _ask_how_far(group: Group) -> None:
+    """As a rebuilt replica: what has a leader counted whom a majority of the others confirms now?"""
+    if group.leader not in (NOBODY, group.me) and group.whole_at < 0:
+        group.reading.numbers += 1
+        group.heal_read = group.heal_read or group.reading.numbers
+        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers, group.life))
 
 
 def heal_if_whole(group: Group) -> None:
@@ -137,7 +166,7 @@ def leaves_it_to_others(group: Group) -> bool:
     return not group.electors or group.repair.deferred <= DEFERRED
 
 
-def _give_way(group: Group, now: Now) -> None:
+def _gives_way(group: Group, now: Now) -> bool:
     """As a leader with a damaged data file: hand over as soon as a whole replica has the whole log."""
     for peer, progress in group.progress.items():
         whole = progress.whole and progress.voter and not progress.copying and peer in group.electors
@@ -145,8 +174,8 @@ def _give_way(group: Group, now: Now) -> None:
             group.repair.deferred = 0
             group.note("gives_way", to=peer)
             group.send(peer, StandNow(group.group, group.epoch))
-            election.become_follower(group, now)
-            return
+            return True
+    return False
 
 
 def refusal(group: Group) -> Refused:

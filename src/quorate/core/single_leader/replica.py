@@ -41,8 +41,9 @@ from quorate.core.options import SingleLeaderOptions
 from quorate.core.replica import Replication
 from quorate.core.requests import STRONGEST, Failover, OpenCopy, Verify
 from quorate.core.single_leader import (
-    acks,
+    apply,
     closing,
+    commit,
     election,
     invariants,
     long_writes,
@@ -52,6 +53,7 @@ from quorate.core.single_leader import (
     reads,
     repair,
     rewinding,
+    settling,
     shipping,
     snapshots,
     status,
@@ -92,7 +94,7 @@ MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
     SnapshotWant: snapshots.on_want,
     SnapshotChunk: snapshots.on_chunk,
     SnapshotGone: snapshots.on_gone,
-    SnapshotDone: snapshots.on_done,
+    SnapshotDone: shipping.on_snapshot_done,
     ReadIndexAsk: reads.on_ask,
     ReadIndexReply: reads.on_reply,
     VerifyAsk: verification.on_ask,
@@ -100,21 +102,43 @@ MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
     VerifyVerdict: verification.on_verdict,
 }
 
+
+def _on_applied(group: Group, now: Now, event: Applied) -> None:
+    """The data file moved: who waits for that goes on."""
+    apply.on_applied(group, now, event)
+    verification.proceed(group, now)
+    apply.apply_more(group)
+    reads.on_applied(group)
+    apply.maybe_checkpoint(group)
+
+
+def _on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
+    """A leader without room for its data file, or with a damaged one, leads no more where others can."""
+    apply.on_failed(group, now, event)
+    if group.role == LEADER and (group.damaged or orders.steps_down_for_others(group)):
+        election.become_follower(group, now)
+    elif group.role == LEADER:
+        writes.put_back(group)
+    elif group.damaged:
+        group.role = FOLLOWER
+    group.host.keep_busy(group.group)
+
+
 EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
-    Persisted: acks.on_persisted,
+    Persisted: commit.on_persisted,
     Executed: writes.on_executed,
     Stopped: long_writes.on_stopped,
     CallerLeft: long_writes.on_caller_left,
-    Applied: acks.on_applied,
-    ApplyFailed: acks.on_apply_failed,
-    Checkpointed: acks.on_checkpointed,
+    Applied: _on_applied,
+    ApplyFailed: _on_apply_failed,
+    Checkpointed: apply.on_checkpointed,
     LogRead: shipping.on_log_read,
     SnapshotOpened: snapshots.on_opened,
     SnapshotRead: snapshots.on_read,
     SnapshotStored: snapshots.on_stored,
     Digested: verification.on_digested,
-    LostSaved: rewinding.on_saved,
-    Permitted: permits.on_permitted,
+    LostSaved: snapshots.on_lost_saved,
+    Permitted: election.on_permitted,
     Denied: permits.on_denied,
     PermitUnavailable: permits.on_unavailable,
 }
@@ -158,8 +182,8 @@ class SingleLeaderReplica(Group):
         elif name == GATHER:
             writes.on_gather_timer(self, now)
         else:  # entries were gathered for long enough
-            writes.settle_now(self)
-            acks.apply_more(self, gathered=True)
+            settling.settle_now(self)
+            apply.apply_more(self, gathered=True)
 
     def on_ready(self, now: Now) -> None:
         verification.begin(self, now)
@@ -175,9 +199,9 @@ class SingleLeaderReplica(Group):
         elif self.apply_blocked and not self.opened:
             self.host.emit(OpenReplica(self.group))
         self.apply_blocked = False
-        acks.apply_more(self)
-        if self.damaged:
-            repair.tick(self, now)
+        apply.apply_more(self)
+        if self.damaged and repair.tick(self, now):
+            election.become_follower(self, now)
         if self.role == LEADER and self.log_hangs(now) and orders.steps_down_for_others(self):
             self.note("log_hangs")
             election.become_follower(self, now)
@@ -282,10 +306,10 @@ class SingleLeaderReplica(Group):
             return 0 if self.pending and any(pending.hard_state for pending in self.pending) else self.epoch
         if not self._is_believable(sender, mention.epoch):
             return 0
-        shipping.heard_leader(self, now, sender, mention.epoch)
+        self.heard_leader(now, sender, mention.epoch)
         if self.needs_log:
             return 0
-        acks.count(self, min(mention.counted, self.log.last.index))
+        commit.count(self, min(mention.counted, self.log.last.index))
         if self.log_damaged or (self.pending and any(pending.hard_state for pending in self.pending)):
             return 0  # one whose log is damaged may have promised a later epoch, and confirms nobody
         return mention.epoch
@@ -329,7 +353,10 @@ class SingleLeaderReplica(Group):
             assert isinstance(body, Failover), "a request that groups do not answer"
             to = self.host.node_named(body.to) if body.to else NOBODY
             assert to is not None, "the node knows everybody who is named"
-            transfer.submit(self, now, id, to, accept_loss=body.accept_loss)
+            if self.role == LEADER and not self.host.draining:
+                transfer.submit(self, now, id, to)
+            elif orders.submit(self, now, id, to, accept_loss=body.accept_loss):
+                election.on_timer(self, now)
 
     def lacks_room(self) -> bool:
         return self.host.now_us < self.no_room_until_us
@@ -339,6 +366,16 @@ class SingleLeaderReplica(Group):
 
     def unknown_losses(self) -> list[tuple[int, int, NodeId]]:
         return rewinding.unknown(self)
+
+    # ---- what the parts tell those above them (`Group` says when) ----------------------------------------
+
+    on_counted = writes.on_counted
+    on_own_vote = election.on_own_vote
+    heard_leader = election.heard_leader
+    adopt_epoch = election.adopt_epoch
+    become_follower = election.become_follower
+
+    # ---- what the parts do themselves --------------------------------------------------------------------
 
     is_settled = members.is_settled
     drain = transfer.drain

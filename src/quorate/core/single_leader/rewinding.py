@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from quorate.core.acks_rule import ASYNC, DEFAULT, mark_of, read_electors, read_noop
 from quorate.core.kernel import NOOP, Entry, LostSaved, NodeId, Now, Position, SaveLost
-from quorate.core.single_leader import shipping, snapshots
+from quorate.core.single_leader import repair
 from quorate.core.single_leader.messages import Append
 from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
@@ -76,20 +76,12 @@ def may_lose(group: Group) -> bool:
     return some or group.lossy or group.is_narrow or (group.log_damaged and wanted.kind == ASYNC)
 
 
-def least(group: Group) -> int:
-    """Where a copy must stand at least for a replica that rewinds, so that what both have of the log stays."""
-    base, since = group.log.base.index, group.rules.since
-    if max(since, group.membership.since) >= group.rewind:  # what the log says of them goes with its tail
-        return group.rewind - 1 if base < group.rewind else 0
-    return max(base if base < group.rewind else 0, since)
-
-
 def rewind(group: Group, first: int) -> None:
     """The data file holds what the leader's log does not: ask for a copy."""
     if not group.rewind:
         group.note("rewinds", index=first)
     group.rewind = first
-    shipping.ask_for_snapshot(group)
+    repair.ask_for_copy(group)
 
 
 def save(group: Group, now: Now, first: int, snapshot: int = 0) -> None:
@@ -99,7 +91,7 @@ def save(group: Group, now: Now, first: int, snapshot: int = 0) -> None:
         group.host.emit(SaveLost(group.group, first, snapshot, now.wall_us))
 
 
-def on_saved(group: Group, now: Now, event: LostSaved) -> None:
+def on_saved(group: Group, event: LostSaved) -> None:
     """It is kept, or could not be: then the log stays as it is, and the next message tries again."""
     group.saving = False
     if event.failed:
@@ -107,8 +99,6 @@ def on_saved(group: Group, now: Now, event: LostSaved) -> None:
         return
     group.note("lost_saved", first=event.first, entries=event.entries)
     group.saved = max(1, event.first)
-    if group.incoming is not None and group.incoming.complete:
-        snapshots.switch(group, now, group.incoming)
 
 
 def unknown(group: Group) -> list[tuple[int, int, NodeId]]:

@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from quorate.core.acks_rule import DEFAULT
 from quorate.core.entries import takes_us
 from quorate.core.kernel import CATALOG_GROUP, Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
-from quorate.core.single_leader import acks, election, repair, rewinding, snapshots, writes
-from quorate.core.single_leader.messages import Append, AppendReply
+from quorate.core.single_leader import apply, commit, repair, rewinding, settling, snapshots
+from quorate.core.single_leader.messages import NEEDS_SNAPSHOT, Append, AppendReply, SnapshotDone
 from quorate.core.single_leader.progress import PROBING, REPLICATING, SNAPSHOT, Progress
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
-
-NEEDS_SNAPSHOT = -1
-"""`AppendReply.matched` of a damaged replica: nothing of mine can be built upon."""
+from quorate.core.single_leader.state import LEADER, Group
 
 
 def append(group: Group, now: Now, entries: tuple[Entry, ...]) -> None:
@@ -90,11 +87,11 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     if message.epoch < group.epoch:
         group.send(sender, group.append_reply(matched=0, accepted=False))
         return
-    heard_leader(group, now, sender, message.epoch)
+    group.heard_leader(now, sender, message.epoch)
     if group.switching or group.host.disk_full:
         return
     if group.needs_log or group.rewind:
-        ask_for_snapshot(group)
+        repair.ask_for_copy(group)
         return
     parted = rewinding.parted_at(group, message)
     if parted:
@@ -126,22 +123,7 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     else:
         group.send_after_persist(sender, reply)
     group.agreed = max(group.agreed, min(message.agreed, matched))
-    acks.count(group, min(message.counted, matched))
-
-
-def ask_for_snapshot(group: Group) -> None:
-    """As a replica whose log is damaged: nothing of mine can be built upon. As one that rewinds, or whose data file
-    alone is damaged: my log can, my data file cannot; the copy must stand where my log begins or later, so that what
-    both have of the log stays."""
-    if group.leader not in (NOBODY, group.me) and repair.may_ask(group):
-        conflict = None
-        if group.rewind:
-            least = rewinding.least(group)
-            conflict = Position(group.epoch_at(least) or 0, least)
-        elif group.damaged and group.repair.log_intact:
-            least = repair.least(group)
-            conflict = Position(group.epoch_at(least) or 0, least)
-        group.send(group.leader, group.append_reply(matched=NEEDS_SNAPSHOT, accepted=False, conflict=conflict))
+    commit.count(group, min(message.counted, matched))
 
 
 def _without_trimmed(group: Group, message: Append) -> tuple[Position, tuple[Entry, ...]]:
@@ -173,18 +155,9 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
 
 
-def heard_leader(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
-    """A message of the leader of `epoch`, which is not below ours. Whether it is a member, the log will say: a leader's
-    configuration may be newer than ours (Ongaro 2014, section 4.1)."""
-    if epoch > group.epoch:
-        election.adopt_epoch(group, now, epoch, sender)
-    elif group.leader != sender:
-        election.follow(group, now, sender)
-
-
 def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply) -> None:
     if message.epoch > group.epoch:
-        election.adopt_epoch(group, now, message.epoch, 0)
+        group.adopt_epoch(now, message.epoch, 0)
         return
     progress = group.progress.get(sender)
     if group.role != LEADER or message.epoch != group.epoch or progress is None:
@@ -202,7 +175,7 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
     late = progress.matched < group.counted
     progress.acknowledge(message.matched, now.mono_us, voter=message.voter, whole=message.whole)
     if progress.matched > min(group.counted, group.held, group.agreed) or group.turns_at:
-        acks.advance(group)
+        commit.advance(group)
     if group.transfer is not None:
         group.host.make_ready(group.group)
     if late and group.group == CATALOG_GROUP:  # it was not told what is counted beyond what it was known to have
@@ -237,10 +210,16 @@ def _reaches(group: Group, conflict: Position, *, at_its_word: bool) -> bool:
     anything before it has a copy, so that we may never count that by ourselves."""
     if group.applied.index < conflict.index and group.log.epoch_at(conflict.index) == conflict.epoch:
         if at_its_word:
-            acks.count(group, conflict.index)
-        writes.settle_now(group)
-        acks.apply_more(group)
+            commit.count(group, conflict.index)
+        settling.settle_now(group)
+        apply.apply_more(group)
     return group.applied.index >= conflict.index
+
+
+def on_snapshot_done(group: Group, now: Now, sender: NodeId, message: SnapshotDone) -> None:
+    """This follower has the copy: the log goes on from there."""
+    if snapshots.on_done(group, sender, message):
+        send_more(group, now, sender, group.progress[sender])
 
 
 def forget_progress(group: Group, peer: NodeId) -> None:

@@ -8,6 +8,7 @@ around.)
 
 from quorate.core.kernel import (
     CloseSnapshot,
+    LostSaved,
     NodeId,
     Now,
     OpenSnapshot,
@@ -19,7 +20,7 @@ from quorate.core.kernel import (
     StoreSnapshot,
     SwitchGeneration,
 )
-from quorate.core.single_leader import election, repair, rewinding, shipping
+from quorate.core.single_leader import repair, rewinding
 from quorate.core.single_leader.messages import (
     SnapshotChunk,
     SnapshotDone,
@@ -105,19 +106,20 @@ def on_read(group: Group, _now: Now, event: SnapshotRead) -> None:
     group.send(event.to, chunk)
 
 
-def on_done(group: Group, now: Now, sender: NodeId, message: SnapshotDone) -> None:
+def on_done(group: Group, sender: NodeId, message: SnapshotDone) -> bool:
+    """Whether this follower's log begins behind the copy now."""
     progress = group.progress.get(sender)
     if group.role != LEADER or message.epoch != group.epoch or progress is None or not progress.copying:
-        return
+        return False
     if group.log.epoch_at(message.position.index) != message.position.epoch:
-        return
+        return False
     beside = progress.state != SNAPSHOT
     close(group, progress)
     if beside:
         progress.made_whole()
-        return
-    progress.installed(message.position)
-    shipping.send_more(group, now, sender, progress)
+    else:
+        progress.installed(message.position)
+    return not beside
 
 
 def close(group: Group, progress: Progress) -> None:
@@ -149,7 +151,7 @@ def tick(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
 def on_offer(group: Group, now: Now, sender: NodeId, message: SnapshotOffer) -> None:
     if message.epoch < group.epoch:
         return
-    shipping.heard_leader(group, now, sender, message.epoch)
+    group.heard_leader(now, sender, message.epoch)
     if group.switching or group.host.disk_full:
         return
     position = message.position
@@ -169,7 +171,7 @@ def on_chunk(group: Group, now: Now, sender: NodeId, message: SnapshotChunk) -> 
     incoming = group.incoming
     if message.epoch < group.epoch or incoming is None or incoming.leader != sender:
         return
-    shipping.heard_leader(group, now, sender, message.epoch)
+    group.heard_leader(now, sender, message.epoch)
     wanted = incoming.theirs == message.snapshot and incoming.offset == message.offset
     if not wanted or incoming.storing or group.switching or group.incoming is None:
         return
@@ -194,6 +196,13 @@ def on_stored(group: Group, now: Now, event: SnapshotStored) -> None:
         switch(group, now, incoming)
     elif group.leader == incoming.leader:
         group.send(incoming.leader, SnapshotWant(group.group, group.epoch, incoming.theirs, incoming.offset))
+
+
+def on_lost_saved(group: Group, now: Now, event: LostSaved) -> None:
+    """What a copy is to take the place of is kept: it may."""
+    rewinding.on_saved(group, event)
+    if not event.failed and group.incoming is not None and group.incoming.complete:
+        switch(group, now, group.incoming)
 
 
 def switch(group: Group, now: Now, incoming: Incoming) -> None:
@@ -257,6 +266,6 @@ def _has(group: Group, position: Position) -> bool:
 
 def on_gone(group: Group, now: Now, sender: NodeId, message: SnapshotGone) -> None:
     if message.epoch > group.epoch:
-        election.adopt_epoch(group, now, message.epoch, sender)
+        group.adopt_epoch(now, message.epoch, sender)
     if group.incoming is not None and group.incoming.leader == sender and group.incoming.theirs == message.snapshot:
         group.incoming = None if not group.switching else group.incoming

@@ -275,6 +275,28 @@ class Group:
     def reply(self, id: int, body: Any) -> None:
         self.host.reply(id, body)
 
+    # ---- what a part tells those above it: `replica` says who hears it -------------------------------------
+
+    def on_counted(self) -> None:
+        """More is counted, or held as the acks rules ask, or durable here."""
+        raise NotImplementedError
+
+    def on_own_vote(self, now: Now, epoch: int) -> None:
+        """Our vote for ourselves in this epoch is durable."""
+        raise NotImplementedError
+
+    def heard_leader(self, now: Now, sender: NodeId, epoch: int) -> None:
+        """A message of the leader of `epoch`, which is not below ours."""
+        raise NotImplementedError
+
+    def adopt_epoch(self, now: Now, epoch: int, leader: NodeId) -> None:
+        """A higher epoch was heard of."""
+        raise NotImplementedError
+
+    def become_follower(self, now: Now) -> None:
+        """This replica cannot lead, or stand, now."""
+        raise NotImplementedError
+
     # ---- questions -----------------------------------------------------------------------------------
 
     @property

@@ -19,7 +19,7 @@ from msgspec import Raw, msgpack
 
 from quorate.core.kernel import NodeId, Now
 from quorate.core.requests import Answer, FailoverReport, NotLeader, Refused
-from quorate.core.single_leader import long_writes, orders, writes
+from quorate.core.single_leader import long_writes, settling, writes
 from quorate.core.single_leader.messages import StandNow
 from quorate.core.single_leader.progress import SNAPSHOT
 from quorate.core.single_leader.records import Transfer
@@ -30,12 +30,8 @@ WHO_LEADS = "`quorate status` shows who leads"
 GOES_ON = "`quorate status` shows how far each replica is; the same can be asked again"
 
 
-def submit(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool = False) -> None:
-    """A caller wants another replica to lead: `to`, or with NOBODY the one that has most. `accept_loss` is about what
-    happens where nobody leads (`orders`)."""
-    if group.role != LEADER or group.host.draining:
-        orders.submit(group, now, id, to, accept_loss=accept_loss)
-        return
+def submit(group: Group, now: Now, id: int, to: NodeId) -> None:
+    """As leader: a caller wants another replica to lead, `to`, or with NOBODY the one that has most."""
     refusal = _refuse(group, now, to)
     if to == group.me:
         group.reply(id, done(group, group.me, group.host.name_of(group.me)))
@@ -137,7 +133,7 @@ def _stand_when_ready(group: Group, now: Now) -> bool:
     """Everything is finished here, and there: tell it to stand."""
     assert group.transfer is not None, "nothing is handed over"
     peer = group.transfer.to
-    writes.settle_now(group)
+    settling.settle_now(group)
     if is_busy(group) or group.progress[peer].matched < group.log.last.index:
         return False
     tell(group, now, peer)
@@ -231,7 +227,7 @@ def drain(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     if group.queue:
         writes.refuse_queue(group, NotLeader(""))
     long_writes.give_up(group)
-    writes.settle_now(group)
+    settling.settle_now(group)
     if is_busy(group):
         return False
     if group.role != LEADER or not any(alive.get(peer) for peer in group.electors):

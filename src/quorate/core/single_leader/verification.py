@@ -29,7 +29,7 @@ from quorate.core.requests import (
     ReplicaVerdict,
     VerifyReport,
 )
-from quorate.core.single_leader import acks, election, messages, shipping, writes
+from quorate.core.single_leader import apply, messages, settling
 from quorate.core.single_leader.messages import StandNow, VerifyAsk, VerifyReply, VerifyVerdict
 from quorate.core.single_leader.records import Check, Verification
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
@@ -102,7 +102,7 @@ def _ask_all(group: Group, now: Now, running: Verification) -> None:
     verifying.check = Check(group.me, group.epoch, running.number, running.position)
     group.host.keep_busy(group.group)
     proceed(group, now)
-    writes.settle_now(group)
+    settling.settle_now(group)
 
 
 def _ask(group: Group, now: Now, running: Verification) -> None:
@@ -124,7 +124,7 @@ def on_reply(group: Group, now: Now, sender: NodeId, message: VerifyReply) -> No
     """A follower says where our question stands."""
     running = group.verifying.running
     if message.epoch > group.epoch:
-        election.adopt_epoch(group, now, message.epoch, NOBODY)
+        group.adopt_epoch(now, message.epoch, NOBODY)
     elif running is not None and message.epoch == group.epoch and message.number == running.number:
         if sender not in running.asked:
             return
@@ -239,7 +239,7 @@ def _hand_over(group: Group, now: Now, replicas: tuple[ReplicaVerdict, ...]) -> 
         if each.verdict == EQUAL and progress is not None and progress.matched == group.log.last.index:
             group.send(each.node, StandNow(group.group, group.epoch))
             break
-    election.become_follower(group, now)
+    group.become_follower(now)
 
 
 def abandon(group: Group) -> None:
@@ -258,7 +258,7 @@ def on_ask(group: Group, now: Now, sender: NodeId, message: VerifyAsk) -> None:
     """The leader wants the digest of what we hold at a position."""
     if message.epoch < group.epoch:
         return
-    shipping.heard_leader(group, now, sender, message.epoch)
+    group.heard_leader(now, sender, message.epoch)
     check = group.verifying.check
     if check is None or check.leader != sender or check.number != message.number:
         check = group.verifying.check = Check(sender, message.epoch, message.number, message.position)
@@ -266,17 +266,6 @@ def on_ask(group: Group, now: Now, sender: NodeId, message: VerifyAsk) -> None:
         if check.passed:
             return  # and it was said
     _say(group, check)
-
-
-def limit(group: Group) -> int | None:
-    """The index beyond which nothing may be applied before it has been pinned, if there is one."""
-    check = group.verifying.check
-    if check is None or check.begun or check.passed:
-        return None
-    if check.epoch != group.epoch or check.leader != group.leader:
-        group.verifying.check = None  # its leader is gone; what it named may never be
-        return None
-    return check.position.index if group.applied.index < check.position.index else None
 
 
 def proceed(group: Group, now: Now) -> None:
@@ -291,7 +280,7 @@ def proceed(group: Group, now: Now) -> None:
         check.passed = True
         _conclude(group, now, check)
     else:
-        acks.apply_more(group)
+        apply.apply_more(group)
 
 
 def on_digested(group: Group, now: Now, event: Digested) -> None:

@@ -2,7 +2,7 @@
 
 What arrives while a batch is under way becomes the next one, so batches grow with load (group commit). While one is
 being replicated the next may already run on top of it, in the same open transaction (`Settings.batches_ahead`);
-a caller is answered once its own is counted, and `settle` commits them together. Nothing is visible to a reader
+a caller is answered once its own is counted, and `settling` commits them together. Nothing is visible to a reader
 before it is counted.
 """
 
@@ -16,18 +16,16 @@ from quorate.core.kernel import (
     ACKS,
     CATALOG_GROUP,
     DATA,
-    Commit,
     Entry,
     Execute,
     Executed,
     Now,
     Position,
     Request,
-    Rollback,
 )
 from quorate.core.limits import ENTRY_BYTES_MAX
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Unsure
-from quorate.core.single_leader import long_writes, repair, shipping
+from quorate.core.single_leader import long_writes, repair, settling, shipping
 from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group
 
@@ -163,7 +161,7 @@ def reconcile(group: Group, now: Now) -> None:
         return
     if group.batch is None and wants_other_acks(group) and (rule := wanted_rule(group.host, group.database)):
         wanted = rule.text
-        settle_now(group)
+        settling.settle_now(group)
         entry = Entry(group.log.last.index + 1, group.epoch, ACKS, spell(wanted, group.me))
         group.note("acks_changes", to=wanted)
         shipping.append(group, now, (entry,))
@@ -320,7 +318,7 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
     if event.payload is None:
         _repeated(group, batch)
     elif len(event.payload) > group.settings.entry_bytes_max:
-        roll_back(group)
+        settling.roll_back(group)
         _split(group, batch)
     else:
         entry = Entry(group.log.last.index + 1, group.epoch, DATA, event.payload)
@@ -333,7 +331,7 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
         group.covered = entry.index
         group.settle_due = group.settle_due or batch.alone  # undone with what is on top, it takes long again
         shipping.append(group, now, (entry,))
-        settle(group)
+        settling.settle(group)
         begin_what_waits(group)
 
 
@@ -348,30 +346,18 @@ def _repeated(group: Group, batch: Batch) -> None:
     else:
         batch.position = group.log.position_at(applied)
         _answer(group, batch)
-    settle(group)
+    settling.settle(group)
     begin_what_waits(group)
-
-
-def roll_back(group: Group) -> None:
-    """Undo the open transaction. What is logged of it is applied from the log once it is counted."""
-    group.host.emit(Rollback(group.group))
-    _forget_stack(group)
 
 
 def put_back(group: Group) -> None:
     """The data file has no room, and nobody else is to lead: undo what is open. What was not logged of it is refused;
     the rest comes back from the log once there is room."""
     if group.batch is not None or group.stack:
-        roll_back(group)
+        settling.roll_back(group)
     if group.batch is not None:
         group.answer_all(group.batch.requests, NO_ROOM)
         group.batch = None
-
-
-def _forget_stack(group: Group) -> None:
-    group.stack.clear()
-    group.stack_bytes = 0
-    group.settle_due = False
 
 
 def _split(group: Group, batch: Batch) -> None:
@@ -397,7 +383,7 @@ def on_counted(group: Group) -> None:
             _answer(group, batch)
         begin_what_waits(group)
     if group.settle_due:  # what is not due when a batch is executed has a timer
-        settle(group)
+        settling.settle(group)
 
 
 def _answer(group: Group, batch: Batch) -> None:
@@ -406,52 +392,6 @@ def _answer(group: Group, batch: Batch) -> None:
         index = batch.position.index
         told = zip(batch.requests, batch.outcomes, strict=True)
         group.host.reply_all([(request.id, Answer(Raw(outcome), index)) for request, outcome in told])
-
-
-def settle(group: Group) -> None:
-    """Commit the open transaction when all of it is counted and durable here, and somebody waits for that.
-
-    Nobody waits for up to `Settings.settle_delay_us`, so that rows that change again and again cost one page and not
-    many. A read waits; where reads were waiting lately, each batch is committed as soon as it can be.
-    """
-    if not group.stack:
-        return
-    if not group.settle_due:
-        group.settle_due = _is_due(group)
-    if not group.settle_due:
-        group.apply_later(group.settings.settle_delay_us)
-    elif group.batch is None and not group.applying and min(group.counted, group.persisted) >= group.covered:
-        position = group.log.position_at(group.covered)
-        batches = tuple(group.stack)
-        _forget_stack(group)
-        group.applying = position.index
-        group.host.emit(Commit(group.group, position, batches))
-
-
-def _is_due(group: Group) -> bool:
-    return (
-        group.host.now_us - group.read_us < group.settings.apply_delay_us
-        or len(group.stack) >= group.settings.settle_entries_max
-        or group.stack_bytes >= group.settings.settle_bytes_max
-        or group.group == CATALOG_GROUP
-        or group.holds_writes
-        or group.host.draining
-    )
-
-
-def settle_for_reads(group: Group) -> None:
-    """Reads wait for what is executed."""
-    group.read_us = group.host.now_us
-    if group.stack:
-        group.settle_due = True
-        settle(group)
-
-
-def settle_now(group: Group) -> None:
-    """It was gathered for long enough."""
-    if group.stack:
-        group.settle_due = True
-        settle(group)
 
 
 def unsure(group: Group, batch: Batch) -> None:
@@ -482,7 +422,7 @@ def tick(group: Group, now: Now) -> None:
             unsure(group, batch)
     long_writes.refuse_late(group, now)
     if group.stack and group.batch is None and now.mono_us - group.settings.retry_us >= _first_read_us(group):
-        roll_back(group)  # what is on top takes long to be counted: let the reads see what is below it
+        settling.roll_back(group)  # what is on top takes long to be counted: let the reads see what is below it
     while group.queue and group.queue[0].since_us <= horizon:
         refusal = Refused("Unavailable", "the database could not take writes in time", "", retryable=True)
         group.reply(group.queue.popleft().id, refusal)

@@ -5,7 +5,7 @@ from typing import Any
 from quorate.core.acks_rule import ASYNC, AcksRule
 from quorate.core.kernel import LostSaved, NodeId
 from quorate.core.quorum import majority
-from quorate.core.single_leader import acks, rewinding
+from quorate.core.single_leader import commit, rewinding
 from quorate.core.single_leader.rules import Rules
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
@@ -36,7 +36,7 @@ def _noop_as_any(_original: Any) -> Any:
         held = group.held_by(matched)
         group.held = max(group.held, held)
         if held > group.counted and group.log.epoch_at(held) == group.epoch:
-            acks.count(group, held)
+            commit.count(group, held)
             group.host.mention(group.group)
 
     return count_held
@@ -105,7 +105,7 @@ MUTANTS = (
         "the entry that begins an epoch must be on every disk, like any other of a sync database",
         "no case known; found in the design",
         "stalled",
-        (Swap(acks, "_count_held", _noop_as_any),),
+        (Swap(commit, "_count_held", _noop_as_any),),
         ("progress", "liveness"),
     ),
     Mutant(
@@ -137,7 +137,7 @@ MUTANTS = (
         "an asynchronous leader acknowledges what its own disk does not hold yet",
         "Redis with appendfsync everysec; Kafka with flush.messages unset",
         "tails",
-        (Swap(acks, "advance", _counts_unwritten),),
+        (Swap(commit, "advance", _counts_unwritten),),
         ("durable as promised", "lost tail", "node"),
     ),
     Mutant(

@@ -5,7 +5,7 @@ from typing import Any
 from quorate.core import liveness, quorum
 from quorate.core.kernel import NodeId, Now, WriteHardState
 from quorate.core.node import Node
-from quorate.core.single_leader import acks, election, shipping
+from quorate.core.single_leader import commit, election, shipping
 from quorate.core.single_leader.progress import Progress
 from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, Group, Pending
 from quorate.lab.mutants.sabotage import Mutant, Swap
@@ -92,7 +92,7 @@ def _no_noop(_original: Any) -> Any:
             shipping.send_more(group, now, peer, progress)
         group.host.mention(group.group)
         group.host.keep_busy(group.group)
-        acks.advance(group)
+        commit.advance(group)
 
     return become_leader
 

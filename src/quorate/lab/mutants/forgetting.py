@@ -3,7 +3,7 @@
 from typing import Any
 
 from quorate.core.kernel import LostSaved, Now
-from quorate.core.single_leader import rewinding
+from quorate.core.single_leader import rewinding, snapshots
 from quorate.core.single_leader.state import Group
 from quorate.core.superseding import Lives
 from quorate.lab.mutants.sabotage import Mutant, Swap
@@ -11,7 +11,7 @@ from quorate.lab.mutants.sabotage import Mutant, Swap
 
 def _keeps_nothing(_original: Any) -> Any:
     def save(group: Group, now: Now, first: int, _snapshot: int = 0) -> None:
-        rewinding.on_saved(group, now, LostSaved(group.group, first, 0))
+        snapshots.on_lost_saved(group, now, LostSaved(group.group, first, 0))
 
     return save
 

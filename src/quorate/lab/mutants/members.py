@@ -7,7 +7,7 @@ from quorate.core.acks_rule import AcksFact
 from quorate.core.kernel import NodeId
 from quorate.core.membership import Configuration, Membership, Wanted
 from quorate.core.quorum import counted_index, joint_counted_index
-from quorate.core.single_leader import acks, members
+from quorate.core.single_leader import commit, members
 from quorate.core.single_leader.state import LEADER, Group
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 
@@ -189,7 +189,7 @@ MUTANTS = (
         "followers vote by the last counted configuration, not by the last in their log",
         "etcd and its like do so on purpose, with single steps only; jointly it lets two majorities decide",
         "members",
-        (Swap(Group, "configure", _when_counted), Swap(acks, "count", _counts_and_configures)),
+        (Swap(Group, "configure", _when_counted), Swap(commit, "count", _counts_and_configures)),
         SPLIT,
     ),
 )

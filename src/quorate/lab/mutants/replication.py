@@ -7,7 +7,7 @@ from msgspec import Raw
 from quorate.core.kernel import NodeId, Now, WriteEntries
 from quorate.core.quorum import counted_index
 from quorate.core.requests import Answer, NotLeader
-from quorate.core.single_leader import acks, election, repair, shipping, snapshots, writes
+from quorate.core.single_leader import commit, election, repair, shipping, snapshots, writes
 from quorate.core.single_leader.state import LEADER, Group
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 from quorate.lab.sim.disk import Disk
@@ -32,7 +32,7 @@ def _counts_older(_original: Any) -> Any:
             index = counted_index(group.voters, matched)
             group.held = max(group.held, index)
             if index > group.counted:
-                acks.count(group, index)
+                commit.count(group, index)
                 group.host.mention(group.group)
 
     return advance
@@ -120,7 +120,7 @@ def _counts_whatever_is_there(original: Any) -> Any:
     def on_append(group: Group, now: Now, sender: NodeId, message: Any) -> None:
         original(group, now, sender, message)
         if message.epoch == group.epoch and not group.needs_snapshot():
-            acks.count(group, min(message.counted, group.log.last.index))
+            commit.count(group, min(message.counted, group.log.last.index))
 
     return on_append
 
@@ -250,7 +250,7 @@ MUTANTS = (
         "a leader counts replicas of an entry of an earlier epoch",
         "figure 8 of the Raft paper; LogCabin issue 44; PySyncObj issue 169",
         "handovers",
-        (Swap(acks, "advance", _counts_older),),
+        (Swap(commit, "advance", _counts_older),),
         ("own epoch",),
     ),
     Mutant(
@@ -259,7 +259,7 @@ MUTANTS = (
         "figure 8 of the Raft paper as callers meet it; Raft without section 3.6.2 and without a no-op",
         "figure_eight",
         (
-            Swap(acks, "advance", _counts_older),
+            Swap(commit, "advance", _counts_older),
             Swap(Group, "leads_ready", _ready_at_once),
             Swap(writes, "may_start", _starts_at_once),
         ),
@@ -272,7 +272,7 @@ MUTANTS = (
         "a leader counts itself before its own disk has the entry",
         "goraft pull request 150",
         "power",
-        (Swap(acks, "advance", _counts_own_unwritten),),
+        (Swap(commit, "advance", _counts_own_unwritten),),
         ("durable majority", "node"),
     ),
     Mutant(
@@ -288,7 +288,7 @@ MUTANTS = (
         "a write under way vouches for whatever lies at its index when it is done",
         "etcd-io/raft: the test file async_storage_writes_append_aba_race",
         "overwrites",
-        (Swap(acks, "on_persisted", _by_index_only), Swap(shipping, "_overwrite", _overwrite_keeps_promises)),
+        (Swap(commit, "on_persisted", _by_index_only), Swap(shipping, "_overwrite", _overwrite_keeps_promises)),
         ("durable log",),
     ),
     Mutant(

@@ -6,7 +6,7 @@ import msgspec
 
 from quorate.core import entries
 from quorate.core.errands import NOBODY_ASKED, Errand
-from quorate.core.single_leader import long_writes, writes
+from quorate.core.single_leader import long_writes, settling
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.storage.data_files import DataFiles
@@ -63,11 +63,11 @@ def _left_open(original: Any) -> Any:
     """The transaction of what ran for him stays open."""
 
     def on_caller_left(group: Group, now: Any, event: Any) -> None:
-        roll_back, writes.roll_back = writes.roll_back, _not_rolled_back
+        roll_back, settling.roll_back = settling.roll_back, _not_rolled_back
         try:
             original(group, now, event)
         finally:
-            writes.roll_back = roll_back
+            settling.roll_back = roll_back
 
     return on_caller_left
 

@@ -5,7 +5,7 @@ from typing import Any
 from quorate.core import superseding
 from quorate.core.kernel import DATA, Commit, Entry, Position
 from quorate.core.requests import Outcome
-from quorate.core.single_leader import writes
+from quorate.core.single_leader import settling
 from quorate.core.single_leader.state import Group
 from quorate.core.superseding import Lives
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
@@ -278,7 +278,7 @@ MUTANTS = (
         "a leader commits what a majority has and its own log has not",
         "RATIS-2507 (a snapshot ahead of the log, found at the start)",
         "power",
-        (Swap(writes, "settle", _ahead_of_the_log),),
+        (Swap(settling, "settle", _ahead_of_the_log),),
         ("node", "store", "sound disk"),
     ),
     Mutant(
@@ -286,7 +286,7 @@ MUTANTS = (
         "the same batch is committed twice",
         "no case known; a duty of drivers that storage must check",
         "calm",
-        (Swap(writes, "settle", _commits_twice),),
+        (Swap(settling, "settle", _commits_twice),),
         ("store",),
     ),
     Mutant(

@@ -1,102 +1,13 @@
-"""When an entry is counted, and what follows: commit, apply, trim.
+"""What follows when an entry is counted: it is applied, the data file is checkpointed, and the log trimmed.
 
-A leader counts an entry when as many voters hold it durably as the acks rules ask (`rules`), its own disk being one
-voice among them, and only through an entry of its own epoch (Ongaro 2014, sections 3.5 and 3.6.2; figure 3.7
-shows what is lost otherwise). The no-op that begins an epoch, and each change of the rules or of the members, count by
-majority.
+What stands in the way, and who hears that the data file has moved, is in `replica`.
 """
 
 from quorate.core.acks_rule import NOTHING_SAID
-from quorate.core.kernel import (
-    CATALOG_GROUP,
-    Applied,
-    Apply,
-    ApplyFailed,
-    Checkpoint,
-    Checkpointed,
-    NodeId,
-    Now,
-    OpenGeneration,
-    Persisted,
-    Send,
-    TrimLog,
-)
-from quorate.core.single_leader import election, orders, reads, repair, verification, writes
+from quorate.core.kernel import CATALOG_GROUP, Applied, Apply, ApplyFailed, Checkpoint, Checkpointed, Now, Send, TrimLog
+from quorate.core.single_leader import repair
 from quorate.core.single_leader.messages import SnapshotDone
-from quorate.core.single_leader.state import FOLLOWER, LEADER, NOBODY, Group
-
-
-def on_persisted(group: Group, now: Now, event: Persisted) -> None:
-    """Everything up to this sequence is durable: speak what waited for it, and count ourselves."""
-    while group.pending and group.pending[0].sequence <= event.sequence:
-        pending = group.pending.popleft()
-        # The same index may have been overwritten while it was on its way (A, then B, then "A is durable"):
-        # it is durable only if it still is what the log says.
-        last = pending.last
-        if last is not None and group.log.epoch_at(last.index) == last.epoch:
-            group.persisted = max(group.persisted, last.index)
-        for effect in pending.release:
-            group.host.emit(effect)
-        if pending.campaign:
-            election.on_own_vote(group, now, pending.campaign)
-        if pending.switch:
-            group.apply_blocked = False  # that was about the data file that goes
-            group.host.emit(OpenGeneration(group.group, pending.switch))
-    advance(group)
-    writes.on_counted(group)
-    repair.heal_if_whole(group)
-    apply_more(group)
-
-
-def advance(group: Group) -> None:
-    """Count what is held as the acks rules ask. By majority: the no-op, and every change of the rules or members."""
-    if group.role != LEADER:
-        return
-    _turn(group)  # so that every turn below is beyond what is counted, and each round of the loop gets further
-    matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
-    matched[group.me] = group.persisted
-    agreed = group.agreed_by(matched)
-    if group.log.epoch_at(agreed) != group.epoch:
-        return
-    group.agreed = max(group.agreed, agreed)
-    _count_held(group, matched, agreed)
-    while 0 < group.turns_at <= agreed:
-        count(group, group.turns_at)
-        group.host.mention(group.group)
-        _count_held(group, matched, agreed)  # from here on another rule holds, or others vote
-
-
-def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
-    """Count by the rules of now, up to where they or the voters change; nothing but by majority beyond that."""
-    held = agreed if group.rules.are_default else group.held_by(matched)
-    if group.turns_at:
-        held = min(held, group.turns_at - 1)
-    if held > group.held:
-        group.held = held
-        writes.on_counted(group)
-    index = max(held, group.noop if agreed >= group.noop else 0)
-    if index > group.counted and group.log.epoch_at(index) == group.epoch:
-        count(group, index)
-        group.host.mention(group.group)
-
-
-def count(group: Group, index: int) -> None:
-    """Raise the counted index; nothing counted is ever uncounted."""
-    if index <= group.counted:
-        return
-    assert index <= group.log.last.index, "counted beyond the log"
-    group.counted = index
-    _turn(group)
-    group.note("counted", index=index, position=group.log.position_at(index))
-    writes.on_counted(group)
-    apply_more(group)
-
-
-def _turn(group: Group) -> None:
-    """What is counted of changes of the rules and members holds by itself now."""
-    group.rules.counts(group.counted)
-    if group.membership.counts(group.counted):
-        group.host.make_ready(group.group)  # the next step of a change may follow
+from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 
 def apply_more(group: Group, *, gathered: bool = False) -> None:
@@ -107,7 +18,7 @@ def apply_more(group: Group, *, gathered: bool = False) -> None:
         return
     target = min(group.counted, group.persisted)
     first = group.applied.index + 1
-    limit = verification.limit(group)
+    limit = group.verifying.limit(group.epoch, group.leader, group.applied.index)
     if limit is not None:
         target, gathered = min(target, limit), True
     if target < first:
@@ -136,7 +47,7 @@ def _may_gather(group: Group, target: int) -> bool:
 
 
 def on_applied(group: Group, now: Now, event: Applied) -> None:
-    """The data file moved (or was opened, or replaced)."""
+    """The data file moved (or was opened, or replaced). Others follow (`replica`)."""
     if not group.opened:
         group.opened = True
         group.applied = event.position
@@ -152,10 +63,6 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
         _finish_switch(group, event)
     if group.role == LEADER and group.applied.index >= group.noop:
         group.host.make_ready(group.group)
-    verification.proceed(group, now)
-    apply_more(group)
-    reads.on_applied(group)
-    maybe_checkpoint(group)
 
 
 def _finish_switch(group: Group, event: Applied) -> None:
@@ -175,8 +82,8 @@ def _finish_switch(group: Group, event: Applied) -> None:
         group.host.emit(Send(group.leader, done))
 
 
-def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
-    """No room: stop leading and try again later. Anything else: this replica is damaged."""
+def on_failed(group: Group, now: Now, event: ApplyFailed) -> None:
+    """No room: try again later. Anything else: this replica is damaged."""
     failing, group.applying = group.applying, 0
     if event.full:
         group.apply_blocked = True
@@ -185,13 +92,6 @@ def on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
         group.no_room_until_us = now.mono_us + 2 * group.settings.suspect_us
     else:
         repair.found_damaged(group, event, failing)
-    if group.role == LEADER and (group.damaged or orders.steps_down_for_others(group)):
-        election.become_follower(group, now)
-    elif group.role == LEADER:
-        writes.put_back(group)
-    elif group.damaged:
-        group.role = FOLLOWER
-    group.host.keep_busy(group.group)
 
 
 def maybe_checkpoint(group: Group) -> None:

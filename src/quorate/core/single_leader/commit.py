@@ -1,0 +1,84 @@
+"""When an entry is counted.
+
+A leader counts an entry when as many voters hold it durably as the acks rules ask (`rules`), its own disk being one
+voice among them, and only through an entry of its own epoch (Ongaro 2014, sections 3.5 and 3.6.2; figure 3.7
+shows what is lost otherwise). The no-op that begins an epoch, and each change of the rules or of the members, count by
+majority.
+"""
+
+from quorate.core.kernel import NodeId, Now, OpenGeneration, Persisted
+from quorate.core.single_leader import apply, repair
+from quorate.core.single_leader.state import LEADER, Group
+
+
+def on_persisted(group: Group, now: Now, event: Persisted) -> None:
+    """Everything up to this sequence is durable: speak what waited for it, and count ourselves."""
+    while group.pending and group.pending[0].sequence <= event.sequence:
+        pending = group.pending.popleft()
+        # The same index may have been overwritten while it was on its way (A, then B, then "A is durable"):
+        # it is durable only if it still is what the log says.
+        last = pending.last
+        if last is not None and group.log.epoch_at(last.index) == last.epoch:
+            group.persisted = max(group.persisted, last.index)
+        for effect in pending.release:
+            group.host.emit(effect)
+        if pending.campaign:
+            group.on_own_vote(now, pending.campaign)
+        if pending.switch:
+            group.apply_blocked = False  # that was about the data file that goes
+            group.host.emit(OpenGeneration(group.group, pending.switch))
+    advance(group)
+    group.on_counted()
+    repair.heal_if_whole(group)
+    apply.apply_more(group)
+
+
+def advance(group: Group) -> None:
+    """Count what is held as the acks rules ask. By majority: the no-op, and every change of the rules or members."""
+    if group.role != LEADER:
+        return
+    _turn(group)  # so that every turn below is beyond what is counted, and each round of the loop gets further
+    matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
+    matched[group.me] = group.persisted
+    agreed = group.agreed_by(matched)
+    if group.log.epoch_at(agreed) != group.epoch:
+        return
+    group.agreed = max(group.agreed, agreed)
+    _count_held(group, matched, agreed)
+    while 0 < group.turns_at <= agreed:
+        count(group, group.turns_at)
+        group.host.mention(group.group)
+        _count_held(group, matched, agreed)  # from here on another rule holds, or others vote
+
+
+def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
+    """Count by the rules of now, up to where they or the voters change; nothing but by majority beyond that."""
+    held = agreed if group.rules.are_default else group.held_by(matched)
+    if group.turns_at:
+        held = min(held, group.turns_at - 1)
+    if held > group.held:
+        group.held = held
+        group.on_counted()
+    index = max(held, group.noop if agreed >= group.noop else 0)
+    if index > group.counted and group.log.epoch_at(index) == group.epoch:
+        count(group, index)
+        group.host.mention(group.group)
+
+
+def count(group: Group, index: int) -> None:
+    """Raise the counted index; nothing counted is ever uncounted."""
+    if index <= group.counted:
+        return
+    assert index <= group.log.last.index, "counted beyond the log"
+    group.counted = index
+    _turn(group)
+    group.note("counted", index=index, position=group.log.position_at(index))
+    group.on_counted()
+    apply.apply_more(group)
+
+
+def _turn(group: Group) -> None:
+    """What is counted of changes of the rules and members holds by itself now."""
+    group.rules.counts(group.counted)
+    if group.membership.counts(group.counted):
+        group.host.make_ready(group.group)  # the next step of a change may follow
