@@ -155,7 +155,7 @@ class Machine:
     def assert_watches(self) -> None:
         """Whoever leads watches a majority of the voters, or it could not miss them."""
         for group in self.node.groups.values():
-            if group.role == "leader":
+            if group.election.role == "leader":
                 assert group.majority_of((self.number, *self.node.liveness.peers)), group.configuration
 
     def perform(self, effect: kernel.Effect) -> Iterable[kernel.Event]:
@@ -395,10 +395,10 @@ class Cluster:
         leading = [
             machine
             for machine in self.machines.values()
-            if machine.alive and group in machine.node.groups and machine.node.groups[group].role == "leader"
+            if machine.alive and group in machine.node.groups and machine.node.groups[group].election.role == "leader"
         ]
         assert leading, "nobody leads"
-        return max(leading, key=lambda machine: machine.node.groups[group].epoch)
+        return max(leading, key=lambda machine: machine.node.groups[group].election.epoch)
 
     def request(self, machine: Machine, body: Any) -> tuple[int, int]:
         self.requests += 1

@@ -164,13 +164,13 @@ def test_those_who_came_before_anybody_knew_how_long_it_takes_are_told_as_soon_a
     now = Now(cluster.now_us, cluster.now_us)
     for number in range(1_000, 2_000):
         node.step(now, kernel.Request(number, write(f"t{number}")))
-    group.admission.run_ns = 10_000_000
+    group.writes.admission.run_ns = 10_000_000
     effects = node.step(now, kernel.Wake())
     refused = [effect.id for effect in effects if isinstance(effect, Reply)]
     ran = [len(effect.requests) for effect in effects if isinstance(effect, Execute)]
     assert ran == [5], "as many as run in 50 ms"
     assert min(refused) >= 1_100, "the last to come are the first to be refused"
-    assert len(group.queue) == 100, "a second of 10 ms each"
+    assert len(group.writes.queue) == 100, "a second of 10 ms each"
 
 
 @pytest.mark.parametrize("level", READ_LEVELS)

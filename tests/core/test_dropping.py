@@ -27,7 +27,7 @@ def without_main(cluster: Cluster) -> Catalog:
 
 
 def leader_of(cluster: Cluster) -> Machine:
-    return next(each for each in cluster.machines.values() if each.node.groups[MAIN].role == "leader")
+    return next(each for each in cluster.machines.values() if each.node.groups[MAIN].election.role == "leader")
 
 
 def settled() -> tuple[Cluster, Machine]:

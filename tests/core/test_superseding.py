@@ -51,9 +51,9 @@ def test_who_hears_an_earlier_life_says_so_and_drops_its_votes() -> None:
     assert [each.message for each in said if hasattr(each, "message")] == [
         Superseded(known.boot, known.begun_us + 1, known.boot, known.begun_us)
     ]
-    epoch = machine.node.groups[1].epoch
+    epoch = machine.node.groups[1].election.epoch
     assert effects(machine, 2, VoteReply(1, epoch + 1, granted=False)) == []
-    assert machine.node.groups[1].epoch == epoch
+    assert machine.node.groups[1].election.epoch == epoch
 
 
 def test_who_is_told_takes_its_replicas_for_damaged_and_goes_on_as_a_later_life() -> None:

@@ -79,7 +79,7 @@ def test_time_in_which_nobody_ran_is_nobodys_silence() -> None:
     cluster = Cluster()
     cluster.run(2 * SECOND)
     leader = cluster.leader()
-    epochs = {number: machine.node.groups[1].epoch for number, machine in cluster.machines.items()}
+    epochs = {number: machine.node.groups[1].election.epoch for number, machine in cluster.machines.items()}
     cluster.now_us += 5 * SECOND
     for machine in cluster.machines.values():
         machine.feed(kernel.Wake())
@@ -87,7 +87,7 @@ def test_time_in_which_nobody_ran_is_nobodys_silence() -> None:
     assert not [message for _, _, message in cluster.messages if isinstance(message, PreVote)]
     cluster.run(2 * SECOND)
     assert cluster.leader() is leader
-    assert {number: machine.node.groups[1].epoch for number, machine in cluster.machines.items()} == epochs
+    assert {number: machine.node.groups[1].election.epoch for number, machine in cluster.machines.items()} == epochs
 
 
 def test_a_node_that_runs_and_hears_nothing_suspects_as_ever() -> None:

@@ -222,10 +222,12 @@ def test_a_cluster_that_does_not_come_right_is_a_failure_that_names_who_waits() 
 def picture(group: Any) -> tuple[Any, ...]:
     """Whatever invariants look at."""
     progress = {peer: (each.matched, each.next, each.state) for peer, each in group.progress.items()}
+    election, apply = group.election, group.apply
     return (
-        group.role, group.epoch, group.vote, group.leader, group.persisted, group.counted, group.applied,
-        group.applying, group.log.base, group.log.last, group.opened, group.damaged, group.switching, len(group.queue),
-        tuple(group.stack), len(group.flight), group.batch is None, progress,
+        election.role, election.epoch, election.vote, election.leader, group.commit.persisted, group.commit.counted,
+        apply.applied, apply.applying, group.log.base, group.log.last, apply.opened, group.repair.damaged,
+        group.fetching.switching, len(group.writes.queue), tuple(group.settling.stack), len(group.writes.flight),
+        group.writes.batch is None, progress,
     )  # fmt: skip
 
 

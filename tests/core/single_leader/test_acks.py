@@ -63,7 +63,9 @@ def test_semi_sync_of_five_elects_with_four_votes_only() -> None:
     leader.crash()
     first.crash()
     cluster.run(5 * SECOND)
-    leading = [each for each in cluster.machines.values() if each.alive and each.node.groups[1].role == "leader"]
+    leading = [
+        each for each in cluster.machines.values() if each.alive and each.node.groups[1].election.role == "leader"
+    ]
     assert not leading, "three of five cannot know what the other two had acknowledged"
     first.start()
     cluster.run(5 * SECOND)
@@ -141,8 +143,8 @@ def test_an_old_leader_whose_data_file_has_a_lost_tail_asks_for_a_copy_and_drops
     old.start()
     cluster.run(SECOND)
     group = old.node.groups[1]
-    assert group.leader == new.number
-    assert group.rewind == new.node.groups[1].noop, "where its log and the new leader's part"
+    assert group.election.leader == new.number
+    assert group.rewinding.first == new.node.groups[1].election.noop, "where its log and the new leader's part"
     assert group.log.last == last
     assert new.node.groups[1].progress[old.number].state == "snapshot"
     assert cluster.tokens(new.number) == []

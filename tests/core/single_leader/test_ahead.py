@@ -27,10 +27,10 @@ def test_the_next_batch_runs_while_the_first_is_being_replicated() -> None:
     second = cluster.request(leader, write("b"))
     cluster.deliver()
     group = leader.node.groups[1]
-    assert [len(group.flight), len(group.stack)] == [2, 2]
+    assert [len(group.writes.flight), len(group.settling.stack)] == [2, 2]
     third = cluster.request(leader, write("c"))
     cluster.deliver()
-    assert len(group.queue) == 1, "two at a time"
+    assert len(group.writes.queue) == 1, "two at a time"
     assert [cluster.replies[key] for key in (first, second, third)] == [None] * 3
     finish(cluster)
     assert all(isinstance(cluster.replies[key], Answer) for key in (first, second, third))
@@ -50,7 +50,7 @@ def test_answered_and_committed_together_later() -> None:
     assert cluster.tokens(leader.number) == []
     cluster.run(SECOND // 4)
     assert cluster.tokens(leader.number) == ["a", "b", "c"]
-    assert not leader.node.groups[1].stack
+    assert not leader.node.groups[1].settling.stack
 
 
 def test_a_read_waits_for_what_is_counted_and_not_for_what_comes_after() -> None:
@@ -65,7 +65,7 @@ def test_a_read_waits_for_what_is_counted_and_not_for_what_comes_after() -> None
     waiting = cluster.request(leader, write("c"))
     cluster.deliver()
     assert cluster.replies[key] is None, "what is executed cannot be committed in part"
-    assert len(leader.node.groups[1].flight) == 1, "nothing more is put on top while a read waits"
+    assert len(leader.node.groups[1].writes.flight) == 1, "nothing more is put on top while a read waits"
     cluster.run(SECOND // 2)
     assert cluster.replies[key] == ["a"], "it was undone, and what was counted applied from the log"
     finish(cluster)

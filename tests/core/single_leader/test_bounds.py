@@ -31,12 +31,12 @@ def test_an_epoch_that_cannot_have_come_about_is_not_adopted(kind: int, leap: in
     cluster.run(2 * SECOND)
     leader = cluster.leader()
     sender = next(number for number in (1, 2, 3) if number != leader.number)
-    epoch = leader.node.groups[1].epoch
+    epoch = leader.node.groups[1].election.epoch
     for machine in cluster.machines.values():
         if machine.number != sender:
             machine.feed(Deliver(sender, words(epoch + leap, 1)[kind]))
     cluster.run(2 * SECOND)
-    assert {machine.node.groups[1].epoch for machine in cluster.machines.values()} == {epoch}
+    assert {machine.node.groups[1].election.epoch for machine in cluster.machines.values()} == {epoch}
     cluster.leader().crash()
     cluster.run(5 * SECOND)
     key = cluster.request(cluster.leader(), write("a"))
@@ -49,5 +49,5 @@ def test_an_epoch_of_a_permit_may_be_far_ahead() -> None:
     cluster.run(2 * SECOND)
     group = cluster.leader().node.groups[1]
     sender = group.others[0]
-    cluster.leader().feed(Deliver(sender, AppendReply(1, group.epoch + (1 << 36), False, 0, ORIGIN)))
-    assert group.epoch >= 1 << 36
+    cluster.leader().feed(Deliver(sender, AppendReply(1, group.election.epoch + (1 << 36), False, 0, ORIGIN)))
+    assert group.election.epoch >= 1 << 36

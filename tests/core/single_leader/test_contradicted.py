@@ -35,14 +35,14 @@ class Forgetful:
             assert isinstance(cluster.replies[key], Answer)
         if told:
             cluster.run(SECOND)
-        self.epoch = self.knows.node.groups[1].epoch
+        self.epoch = self.knows.node.groups[1].election.epoch
         old.crash()
         self.knows.crash()
         old.put_back(copied)
         cluster.heal()
         old.start()
         cluster.run(5 * SECOND)
-        assert (old.node.groups[1].epoch == self.epoch) is leads
+        assert (old.node.groups[1].election.epoch == self.epoch) is leads
 
     def write(self, count: int = 3) -> None:
         for number in range(count):

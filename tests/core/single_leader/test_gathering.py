@@ -15,19 +15,19 @@ def crowded() -> tuple[Cluster, Machine]:
     keys = [cluster.request(leader, write(f"crowd{number}")) for number in range(CROWD)]
     cluster.deliver()
     assert all(isinstance(cluster.replies[key], Answer) for key in keys)
-    assert leader.node.groups[1].crowd == CROWD
+    assert leader.node.groups[1].writes.crowd == CROWD
     return cluster, leader
 
 
 def test_the_first_of_a_crowd_to_come_back_waits_for_half_of_it() -> None:
     cluster, leader = crowded()
-    before = leader.node.groups[1].batches
+    before = leader.node.groups[1].writes.batches
     keys = []
     for number in range(CROWD // 2):
-        assert leader.node.groups[1].batches == before, f"{number} are not half of a crowd of {CROWD}"
+        assert leader.node.groups[1].writes.batches == before, f"{number} are not half of a crowd of {CROWD}"
         keys.append(cluster.request(leader, write(f"again{number}")))
         cluster.deliver()
-    assert leader.node.groups[1].batches == before + 1
+    assert leader.node.groups[1].writes.batches == before + 1
     assert all(isinstance(cluster.replies[key], Answer) for key in keys)
 
 
@@ -38,7 +38,7 @@ def test_one_half_gathers_while_the_other_is_replicated() -> None:
     for number in range(CROWD):
         keys.append(cluster.request(leader, write(f"again{number}")))
         cluster.deliver()
-    assert [len(batch.requests) for batch in leader.node.groups[1].flight] == [CROWD // 2, CROWD // 2 - 1]
+    assert [len(batch.requests) for batch in leader.node.groups[1].writes.flight] == [CROWD // 2, CROWD // 2 - 1]
     finish(cluster)
     cluster.run(leader.node.settings.gather_us)
     assert all(isinstance(cluster.replies[key], Answer) for key in keys)
@@ -76,4 +76,4 @@ def test_a_crowd_that_has_gone_is_forgotten_batch_by_batch() -> None:
         for half in range(CROWD // 2):
             cluster.request(leader, write(f"{number}/{half}"))
         cluster.deliver()
-    assert leader.node.groups[1].crowd <= CROWD // 2 + 1
+    assert leader.node.groups[1].writes.crowd <= CROWD // 2 + 1

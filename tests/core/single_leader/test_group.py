@@ -24,7 +24,7 @@ def test_a_new_cluster_founds_its_catalog_and_the_database_main() -> None:
     cluster = started()
     for machine in cluster.machines.values():
         assert set(machine.node.groups) == {0, 1}
-        assert machine.node.groups[1].leader == cluster.leader().number
+        assert machine.node.groups[1].election.leader == cluster.leader().number
 
 
 def test_one_node_alone_leads_itself() -> None:
@@ -76,7 +76,7 @@ def test_a_leader_does_not_commit_what_its_own_disk_lacks() -> None:
     key = cluster.request(leader, write("a"))
     cluster.deliver()
     group = leader.node.groups[1]
-    assert group.counted == group.log.last.index, "the followers made the majority"
+    assert group.commit.counted == group.log.last.index, "the followers made the majority"
     assert cluster.replies[key] is None
     assert cluster.tokens(leader.number) == []
     leader.finish_writing()
@@ -148,7 +148,7 @@ def test_an_isolated_leader_steps_down_and_says_that_it_is_unsure() -> None:
     cluster.isolate(old.number)
     key = cluster.request(old, write("lost"))
     cluster.run(2 * SECOND)
-    assert old.node.groups[1].role != "leader"
+    assert old.node.groups[1].election.role != "leader"
     assert isinstance(cluster.replies[key], Unsure)
     new = cluster.leader()
     key = cluster.request(new, write("kept"))
@@ -163,14 +163,14 @@ def test_an_isolated_leader_steps_down_and_says_that_it_is_unsure() -> None:
 def test_an_isolated_follower_does_not_disturb_when_it_returns() -> None:
     cluster = started()
     leader = cluster.leader()
-    epoch = leader.node.groups[1].epoch
+    epoch = leader.node.groups[1].election.epoch
     follower = next(number for number in cluster.machines if number != leader.number)
     cluster.isolate(follower)
     cluster.run(5 * SECOND)
     cluster.heal()
     cluster.run(2 * SECOND)
     assert cluster.leader() is leader
-    assert leader.node.groups[1].epoch == epoch, "pre-vote kept the epoch where it was"
+    assert leader.node.groups[1].election.epoch == epoch, "pre-vote kept the epoch where it was"
 
 
 def test_a_linearizable_read_on_an_isolated_leader_is_not_answered_with_old_data() -> None:
@@ -207,12 +207,12 @@ def test_votes_are_durable_before_anyone_hears_of_them() -> None:
     cluster = started()
     voter = next(machine for machine in cluster.machines.values() if machine is not cluster.leader())
     cluster.leader().crash()
-    voter.node.step(kernel.Now(cluster.now_us), kernel.Unreachable(voter.node.groups[1].leader))
+    voter.node.step(kernel.Now(cluster.now_us), kernel.Unreachable(voter.node.groups[1].election.leader))
     voter.slow_disk = True
     group = voter.node.groups[1]
-    candidate = next(number for number in cluster.machines if number not in (voter.number, group.leader))
+    candidate = next(number for number in cluster.machines if number not in (voter.number, group.election.leader))
     cluster.messages.clear()
-    voter.feed(kernel.Deliver(candidate, Vote(1, group.epoch + 1, group.log.last)))
+    voter.feed(kernel.Deliver(candidate, Vote(1, group.election.epoch + 1, group.log.last)))
     assert not [message for _, _, message in cluster.messages if isinstance(message, VoteReply)]
     voter.finish_writing()
     replies = [message for _, _, message in cluster.messages if isinstance(message, VoteReply)]
@@ -227,7 +227,7 @@ def test_one_epoch_one_vote_even_after_a_restart() -> None:
     voter, first, second = cluster.machines[leader.number % 3 + 1], leader.number, (leader.number + 1) % 3 + 1
     voter.feed(kernel.Unreachable(leader.number))
     group = voter.node.groups[1]
-    epoch = group.epoch + 5
+    epoch = group.election.epoch + 5
     cluster.messages.clear()
     voter.feed(kernel.Deliver(first, Vote(1, epoch, group.log.last)))
     voter.crash()
@@ -253,9 +253,9 @@ def test_a_late_disk_does_not_vouch_for_what_was_overwritten() -> None:
         effect = follower.unwritten.popleft()
         follower.feed(kernel.Persisted(effect.sequence))
     follower.feed(kernel.Persisted(follower.unwritten.popleft().sequence))
-    assert group.persisted == last.index
+    assert group.commit.persisted == last.index
     follower.finish_writing()
-    assert group.persisted == last.index + 1
+    assert group.commit.persisted == last.index + 1
 
 
 def test_a_full_disk_hands_leadership_on_and_reads_go_on() -> None:
@@ -319,9 +319,9 @@ def test_a_copy_that_cannot_be_opened_is_fetched_again() -> None:
     leader = cluster.leader()
     follower = next(machine for machine in cluster.machines.values() if machine is not leader)
     group = follower.node.groups[1]
-    group.switching = True
+    group.fetching.switching = True
     follower.feed(kernel.ApplyFailed(1, full=False, reason="a torn page"))
     assert group.needs_snapshot()
     cluster.messages.clear()
-    follower.feed(kernel.Deliver(leader.number, SnapshotOffer(1, group.epoch, 9, group.log.last, 100)))
+    follower.feed(kernel.Deliver(leader.number, SnapshotOffer(1, group.election.epoch, 9, group.log.last, 100)))
     assert any(isinstance(message, SnapshotWant) for _, _, message in cluster.messages)

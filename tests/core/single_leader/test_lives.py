@@ -27,7 +27,7 @@ def late_acknowledgement(after_rebuild: bool) -> object:
     cluster.cut.add((voter.number, leader.number))
     late = group.append_reply(matched=group.log.last.index, accepted=True)
     if after_rebuild:
-        ask = ReadIndexAsk(1, group.epoch, 1, group.life + 1)
+        ask = ReadIndexAsk(1, group.election.epoch, 1, group.life + 1)
         leader.feed(kernel.Deliver(voter.number, ask))
     leader.feed(kernel.Deliver(voter.number, late))
     return cluster.replies[key]

@@ -60,7 +60,7 @@ def step_until_joint(cluster: Cluster) -> Machine:
 
 def leading(cluster: Cluster) -> bool:
     groups = [machine.node.groups.get(1) for machine in cluster.machines.values()]
-    return any(group is not None and group.role == "leader" for group in groups)
+    return any(group is not None and group.election.role == "leader" for group in groups)
 
 
 # ---- the plan --------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_a_leader_that_is_changed_out_leads_until_that_counts_and_goes() -> None
     rest = tuple(number for number in (1, 2, 3, 4) if number != leader.number)
     cluster.want_members(*rest)
     cluster.run(4 * SECOND)
-    assert leader.node.groups[1].role == "follower"
+    assert leader.node.groups[1].election.role == "follower"
     assert leader.node.groups[1].left_out
     new = cluster.leader()
     assert new.number in rest
@@ -223,9 +223,9 @@ def test_a_leader_that_is_changed_out_leads_until_that_counts_and_goes() -> None
     key = cluster.request(new, write("a"))
     cluster.run(SECOND)
     assert isinstance(cluster.replies[key], Answer)
-    epoch = new.node.groups[1].epoch
+    epoch = new.node.groups[1].election.epoch
     cluster.run(5 * SECOND)
-    assert cluster.leader().node.groups[1].epoch == epoch, "who is out disturbs nobody"
+    assert cluster.leader().node.groups[1].election.epoch == epoch, "who is out disturbs nobody"
 
 
 def test_nothing_changes_before_the_no_op_of_the_leader_is_applied() -> None:
@@ -234,7 +234,7 @@ def test_nothing_changes_before_the_no_op_of_the_leader_is_applied() -> None:
     cluster.run(2 * SECOND)
     leader = cluster.leader()
     group = leader.node.groups[1]
-    group.applied = group.log.position_at(group.noop - 1)
+    group.apply.applied = group.log.position_at(group.election.noop - 1)
     cluster.want_members(1, 2, 3, 4)
     from quorate.core.single_leader import members
 
@@ -278,12 +278,12 @@ def test_a_dead_node_that_comes_back_hears_that_it_is_out_and_says_so() -> None:
     cluster.want_members(*rest)
     cluster.run(3 * SECOND)
     assert sorted(configuration(cluster.leader()).voters) == sorted(rest)
-    epoch = cluster.leader().node.groups[1].epoch
+    epoch = cluster.leader().node.groups[1].election.epoch
     machine.start()
     cluster.run(5 * SECOND)
     assert machine.node.removed
     assert machine.node.groups[1].left_out
-    assert cluster.leader().node.groups[1].epoch == epoch
+    assert cluster.leader().node.groups[1].election.epoch == epoch
     key = cluster.request(machine, write("a"))
     cluster.deliver()
     refused = cluster.replies[key]
@@ -369,15 +369,15 @@ def test_a_leader_that_has_left_hears_who_took_over(acks: str) -> None:
     group.leaving.handed_us = cluster.now_us + 60 * SECOND  # it changes itself out
     cluster.want_members(*(number for number in (1, 2, 3, 4) if number != leader.number))
     for _ in range(2_000):
-        if group.transfer_to or group.role != "leader":
+        if group.handover.to or group.election.role != "leader":
             break
         step(cluster)
-    assert group.transfer_to, "told to stand"
+    assert group.handover.to, "told to stand"
     assert group.left_out
     cluster.run(100_000)
     new = cluster.leader()
     assert new is not leader
-    assert (group.role, group.leader) == ("follower", new.number)
+    assert (group.election.role, group.election.leader) == ("follower", new.number)
 
 
 def test_while_nobody_leads_a_change_that_nobody_saw_end_counts_as_under_way() -> None:
@@ -390,7 +390,7 @@ def test_while_nobody_leads_a_change_that_nobody_saw_end_counts_as_under_way() -
     cluster.run(3 * SECOND)
     rest = [machine.node for machine in cluster.machines.values() if machine is not leader]
     catalog = cluster.leader(0)
-    assert "leader" not in [node.groups[1].role for node in rest]
+    assert "leader" not in [node.groups[1].election.role for node in rest]
     assert [node.liveness.settled for node in rest] == [-1, -1, -1]
     assert roster.members_change(catalog.node)
     key = cluster.request(catalog, AddMember(9, "n9", "host:9", Token("t", 0)))
@@ -442,7 +442,7 @@ def test_a_change_that_is_counted_already_keeps_nobody(which: str, monkeypatch: 
         group.rules.coming.insert(0, (1, group.rules.counted))
     else:
         group.membership.coming.insert(0, (1, group.configuration))
-    assert 0 < group.turns_at <= group.counted
+    assert 0 < group.turns_at <= group.commit.counted
     commit.advance(group)
     assert not group.turns_at
     key = cluster.request(cluster.leader(), write("a"))

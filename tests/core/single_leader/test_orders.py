@@ -25,7 +25,11 @@ def started(size: int = 3, acks: str = "majority manual") -> tuple[Cluster, Mach
 
 
 def leaders(cluster: Cluster) -> list[int]:
-    return [each.number for each in cluster.machines.values() if each.alive and each.node.groups[1].role == "leader"]
+    return [
+        each.number
+        for each in cluster.machines.values()
+        if each.alive and each.node.groups[1].election.role == "leader"
+    ]
 
 
 def last_noop(group: Group) -> tuple[int, bool]:
@@ -61,7 +65,7 @@ def test_nobody_stands_by_himself_when_the_leader_is_dead_and_one_does_when_told
     leader.start()
     cluster.run(3 * SECOND)
     assert leaders(cluster) == [other.number]
-    assert third.node.groups[1].leader == other.number
+    assert third.node.groups[1].election.leader == other.number
 
 
 def test_a_leader_that_was_restarted_waits_to_be_told_too() -> None:
@@ -162,7 +166,7 @@ def test_leadership_is_handed_over_in_a_manual_database_and_taken_back_when_the_
 
 def test_who_is_ordered_while_others_hear_the_leader_is_refused_and_disturbs_nobody() -> None:
     cluster, leader, (other, third) = started()
-    epoch = leader.node.groups[1].epoch
+    epoch = leader.node.groups[1].election.epoch
     cluster.cut |= {(leader.number, other.number), (other.number, leader.number)}
     cluster.run(2 * SECOND)
     key = order(cluster, other)
@@ -171,7 +175,7 @@ def test_who_is_ordered_while_others_hear_the_leader_is_refused_and_disturbs_nob
     assert isinstance(refused, Refused)
     assert f"n{third.number} refused" in refused.message
     assert leaders(cluster) == [leader.number]
-    assert leader.node.groups[1].epoch == epoch
+    assert leader.node.groups[1].election.epoch == epoch
 
 
 def test_a_follower_sends_the_caller_to_the_node_that_is_meant() -> None:
@@ -254,7 +258,7 @@ def test_an_old_leader_that_comes_back_keeps_what_was_given_up_and_is_rewound() 
     others[0].start()
     cluster.run(3 * SECOND)
     assert [saved.group for saved in others[0].kept] == [1], "it had the write, and keeps it"
-    assert others[0].node.groups[1].rewind or cluster.tokens(others[0].number) == ["b"]
+    assert others[0].node.groups[1].rewinding.first or cluster.tokens(others[0].number) == ["b"]
     assert cluster.tokens(far[1].number) == ["b"]
 
 
@@ -291,8 +295,8 @@ def test_a_vote_that_comes_after_the_order_has_ended_makes_nobody_leader() -> No
     key = order(cluster, other)
     cluster.deliver()
     group = other.node.groups[1]
-    assert group.role == "candidate"
-    group.no_room_until_us = cluster.now_us + 60 * SECOND
+    assert group.election.role == "candidate"
+    group.apply.no_room_until_us = cluster.now_us + 60 * SECOND
     while cluster.replies[key] is None:
         cluster.run(SECOND)
     assert isinstance(cluster.replies[key], Refused)

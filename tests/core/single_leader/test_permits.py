@@ -55,11 +55,15 @@ def started(acks: str = "majority etcd") -> tuple[Cluster, Etcd, Machine, list[M
 
 
 def leaders(cluster: Cluster) -> list[int]:
-    return [each.number for each in cluster.machines.values() if each.alive and each.node.groups[1].role == "leader"]
+    return [
+        each.number
+        for each in cluster.machines.values()
+        if each.alive and each.node.groups[1].election.role == "leader"
+    ]
 
 
 def epoch(machine: Machine) -> int:
-    return machine.node.groups[1].epoch
+    return machine.node.groups[1].election.epoch
 
 
 def why(machine: Machine) -> str:
@@ -225,7 +229,7 @@ def test_while_a_change_to_etcd_is_not_counted_a_permit_is_needed() -> None:
 
 def test_a_cluster_whose_nodes_know_no_etcd_refuses_it() -> None:
     cluster, _, _, _ = started("majority")
-    catalog = next(each for each in cluster.machines.values() if each.node.groups[0].role == "leader")
+    catalog = next(each for each in cluster.machines.values() if each.node.groups[0].election.role == "leader")
     key = cluster.request(catalog, AlterDatabase("main", {"failover": "etcd"}, Token("alter", 0)))
     refused = cluster.replies[key]
     assert isinstance(refused, Refused)

@@ -170,7 +170,7 @@ def test_a_damaged_replica_with_the_newest_entries_leads_until_a_whole_one_has_t
             spoil(machine)
             del machine.perform
     del whole.perform
-    assert first.node.groups[1].role == "follower"
+    assert first.node.groups[1].election.role == "follower"
     cluster.cut.clear()
     cluster.run(10 * SECOND)
     assert cluster.leader() is whole
@@ -200,4 +200,6 @@ def test_nobody_hands_over_to_a_damaged_replica() -> None:
     cluster.run(SECOND)
     leader.feed(kernel.Drain())
     cluster.run(SECOND)
-    assert all(machine.node.groups[1].role != "leader" or machine is leader for machine in cluster.machines.values())
+    assert all(
+        machine.node.groups[1].election.role != "leader" or machine is leader for machine in cluster.machines.values()
+    )

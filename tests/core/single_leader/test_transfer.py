@@ -41,7 +41,7 @@ def test_the_named_follower_leads_and_the_caller_is_told() -> None:
     assert cluster.leader() is follower
     said = report(cluster.replies[key])
     assert (said.leader, said.was) == (f"n{follower.number}", f"n{leader.number}")
-    assert said.epoch == follower.node.groups[1].epoch
+    assert said.epoch == follower.node.groups[1].election.epoch
     again = cluster.request(follower, Failover("main", f"n{follower.number}"))
     assert report(cluster.replies[again]).was == f"n{follower.number}", "it is done already"
 

@@ -143,8 +143,8 @@ def test_a_follower_stops_at_the_position_and_then_goes_on() -> None:
     cluster = started()
     leader, follower = cluster.leader(), followers(cluster)[0]
     group = follower.node.groups[1]
-    ahead = Position(group.epoch, group.log.last.index + 1)
-    follower.feed(kernel.Deliver(leader.number, VerifyAsk(1, group.epoch, 77, ahead)))
+    ahead = Position(group.election.epoch, group.log.last.index + 1)
+    follower.feed(kernel.Deliver(leader.number, VerifyAsk(1, group.election.epoch, 77, ahead)))
     cluster.messages.clear()
     for token in ("b", "c", "d"):
         cluster.request(leader, write(token))
@@ -158,9 +158,9 @@ def test_a_follower_that_is_beyond_the_position_says_so() -> None:
     cluster = started()
     leader, follower = cluster.leader(), followers(cluster)[0]
     group = follower.node.groups[1]
-    behind = Position(group.epoch, group.applied.index - 1)
+    behind = Position(group.election.epoch, group.apply.applied.index - 1)
     cluster.messages.clear()
-    follower.feed(kernel.Deliver(leader.number, VerifyAsk(1, group.epoch, 77, behind)))
+    follower.feed(kernel.Deliver(leader.number, VerifyAsk(1, group.election.epoch, 77, behind)))
     replies = [message for _, _, message in cluster.messages if isinstance(message, VerifyReply)]
     assert [reply.state for reply in replies] == [PASSED]
 
@@ -173,7 +173,7 @@ def test_a_leader_names_another_position_when_one_was_passed() -> None:
     running = leader.node.groups[1].verifying.running
     assert running is not None
     number = running.number
-    passed = VerifyReply(1, leader.node.groups[1].epoch, number, PASSED, running.position)
+    passed = VerifyReply(1, leader.node.groups[1].election.epoch, number, PASSED, running.position)
     leader.feed(kernel.Deliver(follower.number, passed))
     leader.feed(kernel.Wake())
     assert running.number == number + 1
@@ -186,15 +186,19 @@ def test_a_verdict_of_another_epoch_or_position_condemns_nobody() -> None:
     verified(cluster)
     leader, follower = cluster.leader(), followers(cluster)[0]
     group = follower.node.groups[1]
-    follower.feed(kernel.Deliver(leader.number, VerifyAsk(1, group.epoch, 77, group.applied)))
-    stale = Position(group.epoch, group.applied.index - 1)
+    follower.feed(kernel.Deliver(leader.number, VerifyAsk(1, group.election.epoch, 77, group.apply.applied)))
+    stale = Position(group.election.epoch, group.apply.applied.index - 1)
     for verdict in (
-        VerifyVerdict(1, group.epoch, 76, group.applied, "other"),
-        VerifyVerdict(1, group.epoch, 77, stale, "other"),
-        VerifyVerdict(1, group.epoch - 1, 77, group.applied, "other"),
+        VerifyVerdict(1, group.election.epoch, 76, group.apply.applied, "other"),
+        VerifyVerdict(1, group.election.epoch, 77, stale, "other"),
+        VerifyVerdict(1, group.election.epoch - 1, 77, group.apply.applied, "other"),
     ):
         follower.feed(kernel.Deliver(leader.number, verdict))
-    follower.feed(kernel.Deliver(followers(cluster)[1].number, VerifyVerdict(1, group.epoch, 77, group.applied, "x")))
+    follower.feed(
+        kernel.Deliver(
+            followers(cluster)[1].number, VerifyVerdict(1, group.election.epoch, 77, group.apply.applied, "x")
+        )
+    )
     assert damaged(cluster) == []
 
 

@@ -10,7 +10,7 @@ def close(group: Group, now: Now) -> None:
     """Callers whose write is not in the log hear that it was not done here, the others that nobody is sure; each asks
     again, and learns that there is no such database."""
     election.become_follower(group, now)
-    group.leader = NOBODY
+    group.election.leader = NOBODY
     transfer.conclude(group)
     orders.conclude(group)
     writes.refuse_queue(group, NotLeader(""))

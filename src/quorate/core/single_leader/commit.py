@@ -19,13 +19,13 @@ def on_persisted(group: Group, now: Now, event: Persisted) -> None:
         # it is durable only if it still is what the log says.
         last = pending.last
         if last is not None and group.log.epoch_at(last.index) == last.epoch:
-            group.persisted = max(group.persisted, last.index)
+            group.commit.persisted = max(group.commit.persisted, last.index)
         for effect in pending.release:
             group.host.emit(effect)
         if pending.campaign:
             group.on_own_vote(now, pending.campaign)
         if pending.switch:
-            group.apply_blocked = False  # that was about the data file that goes
+            group.apply.blocked = False  # that was about the data file that goes
             group.host.emit(OpenGeneration(group.group, pending.switch))
     advance(group)
     group.on_counted()
@@ -35,15 +35,15 @@ def on_persisted(group: Group, now: Now, event: Persisted) -> None:
 
 def advance(group: Group) -> None:
     """Count what is held as the acks rules ask. By majority: the no-op, and every change of the rules or members."""
-    if group.role != LEADER:
+    if group.election.role != LEADER:
         return
     _turn(group)  # so that every turn below is beyond what is counted, and each round of the loop gets further
     matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
-    matched[group.me] = group.persisted
+    matched[group.me] = group.commit.persisted
     agreed = group.agreed_by(matched)
-    if group.log.epoch_at(agreed) != group.epoch:
+    if group.log.epoch_at(agreed) != group.election.epoch:
         return
-    group.agreed = max(group.agreed, agreed)
+    group.commit.agreed = max(group.commit.agreed, agreed)
     _count_held(group, matched, agreed)
     while 0 < group.turns_at <= agreed:
         count(group, group.turns_at)
@@ -56,21 +56,21 @@ def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
     held = agreed if group.rules.are_default else group.held_by(matched)
     if group.turns_at:
         held = min(held, group.turns_at - 1)
-    if held > group.held:
-        group.held = held
+    if held > group.commit.held:
+        group.commit.held = held
         group.on_counted()
-    index = max(held, group.noop if agreed >= group.noop else 0)
-    if index > group.counted and group.log.epoch_at(index) == group.epoch:
+    index = max(held, group.election.noop if agreed >= group.election.noop else 0)
+    if index > group.commit.counted and group.log.epoch_at(index) == group.election.epoch:
         count(group, index)
         group.host.mention(group.group)
 
 
 def count(group: Group, index: int) -> None:
     """Raise the counted index; nothing counted is ever uncounted."""
-    if index <= group.counted:
+    if index <= group.commit.counted:
         return
     assert index <= group.log.last.index, "counted beyond the log"
-    group.counted = index
+    group.commit.counted = index
     _turn(group)
     group.note("counted", index=index, position=group.log.position_at(index))
     group.on_counted()
@@ -79,6 +79,6 @@ def count(group: Group, index: int) -> None:
 
 def _turn(group: Group) -> None:
     """What is counted of changes of the rules and members holds by itself now."""
-    group.rules.counts(group.counted)
-    if group.membership.counts(group.counted):
+    group.rules.counts(group.commit.counted)
+    if group.membership.counts(group.commit.counted):
         group.host.make_ready(group.group)  # the next step of a change may follow

@@ -32,28 +32,30 @@ from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY
 
 def on_timer(group: Group, now: Now) -> None:
     """The election time came: ask around first, unless a leader has been heard meanwhile."""
-    if group.role == LEADER or group.leader_is_alive(now):
+    if group.election.role == LEADER or group.leader_is_alive(now):
         return
-    group.leader = NOBODY
+    group.election.leader = NOBODY
     transfer.conclude(group)
     orders.on_timer(group, now)
     if group.left_out:
         return
     permits.give_back(group)
-    group.set_election_timer(now, soon=group.eager and group.epoch == 0)  # the others may be making it just now
+    # In a new group the others may be making it just now.
+    group.set_election_timer(now, soon=group.election.eager and group.election.epoch == 0)
     for peer in group.electors:  # a replica that may not stand asks too: the leader, if there is one, will say so
-        group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
+        group.send(peer, PreVote(group.group, group.election.epoch + 1, group.log.last))
     if not orders.may_by_itself(group, now):
-        group.role = FOLLOWER  # also when it could not stand now: votes that come late are for an order that has ended
+        # Also when it could not stand now: votes that come late are for an order that has ended.
+        group.election.become(FOLLOWER)
         return
-    may = group.may_stand() and now.mono_us >= group.no_room_until_us and not group.log_hangs(now)
+    may = group.may_stand() and now.mono_us >= group.apply.no_room_until_us and not group.log_hangs(now)
     if not may or repair.leaves_it_to_others(group):
         permits.drop(group)
         return
-    group.role = PRE_CANDIDATE
-    group.votes = {group.me: True}
+    group.election.become(PRE_CANDIDATE)
+    group.election.votes = {group.me: True}
     group.note("pre_candidate")
-    if group.wins(group.votes):
+    if group.wins(group.election.votes):
         _stand(group, now)
 
 
@@ -66,54 +68,54 @@ def _stand(group: Group, now: Now) -> None:
 
 
 def on_permitted(group: Group, now: Now, event: Permitted) -> None:
-    if permits.on_permitted(group, now, event) and group.wins(group.votes) and group.may_stand():
+    if permits.on_permitted(group, now, event) and group.wins(group.election.votes) and group.may_stand():
         _stand(group, now)
 
 
 def offer_vote(group: Group) -> None:
     """As one of a new group: whoever is to lead it first may have asked before this replica existed."""
-    if group.first not in (NOBODY, group.me) and not group.log_damaged:
-        group.send(group.first, PreVoteReply(group.group, group.epoch + 1, granted=True))
+    if group.election.first not in (NOBODY, group.me) and not group.log_damaged:
+        group.send(group.election.first, PreVoteReply(group.group, group.election.epoch + 1, granted=True))
 
 
 def campaign(group: Group, now: Now, *, transfer: bool = False, epoch: int = 0) -> None:
     """Stand in a new epoch: the one that a permit is for, else the next. Nobody hears of it before our own vote in
     it is durable."""
-    group.role = CANDIDATE
-    group.leader = NOBODY
-    assert epoch == 0 or epoch > group.epoch, "epochs only rise"
-    group.epoch = epoch or group.epoch + 1
-    group.vote = group.me
-    group.votes = {}
-    group.votes_of = {}
+    group.election.become(CANDIDATE)
+    group.election.leader = NOBODY
+    assert epoch == 0 or epoch > group.election.epoch, "epochs only rise"
+    group.election.epoch = epoch or group.election.epoch + 1
+    group.election.vote = group.me
+    group.election.votes = {}
+    group.election.votes_of = {}
     group.set_election_timer(now)
     group.note("candidate")
     pending = group.persist_hard_state()
-    pending.campaign = group.epoch
-    vote = Vote(group.group, group.epoch, group.log.last, transfer, group.host.own_lives())
+    pending.campaign = group.election.epoch
+    vote = Vote(group.group, group.election.epoch, group.log.last, transfer, group.host.own_lives())
     pending.release.extend(Send(peer, vote) for peer in group.electors)
 
 
 def on_own_vote(group: Group, now: Now, epoch: int) -> None:
     """Our vote for ourselves is durable, and counts."""
-    if group.role == CANDIDATE and group.epoch == epoch:
-        group.votes[group.me] = True
+    if group.election.role == CANDIDATE and group.election.epoch == epoch:
+        group.election.votes[group.me] = True
         _finish_vote(group, now)
 
 
 def on_pre_vote(group: Group, now: Now, sender: NodeId, message: PreVote) -> None:
-    if sender == group.leader and message.epoch > group.epoch:
+    if sender == group.election.leader and message.epoch > group.election.epoch:
         lose_leader(group, now)  # it would not ask if it still led
-    if group.role == LEADER:
+    if group.election.role == LEADER:
         group.host.mention(group.group)  # a voter that asks does not know that we lead
     granted = (
-        message.epoch > group.epoch
-        and group.role != LEADER
+        message.epoch > group.election.epoch
+        and group.election.role != LEADER
         and not group.log_damaged
         and not group.leader_is_alive(now)
         and group.up_to_date(message.last)
     )
-    epoch = message.epoch if granted else group.epoch
+    epoch = message.epoch if granted else group.election.epoch
     group.send(sender, PreVoteReply(group.group, epoch, granted, group.leaves_out(sender)))
 
 
@@ -123,76 +125,81 @@ def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteRe
         return
     if not message.granted:
         orders.refused_by(group, sender)
-        if message.epoch > group.epoch:
+        if message.epoch > group.election.epoch:
             adopt_epoch(group, now, message.epoch, NOBODY)
         return
-    if group.role != PRE_CANDIDATE or message.epoch != group.epoch + 1 or sender not in group.voters:
+    if group.election.role != PRE_CANDIDATE or message.epoch != group.election.epoch + 1 or sender not in group.voters:
         return
-    group.votes[sender] = True
-    if group.wins(group.votes) and group.may_stand():
+    group.election.votes[sender] = True
+    if group.wins(group.election.votes) and group.may_stand():
         _stand(group, now)
 
 
 def _stay_outside(group: Group, index: int) -> None:
     """The others have counted a configuration without this replica, which did not hear of it: stand no more, and stop
     asking. Whoever leads a configuration that has it again will say so."""
-    if group.role in (PRE_CANDIDATE, FOLLOWER) and index > group.outside:
+    if group.election.role in (PRE_CANDIDATE, FOLLOWER) and index > group.election.outside:
         group.note("left_out", index=index)
-        group.outside = index
-        group.role = FOLLOWER
+        group.election.outside = index
+        group.election.become(FOLLOWER)
         group.host.cancel_timer(group.election_timer)
         transfer.conclude(group)  # no timer will, and nobody tells us who leads
 
 
 def on_vote(group: Group, now: Now, sender: NodeId, message: Vote) -> None:
-    if sender == group.leader and message.epoch > group.epoch:
+    if sender == group.election.leader and message.epoch > group.election.epoch:
         lose_leader(group, now)
     if group.host.forgot(message.lives):
         return  # its next heartbeat will tell it
-    disturbs = not message.transfer and (group.role == LEADER or group.leader_is_alive(now))
-    if message.epoch > group.epoch and not disturbs:
+    disturbs = not message.transfer and (group.election.role == LEADER or group.leader_is_alive(now))
+    if message.epoch > group.election.epoch and not disturbs:
         adopt_epoch(group, now, message.epoch, NOBODY)
     granted = (
-        message.epoch == group.epoch
-        and group.vote in (NOBODY, sender)
-        and group.role == FOLLOWER
-        and group.leader in (NOBODY, sender)
+        message.epoch == group.election.epoch
+        and group.election.vote in (NOBODY, sender)
+        and group.election.role == FOLLOWER
+        and group.election.leader in (NOBODY, sender)
         and not group.log_damaged
         and group.up_to_date(message.last)
     )
     if not granted:
-        group.send(sender, VoteReply(group.group, group.epoch, granted=False))
+        group.send(sender, VoteReply(group.group, group.election.epoch, granted=False))
         return
-    group.vote = sender
+    group.election.vote = sender
     group.set_election_timer(now)
     pending = group.persist_hard_state()
     lives = group.host.own_lives()
-    pending.release.append(Send(sender, VoteReply(group.group, group.epoch, granted=True, lives=lives)))
+    pending.release.append(Send(sender, VoteReply(group.group, group.election.epoch, granted=True, lives=lives)))
 
 
 def on_vote_reply(group: Group, now: Now, sender: NodeId, message: VoteReply) -> None:
-    if message.epoch > group.epoch:
+    if message.epoch > group.election.epoch:
         adopt_epoch(group, now, message.epoch, NOBODY)
-    if group.role != CANDIDATE or message.epoch != group.epoch or sender not in group.voters:
+    if group.election.role != CANDIDATE or message.epoch != group.election.epoch or sender not in group.voters:
         return
     if group.host.forgot(message.lives):
         return  # it may have voted for another before
-    group.votes[sender] = message.granted
-    group.votes_of[sender] = message.lives
+    group.election.votes[sender] = message.granted
+    group.election.votes_of[sender] = message.lives
     _finish_vote(group, now)
 
 
 def on_stand_now(group: Group, now: Now, sender: NodeId, message: StandNow) -> None:
     """The leader hands over: stand at once, with its word that this disturbs nobody."""
-    if message.epoch == group.epoch and sender == group.leader and group.may_stand() and not group.damaged:
+    if (
+        message.epoch == group.election.epoch
+        and sender == group.election.leader
+        and group.may_stand()
+        and not group.repair.damaged
+    ):
         campaign(group, now, transfer=True)
         group.leaving.handed_by = sender
 
 
 def _finish_vote(group: Group, now: Now) -> None:
-    if not group.votes.get(group.me):
+    if not group.election.votes.get(group.me):
         return  # our own vote first: with it durable, this epoch cannot be stood for twice
-    result = group.wins(group.votes)
+    result = group.wins(group.election.votes)
     if result:
         become_leader(group, now)
     elif result is False:
@@ -201,23 +208,23 @@ def _finish_vote(group: Group, now: Now) -> None:
 
 def become_leader(group: Group, now: Now) -> None:
     """Won: begin the epoch with a no-op, and count nothing of earlier epochs before it (section 3.6.2)."""
-    assert group.role == CANDIDATE, "only a candidate wins an election"
-    group.role = LEADER
-    group.leader = group.me
-    group.led_since_us = now.mono_us
-    group.transfer_to = NOBODY
-    group.incoming = None
+    assert group.election.role == CANDIDATE, "only a candidate wins an election"
+    group.election.become(LEADER)
+    group.election.leader = group.me
+    group.election.led_since_us = now.mono_us
+    group.handover.to = NOBODY
+    group.fetching.incoming = None
     group.host.cancel_timer(group.election_timer)
     following = group.log.last.index + 1
     group.progress = {peer: Progress(next=following) for peer in group.others}
     group.reading.confirmed = {}
-    group.noop = following
-    group.held = 0
+    group.election.noop = following
+    group.commit.held = 0
     group.note("became_leader", last=following)
     payload = _first_words(group)
     transfer.conclude(group)
     orders.conclude(group)
-    shipping.append(group, now, (Entry(following, group.epoch, NOOP, payload), *_first_rule(group, following)))
+    shipping.append(group, now, (Entry(following, group.election.epoch, NOOP, payload), *_first_rule(group, following)))
     group.host.mention(group.group)
     group.host.keep_busy(group.group)
     commit.advance(group)
@@ -228,8 +235,8 @@ def _tell_who_left(group: Group) -> None:
     """Who handed over may be no member any more: then nobody sends it the log, and it would go on leading."""
     left, group.leaving.handed_by = group.leaving.handed_by, NOBODY
     if left not in (NOBODY, *group.others):
-        previous = group.log.position_at(group.noop - 1)
-        group.send(left, Append(group.group, group.epoch, previous, (), group.counted))
+        previous = group.log.position_at(group.election.noop - 1)
+        group.send(left, Append(group.group, group.election.epoch, previous, (), group.commit.counted))
 
 
 def _first_words(group: Group) -> bytes:
@@ -240,8 +247,8 @@ def _first_words(group: Group) -> bytes:
         group.note("loss_accepted")
     elif not group.electors and not group.rules.lossy:
         return b""
-    electors = [node for node in sorted(group.electors) if group.votes.get(node)]
-    lives = [*group.host.own_lives(), *(life for node in electors for life in group.votes_of.get(node, ()))]
+    electors = [node for node in sorted(group.electors) if group.election.votes.get(node)]
+    lives = [*group.host.own_lives(), *(life for node in electors for life in group.election.votes_of.get(node, ()))]
     return spell_noop(group.me, accepted=accepted, electors=lives)
 
 
@@ -250,16 +257,16 @@ def _first_rule(group: Group, noop: int) -> tuple[Entry, ...]:
     wanted = wanted_rule(group.host, group.database)
     if noop > 1 or wanted is None or wanted == group.rules.newest:
         return ()
-    return (Entry(noop + 1, group.epoch, ACKS, spell(wanted.text, group.me)),)
+    return (Entry(noop + 1, group.election.epoch, ACKS, spell(wanted.text, group.me)),)
 
 
 def become_follower(group: Group, now: Now) -> None:
     """Lead or stand no longer, in the same epoch; a timer will see to it that somebody does."""
-    if group.role == LEADER:
+    if group.election.role == LEADER:
         step_down(group, now)
     permits.drop(group)
-    group.role = FOLLOWER
-    if group.leader == NOBODY:
+    group.election.become(FOLLOWER)
+    if group.election.leader == NOBODY:
         group.set_election_timer(now)
 
 
@@ -267,27 +274,27 @@ def step_down(group: Group, now: Now) -> None:
     """Stop leading: undo what is not logged, tell callers what is true, forget the followers."""
     group.note("stepped_down")
     permits.drop(group)
-    group.role = FOLLOWER
-    group.leader = NOBODY
-    group.noop = 0
-    group.transfer_to = NOBODY
+    group.election.become(FOLLOWER)
+    group.election.leader = NOBODY
+    group.election.noop = 0
+    group.handover.to = NOBODY
     group.leaving.since_us = 0
-    group.host.resign(group.group, group.epoch)
+    group.host.resign(group.group, group.election.epoch)
     snapshots.close_all(group)
     group.progress = {}
-    waiting = list(group.queue)
-    group.queue.clear()
-    group.alone = 0
+    waiting = list(group.writes.queue)
+    group.writes.queue.clear()
+    group.writes.alone = 0
     if not transfer.hold(group, waiting):
         group.answer_all(waiting, NotLeader(""))
-    if group.batch is not None or group.stack:
+    if group.writes.batch is not None or group.settling.stack:
         settling.roll_back(group)
-    if group.batch is not None:
-        group.answer_all(group.batch.requests, NotLeader(""))
-        group.batch = None
-    for batch in group.flight:
+    if group.writes.batch is not None:
+        group.answer_all(group.writes.batch.requests, NotLeader(""))
+        group.writes.batch = None
+    for batch in group.writes.flight:
         writes.unsure(group, batch)
-    group.flight.clear()
+    group.writes.flight.clear()
     reads.refuse_all(group)
     verification.abandon(group)
     group.set_election_timer(now)
@@ -295,16 +302,16 @@ def step_down(group: Group, now: Now) -> None:
 
 def adopt_epoch(group: Group, now: Now, epoch: int, leader: NodeId) -> None:
     """A higher epoch exists: whatever this replica was, it now follows in that epoch."""
-    assert epoch > group.epoch, "epochs only rise"
-    was_leader = group.role == LEADER
+    assert epoch > group.election.epoch, "epochs only rise"
+    was_leader = group.election.role == LEADER
     if was_leader:
         step_down(group, now)
     permits.drop(group)
-    group.epoch = epoch
-    group.rewind = group.loss_at = 0
-    group.vote = NOBODY
-    group.role = FOLLOWER
-    group.leader = NOBODY
+    group.election.epoch = epoch
+    group.rewinding.first = group.rewinding.loss_at = 0
+    group.election.vote = NOBODY
+    group.election.become(FOLLOWER)
+    group.election.leader = NOBODY
     group.persist_hard_state()
     if leader != NOBODY:
         follow(group, now, leader)
@@ -315,25 +322,25 @@ def adopt_epoch(group: Group, now: Now, epoch: int, leader: NodeId) -> None:
 def heard_leader(group: Group, now: Now, sender: NodeId, epoch: int) -> None:
     """A message of the leader of `epoch`, which is not below ours. Whether it is a member, the log will say: a leader's
     configuration may be newer than ours (Ongaro 2014, section 4.1)."""
-    if epoch > group.epoch:
+    if epoch > group.election.epoch:
         adopt_epoch(group, now, epoch, sender)
-    elif group.leader != sender:
+    elif group.election.leader != sender:
         follow(group, now, sender)
 
 
 def follow(group: Group, now: Now, leader: NodeId) -> None:
     """This node was heard to lead the epoch that this replica is in."""
-    assert group.role != LEADER, "two leaders in one epoch"
-    assert group.leader in (NOBODY, leader), "two leaders in one epoch"
-    if group.role != FOLLOWER:
-        group.role = FOLLOWER
-    if group.leader != leader:
+    assert group.election.role != LEADER, "two leaders in one epoch"
+    assert group.election.leader in (NOBODY, leader), "two leaders in one epoch"
+    if group.election.role != FOLLOWER:
+        group.election.become(FOLLOWER)
+    if group.election.leader != leader:
         permits.drop(group)
-        group.leader = leader
+        group.election.leader = leader
         group.repair.deferred = 0
-        group.incoming = None
+        group.fetching.incoming = None
         group.note("follows", leader=leader)
-        group.resumes_until_us = 0
+        group.handover.resumes_until_us = 0
         transfer.conclude(group)
         orders.conclude(group)
     group.host.cancel_timer(group.election_timer)
@@ -343,9 +350,9 @@ def follow(group: Group, now: Now, leader: NodeId) -> None:
 
 def lose_leader(group: Group, now: Now) -> None:
     """The node that led is gone, restarted, or says that it leads no more."""
-    if group.role == LEADER:
+    if group.election.role == LEADER:
         return
-    group.leader = NOBODY
+    group.election.leader = NOBODY
     reads.forget_asked(group)
     group.set_election_timer(now, soon=True)
 
@@ -355,9 +362,9 @@ def check_quorum(group: Group, now: Now, fresh: Mapping[NodeId, int]) -> None:
 
     `fresh` says for each peer until when the newest of our heartbeats that it answered tells that it follows.
     """
-    if group.role != LEADER or not orders.steps_down_for_others(group):
+    if group.election.role != LEADER or not orders.steps_down_for_others(group):
         return
-    if now.mono_us < group.led_since_us + group.settings.suspect_us:
+    if now.mono_us < group.election.led_since_us + group.settings.suspect_us:
         return
     answered = [peer for peer in group.electors if fresh.get(peer, 0) > now.mono_us]
     if not group.majority_of((group.me, *answered)):

@@ -10,37 +10,43 @@ from quorate.core.single_leader.state import CANDIDATE, LEADER, Group
 
 def assert_invariants(group: Group) -> None:
     """Raise AssertionError with the broken promise in words."""
-    log, last, applied = group.log, group.log.last, group.applied
+    log, last, applied = group.log, group.log.last, group.apply.applied
     assert log.base.index <= last.index, "the log ends before it begins"
-    assert group.persisted <= last.index, "persisted beyond the log"
-    assert group.counted <= last.index, "counted beyond the log"
-    if group.opened and not group.damaged and not group.switching:
-        assert applied.index <= group.counted, "applied what is not counted"
+    assert group.commit.persisted <= last.index, "persisted beyond the log"
+    assert group.commit.counted <= last.index, "counted beyond the log"
+    if group.apply.opened and not group.repair.damaged and not group.fetching.switching:
+        assert applied.index <= group.commit.counted, "applied what is not counted"
         known = last.epoch if applied.index == last.index else log.epoch_at(applied.index)
         assert known == applied.epoch or known is None, "applied something else than the log says"
-    assert group.epoch >= last.epoch, "the log is of a later epoch than this replica"
-    if group.applying:
-        assert group.applying <= min(group.counted, group.persisted), "applying what is not counted and durable here"
-    if group.role == LEADER:
-        assert group.leader == group.me, "a leader that follows somebody"
-        assert group.vote == group.me, "a leader that did not vote for itself"
+    assert group.election.epoch >= last.epoch, "the log is of a later epoch than this replica"
+    if group.apply.applying:
+        assert group.apply.applying <= min(group.commit.counted, group.commit.persisted), (
+            "applying what is not counted and durable here"
+        )
+    if group.election.role == LEADER:
+        assert group.election.leader == group.me, "a leader that follows somebody"
+        assert group.election.vote == group.me, "a leader that did not vote for itself"
         assert not group.log_damaged, "a replica leads whose log is damaged"
-        assert group.transfer is None or not group.transfer.waiting, "a leader keeps writes from itself"
+        assert group.handover.transfer is None or not group.handover.transfer.waiting, (
+            "a leader keeps writes from itself"
+        )
         _assert_progress(group)
     else:
-        assert group.batch is None, "a batch without a leader"
-        assert not group.flight, "batches in flight without a leader"
-        assert not group.stack, "an open transaction without a leader"
-        assert not group.queue, "writes wait where nobody leads"
-        assert group.leader != group.me, "follows itself"
-    if group.batch is not None and group.batch.alone:
-        assert not group.stack, "what others wrote waits for a write that takes long"
-        assert len(group.batch.requests) == 1, "a write that takes long is not alone"
-    if group.stack:
-        assert applied.index < group.stack[0] <= group.stack[-1] <= group.covered, "a stack out of its order"
-        assert not group.applying, "the data file moves under an open transaction"
-    if group.role == CANDIDATE:
-        assert group.vote == group.me, "a candidate that voted for another"
+        assert group.writes.batch is None, "a batch without a leader"
+        assert not group.writes.flight, "batches in flight without a leader"
+        assert not group.settling.stack, "an open transaction without a leader"
+        assert not group.writes.queue, "writes wait where nobody leads"
+        assert group.election.leader != group.me, "follows itself"
+    if group.writes.batch is not None and group.writes.batch.alone:
+        assert not group.settling.stack, "what others wrote waits for a write that takes long"
+        assert len(group.writes.batch.requests) == 1, "a write that takes long is not alone"
+    if group.settling.stack:
+        assert applied.index < group.settling.stack[0] <= group.settling.stack[-1] <= group.settling.covered, (
+            "a stack out of its order"
+        )
+        assert not group.apply.applying, "the data file moves under an open transaction"
+    if group.election.role == CANDIDATE:
+        assert group.election.vote == group.me, "a candidate that voted for another"
 
 
 def _assert_progress(group: Group) -> None:

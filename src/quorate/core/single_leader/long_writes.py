@@ -66,7 +66,7 @@ def took_long(group: Group, body: Any) -> bool:
 def may_begin(group: Group) -> bool:
     """Whether everything before it is committed; what is not will be soon."""
     settling.settle_now(group)
-    return not group.stack and not group.applying
+    return not group.settling.stack and not group.apply.applying
 
 
 def ends_us(group: Group, now: Now, waiting: Request) -> int:
@@ -86,24 +86,24 @@ def tell(group: Group, waiting: Request) -> None:
 
 def on_caller_left(group: Group, _now: Now, event: CallerLeft) -> None:
     """What runs alone for nobody is undone, as at its caller's deadline. What is logged already is not."""
-    batch = group.batch
+    batch = group.writes.batch
     if batch is not None and batch.alone and batch.requests[0].id == event.id:
         group.note("caller_left")
         settling.roll_back(group)
-        group.batch = None
+        group.writes.batch = None
         group.answer_all(batch.requests, LEFT)
         group.host.make_ready(group.group)
 
 
 def refuse_late(group: Group, now: Now) -> None:
     """Whose time is nearly over while he waits behind such a write is told that nothing of his has begun, nor will."""
-    if group.batch is None or not group.batch.alone or not group.queue:
+    if group.writes.batch is None or not group.writes.batch.alone or not group.writes.queue:
         return
     least_us = 2 * group.settings.heartbeat_us
-    for waiting in list(group.queue):
+    for waiting in list(group.writes.queue):
         tells_us = min(LEAST_US, max(least_us, (waiting.until_us - waiting.since_us) // 8))
         if 0 < waiting.until_us <= now.mono_us + tells_us:
-            group.queue.remove(waiting)
+            group.writes.queue.remove(waiting)
             group.reply(waiting.id, NOT_BEGUN)
 
 
@@ -113,16 +113,16 @@ def _texts(body: Any) -> tuple[str, ...]:
 
 def on_stopped(group: Group, now: Now, event: Stopped) -> None:
     """Storage has undone the batch."""
-    batch = group.batch
+    batch = group.writes.batch
     if batch is None or batch.number != event.batch or event.why == INTERRUPTED:
         return
-    group.batch = None
+    group.writes.batch = None
     request = batch.requests[event.position]
     if event.why == TOO_LONG:
         group.note("long_write")
         _remember(group, request.body)
         del batch.requests[event.position]
-        group.queue.extendleft((structs.replace(request, long=True), *reversed(batch.requests)))
+        group.writes.queue.extendleft((structs.replace(request, long=True), *reversed(batch.requests)))
     else:
         late = not request.until_us or now.mono_us < request.until_us - LEAST_US
         group.reply(request.id, refusal(group.settings.write_limit_us, for_all=late))
@@ -141,7 +141,7 @@ def _remember(group: Group, body: Any) -> None:
 
 def ran(group: Group, now: Now) -> None:
     """It is done. Its callers have waited for that, and not for it to be counted."""
-    batch = group.batch
+    batch = group.writes.batch
     assert batch is not None, "nothing runs"
     if now.mono_us - batch.since_us < group.settings.long_us:
         for text in _texts(batch.requests[0].body):
@@ -151,17 +151,17 @@ def ran(group: Group, now: Now) -> None:
 
 def put_off(group: Group) -> None:
     """Others are to lead: undo what runs alone, and keep it as one of those that wait."""
-    batch = group.batch
+    batch = group.writes.batch
     if batch is not None and batch.alone:
         settling.roll_back(group)
-        group.batch = None
-        group.queue.extendleft(batch.requests)
+        group.writes.batch = None
+        group.writes.queue.extendleft(batch.requests)
 
 
 def give_up(group: Group) -> None:
     """This node is about to stop: undo what runs alone, and send its caller elsewhere."""
-    batch = group.batch
+    batch = group.writes.batch
     if batch is not None and batch.alone:
         settling.roll_back(group)
-        group.batch = None
+        group.writes.batch = None
         group.answer_all(batch.requests, NotLeader(""))

@@ -18,7 +18,7 @@ HAND_OVER_AGAIN = 4
 
 def wants_others(group: Group) -> bool:
     """Whether this replica leads, and its members are not (yet) those that the catalog wants."""
-    return group.role == LEADER and _differ(group)
+    return group.election.role == LEADER and _differ(group)
 
 
 def _differ(group: Group) -> bool:
@@ -31,7 +31,7 @@ def _differ(group: Group) -> bool:
 
 def waits_for_others(group: Group) -> bool:
     """Whether this replica follows, and has not seen the members become those that the catalog wants."""
-    return group.role != LEADER and not group.left_out and _differ(group)
+    return group.election.role != LEADER and not group.left_out and _differ(group)
 
 
 def is_settled(group: Group, now: Now) -> bool:
@@ -55,7 +55,7 @@ def reconcile(group: Group, now: Now) -> None:
     step = membership.next_step(group.configuration, wanted, caught_up(group), alive)
     if step is not None:
         settling.settle_now(group)
-        entry = Entry(group.log.last.index + 1, group.epoch, MEMBERS, membership.spell(step))
+        entry = Entry(group.log.last.index + 1, group.election.epoch, MEMBERS, membership.spell(step))
         group.note("members_change", voters=step.voters, learners=step.learners, following=step.following)
         shipping.append(group, now, (entry,))
         group.host.mention(group.group)
@@ -66,10 +66,10 @@ def may_change(group: Group) -> bool:
     return (
         group.leads_ready
         and not group.membership.coming
-        and group.batch is None
+        and group.writes.batch is None
         and not group.host.disk_full
-        and group.transfer is None
-        and not group.transfer_to
+        and group.handover.transfer is None
+        and not group.handover.to
     )
 
 
@@ -88,7 +88,7 @@ def caught_up(group: Group) -> list[NodeId]:
 
 def tick(group: Group, now: Now) -> bool:
     """Go on with a change; leave when we are not wanted any more. False when there is nothing to do."""
-    if group.role != LEADER:
+    if group.election.role != LEADER:
         return _ask_whether_out(group, now) or waits_for_others(group)
     if group.me not in group.voters and not group.membership.coming:
         _leave(group, now)
@@ -118,7 +118,7 @@ def _ask_whether_out(group: Group, now: Now) -> bool:
     if now.mono_us - group.leaving.asked_us >= group.settings.suspect_us:
         group.leaving.asked_us = now.mono_us
         for peer in group.electors or wanted.voters:
-            group.send(peer, PreVote(group.group, group.epoch + 1, group.log.last))
+            group.send(peer, PreVote(group.group, group.election.epoch + 1, group.log.last))
     return True
 
 
@@ -129,7 +129,7 @@ def _hand_over(group: Group, now: Now) -> None:
     if wanted is None or group.me in wanted.voters or group.configuration.joint or group.membership.coming:
         return
     again = now.mono_us - group.leaving.handed_us > HAND_OVER_AGAIN * group.settings.suspect_us
-    if group.transfer is None and again and group.leads_ready and transfer.begin(group, now, wanted.voters):
+    if group.handover.transfer is None and again and group.leads_ready and transfer.begin(group, now, wanted.voters):
         group.leaving.handed_us = now.mono_us
 
 
@@ -139,6 +139,6 @@ def _leave(group: Group, now: Now) -> None:
         group.leaving.since_us = now.mono_us
         group.note("leaves")
     late = now.mono_us - group.leaving.since_us > 2 * group.settings.suspect_us
-    going = group.transfer_to or transfer.begin(group, now, group.electors)
+    going = group.handover.to or transfer.begin(group, now, group.electors)
     if (late or not going) and orders.steps_down_for_others(group):
         election.become_follower(group, now)

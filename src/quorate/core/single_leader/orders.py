@@ -24,7 +24,7 @@ def may_by_itself(group: Group, now: Now) -> bool:
 
 def was_told(group: Group, now: Now) -> bool:
     """Whether somebody's word stands behind this replica, or nobody's can."""
-    return group.order is not None or now.mono_us < group.resumes_until_us or group.host.removed
+    return group.order is not None or now.mono_us < group.handover.resumes_until_us or group.host.removed
 
 
 def steps_down_for_others(group: Group) -> bool:
@@ -73,9 +73,9 @@ def _stands(group: Group, now: Now, id: int, to: NodeId, *, accept_loss: bool) -
 
 def _cannot(group: Group, now: Now) -> str:
     """Why this replica cannot be made leader now; empty when it can."""
-    if group.damaged:
-        return f"its replica is damaged ({group.damaged})"
-    if group.host.disk_full or now.mono_us < group.no_room_until_us:
+    if group.repair.damaged:
+        return f"its replica is damaged ({group.repair.damaged})"
+    if group.host.disk_full or now.mono_us < group.apply.no_room_until_us:
         return "its disk has no room"
     if group.left_out:
         return "it is in it no more"
@@ -99,7 +99,7 @@ def on_timer(group: Group, now: Now) -> None:
     if now.mono_us < order.until_us:
         return
     group.order = None
-    yes = [voter for voter in group.voters if group.votes.get(voter)]
+    yes = [voter for voter in group.voters if group.election.votes.get(voter)]
     silent = [each for each in group.voters if each not in yes and each not in order.refused]
     refusing = [each for each in order.refused if each not in yes]
     text = f"{group.host.name_of(group.me)} got {len(yes)} of the {_needed(group, order)} votes that it needs"
@@ -133,7 +133,7 @@ def conclude(group: Group) -> None:
     if order is None:
         return
     for caller in order.callers:
-        if group.role == LEADER:
+        if group.election.role == LEADER:
             group.reply(caller, transfer.done(group, group.me, ""))
         else:
             group.reply(caller, NotLeader(group.leader_address()))
@@ -144,4 +144,7 @@ def loss_is_accepted(group: Group) -> bool:
     if group.order is None or not group.order.is_loose:
         return False
     configuration = group.configuration
-    return joint_vote_won(configuration.voters, configuration.following, group.votes, group.rules.votes) is not True
+    return (
+        joint_vote_won(configuration.voters, configuration.following, group.election.votes, group.rules.votes)
+        is not True
+    )

@@ -27,7 +27,7 @@ def needed(group: Group, now: Now) -> bool:
 def epoch(group: Group) -> int:
     """The epoch that the permit is for which this replica has. 0: it has none for a later one, and asks for it."""
     permit = group.permit
-    if permit.epoch > group.epoch:
+    if permit.epoch > group.election.epoch:
         return permit.epoch
     if not permit.asked:
         _ask(group)
@@ -49,9 +49,9 @@ def on_permitted(group: Group, now: Now, event: Permitted) -> bool:
         return False
     permit.asked = 0
     permit.why = ""
-    if group.role != PRE_CANDIDATE or not needed(group, now):
+    if group.election.role != PRE_CANDIDATE or not needed(group, now):
         group.host.emit(DropPermit(group.group, event.epoch))
-    elif event.epoch <= group.epoch:  # a transfer or an order has raised it past etcd's revision
+    elif event.epoch <= group.election.epoch:  # a transfer or an order has raised it past etcd's revision
         group.note("permit_too_low", revision=event.epoch)
         _ask(group)
     else:
@@ -93,4 +93,4 @@ def give_back(group: Group) -> None:
 
 def missing(group: Group) -> str:
     """Why this replica, which would stand, may not; empty when that is not so."""
-    return group.permit.why if group.role != LEADER and group.rules.by_permit else ""
+    return group.permit.why if group.election.role != LEADER and group.rules.by_permit else ""

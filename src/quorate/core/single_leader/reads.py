@@ -40,32 +40,34 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
     if level == LINEARIZABLE and not group.rules.offers(level):
         group.reply(id, NOT_PROMISED)
         return
-    if group.damaged and group.leader in (NOBODY, group.me):
+    if group.repair.damaged and group.election.leader in (NOBODY, group.me):
         group.reply(id, repair.refusal(group))
-    elif not group.opened or group.damaged or group.switching:
+    elif not group.apply.opened or group.repair.damaged or group.fetching.switching:
         group.reply(id, NotLeader(group.leader_address()))
     elif _crowded(group):
         group.reply(id, overloaded("too many reads are waiting on this database", group.settings.standing_us))
     elif level == EVENTUAL:
-        if group.stack:
+        if group.settling.stack:
             settling.settle_for_reads(group)
         _run(group, id, statements, group.host.until_us)
-    elif group.role == state.LEADER:
+    elif group.election.role == state.LEADER:
         read = Read(id, statements, now.mono_us, until_us=group.host.until_us)
         if level != LEADER:
             group.reading.waiting.append(read)
             group.host.make_ready(group.group)
         else:
-            read.index = max(group.noop, min(group.counted, group.persisted))
+            read.index = max(group.election.noop, min(group.commit.counted, group.commit.persisted))
             group.reading.applying.append(read)
             on_applied(group)
         group.host.keep_busy(group.group)
-    elif level == LEADER or group.leader == NOBODY or group.host.disk_full:  # what it lacks it cannot take now
+    elif level == LEADER or group.election.leader == NOBODY or group.host.disk_full:  # what it lacks it cannot take now
         group.reply(id, NotLeader(group.leader_address()))
     else:
         group.reading.numbers += 1
         group.reading.asked[group.reading.numbers] = Read(id, statements, now.mono_us, until_us=group.host.until_us)
-        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers, group.life))
+        group.send(
+            group.election.leader, ReadIndexAsk(group.group, group.election.epoch, group.reading.numbers, group.life)
+        )
         group.host.keep_busy(group.group)
 
 
@@ -87,12 +89,12 @@ def begin_round(group: Group) -> None:
     if (
         not group.reading.waiting
         or group.reading.round
-        or group.role != state.LEADER
-        or not group.counted >= group.noop > 0
+        or group.election.role != state.LEADER
+        or not group.commit.counted >= group.election.noop > 0
     ):
         return
     group.reading.confirming, group.reading.waiting = group.reading.waiting, []
-    group.reading.index = group.counted
+    group.reading.index = group.commit.counted
     if group.majority_of((group.me,)):
         _finish_round(group)
     else:
@@ -116,7 +118,7 @@ def _finish_round(group: Group) -> None:
         read.index = group.reading.index
         if read.asker:
             shipping.tell_counted(group, read.asker, read.index)
-            group.send(read.asker, ReadIndexReply(group.group, group.epoch, read.id, read.index))
+            group.send(read.asker, ReadIndexReply(group.group, group.election.epoch, read.id, read.index))
         else:
             group.reading.applying.append(read)
     on_applied(group)
@@ -128,8 +130,8 @@ def on_applied(group: Group) -> None:
     """Serve confirmed reads whose index the data file has reached."""
     if not group.reading.applying:
         return
-    ready = [read for read in group.reading.applying if read.index <= group.applied.index]
-    group.reading.applying = [read for read in group.reading.applying if read.index > group.applied.index]
+    ready = [read for read in group.reading.applying if read.index <= group.apply.applied.index]
+    group.reading.applying = [read for read in group.reading.applying if read.index > group.apply.applied.index]
     for read in ready:
         if gone(read.until_us, group.host.now_us):
             group.reply(read.id, EXPIRED)
@@ -141,8 +143,8 @@ def on_applied(group: Group) -> None:
 
 def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> None:
     """A follower asks how far it must have applied."""
-    if group.role != state.LEADER or message.epoch != group.epoch:
-        group.send(sender, ReadIndexReply(group.group, group.epoch, message.read, -1))
+    if group.election.role != state.LEADER or message.epoch != group.election.epoch:
+        group.send(sender, ReadIndexReply(group.group, group.election.epoch, message.read, -1))
         return
     if sender not in group.progress:
         return  # it is no member any more
@@ -152,11 +154,11 @@ def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> Non
 
 
 def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -> None:
-    if sender != group.leader or message.epoch != group.epoch:
+    if sender != group.election.leader or message.epoch != group.election.epoch:
         return
     read = group.reading.asked.pop(message.read, None)
-    if read is None and 0 < group.heal_read <= message.read and message.index >= 0:
-        group.whole_at = message.index
+    if read is None and 0 < group.repair.heal_read <= message.read and message.index >= 0:
+        group.repair.whole_at = message.index
         repair.heal_if_whole(group)
         return
     if read is None:
@@ -198,8 +200,8 @@ def tick(group: Group, now: Now) -> bool:
         if read.since_us <= horizon:
             del group.reading.asked[number]
             group.reply(read.id, TOO_LATE)
-        elif group.leader not in (NOBODY, group.me):
-            group.send(group.leader, ReadIndexAsk(group.group, group.epoch, number, group.life))
+        elif group.election.leader not in (NOBODY, group.me):
+            group.send(group.election.leader, ReadIndexAsk(group.group, group.election.epoch, number, group.life))
     if group.reading.round and not group.reading.confirming:
         group.reading.round = 0
     return bool(group.reading.waiting or group.reading.confirming or group.reading.applying or group.reading.asked)

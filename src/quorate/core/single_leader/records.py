@@ -72,23 +72,6 @@ class Incoming(Struct):
     """All of it is here, and verified."""
 
 
-class Repair(Struct):
-    """A damaged replica's way back. `repair` decides what it may do until then."""
-
-    log_intact: bool = False
-    """Only the data file is damaged: the log and the vote are what they were."""
-    beside: bool = False
-    """The copy that is being installed takes the place of the data file alone."""
-    least: int = 0
-    """A copy must stand here or later: the entries up to here could not be applied."""
-    copies: int = 0
-    """How many were fetched in a row, or failed."""
-    copied_us: int = 0
-    """When the last of them was."""
-    deferred: int = 0
-    """Elections in a row that it has left to others."""
-
-
 class Transfer(Struct):
     """Leadership that is being handed over because somebody asked for it."""
 

@@ -42,16 +42,16 @@ def found_damaged(group: Group, event: ApplyFailed, failing: int) -> None:
     if intact:
         repair.least = max(repair.least, failing)
     else:
-        group.damages += 1
+        group.repair.damages += 1
     repair.log_intact = intact
-    group.damaged = event.reason
-    group.opened = True
-    group.rebuilt = False
-    group.whole_at = -1
-    group.heal_read = 0
-    group.incoming = None
-    group.switching = False  # the copy that was to become the data file may be what is damaged: fetch another
-    group.checkpointing = False
+    group.repair.damaged = event.reason
+    group.apply.opened = True
+    group.repair.rebuilt = False
+    group.repair.whole_at = -1
+    group.repair.heal_read = 0
+    group.fetching.incoming = None
+    group.fetching.switching = False  # the copy that was to become the data file may be what is damaged: fetch another
+    group.apply.checkpointing = False
     group.note("damaged", reason=event.reason)
     if repair.copies and not may_ask(group):
         group.note("copy_waits", copies=repair.copies, reason=event.reason)
@@ -60,11 +60,11 @@ def found_damaged(group: Group, event: ApplyFailed, failing: int) -> None:
 def tick(group: Group, now: Now) -> bool:
     """Damaged: ask the leader for a copy; once it is installed, ask how far a whole replica must be. Whether this
     replica leads, and is to do so no more."""
-    if group.role == LEADER:
+    if group.election.role == LEADER:
         return _gives_way(group, now)
     if group.needs_snapshot():
         ask_for_copy(group)
-    elif not group.switching:
+    elif not group.fetching.switching:
         _ask_how_far(group)
         heal_if_whole(group)
     return False
@@ -72,7 +72,7 @@ def tick(group: Group, now: Now) -> bool:
 
 def may_ask(group: Group) -> bool:
     """Whether it is time for another copy."""
-    if not group.damaged or not group.repair.copies:
+    if not group.repair.damaged or not group.repair.copies:
         return True
     wait_us = min(COPY_AGAIN_US << (group.repair.copies - 1), COPY_AGAIN_MAX_US)
     return group.host.now_us - group.repair.copied_us >= wait_us
@@ -82,20 +82,20 @@ def ask_for_copy(group: Group) -> None:
     """As a replica whose log is damaged: nothing of mine can be built upon. As one that rewinds, or whose data file
     alone is damaged: my log can, my data file cannot; the copy must stand where my log begins or later, so that what
     both have of the log stays."""
-    if group.leader not in (NOBODY, group.me) and may_ask(group):
+    if group.election.leader not in (NOBODY, group.me) and may_ask(group):
         conflict = None
-        if group.rewind or (group.damaged and group.repair.log_intact):
-            index = _least_rewound(group) if group.rewind else least(group)
+        if group.rewinding.first or (group.repair.damaged and group.repair.log_intact):
+            index = _least_rewound(group) if group.rewinding.first else least(group)
             conflict = Position(group.epoch_at(index) or 0, index)
-        group.send(group.leader, group.append_reply(matched=NEEDS_SNAPSHOT, accepted=False, conflict=conflict))
+        group.send(group.election.leader, group.append_reply(matched=NEEDS_SNAPSHOT, accepted=False, conflict=conflict))
 
 
 def _least_rewound(group: Group) -> int:
     """Where a copy must stand at least for a replica that rewinds, so that what both have of the log stays."""
     base, since = group.log.base.index, group.rules.since
-    if max(since, group.membership.since) >= group.rewind:  # what the log says of them goes with its tail
-        return group.rewind - 1 if base < group.rewind else 0
-    return max(base if base < group.rewind else 0, since)
+    if max(since, group.membership.since) >= group.rewinding.first:  # what the log says of them goes with its tail
+        return group.rewinding.first - 1 if base < group.rewinding.first else 0
+    return max(base if base < group.rewinding.first else 0, since)
 
 
 def copy_ended(group: Group) -> None:
@@ -114,21 +114,28 @@ def least(group: Group) -> int:
 
 def too_old(group: Group, position: Position) -> bool:
     """Whether the log could not follow a copy that stands here."""
-    return bool(group.damaged) and group.repair.log_intact and not group.rewind and position.index < least(group)
+    return (
+        bool(group.repair.damaged)
+        and group.repair.log_intact
+        and not group.rewinding.first
+        and position.index < least(group)
+    )
 
 
 def installed(group: Group) -> None:
     """A copy has become the data file: where the log was never in doubt, all is well."""
-    if group.damaged and group.repair.log_intact:
+    if group.repair.damaged and group.repair.log_intact:
         _heal(group)
 
 
 def _ask_how_far(group: Group) -> None:
     """As a rebuilt replica: what has a leader counted whom a majority of the others confirms now?"""
-    if group.leader not in (NOBODY, group.me) and group.whole_at < 0:
+    if group.election.leader not in (NOBODY, group.me) and group.repair.whole_at < 0:
         group.reading.numbers += 1
-        group.heal_read = group.heal_read or group.reading.numbers
-        group.send(group.leader, ReadIndexAsk(group.group, group.epoch, group.reading.numbers, group.life))
+        group.repair.heal_read = group.repair.heal_read or group.reading.numbers
+        group.send(
+            group.election.leader, ReadIndexAsk(group.group, group.election.epoch, group.reading.numbers, group.life)
+        )
 
 
 def heal_if_whole(group: Group) -> None:
@@ -138,29 +145,30 @@ def heal_if_whole(group: Group) -> None:
     older leader, or an older message, knows of less. (A forgotten vote of this epoch stays forgotten, so
     it votes in later ones only.)
     """
-    rebuilt = group.log_damaged and group.rebuilt and not group.switching
-    if not rebuilt or not group.persisted >= group.whole_at >= 0:
+    rebuilt = group.log_damaged and group.repair.rebuilt and not group.fetching.switching
+    if not rebuilt or not group.commit.persisted >= group.repair.whole_at >= 0:
         return
-    is_read = group.group != CATALOG_GROUP or group.applied.index >= group.whole_at  # what it names must be known
+    # What the catalog names must be known.
+    is_read = group.group != CATALOG_GROUP or group.apply.applied.index >= group.repair.whole_at
     if is_read and group.host.holds_all(group.group):
         _heal(group)
 
 
 def _heal(group: Group) -> None:
-    group.damaged, group.mended = "", group.damaged
+    group.repair.damaged, group.repair.mended = "", group.repair.damaged
     group.repair.log_intact = False
     group.repair.least = 0
     group.host.emit(ForgetDamage(group.group))
-    group.note("healed", was=group.mended)
-    if group.leader not in (NOBODY, group.me):
-        matched = min(group.counted, group.persisted)
-        group.send(group.leader, group.append_reply(matched=matched, accepted=True))
+    group.note("healed", was=group.repair.mended)
+    if group.election.leader not in (NOBODY, group.me):
+        matched = min(group.commit.counted, group.commit.persisted)
+        group.send(group.election.leader, group.append_reply(matched=matched, accepted=True))
 
 
 def leaves_it_to_others(group: Group) -> bool:
     """As the election time comes: whether this replica does not stand, because its data file is damaged and a whole
     one may."""
-    if not group.damaged:
+    if not group.repair.damaged:
         return False
     group.repair.deferred += 1
     return not group.electors or group.repair.deferred <= DEFERRED
@@ -173,7 +181,7 @@ def _gives_way(group: Group, now: Now) -> bool:
         if whole and progress.matched == group.log.last.index and group.host.heard(now, peer):
             group.repair.deferred = 0
             group.note("gives_way", to=peer)
-            group.send(peer, StandNow(group.group, group.epoch))
+            group.send(peer, StandNow(group.group, group.election.epoch))
             return True
     return False
 
@@ -183,4 +191,9 @@ def refusal(group: Group) -> Refused:
     hint = "it fetches a copy once a node with a whole one leads: start the others; quorate status shows them"
     if not group.electors:
         hint = "stop the node; quorate adopt shows what can be kept"
-    return Refused("DataDamaged", f"the data file of {group.database} is damaged here: {group.damaged}", hint, True)  # noqa: FBT003
+    return Refused(
+        "DataDamaged",
+        f"the data file of {group.database} is damaged here: {group.repair.damaged}",
+        hint,
+        True,  # noqa: FBT003
+    )

@@ -115,12 +115,12 @@ def _on_applied(group: Group, now: Now, event: Applied) -> None:
 def _on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
     """A leader without room for its data file, or with a damaged one, leads no more where others can."""
     apply.on_failed(group, now, event)
-    if group.role == LEADER and (group.damaged or orders.steps_down_for_others(group)):
+    if group.election.role == LEADER and (group.repair.damaged or orders.steps_down_for_others(group)):
         election.become_follower(group, now)
-    elif group.role == LEADER:
+    elif group.election.role == LEADER:
         writes.put_back(group)
-    elif group.damaged:
-        group.role = FOLLOWER
+    elif group.repair.damaged:
+        group.election.become(FOLLOWER)
     group.host.keep_busy(group.group)
 
 
@@ -171,7 +171,7 @@ class SingleLeaderReplica(Group):
 
     def _is_believable(self, sender: NodeId, epoch: int) -> bool:
         """Whether such an epoch can have come about: see `EPOCH_LEAP`."""
-        if epoch <= self.epoch + EPOCH_LEAP:
+        if epoch <= self.election.epoch + EPOCH_LEAP:
             return True
         self.note("epoch_not_believed", sender=sender, said=epoch)
         return False
@@ -194,15 +194,15 @@ class SingleLeaderReplica(Group):
         reads.begin_round(self)
 
     def on_tick(self, now: Now, alive: dict[NodeId, bool]) -> bool:
-        if self.apply_blocked and self.switching and self.incoming is not None:
-            self.host.emit(OpenGeneration(self.group, self.incoming.ours))
-        elif self.apply_blocked and not self.opened:
+        if self.apply.blocked and self.fetching.switching and self.fetching.incoming is not None:
+            self.host.emit(OpenGeneration(self.group, self.fetching.incoming.ours))
+        elif self.apply.blocked and not self.apply.opened:
             self.host.emit(OpenReplica(self.group))
-        self.apply_blocked = False
+        self.apply.blocked = False
         apply.apply_more(self)
-        if self.damaged and repair.tick(self, now):
+        if self.repair.damaged and repair.tick(self, now):
             election.become_follower(self, now)
-        if self.role == LEADER and self.log_hangs(now) and orders.steps_down_for_others(self):
+        if self.election.role == LEADER and self.log_hangs(now) and orders.steps_down_for_others(self):
             self.note("log_hangs")
             election.become_follower(self, now)
         transfer.proceed(self, now)
@@ -210,21 +210,21 @@ class SingleLeaderReplica(Group):
         writes.tick(self, now)
         waiting = verification.tick(self, now) or waiting
         waiting = members.tick(self, now) or waiting
-        if self.role == LEADER:
+        if self.election.role == LEADER:
             waiting = shipping.resend(self, now, alive) or waiting
-        if self.queue or self.reading.waiting:
+        if self.writes.queue or self.reading.waiting:
             self.host.make_ready(self.group)
         return (
             waiting
-            or self.transfer is not None
-            or self.batch is not None
-            or bool(self.flight)
-            or bool(self.queue)
+            or self.handover.transfer is not None
+            or self.writes.batch is not None
+            or bool(self.writes.flight)
+            or bool(self.writes.queue)
             or bool(self.pending)
             or self.apply_waits
-            or bool(self.damaged)
-            or self.switching
-            or not self.opened
+            or bool(self.repair.damaged)
+            or self.fetching.switching
+            or not self.apply.opened
         )
 
     def on_catalog(self) -> None:
@@ -236,12 +236,14 @@ class SingleLeaderReplica(Group):
 
     def on_disk_full(self, now: Now) -> None:
         """Lead nothing where others can, stand for nothing."""
-        if self.role not in (FOLLOWER, LEADER) or (self.role == LEADER and orders.steps_down_for_others(self)):
+        if self.election.role not in (FOLLOWER, LEADER) or (
+            self.election.role == LEADER and orders.steps_down_for_others(self)
+        ):
             election.become_follower(self, now)
 
     def on_disk_room(self, now: Now) -> None:
         self.host.keep_busy(self.group)
-        if self.leader == NOBODY:
+        if self.election.leader == NOBODY:
             self.set_election_timer(now)
 
     def on_stalled(self, stall_us: int) -> None:
@@ -251,8 +253,8 @@ class SingleLeaderReplica(Group):
     def distrust(self, now: Now, reason: str) -> None:
         if not self.others or self.log_damaged:
             return
-        self.vote = self.vote or UNKNOWN_VOTE
-        self.damaged = reason  # from now on, not only when that is on the disk
+        self.election.vote = self.election.vote or UNKNOWN_VOTE
+        self.repair.damaged = reason  # from now on, not only when that is on the disk
         self.repair.log_intact = False
         for pending in self.pending:  # nor is said what waits for the disk
             pending.release.clear()
@@ -267,8 +269,12 @@ class SingleLeaderReplica(Group):
         invariants.assert_invariants(self)
 
     @property
+    def damaged(self) -> str:
+        return self.repair.damaged
+
+    @property
     def leads(self) -> bool:
-        return self.role == LEADER
+        return self.election.role == LEADER
 
     @property
     def unwanted(self) -> bool:
@@ -280,8 +286,8 @@ class SingleLeaderReplica(Group):
 
     @property
     def at_rest(self) -> bool:
-        idle = self.batch is None and not self.queue and not self.flight
-        return idle and self.applied.index == self.log.last.index
+        idle = self.writes.batch is None and not self.writes.queue and not self.writes.flight
+        return idle and self.apply.applied.index == self.log.last.index
 
     # ---- peers, and the heartbeat's line -----------------------------------------------------------------
 
@@ -291,9 +297,9 @@ class SingleLeaderReplica(Group):
 
     def mention_to(self, peer: NodeId) -> Mention | None:
         progress = self.progress.get(peer)
-        if self.role != LEADER or progress is None:
+        if self.election.role != LEADER or progress is None:
             return None
-        return Mention(self.group, self.epoch, min(self.counted, progress.matched))
+        return Mention(self.group, self.election.epoch, min(self.commit.counted, progress.matched))
 
     def on_mention(self, now: Now, sender: NodeId, mention: Mention) -> Mention | None:
         """Answered with the epoch that we are in, once that is durable: the next heartbeat asks again."""
@@ -302,8 +308,8 @@ class SingleLeaderReplica(Group):
 
     def _heard_leader(self, now: Now, sender: NodeId, mention: Mention) -> int:
         """A heartbeat of a node that leads in this epoch. The epoch that we are in; 0: not to be said yet."""
-        if mention.epoch < self.epoch:
-            return 0 if self.pending and any(pending.hard_state for pending in self.pending) else self.epoch
+        if mention.epoch < self.election.epoch:
+            return 0 if self.pending and any(pending.hard_state for pending in self.pending) else self.election.epoch
         if not self._is_believable(sender, mention.epoch):
             return 0
         self.heard_leader(now, sender, mention.epoch)
@@ -315,28 +321,28 @@ class SingleLeaderReplica(Group):
         return mention.epoch
 
     def on_mention_answered(self, now: Now, peer: NodeId, sequence: int, mention: Mention) -> bool:
-        if mention.epoch > self.epoch:
+        if mention.epoch > self.election.epoch:
             if self._is_believable(peer, mention.epoch):
                 election.adopt_epoch(self, now, mention.epoch, NOBODY)
-        elif mention.epoch == self.epoch and self.role == LEADER:
+        elif mention.epoch == self.election.epoch and self.election.role == LEADER:
             reads.on_confirmed(self, peer, sequence)
-        return mention.epoch == self.epoch and mention.counted == self.counted
+        return mention.epoch == self.election.epoch and mention.counted == self.commit.counted
 
     def on_resigned(self, now: Now, sender: NodeId, epoch: int) -> None:
-        if self.leader == sender and self.epoch <= epoch:
+        if self.election.leader == sender and self.election.epoch <= epoch:
             election.lose_leader(self, now)
 
     def on_peer_lost(self, now: Now, peer: NodeId) -> None:
-        if self.leader == peer:
+        if self.election.leader == peer:
             election.lose_leader(self, now)
 
     def on_peer_back(self, peer: NodeId) -> None:
         """What it missed must be sent."""
-        if self.role == LEADER and peer in self.progress:
+        if self.election.role == LEADER and peer in self.progress:
             self.host.keep_busy(self.group)
 
     def on_peer_restarted(self, peer: NodeId) -> bool:
-        if self.role != LEADER or peer not in self.progress:
+        if self.election.role != LEADER or peer not in self.progress:
             return False
         shipping.forget_progress(self, peer)
         return True
@@ -353,16 +359,16 @@ class SingleLeaderReplica(Group):
             assert isinstance(body, Failover), "a request that groups do not answer"
             to = self.host.node_named(body.to) if body.to else NOBODY
             assert to is not None, "the node knows everybody who is named"
-            if self.role == LEADER and not self.host.draining:
+            if self.election.role == LEADER and not self.host.draining:
                 transfer.submit(self, now, id, to)
             elif orders.submit(self, now, id, to, accept_loss=body.accept_loss):
                 election.on_timer(self, now)
 
     def lacks_room(self) -> bool:
-        return self.host.now_us < self.no_room_until_us
+        return self.host.now_us < self.apply.no_room_until_us
 
     def keeps(self, index: int, epoch: int) -> bool:
-        return index <= self.counted and self.epoch_at(index) == epoch
+        return index <= self.commit.counted and self.epoch_at(index) == epoch
 
     def unknown_losses(self) -> list[tuple[int, int, NodeId]]:
         return rewinding.unknown(self)

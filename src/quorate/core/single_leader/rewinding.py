@@ -32,13 +32,13 @@ def may_drop(group: Group, now: Now, first: int) -> bool:
     """Whether the log may be replaced from this index on. If not, the leader's message is dropped; it comes again."""
     if first > group.log.last.index or not group.lossy:
         return True
-    if group.applying >= first:
+    if group.apply.applying >= first:
         return False  # wait and see where the data file stands
-    if max(group.applied.index, group.rules.since, group.membership.since) >= first:
+    if max(group.apply.applied.index, group.rules.since, group.membership.since) >= first:
         rewind(group, first)
         return False
-    if 0 < group.saved <= first:
-        group.counted = min(group.counted, first - 1)
+    if 0 < group.rewinding.saved <= first:
+        group.commit.counted = min(group.commit.counted, first - 1)
         return True
     save(group, now, first)
     return False
@@ -53,19 +53,21 @@ def note_loss(group: Group, entry: Entry) -> None:
     if first > group.log.last.index:
         return
     if entry.kind == NOOP and read_noop(entry.payload)[1]:
-        group.loss_at = first
-    loose = group.rules.counted.kind == ASYNC or group.loss_at == first
-    safe = group.rules.since if loose else max(group.counted, group.applied.index)
-    if first <= max(safe, group.agreed) or (entry.kind == NOOP and group.host.forgot(read_electors(entry.payload))):
+        group.rewinding.loss_at = first
+    loose = group.rules.counted.kind == ASYNC or group.rewinding.loss_at == first
+    safe = group.rules.since if loose else max(group.commit.counted, group.apply.applied.index)
+    if first <= max(safe, group.commit.agreed) or (
+        entry.kind == NOOP and group.host.forgot(read_electors(entry.payload))
+    ):
         contradicted(group, first)
 
 
 def contradicted(group: Group, first: int) -> None:
     """What counted is not in the leader's log from this index on: our tail is kept before it is dropped."""
-    if group.loss_at != first:
-        group.note("contradicted", index=first, counted=group.counted)
-    group.loss_at = first
-    group.agreed = min(group.agreed, first - 1)
+    if group.rewinding.loss_at != first:
+        group.note("contradicted", index=first, counted=group.commit.counted)
+    group.rewinding.loss_at = first
+    group.commit.agreed = min(group.commit.agreed, first - 1)
 
 
 def may_lose(group: Group) -> bool:
@@ -78,34 +80,34 @@ def may_lose(group: Group) -> bool:
 
 def rewind(group: Group, first: int) -> None:
     """The data file holds what the leader's log does not: ask for a copy."""
-    if not group.rewind:
+    if not group.rewinding.first:
         group.note("rewinds", index=first)
-    group.rewind = first
+    group.rewinding.first = first
     repair.ask_for_copy(group)
 
 
 def save(group: Group, now: Now, first: int, snapshot: int = 0) -> None:
     """Keep what is about to be dropped. What is not durable here yet has been promised to nobody by this node."""
-    if not group.saving:
-        group.saving = True
+    if not group.rewinding.saving:
+        group.rewinding.saving = True
         group.host.emit(SaveLost(group.group, first, snapshot, now.wall_us))
 
 
 def on_saved(group: Group, event: LostSaved) -> None:
     """It is kept, or could not be: then the log stays as it is, and the next message tries again."""
-    group.saving = False
+    group.rewinding.saving = False
     if event.failed:
         group.note("lost_not_saved", reason=event.failed)
         return
     group.note("lost_saved", first=event.first, entries=event.entries)
-    group.saved = max(1, event.first)
+    group.rewinding.saved = max(1, event.first)
 
 
 def unknown(group: Group) -> list[tuple[int, int, NodeId]]:
     """As leader: of which earlier leaders nobody here knows what they counted beyond our log. For each: the epoch, the
     index from which on, and who. One that has come back and follows is known: it saved what it had."""
     found = []
-    reigns = group.rules.reigns[-REIGNS_SHOWN:] if group.role == LEADER else []
+    reigns = group.rules.reigns[-REIGNS_SHOWN:] if group.election.role == LEADER else []
     for reign, following in pairwise(reigns):
         progress = group.progress.get(reign.leader)
         came_back = progress is not None and progress.matched >= following.index

@@ -15,9 +15,9 @@ def roll_back(group: Group) -> None:
 
 
 def _forget_stack(group: Group) -> None:
-    group.stack.clear()
-    group.stack_bytes = 0
-    group.settle_due = False
+    group.settling.stack.clear()
+    group.settling.bytes = 0
+    group.settling.due = False
 
 
 def settle(group: Group) -> None:
@@ -26,25 +26,29 @@ def settle(group: Group) -> None:
     Nobody waits for up to `Settings.settle_delay_us`, so that rows that change again and again cost one page and not
     many. A read waits; where reads were waiting lately, each batch is committed as soon as it can be.
     """
-    if not group.stack:
+    if not group.settling.stack:
         return
-    if not group.settle_due:
-        group.settle_due = _is_due(group)
-    if not group.settle_due:
+    if not group.settling.due:
+        group.settling.due = _is_due(group)
+    if not group.settling.due:
         group.apply_later(group.settings.settle_delay_us)
-    elif group.batch is None and not group.applying and min(group.counted, group.persisted) >= group.covered:
-        position = group.log.position_at(group.covered)
-        batches = tuple(group.stack)
+    elif (
+        group.writes.batch is None
+        and not group.apply.applying
+        and min(group.commit.counted, group.commit.persisted) >= group.settling.covered
+    ):
+        position = group.log.position_at(group.settling.covered)
+        batches = tuple(group.settling.stack)
         _forget_stack(group)
-        group.applying = position.index
+        group.apply.applying = position.index
         group.host.emit(Commit(group.group, position, batches))
 
 
 def _is_due(group: Group) -> bool:
     return (
-        group.host.now_us - group.read_us < group.settings.apply_delay_us
-        or len(group.stack) >= group.settings.settle_entries_max
-        or group.stack_bytes >= group.settings.settle_bytes_max
+        group.host.now_us - group.settling.read_us < group.settings.apply_delay_us
+        or len(group.settling.stack) >= group.settings.settle_entries_max
+        or group.settling.bytes >= group.settings.settle_bytes_max
         or group.group == CATALOG_GROUP
         or group.holds_writes
         or group.host.draining
@@ -53,14 +57,14 @@ def _is_due(group: Group) -> bool:
 
 def settle_for_reads(group: Group) -> None:
     """Reads wait for what is executed."""
-    group.read_us = group.host.now_us
-    if group.stack:
-        group.settle_due = True
+    group.settling.read_us = group.host.now_us
+    if group.settling.stack:
+        group.settling.due = True
         settle(group)
 
 
 def settle_now(group: Group) -> None:
     """It was gathered for long enough."""
-    if group.stack:
-        group.settle_due = True
+    if group.settling.stack:
+        group.settling.due = True
         settle(group)

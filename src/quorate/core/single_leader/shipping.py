@@ -18,9 +18,9 @@ from quorate.core.single_leader.state import LEADER, Group
 
 def append(group: Group, now: Now, entries: tuple[Entry, ...]) -> None:
     """As leader: add entries to our own log, and send them while our own disk writes them."""
-    assert group.role == LEADER, "only a leader appends"
+    assert group.election.role == LEADER, "only a leader appends"
     group.append(entries)
-    group.saved = 0
+    group.rewinding.saved = 0
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
     for peer, progress in group.progress.items():
         if progress.state == REPLICATING or not progress.sent_us:
@@ -68,29 +68,31 @@ def on_log_read(group: Group, now: Now, event: LogRead) -> None:
 def _send(group: Group, now: Now, peer: NodeId, progress: Progress, entries: Sequence[Entry]) -> None:
     previous = group.log.position_at(progress.next - 1)
     mark = 0 if progress.state == REPLICATING else group.rules.mark_at(previous.index)
-    message = Append(group.group, group.epoch, previous, tuple(entries), group.counted, group.agreed, mark)
+    message = Append(
+        group.group, group.election.epoch, previous, tuple(entries), group.commit.counted, group.commit.agreed, mark
+    )
     group.send(peer, message)
-    progress.sent(entries, group.counted, now.mono_us + takes_us(entries))
+    progress.sent(entries, group.commit.counted, now.mono_us + takes_us(entries))
 
 
 def tell_counted(group: Group, peer: NodeId, index: int) -> None:
     """A read at this follower waits for an index: it need not wait for the next entries or heartbeat as well."""
     progress = group.progress.get(peer)
     if progress is not None and progress.told < index <= progress.matched >= group.log.base.index:
-        progress.sent_counted(group.counted)
+        progress.sent_counted(group.commit.counted)
         previous = group.log.position_at(progress.matched)
-        group.send(peer, Append(group.group, group.epoch, previous, (), group.counted))
+        group.send(peer, Append(group.group, group.election.epoch, previous, (), group.commit.counted))
 
 
 def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     """As follower: take entries from the leader of this epoch, durably, then say so."""
-    if message.epoch < group.epoch:
+    if message.epoch < group.election.epoch:
         group.send(sender, group.append_reply(matched=0, accepted=False))
         return
     group.heard_leader(now, sender, message.epoch)
-    if group.switching or group.host.disk_full:
+    if group.fetching.switching or group.host.disk_full:
         return
-    if group.needs_log or group.rewind:
+    if group.needs_log or group.rewinding.first:
         repair.ask_for_copy(group)
         return
     parted = rewinding.parted_at(group, message)
@@ -118,11 +120,11 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     if fresh:
         _overwrite(group, fresh)
     reply = group.append_reply(matched=matched, accepted=True)
-    if matched <= group.persisted:
+    if matched <= group.commit.persisted:
         group.send(sender, reply)
     else:
         group.send_after_persist(sender, reply)
-    group.agreed = max(group.agreed, min(message.agreed, matched))
+    group.commit.agreed = max(group.commit.agreed, min(message.agreed, matched))
     commit.count(group, min(message.counted, matched))
 
 
@@ -144,23 +146,25 @@ def _new_entries(group: Group, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
 def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
     first = entries[0].index
     if first <= group.log.last.index:
-        assert first > group.counted, "a counted entry would be overwritten"
-        assert first > group.applied.index, "an applied entry would be overwritten"
+        assert first > group.commit.counted, "a counted entry would be overwritten"
+        assert first > group.apply.applied.index, "an applied entry would be overwritten"
         group.drop_from(first)
         group.note("truncated", index=first)
         group.host.keep_busy(group.group)  # with it may go the word that this replica is out: then it has to ask
     group.append(entries)
-    group.saved = 0
-    group.log.shrink(group.settings.cache_bytes_max, group.persisted if group.damaged else group.applied.index)
+    group.rewinding.saved = 0
+    group.log.shrink(
+        group.settings.cache_bytes_max, group.commit.persisted if group.repair.damaged else group.apply.applied.index
+    )
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
 
 
 def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply) -> None:
-    if message.epoch > group.epoch:
+    if message.epoch > group.election.epoch:
         group.adopt_epoch(now, message.epoch, 0)
         return
     progress = group.progress.get(sender)
-    if group.role != LEADER or message.epoch != group.epoch or progress is None:
+    if group.election.role != LEADER or message.epoch != group.election.epoch or progress is None:
         return
     if not progress.spoke_in(message.life):
         return
@@ -172,11 +176,11 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
         if message.matched < progress.snapshot_at.index:
             return
         snapshots.close(group, progress)
-    late = progress.matched < group.counted
+    late = progress.matched < group.commit.counted
     progress.acknowledge(message.matched, now.mono_us, voter=message.voter, whole=message.whole)
-    if progress.matched > min(group.counted, group.held, group.agreed) or group.turns_at:
+    if progress.matched > min(group.commit.counted, group.commit.held, group.commit.agreed) or group.turns_at:
         commit.advance(group)
-    if group.transfer is not None:
+    if group.handover.transfer is not None:
         group.host.make_ready(group.group)
     if late and group.group == CATALOG_GROUP:  # it was not told what is counted beyond what it was known to have
         group.host.mention(group.group)
@@ -208,12 +212,12 @@ def _reaches(group: Group, conflict: Position, *, at_its_word: bool) -> bool:
     """Whether a copy of our data file stands where this replica's log begins, or later. If it does not yet, it is
     brought there: the replica had all of that counted, and our log has it. `at_its_word`: it may not acknowledge
     anything before it has a copy, so that we may never count that by ourselves."""
-    if group.applied.index < conflict.index and group.log.epoch_at(conflict.index) == conflict.epoch:
+    if group.apply.applied.index < conflict.index and group.log.epoch_at(conflict.index) == conflict.epoch:
         if at_its_word:
             commit.count(group, conflict.index)
         settling.settle_now(group)
         apply.apply_more(group)
-    return group.applied.index >= conflict.index
+    return group.apply.applied.index >= conflict.index
 
 
 def on_snapshot_done(group: Group, now: Now, sender: NodeId, message: SnapshotDone) -> None:

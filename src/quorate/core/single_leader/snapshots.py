@@ -37,7 +37,7 @@ from quorate.core.single_leader.state import FOLLOWER, LEADER, Group, Incoming
 def begin(group: Group, now: Now, peer: NodeId, progress: Progress, *, beside: bool = False) -> None:
     """This follower needs what the log no longer has; `beside`: only a data file, and its log goes on. A dead one has
     to wait until it lives; and a damaged leader has nothing to give."""
-    if not group.host.heard(now, peer) or group.damaged:
+    if not group.host.heard(now, peer) or group.repair.damaged:
         return
     if not beside:
         progress.become_snapshot(now.mono_us)
@@ -73,16 +73,18 @@ def on_opened(group: Group, now: Now, event: SnapshotOpened) -> None:
 
 def _offer(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
     progress.copy_moved(now.mono_us)
-    offer = SnapshotOffer(group.group, group.epoch, progress.snapshot, progress.snapshot_at, progress.snapshot_size)
+    offer = SnapshotOffer(
+        group.group, group.election.epoch, progress.snapshot, progress.snapshot_at, progress.snapshot_size
+    )
     group.send(peer, offer)
 
 
 def on_want(group: Group, now: Now, sender: NodeId, message: SnapshotWant) -> None:
     progress = group.progress.get(sender)
-    if group.role != LEADER or message.epoch != group.epoch or progress is None:
+    if group.election.role != LEADER or message.epoch != group.election.epoch or progress is None:
         return
     if not progress.copying or progress.snapshot != message.snapshot:
-        group.send(sender, SnapshotGone(group.group, group.epoch, message.snapshot))
+        group.send(sender, SnapshotGone(group.group, group.election.epoch, message.snapshot))
         return
     progress.copy_moved(now.mono_us)
     size = group.settings.snapshot_chunk_bytes
@@ -94,14 +96,14 @@ def on_read(group: Group, _now: Now, event: SnapshotRead) -> None:
         group.host.copies.on_read(event)
         return
     progress = group.progress.get(event.to)
-    if group.role != LEADER or progress is None or progress.snapshot != event.snapshot:
+    if group.election.role != LEADER or progress is None or progress.snapshot != event.snapshot:
         return
     if not event.data and not event.end:  # the copy is gone from our disk
         close(group, progress)
-        group.send(event.to, SnapshotGone(group.group, group.epoch, event.snapshot))
+        group.send(event.to, SnapshotGone(group.group, group.election.epoch, event.snapshot))
         return
     chunk = SnapshotChunk(
-        group.group, group.epoch, event.snapshot, event.offset, event.data, event.end, progress.snapshot_at
+        group.group, group.election.epoch, event.snapshot, event.offset, event.data, event.end, progress.snapshot_at
     )
     group.send(event.to, chunk)
 
@@ -109,7 +111,12 @@ def on_read(group: Group, _now: Now, event: SnapshotRead) -> None:
 def on_done(group: Group, sender: NodeId, message: SnapshotDone) -> bool:
     """Whether this follower's log begins behind the copy now."""
     progress = group.progress.get(sender)
-    if group.role != LEADER or message.epoch != group.epoch or progress is None or not progress.copying:
+    if (
+        group.election.role != LEADER
+        or message.epoch != group.election.epoch
+        or progress is None
+        or not progress.copying
+    ):
         return False
     if group.log.epoch_at(message.position.index) != message.position.epoch:
         return False
@@ -149,31 +156,33 @@ def tick(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
 
 
 def on_offer(group: Group, now: Now, sender: NodeId, message: SnapshotOffer) -> None:
-    if message.epoch < group.epoch:
+    if message.epoch < group.election.epoch:
         return
     group.heard_leader(now, sender, message.epoch)
-    if group.switching or group.host.disk_full:
+    if group.fetching.switching or group.host.disk_full:
         return
     position = message.position
     if _has(group, position):  # nothing to fetch: the leader will probe our log from there
-        group.send(sender, SnapshotDone(group.group, group.epoch, message.snapshot, position))
+        group.send(sender, SnapshotDone(group.group, group.election.epoch, message.snapshot, position))
         return
-    incoming = group.incoming
+    incoming = group.fetching.incoming
     if incoming is None or incoming.leader != sender or incoming.theirs != message.snapshot:
         if not repair.may_ask(group) or repair.too_old(group, position):
             return
-        group.incoming = incoming = Incoming(sender, message.snapshot, group.host.dice.getrandbits(62) | 1, position)
+        group.fetching.incoming = incoming = Incoming(
+            sender, message.snapshot, group.host.dice.getrandbits(62) | 1, position
+        )
     if not incoming.storing:
-        group.send(sender, SnapshotWant(group.group, group.epoch, incoming.theirs, incoming.offset))
+        group.send(sender, SnapshotWant(group.group, group.election.epoch, incoming.theirs, incoming.offset))
 
 
 def on_chunk(group: Group, now: Now, sender: NodeId, message: SnapshotChunk) -> None:
-    incoming = group.incoming
-    if message.epoch < group.epoch or incoming is None or incoming.leader != sender:
+    incoming = group.fetching.incoming
+    if message.epoch < group.election.epoch or incoming is None or incoming.leader != sender:
         return
     group.heard_leader(now, sender, message.epoch)
     wanted = incoming.theirs == message.snapshot and incoming.offset == message.offset
-    if not wanted or incoming.storing or group.switching or group.incoming is None:
+    if not wanted or incoming.storing or group.fetching.switching or group.fetching.incoming is None:
         return
     incoming.storing = True
     group.host.emit(
@@ -182,7 +191,7 @@ def on_chunk(group: Group, now: Now, sender: NodeId, message: SnapshotChunk) -> 
 
 
 def on_stored(group: Group, now: Now, event: SnapshotStored) -> None:
-    incoming = group.incoming
+    incoming = group.fetching.incoming
     if incoming is None or incoming.ours != event.snapshot or not incoming.storing:
         return
     incoming.storing = False
@@ -190,65 +199,70 @@ def on_stored(group: Group, now: Now, event: SnapshotStored) -> None:
     if event.failed:
         group.note("snapshot_failed", reason=event.failed)
         repair.copy_ended(group)
-        group.incoming = None
+        group.fetching.incoming = None
     elif event.complete:
         incoming.complete = True
         switch(group, now, incoming)
-    elif group.leader == incoming.leader:
-        group.send(incoming.leader, SnapshotWant(group.group, group.epoch, incoming.theirs, incoming.offset))
+    elif group.election.leader == incoming.leader:
+        group.send(incoming.leader, SnapshotWant(group.group, group.election.epoch, incoming.theirs, incoming.offset))
 
 
 def on_lost_saved(group: Group, now: Now, event: LostSaved) -> None:
     """What a copy is to take the place of is kept: it may."""
     rewinding.on_saved(group, event)
-    if not event.failed and group.incoming is not None and group.incoming.complete:
-        switch(group, now, group.incoming)
+    if not event.failed and group.fetching.incoming is not None and group.fetching.incoming.complete:
+        switch(group, now, group.fetching.incoming)
 
 
 def switch(group: Group, now: Now, incoming: Incoming) -> None:
     """The copy is complete and verified: make it ours, unless the log overtook it meanwhile."""
     position = incoming.position
-    if _has(group, position) or group.role != FOLLOWER or group.applying or repair.too_old(group, position):
-        group.incoming = None  # the log overtook it meanwhile; what follows in the log must not be dropped
-        group.saved = 0
+    if (
+        _has(group, position)
+        or group.election.role != FOLLOWER
+        or group.apply.applying
+        or repair.too_old(group, position)
+    ):
+        group.fetching.incoming = None  # the log overtook it meanwhile; what follows in the log must not be dropped
+        group.rewinding.saved = 0
         return
     keep = _kept_behind(group, position)
     beside = keep == group.log.last.index > 0
-    if not beside and rewinding.may_lose(group) and not group.saved:
-        rewinding.save(group, now, group.rewind, incoming.ours)
+    if not beside and rewinding.may_lose(group) and not group.rewinding.saved:
+        rewinding.save(group, now, group.rewinding.first, incoming.ours)
         return
-    if group.damaged:
+    if group.repair.damaged:
         repair.copy_ended(group)
     group.repair.beside = beside
-    group.switching = True
-    group.rebuilt = True
-    group.whole_at = -1
-    group.heal_read = 0
+    group.fetching.switching = True
+    group.repair.rebuilt = True
+    group.repair.whole_at = -1
+    group.repair.heal_read = 0
     if keep:  # the copy is older than where our log ends, or parts from the leader's: what both have of it stays
         if not beside:
             group.drop_from(keep + 1)
         group.log.trim(position)
     else:
         group.log.reset(position)
-        group.persisted = position.index
+        group.commit.persisted = position.index
     pending = group.persist(SwitchGeneration(group.group, incoming.ours, position, keep), last=group.log.last)
     pending.switch = incoming.ours
-    group.agreed = min(group.agreed, position.index) if group.loss_at else group.agreed
-    anew = not beside and (group.damaged or group.lossy or group.is_narrow)
-    group.counted = position.index if anew else max(group.counted, position.index)
+    group.commit.agreed = min(group.commit.agreed, position.index) if group.rewinding.loss_at else group.commit.agreed
+    anew = not beside and (group.repair.damaged or group.lossy or group.is_narrow)
+    group.commit.counted = position.index if anew else max(group.commit.counted, position.index)
     group.rules.truncated(keep + 1 if keep else 0)
     group.membership.truncated(keep + 1 if keep else 0)
     group.configure()
-    group.rewind = group.saved = group.loss_at = 0
+    group.rewinding.first = group.rewinding.saved = group.rewinding.loss_at = 0
 
 
 def _kept_behind(group: Group, position: Position) -> int:
     """The index up to which the log stays as it is when a copy that stands here becomes the data file; 0: it begins
     anew behind the copy."""
-    if group.rewind:
+    if group.rewinding.first:
         begins = max(group.log.base.index, group.rules.since)
-        return group.rewind - 1 if begins <= position.index < group.rewind - 1 else 0
-    if not group.damaged or group.log_damaged:
+        return group.rewinding.first - 1 if begins <= position.index < group.rewinding.first - 1 else 0
+    if not group.repair.damaged or group.log_damaged:
         return 0
     follows = group.log.epoch_at(position.index) == position.epoch
     return group.log.last.index if follows and position.index < group.log.last.index else 0
@@ -256,16 +270,20 @@ def _kept_behind(group: Group, position: Position) -> int:
 
 def _has(group: Group, position: Position) -> bool:
     """Whether the log holds or has passed this position, so that a copy at it would only take away."""
-    if group.needs_snapshot() or group.rewind:
+    if group.needs_snapshot() or group.rewinding.first:
         return False
     known = group.epoch_at(position.index)
     if known is not None:
         return known == position.epoch
-    return position.index <= group.counted
+    return position.index <= group.commit.counted
 
 
 def on_gone(group: Group, now: Now, sender: NodeId, message: SnapshotGone) -> None:
-    if message.epoch > group.epoch:
+    if message.epoch > group.election.epoch:
         group.adopt_epoch(now, message.epoch, sender)
-    if group.incoming is not None and group.incoming.leader == sender and group.incoming.theirs == message.snapshot:
-        group.incoming = None if not group.switching else group.incoming
+    if (
+        group.fetching.incoming is not None
+        and group.fetching.incoming.leader == sender
+        and group.fetching.incoming.theirs == message.snapshot
+    ):
+        group.fetching.incoming = None if not group.fetching.switching else group.fetching.incoming

@@ -18,7 +18,6 @@ from quorate.core.kernel import (
     NodeId,
     Note,
     Now,
-    PeerLife,
     Position,
     RecoveredGroup,
     Request,
@@ -30,24 +29,34 @@ from quorate.core.quorum import joint_counted_index, joint_vote_won, majority
 from quorate.core.replica import Host
 from quorate.core.single_leader.log import Log
 from quorate.core.single_leader.messages import AppendReply
+from quorate.core.single_leader.owned import NEVER_US as NEVER_US
+from quorate.core.single_leader.owned import NOBODY as NOBODY
+from quorate.core.single_leader.owned import (
+    Applying,
+    Committed,
+    Election,
+    Fetching,
+    HandOver,
+    Repair,
+    Rewinding,
+    Settling,
+    Writes,
+)
 from quorate.core.single_leader.progress import Progress
 from quorate.core.single_leader.records import Batch as Batch
 from quorate.core.single_leader.records import Incoming as Incoming
-from quorate.core.single_leader.records import Leaving, Order, Permit, Repair, Verifying
+from quorate.core.single_leader.records import Leaving, Order, Permit, Verifying
 from quorate.core.single_leader.records import Read as Read
 from quorate.core.single_leader.records import Reading as Reading
 from quorate.core.single_leader.records import Transfer as Transfer
+from quorate.core.single_leader.roles import CANDIDATE as CANDIDATE
+from quorate.core.single_leader.roles import FOLLOWER as FOLLOWER
+from quorate.core.single_leader.roles import LEADER as LEADER
+from quorate.core.single_leader.roles import PRE_CANDIDATE as PRE_CANDIDATE
 from quorate.core.single_leader.rules import Rules
-
-FOLLOWER = "follower"
-PRE_CANDIDATE = "pre_candidate"
-CANDIDATE = "candidate"
-LEADER = "leader"
 
 TIMERS = ELECTION, GATHER, APPLY = "election", "gather", "apply"
 
-NOBODY: NodeId = 0
-NEVER_US = -(1 << 62)
 UNKNOWN_VOTE: NodeId = -1
 """A damaged replica may have forgotten its vote: it votes for nobody in this epoch."""
 
@@ -88,120 +97,33 @@ class Group:
         """Every member but this replica, learners too."""
         self.electors: tuple[NodeId, ...] = ()
         """The voters among them."""
-        self.outside = 0
-        """Index of a counted configuration, newer than any in our log, of which somebody says that this replica is not
-        in it; 0: nobody does."""
-        self.role = FOLLOWER
         self.progress: dict[NodeId, Progress] = {}
-        self.configure()
-
-        self.first = found.voters[self.group % len(found.voters)] if found.voters and found.epoch == 0 else NOBODY
-        """Who is to lead a new group first; NOBODY in one that has been led."""
-        self.eager = (self.me in self.voters and not self.electors) or self.first == self.me
-        """Stands at once when its data file is open: alone, or first in a new group."""
-
-        self.epoch = found.epoch
-        self.vote = UNKNOWN_VOTE if found.damaged and not found.log_intact else found.vote
         self.log = Log(found.base, found.epochs, found.last, found.tail)
         self.rules = Rules(found.acks, found.acks_coming)
-        self.damaged = found.damaged
-        self.repair = Repair(log_intact=found.log_intact)
-        self.damages = 0
-        """How often this life's log was found damaged."""
-        self.leader: NodeId = NOBODY
-
-        self.persisted = found.last
         self.pending: deque[Pending] = deque()
-        self.counted = max(found.base.index, min(found.applied.index, found.last))
-        self.applied = found.applied
-        self.opened = False
-        """The data file is open and `applied` is what it says."""
-        self.applying = 0
-        """The index an `Apply` or `Commit` under way leads to; 0 when none is."""
-        self.apply_blocked = False
-        """Applying failed for want of room; it is tried again at the next tick."""
-        self.no_room_until_us = 0
-        """The data file found no room: do not stand for a while."""
-        self.checkpointed = found.applied.index
-        self.checkpointing = False
-        self.bytes_since_checkpoint = 0
-        self.unsynced = 0
+        vote = UNKNOWN_VOTE if found.damaged and not found.log_intact else found.vote
+        self.election = Election(found.epoch, vote)
+        self.commit = Committed(found.last, max(found.base.index, min(found.applied.index, found.last)))
+        self.apply = Applying(found.applied, found.applied.index)
+        self.settling = Settling()
+        self.writes = Writes(Admission(self.settings), deque(), deque())
         self.long_texts: dict[str, None] = {}
         """Statements that took long when they ran last; the newest last."""
-
-        self._begin()
-
-    def _begin(self) -> None:
-        """What every life begins without."""
-        self.votes: dict[NodeId, bool] = {}
-        self.votes_of: dict[NodeId, tuple[PeerLife, ...]] = {}  # the lives that voters told with their vote
-        self.led_since_us = 0
-        self.noop = 0
-        """Index of the no-op of the epoch that this replica leads."""
-        self.held = 0
-        """As leader: the highest index that is held as the acks rules ask; what is counted may be ahead of it, by the
-        no-op or the like, but nobody is told that a write is done before it is held."""
-        self.agreed = 0
-        """The highest index known to be held by a majority, in its leader's epoch: it stays whatever the acks are."""
-        self.rewind = 0
-        """The log differs from the leader's from this index on, and the data file has it: a copy is on its way."""
-        self.loss_at = 0
-        """Where the leader's log has the entry of an epoch that began with an accepted loss, and ours another; 0: no
-        such place is known."""
-        self.saving = False
-        self.saved = 0
-        """The log from this index on is kept among the lost tails, and may be dropped."""
-        self._ask_nothing()
+        self.reading = Reading(numbers=self.host.boot << 32)
+        self.repair = Repair(found.damaged, log_intact=found.log_intact)
+        self.fetching = Fetching()
+        self.rewinding = Rewinding()
+        self.handover = HandOver()
+        self.order: Order | None = None
         self.leaving = Leaving()
         self.permit = Permit()
-
-        self.queue: deque[Request] = deque()
-        self.crowd = 0
-        """How many requests were under way at a time lately."""
-        self.gathering = 0
-        """How many waited when the next batch began to wait for more; 0 when none does."""
-        self.batch: Batch | None = None
-        """The one that is executing."""
-        self.batches = 0
-        self.admission = Admission(self.settings)
-        self.flight: deque[Batch] = deque()
-        """Those that are logged and not counted, or not durable here, oldest first."""
-        self.stack: list[int] = []
-        """The entries of the batches that the open transaction holds; empty when none is open."""
-        self.stack_bytes = 0
-        self.covered = 0
-        """The index that the data file will stand at when the open transaction is committed."""
-        self.settle_due = False
-        """Somebody waits for the data file: nothing more is put on top before the stack is committed."""
-        self.read_us = NEVER_US
-        """When a read last waited for the data file."""
-
-        self.reading = Reading(numbers=self.host.boot << 32)
-        self.incoming: Incoming | None = None
-        self.switching = False
-        """A fetched copy is becoming the data file."""
-        self.rebuilt = False
-        """A copy was installed since this replica was found damaged."""
-        self.whole_at = -1
-        """How far a leader, confirmed by a majority of others, said that a rebuilt replica must be; -1: not yet."""
-        self.heal_read = 0
-        """The first number under which that was asked since the rebuild; any later one is as good."""
         self.verifying = Verifying(numbers=self.host.boot << 32)
-        self.mended = ""
-        """Why this replica was damaged before it was rebuilt in this life; empty when it was not."""
-        self.alone = 0
-        """How many of the next requests run in a batch of their own."""
 
-    def _ask_nothing(self) -> None:
-        """Nobody has said who is to lead."""
-        self.resumes_until_us = 0
-        """It has handed over lately: if nobody takes over, it may stand though nobody does by himself."""
-        self.order: Order | None = None
-        self.transfer: Transfer | None = None
-        self.transfer_to: NodeId = NOBODY
-        """Who was told to stand."""
-        self.transfer_again_us = 0
-        self.transfer_tries = 0
+        self.configure()
+        new = found.voters and found.epoch == 0
+        first = found.voters[self.group % len(found.voters)] if new else NOBODY
+        self.election.first = first
+        self.election.eager = (self.me in self.voters and not self.electors) or first == self.me
 
     # ---- speaking, and what must be durable before ------------------------------------------------
 
@@ -227,7 +149,7 @@ class Group:
         return pending
 
     def persist_hard_state(self) -> Pending:
-        pending = self.persist(WriteHardState(self.group, self.epoch, self.vote))
+        pending = self.persist(WriteHardState(self.group, self.election.epoch, self.election.vote))
         pending.hard_state = True
         return pending
 
@@ -241,15 +163,15 @@ class Group:
     def configure(self) -> None:
         """Follow the newest configuration of the log, if it has become another."""
         newest = self.membership.newest
-        if self.membership.newest_at >= self.outside and newest.includes(self.me):
-            self.outside = 0  # our own log knows better
+        if self.membership.newest_at >= self.election.outside and newest.includes(self.me):
+            self.election.outside = 0  # our own log knows better
         if newest == self.configuration:
             return
         self.configuration = newest
         self.voters = newest.electors
         self.others = tuple(node for node in newest.members if node != self.me)
         self.electors = tuple(node for node in self.voters if node != self.me)
-        if self.role == LEADER:
+        if self.election.role == LEADER:
             for peer in [each for each in self.progress if each not in self.others]:
                 progress = self.progress.pop(peer)
                 if progress.snapshot:
@@ -264,13 +186,13 @@ class Group:
         self.rules.truncated(first)
         self.membership.truncated(first)
         self.configure()
-        self.persisted = min(self.persisted, first - 1)
+        self.commit.persisted = min(self.commit.persisted, first - 1)
         for pending in self.pending:  # what they vouch for ends where it is overwritten
             if pending.last is not None and pending.last.index >= first:
                 pending.last = self.log.last
 
     def note(self, name: str, **fields: Any) -> None:
-        self.host.emit(Note(name, {"group": self.group, "epoch": self.epoch, **fields}))
+        self.host.emit(Note(name, {"group": self.group, "epoch": self.election.epoch, **fields}))
 
     def reply(self, id: int, body: Any) -> None:
         self.host.reply(id, body)
@@ -303,13 +225,13 @@ class Group:
     def votes_here(self) -> bool:
         """This replica is a voter, as far as it knows, or was one until an entry that may not count yet. Such a one
         may be the only replica that can win: nobody else has that entry (Ongaro 2014, section 4.2.2)."""
-        return (self.me in self.voters or self.me in self.membership.counted.electors) and not self.outside
+        return (self.me in self.voters or self.me in self.membership.counted.electors) and not self.election.outside
 
     @property
     def left_out(self) -> bool:
         """This replica knows, or was told, that it is no member any more. That an entry says so which may not count yet
         is not enough."""
-        return bool(self.outside) or (bool(self.voters) and not self._may_be_member(self.me))
+        return bool(self.election.outside) or (bool(self.voters) and not self._may_be_member(self.me))
 
     def leaves_out(self, node: NodeId) -> int:
         """Index of the counted configuration that says that this node is no member; 0: it may be one."""
@@ -340,17 +262,22 @@ class Group:
     @property
     def lossy(self) -> bool:
         """Something that counted, here or elsewhere, may be missing from the leader's log."""
-        return self.rules.lossy or self.loss_at > 0
+        return self.rules.lossy or self.rewinding.loss_at > 0
 
     @property
     def holds_writes(self) -> bool:
         """Leadership is being handed over: nothing new is begun."""
-        return self.transfer_to != NOBODY or (self.transfer is not None and self.transfer.holds)
+        return self.handover.to != NOBODY or (self.handover.transfer is not None and self.handover.transfer.holds)
 
     @property
     def leads_ready(self) -> bool:
         """Leads, and everything of earlier epochs is applied: may execute and may answer for the log."""
-        return self.role == LEADER and self.opened and self.applied.index >= self.noop > 0 and not self.damaged
+        return (
+            self.election.role == LEADER
+            and self.apply.opened
+            and self.apply.applied.index >= self.election.noop > 0
+            and not self.repair.damaged
+        )
 
     def held_by(self, matched: dict[NodeId, int]) -> int:
         """The highest index that is held as the acks rules ask, given what is durable where."""
@@ -375,22 +302,24 @@ class Group:
     @property
     def life(self) -> int:
         """See `AppendReply.life`."""
-        return (self.host.boot << 20) + self.damages
+        return (self.host.boot << 20) + self.repair.damages
 
     def append_reply(self, *, matched: int, accepted: bool, conflict: Position | None = None) -> AppendReply:
         """What this replica says of its log, `conflict` where it ends unless something else is said."""
         conflict = self.log.last if conflict is None else conflict
-        voter, whole = not self.log_damaged, not self.damaged
-        return AppendReply(self.group, self.epoch, accepted, matched, conflict, voter, self.life, whole)
+        voter, whole = not self.log_damaged, not self.repair.damaged
+        return AppendReply(self.group, self.election.epoch, accepted, matched, conflict, voter, self.life, whole)
 
     def leader_address(self) -> str:
         """Where a caller should go; empty when nobody knows."""
-        leader = self.first if self.leader == NOBODY and self.log.last.index == 0 else self.leader
+        leader = (
+            self.election.first if self.election.leader == NOBODY and self.log.last.index == 0 else self.election.leader
+        )
         return self.host.address_of(leader) if leader not in (NOBODY, self.me) else ""
 
     def leader_is_alive(self, now: Now) -> bool:
         """Some other node leads and this node still hears it (the lease that refuses disturbers)."""
-        return self.leader not in (NOBODY, self.me) and self.host.heard(now, self.leader)
+        return self.election.leader not in (NOBODY, self.me) and self.host.heard(now, self.election.leader)
 
     def log_hangs(self, now: Now) -> bool:
         """Our own disk has not answered for so long that others had better lead."""
@@ -404,27 +333,27 @@ class Group:
     @property
     def apply_waits(self) -> bool:
         """There is something to apply that could not be applied yet."""
-        return self.opened and self.applied.index < min(self.counted, self.persisted)
+        return self.apply.opened and self.apply.applied.index < min(self.commit.counted, self.commit.persisted)
 
     @property
     def log_damaged(self) -> bool:
         """What its log says cannot be trusted, nor what it has promised."""
-        return bool(self.damaged) and not self.repair.log_intact
+        return bool(self.repair.damaged) and not self.repair.log_intact
 
     def needs_snapshot(self) -> bool:
         """Damaged, and no copy has taken the place of the data file."""
-        return bool(self.damaged) and not self.rebuilt
+        return bool(self.repair.damaged) and not self.repair.rebuilt
 
     @property
     def needs_log(self) -> bool:
         """Damaged, and nothing that is here can be built upon."""
-        return self.log_damaged and not self.rebuilt
+        return self.log_damaged and not self.repair.rebuilt
 
     def may_stand(self) -> bool:
         if self.log.last.index == 0 and self.host.wanted_options(self.database) is None:
             return False  # the first entries of a group say what acks it has
-        hindered = self.log_damaged or self.host.disk_full or self.host.draining or self.switching
-        return self.votes_here and self.opened and not hindered
+        hindered = self.log_damaged or self.host.disk_full or self.host.draining or self.fetching.switching
+        return self.votes_here and self.apply.opened and not hindered
 
     def apply_later(self, delay_us: int) -> None:
         """Apply what there is after this time at the latest."""

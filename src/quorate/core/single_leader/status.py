@@ -10,8 +10,8 @@ from quorate.core.single_leader.state import LEADER, Group
 def status(group: Group) -> GroupStatus:
     """The replica as it is now; what its followers have, if it leads."""
     replicas: list[ReplicaStatus] = []
-    if group.role == LEADER:
-        replicas.append(ReplicaStatus(group.me, group.persisted, "leader"))
+    if group.election.role == LEADER:
+        replicas.append(ReplicaStatus(group.me, group.commit.persisted, "leader"))
         replicas += [ReplicaStatus(peer, each.matched, each.state) for peer, each in group.progress.items()]
     wanted = group.host.wanted_members(group.group)
     decides = MANUAL if group.rules.by_hand else ETCD if group.rules.by_permit else group.rules.counted.failover
@@ -19,17 +19,17 @@ def status(group: Group) -> GroupStatus:
         group.group,
         group.database,
         group.partition,
-        "damaged" if group.damaged else group.role,
-        group.leader,
-        group.epoch,
+        "damaged" if group.repair.damaged else group.election.role,
+        group.election.leader,
+        group.election.epoch,
         group.log.last.index,
-        group.counted,
-        group.applied.index,
+        group.commit.counted,
+        group.apply.applied.index,
         group.log.base.index + 1,
         _options(group, str(group.rules.counted), decides),
         tuple(replicas),
         group.verifying.equal_at,
-        group.damaged or group.mended,
+        group.repair.damaged or group.repair.mended,
         _options(group, str(group.rules.newest), group.rules.newest.failover) if group.rules.coming else {},
         group.configuration.voters,
         group.configuration.learners,

@@ -37,11 +37,11 @@ def submit(group: Group, now: Now, id: int, to: NodeId) -> None:
         group.reply(id, done(group, group.me, group.host.name_of(group.me)))
     elif refusal is not None:
         group.reply(id, refusal)
-    elif group.transfer is not None:
-        group.transfer.callers.append(id)
+    elif group.handover.transfer is not None:
+        group.handover.transfer.callers.append(id)
     else:
-        group.transfer = Transfer(to or _best(group, now), [id], now.mono_us)
-        group.note("transfer_begins", to=group.transfer.to)
+        group.handover.transfer = Transfer(to or _best(group, now), [id], now.mono_us)
+        group.note("transfer_begins", to=group.handover.transfer.to)
         group.host.keep_busy(group.group)
         proceed(group, now)
 
@@ -49,11 +49,11 @@ def submit(group: Group, now: Now, id: int, to: NodeId) -> None:
 def begin(group: Group, now: Now, among: Collection[NodeId]) -> bool:
     """Nobody asked, but one of these should rather lead; False when none of them can now."""
     to = _best(group, now, among)
-    if group.transfer is None and to != NOBODY:
-        group.transfer = Transfer(to, [], now.mono_us)
+    if group.handover.transfer is None and to != NOBODY:
+        group.handover.transfer = Transfer(to, [], now.mono_us)
         group.note("transfer_begins", to=to)
         proceed(group, now)
-    return group.transfer is not None
+    return group.handover.transfer is not None
 
 
 def _refuse(group: Group, now: Now, to: NodeId) -> Refused | None:
@@ -68,8 +68,8 @@ def _refuse(group: Group, now: Now, to: NodeId) -> Refused | None:
     if peer == NOBODY:
         return refused(f"no other replica of {group.database} can be reached", GOES_ON)
     name = group.host.name_of(peer)
-    if group.transfer is not None and group.transfer.to != peer:
-        other = group.host.name_of(group.transfer.to)
+    if group.handover.transfer is not None and group.handover.transfer.to != peer:
+        other = group.host.name_of(group.handover.transfer.to)
         return Refused("Unavailable", f"{group.database} is being handed to {other}", "", retryable=True)
     if not group.host.heard(now, peer):
         return refused(f"{name} is away", f"choose another replica, or start {name}")
@@ -102,11 +102,11 @@ def _best(group: Group, now: Now, among: Collection[NodeId] | None = None) -> No
 
 def proceed(group: Group, now: Now) -> None:
     """As leader, whenever something has moved: take the next step that can be taken."""
-    transfer = group.transfer
-    if transfer is None or group.role != LEADER:
+    transfer = group.handover.transfer
+    if transfer is None or group.election.role != LEADER:
         return
-    if group.transfer_to:  # also of one that has lost its vote since: it may stand all the same
-        if now.mono_us >= group.transfer_again_us:
+    if group.handover.to:  # also of one that has lost its vote since: it may stand all the same
+        if now.mono_us >= group.handover.again_us:
             _give_up(group, "it did not take over in time")
         return
     if transfer.to not in group.electors:
@@ -131,8 +131,8 @@ def proceed(group: Group, now: Now) -> None:
 
 def _stand_when_ready(group: Group, now: Now) -> bool:
     """Everything is finished here, and there: tell it to stand."""
-    assert group.transfer is not None, "nothing is handed over"
-    peer = group.transfer.to
+    assert group.handover.transfer is not None, "nothing is handed over"
+    peer = group.handover.transfer.to
     settling.settle_now(group)
     if is_busy(group) or group.progress[peer].matched < group.log.last.index:
         return False
@@ -142,26 +142,28 @@ def _stand_when_ready(group: Group, now: Now) -> bool:
 
 def is_busy(group: Group) -> bool:
     """Something runs, or callers wait for what is logged and may still be counted."""
-    return group.batch is not None or (bool(group.flight or group.stack) and not writes.in_vain(group))
+    return group.writes.batch is not None or (
+        bool(group.writes.flight or group.settling.stack) and not writes.in_vain(group)
+    )
 
 
 def tell(group: Group, now: Now, peer: NodeId) -> None:
     """Ask a follower that has everything to stand at once."""
-    group.transfer_to = peer
-    group.transfer_again_us = now.mono_us + 2 * group.settings.election_us
-    group.resumes_until_us = now.mono_us + 2 * group.settings.suspect_us + 4 * group.settings.election_us
+    group.handover.to = peer
+    group.handover.again_us = now.mono_us + 2 * group.settings.election_us
+    group.handover.resumes_until_us = now.mono_us + 2 * group.settings.suspect_us + 4 * group.settings.election_us
     group.note("told_to_stand", to=peer)
-    group.send(peer, StandNow(group.group, group.epoch))
+    group.send(peer, StandNow(group.group, group.election.epoch))
 
 
 def _give_up(group: Group, why: str) -> None:
     """Go on leading, and run what was held. Callers hear that it is not done, unless the other was told to stand:
     (1) the message is late; (2) we give up; (3) it arrives in the same epoch, and whoever stands on our word wins.
     Nothing could be promised of that."""
-    transfer, group.transfer = group.transfer, None
+    transfer, group.handover.transfer = group.handover.transfer, None
     assert transfer is not None, "nothing is handed over"
-    told = group.transfer_to != NOBODY
-    group.transfer_to = NOBODY
+    told = group.handover.to != NOBODY
+    group.handover.to = NOBODY
     group.note("transfer_failed", to=transfer.to, why=why)
     here, there = group.host.name_of(group.me), group.host.name_of(transfer.to)
     text = f"{there} does not lead {group.database}: {why}; {here} goes on leading"
@@ -178,39 +180,39 @@ def _give_up(group: Group, why: str) -> None:
 
 def hold(group: Group, requests: list[Any]) -> bool:
     """Keep these writes until it is known who leads; False when that is not to be expected."""
-    if group.transfer is None:
+    if group.handover.transfer is None:
         return False
-    group.transfer.waiting += requests
+    group.handover.transfer.waiting += requests
     return True
 
 
 def done(group: Group, leader: NodeId, was: str) -> Answer:
     """What a caller is told when it is done."""
-    report = FailoverReport(group.database, group.group, group.epoch, group.host.name_of(leader), was)
+    report = FailoverReport(group.database, group.group, group.election.epoch, group.host.name_of(leader), was)
     return Answer(Raw(_encode(report)))
 
 
 def conclude(group: Group) -> None:
     """It is known who leads, or it is not and nobody is to wait any longer."""
-    transfer, group.transfer = group.transfer, None
+    transfer, group.handover.transfer = group.handover.transfer, None
     if transfer is None:
         return
-    group.note("transfer_ends", to=transfer.to, leader=group.leader)
+    group.note("transfer_ends", to=transfer.to, leader=group.election.leader)
     here = group.host.name_of(group.me)
-    if group.leader == NOBODY:
+    if group.election.leader == NOBODY:
         group.answer_all(transfer.waiting, NotLeader(""))
         for caller in transfer.callers:
             group.reply(caller, NotLeader(""))
         return
     for caller in transfer.callers:
-        if group.leader == transfer.to:
-            group.reply(caller, done(group, group.leader, here))
+        if group.election.leader == transfer.to:
+            group.reply(caller, done(group, group.election.leader, here))
         else:
-            leader, there = group.host.name_of(group.leader), group.host.name_of(transfer.to)
+            leader, there = group.host.name_of(group.election.leader), group.host.name_of(transfer.to)
             text = f"{there} did not take over from {here}; {leader} leads {group.database}"
             group.reply(caller, refused(text, GOES_ON))
-    if group.leader == group.me:
-        group.queue.extend(transfer.waiting)
+    if group.election.leader == group.me:
+        group.writes.queue.extend(transfer.waiting)
     else:
         group.answer_all(transfer.waiting, NotLeader(group.leader_address()))
 
@@ -221,16 +223,16 @@ def drain(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     Called again and again while the node drains: a follower that does not stand (its disk may be full, or it may
     be draining too) gives way to the next, and when each was asked, the rest is left to time.
     """
-    if group.transfer is not None:
+    if group.handover.transfer is not None:
         proceed(group, now)
         return False
-    if group.queue:
+    if group.writes.queue:
         writes.refuse_queue(group, NotLeader(""))
     long_writes.give_up(group)
     settling.settle_now(group)
     if is_busy(group):
         return False
-    if group.role != LEADER or not any(alive.get(peer) for peer in group.electors):
+    if group.election.role != LEADER or not any(alive.get(peer) for peer in group.electors):
         return True
     last = group.log.last.index
     ready = [
@@ -238,10 +240,10 @@ def drain(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
         for peer in group.electors
         if alive.get(peer) and group.progress[peer].matched == last and group.progress[peer].whole
     ]
-    if ready and now.mono_us >= group.transfer_again_us:
-        if group.transfer_tries >= len(group.electors):
+    if ready and now.mono_us >= group.handover.again_us:
+        if group.handover.tries >= len(group.electors):
             return True
-        group.transfer_tries += 1
-        at = ready.index(group.transfer_to) + 1 if group.transfer_to in ready else 0
+        group.handover.tries += 1
+        at = ready.index(group.handover.to) + 1 if group.handover.to in ready else 0
         tell(group, now, ready[at % len(ready)])
     return False

@@ -51,7 +51,7 @@ OTHERS_DIFFER = "verify: at index {index} a majority holds something else than t
 def submit(group: Group, _now: Now, id: int) -> None:
     """A caller wants the replicas compared. Who comes while they are waits for the next comparison: what this one
     looked at is older than the question."""
-    if not group.leads_ready or group.transfer_to:
+    if not group.leads_ready or group.handover.to:
         group.reply(id, NotLeader(group.leader_address()))
         return
     group.verifying.callers.append(id)
@@ -68,7 +68,7 @@ def start(group: Group) -> None:
 
 def start_next(groups: dict[GroupId, Group], after: GroupId) -> tuple[GroupId, int]:
     """Compare one group of those that lead, in turn; which one, and among how many."""
-    led = [number for number in sorted(groups) if groups[number].role == LEADER]
+    led = [number for number in sorted(groups) if groups[number].election.role == LEADER]
     if not led:
         return after, 1
     number = next((number for number in led if number > after), led[0])
@@ -80,7 +80,7 @@ def begin(group: Group, now: Now) -> None:
     """Everything that was ready has been fed. While a batch is being executed, the place where it will leave the
     data file has no name yet."""
     verifying = group.verifying
-    if not verifying.wanted or group.batch is not None or not group.leads_ready:
+    if not verifying.wanted or group.writes.batch is not None or not group.leads_ready:
         return
     verifying.wanted = False
     if verifying.running is None:
@@ -99,7 +99,7 @@ def _ask_all(group: Group, now: Now, running: Verification) -> None:
     running.asked = group.others
     running.heard_us = dict.fromkeys(running.asked, now.mono_us)
     _ask(group, now, running)
-    verifying.check = Check(group.me, group.epoch, running.number, running.position)
+    verifying.check = Check(group.me, group.election.epoch, running.number, running.position)
     group.host.keep_busy(group.group)
     proceed(group, now)
     settling.settle_now(group)
@@ -113,19 +113,21 @@ def _ask(group: Group, now: Now, running: Verification) -> None:
         if group.host.highest_of(peer) and not group.host.understands(peer, VerifyAsk):
             running.answers[peer] = _away(group, running, TOO_OLD)
         elif group.host.heard(now, peer):
-            group.send(peer, VerifyAsk(group.group, group.epoch, running.number, running.position))
+            group.send(peer, VerifyAsk(group.group, group.election.epoch, running.number, running.position))
 
 
 def _away(group: Group, running: Verification, reason: str) -> VerifyReply:
-    return VerifyReply(group.group, group.epoch, running.number, messages.PASSED, running.position, reason=reason)
+    return VerifyReply(
+        group.group, group.election.epoch, running.number, messages.PASSED, running.position, reason=reason
+    )
 
 
 def on_reply(group: Group, now: Now, sender: NodeId, message: VerifyReply) -> None:
     """A follower says where our question stands."""
     running = group.verifying.running
-    if message.epoch > group.epoch:
+    if message.epoch > group.election.epoch:
         group.adopt_epoch(now, message.epoch, NOBODY)
-    elif running is not None and message.epoch == group.epoch and message.number == running.number:
+    elif running is not None and message.epoch == group.election.epoch and message.number == running.number:
         if sender not in running.asked:
             return
         running.heard_us[sender] = now.mono_us
@@ -174,13 +176,13 @@ def tick(group: Group, now: Now) -> bool:
 
 def _finish_if_complete(group: Group, now: Now, running: Verification) -> None:
     """Once everybody, ourselves included, has answered or was given up: the verdict."""
-    if group.role != LEADER or any(node not in running.answers for node in (group.me, *running.asked)):
+    if group.election.role != LEADER or any(node not in running.answers for node in (group.me, *running.asked)):
         return
     group.verifying.running = None
     right = majority_digest(group, running)
     replicas = tuple(_verdict_of(group, node, running, right) for node in (group.me, *running.asked))
     verdict = max((each.verdict for each in replicas), key=WORST.index)
-    report = VerifyReport(group.database, group.group, group.epoch, running.position.index, verdict, replicas)
+    report = VerifyReport(group.database, group.group, group.election.epoch, running.position.index, verdict, replicas)
     wrong = [each.name for each in replicas if each.verdict not in (EQUAL, AWAY)]
     group.note("verified", index=running.position.index, verdict=verdict, wrong=wrong)
     answer = Answer(Raw(_encode(report)), running.position.index)
@@ -226,7 +228,7 @@ def _tell(group: Group, running: Verification, right: str) -> None:
     for peer in running.asked:
         answer = running.answers[peer]
         if answer.state == messages.EXAMINED:
-            verdict = VerifyVerdict(group.group, group.epoch, running.number, running.position, right)
+            verdict = VerifyVerdict(group.group, group.election.epoch, running.number, running.position, right)
             group.send(peer, verdict)
     if running.answers[group.me].digest == right:
         group.verifying.equal_at = running.position.index
@@ -237,7 +239,7 @@ def _hand_over(group: Group, now: Now, replicas: tuple[ReplicaVerdict, ...]) -> 
     for each in replicas[1:]:
         progress = group.progress.get(each.node)
         if each.verdict == EQUAL and progress is not None and progress.matched == group.log.last.index:
-            group.send(each.node, StandNow(group.group, group.epoch))
+            group.send(each.node, StandNow(group.group, group.election.epoch))
             break
     group.become_follower(now)
 
@@ -256,7 +258,7 @@ def abandon(group: Group) -> None:
 
 def on_ask(group: Group, now: Now, sender: NodeId, message: VerifyAsk) -> None:
     """The leader wants the digest of what we hold at a position."""
-    if message.epoch < group.epoch:
+    if message.epoch < group.election.epoch:
         return
     group.heard_leader(now, sender, message.epoch)
     check = group.verifying.check
@@ -271,12 +273,19 @@ def on_ask(group: Group, now: Now, sender: NodeId, message: VerifyAsk) -> None:
 def proceed(group: Group, now: Now) -> None:
     """The data file moved, or a digest was asked for: take it here if this is the place."""
     check = group.verifying.check
-    if check is None or check.begun or check.passed or not group.opened or group.switching or group.damaged:
+    if (
+        check is None
+        or check.begun
+        or check.passed
+        or not group.apply.opened
+        or group.fetching.switching
+        or group.repair.damaged
+    ):
         return
-    if group.applied == check.position:
+    if group.apply.applied == check.position:
         check.begun = True
         group.host.emit(Digest(group.group, check.number))
-    elif group.applied.index >= check.position.index:
+    elif group.apply.applied.index >= check.position.index:
         check.passed = True
         _conclude(group, now, check)
     else:
@@ -302,22 +311,22 @@ def _conclude(group: Group, now: Now, check: Check) -> None:
     running = group.verifying.running
     if check.leader != group.me:
         _say(group, check)
-        if check.failed and group.role != LEADER and group.others:
+        if check.failed and group.election.role != LEADER and group.others:
             group.host.emit(Condemn(group.group, check.failed))
-    elif running is not None and running.number == check.number and group.role == LEADER:
+    elif running is not None and running.number == check.number and group.election.role == LEADER:
         _take(group, now, group.me, running, _word(group, check))
 
 
 def _say(group: Group, check: Check) -> None:
     """Tell the leader where its question stands."""
-    if check.leader == group.leader != group.me:
+    if check.leader == group.election.leader != group.me:
         group.send(check.leader, _word(group, check))
 
 
 def _word(group: Group, check: Check) -> VerifyReply:
     state, reason = messages.WORKING, ""
-    if group.damaged or check.failed:
-        state, reason = messages.DAMAGED, check.failed or group.damaged
+    if group.repair.damaged or check.failed:
+        state, reason = messages.DAMAGED, check.failed or group.repair.damaged
     elif check.passed:
         state, reason = messages.PASSED, MOVES
     elif check.digest:
@@ -330,9 +339,9 @@ def _word(group: Group, check: Check) -> VerifyReply:
 def on_verdict(group: Group, _now: Now, sender: NodeId, message: VerifyVerdict) -> None:
     """What a majority holds where we took our digest."""
     check = group.verifying.check
-    if check is None or sender != group.leader or not group.epoch == message.epoch == check.epoch:
+    if check is None or sender != group.election.leader or not group.election.epoch == message.epoch == check.epoch:
         return
-    if check.number != message.number or check.position != message.position or not check.digest or group.damaged:
+    if check.number != message.number or check.position != message.position or not check.digest or group.repair.damaged:
         return
     group.verifying.check = None
     if check.digest == message.digest:

@@ -53,14 +53,14 @@ CROWD_STAYS = 7
 def submit(group: Group, now: Now, request: Request) -> bool:
     """A caller's write: whether it waits for its turn now (then `joined` is called once all have come that came with
     it). Refusals mean that it was not done."""
-    if group.host.disk_full or (group.leader == NOBODY and now.mono_us < group.no_room_until_us):
-        led = group.leader not in (NOBODY, group.me)
+    if group.host.disk_full or (group.election.leader == NOBODY and now.mono_us < group.apply.no_room_until_us):
+        led = group.election.leader not in (NOBODY, group.me)
         group.reply(request.id, NotLeader(group.leader_address()) if led else NO_DISK_ROOM)
     elif takes_writes(group):
         return join(group, now, request)
     elif group.group == CATALOG_GROUP and type(request.body) is Outcome:
         group.reply(request.id, NOT_TOLD)
-    elif group.damaged and group.leader in (NOBODY, group.me):
+    elif group.repair.damaged and group.election.leader in (NOBODY, group.me):
         group.reply(request.id, repair.refusal(group))
     elif not _stays_leader(group):
         _submit_elsewhere(group, now, request)
@@ -73,22 +73,24 @@ def submit(group: Group, now: Now, request: Request) -> bool:
 
 def takes_writes(group: Group) -> bool:
     """Whether any write may join the queue, as long as that is not too long."""
-    return group.group != CATALOG_GROUP and not group.damaged and _stays_leader(group) and not _waits_in_vain(group)
+    return (
+        group.group != CATALOG_GROUP and not group.repair.damaged and _stays_leader(group) and not _waits_in_vain(group)
+    )
 
 
 def _stays_leader(group: Group) -> bool:
-    return group.role == LEADER and not (group.transfer_to and group.transfer is None)
+    return group.election.role == LEADER and not (group.handover.to and group.handover.transfer is None)
 
 
 def _waits_in_vain(group: Group) -> bool:
     """The oldest batch has waited for its acks for too long, and no other rule is on its way."""
-    return bool(group.flight) and group.flight[0].told and not group.rules.coming
+    return bool(group.writes.flight) and group.writes.flight[0].told and not group.rules.coming
 
 
 def join(group: Group, now: Now, request: Request) -> bool:
     """A write comes to the end of the queue, unless that is too long."""
-    queue = group.queue
-    refusal = group.admission.refusal(now.mono_us, request.until_us, len(queue))
+    queue = group.writes.queue
+    refusal = group.writes.admission.refusal(now.mono_us, request.until_us, len(queue))
     if refusal is not None:
         group.reply(request.id, refusal)
         return False
@@ -102,13 +104,13 @@ def joined(group: Group) -> None:
     if _gathered(group):
         if may_start(group):
             group.host.make_ready(group.group)
-    elif not group.gathering and may_start(group):
+    elif not group.writes.gathering and may_start(group):
         _await_more(group)
 
 
 def _submit_elsewhere(group: Group, now: Now, request: Request) -> None:
     """To a replica that does not lead, or not for much longer."""
-    transfer = group.transfer
+    transfer = group.handover.transfer
     if transfer is not None and len(transfer.waiting) < group.settings.waiting_requests_max:
         transfer.waiting.append(request if request.since_us else structs.replace(request, since_us=now.mono_us))
     else:
@@ -117,7 +119,7 @@ def _submit_elsewhere(group: Group, now: Now, request: Request) -> None:
 
 def in_vain(group: Group) -> bool:
     """Every batch in flight has waited for too long, and its callers were told so."""
-    return bool(group.flight) and all(batch.told for batch in group.flight)
+    return bool(group.writes.flight) and all(batch.told for batch in group.writes.flight)
 
 
 def _not_held(group: Group) -> Refused:
@@ -133,24 +135,26 @@ def _not_held(group: Group) -> Refused:
 
 def may_start(group: Group) -> bool:
     """Whether a batch may run now: on top of everything that is logged, and of not too much that is not counted."""
-    if group.stack and (group.settle_due or len(group.flight) >= group.settings.batches_ahead):
+    if group.settling.stack and (group.settling.due or len(group.writes.flight) >= group.settings.batches_ahead):
         return False
-    if group.batch is not None or group.applying or group.host.disk_full or not group.leads_ready:
+    if group.writes.batch is not None or group.apply.applying or group.host.disk_full or not group.leads_ready:
         return False
     if group.holds_writes:
         return False
-    return (group.covered if group.stack else group.applied.index) == group.log.last.index
+    return (group.settling.covered if group.settling.stack else group.apply.applied.index) == group.log.last.index
 
 
 def wants_other_acks(group: Group) -> bool:
     """Whether this replica leads, and its log says something else than the catalog wants."""
-    wanted = wanted_rule(group.host, group.database) if group.role == LEADER else None
+    wanted = wanted_rule(group.host, group.database) if group.election.role == LEADER else None
     return wanted is not None and wanted != group.rules.newest
 
 
 def begin_what_waits(group: Group) -> None:
     """Something that stood in the way is gone: see what may begin now, if anybody waits for it."""
-    waited_for = group.queue or group.reading.waiting or group.verifying.wanted or group.transfer is not None
+    waited_for = (
+        group.writes.queue or group.reading.waiting or group.verifying.wanted or group.handover.transfer is not None
+    )
     if waited_for or wants_other_acks(group):
         group.host.make_ready(group.group)
 
@@ -159,10 +163,10 @@ def reconcile(group: Group, now: Now) -> None:
     """As leader: when the catalog wants other acks than the log says, say so in the log."""
     if group.rules.coming or not group.leads_ready or group.host.disk_full or group.holds_writes:
         return
-    if group.batch is None and wants_other_acks(group) and (rule := wanted_rule(group.host, group.database)):
+    if group.writes.batch is None and wants_other_acks(group) and (rule := wanted_rule(group.host, group.database)):
         wanted = rule.text
         settling.settle_now(group)
-        entry = Entry(group.log.last.index + 1, group.epoch, ACKS, spell(wanted, group.me))
+        entry = Entry(group.log.last.index + 1, group.election.epoch, ACKS, spell(wanted, group.me))
         group.note("acks_changes", to=wanted)
         shipping.append(group, now, (entry,))
 
@@ -174,40 +178,40 @@ def _gathered(group: Group) -> bool:
     other: (1) a batch of 60 is answered; (2) the first of them to come back would have a batch for itself, and (3) the
     other 59 the one behind it, again and again. With half and half, one half waits while the other is replicated.
     """
-    return len(group.queue) >= min(group.crowd, group.settings.batch_requests_max) // 2
+    return len(group.writes.queue) >= min(group.writes.crowd, group.settings.batch_requests_max) // 2
 
 
 def _await_more(group: Group) -> None:
-    if not group.gathering:
-        group.gathering = len(group.queue)
+    if not group.writes.gathering:
+        group.writes.gathering = len(group.writes.queue)
         group.host.set_timer(group.gather_timer, group.host.now_us + group.settings.gather_us)
 
 
 def on_gather_timer(group: Group, now: Now) -> None:
     """The crowd is not what it was, or slow: expect less of it, and nobody when nobody has come."""
-    if group.gathering:
-        group.crowd = group.crowd // 2 if len(group.queue) > group.gathering else 0
-        group.gathering = 0
+    if group.writes.gathering:
+        group.writes.crowd = group.writes.crowd // 2 if len(group.writes.queue) > group.writes.gathering else 0
+        group.writes.gathering = 0
         start_batch(group, now)
 
 
 def start_batch(group: Group, now: Now) -> None:
     """Run what is waiting, once that is worth a batch."""
-    if not group.queue or not may_start(group):
+    if not group.writes.queue or not may_start(group):
         return
     if not _gathered(group):
         _await_more(group)
         return
-    under_way = len(group.queue) + sum([len(batch.requests) for batch in group.flight])
-    group.crowd = max(under_way, group.crowd * CROWD_STAYS // 8)
-    group.gathering = 0
+    under_way = len(group.writes.queue) + sum([len(batch.requests) for batch in group.writes.flight])
+    group.writes.crowd = max(under_way, group.writes.crowd * CROWD_STAYS // 8)
+    group.writes.gathering = 0
     requests = _take(group, now.mono_us)
     if not requests:
         return
-    group.batches += 1
-    group.batch = Batch(group.batches, requests, since_us=now.mono_us, alone=requests[0].long)
+    group.writes.batches += 1
+    group.writes.batch = Batch(group.writes.batches, requests, since_us=now.mono_us, alone=requests[0].long)
     group.host.keep_busy(group.group)
-    group.host.emit(_execute(group, now, group.batch))
+    group.host.emit(_execute(group, now, group.writes.batch))
     _refuse_hopeless(group, now.mono_us)
 
 
@@ -224,20 +228,20 @@ def _execute(group: Group, now: Now, batch: Batch) -> Execute:
 
 def _refuse_hopeless(group: Group, now_us: int) -> None:
     """Those who came last, while it was not known how long a write takes, and would wait for too long."""
-    room = group.admission.room(now_us)
-    while len(group.queue) > room:
-        wait_us = len(group.queue) * group.settings.burst_us // room
-        refusal = overloaded(f"{len(group.queue)} requests are waiting, for too long", wait_us)
-        group.reply(group.queue.pop().id, refusal)
+    room = group.writes.admission.room(now_us)
+    while len(group.writes.queue) > room:
+        wait_us = len(group.writes.queue) * group.settings.burst_us // room
+        refusal = overloaded(f"{len(group.writes.queue)} requests are waiting, for too long", wait_us)
+        group.reply(group.writes.queue.pop().id, refusal)
 
 
 def _take(group: Group, now_us: int) -> list[Request]:
     """The next batch: as many as fit; a held transaction goes alone, as does what was too large before, or takes long.
     Nothing while what was executed before such a one is to be committed."""
     requests: list[Request] = []
-    queue, room = group.queue, group.settings.batch_bytes_max
-    most = min(group.settings.batch_requests_max, group.admission.fit())
-    long_size, texts, undone = long_writes.long_size(group), group.long_texts, group.alone > 0
+    queue, room = group.writes.queue, group.settings.batch_bytes_max
+    most = min(group.settings.batch_requests_max, group.writes.admission.fit())
+    long_size, texts, undone = long_writes.long_size(group), group.long_texts, group.writes.alone > 0
     for _ in range(len(queue)):
         first = queue[0]
         if 0 < first.until_us <= now_us:
@@ -254,12 +258,12 @@ def _take(group: Group, now_us: int) -> list[Request]:
             if first.long and not long_writes.may_begin(group):
                 return requests
             requests.append(queue.popleft())
-            group.alone = max(0, group.alone - 1)
+            group.writes.alone = max(0, group.writes.alone - 1)
             break
         if len(requests) == most or (room < 0 and requests):
             break
         requests.append(queue.popleft())
-    group.admission.took(now_us, len(requests), 0 if _is_exception(group, requests) else len(queue))
+    group.writes.admission.took(now_us, len(requests), 0 if _is_exception(group, requests) else len(queue))
     return requests
 
 
@@ -267,9 +271,9 @@ def _is_exception(group: Group, requests: list[Request]) -> bool:
     """Whether this takes long, and what comes behind it does not: it says nothing of how long others take."""
     if not requests or not requests[0].long:
         return False
-    if not group.queue:
+    if not group.writes.queue:
         return True
-    first = group.queue[0]
+    first = group.writes.queue[0]
     return not long_writes.is_long(group, first, first.size or weight(first.body, _enough(group)))
 
 
@@ -302,18 +306,18 @@ def weight(body: Any, enough: int) -> int:
 
 def on_executed(group: Group, now: Now, event: Executed) -> None:
     """The batch ran in the open transaction: log it, or answer at once when nothing needs logging."""
-    batch = group.batch
+    batch = group.writes.batch
     if batch is None or batch.number != event.batch or batch.position.index:
         return
-    assert group.role == LEADER, "a batch outlived its leader"
+    assert group.election.role == LEADER, "a batch outlived its leader"
     assert 0 < len(event.outcomes) <= len(batch.requests), "one outcome for each request that ran"
     batch.outcomes = event.outcomes
     if batch.alone:
         long_writes.ran(group, now)
     else:
-        group.admission.ran(now.mono_us - batch.since_us, len(event.outcomes))
+        group.writes.admission.ran(now.mono_us - batch.since_us, len(event.outcomes))
     if len(event.outcomes) < len(batch.requests):  # its time was spent: the others have their turn with the next
-        group.queue.extendleft(reversed(batch.requests[len(event.outcomes) :]))
+        group.writes.queue.extendleft(reversed(batch.requests[len(event.outcomes) :]))
         del batch.requests[len(event.outcomes) :]
     if event.payload is None:
         _repeated(group, batch)
@@ -321,15 +325,15 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
         settling.roll_back(group)
         _split(group, batch)
     else:
-        entry = Entry(group.log.last.index + 1, group.epoch, DATA, event.payload)
+        entry = Entry(group.log.last.index + 1, group.election.epoch, DATA, event.payload)
         batch.position = Position(entry.epoch, entry.index)
-        group.bytes_since_checkpoint += len(event.payload)
-        group.batch = None
-        group.flight.append(batch)
-        group.stack.append(entry.index)
-        group.stack_bytes += len(event.payload)
-        group.covered = entry.index
-        group.settle_due = group.settle_due or batch.alone  # undone with what is on top, it takes long again
+        group.apply.bytes_since_checkpoint += len(event.payload)
+        group.writes.batch = None
+        group.writes.flight.append(batch)
+        group.settling.stack.append(entry.index)
+        group.settling.bytes += len(event.payload)
+        group.settling.covered = entry.index
+        group.settling.due = group.settling.due or batch.alone  # undone with what is on top, it takes long again
         shipping.append(group, now, (entry,))
         settling.settle(group)
         begin_what_waits(group)
@@ -338,11 +342,11 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
 def _repeated(group: Group, batch: Batch) -> None:
     """Nothing needs to be logged; but what was answered before may be in a batch that is not counted yet, or counted
     with a no-op and not held as the acks rules ask."""
-    group.batch = None
-    applied = min(group.counted, group.persisted)
-    if group.flight or group.held < applied:
-        batch.position = group.log.last if group.flight else group.log.position_at(applied)
-        group.flight.append(batch)
+    group.writes.batch = None
+    applied = min(group.commit.counted, group.commit.persisted)
+    if group.writes.flight or group.commit.held < applied:
+        batch.position = group.log.last if group.writes.flight else group.log.position_at(applied)
+        group.writes.flight.append(batch)
     else:
         batch.position = group.log.position_at(applied)
         _answer(group, batch)
@@ -353,28 +357,28 @@ def _repeated(group: Group, batch: Batch) -> None:
 def put_back(group: Group) -> None:
     """The data file has no room, and nobody else is to lead: undo what is open. What was not logged of it is refused;
     the rest comes back from the log once there is room."""
-    if group.batch is not None or group.stack:
+    if group.writes.batch is not None or group.settling.stack:
         settling.roll_back(group)
-    if group.batch is not None:
-        group.answer_all(group.batch.requests, NO_ROOM)
-        group.batch = None
+    if group.writes.batch is not None:
+        group.answer_all(group.writes.batch.requests, NO_ROOM)
+        group.writes.batch = None
 
 
 def _split(group: Group, batch: Batch) -> None:
     """Too large for one entry: run each of its requests alone, and refuse the one that still is."""
-    group.batch = None
+    group.writes.batch = None
     if len(batch.requests) == 1:
         group.answer_all(batch.requests, TOO_LARGE)
     else:
-        group.queue.extendleft(reversed(batch.requests))
-        group.alone = len(batch.requests)
+        group.writes.queue.extendleft(reversed(batch.requests))
+        group.writes.alone = len(batch.requests)
     group.host.make_ready(group.group)
 
 
 def on_counted(group: Group) -> None:
     """Answer each caller whose entry is counted, held as the acks rules ask, and durable in this node's own log."""
-    reach = min(group.counted, group.persisted, group.held)
-    flight = group.flight
+    reach = min(group.commit.counted, group.commit.persisted, group.commit.held)
+    flight = group.writes.flight
     if flight and flight[0].position.index <= reach:
         while flight and flight[0].position.index <= reach:
             batch = flight.popleft()
@@ -382,7 +386,7 @@ def on_counted(group: Group) -> None:
             assert known in (batch.position.epoch, None), "the batch's entry was replaced"
             _answer(group, batch)
         begin_what_waits(group)
-    if group.settle_due:  # what is not due when a batch is executed has a timer
+    if group.settling.due:  # what is not due when a batch is executed has a timer
         settling.settle(group)
 
 
@@ -403,26 +407,30 @@ def unsure(group: Group, batch: Batch) -> None:
 
 def _first_read_us(group: Group) -> int:
     """Since when a read waits for something that is counted already."""
-    times = [read.since_us for read in group.reading.applying if read.index <= group.counted]
+    times = [read.since_us for read in group.reading.applying if read.index <= group.commit.counted]
     return min(times, default=1 << 62)
 
 
 def refuse_queue(group: Group, body: Any) -> None:
     """Answer everything that has not begun."""
-    waiting = list(group.queue)
-    group.queue.clear()
+    waiting = list(group.writes.queue)
+    group.writes.queue.clear()
     group.answer_all(waiting, body)
 
 
 def tick(group: Group, now: Now) -> None:
     """Tell callers who have waited too long what is true of their write."""
     horizon = now.mono_us - group.settings.answer_timeout_us
-    for batch in group.flight:
+    for batch in group.writes.flight:
         if batch.requests[0].since_us <= horizon:
             unsure(group, batch)
     long_writes.refuse_late(group, now)
-    if group.stack and group.batch is None and now.mono_us - group.settings.retry_us >= _first_read_us(group):
+    if (
+        group.settling.stack
+        and group.writes.batch is None
+        and now.mono_us - group.settings.retry_us >= _first_read_us(group)
+    ):
         settling.roll_back(group)  # what is on top takes long to be counted: let the reads see what is below it
-    while group.queue and group.queue[0].since_us <= horizon:
+    while group.writes.queue and group.writes.queue[0].since_us <= horizon:
         refusal = Refused("Unavailable", "the database could not take writes in time", "", retryable=True)
-        group.reply(group.queue.popleft().id, refusal)
+        group.reply(group.writes.queue.popleft().id, refusal)

@@ -201,14 +201,24 @@ class Recorder:
         for number, group in core.groups.items() if core is not None else ():
             self.groups.setdefault(number, group.database or "catalog")
             reign = self._reigns.get((node, number))
-            if reign is None or (reign.epoch, reign.kind) != (group.epoch, group.role):
+            if reign is None or (reign.epoch, reign.kind) != (group.election.epoch, group.election.role):
                 if reign is not None:
                     reign.until = self._now()
-                event = Event(self._now(), self._nodes[node], group.role, "", REIGN, group=number, epoch=group.epoch)
+                event = Event(
+                    self._now(),
+                    self._nodes[node],
+                    group.election.role,
+                    "",
+                    REIGN,
+                    group=number,
+                    epoch=group.election.epoch,
+                )
                 self._reigns[node, number] = self._add(event)
-            if self._counted.get((node, number), 0) != group.counted:
-                self._counted[node, number] = group.counted
-                event = Event(self._now(), self._nodes[node], "counted", "", COUNT, group=number, index=group.counted)
+            if self._counted.get((node, number), 0) != group.commit.counted:
+                self._counted[node, number] = group.commit.counted
+                event = Event(
+                    self._now(), self._nodes[node], "counted", "", COUNT, group=number, index=group.commit.counted
+                )
                 self._add(event)
 
     # ---- faults ----------------------------------------------------------------------------------------

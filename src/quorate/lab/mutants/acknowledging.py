@@ -34,8 +34,8 @@ def _weakens_itself(original: Any) -> Any:
 def _noop_as_any(_original: Any) -> Any:
     def count_held(group: Group, matched: dict[NodeId, int], _agreed: int) -> None:
         held = group.held_by(matched)
-        group.held = max(group.held, held)
-        if held > group.counted and group.log.epoch_at(held) == group.epoch:
+        group.commit.held = max(group.commit.held, held)
+        if held > group.commit.counted and group.log.epoch_at(held) == group.election.epoch:
             commit.count(group, held)
             group.host.mention(group.group)
 
@@ -64,20 +64,20 @@ def _saves_again(original: Any) -> Any:
 
 def _counts_unwritten(original: Any) -> Any:
     def advance(group: Group) -> None:
-        persisted = group.persisted
-        if group.rules.lossy and group.agreed >= group.noop:
-            group.persisted = group.log.last.index
+        persisted = group.commit.persisted
+        if group.rules.lossy and group.commit.agreed >= group.election.noop:
+            group.commit.persisted = group.log.last.index
         try:
             original(group)
         finally:
-            group.persisted = persisted
+            group.commit.persisted = persisted
 
     return advance
 
 
 def _drops_freely(_original: Any) -> Any:
     def may_drop(group: Group, _now: Any, first: int) -> bool:
-        group.counted = min(group.counted, first - 1)
+        group.commit.counted = min(group.commit.counted, first - 1)
         return True
 
     return may_drop

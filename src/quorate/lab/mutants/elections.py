@@ -15,7 +15,7 @@ SPLIT = ("election safety", "log matching", "leader completeness", "state machin
 
 def _forgets_vote(_original: Any) -> Any:
     def persist_hard_state(group: Group) -> Pending:
-        pending = group.persist(WriteHardState(group.group, group.epoch, NOBODY))
+        pending = group.persist(WriteHardState(group.group, group.election.epoch, NOBODY))
         pending.hard_state = True
         return pending
 
@@ -54,8 +54,8 @@ class _Hasty:
 
 def _votes_twice(original: Any) -> Any:
     def on_vote(group: Group, now: Now, sender: NodeId, message: Any) -> None:
-        if message.epoch == group.epoch and group.role == FOLLOWER:
-            group.vote = NOBODY
+        if message.epoch == group.election.epoch and group.election.role == FOLLOWER:
+            group.election.vote = NOBODY
         original(group, now, sender, message)
 
     return on_vote
@@ -79,14 +79,14 @@ def _half_is_enough(_original: Any) -> Any:
 
 def _no_noop(_original: Any) -> Any:
     def become_leader(group: Group, now: Now) -> None:
-        group.role = LEADER
-        group.leader = group.me
-        group.led_since_us = now.mono_us
+        group.election.become(LEADER)
+        group.election.leader = group.me
+        group.election.led_since_us = now.mono_us
         group.host.cancel_timer(group.election_timer)
         following = group.log.last.index + 1
         group.progress = {peer: Progress(next=following) for peer in group.others}
         group.reading.confirmed = {}
-        group.noop = max(1, group.log.last.index)
+        group.election.noop = max(1, group.log.last.index)
         group.note("became_leader", last=following)
         for peer, progress in group.progress.items():
             shipping.send_more(group, now, peer, progress)
@@ -99,10 +99,10 @@ def _no_noop(_original: Any) -> Any:
 
 def _late_votes_count(_original: Any) -> Any:
     def on_vote_reply(group: Group, now: Now, sender: NodeId, message: Any) -> None:
-        if message.epoch > group.epoch:
+        if message.epoch > group.election.epoch:
             election.adopt_epoch(group, now, message.epoch, NOBODY)
-        if group.role == CANDIDATE and message.granted:
-            group.votes[sender] = True
+        if group.election.role == CANDIDATE and message.granted:
+            group.election.votes[sender] = True
             election._finish_vote(group, now)
 
     return on_vote_reply
@@ -110,9 +110,9 @@ def _late_votes_count(_original: Any) -> Any:
 
 def _stands_at_once(_original: Any) -> Any:
     def on_timer(group: Group, now: Now) -> None:
-        if group.role != LEADER and group.may_stand():
+        if group.election.role != LEADER and group.may_stand():
             election.campaign(group, now)
-        elif group.role != LEADER:
+        elif group.election.role != LEADER:
             group.set_election_timer(now)
 
     return on_timer
@@ -120,20 +120,20 @@ def _stands_at_once(_original: Any) -> Any:
 
 def _damaged_votes(original: Any) -> Any:
     def on_vote(group: Group, now: Now, sender: NodeId, message: Any) -> None:
-        damaged, group.damaged = group.damaged, ""
-        if damaged and group.vote not in (NOBODY, sender):
-            group.vote = NOBODY
+        damaged, group.repair.damaged = group.repair.damaged, ""
+        if damaged and group.election.vote not in (NOBODY, sender):
+            group.election.vote = NOBODY
         try:
             original(group, now, sender, message)
         finally:
-            group.damaged = damaged
+            group.repair.damaged = damaged
 
     return on_vote
 
 
 def _does_not_mention(original: Any) -> Any:
     def on_pre_vote(group: Group, now: Now, sender: NodeId, message: Any) -> None:
-        if group.role != LEADER:
+        if group.election.role != LEADER:
             original(group, now, sender, message)
 
     return on_pre_vote

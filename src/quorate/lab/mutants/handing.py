@@ -20,8 +20,8 @@ LOSES = (
 
 def _stands_without_all(_original: Any) -> Any:
     def stand(group: Group, now: Now) -> bool:
-        assert group.transfer is not None
-        transfer.tell(group, now, group.transfer.to)
+        assert group.handover.transfer is not None
+        transfer.tell(group, now, group.handover.transfer.to)
         return True
 
     return stand
@@ -40,8 +40,8 @@ def _believes_the_leader(original: Any) -> Any:
 
 def _forgets(original: Any) -> Any:
     def conclude(group: Group) -> None:
-        if group.transfer is not None:
-            group.transfer.waiting.clear()
+        if group.handover.transfer is not None:
+            group.handover.transfer.waiting.clear()
         original(group)
 
     return conclude
@@ -64,7 +64,7 @@ def _trusts_the_heir(original: Any) -> Any:
 
     def begin_round(group: Group) -> None:
         original(group)
-        if group.transfer_to and group.reading.round:
+        if group.handover.to and group.reading.round:
             reads._finish_round(group)
 
     return begin_round

@@ -19,15 +19,20 @@ SPLIT = (
 
 def _overlapping(_original: Any) -> Any:
     def may_change(group: Group) -> bool:
-        return group.leads_ready and group.batch is None and group.transfer is None
+        return group.leads_ready and group.writes.batch is None and group.handover.transfer is None
 
     return may_change
 
 
 def _before_noop(_original: Any) -> Any:
     def may_change(group: Group) -> bool:
-        at_rest = group.batch is None and not group.stack and group.transfer is None and not group.transfer_to
-        return group.role == LEADER and group.opened and not group.membership.coming and at_rest
+        at_rest = (
+            group.writes.batch is None
+            and not group.settling.stack
+            and group.handover.transfer is None
+            and not group.handover.to
+        )
+        return group.election.role == LEADER and group.apply.opened and not group.membership.coming and at_rest
 
     return may_change
 
@@ -76,7 +81,7 @@ def _keeps_its_own(original: Any) -> Any:
 def _when_counted(original: Any) -> Any:
     def configure(group: Group) -> None:
         coming = group.membership.coming
-        if group.role != LEADER:
+        if group.election.role != LEADER:
             group.membership.coming = []
         try:
             original(group)
@@ -99,7 +104,7 @@ def _by_newest_alone(_original: Any) -> Any:
 
 
 def _votes_by_newest_alone(_original: Any) -> Any:
-    return lambda group: group.me in group.voters and not group.outside
+    return lambda group: group.me in group.voters and not group.election.outside
 
 
 MUTANTS = (

@@ -14,7 +14,7 @@ from quorate.lab.mutants.sabotage import Mutant, Swap
 
 def _unconfirmed(original: Any) -> Any:
     def submit(group: Group, now: Now, id: int, statements: Any, level: str) -> None:
-        leads = group.role == state.LEADER and level == LINEARIZABLE
+        leads = group.election.role == state.LEADER and level == LINEARIZABLE
         original(group, now, id, statements, LEADER if leads else level)
 
     return submit
@@ -22,7 +22,7 @@ def _unconfirmed(original: Any) -> Any:
 
 def _follower_asks_nobody(original: Any) -> Any:
     def submit(group: Group, now: Now, id: int, statements: Any, level: str) -> None:
-        follows = group.role != state.LEADER and level == LINEARIZABLE and group.leader != NOBODY
+        follows = group.election.role != state.LEADER and level == LINEARIZABLE and group.election.leader != NOBODY
         original(group, now, id, statements, EVENTUAL if follows else level)
 
     return submit
@@ -64,10 +64,10 @@ def _before_applied(_original: Any) -> Any:
 
 def _before_noop(_original: Any) -> Any:
     def begin_round(group: Group) -> None:
-        if not group.reading.waiting or group.reading.round or group.role != state.LEADER:
+        if not group.reading.waiting or group.reading.round or group.election.role != state.LEADER:
             return
         group.reading.confirming, group.reading.waiting = group.reading.waiting, []
-        group.reading.index = group.counted
+        group.reading.index = group.commit.counted
         if group.majority_of((group.me,)):
             reads._finish_round(group)
         else:

@@ -12,7 +12,7 @@ from quorate.lab.mutants.sabotage import Mutant, Swap
 
 def _never_behind(original: Any) -> Any:
     def kept_behind(group: Group, position: Any) -> int:
-        return original(group, position) if group.rewind else 0
+        return original(group, position) if group.rewinding.first else 0
 
     return kept_behind
 
@@ -43,7 +43,7 @@ def _only_the_file(original: Any) -> Any:
 
 
 def _not_damaged(original: Any) -> Any:
-    return lambda group: original(group) and not group.damaged
+    return lambda group: original(group) and not group.repair.damaged
 
 
 MUTANTS = (

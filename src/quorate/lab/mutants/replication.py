@@ -26,12 +26,12 @@ def _at_once(_original: Any) -> Any:
 
 def _counts_older(_original: Any) -> Any:
     def advance(group: Group) -> None:
-        if group.role == LEADER:
+        if group.election.role == LEADER:
             matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
-            matched[group.me] = group.persisted
+            matched[group.me] = group.commit.persisted
             index = counted_index(group.voters, matched)
-            group.held = max(group.held, index)
-            if index > group.counted:
+            group.commit.held = max(group.commit.held, index)
+            if index > group.commit.counted:
                 commit.count(group, index)
                 group.host.mention(group.group)
 
@@ -40,13 +40,18 @@ def _counts_older(_original: Any) -> Any:
 
 def _ready_at_once(_original: Any) -> Any:
     """Whatever was counted before this epoch is applied: that is enough."""
-    return lambda group: group.role == LEADER and group.opened and group.applied.index >= group.noop - 1 >= 0
+
+    def leads_ready(group: Group) -> bool:
+        election, apply = group.election, group.apply
+        return election.role == LEADER and apply.opened and apply.applied.index >= election.noop - 1 >= 0
+
+    return leads_ready
 
 
 def _starts_at_once(original: Any) -> Any:
     def may_start(group: Group) -> bool:
-        held_up = group.batch is not None or group.applying or group.host.disk_full or group.holds_writes
-        before_noop = not group.stack and group.applied.index == group.noop - 1
+        held_up = group.writes.batch is not None or group.apply.applying or group.host.disk_full or group.holds_writes
+        before_noop = not group.settling.stack and group.apply.applied.index == group.election.noop - 1
         return original(group) or bool(group.leads_ready and before_noop and not held_up)
 
     return may_start
@@ -54,11 +59,11 @@ def _starts_at_once(original: Any) -> Any:
 
 def _counts_own_unwritten(original: Any) -> Any:
     def advance(group: Group) -> None:
-        persisted, group.persisted = group.persisted, group.log.last.index
+        persisted, group.commit.persisted = group.commit.persisted, group.log.last.index
         try:
             original(group)
         finally:
-            group.persisted = persisted
+            group.commit.persisted = persisted
 
     return advance
 
@@ -66,7 +71,7 @@ def _counts_own_unwritten(original: Any) -> Any:
 def _answers_early(original: Any) -> Any:
     def append(group: Group, now: Now, entries: Any) -> None:
         original(group, now, entries)
-        batch = group.flight[-1] if group.flight else None
+        batch = group.writes.flight[-1] if group.writes.flight else None
         if batch is not None and not batch.told:
             for request, outcome in zip(batch.requests, batch.outcomes, strict=True):
                 group.reply(request.id, Answer(Raw(outcome), batch.position.index))
@@ -79,7 +84,7 @@ def _by_index_only(original: Any) -> Any:
     def on_persisted(group: Group, now: Now, event: Any) -> None:
         for pending in group.pending:
             if pending.sequence <= event.sequence and pending.last is not None:
-                group.persisted = max(group.persisted, min(pending.last.index, group.log.last.index))
+                group.commit.persisted = max(group.commit.persisted, min(pending.last.index, group.log.last.index))
         original(group, now, event)
 
     return on_persisted
@@ -90,7 +95,7 @@ def _overwrites_freely(_original: Any) -> Any:
         first = entries[0].index
         if first <= group.log.last.index:
             group.log.truncate(first)
-            group.persisted = min(group.persisted, first - 1)
+            group.commit.persisted = min(group.commit.persisted, first - 1)
         group.log.append(entries)
         group.persist(WriteEntries(group.group, entries), last=group.log.last)
 
@@ -104,7 +109,7 @@ def _overwrite_keeps_promises(_original: Any) -> Any:
         first = entries[0].index
         if first <= group.log.last.index:
             group.log.truncate(first)
-            group.persisted = min(group.persisted, first - 1)
+            group.commit.persisted = min(group.commit.persisted, first - 1)
             group.note("truncated", index=first)
         group.log.append(entries)
         group.persist(WriteEntries(group.group, entries), last=group.log.last)
@@ -119,7 +124,7 @@ def _all_are_new(_original: Any) -> Any:
 def _counts_whatever_is_there(original: Any) -> Any:
     def on_append(group: Group, now: Now, sender: NodeId, message: Any) -> None:
         original(group, now, sender, message)
-        if message.epoch == group.epoch and not group.needs_snapshot():
+        if message.epoch == group.election.epoch and not group.needs_snapshot():
             commit.count(group, min(message.counted, group.log.last.index))
 
     return on_append
@@ -160,7 +165,7 @@ def _keeps_copies(original: Any) -> Any:
 
 def _wrong_position(original: Any) -> Any:
     def on_opened(group: Group, now: Now, event: Any) -> None:
-        ahead = group.log.position_at(max(group.counted, event.position.index))
+        ahead = group.log.position_at(max(group.commit.counted, event.position.index))
         original(group, now, type(event)(event.group, event.to, event.snapshot, ahead, event.size))
 
     return on_opened
@@ -168,7 +173,7 @@ def _wrong_position(original: Any) -> Any:
 
 def _heals_at_once(_original: Any) -> Any:
     def heal_if_whole(group: Group) -> None:
-        if group.log_damaged and group.rebuilt and not group.switching:
+        if group.log_damaged and group.repair.rebuilt and not group.fetching.switching:
             repair._heal(group)
 
     return heal_if_whole
@@ -195,7 +200,7 @@ def _tries_fsync_again(_original: Any) -> Any:
 
 def _says_not_done(original: Any) -> Any:
     def step_down(group: Group, now: Now) -> None:
-        for batch in group.flight:
+        for batch in group.writes.flight:
             if not batch.told:
                 group.answer_all(batch.requests, NotLeader(""))
                 batch.told = True

@@ -32,7 +32,7 @@ def _undone(_original: Any) -> Any:
 
 def _answered_and_kept(original: Any) -> Any:
     def on_stopped(group: Group, now: Any, event: Any) -> None:
-        batch = group.batch
+        batch = group.writes.batch
         if batch is not None and batch.number == event.batch:
             group.reply(batch.requests[event.position].id, long_writes.refusal(0, for_all=False))
         original(group, now, event)
@@ -46,7 +46,7 @@ def _nothing(_original: Any) -> Any:
 
 def _refused_though_logged(original: Any) -> Any:
     def on_caller_left(group: Group, now: Any, event: Any) -> None:
-        for batch in group.flight:
+        for batch in group.writes.flight:
             if batch.alone and batch.requests[0].id == event.id and not batch.told:
                 group.answer_all(batch.requests, long_writes.LEFT)
                 batch.told = True
@@ -76,15 +76,15 @@ def _refused_and_kept(original: Any) -> Any:
     """What is refused keeps its place, and gets a little more time."""
 
     def refuse_late(group: Group, now: Any) -> None:
-        before = list(group.queue)
+        before = list(group.writes.queue)
         original(group, now)
         node: Any = group.host
         for place, waiting in enumerate(before):
-            if waiting not in group.queue:
+            if waiting not in group.writes.queue:
                 node.errand_count += 1
                 node.errands[-node.errand_count] = Errand(NOBODY_ASKED)
                 kept = msgspec.structs.replace(waiting, id=-node.errand_count, until_us=waiting.until_us + 300_000)
-                group.queue.insert(place, kept)
+                group.writes.queue.insert(place, kept)
 
     return refuse_late
 

@@ -147,21 +147,21 @@ def _position_apart(original: Any) -> Any:
 
 def _ahead_of_the_log(original: Any) -> Any:
     def settle(group: Group) -> None:
-        persisted, group.persisted = group.persisted, group.log.last.index
+        persisted, group.commit.persisted = group.commit.persisted, group.log.last.index
         try:
             original(group)
         finally:
-            group.persisted = persisted
+            group.commit.persisted = persisted
 
     return settle
 
 
 def _commits_twice(original: Any) -> Any:
     def settle(group: Group) -> None:
-        stack = tuple(group.stack)
+        stack = tuple(group.settling.stack)
         original(group)
-        if stack and not group.stack:
-            group.host.emit(Commit(group.group, group.log.position_at(group.applying), stack))
+        if stack and not group.settling.stack:
+            group.host.emit(Commit(group.group, group.log.position_at(group.apply.applying), stack))
 
     return settle
 

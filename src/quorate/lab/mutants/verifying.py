@@ -15,7 +15,13 @@ from quorate.lab.mutants.sabotage import Mutant, Swap
 def _wherever_it_stands(_original: Any) -> Any:
     def proceed(group: Group, _now: Now) -> None:
         check = group.verifying.check
-        if check is not None and not check.begun and group.opened and not group.switching and not group.damaged:
+        if (
+            check is not None
+            and not check.begun
+            and group.apply.opened
+            and not group.fetching.switching
+            and not group.repair.damaged
+        ):
             check.begun = True
             group.host.emit(Digest(group.group, check.number))
 

@@ -152,17 +152,17 @@ class Adversary:
         """(3) If this leader is about to hear that an older entry is on enough disks, let it hear that and say no more;
         (4) the rival is back."""
         group = host.core.groups.get(number) if host.core is not None else None
-        if group is None or group.epoch != epoch or not group.noop:
+        if group is None or group.election.epoch != epoch or not group.election.noop:
             return
-        older = group.noop - 1
+        older = group.election.noop - 1
         known, theirs = group.log.epoch_at(older), self._newest(self._rival, number)
-        if older <= group.counted or known is None or not known < theirs < epoch:
+        if older <= group.commit.counted or known is None or not known < theirs < epoch:
             return
-        if not self._is_held(group, older, known) or self._is_held(group, group.noop, epoch):
+        if not self._is_held(group, older, known) or self._is_held(group, group.election.noop, epoch):
             return
         self._world.mark("figure 8: complete")
         self._mend_all()
-        away = [each for each in self._holders(group, group.noop, epoch) if each != host.number]
+        away = [each for each in self._holders(group, group.election.noop, epoch) if each != host.number]
         away += [each for each in group.voters if each not in (host.number, *away, self._rival)]
         away = away[: len(group.voters) - majority(len(group.voters)) - 1]
         self._cut(self._both_ways(set(away)), STAGE_US)

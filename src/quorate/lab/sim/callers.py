@@ -113,7 +113,7 @@ class Callers:
     def _batch_of(self, group: GroupId, number: int) -> bool:
         """Whether that is what the group's core runs."""
         core = self._host.core
-        batch = core.groups[group].batch if core is not None and group in core.groups else None
+        batch = core.groups[group].writes.batch if core is not None and group in core.groups else None
         return batch is not None and batch.requests[0].id == number
 
     def _look_at_waiting(self, life: int, number: int) -> None:
@@ -126,9 +126,9 @@ class Callers:
         now_us = host.clock.read(host.world.now_us).mono_us
         settings = host.dials.settings
         for group in host.core.groups.values():
-            batch = group.batch
+            batch = group.writes.batch
             if batch is None or not batch.alone or now_us - batch.since_us < 4 * settings.heartbeat_us:
                 continue
-            if any(waiting.id == number for waiting in group.queue):
+            if any(waiting.id == number for waiting in group.writes.queue):
                 text = f"node {host.number} tells nothing to who has waited behind a write of group {group.group}"
                 raise Violation(TOLD_IN_TIME, text)

@@ -102,9 +102,9 @@ class Chooser(Asker):
         for host in self._hosts.values():
             for group in host.core.groups.values() if host.core is not None and host.running else ():
                 if group.database == name:
-                    if group.role == "leader":
+                    if group.leads:
                         return ""
-                    if not group.damaged and group.votes_here and f"n{host.number}" not in but:
+                    if not group.repair.damaged and group.votes_here and f"n{host.number}" not in but:
                         found.append((group.log.last.epoch, group.log.last.index, host.number))
         return f"n{max(found)[2]}" if found else ""
 

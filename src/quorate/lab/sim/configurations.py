@@ -72,7 +72,7 @@ class Configurations:
         known = self.of(group.group)
         before = (entries[0].index - 1, previous or 0)
         for entry in entries:
-            if entry.kind == MEMBERS and group.role == "leader" and entry.epoch == group.epoch:
+            if entry.kind == MEMBERS and group.leads and entry.epoch == group.election.epoch:
                 self._check_made(node, group, entry, known.newest.get(before), known.at(before, node))
             self.some = self.some or entry.kind == MEMBERS
             known.add(entry, before)
@@ -86,15 +86,15 @@ class Configurations:
         jointly = old == new or (now.joint != following.joint and old & new)
         if not jointly or (now.joint and frozenset(now.voters) in new):
             self._broken(f"{where}: {following} does not follow {now}")
-        if earlier is not None and group.counted < earlier[0]:
+        if earlier is not None and group.commit.counted < earlier[0]:
             self._broken(f"{where}, a change of members, while that of entry {earlier[0]} is not counted")
-        if group.counted < group.noop or not group.noop:
+        if group.commit.counted < group.election.noop or not group.election.noop:
             self._broken(f"{where}, a change of members, before its epoch has counted anything")
 
     def check(self, node: NodeId, group: Any) -> None:
         """What a replica takes for its members is what its log names last."""
         known = self.groups.get(group.group)
-        if known is None or not known.named or group.switching or group.damaged:
+        if known is None or not known.named or group.fetching.switching or group.repair.damaged:
             return
         last = group.log.last
         if (last.index, last.epoch) not in known.newest:

@@ -137,4 +137,4 @@ def _leads(key: _Key, number: GroupId) -> bool:
     """Whether who has, or had, this permit still takes itself for the leader."""
     core = key.host.core
     group = None if core is None else core.groups.get(number)
-    return key.host.life == key.life and group is not None and group.role == "leader"
+    return key.host.life == key.life and group is not None and group.leads

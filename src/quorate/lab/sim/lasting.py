@@ -67,7 +67,7 @@ class Lasting:
             for host in self._hosts.values()
             if host.core is not None
             for number, group in host.core.groups.items()
-            if group.role == "leader"
+            if group.leads
         ]
         if not leading:
             return self._dice.choice(list(self._hosts.values()))

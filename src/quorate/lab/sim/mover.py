@@ -169,9 +169,9 @@ class Mover(Asker):
         found = [
             host.core.groups[number]
             for host in self._hosts.values()
-            if host.core is not None and number in host.core.groups and host.core.groups[number].role == "leader"
+            if host.core is not None and number in host.core.groups and host.core.groups[number].leads
         ]
-        return max(found, key=lambda group: group.epoch, default=None)
+        return max(found, key=lambda group: group.election.epoch, default=None)
 
     def done(self) -> bool:
         """In the liveness phase: no change is asked for any more, and all that were answered are carried out."""

@@ -99,12 +99,12 @@ class Operator(Asker):
         held = set()
         for number, group in host.core.groups.items() if host.core is not None else ():
             leader = self._leader(number)
-            if leader is not None and leader.configuration.includes(host.number) and not group.damaged:
+            if leader is not None and leader.configuration.includes(host.number) and not group.repair.damaged:
                 held.add(number)
         return held
 
     def _leader(self, number: GroupId) -> Any:
         """The replica that leads, in the latest epoch."""
         groups = [host.core.groups[number] for host in self._hosts.values() if host.core and number in host.core.groups]
-        leaders = [group for group in groups if group.role == "leader"]
-        return max(leaders, key=lambda group: group.epoch, default=None)
+        leaders = [group for group in groups if group.leads]
+        return max(leaders, key=lambda group: group.election.epoch, default=None)

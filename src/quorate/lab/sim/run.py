@@ -272,20 +272,21 @@ class Run:
                 return f"node {node} is down"
         for number, replicas in sorted(self._groups().items()):
             some = list(replicas.values())
-            leaders = [group for group in some if group.role == "leader"]
+            leaders = [group for group in some if group.leads]
             if len(leaders) != 1:
                 return f"group {number} has {len(leaders)} leaders"
             leader = leaders[0]
             if set(replicas) != {node for node in leader.configuration.members if self.hosts[node].alive}:
                 return f"group {number} has replicas on {sorted(replicas)}, and is {leader.configuration}"
             for node, group in replicas.items():
-                if group.damaged:
-                    return f"group {number} on node {node} is damaged: {group.damaged}"
-                if group.applied != leader.log.last or not group.opened:
-                    where = f"{group.applied} of {leader.log.last}"
+                if group.repair.damaged:
+                    return f"group {number} on node {node} is damaged: {group.repair.damaged}"
+                if group.apply.applied != leader.log.last or not group.apply.opened:
+                    where = f"{group.apply.applied} of {leader.log.last}"
                     return f"group {number} on node {node} has applied {where}"
-                if group.leader != leader.me:
-                    return f"group {number} on node {node} follows {group.leader or 'nobody'}, and {leader.me} leads"
+                if group.election.leader != leader.me:
+                    follows = f"group {number} on node {node} follows {group.election.leader or 'nobody'}"
+                    return f"{follows}, and {leader.me} leads"
         for host in self.hosts.values():
             if host.alive and host.unanswered():
                 return f"node {host.number} owes {host.unanswered()} answers"
@@ -304,9 +305,10 @@ class Run:
                 lines.append(f"client {client.number} waits for {call.operation.kind} on {call.operation.database}")
         for number, replicas in sorted(self._groups().items()):
             for node, group in replicas.items():
+                election, commit = group.election, group.commit
                 state = (
-                    f"{group.role} epoch {group.epoch} follows {group.leader} last {group.log.last} persisted"
-                    f" {group.persisted} counted {group.counted} applied {group.applied}"
+                    f"{election.role} epoch {election.epoch} follows {election.leader} last {group.log.last} persisted"
+                    f" {commit.persisted} counted {commit.counted} applied {group.apply.applied}"
                 )
                 lines.append(f"group {number} on node {node}: {state}")
         return "\n".join(lines)
@@ -317,7 +319,7 @@ class Run:
         """Replicas equal, tables as the clients were told, every register linearizable."""
         for number, replicas in sorted(self._groups().items()):
             for node, group in replicas.items():
-                self.invariants.compare(self.hosts[node], number, group.applied.index, group.applied.epoch)
+                self.invariants.compare(self.hosts[node], number, group.apply.applied.index, group.apply.applied.epoch)
         for database in self.databases:
             if database.ready:
                 self._check_database(database)
@@ -328,7 +330,7 @@ class Run:
     def _check_tail(self, database: Database) -> None:
         """Every acknowledged write is there, or was lost as `async` may lose it."""
         for number, replicas in sorted(self._groups().items()):
-            leading = [group for group in replicas.values() if group.role == "leader"]
+            leading = [group for group in replicas.values() if group.leads]
             if number != CATALOG_GROUP and leading and leading[0].database == database.name:
                 last = leading[0].log.last
                 for node in replicas:
@@ -349,7 +351,7 @@ class Run:
         if self.drawings is None or database.loose:
             return
         for number, replicas in sorted(self._groups().items()):
-            leading = [group for group in replicas.values() if group.role == "leader"]
+            leading = [group for group in replicas.values() if group.leads]
             if number != CATALOG_GROUP and leading and leading[0].database == database.name:
                 sound = [self.hosts[node] for node in sorted(replicas) if number not in self._doubtful(node)]
                 self.drawings.judge(self.invariants, number, leading[0].log.last.index, sound)

@@ -109,7 +109,7 @@ class Surge:
             for host in self._hosts.values()
             if host.core is not None
             for group in host.core.groups.values()
-            if group.database == self._database.name and group.role == "leader"
+            if group.database == self._database.name and group.leads
         ]
         self._leader = leading[0] if leading else 1
         for host in self._hosts.values():
@@ -287,7 +287,7 @@ class Surge:
 
 
 def _leads(host: Host) -> bool:
-    return host.core is not None and any(group.role == "leader" for group in host.core.groups.values())
+    return host.core is not None and any(group.leads for group in host.core.groups.values())
 
 
 def _load(**own: Any) -> Dials:

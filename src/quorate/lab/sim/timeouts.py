@@ -100,11 +100,11 @@ class Watched(Run):
     def _leader(self) -> Host:
         """Who leads the newest epoch of `main`; any node while nobody does."""
         led = {
-            group.epoch: host
+            group.election.epoch: host
             for host in self.hosts.values()
             if host.core is not None
             for group in host.core.groups.values()
-            if group.database == "main" and group.role == "leader"
+            if group.database == "main" and group.leads
         }
         return led[max(led)] if led else self.hosts[1]
 

@@ -100,7 +100,7 @@ class Faults:
         return [
             host.number
             for host in self.hosts.values()
-            if host.core is not None and any(group.role == "leader" for group in host.core.groups.values())
+            if host.core is not None and any(group.leads for group in host.core.groups.values())
         ]
 
     def pick(self, among: Sequence[int]) -> int:

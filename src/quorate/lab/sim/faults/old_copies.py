@@ -98,7 +98,7 @@ class UnseenCopies:
         if not host.running:
             return
         if self._copy is None:
-            damaged = host.core is None or any(group.damaged for group in host.core.groups.values())
+            damaged = host.core is None or any(group.repair.damaged for group in host.core.groups.values())
             if damaged or self._world.now_us < EARLIEST_US:
                 return
             self._away = dice.choice(others).number
@@ -132,7 +132,7 @@ def _has_newest_epochs(away: Host, hosts: Iterable[Host]) -> bool:
         return False
     groups = [each.core.groups for each in hosts if each.core is not None]
     return all(
-        number in some and mine.epoch >= some[number].epoch
+        number in some and mine.election.epoch >= some[number].election.epoch
         for number, mine in away.core.groups.items()
         for some in groups
     )

@@ -76,7 +76,12 @@ class Unfit:
     def _condemn(self, host: Host) -> None:
         groups = dict(host.core.groups) if host.core is not None else {}
         for number, group in groups.items():
-            if host.core is not None and group.opened and not group.switching and self._is_spared(number):
+            if (
+                host.core is not None
+                and group.apply.opened
+                and not group.fetching.switching
+                and self._is_spared(number)
+            ):
                 self._world.mark("condemned")
                 host.observer.flipped(host, number)
                 for event in host.store.perform(Condemn(number, "condemned by hand")):
@@ -90,8 +95,8 @@ class Unfit:
                 return False
             replicas.append(host.core.groups[number])
         keeper = next(group for group in replicas if group.me == self._keeper)
-        whole = not keeper.damaged and keeper.opened and not keeper.switching
-        return whole and all(group.log.base.index <= keeper.persisted for group in replicas)
+        whole = not keeper.repair.damaged and keeper.apply.opened and not keeper.fetching.switching
+        return whole and all(group.log.base.index <= keeper.commit.persisted for group in replicas)
 
 
 class Repairs:

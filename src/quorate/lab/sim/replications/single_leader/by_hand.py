@@ -55,34 +55,37 @@ class ByHand:
     def leads(self, host: Host, number: GroupId, group: Any) -> None:
         """This replica has just been elected."""
         told = [self._told.get((host.number, host.life, name)) for name in (group.database, number)]
-        before = (group.noop - 1, group.log.epoch_at(group.noop - 1) or 0)
+        before = (group.election.noop - 1, group.log.epoch_at(group.election.noop - 1) or 0)
         failover = self._tails.rule_of(number, before).failover
         if failover == ETCD and len(group.voters) > 1:
             self._check_permit(host, number, group, told=told != [None, None])
         if failover == MANUAL and len(group.voters) > 1:
             self._world.mark("led by order")
             if told == [None, None] and not group.host.removed:
-                text = f"node {host.number} leads group {number} in epoch {group.epoch}, and nobody has told it to"
-                self._broken(BY_ORDER, text)
-        noop = group.log.slice(group.noop, group.noop)
+                text = f"node {host.number} leads group {number} in epoch {group.election.epoch}"
+                self._broken(BY_ORDER, f"{text}, and nobody has told it to")
+        noop = group.log.slice(group.election.noop, group.election.noop)
         if noop and noop[0].kind == NOOP and read_noop(noop[0].payload)[1]:
             self._check_loss(host, number, group, accepted=True in told)
 
     def _check_permit(self, host: Host, number: GroupId, group: Any, *, told: bool) -> None:
-        if (host.number, host.life, number, group.epoch) in self._permits:
+        if (host.number, host.life, number, group.election.epoch) in self._permits:
             self._world.mark("led by permit")
         elif not told and not group.host.removed:
-            text = f"node {host.number} leads group {number} in epoch {group.epoch}, and has no permit for it"
+            text = f"node {host.number} leads group {number} in epoch {group.election.epoch}, and has no permit for it"
             self._broken(BY_PERMIT, text)
 
     def _check_loss(self, host: Host, number: GroupId, group: Any, *, accepted: bool) -> None:
-        what = f"node {host.number} leads group {number} in epoch {group.epoch} with an accepted loss"
+        what = f"node {host.number} leads group {number} in epoch {group.election.epoch} with an accepted loss"
         if not accepted:
             self._broken(BY_ORDER, f"{what}, and nobody has accepted it")
         votes = 0
         for voter in group.voters:
             disk = self._disks.get((voter, number))
             if disk is not None:
-                votes += disk.epoch > group.epoch or (disk.epoch, disk.vote) == (group.epoch, host.number)
+                votes += disk.epoch > group.election.epoch or (disk.epoch, disk.vote) == (
+                    group.election.epoch,
+                    host.number,
+                )
         if votes < len(group.voters) // 2 + 1:
             self._broken("election safety", f"{what} and {votes} votes of {len(group.voters)}")

@@ -275,16 +275,16 @@ class Invariants:
             seen = self.seen.get((host.number, group.group))
             if seen is None:
                 seen = self.seen[host.number, group.group] = Seen(group)
-            if group.epoch != seen.epoch:
+            if group.election.epoch != seen.epoch:
                 self._check_epoch(host, group.group, seen, group)
-            if group.role != seen.role:
-                seen.role = group.role
+            if group.election.role != seen.role:
+                seen.role = group.election.role
                 self.leading.pop((group.group, host.number), None)
-                if group.role == LEADER:
+                if group.election.role == LEADER:
                     self._check_leader(host, group.group, group)
-            if group.persisted != seen.persisted and not group.switching:
+            if group.commit.persisted != seen.persisted and not group.fetching.switching:
                 self._check_persisted(host, group.group, seen, group)
-            if group.counted != seen.counted:
+            if group.commit.counted != seen.counted:
                 self._check_counted(host, group.group, seen, group)
         if told is Applied:
             self._check_applied(host, event)  # type: ignore[arg-type]
@@ -322,7 +322,7 @@ class Invariants:
                 self._broken(ILL, f"{text} of epoch {epoch}, which it had acknowledged")
 
     def _check_persisted(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
-        index = seen.persisted = group.persisted
+        index = seen.persisted = group.commit.persisted
         disk = self.disks.get((host.number, number))
         epoch = group.log.epoch_at(index)
         if index and epoch is not None and not (disk is not None and disk.holds(index, epoch)):
@@ -330,9 +330,9 @@ class Invariants:
             self._broken(DURABLE_LOG, f"{text}, and its disk does not have it")
 
     def _check_epoch(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
-        if group.epoch < seen.epoch:
-            self._broken(MONOTONE, f"node {host.number} group {number}: epoch {seen.epoch} -> {group.epoch}")
-        seen.epoch = group.epoch
+        if group.election.epoch < seen.epoch:
+            self._broken(MONOTONE, f"node {host.number} group {number}: epoch {seen.epoch} -> {group.election.epoch}")
+        seen.epoch = group.election.epoch
 
     def _check_log_matching(self, host: Host, write: WriteEntries) -> None:
         assert host.core is not None
@@ -366,21 +366,22 @@ class Invariants:
 
     def _check_leader(self, host: Host, number: GroupId, group: Any) -> None:
         self.world.mark("elections")
-        self.leading[number, host.number] = group.epoch
+        self.leading[number, host.number] = group.election.epoch
         self.by_hand.leads(host, number, group)
         if self._others_lead(host, number):
             self.world.mark("two leaders at once")
-        other = self.leaders.setdefault((number, group.epoch), host.number)
+        other = self.leaders.setdefault((number, group.election.epoch), host.number)
         if other != host.number:
-            text = f"nodes {other} and {host.number} both lead group {number} in epoch {group.epoch}"
+            text = f"nodes {other} and {host.number} both lead group {number} in epoch {group.election.epoch}"
             self._broken(ELECTION_SAFETY, text)
         for index, counted in self.counted.get(number, {}).items():
-            if counted.within < group.epoch and index >= group.log.base.index:
+            if counted.within < group.election.epoch and index >= group.log.base.index:
                 have = group.log.epoch_at(index)
                 if have != counted.epoch:
                     text = (
-                        f"node {host.number} leads group {number} in epoch {group.epoch} without entry {index} of epoch"
-                        f" {counted.epoch}, which node {counted.by} counted in epoch {counted.within} (it has: {have})"
+                        f"node {host.number} leads group {number} in epoch {group.election.epoch} without entry"
+                        f" {index} of epoch {counted.epoch}, which node {counted.by} counted in epoch {counted.within}"
+                        f" (it has: {have})"
                     )
                     self._broken(LEADER_COMPLETENESS, text)
 
@@ -389,22 +390,22 @@ class Invariants:
 
     def _check_counted(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
         loose = self.tails.chain(number).async_once
-        if group.counted < seen.counted and not (group.damaged or group.rebuilt or loose):
-            text = f"node {host.number} group {number} uncounted: {seen.counted} -> {group.counted}"
+        if group.commit.counted < seen.counted and not (group.repair.damaged or group.repair.rebuilt or loose):
+            text = f"node {host.number} group {number} uncounted: {seen.counted} -> {group.commit.counted}"
             self._broken(STATE_MACHINE_SAFETY, text)
         known = self.counted.setdefault(number, {})
-        for index in range(seen.counted + 1, group.counted + 1):
+        for index in range(seen.counted + 1, group.commit.counted + 1):
             epoch = group.log.epoch_at(index)
             if epoch is None or index == group.log.base.index:
                 continue  # behind an installed snapshot
             if loose and self.tails.loose(number, (index, epoch)):
-                if group.role == "leader":
+                if group.leads:
                     self.tails.chain(number).counted.setdefault((index, epoch), host.number)
                     self._check_majority(host, number, group, index, epoch)
                 continue
             counted = known.get(index)
             if counted is None:
-                known[index] = Counted(epoch, group.epoch, host.number)
+                known[index] = Counted(epoch, group.election.epoch, host.number)
                 self._check_majority(host, number, group, index, epoch)
             elif counted.epoch != epoch:
                 text = (
@@ -413,22 +414,23 @@ class Invariants:
                 )
                 self._broken(STATE_MACHINE_SAFETY, text)
         before = self._agreed_before(number, seen.counted, group)
-        seen.counted = group.counted
-        leads = group.role == "leader" and self.leading.get((number, host.number)) == group.epoch
-        epoch = group.log.epoch_at(group.counted)
-        if leads and epoch is not None and epoch < group.epoch and not before:
-            text = f"node {host.number} leads group {number} in epoch {group.epoch} and counts entry {group.counted} of"
-            self._broken(OWN_EPOCH, f"{text} epoch {epoch}, which a later leader may still replace")
+        seen.counted = group.commit.counted
+        leads = group.leads and self.leading.get((number, host.number)) == group.election.epoch
+        epoch = group.log.epoch_at(group.commit.counted)
+        if leads and epoch is not None and epoch < group.election.epoch and not before:
+            text = f"node {host.number} leads group {number} in epoch {group.election.epoch} and counts entry"
+            text = f"{text} {group.commit.counted} of epoch {epoch}, which a later leader may still replace"
+            self._broken(OWN_EPOCH, text)
 
     def _agreed_before(self, number: GroupId, seen: int, group: Any) -> bool:
         """Whether the newest entry that this replica counts now was counted for good before, in a database that once
         was async: then a leader may take the word of a replica that rewinds for it."""
-        if not self.tails.chain(number).async_once or group.counted == seen:
+        if not self.tails.chain(number).async_once or group.commit.counted == seen:
             return False
-        known = self.counted.get(number, {}).get(group.counted)
-        if known is not None and known.within < group.epoch:
+        known = self.counted.get(number, {}).get(group.commit.counted)
+        if known is not None and known.within < group.election.epoch:
             return True
-        return any(disk.base >= group.counted for (_, each), disk in self.disks.items() if each == number)
+        return any(disk.base >= group.commit.counted for (_, each), disk in self.disks.items() if each == number)
 
     def _check_majority(self, host: Host, number: GroupId, group: Any, index: int, epoch: int) -> None:
         for voters in self.configurations.sets(host.number, group):
@@ -450,7 +452,7 @@ class Invariants:
     def _borne(self, number: GroupId, group: Any, index: int) -> bool:
         """Whether an entry without changes, behind this one, is counted with it."""
         chain = self.tails.chain(number)
-        for later in range(index, group.counted + 1):
+        for later in range(index, group.commit.counted + 1):
             epoch = group.log.epoch_at(later)
             if epoch is not None and chain.entries.get((later, epoch), (DATA,))[0] != DATA:
                 return True

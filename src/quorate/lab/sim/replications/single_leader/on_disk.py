@@ -82,8 +82,8 @@ class Seen:
     def __init__(self, group: Any) -> None:
         self.epoch = 0
         self.role = ""
-        self.counted = group.counted
-        self.persisted = group.persisted
+        self.counted = group.commit.counted
+        self.persisted = group.commit.persisted
 
 
 class Counted:
