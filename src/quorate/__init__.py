@@ -178,9 +178,12 @@ def connect(
     `target` is a folder (made when it is not there), `":memory:"`, or `quorate://host:port,host:port/NAME` with
     any of a cluster's nodes; the database is `main` when none is named. `timeout` is how many seconds a call may
     take, retries included (5 when neither this nor the URL says). `read` is the level of reads that name none:
-    `linearizable` (the default), `leader` or `eventual`. With `retry="always"` a write that took long when its node was
-    lost is sent to another node, too; otherwise its caller gets MaybeDone, and everything else is sent again.
+    `linearizable` (the default), `leader` or `eventual`. With `autocommit=False`, so far on folders, a connection is a
+    transaction as PEP 249 has it: its first statement begins it, and `commit()` or `rollback()` ends it. With
+    `retry="always"` a write that took long when its node was lost is sent to another node, too; otherwise its caller
+    gets MaybeDone, and everything else is sent again.
     """
+    from quorate.client.checks import check_flag
     from quorate.client.pieces import check_autocommit
     from quorate.client.url import (
         DEFAULT_TIMEOUT,
@@ -192,11 +195,12 @@ def connect(
     )
 
     place = parse_target(target)
-    check_autocommit(autocommit)
+    check_flag(autocommit, "autocommit")
     seconds = None if timeout is None else check_timeout(timeout)
     if isinstance(place, ClusterTarget):
         from quorate.client._sync.connection import Connection as OverCluster
 
+        check_autocommit(autocommit)
         return OverCluster(
             place,
             timeout=seconds or place.timeout or DEFAULT_TIMEOUT,
@@ -206,7 +210,9 @@ def connect(
     from quorate.runtime.embedded.connection import Connection as Embedded
 
     check_retry(retry)
-    return Embedded(place, timeout=seconds or DEFAULT_TIMEOUT, read=default_read(read), ends=seconds)
+    return Embedded(
+        place, timeout=seconds or DEFAULT_TIMEOUT, read=default_read(read), ends=seconds, autocommit=autocommit
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -88,8 +88,18 @@ def test_one_statement_at_a_time(db: Any) -> None:
     assert rows(db, "SELECT count(*) FROM sqlite_schema WHERE name = 't'") == [(0,)]
 
 
-def test_transaction_control_is_refused(db: Any) -> None:
-    refused(db, "BEGIN", "BEGIN IMMEDIATE", "COMMIT", "END", "ROLLBACK", "SAVEPOINT s", "RELEASE s")
+def test_transactions_as_text(db: Any) -> None:
+    for sql in ("BEGIN", "CREATE TABLE t(a)", "SAVEPOINT s", "INSERT INTO t VALUES (1)", "ROLLBACK TO s", "RELEASE s"):
+        db.execute(sql)
+    db.execute("COMMIT")
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("INSERT INTO t VALUES (2)")
+    assert rows(db, "SELECT a FROM t") == [(2,)]
+    db.execute("ROLLBACK")
+    assert rows(db, "SELECT a FROM t") == []
+    for sql in ("BEGIN", "COMMIT", "SAVEPOINT s", "ROLLBACK TO s"):
+        with pytest.raises(quorate.NotSupportedError):
+            db.batch([sql, "SELECT 1"])
 
 
 def test_rollback_by_conflict_fails_its_own_request(db: Any) -> None:
@@ -366,6 +376,11 @@ def test_interactive_transactions_on_a_folder(db: Any) -> None:
     assert rows(db, "SELECT k FROM t") == [(1,)]
 
 
-def test_autocommit_off_is_not_there_yet(tmp_path: Path) -> None:
-    with pytest.raises(quorate.NotSupportedError):
-        quorate.connect(str(tmp_path / "folder"), autocommit=False)
+def test_autocommit_off(tmp_path: Path) -> None:
+    with quorate.connect(str(tmp_path / "folder"), autocommit=False) as db:
+        db.execute("CREATE TABLE t(a)")
+        db.commit()
+        db.execute("INSERT INTO t VALUES (1)")
+        assert db.in_transaction
+        db.rollback()
+        assert rows(db, "SELECT a FROM t") == []

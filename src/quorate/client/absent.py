@@ -55,8 +55,7 @@ class AbsentFromConnections:
 
     row_factory = Absent(_ROWS, None)
     text_factory = Absent("text is str", str)
-    isolation_level = Absent("every statement counts when it returns; batch() and transaction() join several", None)
-    in_transaction = Absent("every statement counts when it returns")
+    isolation_level = Absent("autocommit=False, batch() and transaction() join statements", None)
     total_changes = Absent("a cursor's rowcount says how many rows its statement changed")
     executescript = Absent("batch([...]) runs several statements, all or none of them")
     backup = Absent("`quorate export` writes a plain SQLite file")

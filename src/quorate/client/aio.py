@@ -115,6 +115,11 @@ class Connection(ConnectionAttributes):
     def autocommit(self, value: bool) -> None:
         check_autocommit(value)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Always False: none stays open between two calls."""
+        return False
+
     async def execute(
         self,
         sql: str,
@@ -252,9 +257,8 @@ class Connection(ConnectionAttributes):
             run = Run(self.database, tuple(statements), level, strongest=strongest)
             body, _ = await self._client.request(run, self.database, level=level, timeout=timeout)
             return self._settle(body, None), body.index
-        prefix = () if load else self._pragmas.prefix
+        prefix = () if load else self._pragmas.begin()
         if prefix:
-            self._pragmas.ended()
             try:
                 done, index = await self._write((*prefix, *statements), name, timeout)
             except errors.Error as error:

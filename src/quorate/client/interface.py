@@ -82,7 +82,13 @@ class Connection(Protocol):
     read: str
     """The read level of calls that name none."""
     autocommit: bool
-    """Always True: a statement counts when `execute` returns."""
+    """Whether a statement counts when `execute` returns. If not (so far on folders), the first one begins a transaction
+    that `commit` or `rollback` ends."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open on this connection, one that `commit` ends."""
+        ...
 
     Warning: type[errors.Warning]
     Error: type[errors.Error]
@@ -143,11 +149,11 @@ class Connection(Protocol):
         ...
 
     def commit(self) -> None:
-        """Does nothing: every statement counts when it returns."""
+        """Make what the open transaction did count. Does nothing where none is open."""
         ...
 
     def rollback(self) -> None:
-        """Does nothing: every statement counts when it returns, and cannot be undone."""
+        """Undo what the open transaction did. Does nothing where none is open."""
         ...
 
     def close(self) -> None:

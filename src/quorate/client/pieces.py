@@ -146,8 +146,8 @@ def check_autocommit(autocommit: bool) -> None:
     """Raises NotSupportedError unless it is True."""
     if autocommit is not True:
         raise errors.NotSupportedError(
-            "autocommit=False is not there yet: every statement counts when it returns",
-            hint="use batch([...]), or transaction() on an embedded database",
+            "autocommit=False is not there yet on a cluster: every statement counts when it returns",
+            hint="use batch([...]), or transaction()",
         )
 
 

@@ -42,11 +42,13 @@ class Pragmas:
             if value != SETTINGS[name]
         )
 
-    def ended(self) -> None:
-        """A transaction has ended: what holds for one is as always."""
-        if self.prefix:
+    def begin(self) -> tuple[Statement, ...]:
+        """What the transaction begins with that begins now. What holds for one is as always for the next."""
+        prefix = self.prefix
+        if prefix:
             for name in SETTINGS.keys() - LASTING:
                 self._set(Shape(SETTING, "", setting=name, on=SETTINGS[name]))
+        return prefix
 
 
 def without_prefix(done: Done, count: int) -> Done:

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from quorate.sql.control import VERBS, Control, control_of
 from quorate.sql.hiding import table_list, without_ours
 from quorate.sql.pragmas import ARGUMENT_READS, BARE_READS, REPLICATED, SETTINGS, in_force, is_on, refusal_of_pragma
 from quorate.sql.tokens import (
@@ -55,6 +56,8 @@ class Shape(Struct, frozen=True):
     """Error class, message and hint of a REFUSED statement."""
     table: str = ""
     """CREATE_AS and DROP_TABLE: the table's name without its quotes."""
+    control: Control | None = None
+    """What a REFUSED statement would do to a transaction: a connection does it, and no node."""
     setting: str = ""
     """The setting that a SETTING sets, or a READ asks for."""
     on: bool = False
@@ -63,16 +66,14 @@ class Shape(Struct, frozen=True):
     """CREATE_AS: where in `sql` its SELECT begins."""
 
 
-_TRANSACTION = "use connection.batch() for several statements at once, or transaction() on an embedded database"
+_CONTROL = (
+    "NotSupportedError",
+    "transaction control is not supported here",
+    "use connection.batch() for several statements at once, or transaction()",
+)
 _TEMP = "temporary objects would exist on one replica only; use an ordinary table"
 _ATTACH = "a connection sees one database; open another connection for another database"
 _REFUSED: dict[str, tuple[str, str]] = {
-    "BEGIN": ("transaction control", _TRANSACTION),
-    "COMMIT": ("transaction control", _TRANSACTION),
-    "END": ("transaction control", _TRANSACTION),
-    "ROLLBACK": ("transaction control", _TRANSACTION),
-    "SAVEPOINT": ("transaction control", _TRANSACTION),
-    "RELEASE": ("transaction control", _TRANSACTION),
     "ATTACH": ("ATTACH", _ATTACH),
     "DETACH": ("DETACH", _ATTACH),
     "VACUUM": ("VACUUM", "it would renumber rows differently on every replica; nodes reclaim space by themselves"),
@@ -166,6 +167,11 @@ def _shape(sql: str, verb: str, at: int, returning: bool) -> Shape:
         if verb == "CREATE":
             return _shape_of_create(sql, words)
         return _shape_of_drop(sql, words) if verb == "DROP" else _shape_of_pragma(sql, words)
+    if verb in VERBS:
+        control = control_of(sql, at)
+        if control is None:
+            return Shape(REFUSED, sql, refusal=("ProgrammingError", f"syntax error in {verb}", ""))
+        return Shape(REFUSED, sql, refusal=_CONTROL, control=control)
     if verb in _REFUSED:
         name, hint = _REFUSED[verb]
         return Shape(REFUSED, sql, refusal=("NotSupportedError", f"{name} is not supported", hint))

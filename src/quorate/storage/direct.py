@@ -17,6 +17,8 @@ from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, StatementFailed
 from quorate.storage.running import refuse
 
+PINNED = -2
+"""In the place of a state's number: held open by one caller."""
 _STEPS = 100_000
 """Instructions of SQLite's machine between two looks at the clock: about a millisecond."""
 
@@ -101,6 +103,13 @@ class DirectReader:
             self._internal("BEGIN")
             self.state = state
         self._seen = state
+
+    def pin(self) -> None:
+        """Hold the present state open, whatever its number is, until `let_go`."""
+        self.let_go()
+        self._internal("BEGIN")
+        self._internal("SELECT 1 FROM sqlite_schema LIMIT 1")  # a snapshot begins with the first read
+        self.state = PINNED
 
     def let_go(self) -> None:
         """Hold no state open."""

@@ -9,10 +9,12 @@ deferred foreign key passes RELEASE and would fail the COMMIT of everybody: so i
 from typing import Any
 
 import apsw
+from msgspec import Struct
 
 from quorate.core.limits import COMPUTED_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
 from quorate.core.requests import Failed, Result, Run, Statement
-from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, SETTING, Shape, shape_of
+from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, REFUSED, SETTING, Shape, shape_of
+from quorate.sql.savepoints import RELEASE, SAVEPOINT, savepoint_of
 from quorate.sql.tokens import quoted
 from quorate.storage.capture import Capture, Mark
 from quorate.storage.connection import INTERNAL, LEAD, LOAD, NO_ROWID, limit_rows, set_mode
@@ -24,7 +26,7 @@ from quorate.storage.order import OutOfOrderError, UndefinedError, are_sound, ma
 from quorate.storage.payload import Batch, Ddl, Segment, encode_done, encode_failed
 from quorate.storage.pragmas import Pragmas, renaming
 from quorate.storage.replaying import Replaying
-from quorate.storage.running import Runner, refuse
+from quorate.storage.running import NOTHING, Runner, refuse
 from quorate.storage.schema import SchemaFacts, SchemaReader, numbers_are_out
 from quorate.storage.watch import StoppedError, Watch
 
@@ -62,12 +64,20 @@ class TogetherError(Exception):
         self.first = first
 
 
+class Point(Struct, frozen=True):
+    """A savepoint of a held transaction."""
+
+    name: str
+    mark: Mark
+    facts: SchemaFacts
+
+
 class Execution:
     """Runs requests on the writing connection. `facts` are those of the schema as the open transaction sees it."""
 
     __slots__ = (
-        "_apart", "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_position", "_pragmas", "_runner",
-        "_schema", "_together", "_watch", "facts",
+        "_apart", "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_points", "_position", "_pragmas",
+        "_runner", "_schema", "_together", "_watch", "facts",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -89,6 +99,8 @@ class Execution:
         """Where the requests that share the open savepoint begin."""
         self._position = 0
         """Of the request that runs, in its batch."""
+        self._points: list[Point] = []
+        """The savepoints of a held transaction."""
         self._apart = 0
         """So many requests run in savepoints of their own, since one has failed."""
 
@@ -99,6 +111,7 @@ class Execution:
     def begin(self, facts: SchemaFacts) -> None:
         """A transaction has begun."""
         self.facts = facts
+        self._points.clear()
         self._dirty = False
         self._together = None
         limit_rows(self._connection, ROW_BYTES_MAX)
@@ -411,6 +424,8 @@ class Execution:
         facts, capture = self.facts, self._capture
         if shape.kind in _SCHEMA_KINDS:
             capture.flush()
+        elif shape.kind == REFUSED and (point := savepoint_of(statement.sql)) is not None:
+            return self._point(*point)
         self._cursor.execute("SAVEPOINT quorate_statement", prepare_flags=INTERNAL)
         mark = capture.mark()
         self._watch.begin()
@@ -428,6 +443,30 @@ class Execution:
         self._watch.end()
         self._cursor.execute("RELEASE quorate_statement", prepare_flags=INTERNAL)
         return result
+
+    def _point(self, word: str, name: str) -> Result:
+        """Carry out SAVEPOINT, RELEASE or ROLLBACK TO of a held transaction. Raises StatementFailed."""
+        points, capture = self._points, self._capture
+        found = next((at for at in range(len(points) - 1, -1, -1) if points[at].name == name), -1)
+        if word != SAVEPOINT and found < 0:
+            raise StatementFailed(Failed("ProgrammingError", f"no such savepoint: {name}"))
+        try:
+            if word == SAVEPOINT:
+                found = len(points)
+                capture.flush()  # what came before must not be undone with what comes
+            else:
+                point = points[found]
+                del points[found:]
+                if word == RELEASE:
+                    self._cursor.execute(f"RELEASE quorate_point_{found}", prepare_flags=INTERNAL)
+                    return NOTHING
+                self._runner.reset()
+                self._back_to(f"quorate_point_{found}", point.mark, point.facts)
+            self._cursor.execute(f"SAVEPOINT quorate_point_{found}", prepare_flags=INTERNAL)
+        except Exception as error:
+            raise StatementFailed(self._failed(error, 0, 1)) from error
+        points.append(Point(name, capture.mark(), self.facts))
+        return NOTHING
 
     def unresolved(self) -> Failed | None:
         """The failure of a held transaction that still violates a foreign key."""

@@ -478,6 +478,10 @@ class BaseStore(Discarding):
         self._check_usable()
         return self._replica(group).run_held(statement, ends_us)
 
+    def holds(self, group: GroupId) -> bool:
+        """Whether the held transaction is still open: a statement may have ended it."""
+        return self._replica(group).held
+
     def release(self, group: GroupId) -> None:
         """Roll the held transaction back."""
         self._check_usable()

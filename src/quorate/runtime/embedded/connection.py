@@ -14,13 +14,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from quorate import errors
-from quorate.client.checks import check_new_file
+from quorate.client.checks import check_flag, check_new_file
 from quorate.client.pieces import (
     Batch,
     ConnectionAttributes,
     Tokens,
     batch_statements,
-    check_autocommit,
     check_token,
     many_statement,
     needs_token,
@@ -30,12 +29,14 @@ from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.results import Rows
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
-from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement, Token
+from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement
 from quorate.runtime.embedded.adopting import explained
 from quorate.runtime.embedded.inline import InlineNode
 from quorate.runtime.embedded.opening import Reads, open_folder, open_memory
-from quorate.sql.classify import CHANGE, shape_of
-from quorate.wire.answers import read_outcome, results_of
+from quorate.runtime.embedded.session import Session
+from quorate.runtime.embedded.transactions import Transaction
+from quorate.runtime.embedded.writing import changes_schema, settle, take_writer
+from quorate.sql.classify import shape_of
 
 
 class Cursor(Rows):
@@ -90,94 +91,22 @@ class Cursor(Rows):
         self.close()
 
 
-class Transaction:
-    """Several statements, seen by nobody else before they are all done. Made by `Connection.transaction`.
-
-    Commits when its `with` block ends and undoes everything when the block raises. It holds the database's
-    only writer, so other threads' writes wait; their reads do not. A statement that fails is undone alone.
-    """
-
-    def __init__(self, connection: "Connection", name: str | None, timeout: float, ends: float | None) -> None:
-        self._ends = ends
-        self._connection = connection
-        self._name = name
-        self._timeout = timeout
-        self._state = "not begun"
-        self._schema_changed = False
-        self._ran: list[Statement] = []
-        """What a token that the caller chose is bound to."""
-
-    def execute(self, sql: str, parameters: Any = ()) -> Cursor:
-        """Run one statement; reads see what this transaction has written."""
-        return self._run(one_statement(sql, parameters))
-
-    def executemany(self, sql: str, sets: Iterable[Any]) -> Cursor:
-        """Run one statement once for each set of parameters, all or none of them."""
-        return self._run(many_statement(sql, sets))
-
-    def _run(self, statement: Statement) -> Cursor:
-        if self._state != "open":
-            raise errors.ProgrammingError(f"this transaction is {self._state}", hint="use it inside its with block")
-        node = self._connection.node
-        if node.owner != threading.get_ident():
-            raise errors.InterfaceError("a transaction belongs to the thread that began it")
-        self._schema_changed = self._schema_changed or changes_schema((statement,))
-        if self._name is not None:
-            self._ran.append(statement)
-        result = node.run_held(self._connection.group, statement, self._ends or 0.0)
-        return cursor_of(self._connection, result)
-
-    def _token(self) -> Token:
-        """What this transaction is committed with."""
-        try:
-            return self._connection.tokens.mint(self._name, self._ran)
-        except BaseException:
-            self._connection.node.release(self._connection.group)
-            raise
-
-    def __enter__(self) -> Self:
-        if self._state != "not begun":
-            raise errors.ProgrammingError(f"this transaction is {self._state}", hint="begin another")
-        node = self._connection.node
-        self._connection.take_writer(self._timeout)
-        try:
-            node.hold(self._connection.database, self._connection.group)
-            for setting in self._connection.begins_with():
-                node.run_held(self._connection.group, setting)
-        except BaseException:
-            node.writing.release()
-            raise
-        node.owner = threading.get_ident()
-        self._state = "open"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        connection, node = self._connection, self._connection.node
-        self._state = "over"
-        try:
-            if error is None:
-                connection.settle(CommitHeld(connection.database, self._token()))
-                if self._schema_changed:
-                    connection.reads.schema_changed()
-            else:
-                node.release(connection.group)
-        finally:
-            node.owner = 0
-            node.writing.release()
-
-
 class Connection(ConnectionAttributes):
     """One database of an embedded node. Any number of threads may use it at once."""
 
     __slots__ = (
-        "__weakref__", "_finalizer", "_idle", "_known", "_name", "_pragmas", "_unsettled", "database", "ends", "group",
-        "node", "read", "reads", "timeout", "tokens",
+        "__weakref__", "_autocommit", "_finalizer", "_idle", "_known", "_name", "_pragmas", "_session", "_unsettled",
+        "database", "ends", "group", "node", "read", "reads", "timeout", "tokens",
     )  # fmt: skip
 
     def __init__(
-        self, target: FolderTarget | MemoryTarget, *, timeout: float, read: str, ends: float | None = None
+        self,
+        target: FolderTarget | MemoryTarget,
+        *,
+        timeout: float,
+        read: str,
+        ends: float | None = None,
+        autocommit: bool = True,
     ) -> None:
         self.database = target.database
         """The name of the database."""
@@ -203,19 +132,68 @@ class Connection(ConnectionAttributes):
         except BaseException:
             self.node.close()
             raise
-        self._known = self.reads.known
+        self._session = Session(self.node, self.reads, self.tokens, self._pragmas, self.database, self.group)
+        self._autocommit = autocommit
+        self._known = self.reads.known if autocommit else {}
         self._unsettled = self.node.unsettled
         self._idle = self.reads.idle
-        self._finalizer = weakref.finalize(self, _close, self.node, self.reads)
+        self._finalizer = weakref.finalize(self, _close, self.node, self.reads, self._session)
 
     @property
     def autocommit(self) -> bool:
-        """Always True: a statement counts when `execute` returns."""
-        return True
+        """Whether a statement counts when `execute` returns. If not, the first one begins a transaction, which `commit`
+        or `rollback` ends. Setting it to True commits."""
+        return self._autocommit
 
     @autocommit.setter
     def autocommit(self, value: bool) -> None:
-        check_autocommit(value)
+        value = check_flag(value, "autocommit")
+        with self._session.turn:
+            if value:
+                self._session.commit()
+            self._autocommit = value
+            self._look_for_transaction()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open on this connection, one that `commit` ends."""
+        return self._session.begun
+
+    def cursor_of(self, result: Result) -> Cursor:
+        """A cursor that holds what a statement gave."""
+        return cursor_of(self, result)
+
+    def _look_for_transaction(self) -> None:
+        """Reads go their shortest way only where none is open or about to be."""
+        self._known = self.reads.known if self._autocommit and not self._session.begun else {}
+
+    def _in_session(
+        self, statements: Sequence[Statement], token: str | None, timeout: float | None
+    ) -> list[Result] | None:
+        """What these give in the connection's transaction, or to it; None: there is none, and they begin none."""
+        shape = shape_of(statements[0].sql)
+        session = self._session
+        controls = shape.control if len(statements) == 1 and not shape.surplus else None
+        if self._autocommit and not session.begun and controls is None:
+            return None
+        if token is not None:
+            raise errors.ProgrammingError(
+                "a statement in a transaction has no token of its own", hint="with db.transaction(token=...) as tx:"
+            )
+        seconds = self.timeout if timeout is None else check_timeout(timeout)
+        with session.turn:
+            if self._autocommit and not session.begun and controls is None:  # another thread has just ended it
+                return None
+            try:
+                if controls is not None:
+                    return [session.control(controls, seconds)]
+                if not session.begun:
+                    answered = self._pragmas.answered(statements)
+                    if answered is not None:
+                        return list(answered.results)
+                return session.run(statements, seconds, self._ends(timeout))
+            finally:
+                self._look_for_transaction()
 
     def execute(
         self,
@@ -260,6 +238,9 @@ class Connection(ConnectionAttributes):
         statement = one_statement(sql, parameters)
         if read is not None:
             check_read_level(read)
+        results = self._in_session((statement,), token, timeout)
+        if results is not None:
+            return cursor_of(self, results[0])
         if token is not None:
             check_token(token)
         if not needs_token((statement,)):
@@ -312,6 +293,10 @@ class Connection(ConnectionAttributes):
         `db.execute` inside the block reads what was there before it; its writes are refused there.
         """
         self.node.usable()
+        if self._session.begun or not self._autocommit:
+            raise errors.ProgrammingError(
+                "this connection is itself a transaction, or in one", hint="another connection can have transaction()"
+            )
         ends = self.ends if timeout is None else check_timeout(timeout)
         if token is not None:
             check_token(token)
@@ -333,20 +318,31 @@ class Connection(ConnectionAttributes):
         return Cursor(self)
 
     def commit(self) -> None:
-        """Does nothing: every statement counts when it returns."""
-        self.node.usable()
+        """Make what the open transaction did count; it is on the disk on return. Does nothing where none is open. If it
+        fails, nothing of the transaction is done, and it is over."""
+        with self._session.turn:
+            try:
+                self._session.commit()
+            finally:
+                self._look_for_transaction()
 
     def rollback(self) -> None:
-        """Does nothing: every statement counts when it returns, and cannot be undone."""
-        self.node.usable()
+        """Undo what the open transaction did. Does nothing where none is open."""
+        with self._session.turn:
+            self._session.rollback()
+            self._look_for_transaction()
 
     def close(self) -> None:
-        """Close the files. Closing again does nothing; a transaction that is open in this thread is undone."""
+        """Close the files. Closing again does nothing. A transaction open in this thread or on this connection is
+        undone."""
+        if not self.node.forked:
+            with self._session.turn:
+                self._session.drop()
         if self.node.owner == threading.get_ident() or self.node.forked:
-            _close(self.node, self.reads)
+            _close(self.node, self.reads, self._session)
         else:
             with self.node.writing:
-                _close(self.node, self.reads)
+                _close(self.node, self.reads, self._session)
         self._finalizer.detach()
 
     def __enter__(self) -> Self:
@@ -355,7 +351,12 @@ class Connection(ConnectionAttributes):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        """With autocommit it closes. Without, it commits first, or rolls back if the block has raised."""
+        try:
+            if kind is None and not self._autocommit:
+                self.commit()
+        finally:
+            self.close()
 
     def __repr__(self) -> str:
         return f"<quorate.Connection to {self.database!r} in {self._name}>"
@@ -375,6 +376,9 @@ class Connection(ConnectionAttributes):
             check_read_level(read)
         if name is not None:
             check_token(name)
+        results = self._in_session(statements, name, timeout)
+        if results is not None:
+            return Done(tuple(results)), self.tokens.seen
         answered = self._pragmas.answered(statements)
         if answered is not None:
             self.node.usable()
@@ -387,9 +391,8 @@ class Connection(ConnectionAttributes):
     def _write(
         self, statements: Sequence[Statement], name: str | None, timeout: float | None, load: bool = False
     ) -> Done:
-        prefix = () if load else self._pragmas.prefix
+        prefix = () if load else self._pragmas.begin()
         if prefix:
-            self._pragmas.ended()
             try:
                 done = self._write_together((*prefix, *statements), name, timeout)
             except errors.Error as error:
@@ -414,36 +417,15 @@ class Connection(ConnectionAttributes):
 
     def begins_with(self) -> tuple[Statement, ...]:
         """The settings that a transaction begins with, which is about to begin."""
-        prefix = self._pragmas.prefix
-        self._pragmas.ended()
-        return prefix
+        return self._pragmas.begin()
 
     def settle(self, request: Run | Outcome | CommitHeld, seconds: float | None = None) -> Done:
         """Let the node carry a write through, in so many seconds; the caller holds the writer."""
-        token: Token | None = request.token
-        try:
-            answer = self.node.request(request, seconds or 0.0)
-        except errors.MaybeDone:
-            if token is not None:
-                self.tokens.keep(token)
-            raise
-        self.tokens.heard(answer.index)
-        return results_of(read_outcome(answer.outcome), token)
+        return settle(self.node, self.tokens, request, seconds)
 
     def take_writer(self, seconds: float) -> None:
         """Wait for the database's only writer. Raises Unavailable when others keep it for too long."""
-        node = self.node
-        node.usable()
-        if node.writing.acquire(blocking=False):
-            return
-        if node.owner == threading.get_ident():
-            raise errors.ProgrammingError(
-                "this thread has a transaction open on this database", hint="write through the transaction"
-            )
-        if not node.writing.acquire(timeout=seconds):
-            raise errors.Unavailable("not done: another thread has held the database's writer all the time")
-        if node.forked:
-            node.usable()
+        take_writer(self.node, seconds)
 
 
 def cursor_of(connection: Connection, result: Result, truncated: bool = False) -> Cursor:
@@ -454,14 +436,7 @@ def cursor_of(connection: Connection, result: Result, truncated: bool = False) -
     return cursor
 
 
-def changes_schema(statements: Sequence[Statement]) -> bool:
-    """May reads have other columns after this?"""
-    for statement in statements:  # noqa: SIM110 - a generator costs each write some hundred instructions
-        if shape_of(statement.sql).kind != CHANGE:
-            return True
-    return False
-
-
-def _close(node: InlineNode, reads: Reads) -> None:
+def _close(node: InlineNode, reads: Reads, session: Session) -> None:
+    session.drop()
     reads.close()
     node.close()

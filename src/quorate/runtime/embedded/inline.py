@@ -208,6 +208,10 @@ class InlineNode:
         with self._storage():
             return self.store.run_held(group, statement, monotonic_us() + int(seconds * 1e6) if seconds else 0)
 
+    def holds(self, group: GroupId) -> bool:
+        """Whether it is still open: a statement may have ended it."""
+        return not self._broken and not self._closed and self.store.holds(group)
+
     def release(self, group: GroupId) -> None:
         """Undo it."""
         if not self._broken and not self._closed:

@@ -122,7 +122,7 @@ class Reads:
         try:
             found = reader.first_read(sql, parameters)
         except BaseException as error:  # noqa: BLE001 - it is raised again
-            raise self._failed(reader, error) from error.__cause__
+            raise self.failed_read(reader, error) from error.__cause__
         self.put_back(reader)
         with self._guard:
             if changed == self._changed and len(sql) < _TEXT_MAX and not shape_of(sql).replaced:
@@ -141,9 +141,17 @@ class Reads:
         try:
             found = reader.read_all([(each.sql, each.sets[0]) for each in statements])
         except BaseException as error:  # noqa: BLE001 - it is raised again
-            raise self._failed(reader, error) from error.__cause__
+            raise self.failed_read(reader, error) from error.__cause__
         self.put_back(reader)
         return found
+
+    def pin(self, seconds: float | None) -> "Pinned | None":
+        """The present state, to be read by one thread, each read in so many seconds. None where there are no readers:
+        in memory, and where there is no room to bring the data file forward."""
+        if not self._file or (self._node.unsettled and not self._settles()):
+            return None
+        state = self._node.state
+        return Pinned(self, self._reader(seconds), seconds, state)
 
     def _settles(self) -> bool:
         """Bring the data file to what was answered; False when there is no room for that."""
@@ -171,9 +179,9 @@ class Reads:
             reader.close()
             return error
         try:
-            return self._failed(reader, reader.failed(error))
+            return self.failed_read(reader, reader.failed(error))
         except (Broken, Divergent) as worse:
-            return self._failed(reader, worse)
+            return self.failed_read(reader, worse)
 
     def _reader(self, seconds: float | None) -> DirectReader:
         self._node.usable()
@@ -188,7 +196,8 @@ class Reads:
         reader.limit = None if seconds is None else [seconds]
         return reader
 
-    def _failed(self, reader: DirectReader, error: BaseException) -> BaseException:
+    def failed_read(self, reader: DirectReader, error: BaseException) -> BaseException:
+        """What to raise for what a method of the reader raised; the reader is put back or closed."""
         if isinstance(error, StatementFailed):
             self.put_back(reader)
             return failure(error.failed)
@@ -219,6 +228,39 @@ class Reads:
         self.known.clear()
         while self.idle:
             self.idle.pop().close()
+
+
+class Pinned:
+    """One state of the data file, read until it is closed, whoever writes meanwhile."""
+
+    def __init__(self, reads: Reads, reader: DirectReader, seconds: float | None, state: int) -> None:
+        self.state = state
+        """Its number, or an older one."""
+        self._reads = reads
+        self._reader: DirectReader | None = reader
+        self._seconds = seconds
+        reader.pin()
+
+    def read(self, statement: Statement) -> tuple[Columns, Rows]:
+        """Run one read. Raises client errors."""
+        reader = self._reader
+        if reader is None:
+            raise errors.OperationalError("the data file cannot be read any more", hint="begin another transaction")
+        reader.limit = None if self._seconds is None else [self._seconds]
+        try:
+            return reader.first_read(statement.sql, statement.sets[0])
+        except StatementFailed as error:
+            raise failure(error.failed) from error.__cause__
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            self._reader = None
+            raise self._reads.failed_read(reader, error) from error.__cause__
+
+    def close(self) -> None:
+        """Hold the state no more."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.let_go()
+            self._reads.put_back(reader)
 
 
 _reads: "weakref.WeakSet[Reads]" = weakref.WeakSet()
