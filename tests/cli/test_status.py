@@ -18,8 +18,8 @@ MEMBERS = (
 )
 
 
-def report(node: int, role: str, epoch: int, counted: int, applied: int, leader: int = 1) -> StatusReport:
-    group = GroupStatus(1, "main", 0, role, leader, epoch, counted + 1, counted, applied, 1, OPTIONS)
+def report(node: int, role: str, epoch: int, committed: int, applied: int, leader: int = 1) -> StatusReport:
+    group = GroupStatus(1, "main", 0, role, leader, epoch, committed + 1, committed, applied, 1, OPTIONS)
     return StatusReport("c1", node, f"n{node}", 4, MEMBERS, (group,))
 
 
@@ -28,7 +28,7 @@ def test_the_answers_are_put_together() -> None:
     assert view.cluster == "c1"
     assert [(node.name, node.answers) for node in view.nodes] == [("n1", True), ("n2", True), ("n3", False)]
     (group,) = view.groups
-    assert (group.leader, group.epoch, group.counted) == ("n1", 5, 90)
+    assert (group.leader, group.epoch, group.committed) == ("n1", 5, 90)
     assert [(replica.node, replica.lag) for replica in group.replicas] == [("n1", 0), ("n2", 20)]
 
 

@@ -18,8 +18,8 @@ class Scene:
     """One directory, one budget, and calls on a clock that the test moves."""
 
     def __init__(self, seed: int = 1, *, budget: int = 100) -> None:
-        self.dice = Random(seed)
-        self.directory = Directory([A, B, C], self.dice)
+        self.rng = Random(seed)
+        self.directory = Directory([A, B, C], self.rng)
         self.budget = Budget(first=budget, per_second=0, percent=10)
         self.now = 100.0
 
@@ -28,7 +28,7 @@ class Scene:
     ) -> Call:
         deadline = self.now + seconds
         return Call(
-            self.directory, self.budget, self.dice, "shop",
+            self.directory, self.budget, self.rng, "shop",
             level=level, token=token, deadline=deadline, shown_by=shown_by,
         )  # fmt: skip
 
@@ -59,7 +59,7 @@ def test_the_leader_is_remembered_for_each_database() -> None:
     assert call.told(first, scene.now, answer((1,)))
     for _ in range(5):
         assert scene.ask(scene.call()) == first
-    other = Call(scene.directory, scene.budget, scene.dice, "other", level=LEADER, token=None, deadline=scene.now + 5)
+    other = Call(scene.directory, scene.budget, scene.rng, "other", level=LEADER, token=None, deadline=scene.now + 5)
     assert {scene.directory.choose("other", LEADER, (), scene.now) for _ in range(50)} == {A, B, C}
     assert other.clean
 
@@ -173,7 +173,7 @@ def test_a_silent_node_keeps_the_request_and_another_is_asked_too() -> None:
 
 def test_a_single_silent_node_is_waited_for_to_the_end() -> None:
     scene = Scene()
-    scene.directory = Directory([A], scene.dice)
+    scene.directory = Directory([A], scene.rng)
     call = scene.call(token=TOKEN)
     patience = []
     for _ in range(3):
@@ -383,7 +383,7 @@ def test_a_node_that_ends_what_ran_long_has_said_that_it_is_not_done() -> None:
 def test_who_wants_everything_repeated_has_what_runs_long_repeated_too() -> None:
     scene = Scene()
     call = Call(
-        scene.directory, scene.budget, scene.dice, "shop",
+        scene.directory, scene.budget, scene.rng, "shop",
         level=LEADER, token=TOKEN, deadline=scene.now + 60.0, always=True,
     )  # fmt: skip
     node = scene.ask(call)

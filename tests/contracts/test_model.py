@@ -29,7 +29,7 @@ class Both:
     """A leader and a follower in SQLite, and the same in the model."""
 
     def __init__(self, seed: int) -> None:
-        self.dice = random.Random(seed)
+        self.rng = random.Random(seed)
         self.leaders: list[Any] = [Replica(":memory:"), ModelReplica()]
         self.followers: list[Any] = [Replica(":memory:"), ModelReplica()]
         self.stack: list[tuple[bytes, bytes]] = []
@@ -103,30 +103,30 @@ def run(operation: Operation, token: Token | None) -> Run:
 def test_callers_are_answered_alike(seed: int) -> None:
     both = Both(seed)
     database = Database("main", EVERYTHING)
-    operations = Operations(EVERYTHING, Ledger(World("model")), both.dice, lambda: 0)
+    operations = Operations(EVERYTHING, Ledger(World("model")), both.rng, lambda: 0)
     both.compare(DUMPS)
     assert both.execute([run(operations.setup(database), Token("setup", 0))])
     both.commit()
     for round_ in range(60):
         requests: list[Write] = []
-        for number in range(both.dice.choice((1, 1, 2, 5))):
-            token = Token(f"{round_}-{number}" + both.dice.choice(("", f"{BOUND}one")), 0)
-            if both.tokens and both.dice.random() < 0.2:
-                token = both.dice.choice(both.tokens)
-                token = Token(both.dice.choice((token.id, token.name, f"{token.name}{BOUND}other")), token.seen)
+        for number in range(both.rng.choice((1, 1, 2, 5))):
+            token = Token(f"{round_}-{number}" + both.rng.choice(("", f"{BOUND}one")), 0)
+            if both.tokens and both.rng.random() < 0.2:
+                token = both.rng.choice(both.tokens)
+                token = Token(both.rng.choice((token.id, token.name, f"{token.name}{BOUND}other")), token.seen)
             both.tokens.append(token)
-            asks = both.dice.random() < 0.1
+            asks = both.rng.random() < 0.1
             requests.append(Outcome("main", token) if asks else run(operations.next(1, database), token))
         both.execute(requests)
-        if not both.stack or both.dice.random() < 0.4:
+        if not both.stack or both.rng.random() < 0.4:
             continue  # the next batch goes on top of this one
-        if both.dice.random() < 0.1:
+        if both.rng.random() < 0.1:
             both.rollback()
             continue
-        both.commit(both.dice.choice((0, 0, 1)))
-        if both.dice.random() < 0.1:
+        both.commit(both.rng.choice((0, 0, 1)))
+        if both.rng.random() < 0.1:
             both.skip()
-        if both.dice.random() < 0.1:
+        if both.rng.random() < 0.1:
             both.copy()
         both.compare(DUMPS)
     both.close()
@@ -164,7 +164,7 @@ def test_the_catalog_is_answered_alike() -> None:
 
 def made(both: Both) -> Operations:
     database = Database("main", EVERYTHING)
-    operations = Operations(EVERYTHING, Ledger(World("model")), both.dice, lambda: 0)
+    operations = Operations(EVERYTHING, Ledger(World("model")), both.rng, lambda: 0)
     both.execute([run(operations.setup(database), Token("setup", 0))])
     return operations
 
@@ -237,7 +237,7 @@ def marked(number: int) -> Run:
 def test_a_large_row_takes_the_place_of_the_last_one() -> None:
     both = Both(0)
     database = Database("main", EVERYTHING)
-    setup = Operations(EVERYTHING, Ledger(World("model")), both.dice, lambda: 0).setup(database)
+    setup = Operations(EVERYTHING, Ledger(World("model")), both.rng, lambda: 0).setup(database)
     assert both.execute([run(setup, Token("setup", 0))])
     for number, note in enumerate(("a" * 50, "b" * 50)):
         assert both.execute([Run("main", (Statement(LARGE, ((note,),)),), token=Token(f"large-{number}", 0))])

@@ -274,16 +274,16 @@ def test_a_machine_that_dies_loses_only_what_the_log_can_bring_back(seed: int) -
     store = disk.memory
     assert store is not None
     writer = begin(disk)
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     written = 0
     for _ in range(6):
-        for _ in range(dice.randint(1, 4)):
+        for _ in range(rng.randint(1, 4)):
             writer.run("INSERT INTO t VALUES (?, ?)", written, "x")
             written += 1
-        if dice.random() < 0.5:
+        if rng.random() < 0.5:
             done = one(store, Checkpoint(GROUP), Checkpointed).position
             store.persist((TrimLog(GROUP, Position(1, max(0, done.index - 2))),))
-        store.crash(dice, True)
+        store.crash(rng, True)
         found = group_of(store.recover())
         assert found.damaged == ""
         catch_up(store, found)

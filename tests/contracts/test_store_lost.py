@@ -2,7 +2,7 @@
 
 import msgspec
 
-from quorate.core.acks_rule import AcksFact, spell
+from quorate.core.ack_policy import AcksFact, spell
 from quorate.core.kernel import (
     ACKS,
     DATA,
@@ -89,7 +89,7 @@ def test_a_data_file_remembers_the_rule_and_where_epochs_began(disk: Disk) -> No
     found = disk.restart()
     assert found.acks.rule == "async"
     assert found.acks.since == 2
-    assert [(each.epoch, each.index, each.leader) for each in found.acks.reigns] == [(1, 2, 12), (4, 3, 11)]
+    assert [(each.epoch, each.index, each.leader) for each in found.acks.leaderships] == [(1, 2, 12), (4, 3, 11)]
     assert found.acks_coming == (entries[3],)
     one(disk.store, OpenReplica(GROUP), Applied)
     one(disk.store, Apply(GROUP, Position(4, 4), entries[3:]), Applied)

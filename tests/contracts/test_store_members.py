@@ -1,6 +1,6 @@
 """What both stores promise of a group's members: a data file knows those of its position, and so does every copy."""
 
-from quorate.core.acks_rule import spell as spell_acks
+from quorate.core.ack_policy import spell as spell_acks
 from quorate.core.kernel import (
     ACKS,
     MEMBERS,

@@ -26,36 +26,36 @@ class Plan:
     """Draws log writes that a correct core could ask for."""
 
     def __init__(self, seed: int) -> None:
-        self.dice = random.Random(seed)
+        self.rng = random.Random(seed)
         self.epoch = 1
         self.base = dict.fromkeys(GROUPS, 0)
         self.epochs: dict[int, list[int]] = {group: [] for group in GROUPS}
         """Each group's epochs of all entries it ever had, by index - 1."""
 
     def turn(self) -> tuple[LogWrite, ...]:
-        return tuple(self.write() for _ in range(self.dice.randint(1, 4)))
+        return tuple(self.write() for _ in range(self.rng.randint(1, 4)))
 
     def write(self) -> LogWrite:
-        group = self.dice.choice(GROUPS)
-        kind = self.dice.random()
+        group = self.rng.choice(GROUPS)
+        kind = self.rng.random()
         if kind < 0.15:
             self.epoch += 1
-            return WriteHardState(group, self.epoch, self.dice.choice((0, 11, 12)))
+            return WriteHardState(group, self.epoch, self.rng.choice((0, 11, 12)))
         if kind < 0.3 and len(self.epochs[group]) > self.base[group]:
-            self.base[group] = self.dice.randint(self.base[group] + 1, len(self.epochs[group]))
+            self.base[group] = self.rng.randint(self.base[group] + 1, len(self.epochs[group]))
             return TrimLog(group, self.at(group, self.base[group]))
         return self.entries(group)
 
     def entries(self, group: int) -> WriteEntries:
         epochs = self.epochs[group]
         first = len(epochs) + 1
-        if self.dice.random() < 0.2:
-            first = self.dice.randint(self.base[group] + 1, first)
+        if self.rng.random() < 0.2:
+            first = self.rng.randint(self.base[group] + 1, first)
         del epochs[first - 1 :]
         made = []
-        for index in range(first, first + self.dice.randint(1, 5)):
+        for index in range(first, first + self.rng.randint(1, 5)):
             epochs.append(self.epoch)
-            made.append(Entry(index, self.epoch, DATA, self.dice.randbytes(self.dice.choice((0, 10, 3000)))))
+            made.append(Entry(index, self.epoch, DATA, self.rng.randbytes(self.rng.choice((0, 10, 3000)))))
         return WriteEntries(group, tuple(made))
 
     def at(self, group: int, index: int) -> Position:
@@ -83,7 +83,7 @@ def test_random_turns_leave_the_same_log(seed: int, tmp_path: Path) -> None:
             disk.store.persist(writes)
         for group in GROUPS:
             last = len(plan.epochs[group])
-            first = plan.dice.randint(1, last + 1)
+            first = plan.rng.randint(1, last + 1)
             read = [disk.store.log.read(group, first, last, 5000) for disk in both]
             assert read[0] == read[1]
             assert [disk.store.log.groups[group].last.index for disk in both] == [last, last]

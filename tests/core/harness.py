@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
-from quorate.core.acks_rule import AcksFact, read_rule
+from quorate.core.ack_policy import AcksFact, read_rule
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
 from quorate.core.kernel import DATA, ORIGIN, Entry, Identity, Member, Now, Position, Recovered, RecoveredGroup
 from quorate.core.node import Node

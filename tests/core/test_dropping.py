@@ -69,7 +69,7 @@ def test_neither_an_older_state_of_the_catalog_nor_a_message_brings_it_back() ->
         assert not [each for each in step(machine, event) if isinstance(each, Persist)]
         assert MAIN not in machine.node.groups
     recovered = kernel.Recovered(machine.node.identity, (), (), (MAIN,))
-    machine.node = type(machine.node)(recovered, machine.node.dice)
+    machine.node = type(machine.node)(recovered, machine.node.rng)
     step(machine, kernel.Wake())
     step(machine, CatalogRead(cluster.catalog()))
     assert MAIN not in machine.node.groups

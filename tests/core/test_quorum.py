@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.core.quorum import EVERYTHING, counted_index, joint_counted_index, joint_vote_won, majority, vote_won
+from quorate.core.quorum import EVERYTHING, committed_index, joint_committed_index, joint_vote_won, majority, vote_won
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "data" / "quorum"
 
@@ -41,10 +41,10 @@ def values_of(words: dict[str, str], key: str) -> dict[int, str]:
 
 
 @pytest.mark.parametrize("name", ["majority_commit.txt", "joint_commit.txt"])
-def test_counted_index_agrees_with_golden_cases(name: str) -> None:
+def test_committed_index_agrees_with_golden_cases(name: str) -> None:
     for words, expected in cases(name):
         matched = {voter: int(word) for voter, word in values_of(words, "idx").items()}
-        index = joint_counted_index(voters_of(words, "cfg"), voters_of(words, "cfgj"), matched)
+        index = joint_committed_index(voters_of(words, "cfg"), voters_of(words, "cfgj"), matched)
         assert ("∞" if index == EVERYTHING else str(index)) == expected.split(">")[-1], words
 
 
@@ -57,8 +57,8 @@ def test_votes_agree_with_golden_cases(name: str) -> None:
 
 
 @given(st.dictionaries(st.integers(1, 9), st.integers(0, 50), min_size=1))
-def test_a_majority_holds_the_counted_index_and_none_holds_more(matched: dict[int, int]) -> None:
-    index = counted_index(matched, matched)
+def test_a_majority_holds_the_committed_index_and_none_holds_more(matched: dict[int, int]) -> None:
+    index = committed_index(matched, matched)
     assert sum(1 for value in matched.values() if value >= index) >= majority(len(matched))
     assert sum(1 for value in matched.values() if value > index) < majority(len(matched))
 

@@ -9,20 +9,20 @@ from quorate.core.timers import Timers
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_next_deadline_is_the_earliest_that_holds(seed: int) -> None:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     timers = Timers()
     wanted: dict[str, int] = {}
     taken = 0
     for now_us in range(400):
-        name = dice.choice("abcdef")
-        if dice.random() < 0.3:
+        name = rng.choice("abcdef")
+        if rng.random() < 0.3:
             timers.cancel(name)
             wanted.pop(name, None)
         else:
-            wanted[name] = now_us + dice.randint(0, 9)
+            wanted[name] = now_us + rng.randint(0, 9)
             timers.set(name, wanted[name])
         assert timers.next_us == min(wanted.values(), default=None)
-        if dice.random() < 0.3:
+        if rng.random() < 0.3:
             due = timers.due(now_us)
             assert sorted(map(str, due)) == sorted(each for each in wanted if wanted[each] <= now_us)
             assert [wanted[str(each)] for each in due] == sorted(wanted[str(each)] for each in due)

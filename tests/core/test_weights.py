@@ -26,7 +26,7 @@ def test_texts_and_values_count() -> None:
     assert weight(run(((1, "four", b"five5"), {"a": None, "b": "xy"})), 1000) == 64 + 8 + 4 + 5 + 8 + 2
 
 
-def test_no_more_is_counted_than_is_needed() -> None:
+def test_no_more_is_committed_than_is_needed() -> None:
     sets = Counted([("x" * 100,)] * 1000)
     assert 10_000 <= weight(run(sets), 10_000) < 10_200
     assert sets.looked == 100

@@ -11,9 +11,9 @@ from quorate.cli.lab import lab
 from quorate.lab.diagram.histories import LANES_MAX, tell
 from quorate.lab.diagram.model import (
     COUNT,
+    LEADERSHIP,
     LOST,
     MESSAGE,
-    REIGN,
     SPAN,
     UNENDED,
     Diagram,
@@ -59,10 +59,12 @@ def test_a_run_is_told_whole() -> None:
     assert all(event.until >= event.time for event in messages if event.until != UNENDED)
     assert sum(event.fate == LOST for event in messages) >= report.marks["dropped"] - report.marks.get("clogged", 0)
     assert any(event.until - event.time > 0 for event in messages)
-    reigns = [event for event in diagram.events if event.shape == REIGN]
-    assert {event.epoch for event in reigns if event.kind == "leader"}
-    counted = [event.index for event in diagram.events if event.shape == COUNT and (event.lane, event.group) == (0, 0)]
-    assert counted
+    leaderships = [event for event in diagram.events if event.shape == LEADERSHIP]
+    assert {event.epoch for event in leaderships if event.kind == "leader"}
+    committed = [
+        event.index for event in diagram.events if event.shape == COUNT and (event.lane, event.group) == (0, 0)
+    ]
+    assert committed
     calls = [event for event in diagram.events if event.shape == SPAN and event.lane >= len(nodes)]
     assert {event.fate for event in calls} >= {"ok"}
     assert all(0 <= event.lane < len(diagram.lanes) for event in calls)
@@ -113,13 +115,13 @@ def test_json_round_trip() -> None:
 
 
 def test_the_newest_are_kept_with_what_reaches_into_them() -> None:
-    reign = Event(0, 0, "leader", shape=REIGN, group=1, epoch=3)
-    counts = [Event(time, 0, "counted", shape=COUNT, group=1, index=time) for time in (1, 2, 3)]
+    leadership = Event(0, 0, "leader", shape=LEADERSHIP, group=1, epoch=3)
+    counts = [Event(time, 0, "committed", shape=COUNT, group=1, index=time) for time in (1, 2, 3)]
     messages = [Event(time, 0, "Append", shape=MESSAGE, to=1, until=time + 1) for time in range(100)]
-    cut = newest(Diagram("x", [Lane("a"), Lane("b")], [*messages, reign, *counts], 0, 101), 10)
+    cut = newest(Diagram("x", [Lane("a"), Lane("b")], [*messages, leadership, *counts], 0, 101), 10)
     assert (cut.left_out, cut.begin) == (90, 90)
     assert [event for event in cut.events if event.shape == COUNT] == counts[-1:]
-    assert reign in cut.events
+    assert leadership in cut.events
     assert len(cut.events) == 12
 
 

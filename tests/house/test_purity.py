@@ -1,4 +1,5 @@
-"""A core is a function of what it is told: no clock, no dice, no input or output, no order of a hash table."""
+"""A core is a function of what it is told: no clock, no random numbers, no input or output, no order of a hash
+table."""
 
 import ast
 from pathlib import Path

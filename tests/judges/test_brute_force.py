@@ -24,7 +24,7 @@ NAMES = ("a", "b", 1)
 
 
 def drawn(
-    dice: random.Random, ask: Callable[[random.Random], Asked], count: int, *, begun: float = 0.9
+    rng: random.Random, ask: Callable[[random.Random], Asked], count: int, *, begun: float = 0.9
 ) -> tuple[list[Row], list[Op]]:
     """A random history of so many operations on three processes; its answers are drawn, not made. `begun` of the
     operations have their beginning recorded."""
@@ -32,14 +32,14 @@ def drawn(
     ops: list[Op] = []
     running: dict[int, Op] = {}
     while len(ops) < count or running:
-        process = dice.randrange(3)
+        process = rng.randrange(3)
         op = running.pop(process, None)
         if op is None and len(ops) < count:
-            end = dice.choice(["ok", "ok", "ok", "fail", "info"])
-            op = running[process] = Op(ask(dice), end, len(rows), NEVER, process)
+            end = rng.choice(["ok", "ok", "ok", "fail", "info"])
+            op = running[process] = Op(ask(rng), end, len(rows), NEVER, process)
             ops.append(op)
             f, value, _ = op.asked
-            if dice.random() < begun:
+            if rng.random() < begun:
                 rows.append({"process": NAMES[process], "type": "invoke", "f": f, "value": value})
             else:
                 op.start = -1
@@ -56,10 +56,10 @@ def counter(state: int, asked: Asked) -> tuple[bool, int]:
     return (seen is None or seen == state, state) if f == "read" else (True, state + value)
 
 
-def ask_counter(dice: random.Random) -> Asked:
-    if dice.random() < 0.5:
-        return "read", None, dice.randint(-2, 4)
-    amount = dice.choice([1, 2, -1])
+def ask_counter(rng: random.Random) -> Asked:
+    if rng.random() < 0.5:
+        return "read", None, rng.randint(-2, 4)
+    amount = rng.choice([1, 2, -1])
     return "add", amount, amount
 
 
@@ -72,10 +72,10 @@ def set_asker() -> Callable[[random.Random], Asked]:
     """Every element is added once, as in Jepsen's workload."""
     last = 0
 
-    def ask(dice: random.Random) -> Asked:
+    def ask(rng: random.Random) -> Asked:
         nonlocal last
-        if dice.random() < 0.5:
-            return "read", None, sorted(dice.sample(range(1, last + 1), dice.randint(0, last)))
+        if rng.random() < 0.5:
+            return "read", None, sorted(rng.sample(range(1, last + 1), rng.randint(0, last)))
         last += 1
         return "add", last, last
 
@@ -86,8 +86,8 @@ def mutex(held: bool, asked: Asked) -> tuple[bool, bool]:
     return (not held, True) if asked[0] == "acquire" else (held, False)
 
 
-def ask_mutex(dice: random.Random) -> Asked:
-    return dice.choice(["acquire", "release"]), None, None
+def ask_mutex(rng: random.Random) -> Asked:
+    return rng.choice(["acquire", "release"]), None, None
 
 
 def register(state: Any, asked: Asked) -> tuple[bool, Any]:
@@ -99,11 +99,11 @@ def register(state: Any, asked: Asked) -> tuple[bool, Any]:
     return value[0] == state, value[1]
 
 
-def ask_register(dice: random.Random) -> Asked:
-    kind = dice.choice(["read", "read", "write", "cas"])
+def ask_register(rng: random.Random) -> Asked:
+    kind = rng.choice(["read", "read", "write", "cas"])
     if kind == "read":
-        return "read", None, dice.randint(0, 2)
-    value: Any = dice.randint(0, 2) if kind == "write" else [dice.randint(0, 2), dice.randint(0, 2)]
+        return "read", None, rng.randint(0, 2)
+    value: Any = rng.randint(0, 2) if kind == "write" else [rng.randint(0, 2), rng.randint(0, 2)]
     return kind, value, value
 
 
@@ -112,10 +112,10 @@ def values() -> Callable[[random.Random], Asked]:
     fresh = iter(range(2, 100))
     several = (1, True, 1.0, "1", 0, False, None)
 
-    def ask(dice: random.Random) -> Asked:
-        if dice.random() < 0.5:
-            return "read", None, dice.choice(several[:-1])
-        value = dice.choice((*several[:-1], next(fresh)))
+    def ask(rng: random.Random) -> Asked:
+        if rng.random() < 0.5:
+            return "read", None, rng.choice(several[:-1])
+        value = rng.choice((*several[:-1], next(fresh)))
         return "write", value, value
 
     return ask
@@ -132,10 +132,10 @@ def distinct() -> Callable[[random.Random], Asked]:
     """Every value is written once, so that no search is needed."""
     last = 0
 
-    def ask(dice: random.Random) -> Asked:
+    def ask(rng: random.Random) -> Asked:
         nonlocal last
-        if dice.random() < 0.5:
-            return "read", None, dice.randint(0, last)
+        if rng.random() < 0.5:
+            return "read", None, rng.randint(0, last)
         last += 1
         return "write", last, last
 
@@ -148,11 +148,11 @@ def writings(*texts: str) -> Callable[[], Callable[[random.Random], Asked]]:
     def asker() -> Callable[[random.Random], Asked]:
         left = list(texts) * (2 if len(texts) < 4 else 1)
 
-        def ask(dice: random.Random) -> Asked:
-            if dice.random() < 0.5 or not left:
-                return "get", None, "".join(dice.sample(texts, dice.randint(0, 2)))
-            value = left.pop(dice.randrange(len(left)))
-            return dice.choice(["put", "append", "append"]), value, value
+        def ask(rng: random.Random) -> Asked:
+            if rng.random() < 0.5 or not left:
+                return "get", None, "".join(rng.sample(texts, rng.randint(0, 2)))
+            value = left.pop(rng.randrange(len(left)))
+            return rng.choice(["put", "append", "append"]), value, value
 
         return ask
 
@@ -177,11 +177,11 @@ def several(state: dict[str, Any], asked: Asked) -> tuple[bool, dict[str, Any]]:
     return True, now
 
 
-def ask_several(dice: random.Random) -> Asked:
+def ask_several(rng: random.Random) -> Asked:
     asked, told = [], []
-    for _ in range(dice.randint(1, 2)):
-        key, value = dice.choice("xy"), dice.randint(0, 2)
-        write = dice.random() < 0.5
+    for _ in range(rng.randint(1, 2)):
+        key, value = rng.choice("xy"), rng.randint(0, 2)
+        write = rng.random() < 0.5
         asked.append(["w", key, value] if write else ["r", key, None])
         told.append(["w" if write else "r", key, value])
     return "txn", asked, told
@@ -200,9 +200,9 @@ def a_queue(state: tuple[int, ...], asked: Asked) -> tuple[bool, tuple[int, ...]
     return True, (*state[:place], *state[place + 1 :])
 
 
-def ask_queue(dice: random.Random) -> Asked:
-    value = dice.randint(1, 2)
-    return ("enqueue", value, value) if dice.random() < 0.5 else ("dequeue", None, value)
+def ask_queue(rng: random.Random) -> Asked:
+    value = rng.randint(1, 2)
+    return ("enqueue", value, value) if rng.random() < 0.5 else ("dequeue", None, value)
 
 
 CASES: dict[str, tuple[Callable[[], Callable[[random.Random], Asked]], Any, Step, bool]] = {
@@ -226,8 +226,8 @@ def test_a_judge_agrees_with_the_definition(model: str) -> None:
     asker, initial, step, complete = CASES[model]
     seen = {OK: 0, BROKEN: 0, UNKNOWN: 0}
     for seed in range(600):
-        dice = random.Random(f"{model}/{seed}")
-        rows, ops = drawn(dice, asker(), dice.randint(2, 5))
+        rng = random.Random(f"{model}/{seed}")
+        rows, ops = drawn(rng, asker(), rng.randint(2, 5))
         options = Options(initial=(initial or 0) if "register" in model else None)
         report = judge_text(model.split(" ", maxsplit=1)[0], json.dumps(rows).encode(), options)
         seen[report.verdict] += 1
@@ -247,8 +247,8 @@ def test_only_the_process_that_holds_an_owned_mutex_can_release_it() -> None:
 
     seen = {OK: 0, BROKEN: 0}
     for seed in range(600):
-        dice = random.Random(f"owned/{seed}")
-        rows, ops = drawn(dice, ask_mutex, dice.randint(2, 5))
+        rng = random.Random(f"owned/{seed}")
+        rows, ops = drawn(rng, ask_mutex, rng.randint(2, 5))
         report = judge_text("owned-mutex", json.dumps(rows).encode())
         for op in ops:
             op.asked = (op.asked[0], op.process, None)
@@ -270,8 +270,8 @@ def in_turn(order: tuple[Op, ...]) -> bool:
 def test_sequential_is_broken_just_where_no_order_keeps_that_of_every_process(single: bool) -> None:
     seen = {OK: 0, BROKEN: 0}
     for seed in range(500):
-        dice = random.Random(f"sequential/{single}/{seed}")
-        rows, ops = drawn(dice, ask_several, dice.randint(2, 5))
+        rng = random.Random(f"sequential/{single}/{seed}")
+        rows, ops = drawn(rng, ask_several, rng.randint(2, 5))
         if single:  # one register each
             for op in ops:
                 op.asked = ("txn", op.asked[1][:1], op.asked[2][:1])
@@ -299,18 +299,18 @@ def versions(state: dict[str, int], asked: Asked) -> tuple[bool, dict[str, int]]
 def writer() -> Callable[[random.Random], Asked]:
     last = 0
 
-    def ask(dice: random.Random) -> Asked:
+    def ask(rng: random.Random) -> Asked:
         nonlocal last
         asked, told = [], []
-        for _ in range(dice.randint(1, 2)):
-            key = dice.choice("xy")
-            if dice.random() < 0.5:
+        for _ in range(rng.randint(1, 2)):
+            key = rng.choice("xy")
+            if rng.random() < 0.5:
                 last += 1
                 asked.append(["w", key, last])
                 told.append(["w", key, last])
             else:
                 asked.append(["r", key, None])
-                told.append(["r", key, dice.choice([None, *range(1, last + 1)])])
+                told.append(["r", key, rng.choice([None, *range(1, last + 1)])])
         return "txn", asked, told
 
     return ask
@@ -320,8 +320,8 @@ def writer() -> Callable[[random.Random], Asked]:
 def test_no_judge_of_transactions_raises_a_false_alarm(model: str) -> None:
     sound = broken = 0
     for seed in range(900):
-        dice = random.Random(f"{model}/{seed}")
-        rows, ops = drawn(dice, writer(), dice.randint(2, 5), begun=0.96)
+        rng = random.Random(f"{model}/{seed}")
+        rows, ops = drawn(rng, writer(), rng.randint(2, 5), begun=0.96)
         if right(ops, {}, versions):
             sound += 1
             report = judge_text(model, json.dumps(rows).encode())

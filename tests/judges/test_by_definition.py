@@ -16,7 +16,7 @@ Row = dict[str, Any]
 Data = dict[str, list[int]]
 
 
-def timed(dice: random.Random, asked: list[Asked], ends: list[str]) -> tuple[list[Row], list[Op]]:
+def timed(rng: random.Random, asked: list[Asked], ends: list[str]) -> tuple[list[Row], list[Op]]:
     """These operations, in this order of their beginnings, on three processes."""
     rows: list[Row] = []
     ops: list[Op] = []
@@ -24,7 +24,7 @@ def timed(dice: random.Random, asked: list[Asked], ends: list[str]) -> tuple[lis
     numbers: dict[int, int] = {}
     names = [0, 1, 2]
     while len(ops) < len(asked) or running:
-        process = dice.choice(names)
+        process = rng.choice(names)
         op = running.pop(process, None)
         if op is None and len(ops) < len(asked):
             op = running[process] = Op(asked[len(ops)], ends[len(ops)], len(rows), NEVER, process)
@@ -43,23 +43,23 @@ def timed(dice: random.Random, asked: list[Asked], ends: list[str]) -> tuple[lis
     return rows, ops
 
 
-def transactions(dice: random.Random, write: str) -> tuple[list[Asked], list[str]]:
+def transactions(rng: random.Random, write: str) -> tuple[list[Asked], list[str]]:
     """A few transactions on two keys that ran one after another, but for some that saw another moment. Their order is
     not the one in which they are told of."""
-    fork = dice.random() < 0.2
-    count = 4 if fork else dice.randint(2, 5)
-    ends = ["ok"] * count if fork else [dice.choice(["ok"] * 6 + ["info", "fail"]) for _ in range(count)]
+    fork = rng.random() < 0.2
+    count = 4 if fork else rng.randint(2, 5)
+    ends = ["ok"] * count if fork else [rng.choice(["ok"] * 6 + ["info", "fail"]) for _ in range(count)]
     plans: list[list[list[Any]]] = []
     for number in range(count):
         if fork:  # two that write a key each, and two that read both
             plan = [[write, "xy"[number], 0]] if number < 2 else [["r", "x", 0], ["r", "y", 0]]
         else:
-            plan = [[dice.choice(["r", write]), dice.choice("xy"), 0] for _ in range(dice.randint(1, 3))]
+            plan = [[rng.choice(["r", write]), rng.choice("xy"), 0] for _ in range(rng.randint(1, 3))]
         plans.append(plan)
     for number, mop in enumerate((mop for plan in plans for mop in plan), 1):
         mop[2] = number
-    order = dice.sample(range(count), count)
-    took = [number for number in order if dice.random() < {"ok": 1.0, "info": 0.7, "fail": 0.1}[ends[number]]]
+    order = rng.sample(range(count), count)
+    took = [number for number in order if rng.random() < {"ok": 1.0, "info": 0.7, "fail": 0.1}[ends[number]]]
     states: list[Data] = [{"x": [], "y": []}]
     before: dict[int, Data] = {}
     for number in took:
@@ -67,17 +67,17 @@ def transactions(dice: random.Random, write: str) -> tuple[list[Asked], list[str
         for f, key, value in plans[number]:
             if f == write:
                 states.append({each: [*line, value] if each == key else line for each, line in states[-1].items()})
-    stray = fork or dice.random() < 0.8
+    stray = fork or rng.random() < 0.8
     told: list[Asked] = []
     for number, plan in enumerate(plans):
-        views = states if stray and dice.random() < 0.7 else [before.get(number, states[0])]
-        told.append(("txn", *seen(dice, plan, views, write)))
+        views = states if stray and rng.random() < 0.7 else [before.get(number, states[0])]
+        told.append(("txn", *seen(rng, plan, views, write)))
     return told, ends
 
 
-def seen(dice: random.Random, plan: list[list[Any]], views: list[Data], write: str) -> tuple[list[Any], list[Any]]:
+def seen(rng: random.Random, plan: list[list[Any]], views: list[Data], write: str) -> tuple[list[Any], list[Any]]:
     """What a transaction asked, and what it saw: one of the views for each key, and then its own writes."""
-    view = {key: dice.choice(views)[key] for key in "xy"}
+    view = {key: rng.choice(views)[key] for key in "xy"}
     own = {value for f, _, value in plan if f == write}
     view = {key: [each for each in line if each not in own] for key, line in view.items()}
     asked, told = [], []
@@ -103,22 +103,22 @@ def lists(state: Data, asked: Asked) -> tuple[bool, Data]:
 
 
 def drawn(model: str, seed: int) -> tuple[list[Row], list[Op]]:
-    dice = random.Random(f"{model}/{seed}")
-    asked, ends = transactions(dice, "append" if model == "list-append" else "w")
-    return timed(dice, asked, ends)
+    rng = random.Random(f"{model}/{seed}")
+    asked, ends = transactions(rng, "append" if model == "list-append" else "w")
+    return timed(rng, asked, ends)
 
 
 def judged(model: str, rows: list[Row], **options: Any) -> Report:
     return judge_text(model, json.dumps(rows).encode(), Options(**options))
 
 
-def spoil(dice: random.Random, rows: list[Row]) -> None:
+def spoil(rng: random.Random, rows: list[Row]) -> None:
     """Change one list that was read, in rows and operations, which share it: turned about, with something twice, with
     what nobody wrote, without its first."""
     found = [mop for row in rows if row["type"] == "ok" for mop in row["value"] if mop[0] == "r" and mop[2]]
     if found:
-        mop = dice.choice(found)
-        mop[2][:] = dice.choice([mop[2][::-1], [*mop[2], mop[2][0]], [*mop[2], 99], mop[2][1:]])
+        mop = rng.choice(found)
+        mop[2][:] = rng.choice([mop[2][::-1], [*mop[2], mop[2][0]], [*mop[2], 99], mop[2][1:]])
 
 
 @pytest.mark.parametrize(("expect", "timely"), [("strict-serializable", True), ("serializable", False)])
@@ -273,9 +273,9 @@ def test_rw_register_rules_out_no_model_that_some_order_of_versions_keeps() -> N
 def test_bank_is_broken_just_where_a_read_shows_what_no_transfers_can_leave() -> None:
     count = {OK: 0, BROKEN: 0}
     for seed in range(400):
-        dice = random.Random(f"bank/{seed}")
+        rng = random.Random(f"bank/{seed}")
         start = {"a": 3, "b": 2, "c": 1}
-        moves = [(dice.choice("abc"), dice.choice("abc"), dice.randint(1, 3)) for _ in range(dice.randint(0, 4))]
+        moves = [(rng.choice("abc"), rng.choice("abc"), rng.randint(1, 3)) for _ in range(rng.randint(0, 4))]
         states = [start]
         for source, target, amount in moves:
             states.append(moved(states[-1], source, target, amount))
@@ -283,15 +283,15 @@ def test_bank_is_broken_just_where_a_read_shows_what_no_transfers_can_leave() ->
         for source, target, amount in moves:
             told = {"from": source, "to": target, "amount": amount}
             asked.append(("transfer", told, told))
-        torn = dice.random() < 0.5
-        for _ in range(dice.randint(1, 3)):
-            views = [dice.choice(states)] * 3 if not torn else [dice.choice(states) for _ in range(3)]
+        torn = rng.random() < 0.5
+        for _ in range(rng.randint(1, 3)):
+            views = [rng.choice(states)] * 3 if not torn else [rng.choice(states) for _ in range(3)]
             asked.append(("read", None, {key: view[key] for key, view in zip("abc", views, strict=True)}))
-        rows, ops = timed(dice, asked, [dice.choice(["ok", "ok", "info"]) for _ in asked])
+        rows, ops = timed(rng, asked, [rng.choice(["ok", "ok", "info"]) for _ in asked])
         if seed % 4 == 0:
-            strange_accounts(dice, rows, ops)
+            strange_accounts(rng, rows, ops)
             continue
-        owed = dice.random() < 0.5
+        owed = rng.random() < 0.5
         reads = [op.asked[2] for op in ops if op.asked[0] == "read" and op.end == "ok"]
         enough = owed or all(min(read.values()) >= 0 for read in reads)
         report, unsaid = (judged("bank", rows, total=total, allow_negative=owed) for total in (6, None))
@@ -304,15 +304,15 @@ def test_bank_is_broken_just_where_a_read_shows_what_no_transfers_can_leave() ->
     assert min(count.values()) > 60, count
 
 
-def strange_accounts(dice: random.Random, rows: list[Row], ops: list[Op]) -> None:
+def strange_accounts(rng: random.Random, rows: list[Row], ops: list[Op]) -> None:
     """Some reads, and sometimes a transfer, show an account more; a read may not before a transfer that names it began,
     unless the read that ended first showed it."""
-    named = [op for op in ops if op.asked[0] == "transfer" and dice.random() < 0.2]
+    named = [op for op in ops if op.asked[0] == "transfer" and rng.random() < 0.2]
     for op in named:
         op.asked[1]["to"] = "d"  # the rows share what was asked
     reads = sorted((op for op in ops if op.asked[0] == "read" and op.end == "ok"), key=lambda op: op.stop)
     for op in reads:
-        if dice.random() < 0.4:
+        if rng.random() < 0.4:
             op.asked[2]["d"] = 0
     known = min((op.start for op in named), default=NEVER)
     strange = [op for op in reads if "d" in op.asked[2] and known > op.stop and "d" not in reads[0].asked[2]]
@@ -336,23 +336,23 @@ def moved(state: dict[str, int], source: str, target: str, amount: int) -> dict[
     return state
 
 
-def reads_of_versions(dice: random.Random, *, calm: bool = False) -> tuple[list[Row], list[Op]]:
+def reads_of_versions(rng: random.Random, *, calm: bool = False) -> tuple[list[Row], list[Op]]:
     """Writes of two keys, and reads of any version that somebody may have written, and when they began and ended;
     `calm`: the reads begin last."""
-    count = dice.randint(2, 7)
-    kinds = [dice.choice(["read", "read", "write"] if calm else ["read", "write"]) for _ in range(count)]
+    count = rng.randint(2, 7)
+    kinds = [rng.choice(["read", "read", "write"] if calm else ["read", "write"]) for _ in range(count)]
     if calm:
         kinds.sort(reverse=True)
-    ends = [dice.choice(["ok"] * 5 + ["info", "fail"]) for _ in range(count)]
-    keys = [dice.choice("xxy") for _ in range(count)]
+    ends = [rng.choice(["ok"] * 5 + ["info", "fail"]) for _ in range(count)]
+    keys = [rng.choice("xxy") for _ in range(count)]
     asked: list[Asked] = []
     for number, (kind, key) in enumerate(zip(kinds, keys, strict=True)):
         written = [n for n in range(count) if (kinds[n], keys[n]) == ("write", key) and ends[n] != "fail"]
-        asked.append((kind, key, number if kind == "write" else dice.choice([None, *written])))
-    rows, ops = timed(dice, asked, ends)
+        asked.append((kind, key, number if kind == "write" else rng.choice([None, *written])))
+    rows, ops = timed(rng, asked, ends)
     moment = 0
     for row in rows:
-        moment += dice.choice([1, 5, 20])
+        moment += rng.choice([1, 5, 20])
         kind, key, version = ops[row["number"]].asked
         seen = kind == "write" or row["type"] == "ok"
         row.update(key=key, value=version if seen else None, time=moment * 1_000_000_000)
@@ -381,8 +381,8 @@ def before_its_write(ops: list[Op]) -> bool:
 def test_a_read_is_too_old_just_where_it_is_in_whatever_order_the_writes_happened() -> None:
     count = {OK: 0, BROKEN: 0}
     for seed in range(600):
-        dice = random.Random(f"staleness/{seed}")
-        rows, ops = reads_of_versions(dice)
+        rng = random.Random(f"staleness/{seed}")
+        rows, ops = reads_of_versions(rng)
         found = [list(ages(rows, ops, op)) for op in ops if op.asked[0] == "read" and op.end == "ok"]
         missed = max((min(each[0] for each in orders) for orders in found), default=0)
         age = max((min(each[1] for each in orders) for orders in found), default=0.0)

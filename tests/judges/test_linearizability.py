@@ -35,33 +35,33 @@ def by_brute_force(operations: list[Operation], model: Model) -> bool:
     return False
 
 
-def random_history(dice: random.Random, *, distinct: bool) -> list[Operation]:
+def random_history(rng: random.Random, *, distinct: bool) -> list[Operation]:
     operations: list[Operation] = []
     fresh = itertools.count(1)
-    for _ in range(dice.randint(1, 6)):
-        invoked = dice.randint(0, 12)
-        returned = invoked + dice.randint(1, 8)
-        end = INFO if dice.random() < 0.2 else OK
-        kind = dice.choice(["read", "write"] if distinct else ["read", "write", "cas"])
+    for _ in range(rng.randint(1, 6)):
+        invoked = rng.randint(0, 12)
+        returned = invoked + rng.randint(1, 8)
+        end = INFO if rng.random() < 0.2 else OK
+        kind = rng.choice(["read", "write"] if distinct else ["read", "write", "cas"])
         if kind == "read":
-            operations.append(op("read", None, invoked, returned, dice.choice([None, 1, 2, 3]), end))
+            operations.append(op("read", None, invoked, returned, rng.choice([None, 1, 2, 3]), end))
         elif kind == "write":
-            value = next(fresh) if distinct else dice.randint(1, 2)
+            value = next(fresh) if distinct else rng.randint(1, 2)
             operations.append(op("write", value, invoked, returned, None, end))
         else:
-            pair = (dice.choice([None, 1, 2]), dice.randint(1, 3))
-            operations.append(op("cas", pair, invoked, returned, dice.random() < 0.5, end))
+            pair = (rng.choice([None, 1, 2]), rng.randint(1, 3))
+            operations.append(op("cas", pair, invoked, returned, rng.random() < 0.5, end))
     return operations
 
 
 @pytest.mark.parametrize("distinct", [True, False])
 def test_search_and_fast_test_agree_with_brute_force(distinct: bool) -> None:
-    dice = random.Random(f"agree/{distinct}")
+    rng = random.Random(f"agree/{distinct}")
     model = Register()
     seen = {True: 0, False: 0}
     fast = 0
     for _ in range(600):
-        operations = random_history(dice, distinct=distinct)
+        operations = random_history(rng, distinct=distinct)
         truth = by_brute_force([one for one in operations if one.end == OK or one.function != "read"], model)
         seen[truth] += 1
         kept = model.prepare(operations)

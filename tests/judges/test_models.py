@@ -50,9 +50,9 @@ PLANS = ("rx ry", "ry rx", "ry wx", "rx wy", "wy", "wx", "wx wy", "rx wx", "wx r
 
 def woven(model: str, seed: int) -> tuple[list[Row], list[Op]]:
     """Three or four transactions of few shapes: what tells the models apart needs little more."""
-    dice = random.Random(f"woven/{model}/{seed}")
+    rng = random.Random(f"woven/{model}/{seed}")
     write = "append" if model == "list-append" else "w"
-    shapes = [dice.choice(PLANS).split() for _ in range(dice.randint(3, 4))]
+    shapes = [rng.choice(PLANS).split() for _ in range(rng.randint(3, 4))]
     plans: list[list[list[Any]]] = [[[mop[0], mop[1], 0] for mop in shape] for shape in shapes]
     states: list[Data] = [{"x": [], "y": []}]
     before = []
@@ -66,9 +66,9 @@ def woven(model: str, seed: int) -> tuple[list[Row], list[Op]]:
                 states.append({each: [*line, value] if each == key else line for each, line in states[-1].items()})
     asked: list[Asked] = []
     for plan, view in zip(plans, before, strict=True):
-        asked.append(("txn", *seen(dice, plan, states if dice.random() < 0.6 else [view], write)))
-    dice.shuffle(asked)
-    return timed(dice, asked, ["ok"] * len(asked))
+        asked.append(("txn", *seen(rng, plan, states if rng.random() < 0.6 else [view], write)))
+    rng.shuffle(asked)
+    return timed(rng, asked, ["ok"] * len(asked))
 
 
 SOURCES: dict[str, tuple[Callable[[str, int], tuple[list[Row], list[Op]]], int]] = {

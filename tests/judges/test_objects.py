@@ -102,14 +102,14 @@ def test_a_counter_begins_with_a_number(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_sound_queue_is_ok_until_an_element_is_lost(seed: int) -> None:
-    dice = random.Random(f"queue/{seed}")
+    rng = random.Random(f"queue/{seed}")
     inside: list[int] = []
     last = 0
 
     def ask() -> tuple[str, Any]:
         nonlocal last
         last += 1
-        return ("enqueue", last) if dice.random() < 0.6 else ("dequeue", None)
+        return ("enqueue", last) if rng.random() < 0.6 else ("dequeue", None)
 
     def apply(f: str, value: Any) -> Any:
         if f == "enqueue":
@@ -117,7 +117,7 @@ def test_a_sound_queue_is_ok_until_an_element_is_lost(seed: int) -> None:
             return value
         return inside.pop(0) if inside else None
 
-    rows = strict(dice, 300, ask, apply, failing=0.1)
+    rows = strict(rng, 300, ask, apply, failing=0.1)
     drained = [*rows, *ends(("drain", inside), process=99)]
     for model in ("queue", "total-queue"):
         assert judge(model, join(drained)).verdict == "ok", lines(judge(model, join(drained)))

@@ -142,10 +142,10 @@ def test_what_was_written_together_is_shown_together() -> None:
 def lagging(seed: int, lag: int) -> list[Row]:
     """One writer; readers of a copy that is `lag` versions behind."""
     versions: list[int | None] = [None] * (lag + 1)
-    dice = random.Random(seed)
+    rng = random.Random(seed)
 
     def ask() -> tuple[str, Any]:
-        return ("read", None) if dice.random() < 0.5 else ("write", len(versions) + 1)
+        return ("read", None) if rng.random() < 0.5 else ("write", len(versions) + 1)
 
     def apply(f: str, value: Any) -> Any:
         if f == "write":
@@ -153,7 +153,7 @@ def lagging(seed: int, lag: int) -> list[Row]:
             return value
         return versions[-1 - lag]
 
-    rows = strict(dice, 80, ask, apply, processes=1)
+    rows = strict(rng, 80, ask, apply, processes=1)
     return [{**row, "key": "x"} for row in rows]
 
 

@@ -24,13 +24,13 @@ def done(f: str, value: Any, seen: Any = None, *, process: int = 0, end: str = "
     ]
 
 
-def accounts(dice: random.Random) -> list[Row]:
+def accounts(rng: random.Random) -> list[Row]:
     balances = dict.fromkeys("abc", 10)
 
     def ask() -> tuple[str, Any]:
-        if dice.random() < 0.4:
+        if rng.random() < 0.4:
             return "read", None
-        return "transfer", {"from": dice.choice("abc"), "to": dice.choice("abc"), "amount": dice.randint(1, 5)}
+        return "transfer", {"from": rng.choice("abc"), "to": rng.choice("abc"), "amount": rng.randint(1, 5)}
 
     def apply(f: str, value: Any) -> Any:
         if f == "read":
@@ -40,7 +40,7 @@ def accounts(dice: random.Random) -> list[Row]:
             balances[value["to"]] += value["amount"]
         return value
 
-    return strict(dice, 200, ask, apply, unsure=0.1)
+    return strict(rng, 200, ask, apply, unsure=0.1)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -95,14 +95,14 @@ def test_set_full_follows_every_element_through_every_read() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_sound_set_is_ok(seed: int) -> None:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     there: list[int] = []
     last = 0
 
     def ask() -> tuple[str, Any]:
         nonlocal last
         last += 1
-        return ("add", last) if dice.random() < 0.6 else ("read", None)
+        return ("add", last) if rng.random() < 0.6 else ("read", None)
 
     def apply(f: str, value: Any) -> Any:
         if f == "add":
@@ -110,14 +110,14 @@ def test_a_sound_set_is_ok(seed: int) -> None:
             return value
         return list(there)
 
-    rows = strict(dice, 200, ask, apply, unsure=0.1, failing=0.1)
+    rows = strict(rng, 200, ask, apply, unsure=0.1, failing=0.1)
     assert told("set-full", rows).verdict == "ok", lines(told("set-full", rows))
     assert told("set", rows + done("read", None, list(there), process=99)).verdict == "ok"
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_sound_counter_is_ok_and_a_read_out_of_bounds_is_not(seed: int) -> None:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     value = 0
 
     def apply(f: str, amount: Any) -> Any:
@@ -126,7 +126,7 @@ def test_a_sound_counter_is_ok_and_a_read_out_of_bounds_is_not(seed: int) -> Non
         return value if f == "read" else amount
 
     rows = strict(
-        dice, 300, lambda: dice.choice([("add", dice.randint(-3, 3)), ("read", None)]), apply, unsure=0.1, failing=0.1
+        rng, 300, lambda: rng.choice([("add", rng.randint(-3, 3)), ("read", None)]), apply, unsure=0.1, failing=0.1
     )
     assert told("counter", rows).verdict == "ok"
     assert told("counter", rows, initial=10_000).verdict == "broken"

@@ -13,35 +13,35 @@ from quorate.lab.judges.models import Text
 from quorate.lab.judges.texts import ChainText, distinct_texts
 
 
-def tiny(dice: random.Random) -> list[Operation]:
+def tiny(rng: random.Random) -> list[Operation]:
     """Up to seven operations; gets return what some order (not always a good one) would show them."""
     fresh = itertools.count(1)
     asked: list[tuple[str, Any]] = []
-    for _ in range(dice.randint(2, 7)):
-        f = dice.choice(["get", "get", "append", "append", "put"])
+    for _ in range(rng.randint(2, 7)):
+        f = rng.choice(["get", "get", "append", "append", "put"])
         asked.append((f, None if f == "get" else f"<{next(fresh)}>"))
     shown: dict[int, str] = {}
     text = ""
-    for place in dice.sample(range(len(asked)), len(asked)):
+    for place in rng.sample(range(len(asked)), len(asked)):
         f, value = asked[place]
         if f == "get":
-            shown[place] = text[3:] if text and dice.random() < 0.07 else text
+            shown[place] = text[3:] if text and rng.random() < 0.07 else text
         else:
             text = value if f == "put" else text + value
     operations = []
     for place, (f, value) in enumerate(asked):
-        invoked = dice.randint(0, 12) * 20 + place
-        end = INFO if f != "get" and dice.random() < 0.2 else OK
-        returned = FOREVER if end == INFO else invoked + dice.randint(1, 9) * 20 + 10
+        invoked = rng.randint(0, 12) * 20 + place
+        end = INFO if f != "get" and rng.random() < 0.2 else OK
+        returned = FOREVER if end == INFO else invoked + rng.randint(1, 9) * 20 + 10
         operations.append(Operation(place, f, "k", value, invoked, returned, end, shown.get(place)))
     return operations
 
 
 def test_fast_test_and_search_agree() -> None:
-    dice = random.Random("texts")
+    rng = random.Random("texts")
     seen = {True: 0, False: 0}
     for _ in range(3_000):
-        operations = tiny(dice)
+        operations = tiny(rng)
         truth = search(Text().prepare(operations), Text(), Budget())[0] == "ok"
         answer = distinct_texts(operations)
         assert answer is not None

@@ -28,11 +28,11 @@ def writes(rows: Rows, expect: str = "strict-serializable") -> Report:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_strictly_serializable_history_is_ok(seed: int) -> None:
-    dice = random.Random(f"ok/{seed}")
-    unsure, failing = dice.choice([(0.0, 0.0), (0.1, 0.1), (0.3, 0.0)])
-    report = appends(lists(dice, 400, keys=dice.randint(1, 6), unsure=unsure, failing=failing))
+    rng = random.Random(f"ok/{seed}")
+    unsure, failing = rng.choice([(0.0, 0.0), (0.1, 0.1), (0.3, 0.0)])
+    report = appends(lists(rng, 400, keys=rng.randint(1, 6), unsure=unsure, failing=failing))
     assert (report.verdict, report.names()) == ("ok", []), lines(report)
-    report = writes(registers(dice, 400, keys=dice.randint(1, 6), unsure=unsure, failing=failing))
+    report = writes(registers(rng, 400, keys=rng.randint(1, 6), unsure=unsure, failing=failing))
     assert (report.verdict, report.names()) == ("ok", []), lines(report)
 
 
@@ -59,21 +59,21 @@ def explained(op: Op, state: dict[Any, Any], *, registers: bool) -> bool:
     return True
 
 
-def tiny(dice: random.Random, *, registers: bool) -> Rows:
+def tiny(rng: random.Random, *, registers: bool) -> Rows:
     """Up to five transactions that overlap at random. The reads fit some order, that need not keep time, and
     sometimes one of them is changed."""
-    count = dice.randint(2, 5)
+    count = rng.randint(2, 5)
     fresh = itertools.count(1)
     asked: list[list[list[Any]]] = []
     for _ in range(count):
         mops: list[list[Any]] = []
-        for _ in range(dice.randint(1, 3)):
-            key = dice.choice("xy")
-            mops.append(["r", key, None] if dice.random() < 0.5 else ["w" if registers else "append", key, next(fresh)])
+        for _ in range(rng.randint(1, 3)):
+            key = rng.choice("xy")
+            mops.append(["r", key, None] if rng.random() < 0.5 else ["w" if registers else "append", key, next(fresh)])
         asked.append(mops)
     state: dict[Any, Any] = {}
-    for mops in dice.sample(asked, count):
-        snapshot = dict(state) if dice.random() < 0.3 else state  # now and then a transaction reads apart
+    for mops in rng.sample(asked, count):
+        snapshot = dict(state) if rng.random() < 0.3 else state  # now and then a transaction reads apart
         for mop in mops:
             f, key, value = mop
             if f == "r":
@@ -84,28 +84,28 @@ def tiny(dice: random.Random, *, registers: bool) -> Rows:
                     if each is snapshot is state:
                         break
     reads = [mop for mops in asked for mop in mops if mop[0] == "r" and mop[2]]
-    if reads and dice.random() < 0.4:
-        mop = dice.choice(reads)
+    if reads and rng.random() < 0.4:
+        mop = rng.choice(reads)
         mop[2] = None if registers else mop[2][:-1]
     rows: Rows = []
     marks = [(process, "invoke") for process in range(count)]
     running: list[int] = []
     while marks or running:
-        if marks and (not running or dice.random() < 0.5):
-            process, _ = marks.pop(dice.randrange(len(marks)))
+        if marks and (not running or rng.random() < 0.5):
+            process, _ = marks.pop(rng.randrange(len(marks)))
             running.append(process)
             rows.append({"process": process, "type": "invoke", "f": "txn", "value": asked[process]})
         else:
-            process = running.pop(dice.randrange(len(running)))
+            process = running.pop(rng.randrange(len(running)))
             rows.append({"process": process, "type": "ok", "f": "txn", "value": asked[process]})
     return rows
 
 
 def test_lists_agree_with_brute_force_in_both_directions() -> None:
-    dice = random.Random("brute/lists")
+    rng = random.Random("brute/lists")
     seen = {True: 0, False: 0}
     for _ in range(500):
-        rows = tiny(dice, registers=False)
+        rows = tiny(rng, registers=False)
         truth = serializable(join(rows), registers=False)
         report = appends(rows)
         assert (report.verdict == "ok") == truth, (rows, lines(report))
@@ -114,11 +114,11 @@ def test_lists_agree_with_brute_force_in_both_directions() -> None:
 
 
 def test_registers_are_never_called_broken_without_being_so() -> None:
-    dice = random.Random("brute/registers")
+    rng = random.Random("brute/registers")
     seen = {True: 0, False: 0}
     missed = 0
     for _ in range(500):
-        rows = tiny(dice, registers=True)
+        rows = tiny(rng, registers=True)
         truth = serializable(join(rows), registers=True)
         verdict = writes(rows).verdict
         assert not truth or verdict == "ok", rows
@@ -183,8 +183,8 @@ def test_every_anomaly_is_found_and_named(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(NAMED))
 def test_every_anomaly_survives_being_buried_in_a_sound_history(name: str) -> None:
     kind, rows = NAMED[name]
-    dice = random.Random(name)
-    sound = (lists if kind == "append" else registers)(dice, 300, unsure=0.05)
+    rng = random.Random(name)
+    sound = (lists if kind == "append" else registers)(rng, 300, unsure=0.05)
     processes = max(row["process"] for row in sound) + 1
     buried = [{**row, "process": row["process"] + processes} for row in rows]
     place = max(i for i in range(len(sound) // 2) if not _running(sound[:i]))
@@ -319,8 +319,8 @@ def test_what_is_no_transaction_is_refused(value: Any) -> None:
 
 
 def test_a_long_history_with_one_stale_read_at_its_end_is_judged_quickly() -> None:
-    dice = random.Random("long")
-    rows = lists(dice, 1_500, unsure=0.01)
+    rng = random.Random("long")
+    rows = lists(rng, 1_500, unsure=0.01)
     key, appended = next((row["value"][0][1], row) for row in rows if row["type"] == "ok" and row["value"][0][0] == A)
     assert appended
     report = appends([*rows, *serial((10_000, [[R, key, []]]))])

@@ -134,14 +134,14 @@ def by_process(*, timed: bool, numbered: bool) -> list[Row]:
 @pytest.mark.parametrize(("timed", "numbered"), [(True, True), (False, True), (True, False)])
 def test_index_or_time_orders_and_not_the_file(timed: bool, numbered: bool) -> None:
     rows = by_process(timed=timed, numbered=numbered)
-    dice = random.Random("order")
+    rng = random.Random("order")
     for model in ("register", "rw-register"):
         if model == "rw-register":
             names = {"write": "w", "read": "r"}
             rows = [{**row, "f": "txn", "value": [[names[row["f"]], "x", row["value"]]]} for row in rows]
         for _ in range(10):
             assert judge_text(model, json.dumps(rows).encode()).verdict == "ok", rows
-            dice.shuffle(rows)
+            rng.shuffle(rows)
 
 
 def test_indices_that_repeat_order_nothing() -> None:
@@ -261,17 +261,17 @@ def test_no_history_makes_a_judge_fail(model: str) -> None:
     """Whatever the values are, the history is judged or refused."""
     refused = judged = 0
     for seed in range(400):
-        dice = random.Random(f"{model}/{seed}")
-        functions = dice.sample(FUNCTIONS, 2) if dice.random() < 0.8 else FUNCTIONS
+        rng = random.Random(f"{model}/{seed}")
+        functions = rng.sample(FUNCTIONS, 2) if rng.random() < 0.8 else FUNCTIONS
         rows = []
-        for place in range(dice.randint(1, 8)):
-            value: Any = dice.choice(SCRAPS)
-            if dice.random() < 0.4:
-                value = [[dice.choice(["r", "w", "append"]), dice.choice(SCRAPS), dice.choice(SCRAPS)]]
-            rows.append({"process": place // 2, "type": dice.choice(["invoke", "ok"]) if place % 2 else "ok",
-                         "f": dice.choice(functions), "value": value, "key": dice.choice(SCRAPS)})  # fmt: skip
+        for place in range(rng.randint(1, 8)):
+            value: Any = rng.choice(SCRAPS)
+            if rng.random() < 0.4:
+                value = [[rng.choice(["r", "w", "append"]), rng.choice(SCRAPS), rng.choice(SCRAPS)]]
+            rows.append({"process": place // 2, "type": rng.choice(["invoke", "ok"]) if place % 2 else "ok",
+                         "f": rng.choice(functions), "value": value, "key": rng.choice(SCRAPS)})  # fmt: skip
         try:
-            report = judge_text(model, json.dumps(rows).encode(), Options(keyed=dice.random() < 0.1))
+            report = judge_text(model, json.dumps(rows).encode(), Options(keyed=rng.random() < 0.1))
         except HistoryError:
             refused += 1
         else:

@@ -11,7 +11,7 @@ Apply = Callable[[Any], Any]
 
 
 def strict(
-    dice: random.Random, count: int, ask: Callable[[], tuple[str, Any]], apply: Callable[[str, Any], Any],
+    rng: random.Random, count: int, ask: Callable[[], tuple[str, Any]], apply: Callable[[str, Any], Any],
     *, processes: int = 5, unsure: float = 0.0, failing: float = 0.0,
 ) -> list[Row]:  # fmt: skip
     """A strictly serializable history. `unsure` of the operations end as info (half of them took effect),
@@ -22,19 +22,19 @@ def strict(
     begun = 0
     while begun < count or running:
         idle = [name for name in names if name not in running]
-        if begun < count and idle and (not running or dice.random() < 0.5):
-            name = dice.choice(idle)
+        if begun < count and idle and (not running or rng.random() < 0.5):
+            name = rng.choice(idle)
             f, value = ask()
-            roll = dice.random()
+            roll = rng.random()
             end = "info" if roll < unsure else "fail" if roll < unsure + failing else "ok"
             running[name] = (f, value, None, end, False)
             rows.append({"process": name, "type": "invoke", "f": f, "value": value})
             begun += 1
             continue
-        name = dice.choice(sorted(running))
+        name = rng.choice(sorted(running))
         f, value, seen, end, done = running[name]
         if not done:
-            if end == "ok" or (end == "info" and dice.random() < 0.5):
+            if end == "ok" or (end == "info" and rng.random() < 0.5):
                 seen = apply(f, value)
             running[name] = (f, value, seen, end, True)
         else:
@@ -45,7 +45,7 @@ def strict(
     return rows
 
 
-def lists(dice: random.Random, count: int, *, keys: int = 4, rotate: int = 60, **more: Any) -> list[Row]:
+def lists(rng: random.Random, count: int, *, keys: int = 4, rotate: int = 60, **more: Any) -> list[Row]:
     """Transactions on lists; after `rotate` appends a key gives way to a fresh one."""
     data: dict[int, list[int]] = {}
     live = list(range(keys))
@@ -53,10 +53,10 @@ def lists(dice: random.Random, count: int, *, keys: int = 4, rotate: int = 60, *
 
     def ask() -> tuple[str, Any]:
         mops: list[list[Any]] = []
-        for _ in range(dice.randint(1, 4)):
-            place = dice.randrange(keys)
+        for _ in range(rng.randint(1, 4)):
+            place = rng.randrange(keys)
             key = live[place]
-            if dice.random() < 0.5:
+            if rng.random() < 0.5:
                 mops.append(["r", key, None])
             else:
                 appended[key] = appended.get(key, 0) + 1
@@ -75,10 +75,10 @@ def lists(dice: random.Random, count: int, *, keys: int = 4, rotate: int = 60, *
                 seen.append([f, key, list(data.get(key, []))])
         return seen
 
-    return strict(dice, count, ask, apply, **more)
+    return strict(rng, count, ask, apply, **more)
 
 
-def registers(dice: random.Random, count: int, *, keys: int = 4, **more: Any) -> list[Row]:
+def registers(rng: random.Random, count: int, *, keys: int = 4, **more: Any) -> list[Row]:
     """Transactions on registers; every write is of a new value."""
     data: dict[int, int] = {}
     last = 0
@@ -86,12 +86,12 @@ def registers(dice: random.Random, count: int, *, keys: int = 4, **more: Any) ->
     def ask() -> tuple[str, Any]:
         nonlocal last
         mops: list[list[Any]] = []
-        for _ in range(dice.randint(1, 4)):
-            if dice.random() < 0.5:
-                mops.append(["r", dice.randrange(keys), None])
+        for _ in range(rng.randint(1, 4)):
+            if rng.random() < 0.5:
+                mops.append(["r", rng.randrange(keys), None])
             else:
                 last += 1
-                mops.append(["w", dice.randrange(keys), last])
+                mops.append(["w", rng.randrange(keys), last])
         return "txn", mops
 
     def apply(_f: str, mops: Any) -> Any:
@@ -102,11 +102,11 @@ def registers(dice: random.Random, count: int, *, keys: int = 4, **more: Any) ->
             seen.append([f, key, value if f == "w" else data.get(key)])
         return seen
 
-    return strict(dice, count, ask, apply, **more)
+    return strict(rng, count, ask, apply, **more)
 
 
 def snapshots(
-    dice: random.Random, count: int, *, keys: int = 5, processes: int = 6, registers: bool = False
+    rng: random.Random, count: int, *, keys: int = 5, processes: int = 6, registers: bool = False
 ) -> list[Row]:
     """Transactions under snapshot isolation: each reads the data as they were at one instant after it began,
     and fails if another that committed since wrote one of the keys that it writes."""
@@ -118,18 +118,18 @@ def snapshots(
     write = "w" if registers else "append"
     while begun < count or running:
         idle = [name for name in range(processes) if name not in running]
-        if begun < count and idle and dice.random() < 0.5:
+        if begun < count and idle and rng.random() < 0.5:
             begun += 1
             mops: list[list[Any]] = []
-            for _ in range(dice.randint(1, 4)):
+            for _ in range(rng.randint(1, 4)):
                 last += 1
                 mops.append(
-                    [write, dice.randrange(keys), last] if dice.random() < 0.4 else ["r", dice.randrange(keys), None]
+                    [write, rng.randrange(keys), last] if rng.random() < 0.4 else ["r", rng.randrange(keys), None]
                 )
             running[idle[0]] = (mops, None)
             rows.append({"process": idle[0], "type": "invoke", "f": "txn", "value": mops})
         elif running:
-            name = dice.choice(sorted(running))
+            name = rng.choice(sorted(running))
             mops, snapshot = running[name]
             if snapshot is None:
                 running[name] = (mops, {key: list(line) for key, line in data.items()})

@@ -90,8 +90,8 @@ def test_a_transfer_that_is_half_done_is_found_out() -> None:
     whole = [(number, BALANCE) for number in range(ACCOUNTS)]
     half = [(0, BALANCE - 1), *whole[1:]]
     bank = Bank(Told([], errors.IntegrityError("below zero"), whole, half), 1, 0)
-    for dice in (WRITES, WRITES, READS):
-        assert bank._one(1, dice)
+    for rng in (WRITES, WRITES, READS):
+        assert bank._one(1, rng)
     assert bank.verdict().verdict == "ok"
     assert bank._one(1, READS)
     assert bank.verdict().verdict == "broken"

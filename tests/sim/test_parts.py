@@ -30,17 +30,17 @@ def test_what_is_due_at_the_same_time_happens_in_the_order_it_was_asked_for() ->
 
 def test_dice_depend_on_seed_and_purpose_only() -> None:
     one, other = World("a"), World("a")
-    one.dice("network").random()
-    assert one.dice("disk").random() == other.dice("disk").random()
-    assert one.dice("disk").random() != World("b").dice("disk").random()
+    one.rng("network").random()
+    assert one.rng("disk").random() == other.rng("disk").random()
+    assert one.rng("disk").random() != World("b").rng("disk").random()
 
 
 def test_a_drifting_clock_never_wakes_a_node_early() -> None:
     for seed in range(50):
-        dice = random.Random(seed)
-        clock = Clock(dice, 50_000, SECOND)
-        moment = dice.randrange(10 * SECOND)
-        deadline = clock.read(moment).mono_us + dice.randrange(SECOND)
+        rng = random.Random(seed)
+        clock = Clock(rng, 50_000, SECOND)
+        moment = rng.randrange(10 * SECOND)
+        deadline = clock.read(moment).mono_us + rng.randrange(SECOND)
         when = clock.when(deadline)
         assert clock.read(when).mono_us >= deadline
         assert clock.read(when - 1).mono_us < deadline or when <= moment
@@ -224,7 +224,7 @@ def picture(group: Any) -> tuple[Any, ...]:
     progress = {peer: (each.matched, each.next, each.state) for peer, each in group.progress.items()}
     election, apply = group.election, group.apply
     return (
-        election.role, election.epoch, election.vote, election.leader, group.commit.persisted, group.commit.counted,
+        election.role, election.epoch, election.vote, election.leader, group.commit.persisted, group.commit.committed,
         apply.applied, apply.applying, group.log.base, group.log.last, apply.opened, group.repair.damaged,
         group.fetching.switching, len(group.writes.queue), tuple(group.settling.stack), len(group.writes.flight),
         group.writes.batch is None, progress,

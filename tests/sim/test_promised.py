@@ -25,7 +25,7 @@ def marked(ledger: Ledger, end: str) -> None:
     ledger.marks["data", 7] = end
 
 
-def counted(ledger: Ledger) -> None:
+def committed(ledger: Ledger) -> None:
     ledger.counter("data", "c0").done = 2
 
 
@@ -48,8 +48,8 @@ def test_every_such_judge_has_caught_a_mutant(judge: str) -> None:
     [
         (lambda ledger: marked(ledger, OK), tables(), ACKNOWLEDGED_LOST),
         (lambda ledger: marked(ledger, FAIL), tables(marks={7: "made"}), TRUE_ANSWER),
-        (counted, tables(counters={"c0": 3}), EXACTLY_ONCE),
-        (counted, tables(counters={"c0": 1}), EXACTLY_ONCE),
+        (committed, tables(counters={"c0": 3}), EXACTLY_ONCE),
+        (committed, tables(counters={"c0": 1}), EXACTLY_ONCE),
         (nothing, tables(pairs={0: 5, 1: 6}), ATOMICITY),
     ],
 )

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from quorate.cli.lab import lab
 from quorate.core import promises
-from quorate.core.acks_rule import ETCD
+from quorate.core.ack_policy import ETCD
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.operations import Database
 from quorate.lab.sim.rows import Row
@@ -60,7 +60,7 @@ def test_every_mode_is_run_with_its_acks_on_all_its_nodes(mode: Mode) -> None:
     assert mode.nodes in (3, 5)
 
 
-def test_what_async_loses_is_counted_and_saved() -> None:
+def test_what_async_loses_is_committed_and_saved() -> None:
     row = next(row for row in ROWS if row.name == "partition: halves, one, ring, bridge, one-way, partial")
     cell = Cell(row.name, AN_ASYNC.name)
     for seed in range(12):

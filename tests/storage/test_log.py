@@ -83,29 +83,27 @@ def test_reopening_finds_the_same_state(log: SqliteLog, path: Path) -> None:
 
 
 def test_the_newest_turn_is_found_whatever_it_wrote_last(log: SqliteLog, path: Path) -> None:
-    dice = random.Random(7)
+    rng = random.Random(7)
     groups = (GROUP, GROUP + 1, GROUP + 2)
     for group in groups[1:]:
         log.commit((CreateGroup(group, "more", 0, SINGLE_LEADER, (1,)),))
     epochs = dict.fromkeys(groups, 1)
 
     def some_write() -> LogWrite:
-        group = dice.choice(groups)
+        group = rng.choice(groups)
         known = log.groups[group]
         first, last = known.base.index + 1, known.last.index
-        what = dice.choice(("append", "append", "overwrite", "trim", "switch", "state"))
+        what = rng.choice(("append", "append", "overwrite", "trim", "switch", "state"))
         if what == "state":
-            return WriteHardState(group, known.epoch + 1, dice.randrange(3))
+            return WriteHardState(group, known.epoch + 1, rng.randrange(3))
         if what == "trim" and last >= first:
-            through = dice.randint(first, last)
+            through = rng.randint(first, last)
             return TrimLog(group, Position(log.epoch_at(group, through) or 0, through))
         if what == "switch":
-            return SwitchGeneration(
-                group, dice.randrange(1, 1 << 30), Position(epochs[group], last + dice.randint(0, 3))
-            )
-        start = dice.randint(first, last + 1) if what == "overwrite" else last + 1
+            return SwitchGeneration(group, rng.randrange(1, 1 << 30), Position(epochs[group], last + rng.randint(0, 3)))
+        start = rng.randint(first, last + 1) if what == "overwrite" else last + 1
         epochs[group] += 1
-        count = dice.choice((1, 1, 2, 300))
+        count = rng.choice((1, 1, 2, 300))
         return WriteEntries(group, tuple(Entry(start + n, epochs[group], DATA, b"x") for n in range(count)))
 
     for _ in range(300):

@@ -68,35 +68,35 @@ STATEMENTS = (
 )
 
 
-def statement(dice: random.Random) -> Statement:
-    sql = dice.choice(STATEMENTS).format(
-        n=dice.randrange(12), m=dice.randrange(12), k=dice.randrange(4), w=dice.choice("xyz") * 2, v=dice.choice("pqr")
+def statement(rng: random.Random) -> Statement:
+    sql = rng.choice(STATEMENTS).format(
+        n=rng.randrange(12), m=rng.randrange(12), k=rng.randrange(4), w=rng.choice("xyz") * 2, v=rng.choice("pqr")
     )
     return Statement(sql)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_batches(seed: int, tmp_path: Path) -> None:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     with Pair(tmp_path if seed % 3 == 0 else None) as pair:
         pair.do(*SCHEMA)
         for _ in range(25):
             requests = [
-                Run("main", tuple(statement(dice) for _ in range(dice.choice((1, 1, 2, 3)))), load=dice.random() < 0.05)
-                for _ in range(dice.randrange(1, 8))
+                Run("main", tuple(statement(rng) for _ in range(rng.choice((1, 1, 2, 3)))), load=rng.random() < 0.05)
+                for _ in range(rng.randrange(1, 8))
             ]
-            if dice.random() < 0.15:
+            if rng.random() < 0.15:
                 pair.leader.execute(requests)
                 pair.leader.rollback()
                 pair.same()
-            elif dice.random() < 0.2:
+            elif rng.random() < 0.2:
                 payload, _ = pair.leader.execute(requests)
                 read(pair.leader, "SELECT count(*) FROM f WHERE f MATCH 'word'")
                 if payload is not None:
                     pair.commit(payload)
             pair.batch(*requests)
             pair.rows("SELECT rowid FROM f WHERE f MATCH 'word' ORDER BY rowid")
-            if dice.random() < 0.3:
+            if rng.random() < 0.3:
                 pair.switch()
         pair.do("INSERT INTO f(f) VALUES ('integrity-check')")
         assert pair.rows("PRAGMA integrity_check") == [("ok",)]

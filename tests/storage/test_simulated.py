@@ -50,7 +50,7 @@ class Last(First):
 @pytest.fixture
 def disk() -> Iterator[SimulatedDisk]:
     made = SimulatedDisk("test")
-    made.dice = First()
+    made.rng = First()
     yield made
     made.close()
 
@@ -276,7 +276,7 @@ def test_a_log_whose_disk_has_lost_a_write_is_not_taken_for_whole() -> None:
     found = set()
     for number in range(100):
         disk = SimulatedDisk(f"lost write {number}")
-        disk.dice = First()
+        disk.rng = First()
         places = folded(disk)
         if number >= len(places):
             disk.close()

@@ -34,16 +34,16 @@ def test_bytes_are_bounded_too_but_the_newest_entry_stays() -> None:
 
 def test_what_it_holds_follows_from_the_log_alone() -> None:
     """However often a replica restarts, rebuilding from what is kept gives the same answers as never having done so."""
-    dice = random.Random(7)
+    rng = random.Random(7)
     always = Window(tokens_max=50, bytes_max=2000)
     restarted = Window(tokens_max=50, bytes_max=2000)
     kept: list[tuple[int, list[str], int]] = []
     for index in range(1, 400):
-        entry = (index, [f"{index}.{n}" for n in range(dice.randrange(1, 9))], dice.randrange(400))
+        entry = (index, [f"{index}.{n}" for n in range(rng.randrange(1, 9))], rng.randrange(400))
         kept.append(entry)
         assert always.add(*entry) == restarted.add(*entry)
         kept = [old for old in kept if old[0] > always.floor]
-        if dice.random() < 0.1:
+        if rng.random() < 0.1:
             restarted = Window(always.floor, tokens_max=50, bytes_max=2000)
             for old in kept:
                 restarted.add(*old)

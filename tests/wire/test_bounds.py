@@ -8,7 +8,7 @@ import pytest
 
 from quorate.core.bounds import BOOT_MAX, EPOCH_MAX, INDEX_BITS
 from quorate.core.kernel import DATA, Entry, Position
-from quorate.core.messages import Heartbeat, Mention, Message
+from quorate.core.messages import GroupHeartbeat, Heartbeat, Message
 from quorate.core.replication import message_kinds
 from quorate.core.requests import Ask, FailoverReport, Result, Told, VerifyReport
 from quorate.core.single_leader.messages import Append, PreVoteReply, Vote
@@ -63,7 +63,7 @@ def test_the_check_finds_an_integer_without_bounds() -> None:
         Append(1, 1, Position(1, 1), (Entry(1 << INDEX_BITS, 1, DATA, b""),), 0),
         Append(1, 1, Position(1, 1), (), -1),
         Heartbeat(1, BOOT_MAX + 1),
-        Heartbeat(1, 1, (Mention(1 << 23, 1, 1),)),
+        Heartbeat(1, 1, (GroupHeartbeat(1 << 23, 1, 1),)),
     ],
     ids=str,
 )

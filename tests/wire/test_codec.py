@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from quorate.core.kernel import DATA, Entry, Position
-from quorate.core.messages import Heartbeat, HeartbeatReply, Mention, Message
+from quorate.core.messages import GroupHeartbeat, Heartbeat, HeartbeatReply, Message
 from quorate.core.replication import message_kinds
 from quorate.core.requests import (
     Answer,
@@ -35,7 +35,7 @@ from quorate.wire.frames import FrameCorrupt, FrameReader, FrameTooLong, frame
 from quorate.wire.handshake import RefusedByPeer, VersionRefused, refusal
 
 MESSAGES: list[Message] = [
-    Heartbeat(3, 1, (Mention(1, 2, 3),), ()),
+    Heartbeat(3, 1, (GroupHeartbeat(1, 2, 3),), ()),
     HeartbeatReply(3, 1),
     Vote(1, 9, Position(8, 100), transfer=True),
     Append(1, 9, Position(8, 100), (Entry(101, 9, DATA, b"\x00payload\xff"),), 99),

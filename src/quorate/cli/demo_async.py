@@ -65,7 +65,7 @@ def run(cluster: "LocalCluster", view: View) -> AsyncReport:
                 f"{' and '.join(others)} are back and elected {_leader(cluster)}: {lost} acknowledged orders are lost"
             )
             for each in all_of_it.lost(DATABASE).unknown:
-                view.say(f"quorate lost list: unknown, what {each.name} counted from entry {each.first} on")
+                view.say(f"quorate lost list: unknown, what {each.name} committed from entry {each.first} on")
             cluster.restart(leader)
             kept = _kept(all_of_it)
             view.say(f"{leader} is back; before it dropped them it kept {kept} orders in {leader}/lost.db")

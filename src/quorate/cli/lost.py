@@ -52,7 +52,7 @@ def lines(kept: Lost) -> list[str]:
         told.append(f"gap  {database}  entries {first} to {last} of group {group} were lost and could not be read")
     for each in kept.unknown:
         who = each.name or f"node {each.node}"
-        what = f"what {who} counted as leader of epoch {each.epoch} from entry {each.first} on"
+        what = f"what {who} committed as leader of epoch {each.epoch} from entry {each.first} on"
         told.append(f"unknown  {each.database}  {what}: it has not come back")
     return told or ["nothing is known to be lost"]
 

@@ -121,7 +121,7 @@ their folder; the others live until they are out. Half of them lead. This page w
 
 REPLACED_LEGEND = """
 *By a copy*: the log had lost its beginning, so that the newcomer fetched a copy of the data file and the log behind it.
-*Command*: from `member replace` to its answer, when the newcomer has what was counted and votes, and the old node is
+*Command*: from `member replace` to its answer, when the newcomer has what was committed and votes, and the old node is
 out. *In all*: the same from the kill, or from the making of the new folder; the start of the process is in it.
 *Silence*: the longest time without an acknowledged order in that time. *Not done*: orders that were refused, or whose
 answer was lost. The clients had been told of the founders only, of whom {left} of {nodes} were left at the end.

@@ -18,7 +18,7 @@ from quorate.cli.output import (
     print_json,
 )
 from quorate.client.url import parse_cluster_url
-from quorate.core.acks_rule import MANUAL
+from quorate.core.ack_policy import MANUAL
 from quorate.core.formats import Range
 from quorate.core.options import describe
 from quorate.core.requests import StatusReport
@@ -56,7 +56,7 @@ class NodeLine(Struct, frozen=True):
 
 
 class ReplicaLine(Struct, frozen=True):
-    """One replica. `lag`: counted entries that it has not applied, as far as the answers tell."""
+    """One replica. `lag`: committed entries that it has not applied, as far as the answers tell."""
 
     node: str
     role: str
@@ -80,7 +80,7 @@ class GroupLine(Struct, frozen=True):
     leader: str
     epoch: int
     last: int
-    counted: int
+    committed: int
     replicas: tuple[ReplicaLine, ...]
     voters: tuple[str, ...] = ()
     learners: tuple[str, ...] = ()
@@ -183,8 +183,8 @@ def combine(reports: dict[str, StatusReport | None]) -> View:
 
 def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> GroupLine:
     found = [(report, group) for report in answered for group in report.groups if group.group == number]
-    _, best = max(found, key=lambda pair: (pair[1].role == "leader", pair[1].epoch, pair[1].counted))
-    counted = max(group.counted for _, group in found)
+    _, best = max(found, key=lambda pair: (pair[1].role == "leader", pair[1].epoch, pair[1].committed))
+    committed = max(group.committed for _, group in found)
     members = {*best.voters, *best.learners, *best.voters_next}
     replicas = tuple(
         ReplicaLine(
@@ -192,7 +192,7 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
             "learner" if report.node in best.learners else group.role,
             group.last,
             group.applied,
-            max(0, counted - group.applied),
+            max(0, committed - group.applied),
             group.verified,
             group.damage,
         )
@@ -211,7 +211,7 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
         change = f"voters are to be {', '.join(wanted)}"
         change += f"; {', '.join(learners)} fetching what there is" if learners else ""
     return GroupLine(
-        best.group, best.database, best.partition, best.options, leader, best.epoch, best.last, counted, replicas,
+        best.group, best.database, best.partition, best.options, leader, best.epoch, best.last, committed, replicas,
         voters, learners, change, next((each.permit for _, each in found if each.permit), ""),
     )  # fmt: skip
 
@@ -229,10 +229,10 @@ def as_text(view: View) -> str:
     for node in view.nodes:
         if node.stranger:
             lines += ["", f"{node.address} is the address of a node of another cluster, {node.stranger}"]
-    rows = [("database", "group", "options", "leader", "epoch", "last", "counted", "replicas (applied, lag)")]
+    rows = [("database", "group", "options", "leader", "epoch", "last", "committed", "replicas (applied, lag)")]
     for group in view.groups:
         replicas = ", ".join(_replica(replica) for replica in group.replicas)
-        numbers = (str(group.epoch), str(group.last), str(group.counted))
+        numbers = (str(group.epoch), str(group.last), str(group.committed))
         rows.append(
             (group.database, str(group.group), describe(group.options), group.leader or "none", *numbers, replicas)
         )

@@ -35,7 +35,7 @@ class Client:
         self._directory = Directory(addresses, self._dice)
         self._budget = Budget()
         self._decide = threading.Lock()
-        """Guards the directory, the budget and the dice; never held while waiting."""
+        """Guards the directory, the budget and the rng; never held while waiting."""
         self._links: dict[str, Link] = {}
         self._dialling: dict[str, Lock] = {}
         self._dial_failures: dict[str, tuple[float, LinkLost]] = {}

@@ -380,7 +380,7 @@ class Cluster:
 
         Where a leader is at work nothing fails: it goes on until the other has everything, then holds new writes until
         the other leads. Where nobody leads, the node stands, and needs the votes that the acks ask for; with
-        `accept_loss` a majority is enough, and what only those had counted that are away is lost (`lost` lists it).
+        `accept_loss` a majority is enough, and what only those had committed that are away is lost (`lost` lists it).
         Returns who leads; at once when that node does already.
 
         Raises UnknownDatabase, UnknownNode, OperationalError when it holds no replica, is away, cannot take over (then

@@ -37,7 +37,7 @@ class Lost(Struct, frozen=True):
     gaps: tuple[tuple[int, str, int, int], ...]
     """(group, database, first index, last index) of what was lost and could not be read any more when it was saved."""
     unknown: tuple[Unknown, ...]
-    """Earlier leaders that have not come back: nobody here knows what they counted."""
+    """Earlier leaders that have not come back: nobody here knows what they committed."""
 
 
 class Replayed(Struct, frozen=True):

@@ -93,7 +93,7 @@ Step = Ask | Wait | GiveUp
 class Directory:
     """What a client knows of a cluster: its nodes, who leads which database, who failed lately."""
 
-    def __init__(self, addresses: Iterable[str], dice: Random):
+    def __init__(self, addresses: Iterable[str], rng: Random):
         self.addresses: list[str] = list(addresses)
         """Nodes that were named by the user first, then the members, and others that answers named."""
         self.leaders: dict[str, str] = {}
@@ -104,7 +104,7 @@ class Directory:
         self._changes = 0
         """How often the members had been changed when they were heard of last."""
         self._shunned: dict[str, float] = {}
-        self._dice = dice
+        self._dice = rng
         self._home: str | None = None
         """The node that this client's `eventual` reads stay with: its answers do not go back in time by
         themselves, and different clients spread over the nodes."""
@@ -181,7 +181,7 @@ class Call:
         self,
         directory: Directory,
         budget: Budget,
-        dice: Random,
+        rng: Random,
         database: str,
         *,
         level: str,
@@ -193,7 +193,7 @@ class Call:
     ):
         self._directory = directory
         self._budget = budget
-        self._dice = dice
+        self._dice = rng
         self._database = database
         self._level = level
         self._token = token

@@ -1,1 +1,1 @@
-"""The protocols, pure: no clock, no dice, no input or output. Start reading at `kernel`."""
+"""The protocols, pure: no clock, no random numbers, no input or output. Start reading at `kernel`."""

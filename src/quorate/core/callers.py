@@ -6,7 +6,7 @@ all of them, and a batch begins once all of them wait for it.
 
 from typing import TYPE_CHECKING
 
-from quorate.core import errands, routes
+from quorate.core import proposals, routes
 from quorate.core.changes import Change
 from quorate.core.kernel import CATALOG_DATABASE, Condemn, Now, QueryFailed, ReadLost, Request, Requests
 from quorate.core.querying import DAMAGED, refusal
@@ -107,7 +107,7 @@ def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
         group = routes.group_for(node, number, body.database)
         return group if group is not None and routes.submit(node, now, group, request) else None
     if isinstance(body, Change):
-        errands.on_change(node, now, number, body)
+        proposals.on_change(node, now, number, body)
     elif type(body) is Verify:
         if (group := routes.group_for(node, number, body.database)) is not None:
             group.on_request(now, number, body)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from quorate.core import member_changes, roster
-from quorate.core.acks_rule import ETCD
+from quorate.core.ack_policy import ETCD
 from quorate.core.catalog import DROP
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import CATALOG_DATABASE
@@ -44,7 +44,7 @@ def write_for(node: "Node", body: Change) -> Run | Refused | None:
         return node.versions.finalization(node.me, node.directory.members.values(), node.liveness.alive(), body)
     if isinstance(body, CreateDatabase) and body.exists_ok and node.directory.partition_of(body.database) is not None:
         return None
-    changes = node.directory.catalog.changes or any(errand.members for errand in node.errands.values())
+    changes = node.directory.catalog.changes or any(proposal.members for proposal in node.proposals.values())
     if isinstance(body, CreateDatabase) and changes and not roster.is_current(node):
         return CHANGE_UNDER_WAY  # it would be placed on members that may be out by now
     write = node.directory.creation(body) if isinstance(body, CreateDatabase) else node.directory.alteration(body)
@@ -58,7 +58,7 @@ def _drop(node: "Node", body: DropDatabase) -> Run | Refused:
     before."""
     if body.database == CATALOG_DATABASE:
         return NOT_THE_CATALOG
-    changes = node.directory.catalog.changes or any(errand.members for errand in node.errands.values())
+    changes = node.directory.catalog.changes or any(proposal.members for proposal in node.proposals.values())
     if changes and (not roster.is_current(node) or roster.members_change(node)):
         return CHANGE_UNDER_WAY  # those who hold it are others than the catalog says
     statements = tuple(Statement(sql, ((body.database,),)) for sql in DROP)

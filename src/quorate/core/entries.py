@@ -26,7 +26,7 @@ NOOP = 0
 DATA = 1
 """The payload is an encoded batch of changes with its requests' tokens and results."""
 ACKS = 3
-"""The payload names the acks rule that holds from this entry on (`core.acks_rule.spell`)."""
+"""The payload names the ack policy that holds from this entry on (`core.ack_policy.spell`)."""
 MEMBERS = 4
 """The payload names the group's members from this entry on (`core.membership`)."""
 

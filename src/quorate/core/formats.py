@@ -33,7 +33,7 @@ FORMATS = (
         3,
         "0.1.0",
         folder="node.db, log.db and group-<id>-<n>.db as storage.node_file, storage.log and storage.data_file say",
-        entries="rows as storage.capture finds them (storage.payload), acks rules and members (core.single_leader)",
+        entries="rows as storage.capture finds them (storage.payload), ack policies and members (core.single_leader)",
         messages="core.messages",
     ),
 )

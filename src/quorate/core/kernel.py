@@ -1,6 +1,6 @@
 """The one interface every protocol has: events in, effects out.
 
-A core is a pure state machine. It is handed the time, reads no clock, rolls no dice of its own and does
+A core is a pure state machine. It is handed the time, reads no clock, draws no random numbers of its own and does
 no input or output; `step(now, event)` returns, in order, what it asks of the world. The real node
 (`quorate.runtime`) and the simulator (`quorate.lab.sim`) perform the same effects for the same cores.
 
@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from quorate.core.acks_rule import AcksFact as AcksFact
+from quorate.core.ack_policy import AcksFact as AcksFact
 from quorate.core.calls import Replies as Replies
 from quorate.core.calls import Reply as Reply
 from quorate.core.calls import Request as Request

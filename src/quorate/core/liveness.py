@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from msgspec import Struct
 
 from quorate.core.kernel import Effect, GroupId, NodeId, Now, PeerLife, Send
-from quorate.core.messages import Heartbeat, HeartbeatReply, Mention, Superseded
+from quorate.core.messages import GroupHeartbeat, Heartbeat, HeartbeatReply, Superseded
 from quorate.core.replica import Replica
 from quorate.core.settings import Settings
 from quorate.core.superseding import Lives
@@ -28,7 +28,7 @@ LIVES_TOLD = 8
 
 class Sent(Struct, frozen=True):
     at_us: int
-    resigned: tuple[Mention, ...]
+    stepped_down: tuple[GroupHeartbeat, ...]
 
 
 class Peer:
@@ -46,7 +46,7 @@ class Peer:
         self.sent: dict[int, Sent] = {}
         self.due: dict[GroupId, None] = {}
         """Groups that we lead and whose state it has not confirmed."""
-        self.resigned: dict[GroupId, int] = {}
+        self.stepped_down: dict[GroupId, int] = {}
         """Groups that we have ceased to lead, and in which epoch."""
 
 
@@ -99,7 +99,7 @@ class Liveness:
         self.fresh_rounds.pop(group, None)
         for peer in self.peers.values():
             peer.due.pop(group, None)
-            peer.resigned.pop(group, None)
+            peer.stepped_down.pop(group, None)
 
     # ---- hearing ---------------------------------------------------------------------------------------
 
@@ -147,11 +147,11 @@ class Liveness:
         peer.timing.beat(now.mono_us)
         self.versions.heard(sender, message.spoken)
         peer.settled = message.settled
-        for mention in message.resigned:
+        for mention in message.stepped_down:
             group = self.groups.get(mention.group)
             if group is not None:
                 group.on_resigned(now, sender, mention.epoch)
-        answers: list[Mention] = []
+        answers: list[GroupHeartbeat] = []
         for mention in message.led:
             group = self.groups.get(mention.group)
             if group is None:
@@ -170,9 +170,9 @@ class Liveness:
             peer.answered_us = max(peer.answered_us, sent.at_us)
             if sent.at_us >= self.stalled_us:  # else it measures our own stall
                 peer.timing.answered(now.mono_us - sent.at_us)
-            for mention in sent.resigned:
-                if peer.resigned.get(mention.group) == mention.epoch:
-                    del peer.resigned[mention.group]
+            for mention in sent.stepped_down:
+                if peer.stepped_down.get(mention.group) == mention.epoch:
+                    del peer.stepped_down[mention.group]
         for mention in message.groups:
             group = self.groups.get(mention.group)
             if group is None:
@@ -183,12 +183,12 @@ class Liveness:
     # ---- speaking --------------------------------------------------------------------------------------
 
     def mention(self, group: Replica) -> None:
-        """This group's epoch or counted index moved: say so until everybody has confirmed it."""
+        """This group's epoch or commit index moved: say so until everybody has confirmed it."""
         for node in group.others:
             peer = self.peers.get(node)
             if peer is not None:
                 peer.due[group.group] = None
-                peer.resigned.pop(group.group, None)
+                peer.stepped_down.pop(group.group, None)
 
     def resign(self, group: Replica, epoch: int) -> None:
         """This node no longer leads the group: say so until everybody has heard it."""
@@ -198,7 +198,7 @@ class Liveness:
             peer = self.peers.get(node)
             if peer is not None:
                 peer.due.pop(group.group, None)
-                peer.resigned[group.group] = epoch
+                peer.stepped_down[group.group] = epoch
 
     def start_round(self, group: GroupId) -> int:
         """The sequence of the heartbeat that is about to ask this group's voters."""
@@ -232,20 +232,20 @@ class Liveness:
 
     def _send(self, now: Now, node: NodeId, groups: Iterable[GroupId]) -> None:
         peer = self.peers[node]
-        led: list[Mention] = []
+        led: list[GroupHeartbeat] = []
         for number in groups:
             mention = self.groups[number].mention_to(node)
             if mention is not None:
                 led.append(mention)
             else:
                 peer.due.pop(number, None)
-        resigned = tuple([Mention(number, epoch, 0) for number, epoch in peer.resigned.items()])
+        stepped_down = tuple([GroupHeartbeat(number, epoch, 0) for number, epoch in peer.stepped_down.items()])
         sent, horizon = peer.sent, now.mono_us - self.settings.suspect_max_us
-        sent[self.sequence] = Sent(now.mono_us, resigned)
+        sent[self.sequence] = Sent(now.mono_us, stepped_down)
         while len(sent) > 1 and (next(iter(sent.values())).at_us < horizon or len(sent) > SENT_KEPT):
             del sent[next(iter(sent))]  # an answer that late would not count
         spoken = self.versions.spoken
-        heartbeat = Heartbeat(self.sequence, self.boot, tuple(led), resigned, spoken, self.settled, self.begun_us)
+        heartbeat = Heartbeat(self.sequence, self.boot, tuple(led), stepped_down, spoken, self.settled, self.begun_us)
         self.emit(Send(node, heartbeat))
 
     # ---- judging ---------------------------------------------------------------------------------------

@@ -1,24 +1,24 @@
 """Who belongs to a group: the configuration that its log names last, and how one becomes another.
 
-A configuration is an entry of the log (`MEMBERS`). It holds from the moment a replica appends it, counted or not, and
+A configuration is an entry of the log (`MEMBERS`). It holds from the moment a replica appends it, committed or not, and
 ceases to hold when that entry is truncated (Ongaro 2014, section 4.1). Voters are exchanged by *joint consensus*
 (section 4.3): while an entry with `following` is the newest, whatever needs a majority, or as many holders and votes as
-the acks rule asks, needs them among the old voters and among the new ones, each by itself. Any number of voters can be
+the ack policy asks, needs them among the old voters and among the new ones, each by itself. Any number of voters can be
 exchanged at once, and at no moment can two majorities decide without each other. Nodes come in as *learners*, which
 receive the log and are asked nothing, until they have almost all of it (section 4.2.1).
 
 Entries that name members count by majority whatever the acks are (of both sets while joint): or `sync` with a dead
 follower could never be rid of it.
 
-`next_step` is the whole plan. A leader follows it one entry at a time, each only when the one before it is counted and
-its own no-op is applied (Ongaro's correction of 2015: without it two leaders could each have a change under way).
+`next_step` is the whole plan. A leader follows it one entry at a time, each only when the one before it is committed
+and its own no-op is applied (Ongaro's correction of 2015: without it two leaders could each have a change under way).
 """
 
 from collections.abc import Collection, Iterable
 
 from msgspec import Struct, msgpack
 
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import MEMBERS, Entry, NodeId
 from quorate.core.quorum import majority
 
@@ -91,7 +91,7 @@ def next_step(
     """The configuration to append next on the way to what is wanted; None when there is nothing to do, or not yet.
 
     `caught_up`: learners that have almost all of the log. `alive`: nodes that are heard now. Everything earlier must be
-    counted. A joint change that was begun is always ended, whatever is wanted meanwhile.
+    committed. A joint change that was begun is always ended, whatever is wanted meanwhile.
     """
     if now.joint:
         return Configuration(now.following, now.learners, change=now.change)
@@ -117,7 +117,7 @@ def reached(now: Configuration, wanted: Wanted) -> bool:
 
 
 class Membership:
-    """The configuration that is counted, and those that lie behind it in the log; the last of them holds."""
+    """The configuration that is committed, and those that lie behind it in the log; the last of them holds."""
 
     def __init__(self, first: tuple[NodeId, ...], fact: AcksFact | None = None, coming: Iterable[Entry] = ()) -> None:
         self.first = Configuration(first)
@@ -129,9 +129,9 @@ class Membership:
     def replaced(self, fact: AcksFact) -> None:
         """The data file is another's, which says this; what is left of the log follows it."""
         self.since = fact.members_since
-        """Index of the entry that named the counted configuration; 0 when the log never named any."""
+        """Index of the entry that named the committed configuration; 0 when the log never named any."""
         self.coming = [each for each in self.coming if each[0] > self.since]
-        self.counted = read_entry(fact.members) if fact.members else self.first
+        self.committed = read_entry(fact.members) if fact.members else self.first
 
     def appended(self, entries: Iterable[Entry]) -> None:
         """These entries were added to the log."""
@@ -144,21 +144,21 @@ class Membership:
         self.coming = [each for each in self.coming if each[0] < first]
 
     def counts(self, index: int) -> bool:
-        """The log is counted up to here; whether that counted a configuration."""
-        counted = False
+        """The log is committed up to here; whether that was committed a configuration."""
+        committed = False
         while self.coming and self.coming[0][0] <= index:
-            self.since, self.counted = self.coming.pop(0)
-            counted = True
-        return counted
+            self.since, self.committed = self.coming.pop(0)
+            committed = True
+        return committed
 
     @property
     def newest(self) -> Configuration:
         """The one that holds: what the log says last."""
-        return self.coming[-1][1] if self.coming else self.counted
+        return self.coming[-1][1] if self.coming else self.committed
 
     def member_since(self, node: NodeId) -> int:
-        """Index of the newest entry that names this node as a member; that of the counted configuration if none does.
-        A counted configuration that lies behind it is news to a node."""
+        """Index of the newest entry that names this node as a member; that of the committed configuration if none does.
+        A committed configuration that lies behind it is news to a node."""
         return max((index for index, each in self.coming if each.includes(node)), default=self.since)
 
     @property

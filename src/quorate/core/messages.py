@@ -14,23 +14,23 @@ class GroupMessage(Struct, frozen=True, array_like=True):
     group: GroupId
 
 
-class Mention(Struct, frozen=True, array_like=True):
+class GroupHeartbeat(Struct, frozen=True, array_like=True):
     """A group of which something is worth saying."""
 
     group: GroupId
     epoch: Epoch
-    counted: Index
+    committed: Index
 
 
 class Heartbeat(Struct, frozen=True, array_like=True, tag=20):
-    """I am alive, in this life (`boot`). `led` names only groups that I lead and whose epoch or counted
-    index this peer has not confirmed, or for which I need a confirmation now; `resigned` those that
+    """I am alive, in this life (`boot`). `led` names only groups that I lead and whose epoch or committed
+    index this peer has not confirmed, or for which I need a confirmation now; `stepped_down` those that
     I have ceased to lead. Idle groups cost nothing."""
 
     sequence: Count
     boot: Boot
-    led: tuple[Mention, ...] = ()
-    resigned: tuple[Mention, ...] = ()
+    led: tuple[GroupHeartbeat, ...] = ()
+    stepped_down: tuple[GroupHeartbeat, ...] = ()
     spoken: Spoken = Spoken()
     settled: Signed = 0
     """I have read the catalog's change of members of this number, and what I lead has the members that it wants; -1:
@@ -45,7 +45,7 @@ class HeartbeatReply(Struct, frozen=True, array_like=True, tag=21):
     sequence: Count
     boot: Boot
     """The boot of the heartbeat, so that an answer to an earlier life is not taken for one to this."""
-    groups: tuple[Mention, ...] = ()
+    groups: tuple[GroupHeartbeat, ...] = ()
 
 
 class Wish(Struct, frozen=True, array_like=True):

@@ -11,7 +11,7 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
-from quorate.core import callers, dropping, errands, kernel, roster, superseding
+from quorate.core import callers, dropping, kernel, proposals, roster, superseding
 from quorate.core.admission import Admission
 from quorate.core.copies import Copies
 from quorate.core.directory import Directory
@@ -57,12 +57,12 @@ class Node:
     """One node of a cluster; with a single founder, a whole database inside a process."""
 
     def __init__(
-        self, recovered: Recovered, dice: Random, settings: Settings | None = None, formats: Range = HERE
+        self, recovered: Recovered, rng: Random, settings: Settings | None = None, formats: Range = HERE
     ) -> None:
         self.identity = recovered.identity
         self.me, self.boot = self.identity.node, self.identity.boot
         self.now_us = 0
-        self.dice = dice
+        self.rng = rng
         self.settings = settings or Settings()
         self._stall_us = 2 * self.settings.heartbeat_us  # a node that runs takes a step at each of its heartbeats
         self.disk_full = self.draining = self._drained = False
@@ -97,8 +97,8 @@ class Node:
         self._busy: dict[GroupId, None] = {}
         self._sequence = 0
         self._writing: deque[tuple[int, GroupId]] = deque()
-        self.errands: dict[int, errands.Errand] = {}
-        self.errand_count = 0
+        self.proposals: dict[int, proposals.Proposal] = {}
+        self.proposal_count = 0
         self.dropping = Dropping(recovered.dropped)
         self.catalog_reads = 0
         """How often the catalog is being read just now."""
@@ -174,12 +174,12 @@ class Node:
         if id >= 0:
             self._out.append(Reply(id, body))
         else:
-            errands.finish(self, self.errands.pop(id), body)
+            proposals.finish(self, self.proposals.pop(id), body)
 
     def reply_all(self, answers: list[tuple[int, Any]]) -> None:
         if answers[0][0] >= 0:
             self._out.append(Replies(answers))
-        else:  # errands, which are written one by one
+        else:  # proposals, which are written one by one
             for number, body in answers:
                 self.reply(number, body)
 
@@ -209,7 +209,7 @@ class Node:
             roster.on_message(self, now, event.sender, message)
         self.liveness.on_any_message(now, event.sender)
         if type(message) is Heartbeat:
-            if not (message.led or message.resigned or self.liveness.is_news(event.sender, message.boot)):
+            if not (message.led or message.stepped_down or self.liveness.is_news(event.sender, message.boot)):
                 self.touched = ()
             self.liveness.on_heartbeat(now, event.sender, message)
         elif type(message) is HeartbeatReply:
@@ -332,7 +332,7 @@ class Node:
         self.versions.learn(event.catalog.version)
         roster.after_catalog(self, now)
         if self.holds_catalog and self.catalog.leads_ready and not event.catalog.members:
-            errands.found(self, now)
+            proposals.found(self, now)
 
     def let_go(self, number: GroupId) -> None:
         """Hold no replica of this group any more."""

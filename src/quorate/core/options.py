@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self, TypedDict, get_args, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from quorate.core.acks_rule import AUTO, CHOICES, FAILOVERS, MAJORITY, SYNC, AcksRule, NoSuchAcks, parse_for, rule_of
+from quorate.core.ack_policy import AUTO, CHOICES, FAILOVERS, MAJORITY, SYNC, AckPolicy, NoSuchAcks, parse_for, rule_of
 
 SINGLE_LEADER = "single-leader"
 """The name of that replication: the catalog's, and that of databases for which none is chosen."""
@@ -100,7 +100,7 @@ class SingleLeaderOptions(DatabaseOptions, frozen=True, kw_only=True):
     ] = AUTO
 
     @property
-    def rule(self) -> AcksRule:
+    def rule(self) -> AckPolicy:
         """What a group's log names."""
         return rule_of(self.acks, self.failover)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from quorate.core.acks_rule import ASYNC, AUTO, ETCD, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AcksRule
+from quorate.core.ack_policy import ASYNC, AUTO, ETCD, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AckPolicy
 from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS
 
@@ -31,7 +31,7 @@ KEPT = Promise(
 SAVED = Promise(
     "lost within its lag, and saved",
     "a failover loses at most the writes that had not reached the new leader; each that a live node still holds is"
-    " saved there, counted, and can be replayed",
+    " saved there, committed, and can be replayed",
     "lost tail",
 )
 ONCE = Promise("exactly once", "a write with a token takes effect once, however often it is sent", "exactly once")
@@ -43,7 +43,7 @@ NEWEST = Promise(
 )
 LEADING = Promise(
     "leader",
-    "a read sees what the node that answers had counted as leader; one that was deposed unawares may answer old data",
+    "a read sees what the node that answers had committed as leader; one that was deposed unawares may answer old data",
     "true answer",
 )
 SOMETIME = Promise(
@@ -203,12 +203,12 @@ def table() -> Iterator[Row]:
             yield row(kind, read)
 
 
-def strongest_read(rule: AcksRule) -> str:
+def strongest_read(rule: AckPolicy) -> str:
     """The read level of callers who name none: the strongest that the database promises."""
     return next(level for level in READ_LEVELS if offered(rule.kind, level))
 
 
-def judges(rule: AcksRule) -> frozenset[str]:
+def judges(rule: AckPolicy) -> frozenset[str]:
     """The judges of the laboratory that a database with these acks is answerable to."""
     rows = [row(rule.kind, level) for level in READ_LEVELS]
     return frozenset(promise.judge for each in rows for promise in each.promises)
@@ -243,7 +243,7 @@ class Explanation(Struct, frozen=True):
     sentences: tuple[str, ...]
 
 
-def explain(rule: AcksRule, replicas: int) -> Explanation:
+def explain(rule: AckPolicy, replicas: int) -> Explanation:
     """Everything there is to say about a database of so many replicas."""
     holders, votes = rule.holders(replicas), rule.votes(replicas)
     majority = replicas // 2 + 1
@@ -281,12 +281,12 @@ def _nodes(count: int) -> str:
     return "1 node" if count == 1 else f"{count} nodes"
 
 
-def _counting(rule: AcksRule, replicas: int, holders: int) -> str:
+def _counting(rule: AckPolicy, replicas: int, holders: int) -> str:
     where = "its leader's disk holds it" if holders == 1 else f"the disks of {holders} of {replicas} nodes hold it"
     return f"With acks = {rule} a write is acknowledged when {where}."
 
 
-def _writing(rule: AcksRule, away: int, followers: int) -> str:
+def _writing(rule: AckPolicy, away: int, followers: int) -> str:
     """`followers`: how many may be away as long as the leader is not among them."""
     if rule.failover == MANUAL and followers:
         may = f"any {_nodes(followers)} of the others {'is' if followers == 1 else 'are'} away"
@@ -302,7 +302,7 @@ def _writing(rule: AcksRule, away: int, followers: int) -> str:
     return f"No node may be away for writes to go on.{late}"
 
 
-def _reading(rule: AcksRule, away: dict[str, int]) -> Iterator[str]:
+def _reading(rule: AckPolicy, away: dict[str, int]) -> Iterator[str]:
     for level, count in away.items():
         read = READS[level]
         may = f"any {_nodes(count)} may be away" if count else "no node may be away"
@@ -315,7 +315,7 @@ def _reading(rule: AcksRule, away: dict[str, int]) -> Iterator[str]:
         )
 
 
-def _electing(rule: AcksRule, replicas: int, votes: int) -> str:
+def _electing(rule: AckPolicy, replicas: int, votes: int) -> str:
     if replicas == 1:
         return "There is no failover: there is no other node."
     text = f"When the leader falls silent, {votes} of {replicas} nodes elect another by themselves"
@@ -341,7 +341,7 @@ def _electing(rule: AcksRule, replicas: int, votes: int) -> str:
     return sure
 
 
-def _losing(rule: AcksRule, replicas: int, holders: int) -> str:
+def _losing(rule: AckPolicy, replicas: int, holders: int) -> str:
     if not rule.intersects(replicas):
         return (
             "What a failover loses is at most the followers' lag. When the old leader comes back, what it alone held is"
@@ -409,7 +409,13 @@ def _numbers() -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for replicas in (1, 2, 3, 5):
-        rules = [AcksRule(ASYNC), AcksRule(SEMI_SYNC, 1), AcksRule(SEMI_SYNC, 2), AcksRule(SYNC), AcksRule(MAJORITY)]
+        rules = [
+            AckPolicy(ASYNC),
+            AckPolicy(SEMI_SYNC, 1),
+            AckPolicy(SEMI_SYNC, 2),
+            AckPolicy(SYNC),
+            AckPolicy(MAJORITY),
+        ]
         for rule in rules:
             if rule.kind == SEMI_SYNC and rule.followers >= replicas:
                 continue

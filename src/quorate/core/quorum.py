@@ -17,7 +17,7 @@ def majority(voters: int) -> int:
     return voters // 2 + 1
 
 
-def counted_index(voters: Iterable[NodeId], matched: Mapping[NodeId, int], holders: int = 0) -> int:
+def committed_index(voters: Iterable[NodeId], matched: Mapping[NodeId, int], holders: int = 0) -> int:
     """The highest index that a majority of voters hold durably, or so many of them (0 for one not heard of)."""
     indexes = sorted(matched.get(voter, 0) for voter in voters)
     if not indexes:
@@ -25,15 +25,15 @@ def counted_index(voters: Iterable[NodeId], matched: Mapping[NodeId, int], holde
     return indexes[len(indexes) - (holders or majority(len(indexes)))]
 
 
-def joint_counted_index(
+def joint_committed_index(
     old: Collection[NodeId],
     new: Collection[NodeId],
     matched: Mapping[NodeId, int],
     holders: Callable[[int], int] = majority,
 ) -> int:
     """The highest index held by a majority of both sets, or by so many of each (`holders` of its size)."""
-    index = counted_index(old, matched, holders(len(old)))
-    return min(index, counted_index(new, matched, holders(len(new)))) if new else index
+    index = committed_index(old, matched, holders(len(old)))
+    return min(index, committed_index(new, matched, holders(len(new)))) if new else index
 
 
 def vote_won(voters: Iterable[NodeId], votes: Mapping[NodeId, bool], needed: int = 0) -> bool | None:

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.entries import Entry, GroupId, NodeId, Position
 from quorate.core.formats import FIRST
 from quorate.core.lives import PeerLife

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from quorate.core.kernel import CreateGroup, Effect, GroupId, LogWrite, NodeId, Now, PeerLife, RecoveredGroup, Request
 from quorate.core.membership import Configuration, Wanted
-from quorate.core.messages import Mention
+from quorate.core.messages import GroupHeartbeat
 from quorate.core.options import DatabaseOptions
 from quorate.core.requests import Failover, GroupStatus, OpenCopy, Verify
 from quorate.core.settings import Settings
@@ -31,7 +31,7 @@ class Host(Protocol):
     me: NodeId
     boot: int
     now_us: int
-    dice: Random
+    rng: Random
     settings: Settings
     disk_full: bool
     draining: bool
@@ -173,15 +173,15 @@ class Replica(Protocol):
         """Something waits until the peers have answered a heartbeat that names this group (`Host.start_round`)."""
         ...
 
-    def mention_to(self, peer: NodeId) -> Mention | None:
+    def mention_to(self, peer: NodeId) -> GroupHeartbeat | None:
         """What this peer should hear with the node's heartbeat; None: nothing."""
         ...
 
-    def on_mention(self, now: Now, sender: NodeId, mention: Mention) -> Mention | None:
+    def on_mention(self, now: Now, sender: NodeId, mention: GroupHeartbeat) -> GroupHeartbeat | None:
         """A peer's heartbeat says this. What is answered; None: nothing, and it will be said again."""
         ...
 
-    def on_mention_answered(self, now: Now, peer: NodeId, sequence: int, mention: Mention) -> bool:
+    def on_mention_answered(self, now: Now, peer: NodeId, sequence: int, mention: GroupHeartbeat) -> bool:
         """A peer answered heartbeat `sequence`; whether it has heard everything that is to be said."""
         ...
 

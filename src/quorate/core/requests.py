@@ -299,7 +299,7 @@ class GroupStatus(Struct, frozen=True):
     leader: NodeId
     epoch: Epoch
     last: Index
-    counted: Index
+    committed: Index
     applied: Index
     first: Index
     options: dict[str, str]
@@ -310,7 +310,7 @@ class GroupStatus(Struct, frozen=True):
     damage: str = ""
     """Why the replica is damaged; or, once it was rebuilt, why it had been."""
     options_next: dict[str, str] = {}
-    """Those that are being changed to: until their entry is counted, the stricter of both hold."""
+    """Those that are being changed to: until their entry is committed, the stricter of both hold."""
     voters: tuple[NodeId, ...] = ()
     learners: tuple[NodeId, ...] = ()
     voters_next: tuple[NodeId, ...] = ()
@@ -397,8 +397,8 @@ class LostReport(Struct, frozen=True, tag="lost_report"):
 
 
 class Unknown(Struct, frozen=True, array_like=True):
-    """A leader's word: what `node` counted from this index on as leader of an earlier epoch is not here, and that node
-    has not come back to show what it was, if anything."""
+    """A leader's word: what `node` committed from this index on as leader of an earlier epoch is not here, and that
+    node has not come back to show what it was, if anything."""
 
     group: GroupId
     database: str

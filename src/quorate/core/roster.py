@@ -1,7 +1,7 @@
 """Whom a node knows, and what becomes of one that is a member no more.
 
 A node that was taken out may still be needed: a group that it is in changes its members only with a majority of the
-old ones. So it goes on voting and leading until each of its groups has a counted configuration without it, which it
+old ones. So it goes on voting and leading until each of its groups has a committed configuration without it, which it
 learns from its own log or from whoever it asks for a vote. Callers it sends away at once, with a clear word. It is not
 told any more what the catalog says; whoever hears it says that it is out, and what is wanted of its groups.
 """
@@ -117,7 +117,7 @@ def voters_of_catalog(node: "Node") -> tuple[NodeId, ...]:
 
 def is_current(node: "Node") -> bool:
     """Whether what this node, which leads the catalog, knows of it is all that is in its log."""
-    return node.catalog.at_rest and not node.errands and not node.catalog_reads
+    return node.catalog.at_rest and not node.proposals and not node.catalog_reads
 
 
 def tick(node: "Node", now: Now, busy: Iterable[GroupId]) -> None:

@@ -58,7 +58,7 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """Newest entries of a group kept in memory; older ones are read back from the log."""
 
     apply_delay_us: int = 40_000
-    """How long a follower may gather counted entries before it applies them together: rows that change again and
+    """How long a follower may gather committed entries before it applies them together: rows that change again and
     again then cost one page and not many. A read that waits for them, or leadership, applies them at once."""
     settle_delay_us: int = 200_000
     """The same for a leader's open transaction; a read that waits for it, at any level, has it committed at once."""

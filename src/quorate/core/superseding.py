@@ -1,11 +1,11 @@
 """Which life of a node speaks: the others remember its newest, on their disks.
 
 A node whose folder was put back from an older copy does not know what it acknowledged and whom it voted for since the
-copy was made. With another such node, or with one that was away, it could elect a leader that lacks what counted. Each
-start of a node is a life: a number that counts the starts of this folder (`boot`), and the time of the start, which
-tells two lives with the same number apart. Whoever hears another life than the newest it knew of says which that was
-(`Superseded`), and listens to nothing else of a node that is not newer. A node whose folder does not know the life that
-it is told of takes all its replicas for damaged, as if its disk had forgotten their ends: it neither votes nor is
+copy was made. With another such node, or with one that was away, it could elect a leader that lacks what was committed.
+Each start of a node is a life: a number that counts the starts of this folder (`boot`), and the time of the start,
+which tells two lives with the same number apart. Whoever hears another life than the newest it knew of says which that
+was (`Superseded`), and listens to nothing else of a node that is not newer. A node whose folder does not know the life
+that it is told of takes all its replicas for damaged, as if its disk had forgotten their ends: it neither votes nor is
 counted until each is a whole copy again. It goes on as a life that is newer than all the others know.
 
 A folder may also have forgotten that it held a replica at all: (1) it is copied; (2) a database is created, and this

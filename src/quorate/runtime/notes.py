@@ -6,7 +6,7 @@ from quorate.core.kernel import Note
 
 log = logging.getLogger("quorate.node")
 
-QUIET = frozenset({"counted", "applied", "batch", "executed", "appended", "pre_candidate"})
+QUIET = frozenset({"committed", "applied", "batch", "executed", "appended", "pre_candidate"})
 """Notes that come with every write, or again and again while there is no majority: debug."""
 LOUD = frozenset({"damaged", "disk_full", "log_hangs", "lost_quorum", "no_room", "snapshot_failed", "divergent"})
 """Notes that somebody should look at: warnings."""

@@ -7,12 +7,12 @@ from typing import Any
 import apsw
 from msgspec import structs
 
-from quorate.core.acks_rule import (
+from quorate.core.ack_policy import (
     ACCEPTED,
     ASYNC,
     NOTHING_SAID,
     AcksFact,
-    Reign,
+    Leadership,
     mark_of,
     read_entry,
     read_noop,
@@ -127,8 +127,8 @@ ACKS_TABLE = (
     "CREATE TABLE IF NOT EXISTS main.quorate_acks(entry INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
     " leader INTEGER NOT NULL, acks TEXT NOT NULL, mark INTEGER NOT NULL) STRICT"
 )
-"""Each change of the acks rule, and what `AcksFact.reigns` are for: where each epoch began, without a text, or with
-`accepted` when somebody accepted a loss. Made when the first such entry is applied."""
+"""Each change of the ack policy, and what `AcksFact.leaderships` are for: where each epoch began, without a text, or
+with `accepted` when somebody accepted a loss. Made when the first such entry is applied."""
 
 
 MEMBERS_TABLE = (
@@ -147,7 +147,7 @@ def read_acks(connection: apsw.Connection) -> AcksFact:
         sql = "SELECT epoch, entry, leader, acks, mark FROM main.quorate_acks ORDER BY entry"
         rows: Any = connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
         for epoch, entry, leader, acks, mark in rows:
-            fact = _told(fact, Reign(epoch, entry, leader, mark=mark), acks)
+            fact = _told(fact, Leadership(epoch, entry, leader, mark=mark), acks)
     find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'quorate_members'"
     if connection.execute(find, can_cache=False, prepare_flags=INTERNAL).fetchall():
         sql = "SELECT entry, configuration FROM main.quorate_members"
@@ -157,12 +157,12 @@ def read_acks(connection: apsw.Connection) -> AcksFact:
     return fact
 
 
-def _told(fact: AcksFact, reign: Reign, acks: str) -> AcksFact:
+def _told(fact: AcksFact, leadership: Leadership, acks: str) -> AcksFact:
     if not acks or acks == ACCEPTED:
-        reign = structs.replace(reign, loses=acks == ACCEPTED or is_async(fact.rule))
-        return structs.replace(fact, reigns=(*fact.reigns, reign))
-    reigns = (*fact.reigns, reign) if fact.reigns or read_rule(acks).traces else ()
-    return structs.replace(fact, rule=acks, since=reign.index, reigns=reigns)
+        leadership = structs.replace(leadership, loses=acks == ACCEPTED or is_async(fact.rule))
+        return structs.replace(fact, leaderships=(*fact.leaderships, leadership))
+    leaderships = (*fact.leaderships, leadership) if fact.leaderships or read_rule(acks).traces else ()
+    return structs.replace(fact, rule=acks, since=leadership.index, leaderships=leaderships)
 
 
 def is_async(text: str) -> bool:
@@ -170,15 +170,15 @@ def is_async(text: str) -> bool:
     return bool(text) and read_rule(text).kind == ASYNC
 
 
-def says(fact: AcksFact, entry: Entry) -> tuple[Reign, str] | None:
+def says(fact: AcksFact, entry: Entry) -> tuple[Leadership, str] | None:
     """What an entry without changes has to say of acks, beside what is known: who led, and a rule if it names one."""
     if entry.kind == ACKS:
         rule, leader = read_entry(entry.payload)
-        return Reign(entry.epoch, entry.index, leader), rule.text
-    if entry.kind == NOOP and (is_async(fact.rule) or fact.reigns or entry.payload):
+        return Leadership(entry.epoch, entry.index, leader), rule.text
+    if entry.kind == NOOP and (is_async(fact.rule) or fact.leaderships or entry.payload):
         leader, accepted = read_noop(entry.payload)
-        reign = Reign(entry.epoch, entry.index, leader, mark=mark_of(entry.payload))
-        return reign, ACCEPTED if accepted else ""
+        leadership = Leadership(entry.epoch, entry.index, leader, mark=mark_of(entry.payload))
+        return leadership, ACCEPTED if accepted else ""
     return None
 
 
@@ -198,11 +198,13 @@ def note_entry(connection: apsw.Connection, fact: AcksFact, entry: Entry) -> Ack
         connection.execute(sql, (entry.index, entry.payload), prepare_flags=INTERNAL)
     said = says(fact, entry)
     if said is not None:
-        reign, acks = said
-        if not (fact.since or fact.reigns):
+        leadership, acks = said
+        if not (fact.since or fact.leaderships):
             connection.execute(ACKS_TABLE, can_cache=False, prepare_flags=INTERNAL)
         sql = "INSERT OR REPLACE INTO main.quorate_acks VALUES (?, ?, ?, ?, ?)"
-        connection.execute(sql, (reign.index, reign.epoch, reign.leader, acks, reign.mark), prepare_flags=INTERNAL)
+        connection.execute(
+            sql, (leadership.index, leadership.epoch, leadership.leader, acks, leadership.mark), prepare_flags=INTERNAL
+        )
     return with_entry(fact, entry)
 
 

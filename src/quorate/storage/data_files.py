@@ -4,7 +4,7 @@ needs them, brought forward from the log.
 
 from abc import ABC, abstractmethod
 
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import ORIGIN, Entry, GroupId, Position
 from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
 from quorate.storage.handles import Handles, Standing

@@ -22,7 +22,7 @@ from pathlib import Path
 import apsw
 from msgspec import MsgspecError
 
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     DropGroup,

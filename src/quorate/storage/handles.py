@@ -8,7 +8,7 @@ Never while a transaction is open on it, nor while another thread reads it.
 import threading
 from collections.abc import Iterator
 
-from quorate.core.acks_rule import NOTHING_SAID, AcksFact
+from quorate.core.ack_policy import NOTHING_SAID, AcksFact
 from quorate.core.kernel import GroupId, Position
 from quorate.storage.replica import Replica
 

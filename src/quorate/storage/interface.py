@@ -155,6 +155,6 @@ class Lending(Store, Protocol):
 class Chaos(Protocol):
     """What the simulator can do to the in-memory fake and no disk should do to anybody."""
 
-    def crash(self, dice: Any, lose_unsynced: bool) -> None:
+    def crash(self, rng: Any, lose_unsynced: bool) -> None:
         """The process dies. `lose_unsynced`: so does the machine, and with it what no fsync covered:
         data files fall back to some state between their last checkpoint and now."""

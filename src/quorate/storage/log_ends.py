@@ -6,7 +6,7 @@ did not write it shows an older one, and the entries in that are sound:
 
 1. A replica acknowledges entry 10. Its page is folded into the file, and the disk does not write it.
 2. The replica votes. That is the newest turn, and lies in another page: log and mark agree.
-3. It starts again, finds that its log ends at 9, and votes for one that lacks entry 10, which counted.
+3. It starts again, finds that its log ends at 9, and votes for one that lacks entry 10, which was committed.
 
 So before each fold the newest index and hash of every group are written to a page of their own, the table `ends`. A log
 that ends earlier, or has another entry there, is damaged. A truncation lowers them in the same transaction.

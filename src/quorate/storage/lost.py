@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import apsw
 
-from quorate.core.acks_rule import AcksFact, Reign, mark_of
+from quorate.core.ack_policy import AcksFact, Leadership, mark_of
 from quorate.core.kernel import DATA, NOOP, Entry, GroupId
 from quorate.core.requests import BOUND, LostAsk, LostEntry, LostReport
 from quorate.storage import disk
@@ -135,29 +135,29 @@ def parted_at(log: NodeLog, group: GroupId, ours: AcksFact, theirs: AcksFact, th
     """The first index at which our log, whose data file says `ours`, is not the one of a snapshot that says `theirs`
     and stands at index `through`; 0 when they never part."""
     known = log.groups[group]
-    if not theirs.reigns:
+    if not theirs.leaderships:
         return 0
-    marks = {reign.epoch: reign.mark for reign in ours.reigns if reign.mark}
-    runs = [reign for reign in ours.reigns if reign.index <= known.base.index]
+    marks = {leadership.epoch: leadership.mark for leadership in ours.leaderships if leadership.mark}
+    runs = [leadership for leadership in ours.leaderships if leadership.index <= known.base.index]
     for run in log.epochs(group):
         first = log.read(group, run.index, run.index, 1)[0]
         mark = mark_of(first.payload) if first.kind == NOOP else 0
-        runs.append(Reign(run.epoch, run.index, mark=mark or marks.get(run.epoch, 0)))
+        runs.append(Leadership(run.epoch, run.index, mark=mark or marks.get(run.epoch, 0)))
     if not runs:
         return 0
-    begins, last = max(runs[0].index, theirs.reigns[0].index), min(known.last.index, through)
-    for index in sorted({begins, *(each.index for each in (*runs, *theirs.reigns))}):
+    begins, last = max(runs[0].index, theirs.leaderships[0].index), min(known.last.index, through)
+    for index in sorted({begins, *(each.index for each in (*runs, *theirs.leaderships))}):
         if begins <= index <= last:
-            here, there = _epoch_in(runs, index), _epoch_in(theirs.reigns, index)
+            here, there = _epoch_in(runs, index), _epoch_in(theirs.leaderships, index)
             if here[0] != there[0] or (here[1] != there[1] and here[1] and there[1]):
                 return index
     return 0
 
 
-def _epoch_in(reigns: Sequence[Reign], index: int) -> tuple[int, int]:
+def _epoch_in(leaderships: Sequence[Leadership], index: int) -> tuple[int, int]:
     """The epoch of the entry at this index, and its mark."""
-    epoch = max(reign.epoch for reign in reigns if reign.index <= index)
-    return epoch, max(reign.mark for reign in reigns if reign.epoch == epoch)
+    epoch = max(leadership.epoch for leadership in leaderships if leadership.index <= index)
+    return epoch, max(leadership.mark for leadership in leaderships if leadership.epoch == epoch)
 
 
 def readable(log: NodeLog, group: GroupId, first: int) -> tuple[list[Entry], int]:

@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import (
     MEMBERS,
     ORIGIN,
@@ -275,7 +275,7 @@ class MemoryStore(BaseStore):
         super()._forget_damage(group)
         self._lost.pop(group, None)
 
-    def crash(self, dice: Any, lose_unsynced: bool) -> None:
+    def crash(self, rng: Any, lose_unsynced: bool) -> None:
         """The process dies. `lose_unsynced`: the machine too, and data files may fall back to their last
         checkpoint. Call `recover` next."""
         survivors: dict[GroupId, Image] = {}
@@ -283,7 +283,7 @@ class MemoryStore(BaseStore):
             replica = self.replicas.get(number)
             if replica is None:
                 left = self._survivors.get(number)
-            elif lose_unsynced and dice.random() < 0.5:
+            elif lose_unsynced and rng.random() < 0.5:
                 left = self._images.get(number)
             else:
                 replica.rollback()

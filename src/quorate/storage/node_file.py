@@ -18,7 +18,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.entries import CreateGroup
 from quorate.core.formats import HERE, RELEASE, Range, refuse
 from quorate.core.kernel import (

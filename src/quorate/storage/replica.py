@@ -14,7 +14,7 @@ from pathlib import Path
 
 import apsw
 
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
 from quorate.storage.connection import NO_ROWID, PAGE_BYTES, check_sqlite, open_checkpointer
@@ -83,7 +83,7 @@ class Replica:
 
     @property
     def acks(self) -> AcksFact:
-        """What the file says of the acks rule."""
+        """What the file says of the ack policy."""
         return self._writer.acks
 
     @property

@@ -56,32 +56,32 @@ class Inode:
             put(self.durable, offset, data)
         self.pending.clear()
 
-    def survive(self, dice: random.Random) -> None:
+    def survive(self, rng: random.Random) -> None:
         """Some of what is pending is on the disk, the rest never will be."""
-        kind = dice.choice(("nothing", "everything", "beginning", "sectors", "sectors"))
+        kind = rng.choice(("nothing", "everything", "beginning", "sectors", "sectors"))
         if kind == "everything":
             self.sync()
         elif kind == "beginning":
-            del self.pending[dice.randint(0, len(self.pending)) :]
+            del self.pending[rng.randint(0, len(self.pending)) :]
             if self.pending and self.pending[-1][1]:
                 offset, data = self.pending.pop()
-                self.pending.append((offset, torn(offset, data or b"", dice)))
+                self.pending.append((offset, torn(offset, data or b"", rng)))
             self.sync()
         elif kind == "sectors":
-            self._survive_in_parts(dice)
+            self._survive_in_parts(rng)
         self.pending.clear()
 
-    def _survive_in_parts(self, dice: random.Random) -> None:
-        part = dice.choice((0.1, 0.5, 0.9))
+    def _survive_in_parts(self, rng: random.Random) -> None:
+        part = rng.choice((0.1, 0.5, 0.9))
         for offset, data in self.pending:
             if data is None:
-                if dice.random() < part:
+                if rng.random() < part:
                     put(self.durable, offset, None)
             elif len(data) > TORN_SECTORS_MAX * SECTOR:
-                put(self.durable, offset, torn(offset, data, dice))
+                put(self.durable, offset, torn(offset, data, rng))
             else:
                 for start, end in sectors(offset, len(data)):
-                    if dice.random() < part:
+                    if rng.random() < part:
                         put(self.durable, start, data[start - offset : end - offset])
 
 
@@ -106,9 +106,9 @@ def sectors(offset: int, size: int) -> Iterator[tuple[int, int]]:
         offset = following
 
 
-def torn(offset: int, data: bytes, dice: random.Random) -> bytes:
+def torn(offset: int, data: bytes, rng: random.Random) -> bytes:
     """The beginning of a write, up to the end of some sector."""
-    end = offset + dice.randint(0, len(data))
+    end = offset + rng.randint(0, len(data))
     return data[: max(0, end // SECTOR * SECTOR - offset)]
 
 
@@ -122,7 +122,7 @@ class SimulatedDisk(Files):
     def __init__(self, name: str) -> None:
         self.vfs = f"quorate-simulated-{next(_numbers)}"
         self.name = name
-        self.dice = random.Random(name)
+        self.rng = random.Random(name)
         self.life = 0
         self.dead = False
         self.full = False
@@ -155,31 +155,31 @@ class SimulatedDisk(Files):
         self.life += 1
         self.dies_in = 0
 
-    def crash(self, dice: random.Random, *, machine: bool) -> None:
+    def crash(self, rng: random.Random, *, machine: bool) -> None:
         """A new life: after the end of the process, or of the machine with all that was not synced."""
-        self.dice = dice
+        self.rng = rng
         files = {id(inode): inode for inode in (*self._durable.values(), *self._names.values())}
         if machine:
             for inode in files.values():
                 self.count("writes lost", len(inode.pending))
-                inode.survive(dice)
+                inode.survive(rng)
                 inode.data[:] = inode.durable
-            self._survive_names(dice)
+            self._survive_names(rng)
         for inode in files.values():
-            if inode.doubtful and dice.random() < 0.5:
+            if inode.doubtful and rng.random() < 0.5:
                 self.count("pages dropped")
                 inode.data[:] = inode.durable
                 inode.pending.clear()
             inode.doubtful, inode.stand = False, ""
         self.dead = False
 
-    def _survive_names(self, dice: random.Random) -> None:
-        kind = dice.choice(("nothing", "everything", "beginning", "some"))
+    def _survive_names(self, rng: random.Random) -> None:
+        kind = rng.choice(("nothing", "everything", "beginning", "some"))
         changes = [] if kind == "nothing" else self._changes
         if kind == "beginning":
-            changes = changes[: dice.randint(0, len(changes))]
+            changes = changes[: rng.randint(0, len(changes))]
         elif kind == "some":
-            changes = [change for change in changes if dice.random() < 0.5]
+            changes = [change for change in changes if rng.random() < 0.5]
         self.count("names lost", len(self._changes) - len(changes))
         for change in changes:
             _name(self._durable, change)
@@ -326,7 +326,7 @@ class SimulatedDisk(Files):
         if fails is not None and not self._calm and fails(path):
             self.sync_error = None
             self.count("fsync error")
-            inode.survive(self.dice)
+            inode.survive(self.rng)
             inode.doubtful = True
             raise OSError(errno.EIO, "simulated fsync error")
         inode.sync()

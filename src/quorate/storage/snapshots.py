@@ -8,7 +8,7 @@ from typing import Protocol
 
 import apsw
 
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import GroupId, Identity, Position
 from quorate.storage.copying import Copying
 from quorate.storage.data_file import read_acks

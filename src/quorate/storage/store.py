@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import (
     CATALOG_GROUP,
     DATA,

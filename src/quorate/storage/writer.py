@@ -3,7 +3,7 @@
 Its state is the open transaction. `running` after a batch was executed, `held` while a caller's interactive
 transaction is open, `idle` otherwise; the data file only ever changes by a commit that also writes the position.
 
-Batches stack: while the first waits to be counted, the next runs on top of it in the same transaction, and one
+Batches stack: while the first waits to be committed, the next runs on top of it in the same transaction, and one
 COMMIT ends them all. A statement that ends the whole transaction (`INSERT OR ROLLBACK`) takes those below with it;
 their payloads are kept, and bring the transaction back.
 """

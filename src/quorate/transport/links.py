@@ -79,7 +79,7 @@ class PeerLink:
         limits = self._owner.limits
         wait = min(limits.redial_last_s, limits.redial_first_s * 2 ** min(self._failures, 16))
         self._failures += 1
-        self._timer = self._owner.loop.call_later(wait * self._owner.dice.uniform(0.5, 1.0), self.dial)
+        self._timer = self._owner.loop.call_later(wait * self._owner.rng.uniform(0.5, 1.0), self.dial)
 
     def hurry(self) -> None:
         """The peer has just dialled us, so it is there: do not wait for the back-off to end."""

@@ -63,10 +63,10 @@ class Limits(msgspec.Struct, frozen=True):
 class TcpTransport:
     """Keeps `transport.interface.Transport` over TCP. Belongs to one running event loop."""
 
-    def __init__(self, me: Hello, handler: Handler, dice: random.Random, limits: Limits | None = None) -> None:
+    def __init__(self, me: Hello, handler: Handler, rng: random.Random, limits: Limits | None = None) -> None:
         self.me: Final = me
         self.handler: Final = handler
-        self.dice: Final = dice
+        self.rng: Final = rng
         self.limits: Final = limits or Limits()
         self.loop: Final = asyncio.get_running_loop()
         self.dirty: set[Accepted] = set()

@@ -13,7 +13,7 @@ def started(acks: str, size: int = 3) -> Cluster:
     cluster = Cluster(size, acks)
     cluster.run(2 * SECOND)
     for machine in cluster.machines.values():
-        assert str(machine.node.groups[1].rules.counted) == acks
+        assert str(machine.node.groups[1].rules.committed) == acks
     return cluster
 
 
@@ -95,14 +95,14 @@ def test_sync_with_a_dead_follower_leads_reads_and_refuses_writes_until_it_is_we
     assert str(leader.node.groups[1].rules.newest) == "sync", "nothing weakens it but a person"
     want(cluster, "majority")
     cluster.run(SECOND)
-    assert str(leader.node.groups[1].rules.counted) == "majority"
+    assert str(leader.node.groups[1].rules.committed) == "majority"
     assert cluster.tokens(leader.number) == ["a"], "what waited is done under the new rule"
     key = cluster.request(leader, write("c"))
     cluster.deliver()
     assert isinstance(cluster.replies[key], Answer)
 
 
-def test_while_a_change_is_not_counted_the_stricter_rule_holds() -> None:
+def test_while_a_change_is_not_committed_the_stricter_rule_holds() -> None:
     cluster = started("sync")
     leader = cluster.leader()
     for other in others_of(cluster, leader):

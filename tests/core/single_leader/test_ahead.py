@@ -53,7 +53,7 @@ def test_answered_and_committed_together_later() -> None:
     assert not leader.node.groups[1].settling.stack
 
 
-def test_a_read_waits_for_what_is_counted_and_not_for_what_comes_after() -> None:
+def test_a_read_waits_for_what_is_committed_and_not_for_what_comes_after() -> None:
     cluster = started()
     leader = cluster.leader()
     cluster.request(leader, write("a"))
@@ -67,7 +67,7 @@ def test_a_read_waits_for_what_is_counted_and_not_for_what_comes_after() -> None
     assert cluster.replies[key] is None, "what is executed cannot be committed in part"
     assert len(leader.node.groups[1].writes.flight) == 1, "nothing more is put on top while a read waits"
     cluster.run(SECOND // 2)
-    assert cluster.replies[key] == ["a"], "it was undone, and what was counted applied from the log"
+    assert cluster.replies[key] == ["a"], "it was undone, and what was committed applied from the log"
     finish(cluster)
     assert isinstance(cluster.replies[waiting], Answer)
     cluster.run(SECOND)
@@ -86,7 +86,7 @@ def test_where_reads_wait_each_batch_is_committed_at_once() -> None:
     assert cluster.tokens(leader.number) == ["a", "b"]
 
 
-def test_a_deposed_leader_undoes_the_stack_and_is_unsure_of_what_is_not_counted() -> None:
+def test_a_deposed_leader_undoes_the_stack_and_is_unsure_of_what_is_not_committed() -> None:
     cluster = started()
     old = cluster.leader()
     done = cluster.request(old, write("done"))

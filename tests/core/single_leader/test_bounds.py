@@ -4,7 +4,7 @@ import pytest
 
 from quorate.core.bounds import EPOCH_LEAP, EPOCH_MAX
 from quorate.core.kernel import ORIGIN, Deliver
-from quorate.core.messages import Heartbeat, HeartbeatReply, Mention, Message
+from quorate.core.messages import GroupHeartbeat, Heartbeat, HeartbeatReply, Message
 from quorate.core.requests import Answer
 from quorate.core.single_leader.messages import Append, AppendReply, PreVoteReply, SnapshotOffer, Vote
 from tests.core.harness import Cluster, write
@@ -19,8 +19,8 @@ def words(epoch: int, boot: int) -> list[Message]:
         Append(1, epoch, ORIGIN, (), 0),
         AppendReply(1, epoch, False, 0, ORIGIN),
         SnapshotOffer(1, epoch, 1, ORIGIN, 1),
-        Heartbeat(1_000, boot, (Mention(1, epoch, 0),)),
-        HeartbeatReply(1_000, boot, (Mention(1, epoch, 0),)),
+        Heartbeat(1_000, boot, (GroupHeartbeat(1, epoch, 0),)),
+        HeartbeatReply(1_000, boot, (GroupHeartbeat(1, epoch, 0),)),
     ]
 
 

@@ -14,7 +14,8 @@ class Forgetful:
 
     def __init__(self, *, leads: bool, writes: int, told: bool) -> None:
         """`leads`: the one that is to forget leads at first; then there is an election when it is restarted, and as the
-        third does not hear of that, its epoch is given again. `told`: the one that knows has applied what counted."""
+        third does not hear of that, its epoch is given again. `told`: the one that knows has applied what was
+        committed."""
         cluster = self.cluster = Cluster(3)
         cluster.gives_copies = True
         cluster.run(2 * SECOND)
@@ -64,7 +65,7 @@ def kept(machine: Machine) -> list[int]:
 @pytest.mark.parametrize("writes", [1, 3, 40])
 @pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("later", [0, 3, 60])
-def test_what_counted_and_the_leader_has_not_is_kept_before_it_goes(
+def test_what_committed_and_the_leader_has_not_is_kept_before_it_goes(
     leads: bool, writes: int, told: bool, later: int
 ) -> None:
     case = Forgetful(leads=leads, writes=writes, told=told)

@@ -62,7 +62,7 @@ def test_nothing_is_answered_before_a_majority_is_durable() -> None:
     key = cluster.request(leader, write("a"))
     cluster.deliver()
     assert cluster.replies[key] is None
-    assert leader.data[1][-1][1] == "", "nothing is visible before it is counted"
+    assert leader.data[1][-1][1] == "", "nothing is visible before it is committed"
     for machine in cluster.machines.values():
         machine.finish_writing()
     cluster.deliver()
@@ -76,7 +76,7 @@ def test_a_leader_does_not_commit_what_its_own_disk_lacks() -> None:
     key = cluster.request(leader, write("a"))
     cluster.deliver()
     group = leader.node.groups[1]
-    assert group.commit.counted == group.log.last.index, "the followers made the majority"
+    assert group.commit.committed == group.log.last.index, "the followers made the majority"
     assert cluster.replies[key] is None
     assert cluster.tokens(leader.number) == []
     leader.finish_writing()

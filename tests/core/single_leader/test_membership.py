@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.core import kernel, roster
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import CATALOG_DATABASE, MEMBERS, Entry, Now
 from quorate.core.membership import (
     Configuration,
@@ -121,7 +121,7 @@ def test_a_majority_is_needed_of_both_sets_and_nobody_is_no_majority() -> None:
     assert not Configuration().majority_of((1, 2, 3))
 
 
-def test_what_is_truncated_is_rolled_back_and_what_is_counted_stays() -> None:
+def test_what_is_truncated_is_rolled_back_and_what_is_committed_stays() -> None:
     membership = Membership((1, 2, 3))
     one, two = Configuration((1, 2, 3), (4,)), Configuration((1, 2, 3), (), (1, 2, 4))
     membership.appended((Entry(5, 1, MEMBERS, spell(one)), Entry(7, 1, MEMBERS, spell(two))))
@@ -189,7 +189,7 @@ def test_a_configuration_holds_when_it_is_appended_and_goes_with_a_truncation() 
     cluster.cut |= {(first, old)}  # the follower gets it, and its answer is lost
     cluster.want_members(1, 2, 3, 4)
     cluster.deliver()
-    assert configuration(cluster.machines[first]).learners == (4,), "appended, and not counted anywhere"
+    assert configuration(cluster.machines[first]).learners == (4,), "appended, and not committed anywhere"
     assert not cluster.machines[first].node.groups[1].membership.since
     leader.crash()
     cluster.machines[first].crash()
@@ -426,7 +426,7 @@ def test_a_removed_node_that_speaks_once_more_and_dies_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("which", ["rules", "members"])
-def test_a_change_that_is_counted_already_keeps_nobody(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_that_is_committed_already_keeps_nobody(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = started(3)
     group = cluster.leader().node.groups[1]
     counts: list[int] = []
@@ -439,10 +439,10 @@ def test_a_change_that_is_counted_already_keeps_nobody(which: str, monkeypatch: 
 
     monkeypatch.setattr(commit, "count", at_most_ten)
     if which == "rules":
-        group.rules.coming.insert(0, (1, group.rules.counted))
+        group.rules.coming.insert(0, (1, group.rules.committed))
     else:
         group.membership.coming.insert(0, (1, group.configuration))
-    assert 0 < group.turns_at <= group.commit.counted
+    assert 0 < group.turns_at <= group.commit.committed
     commit.advance(group)
     assert not group.turns_at
     key = cluster.request(cluster.leader(), write("a"))

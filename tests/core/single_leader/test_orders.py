@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from quorate.core import kernel
-from quorate.core.acks_rule import read_noop
+from quorate.core.ack_policy import read_noop
 from quorate.core.kernel import NOOP
 from quorate.core.requests import Answer, Failover, FailoverReport, NotLeader, Refused
 from quorate.core.single_leader import rewinding
-from quorate.core.single_leader.messages import StandNow, Vote
+from quorate.core.single_leader.messages import TimeoutNow, Vote
 from quorate.core.single_leader.state import Group
 from tests.core.harness import Cluster, Machine, write
 
@@ -20,7 +20,7 @@ def started(size: int = 3, acks: str = "majority manual") -> tuple[Cluster, Mach
     cluster = Cluster(size, acks)
     cluster.run(2 * SECOND)
     leader = cluster.leader()
-    assert leader.node.groups[1].rules.counted.text == acks
+    assert leader.node.groups[1].rules.committed.text == acks
     return cluster, leader, [machine for machine in cluster.machines.values() if machine is not leader]
 
 
@@ -155,7 +155,7 @@ def test_a_data_file_without_room_costs_the_batch_and_not_the_lead() -> None:
 def test_leadership_is_handed_over_in_a_manual_database_and_taken_back_when_the_heir_dies() -> None:
     cluster, leader, (other, _) = started()
     cluster.request(leader, Failover("main", f"n{other.number}"))
-    assert any(isinstance(message, StandNow) for _, _, message in cluster.messages)
+    assert any(isinstance(message, TimeoutNow) for _, _, message in cluster.messages)
     while not any(isinstance(message, Vote) for _, _, message in cluster.messages):
         sender, to, message = cluster.messages.popleft()
         cluster.machines[to].feed(kernel.Deliver(sender, message))

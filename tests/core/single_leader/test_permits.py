@@ -49,7 +49,7 @@ def started(acks: str = "majority etcd") -> tuple[Cluster, Etcd, Machine, list[M
     etcd = Etcd(cluster)
     cluster.run(2 * SECOND)
     leader = cluster.leader()
-    assert leader.node.groups[1].rules.counted.text == acks
+    assert leader.node.groups[1].rules.committed.text == acks
     assert etcd.asked == []
     return cluster, etcd, leader, [machine for machine in cluster.machines.values() if machine is not leader]
 
@@ -216,7 +216,7 @@ def test_who_is_told_to_lead_needs_no_permit() -> None:
     assert leaders(cluster) == [third.number]
 
 
-def test_while_a_change_to_etcd_is_not_counted_a_permit_is_needed() -> None:
+def test_while_a_change_to_etcd_is_not_committed_a_permit_is_needed() -> None:
     cluster, etcd, leader, others = started("majority")
     cluster.acks = "majority etcd"
     for each in others:

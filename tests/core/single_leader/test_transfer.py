@@ -5,7 +5,7 @@ import pytest
 
 from quorate.core import kernel
 from quorate.core.requests import Answer, Failover, FailoverReport, NotLeader, Refused
-from quorate.core.single_leader.messages import StandNow, Vote
+from quorate.core.single_leader.messages import TimeoutNow, Vote
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000
@@ -97,7 +97,7 @@ def test_the_old_leader_goes_on_when_the_other_does_not_stand() -> None:
     cluster, leader, follower = started()
     key = cluster.request(leader, Failover("main", f"n{follower.number}"))
     held = cluster.request(leader, write("held"))
-    assert drop(cluster, StandNow) == 1
+    assert drop(cluster, TimeoutNow) == 1
     cluster.run(SECOND)
     assert cluster.leader() is leader
     refused = cluster.replies[key]
@@ -111,8 +111,8 @@ def test_the_old_leader_goes_on_when_the_other_does_not_stand() -> None:
 def test_nobody_is_told_that_it_is_not_done_while_the_word_to_stand_may_still_arrive() -> None:
     cluster, leader, follower = started()
     key = cluster.request(leader, Failover("main", f"n{follower.number}"))
-    late = [message for message in cluster.messages if isinstance(message[2], StandNow)]
-    assert drop(cluster, StandNow) == len(late) == 1
+    late = [message for message in cluster.messages if isinstance(message[2], TimeoutNow)]
+    assert drop(cluster, TimeoutNow) == len(late) == 1
     cluster.run(SECOND)
     refused = cluster.replies[key]
     assert isinstance(refused, Refused)

@@ -139,7 +139,7 @@ def test_two_of_five_that_are_away_do_not_stand_in_the_way_of_a_majority() -> No
 
 
 def test_a_follower_stops_at_the_position_and_then_goes_on() -> None:
-    """It takes the digest of what it held there, although more was counted meanwhile."""
+    """It takes the digest of what it held there, although more was committed meanwhile."""
     cluster = started()
     leader, follower = cluster.leader(), followers(cluster)[0]
     group = follower.node.groups[1]

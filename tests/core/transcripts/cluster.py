@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.catalog import Catalog, DatabaseRow, DroppedRow, PartitionRow
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed
 from quorate.core.settings import Settings
@@ -92,10 +92,10 @@ class Scripted(harness.Cluster):
         replace = msgspec.structs.replace
         if isinstance(message, Heartbeat):
             return [
-                (number, replace(message, led=tuple(led), resigned=tuple(resigned)))
+                (number, replace(message, led=tuple(led), stepped_down=tuple(stepped_down)))
                 for number in sorted(self.shown)
                 if (led := [each for each in message.led if each.group == number])
-                + (resigned := [each for each in message.resigned if each.group == number])
+                + (stepped_down := [each for each in message.stepped_down if each.group == number])
             ]
         if isinstance(message, HeartbeatReply):
             return [

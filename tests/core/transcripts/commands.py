@@ -315,7 +315,7 @@ def _status(machine: Recorder, group: int) -> str:
     learners = f"; learners {render.nodes(status.learners)}" if status.learners else ""
     return (
         f"{status.role}{follows}, epoch {status.epoch}; log{first} to {status.last_epoch}/{status.last},"
-        f" committed {status.counted}, applied {status.applied}{acks}{changes}{voters}{joint}{learners};"
+        f" committed {status.committed}, applied {status.applied}{acks}{changes}{voters}{joint}{learners};"
         f" holds [{machine.rows(group)}]"
     )
 

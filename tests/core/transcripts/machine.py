@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quorate.core import kernel, requests
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import DATA, ORIGIN, Position
 from quorate.core.requests import Done, GroupStatus, LostEntry, LostReport
 from quorate.storage.data_file import with_entry

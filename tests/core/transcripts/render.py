@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from quorate.core import acks_rule, kernel, membership, requests
+from quorate.core import ack_policy, kernel, membership, requests
 from quorate.core.kernel import Entry, Position
-from quorate.core.messages import Heartbeat, HeartbeatReply, Mention, Removed, Superseded
+from quorate.core.messages import GroupHeartbeat, Heartbeat, HeartbeatReply, Removed, Superseded
 from quorate.core.single_leader import messages
 from quorate.core.single_leader.messages import DAMAGED, EXAMINED, PASSED, WORKING
 
@@ -34,11 +34,11 @@ def entry(each: Entry) -> str:
     if each.kind == kernel.DATA:
         return f"{place} data {' '.join(msgspec.msgpack.decode(each.payload))}"
     if each.kind == kernel.ACKS:
-        rule, _ = acks_rule.read_entry(each.payload)
+        rule, _ = ack_policy.read_entry(each.payload)
         return f"{place} acks {rule.text}"
     if each.kind == kernel.MEMBERS:
         return f"{place} members {configuration(membership.read_entry(each.payload))}"
-    _, accepted = acks_rule.read_noop(each.payload) if each.payload else (0, False)
+    _, accepted = ack_policy.read_noop(each.payload) if each.payload else (0, False)
     return f"{place} noop{', loss accepted' if accepted else ''}"
 
 
@@ -62,7 +62,7 @@ def _pre_vote_reply(it: messages.PreVoteReply) -> str:
 
 def _append(it: messages.Append) -> str:
     carried = entries(it.entries) or "nothing"
-    return f"epoch {it.epoch}: {carried} after {at(it.previous)}; committed {it.counted}"
+    return f"epoch {it.epoch}: {carried} after {at(it.previous)}; committed {it.committed}"
 
 
 def _append_reply(it: messages.AppendReply) -> str:
@@ -85,9 +85,9 @@ def _verify_reply(it: messages.VerifyReply) -> str:
     return f"{state} at {at(it.position)}"
 
 
-def _mentions(led: Iterable[Mention], resigned: Iterable[Mention]) -> str:
-    parts = [f"leads epoch {each.epoch}, committed {each.counted}" for each in led]
-    parts += [f"leads no more, epoch {each.epoch}" for each in resigned]
+def _mentions(led: Iterable[GroupHeartbeat], stepped_down: Iterable[GroupHeartbeat]) -> str:
+    parts = [f"leads epoch {each.epoch}, committed {each.committed}" for each in led]
+    parts += [f"leads no more, epoch {each.epoch}" for each in stepped_down]
     return "; ".join(parts)
 
 
@@ -106,7 +106,7 @@ MESSAGES: dict[type, tuple[str, Callable[[Any], str]]] = {
     messages.SnapshotChunk: ("SnapshotChunk", _chunk),
     messages.SnapshotGone: ("SnapshotGone", lambda it: f"epoch {it.epoch}"),
     messages.SnapshotDone: ("SnapshotDone", lambda it: f"epoch {it.epoch}: installed at {at(it.position)}"),
-    messages.StandNow: ("TimeoutNow", lambda it: f"epoch {it.epoch}"),
+    messages.TimeoutNow: ("TimeoutNow", lambda it: f"epoch {it.epoch}"),
     messages.ReadIndexAsk: ("ReadIndex", lambda it: f"epoch {it.epoch}"),
     messages.ReadIndexReply: (
         "ReadIndexReply",
@@ -115,10 +115,10 @@ MESSAGES: dict[type, tuple[str, Callable[[Any], str]]] = {
     messages.VerifyAsk: ("VerifyAsk", lambda it: f"what do you hold at {at(it.position)}?"),
     messages.VerifyReply: ("VerifyReply", _verify_reply),
     messages.VerifyVerdict: ("VerifyVerdict", lambda it: f"a majority holds [{it.digest}] at {at(it.position)}"),
-    Heartbeat: ("Heartbeat", lambda it: _mentions(it.led, it.resigned)),
+    Heartbeat: ("Heartbeat", lambda it: _mentions(it.led, it.stepped_down)),
     HeartbeatReply: (
         "HeartbeatReply",
-        lambda it: "; ".join(f"epoch {each.epoch}, committed {each.counted}" for each in it.groups),
+        lambda it: "; ".join(f"epoch {each.epoch}, committed {each.committed}" for each in it.groups),
     ),
     Removed: ("Removed", lambda it: f"members {nodes(member.node for member in it.members)}"),
     Superseded: ("Superseded", lambda it: f"life {it.boot}: known is life {it.known}"),
@@ -229,7 +229,7 @@ HOUSEKEEPING = {
 """Of the node, not of the protocol: not shown."""
 
 NOTES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "counted": lambda it: f"committed {at(it['position'])}",
+    "committed": lambda it: f"committed {at(it['position'])}",
     "became_leader": lambda it: f"leads epoch {it['epoch']}",
     "stepped_down": lambda it: f"leads epoch {it['epoch']} no more",
     "lost_quorum": lambda it: "is not answered by a majority",

@@ -1,9 +1,9 @@
-"""What follows when an entry is counted: it is applied, the data file is checkpointed, and the log trimmed.
+"""What follows when an entry is committed: it is applied, the data file is checkpointed, and the log trimmed.
 
 What stands in the way, and who hears that the data file has moved, is in `replica`.
 """
 
-from quorate.core.acks_rule import NOTHING_SAID
+from quorate.core.ack_policy import NOTHING_SAID
 from quorate.core.kernel import CATALOG_GROUP, Applied, Apply, ApplyFailed, Checkpoint, Checkpointed, Now, Send, TrimLog
 from quorate.core.single_leader import repair
 from quorate.core.single_leader.messages import SnapshotDone
@@ -11,7 +11,7 @@ from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 
 def apply_more(group: Group, *, gathered: bool = False) -> None:
-    """Bring the data file forward to what is both counted and durable here, or soon (`Settings.apply_delay_us`)."""
+    """Bring the data file forward to what is both committed and durable here, or soon (`Settings.apply_delay_us`)."""
     if (
         group.apply.applying
         or not group.apply.opened
@@ -24,7 +24,7 @@ def apply_more(group: Group, *, gathered: bool = False) -> None:
         group.writes.batch is not None or group.settling.stack
     ):  # the open transaction holds what is not applied: `writes.settle`
         return
-    target = min(group.commit.counted, group.commit.persisted)
+    target = min(group.commit.committed, group.commit.persisted)
     first = group.apply.applied.index + 1
     limit = group.verifying.limit(group.election.epoch, group.election.leader, group.apply.applied.index)
     if limit is not None:
@@ -59,7 +59,7 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
     if not group.apply.opened:
         group.apply.opened = True
         group.apply.applied = event.position
-        group.commit.counted = max(group.commit.counted, min(event.position.index, group.log.last.index))
+        group.commit.committed = max(group.commit.committed, min(event.position.index, group.log.last.index))
         group.apply.checkpointed = max(group.apply.checkpointed, group.log.base.index)
         if group.election.eager and group.election.leader == NOBODY:
             group.host.set_timer(group.election_timer, now.mono_us)

@@ -1,6 +1,6 @@
-"""When an entry is counted.
+"""When an entry is committed.
 
-A leader counts an entry when as many voters hold it durably as the acks rules ask (`rules`), its own disk being one
+A leader counts an entry when as many voters hold it durably as the ack policies ask (`rules`), its own disk being one
 voice among them, and only through an entry of its own epoch (Ongaro 2014, sections 3.5 and 3.6.2; figure 3.7
 shows what is lost otherwise). The no-op that begins an epoch, and each change of the rules or of the members, count by
 majority.
@@ -28,16 +28,16 @@ def on_persisted(group: Group, now: Now, event: Persisted) -> None:
             group.apply.blocked = False  # that was about the data file that goes
             group.host.emit(OpenGeneration(group.group, pending.switch))
     advance(group)
-    group.on_counted()
+    group.on_committed()
     repair.heal_if_whole(group)
     apply.apply_more(group)
 
 
 def advance(group: Group) -> None:
-    """Count what is held as the acks rules ask. By majority: the no-op, and every change of the rules or members."""
+    """Count what is held as the ack policies ask. By majority: the no-op, and every change of the rules or members."""
     if group.election.role != LEADER:
         return
-    _turn(group)  # so that every turn below is beyond what is counted, and each round of the loop gets further
+    _turn(group)  # so that every turn below is beyond what is committed, and each round of the loop gets further
     matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
     matched[group.me] = group.commit.persisted
     agreed = group.agreed_by(matched)
@@ -58,27 +58,27 @@ def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
         held = min(held, group.turns_at - 1)
     if held > group.commit.held:
         group.commit.held = held
-        group.on_counted()
+        group.on_committed()
     index = max(held, group.election.noop if agreed >= group.election.noop else 0)
-    if index > group.commit.counted and group.log.epoch_at(index) == group.election.epoch:
+    if index > group.commit.committed and group.log.epoch_at(index) == group.election.epoch:
         count(group, index)
         group.host.mention(group.group)
 
 
 def count(group: Group, index: int) -> None:
-    """Raise the counted index; nothing counted is ever uncounted."""
-    if index <= group.commit.counted:
+    """Raise the commit index; nothing committed is ever uncommitted."""
+    if index <= group.commit.committed:
         return
-    assert index <= group.log.last.index, "counted beyond the log"
-    group.commit.counted = index
+    assert index <= group.log.last.index, "committed beyond the log"
+    group.commit.committed = index
     _turn(group)
-    group.note("counted", index=index, position=group.log.position_at(index))
-    group.on_counted()
+    group.note("committed", index=index, position=group.log.position_at(index))
+    group.on_committed()
     apply.apply_more(group)
 
 
 def _turn(group: Group) -> None:
-    """What is counted of changes of the rules and members holds by itself now."""
-    group.rules.counts(group.commit.counted)
-    if group.membership.counts(group.commit.counted):
+    """What is committed of changes of the rules and members holds by itself now."""
+    group.rules.counts(group.commit.committed)
+    if group.membership.counts(group.commit.committed):
         group.host.make_ready(group.group)  # the next step of a change may follow

@@ -8,7 +8,7 @@ half a network can depose a working leader for ever.
 
 from collections.abc import Mapping
 
-from quorate.core.acks_rule import spell, spell_noop
+from quorate.core.ack_policy import spell, spell_noop
 from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Permitted, Send
 from quorate.core.requests import NotLeader
 from quorate.core.single_leader import (
@@ -24,7 +24,7 @@ from quorate.core.single_leader import (
     verification,
     writes,
 )
-from quorate.core.single_leader.messages import Append, PreVote, PreVoteReply, StandNow, Vote, VoteReply
+from quorate.core.single_leader.messages import Append, PreVote, PreVoteReply, TimeoutNow, Vote, VoteReply
 from quorate.core.single_leader.progress import Progress
 from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, PRE_CANDIDATE, Group
@@ -136,7 +136,7 @@ def on_pre_vote_reply(group: Group, now: Now, sender: NodeId, message: PreVoteRe
 
 
 def _stay_outside(group: Group, index: int) -> None:
-    """The others have counted a configuration without this replica, which did not hear of it: stand no more, and stop
+    """The others have committed a configuration without this replica, which did not hear of it: stand no more, and stop
     asking. Whoever leads a configuration that has it again will say so."""
     if group.election.role in (PRE_CANDIDATE, FOLLOWER) and index > group.election.outside:
         group.note("left_out", index=index)
@@ -184,7 +184,7 @@ def on_vote_reply(group: Group, now: Now, sender: NodeId, message: VoteReply) ->
     _finish_vote(group, now)
 
 
-def on_stand_now(group: Group, now: Now, sender: NodeId, message: StandNow) -> None:
+def on_stand_now(group: Group, now: Now, sender: NodeId, message: TimeoutNow) -> None:
     """The leader hands over: stand at once, with its word that this disturbs nobody."""
     if (
         message.epoch == group.election.epoch
@@ -236,7 +236,7 @@ def _tell_who_left(group: Group) -> None:
     left, group.leaving.handed_by = group.leaving.handed_by, NOBODY
     if left not in (NOBODY, *group.others):
         previous = group.log.position_at(group.election.noop - 1)
-        group.send(left, Append(group.group, group.election.epoch, previous, (), group.commit.counted))
+        group.send(left, Append(group.group, group.election.epoch, previous, (), group.commit.committed))
 
 
 def _first_words(group: Group) -> bytes:

@@ -13,15 +13,15 @@ def assert_invariants(group: Group) -> None:
     log, last, applied = group.log, group.log.last, group.apply.applied
     assert log.base.index <= last.index, "the log ends before it begins"
     assert group.commit.persisted <= last.index, "persisted beyond the log"
-    assert group.commit.counted <= last.index, "counted beyond the log"
+    assert group.commit.committed <= last.index, "committed beyond the log"
     if group.apply.opened and not group.repair.damaged and not group.fetching.switching:
-        assert applied.index <= group.commit.counted, "applied what is not counted"
+        assert applied.index <= group.commit.committed, "applied what is not committed"
         known = last.epoch if applied.index == last.index else log.epoch_at(applied.index)
         assert known == applied.epoch or known is None, "applied something else than the log says"
     assert group.election.epoch >= last.epoch, "the log is of a later epoch than this replica"
     if group.apply.applying:
-        assert group.apply.applying <= min(group.commit.counted, group.commit.persisted), (
-            "applying what is not counted and durable here"
+        assert group.apply.applying <= min(group.commit.committed, group.commit.persisted), (
+            "applying what is not committed and durable here"
         )
     if group.election.role == LEADER:
         assert group.election.leader == group.me, "a leader that follows somebody"

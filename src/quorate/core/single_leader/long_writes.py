@@ -140,7 +140,7 @@ def _remember(group: Group, body: Any) -> None:
 
 
 def ran(group: Group, now: Now) -> None:
-    """It is done. Its callers have waited for that, and not for it to be counted."""
+    """It is done. Its callers have waited for that, and not for it to be committed."""
     batch = group.writes.batch
     assert batch is not None, "nothing runs"
     if now.mono_us - batch.since_us < group.settings.long_us:

@@ -1,7 +1,7 @@
 """A leader brings its group's members to what the catalog wants, one entry of the log at a time.
 
 The plan is `membership.next_step`. Here: when a step may be taken, who is caught up, and how a leader goes that has
-changed itself out of its group: it leads until the configuration without it is counted, then it hands over and steps
+changed itself out of its group: it leads until the configuration without it is committed, then it hands over and steps
 down (Ongaro 2014, section 4.2.2).
 """
 
@@ -43,7 +43,7 @@ def is_settled(group: Group, now: Now) -> bool:
 
 
 def reconcile(group: Group, now: Now) -> None:
-    """As leader: take the next step, if the one before is counted and nothing is just being executed."""
+    """As leader: take the next step, if the one before is committed and nothing is just being executed."""
     if not may_change(group):
         return
     wanted = group.host.wanted_members(group.group)
@@ -134,7 +134,7 @@ def _hand_over(group: Group, now: Now) -> None:
 
 
 def _leave(group: Group, now: Now) -> None:
-    """The configuration without us is counted: hand over, and step down when that does not come about in time."""
+    """The configuration without us is committed: hand over, and step down when that does not come about in time."""
     if not group.leaving.since_us:
         group.leaving.since_us = now.mono_us
         group.note("leaves")

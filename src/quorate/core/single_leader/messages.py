@@ -1,7 +1,7 @@
 """What the members of a group tell each other. Every message carries the group and the epoch.
 
 Names follow the Raft papers where they have one (Ongaro 2014; "Log" is what they call the log, "epoch"
-what they call a term, "counted" what they call committed).
+what they call a term, "committed" what they call committed).
 """
 
 from quorate.core.bounds import Count, Epoch, Index, IndexOrNone, Small
@@ -22,7 +22,7 @@ class PreVoteReply(GroupMessage, frozen=True, array_like=True, tag=2):
     epoch: Epoch
     granted: bool
     outside: Index = 0
-    """Index of a counted configuration in which the asker is no member; 0: it is one, as far as is known here."""
+    """Index of a committed configuration in which the asker is no member; 0: it is one, as far as is known here."""
 
 
 class Vote(GroupMessage, frozen=True, array_like=True, tag=3):
@@ -45,16 +45,16 @@ class VoteReply(GroupMessage, frozen=True, array_like=True, tag=4):
 
 
 class Append(GroupMessage, frozen=True, array_like=True, tag=5):
-    """These entries follow `previous`; what is counted so far. Without entries it is a probe."""
+    """These entries follow `previous`; what is committed so far. Without entries it is a probe."""
 
     epoch: Epoch
     previous: Position
     entries: tuple[Entry, ...]
-    counted: Index
+    committed: Index
     agreed: Index = 0
     """What a majority holds: it stays, whatever the acks are."""
     mark: Count = 0
-    """Of the epoch of `previous` (`acks_rule.mark_of`), where it is not known yet whether the logs agree there."""
+    """Of the epoch of `previous` (`ack_policy.mark_of`), where it is not known yet whether the logs agree there."""
 
 
 NEEDS_SNAPSHOT = -1
@@ -121,7 +121,7 @@ class SnapshotDone(GroupMessage, frozen=True, array_like=True, tag=11):
     position: Position
 
 
-class StandNow(GroupMessage, frozen=True, array_like=True, tag=12):
+class TimeoutNow(GroupMessage, frozen=True, array_like=True, tag=12):
     """You have all of my log: become leader at once (Raft's TimeoutNow)."""
 
     epoch: Epoch

@@ -2,9 +2,9 @@
 
 Under `manual` nobody stands by himself once a group's log says so. A replica stands because its leader hands over
 (`transfer`), or because somebody orders it to while nobody leads. It asks around first and needs the same votes as any
-candidate. With *accept loss* a majority of the voters is enough, though the acks rule asks for more: never less than a
-majority, or an epoch could have two leaders. What the others alone had counted is then lost, and the epoch says so in
-its first entry (`acks_rule.spell_noop`), so that whoever comes back saves its tail and who does not is listed.
+candidate. With *accept loss* a majority of the voters is enough, though the ack policy asks for more: never less than a
+majority, or an epoch could have two leaders. What the others alone had committed is then lost, and the epoch says so in
+its first entry (`ack_policy.spell_noop`), so that whoever comes back saves its tail and who does not is listed.
 """
 
 from quorate.core.kernel import NodeId, Now
@@ -140,7 +140,7 @@ def conclude(group: Group) -> None:
 
 
 def loss_is_accepted(group: Group) -> bool:
-    """As the winner of a vote: it took fewer voters than the acks rule asks for."""
+    """As the winner of a vote: it took fewer voters than the ack policy asks for."""
     if group.order is None or not group.order.is_loose:
         return False
     configuration = group.configuration

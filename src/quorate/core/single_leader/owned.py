@@ -26,7 +26,7 @@ class Election(Struct):
     eager: bool = False
     """Stands at once when its data file is open: alone, or first in a new group."""
     outside: int = 0
-    """Index of a counted configuration, newer than any in our log, of which somebody says that this replica is not
+    """Index of a committed configuration, newer than any in our log, of which somebody says that this replica is not
     in it; 0: nobody does."""
     votes: dict[NodeId, bool] = {}
     votes_of: dict[NodeId, tuple[PeerLife, ...]] = {}
@@ -43,12 +43,12 @@ class Election(Struct):
 
 
 class Committed(Struct):
-    """How far the log is durable, and counted. Owner: `commit`."""
+    """How far the log is durable, and committed. Owner: `commit`."""
 
     persisted: int
-    counted: int
+    committed: int
     held: int = 0
-    """As leader: the highest index that is held as the acks rules ask; what is counted may be ahead of it, by the
+    """As leader: the highest index that is held as the ack policies ask; what is committed may be ahead of it, by the
     no-op or the like, but nobody is told that a write is done before it is held."""
     agreed: int = 0
     """The highest index known to be held by a majority, in its leader's epoch: it stays whatever the acks are."""
@@ -78,7 +78,7 @@ class Writes(Struct):
     admission: Admission
     queue: deque[Request]
     flight: deque[Batch]
-    """Those that are logged and not counted, or not durable here, oldest first."""
+    """Those that are logged and not committed, or not durable here, oldest first."""
     batch: Batch | None = None
     """The one that is executing."""
     batches: int = 0

@@ -32,7 +32,7 @@ class Progress(Struct):
     life: int = 0
     """The life in which it acknowledged that (`AppendReply.life`)."""
     told: int = 0
-    """The highest counted index that was sent to it with entries or instead of them."""
+    """The highest commit index that was sent to it with entries or instead of them."""
     state: str = PROBING
     sent_us: int = 0
     """When something was last sent that should be answered; 0: nothing is outstanding."""
@@ -69,16 +69,16 @@ class Progress(Struct):
 
     # ---- the log -----------------------------------------------------------------------------------------
 
-    def sent(self, entries: Sequence[Entry], counted: int, now_us: int) -> None:
-        """These were sent, with the counted index. While it is being probed, the same is sent again next."""
-        self.told = counted
+    def sent(self, entries: Sequence[Entry], committed: int, now_us: int) -> None:
+        """These were sent, with the commit index. While it is being probed, the same is sent again next."""
+        self.told = committed
         self.sent_us = now_us
         if self.state == REPLICATING and entries:
             self.next = entries[-1].index + 1
 
-    def sent_counted(self, counted: int) -> None:
-        """The counted index was sent alone."""
-        self.told = counted
+    def sent_committed(self, committed: int) -> None:
+        """The commit index was sent alone."""
+        self.told = committed
 
     def reads_back(self, *, reading: bool) -> None:
         """Older entries are being read back for it, or have come."""

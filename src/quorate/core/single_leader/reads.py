@@ -1,7 +1,7 @@
 """Reads at `eventual`, `leader` and `linearizable`.
 
-Linearizable reads are ReadIndex (Ongaro 2014, section 6.4): a leader that has counted an entry of its own
-epoch notes its counted index, has a majority confirm that it still leads *after* the read arrived, waits
+Linearizable reads are ReadIndex (Ongaro 2014, section 6.4): a leader that has committed an entry of its own
+epoch notes its commit index, has a majority confirm that it still leads *after* the read arrived, waits
 until that index is applied, and reads. No lease, no clock. A round is named by the node's monotone
 heartbeat sequence, never by the request, so that a late or repeated answer cannot confirm a younger read
 (the cause of etcd's stale reads of 2025). Reads that arrive during a round share the next one. A follower
@@ -56,7 +56,7 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
             group.reading.waiting.append(read)
             group.host.make_ready(group.group)
         else:
-            read.index = max(group.election.noop, min(group.commit.counted, group.commit.persisted))
+            read.index = max(group.election.noop, min(group.commit.committed, group.commit.persisted))
             group.reading.applying.append(read)
             on_applied(group)
         group.host.keep_busy(group.group)
@@ -90,11 +90,11 @@ def begin_round(group: Group) -> None:
         not group.reading.waiting
         or group.reading.round
         or group.election.role != state.LEADER
-        or not group.commit.counted >= group.election.noop > 0
+        or not group.commit.committed >= group.election.noop > 0
     ):
         return
     group.reading.confirming, group.reading.waiting = group.reading.waiting, []
-    group.reading.index = group.commit.counted
+    group.reading.index = group.commit.committed
     if group.majority_of((group.me,)):
         _finish_round(group)
     else:
@@ -117,7 +117,7 @@ def _finish_round(group: Group) -> None:
     for read in confirmed:
         read.index = group.reading.index
         if read.asker:
-            shipping.tell_counted(group, read.asker, read.index)
+            shipping.tell_committed(group, read.asker, read.index)
             group.send(read.asker, ReadIndexReply(group.group, group.election.epoch, read.id, read.index))
         else:
             group.reading.applying.append(read)

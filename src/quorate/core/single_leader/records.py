@@ -45,7 +45,7 @@ class Reading(Struct):
     round: int = 0
     """The heartbeat sequence that a majority must answer; 0 while no round is under way."""
     index: int = -1
-    """What was counted when the round began."""
+    """What was committed when the round began."""
     confirming: list[Read] = []
     """For that round."""
     confirmed: dict[NodeId, int] = {}
@@ -93,9 +93,9 @@ class Order(Struct):
     until_us: int
     """When they are told that it was in vain."""
     accept_loss: bool
-    """A majority of the voters is enough, whatever the acks rule asks for."""
+    """A majority of the voters is enough, whatever the ack policy asks for."""
     rounds: int = 0
-    """How often it has asked for votes. The first time it asks for all that the acks rule wants."""
+    """How often it has asked for votes. The first time it asks for all that the ack policy wants."""
     refused: dict[NodeId, None] = {}
     """Who would not vote for it."""
 
@@ -177,7 +177,7 @@ class Leaving(Struct):
     """A replica that is to leave its group, or has left it."""
 
     since_us: int = 0
-    """As leader: since when a counted configuration has left it out; 0: none does."""
+    """As leader: since when a committed configuration has left it out; 0: none does."""
     handed_us: int = -(1 << 62)
     """When it last began to hand over because it is to go."""
     asked_us: int = -(1 << 62)

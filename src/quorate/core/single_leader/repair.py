@@ -4,8 +4,8 @@ Two things can be damaged, and they differ in what they put at risk.
 
 - *The log.* What the replica promised may be gone: entries that it acknowledged, a vote. It votes for nobody in the
   epoch it was found in, confirms no leader, is not counted, and begins anew behind a copy. It is whole when it durably
-  holds everything that a leader had counted whom a majority of intact voters confirmed after the copy. (Protocol-aware
-  recovery, Alagappan et al. 2018: a damaged log is not a short one.)
+  holds everything that a leader had committed whom a majority of intact voters confirmed after the copy.
+  (Protocol-aware recovery, Alagappan et al. 2018: a damaged log is not a short one.)
 - *The data file alone.* It was edited, SQLite finds it unsound, it differs from a majority's, or an entry cannot be
   applied to it. The log is what it was, and so is every promise: the replica votes, acknowledges entries and confirms
   its leader as before, so that a majority of such replicas takes writes. What it cannot do is what needs the rows: it
@@ -23,7 +23,7 @@ not as many as the disk can write.
 
 from quorate.core.kernel import CATALOG_GROUP, ApplyFailed, ForgetDamage, Now, Position
 from quorate.core.requests import Refused
-from quorate.core.single_leader.messages import NEEDS_SNAPSHOT, ReadIndexAsk, StandNow
+from quorate.core.single_leader.messages import NEEDS_SNAPSHOT, ReadIndexAsk, TimeoutNow
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 DEFERRED = 4
@@ -129,7 +129,7 @@ def installed(group: Group) -> None:
 
 
 def _ask_how_far(group: Group) -> None:
-    """As a rebuilt replica: what has a leader counted whom a majority of the others confirms now?"""
+    """As a rebuilt replica: what has a leader committed whom a majority of the others confirms now?"""
     if group.election.leader not in (NOBODY, group.me) and group.repair.whole_at < 0:
         group.reading.numbers += 1
         group.repair.heal_read = group.repair.heal_read or group.reading.numbers
@@ -139,7 +139,7 @@ def _ask_how_far(group: Group) -> None:
 
 
 def heal_if_whole(group: Group) -> None:
-    """A rebuilt replica whose log was damaged is a voter again once it durably holds everything counted.
+    """A rebuilt replica whose log was damaged is a voter again once it durably holds everything committed.
 
     How far that is, a leader says whom a majority of intact voters confirmed after we were rebuilt: an
     older leader, or an older message, knows of less. (A forgotten vote of this epoch stays forgotten, so
@@ -161,7 +161,7 @@ def _heal(group: Group) -> None:
     group.host.emit(ForgetDamage(group.group))
     group.note("healed", was=group.repair.mended)
     if group.election.leader not in (NOBODY, group.me):
-        matched = min(group.commit.counted, group.commit.persisted)
+        matched = min(group.commit.committed, group.commit.persisted)
         group.send(group.election.leader, group.append_reply(matched=matched, accepted=True))
 
 
@@ -181,7 +181,7 @@ def _gives_way(group: Group, now: Now) -> bool:
         if whole and progress.matched == group.log.last.index and group.host.heard(now, peer):
             group.repair.deferred = 0
             group.note("gives_way", to=peer)
-            group.send(peer, StandNow(group.group, group.election.epoch))
+            group.send(peer, TimeoutNow(group.group, group.election.epoch))
             return True
     return False
 

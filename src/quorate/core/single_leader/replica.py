@@ -1,6 +1,6 @@
 """A replica of a single-leader group as a state machine: what goes where.
 
-States: follower, pre_candidate, candidate, leader. What is promised depends on the acks rule that the group's log
+States: follower, pre_candidate, candidate, leader. What is promised depends on the ack policy that the group's log
 names (`rules`, and `core.promises` for the words).
 
 Caveats: there are no lease reads, on purpose.
@@ -35,7 +35,7 @@ from quorate.core.kernel import (
     SnapshotStored,
     Stopped,
 )
-from quorate.core.messages import Mention
+from quorate.core.messages import GroupHeartbeat
 from quorate.core.options import SINGLE_LEADER as NAME
 from quorate.core.options import SingleLeaderOptions
 from quorate.core.replica import Replication
@@ -73,7 +73,7 @@ from quorate.core.single_leader.messages import (
     SnapshotGone,
     SnapshotOffer,
     SnapshotWant,
-    StandNow,
+    TimeoutNow,
     VerifyAsk,
     VerifyReply,
     VerifyVerdict,
@@ -87,7 +87,7 @@ MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
     PreVoteReply: election.on_pre_vote_reply,
     Vote: election.on_vote,
     VoteReply: election.on_vote_reply,
-    StandNow: election.on_stand_now,
+    TimeoutNow: election.on_stand_now,
     Append: shipping.on_append,
     AppendReply: shipping.on_append_reply,
     SnapshotOffer: snapshots.on_offer,
@@ -295,18 +295,18 @@ class SingleLeaderReplica(Group):
     def confirming(self) -> bool:
         return bool(self.reading.round)
 
-    def mention_to(self, peer: NodeId) -> Mention | None:
+    def mention_to(self, peer: NodeId) -> GroupHeartbeat | None:
         progress = self.progress.get(peer)
         if self.election.role != LEADER or progress is None:
             return None
-        return Mention(self.group, self.election.epoch, min(self.commit.counted, progress.matched))
+        return GroupHeartbeat(self.group, self.election.epoch, min(self.commit.committed, progress.matched))
 
-    def on_mention(self, now: Now, sender: NodeId, mention: Mention) -> Mention | None:
+    def on_mention(self, now: Now, sender: NodeId, mention: GroupHeartbeat) -> GroupHeartbeat | None:
         """Answered with the epoch that we are in, once that is durable: the next heartbeat asks again."""
         epoch = self._heard_leader(now, sender, mention)
-        return Mention(self.group, epoch, mention.counted) if epoch else None
+        return GroupHeartbeat(self.group, epoch, mention.committed) if epoch else None
 
-    def _heard_leader(self, now: Now, sender: NodeId, mention: Mention) -> int:
+    def _heard_leader(self, now: Now, sender: NodeId, mention: GroupHeartbeat) -> int:
         """A heartbeat of a node that leads in this epoch. The epoch that we are in; 0: not to be said yet."""
         if mention.epoch < self.election.epoch:
             return 0 if self.pending and any(pending.hard_state for pending in self.pending) else self.election.epoch
@@ -315,18 +315,18 @@ class SingleLeaderReplica(Group):
         self.heard_leader(now, sender, mention.epoch)
         if self.needs_log:
             return 0
-        commit.count(self, min(mention.counted, self.log.last.index))
+        commit.count(self, min(mention.committed, self.log.last.index))
         if self.log_damaged or (self.pending and any(pending.hard_state for pending in self.pending)):
             return 0  # one whose log is damaged may have promised a later epoch, and confirms nobody
         return mention.epoch
 
-    def on_mention_answered(self, now: Now, peer: NodeId, sequence: int, mention: Mention) -> bool:
+    def on_mention_answered(self, now: Now, peer: NodeId, sequence: int, mention: GroupHeartbeat) -> bool:
         if mention.epoch > self.election.epoch:
             if self._is_believable(peer, mention.epoch):
                 election.adopt_epoch(self, now, mention.epoch, NOBODY)
         elif mention.epoch == self.election.epoch and self.election.role == LEADER:
             reads.on_confirmed(self, peer, sequence)
-        return mention.epoch == self.election.epoch and mention.counted == self.commit.counted
+        return mention.epoch == self.election.epoch and mention.committed == self.commit.committed
 
     def on_resigned(self, now: Now, sender: NodeId, epoch: int) -> None:
         if self.election.leader == sender and self.election.epoch <= epoch:
@@ -368,14 +368,14 @@ class SingleLeaderReplica(Group):
         return self.host.now_us < self.apply.no_room_until_us
 
     def keeps(self, index: int, epoch: int) -> bool:
-        return index <= self.commit.counted and self.epoch_at(index) == epoch
+        return index <= self.commit.committed and self.epoch_at(index) == epoch
 
     def unknown_losses(self) -> list[tuple[int, int, NodeId]]:
         return rewinding.unknown(self)
 
     # ---- what the parts tell those above them (`Group` says when) ----------------------------------------
 
-    on_counted = writes.on_counted
+    on_committed = writes.on_committed
     on_own_vote = election.on_own_vote
     heard_leader = election.heard_leader
     adopt_epoch = election.adopt_epoch

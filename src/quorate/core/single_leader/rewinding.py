@@ -3,29 +3,29 @@
 Under `async` an entry may count, be applied and be answered, and then be missing from the log of a later leader. A
 replica that finds out (its leader's entry differs from its own at some index) keeps its own entries from there on
 outside the log, durably, and only then drops them. If its data file holds one of them, there is no undo: it asks for
-a copy. Entries that perhaps never counted are kept with the others: nobody can tell them apart any more.
+a copy. Entries that perhaps were never committed are kept with the others: nobody can tell them apart any more.
 
 The same befalls a replica when somebody accepted a loss (`orders`).
 
-Every other acks rule lets none of this happen, but where a node's folder was put back from an older copy and nobody
-who was there could tell (`core.superseding`): then a majority may elect a leader that lacks what counted. Whoever
+Every other ack policy lets none of this happen, but where a node's folder was put back from an older copy and nobody
+who was there could tell (`core.superseding`): then a majority may elect a leader that lacks what was committed. Whoever
 still has that finds it out by one of two signs, and keeps his tail in the same way. Either he knows that what the
 leader's log has not did count; or the entry at which the logs part says in which lives its leader was elected, and one
 of them is of a folder that does not know a life that was heard here. (Without a sign the tail is what any failover may
-leave behind: it never counted.) Two such leaders may have given the same number to different epochs, so the mark of
-the entry that began it is compared too.
+leave behind: it was never committed.) Two such leaders may have given the same number to different epochs, so the mark
+of the entry that began it is compared too.
 """
 
 from itertools import pairwise
 
-from quorate.core.acks_rule import ASYNC, DEFAULT, mark_of, read_electors, read_noop
+from quorate.core.ack_policy import ASYNC, DEFAULT, mark_of, read_electors, read_noop
 from quorate.core.kernel import NOOP, Entry, LostSaved, NodeId, Now, Position, SaveLost
 from quorate.core.single_leader import repair
 from quorate.core.single_leader.messages import Append
 from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
-REIGNS_SHOWN = 16
+LEADERSHIPS_SHOWN = 16
 
 
 def may_drop(group: Group, now: Now, first: int) -> bool:
@@ -38,7 +38,7 @@ def may_drop(group: Group, now: Now, first: int) -> bool:
         rewind(group, first)
         return False
     if 0 < group.rewinding.saved <= first:
-        group.commit.counted = min(group.commit.counted, first - 1)
+        group.commit.committed = min(group.commit.committed, first - 1)
         return True
     save(group, now, first)
     return False
@@ -46,16 +46,16 @@ def may_drop(group: Group, now: Now, first: int) -> bool:
 
 def note_loss(group: Group, entry: Entry) -> None:
     """This is the first entry of the leader's log that ours has not. If it begins an epoch with an accepted loss, or by
-    the vote of a folder that has forgotten, what we have in its place may have counted; otherwise it cannot have:
-    whoever was elected with enough votes before that epoch had everything, so that the first difference is just
+    the vote of a folder that has forgotten, what we have in its place may have been committed; otherwise it cannot
+    have: whoever was elected with enough votes before that epoch had everything, so that the first difference is just
     there."""
     first = entry.index
     if first > group.log.last.index:
         return
     if entry.kind == NOOP and read_noop(entry.payload)[1]:
         group.rewinding.loss_at = first
-    loose = group.rules.counted.kind == ASYNC or group.rewinding.loss_at == first
-    safe = group.rules.since if loose else max(group.commit.counted, group.apply.applied.index)
+    loose = group.rules.committed.kind == ASYNC or group.rewinding.loss_at == first
+    safe = group.rules.since if loose else max(group.commit.committed, group.apply.applied.index)
     if first <= max(safe, group.commit.agreed) or (
         entry.kind == NOOP and group.host.forgot(read_electors(entry.payload))
     ):
@@ -63,16 +63,16 @@ def note_loss(group: Group, entry: Entry) -> None:
 
 
 def contradicted(group: Group, first: int) -> None:
-    """What counted is not in the leader's log from this index on: our tail is kept before it is dropped."""
+    """What was committed is not in the leader's log from this index on: our tail is kept before it is dropped."""
     if group.rewinding.loss_at != first:
-        group.note("contradicted", index=first, counted=group.commit.counted)
+        group.note("contradicted", index=first, committed=group.commit.committed)
     group.rewinding.loss_at = first
     group.commit.agreed = min(group.commit.agreed, first - 1)
 
 
 def may_lose(group: Group) -> bool:
-    """Whether the log may hold what counted and is in no later leader's: any that is not empty may. A damaged replica
-    does not know its rule: then what the catalog wants has to do."""
+    """Whether the log may hold what was committed and is in no later leader's: any that is not empty may. A damaged
+    replica does not know its rule: then what the catalog wants has to do."""
     wanted = wanted_rule(group.host, group.database) or DEFAULT
     some = group.log.last.index > group.log.base.index
     return some or group.lossy or group.is_narrow or (group.log_damaged and wanted.kind == ASYNC)
@@ -104,20 +104,20 @@ def on_saved(group: Group, event: LostSaved) -> None:
 
 
 def unknown(group: Group) -> list[tuple[int, int, NodeId]]:
-    """As leader: of which earlier leaders nobody here knows what they counted beyond our log. For each: the epoch, the
-    index from which on, and who. One that has come back and follows is known: it saved what it had."""
+    """As leader: of which earlier leaders nobody here knows what they committed beyond our log. For each: the epoch,
+    the index from which on, and who. One that has come back and follows is known: it saved what it had."""
     found = []
-    reigns = group.rules.reigns[-REIGNS_SHOWN:] if group.election.role == LEADER else []
-    for reign, following in pairwise(reigns):
-        progress = group.progress.get(reign.leader)
+    leaderships = group.rules.leaderships[-LEADERSHIPS_SHOWN:] if group.election.role == LEADER else []
+    for leadership, following in pairwise(leaderships):
+        progress = group.progress.get(leadership.leader)
         came_back = progress is not None and progress.matched >= following.index
         if (
             following.loses
-            and reign.epoch != following.epoch
-            and reign.leader not in (NOBODY, group.me)
+            and leadership.epoch != following.epoch
+            and leadership.leader not in (NOBODY, group.me)
             and not came_back
         ):
-            found.append((reign.epoch, following.index, reign.leader))
+            found.append((leadership.epoch, following.index, leadership.leader))
     return found
 
 

@@ -1,6 +1,6 @@
 """The open transaction of a leader: batches that are executed and not committed lie in it, one on top of the other.
 
-It is committed when all of it is counted and durable here, and somebody waits for that; or it is undone, and what is
+It is committed when all of it is committed and durable here, and somebody waits for that; or it is undone, and what is
 logged of it is applied from the log.
 """
 
@@ -9,7 +9,7 @@ from quorate.core.single_leader.state import Group
 
 
 def roll_back(group: Group) -> None:
-    """Undo the open transaction. What is logged of it is applied from the log once it is counted."""
+    """Undo the open transaction. What is logged of it is applied from the log once it is committed."""
     group.host.emit(Rollback(group.group))
     _forget_stack(group)
 
@@ -21,7 +21,7 @@ def _forget_stack(group: Group) -> None:
 
 
 def settle(group: Group) -> None:
-    """Commit the open transaction when all of it is counted and durable here, and somebody waits for that.
+    """Commit the open transaction when all of it is committed and durable here, and somebody waits for that.
 
     Nobody waits for up to `Settings.settle_delay_us`, so that rows that change again and again cost one page and not
     many. A read waits; where reads were waiting lately, each batch is committed as soon as it can be.
@@ -35,7 +35,7 @@ def settle(group: Group) -> None:
     elif (
         group.writes.batch is None
         and not group.apply.applying
-        and min(group.commit.counted, group.commit.persisted) >= group.settling.covered
+        and min(group.commit.committed, group.commit.persisted) >= group.settling.covered
     ):
         position = group.log.position_at(group.settling.covered)
         batches = tuple(group.settling.stack)

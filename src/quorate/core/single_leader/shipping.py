@@ -7,7 +7,7 @@ counts itself only once its own disk has answered.
 
 from collections.abc import Sequence
 
-from quorate.core.acks_rule import DEFAULT
+from quorate.core.ack_policy import DEFAULT
 from quorate.core.entries import takes_us
 from quorate.core.kernel import CATALOG_GROUP, Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
 from quorate.core.single_leader import apply, commit, repair, rewinding, settling, snapshots
@@ -69,19 +69,19 @@ def _send(group: Group, now: Now, peer: NodeId, progress: Progress, entries: Seq
     previous = group.log.position_at(progress.next - 1)
     mark = 0 if progress.state == REPLICATING else group.rules.mark_at(previous.index)
     message = Append(
-        group.group, group.election.epoch, previous, tuple(entries), group.commit.counted, group.commit.agreed, mark
+        group.group, group.election.epoch, previous, tuple(entries), group.commit.committed, group.commit.agreed, mark
     )
     group.send(peer, message)
-    progress.sent(entries, group.commit.counted, now.mono_us + takes_us(entries))
+    progress.sent(entries, group.commit.committed, now.mono_us + takes_us(entries))
 
 
-def tell_counted(group: Group, peer: NodeId, index: int) -> None:
+def tell_committed(group: Group, peer: NodeId, index: int) -> None:
     """A read at this follower waits for an index: it need not wait for the next entries or heartbeat as well."""
     progress = group.progress.get(peer)
     if progress is not None and progress.told < index <= progress.matched >= group.log.base.index:
-        progress.sent_counted(group.commit.counted)
+        progress.sent_committed(group.commit.committed)
         previous = group.log.position_at(progress.matched)
-        group.send(peer, Append(group.group, group.election.epoch, previous, (), group.commit.counted))
+        group.send(peer, Append(group.group, group.election.epoch, previous, (), group.commit.committed))
 
 
 def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
@@ -125,7 +125,7 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     else:
         group.send_after_persist(sender, reply)
     group.commit.agreed = max(group.commit.agreed, min(message.agreed, matched))
-    commit.count(group, min(message.counted, matched))
+    commit.count(group, min(message.committed, matched))
 
 
 def _without_trimmed(group: Group, message: Append) -> tuple[Position, tuple[Entry, ...]]:
@@ -146,7 +146,7 @@ def _new_entries(group: Group, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
 def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
     first = entries[0].index
     if first <= group.log.last.index:
-        assert first > group.commit.counted, "a counted entry would be overwritten"
+        assert first > group.commit.committed, "a committed entry would be overwritten"
         assert first > group.apply.applied.index, "an applied entry would be overwritten"
         group.drop_from(first)
         group.note("truncated", index=first)
@@ -176,13 +176,13 @@ def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply
         if message.matched < progress.snapshot_at.index:
             return
         snapshots.close(group, progress)
-    late = progress.matched < group.commit.counted
+    late = progress.matched < group.commit.committed
     progress.acknowledge(message.matched, now.mono_us, voter=message.voter, whole=message.whole)
-    if progress.matched > min(group.commit.counted, group.commit.held, group.commit.agreed) or group.turns_at:
+    if progress.matched > min(group.commit.committed, group.commit.held, group.commit.agreed) or group.turns_at:
         commit.advance(group)
     if group.handover.transfer is not None:
         group.host.make_ready(group.group)
-    if late and group.group == CATALOG_GROUP:  # it was not told what is counted beyond what it was known to have
+    if late and group.group == CATALOG_GROUP:  # it was not told what is committed beyond what it was known to have
         group.host.mention(group.group)
     if progress.next <= group.log.last.index:
         send_more(group, now, sender, progress)
@@ -210,7 +210,7 @@ def _back_off(group: Group, now: Now, peer: NodeId, progress: Progress, message:
 
 def _reaches(group: Group, conflict: Position, *, at_its_word: bool) -> bool:
     """Whether a copy of our data file stands where this replica's log begins, or later. If it does not yet, it is
-    brought there: the replica had all of that counted, and our log has it. `at_its_word`: it may not acknowledge
+    brought there: the replica had all of that was committed, and our log has it. `at_its_word`: it may not acknowledge
     anything before it has a copy, so that we may never count that by ourselves."""
     if group.apply.applied.index < conflict.index and group.log.epoch_at(conflict.index) == conflict.epoch:
         if at_its_word:

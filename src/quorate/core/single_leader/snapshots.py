@@ -170,7 +170,7 @@ def on_offer(group: Group, now: Now, sender: NodeId, message: SnapshotOffer) -> 
         if not repair.may_ask(group) or repair.too_old(group, position):
             return
         group.fetching.incoming = incoming = Incoming(
-            sender, message.snapshot, group.host.dice.getrandbits(62) | 1, position
+            sender, message.snapshot, group.host.rng.getrandbits(62) | 1, position
         )
     if not incoming.storing:
         group.send(sender, SnapshotWant(group.group, group.election.epoch, incoming.theirs, incoming.offset))
@@ -249,7 +249,7 @@ def switch(group: Group, now: Now, incoming: Incoming) -> None:
     pending.switch = incoming.ours
     group.commit.agreed = min(group.commit.agreed, position.index) if group.rewinding.loss_at else group.commit.agreed
     anew = not beside and (group.repair.damaged or group.lossy or group.is_narrow)
-    group.commit.counted = position.index if anew else max(group.commit.counted, position.index)
+    group.commit.committed = position.index if anew else max(group.commit.committed, position.index)
     group.rules.truncated(keep + 1 if keep else 0)
     group.membership.truncated(keep + 1 if keep else 0)
     group.configure()
@@ -275,7 +275,7 @@ def _has(group: Group, position: Position) -> bool:
     known = group.epoch_at(position.index)
     if known is not None:
         return known == position.epoch
-    return position.index <= group.commit.counted
+    return position.index <= group.commit.committed
 
 
 def on_gone(group: Group, now: Now, sender: NodeId, message: SnapshotGone) -> None:

@@ -25,7 +25,7 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.core.membership import Configuration, Membership
-from quorate.core.quorum import joint_counted_index, joint_vote_won, majority
+from quorate.core.quorum import joint_committed_index, joint_vote_won, majority
 from quorate.core.replica import Host
 from quorate.core.single_leader.log import Log
 from quorate.core.single_leader.messages import AppendReply
@@ -199,8 +199,8 @@ class Group:
 
     # ---- what a part tells those above it: `replica` says who hears it -------------------------------------
 
-    def on_counted(self) -> None:
-        """More is counted, or held as the acks rules ask, or durable here."""
+    def on_committed(self) -> None:
+        """More is committed, or held as the ack policies ask, or durable here."""
         raise NotImplementedError
 
     def on_own_vote(self, now: Now, epoch: int) -> None:
@@ -225,7 +225,7 @@ class Group:
     def votes_here(self) -> bool:
         """This replica is a voter, as far as it knows, or was one until an entry that may not count yet. Such a one
         may be the only replica that can win: nobody else has that entry (Ongaro 2014, section 4.2.2)."""
-        return (self.me in self.voters or self.me in self.membership.counted.electors) and not self.election.outside
+        return (self.me in self.voters or self.me in self.membership.committed.electors) and not self.election.outside
 
     @property
     def left_out(self) -> bool:
@@ -234,12 +234,12 @@ class Group:
         return bool(self.election.outside) or (bool(self.voters) and not self._may_be_member(self.me))
 
     def leaves_out(self, node: NodeId) -> int:
-        """Index of the counted configuration that says that this node is no member; 0: it may be one."""
+        """Index of the committed configuration that says that this node is no member; 0: it may be one."""
         return 0 if self._may_be_member(node) else self.membership.since
 
     def _may_be_member(self, node: NodeId) -> bool:
-        """Whether the configuration that holds includes this node, or the one that is counted does."""
-        return self.configuration.includes(node) or self.membership.counted.includes(node)
+        """Whether the configuration that holds includes this node, or the one that is committed does."""
+        return self.configuration.includes(node) or self.membership.committed.includes(node)
 
     def majority_of(self, nodes: Collection[NodeId]) -> bool:
         """Whether these are a majority of the voters; of the old and of the new ones while members change."""
@@ -247,7 +247,7 @@ class Group:
 
     @property
     def turns_at(self) -> int:
-        """Index of the first entry that is not counted and after which another rule, or other voters, may decide;
+        """Index of the first entry that is not committed and after which another rule, or other voters, may decide;
         0: there is none."""
         if not self.rules.coming and not self.membership.coming:
             return 0
@@ -255,13 +255,14 @@ class Group:
 
     @property
     def is_narrow(self) -> bool:
-        """A leader elected by a mere majority may lack what counted: nobody is, unless a person accepts the loss."""
+        """A leader elected by a mere majority may lack what was committed: nobody is, unless a person accepts the
+        loss."""
         sizes = (len(self.configuration.voters), len(self.configuration.following))
         return any(self.rules.is_narrow(size) for size in sizes if size)
 
     @property
     def lossy(self) -> bool:
-        """Something that counted, here or elsewhere, may be missing from the leader's log."""
+        """Something that was committed, here or elsewhere, may be missing from the leader's log."""
         return self.rules.lossy or self.rewinding.loss_at > 0
 
     @property
@@ -280,7 +281,7 @@ class Group:
         )
 
     def held_by(self, matched: dict[NodeId, int]) -> int:
-        """The highest index that is held as the acks rules ask, given what is durable where."""
+        """The highest index that is held as the ack policies ask, given what is durable where."""
         return self._index_of(matched, self.rules.holders)
 
     def agreed_by(self, matched: dict[NodeId, int]) -> int:
@@ -288,7 +289,7 @@ class Group:
         return self._index_of(matched, majority)
 
     def _index_of(self, matched: dict[NodeId, int], holders: Callable[[int], int]) -> int:
-        return joint_counted_index(self.configuration.voters, self.configuration.following, matched, holders)
+        return joint_committed_index(self.configuration.voters, self.configuration.following, matched, holders)
 
     def wins(self, votes: dict[NodeId, bool]) -> bool | None:
         """Whether these votes make a leader: True, False when they no longer can, None while it is open."""
@@ -333,7 +334,7 @@ class Group:
     @property
     def apply_waits(self) -> bool:
         """There is something to apply that could not be applied yet."""
-        return self.apply.opened and self.apply.applied.index < min(self.commit.counted, self.commit.persisted)
+        return self.apply.opened and self.apply.applied.index < min(self.commit.committed, self.commit.persisted)
 
     @property
     def log_damaged(self) -> bool:
@@ -366,7 +367,7 @@ class Group:
         """Stand after a random time unless a leader is heard first; `soon` when one was just lost."""
         span = self.host.election_us(self.electors, len(self.voters) // 2)
         low, high = (span // 10, span) if soon else (span, 2 * span)
-        self.host.set_timer(self.election_timer, now.mono_us + self.host.dice.randint(low, high))
+        self.host.set_timer(self.election_timer, now.mono_us + self.host.rng.randint(low, high))
 
     def answer_all(self, waiting: Sequence[Request], body: Any) -> None:
         for request in waiting:

@@ -1,6 +1,6 @@
 """A replica as a picture for people."""
 
-from quorate.core.acks_rule import ETCD, MANUAL
+from quorate.core.ack_policy import ETCD, MANUAL
 from quorate.core.options import SingleLeaderOptions
 from quorate.core.requests import GroupStatus, ReplicaStatus
 from quorate.core.single_leader import members, permits
@@ -14,7 +14,7 @@ def status(group: Group) -> GroupStatus:
         replicas.append(ReplicaStatus(group.me, group.commit.persisted, "leader"))
         replicas += [ReplicaStatus(peer, each.matched, each.state) for peer, each in group.progress.items()]
     wanted = group.host.wanted_members(group.group)
-    decides = MANUAL if group.rules.by_hand else ETCD if group.rules.by_permit else group.rules.counted.failover
+    decides = MANUAL if group.rules.by_hand else ETCD if group.rules.by_permit else group.rules.committed.failover
     return GroupStatus(
         group.group,
         group.database,
@@ -23,10 +23,10 @@ def status(group: Group) -> GroupStatus:
         group.election.leader,
         group.election.epoch,
         group.log.last.index,
-        group.commit.counted,
+        group.commit.committed,
         group.apply.applied.index,
         group.log.base.index + 1,
-        _options(group, str(group.rules.counted), decides),
+        _options(group, str(group.rules.committed), decides),
         tuple(replicas),
         group.verifying.equal_at,
         group.repair.damaged or group.repair.mended,

@@ -1,6 +1,6 @@
 """Handing leadership over on purpose: a planned failover, and what a node does that drains.
 
-Source: leadership transfer, Ongaro's thesis 2014, section 3.10 (TimeoutNow is `StandNow` here). In steps:
+Source: leadership transfer, Ongaro's thesis 2014, section 3.10 (TimeoutNow is `TimeoutNow` here). In steps:
 
 1. Somebody names a follower, or the one that has most is meant. Writes go on while it catches up.
 2. Once it lacks little, new writes wait: they are held, not refused. What is under way is finished and answered.
@@ -8,7 +8,7 @@ Source: leadership transfer, Ongaro's thesis 2014, section 3.10 (TimeoutNow is `
 4. It wins: callers of held writes are sent there as soon as we hear of it. Or it does not within an election
    time-out: then we go on leading, and run what was held.
 
-Nothing is promised to anybody by the attempt itself: a `StandNow` that is lost or comes late costs time and no more,
+Nothing is promised to anybody by the attempt itself: a `TimeoutNow` that is lost or comes late costs time and no more,
 and a caller that hears of the attempt's end hears that the other may still take over (`MaybeDone`).
 """
 
@@ -20,7 +20,7 @@ from msgspec import Raw, msgpack
 from quorate.core.kernel import NodeId, Now
 from quorate.core.requests import Answer, FailoverReport, NotLeader, Refused
 from quorate.core.single_leader import long_writes, settling, writes
-from quorate.core.single_leader.messages import StandNow
+from quorate.core.single_leader.messages import TimeoutNow
 from quorate.core.single_leader.progress import SNAPSHOT
 from quorate.core.single_leader.records import Transfer
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
@@ -126,7 +126,7 @@ def proceed(group: Group, now: Now) -> None:
             return
     late = now.mono_us - transfer.held_us > group.settings.suspect_us
     if transfer.holds and not _stand_when_ready(group, now) and late:
-        _give_up(group, "what is under way is not counted, or not there, in time")
+        _give_up(group, "what is under way is not committed, or not there, in time")
 
 
 def _stand_when_ready(group: Group, now: Now) -> bool:
@@ -141,7 +141,7 @@ def _stand_when_ready(group: Group, now: Now) -> bool:
 
 
 def is_busy(group: Group) -> bool:
-    """Something runs, or callers wait for what is logged and may still be counted."""
+    """Something runs, or callers wait for what is logged and may still be committed."""
     return group.writes.batch is not None or (
         bool(group.writes.flight or group.settling.stack) and not writes.in_vain(group)
     )
@@ -153,7 +153,7 @@ def tell(group: Group, now: Now, peer: NodeId) -> None:
     group.handover.again_us = now.mono_us + 2 * group.settings.election_us
     group.handover.resumes_until_us = now.mono_us + 2 * group.settings.suspect_us + 4 * group.settings.election_us
     group.note("told_to_stand", to=peer)
-    group.send(peer, StandNow(group.group, group.election.epoch))
+    group.send(peer, TimeoutNow(group.group, group.election.epoch))
 
 
 def _give_up(group: Group, why: str) -> None:

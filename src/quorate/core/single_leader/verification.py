@@ -6,7 +6,7 @@ is committed, goes on, and hashes the pinned state aside. One that has passed th
 repeated, or came late) says so, and the leader names a newer one. Digests of different positions are never
 compared.
 
-A digest that a majority of the voters holds is right, whoever leads: what was counted was executed once and
+A digest that a majority of the voters holds is right, whoever leads: what was committed was executed once and
 applied everywhere, so one file that differs was changed by something else (a hand, a disk, a bug). A wrong
 follower is told and fetches a copy; a wrong leader hands over first. Without a majority nobody can say who is
 wrong, and nothing is touched.
@@ -30,7 +30,7 @@ from quorate.core.requests import (
     VerifyReport,
 )
 from quorate.core.single_leader import apply, messages, settling
-from quorate.core.single_leader.messages import StandNow, VerifyAsk, VerifyReply, VerifyVerdict
+from quorate.core.single_leader.messages import TimeoutNow, VerifyAsk, VerifyReply, VerifyVerdict
 from quorate.core.single_leader.records import Check, Verification
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
@@ -239,7 +239,7 @@ def _hand_over(group: Group, now: Now, replicas: tuple[ReplicaVerdict, ...]) -> 
     for each in replicas[1:]:
         progress = group.progress.get(each.node)
         if each.verdict == EQUAL and progress is not None and progress.matched == group.log.last.index:
-            group.send(each.node, StandNow(group.group, group.election.epoch))
+            group.send(each.node, TimeoutNow(group.group, group.election.epoch))
             break
     group.become_follower(now)
 

@@ -2,15 +2,15 @@
 
 What arrives while a batch is under way becomes the next one, so batches grow with load (group commit). While one is
 being replicated the next may already run on top of it, in the same open transaction (`Settings.batches_ahead`);
-a caller is answered once its own is counted, and `settling` commits them together. Nothing is visible to a reader
-before it is counted.
+a caller is answered once its own is committed, and `settling` commits them together. Nothing is visible to a reader
+before it is committed.
 """
 
 from typing import Any
 
 from msgspec import Raw, structs
 
-from quorate.core.acks_rule import spell
+from quorate.core.ack_policy import spell
 from quorate.core.admission import EXPIRED, overloaded
 from quorate.core.kernel import (
     ACKS,
@@ -134,7 +134,7 @@ def _not_held(group: Group) -> Refused:
 
 
 def may_start(group: Group) -> bool:
-    """Whether a batch may run now: on top of everything that is logged, and of not too much that is not counted."""
+    """Whether a batch may run now: on top of everything that is logged, and of not too much that is not committed."""
     if group.settling.stack and (group.settling.due or len(group.writes.flight) >= group.settings.batches_ahead):
         return False
     if group.writes.batch is not None or group.apply.applying or group.host.disk_full or not group.leads_ready:
@@ -340,10 +340,10 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
 
 
 def _repeated(group: Group, batch: Batch) -> None:
-    """Nothing needs to be logged; but what was answered before may be in a batch that is not counted yet, or counted
-    with a no-op and not held as the acks rules ask."""
+    """Nothing needs to be logged; but what was answered before may be in a batch that is not committed yet, or
+    committed with a no-op and not held as the ack policies ask."""
     group.writes.batch = None
-    applied = min(group.commit.counted, group.commit.persisted)
+    applied = min(group.commit.committed, group.commit.persisted)
     if group.writes.flight or group.commit.held < applied:
         batch.position = group.log.last if group.writes.flight else group.log.position_at(applied)
         group.writes.flight.append(batch)
@@ -375,9 +375,9 @@ def _split(group: Group, batch: Batch) -> None:
     group.host.make_ready(group.group)
 
 
-def on_counted(group: Group) -> None:
-    """Answer each caller whose entry is counted, held as the acks rules ask, and durable in this node's own log."""
-    reach = min(group.commit.counted, group.commit.persisted, group.commit.held)
+def on_committed(group: Group) -> None:
+    """Answer each caller whose entry is committed, held as the ack policies ask, and durable in this node's own log."""
+    reach = min(group.commit.committed, group.commit.persisted, group.commit.held)
     flight = group.writes.flight
     if flight and flight[0].position.index <= reach:
         while flight and flight[0].position.index <= reach:
@@ -399,15 +399,15 @@ def _answer(group: Group, batch: Batch) -> None:
 
 
 def unsure(group: Group, batch: Batch) -> None:
-    """Logged, but not known to be counted: say so."""
+    """Logged, but not known to be committed: say so."""
     if not batch.told:
         group.answer_all(batch.requests, Unsure(""))
         batch.told = True
 
 
 def _first_read_us(group: Group) -> int:
-    """Since when a read waits for something that is counted already."""
-    times = [read.since_us for read in group.reading.applying if read.index <= group.commit.counted]
+    """Since when a read waits for something that is committed already."""
+    times = [read.since_us for read in group.reading.applying if read.index <= group.commit.committed]
     return min(times, default=1 << 62)
 
 
@@ -430,7 +430,7 @@ def tick(group: Group, now: Now) -> None:
         and group.writes.batch is None
         and now.mono_us - group.settings.retry_us >= _first_read_us(group)
     ):
-        settling.roll_back(group)  # what is on top takes long to be counted: let the reads see what is below it
+        settling.roll_back(group)  # what is on top takes long to be committed: let the reads see what is below it
     while group.writes.queue and group.writes.queue[0].since_us <= horizon:
         refusal = Refused("Unavailable", "the database could not take writes in time", "", retryable=True)
         group.reply(group.writes.queue.popleft().id, refusal)

@@ -15,10 +15,10 @@ SPAN = "span"
 """A client's call, or a node's write to its disk; `until` -1: its end was not seen."""
 BAND = "band"
 """A fault that lasts: on one lane, or on all (`lane` -1)."""
-REIGN = "reign"
+LEADERSHIP = "leadership"
 """One replica's role (`kind`) in one epoch."""
 COUNT = "count"
-"""The counted index of one replica becomes `index`."""
+"""The commit index of one replica becomes `index`."""
 
 ALL = -1
 NO_GROUP = -1
@@ -108,7 +108,7 @@ def newest(diagram: Diagram, limit: int) -> Diagram:
     kept: list[Event] = []
     last_counts: dict[tuple[int, int], Event] = {}
     for event in events:
-        reaches = event.time >= begin or (event.shape in (BAND, REIGN) and not UNENDED < event.until < begin)
+        reaches = event.time >= begin or (event.shape in (BAND, LEADERSHIP) and not UNENDED < event.until < begin)
         if reaches or (event.marked and event.shape in CUT):
             kept.append(event)
         elif event.shape == COUNT:

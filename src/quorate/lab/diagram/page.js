@@ -114,7 +114,7 @@ function pointAt(px, py) {
 function describe(event) {
   const where = event.to >= 0 ? `${laneName(event.lane)} → ${laneName(event.to)}` : event.lane >= 0 ? laneName(event.lane) : "";
   const about = event.group >= 0 ? ` · group ${event.group}${groups[event.group] ? " " + groups[event.group] : ""}` : "";
-  const title = event.shape === "reign" ? `${ROLES[event.kind] || event.kind} in epoch ${event.epoch}` : event.shape === "count" ? `counted ${event.index}` : event.kind;
+  const title = event.shape === "leadership" ? `${ROLES[event.kind] || event.kind} in epoch ${event.epoch}` : event.shape === "count" ? `committed ${event.index}` : event.kind;
   const parts = [make("b", { textContent: title }), make("span", { className: "where", textContent: where + about }), make("br")];
   let when = sayTime(event.time);
   if (event.until >= 0 && event.until !== event.time) when += ` … ${sayTime(event.until)} (${sayLength(event.until - event.time)})`;
@@ -143,7 +143,7 @@ function listNow() {
   const from = hits ? begin : view.from, to = hits ? end : view.to, found = [];
   let many = 0;
   for (const event of data.events) {
-    if (event.shape === "reign" && event.kind === "follower") continue;
+    if (event.shape === "leadership" && event.kind === "follower") continue;
     if (event.shape === "count" || event.time < from || event.time > to) continue;
     if (hits ? !hits.has(event.number) : !wanted(event) || (past && event.shape === "message" && !past.messages.has(event.number))) continue;
     many++;
@@ -156,13 +156,13 @@ function listNow() {
 }
 function row(event) {
   const who = event.lane < 0 ? "" : event.to >= 0 ? `${laneName(event.lane)} → ${laneName(event.to)}` : laneName(event.lane);
-  const what = event.shape === "reign" ? `${ROLES[event.kind] || event.kind}, epoch ${event.epoch}` : event.kind;
+  const what = event.shape === "leadership" ? `${ROLES[event.kind] || event.kind}, epoch ${event.epoch}` : event.kind;
   const bad = event.fate && event.fate !== "ok" ? make("span", { className: "fate", textContent: ` ${event.fate}` }) : "";
   const made = make("li", { onclick: () => { if (pinned !== event) pin(event); centre(event); }, onmouseenter: () => { hovered = event; paintSoon(); } },
     make("time", { textContent: steps ? String(event.time) : (event.time / 1e6).toFixed(5) }),
     make("span", {}, make("span", { className: "what", textContent: what + " " }), make("span", { className: "who", textContent: who }), bad));
   if (event.text) made.append(make("span", { className: "text", textContent: event.text }));
-  made.style.setProperty("--hue", event.shape === "band" ? "var(--fault)" : event.shape === "reign" ? epochColour(event.epoch) : ink[event.family] ? `var(--${event.family === "call" ? "call-ink" : event.family})` : "var(--call-ink)");
+  made.style.setProperty("--hue", event.shape === "band" ? "var(--fault)" : event.shape === "leadership" ? epochColour(event.epoch) : ink[event.family] ? `var(--${event.family === "call" ? "call-ink" : event.family})` : "var(--call-ink)");
   if (event === pinned) made.className = "pinned";
   if (event.marked) made.classList.add("wrong");
   return made;
@@ -227,10 +227,10 @@ document.addEventListener("keydown", event => {
 // ---- the legend ---------------------------------------------------------------------------------------
 
 const LEGEND = [
-  ["leader", () => shapes.reign.length, p => { p.fillStyle = epochColours[1]; p.fillRect(0, 2, 30, 10); }],
-  ["follower; colour is the epoch", () => shapes.reign.length, p => { p.globalAlpha = 0.6; p.fillStyle = epochColours[1]; p.fillRect(0, 5, 15, 4); p.fillStyle = epochColours[2]; p.fillRect(15, 5, 15, 4); }],
-  ["candidate", () => shapes.reign.some(e => /candidate/.test(e.kind)), p => { p.fillStyle = hatch(epochColours[1], 5); p.fillRect(0, 2, 30, 10); p.strokeStyle = epochColours[1]; p.strokeRect(0.5, 2.5, 29, 9); }],
-  ["counted index", () => shapes.count.length, p => { p.strokeStyle = ink.faint; p.beginPath(); p.moveTo(4, 1); p.lineTo(4, 7); p.stroke(); p.fillStyle = ink.soft; p.font = `10px ${ink.sans}`; p.fillText("12", 7, 11); }],
+  ["leader", () => shapes.leadership.length, p => { p.fillStyle = epochColours[1]; p.fillRect(0, 2, 30, 10); }],
+  ["follower; colour is the epoch", () => shapes.leadership.length, p => { p.globalAlpha = 0.6; p.fillStyle = epochColours[1]; p.fillRect(0, 5, 15, 4); p.fillStyle = epochColours[2]; p.fillRect(15, 5, 15, 4); }],
+  ["candidate", () => shapes.leadership.some(e => /candidate/.test(e.kind)), p => { p.fillStyle = hatch(epochColours[1], 5); p.fillRect(0, 2, 30, 10); p.strokeStyle = epochColours[1]; p.strokeRect(0.5, 2.5, 29, 9); }],
+  ["commit index", () => shapes.count.length, p => { p.strokeStyle = ink.faint; p.beginPath(); p.moveTo(4, 1); p.lineTo(4, 7); p.stroke(); p.fillStyle = ink.soft; p.font = `10px ${ink.sans}`; p.fillText("12", 7, 11); }],
   ["write to disk", () => families.has("disk"), p => { p.fillStyle = ink.disk; p.fillRect(2, 5, 26, 3); }],
   ["message", () => shapes.message.length, p => { p.strokeStyle = ink.log; p.beginPath(); p.moveTo(2, 1); p.lineTo(28, 12); p.stroke(); }],
   ["lost", () => shapes.message.some(e => e.fate === "lost"), p => { p.strokeStyle = ink.log; p.setLineDash([3, 2]); p.beginPath(); p.moveTo(2, 1); p.lineTo(20, 9); p.stroke(); p.setLineDash([]); p.strokeStyle = ink.wrong; p.beginPath(); p.moveTo(18, 6); p.lineTo(24, 12); p.moveTo(24, 6); p.lineTo(18, 12); p.stroke(); }],

@@ -137,7 +137,7 @@ function label(text, left, middle, colour, room, size = 11, ground = false, font
   pen.fillStyle = colour; pen.fillText(said, left, middle);
 }
 
-// ---- lanes, roles, counted ----------------------------------------------------------------------------
+// ---- lanes, roles, committed ----------------------------------------------------------------------------
 
 function paintLanes() {
   pen.lineWidth = 1; pen.strokeStyle = ink.lane;
@@ -149,28 +149,28 @@ function paintReigns() {
   const some = shownGroups();
   lanes.forEach((lane, at) => some.forEach((number, row) => {
     const place = places[at], height = some.length > 1 ? ROW - 1 : BAR, top = some.length > 1 ? place.top + row * ROW : place.top;
-    for (const reign of reigns.get(at + "/" + number) || []) {
-      const a = Math.max(LEFT, x(reign.time)), b = Math.min(view.width, x(latest(reign)));
+    for (const leadership of leaderships.get(at + "/" + number) || []) {
+      const a = Math.max(LEFT, x(leadership.time)), b = Math.min(view.width, x(latest(leadership)));
       if (b < LEFT || a > view.width) continue;
       const w = Math.max(b - a, 1);
-      paintReign(reign, a, top, w, height);
-      targets.push({ event: reign, x: a, y: top, w, h: height, weak: true });
+      paintReign(leadership, a, top, w, height);
+      targets.push({ event: leadership, x: a, y: top, w, h: height, weak: true });
     }
     if (some.length === 1) paintCounted(at, number, place);
   }));
 }
-function paintReign(reign, a, top, w, height) {
-  const colour = epochColour(reign.epoch);
-  if (reign.kind === "leader") {
+function paintReign(leadership, a, top, w, height) {
+  const colour = epochColour(leadership.epoch);
+  if (leadership.kind === "leader") {
     pen.fillStyle = colour; pen.fillRect(a, top, w, height);
-    if (height > 10 && w > 34) label(w > 130 ? `leader of epoch ${reign.epoch}` : `e${reign.epoch}`, a + 5, top + height / 2 + 0.5, ink.paper, w - 8, 10.5);
-  } else if (reign.kind === "candidate" || reign.kind === "pre_candidate") {
-    pen.globalAlpha = reign.kind === "candidate" ? 0.9 : 0.5;
+    if (height > 10 && w > 34) label(w > 130 ? `leader of epoch ${leadership.epoch}` : `e${leadership.epoch}`, a + 5, top + height / 2 + 0.5, ink.paper, w - 8, 10.5);
+  } else if (leadership.kind === "candidate" || leadership.kind === "pre_candidate") {
+    pen.globalAlpha = leadership.kind === "candidate" ? 0.9 : 0.5;
     pen.fillStyle = hatch(colour, 5); pen.fillRect(a, top, w, height);
     pen.strokeStyle = colour; pen.lineWidth = 1; pen.strokeRect(a + 0.5, top + 0.5, Math.max(0, w - 1), height - 1); pen.globalAlpha = 1;
   } else {
     pen.fillStyle = ink.paper; pen.fillRect(a, top + height / 2 - 2.5, w, 5);
-    pen.fillStyle = colour; pen.globalAlpha = reign.epoch ? 0.5 : 0.15; pen.fillRect(a, top + height / 2 - 2, w, 4); pen.globalAlpha = 1;
+    pen.fillStyle = colour; pen.globalAlpha = leadership.epoch ? 0.5 : 0.15; pen.fillRect(a, top + height / 2 - 2, w, 4); pen.globalAlpha = 1;
   }
 }
 function paintCounted(at, number, place) {
@@ -374,8 +374,8 @@ function paintOverview() {
   thin.fillStyle = ink.faint;
   density.forEach((n, bin) => { const tall = Math.sqrt(n / top) * (h - 12); thin.fillRect((bin * w) / bins, h - 4 - tall, w / bins - 0.8, tall); });
   const leading = group < 0 ? named.find(number => number > 0) ?? named[0] : group;
-  for (const reign of shapes.reign) if (reign.kind === "leader" && reign.group === leading) {
-    thin.fillStyle = epochColour(reign.epoch); thin.fillRect(at(Math.max(begin, reign.time)), h - 4, Math.max(1, at(latest(reign)) - at(Math.max(begin, reign.time))), 4);
+  for (const leadership of shapes.leadership) if (leadership.kind === "leader" && leadership.group === leading) {
+    thin.fillStyle = epochColour(leadership.epoch); thin.fillRect(at(Math.max(begin, leadership.time)), h - 4, Math.max(1, at(latest(leadership)) - at(Math.max(begin, leadership.time))), 4);
   }
   if (hits) { thin.fillStyle = ink.log; for (const number of hits) thin.fillRect(at(data.events[number].time), 0, 1.5, 6); }
   if (verdict) { thin.fillStyle = ink.wrong; thin.fillRect(at(verdict.time) - 1, 0, 2, h); }

@@ -8,7 +8,7 @@ const lanes = data.lanes.map((lane, place) => ({ name: lane.name, client: lane.k
 const groups = data.groups || {};
 const verdict = data.verdict || null;
 
-const shapes = { point: [], message: [], span: [], band: [], reign: [], count: [] };
+const shapes = { point: [], message: [], span: [], band: [], leadership: [], count: [] };
 data.events.forEach((event, number) => {
   event.number = number;
   event.text = event.text || "";
@@ -25,7 +25,7 @@ const latest = e => (e.until < 0 ? (e.shape === "message" ? e.time : end) : e.un
 // ---- families of kinds: one colour and one switch each ------------------------------------------------
 
 const FAMILIES = [
-  ["vote", "elections", /Vote|StandNow/],
+  ["vote", "elections", /Vote|TimeoutNow/],
   ["log", "log", /^Append/],
   ["snapshot", "snapshots", /^Snapshot/],
   ["read", "read index", /^ReadIndex/],
@@ -54,7 +54,7 @@ for (const shape of ["message", "span", "point"]) {
   }
 }
 for (const name of families.keys()) if (name.startsWith("call:")) NAMES[name] = name.slice(5);
-for (const event of [...shapes.band, ...shapes.reign, ...shapes.count]) event.family = event.shape;
+for (const event of [...shapes.band, ...shapes.leadership, ...shapes.count]) event.family = event.shape;
 
 // ---- what is shown ------------------------------------------------------------------------------------
 
@@ -74,8 +74,8 @@ const wanted = event =>
 
 // ---- by lane and group, for quick drawing -------------------------------------------------------------
 
-const reigns = new Map(), counts = new Map();
-for (const [events, place] of [[shapes.reign, reigns], [shapes.count, counts]]) {
+const leaderships = new Map(), counts = new Map();
+for (const [events, place] of [[shapes.leadership, leaderships], [shapes.count, counts]]) {
   for (const event of events) {
     const key = event.lane + "/" + event.group;
     if (!place.has(key)) place.set(key, []);

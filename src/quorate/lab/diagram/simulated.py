@@ -31,10 +31,10 @@ from quorate.lab.diagram.model import (
     BAND,
     COUNT,
     IN_FLIGHT,
+    LEADERSHIP,
     LOST,
     MESSAGE,
     POINT,
-    REIGN,
     SPAN,
     TO_THE_DEAD,
     UNENDED,
@@ -79,8 +79,8 @@ class Recorder:
         self._messages: dict[int, Event] = {}
         """Messages by the identity of their bytes, which `_kept` keeps from being used again."""
         self._kept: list[bytes] = []
-        self._reigns: dict[tuple[int, int], Event] = {}
-        self._counted: dict[tuple[int, int], int] = {}
+        self._leaderships: dict[tuple[int, int], Event] = {}
+        self._committed: dict[tuple[int, int], int] = {}
         self._bands: dict[tuple[int, str], Event] = {}
         self._writes: dict[tuple[int, int], Event] = {}
         self._calls: dict[int, tuple[Any, Event]] = {}
@@ -196,28 +196,28 @@ class Recorder:
         self._add(Event(self._now(), lane, kind, _cut(text), POINT, group=group))
 
     def _look_at(self, node: int) -> None:
-        """Who leads, and what is counted, as this node sees it now."""
+        """Who leads, and what is committed, as this node sees it now."""
         core = self._run.hosts[node].core
         for number, group in core.groups.items() if core is not None else ():
             self.groups.setdefault(number, group.database or "catalog")
-            reign = self._reigns.get((node, number))
-            if reign is None or (reign.epoch, reign.kind) != (group.election.epoch, group.election.role):
-                if reign is not None:
-                    reign.until = self._now()
+            leadership = self._leaderships.get((node, number))
+            if leadership is None or (leadership.epoch, leadership.kind) != (group.election.epoch, group.election.role):
+                if leadership is not None:
+                    leadership.until = self._now()
                 event = Event(
                     self._now(),
                     self._nodes[node],
                     group.election.role,
                     "",
-                    REIGN,
+                    LEADERSHIP,
                     group=number,
                     epoch=group.election.epoch,
                 )
-                self._reigns[node, number] = self._add(event)
-            if self._counted.get((node, number), 0) != group.commit.counted:
-                self._counted[node, number] = group.commit.counted
+                self._leaderships[node, number] = self._add(event)
+            if self._committed.get((node, number), 0) != group.commit.committed:
+                self._committed[node, number] = group.commit.committed
                 event = Event(
-                    self._now(), self._nodes[node], "counted", "", COUNT, group=number, index=group.commit.counted
+                    self._now(), self._nodes[node], "committed", "", COUNT, group=number, index=group.commit.committed
                 )
                 self._add(event)
 
@@ -256,9 +256,9 @@ class Recorder:
     def _died(self, node: int, text: str) -> None:
         for name in (PAUSED, DISK_FULL):
             self._end(node, name)
-        for key in [key for key in self._reigns if key[0] == node]:
-            self._reigns.pop(key).until = self._now()
-            self._counted.pop(key, None)
+        for key in [key for key in self._leaderships if key[0] == node]:
+            self._leaderships.pop(key).until = self._now()
+            self._committed.pop(key, None)
         for write in [key for key in self._writes if key[0] == node]:
             event = self._writes.pop(write)
             event.until, event.fate = self._now(), "cut short"

@@ -18,15 +18,15 @@ class Writer:
     """Draws one seed. `requests` are those of the batch that was drawn last: what was learnt of each is told."""
 
     def __init__(self, seed: int) -> None:
-        self.dice = Random(f"sql {seed}")
-        self.drawer = Drawer(self.dice)
-        self.memory = chance(self.dice, 25)
-        self.folder = chance(self.dice, 40)
+        self.rng = Random(f"sql {seed}")
+        self.drawer = Drawer(self.rng)
+        self.memory = chance(self.rng, 25)
+        self.folder = chance(self.rng, 40)
         self.requests: list[Request] = []
-        self.left = self.dice.choice(STEPS)
+        self.left = self.rng.choice(STEPS)
         self._schema = self.drawer.schema()
-        dice = Random(f"vanishing {seed}")
-        self._vanishing = Vanishing(dice) if chance(dice, PERCENT) else None
+        rng = Random(f"vanishing {seed}")
+        self._vanishing = Vanishing(rng) if chance(rng, PERCENT) else None
         if self._vanishing is not None:
             self._schema += self._vanishing.schema()
 
@@ -37,30 +37,30 @@ class Writer:
         if self.left == 0:
             return None
         self.left -= 1
-        dice = self.dice
-        if chance(dice, 35):
+        rng = self.rng
+        if chance(rng, 35):
             self.requests = []
-            return Move(dice.choice(MOVES), dice.randrange(3), dice.randrange(1 << 30))
+            return Move(rng.choice(MOVES), rng.randrange(3), rng.randrange(1 << 30))
         groups = [
-            [self._request() for _ in range(dice.choice((1, 1, 2, 3, 6)))] for _ in range(dice.choice((1, 1, 2, 3)))
+            [self._request() for _ in range(rng.choice((1, 1, 2, 3, 6)))] for _ in range(rng.choice((1, 1, 2, 3)))
         ]
         held = next((each for group in groups for each in group if each.held), None)
         if held is not None:
             groups = [[held]]
         self.requests = [request for group in groups for request in group]
-        return Batch(tuple(tuple(map(asked, group)) for group in groups), dice.choice(ENDS), dice.randrange(8))
+        return Batch(tuple(tuple(map(asked, group)) for group in groups), rng.choice(ENDS), rng.randrange(8))
 
     def _request(self) -> Request:
-        if self._vanishing is not None and chance(self._vanishing.dice, 50):
+        if self._vanishing is not None and chance(self._vanishing.rng, 50):
             return self._vanishing.request()
         return self.drawer.request()
 
     def _make_schema(self) -> Batch:
         """A statement each, or all of them, in one batch."""
-        count = len(self._schema) if chance(self.dice, 70) else 1
+        count = len(self._schema) if chance(self.rng, 70) else 1
         now, self._schema = self._schema[:count], self._schema[count:]
         self.requests = [Request((drawn,)) for drawn in now]
-        return Batch((tuple(map(asked, self.requests)),), self.dice.choice(ENDS), self.dice.randrange(8))
+        return Batch((tuple(map(asked, self.requests)),), self.rng.choice(ENDS), self.rng.randrange(8))
 
     def learn(self, drawn: Drawn) -> None:
         """This statement of the last batch is there to stay."""

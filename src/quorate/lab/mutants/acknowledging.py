@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from quorate.core.acks_rule import ASYNC, AcksRule
+from quorate.core.ack_policy import ASYNC, AckPolicy
 from quorate.core.kernel import LostSaved, NodeId
 from quorate.core.quorum import majority
 from quorate.core.single_leader import commit, rewinding
@@ -13,8 +13,8 @@ from quorate.storage.lost import LostTails
 from quorate.storage.store import BaseStore
 
 LOSES = (
-    "leader completeness", "state machine safety", "counted entries stay", "acknowledged write lost", "linearizability",
-    "exactly once", "node", "lost tail", "replicas equal",
+    "leader completeness", "state machine safety", "committed entries stay", "acknowledged write lost",
+    "linearizability", "exactly once", "node", "lost tail", "replicas equal",
 )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def _noop_as_any(_original: Any) -> Any:
     def count_held(group: Group, matched: dict[NodeId, int], _agreed: int) -> None:
         held = group.held_by(matched)
         group.commit.held = max(group.commit.held, held)
-        if held > group.commit.counted and group.log.epoch_at(held) == group.election.epoch:
+        if held > group.commit.committed and group.log.epoch_at(held) == group.election.epoch:
             commit.count(group, held)
             group.host.mention(group.group)
 
@@ -77,7 +77,7 @@ def _counts_unwritten(original: Any) -> Any:
 
 def _drops_freely(_original: Any) -> Any:
     def may_drop(group: Group, _now: Any, first: int) -> bool:
-        group.commit.counted = min(group.commit.counted, first - 1)
+        group.commit.committed = min(group.commit.committed, first - 1)
         return True
 
     return may_drop
@@ -89,7 +89,7 @@ MUTANTS = (
         "a leader is elected by a majority though two of five disks were enough for a write",
         "no case known; the intersection that Flexible Paxos (2016) makes explicit",
         "narrow",
-        (Swap(AcksRule, "votes", _always_majority),),
+        (Swap(AckPolicy, "votes", _always_majority),),
         LOSES,
     ),
     Mutant(

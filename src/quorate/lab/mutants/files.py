@@ -15,7 +15,7 @@ from quorate.storage.replica import Replica
 from quorate.storage.simulated import SimulatedDisk
 from quorate.storage.snapshots import FileShelf
 
-LOSES = ("durable log", "sound disk", "durable majority", "monotone epochs", "counted entries stay", "store")
+LOSES = ("durable log", "sound disk", "durable majority", "monotone epochs", "committed entries stay", "store")
 ILL = ("damaged replica", "durable log", "leader completeness", "sound disk", "node")
 
 

@@ -23,7 +23,7 @@ def _sees_none(_original: Any) -> Any:
 MUTANTS = (
     Mutant(
         "contradicted-tail-dropped",
-        "a replica lets the leader's log take the place of a tail that counted, and keeps nothing of it",
+        "a replica lets the leader's log take the place of a tail that was committed, and keeps nothing of it",
         "no case known as a bug; what Raft prescribes, which does not reckon with old copies of a disk",
         "forgotten",
         (Swap(rewinding, "save", _keeps_nothing),),
@@ -32,7 +32,7 @@ MUTANTS = (
     Mutant(
         "forgotten-lives-unseen",
         "nobody looks which lives the nodes knew that elected a leader",
-        "no case known as a bug; what a node counted last and was not told of is then dropped as if it never had",
+        "no case known as a bug; what a node committed last and was not told of is then dropped as if it never had",
         "forgotten",
         (Swap(Lives, "forgot", _sees_none),),
         ("lost tail", "election safety"),

@@ -13,8 +13,8 @@ from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.storage.store import BaseStore
 
 LOSES = (
-    "leader completeness", "state machine safety", "counted entries stay", "acknowledged write lost", "linearizability",
-    "exactly once", "node", "lost tail", "replicas equal",
+    "leader completeness", "state machine safety", "committed entries stay", "acknowledged write lost",
+    "linearizability", "exactly once", "node", "lost tail", "replicas equal",
 )  # fmt: skip
 
 

@@ -87,13 +87,13 @@ What is left to judges that look inside alone, and why:
 - `learners-count`: with one newcomer at a time the arithmetic hides it. Where a learner stands in for a voter, a
   majority of the voters but one has the entry, and whoever wins an election needs one of these. Two newcomers at once
   would lose writes.
-- `configuration-survives-truncation`, `snapshot-without-configuration`, `followers-change-when-counted`: a replica goes
-  by members that are no longer, or not yet, the group's. To lose a write by that it must be elected by them alone,
+- `configuration-survives-truncation`, `snapshot-without-configuration`, `followers-change-when-committed`: a replica
+  goes by members that are no longer, or not yet, the group's. To lose a write by that it must be elected by them alone,
   several changes behind or ahead of the others. No scenario is known that brings this about.
 - `counts-an-older-epoch` loses no acknowledged write by itself: nobody is answered in an epoch before its own no-op is
-  applied, which counts the older entries for good. A replica that has counted one of those too soon keeps it among the
-  lost entries when a leader replaces it, and goes on. Without that second line (`counts-and-answers-an-older-epoch`)
-  callers lose what they were told.
+  applied, which counts the older entries for good. A replica that has committed one of those too soon keeps it among
+  the lost entries when a leader replaces it, and goes on. Without that second line
+  (`counts-and-answers-an-older-epoch`) callers lose what they were told.
 
 This page is written by `quorate lab mutants --write docs/mutants.md`, which also writes the seeds where the tests find
 them (`src/quorate/lab/mutants/seeds.toml`); with `--anew` it counts from 0 again. One of them is looked at more closely

@@ -3,17 +3,17 @@
 from typing import Any
 
 from quorate.core import membership
-from quorate.core.acks_rule import AcksFact
+from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import NodeId
 from quorate.core.membership import Configuration, Membership, Wanted
-from quorate.core.quorum import counted_index, joint_counted_index
+from quorate.core.quorum import committed_index, joint_committed_index
 from quorate.core.single_leader import commit, members
 from quorate.core.single_leader.state import LEADER, Group
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 
 SPLIT = (
     "configuration", "election safety", "leader completeness", "state machine safety", "log matching",
-    "durable majority", "linearizability", "acknowledged write lost", "counted entries stay", "node",
+    "durable majority", "linearizability", "acknowledged write lost", "committed entries stay", "node",
 )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def _learners_count(_original: Any) -> Any:
     def index_of(group: Group, matched: dict[NodeId, int], holders: Any) -> int:
         known = group.configuration
         voters = (*known.voters, *known.learners)
-        return joint_counted_index(voters, known.following, matched, holders)
+        return joint_committed_index(voters, known.following, matched, holders)
 
     return index_of
 
@@ -63,14 +63,14 @@ def _learners_count(_original: Any) -> Any:
 def _new_alone(_original: Any) -> Any:
     def index_of(group: Group, matched: dict[NodeId, int], holders: Any) -> int:
         voters = group.configuration.sets[-1]
-        return counted_index(voters, matched, holders(len(voters)))
+        return committed_index(voters, matched, holders(len(voters)))
 
     return index_of
 
 
 def _keeps_its_own(original: Any) -> Any:
     def replaced(known: Membership, fact: AcksFact) -> None:
-        if hasattr(known, "counted"):  # not at the start of a life
+        if hasattr(known, "committed"):  # not at the start of a life
             known.coming = [each for each in known.coming if each[0] > fact.members_since]
         else:
             original(known, fact)
@@ -78,7 +78,7 @@ def _keeps_its_own(original: Any) -> Any:
     return replaced
 
 
-def _when_counted(original: Any) -> Any:
+def _when_committed(original: Any) -> Any:
     def configure(group: Group) -> None:
         coming = group.membership.coming
         if group.election.role != LEADER:
@@ -110,7 +110,7 @@ def _votes_by_newest_alone(_original: Any) -> Any:
 MUTANTS = (
     Mutant(
         "overlapping-changes",
-        "a leader begins the next change of members before the last one is counted",
+        "a leader begins the next change of members before the last one is committed",
         "the bug of single-server changes that Ongaro found in 2015; hashicorp/raft before it waited for the first",
         "members",
         (Swap(members, "may_change", _overlapping),),
@@ -121,7 +121,7 @@ MUTANTS = (
     ),
     Mutant(
         "changes-before-no-op",
-        "a new leader changes members before its own epoch has counted anything",
+        "a new leader changes members before its own epoch has committed anything",
         "Raft's single-server changes as first published (raft-dev, Ongaro 2015)",
         "members",
         (Swap(members, "may_change", _before_noop),),
@@ -176,7 +176,7 @@ MUTANTS = (
     Mutant(
         "configuration-survives-truncation",
         "a configuration whose entry was overwritten stays in force",
-        "etcd applies changes when they are counted to be spared this; braft and others had to roll back",
+        "etcd applies changes when they are committed to be spared this; braft and others had to roll back",
         "members",
         (Swap(Membership, "truncated", _nothing),),
         SPLIT,
@@ -190,11 +190,11 @@ MUTANTS = (
         ("configuration", "liveness", *SPLIT),
     ),
     Mutant(
-        "followers-change-when-counted",
-        "followers vote by the last counted configuration, not by the last in their log",
+        "followers-change-when-committed",
+        "followers vote by the last committed configuration, not by the last in their log",
         "etcd and its like do so on purpose, with single steps only; jointly it lets two majorities decide",
         "members",
-        (Swap(Group, "configure", _when_counted), Swap(commit, "count", _counts_and_configures)),
+        (Swap(Group, "configure", _when_committed), Swap(commit, "count", _counts_and_configures)),
         SPLIT,
     ),
 )

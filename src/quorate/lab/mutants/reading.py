@@ -67,7 +67,7 @@ def _before_noop(_original: Any) -> Any:
         if not group.reading.waiting or group.reading.round or group.election.role != state.LEADER:
             return
         group.reading.confirming, group.reading.waiting = group.reading.waiting, []
-        group.reading.index = group.commit.counted
+        group.reading.index = group.commit.committed
         if group.majority_of((group.me,)):
             reads._finish_round(group)
         else:
@@ -144,7 +144,7 @@ MUTANTS = (
     ),
     Mutant(
         "reads-before-noop",
-        "a new leader answers reads from what it knew to be counted as a follower",
+        "a new leader answers reads from what it knew to be committed as a follower",
         "etcd issue 7331; thesis section 6.4, step 1",
         "handovers",
         (Swap(reads, "begin_round", _before_noop),),

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Raw
 
 from quorate.core.kernel import NodeId, Now, WriteEntries
-from quorate.core.quorum import counted_index
+from quorate.core.quorum import committed_index
 from quorate.core.requests import Answer, NotLeader
 from quorate.core.single_leader import commit, election, repair, shipping, snapshots, writes
 from quorate.core.single_leader.state import LEADER, Group
@@ -29,9 +29,9 @@ def _counts_older(_original: Any) -> Any:
         if group.election.role == LEADER:
             matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
             matched[group.me] = group.commit.persisted
-            index = counted_index(group.voters, matched)
+            index = committed_index(group.voters, matched)
             group.commit.held = max(group.commit.held, index)
-            if index > group.commit.counted:
+            if index > group.commit.committed:
                 commit.count(group, index)
                 group.host.mention(group.group)
 
@@ -39,7 +39,7 @@ def _counts_older(_original: Any) -> Any:
 
 
 def _ready_at_once(_original: Any) -> Any:
-    """Whatever was counted before this epoch is applied: that is enough."""
+    """Whatever was committed before this epoch is applied: that is enough."""
 
     def leads_ready(group: Group) -> bool:
         election, apply = group.election, group.apply
@@ -125,7 +125,7 @@ def _counts_whatever_is_there(original: Any) -> Any:
     def on_append(group: Group, now: Now, sender: NodeId, message: Any) -> None:
         original(group, now, sender, message)
         if message.epoch == group.election.epoch and not group.needs_snapshot():
-            commit.count(group, min(message.counted, group.log.last.index))
+            commit.count(group, min(message.committed, group.log.last.index))
 
     return on_append
 
@@ -165,7 +165,7 @@ def _keeps_copies(original: Any) -> Any:
 
 def _wrong_position(original: Any) -> Any:
     def on_opened(group: Group, now: Now, event: Any) -> None:
-        ahead = group.log.position_at(max(group.commit.counted, event.position.index))
+        ahead = group.log.position_at(max(group.commit.committed, event.position.index))
         original(group, now, type(event)(event.group, event.to, event.snapshot, ahead, event.size))
 
     return on_opened
@@ -281,7 +281,7 @@ MUTANTS = (
         ("durable majority", "node"),
     ),
     Mutant(
-        "answers-before-counted",
+        "answers-before-committed",
         "a leader answers its caller when the entry is in its own log",
         "Redis Sentinel and MongoDB with w:1 (Jepsen, 2013): acknowledged writes are thrown away by a failover",
         "power",
@@ -299,14 +299,14 @@ MUTANTS = (
     Mutant(
         "stale-append-truncates",
         "a follower replaces its log's end by what a late message holds",
-        "openraft issue 511 and akka-entity-replication issue 152 (counted entries deleted by an append)",
+        "openraft issue 511 and akka-entity-replication issue 152 (committed entries deleted by an append)",
         "handovers",
         (Swap(shipping, "_new_entries", _all_are_new), Swap(shipping, "_overwrite", _overwrites_freely)),
-        ("counted entries stay", "durable majority", *LOST),
+        ("committed entries stay", "durable majority", *LOST),
     ),
     Mutant(
         "counts-what-was-not-sent",
-        "a follower counts entries that the leader did not send with its counted index",
+        "a follower counts entries that the leader did not send with its commit index",
         "copycat issue 265; ScyllaDB issue 9965; NuRaft pull request 57",
         "handovers",
         (Swap(shipping, "on_append", _counts_whatever_is_there),),
@@ -330,7 +330,7 @@ MUTANTS = (
             Swap(shipping, "forget_progress", _offers_at_once),
             Swap(shelf.MemoryShelf, "copy", _keeps_copies),
         ),
-        ("counted entries stay", "node"),
+        ("committed entries stay", "node"),
     ),
     Mutant(
         "copy-without-position",

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from quorate.core import entries
-from quorate.core.errands import NOBODY_ASKED, Errand
+from quorate.core.proposals import NOBODY_ASKED, Proposal
 from quorate.core.single_leader import long_writes, settling
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
@@ -81,9 +81,9 @@ def _refused_and_kept(original: Any) -> Any:
         node: Any = group.host
         for place, waiting in enumerate(before):
             if waiting not in group.writes.queue:
-                node.errand_count += 1
-                node.errands[-node.errand_count] = Errand(NOBODY_ASKED)
-                kept = msgspec.structs.replace(waiting, id=-node.errand_count, until_us=waiting.until_us + 300_000)
+                node.proposal_count += 1
+                node.proposals[-node.proposal_count] = Proposal(NOBODY_ASKED)
+                kept = msgspec.structs.replace(waiting, id=-node.proposal_count, until_us=waiting.until_us + 300_000)
                 group.writes.queue.insert(place, kept)
 
     return refuse_late

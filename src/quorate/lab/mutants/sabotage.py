@@ -12,7 +12,7 @@ from quorate.lab.sim.scenarios import simulate, simulate_case
 from quorate.lab.sim.shrink import Case
 
 INSIDE = (
-    "configuration", "counted entries stay", "damaged replica", "durable log", "durable majority", "durable vote",
+    "configuration", "committed entries stay", "damaged replica", "durable log", "durable majority", "durable vote",
     "election safety", "leader completeness", "log matching", "monotone epochs", "node", "own epoch", "sound disk",
     "state machine safety",
 )  # fmt: skip
@@ -22,7 +22,7 @@ SEEN = (
     "true answer",
 )  # fmt: skip
 """Judges of what callers see: of their answers, and of what all replicas say in the end (for *lost tail*: that every
-acknowledged write is in the log, or was counted and kept)."""
+acknowledged write is in the log, or was committed and kept)."""
 
 
 SQL = "sql"

@@ -65,12 +65,12 @@ class Recorded:
         return join(self.events)
 
     def _client(self, number: int) -> Callable[[], None]:
-        dice = random.Random(f"{self._seed}/{self._name}/{number}")
+        rng = random.Random(f"{self._seed}/{self._name}/{number}")
 
         def run() -> None:
             process = self._new_process()
             while not self._threads.stopping.is_set():
-                if not self._one(process, dice):
+                if not self._one(process, rng):
                     process = self._new_process()  # one that does not know how its call ended makes no other
                 self._threads.stopping.wait(REST_S)
 
@@ -86,7 +86,7 @@ class Recorded:
             event = {"process": process, "type": kind, "f": function, "value": value, "time": now_us() * 1000}
             self.events.append(event)
 
-    def _one(self, process: int, dice: random.Random) -> bool:
+    def _one(self, process: int, rng: random.Random) -> bool:
         """One call. False when its end is not known."""
         raise NotImplementedError
 
@@ -122,8 +122,8 @@ class Counter(Recorded):
         self.happened = 0
         """Increments that certainly happened; final after `settle`."""
 
-    def _one(self, process: int, dice: random.Random) -> bool:
-        if dice.random() < READ_SHARE:
+    def _one(self, process: int, rng: random.Random) -> bool:
+        if rng.random() < READ_SHARE:
             return self._call(process, "read", None, self._read)
         return self._call(process, "add", 1, self._add)
 
@@ -166,11 +166,11 @@ class Bank(Recorded):
     def __init__(self, connection: Any, clients: int, seed: int) -> None:
         super().__init__(connection, clients, seed, "bank")
 
-    def _one(self, process: int, dice: random.Random) -> bool:
-        if dice.random() < READ_SHARE:
+    def _one(self, process: int, rng: random.Random) -> bool:
+        if rng.random() < READ_SHARE:
             return self._call(process, "read", None, self._read)
-        source, target = dice.sample(range(ACCOUNTS), 2)
-        amount = dice.randint(1, 40)
+        source, target = rng.sample(range(ACCOUNTS), 2)
+        amount = rng.randint(1, 40)
         asked = {"from": source, "to": target, "amount": amount}
         calls = [
             ("UPDATE accounts SET balance = balance - ? WHERE id = ?", (amount, source)),

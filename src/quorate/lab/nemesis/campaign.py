@@ -50,7 +50,7 @@ class Round(Struct, frozen=True):
     first_write_ms: float
     """From the fault to the first new acknowledged write."""
     catch_up_ms: float
-    """From the node's return to its having applied what the leader had counted by then."""
+    """From the node's return to its having applied what the leader had committed by then."""
 
 
 class Report(Struct, frozen=True):

@@ -195,7 +195,7 @@ class Faults:
     def _is_behind(self, node: str) -> bool:
         """A node without room falls behind those who go on."""
         mine, leading = self.trial.replica(node), self.trial.replica(self.trial.leader())
-        return mine is not None and leading is not None and mine.applied < leading.counted
+        return mine is not None and leading is not None and mine.applied < leading.committed
 
 
 def _nothing() -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from quorate.core.acks_rule import ETCD
+from quorate.core.ack_policy import ETCD
 from quorate.lab.nemesis.campaign import CALM_S_MAX, Campaign, Round, first_new_order
 from quorate.lab.nemesis.etcd import Etcd, installed
 from quorate.lab.nemesis.figures import Spread, spread
@@ -104,12 +104,12 @@ class Outages(Campaign):
         self._told = told
 
     def _round(self, number: int, customers: Customers) -> Round:
-        dice = random.Random(f"{self.seed}/{number}")
+        rng = random.Random(f"{self.seed}/{number}")
         what, harm = TURNS[(number - 1) % len(TURNS)]
         run = {LIVES: self._lives, DIES: self._dies, DIES_ALONE: self._dies_alone, ANEW: self._anew}[what]
         leader = self.trial.leader()
         before = self._epoch(leader)
-        away_ms, orders, silence_ms, first_write_ms = run(number, harm, leader, customers, dice)
+        away_ms, orders, silence_ms, first_write_ms = run(number, harm, leader, customers, rng)
         self._wait_all_well()
         after = self._epoch(self.trial.leader())
         if what != LIVES and after <= before:
@@ -118,7 +118,7 @@ class Outages(Campaign):
         self.outages.append(done)
         self._told(done)
         customers.settle()  # while the database remembers what it is asked about
-        time.sleep(dice.random() * CALM_S_MAX)
+        time.sleep(rng.random() * CALM_S_MAX)
         return Round(number, what, leader, what != LIVES, first_write_ms, 0.0)
 
     def _unlike(self, number: int, what: str) -> None:
@@ -137,11 +137,11 @@ class Outages(Campaign):
     # ---- the four kinds --------------------------------------------------------------------------------
 
     def _lives(
-        self, number: int, harm: str, leader: str, customers: Customers, dice: random.Random
+        self, number: int, harm: str, leader: str, customers: Customers, rng: random.Random
     ) -> tuple[float, int, float, float]:
         epoch, scan = self._epoch(leader), len(customers.acknowledged)
         begun = self._take_etcd_away(harm)
-        time.sleep(dice.uniform(*AWAY_S))
+        time.sleep(rng.uniform(*AWAY_S))
         still, ended = self.trial.leader(), now_us()
         if (still, self._epoch(still)) != (leader, epoch):
             self._unlike(number, f"{leader} led epoch {epoch}; while etcd was away {still} took over")
@@ -152,22 +152,22 @@ class Outages(Campaign):
         return (ended - begun) / 1000, len(orders), silence, 0.0
 
     def _dies(
-        self, number: int, _harm: str, leader: str, customers: Customers, dice: random.Random
+        self, number: int, _harm: str, leader: str, customers: Customers, rng: random.Random
     ) -> tuple[float, int, float, float]:
         scan = len(customers.acknowledged)
         moment, gone = self.trial.kill(leader)
         first = first_new_order(customers, moment, gone, scan, f"round {number}: {DIES}")
-        time.sleep(dice.random() * CALM_S_MAX)
+        time.sleep(rng.random() * CALM_S_MAX)
         self.trial.restart(leader)
         return 0.0, 0, 0.0, first
 
     def _dies_alone(
-        self, number: int, harm: str, leader: str, customers: Customers, dice: random.Random
+        self, number: int, harm: str, leader: str, customers: Customers, rng: random.Random
     ) -> tuple[float, int, float, float]:
         epoch, scan = self._epoch(leader), len(customers.acknowledged)
         away = self._take_etcd_away(harm)
         _, gone = self.trial.kill(leader)
-        until = now_us() + dice.uniform(*AWAY_S) * 1_000_000
+        until = now_us() + rng.uniform(*AWAY_S) * 1_000_000
         wait_until(self._told_of_no_permit, NO_PERMIT_TIMEOUT_S, "no node says that etcd gives no permit")
         comes_back = (number - 1) // len(TURNS) % 2 == 0
         if comes_back:
@@ -185,13 +185,13 @@ class Outages(Campaign):
         return (back - away) / 1000, len(new), 0.0, first
 
     def _anew(
-        self, number: int, _harm: str, leader: str, customers: Customers, dice: random.Random
+        self, number: int, _harm: str, leader: str, customers: Customers, rng: random.Random
     ) -> tuple[float, int, float, float]:
         scan, begun = len(customers.acknowledged), now_us()
         self.etcd.make_anew()
         ended = now_us()
         silence, orders = customers.silence_ms(scan, begun, ended), customers.answered_between(scan, begun, ended)
-        _, _, _, first = self._dies(number, NOTHING, leader, customers, dice)
+        _, _, _, first = self._dies(number, NOTHING, leader, customers, rng)
         return (ended - begun) / 1000, len(orders), silence, first
 
     # ---- parts of them ---------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ class Account(Struct, frozen=True):
         checks = {
             "stock and orders disagree": self.stock_agrees,
             "replicas differ": self.replicas_equal,
-            "the counter is not what was counted": self.counter_agrees,
+            "the counter is not what was committed": self.counter_agrees,
             "the bank's total changed": self.bank_agrees,
         }
         found += [text for text, well in checks.items() if not well]

@@ -57,14 +57,14 @@ class Registers:
         return judge(self.history, Register(INITIAL))
 
     def _client(self, number: int) -> Callable[[], None]:
-        dice = random.Random(f"{self._seed}/register/{number}")
+        rng = random.Random(f"{self._seed}/register/{number}")
 
         def run() -> None:
             operation = 0
             while not self._threads.stopping.is_set():
                 operation += 1
-                key = dice.choice(KEYS)
-                if dice.random() < 0.5:
+                key = rng.choice(KEYS)
+                if rng.random() < 0.5:
                     self._write(number, key, operation * CLIENTS + number + 1)
                 else:
                     self._read(number, key)

@@ -2,7 +2,7 @@
 
 Half of those that go are killed with `kill -9` and lose their folder; the others live until they are out, and are then
 stopped. Half of them lead. Each round makes a folder as `quorate init --join` does, starts the node, and asks with
-`Cluster.replace_member`, as `quorate member replace` does. When that returns the new node must have what was counted
+`Cluster.replace_member`, as `quorate member replace` does. When that returns the new node must have what was committed
 and vote, in the store and in the catalog. After a few rounds no node is left that founded the cluster; the clients, who
 were told of the founders only, must have followed.
 """
@@ -45,7 +45,7 @@ class Replacement(Struct, frozen=True):
     copied: bool
     """Had the leader's log lost its beginning, so that the new node needed a copy of the data file?"""
     took_ms: float
-    """From the command to its answer: the new node has what was counted and votes, and the old one is out."""
+    """From the command to its answer: the new node has what was committed and votes, and the old one is out."""
     whole_ms: float
     """From the kill, or from the beginning of the new folder, to that answer."""
     silence_ms: float
@@ -95,11 +95,11 @@ class Replacements(Campaign):
         """How many nodes there have been."""
 
     def _round(self, number: int, customers: Customers) -> Round:
-        dice = random.Random(f"{self.seed}/{number}")
+        rng = random.Random(f"{self.seed}/{number}")
         cluster, trial = self.trial.cluster, self.trial
         how, leads = TURNS[(number - 1) % len(TURNS)]
         leader = trial.leader()
-        old = leader if leads else dice.choice([name for name in cluster.names if name != leader])
+        old = leader if leads else rng.choice([name for name in cluster.names if name != leader])
         scan, refused = len(customers.acknowledged), _not_done(customers)
         copied = self._log_is_cut(leader)
         begun = now_us()
@@ -125,7 +125,7 @@ class Replacements(Campaign):
         self.replaced.append(done)
         self._told(done)
         customers.settle()  # while the database remembers what it is asked about
-        time.sleep(dice.random() * CALM_S_MAX)
+        time.sleep(rng.random() * CALM_S_MAX)
         return Round(number, how, old, done.led, done.silence_ms, done.took_ms)
 
     def _log_is_cut(self, leader: str) -> bool:

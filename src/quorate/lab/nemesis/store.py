@@ -67,13 +67,13 @@ def stocking() -> list[Call]:
     return calls + [("INSERT INTO customers VALUES (?, ?)", each) for each in names]
 
 
-def make_order(reference: str, dice: random.Random) -> Order:
+def make_order(reference: str, rng: random.Random) -> Order:
     """One to three different goods, a few of each."""
-    chosen = dice.sample(GOODS[:-1], dice.randint(1, 3))
-    if dice.random() < RARE_SHARE:
+    chosen = rng.sample(GOODS[:-1], rng.randint(1, 3))
+    if rng.random() < RARE_SHARE:
         chosen[0] = GOODS[-1]
-    lines = tuple(sorted((sku, dice.randint(1, 3)) for sku, _, _, _ in chosen))
-    return Order(reference, dice.randint(1, CUSTOMERS), lines)
+    lines = tuple(sorted((sku, rng.randint(1, 3)) for sku, _, _, _ in chosen))
+    return Order(reference, rng.randint(1, CUSTOMERS), lines)
 
 
 def order_calls(order: Order) -> list[Call]:

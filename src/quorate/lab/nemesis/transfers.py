@@ -47,9 +47,9 @@ class Transfers(Campaign):
     """Rounds that harm nobody. In a round `first_write_ms` is the longest silence, `catch_up_ms` how long it took."""
 
     def _round(self, number: int, customers: Customers) -> Round:
-        dice = random.Random(f"{self.seed}/{number}")
+        rng = random.Random(f"{self.seed}/{number}")
         leader = self.trial.leader()
-        to = dice.choice([name for name in self.trial.cluster.names if name != leader])
+        to = rng.choice([name for name in self.trial.cluster.names if name != leader])
         scan = len(customers.acknowledged)
         begun = now_us()
         with quorate.Cluster(self.trial.cluster.url) as cluster:
@@ -60,7 +60,7 @@ class Transfers(Campaign):
         silence = max((later - earlier for earlier, later in pairwise(times)), default=0)
         done = Round(number, TRANSFER, to, leader == to, silence / 1000, (ended - begun) / 1000)
         self.told(done)
-        time.sleep(dice.random() * CALM_S_MAX)
+        time.sleep(rng.random() * CALM_S_MAX)
         return done
 
 

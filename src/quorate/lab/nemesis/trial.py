@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 import quorate
-from quorate.core.acks_rule import AUTO
+from quorate.core.ack_policy import AUTO
 from quorate.core.requests import EVENTUAL, Answer, Done, Failed, GroupStatus, Run, Statement, WriteOutcome
 from quorate.lab.nemesis import store
 from quorate.lab.nemesis.workload import now_us
@@ -74,7 +74,7 @@ class Trial:
         return next((group for group in groups if group.database == DATABASE), None)
 
     def wait_caught_up(self, name: str, timeout: float = 30.0) -> None:
-        """Wait until a node has applied all that its leader counted when this began. Raises TrialFailed."""
+        """Wait until a node has applied all that its leader committed when this began. Raises TrialFailed."""
         target: list[int] = []
 
         def caught_up() -> bool:
@@ -82,7 +82,7 @@ class Trial:
                 leading = self.replica(self.leader(timeout))
                 if leading is None or leading.role != "leader":
                     return False
-                target.append(leading.counted)
+                target.append(leading.committed)
             replica = self.replica(name)
             return replica is not None and replica.applied >= target[0]
 

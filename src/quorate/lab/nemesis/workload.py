@@ -94,18 +94,18 @@ class Customers:
         return self._threads.failure is not None
 
     def _shopper(self, number: int) -> Callable[[], None]:
-        dice = random.Random(f"{self._seed}/{number}")
+        rng = random.Random(f"{self._seed}/{number}")
 
         def shop() -> None:
             placed = 0
             while not self._threads.stopping.is_set():
                 placed += 1
-                self._place(f"{self._prefix}-{number}-{placed}", dice)
+                self._place(f"{self._prefix}-{number}-{placed}", rng)
 
         return shop
 
-    def _place(self, reference: str, dice: random.Random) -> None:
-        calls = order_calls(make_order(reference, dice))
+    def _place(self, reference: str, rng: random.Random) -> None:
+        calls = order_calls(make_order(reference, rng))
         begun = now_us()
         try:
             self.connection.batch(calls, token=reference)

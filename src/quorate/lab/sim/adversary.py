@@ -54,7 +54,7 @@ class Adversary:
         self._dials = dials
         self._network = network
         self._invariants = invariants
-        self._dice = world.dice("adversary")
+        self._dice = world.rng("adversary")
         self._hosts: dict[NodeId, Host] = {}
         self._cuts: dict[int, Links] = {}
         """What is cut now."""
@@ -156,7 +156,7 @@ class Adversary:
             return
         older = group.election.noop - 1
         known, theirs = group.log.epoch_at(older), self._newest(self._rival, number)
-        if older <= group.commit.counted or known is None or not known < theirs < epoch:
+        if older <= group.commit.committed or known is None or not known < theirs < epoch:
             return
         if not self._is_held(group, older, known) or self._is_held(group, group.election.noop, epoch):
             return
@@ -192,7 +192,7 @@ class Adversary:
     def _changes(self, host: Host, fields: dict[str, Any]) -> None:
         """This leader has just appended other members to its own log."""
         assert host.core is not None
-        before = host.core.groups[fields["group"]].membership.counted
+        before = host.core.groups[fields["group"]].membership.committed
         named = {*fields["voters"], *fields["learners"], *fields["following"]}
         fresh = (named - set(before.voters)) & set(self._hosts)
         if self._dice.random() < self._dials.cut_on_change and fresh:

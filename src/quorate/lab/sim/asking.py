@@ -20,13 +20,14 @@ class Asker:
     def __init__(
         self, world: World, network: Network, hosts: dict[int, Host], number: int, name: str, patience_us: int
     ) -> None:
-        """`number`: its address, below every node's. `name`: its dice's. `patience_us`: until another is asked."""
+        """`number`: its address, below every node's. `name`: of its random numbers. `patience_us`: until another is
+        asked."""
         self._world = world
         self._network = network
         self._hosts = hosts
         self._number = number
         self._patience_us = patience_us
-        self._dice = world.dice(name)
+        self._dice = world.rng(name)
         self._asks = 0
         self._body: Any = None
         """What is being asked; None while nothing is."""

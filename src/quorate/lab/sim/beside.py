@@ -56,7 +56,7 @@ class Storage:
 
     def __init__(self, host: "Host") -> None:
         self._host = host
-        self._dice = host.world.dice(f"long/{host.number}")
+        self._dice = host.world.rng(f"long/{host.number}")
         self._free_us = 0
         self._away: dict[GroupId, Away] = {}
         self._number = 0
@@ -109,7 +109,7 @@ class Storage:
         if not host.dials.storage_us:
             host.ready(events)
             return
-        work = host.dice.randint(0, 2 * host.dials.storage_us)
+        work = host.rng.randint(0, 2 * host.dials.storage_us)
         self._free_us = max(self._free_us, host.world.now_us) + work
         for event in events:
             host.world.at(self._free_us, host.storage_answers, host.life, event)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.acks_rule import AUTO
+from quorate.core.ack_policy import AUTO
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import Answer, Failover, FailoverReport, Refused
 from quorate.lab.sim.asking import Asker

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from quorate.core.acks_rule import AUTO, ETCD, MANUAL, parse
+from quorate.core.ack_policy import AUTO, ETCD, MANUAL, parse
 from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import (
     BOUND,
@@ -96,9 +96,9 @@ class Client:
         self.number = number
         self.databases = databases
         self.operations = operations
-        self.dice = world.dice(f"client/{number}")
+        self.rng = world.rng(f"client/{number}")
         self.begun = 0
-        """How many operations have begun, skipped ones included; each has dice of its own."""
+        """How many operations have begun, skipped ones included; each has random numbers of its own."""
         self._skip = skip
         self.call: Call | None = None
         self.closing = False
@@ -112,7 +112,7 @@ class Client:
         self._tokens = 0
         self._asks = 0
         self._waits_us = dials.patience_us if dials.long_write else 0
-        self._target = self.dice.randint(1, network.nodes)
+        self._target = self.rng.randint(1, network.nodes)
         self._waiting: dict[int, Call] = {}
         self._repeats: dict[int, tuple[Call, Any]] = {}
         """Late repetitions: the id -> the call and what it was told."""
@@ -127,7 +127,7 @@ class Client:
         if self.call is not None or self.closing:
             return
         self.begun += 1
-        self.dice = self.operations.dice = self.world.dice(f"operation/{self.number}/{self.begun}")
+        self.rng = self.operations.rng = self.world.rng(f"operation/{self.number}/{self.begun}")
         if self.begun in self._skip:
             self.world.after(BACK_OFF_US, self.begin)
             return
@@ -142,13 +142,13 @@ class Client:
         if body is None:
             token = self._new_token(operation.database) if operation.writes else None
             strongest = bool(self.dials.acks or self.dials.fixed) and operation.level == LINEARIZABLE
-            if token is None and self.dials.exports and self.dice.random() < self.dials.exports:
+            if token is None and self.dials.exports and self.rng.random() < self.dials.exports:
                 body = OpenCopy(operation.database, operation.level, strongest)
             else:
                 body = Run(operation.database, operation.statements, operation.level, token, strongest=strongest)
             if token is not None and self.operations.drawings is not None:
                 self.operations.drawings.sent(token.name, operation.statements)
-        if self.dice.random() < self.dials.wander:
+        if self.rng.random() < self.dials.wander:
             self._target = self._node_at("")
         self.call = Call(operation, body, token)
         self._send()
@@ -172,8 +172,8 @@ class Client:
         return Token(f"{self.number}-{self._tokens}{bound}", self.seen.get(database, 0))
 
     def _choose(self) -> tuple[Operation | None, Any, Token | None]:
-        database = self.dice.choice(self.databases)
-        if database.ready and self.dials.acks and self.dice.random() < self.dials.alters:
+        database = self.rng.choice(self.databases)
+        if database.ready and self.dials.acks and self.rng.random() < self.dials.alters:
             return self._alter(database)
         if database.ready:
             self._process += 1
@@ -196,17 +196,17 @@ class Client:
     def _alter(self, database: Database) -> tuple[Operation, Any, Token]:
         """Change the acks of a database in use."""
         possible = [acks for acks in self.dials.acks if parse(acks).followers < database.replicas]
-        acks = self.dice.choice(possible or ["sync"])
+        acks = self.rng.choice(possible or ["sync"])
         database.rules.append(parse(acks))
         if database.loose:
             self.operations.ledger.loose.add(database.name)
         token = self._new_token(database.name)
         operation = Operation("alter", database.name, [], lambda _end, _results: None, writes=True)
         options = {"acks": acks}
-        if self.dials.by_hand and self.dice.random() < self.dials.by_hand:
-            options["failover"] = self.dice.choice((MANUAL, MANUAL, AUTO))
-        if self.dials.permits and self.dice.random() < self.dials.permits:
-            options["failover"] = self.dice.choice((ETCD, ETCD, ETCD, ETCD, AUTO))
+        if self.dials.by_hand and self.rng.random() < self.dials.by_hand:
+            options["failover"] = self.rng.choice((MANUAL, MANUAL, AUTO))
+        if self.dials.permits and self.rng.random() < self.dials.permits:
+            options["failover"] = self.rng.choice((ETCD, ETCD, ETCD, ETCD, AUTO))
         return operation, AlterDatabase(database.name, options, token), token
 
     # ---- attempts --------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class Client:
             self._abandon(call)
             return
         if self.dials.leaves and call.token is not None and self._lets_go(call, self.dials.leaves):
-            wait_us = self.dice.randint(0, self.dials.patience_us)
+            wait_us = self.rng.randint(0, self.dials.patience_us)
             self.world.after(wait_us, self._leave, call, call.number, self._target)
         self.world.after(self.dials.patience_us, self._out_of_patience, call, call.number)
 
@@ -244,14 +244,14 @@ class Client:
 
     def _lets_go(self, call: Call, chance: float) -> bool:
         lasting = call.operation.kind in {"setup", "create"}
-        return not (self.closing or lasting) and self.dice.random() < chance
+        return not (self.closing or lasting) and self.rng.random() < chance
 
     def _out_of_patience(self, call: Call, number: int) -> None:
         if call.ended or call.number != number:
             return
         self.world.mark("timed out")
         call.maybe = True
-        self._target = self.dice.randint(1, self.network.nodes)
+        self._target = self.rng.randint(1, self.network.nodes)
         self._try_again(call)
 
     def _try_again(self, call: Call) -> None:
@@ -264,7 +264,7 @@ class Client:
                 call.asked_outcome = True
                 call.body = Outcome(call.operation.database, call.token)
             call.number = 0
-            pause = self.dice.randint(0, BACK_OFF_US * min(call.attempt, 8))
+            pause = self.rng.randint(0, BACK_OFF_US * min(call.attempt, 8))
             self.world.after(pause, self._again, call)
             return
         if not call.maybe:  # every attempt was answered that it was not done: then it must not be
@@ -286,11 +286,11 @@ class Client:
             and call.token is not None
             and call.operation.kind != "setup"
             and call.attempt >= self.dials.attempts
-            and self.dice.random() < 0.5
+            and self.rng.random() < 0.5
         )
 
     def _may_give_up(self, call: Call) -> bool:
-        return call.operation.kind not in {"setup", "create"} and self.dice.random() < self.dials.give_up
+        return call.operation.kind not in {"setup", "create"} and self.rng.random() < self.dials.give_up
 
     def _again(self, call: Call) -> None:
         if not call.ended and call.number == 0:
@@ -342,15 +342,15 @@ class Client:
         if whole:
             self.world.mark("copy fetched")
             self._answered(call, _outcome.decode(call.fetching.read(call.operation.statements)))
-        if not whole or self.dice.random() < LETS_GO:
+        if not whole or self.rng.random() < LETS_GO:
             self._ask(call.body, call)
         if not whole:
             self.world.after(self.dials.patience_us, self._out_of_patience, call, call.number)
 
     def _node_at(self, address: str) -> int:
-        if address and self.dice.random() < 0.9:
+        if address and self.rng.random() < 0.9:
             return node_at(address)
-        return self.dice.randint(1, self.network.nodes)
+        return self.rng.randint(1, self.network.nodes)
 
     def _refused(self, call: Call, body: Refused) -> None:
         self.world.mark(f"refused: {body.error}")
@@ -393,16 +393,16 @@ class Client:
         elif isinstance(outcome, Expired):
             self.world.mark("expired")
             self._end(call, INFO, None)
-        if isinstance(call.original, Run) and call.token is not None and self.dice.random() < self.dials.repeat:
-            wait_us = self.dice.choice((2 * SECOND, self.dials.safety_us))
-            self.world.after(self.dice.randint(0, wait_us), self._repeat, call, outcome)
+        if isinstance(call.original, Run) and call.token is not None and self.rng.random() < self.dials.repeat:
+            wait_us = self.rng.choice((2 * SECOND, self.dials.safety_us))
+            self.world.after(self.rng.randint(0, wait_us), self._repeat, call, outcome)
 
     def _end(self, call: Call, end: str, results: Any) -> None:
         call.ended = True
         self.world.mark(f"{call.operation.kind}: {end}")
         self.call = None
         call.operation.when_ended(end, results)
-        pause = self.dice.randint(0, 2 * self.dials.think_us)
+        pause = self.rng.randint(0, 2 * self.dials.think_us)
         if self.closing:
             self.world.after(MILLISECOND, self.settle)
         else:
@@ -420,7 +420,7 @@ class Client:
             outcome = None
         self._repeats[self._asks] = (call, outcome)
         payload = codec.encode(Ask(self._asks, body))
-        self.network.send(-self.number, self.dice.randint(1, self.network.nodes), payload)
+        self.network.send(-self.number, self.rng.randint(1, self.network.nodes), payload)
 
     def _compare_repetition(self, call: Call, first: Any, body: Any) -> None:
         if not isinstance(body, Answer):

@@ -11,11 +11,11 @@ WALL_START_US = 1_700_000_000 * MILLION
 class Clock:
     """Reads the world's time as one node sees it."""
 
-    def __init__(self, dice: random.Random, drift_ppm: int, wall_offset_us: int) -> None:
-        self._dice = dice
-        self._rate = MILLION + dice.randint(-drift_ppm, drift_ppm)
+    def __init__(self, rng: random.Random, drift_ppm: int, wall_offset_us: int) -> None:
+        self._dice = rng
+        self._rate = MILLION + rng.randint(-drift_ppm, drift_ppm)
         self._base = 0
-        self._wall = WALL_START_US + dice.randint(-wall_offset_us, wall_offset_us)
+        self._wall = WALL_START_US + rng.randint(-wall_offset_us, wall_offset_us)
         self.reboot()
 
     def reboot(self) -> None:

@@ -1,5 +1,5 @@
 """Who belongs to each group, read from the logs themselves and not from the cores; and whether a change of members was
-made as it must be: jointly, one at a time, and not before the leader's own epoch had counted anything.
+made as it must be: jointly, one at a time, and not before the leader's own epoch had committed anything.
 """
 
 from typing import Any
@@ -86,10 +86,10 @@ class Configurations:
         jointly = old == new or (now.joint != following.joint and old & new)
         if not jointly or (now.joint and frozenset(now.voters) in new):
             self._broken(f"{where}: {following} does not follow {now}")
-        if earlier is not None and group.commit.counted < earlier[0]:
-            self._broken(f"{where}, a change of members, while that of entry {earlier[0]} is not counted")
-        if group.commit.counted < group.election.noop or not group.election.noop:
-            self._broken(f"{where}, a change of members, before its epoch has counted anything")
+        if earlier is not None and group.commit.committed < earlier[0]:
+            self._broken(f"{where}, a change of members, while that of entry {earlier[0]} is not committed")
+        if group.commit.committed < group.election.noop or not group.election.noop:
+            self._broken(f"{where}, a change of members, before its epoch has committed anything")
 
     def check(self, node: NodeId, group: Any) -> None:
         """What a replica takes for its members is what its log names last."""

@@ -5,7 +5,7 @@ Swarm testing (Groce and others 2012): one fixed mix of all faults hides what on
 
 from msgspec import Struct
 
-from quorate.core.acks_rule import AUTO
+from quorate.core.ack_policy import AUTO
 from quorate.core.settings import Settings
 
 SECOND = 1_000_000

@@ -33,7 +33,7 @@ class Disk:
     ) -> None:
         self._world = world
         self._dials = dials
-        self._dice = world.dice(f"disk/{node}")
+        self._dice = world.rng(f"disk/{node}")
         self._store = store
         self._tell = tell
         self._stop = stop

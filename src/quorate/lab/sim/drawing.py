@@ -1,8 +1,8 @@
 """How the mixed scenario makes the dials from a seed, and what the shrinker tries them at. Those of faults stand with
 their faults (`sim.faults`); here are the others.
 
-The order of the draws is part of what a seed means: a dial that is added is drawn after all others, from dice of its
-own, and no seed changes but for what it adds.
+The order of the draws is part of what a seed means: a dial that is added is drawn after all others, from random numbers
+of its own, and no seed changes but for what it adds.
 """
 
 import random
@@ -16,27 +16,27 @@ from quorate.lab.sim.faults import registry
 from quorate.lab.sim.faults.fault import Dial, Draw, between, one_of, part_or_zero
 
 
-def draw_settings(dice: random.Random) -> Settings:
+def draw_settings(rng: random.Random) -> Settings:
     """Small numbers, so that limits are met within seconds."""
-    heartbeat_us = dice.choice((50, 100, 150)) * MILLISECOND
-    own = random.Random(dice.getrandbits(64))  # for what is added later: the other draws of a seed stay as they are
+    heartbeat_us = rng.choice((50, 100, 150)) * MILLISECOND
+    own = random.Random(rng.getrandbits(64))  # for what is added later: the other draws of a seed stay as they are
     drawn = Settings(
         heartbeat_us=heartbeat_us,
-        suspect_us=heartbeat_us * dice.choice((4, 6)),
-        election_us=dice.choice((100, 150, 300)) * MILLISECOND,
-        retry_us=dice.choice((100, 200)) * MILLISECOND,
-        answer_timeout_us=dice.choice((1, 3)) * SECOND,
-        batch_requests_max=dice.choice((1, 2, 8, 512)),
-        batch_bytes_max=dice.choice((300, 4 << 20)),
-        waiting_requests_max=dice.choice((2, 20_000, 20_000)),
-        ship_bytes_max=dice.choice((200, 2_000, 1 << 20)),
-        ship_entries_ahead=dice.choice((1, 4, 64)),
-        apply_bytes_max=dice.choice((200, 1 << 20)),
-        cache_bytes_max=dice.choice((0, 500, 8 << 20)),
-        checkpoint_entries=dice.choice((2, 5, 20)),
-        checkpoint_bytes=dice.choice((500, 16 << 20)),
-        log_keep_entries=dice.choice((0, 3, 10, 4_096)),
-        snapshot_chunk_bytes=dice.choice((700, 5_000, 256 << 10)),
+        suspect_us=heartbeat_us * rng.choice((4, 6)),
+        election_us=rng.choice((100, 150, 300)) * MILLISECOND,
+        retry_us=rng.choice((100, 200)) * MILLISECOND,
+        answer_timeout_us=rng.choice((1, 3)) * SECOND,
+        batch_requests_max=rng.choice((1, 2, 8, 512)),
+        batch_bytes_max=rng.choice((300, 4 << 20)),
+        waiting_requests_max=rng.choice((2, 20_000, 20_000)),
+        ship_bytes_max=rng.choice((200, 2_000, 1 << 20)),
+        ship_entries_ahead=rng.choice((1, 4, 64)),
+        apply_bytes_max=rng.choice((200, 1 << 20)),
+        cache_bytes_max=rng.choice((0, 500, 8 << 20)),
+        checkpoint_entries=rng.choice((2, 5, 20)),
+        checkpoint_bytes=rng.choice((500, 16 << 20)),
+        log_keep_entries=rng.choice((0, 3, 10, 4_096)),
+        snapshot_chunk_bytes=rng.choice((700, 5_000, 256 << 10)),
         batches_ahead=own.choice((1, 2, 2, 8)),
         apply_entries_max=own.choice((1, 3, 64, 64)),
         apply_delay_us=own.choice((0, 40, 40, 200)) * MILLISECOND,
@@ -58,7 +58,7 @@ OTHERS = (
     Dial("nodes", one_of(1, 2, 3, 3, 3, 3, 3, 4, 5, 5), quiet=(2, 3)),
     Dial("clients", between(1, 5), quiet=(1, 2)),
     Dial("databases", one_of(1, 1, 2, 3), quiet=(1,)),
-    Dial("safety_us", lambda dice: dice.randint(3, 8) * SECOND, quiet=KEPT),
+    Dial("safety_us", lambda rng: rng.randint(3, 8) * SECOND, quiet=KEPT),
     Dial("liveness_us", quiet=KEPT),
     Dial("delay_us", one_of(50, 500, 500, 5_000, 20_000), quiet=KEPT),
     Dial("hints", part_or_zero(1.0, 0.7)),
@@ -98,8 +98,8 @@ OTHERS = (
     Dial("smooth", quiet=KEPT),
     Dial("spares", quiet=KEPT),
     Dial("spread", quiet=KEPT),
-    Dial("think_us", lambda dice: dice.choice((0, 5, 20, 100)) * MILLISECOND, quiet=(20 * MILLISECOND,)),
-    Dial("patience_us", lambda dice: dice.choice((100, 400, 1_000)) * MILLISECOND, quiet=KEPT),
+    Dial("think_us", lambda rng: rng.choice((0, 5, 20, 100)) * MILLISECOND, quiet=(20 * MILLISECOND,)),
+    Dial("patience_us", lambda rng: rng.choice((100, 400, 1_000)) * MILLISECOND, quiet=KEPT),
     Dial("wander", one_of(0.0, 0.1, 0.6)),
     Dial("attempts", between(1, 6), quiet=(1,)),
     Dial("give_up", one_of(0.0, 0.3, 0.8)),
@@ -121,9 +121,9 @@ ORDER = (
 """The dials of the first draws, in their order. All others come after them."""
 
 
-def draw(dice: random.Random) -> Dials:
+def draw(rng: random.Random) -> Dials:
     """The mixed scenario: anything may happen."""
-    drawn: dict[str, Any] = {name: DRAWS[name](dice) for name in ORDER}
+    drawn: dict[str, Any] = {name: DRAWS[name](rng) for name in ORDER}
     own = random.Random()
-    own.setstate(dice.getstate())
+    own.setstate(rng.getstate())
     return Dials(**drawn, **{name: draws(own) for name, draws in DRAWS.items() if name not in drawn})

@@ -1,5 +1,5 @@
 """Databases with drawn schemas: statements of `lab.sql` for the clients, and in the end the question whether plain
-SQLite, told the same writes in the order in which they were counted, says and holds the same.
+SQLite, told the same writes in the order in which they were committed, says and holds the same.
 
 That one order explains every outcome is also what "exactly once" means, for whatever the statements did.
 """
@@ -43,13 +43,13 @@ class Drawings:
         self._schema: dict[str, list[Drawn]] = {}
         self._writes: dict[str, tuple[Statement, ...]] = {}
 
-    def next(self, dice: random.Random, database: Database) -> Operation:
-        """The statements that make the database's schema, one by one; then whatever the dice say."""
+    def next(self, rng: random.Random, database: Database) -> Operation:
+        """The statements that make the database's schema, one by one; then whatever the random numbers say."""
         drawer = self._drawers.get(database.name)
         if drawer is None:
-            drawer = self._drawers[database.name] = Drawer(self._world.dice(f"drawn/{database.name}"))
+            drawer = self._drawers[database.name] = Drawer(self._world.rng(f"drawn/{database.name}"))
             self._schema[database.name] = drawer.schema()
-        drawer.dice = dice
+        drawer.rng = rng
         pending = self._schema[database.name]
         drawn = (pending.pop(0),) if pending else drawer.request().statements
         statements = [Statement(each.sql, each.sets, each.many) for each in drawn]
@@ -67,7 +67,7 @@ class Drawings:
         self._writes[token] = statements
 
     def judge(self, invariants: "Invariants", number: GroupId, last: int, replicas: list["Host"]) -> None:
-        """Repeat what was counted on plain SQLite, and compare outcomes and contents. Raises Violation."""
+        """Repeat what was committed on plain SQLite, and compare outcomes and contents. Raises Violation."""
         plain = PlainRun()
         try:
             if self._repeat(plain, invariants, number, last):
@@ -77,12 +77,12 @@ class Drawings:
 
     def _repeat(self, plain: PlainRun, invariants: "Invariants", number: GroupId, last: int) -> bool:
         """All entries up to the last; False when there is one that cannot be repeated."""
-        counted = invariants.counted.get(number, {})
+        committed = invariants.committed.get(number, {})
         for index in range(1, last + 1):
-            if index not in counted:
+            if index not in committed:
                 self._world.mark("drawn: an entry was not seen")
                 return False
-            kind, payload = invariants.payloads[number, index, counted[index].epoch]
+            kind, payload = invariants.payloads[number, index, committed[index].epoch]
             if kind != DATA:
                 continue
             for token, outcome in decode_records(bytes(decode_batch(payload).records)):

@@ -36,7 +36,7 @@ class Etcd:
     def __init__(self, world: World, dials: Dials) -> None:
         self._world = world
         self._dials = dials
-        self._dice = world.dice("etcd")
+        self._dice = world.rng("etcd")
         self._revision = 1
         self._keys: dict[GroupId, _Key] = {}
         self._away = False

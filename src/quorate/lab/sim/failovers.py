@@ -4,35 +4,35 @@ import random
 
 import msgspec
 
-from quorate.core.acks_rule import ETCD, MAJORITY
+from quorate.core.ack_policy import ETCD, MAJORITY
 from quorate.core.settings import Settings
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.drawing import draw
 from quorate.lab.sim.ladder import hasty_logs, narrow
 
 
-def smooth(dice: random.Random) -> Dials:
+def smooth(rng: random.Random) -> Dials:
     """Nothing fails, and leadership is handed about all the time: no caller may notice."""
     return Dials(
-        nodes=dice.choice((2, 3, 5)),
-        clients=dice.randint(4, 6),
-        databases=dice.choice((1, 2)),
+        nodes=rng.choice((2, 3, 5)),
+        clients=rng.randint(4, 6),
+        databases=rng.choice((1, 2)),
         safety_us=5 * SECOND,
-        delay_us=dice.choice((100, 500, 2_000)),
-        fsync_us=dice.choice((200, 2_000, 5_000)),
-        failover_us=dice.choice((30, 100)) * MILLISECOND,
+        delay_us=rng.choice((100, 500, 2_000)),
+        fsync_us=rng.choice((200, 2_000, 5_000)),
+        failover_us=rng.choice((30, 100)) * MILLISECOND,
         smooth=True,
-        think_us=dice.choice((0, 2, 10)) * MILLISECOND,
+        think_us=rng.choice((0, 2, 10)) * MILLISECOND,
         attempts=100,
         give_up=0.0,
         hints=1.0,
     )
 
 
-def heirs(dice: random.Random) -> Dials:
+def heirs(rng: random.Random) -> Dials:
     """Readers of one register who ask whoever has just handed over, and was cut off at that moment."""
     return Dials(
-        nodes=dice.choice((3, 5)),
+        nodes=rng.choice((3, 5)),
         clients=6,
         safety_us=6 * SECOND,
         delay_us=3 * MILLISECOND,
@@ -56,66 +56,66 @@ def heirs(dice: random.Random) -> Dials:
     )
 
 
-def planned(dice: random.Random) -> Dials:
+def planned(rng: random.Random) -> Dials:
     """Somebody hands leadership about, under load, while nodes and links fail."""
-    drawn = draw(dice)
+    drawn = draw(rng)
     return msgspec.structs.replace(
-        hasty_logs(drawn) if dice.random() < 0.4 else drawn,
-        nodes=dice.choice((2, 3, 3, 4, 5)),
-        clients=dice.randint(3, 6),
-        databases=dice.choice((1, 2)),
-        safety_us=dice.randint(5, 8) * SECOND,
-        failover_us=dice.choice((60, 150, 400)) * MILLISECOND,
-        acks=dice.choice(((), ("async",), ("sync", "semi-sync:1"))),
+        hasty_logs(drawn) if rng.random() < 0.4 else drawn,
+        nodes=rng.choice((2, 3, 3, 4, 5)),
+        clients=rng.randint(3, 6),
+        databases=rng.choice((1, 2)),
+        safety_us=rng.randint(5, 8) * SECOND,
+        failover_us=rng.choice((60, 150, 400)) * MILLISECOND,
+        acks=rng.choice(((), ("async",), ("sync", "semi-sync:1"))),
         alters=0.05,
-        cut_on_handover=dice.choice((0.0, 0.0, 0.2)),
-        crash_us=dice.choice((0, 1_000, 3_000)) * MILLISECOND,
-        partition_us=dice.choice((0, 0, 1_500)) * MILLISECOND,
-        pause_us=dice.choice((0, 0, 1_500)) * MILLISECOND,
+        cut_on_handover=rng.choice((0.0, 0.0, 0.2)),
+        crash_us=rng.choice((0, 1_000, 3_000)) * MILLISECOND,
+        partition_us=rng.choice((0, 0, 1_500)) * MILLISECOND,
+        pause_us=rng.choice((0, 0, 1_500)) * MILLISECOND,
         lost_disk=0.0,
-        think_us=dice.choice((0, 5, 20)) * MILLISECOND,
+        think_us=rng.choice((0, 5, 20)) * MILLISECOND,
     )
 
 
-def by_hand(dice: random.Random) -> Dials:
+def by_hand(rng: random.Random) -> Dials:
     """Databases in which a person says who leads, under faults, and a person who does so after a while."""
     return msgspec.structs.replace(
-        planned(dice),
-        failover_us=dice.choice((200, 500)) * MILLISECOND,
-        acks=dice.choice((("majority",), ("async", "majority"), ("sync", "semi-sync:1"))),
+        planned(rng),
+        failover_us=rng.choice((200, 500)) * MILLISECOND,
+        acks=rng.choice((("majority",), ("async", "majority"), ("sync", "semi-sync:1"))),
         alters=0.1,
         by_hand=0.9,
-        crash_us=dice.choice((500, 1_500)) * MILLISECOND,
+        crash_us=rng.choice((500, 1_500)) * MILLISECOND,
     )
 
 
-def permitted(dice: random.Random) -> Dials:
+def permitted(rng: random.Random) -> Dials:
     """Databases in which an etcd permits elections, while nodes, links and etcd fail; in some runs one register, which
     is read wherever somebody answers."""
-    drawn = planned(dice)
+    drawn = planned(rng)
     dials = msgspec.structs.replace(
         drawn,
-        nodes=dice.choice((2, 3, 3, 5)),
-        failover_us=dice.choice((0, 0, 1_500)) * MILLISECOND,
-        acks=dice.choice((("majority",), ("majority",), ("async", "majority"), ("sync", "semi-sync:1"))),
+        nodes=rng.choice((2, 3, 3, 5)),
+        failover_us=rng.choice((0, 0, 1_500)) * MILLISECOND,
+        acks=rng.choice((("majority",), ("majority",), ("async", "majority"), ("sync", "semi-sync:1"))),
         alters=0.1,
         permits=0.9,
         cut_on_handover=0.0,
         etcd_outage_us=800 * MILLISECOND,
         etcd_lost_answer=0.1,
-        crash_us=dice.choice((700, 1_500)) * MILLISECOND,
-        partition_us=dice.choice((800, 1_500)) * MILLISECOND,
+        crash_us=rng.choice((700, 1_500)) * MILLISECOND,
+        partition_us=rng.choice((800, 1_500)) * MILLISECOND,
         pause_us=1_500 * MILLISECOND,
         leaders_first=0.7,
         settings=msgspec.structs.replace(drawn.settings, has_etcd=True),
     )
-    return registers_by_permit(dice) if dice.random() < 0.5 else dials
+    return registers_by_permit(rng) if rng.random() < 0.5 else dials
 
 
-def registers_by_permit(dice: random.Random) -> Dials:
+def registers_by_permit(rng: random.Random) -> Dials:
     """One register, read wherever somebody answers, while leaders with a permit are cut off from who has the next."""
     return msgspec.structs.replace(
-        heirs(dice),
+        heirs(rng),
         cut_on_handover=0.0,
         failover_us=0,
         delay_us=MILLISECOND,
@@ -139,25 +139,25 @@ def registers_by_permit(dice: random.Random) -> Dials:
     )
 
 
-def accepted(dice: random.Random) -> Dials:
+def accepted(rng: random.Random) -> Dials:
     """Five nodes of which two disks are enough for a write; when both are away, somebody accepts the loss."""
     return msgspec.structs.replace(
-        narrow(dice),
+        narrow(rng),
         failover_us=100 * MILLISECOND,
         partition_us=1_500 * MILLISECOND,
         fault_lasts_us=2_000 * MILLISECOND,
         acks=("semi-sync:1",),
         alters=0.1,
-        by_hand=dice.choice((0.0, 1.0)),
+        by_hand=rng.choice((0.0, 1.0)),
         accept_loss=0.7,
         halves=0.8,
-        crash_us=dice.choice((0, 3_000)) * MILLISECOND,
+        crash_us=rng.choice((0, 3_000)) * MILLISECOND,
         settings=Settings(
             heartbeat_us=50 * MILLISECOND,
             suspect_us=300 * MILLISECOND,
             election_us=100 * MILLISECOND,
             answer_timeout_us=SECOND // 2,
-            log_keep_entries=dice.choice((0, 3, 4_096)),
-            checkpoint_entries=dice.choice((2, 20)),
+            log_keep_entries=rng.choice((0, 3, 4_096)),
+            checkpoint_entries=rng.choice((2, 20)),
         ),
     )

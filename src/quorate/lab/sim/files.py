@@ -206,14 +206,14 @@ class FileStore:
         landed, self._landed = self._landed, []
         return landed
 
-    def crash(self, dice: random.Random, lose_unsynced: bool) -> None:
+    def crash(self, rng: random.Random, lose_unsynced: bool) -> None:
         """The process dies, or the machine, with what no fsync covered."""
         if self._store is not None:
             self._ends = {number: known.last.index for number, known in self._store.log.groups.items()}
         self.device.stop()
         self._let_go()
         lose_unsynced = lose_unsynced and not self.lied_to
-        self.device.crash(dice, machine=lose_unsynced)
+        self.device.crash(rng, machine=lose_unsynced)
         self._power_failed = lose_unsynced or "pages dropped" in self.device.fired
         self._tell()
 
@@ -366,7 +366,7 @@ class FileStore:
         self.device.read_error = False
         self.device.dies_in = 0
 
-    def lose_tail(self, dice: random.Random) -> None:
+    def lose_tail(self, rng: random.Random) -> None:
         """A frame near the end of the log's WAL goes bad, and with it, to SQLite, all that follow.
 
         Only after the end of a process: the mark in `node.db`, which is not synced, must have outlived the turns
@@ -378,9 +378,9 @@ class FileStore:
         least = self._turn - self._noted + 1  # so many turns must go for the mark to be ahead
         if self._power_failed or self._doubt or len(ends) <= least:
             return
-        kept = len(ends) - dice.randint(least, min(len(ends) - 1, least + 2))
+        kept = len(ends) - rng.randint(least, min(len(ends) - 1, least + 2))
         place = ends[kept - 1] + lies.FRAME_HEADER + 11
-        self.device.change(path, place, content[place] ^ dice.randint(1, 255))
+        self.device.change(path, place, content[place] ^ rng.randint(1, 255))
         self._cut = True
 
     def lost(self) -> list[tuple[GroupId, int]]:
@@ -388,7 +388,7 @@ class FileStore:
         lost, self._lost = self._lost, []
         return lost
 
-    def flip_log(self, dice: random.Random) -> GroupId | None:
+    def flip_log(self, rng: random.Random) -> GroupId | None:
         """A bit of some entry changes in the file of the log."""
         if self._store is None:
             return None
@@ -397,9 +397,9 @@ class FileStore:
             groups = [number for number, log in sorted(self.log.groups.items()) if log.last.index > log.base.index]
             if not groups:
                 return None
-            group = dice.choice(groups)
+            group = rng.choice(groups)
             known = self.log.groups[group]
-            index = dice.randint(known.base.index + 1, known.last.index)
+            index = rng.randint(known.base.index + 1, known.last.index)
             try:
                 payload = self._store.log.read(group, index, index, 1)[0].payload
             except (Broken, LogDamaged):
@@ -408,30 +408,30 @@ class FileStore:
         if found < 0:  # it is in the WAL still
             return None
         self.log.flipped.add((group, index))
-        place = found + dice.randrange(len(payload))
-        self.device.change(str(self.folder / "log.db"), place, image[place] ^ 1 << dice.randrange(8))
+        place = found + rng.randrange(len(payload))
+        self.device.change(str(self.folder / "log.db"), place, image[place] ^ 1 << rng.randrange(8))
         return group
 
-    def flip_data(self, dice: random.Random) -> GroupId | None:
+    def flip_data(self, rng: random.Random) -> GroupId | None:
         """The kind of some page changes in a data file, so that SQLite notices when it reads the page."""
         files = [name for name in self.device.names(self.folder) if DATA_FILE.fullmatch(name) and name.endswith(".db")]
         if not files:
             return None
-        name = dice.choice(files)
+        name = rng.choice(files)
         image = self.device.content(str(self.folder / name))
         pages = [at for at in range(PAGE_BYTES, len(image), PAGE_BYTES) if image[at] in PAGE_KINDS]
         if not pages:
             return None
-        self.device.change(str(self.folder / name), dice.choice(pages), 0xFF)
+        self.device.change(str(self.folder / name), rng.choice(pages), 0xFF)
         group = int(name.split("-")[1])
         self.spoiled.add(group)
         return group
 
-    def lie(self, dice: random.Random) -> tuple[str, list[GroupId]] | None:
+    def lie(self, rng: random.Random) -> tuple[str, list[GroupId]] | None:
         """The disk shows something else than was written to it, in one place."""
         if self._store is None or self._power_failed or self._doubt:
             return None
-        told = lies.lie(self, dice)
+        told = lies.lie(self, rng)
         if told is not None:
             self.lied_to.update(told[1])
         return told

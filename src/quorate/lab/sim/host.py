@@ -88,7 +88,7 @@ class Host:
         self.observer = observer
         self.etcd: Etcd
         """Set once, before anything is asked of it: there is one for all hosts of a run."""
-        self.clock = Clock(world.dice(f"clock/{number}"), dials.drift_ppm, dials.wall_offset_us)
+        self.clock = Clock(world.rng(f"clock/{number}"), dials.drift_ppm, dials.wall_offset_us)
         self.disk: Disk = store.make_disk(world, dials, number, self._make_durable, self.feed, self.crash)
         self.core: NodeCore | None = None
         self.paused = False
@@ -103,7 +103,7 @@ class Host:
         self.formats = HERE
         """What the release that this machine starts reads."""
         self.life = 0
-        self.dice = world.dice(f"host/{number}")
+        self.rng = world.rng(f"host/{number}")
         self.storage = Storage(self)
         self.peers: dict[int, str] = {}
         """Whom the core asked to be connected to."""
@@ -147,8 +147,8 @@ class Host:
             return
         if recovered.identity.format not in self.formats:
             raise Violation(FORMATS, f"node {self.number} reads {self.formats}, its folder {recovered.identity.format}")
-        dice = self.world.dice(f"node/{self.number}/{recovered.identity.boot}")
-        self.core = self._make_core(recovered, dice, self.dials.settings, self.formats)
+        rng = self.world.rng(f"node/{self.number}/{recovered.identity.boot}")
+        self.core = self._make_core(recovered, rng, self.dials.settings, self.formats)
         for writes in self.store.landed():
             self.observer.durable(self, writes)
         for group, count in self.store.lost():
@@ -186,7 +186,7 @@ class Host:
         if self.core is None:
             self.life += 1  # nor is it started again
             return
-        machine = not orderly and self.dice.random() < self.dials.lose_unsynced
+        machine = not orderly and self.rng.random() < self.dials.lose_unsynced
         self.world.record(self.number, "crash of the machine" if machine else "crash of the process", None)
         self.world.mark("stop" if orderly else "crash")
         self.core = None
@@ -199,7 +199,7 @@ class Host:
             except Broken:
                 orderly = False
         if not orderly:
-            self.store.crash(self.dice, machine)
+            self.store.crash(self.rng, machine)
         self._ready.clear()
         self._held.clear()
         self.callers.crash()
@@ -216,11 +216,11 @@ class Host:
     def damage(self) -> None:
         """The end of one of its logs turns out to be unreadable. Between two lives."""
         assert self.core is None, "only a dead machine's disk is damaged"
-        self.store.lose_tail(self.dice)
+        self.store.lose_tail(self.rng)
 
     def harm(self, what: str, flip: Callable[[random.Random], GroupId | None]) -> None:
         """A bit of this machine's disk changes, unseen for now."""
-        group = flip(self.dice)
+        group = flip(self.rng)
         if group is not None:
             self.world.record(self.number, f"{what} of group {group}", None)
             self.world.mark(what)
@@ -237,7 +237,7 @@ class Host:
     def crash_within_a_step(self) -> None:
         """Die in the middle of performing the effects of some step to come."""
         if not self.store.die_soon():
-            self._tear_after = self.dice.randint(0, 4)
+            self._tear_after = self.rng.randint(0, 4)
 
     def cancel_tear(self) -> None:
         """The faults are over."""

@@ -25,22 +25,22 @@ class SimulatedStore(Store, Chaos, Protocol):
     log: Any
     """Has `groups`, each with `base` and `last`, and `dropped`."""
 
-    def lose_tail(self, dice: random.Random) -> None:
+    def lose_tail(self, rng: random.Random) -> None:
         """Damage the end of the log, between two lives."""
 
     def lost(self) -> list[tuple[GroupId, int]]:
         """Of which groups so many of the newest entries were so lost; told once, after `recover`."""
 
-    def flip_log(self, dice: random.Random) -> GroupId | None:
+    def flip_log(self, rng: random.Random) -> GroupId | None:
         """A bit of some entry changes; of which group."""
 
-    def flip_data(self, dice: random.Random) -> GroupId | None:
+    def flip_data(self, rng: random.Random) -> GroupId | None:
         """A bit of some data file changes; of which group."""
 
-    def edit_data(self, dice: random.Random) -> GroupId | None:
+    def edit_data(self, rng: random.Random) -> GroupId | None:
         """Somebody else changes a row of some data file; of which group."""
 
-    def lie(self, dice: random.Random) -> tuple[str, list[GroupId]] | None:
+    def lie(self, rng: random.Random) -> tuple[str, list[GroupId]] | None:
         """The disk shows something else than was written: what, and which groups may be hit."""
 
     def put_aside(self, group: GroupId) -> None:

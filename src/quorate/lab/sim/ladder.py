@@ -31,34 +31,34 @@ def hasty_logs(drawn: Dials) -> Dials:
     )
 
 
-def ladder(dice: random.Random) -> Dials:
+def ladder(rng: random.Random) -> Dials:
     """Databases with every acks, changed while they are in use, and leaders that die with what they alone had."""
-    nodes = dice.choice((2, 3, 3, 3, 4, 5, 5))
+    nodes = rng.choice((2, 3, 3, 3, 4, 5, 5))
     rules = ["async", "majority", "sync", *(f"semi-sync:{count}" for count in range(1, nodes))]
     return msgspec.structs.replace(
-        hasty_logs(draw(dice)) if dice.random() < 0.5 else draw(dice),
+        hasty_logs(draw(rng)) if rng.random() < 0.5 else draw(rng),
         nodes=nodes,
-        databases=dice.choice((1, 2)),
+        databases=rng.choice((1, 2)),
         client_late=0.0,
-        crash_us=dice.choice((400, 1_000, 2_000)) * MILLISECOND,
+        crash_us=rng.choice((400, 1_000, 2_000)) * MILLISECOND,
         lost_disk=0.0,
         leaders_first=0.9,
-        acks=tuple(sorted(dice.sample(rules, dice.choice((1, 1, 2, 3))))),
-        alters=dice.choice((0.1, 0.3)),
-        think_us=dice.choice((0, 5, 20)) * MILLISECOND,
+        acks=tuple(sorted(rng.sample(rules, rng.choice((1, 1, 2, 3))))),
+        alters=rng.choice((0.1, 0.3)),
+        think_us=rng.choice((0, 5, 20)) * MILLISECOND,
     )
 
 
-def tails(dice: random.Random) -> Dials:
+def tails(rng: random.Random) -> Dials:
     """Asynchronous databases whose leaders die, are cut off and come back: what they alone had must be kept."""
     return msgspec.structs.replace(
-        ladder(dice),
-        nodes=dice.choice((3, 3, 5)),
+        ladder(rng),
+        nodes=rng.choice((3, 3, 5)),
         databases=1,
         acks=("async",),
         alters=0.3,
         crash_us=500 * MILLISECOND,
-        partition_us=dice.choice((0, 700)) * MILLISECOND,
+        partition_us=rng.choice((0, 700)) * MILLISECOND,
         damage=0.0,
         flip_log_us=0,
         flip_data_us=0,
@@ -66,14 +66,14 @@ def tails(dice: random.Random) -> Dials:
     )
 
 
-def narrow(dice: random.Random) -> Dials:
+def narrow(rng: random.Random) -> Dials:
     """Five nodes of which two disks are enough for a write, and leaders that are cut off with one other."""
     return Dials(
         nodes=5,
-        clients=dice.randint(4, 6),
+        clients=rng.randint(4, 6),
         databases=2,
         safety_us=8 * SECOND,
-        crash_us=dice.choice((0, 3)) * SECOND,
+        crash_us=rng.choice((0, 3)) * SECOND,
         partition_us=500 * MILLISECOND,
         fault_lasts_us=900 * MILLISECOND,
         leaders_first=0.9,
@@ -87,11 +87,11 @@ def narrow(dice: random.Random) -> Dials:
     )
 
 
-def stalled(dice: random.Random) -> Dials:
+def stalled(rng: random.Random) -> Dials:
     """A leader dies for good while every disk must hold a write: reads go on, writes wait and say so."""
     return Dials(
-        nodes=dice.choice((3, 5)),
-        clients=dice.randint(3, 5),
+        nodes=rng.choice((3, 5)),
+        clients=rng.randint(3, 5),
         safety_us=9 * SECOND,
         lasting="dead leader",
         leave_dead=0.0,

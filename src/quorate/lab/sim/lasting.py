@@ -31,7 +31,7 @@ class Lasting:
         self._dials = dials
         self._network = network
         self._hosts = hosts
-        self._dice = world.dice("lasting")
+        self._dice = world.rng("lasting")
         self._done = 0
         self._elections = 0
 

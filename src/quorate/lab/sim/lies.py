@@ -37,40 +37,40 @@ WAL_HEADER, FRAME_HEADER = 32, 24
 STRUCK_TABLES = ("marks", "marks_note")
 
 
-def lie(store: "FileStore", dice: random.Random) -> tuple[str, list[GroupId]] | None:
+def lie(store: "FileStore", rng: random.Random) -> tuple[str, list[GroupId]] | None:
     """Strike once: what, and which groups may have been hit. None where nothing was there to be struck."""
-    if dice.random() < IN_LOG:
+    if rng.random() < IN_LOG:
         if store.log_struck:
             return None
-        name = LOG + ("-wal" if dice.random() < IN_WAL else "")
+        name = LOG + ("-wal" if rng.random() < IN_WAL else "")
         path = str(store.folder / name)
-        told = _strike(store.device, path, store.device.overwritten(path), dice)
+        told = _strike(store.device, path, store.device.overwritten(path), rng)
         store.log_struck = told is not None
         groups = sorted({*store.log.groups, *range(GROUPS)})
         return None if told is None else (f"{told} in {name}", groups)
     names = [name for name in store.device.names(store.folder) if DATA_FILE.fullmatch(name) and name.endswith(".db")]
     if not names:
         return None
-    name = dice.choice(names)
+    name = rng.choice(names)
     path = str(store.folder / name)
     struck = pages_of(store.device, path, STRUCK_TABLES)
     places = [each for each in store.device.overwritten(path) if each in struck]
-    told = _strike(store.device, path, places, dice)
+    told = _strike(store.device, path, places, rng)
     return None if told is None else (f"{told} in {name}", [int(name.split("-")[1])])
 
 
-def _strike(device: SimulatedDisk, path: str, places: list[int], dice: random.Random) -> str | None:
+def _strike(device: SimulatedDisk, path: str, places: list[int], rng: random.Random) -> str | None:
     """Undo the newest write to one of these places, or have it lie in another."""
     if not places:
         return None
-    place = dice.choice(places)
+    place = rng.choice(places)
     others = [each for each in places if each != place]
-    if others and dice.random() < ELSEWHERE:
-        device.misdirect(path, place, dice.choice(others))
+    if others and rng.random() < ELSEWHERE:
+        device.misdirect(path, place, rng.choice(others))
         return MISDIRECTED
-    if dice.random() < ONE_SECTOR:
+    if rng.random() < ONE_SECTOR:
         size = device.overwritten_bytes(path, place)
-        skipped = dice.randrange(-(-size // SECTOR)) * SECTOR
+        skipped = rng.randrange(-(-size // SECTOR)) * SECTOR
         device.revert(path, place, skipped, SECTOR)
     else:
         device.revert(path, place)

@@ -14,7 +14,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Raw, Struct
 
-from quorate.core.acks_rule import NOTHING_SAID, AcksFact
+from quorate.core.ack_policy import NOTHING_SAID, AcksFact
 from quorate.core.kernel import DATA, ORIGIN, Entry, GroupId, Identity, Position
 from quorate.core.requests import Outcome, Run, Statement, Write
 from quorate.lab.sim.model_tables import Row, Segment, StatementError, Tables, run_statement

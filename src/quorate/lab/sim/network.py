@@ -36,7 +36,7 @@ class Network:
     def __init__(self, world: World, dials: Dials) -> None:
         self._world = world
         self._dials = dials
-        self._dice = world.dice("network")
+        self._dice = world.rng("network")
         self._receivers: dict[int, Receiver] = {}
         self.nodes = 0
         """The highest number of a node."""
@@ -57,14 +57,14 @@ class Network:
 
     def send(self, source: int, target: int, payload: bytes) -> None:
         """Put a message on its way; it may arrive never, once or more often."""
-        dials, dice, link = self._dials, self._dice, (source, target)
+        dials, rng, link = self._dials, self._dice, (source, target)
         between_nodes = source > 0 and target > 0
         watcher = self._world.watcher
         if watcher is not None:
             watcher.sent(source, target, payload)
         if between_nodes and dials.echo:
             self._past.setdefault(link, deque(maxlen=ECHOES)).append(payload)
-        if link in self._cut or dice.random() < (dials.loss if between_nodes else dials.client_loss):
+        if link in self._cut or rng.random() < (dials.loss if between_nodes else dials.client_loss):
             self._world.mark("dropped")
             if watcher is not None:
                 watcher.lost(payload)
@@ -77,16 +77,16 @@ class Network:
         if between_nodes:
             if dials.bandwidth:
                 extra = self._queue(link, len(payload))
-            if dials.corrupt and dice.random() < dials.corrupt:
+            if dials.corrupt and rng.random() < dials.corrupt:
                 self._spoil(source, target, payload)
                 return
-        elif source < 0 and dials.client_late and dice.random() < dials.client_late:
+        elif source < 0 and dials.client_late and rng.random() < dials.client_late:
             self._world.mark("lingered")
-            extra = dice.randrange(3 * SECOND)
+            extra = rng.randrange(3 * SECOND)
         self._travel(source, target, payload, extra)
-        if between_nodes and dials.duplicate and dice.random() < dials.duplicate:
+        if between_nodes and dials.duplicate and rng.random() < dials.duplicate:
             self._world.mark("duplicated")
-            extra = dice.randrange(3 * SECOND) if dice.random() < dials.late else dice.randrange(50_000)
+            extra = rng.randrange(3 * SECOND) if rng.random() < dials.late else rng.randrange(50_000)
             self._travel(source, target, payload, extra)
 
     def _queue(self, link: tuple[int, int], size: int) -> int:

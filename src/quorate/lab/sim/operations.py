@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quorate.core import promises
-from quorate.core.acks_rule import MAJORITY, AcksRule, parse
+from quorate.core.ack_policy import MAJORITY, AckPolicy, parse
 from quorate.core.entries import LARGE_BYTES
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, Done, Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
@@ -90,8 +90,8 @@ class Database:
         self.replicas = dials.nodes if everywhere else min(3, dials.nodes)
         self.acks = dials.fixed or MAJORITY
         """With which it is made."""
-        self.rules: list[AcksRule] = [parse(self.acks)]
-        """Every acks rule that it was ever asked to have."""
+        self.rules: list[AckPolicy] = [parse(self.acks)]
+        """Every ack policy that it was ever asked to have."""
         self.given_up = dials.old_copy_unseen
         """Somebody has accepted a loss, or nobody could tell that there is one."""
         self.last_seen: dict[str, int] = {}
@@ -120,13 +120,13 @@ class Operations:
         self,
         dials: Dials,
         ledger: Ledger,
-        dice: random.Random,
+        rng: random.Random,
         now: Callable[[], int],
         drawings: "Drawings | None" = None,
     ) -> None:
         self.ledger = ledger
         self.drawings = drawings
-        self.dice = dice
+        self.rng = rng
         self._now = now
         makers = {
             self.read: dials.reads,
@@ -147,7 +147,7 @@ class Operations:
 
     def next(self, process: int, database: Database) -> Operation:
         """What this process does next."""
-        return self.dice.choice(self._makers)(process, database)
+        return self.rng.choice(self._makers)(process, database)
 
     def setup(self, database: Database) -> Operation:
         """The tables and their first rows, in one write."""
@@ -197,30 +197,30 @@ class Operations:
         return value
 
     def read(self, process: int, database: Database, key: str = "") -> Operation:
-        key = key or self.dice.choice(database.keys)
+        key = key or self.rng.choice(database.keys)
         ended = self._judged(process, "read", database, key, None)
         return Operation("read", database.name, [Statement(READ, ((key,),))], ended, writes=False)
 
     def write(self, process: int, database: Database) -> Operation:
-        key = self.dice.choice(database.keys)
+        key = self.rng.choice(database.keys)
         value = self._new_value(database, key)
         ended = self._judged(process, "write", database, key, value)
         return Operation("write", database.name, [Statement(WRITE, ((value, key),))], ended, writes=True)
 
     def compare(self, process: int, database: Database) -> Operation:
-        key = self.dice.choice(database.keys)
+        key = self.rng.choice(database.keys)
         value = self._new_value(database, key)
         old = database.last_seen.get(key, 0)
         ended = self._judged(process, "cas", database, key, (old, value))
         return Operation("cas", database.name, [Statement(COMPARE, ((value, key, old),))], ended, writes=True)
 
     def count(self, _process: int, database: Database) -> Operation:
-        key = self.dice.choice(database.counters)
+        key = self.rng.choice(database.counters)
         return Operation(
-            "count", database.name, [Statement(COUNT, ((key,),))], self._counted(database, key), writes=True
+            "count", database.name, [Statement(COUNT, ((key,),))], self._committed(database, key), writes=True
         )
 
-    def _counted(self, database: Database, key: str) -> Ended:
+    def _committed(self, database: Database, key: str) -> Ended:
         sums = self.ledger.counter(database.name, key)
         sums.unsure += 1
 
@@ -235,12 +235,12 @@ class Operations:
     def mark(self, _process: int, database: Database) -> Operation:
         """Two statements that happen together or not at all, some rows at once."""
         mark = self.ledger.next_value()
-        key = self.dice.choice(database.counters)
-        counted = self._counted(database, key)
+        key = self.rng.choice(database.counters)
+        committed = self._committed(database, key)
         self.ledger.marks[database.name, mark] = INFO
 
         def ended(end: str, results: Any) -> None:
-            counted(end, results)
+            committed(end, results)
             self.ledger.marks[database.name, mark] = end
 
         statements = [Statement(MARK, ((mark,),)), Statement(COUNT, ((key,),))]
@@ -248,10 +248,10 @@ class Operations:
 
     def large(self, _process: int, database: Database) -> Operation:
         """More bytes than are written to the log in passing, and a count."""
-        key = self.dice.choice(database.counters)
-        note = self.dice.choice("abcdef") * self.dice.randint(LARGE_BYTES, LARGE_BYTES * 3 // 2)
+        key = self.rng.choice(database.counters)
+        note = self.rng.choice("abcdef") * self.rng.randint(LARGE_BYTES, LARGE_BYTES * 3 // 2)
         statements = [Statement(LARGE, ((note,),)), Statement(COUNT, ((key,),))]
-        return Operation("large", database.name, statements, self._counted(database, key), writes=True)
+        return Operation("large", database.name, statements, self._committed(database, key), writes=True)
 
     def pair_write(self, _process: int, database: Database) -> Operation:
         value = self.ledger.next_value()
@@ -265,12 +265,12 @@ class Operations:
                 raise Violation(ATOMICITY, text)
 
         statements = [Statement(PAIR_READ, ((0,),)), Statement(PAIR_READ, ((1,),))]
-        level = self.dice.choice((LINEARIZABLE, LEADER, EVENTUAL))
+        level = self.rng.choice((LINEARIZABLE, LEADER, EVENTUAL))
         return Operation("pair read", database.name, statements, ended, writes=False, level=level)
 
     def weak_read(self, _process: int, database: Database) -> Operation:
         """A read that may be old, but never of something that nobody wrote."""
-        key = self.dice.choice(database.keys)
+        key = self.rng.choice(database.keys)
 
         def ended(end: str, results: tuple[Result, ...] | None) -> None:
             if end != OK or not results or not results[0].rows:
@@ -280,13 +280,13 @@ class Operations:
                     TRUE_ANSWER, f"{database.name}.{key} held {results[0].rows[0][0]!r}, which nobody wrote"
                 )
 
-        level = self.dice.choice((LEADER, EVENTUAL))
+        level = self.rng.choice((LEADER, EVENTUAL))
         return Operation("weak read", database.name, [Statement(READ, ((key,),))], ended, writes=False, level=level)
 
     def journal(self, _process: int, database: Database) -> Operation:
         """A sequence and a trigger's count move together, on whichever leader: AUTOINCREMENT travels."""
         statements = [Statement(JOURNAL, ((self.ledger.next_value(),),)), Statement(TALLY)]
-        if self.dice.random() < 0.3:
+        if self.rng.random() < 0.3:
             statements.append(Statement("DELETE FROM journal"))
 
         def ended(end: str, results: tuple[Result, ...] | None) -> None:
@@ -299,28 +299,28 @@ class Operations:
     def schema(self, _process: int, database: Database) -> Operation:
         """The schema changes, with rows in the same write."""
         value = self.ledger.next_value()
-        if self.dice.random() < 0.5:
+        if self.rng.random() < 0.5:
             statements = [Statement(f"ALTER TABLE journal ADD COLUMN x{value} INTEGER DEFAULT {value}")]
         else:
             create = f"CREATE TABLE t{value}(a TEXT, b INTEGER, PRIMARY KEY(a, b)) WITHOUT ROWID"
             insert = f"INSERT INTO t{value} VALUES ('x', 1), ('y', 2)"  # noqa: S608 - a number of our own
             statements = [Statement(create), Statement(insert), Statement(f"ALTER TABLE t{value} RENAME TO u{value}")]
         statements.append(Statement(COUNT, ((database.counters[0],),)))
-        counted = self._counted(database, database.counters[0])
-        return Operation("schema", database.name, statements, counted, writes=True)
+        committed = self._committed(database, database.counters[0])
+        return Operation("schema", database.name, statements, committed, writes=True)
 
     def drawn(self, _process: int, database: Database) -> Operation:
-        """Whatever SQL the dice say."""
+        """Whatever SQL the random numbers say."""
         assert self.drawings is not None
-        return self.drawings.next(self.dice, database)
+        return self.drawings.next(self.rng, database)
 
     def failing(self, process: int, database: Database) -> Operation:
         """A write that must fail as a whole, beside innocent ones, whatever harm its statements try."""
-        key = self.dice.choice(database.keys)
+        key = self.rng.choice(database.keys)
         value = self._new_value(database, key)
         judged = self._judged(process, "write", database, key, value)
         harmless = Statement(WRITE, ((value, key),))
-        harm = self.dice.choice(
+        harm = self.rng.choice(
             (
                 Statement("INSERT INTO registers VALUES (?, 1)", ((key,),)),
                 Statement("INSERT OR ROLLBACK INTO registers VALUES (?, 1)", ((key,),)),

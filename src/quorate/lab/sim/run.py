@@ -92,7 +92,7 @@ class Run:
         self.ledger.loose.update(one.name for one in self.databases if one.loose)
         self.drawings = Drawings(self.world) if dials.drawn else None
         self.invariants.keeps_payloads = dials.drawn > 0
-        workload = self.world.dice("workload")
+        workload = self.world.rng("workload")
         self.operations = Operations(dials, self.ledger, workload, lambda: self.world.now_us, self.drawings)
         skipped = {number: frozenset(some) for number, some in plan.skip_operations.items()}
         self.clients = [
@@ -171,12 +171,12 @@ class Run:
     # ---- the phases ------------------------------------------------------------------------------------
 
     def _safety(self) -> None:
-        dice = self.world.dice("start")
+        rng = self.world.rng("start")
         for host in self.hosts.values():
-            self.world.at(dice.randint(0, 100 * MILLISECOND), self._start, host)
+            self.world.at(rng.randint(0, 100 * MILLISECOND), self._start, host)
         for client in self.clients:
-            self.world.at(dice.randint(0, SECOND), client.begin)
-        self.world.at(dice.choice((0, 1, 2)) * SECOND, self.faults.begin)
+            self.world.at(rng.randint(0, SECOND), client.begin)
+        self.world.at(rng.choice((0, 1, 2)) * SECOND, self.faults.begin)
         self.lasting.begin()
         self.operator.begin()
         self.chooser.begin()
@@ -192,8 +192,8 @@ class Run:
         self.chooser.judge()
         self.surge.judge()
         self._judge_stall()
-        if len(self.hosts) >= 3 and dice.random() < self.dials.leave_dead:
-            self.dead = self.faults.victim or dice.choice(sorted(self.hosts))
+        if len(self.hosts) >= 3 and rng.random() < self.dials.leave_dead:
+            self.dead = self.faults.victim or rng.choice(sorted(self.hosts))
             self.world.mark("left dead")
         self.dead = self.faults.lost or self.dead
         if self.dead and not self.faults.lost and not all(one.bears() for one in self.databases):
@@ -205,7 +205,7 @@ class Run:
             return
         dead = {host.number for host in self.hosts.values() if not host.alive}
         for number, replicas in self._groups().items():
-            loose = [group for group in replicas.values() if str(group.rules.counted) != "sync" or group.rules.coming]
+            loose = [group for group in replicas.values() if str(group.rules.committed) != "sync" or group.rules.coming]
             voters = next(iter(replicas.values())).voters
             if number == CATALOG_GROUP or loose or not dead & set(voters):
                 continue
@@ -308,7 +308,7 @@ class Run:
                 election, commit = group.election, group.commit
                 state = (
                     f"{election.role} epoch {election.epoch} follows {election.leader} last {group.log.last} persisted"
-                    f" {commit.persisted} counted {commit.counted} applied {group.apply.applied}"
+                    f" {commit.persisted} committed {commit.committed} applied {group.apply.applied}"
                 )
                 lines.append(f"group {number} on node {node}: {state}")
         return "\n".join(lines)
@@ -340,7 +340,7 @@ class Run:
                 self._check_forgotten(number)
 
     def _check_forgotten(self, number: GroupId) -> None:
-        """What counted, and later leaders lacked, is kept somewhere, or lies in a log still."""
+        """What was committed, and later leaders lacked, is kept somewhere, or lies in a log still."""
         tails = self.invariants.tails
         if tails.forgetful and LOST_TAIL not in self.invariants.skip:
             kept = [host.store.kept(number) for host in self.hosts.values() if host.alive]

@@ -74,5 +74,5 @@ def dials_in(path: str, scenarios: Mapping[str, Scenario], seed: int) -> Dials:
     found = chosen(path)
     if found.scenario and found.scenario not in scenarios:
         raise NoScenario(f"{path}: there is no scenario {found.scenario!r}; there are: {', '.join(scenarios)}")
-    dice = random.Random(f"{found.scenario}/{seed}/dials")
-    return replaced(scenarios[found.scenario](dice) if found.scenario else Dials(), found.dials)
+    rng = random.Random(f"{found.scenario}/{seed}/dials")
+    return replaced(scenarios[found.scenario](rng) if found.scenario else Dials(), found.dials)

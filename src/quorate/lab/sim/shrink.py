@@ -1,8 +1,8 @@
 """Making a failing run small: fewer faults, fewer operations, quieter dials, and still the same broken promise.
 
 A run is a function of its seed, its dials, and of which faults and operations are left out; so a small case is those
-four things in a file, and can be run for ever. Faults and operations have dice of their own, and leaving one out
-changes the others only through what it did. The search is delta debugging (Zeller and Hildebrandt 2002).
+four things in a file, and can be run for ever. Faults and operations have random numbers of their own, and leaving one
+out changes the others only through what it did. The search is delta debugging (Zeller and Hildebrandt 2002).
 """
 
 from collections.abc import Callable, Iterator, Sequence

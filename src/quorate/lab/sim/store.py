@@ -88,11 +88,11 @@ class BadStore(MemoryStore):
         """These entries are gone, or written anew."""
         self.log.flipped = {each for each in self.log.flipped if each[0] != group or not first <= each[1] <= last}
 
-    def lose_tail(self, dice: random.Random) -> None:
+    def lose_tail(self, rng: random.Random) -> None:
         """The newest entries of some group are gone, although they were reported durable."""
         groups = sorted(number for number, log in self.log.groups.items() if log.last.index > log.base.index)
         if groups:
-            group, count = dice.choice(groups), dice.randint(1, 3)
+            group, count = rng.choice(groups), rng.randint(1, 3)
             self.truncate_log_tail(group, count)
             self._told.append((group, count))
 
@@ -118,34 +118,34 @@ class BadStore(MemoryStore):
         self.shelf.received.clear()
         self._checkpointed.clear()
 
-    def flip_log(self, dice: random.Random) -> GroupId | None:
+    def flip_log(self, rng: random.Random) -> GroupId | None:
         """A bit of some entry changes where it lies. Returns the group, or None when there is no entry."""
         groups = [number for number, log in sorted(self.log.groups.items()) if log.last.index > log.base.index]
         if not groups:
             return None
-        group = dice.choice(groups)
+        group = rng.choice(groups)
         known = self.log.groups[group]
-        self.log.flipped.add((group, dice.randint(known.base.index + 1, known.last.index)))
+        self.log.flipped.add((group, rng.randint(known.base.index + 1, known.last.index)))
         return group
 
-    def flip_data(self, dice: random.Random) -> GroupId | None:
+    def flip_data(self, rng: random.Random) -> GroupId | None:
         """A bit of some data file changes, where SQLite notices."""
         if not self.log.groups:
             return None
-        group = dice.choice(sorted(self.log.groups))
+        group = rng.choice(sorted(self.log.groups))
         self.spoiled.add(group)
         return group
 
-    def edit_data(self, dice: random.Random) -> GroupId | None:
+    def edit_data(self, rng: random.Random) -> GroupId | None:
         """A row of some data file changes, by hand, while the node runs: a row that no client looks at before the
         end. Returns the group, or None when there is none to edit now."""
         groups = sorted(number for number, replica in self.replicas.items() if not replica.busy)
         if self.sends_no_copies:
             groups = [number for number in groups if not self.log.groups[number].base.index]
-        dice.shuffle(groups)
+        rng.shuffle(groups)
         for group in groups:
             replica = self.replicas[group]
-            if group not in self.spoiled and self._edit(replica, dice.randrange(len(EDITS))):
+            if group not in self.spoiled and self._edit(replica, rng.randrange(len(EDITS))):
                 self.edited.add(group)
                 self._images[group] = self._image_of(group, replica)
                 return group

@@ -75,7 +75,7 @@ class Surge:
     ) -> None:  # fmt: skip
         self._world, self._dials, self._network, self._hosts = world, dials, network, hosts
         self._database, self._ledger, self._drawings = database, operations.ledger, operations.drawings
-        self._dice = world.dice("surge")
+        self._dice = world.rng("surge")
         self._budgets = [Budget() for _ in range(PROCESSES)]
         self._callers: list[Caller] = []
         self._waiting: dict[int, Caller] = {}
@@ -300,27 +300,27 @@ def _load(**own: Any) -> Dials:
     return Dials(**{**dials, **own})
 
 
-def spike(dice: Any) -> Dials:
+def spike(rng: Any) -> Dials:
     """For some seconds many times more is wanted than the processors can do."""
-    return _load(nodes=dice.choice((3, 3, 5)), spike=dice.choice((4.0, 8.0)))
+    return _load(nodes=rng.choice((3, 3, 5)), spike=rng.choice((4.0, 8.0)))
 
 
-def slow(dice: Any) -> Dials:
+def slow(rng: Any) -> Dials:
     """One follower is 10 to 1000 times slower than the others, and not dead, under an ordinary load."""
-    return _load(nodes=dice.choice((3, 5)), base_load=0.5, spike=0.6, slow_node=dice.choice((10, 100, 1000)))
+    return _load(nodes=rng.choice((3, 5)), base_load=0.5, spike=0.6, slow_node=rng.choice((10, 100, 1000)))
 
 
-def storm(dice: Any) -> Dials:
+def storm(rng: Any) -> Dials:
     """The leader is stopped for a moment under a load that leaves little room, and everybody asks again."""
     return _load(
-        base_load=0.75, spike=dice.choice((1.3, 1.7)), spike_us=4 * SECOND, stop_leader_us=1_300 * MILLISECOND,
+        base_load=0.75, spike=rng.choice((1.3, 1.7)), spike_us=4 * SECOND, stop_leader_us=1_300 * MILLISECOND,
         repeats=100, cpu_us=500, run_us=2_000, settings=Settings(suspect_us=2 * SECOND),
     )  # fmt: skip
 
 
-def endless(dice: Any) -> Dials:
+def endless(rng: Any) -> Dials:
     """Under an ordinary load somebody asks again and again for a read that does not end, of this node and that."""
     return _load(
-        nodes=dice.choice((3, 5)), base_load=0.5, spike=0.6, spike_us=2 * SECOND, endless_us=200 * MILLISECOND,
+        nodes=rng.choice((3, 5)), base_load=0.5, spike=0.6, spike_us=2 * SECOND, endless_us=200 * MILLISECOND,
         safety_us=BEGINS_US + BEFORE_US + 2 * SECOND + 5 * SECOND,
     )  # fmt: skip

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from quorate.core import promises
-from quorate.core.acks_rule import ASYNC, AUTO, ETCD, MAJORITY, MANUAL, SYNC, AcksRule, parse
+from quorate.core.ack_policy import ASYNC, AUTO, ETCD, MAJORITY, MANUAL, SYNC, AckPolicy, parse
 from quorate.core.node import Node
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.drawn import COMPARED
@@ -49,7 +49,7 @@ class Mode(Struct, frozen=True):
     """What must have happened in every cell, besides its fault."""
 
     @property
-    def rule(self) -> AcksRule:
+    def rule(self) -> AckPolicy:
         return parse(self.acks)
 
     @property

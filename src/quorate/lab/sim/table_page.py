@@ -12,7 +12,7 @@ fail over; `sync` while a node stays away; a harmed etcd where none decides).
 
 What no configuration here can survive, and what is therefore never drawn (the fault budget): harm to the disks of more
 than one node of a run (a log without its end, bit flips, a lost disk), for two of three replicas may be all that hold a
-counted write; and, in the liveness phase, more than one dead node. Crashes, power failures, partitions, pauses and
+committed write; and, in the liveness phase, more than one dead node. Crashes, power failures, partitions, pauses and
 full or slow disks have no budget: they may strike all nodes at once.
 """
 OVERVIEW = """## Overview
@@ -24,7 +24,7 @@ DETAILS = """## Mode by mode
 
 How operations ended (*maybe*: the caller was not told, and found out later), how often the fault struck, how many
 promises were broken, how many acknowledged writes were lost, and the longest gaps again. With `async` a write that was
-acknowledged may be lost by a failover: each was counted, and every replica that dropped such entries had kept them
+acknowledged may be lost by a failover: each was committed, and every replica that dropped such entries had kept them
 (*saved*) before.
 """
 

@@ -1,15 +1,15 @@
-"""What counted by another rule than majority: was it held as the rule asks, and if it was lost, was it saved?
+"""What was committed by another rule than majority: was it held as the rule asks, and if it was lost, was it saved?
 
 An observer beside `invariants`, which reads the rules from the logs itself and not from the cores: an ACKS entry names
-the rule of what follows it. Under `async` an entry that counted may be missing from a later leader's log; then every
-node that held it and was not damaged keeps it among its lost tails before it drops it from its log, once and whole.
-"""
+the rule of what follows it. Under `async` an entry that was committed may be missing from a later leader's log; then
+every node that held it and was not damaged keeps it among its lost tails before it drops it from its log, once and
+whole."""
 
 from collections.abc import Iterable
 
 import msgspec
 
-from quorate.core.acks_rule import ASYNC, DEFAULT, AcksRule, read_entry, read_noop
+from quorate.core.ack_policy import ASYNC, DEFAULT, AckPolicy, read_entry, read_noop
 from quorate.core.kernel import ACKS, DATA, NOOP, Entry, GroupId, NodeId
 from quorate.lab.sim.world import Violation, World
 
@@ -25,18 +25,18 @@ Place = tuple[int, int]
 class Chain:
     """Every entry of one group that any log ever had."""
 
-    __slots__ = ("accepted", "async_once", "behind_rule", "counted", "entries", "rules", "tokens")
+    __slots__ = ("accepted", "async_once", "behind_rule", "committed", "entries", "rules", "tokens")
 
     def __init__(self) -> None:
         self.entries: dict[Place, tuple[int, int, bytes]] = {}
         """Its kind, the epoch of the one before it, and its payload."""
-        self.rules: dict[Place, AcksRule] = {}
-        self.behind_rule: dict[Place, AcksRule] = {}
+        self.rules: dict[Place, AckPolicy] = {}
+        self.behind_rule: dict[Place, AckPolicy] = {}
         """For each entry: the rule that its log names last before it. (Whoever made an entry had the one before it, so
         that one is known by then.)"""
         self.tokens: dict[str, list[Place]] = {}
-        self.counted: dict[Place, NodeId] = {}
-        """What counted and may be lost, and where."""
+        self.committed: dict[Place, NodeId] = {}
+        """What was committed and may be lost, and where."""
         self.async_once = False
         """Something may be lost: it was async, or somebody has accepted a loss."""
         self.accepted: dict[Place, frozenset[Place]] = {}
@@ -73,7 +73,7 @@ class Chain:
             yield index, epoch
             index, epoch = index - 1, known[1]
 
-    def rule_at(self, place: Place) -> AcksRule:
+    def rule_at(self, place: Place) -> AckPolicy:
         """The rule that the log of this entry names last, before it."""
         return self.behind_rule.get(place, DEFAULT)
 
@@ -85,7 +85,8 @@ class Tails:
         self.world = world
         self.chains: dict[GroupId, Chain] = {}
         self.forgetful = False
-        """Somebody has put back an old copy of a folder, and nobody could tell: a leader may lack what counted."""
+        """Somebody has put back an old copy of a folder, and nobody could tell: a leader may lack what was
+        committed."""
 
     def chain(self, group: GroupId) -> Chain:
         known = self.chains.get(group)
@@ -102,7 +103,7 @@ class Tails:
             previous = entry.epoch
         return accepted
 
-    def rule_of(self, group: GroupId, place: Place) -> AcksRule:
+    def rule_of(self, group: GroupId, place: Place) -> AckPolicy:
         """The rule that a log names last which ends here."""
         chain = self.chain(group)
         return chain.rules.get(place) or chain.rule_at(place)
@@ -114,7 +115,7 @@ class Tails:
         return DEFAULT.holders(voters) if kind != DATA else chain.rule_at(place).holders(voters)
 
     def loose(self, group: GroupId, place: Place) -> bool:
-        """Whether it counted by its leader's word alone, or somebody accepted its loss: it may be lost."""
+        """Whether it was committed by its leader's word alone, or somebody accepted its loss: it may be lost."""
         chain = self.chains.get(group)
         if chain is None or not chain.async_once or chain.entries.get(place, (ACKS,))[0] != DATA:
             return False
@@ -126,7 +127,7 @@ class Tails:
         if chain is None:
             return
         for place in dropped:
-            if self.loose(group, place) and (not self.forgetful or place in chain.counted):
+            if self.loose(group, place) and (not self.forgetful or place in chain.committed):
                 self.world.mark("lost entries dropped")
                 if place not in kept:
                     text = (
@@ -142,15 +143,19 @@ class Tails:
                 raise Violation(LOST_TAIL, f"node {node} keeps entry {place} of group {group}, which no log ever had")
 
     def check_forgotten(self, group: GroupId, held: Iterable[set[Place]]) -> None:
-        """At the end: everything that counted and later leaders lacked is still somewhere; `held`: where it may be."""
+        """At the end: everything that was committed and later leaders lacked is still somewhere; `held`: where it may
+        be."""
         chain = self.chain(group)
-        gone = {place for place in chain.counted if chain.entries[place][0] == DATA}.difference(*held)
+        gone = {place for place in chain.committed if chain.entries[place][0] == DATA}.difference(*held)
         if gone:
-            raise Violation(LOST_TAIL, f"entries {sorted(gone)} of group {group} counted, and nobody has them any more")
-        self.world.mark("forgotten entries kept", sum(chain.entries[place][0] == DATA for place in chain.counted))
+            raise Violation(
+                LOST_TAIL, f"entries {sorted(gone)} of group {group} committed, and nobody has them any more"
+            )
+        self.world.mark("forgotten entries kept", sum(chain.entries[place][0] == DATA for place in chain.committed))
 
     def settle(self, group: GroupId, last: Place, acknowledged: Iterable[str]) -> None:
-        """At the end: every acknowledged write is in the log that all have now, or counted under async and was lost."""
+        """At the end: every acknowledged write is in the log that all have now, or committed under async and was
+        lost."""
         chain = self.chain(group)
         final = set(chain.behind(last))
         first = min((index for index, _ in final), default=0)
@@ -161,9 +166,9 @@ class Tails:
                 raise Violation("exactly once", f"write {token} of group {group} is in the log twice: {there}")
             if there:
                 continue
-            if not any(place in chain.counted for place in places):
+            if not any(place in chain.committed for place in places):
                 raise Violation(
-                    LOST_TAIL, f"write {token} of group {group} was acknowledged and counted nowhere: {places}"
+                    LOST_TAIL, f"write {token} of group {group} was acknowledged and committed nowhere: {places}"
                 )
             lost = any(chain.given_up(place) for place in places)
             self.world.mark(GIVEN_UP if lost else LOST_UNDER_ASYNC)

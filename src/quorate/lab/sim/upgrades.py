@@ -31,7 +31,7 @@ class Upgrader:
         self._dials = dials
         self._network = network
         self._hosts = hosts
-        self._dice = world.dice("upgrades")
+        self._dice = world.rng("upgrades")
         self._asks = 0
         self._asked = False
         """Somebody has asked for the end of the upgrade: from here on no node goes back."""

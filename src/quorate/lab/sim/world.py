@@ -1,4 +1,4 @@
-"""Virtual time, one queue of things to come, dice by purpose, and a running hash of all that happened.
+"""Virtual time, one queue of things to come, random numbers by purpose, and a running hash of all that happened.
 
 Time is an integer of microseconds. What is due at the same time happens in the order in which it was
 asked for. Dice come from the seed and a purpose, so that one draw more in one place moves no other; they
@@ -53,7 +53,7 @@ class World:
         self._trace = hashlib.blake2b(digest_size=16)
         self._unhashed = bytearray()
 
-    def dice(self, purpose: str) -> random.Random:
+    def rng(self, purpose: str) -> random.Random:
         """A stream of its own for this purpose."""
         return random.Random(f"{self.seed}/{purpose}")
 

@@ -14,28 +14,28 @@ COLUMNS_MAX = 12
 """More columns than these are not added to a table by and by."""
 
 
-def draw_schema_change(dice: Random, catalog: Catalog) -> Drawn | None:
+def draw_schema_change(rng: Random, catalog: Catalog) -> Drawn | None:
     """One of `weights.SCHEMA_CHANGES`, or None when there is nothing for it."""
-    kind = pick(dice, SCHEMA_CHANGES)
-    table = catalog.any_table(dice, "table")
+    kind = pick(rng, SCHEMA_CHANGES)
+    table = catalog.any_table(rng, "table")
     if kind == "create table":
-        return draw_table(dice, catalog) if len(catalog.tables) < 9 else None
+        return draw_table(rng, catalog) if len(catalog.tables) < 9 else None
     if kind == "create view":
-        return draw_view(dice, catalog) if len(catalog.tables) < 9 else None
+        return draw_view(rng, catalog) if len(catalog.tables) < 9 else None
     if kind in ("drop view", "drop index", "drop trigger"):
-        return _drop(dice, catalog, kind.split()[1])
+        return _drop(rng, catalog, kind.split()[1])
     if kind == "analyze":
-        return Drawn(dice.choice(("ANALYZE", f"ANALYZE {table.sql}" if table else "ANALYZE")), features=("ANALYZE",))
+        return Drawn(rng.choice(("ANALYZE", f"ANALYZE {table.sql}" if table else "ANALYZE")), features=("ANALYZE",))
     if kind == "reindex":
         return Drawn("REINDEX", features=("REINDEX",))
     if kind == "user_version":
-        return Drawn(f"PRAGMA user_version = {dice.randrange(100)}", features=("user_version",))
+        return Drawn(f"PRAGMA user_version = {rng.randrange(100)}", features=("user_version",))
     if table is None:
         return None
-    return _OF_TABLE[kind](dice, catalog, table)
+    return _OF_TABLE[kind](rng, catalog, table)
 
 
-def _drop(dice: Random, catalog: Catalog, what: str) -> Drawn | None:
+def _drop(rng: Random, catalog: Catalog, what: str) -> Drawn | None:
     names = {
         "index": sorted(catalog.indexes),
         "trigger": sorted(catalog.triggers),
@@ -43,7 +43,7 @@ def _drop(dice: Random, catalog: Catalog, what: str) -> Drawn | None:
     }[what]
     if not names:
         return None
-    name = dice.choice(names)
+    name = rng.choice(names)
 
     def then(catalog: Catalog) -> None:
         catalog.indexes.pop(name, None)
@@ -53,39 +53,39 @@ def _drop(dice: Random, catalog: Catalog, what: str) -> Drawn | None:
     return Drawn(f"DROP {what.upper()} {quoted(name)}", features=(f"DROP {what.upper()}",), then=then)
 
 
-def _drop_table(dice: Random, catalog: Catalog, table: Table) -> Drawn | None:
+def _drop_table(rng: Random, catalog: Catalog, table: Table) -> Drawn | None:
     every = catalog.of_kind("table", "fts", "rtree")
     if len(every) < 2:
         return None
     sources = [column.source for each in every for column in each.columns if column.source]
     parents = [each for each in every if any(f"FROM {each.sql}" in source for source in sources)]
-    table = dice.choice(parents if parents and chance(dice, 60) else every)
-    exists = "IF EXISTS " if chance(dice, 20) else ""
+    table = rng.choice(parents if parents and chance(rng, 60) else every)
+    exists = "IF EXISTS " if chance(rng, 20) else ""
     sql = f"DROP TABLE {exists}{table.sql}"
     return Drawn(sql, features=("DROP TABLE",), then=lambda catalog: catalog.drop(table.name))
 
 
-def _create_index(dice: Random, catalog: Catalog, table: Table) -> Drawn:
-    return draw_index(dice, catalog, table)
+def _create_index(rng: Random, catalog: Catalog, table: Table) -> Drawn:
+    return draw_index(rng, catalog, table)
 
 
-def _create_trigger(dice: Random, catalog: Catalog, table: Table) -> Drawn | None:
+def _create_trigger(rng: Random, catalog: Catalog, table: Table) -> Drawn | None:
     if len(catalog.triggers) >= 6:
         return None
-    return draw_trigger(dice, catalog, catalog.any_table(dice, "table", "table", "view") or table)
+    return draw_trigger(rng, catalog, catalog.any_table(rng, "table", "table", "view") or table)
 
 
-def _add_column(dice: Random, catalog: Catalog, table: Table) -> Drawn | None:
+def _add_column(rng: Random, catalog: Catalog, table: Table) -> Drawn | None:
     if len(table.columns) > COLUMNS_MAX:
         return None
-    column = Column(catalog.name("n"), "ANY" if table.strict else pick(dice, TYPES))
+    column = Column(catalog.name("n"), "ANY" if table.strict else pick(rng, TYPES))
     text = f"{column.sql} {column.type}"
-    if chance(dice, 15):
+    if chance(rng, 15):
         column = replace(column, written=False)
-        text = f"{column.sql} {'ANY ' if table.strict else ''}AS (length({dice.choice(table.columns).sql})) VIRTUAL"
-    elif chance(dice, 60):
-        text += f" DEFAULT {literal(typed(dice, column))}"
-        text += " NOT NULL" if chance(dice, 30) else ""
+        text = f"{column.sql} {'ANY ' if table.strict else ''}AS (length({rng.choice(table.columns).sql})) VIRTUAL"
+    elif chance(rng, 60):
+        text += f" DEFAULT {literal(typed(rng, column))}"
+        text += " NOT NULL" if chance(rng, 30) else ""
 
     def then(catalog: Catalog) -> None:
         known = catalog.tables.get(table.name)
@@ -95,10 +95,10 @@ def _add_column(dice: Random, catalog: Catalog, table: Table) -> Drawn | None:
     return Drawn(f"ALTER TABLE {table.sql} ADD COLUMN {text}", features=("ADD COLUMN",), then=then)
 
 
-def _drop_column(dice: Random, _catalog: Catalog, table: Table) -> Drawn | None:
+def _drop_column(rng: Random, _catalog: Catalog, table: Table) -> Drawn | None:
     if len(table.columns) < 2:
         return None
-    column = dice.choice(table.columns)
+    column = rng.choice(table.columns)
 
     def then(catalog: Catalog) -> None:
         known = catalog.tables.get(table.name)
@@ -109,9 +109,9 @@ def _drop_column(dice: Random, _catalog: Catalog, table: Table) -> Drawn | None:
     return Drawn(f"ALTER TABLE {table.sql} DROP COLUMN {column.sql}", features=("DROP COLUMN",), then=then)
 
 
-def _rename_column(dice: Random, catalog: Catalog, table: Table) -> Drawn:
-    column = dice.choice(table.columns)
-    new = dice.choice((catalog.name("n"), catalog.name("new name ")))
+def _rename_column(rng: Random, catalog: Catalog, table: Table) -> Drawn:
+    column = rng.choice(table.columns)
+    new = rng.choice((catalog.name("n"), catalog.name("new name ")))
     if column.sql == table.rowid:
         new = catalog.name("id")
 
@@ -137,18 +137,18 @@ def _rename_table(_dice: Random, catalog: Catalog, table: Table) -> Drawn:
     return Drawn(sql, features=("RENAME TABLE",), then=lambda catalog: catalog.rename(table.name, new))
 
 
-def _create_as(dice: Random, catalog: Catalog, table: Table) -> Drawn | None:
+def _create_as(rng: Random, catalog: Catalog, table: Table) -> Drawn | None:
     if len(catalog.tables) > 9:
         return None
     name = catalog.name("made")
     shown = table.columns[:8]
-    texts = Texts(dice, binds=False)
+    texts = Texts(rng, binds=False)
     made = Table(name, tuple(Column(column.name) for column in shown), rowid="rowid", features=("CREATE AS",))
     if any(column.name.lower() == "rowid" for column in shown):
         made = replace(made, rowid="")
     sql = (
         f"CREATE TABLE {name} AS SELECT {', '.join(column.sql for column in shown)} FROM {table.sql}"
-        f" WHERE {where(dice, texts, table)} ORDER BY {table.order}"
+        f" WHERE {where(rng, texts, table)} ORDER BY {table.order}"
     )
     return Drawn(sql, features=("CREATE AS",), then=lambda catalog: catalog.add(made))
 

@@ -12,64 +12,64 @@ MANY = (100, 129, 300, 1_000, 2_500)
 _COUNT = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {0}) "
 
 
-def draw_change(dice: Random, catalog: Catalog, kind: str) -> Drawn | None:
+def draw_change(rng: Random, catalog: Catalog, kind: str) -> Drawn | None:
     """A statement of this kind (`weights.STATEMENTS`), or None when there is no table for it."""
-    table = catalog.any_table(dice, "table", "table", "view", "fts", "rtree")
+    table = catalog.any_table(rng, "table", "table", "view", "fts", "rtree")
     if table is None:
         return None
     if table.kind == "view" and table.name not in catalog.triggers.values():
         kind = "select"
     if table.kind == "fts" and kind not in ("select", "update", "delete"):
-        return virtual.change_fts(dice, table)
+        return virtual.change_fts(rng, table)
     if table.kind == "rtree" and kind not in ("select", "update", "delete"):
-        return virtual.change_rtree(dice, table)
+        return virtual.change_rtree(rng, table)
     if table.kind != "table" and kind not in ("select", "update", "delete", "insert"):
         kind = "insert"
-    drawn = _KINDS[kind](dice, catalog, table)
+    drawn = _KINDS[kind](rng, catalog, table)
     return Drawn(drawn.sql, drawn.sets, drawn.many, (kind, *drawn.features), drawn.then)
 
 
 FAR = 1_000_000
 
 
-def draw_shift(dice: Random, catalog: Catalog) -> tuple[Drawn, Drawn]:
+def draw_shift(rng: Random, catalog: Catalog) -> tuple[Drawn, Drawn]:
     """All integers of a column move by one, far away first and then back. No statement meets a value twice, yet no
     order of single rows leads from the state before to the one after without that, where they are unique."""
     tables = catalog.of_kind("table")
-    table = dice.choice([each for each in tables if each.unique] or tables)
+    table = rng.choice([each for each in tables if each.unique] or tables)
     names = [column.sql for column in table.written or table.columns]
-    column = dice.choice([name for name in names if name in table.unique] or names)
-    by = dice.choice((1, -1, 2))
+    column = rng.choice([name for name in names if name in table.unique] or names)
+    by = rng.choice((1, -1, 2))
     whole = f"typeof({column}) = 'integer'"
     away = f"UPDATE {table.sql} SET {column} = {column} + {FAR} WHERE {whole}"
     back = f"UPDATE {table.sql} SET {column} = {column} - {FAR - by} WHERE {whole} AND {column} > {FAR // 2}"
     return Drawn(away, features=("shift",)), Drawn(back, features=("shift",))
 
 
-def _either(dice: Random, table: Table, features: list[str]) -> str:
+def _either(rng: Random, table: Table, features: list[str]) -> str:
     """OR FAIL and its like."""
-    clause = pick(dice, CLAUSES) if table.kind == "table" else ""
+    clause = pick(rng, CLAUSES) if table.kind == "table" else ""
     if not clause:
         return ""
     features.append(f"OR {clause}")
     return f" OR {clause}"
 
 
-def _returning(dice: Random, table: Table, features: list[str]) -> str:
-    if table.kind != "table" or not chance(dice, 12) or len(table.columns) > 30:
+def _returning(rng: Random, table: Table, features: list[str]) -> str:
+    if table.kind != "table" or not chance(rng, 12) or len(table.columns) > 30:
         return ""
     features.append("RETURNING")
-    return " RETURNING " + dice.choice(
+    return " RETURNING " + rng.choice(
         ("*", table.columns[0].sql, table.rowid or "*", f"typeof({table.columns[0].sql})")
     )
 
 
-def _targets(dice: Random, table: Table) -> list[Column]:
+def _targets(rng: Random, table: Table) -> list[Column]:
     """The columns that an INSERT gives: mostly all."""
     columns = list(table.written)
-    if len(columns) > 40 or chance(dice, 80):
+    if len(columns) > 40 or chance(rng, 80):
         return columns
-    return dice.sample(columns, dice.randrange(1, len(columns) + 1))
+    return rng.sample(columns, rng.randrange(1, len(columns) + 1))
 
 
 def _names(columns: list[Column]) -> str:
@@ -80,66 +80,66 @@ def _row(texts: Texts, columns: list[Column], table: Table) -> str:
     return "(" + ", ".join(texts.some(column, key=column.name in table.key) for column in columns) + ")"
 
 
-def _insert(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
+def _insert(rng: Random, _catalog: Catalog, table: Table) -> Drawn:
     features: list[str] = []
-    texts = Texts(dice, binds=len(table.columns) < 100 and chance(dice, 40))
-    columns = _targets(dice, table)
-    either = _either(dice, table, features)
-    if not columns or (table.kind == "table" and chance(dice, 4)):
+    texts = Texts(rng, binds=len(table.columns) < 100 and chance(rng, 40))
+    columns = _targets(rng, table)
+    either = _either(rng, table, features)
+    if not columns or (table.kind == "table" and chance(rng, 4)):
         return Drawn(f"INSERT{either} INTO {table.sql} DEFAULT VALUES", features=("DEFAULT VALUES", *features))
     names, before = _names(columns), ""
-    if table.rowid and table.kind == "table" and table.rowid.strip('"') not in table.key and chance(dice, 15):
-        names, before = f"{table.rowid}, {names}", str(dice.randrange(-3, 30))
+    if table.rowid and table.kind == "table" and table.rowid.strip('"') not in table.key and chance(rng, 15):
+        names, before = f"{table.rowid}, {names}", str(rng.randrange(-3, 30))
         features.append("explicit rowid")
-    count = 1 if len(columns) > 100 else dice.choice((1, 1, 2, 3, 6))
+    count = 1 if len(columns) > 100 else rng.choice((1, 1, 2, 3, 6))
     rows = []
     for number in range(count):
         row = _row(texts, columns, table)
         rows.append(f"({int(before) + number}, {row[1:]}" if before else row)
     sql = f"INSERT{either} INTO {table.sql}({names}) VALUES {', '.join(rows)}"
-    return Drawn(sql + _returning(dice, table, features), (tuple(texts.parameters),), features=tuple(features))
+    return Drawn(sql + _returning(rng, table, features), (tuple(texts.parameters),), features=tuple(features))
 
 
-def _insert_select(dice: Random, catalog: Catalog, table: Table) -> Drawn:
+def _insert_select(rng: Random, catalog: Catalog, table: Table) -> Drawn:
     features: list[str] = []
-    texts = Texts(dice, binds=chance(dice, 30))
-    source = catalog.any_table(dice, "table") or table
-    columns = _targets(dice, table)
+    texts = Texts(rng, binds=chance(rng, 30))
+    source = catalog.any_table(rng, "table") or table
+    columns = _targets(rng, table)
     terms = []
     for column in columns:
-        other = dice.choice(source.columns)
+        other = rng.choice(source.columns)
         same = next((each for each in source.columns if each.name == column.name), other)
-        terms.append(dice.choice((same.sql, other.sql, f"{same.sql} + 10", f"{same.sql} || 'y'")))
-    if source is table and chance(dice, 20):
+        terms.append(rng.choice((same.sql, other.sql, f"{same.sql} + 10", f"{same.sql} || 'y'")))
+    if source is table and chance(rng, 20):
         names, chosen = "", "*"
     else:
         names, chosen = f"({_names(columns)})", ", ".join(terms)
-    condition = where(dice, texts, source)
-    either = _either(dice, table, features)
+    condition = where(rng, texts, source)
+    either = _either(rng, table, features)
     cte = ""
     origin = source.sql
-    if chance(dice, 25):
+    if chance(rng, 25):
         cte, origin = f"WITH s AS (SELECT * FROM {source.sql}) ", "s"
-        texts, condition = Texts(dice, binds=False), "1"
+        texts, condition = Texts(rng, binds=False), "1"
         features.append("CTE")
     order = "" if origin == "s" else f" ORDER BY {source.order}"
     sql = (
         f"{cte}INSERT{either} INTO {table.sql}{names} SELECT {chosen} FROM {origin} WHERE {condition}{order}"
-        f" LIMIT {dice.choice((3, 20, 200))}"
+        f" LIMIT {rng.choice((3, 20, 200))}"
     )
     return Drawn(sql, (tuple(texts.parameters),), features=tuple(features))
 
 
-def _insert_many(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
+def _insert_many(rng: Random, _catalog: Catalog, table: Table) -> Drawn:
     """So many rows that sessions, caches and page splits notice; they may fail half-way."""
     features: list[str] = []
-    count = dice.choice(MANY) if len(table.columns) < 100 else 3
-    either = _either(dice, table, features)
+    count = rng.choice(MANY) if len(table.columns) < 100 else 3
+    either = _either(rng, table, features)
     columns = list(table.written)[:400]
     terms = []
     for column in columns:
-        unlikely = chance(dice, 10)
-        term = dice.choice(("i", "i + 100", "'t' || i", "i * 1.0", "CAST(i AS TEXT)"))
+        unlikely = chance(rng, 10)
+        term = rng.choice(("i", "i + 100", "'t' || i", "i * 1.0", "CAST(i AS TEXT)"))
         if "INT" in column.type or column.type == "BOOLEAN":
             term = "i + 100"
         terms.append("i % 90" if unlikely else term)
@@ -149,102 +149,100 @@ def _insert_many(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
     return Drawn(sql, features=("many rows", "CTE", *features))
 
 
-def _upsert(dice: Random, catalog: Catalog, table: Table) -> Drawn:
-    base = _insert(dice, catalog, table)
+def _upsert(rng: Random, catalog: Catalog, table: Table) -> Drawn:
+    base = _insert(rng, catalog, table)
     if " DEFAULT VALUES" in base.sql or " OR " in base.sql.split("(")[0] or " RETURNING " in base.sql:
         return base
-    texts = Texts(dice, binds=False)
-    target = f"({dice.choice(table.targets)})" if table.targets and chance(dice, 75) else ""
-    if chance(dice, 25):
+    texts = Texts(rng, binds=False)
+    target = f"({rng.choice(table.targets)})" if table.targets and chance(rng, 75) else ""
+    if chance(rng, 25):
         return Drawn(f"{base.sql} ON CONFLICT {target} DO NOTHING", base.sets, features=("DO NOTHING",))
     writable = table.written
-    column = dice.choice(writable)
-    to = dice.choice(
-        (f"excluded.{column.sql}", texts.some(column), f"{column.sql} || 'u'", f"{column.sql} + 1", "NULL")
-    )
-    condition = f" WHERE excluded.{dice.choice(writable).sql} IS NOT NULL" if chance(dice, 20) else ""
+    column = rng.choice(writable)
+    to = rng.choice((f"excluded.{column.sql}", texts.some(column), f"{column.sql} || 'u'", f"{column.sql} + 1", "NULL"))
+    condition = f" WHERE excluded.{rng.choice(writable).sql} IS NOT NULL" if chance(rng, 20) else ""
     sql = f"{base.sql} ON CONFLICT {target} DO UPDATE SET {column.sql} = {to}{condition}"
-    if chance(dice, 15):
+    if chance(rng, 15):
         return Drawn(f"{sql} RETURNING {column.sql}", base.sets, features=("DO UPDATE", "RETURNING"))
     return Drawn(sql, base.sets, features=("DO UPDATE",))
 
 
-def _replace(dice: Random, catalog: Catalog, table: Table) -> Drawn:
-    base = _insert(dice, catalog, table)
+def _replace(rng: Random, catalog: Catalog, table: Table) -> Drawn:
+    base = _insert(rng, catalog, table)
     _, rest = base.sql.split(" INTO ", 1)
     return Drawn("REPLACE INTO " + rest, base.sets, features=tuple(f for f in base.features if f[:3] != "OR "))
 
 
-def _update(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
+def _update(rng: Random, _catalog: Catalog, table: Table) -> Drawn:
     features: list[str] = []
-    texts = Texts(dice, binds=len(table.columns) < 100 and chance(dice, 40))
-    either = _either(dice, table, features)
+    texts = Texts(rng, binds=len(table.columns) < 100 and chance(rng, 40))
+    either = _either(rng, table, features)
     writable = table.written or table.columns
-    chosen = dice.sample(writable, min(len(writable), dice.choice((1, 1, 1, 2, 3))))
-    sets = ", ".join(f"{column.sql} = {expression(dice, texts, column, table.columns)}" for column in chosen)
-    condition = "" if chance(dice, 15) else " WHERE " + where(dice, texts, table)
+    chosen = rng.sample(writable, min(len(writable), rng.choice((1, 1, 1, 2, 3))))
+    sets = ", ".join(f"{column.sql} = {expression(rng, texts, column, table.columns)}" for column in chosen)
+    condition = "" if chance(rng, 15) else " WHERE " + where(rng, texts, table)
     sql = f"UPDATE{either} {table.sql} SET {sets}{condition}"
-    return Drawn(sql + _returning(dice, table, features), (tuple(texts.parameters),), features=tuple(features))
+    return Drawn(sql + _returning(rng, table, features), (tuple(texts.parameters),), features=tuple(features))
 
 
-def _update_from(dice: Random, catalog: Catalog, table: Table) -> Drawn:
-    source = catalog.any_table(dice, "table") or table
-    column, other = dice.choice(table.written or table.columns), dice.choice(source.columns)
+def _update_from(rng: Random, catalog: Catalog, table: Table) -> Drawn:
+    source = catalog.any_table(rng, "table") or table
+    column, other = rng.choice(table.written or table.columns), rng.choice(source.columns)
     few = f"(SELECT {other.sql} AS s FROM {source.sql} ORDER BY {source.order} LIMIT 1)"
-    sql = f"UPDATE {table.sql} SET {column.sql} = z.s FROM {few} AS z WHERE {dice.choice(table.columns).sql} <> z.s"
+    sql = f"UPDATE {table.sql} SET {column.sql} = z.s FROM {few} AS z WHERE {rng.choice(table.columns).sql} <> z.s"
     return Drawn(sql, features=("UPDATE FROM",))
 
 
-def _rotate(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
+def _rotate(rng: Random, _catalog: Catalog, table: Table) -> Drawn:
     """Two values change places, or all change their sign: what unique constraints see half-way is no state of it."""
-    column = dice.choice(table.written or table.columns)
-    one, two = dice.sample(range(9), 2)
+    column = rng.choice(table.written or table.columns)
+    one, two = rng.sample(range(9), 2)
     case = f"CASE {column.sql} WHEN {one} THEN {two} WHEN {two} THEN {one} ELSE {column.sql} END"
-    to = dice.choice((case, f"-{column.sql}", f"{column.sql} + 1", f"{column.sql} - 1", f"{two} - {column.sql}"))
+    to = rng.choice((case, f"-{column.sql}", f"{column.sql} + 1", f"{column.sql} - 1", f"{two} - {column.sql}"))
     return Drawn(f"UPDATE {table.sql} SET {column.sql} = {to}", features=("rotation",))
 
 
-def _retype(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
+def _retype(rng: Random, _catalog: Catalog, table: Table) -> Drawn:
     """Numbers become what is equal to them: 1 becomes 1.0 and back, 0.0 becomes -0.0."""
-    column = dice.choice(table.written or table.columns).sql
+    column = rng.choice(table.written or table.columns).sql
     other = f"WHEN 'real' THEN CAST({column} AS INT) ELSE {column}"
     to = f"CASE typeof({column}) WHEN 'integer' THEN {column} * 1.0 {other} END"
-    to = dice.choice((to, to, f"CASE WHEN {column} = 0 THEN -0.0 ELSE {column} END"))
+    to = rng.choice((to, to, f"CASE WHEN {column} = 0 THEN -0.0 ELSE {column} END"))
     return Drawn(f"UPDATE {table.sql} SET {column} = {to}", features=("retype",))
 
 
-def _move_rowid(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
+def _move_rowid(rng: Random, _catalog: Catalog, table: Table) -> Drawn:
     if not table.rowid or table.kind != "table":
-        return _rotate(dice, _catalog, table)
+        return _rotate(rng, _catalog, table)
     rowid = table.rowid
-    to = dice.choice((f"{rowid} + 40", f"-{rowid}", f"{rowid} + 1", str(dice.randrange(1, 12)), f"{rowid} - 1"))
-    condition = dice.choice(("", f" WHERE {rowid} = {dice.randrange(1, 12)}", f" WHERE {rowid} % 2"))
+    to = rng.choice((f"{rowid} + 40", f"-{rowid}", f"{rowid} + 1", str(rng.randrange(1, 12)), f"{rowid} - 1"))
+    condition = rng.choice(("", f" WHERE {rowid} = {rng.randrange(1, 12)}", f" WHERE {rowid} % 2"))
     return Drawn(f"UPDATE {table.sql} SET {rowid} = {to}{condition}", features=("move rowid",))
 
 
-def _delete(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
+def _delete(rng: Random, _catalog: Catalog, table: Table) -> Drawn:
     features: list[str] = []
-    texts = Texts(dice, binds=chance(dice, 30))
-    sql = f"DELETE FROM {table.sql} WHERE {where(dice, texts, table)}"
-    return Drawn(sql + _returning(dice, table, features), (tuple(texts.parameters),), features=tuple(features))
+    texts = Texts(rng, binds=chance(rng, 30))
+    sql = f"DELETE FROM {table.sql} WHERE {where(rng, texts, table)}"
+    return Drawn(sql + _returning(rng, table, features), (tuple(texts.parameters),), features=tuple(features))
 
 
 def _delete_all(_dice: Random, _catalog: Catalog, table: Table) -> Drawn:
     return Drawn(f"DELETE FROM {table.sql}")
 
 
-def _executemany(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
+def _executemany(rng: Random, _catalog: Catalog, table: Table) -> Drawn:
     columns = list(table.written)[:50]
     features: list[str] = []
-    either = _either(dice, table, features)
-    if not columns or chance(dice, 30):
-        column = dice.choice(table.columns)
-        pairs: list[Parameters] = [(typed(dice, column), value(dice)) for _ in range(dice.randrange(1, 6))]
-        sql = f"UPDATE{either} {table.sql} SET {column.sql} = ? WHERE {dice.choice(table.columns).sql} = ?"
+    either = _either(rng, table, features)
+    if not columns or chance(rng, 30):
+        column = rng.choice(table.columns)
+        pairs: list[Parameters] = [(typed(rng, column), value(rng)) for _ in range(rng.randrange(1, 6))]
+        sql = f"UPDATE{either} {table.sql} SET {column.sql} = ? WHERE {rng.choice(table.columns).sql} = ?"
         return Drawn(sql, tuple(pairs), many=True, features=tuple(features))
     marks = ", ".join("?" * len(columns))
-    count = 1 if len(columns) > 30 else dice.randrange(1, 12)
-    sets = tuple(tuple(typed(dice, column) for column in columns) for _ in range(count))
+    count = 1 if len(columns) > 30 else rng.randrange(1, 12)
+    sets = tuple(tuple(typed(rng, column) for column in columns) for _ in range(count))
     return Drawn(
         f"INSERT{either} INTO {table.sql}({_names(columns)}) VALUES ({marks})",
         sets,
@@ -253,9 +251,9 @@ def _executemany(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
     )
 
 
-def _select(dice: Random, _catalog: Catalog, table: Table) -> Drawn:
-    texts = Texts(dice, binds=chance(dice, 30))
-    condition = where(dice, texts, table)
+def _select(rng: Random, _catalog: Catalog, table: Table) -> Drawn:
+    texts = Texts(rng, binds=chance(rng, 30))
+    condition = where(rng, texts, table)
     if table.kind == "view":
         sql = f"SELECT count(*) FROM {table.sql} WHERE {condition}"
     else:

@@ -86,10 +86,10 @@ class Catalog:
         """The tables of some kinds, in the order in which they came."""
         return [table for table in self.tables.values() if table.kind in kinds]
 
-    def any_table(self, dice: Random, *kinds: str) -> Table | None:
+    def any_table(self, rng: Random, *kinds: str) -> Table | None:
         """One of these kinds, or None."""
         found = self.of_kind(*kinds)
-        return dice.choice(found) if found else None
+        return rng.choice(found) if found else None
 
     def add(self, table: Table) -> None:
         """There is a new table."""

@@ -17,11 +17,11 @@ WIDE = (30, 30, 30, 130, 130, 130, 500, 1_000, 1_999, 2_000)
 class _Writer:
     """One CREATE TABLE under way."""
 
-    def __init__(self, dice: Random, catalog: Catalog, name: str) -> None:
-        self.dice = dice
+    def __init__(self, rng: Random, catalog: Catalog, name: str) -> None:
+        self.rng = rng
         self.catalog = catalog
         self.name = name
-        self.strict = chance(dice, 12)
+        self.strict = chance(rng, 12)
         self.columns: list[Column] = []
         self.terms: list[str] = []
         self.constraints: list[str] = []
@@ -36,55 +36,55 @@ class _Writer:
     # ---- columns
 
     def type(self) -> str:
-        return pick(self.dice, STRICT_TYPES if self.strict else TYPES)
+        return pick(self.rng, STRICT_TYPES if self.strict else TYPES)
 
     def clause(self, percent: float = 30) -> str:
         """ON CONFLICT of a constraint, sometimes."""
-        if not chance(self.dice, percent):
+        if not chance(self.rng, percent):
             return ""
-        kind = pick(self.dice, {name: weight for name, weight in CLAUSES.items() if name})
+        kind = pick(self.rng, {name: weight for name, weight in CLAUSES.items() if name})
         self.features.add(f"declared ON CONFLICT {kind}")
         return f" ON CONFLICT {kind}"
 
     def collation(self, type_: str) -> str:
-        if type_ not in ("TEXT", "", "ANY", "VARCHAR(9)") or not chance(self.dice, 25):
+        if type_ not in ("TEXT", "", "ANY", "VARCHAR(9)") or not chance(self.rng, 25):
             return ""
-        name = self.dice.choice(("NOCASE", "RTRIM", "BINARY", "NOCASE"))
+        name = self.rng.choice(("NOCASE", "RTRIM", "BINARY", "NOCASE"))
         self.features.add(f"COLLATE {name}")
         return f" COLLATE {name}"
 
     def add_column(self, name: str) -> None:
-        dice, type_ = self.dice, self.type()
+        rng, type_ = self.rng, self.type()
         column = Column(name, type_)
         text = f"{column.sql} {type_}".rstrip() + self.collation(type_)
-        if chance(dice, 12):
+        if chance(rng, 12):
             text += " NOT NULL" + self.clause()
-            text += f" DEFAULT {literal(typed(dice, Column('', type_ or 'INT')))}" if chance(dice, 70) else ""
-        elif chance(dice, 12):
-            text += f" DEFAULT {dice.choice((literal(typed(dice, column)), '(1 + 1)', '(lower(1))'))}"
-        if chance(dice, 16):
+            text += f" DEFAULT {literal(typed(rng, Column('', type_ or 'INT')))}" if chance(rng, 70) else ""
+        elif chance(rng, 12):
+            text += f" DEFAULT {rng.choice((literal(typed(rng, column)), '(1 + 1)', '(lower(1))'))}"
+        if chance(rng, 16):
             text += " UNIQUE" + self.clause()
             self.targets.append(column.sql)
             self.features.add("UNIQUE")
-        if chance(dice, 5):
-            text += f" CHECK (length({column.sql}) < {dice.randrange(3, 30)})"
+        if chance(rng, 5):
+            text += f" CHECK (length({column.sql}) < {rng.randrange(3, 30)})"
             self.features.add("CHECK")
         self.columns.append(column)
         self.terms.append(text)
 
     def add_generated(self) -> None:
-        dice, of = self.dice, self.dice.choice(self.columns)
-        stored = chance(dice, 50)
+        rng, of = self.rng, self.rng.choice(self.columns)
+        stored = chance(rng, 50)
         name = self.catalog.name("g")
-        text = dice.choice(("length({0})", "abs({0})", "{0} || '-'", "coalesce({0}, 0) + 1", "typeof({0})", "-{0}"))
+        text = rng.choice(("length({0})", "abs({0})", "{0} || '-'", "coalesce({0}, 0) + 1", "typeof({0})", "-{0}"))
         type_ = "ANY " if self.strict else ""
         sql = f"{quoted(name)} {type_}AS ({text.format(of.sql)}) {'STORED' if stored else 'VIRTUAL'}"
-        if chance(dice, 20):
+        if chance(rng, 20):
             sql += " UNIQUE"
             self.unique.append(of.sql)
             self.features.add("UNIQUE generated column")
         self.features.add("STORED column" if stored else "VIRTUAL column")
-        at = dice.randrange(len(self.columns) + 1)
+        at = rng.randrange(len(self.columns) + 1)
         self.columns.insert(at, Column(name, written=False))
         self.terms.insert(at, sql)
 
@@ -97,7 +97,7 @@ class _Writer:
         if kind == "composite":
             self._composite()
             return
-        name = self.dice.choice(("id", "id", "k", "Key", "rowid"))
+        name = self.rng.choice(("id", "id", "k", "Key", "rowid"))
         clause = self.clause(25)
         self.columns.insert(0, Column(name, {"int": "INT", "untyped": ""}.get(kind, kind.upper())))
         self.key = (name,)
@@ -106,26 +106,26 @@ class _Writer:
             text = f"{sql} INTEGER PRIMARY KEY{clause}{' AUTOINCREMENT' if kind == 'autoincrement' else ''}"
             self.columns[0] = Column(name, "INTEGER")
             self.whole_rowid = name
-            self.no_rowid = kind == "integer" and chance(self.dice, 6)
+            self.no_rowid = kind == "integer" and chance(self.rng, 6)
         elif kind == "integer desc":
             text = f"{sql} INTEGER PRIMARY KEY DESC{clause}"
             self.columns[0] = Column(name, "INTEGER")
         else:
             type_ = ("ANY" if self.strict else "") if kind == "untyped" else kind.upper()
-            not_null = " NOT NULL" if chance(self.dice, 20) else ""
+            not_null = " NOT NULL" if chance(self.rng, 20) else ""
             text = f"{sql} {type_}{self.collation(type_)} PRIMARY KEY{clause}{not_null}"
-            self.no_rowid = chance(self.dice, 40)
+            self.no_rowid = chance(self.rng, 40)
         self.terms.insert(0, text)
         self.targets.append(sql)
 
     def _composite(self) -> None:
         usable = [column for column in self.columns if column.written]
-        key = self.dice.sample(usable, min(len(usable), self.dice.randrange(1, 4)))
+        key = self.rng.sample(usable, min(len(usable), self.rng.randrange(1, 4)))
         self.key = tuple(column.name for column in key)
         collations = ("", "", "", " COLLATE NOCASE", " DESC")
-        terms = ", ".join(column.sql + self.dice.choice(collations) for column in key)
+        terms = ", ".join(column.sql + self.rng.choice(collations) for column in key)
         self.constraints.append(f"PRIMARY KEY ({terms}){self.clause(25)}")
-        self.no_rowid = chance(self.dice, 50)
+        self.no_rowid = chance(self.rng, 50)
         self.targets.append(", ".join(column.sql for column in key))
         if len(key) == 1 and key[0].type == "INTEGER" and not self.no_rowid and "DESC" not in terms:
             self.whole_rowid = key[0].name
@@ -139,7 +139,7 @@ class _Writer:
             ending.append("STRICT")
         taken = {column.name.lower() for column in self.columns}
         free = [alias for alias in _ALIASES if alias not in taken]
-        rowid = quoted(self.whole_rowid) if self.whole_rowid else self.dice.choice(free) if free else ""
+        rowid = quoted(self.whole_rowid) if self.whole_rowid else self.rng.choice(free) if free else ""
         table = Table(
             self.name,
             tuple(self.columns),
@@ -150,33 +150,33 @@ class _Writer:
             strict=self.strict,
             features=tuple(sorted(self.features)),
         )
-        exists = "IF NOT EXISTS " if chance(self.dice, 5) else ""
+        exists = "IF NOT EXISTS " if chance(self.rng, 5) else ""
         terms = ", ".join((*self.terms, *self.constraints))
         sql = f"CREATE TABLE {exists}{quoted(self.name)}({terms}) {', '.join(ending)}".rstrip()
         return Drawn(sql, features=("CREATE TABLE", *table.features), then=lambda catalog: catalog.add(table))
 
 
-def draw_table(dice: Random, catalog: Catalog) -> Drawn:
+def draw_table(rng: Random, catalog: Catalog) -> Drawn:
     """An ordinary table of a few columns."""
-    writer = _Writer(dice, catalog, dice.choice(("t", "T ", "x")) + catalog.name(""))
-    names = list(_NAMES[: dice.randrange(1, 6)])
-    if chance(dice, 9):
-        for at, name in enumerate(dice.sample(_ODD_NAMES, min(len(names), dice.choice((1, 1, 2, 3))))):
+    writer = _Writer(rng, catalog, rng.choice(("t", "T ", "x")) + catalog.name(""))
+    names = list(_NAMES[: rng.randrange(1, 6)])
+    if chance(rng, 9):
+        for at, name in enumerate(rng.sample(_ODD_NAMES, min(len(names), rng.choice((1, 1, 2, 3))))):
             names[at] = name
         writer.features.add("odd column names")
-    kind = pick(dice, KEYS)
+    kind = pick(rng, KEYS)
     for name in names:
         writer.add_column(name)
-    while chance(dice, 18):
+    while chance(rng, 18):
         writer.add_generated()
-    if kind == "none" or chance(dice, 70):
-        parent = catalog.any_table(dice, "table")
-        if parent is not None and chance(dice, 15):
+    if kind == "none" or chance(rng, 70):
+        parent = catalog.any_table(rng, "table")
+        if parent is not None and chance(rng, 15):
             _refer(writer, parent)
     writer.add_key(kind)
-    if chance(dice, 10):
+    if chance(rng, 10):
         usable = [column.sql for column in writer.columns if column.written]
-        unique = ", ".join(dice.sample(usable, min(2, len(usable))))
+        unique = ", ".join(rng.sample(usable, min(2, len(usable))))
         writer.constraints.insert(0, f"UNIQUE ({unique}){writer.clause(25)}")
         writer.targets.append(unique)
     return writer.finish()
@@ -184,19 +184,19 @@ def draw_table(dice: Random, catalog: Catalog) -> Drawn:
 
 def _refer(writer: _Writer, parent: Table) -> None:
     """A foreign key to some table that is there (or to itself)."""
-    dice = writer.dice
+    rng = writer.rng
     target = (parent.targets or ("",))[0]
     if "," in target or not target:
         return
-    source = f"(SELECT {dice.choice(('min', 'max'))}({target}) FROM {parent.sql})"
+    source = f"(SELECT {rng.choice(('min', 'max'))}({target}) FROM {parent.sql})"
     own = Column(writer.catalog.name("r"), "INT" if not writer.strict else "ANY", source=source)
     text = f"{own.sql} {own.type} REFERENCES {parent.sql}({target})"
     for event in ("DELETE", "UPDATE"):
-        action = pick(dice, ACTIONS)
+        action = pick(rng, ACTIONS)
         if action:
             text += f" ON {event} {action}"
             writer.features.add(f"ON {event} {action}")
-    if chance(dice, 30):
+    if chance(rng, 30):
         text += " DEFERRABLE INITIALLY DEFERRED"
         writer.features.add("DEFERRABLE")
     writer.features.add("REFERENCES")
@@ -204,18 +204,18 @@ def _refer(writer: _Writer, parent: Table) -> None:
     writer.terms.append(text)
 
 
-def draw_family(dice: Random, catalog: Catalog) -> list[Drawn]:
+def draw_family(rng: Random, catalog: Catalog) -> list[Drawn]:
     """A parent, and one or two children that refer to it."""
-    parent = draw_table(dice, catalog)
+    parent = draw_table(rng, catalog)
     while not _parent(parent).targets:
-        parent = draw_table(dice, catalog)
+        parent = draw_table(rng, catalog)
     found = [parent]
-    for _ in range(dice.randrange(1, 3)):
-        writer = _Writer(dice, catalog, catalog.name("child"))
-        for name in _NAMES[: dice.randrange(1, 3)]:
+    for _ in range(rng.randrange(1, 3)):
+        writer = _Writer(rng, catalog, catalog.name("child"))
+        for name in _NAMES[: rng.randrange(1, 3)]:
             writer.add_column(name)
         _refer(writer, _parent(parent))
-        writer.add_key(dice.choice(("none", "integer", "text", "composite")))
+        writer.add_key(rng.choice(("none", "integer", "text", "composite")))
         found.append(writer.finish())
     return found
 
@@ -227,12 +227,12 @@ def _parent(drawn: Drawn) -> Table:
     return next(iter(trial.tables.values()))
 
 
-def draw_wide(dice: Random, catalog: Catalog) -> Drawn:
+def draw_wide(rng: Random, catalog: Catalog) -> Drawn:
     """A table of up to 2,000 columns, with a hidden rowid, an integer key or none."""
-    name, width = catalog.name("wide"), dice.choice(WIDE)
+    name, width = catalog.name("wide"), rng.choice(WIDE)
     columns = tuple(Column(f"c{at}") for at in range(width))
     terms = [column.name for column in columns]
-    kind = dice.choice(("none", "integer", "without rowid"))
+    kind = rng.choice(("none", "integer", "without rowid"))
     key: tuple[str, ...] = ()
     rowid, ending = "rowid", ""
     if kind == "integer":
@@ -247,28 +247,28 @@ def draw_wide(dice: Random, catalog: Catalog) -> Drawn:
     return Drawn(sql, features=features, then=lambda catalog: catalog.add(table))
 
 
-def draw_index(dice: Random, catalog: Catalog, table: Table) -> Drawn:
+def draw_index(rng: Random, catalog: Catalog, table: Table) -> Drawn:
     """An index: unique or not, partial or whole, over columns or expressions."""
     name = catalog.name("i")
     features = {"CREATE INDEX"}
     terms = []
-    columns = dice.sample(table.columns, min(len(table.columns), dice.choice((1, 1, 1, 2, 3))))
+    columns = rng.sample(table.columns, min(len(table.columns), rng.choice((1, 1, 1, 2, 3))))
     for column in columns:
         term = column.sql
-        if chance(dice, 20):
-            term = dice.choice(("abs({0})", "lower({0})", "length({0})", "coalesce({0}, 0)", "{0} || ''", "-{0}"))
+        if chance(rng, 20):
+            term = rng.choice(("abs({0})", "lower({0})", "length({0})", "coalesce({0}, 0)", "{0} || ''", "-{0}"))
             term = term.format(column.sql)
             features.add("expression index")
-        if chance(dice, 20):
-            term += f" COLLATE {dice.choice(('NOCASE', 'RTRIM', 'BINARY'))}"
-        terms.append(term + dice.choice(("", "", " DESC")))
-    unique = "UNIQUE " if chance(dice, 35) else ""
+        if chance(rng, 20):
+            term += f" COLLATE {rng.choice(('NOCASE', 'RTRIM', 'BINARY'))}"
+        terms.append(term + rng.choice(("", "", " DESC")))
+    unique = "UNIQUE " if chance(rng, 35) else ""
     if unique:
         features.add("unique expression index" if "expression index" in features else "UNIQUE INDEX")
     partial = ""
-    if chance(dice, 25):
-        column = dice.choice(table.columns)
-        partial = " WHERE " + dice.choice(("{0} IS NOT NULL", "{0} > 3", "typeof({0}) = 'text'", "{0} < 5")).format(
+    if chance(rng, 25):
+        column = rng.choice(table.columns)
+        partial = " WHERE " + rng.choice(("{0} IS NOT NULL", "{0} > 3", "typeof({0}) = 'text'", "{0} < 5")).format(
             column.sql
         )
         features.add("unique partial index" if unique else "partial index")

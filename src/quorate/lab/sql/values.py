@@ -30,42 +30,42 @@ _HUGE = (2**31, 2**53 + 1, 2**62, -(2**63), 2**40 + 7)
 _BLOBS = (b"", b"a", b"\0", b"A", b"1", b"\xff\xfe", b"a" * 40)
 
 
-def value(dice: Random, *, key: bool = False) -> Value:
+def value(rng: Random, *, key: bool = False) -> Value:
     """Some value. `key`: one that any kind of key is likely to take, and none beyond which there is no rowid."""
-    kind = pick(dice, VALUES)
-    if key and kind in ("null", "huge", "not utf-8", "real", "blob") and chance(dice, 80):
+    kind = pick(rng, VALUES)
+    if key and kind in ("null", "huge", "not utf-8", "real", "blob") and chance(rng, 80):
         kind = "small"
     if kind == "small":
-        return dice.randrange(-2, 12)
+        return rng.randrange(-2, 12)
     if kind == "real":
-        return dice.choice(_REALS)
+        return rng.choice(_REALS)
     if kind == "text":
-        return dice.choice(_TEXTS)
+        return rng.choice(_TEXTS)
     if kind == "blob":
-        return dice.choice(_BLOBS)
+        return rng.choice(_BLOBS)
     if kind == "huge":
-        return dice.choice(_HUGE)
+        return rng.choice(_HUGE)
     if kind == "zeroes":
-        return dice.choice((0, 0.0, -0.0, "0", "-0.0"))
+        return rng.choice((0, 0.0, -0.0, "0", "-0.0"))
     if kind == "nul":
-        return dice.choice(("a\0b", "\0", "a\0"))
+        return rng.choice(("a\0b", "\0", "a\0"))
     return None
 
 
-def typed(dice: Random, column: Column) -> Value:
+def typed(rng: Random, column: Column) -> Value:
     """A value that this column is likely to take."""
     kind = column.type.upper()
-    if chance(dice, 12):
-        return value(dice)
+    if chance(rng, 12):
+        return value(rng)
     if "INT" in kind or kind in ("NUMERIC", "BOOLEAN"):
-        return dice.choice(_HUGE) if chance(dice, 2) else dice.randrange(-2, 14)
+        return rng.choice(_HUGE) if chance(rng, 2) else rng.randrange(-2, 14)
     if kind == "REAL":
-        return dice.choice((*_REALS, 0.0, -0.0, float(dice.randrange(9))))
+        return rng.choice((*_REALS, 0.0, -0.0, float(rng.randrange(9))))
     if kind in ("TEXT", "VARCHAR(9)"):
-        return dice.choice((*_TEXTS, f"t{dice.randrange(20)}", "a\0b"))
+        return rng.choice((*_TEXTS, f"t{rng.randrange(20)}", "a\0b"))
     if kind == "BLOB":
-        return dice.choice((*_BLOBS, bytes([dice.randrange(97, 110)])))
-    return value(dice)
+        return rng.choice((*_BLOBS, bytes([rng.randrange(97, 110)])))
+    return value(rng)
 
 
 def literal(given: Value) -> str:
@@ -88,8 +88,8 @@ def literal(given: Value) -> str:
 class Texts:
     """Writes a statement's values: some into its text, some as parameters, in the order of the text."""
 
-    def __init__(self, dice: Random, *, binds: bool) -> None:
-        self._dice = dice
+    def __init__(self, rng: Random, *, binds: bool) -> None:
+        self._dice = rng
         self._binds = binds
         self.parameters: list[Value] = []
 
@@ -113,40 +113,40 @@ class Texts:
         return self.put(typed(self._dice, column))
 
 
-def where(dice: Random, texts: Texts, table: Table) -> str:
+def where(rng: Random, texts: Texts, table: Table) -> str:
     """A condition that few or many rows meet; never one that says so by chance alone."""
-    column = dice.choice(table.columns)
+    column = rng.choice(table.columns)
     rowid = table.rowid
     kinds = ["equal", "equal", "equal", "range", "null", "in", "like", "or"]
     kinds += ["rowid", "rowid", "modulo"] if rowid else []
     kinds += ["match"] if table.kind == "fts" else []
-    kind = dice.choice(kinds)
+    kind = rng.choice(kinds)
     if kind == "match":
-        return f"{table.sql} MATCH {literal(dice.choice(('a', 'b', 'word', 'one', 'a OR b', 'w1')))}"
+        return f"{table.sql} MATCH {literal(rng.choice(('a', 'b', 'word', 'one', 'a OR b', 'w1')))}"
     if kind == "rowid":
-        return f"{rowid} = {dice.randrange(1, 14)}"
+        return f"{rowid} = {rng.randrange(1, 14)}"
     if kind == "modulo":
-        return f"{rowid} % {dice.randrange(2, 5)} = {dice.randrange(2)}"
+        return f"{rowid} % {rng.randrange(2, 5)} = {rng.randrange(2)}"
     if kind == "range":
-        return f"{column.sql} {dice.choice(('<', '>', '>=', '<='))} {texts.some(column)}"
+        return f"{column.sql} {rng.choice(('<', '>', '>=', '<='))} {texts.some(column)}"
     if kind == "null":
-        return f"{column.sql} IS {dice.choice(('NULL', 'NOT NULL'))}"
+        return f"{column.sql} IS {rng.choice(('NULL', 'NOT NULL'))}"
     if kind == "in":
-        return f"{column.sql} IN ({', '.join(texts.some(column) for _ in range(dice.randrange(1, 4)))})"
+        return f"{column.sql} IN ({', '.join(texts.some(column) for _ in range(rng.randrange(1, 4)))})"
     if kind == "like":
-        return f"quote({column.sql}) LIKE '%{dice.choice('abt019')}%'"
+        return f"quote({column.sql}) LIKE '%{rng.choice('abt019')}%'"
     if kind == "or":
-        other = dice.choice(table.columns)
+        other = rng.choice(table.columns)
         return f"({column.sql} = {texts.some(column)} OR {other.sql} IS {texts.some(other)})"
     return f"{column.sql} = {texts.some(column)}"
 
 
-def expression(dice: Random, texts: Texts, column: Column, columns: tuple[Column, ...]) -> str:
+def expression(rng: Random, texts: Texts, column: Column, columns: tuple[Column, ...]) -> str:
     """What an UPDATE may set a column to."""
-    other = dice.choice(columns)
-    if chance(dice, 25):
+    other = rng.choice(columns)
+    if chance(rng, 25):
         return texts.some(column)
-    return dice.choice(
+    return rng.choice(
         (
             f"{column.sql} + 1", f"-{column.sql}", f"{column.sql} || 'x'", other.sql, f"CAST({column.sql} AS REAL)",
             f"upper({column.sql})", f"{column.sql} * 1.0", "NULL", f"-1 * {column.sql}", f"CAST({other.sql} AS BLOB)",

@@ -1,6 +1,6 @@
 """A table whose rows are taken away, by triggers, by foreign keys or by REPLACE, while a statement is at them.
 
-Some seeds have it beside all else. Its dice are its own, so that the other seeds stay as they are.
+Some seeds have it beside all else. Its random numbers are its own, so that the other seeds stay as they are.
 """
 
 from random import Random
@@ -22,35 +22,35 @@ _LETTERS = "abcdefgh"
 class Vanishing:
     """Draws the table and what is done to it."""
 
-    def __init__(self, dice: Random) -> None:
-        self.dice = dice
-        shape = dice.choice(_SHAPES)
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+        shape = rng.choice(_SHAPES)
         self.rowid = "" if "WITHOUT" in shape else "id" if shape.startswith("id") else "rowid"
-        self.shape = shape.replace(" e,", f" e{dice.choice(_REFERENCES)},")
+        self.shape = shape.replace(" e,", f" e{rng.choice(_REFERENCES)},")
 
     def schema(self) -> list[Drawn]:
         """The table, its parent, some rows, an index and triggers."""
-        dice = self.dice
+        rng = self.rng
         close = "" if "WITHOUT" in self.shape else ")"
-        rows = ", ".join(f"('{number}', {number})" for number in range(dice.randrange(1, 6)))
+        rows = ", ".join(f"('{number}', {number})" for number in range(rng.randrange(1, 6)))
         found = [
             "CREATE TABLE vanishing_parent(id INTEGER PRIMARY KEY, x)",
             "INSERT INTO vanishing_parent(id) VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)",
             f"CREATE TABLE vanishing({self.shape}{close}",
             f"INSERT INTO vanishing(k, e) VALUES {rows}",
         ]
-        if chance(dice, 40):
+        if chance(rng, 40):
             found.append("CREATE INDEX vanishing_e ON vanishing(e)")
-        for number in range(dice.choice((1, 1, 2, 3))):
-            time = dice.choice(("BEFORE", "BEFORE", "", "AFTER"))
-            event = dice.choice(("UPDATE", "UPDATE", "UPDATE", "UPDATE OF e", "DELETE"))
-            body = " ".join(self._step() for _ in range(dice.choice((1, 1, 2))))
+        for number in range(rng.choice((1, 1, 2, 3))):
+            time = rng.choice(("BEFORE", "BEFORE", "", "AFTER"))
+            event = rng.choice(("UPDATE", "UPDATE", "UPDATE", "UPDATE OF e", "DELETE"))
+            body = " ".join(self._step() for _ in range(rng.choice((1, 1, 2))))
             found.append(f"CREATE TRIGGER vanishing_{number} {time} {event} ON vanishing BEGIN {body} END")
         return [Drawn(sql, features=("vanishing",)) for sql in found]
 
     def _step(self) -> str:
         key = self.rowid or "k"
-        return self.dice.choice((
+        return self.rng.choice((
             "DELETE FROM vanishing WHERE k = OLD.k;",
             "DELETE FROM vanishing;",
             f"DELETE FROM vanishing WHERE {key} > OLD.{key};",
@@ -63,14 +63,14 @@ class Vanishing:
 
     def request(self) -> Request:
         """An INSERT of several rows, of which some are there."""
-        dice = self.dice
-        keys = [dice.choice((str(dice.randrange(6)), dice.choice(_LETTERS))) for _ in range(dice.randrange(2, 7))]
-        rows = ", ".join(f"('{key}', {dice.randrange(10)})" for key in keys)
-        into = f"INTO vanishing(k, {dice.choice('eu')}) VALUES {rows}"
-        if chance(dice, 25):
+        rng = self.rng
+        keys = [rng.choice((str(rng.randrange(6)), rng.choice(_LETTERS))) for _ in range(rng.randrange(2, 7))]
+        rows = ", ".join(f"('{key}', {rng.randrange(10)})" for key in keys)
+        into = f"INTO vanishing(k, {rng.choice('eu')}) VALUES {rows}"
+        if chance(rng, 25):
             sql = f"REPLACE {into}"
         else:
-            to = dice.choice(("e = 1", "u = excluded.u", "e = e", f"{self.rowid or 'u'} = {self.rowid or 'u'} + 7"))
-            sql = f"INSERT {dice.choice(('', '', 'OR IGNORE '))}{into} ON CONFLICT DO UPDATE SET {to}"
-        statements = (Drawn(sql, features=("vanishing",)),) * dice.choice((1, 1, 1, 2))
-        return Request(statements, held=chance(dice, 10))
+            to = rng.choice(("e = 1", "u = excluded.u", "e = e", f"{self.rowid or 'u'} = {self.rowid or 'u'} + 7"))
+            sql = f"INSERT {rng.choice(('', '', 'OR IGNORE '))}{into} ON CONFLICT DO UPDATE SET {to}"
+        statements = (Drawn(sql, features=("vanishing",)),) * rng.choice((1, 1, 1, 2))
+        return Request(statements, held=chance(rng, 10))

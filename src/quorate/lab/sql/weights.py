@@ -49,11 +49,11 @@ REQUESTS = {"one": 55, "several": 28, "shift": 7, "held": 6, "load": 4}
 transaction, an import's."""
 
 
-def pick(dice: Random, weights: Mapping[str, int]) -> str:
+def pick(rng: Random, weights: Mapping[str, int]) -> str:
     """One of these, as often as its weight says."""
-    return dice.choices(tuple(weights), tuple(weights.values()))[0]
+    return rng.choices(tuple(weights), tuple(weights.values()))[0]
 
 
-def chance(dice: Random, percent: float) -> bool:
+def chance(rng: Random, percent: float) -> bool:
     """True in so many of a hundred cases."""
-    return dice.random() * 100 < percent
+    return rng.random() * 100 < percent

@@ -183,7 +183,7 @@ class InlineNode:
             return self.store.query_ahead(group, statements)
 
     def _settle_from_log(self) -> None:
-        """Without a core, which may not find the room it needs: what a node that is alone has logged is counted."""
+        """Without a core, which may not find the room it needs: what a node that is alone has logged is committed."""
         for group in tuple(self.unsettled):
             for event in self._stored(kernel.Apply(group, self.store.log.groups[group].last, ())):
                 if type(event) is kernel.ApplyFailed:

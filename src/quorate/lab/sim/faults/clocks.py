@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 def clock_jump(faults: "Faults") -> None:
     """The wall clock of one machine is set."""
-    host = faults.dice.choice(list(faults.hosts.values()))
-    host.clock.jump(faults.dice.choice((-1, 1)) * faults.dice.randint(1, 300 * SECOND))
+    host = faults.rng.choice(list(faults.hosts.values()))
+    host.clock.jump(faults.rng.choice((-1, 1)) * faults.rng.randint(1, 300 * SECOND))
     faults.world.mark("clock jump")
 
 
 def strobe(faults: "Faults") -> None:
     """It is set to and fro."""
-    host = faults.dice.choice(list(faults.hosts.values()))
-    away, period_us = faults.dice.randint(1, 200 * SECOND), faults.dice.randint(1_000, SECOND)
+    host = faults.rng.choice(list(faults.hosts.values()))
+    away, period_us = faults.rng.randint(1, 200 * SECOND), faults.rng.randint(1_000, SECOND)
     faults.world.mark("clock strobe")
     for times in range(16):
         faults.world.after(times * period_us, host.clock.jump, away if times % 2 else -away)

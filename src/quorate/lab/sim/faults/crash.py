@@ -16,14 +16,14 @@ def crash(faults: "Faults") -> None:
     if not alive:
         return
     nodes = len(faults.hosts)
-    count = faults.dice.choice((1, 1, 1, max(1, (nodes - 1) // 2), nodes // 2 + 1, nodes))
+    count = faults.rng.choice((1, 1, 1, max(1, (nodes - 1) // 2), nodes // 2 + 1, nodes))
     victims = [faults.pick(alive)]
     rest = [number for number in alive if number not in victims]
-    faults.dice.shuffle(rest)
+    faults.rng.shuffle(rest)
     victims += rest[: count - 1]
     for number in victims:
         host = faults.hosts[number]
-        if faults.dice.random() < faults.dials.torn_step:
+        if faults.rng.random() < faults.dials.torn_step:
             host.crash_within_a_step()
         else:
             host.crash()

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 def slow_disk(faults: "Faults") -> None:
     """Everything that the log's disk does takes many times as long."""
-    host = faults.dice.choice(list(faults.hosts.values()))
-    host.disk.slow(faults.dice.choice((5, 20, 100, 10_000)))
+    host = faults.rng.choice(list(faults.hosts.values()))
+    host.disk.slow(faults.rng.choice((5, 20, 100, 10_000)))
     faults.world.mark("slow disk")
     faults.ends(host.disk.quicken)
 
@@ -58,8 +58,8 @@ def may_lose_disk(faults: "Faults") -> None:
             faults.hosts[faults.lost].crash()
             faults.hint(faults.lost, reachable=False)
 
-    if faults.victim and faults.dice.random() < faults.dials.lost_disk:
-        faults.world.after(faults.dice.randint(0, faults.dials.safety_us), lose)
+    if faults.victim and faults.rng.random() < faults.dials.lost_disk:
+        faults.world.after(faults.rng.randint(0, faults.dials.safety_us), lose)
 
 
 SLOW_DISK = Fault(

@@ -3,7 +3,7 @@ done there."""
 
 from typing import Any
 
-from quorate.core.acks_rule import AUTO, ETCD, MAJORITY, SYNC
+from quorate.core.ack_policy import AUTO, ETCD, MAJORITY, SYNC
 from quorate.lab.sim.dials import MILLISECOND, SECOND
 from quorate.lab.sim.faults.fault import Dial, Fault, one_of, part_or_zero
 from quorate.lab.sim.rows import EVERY_US, Row

@@ -32,7 +32,7 @@ class Fault(Struct, frozen=True, kw_only=True):
     dials: tuple[Dial, ...]
     """The first says how often it happens: a mean time (`_us`), or a chance. The others say how."""
     mark: str
-    """What is counted when it strikes."""
+    """What is committed when it strikes."""
     expected: bool = True
     """Whether seeds that asked for it often enough must have seen the mark; False: it also needs something else."""
     needs_between_nodes: bool = False
@@ -55,9 +55,9 @@ class Fault(Struct, frozen=True, kw_only=True):
 def or_zero(low: int, high: int, chance: float = 0.5) -> Draw:
     """Something between, with this chance; otherwise zero."""
 
-    def draw(dice: random.Random) -> int:
-        drawn = dice.randint(low, high)
-        return drawn if dice.random() < chance else 0
+    def draw(rng: random.Random) -> int:
+        drawn = rng.randint(low, high)
+        return drawn if rng.random() < chance else 0
 
     return draw
 
@@ -65,18 +65,18 @@ def or_zero(low: int, high: int, chance: float = 0.5) -> Draw:
 def part_or_zero(high: float, chance: float = 0.5) -> Draw:
     """A part of `high`, with this chance; otherwise zero."""
 
-    def draw(dice: random.Random) -> float:
-        drawn = round(dice.random() * high, 4)
-        return drawn if dice.random() < chance else 0.0
+    def draw(rng: random.Random) -> float:
+        drawn = round(rng.random() * high, 4)
+        return drawn if rng.random() < chance else 0.0
 
     return draw
 
 
 def one_of(*values: Any) -> Draw:
     """One of these."""
-    return lambda dice: dice.choice(values)
+    return lambda rng: rng.choice(values)
 
 
 def between(low: int, high: int) -> Draw:
     """Something between."""
-    return lambda dice: dice.randint(low, high)
+    return lambda rng: rng.randint(low, high)

@@ -43,7 +43,7 @@ def lie(faults: "Faults") -> None:
     if not faults.victim:
         return
     host = faults.hosts[faults.victim]
-    told = host.store.lie(faults.dice)
+    told = host.store.lie(faults.rng)
     if told is not None:
         what, groups = told
         faults.world.record(host.number, what, groups)

@@ -23,17 +23,17 @@ class Faults:
         self.dials = dials
         self.network = network
         self.hosts = hosts
-        self.dice = world.dice("faults")
-        self._times = world.dice("fault times")
+        self.rng = world.rng("faults")
+        self._times = world.rng("fault times")
         self._skip = skip
         self.unfit = Unfit(world, hosts)
         self.struck = 0
-        """How many faults have begun, skipped ones included. Each has dice of its own, so that leaving one out (as
-        the shrinker does) changes no other."""
+        """How many faults have begun, skipped ones included. Each has random numbers of its own, so that leaving one
+        out (as the shrinker does) changes no other."""
         self.over = False
         harm = any(getattr(dials, dial) for dial in registry.HARM)
-        self.victim = self.dice.choice(list(hosts)) if harm and len(hosts) >= 3 else 0
-        """The budget: the only node whose disk may lie or be lost. Two of three could lose what was counted."""
+        self.victim = self.rng.choice(list(hosts)) if harm and len(hosts) >= 3 else 0
+        """The budget: the only node whose disk may lie or be lost. Two of three could lose what was committed."""
         self.lost = 0
         """The node whose disk is gone for good."""
         self.copies = (UnseenCopies if dials.old_copy_unseen else OldCopies)(world, network, hosts)
@@ -56,13 +56,13 @@ class Faults:
             return
         self.struck += 1
         if self.struck not in self._skip:
-            self.dice = self.world.dice(f"fault/{self.struck}")
+            self.rng = self.world.rng(f"fault/{self.struck}")
             strike(self)
         self._later(mean_us, strike)
 
     def lasts_us(self) -> int:
         """How long a fault that begins now is to last."""
-        return 1 + int(self.dice.expovariate(1.0) * self.dials.fault_lasts_us)
+        return 1 + int(self.rng.expovariate(1.0) * self.dials.fault_lasts_us)
 
     def ends(self, action: Callable[..., None], *arguments: object) -> None:
         """Call this when the fault is over, unless everything is mended before."""
@@ -105,13 +105,13 @@ class Faults:
 
     def pick(self, among: Sequence[int]) -> int:
         leaders = [number for number in self.leaders() if number in among]
-        if leaders and self.dice.random() < self.dials.leaders_first:
-            return self.dice.choice(leaders)
-        return self.dice.choice(among)
+        if leaders and self.rng.random() < self.dials.leaders_first:
+            return self.rng.choice(leaders)
+        return self.rng.choice(among)
 
     def reborn(self, host: Host) -> None:
         """What it said before arrives when it lives anew."""
-        if self.dials.echo and not self.over and self.dice.random() < self.dials.echo:
+        if self.dials.echo and not self.over and self.rng.random() < self.dials.echo:
             self.network.echo(host.number)
 
     def restart(self, host: Host) -> None:
@@ -119,12 +119,12 @@ class Faults:
             return
         if host.alive:
             host.crash()  # it was to die in a step that never came
-        if host.number == self.victim and self.dice.random() < self.dials.damage:
+        if host.number == self.victim and self.rng.random() < self.dials.damage:
             host.damage()
         host.start()
         self.hint(host.number, reachable=True)
 
     def hint(self, number: int, *, reachable: bool) -> None:
         for host in self.hosts.values():
-            if host.number != number and self.dice.random() < self.dials.hints:
+            if host.number != number and self.rng.random() < self.dials.hints:
                 host.hint(number, reachable=reachable)

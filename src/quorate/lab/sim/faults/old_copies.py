@@ -2,7 +2,8 @@
 
 It is sought at the worst moment. (1) Somebody copies the folder of a node and starts it again; (2) once all others have
 heard that life, one of them is cut off, so that what counts is held without it; (3) all but that one die, the node gets
-its old folder, and is there before the others: with the one that was away it is a majority that lacks what counted.
+its old folder, and is there before the others: with the one that was away it is a majority that lacks what was
+committed.
 
 Nobody can tell who has not heard the node's later lives. So (3) waits until the disks of all others name the life whose
 folder is replaced: then nothing may be lost.
@@ -36,7 +37,7 @@ class OldCopies:
         self._hosts = hosts
         self._copy: tuple[Any, Any] | None = None
 
-    def strike(self, victim: int, dice: random.Random, ends: Callable[..., None], restart: Callable[..., None]) -> None:
+    def strike(self, victim: int, rng: random.Random, ends: Callable[..., None], restart: Callable[..., None]) -> None:
         """The next step, if it can be taken now. `ends` calls something when the fault is over, `restart` starts a
         node again."""
         host = self._hosts[victim]
@@ -49,7 +50,7 @@ class OldCopies:
             self._world.mark("folder copied")
             host.start()
         elif all(_knows(other, host) for other in others):
-            away = dice.choice(others).number
+            away = rng.choice(others).number
             links = [link for each in self._hosts for link in ((each, away), (away, each)) if each != away]
             self._network.cut(links)
             ends(self._put_back, host, away, links, ends, restart)
@@ -77,7 +78,7 @@ class UnseenCopies:
 
     (1) One node is cut off; somebody copies the folder of another, and starts it again. (2) What counts from now on is
     held without the one that is away. (3) All others die, the node gets its old folder, and finds the one that was
-    away: a majority that lacks what counted. (4) Those who know come back, and find another log.
+    away: a majority that lacks what was committed. (4) Those who know come back, and find another log.
 
     The one that is away must have heard of the newest epochs: two epochs with the same number would confuse the
     judges. `tests/core` has that.
@@ -91,7 +92,7 @@ class UnseenCopies:
         self._away = 0
         self._links: list[tuple[int, int]] = []
 
-    def strike(self, victim: int, dice: random.Random, ends: Callable[..., None], restart: Callable[..., None]) -> None:
+    def strike(self, victim: int, rng: random.Random, ends: Callable[..., None], restart: Callable[..., None]) -> None:
         """The next step, if it can be taken now."""
         host = self._hosts[victim]
         others = [each for each in self._hosts.values() if each is not host]
@@ -101,7 +102,7 @@ class UnseenCopies:
             damaged = host.core is None or any(group.repair.damaged for group in host.core.groups.values())
             if damaged or self._world.now_us < EARLIEST_US:
                 return
-            self._away = dice.choice(others).number
+            self._away = rng.choice(others).number
             self._links = [link for each in self._hosts for link in ((each, self._away), (self._away, each))]
             self._links = [link for link in self._links if link[0] != link[1]]
             self._network.cut(self._links)
@@ -146,7 +147,7 @@ def _knows(other: Host, host: Host) -> bool:
 def old_copy(faults: "Faults") -> None:
     """The next step of it."""
     if faults.victim:
-        faults.copies.strike(faults.victim, faults.dice, faults.ends, faults.restart)
+        faults.copies.strike(faults.victim, faults.rng, faults.ends, faults.restart)
 
 
 OLD_COPY = Fault(

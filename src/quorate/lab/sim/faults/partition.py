@@ -21,22 +21,22 @@ def partition(faults: "Faults") -> None:
     if len(faults.hosts) < 2:
         return
     numbers = list(faults.hosts)
-    faults.dice.shuffle(numbers)
-    shape = faults.dice.choice(
+    faults.rng.shuffle(numbers)
+    shape = faults.rng.choice(
         (_halves, _one_alone, _one_alone, _one_way, _bridge, _ring, _partial, _minority_third, _majority_apart)
     )
-    cut_in_two = faults.dials.halves > 0 and faults.dice.random() < faults.dials.halves
+    cut_in_two = faults.dials.halves > 0 and faults.rng.random() < faults.dials.halves
     shape = _halves if cut_in_two else shape
     if shape is _one_alone or cut_in_two:
         victim = faults.pick(sorted(numbers))
         numbers.remove(victim)
         numbers.insert(0, victim)
-    links = shape(numbers, faults.dice)
+    links = shape(numbers, faults.rng)
     faults.network.cut(links)
     faults.world.mark("partition")
     faults.world.record(0, f"partition {shape.__name__}", links)
     for source, target in links:
-        if faults.dice.random() < faults.dials.hints:
+        if faults.rng.random() < faults.dials.hints:
             faults.hosts[target].hint(source, reachable=False)
     faults.ends(mend, faults, links)
 
@@ -46,7 +46,7 @@ def mend(faults: "Faults", links: Links) -> None:
     faults.network.mend(links)
     faults.world.record(0, "mended", links)
     for source, target in links:
-        if faults.dice.random() < faults.dials.hints:
+        if faults.rng.random() < faults.dials.hints:
             faults.hosts[target].hint(source, reachable=True)
 
 
@@ -64,11 +64,11 @@ def _one_alone(numbers: list[int], _dice: random.Random) -> Links:
     return between(numbers[:1], numbers[1:])
 
 
-def _one_way(numbers: list[int], dice: random.Random) -> Links:
+def _one_way(numbers: list[int], rng: random.Random) -> Links:
     """The first few are heard by nobody, or hear nobody, but not both."""
-    some = numbers[: dice.randint(1, len(numbers) - 1)]
+    some = numbers[: rng.randint(1, len(numbers) - 1)]
     rest = [number for number in numbers if number not in some]
-    if dice.random() < 0.5:
+    if rng.random() < 0.5:
         some, rest = rest, some
     return [(one, other) for one in some for other in rest]
 

@@ -15,16 +15,16 @@ def swizzle(faults: "Faults") -> None:
     links = [(one, other) for one in faults.hosts for other in faults.hosts if one != other]
     if not links:
         return
-    chosen = faults.dice.sample(links, faults.dice.randint(1, len(links)))
+    chosen = faults.rng.sample(links, faults.rng.randint(1, len(links)))
     faults.world.mark("swizzle")
     at_us = 0
     for link in chosen:
-        at_us += faults.dice.randint(0, SECOND // 10)
+        at_us += faults.rng.randint(0, SECOND // 10)
         faults.world.after(at_us, _clog, faults, link)
-    faults.dice.shuffle(chosen)
-    at_us += faults.dice.randint(0, faults.dials.fault_lasts_us)
+    faults.rng.shuffle(chosen)
+    at_us += faults.rng.randint(0, faults.dials.fault_lasts_us)
     for link in chosen:
-        at_us += faults.dice.randint(0, SECOND // 10)
+        at_us += faults.rng.randint(0, SECOND // 10)
         faults.world.after(at_us, faults.network.unclog, link)
 
 

@@ -35,7 +35,7 @@ class Unfit:
     def __init__(self, world: World, hosts: dict[int, Host]) -> None:
         self._world = world
         self._hosts = hosts
-        self._dice = world.dice("unfit")
+        self._dice = world.rng("unfit")
         self._unfit: set[int] = set()
         self._keeper = 0
 

@@ -11,10 +11,10 @@ on to a later epoch).
 from collections.abc import Callable
 from typing import Any
 
-from quorate.core.acks_rule import ETCD, MANUAL, read_noop
+from quorate.core.ack_policy import ETCD, MANUAL, read_noop
 from quorate.core.kernel import NOOP, GroupId, NodeId, Permitted
 from quorate.core.requests import Failover
-from quorate.core.single_leader.messages import StandNow
+from quorate.core.single_leader.messages import TimeoutNow
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.tails import Tails
 from quorate.lab.sim.world import World
@@ -44,7 +44,7 @@ class ByHand:
         key = (host.number, host.life, request.database)
         self._told[key] = self._told.get(key, False) or request.accept_loss
 
-    def handed_over(self, host: Host, message: StandNow) -> None:
+    def handed_over(self, host: Host, message: TimeoutNow) -> None:
         """A node was told to stand, or has told another, and may stand again when that one does not."""
         self._told.setdefault((host.number, host.life, message.group), False)
 

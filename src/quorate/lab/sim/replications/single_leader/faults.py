@@ -3,7 +3,7 @@ another to stand."""
 
 from typing import TYPE_CHECKING
 
-from quorate.core.single_leader.messages import StandNow, VoteReply
+from quorate.core.single_leader.messages import TimeoutNow, VoteReply
 from quorate.lab.sim.faults.fault import Dial, Fault, part_or_zero
 from quorate.lab.sim.faults.partition import between, mend
 from quorate.lab.sim.rows import EVERY_US, Row
@@ -17,14 +17,14 @@ def watch_votes(faults: "Faults") -> None:
     """Die right after voting, and be back before the election is over."""
 
     def voted(host: "Host") -> None:
-        if not faults.over and faults.dice.random() < faults.dials.crash_on_vote:
-            faults.world.after(faults.dice.randint(0, 2_000), blink, host, host.life)
+        if not faults.over and faults.rng.random() < faults.dials.crash_on_vote:
+            faults.world.after(faults.rng.randint(0, 2_000), blink, host, host.life)
 
     def blink(host: "Host", life: int) -> None:
         if not faults.over and host.life == life:
             faults.world.mark("crash after a vote")
             host.crash()
-            faults.world.after(faults.dice.randint(0, 5_000), back, host)
+            faults.world.after(faults.rng.randint(0, 5_000), back, host)
 
     def back(host: "Host") -> None:
         if not host.alive and host.number != faults.lost:
@@ -39,7 +39,7 @@ def watch_handovers(faults: "Faults") -> None:
     """Be cut off from all others right after telling one of them to stand."""
 
     def handed_over(host: "Host") -> None:
-        if not faults.over and faults.dice.random() < faults.dials.cut_on_handover:
+        if not faults.over and faults.rng.random() < faults.dials.cut_on_handover:
             links = between([host.number], [number for number in faults.hosts if number != host.number])
             faults.network.cut(links)
             faults.world.mark("cut off after handing over")
@@ -47,7 +47,7 @@ def watch_handovers(faults: "Faults") -> None:
 
     if faults.dials.cut_on_handover:
         for host in faults.hosts.values():
-            host.when_sent[StandNow] = handed_over
+            host.when_sent[TimeoutNow] = handed_over
 
 
 CRASH_ON_VOTE = Fault(

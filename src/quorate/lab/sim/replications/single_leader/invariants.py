@@ -2,9 +2,9 @@
 2014, figure 3), checked by somebody who sees all of them at once.
 
 Election safety: at most one leader in an epoch. Log matching: two logs with an entry of the same index and
-epoch hold the same entry, and the same before it. Leader completeness: what was counted is in the log of
+epoch hold the same entry, and the same before it. Leader completeness: what was committed is in the log of
 every later leader. State machine safety: no two replicas count, or apply, different entries at an index.
-To these come others: a vote is durable before it is heard of; a counted entry is durable on a majority at that
+To these come others: a vote is durable before it is heard of; a committed entry is durable on a majority at that
 moment; a leader counts only through an entry of its own epoch (figure 8); a replica that nobody damaged is never
 found damaged; one that was, speaks for its log only when it has got a whole copy.
 """
@@ -40,14 +40,14 @@ from quorate.core.kernel import (
 )
 from quorate.core.replication import message_kinds
 from quorate.core.requests import Failover
-from quorate.core.single_leader.messages import StandNow, VoteReply
+from quorate.core.single_leader.messages import TimeoutNow, VoteReply
 from quorate.core.single_leader.state import LEADER
 from quorate.lab.sim.arrivals import ASKED, requests_of
 from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.faults.unfit import Repairs
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.replications.single_leader.by_hand import ByHand
-from quorate.lab.sim.replications.single_leader.on_disk import Counted, Harmed, OnDisk, Seen, speaks_for_its_log
+from quorate.lab.sim.replications.single_leader.on_disk import Committed, Harmed, OnDisk, Seen, speaks_for_its_log
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
 from quorate.lab.sim.tombstones import Tombstones
 from quorate.lab.sim.world import Violation, World
@@ -57,7 +57,7 @@ DIGEST_EVERY = 4
 """Replicas are compared at every so many indexes."""
 
 GOT = {kind: f"got {kind.__name__}" for kind in message_kinds()}
-"""What is counted when a message of each kind arrives."""
+"""What is committed when a message of each kind arrives."""
 
 ELECTION_SAFETY = "election safety"
 LOG_MATCHING = "log matching"
@@ -69,7 +69,7 @@ MONOTONE, REPLICAS_EQUAL = "monotone epochs", "replicas equal"
 OWN_EPOCH = "own epoch"
 SOUND_DISK = "sound disk"
 ILL = "damaged replica"
-KEPT, DURABLE_LOG = "counted entries stay", "durable log"
+KEPT, DURABLE_LOG = "committed entries stay", "durable log"
 
 
 class Invariants:
@@ -81,7 +81,7 @@ class Invariants:
         self.leaders: dict[tuple[GroupId, int], NodeId] = {}
         self.entries: dict[tuple[GroupId, int, int], tuple[bytes, int]] = {}
         """(group, index, epoch) -> (hash of the entry, epoch of the one before it)."""
-        self.counted: dict[GroupId, dict[int, Counted]] = {}
+        self.committed: dict[GroupId, dict[int, Committed]] = {}
         self.payloads: dict[tuple[GroupId, int, int], tuple[int, bytes]] = {}
         """(group, index, epoch) -> kind and payload, where somebody will ask (`keeps_payloads`)."""
         self.keeps_payloads = False
@@ -179,13 +179,13 @@ class Invariants:
         self.leading.pop((group, host.number), None)
 
     def _check_kept(self, host: Host, group: GroupId, gone: dict[int, int], disk: "OnDisk") -> None:
-        """What was counted and lay here must lie here still, as an entry or in the data file."""
-        counted = self.counted.get(group, {})
+        """What was committed and lay here must lie here still, as an entry or in the data file."""
+        committed = self.committed.get(group, {})
         for index, epoch in gone.items():
-            known = counted.get(index)
+            known = committed.get(index)
             if known is not None and known.epoch == epoch and not disk.holds(index, epoch):
                 text = f"node {host.number} drops entry {index} of epoch {epoch} of group {group} from its log"
-                self._broken(KEPT, f"{text}, which node {known.by} counted")
+                self._broken(KEPT, f"{text}, which node {known.by} committed")
 
     def _check_saved(self, host: Host, write: LogWrite, held: dict[int, int], disk: "OnDisk") -> None:
         """What is dropped, and is not behind what comes in its place, was counted on by nobody or is kept."""
@@ -250,14 +250,14 @@ class Invariants:
         if told is Deliver:
             message = event.message  # type: ignore[union-attr]
             self.world.mark(GOT[type(message)])
-            if type(message) is StandNow:
+            if type(message) is TimeoutNow:
                 self.by_hand.handed_over(host, message)
         elif told in ASKED or told is Permitted:
             self._hear(host, event)
         for effect in effects:
             kind = type(effect)
             if kind is Send:
-                if type(effect.message) is StandNow:  # type: ignore[union-attr]
+                if type(effect.message) is TimeoutNow:  # type: ignore[union-attr]
                     self.by_hand.handed_over(host, effect.message)  # type: ignore[union-attr]
             elif kind is Note:
                 self._check_note(host, effect)  # type: ignore[arg-type]
@@ -284,8 +284,8 @@ class Invariants:
                     self._check_leader(host, group.group, group)
             if group.commit.persisted != seen.persisted and not group.fetching.switching:
                 self._check_persisted(host, group.group, seen, group)
-            if group.commit.counted != seen.counted:
-                self._check_counted(host, group.group, seen, group)
+            if group.commit.committed != seen.committed:
+                self._check_committed(host, group.group, seen, group)
         if told is Applied:
             self._check_applied(host, event)  # type: ignore[arg-type]
 
@@ -314,9 +314,9 @@ class Invariants:
 
     def _check_healed(self, host: Host, group: GroupId) -> None:
         disk = self.disks[host.number, group]
-        counted = self.counted.get(group, {})
+        committed = self.committed.get(group, {})
         for index, epoch in self.owed.pop((host.number, group), {}).items():
-            known = counted.get(index)
+            known = committed.get(index)
             if known is not None and known.epoch == epoch and not disk.holds(index, epoch):
                 text = f"node {host.number} takes its replica of group {group} for whole again without entry {index}"
                 self._broken(ILL, f"{text} of epoch {epoch}, which it had acknowledged")
@@ -352,13 +352,13 @@ class Invariants:
             previous = entry.epoch
 
     def _give_up(self, group: GroupId) -> None:
-        """Somebody has accepted that what counted before may be missing from now on."""
-        chain, known = self.tails.chain(group), self.counted.setdefault(group, {})
-        for index, counted in list(known.items()):
-            place = (index, counted.epoch)
+        """Somebody has accepted that what was committed before may be missing from now on."""
+        chain, known = self.tails.chain(group), self.committed.setdefault(group, {})
+        for index, committed in list(known.items()):
+            place = (index, committed.epoch)
             is_data = chain.entries.get(place, (NOOP,))[0] == DATA
             if (is_data or self.tails.forgetful) and chain.given_up(place):
-                chain.counted[place] = known.pop(index).by
+                chain.committed[place] = known.pop(index).by
 
     def places(self, group: GroupId) -> list[set[tuple[int, int]]]:
         """Index and epoch of each entry of this group, for each disk that has some."""
@@ -374,13 +374,13 @@ class Invariants:
         if other != host.number:
             text = f"nodes {other} and {host.number} both lead group {number} in epoch {group.election.epoch}"
             self._broken(ELECTION_SAFETY, text)
-        for index, counted in self.counted.get(number, {}).items():
-            if counted.within < group.election.epoch and index >= group.log.base.index:
+        for index, committed in self.committed.get(number, {}).items():
+            if committed.within < group.election.epoch and index >= group.log.base.index:
                 have = group.log.epoch_at(index)
-                if have != counted.epoch:
+                if have != committed.epoch:
                     text = (
                         f"node {host.number} leads group {number} in epoch {group.election.epoch} without entry"
-                        f" {index} of epoch {counted.epoch}, which node {counted.by} counted in epoch {counted.within}"
+                        f" {index} of epoch {committed.epoch}, which node {committed.by} committed in epoch {committed.within}"
                         f" (it has: {have})"
                     )
                     self._broken(LEADER_COMPLETENESS, text)
@@ -388,49 +388,49 @@ class Invariants:
     def _others_lead(self, host: Host, number: GroupId) -> bool:
         return any(group == number and node != host.number for group, node in self.leading)
 
-    def _check_counted(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
+    def _check_committed(self, host: Host, number: GroupId, seen: Seen, group: Any) -> None:
         loose = self.tails.chain(number).async_once
-        if group.commit.counted < seen.counted and not (group.repair.damaged or group.repair.rebuilt or loose):
-            text = f"node {host.number} group {number} uncounted: {seen.counted} -> {group.commit.counted}"
+        if group.commit.committed < seen.committed and not (group.repair.damaged or group.repair.rebuilt or loose):
+            text = f"node {host.number} group {number} uncommitted: {seen.committed} -> {group.commit.committed}"
             self._broken(STATE_MACHINE_SAFETY, text)
-        known = self.counted.setdefault(number, {})
-        for index in range(seen.counted + 1, group.commit.counted + 1):
+        known = self.committed.setdefault(number, {})
+        for index in range(seen.committed + 1, group.commit.committed + 1):
             epoch = group.log.epoch_at(index)
             if epoch is None or index == group.log.base.index:
                 continue  # behind an installed snapshot
             if loose and self.tails.loose(number, (index, epoch)):
                 if group.leads:
-                    self.tails.chain(number).counted.setdefault((index, epoch), host.number)
+                    self.tails.chain(number).committed.setdefault((index, epoch), host.number)
                     self._check_majority(host, number, group, index, epoch)
                 continue
-            counted = known.get(index)
-            if counted is None:
-                known[index] = Counted(epoch, group.election.epoch, host.number)
+            committed = known.get(index)
+            if committed is None:
+                known[index] = Committed(epoch, group.election.epoch, host.number)
                 self._check_majority(host, number, group, index, epoch)
-            elif counted.epoch != epoch:
+            elif committed.epoch != epoch:
                 text = (
                     f"group {number}: node {host.number} counts entry {index} of epoch {epoch}, but node"
-                    f" {counted.by} counted that of epoch {counted.epoch} there"
+                    f" {committed.by} committed that of epoch {committed.epoch} there"
                 )
                 self._broken(STATE_MACHINE_SAFETY, text)
-        before = self._agreed_before(number, seen.counted, group)
-        seen.counted = group.commit.counted
+        before = self._agreed_before(number, seen.committed, group)
+        seen.committed = group.commit.committed
         leads = group.leads and self.leading.get((number, host.number)) == group.election.epoch
-        epoch = group.log.epoch_at(group.commit.counted)
+        epoch = group.log.epoch_at(group.commit.committed)
         if leads and epoch is not None and epoch < group.election.epoch and not before:
             text = f"node {host.number} leads group {number} in epoch {group.election.epoch} and counts entry"
-            text = f"{text} {group.commit.counted} of epoch {epoch}, which a later leader may still replace"
+            text = f"{text} {group.commit.committed} of epoch {epoch}, which a later leader may still replace"
             self._broken(OWN_EPOCH, text)
 
     def _agreed_before(self, number: GroupId, seen: int, group: Any) -> bool:
-        """Whether the newest entry that this replica counts now was counted for good before, in a database that once
+        """Whether the newest entry that this replica counts now was committed for good before, in a database that once
         was async: then a leader may take the word of a replica that rewinds for it."""
-        if not self.tails.chain(number).async_once or group.commit.counted == seen:
+        if not self.tails.chain(number).async_once or group.commit.committed == seen:
             return False
-        known = self.counted.get(number, {}).get(group.commit.counted)
+        known = self.committed.get(number, {}).get(group.commit.committed)
         if known is not None and known.within < group.election.epoch:
             return True
-        return any(disk.base >= group.commit.counted for (_, each), disk in self.disks.items() if each == number)
+        return any(disk.base >= group.commit.committed for (_, each), disk in self.disks.items() if each == number)
 
     def _check_majority(self, host: Host, number: GroupId, group: Any, index: int, epoch: int) -> None:
         for voters in self.configurations.sets(host.number, group):
@@ -441,7 +441,7 @@ class Invariants:
             needed = self.tails.needed(number, (index, epoch), len(voters))
             majority = len(voters) // 2 + 1
             if holders >= majority and self._borne(number, group, index):
-                continue  # a no-op or the like behind it is counted, which counts by majority
+                continue  # a no-op or the like behind it is committed, which counts by majority
             if holders < needed:
                 text = (
                     f"node {host.number} counts entry {index} of epoch {epoch} of group {number}, which only {holders}"
@@ -450,9 +450,9 @@ class Invariants:
                 self._broken(DURABLE_MAJORITY if needed == majority else ENOUGH_HOLDERS, text)
 
     def _borne(self, number: GroupId, group: Any, index: int) -> bool:
-        """Whether an entry without changes, behind this one, is counted with it."""
+        """Whether an entry without changes, behind this one, is committed with it."""
         chain = self.tails.chain(number)
-        for later in range(index, group.commit.counted + 1):
+        for later in range(index, group.commit.committed + 1):
             epoch = group.log.epoch_at(later)
             if epoch is not None and chain.entries.get((later, epoch), (DATA,))[0] != DATA:
                 return True
@@ -460,12 +460,12 @@ class Invariants:
 
     def _check_applied(self, host: Host, event: Applied) -> None:
         index = event.position.index
-        counted = self.counted.get(event.group, {}).get(index)
+        committed = self.committed.get(event.group, {}).get(index)
         loose = self.tails.loose(event.group, (index, event.position.epoch))
-        if counted is not None and counted.epoch != event.position.epoch and not loose:
+        if committed is not None and committed.epoch != event.position.epoch and not loose:
             text = (
                 f"node {host.number} group {event.group} applied entry {index} of epoch {event.position.epoch}, but"
-                f" that of epoch {counted.epoch} was counted"
+                f" that of epoch {committed.epoch} was committed"
             )
             self._broken(STATE_MACHINE_SAFETY, text)
         if index and index % DIGEST_EVERY == 0:

@@ -77,17 +77,17 @@ class OnDisk:
 class Seen:
     """What was last seen of one replica in this life."""
 
-    __slots__ = ("counted", "epoch", "persisted", "role")
+    __slots__ = ("committed", "epoch", "persisted", "role")
 
     def __init__(self, group: Any) -> None:
         self.epoch = 0
         self.role = ""
-        self.counted = group.commit.counted
+        self.committed = group.commit.committed
         self.persisted = group.commit.persisted
 
 
-class Counted:
-    """An entry that some replica counts: its epoch, and the earliest epoch in which it was counted."""
+class Committed:
+    """An entry that some replica counts: its epoch, and the earliest epoch in which it was committed."""
 
     __slots__ = ("by", "epoch", "within")
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.acks_rule import ASYNC, MAJORITY, SEMI_SYNC, SYNC, AcksRule, NoSuchAcks, parse, parse_for, read_rule
+from quorate.core.ack_policy import ASYNC, MAJORITY, SEMI_SYNC, SYNC, AckPolicy, NoSuchAcks, parse, parse_for, read_rule
 from quorate.core.promises import ACKS, KEPT, PROMISES, READS, explain, judges, offered, row, strongest_read, table
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def rules(voters: int) -> list[AcksRule]:
-    semi = [AcksRule(SEMI_SYNC, count) for count in range(1, voters)]
-    return [AcksRule(ASYNC), AcksRule(SYNC), AcksRule(MAJORITY), *semi]
+def rules(voters: int) -> list[AckPolicy]:
+    semi = [AckPolicy(SEMI_SYNC, count) for count in range(1, voters)]
+    return [AckPolicy(ASYNC), AckPolicy(SYNC), AckPolicy(MAJORITY), *semi]
 
 
 @pytest.mark.parametrize("voters", range(1, 10))
@@ -63,7 +63,7 @@ def test_what_is_no_rule_is_refused_with_the_reason(text: object, message: str) 
 
 
 def test_a_rule_that_so_many_replicas_can_never_meet_is_refused() -> None:
-    assert parse_for("semi-sync:2", 3) == AcksRule(SEMI_SYNC, 2)
+    assert parse_for("semi-sync:2", 3) == AckPolicy(SEMI_SYNC, 2)
     with pytest.raises(NoSuchAcks, match="3 replicas have 2 followers") as caught:
         parse_for("semi-sync:3", 3)
     assert caught.value.hint == "semi-sync:2 is the most"
@@ -83,17 +83,17 @@ def test_the_table_has_every_choice_once_and_refuses_only_linearizable_async() -
 
 
 def test_the_default_read_level_is_the_strongest_promised() -> None:
-    assert strongest_read(AcksRule(ASYNC)) == LEADER
+    assert strongest_read(AckPolicy(ASYNC)) == LEADER
     for kind in (SEMI_SYNC, SYNC, MAJORITY):
-        assert strongest_read(AcksRule(kind, 1)) == LINEARIZABLE
+        assert strongest_read(AckPolicy(kind, 1)) == LINEARIZABLE
 
 
 def test_the_laboratory_judges_by_the_table() -> None:
     assert KEPT in row(MAJORITY, EVENTUAL).promises
-    assert "lost tail" in judges(AcksRule(ASYNC))
-    assert "linearizability" not in judges(AcksRule(ASYNC))
+    assert "lost tail" in judges(AckPolicy(ASYNC))
+    assert "linearizability" not in judges(AckPolicy(ASYNC))
     for kind in (SEMI_SYNC, SYNC, MAJORITY):
-        assert {"linearizability", "acknowledged write lost"} <= judges(AcksRule(kind, 1))
+        assert {"linearizability", "acknowledged write lost"} <= judges(AckPolicy(kind, 1))
 
 
 def test_an_explanation_says_how_many_may_be_away() -> None:

@@ -29,7 +29,7 @@ _outcome: msgpack.Decoder[WriteOutcome] = msgpack.Decoder(WriteOutcome)
 _encode = msgpack.Encoder().encode
 
 
-class Errand(Struct, frozen=True):
+class Proposal(Struct, frozen=True):
     """Who is told, and what the write's outcome means."""
 
     id: int
@@ -70,17 +70,17 @@ def on_change(node: "Node", now: Now, id: int, body: Change) -> None:
     if not (node.catalog.leads_ready and node.directory.catalog.members):
         node.reply(id, NotLeader(node.catalog.leader_address()))
     elif isinstance(write := write_for(node, body), Run):
-        begin(node, now, Errand(id, body), write)
+        begin(node, now, Proposal(id, body), write)
     else:
         node.reply(id, write or Answer(Raw(_encode(Done(())))))
 
 
-def begin(node: "Node", now: Now, errand: Errand, write: Run) -> None:
+def begin(node: "Node", now: Now, proposal: Proposal, write: Run) -> None:
     """Hand the write to the catalog's group, under a number below every caller's."""
     node.until_us = 0
-    node.errand_count += 1
-    number = -node.errand_count
-    node.errands[number] = errand
+    node.proposal_count += 1
+    number = -node.proposal_count
+    node.proposals[number] = proposal
     catalog = node.catalog
     if routes.submit(node, now, catalog, Request(number, write)):
         catalog.joined()
@@ -88,12 +88,12 @@ def begin(node: "Node", now: Now, errand: Errand, write: Run) -> None:
 
 def found(node: "Node", now: Now) -> None:
     """Found the cluster, if nobody has: this node leads an empty catalog."""
-    if not any(errand.id == NOBODY_ASKED for errand in node.errands.values()):
-        begin(node, now, Errand(NOBODY_ASKED), node.directory.founding())
+    if not any(proposal.id == NOBODY_ASKED for proposal in node.proposals.values()):
+        begin(node, now, Proposal(NOBODY_ASKED), node.directory.founding())
 
 
-def finish(node: "Node", errand: Errand, reply: Any) -> None:
+def finish(node: "Node", proposal: Proposal, reply: Any) -> None:
     """The write has ended."""
-    if errand.id != NOBODY_ASKED:
+    if proposal.id != NOBODY_ASKED:
         names = ", ".join(row.name for row in node.directory.catalog.databases)
-        node.emit(Reply(errand.id, errand.answer(reply, names)))
+        node.emit(Reply(proposal.id, proposal.answer(reply, names)))

@@ -2,10 +2,10 @@
 
 `async` < `semi-sync:K` < `sync`, and `majority` beside them. A rule has two numbers for a group of n voters:
 *holders*, how many of them must hold an entry durably before it counts (the leader is one of them), and *votes*, how
-many must vote for a new leader. An automatic failover loses nothing that counted exactly when every set of holders
-meets every set of voters: holders + votes > n (the intersection of quorums of Gifford 1979, split between writing and
-electing as in Flexible Paxos, Howard and others 2016). Votes are never fewer than a majority, or one epoch could have
-two leaders.
+many must vote for a new leader. An automatic failover loses nothing that was committed exactly when every set of
+holders meets every set of voters: holders + votes > n (the intersection of quorums of Gifford 1979, split between
+writing and electing as in Flexible Paxos, Howard and others 2016). Votes are never fewer than a majority, or one epoch
+could have two leaders.
 """
 
 import functools
@@ -34,7 +34,7 @@ FAILOVERS = (AUTO, MANUAL, ETCD)
 """Who decides that another replica leads: the replicas themselves, a person, or the replicas with an etcd's permit."""
 
 
-class AcksRule(Struct, frozen=True):
+class AckPolicy(Struct, frozen=True):
     """One rung of the ladder, and who decides about failovers: an entry of the log names both."""
 
     kind: str = MAJORITY
@@ -69,26 +69,26 @@ class AcksRule(Struct, frozen=True):
         return self.kind in (ASYNC, SEMI_SYNC)
 
     def is_narrow(self, voters: int) -> bool:
-        """Could a leader that a mere majority elected lack what counted?"""
+        """Could a leader that a mere majority elected lack what was committed?"""
         return self.holders(voters) + majority(voters) <= voters
 
     def intersects(self, voters: int) -> bool:
-        """Does every new leader hold everything that counted?"""
+        """Does every new leader hold everything that was committed?"""
         return self.holders(voters) + self.votes(voters) > voters
 
 
-DEFAULT = AcksRule()
+DEFAULT = AckPolicy()
 """What a group has whose log says nothing of acks."""
 
 
-class Reign(Struct, frozen=True, array_like=True):
+class Leadership(Struct, frozen=True, array_like=True):
     """An epoch as a group's log has it: where it begins, and who led it (0: not said)."""
 
     epoch: int
     index: int
     leader: int = 0
     loses: bool = False
-    """What the leader before it had counted may be missing here: it was `async`, or somebody accepted the loss."""
+    """What the leader before it had committed may be missing here: it was `async`, or somebody accepted the loss."""
     mark: int = 0
     """Of the entry that began the epoch (`mark_of`); 0: it has none, or this is no such entry."""
 
@@ -97,10 +97,10 @@ class AcksFact(Struct, frozen=True, array_like=True):
     """What a data file has been told of acks, and of the group's members."""
 
     rule: str = ""
-    """The rule in force (`AcksRule.text`); empty: none was ever named."""
+    """The rule in force (`AckPolicy.text`); empty: none was ever named."""
     since: int = 0
     """Index of the entry that said so."""
-    reigns: tuple[Reign, ...] = ()
+    leaderships: tuple[Leadership, ...] = ()
     """Every epoch since the group had more than one voter, and every change of the rule since. A tail may be found lost
     long after its place in the log was trimmed; this is how two replicas still find where they parted."""
     members: bytes = b""
@@ -117,7 +117,7 @@ def spell(text: str, leader: int) -> bytes:
     return f"{text} {leader}".encode()
 
 
-def read_entry(payload: bytes) -> tuple[AcksRule, int]:
+def read_entry(payload: bytes) -> tuple[AckPolicy, int]:
     """The rule that such an entry names, and who led when it was made."""
     text, _, leader = payload.decode().rpartition(" ")
     return read_rule(text), int(leader)
@@ -127,8 +127,8 @@ ACCEPTED = "accepted"
 
 
 def spell_noop(leader: int, *, accepted: bool, electors: Iterable[PeerLife] = ()) -> bytes:
-    """The payload of the entry that begins an epoch: who leads, whether somebody accepted that what others had counted
-    may be lost, and which lives of theirs the leader and those who voted for it know."""
+    """The payload of the entry that begins an epoch: who leads, whether somebody accepted that what others had
+    committed may be lost, and which lives of theirs the leader and those who voted for it know."""
     lives = [f"{each.node}:{each.boot}:{each.begun_us}" for each in electors]
     return " ".join([str(leader), *([ACCEPTED] if accepted else []), *lives]).encode()
 
@@ -151,14 +151,14 @@ def mark_of(payload: bytes) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def read_rule(text: str) -> AcksRule:
-    """A rule from its `AcksRule.text`."""
+def read_rule(text: str) -> AckPolicy:
+    """A rule from its `AckPolicy.text`."""
     acks, _, failover = text.partition(" ")
     return rule_of(acks, failover or AUTO)
 
 
 @functools.lru_cache(maxsize=64)
-def rule_of(acks: str, failover: str) -> AcksRule:
+def rule_of(acks: str, failover: str) -> AckPolicy:
     """The rule of a database with these options. Raises NoSuchAcks."""
     return structs.replace(parse(acks), failover=failover)
 
@@ -171,7 +171,7 @@ class NoSuchAcks(ValueError):
         self.hint = hint
 
 
-def parse(text: object) -> AcksRule:
+def parse(text: object) -> AckPolicy:
     """Read a rule as it is spelt everywhere. Raises NoSuchAcks."""
     if not isinstance(text, str):
         raise NoSuchAcks(f"unknown acks {text!r}", f"there are: {SPELLINGS}")
@@ -179,20 +179,20 @@ def parse(text: object) -> AcksRule:
 
 
 @functools.lru_cache(maxsize=64)
-def _parse(text: str) -> AcksRule:
+def _parse(text: str) -> AckPolicy:
     kind, colon, rest = text.partition(":")
     if kind == SEMI_SYNC:
         if not colon:
             raise NoSuchAcks("acks 'semi-sync' does not say how many followers", "for example semi-sync:1")
         if not (rest.isascii() and rest.isdecimal()) or not 0 < int(rest) < 1000:
             raise NoSuchAcks(f"{rest!r} is not a number of followers (in acks {text!r})", "for example semi-sync:1")
-        return AcksRule(SEMI_SYNC, int(rest))
+        return AckPolicy(SEMI_SYNC, int(rest))
     if kind in KINDS and not colon:
-        return AcksRule(kind)
+        return AckPolicy(kind)
     raise NoSuchAcks(f"unknown acks {text!r}", f"there are: {SPELLINGS}")
 
 
-def parse_for(text: object, replicas: int) -> AcksRule:
+def parse_for(text: object, replicas: int) -> AckPolicy:
     """Read a rule for a database of so many replicas. Raises NoSuchAcks when they can never meet it."""
     rule = parse(text)
     if rule.kind == SEMI_SYNC and rule.followers >= replicas:
@@ -203,11 +203,11 @@ def parse_for(text: object, replicas: int) -> AcksRule:
     return rule
 
 
-def strictest_holders(rules: Iterable[AcksRule], voters: int) -> int:
+def strictest_holders(rules: Iterable[AckPolicy], voters: int) -> int:
     """While a change of the rule is under way all of these hold."""
     return max(rule.holders(voters) for rule in rules)
 
 
-def strictest_votes(rules: Iterable[AcksRule], voters: int) -> int:
+def strictest_votes(rules: Iterable[AckPolicy], voters: int) -> int:
     """While a change of the rule is under way all of these hold."""
     return max(rule.votes(voters) for rule in rules)
