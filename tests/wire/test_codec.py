@@ -81,7 +81,7 @@ def test_requests_arrive_as_they_were_sent(body: RequestBody) -> None:
 def test_what_a_transaction_gave_arrives_as_it_was_sent() -> None:
     given = Result((("a", "INT"),), [(1,), (b"x",)], -1), None
     gave = Evaluated(given, (None, Failed("IntegrityError", "m")), (b"1", b"2"), (Pin(1, 2), None), "DDL")
-    found = evaluated_of(read_script(encode(gave)))
+    found = evaluated_of(read_script(msgspec.msgpack.encode(gave)))
     assert found == gave
     assert found.outcomes == (given[0], gave.failures[1])
 
@@ -89,7 +89,7 @@ def test_what_a_transaction_gave_arrives_as_it_was_sent() -> None:
 def test_a_transaction_that_ended_raises_why() -> None:
     failed = Failed("SerializationFailure", "changed")
     with pytest.raises(SerializationFailure, match="changed") as raised:
-        evaluated_of(read_script(encode(failed)))
+        evaluated_of(read_script(msgspec.msgpack.encode(failed)))
     assert raised.value.retryable
     with pytest.raises(InternalError):
         evaluated_of(Done(()))

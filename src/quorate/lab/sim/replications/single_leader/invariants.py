@@ -380,8 +380,8 @@ class Invariants:
                 if have != committed.epoch:
                     text = (
                         f"node {host.number} leads group {number} in epoch {group.election.epoch} without entry"
-                        f" {index} of epoch {committed.epoch}, which node {committed.by} committed in epoch {committed.within}"
-                        f" (it has: {have})"
+                        f" {index} of epoch {committed.epoch}, which node {committed.by} committed in epoch"
+                        f" {committed.within} (it has: {have})"
                     )
                     self._broken(LEADER_COMPLETENESS, text)
 
