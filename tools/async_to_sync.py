@@ -18,6 +18,7 @@ FILES = {
     "aio.py": ("connection.py", "A connection to a cluster"),
     "cluster_aio.py": ("cluster.py", "A cluster"),
     "carrier_aio.py": ("carrier.py", "Carrying requests through"),
+    "transactions_aio.py": ("transactions.py", "Interactive transactions over a cluster"),
     "copies_aio.py": ("copies.py", "Fetching a copy of a cluster's database"),
 }
 """Source -> target in `_sync`, and what its docstring begins with."""
@@ -35,11 +36,14 @@ RENAMED = {
     "__anext__": "__next__",
     "link_aio": "link_sync",
 }
-REWORDED = {"Any number of tasks": "Any number of threads"}
+REWORDED = {"Any number of tasks": "Any number of threads", "`async with ": "`with ", "Run `await ": "Run `"}
 """Words in docstrings that are true of one kind only."""
+TYPES = {"Awaitable[T]": "T", "Awaitable, ": ""}
 MOVED = {
     "quorate.client.carrier_aio": "quorate.client._sync.carrier",
     "quorate.client.copies_aio": "quorate.client._sync.copies",
+    "quorate.client.transactions_aio": "quorate.client._sync.transactions",
+    "quorate.client.aio": "quorate.client._sync.connection",
 }
 """Modules whose twins are generated, too."""
 
@@ -62,7 +66,7 @@ def convert(name: str) -> str:
     for line, start, end, text in reversed(edits):
         lines[line - 1] = lines[line - 1][:start] + text + lines[line - 1][end:]
     text = "".join(lines)
-    for old, new in (REWORDED | MOVED).items():
+    for old, new in (REWORDED | TYPES | MOVED).items():
         text = text.replace(old, new)
     _, _, body = text.split('"""', 2)
     return formatted(DOCSTRING.format(FILES[name][1], name) + body)

@@ -236,7 +236,7 @@ def test_a_transaction_that_raises_is_undone(target: str) -> None:
             tx.execute("INSERT INTO u VALUES (3)")
         assert db.execute("SELECT count(*) FROM t").fetchone() == (2,), "the failed statement was undone alone"
         assert db.execute("SELECT * FROM u").fetchone() == (3,)
-        with pytest.raises(quorate.ProgrammingError, match="is over"):
+        with pytest.raises(quorate.ProgrammingError, match=r"rolled back|committed"):
             tx.execute("SELECT 1")
 
 

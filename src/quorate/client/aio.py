@@ -4,14 +4,19 @@
 """
 
 import os
+import random
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+from msgspec import structs
 
 from quorate import errors
+from quorate.client.attempts import Attempts
 from quorate.client.carrier_aio import Client
-from quorate.client.checks import check_new_file, check_told
+from quorate.client.checks import check_flag, check_new_file, check_told
 from quorate.client.copies_aio import fetch
 from quorate.client.pieces import (
     Batch,
@@ -26,26 +31,36 @@ from quorate.client.pieces import (
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.results import Rows
+from quorate.client.transactions import DEFERRED, Keeper, check_begin, must_be_settled
+from quorate.client.transactions_aio import Transaction, run_transaction
 from quorate.client.url import (
     ALWAYS,
     SAFE,
     ClusterTarget,
     check_read_level,
     check_retry,
+    check_timeout,
 )
 from quorate.core.requests import (
     LEADER,
     LINEARIZABLE,
     STRONGEST,
     Answer,
+    Cancelled,
     Done,
     Expired,
     Outcome,
+    Result,
     Run,
+    Script,
+    ScriptOutcome,
     Statement,
     Token,
+    WriteOutcome,
 )
-from quorate.wire.answers import read_outcome, results_of
+from quorate.wire.answers import read_outcome, read_script, results_of
+
+T = TypeVar("T")
 
 
 class Cursor(Rows):
@@ -136,14 +151,14 @@ class Connection(ConnectionAttributes):
         Raises a subclass of Error; all of them mean "not done", except MaybeDone.
         """
         done, _ = await self.run((one_statement(sql, parameters),), token, read=read, timeout=timeout)
-        return self._cursor(done, 0)
+        return self.cursor_of(done.results[0], truncated=done.truncated)
 
     async def executemany(
         self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
     ) -> Cursor:
         """Run one statement once for each set of parameters, all or none of them."""
         done, _ = await self.run((many_statement(sql, sets),), token, timeout=timeout)
-        return self._cursor(done, 0)
+        return self.cursor_of(done.results[0], truncated=done.truncated)
 
     async def batch(
         self,
@@ -158,7 +173,7 @@ class Connection(ConnectionAttributes):
         Each is a text or a pair of text and parameters. A failure says in `.statement` which one it was.
         """
         done, _ = await self.run(batch_statements(statements), token, read=read, timeout=timeout)
-        return [self._cursor(done, number) for number in range(len(done.results))]
+        return [self.cursor_of(result, truncated=done.truncated) for result in done.results]
 
     async def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
         """Settle a write whose answer was lost: its results if it happened.
@@ -171,16 +186,61 @@ class Connection(ConnectionAttributes):
             Outcome(self.database, known), self.database, level=LINEARIZABLE, token=None, timeout=timeout
         )
         done = self._settle(body, known)
-        return [self._cursor(done, number) for number in range(len(done.results))]
+        return [self.cursor_of(result, truncated=done.truncated) for result in done.results]
 
-    def transaction(self, *, token: str | None = None, timeout: float | None = None) -> Any:
-        """Interactive transactions over a cluster are not there yet: raises NotSupportedError."""
-        del token, timeout
+    def transaction(
+        self,
+        *,
+        begin: str = DEFERRED,
+        read_only: bool = False,
+        token: str | None = None,
+        timeout: float | None = None,
+    ) -> Transaction:
+        """Several statements as one, with answers in between: `async with db.transaction() as tx: ...`.
+
+        Strict serializable when it writes; see docs/transactions.md. Nothing is held while nothing runs: what others
+        change meanwhile ends it with SerializationFailure, and then it is to be run again (`run_transaction`).
+        `read_only` refuses writes. `token` names it as it does a write; `timeout` is the seconds that each call in it
+        may take.
+        """
         self._client.check()
-        raise errors.NotSupportedError(
-            "interactive transactions over a cluster are not there yet",
-            hint="connection.batch([...]) runs several statements, all or none of them",
-        )
+        if check_begin(begin) != DEFERRED:
+            raise errors.NotSupportedError(
+                "a transaction over a cluster that holds its writer is not there yet",
+                hint="begin it deferred, and use run_transaction where others may be first",
+            )
+        if token is not None:
+            check_token(token)
+        if timeout is not None:
+            check_timeout(timeout)
+        strongest = self.read == STRONGEST
+        level = LINEARIZABLE if strongest else self.read
+        read_only = check_flag(read_only, "read_only")
+        prefix = () if read_only else self._pragmas.begin()
+        keeper = Keeper(self.database, level=level, strongest=strongest, read_only=read_only, settings=prefix)
+        return Transaction(self, keeper, token, timeout)
+
+    async def run_transaction(
+        self,
+        function: Callable[[Transaction], Awaitable[T]],
+        *,
+        retries: int = 5,
+        token: str | None = None,
+        timeout: float | None = None,
+        begin: str = DEFERRED,
+        read_only: bool = False,
+    ) -> T:
+        """Run `await function(tx)` in a transaction, and again, up to so many times, when it failed with an error that
+        is `.retryable`; what it returned in the transaction that was committed. `timeout` is for all of it, in seconds.
+
+        The function may run several times, so it should do nothing but what `tx` undoes. Where the answer to a COMMIT
+        was lost, what became of it is asked before the function runs again: what it does is done once, or not at all.
+        Raises what the last attempt failed with, or MaybeDone when time ended before anybody could tell.
+        """
+        self._client.check()
+        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
+        attempts = Attempts(retries, token, time.monotonic() + seconds, random.SystemRandom())
+        return await run_transaction(self, function, attempts, begin=begin, read_only=read_only)
 
     async def copy_to(
         self,
@@ -228,9 +288,10 @@ class Connection(ConnectionAttributes):
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Connection to {self.database!r} at {','.join(self._client.addresses)}>"
 
-    def _cursor(self, done: Done, number: int) -> Cursor:
+    def cursor_of(self, result: Result, *, truncated: bool = False) -> Cursor:
+        """A cursor that holds what a statement gave."""
         cursor = Cursor(self)
-        cursor._load(done.results[number], done.truncated)  # noqa: SLF001
+        cursor._load(result, truncated)  # noqa: SLF001
         return cursor
 
     async def run(
@@ -271,17 +332,62 @@ class Connection(ConnectionAttributes):
         self, statements: Sequence[Statement], name: str | None, timeout: float | None, load: bool = False
     ) -> tuple[Done, int]:
         token = self._tokens.mint(name, statements)
+        run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)
+        body, token, _ = await self._carry(run, token, timeout)
+        return self._settle(body, token), body.index
+
+    async def _carry(self, request: Run | Script, token: Token, timeout: float | None) -> tuple[Answer, Token, bool]:
+        """Carry a write through that has this token; the answer, the token that it was sent with last, and whether no
+        other send of it may have done anything."""
         while True:
-            run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)
             try:
-                body, clean = await self._client.request(run, self.database, level=LEADER, token=token, timeout=timeout)
+                body, clean = await self._client.request(
+                    request, self.database, level=LEADER, token=token, timeout=timeout
+                )
             except errors.MaybeDone:
                 self._tokens.keep(token)
                 raise
             renewed = self._renewed(body, token) if clean else None
             if renewed is None:
-                return self._settle(body, token), body.index
+                return body, token, clean
             token = renewed
+            request = structs.replace(request, token=token)
+
+    async def evaluate(self, script: Script, timeout: float | None) -> ScriptOutcome:
+        """What a transaction's statements give, when they are run and undone."""
+        body, _ = await self._client.request(script, self.database, level=script.level, timeout=timeout)
+        self._tokens.heard(body.index)
+        return read_script(body.outcome)
+
+    async def commit_script(
+        self, script: Script, name: str | None, timeout: float | None
+    ) -> tuple[WriteOutcome, Token]:
+        """Run a transaction's statements to stay, under a token of this name; what came of it, and the token."""
+        deadline = time.monotonic() + (self._client.timeout if timeout is None else timeout)
+        token = self._tokens.mint(name, [step.statement for step in script.steps])
+        body, token, clean = await self._carry(structs.replace(script, token=token), token, timeout)
+        outcome = read_outcome(body.outcome)
+        if must_be_settled(outcome, clean=clean):
+            settled = await self._fence(token, max(0.001, deadline - time.monotonic()))
+            outcome = outcome if isinstance(settled, Cancelled) else settled
+        self._tokens.heard(body.index)
+        return outcome, token
+
+    async def _fence(self, token: Token, timeout: float) -> WriteOutcome:
+        """What became of a write of which some sends were not answered; they can do nothing any more. Raises
+        MaybeDone when nobody can tell in time."""
+        question = Outcome(self.database, token)
+        try:
+            body, _ = await self._client.request(question, self.database, level=LEADER, timeout=timeout)
+        except errors.Error as error:
+            self._tokens.keep(token)
+            raise errors.MaybeDone(
+                f"a COMMIT that was sent twice was not done once, and what became of the other is not known: {error}",
+                token=token.name,
+                seen=token.seen,
+                hint="connection.outcome(error.token) settles it",
+            ) from error
+        return read_outcome(body.outcome)
 
     def _renewed(self, body: Answer, token: Token) -> Token | None:
         """The same token with a fresher index, when nothing has run and the node could not know that.

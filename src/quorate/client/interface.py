@@ -1,13 +1,15 @@
 """What every connection is to a program, whatever it leads to: a cluster, a folder or memory."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from quorate import errors
 from quorate.client.pieces import Batch
 from quorate.client.results import Description, Row
+
+T = TypeVar("T")
 
 
 class Cursor(Protocol):
@@ -135,8 +137,30 @@ class Connection(Protocol):
         Cancelled, Expired, or the error that it failed with."""
         ...
 
-    def transaction(self, *, token: str | None = None, timeout: float | None = None) -> Any:
-        """Several statements as one. Raises NotSupportedError where there are none: on a cluster, so far."""
+    def transaction(
+        self,
+        *,
+        begin: str = "deferred",
+        read_only: bool = False,
+        token: str | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Several statements as one, with answers in between: `with db.transaction() as tx: tx.execute(...)`. It
+        commits when its block ends, and undoes everything when the block raises. See docs/transactions.md."""
+        ...
+
+    def run_transaction(
+        self,
+        function: Callable[[Any], T],
+        *,
+        retries: int = 5,
+        token: str | None = None,
+        timeout: float | None = None,
+        begin: str = "deferred",
+        read_only: bool = False,
+    ) -> T:
+        """Run `function(tx)` in a transaction, and again when it failed with an error that is `.retryable`; what it
+        returned in the transaction that was committed."""
         ...
 
     def copy_to(self, file: str | os.PathLike[str]) -> int | None:

@@ -6,14 +6,17 @@ on the disk when they return.
 """
 
 import os
+import random
 import secrets
 import threading
+import time
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from quorate import errors
+from quorate.client.attempts import Attempts
 from quorate.client.checks import check_flag, check_new_file
 from quorate.client.pieces import (
     Batch,
@@ -27,6 +30,7 @@ from quorate.client.pieces import (
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.results import Rows
+from quorate.client.transactions import DEFERRED, check_begin
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
 from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement
@@ -37,6 +41,8 @@ from quorate.runtime.embedded.session import Session
 from quorate.runtime.embedded.transactions import Transaction
 from quorate.runtime.embedded.writing import changes_schema, settle, take_writer
 from quorate.sql.classify import shape_of
+
+T = TypeVar("T")
 
 
 class Cursor(Rows):
@@ -287,12 +293,21 @@ class Connection(ConnectionAttributes):
             self.node.writing.release()
         return [cursor_of(self, result, done.truncated) for result in done.results]
 
-    def transaction(self, *, token: str | None = None, timeout: float | None = None) -> Transaction:
+    def transaction(
+        self,
+        *,
+        begin: str = DEFERRED,
+        read_only: bool = False,
+        token: str | None = None,
+        timeout: float | None = None,
+    ) -> Transaction:
         """Several statements as one: `with db.transaction() as tx: tx.execute(...)`.
 
-        `db.execute` inside the block reads what was there before it; its writes are refused there.
+        However it begins, it has the database's only writer from then on; one with `read_only` reads one state and lets
+        others write. `db.execute` inside the block reads what was there before it; its writes are refused there.
         """
         self.node.usable()
+        check_begin(begin)
         if self._session.begun or not self._autocommit:
             raise errors.ProgrammingError(
                 "this connection is itself a transaction, or in one", hint="another connection can have transaction()"
@@ -300,7 +315,27 @@ class Connection(ConnectionAttributes):
         ends = self.ends if timeout is None else check_timeout(timeout)
         if token is not None:
             check_token(token)
-        return Transaction(self, token, self.timeout if timeout is None else check_timeout(timeout), ends)
+        waits = self.timeout if timeout is None else check_timeout(timeout)
+        return Transaction(self, token, waits, ends, read_only=check_flag(read_only, "read_only"))
+
+    def run_transaction(
+        self,
+        function: Callable[[Transaction], T],
+        *,
+        retries: int = 5,
+        token: str | None = None,
+        timeout: float | None = None,
+        begin: str = DEFERRED,
+        read_only: bool = False,
+    ) -> T:
+        """Run `function(tx)` in a transaction, and again, up to so many times, when it failed with an error that is
+        `.retryable`; what it returned in the transaction that was committed. `timeout` is for all of it, in seconds.
+        The same as on a cluster, where others may be first; here nobody is, and a full disk is what may be retried."""
+        from quorate.client._sync.transactions import run_transaction
+
+        seconds = self.timeout if timeout is None else check_timeout(timeout)
+        attempts = Attempts(retries, token, time.monotonic() + seconds, random.SystemRandom())
+        return run_transaction(self, function, attempts, begin=begin, read_only=read_only)
 
     def copy_to(self, file: str | os.PathLike[str]) -> None:
         """Write a consistent copy of the data file, with the replica's own tables in it, to a new file. Raises

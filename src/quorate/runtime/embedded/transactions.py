@@ -1,4 +1,4 @@
-"""Interactive transactions of an embedded database, each a handle of its own."""
+"""Interactive transactions of an embedded database, each a handle of its own, as those over a cluster are."""
 
 import threading
 from collections.abc import Iterable
@@ -7,11 +7,40 @@ from typing import TYPE_CHECKING, Any, Self
 
 from quorate import errors
 from quorate.client.pieces import many_statement, one_statement
-from quorate.core.requests import CommitHeld, Statement, Token
+from quorate.client.transactions import COMMITTED, NOT_BEGUN, OPEN, ROLLED_BACK, UNSURE, refuse_write
+from quorate.core.requests import CommitHeld, Result, Statement, Token
+from quorate.runtime.embedded.opening import Pinned
 from quorate.runtime.embedded.writing import changes_schema
+from quorate.sql.classify import shape_of
+from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
 
 if TYPE_CHECKING:
     from quorate.runtime.embedded.connection import Connection, Cursor
+
+
+class Savepoint:
+    """A point of a transaction to come back to. Its block undoes what was done in it when it raises."""
+
+    def __init__(self, transaction: "Transaction", name: str) -> None:
+        self._transaction = transaction
+        self._name = name
+
+    def rollback(self) -> None:
+        """Undo what was done since this point; the block goes on."""
+        self._transaction.control(Control(ROLLBACK_TO, self._name))
+
+    def __enter__(self) -> Self:
+        self._transaction.control(Control(SAVEPOINT, self._name))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            if not self._transaction.is_open:
+                return
+            self.rollback()
+        self._transaction.control(Control(RELEASE, self._name))
 
 
 class Transaction:
@@ -21,35 +50,111 @@ class Transaction:
     only writer, so other threads' writes wait; their reads do not. A statement that fails is undone alone.
     """
 
-    def __init__(self, connection: "Connection", name: str | None, timeout: float, ends: float | None) -> None:
+    def __init__(
+        self, connection: "Connection", name: str | None, timeout: float, ends: float | None, *, read_only: bool = False
+    ) -> None:
         self._ends = ends
         self._connection = connection
         self._name = name
         self._timeout = timeout
-        self._state = "not begun"
+        self._read_only = read_only
+        self._state = NOT_BEGUN
+        self._thread = 0
+        self._pinned: Pinned | None = None
+        """What one that only reads reads; None: it holds the writer."""
         self._schema_changed = False
+        self._numbers = 0
         self._ran: list[Statement] = []
         """What a token that the caller chose is bound to."""
 
     def execute(self, sql: str, parameters: Any = ()) -> "Cursor":
         """Run one statement; reads see what this transaction has written."""
-        return self._run(one_statement(sql, parameters))
+        statement = one_statement(sql, parameters)
+        control = shape_of(sql).control
+        return self._run(statement) if control is None else self._connection.cursor_of(self.control(control))
 
     def executemany(self, sql: str, sets: Iterable[Any]) -> "Cursor":
         """Run one statement once for each set of parameters, all or none of them."""
         return self._run(many_statement(sql, sets))
 
-    def _run(self, statement: Statement) -> "Cursor":
-        if self._state != "open":
-            raise errors.ProgrammingError(f"this transaction is {self._state}", hint="use it inside its with block")
-        node = self._connection.node
-        if node.owner != threading.get_ident():
+    def savepoint(self) -> "Savepoint":
+        """A block within: `with tx.savepoint(): ...` undoes what was done in it when it raises."""
+        self._numbers += 1
+        return Savepoint(self, f"savepoint {self._numbers}")
+
+    def control(self, control: Control) -> Result:
+        """Do what a statement about transactions says."""
+        self._check()
+        if control.word == COMMIT:
+            self.commit()
+        elif control.word == ROLLBACK:
+            self.rollback()
+        elif control.word == BEGIN:
+            raise errors.OperationalError("cannot start a transaction within a transaction")
+        elif self._pinned is None:
+            return self._run_held(Statement(control.sql))
+        return Result((), [], -1)  # what only reads has nothing to undo
+
+    def commit(self) -> None:
+        """Make it count; it is on the disk on return. Raises what forbids it: then nothing was done."""
+        self._check()
+        self._state = ROLLED_BACK
+        connection = self._connection
+        try:
+            if self._pinned is None:
+                try:
+                    connection.settle(CommitHeld(connection.database, self._token()))
+                except errors.MaybeDone:
+                    self._state = UNSURE
+                    raise
+                if self._schema_changed:
+                    connection.reads.schema_changed()
+            self._state = COMMITTED
+        finally:
+            self._let_go()
+
+    def rollback(self) -> None:
+        """Undo everything. Rolling back what is over does nothing."""
+        if self._state == OPEN:
+            self._check()
+            self._state = ROLLED_BACK
+            try:
+                if self._pinned is None:
+                    self._connection.node.release(self._connection.group)
+            finally:
+                self._let_go()
+
+    @property
+    def is_open(self) -> bool:
+        """It can go on."""
+        return self._state == OPEN
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether it was committed is not known."""
+        return self._state == UNSURE
+
+    def _check(self) -> None:
+        if self._state != OPEN:
+            hint = "use it inside its with block" if self._state == NOT_BEGUN else "begin another"
+            raise errors.ProgrammingError(f"this transaction is {self._state}", hint=hint)
+        if self._thread != threading.get_ident():
             raise errors.InterfaceError("a transaction belongs to the thread that began it")
+
+    def _run(self, statement: Statement) -> "Cursor":
+        self._check()
+        if self._read_only:
+            refuse_write(statement)
+        if self._pinned is not None:
+            columns, rows = self._pinned.read(statement)
+            return self._connection.cursor_of(Result(columns, rows, -1))
+        return self._connection.cursor_of(self._run_held(statement))
+
+    def _run_held(self, statement: Statement) -> Result:
         self._schema_changed = self._schema_changed or changes_schema((statement,))
         if self._name is not None:
             self._ran.append(statement)
-        result = node.run_held(self._connection.group, statement, self._ends or 0.0)
-        return self._connection.cursor_of(result)
+        return self._connection.node.run_held(self._connection.group, statement, self._ends or 0.0)
 
     def _token(self) -> Token:
         """What this transaction is committed with."""
@@ -59,9 +164,25 @@ class Transaction:
             self._connection.node.release(self._connection.group)
             raise
 
+    def _let_go(self) -> None:
+        if self._pinned is not None:
+            self._pinned.close()
+            return
+        node = self._connection.node
+        node.owner = 0
+        node.writing.release()
+
     def __enter__(self) -> Self:
-        if self._state != "not begun":
+        if self._state != NOT_BEGUN:
             raise errors.ProgrammingError(f"this transaction is {self._state}", hint="begin another")
+        self._pinned = self._connection.reads.pin(self._ends) if self._read_only else None
+        if self._pinned is None:
+            self._hold()
+        self._thread = threading.get_ident()
+        self._state = OPEN
+        return self
+
+    def _hold(self) -> None:
         node = self._connection.node
         self._connection.take_writer(self._timeout)
         try:
@@ -72,21 +193,11 @@ class Transaction:
             node.writing.release()
             raise
         node.owner = threading.get_ident()
-        self._state = "open"
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        connection, node = self._connection, self._connection.node
-        self._state = "over"
-        try:
-            if error is None:
-                connection.settle(CommitHeld(connection.database, self._token()))
-                if self._schema_changed:
-                    connection.reads.schema_changed()
-            else:
-                node.release(connection.group)
-        finally:
-            node.owner = 0
-            node.writing.release()
+        if self._state == OPEN and error is None:
+            self.commit()
+        else:
+            self.rollback()

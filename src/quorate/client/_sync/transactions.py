@@ -1,0 +1,193 @@
+"""Interactive transactions over a cluster as threads see it.
+
+Generated from `client/transactions_aio.py` by `tools/async_to_sync.py`: edit that one.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from quorate import errors
+from quorate.client.attempts import Attempts
+from quorate.client.link_sync import sleep
+from quorate.client.pieces import many_statement, one_statement
+from quorate.client.transactions import UNSURE, Keeper
+from quorate.core.requests import Result, Statement
+from quorate.sql.classify import shape_of
+from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
+
+if TYPE_CHECKING:
+    from quorate.client._sync.connection import Connection, Cursor
+
+T = TypeVar("T")
+
+
+class Savepoint:
+    """A point of a transaction to come back to. Its block undoes what was done in it when it raises."""
+
+    __slots__ = ("_name", "_transaction")
+
+    def __init__(self, transaction: "Transaction", name: str) -> None:
+        self._transaction = transaction
+        self._name = name
+
+    def rollback(self) -> None:
+        """Undo what was done since this point; the block goes on."""
+        self._do(ROLLBACK_TO)
+
+    def __enter__(self) -> Self:
+        self._do(SAVEPOINT)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._do(RELEASE)
+        elif self._transaction.keeper.is_open:
+            self._do(ROLLBACK_TO)
+            self._do(RELEASE)
+
+    def _do(self, word: str) -> None:
+        self._transaction.keeper.control(Control(word, self._name))
+
+
+class Transaction:
+    """Several statements as one, with answers in between. Made by `Connection.transaction`.
+
+    Commits when its `with` block ends, and undoes everything when the block raises. Nothing is held meanwhile: each
+    statement runs behind those before it, on what is committed by then, and what they gave must not have changed.
+    Raises SerializationFailure where it has; then nothing was done, and `run_transaction` would run it again.
+    """
+
+    __slots__ = ("_connection", "_name", "_numbers", "_timeout", "keeper")
+
+    def __init__(self, connection: "Connection", keeper: Keeper, name: str | None, timeout: float | None) -> None:
+        self.keeper = keeper
+        """Its script."""
+        self._connection = connection
+        self._name = name
+        self._timeout = timeout
+        self._numbers = 0
+
+    def execute(self, sql: str, parameters: Any = ()) -> "Cursor":
+        """Run one statement; it sees what this transaction has written. One that fails is undone alone, and the
+        transaction goes on. Raises SerializationFailure, which ends it."""
+        statement = one_statement(sql, parameters)
+        control = shape_of(sql).control
+        return self._run(statement) if control is None else self._control(control)
+
+    def executemany(self, sql: str, sets: Iterable[Any]) -> "Cursor":
+        """Run one statement once for each set of parameters, all or none of them."""
+        return self._run(many_statement(sql, sets))
+
+    def _control(self, control: Control) -> "Cursor":
+        """Do what a statement about transactions says."""
+        if control.word == COMMIT:
+            self.commit()
+        elif control.word == ROLLBACK:
+            self.rollback()
+        elif control.word == BEGIN:
+            raise errors.OperationalError("cannot start a transaction within a transaction")
+        else:
+            self.keeper.control(control)
+        return self._connection.cursor_of(Result((), [], -1))
+
+    def _run(self, statement: Statement) -> "Cursor":
+        request = self.keeper.ask(statement)
+        try:
+            outcome = self._connection.evaluate(request, self._timeout)
+        except BaseException:
+            self.keeper.dropped()
+            raise
+        return self._connection.cursor_of(self.keeper.heard(outcome))
+
+    def savepoint(self) -> Savepoint:
+        """A block within: `with tx.savepoint(): ...` undoes what was done in it when it raises."""
+        self._numbers += 1
+        return Savepoint(self, f"savepoint {self._numbers}")
+
+    def commit(self) -> None:
+        """Make it count, for good: on as many nodes as the database's acks ask for. Raises SerializationFailure when
+        what the transaction has seen has changed, or what else forbids it: then nothing was done. MaybeDone, when the
+        answer was lost: `connection.outcome(error.token)` settles it."""
+        question = self.keeper.before_commit()
+        if question is not None:
+            self.keeper.heard_before_commit(self._connection.evaluate(question, self._timeout))
+        request = self.keeper.commit()
+        if request is None:
+            return
+        try:
+            outcome, token = self._connection.commit_script(request, self._name, self._timeout)
+        except BaseException as error:
+            if isinstance(error, errors.Error) and not isinstance(error, errors.MaybeDone):
+                self.keeper.dropped()
+            else:
+                self.keeper.unsure()
+            raise
+        self.keeper.committed(outcome, token)
+
+    def rollback(self) -> None:
+        """Undo everything. Rolling back what is over does nothing."""
+        self.keeper.rollback()
+
+    @property
+    def is_unsure(self) -> bool:
+        """The answer to its COMMIT was lost."""
+        return self.keeper.state == UNSURE
+
+    def __enter__(self) -> Self:
+        self.keeper.begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None and not self.keeper.is_over:
+                self.commit()
+        finally:
+            self.keeper.rollback()
+
+
+def run_transaction(connection: Any, function: Callable[[Any], T], attempts: Attempts, **options: Any) -> T:
+    """Run a function in a transaction of this connection until one has been committed; what the function returned in
+    that one. Raises what `Connection.run_transaction` says."""
+    while True:
+        left = attempts.left(time.monotonic())
+        transaction = connection.transaction(token=attempts.token, timeout=max(left, 0.001), **options)
+        try:
+            with transaction:
+                value = function(transaction)
+        except errors.MaybeDone as lost:
+            if not transaction.is_unsure:
+                raise  # about something else that the function did
+            if _is_done(connection, lost, attempts):
+                return value
+            error: errors.Error = lost
+        except errors.Error as failed:
+            error = failed
+        else:
+            return value
+        sleep(attempts.pause(error, time.monotonic()))
+
+
+def _is_done(connection: Any, lost: errors.MaybeDone, attempts: Attempts) -> bool:
+    """Whether a transaction whose answer was lost was committed; when it was not, it never will be. Raises `lost` when
+    time runs out."""
+    while True:
+        left = attempts.left(time.monotonic())
+        if isinstance(lost, errors.Expired) or not left:
+            raise lost
+        try:
+            connection.outcome(lost.token, seen=lost.seen, timeout=left)
+        except errors.Cancelled:
+            attempts.cancelled()
+            return False
+        except errors.Error as error:
+            if not error.retryable:
+                raise lost from error
+            sleep(min(attempts.jitter(), attempts.left(time.monotonic())))
+        else:
+            return True
