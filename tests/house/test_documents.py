@@ -105,3 +105,15 @@ def test_every_error_is_explained() -> None:
     text = (ROOT / "docs" / "errors.md").read_text()
     for error in names:
         assert f"`{error}`" in text, f"docs/errors.md does not explain {error}"
+
+
+def test_the_tour_leads_to_what_it_names() -> None:
+    tour = (ROOT / "docs" / "tour.md").read_text()
+    assert [int(number) for number in re.findall(r"^(\d+)\. \[", tour, re.MULTILINE)] == list(range(1, 11))
+    answers = re.findall(r"\]\(\.\./([^)]+\.py)\)((?:,? `[A-Za-z_.]+`)+)", tour)
+    assert len(answers) >= 10
+    for path, names in answers:
+        text = (ROOT / path).read_text()
+        for each in re.findall(r"`([A-Za-z_.]+)`", names):
+            for part in each.split("."):
+                assert re.search(rf"^\s*(?:def|class) {part}\b", text, re.MULTILINE), f"docs/tour.md: {path} has no {each}"
