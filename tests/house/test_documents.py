@@ -116,4 +116,6 @@ def test_the_tour_leads_to_what_it_names() -> None:
         text = (ROOT / path).read_text()
         for each in re.findall(r"`([A-Za-z_.]+)`", names):
             for part in each.split("."):
-                assert re.search(rf"^\s*(?:def|class) {part}\b", text, re.MULTILINE), f"docs/tour.md: {path} has no {each}"
+                assert re.search(rf"^\s*(?:def|class) {part}\b", text, re.MULTILINE), (
+                    f"docs/tour.md: {path} has no {each}"
+                )
