@@ -7,7 +7,6 @@ REPLICATIONS = ("single_leader",)
 REGISTRY = PACKAGE / "core" / "replication.py"
 SEES_INSIDE = {
     "lab/mutants",
-    "lab/sim/host.py",
     "lab/sim/replications",
 }
 """What looks inside of a replication because it proves or breaks it. May only shrink."""

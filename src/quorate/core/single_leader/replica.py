@@ -147,6 +147,8 @@ EVENTS: dict[type, Callable[[Group, Now, Any], None]] = {
 class SingleLeaderReplica(Group):
     """The state of a replica (`Group`), and what its node asks of it (`core.replica.Replica`)."""
 
+    replication = NAME
+
     def begin(self, now: Now, opening: list[Effect], created: CreateGroup | None) -> None:
         if created is not None:  # there is nothing to open before the log knows of the group
             self.persist(created).release += opening

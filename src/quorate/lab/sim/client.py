@@ -11,7 +11,6 @@ import msgspec
 from msgspec import structs
 
 from quorate.core.ack_policy import AUTO, ETCD, MANUAL, parse
-from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import (
     BOUND,
     LINEARIZABLE,
@@ -177,20 +176,20 @@ class Client:
             return self._alter(database)
         if database.ready:
             self._process += 1
-            return self.operations.next(self._process, database), None, None
+            return database.next(self.operations, self._process), None, None
         if database.claimed:
             return None, None, None
         database.claimed = True
         if database.created:
-            return self.operations.setup(database), None, None
+            return database.setup(self.operations), None, None
         token = self._new_token(database.name)
 
         def ended(end: str, _results: Any) -> None:
             database.created = end == OK
             database.claimed = False
 
-        options = {"acks": database.acks, "failover": self.dials.decides}
-        body = CreateDatabase(database.name, SINGLE_LEADER, options, database.replicas, token, exists_ok=True)
+        replication, options = database.replication, database.options
+        body = CreateDatabase(database.name, replication, options, database.replicas, token, exists_ok=True)
         return Operation("create", database.name, [], ended, writes=True), body, token
 
     def _alter(self, database: Database) -> tuple[Operation, Any, Token]:

@@ -38,7 +38,6 @@ from quorate.core.kernel import (
 )
 from quorate.core.messages import SINCE
 from quorate.core.requests import Left
-from quorate.core.single_leader.invariants import assert_invariants
 from quorate.lab.sim.arrivals import together
 from quorate.lab.sim.beside import Storage
 from quorate.lab.sim.callers import Callers
@@ -301,7 +300,7 @@ class Host:
             if self._steps_until_look:
                 touched = core.touched
                 for group in touched:
-                    assert_invariants(group)
+                    group.assert_invariants()
             else:
                 self._steps_until_look = LOOK_EVERY
                 touched = core.groups.values()

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from quorate.core.kernel import CATALOG_GROUP, GroupId
-from quorate.core.membership import reached
 from quorate.core.requests import (
     AddMember,
     Answer,
@@ -24,6 +23,7 @@ from quorate.lab.sim.dials import MILLISECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.network import Network, member_of
 from quorate.lab.sim.operations import Database
+from quorate.lab.sim.replications.registry import PROBES
 from quorate.lab.sim.world import World
 
 NUMBER = -1_003
@@ -165,12 +165,15 @@ class Mover(Asker):
     def _groups(self) -> list[GroupId]:
         return sorted({number for host in self._hosts.values() if host.core for number in host.core.groups})
 
-    def _leader(self, number: GroupId) -> Any:
-        found = [
+    def _replicas(self, number: GroupId) -> list[Any]:
+        return [
             host.core.groups[number]
             for host in self._hosts.values()
-            if host.core is not None and number in host.core.groups and host.core.groups[number].leads
+            if host.core is not None and number in host.core.groups
         ]
+
+    def _leader(self, number: GroupId) -> Any:
+        found = [group for group in self._replicas(number) if group.leads]
         return max(found, key=lambda group: group.election.epoch, default=None)
 
     def done(self) -> bool:
@@ -193,13 +196,10 @@ class Mover(Asker):
         if catalog is None:
             return "nobody leads the catalog"
         for number in self._groups():
-            leader, wanted = self._leader(number), catalog.host.wanted_members(number)
-            if leader is None:
-                return f"nobody leads group {number}"
-            if wanted is not None and not reached(leader.configuration, wanted):
-                return f"group {number} has {leader.configuration}, and {wanted} is wanted"
-            if leader.membership.coming or leader.me not in leader.voters:
-                return f"node {leader.me} leads group {number} with {leader.configuration}"
+            replicas = self._replicas(number)
+            probe, wanted = PROBES[replicas[0].replication], catalog.host.wanted_members(number)
+            if why := probe.unfinished(number, replicas, wanted):
+                return why
         if catalog.host.directory.catalog.changes:
             self._world.mark("members: all carried out")
         return None

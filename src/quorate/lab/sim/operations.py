@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from quorate.core import promises
 from quorate.core.ack_policy import MAJORITY, AckPolicy, parse
 from quorate.core.entries import LARGE_BYTES
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, Done, Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.dials import Dials
@@ -73,7 +74,9 @@ class Operation:
 
 
 class Database:
-    """The tables of one database, as clients think of them."""
+    """One database, as clients think of it: what they make of it, and what they do with it."""
+
+    replication = SINGLE_LEADER
 
     def __init__(self, name: str, dials: Dials) -> None:
         self.name = name
@@ -96,6 +99,16 @@ class Database:
         """Somebody has accepted a loss, or nobody could tell that there is one."""
         self.last_seen: dict[str, int] = {}
         """A value each register had lately: compare-and-sets look for it."""
+        self.options: dict[str, str] = {"acks": self.acks, "failover": dials.decides}
+        """With which it is made."""
+
+    def setup(self, operations: "Operations") -> "Operation":
+        """What makes it ready to be used, once it is created."""
+        return operations.setup(self)
+
+    def next(self, operations: "Operations", process: int) -> "Operation":
+        """What this process does next."""
+        return operations.next(process, self)
 
     @property
     def judges(self) -> frozenset[str]:
