@@ -55,7 +55,7 @@ class Elements(Database):
 
     def next(self, operations: Operations, process: int) -> Operation:
         """Add an element, or look at all of them."""
-        if operations.dice.random() < 0.7:
+        if operations.rng.random() < 0.7:
             return self._add(process, operations.ledger.next_value())
         return self._operation(process, "read", None, [Statement(READ)])
 

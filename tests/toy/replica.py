@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 
 from quorate.core.entries import DATA, CreateGroup, Entry, GroupId, NodeId, WriteEntries
 from quorate.core.kernel import Effect, LogRead, Now, Persisted, ReadLog, RecoveredGroup, Request, Send
-from quorate.core.messages import Mention
+from quorate.core.messages import GroupHeartbeat
 from quorate.core.options import DatabaseOptions
 from quorate.core.replica import Host, Replication
 from quorate.core.requests import (
@@ -214,13 +214,13 @@ class GrowOnlySet:
 
     # ---- its peers ---------------------------------------------------------------------------------------
 
-    def mention_to(self, peer: NodeId) -> Mention | None:
+    def mention_to(self, peer: NodeId) -> GroupHeartbeat | None:
         return None
 
-    def on_mention(self, now: Now, sender: NodeId, mention: Mention) -> Mention | None:
+    def on_mention(self, now: Now, sender: NodeId, mention: GroupHeartbeat) -> GroupHeartbeat | None:
         return None
 
-    def on_mention_answered(self, now: Now, peer: NodeId, sequence: int, mention: Mention) -> bool:
+    def on_mention_answered(self, now: Now, peer: NodeId, sequence: int, mention: GroupHeartbeat) -> bool:
         return True
 
     def on_resigned(self, now: Now, sender: NodeId, epoch: int) -> None:
