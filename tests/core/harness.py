@@ -209,9 +209,9 @@ class Machine:
         return (kernel.Applied(effect.group, rows[-1][0] if rows else ORIGIN),)
 
     def _execute(self, effect: kernel.Execute) -> Iterable[kernel.Event]:
-        tokens = tuple(request.token.id for request in effect.requests)
-        outcomes = tuple(_encode(Done(())) for _ in tokens)
-        return (kernel.Executed(effect.group, effect.batch, _encode(tokens), outcomes),)
+        tokens = tuple(request.token.id for request in effect.requests if request.token)
+        outcomes = tuple(_encode(Done(())) for _ in effect.requests)
+        return (kernel.Executed(effect.group, effect.batch, _encode(tokens) if tokens else None, outcomes),)
 
     def _commit(self, effect: kernel.Commit) -> Iterable[kernel.Event]:
         rows = self.data[effect.group]

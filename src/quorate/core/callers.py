@@ -6,6 +6,8 @@ all of them, and a batch begins once all of them wait for it.
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from quorate.core import proposals, routes
 from quorate.core.changes import Change
 from quorate.core.kernel import CATALOG_DATABASE, Condemn, Now, QueryFailed, ReadLost, Request, Requests
@@ -23,9 +25,11 @@ from quorate.core.requests import (
     Refused,
     Replay,
     Run,
+    Script,
     Status,
     Verify,
 )
+from quorate.core.scripts import pinned
 from quorate.sql.classify import reads_only
 
 if TYPE_CHECKING:
@@ -90,19 +94,40 @@ def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
 
 def _submit_run(node: "Node", now: Now, group: Replica, request: Request) -> bool:
     """A caller's write: whether it waits for its turn now."""
-    if request.body.database == CATALOG_DATABASE:
+    body = request.body
+    if body.database == CATALOG_DATABASE:
         hint = "create databases with Cluster.create or `quorate create`"
         node.reply(request.id, Refused("NotSupportedError", "the catalog can only be read", hint))
         return False
-    if request.body.token is None:
+    if body.token is None and (type(body) is Run or body.commit):
         node.reply(request.id, Refused("InterfaceError", "a write needs a token"))
         return False
     return routes.submit(node, now, group, request)
 
 
+def _on_script(node: "Node", now: Now, request: Request) -> Replica | None:
+    """A transaction's statements. Those that only read run where reads do, and at their level."""
+    body = request.body
+    group = routes.group_for(node, request.id, body.database)
+    if group is None:
+        return None
+    if not body.steps or (body.commit and not all(step.digest for step in body.steps)):
+        message = "a transaction is committed without a statement, or with one that has not run"
+        node.reply(request.id, Refused("InterfaceError", message))
+        return None
+    steps = pinned(body.steps, now.wall_us, node.dice)
+    if not body.commit and reads_only(steps):
+        group.submit_read(now, request.id, steps, STRONGEST if body.strongest else body.level)
+        return None
+    request = structs.replace(request, body=structs.replace(body, steps=steps))
+    return group if _submit_run(node, now, group, request) else None
+
+
 def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
     """Whatever is not a Run. The group where it waits for its turn as a write."""
     number, body = request.id, request.body
+    if type(body) is Script:
+        return _on_script(node, now, request)
     if isinstance(body, Outcome | CommitHeld | Replay):
         group = routes.group_for(node, number, body.database)
         return group if group is not None and routes.submit(node, now, group, request) else None

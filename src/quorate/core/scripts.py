@@ -6,7 +6,9 @@ on what is executed by then, checks that those which ran before give what they g
 a transaction goes on when the node that ran its first statements is gone.
 """
 
-from msgspec import Struct
+from random import Random
+
+from msgspec import Struct, structs
 
 from quorate.core.bounds import Count, Index, Signed
 from quorate.core.statements import LINEARIZABLE, Failed, Result, Statement, Token
@@ -29,6 +31,18 @@ class Step(Struct, frozen=True, array_like=True, gc=False):
     statement: Statement
     digest: bytes = b""
     pin: Pin | None = None
+
+    @property
+    def sql(self) -> str:
+        """The statement's text."""
+        return self.statement.sql
+
+
+def pinned(steps: tuple[Step, ...], now_us: int, dice: Random) -> tuple[Step, ...]:
+    """The same, each with a pin."""
+    if all(step.pin is not None for step in steps):
+        return steps
+    return tuple([step if step.pin else structs.replace(step, pin=Pin(now_us, dice.getrandbits(63))) for step in steps])
 
 
 class RunOfAttempts(Struct, frozen=True, array_like=True, gc=False):
@@ -54,6 +68,11 @@ class Script(Struct, frozen=True, tag="script", gc=False):
     """As in `Run`, for a script that only reads."""
     strongest: bool = False
     run: RunOfAttempts | None = None
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """Those of its steps."""
+        return tuple([step.statement for step in self.steps])
 
 
 class Evaluated(Struct, frozen=True, tag="evaluated", gc=False):

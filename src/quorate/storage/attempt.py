@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from quorate.core.requests import Done, Failed, Outcome, Replay, Run, Write
-from quorate.storage.execution import Execution, TogetherError
+from quorate.core.requests import Done, Failed, Outcome, Replay, Run, Script, Write
+from quorate.storage.execution import TogetherError
 from quorate.storage.interface import Divergent
 from quorate.storage.payload import CANCELLED, Record, decode_batch, decode_records, encode, encode_failed
 from quorate.storage.replaying import settled_result, settled_since
+from quorate.storage.transactions import Transactions
 from quorate.storage.watch import Watch
 from quorate.storage.window import name_of, note_id, repeated
 
@@ -18,7 +19,7 @@ class Attempt:
 
     def __init__(
         self,
-        execution: Execution,
+        execution: Transactions,
         watch: Watch,
         known: Callable[[str, int], bytes | None],
         remembers: Callable[[str], bool],
@@ -68,6 +69,9 @@ class Attempt:
             if known is not None:
                 self.outcomes.append(repeated(token.id, known, self._is_known))
                 return
+        if type(request) is Script:
+            self._script(position, request, lost)
+            return
         if position in lost:
             outcome = kept = lost[position]
         elif type(request) is Run:
@@ -83,6 +87,21 @@ class Attempt:
             self.records.append((name, kept))
             if name is not token.id:
                 note_id(token.id, fresh, self.records)
+
+    def _script(self, position: int, script: Script, lost: dict[int, bytes]) -> None:
+        """Of a transaction only that it was committed is remembered."""
+        kept: bytes | None = None
+        if position in lost:
+            outcome = lost[position]
+        else:
+            outcome, kept = self._execution.script(position, script)
+        self.outcomes.append(outcome)
+        if kept is not None and script.token is not None:
+            name = name_of(script.token.id)
+            self.fresh[name] = kept
+            self.records.append((name, kept))
+            if name is not script.token.id:
+                note_id(script.token.id, self.fresh, self.records)
 
     def _is_known(self, token: str) -> bool:
         return token in self.fresh or self._remembers(token)

@@ -149,6 +149,14 @@ class Capture:
             for _ in range(len(each.images) - count):
                 each.images.popitem()  # first touched since then
 
+    def counted(self) -> frozenset[str]:
+        """The tables whose numbers will travel, for `recount`."""
+        return frozenset(self._counted)
+
+    def recount(self, counted: frozenset[str]) -> None:
+        """Everything since then was undone."""
+        self._counted = set(counted)
+
     @contextmanager
     def asleep(self) -> Iterator[None]:
         """See nothing meanwhile."""

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import apsw
 
 from quorate.core.kernel import Position
 from quorate.core.limits import RESULT_BYTES_MAX
-from quorate.core.requests import Done, Failed, Result, Statement
+from quorate.core.requests import Done, Failed, Result, Statement, Step
 from quorate.sql.classify import READ, SETTING, shape_of
 from quorate.storage.connection import INTERNAL, open_reader
 from quorate.storage.ending import Ending
@@ -16,6 +17,7 @@ from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, OverBudget
 from quorate.storage.payload import around_rows, encode
 from quorate.storage.running import NOTHING, Columns, Runner, refuse
+from quorate.storage.scripts import as_outcome, read_steps
 
 _STEPS = 1000
 """Instructions of SQLite's machine between two looks at the clock on the loop: about 20 us."""
@@ -92,7 +94,7 @@ class Reader:
             self.begin()
         self._budget_us, self._deadline_us = budget_us, None
         try:
-            if self._holding and len(statements) == 1:
+            if self._holding and len(statements) == 1 and type(statements[0]) is Statement:
                 return self._read_held(statements[0])
             return run_reads(self._runner, self._guard, statements)
         finally:
@@ -199,8 +201,11 @@ def _never() -> bool:
 def run_reads(
     runner: Runner, guard: Guard, statements: Sequence[Statement], ended: Callable[[], bool] = _never
 ) -> bytes:
-    """Run statements that must all be reads; an encoded Done or Failed. Raises OverBudget (also when `ended` says so
-    before one of them), Broken or Divergent."""
+    """Run statements that must all be reads; an encoded Done or Failed (of the steps of a script: Evaluated or Failed).
+    Raises OverBudget (also when `ended` says so before one of them), Broken or Divergent."""
+    first: Any = statements[0] if statements else None
+    if type(first) is Step:
+        return _run_script(runner, guard, cast(Sequence[Step], statements), ended)
     results: list[Result] = []
     try:
         for statement in statements:
@@ -212,6 +217,23 @@ def run_reads(
         raise
     except Exception as error:  # noqa: BLE001 - whatever apsw raises, the caller is told
         return outcome_of(error, runner, guard, len(results), len(statements))
+
+
+def _run_script(runner: Runner, guard: Guard, steps: Sequence[Step], ended: Callable[[], bool]) -> bytes:
+    """The same for the statements of a transaction that has only read so far."""
+
+    def read(statement: Statement) -> Result:
+        if ended():
+            raise OverBudget("the read was ended")
+        return read_one(runner, statement)
+
+    def failed(error: Exception) -> Failed:
+        if isinstance(error, OverBudget):
+            raise error
+        return failure_of(error, runner, guard, 0, 1)
+
+    outcome = as_outcome(read_steps(steps, read, failed))
+    return outcome if len(outcome) <= RESULT_BYTES_MAX else encode(failed(ResultTooLarge()))
 
 
 def read_one(runner: Runner, statement: Statement) -> Result:
@@ -236,10 +258,15 @@ def checked(encoded: bytes) -> bytes:
 
 def outcome_of(error: Exception, runner: Runner, guard: Guard, done: int, total: int) -> bytes:
     """An encoded Failed for what the read after the first `done` raised. Raises OverBudget, Broken or Divergent."""
+    return encode(failure_of(error, runner, guard, done, total))
+
+
+def failure_of(error: Exception, runner: Runner, guard: Guard, done: int, total: int) -> Failed:
+    """The same, not encoded."""
     if isinstance(error, RefusedError):
         failed = error.failed
-        return encode(Failed(failed.error, failed.message, failed.hint, "", done))
+        return Failed(failed.error, failed.message, failed.hint, "", done)
     runner.reset()
     if isinstance(error, apsw.InterruptError):
         raise OverBudget("the read takes longer than it may on the loop") from error
-    return encode(failed_of(error, min(done, total - 1), guard))
+    return failed_of(error, min(done, total - 1), guard)

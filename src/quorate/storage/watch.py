@@ -65,6 +65,10 @@ class Watch:
             return False
         return self._clock is not None and self._clock() >= self._spent_us
 
+    def now_us(self) -> int:
+        """The time by its clock; 0 without one."""
+        return 0 if self._clock is None else self._clock()
+
     def begin(self) -> None:
         """A request begins. Its time counts from the first look, which most requests end before."""
         self._watching = True

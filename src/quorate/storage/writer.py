@@ -30,7 +30,7 @@ from quorate.storage.data_file import (
     write_applied,
     write_records,
 )
-from quorate.storage.execution import Execution, MaybeFullError, TransactionLostError
+from quorate.storage.execution import MaybeFullError, TransactionLostError
 from quorate.storage.failures import EntryTooLarge, raise_if_fatal
 from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
@@ -47,6 +47,7 @@ from quorate.storage.payload import (
     encode_records,
 )
 from quorate.storage.schema import SchemaFacts, SchemaReader
+from quorate.storage.transactions import Transactions
 from quorate.storage.watch import LOOK_EVERY, StoppedError, Watch
 from quorate.storage.window import Window, name_of, records_of, repeated
 
@@ -105,7 +106,7 @@ class Writer:
         self._window: Window | None = None
         self._cursor = self.connection.cursor()
         self._capture = Capture(self.connection)
-        self._execution = Execution(self.connection, self.guard, self._capture, self._schema, self.watch)
+        self._execution = Transactions(self.connection, self.guard, self._capture, self._schema, self.watch)
         self.connection.set_progress_handler(self.watch.late, LOOK_EVERY)
         isolate_counters(self.connection, self._execution.counted_from)
         self.stack: list[Stacked] = []

@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import structs
 
 from quorate.core.kernel import INTERRUPTED, TOO_LONG, CallerLeft, Now, Request, Stopped, Tell
-from quorate.core.requests import NotLeader, Refused, Run, Running
+from quorate.core.requests import NotLeader, Refused, Run, Running, Script
 from quorate.core.single_leader import settling
 from quorate.core.single_leader.state import Group
 
@@ -108,7 +108,7 @@ def refuse_late(group: Group, now: Now) -> None:
 
 
 def _texts(body: Any) -> tuple[str, ...]:
-    return tuple([statement.sql for statement in body.statements]) if isinstance(body, Run) else ()
+    return tuple([statement.sql for statement in body.statements]) if isinstance(body, Run | Script) else ()
 
 
 def on_stopped(group: Group, now: Now, event: Stopped) -> None:

@@ -10,12 +10,14 @@ asks the leader for the index and then reads its own data.
 
 from typing import Any
 
+from msgspec import Raw
+
 from quorate.core.admission import EXPIRED, ends_us, gone, overloaded
 from quorate.core.kernel import NodeId, Now, Query
-from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS, STRONGEST, NotLeader, Refused
+from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS, STRONGEST, Answer, NotLeader, Refused
 from quorate.core.single_leader import apply, repair, settling, shipping, state
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
-from quorate.core.single_leader.state import NOBODY, Group, Read
+from quorate.core.single_leader.state import NOBODY, Group, Known, Read
 
 NOT_PROMISED = Refused(
     "NotSupportedError",
@@ -72,7 +74,10 @@ def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: 
 
 
 def _run(group: Group, id: int, statements: tuple[Any, ...], until_us: int) -> None:
-    if statements is COPY:
+    first = statements[0] if statements else None
+    if type(first) is Known:
+        group.reply(id, Answer(Raw(first.outcome), group.apply.applied.index))
+    elif statements is COPY:
         group.host.copies.open(group.group, id, until_us)
     else:
         group.host.emit(Query(group.group, id, statements, ends_us(until_us, group.host.now_us)))
@@ -115,7 +120,7 @@ def _finish_round(group: Group) -> None:
     group.reading.round = 0
     confirmed, group.reading.confirming = group.reading.confirming, []
     for read in confirmed:
-        read.index = group.reading.index
+        read.index = max(read.index, group.reading.index)
         if read.asker:
             shipping.tell_committed(group, read.asker, read.index)
             group.send(read.asker, ReadIndexReply(group.group, group.election.epoch, read.id, read.index))

@@ -37,6 +37,12 @@ class Read(Struct):
     until_us: int = 0
 
 
+class Known(Struct, frozen=True):
+    """In place of a read's statements: they have run already, and gave this (`evaluating`)."""
+
+    outcome: bytes
+
+
 class Reading(Struct):
     """The reads of one replica that are not answered yet, by what they wait for."""
 

@@ -45,6 +45,7 @@ from quorate.core.single_leader.owned import (
 from quorate.core.single_leader.progress import Progress
 from quorate.core.single_leader.records import Batch as Batch
 from quorate.core.single_leader.records import Incoming as Incoming
+from quorate.core.single_leader.records import Known as Known
 from quorate.core.single_leader.records import Leaving, Order, Permit, Verifying
 from quorate.core.single_leader.records import Read as Read
 from quorate.core.single_leader.records import Reading as Reading

@@ -24,8 +24,8 @@ from quorate.core.kernel import (
     Request,
 )
 from quorate.core.limits import ENTRY_BYTES_MAX
-from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Unsure
-from quorate.core.single_leader import long_writes, repair, settling, shipping
+from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Script
+from quorate.core.single_leader import evaluating, long_writes, repair, settling, shipping
 from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group
 
@@ -286,7 +286,7 @@ def _enough(group: Group) -> int:
 def weight(body: Any, enough: int) -> int:
     """About how many bytes a request carries. What comes behind `enough` of them is not counted: a request may have
     millions of parameters."""
-    if not isinstance(body, Run):
+    if not isinstance(body, Run | Script):
         return 64 + len(body.payload) if type(body) is Replay else 64
     size = 64
     for statement in body.statements:
@@ -344,7 +344,10 @@ def _repeated(group: Group, batch: Batch) -> None:
     committed with a no-op and not held as the ack policies ask."""
     group.writes.batch = None
     applied = min(group.commit.committed, group.commit.persisted)
-    if group.writes.flight or group.commit.held < applied:
+    evaluating.set_apart(group, batch)
+    if not batch.requests:
+        pass
+    elif group.writes.flight or group.commit.held < applied:
         batch.position = group.log.last if group.writes.flight else group.log.position_at(applied)
         group.writes.flight.append(batch)
     else:
@@ -401,7 +404,8 @@ def _answer(group: Group, batch: Batch) -> None:
 def unsure(group: Group, batch: Batch) -> None:
     """Logged, but not known to be committed: say so."""
     if not batch.told:
-        group.answer_all(batch.requests, Unsure(""))
+        for request in batch.requests:
+            group.reply(request.id, evaluating.unsure(request))
         batch.told = True
 
 

@@ -16,7 +16,8 @@ from msgspec import Raw, Struct
 
 from quorate.core.ack_policy import NOTHING_SAID, AcksFact
 from quorate.core.kernel import DATA, ORIGIN, Entry, GroupId, Identity, Position
-from quorate.core.requests import Outcome, Run, Statement, Write
+from quorate.core.requests import Outcome, Run, Script, Statement, Step, Write
+from quorate.lab.sim.model_scripts import read_script, run_script
 from quorate.lab.sim.model_tables import Row, Segment, StatementError, Tables, run_statement
 from quorate.lab.sim.store import BadStore
 from quorate.storage.data_file import with_entry
@@ -132,6 +133,9 @@ class ModelReplica:
                     continue
             if type(request) is Run:
                 tables, outcome, kept = _run(tables, request, segments)
+            elif type(request) is Script:
+                tables, outcome, kept = run_script(tables, request, segments)
+                token = token if kept else None
             else:
                 assert type(request) is Outcome, request
                 outcome = kept = CANCELLED
@@ -351,6 +355,9 @@ def _run(tables: Tables, request: Run, segments: list[Segment]) -> tuple[Tables,
 
 
 def _read(tables: Tables, statements: Sequence[Statement]) -> bytes:
+    first: Any = statements[0] if statements else None
+    if type(first) is Step:
+        return read_script(tables, cast(Sequence[Step], statements))
     results: list[Any] = []
     try:
         for statement in statements:
