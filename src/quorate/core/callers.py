@@ -115,7 +115,7 @@ def _on_script(node: "Node", now: Now, request: Request) -> Replica | None:
         message = "a transaction is committed without a statement, or with one that has not run"
         node.reply(request.id, Refused("InterfaceError", message))
         return None
-    steps = pinned(body.steps, now.wall_us, node.dice)
+    steps = pinned(body.steps, now.wall_us, node.rng)
     if not body.commit and reads_only(steps):
         group.submit_read(now, request.id, steps, STRONGEST if body.strongest else body.level)
         return None

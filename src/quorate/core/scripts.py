@@ -38,11 +38,11 @@ class Step(Struct, frozen=True, array_like=True, gc=False):
         return self.statement.sql
 
 
-def pinned(steps: tuple[Step, ...], now_us: int, dice: Random) -> tuple[Step, ...]:
+def pinned(steps: tuple[Step, ...], now_us: int, rng: Random) -> tuple[Step, ...]:
     """The same, each with a pin."""
     if all(step.pin is not None for step in steps):
         return steps
-    return tuple([step if step.pin else structs.replace(step, pin=Pin(now_us, dice.getrandbits(63))) for step in steps])
+    return tuple([step if step.pin else structs.replace(step, pin=Pin(now_us, rng.getrandbits(63))) for step in steps])
 
 
 class RunOfAttempts(Struct, frozen=True, array_like=True, gc=False):

@@ -149,13 +149,13 @@ class Capture:
             for _ in range(len(each.images) - count):
                 each.images.popitem()  # first touched since then
 
-    def counted(self) -> frozenset[str]:
+    def flushed(self) -> frozenset[str]:
         """The tables whose numbers will travel, for `recount`."""
-        return frozenset(self._counted)
+        return frozenset(self._committed)
 
     def recount(self, counted: frozenset[str]) -> None:
         """Everything since then was undone."""
-        self._counted = set(counted)
+        self._committed = set(counted)
 
     @contextmanager
     def asleep(self) -> Iterator[None]:

@@ -37,7 +37,7 @@ class Transactions(Execution):
         self._schema_changes = any(shape.kind in _SCHEMA_KINDS for shape in shapes)
         if self._schema_changes:
             capture.flush()
-        counted = capture.counted()
+        counted = capture.flushed()
         began_us = self._watch.now_us()
         self._watch.begin()
         self._cursor.execute("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
