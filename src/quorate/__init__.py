@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from quorate.client.interface import Connection
     from quorate.client.membership import MemberInfo
     from quorate.client.pieces import DatabaseInfo
+    from quorate.client.rows import Row, dict_row, namedtuple_row
+    from quorate.client.types import PYTHON_TYPES, Types
     from quorate.client.values import (
         BINARY,
         DATETIME,
@@ -71,6 +73,7 @@ __all__ = [
     "BINARY",
     "DATETIME",
     "NUMBER",
+    "PYTHON_TYPES",
     "ROWID",
     "STRING",
     "AlreadyMember",
@@ -106,6 +109,7 @@ __all__ = [
     "Overloaded",
     "ProgrammingError",
     "ReplicaVerdict",
+    "Row",
     "SerializationFailure",
     "StatementTimeout",
     "StatusReport",
@@ -115,6 +119,7 @@ __all__ = [
     "TimestampFromTicks",
     "TokenReused",
     "TooLarge",
+    "Types",
     "Unavailable",
     "UnknownDatabase",
     "UnknownNode",
@@ -122,6 +127,8 @@ __all__ = [
     "Warning",
     "apilevel",
     "connect",
+    "dict_row",
+    "namedtuple_row",
     "paramstyle",
     "threadsafety",
 ]
@@ -138,6 +145,11 @@ _LATER = {
     "EmbeddedConnection": ("quorate.runtime.embedded.connection", "Connection"),
     "ClusterConnection": ("quorate.client._sync.connection", "Connection"),
     "Cluster": ("quorate.client._sync.cluster", "Cluster"),
+    "PYTHON_TYPES": ("quorate.client.types", "PYTHON_TYPES"),
+    "Types": ("quorate.client.types", "Types"),
+    "Row": ("quorate.client.rows", "Row"),
+    "dict_row": ("quorate.client.rows", "dict_row"),
+    "namedtuple_row": ("quorate.client.rows", "namedtuple_row"),
     "MemberInfo": ("quorate.client.membership", "MemberInfo"),
     "DatabaseInfo": ("quorate.client.pieces", "DatabaseInfo"),
     "StatusReport": ("quorate.core.requests", "StatusReport"),
@@ -172,6 +184,8 @@ def connect(
     read: str | None = None,
     autocommit: bool = True,
     retry: str = "safe",
+    row_factory: Any = None,
+    types: "Types | None" = None,
 ) -> "Connection":
     """Open a database.
 
@@ -181,10 +195,14 @@ def connect(
     `linearizable` (the default), `leader` or `eventual`. With `autocommit=False`, so far on folders, a connection is a
     transaction as PEP 249 has it: its first statement begins it, and `commit()` or `rollback()` ends it. With
     `retry="always"` a write that took long when its node was lost is sent to another node, too; otherwise its caller
-    gets MaybeDone, and everything else is sent again.
+    gets MaybeDone, and everything else is sent again. `row_factory` makes the rows (`quorate.Row`, `quorate.dict_row`,
+    `quorate.namedtuple_row` or a function of a cursor and a row; otherwise rows are tuples), and `types` adapts
+    parameters and converts values (`quorate.PYTHON_TYPES` or a `quorate.Types`; otherwise nothing does).
     """
     from quorate.client.checks import check_flag
     from quorate.client.pieces import check_autocommit
+    from quorate.client.rows import check_row_factory
+    from quorate.client.types import check_types
     from quorate.client.url import (
         DEFAULT_TIMEOUT,
         ClusterTarget,
@@ -197,22 +215,27 @@ def connect(
     place = parse_target(target)
     check_flag(autocommit, "autocommit")
     seconds = None if timeout is None else check_timeout(timeout)
+    rows, types = check_row_factory(row_factory), check_types(types)
     if isinstance(place, ClusterTarget):
         from quorate.client._sync.connection import Connection as OverCluster
 
         check_autocommit(autocommit)
-        return OverCluster(
+        cluster = OverCluster(
             place,
             timeout=seconds or place.timeout or DEFAULT_TIMEOUT,
             read=default_read(place.read if read is None else read),
             retry=retry,
         )
+        cluster.row_factory, cluster.types = rows, types
+        return cluster
     from quorate.runtime.embedded.connection import Connection as Embedded
 
     check_retry(retry)
-    return Embedded(
+    embedded = Embedded(
         place, timeout=seconds or DEFAULT_TIMEOUT, read=default_read(read), ends=seconds, autocommit=autocommit
     )
+    embedded.row_factory, embedded.types = rows, types
+    return embedded
 
 
 def __getattr__(name: str) -> Any:

@@ -7,10 +7,13 @@
 Rows are already there when `execute` returns, so fetching them is not awaited.
 """
 
+from typing import Any
+
 from quorate.client.aio import Connection as Connection
 from quorate.client.aio import Cursor as Cursor
 from quorate.client.cluster_aio import Cluster as Cluster
 from quorate.client.pieces import check_autocommit
+from quorate.client.types import Types
 from quorate.client.url import DEFAULT_TIMEOUT, ClusterTarget, check_timeout, default_read, parse_target
 
 __all__ = ["Cluster", "Connection", "Cursor", "connect"]
@@ -23,6 +26,8 @@ def connect(
     read: str | None = None,
     autocommit: bool = True,
     retry: str = "safe",
+    row_factory: Any = None,
+    types: Types | None = None,
 ) -> Connection:
     """Open a database of a cluster, from inside a running event loop; the arguments of `quorate.connect`.
 
@@ -38,9 +43,11 @@ def connect(
             "an embedded database for asyncio is not there yet",
             hint="use quorate.connect, for example in asyncio.to_thread",
         )
-    return Connection(
+    connection = Connection(
         place,
         timeout=(place.timeout or DEFAULT_TIMEOUT) if timeout is None else check_timeout(timeout),
         read=default_read(place.read if read is None else read),
         retry=retry,
     )
+    connection.row_factory, connection.types = row_factory, types
+    return connection

@@ -38,7 +38,7 @@ def test_a_rowid_of_zero_is_a_rowid(target: str) -> None:
         assert db.execute("SELECT last_insert_rowid()").fetchone() == (0,)
 
 
-@pytest.mark.parametrize("name", ["row_factory", "text_factory", "isolation_level", "total_changes", "create_function"])
+@pytest.mark.parametrize("name", ["text_factory", "isolation_level", "total_changes", "create_function"])
 def test_what_sqlite3_has_besides_is_an_error_and_not_ignored(target: str, name: str) -> None:
     with quorate.connect(target) as db:
         assert not hasattr(db, name)
@@ -54,10 +54,6 @@ def test_attributes_that_do_not_exist_cannot_be_set(target: str) -> None:
         for each in things:
             with pytest.raises(AttributeError):
                 each.rowfactory = dict
-        cursor: Any
-        for cursor in (db.execute("SELECT 1"), db.cursor()):
-            with pytest.raises(quorate.NotSupportedError, match="rows are tuples"):
-                cursor.row_factory = dict
         anyhow: Any = db
         anyhow.row_factory, anyhow.isolation_level, anyhow.text_factory = None, None, str  # as it is anyway
         assert db.execute("SELECT 1").arraysize == 1

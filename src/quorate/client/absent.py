@@ -35,7 +35,6 @@ class Absent:
         raise NotSupportedError(f"{self._name} is not there", hint=f"{self._hint}; {_PAGE}")
 
 
-_ROWS = "rows are tuples, and description names their columns"
 _FUNCTIONS = "functions and collations of an application would have to be on every node"
 
 
@@ -44,7 +43,6 @@ class AbsentFromRows:
 
     __slots__ = ()
 
-    row_factory = Absent(_ROWS, None)
     executescript = Absent("connection.batch([...]) runs several statements, all or none of them")
 
 
@@ -53,7 +51,6 @@ class AbsentFromConnections:
 
     __slots__ = ()
 
-    row_factory = Absent(_ROWS, None)
     text_factory = Absent("text is str", str)
     isolation_level = Absent("autocommit=False, batch() and transaction() join statements", None)
     total_changes = Absent("a cursor's rowcount says how many rows its statement changed")

@@ -7,7 +7,9 @@ from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from quorate import errors
 from quorate.client.pieces import Batch
-from quorate.client.results import Description, Row
+from quorate.client.results import Description
+from quorate.client.rows import RowFactory
+from quorate.client.types import Types
 
 T = TypeVar("T")
 
@@ -18,6 +20,8 @@ class Cursor(Protocol):
     arraysize: int
     rowcount: int
     lastrowid: int | None
+    row_factory: RowFactory | None
+    types: Types | None
 
     @property
     def connection(self) -> "Connection":
@@ -47,21 +51,21 @@ class Cursor(Protocol):
         """Run one statement once for each set of parameters; as `Connection.executemany`."""
         ...
 
-    def fetchone(self) -> Row | None:
+    def fetchone(self) -> Any:
         """The next row, or None behind the last."""
         ...
 
-    def fetchmany(self, size: int | None = None) -> list[Row]:
+    def fetchmany(self, size: int | None = None) -> list[Any]:
         """The next `size` rows (`arraysize` of them when not told); fewer at the end."""
         ...
 
-    def fetchall(self) -> list[Row]:
+    def fetchall(self) -> list[Any]:
         """All rows that are left."""
         ...
 
-    def __iter__(self) -> Iterator[Row]: ...
+    def __iter__(self) -> Iterator[Any]: ...
 
-    def __next__(self) -> Row: ...
+    def __next__(self) -> Any: ...
 
     def close(self) -> None:
         """Forget the rows; the cursor cannot be used afterwards."""
@@ -86,6 +90,11 @@ class Connection(Protocol):
     autocommit: bool
     """Whether a statement counts when `execute` returns. If not (so far on folders), the first one begins a transaction
     that `commit` or `rollback` ends."""
+
+    row_factory: RowFactory | None
+    """What makes rows of cursors made from here on; None: rows are tuples."""
+    types: Types | None
+    """How parameters are adapted and values converted; None: not at all."""
 
     @property
     def in_transaction(self) -> bool:

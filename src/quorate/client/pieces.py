@@ -12,6 +12,8 @@ from quorate import errors
 from quorate.client.absent import AbsentFromConnections
 from quorate.client.checks import check_seen, check_text, shown
 from quorate.client.membership import leaders
+from quorate.client.rows import RowFactory, check_row_factory
+from quorate.client.types import Types, check_types
 from quorate.client.values import as_statement_sets, check_parameters
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import BOUND, Done, Parameters, Statement, StatusReport, Token
@@ -30,7 +32,7 @@ _REMEMBERED = 1000
 class ConnectionAttributes(AbsentFromConnections):
     """PEP 249's optional extension: the exceptions as attributes of a connection."""
 
-    __slots__ = ()
+    __slots__ = ("_row_factory", "_types")
 
     Warning = errors.Warning
     Error = errors.Error
@@ -42,6 +44,32 @@ class ConnectionAttributes(AbsentFromConnections):
     InternalError = errors.InternalError
     ProgrammingError = errors.ProgrammingError
     NotSupportedError = errors.NotSupportedError
+
+    _row_factory: RowFactory | None
+    _types: Types | None
+
+    @property
+    def row_factory(self) -> RowFactory | None:
+        """What makes the rows of cursors made from here on: a function of the cursor and the plain row; None: rows are
+        tuples."""
+        return self._row_factory
+
+    @row_factory.setter
+    def row_factory(self, factory: Any) -> None:
+        self._row_factory = check_row_factory(factory)
+
+    @property
+    def types(self) -> Types | None:
+        """How parameters are adapted, and values converted by cursors made from here on; None: not at all."""
+        return self._types
+
+    @types.setter
+    def types(self, types: Types | None) -> None:
+        self._types = check_types(types)
+        self._types_changed()
+
+    def _types_changed(self) -> None:
+        """Called when `types` was set."""
 
 
 class Tokens:
@@ -96,22 +124,26 @@ def check_sql(sql: object) -> str:
 _NO_PARAMETERS: tuple[Parameters, ...] = ((),)
 
 
-def one_statement(sql: str, parameters: Any) -> Statement:
+def one_statement(sql: str, parameters: Any, types: Types | None = None) -> Statement:
     """A statement that runs once. Raises DataError or ProgrammingError."""
+    if types is not None:
+        parameters = types.adapt_all(parameters)
     if type(parameters) is tuple and not parameters:
         return Statement(check_sql(sql), _NO_PARAMETERS)
     return Statement(check_sql(sql), (check_parameters(parameters),))
 
 
-def many_statement(sql: str, sets: Iterable[Any]) -> Statement:
+def many_statement(sql: str, sets: Iterable[Any], types: Types | None = None) -> Statement:
     """A statement that runs once for each set. Raises DataError or ProgrammingError."""
     sql = check_sql(sql)
     if is_read(sql):
         raise errors.ProgrammingError("executemany is for statements that write", hint="use execute for reads")
+    if types is not None and isinstance(sets, Iterable):
+        sets = map(types.adapt_all, sets)
     return Statement(sql, as_statement_sets(sets), many=True)
 
 
-def batch_statements(statements: Batch) -> tuple[Statement, ...]:
+def batch_statements(statements: Batch, types: Types | None = None) -> tuple[Statement, ...]:
     """The statements of a batch. Raises DataError or ProgrammingError with the number of the statement."""
     if isinstance(statements, str | bytes) or not isinstance(statements, Iterable):
         raise errors.ProgrammingError(
@@ -124,7 +156,7 @@ def batch_statements(statements: Batch) -> tuple[Statement, ...]:
                 checked.append(one_statement(each, ()))
             else:
                 sql, parameters = each
-                checked.append(one_statement(sql, parameters))
+                checked.append(one_statement(sql, parameters, types))
         except (TypeError, ValueError):
             raise errors.ProgrammingError(
                 f"statement {number} of the batch is neither a text nor a pair of a text and parameters"

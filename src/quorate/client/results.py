@@ -5,6 +5,8 @@ from typing import Any, NoReturn
 
 from quorate import errors
 from quorate.client.absent import AbsentFromRows
+from quorate.client.rows import RowFactory, check_row_factory
+from quorate.client.types import Types, check_types
 from quorate.core.requests import Result, Value
 
 Row = tuple[Value, ...]
@@ -15,7 +17,8 @@ class Rows(AbsentFromRows):
     """What one statement gave, and how far it was fetched. All rows are already here: fetching waits for nobody."""
 
     __slots__ = (
-        "__weakref__", "_at", "_closed", "_columns", "_data", "_truncated", "arraysize", "lastrowid", "rowcount"
+        "__weakref__", "_at", "_closed", "_columns", "_data", "_row_factory", "_truncated", "_types", "arraysize",
+        "lastrowid", "rowcount",
     )  # fmt: skip
 
     def __init__(self, columns: tuple[tuple[str, str | None], ...] = (), data: list[Row] | None = None) -> None:
@@ -31,6 +34,36 @@ class Rows(AbsentFromRows):
         self._at = 0
         self._truncated = False
         self._closed = False
+        self._row_factory: RowFactory | None = None
+        self._types: Types | None = None
+
+    @property
+    def row_factory(self) -> RowFactory | None:
+        """What makes the rows: a function of the cursor and the plain row; None: rows are tuples."""
+        return self._row_factory
+
+    @row_factory.setter
+    def row_factory(self, factory: Any) -> None:
+        self._row_factory = check_row_factory(factory)
+
+    @property
+    def types(self) -> Types | None:
+        """How parameters are adapted and values converted; None: not at all."""
+        return self._types
+
+    @types.setter
+    def types(self, types: Types | None) -> None:
+        self._types = check_types(types)
+
+    def _made(self, rows: list[Row]) -> list[Any]:
+        """Rows as the program wants them."""
+        made: list[Any] = rows
+        if self._types is not None:
+            made = self._types.convert(self._columns, made)
+        if self._row_factory is not None:
+            factory = self._row_factory
+            made = [factory(self, row) for row in made]
+        return made
 
     def close(self) -> None:
         """Forget the rows; the cursor cannot be used afterwards."""
@@ -67,15 +100,18 @@ class Rows(AbsentFromRows):
             )
         return self._data
 
-    def fetchone(self) -> Row | None:
+    def fetchone(self) -> Any:
         """The next row, or None behind the last."""
         rows = self._rows()
         if self._at >= len(rows):
             return None
         self._at += 1
-        return rows[self._at - 1]
+        row = rows[self._at - 1]
+        if self._row_factory is None and self._types is None:
+            return row
+        return self._made([row])[0]
 
-    def fetchmany(self, size: int | None = None) -> list[Row]:
+    def fetchmany(self, size: int | None = None) -> list[Any]:
         """The next `size` rows (`arraysize` of them when not told); fewer at the end.
         Raises ProgrammingError."""
         rows = self._rows()
@@ -84,22 +120,22 @@ class Rows(AbsentFromRows):
         if not isinstance(count, int):
             raise errors.ProgrammingError(f"fetchmany takes a number of rows, not {type(count).__name__}")
         self._at = min(len(rows), first + max(0, count))
-        return rows[first : self._at]
+        return self._made(rows[first : self._at])
 
-    def fetchall(self) -> list[Row]:
+    def fetchall(self) -> list[Any]:
         """All rows that are left."""
         rows = self._rows()
         first, self._at = self._at, len(rows)
-        return rows[first:]
+        return self._made(rows[first:])
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Any]:
         return self
 
-    def __next__(self) -> Row:
-        row = self.fetchone() if self._columns else None
-        if row is None:
+    def __next__(self) -> Any:
+        if not self._columns or (self._data is not None and self._at >= len(self._data)):
+            self._check()
             raise StopIteration
-        return row
+        return self.fetchone()
 
     def setinputsizes(self, sizes: Any) -> None:
         """PEP 249 asks for it; SQLite needs none."""

@@ -73,13 +73,13 @@ class Transaction:
     async def execute(self, sql: str, parameters: Any = ()) -> "Cursor":
         """Run one statement; it sees what this transaction has written. One that fails is undone alone, and the
         transaction goes on. Raises SerializationFailure, which ends it."""
-        statement = one_statement(sql, parameters)
+        statement = one_statement(sql, parameters, self._connection.types)
         control = shape_of(sql).control
         return await (self._run(statement) if control is None else self._control(control))
 
     async def executemany(self, sql: str, sets: Iterable[Any]) -> "Cursor":
         """Run one statement once for each set of parameters, all or none of them."""
-        return await self._run(many_statement(sql, sets))
+        return await self._run(many_statement(sql, sets, self._connection.types))
 
     async def _control(self, control: Control) -> "Cursor":
         """Do what a statement about transactions says."""

@@ -32,7 +32,9 @@ from quorate.client.pieces import (
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.results import Rows
+from quorate.client.rows import RowFactory
 from quorate.client.transactions import DEFERRED, Keeper, check_begin, must_be_settled
+from quorate.client.types import Types
 from quorate.client.url import (
     ALWAYS,
     SAFE,
@@ -70,6 +72,7 @@ class Cursor(Rows):
 
     def __init__(self, connection: "Connection") -> None:
         super().__init__()
+        self._row_factory, self._types = connection._row_factory, connection._types  # noqa: SLF001 - its own
         self.connection = connection
         """Where it runs them."""
 
@@ -84,7 +87,7 @@ class Cursor(Rows):
     ) -> Self:
         """Run one statement; as `Connection.execute`."""
         self._check()
-        statements = (one_statement(sql, parameters),)
+        statements = (one_statement(sql, parameters, self._types),)
         done, _ = self.connection.run(statements, token, read=read, timeout=timeout)
         self._load(done.results[0], done.truncated)
         return self
@@ -94,7 +97,7 @@ class Cursor(Rows):
     ) -> Self:
         """Run one statement once for each set of parameters; as `Connection.executemany`."""
         self._check()
-        done, _ = self.connection.run((many_statement(sql, sets),), token, timeout=timeout)
+        done, _ = self.connection.run((many_statement(sql, sets, self._types),), token, timeout=timeout)
         self._load(done.results[0], done.truncated)
         return self
 
@@ -120,6 +123,8 @@ class Connection(ConnectionAttributes):
         self._client = Client(target.addresses, timeout, always=check_retry(retry) == ALWAYS)
         self._tokens = Tokens(secrets.token_hex(8))
         self._pragmas = Pragmas()
+        self._row_factory: RowFactory | None = None
+        self._types: Types | None = None
 
     @property
     def autocommit(self) -> bool:
@@ -150,14 +155,14 @@ class Connection(ConnectionAttributes):
         one each call is a write of its own. `read` is the read level, `timeout` the seconds this call may take.
         Raises a subclass of Error; all of them mean "not done", except MaybeDone.
         """
-        done, _ = self.run((one_statement(sql, parameters),), token, read=read, timeout=timeout)
+        done, _ = self.run((one_statement(sql, parameters, self._types),), token, read=read, timeout=timeout)
         return self.cursor_of(done.results[0], truncated=done.truncated)
 
     def executemany(
         self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
     ) -> Cursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        done, _ = self.run((many_statement(sql, sets),), token, timeout=timeout)
+        done, _ = self.run((many_statement(sql, sets, self._types),), token, timeout=timeout)
         return self.cursor_of(done.results[0], truncated=done.truncated)
 
     def batch(
@@ -172,7 +177,7 @@ class Connection(ConnectionAttributes):
 
         Each is a text or a pair of text and parameters. A failure says in `.statement` which one it was.
         """
-        done, _ = self.run(batch_statements(statements), token, read=read, timeout=timeout)
+        done, _ = self.run(batch_statements(statements, self._types), token, read=read, timeout=timeout)
         return [self.cursor_of(result, truncated=done.truncated) for result in done.results]
 
     def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:

@@ -74,13 +74,13 @@ class Transaction:
     def execute(self, sql: str, parameters: Any = ()) -> "Cursor":
         """Run one statement; it sees what this transaction has written. One that fails is undone alone, and the
         transaction goes on. Raises SerializationFailure, which ends it."""
-        statement = one_statement(sql, parameters)
+        statement = one_statement(sql, parameters, self._connection.types)
         control = shape_of(sql).control
         return self._run(statement) if control is None else self._control(control)
 
     def executemany(self, sql: str, sets: Iterable[Any]) -> "Cursor":
         """Run one statement once for each set of parameters, all or none of them."""
-        return self._run(many_statement(sql, sets))
+        return self._run(many_statement(sql, sets, self._connection.types))
 
     def _control(self, control: Control) -> "Cursor":
         """Do what a statement about transactions says."""

@@ -30,7 +30,9 @@ from quorate.client.pieces import (
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.results import Rows
+from quorate.client.rows import RowFactory
 from quorate.client.transactions import DEFERRED, check_begin
+from quorate.client.types import Types
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
 from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement
@@ -51,6 +53,7 @@ class Cursor(Rows):
     __slots__ = ("connection",)
 
     def __init__(self, connection: "Connection", columns: Any = (), data: list[Any] | None = None) -> None:
+        self._row_factory, self._types = connection._row_factory, connection._types  # noqa: SLF001 - its own
         self.connection = connection  # what `Rows` would do, written out: every read makes a cursor
         """Where it runs them."""
         self.arraysize = 1
@@ -73,6 +76,8 @@ class Cursor(Rows):
     ) -> Self:
         """Run one statement; as `Connection.execute`."""
         self._check()
+        if self._types is not None:
+            parameters = self._types.adapt_all(parameters)
         self._take(self.connection.execute(sql, parameters, token=token, read=read, timeout=timeout))
         return self
 
@@ -81,6 +86,8 @@ class Cursor(Rows):
     ) -> Self:
         """Run one statement once for each set of parameters; as `Connection.executemany`."""
         self._check()
+        if self._types is not None and isinstance(sets, Iterable):
+            sets = map(self._types.adapt_all, sets)
         self._take(self.connection.executemany(sql, sets, token=token, timeout=timeout))
         return self
 
@@ -125,6 +132,8 @@ class Connection(ConnectionAttributes):
         self._name = str(target.path) if isinstance(target, FolderTarget) else ":memory:"
         self.tokens = Tokens(secrets.token_hex(8))
         self._pragmas = Pragmas()
+        self._row_factory: RowFactory | None = None
+        self._types: Types | None = None
         self.node: InlineNode = open_folder(target.path) if isinstance(target, FolderTarget) else open_memory()
         try:
             self.group, index = self.node.start(self.database)
@@ -171,7 +180,11 @@ class Connection(ConnectionAttributes):
 
     def _look_for_transaction(self) -> None:
         """Reads go their shortest way only where none is open or about to be."""
-        self._known = self.reads.known if self._autocommit and not self._session.begun else {}
+        shortest = self._autocommit and not self._session.begun and self._types is None
+        self._known = self.reads.known if shortest else {}
+
+    def _types_changed(self) -> None:
+        self._look_for_transaction()
 
     def _in_session(
         self, statements: Sequence[Statement], token: str | None, timeout: float | None
@@ -241,7 +254,7 @@ class Connection(ConnectionAttributes):
 
     def _execute(self, sql: str, parameters: Any, token: str | None, read: str | None, timeout: float | None) -> Cursor:
         """What the short way of `execute` does not do: writes, and reads that were not seen before."""
-        statement = one_statement(sql, parameters)
+        statement = one_statement(sql, parameters, self._types)
         if read is not None:
             check_read_level(read)
         results = self._in_session((statement,), token, timeout)
@@ -266,7 +279,7 @@ class Connection(ConnectionAttributes):
         self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
     ) -> Cursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        done, _ = self.run((many_statement(sql, sets),), token, timeout=timeout)
+        done, _ = self.run((many_statement(sql, sets, self._types),), token, timeout=timeout)
         return cursor_of(self, done.results[0], done.truncated)
 
     def batch(
@@ -276,7 +289,7 @@ class Connection(ConnectionAttributes):
 
         Each is a text or a pair of text and parameters. A failure says in `.statement` which one it was.
         """
-        done, _ = self.run(batch_statements(statements), token, read=read, timeout=timeout)
+        done, _ = self.run(batch_statements(statements, self._types), token, read=read, timeout=timeout)
         return [cursor_of(self, result, done.truncated) for result in done.results]
 
     def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:

@@ -69,13 +69,13 @@ class Transaction:
 
     def execute(self, sql: str, parameters: Any = ()) -> "Cursor":
         """Run one statement; reads see what this transaction has written."""
-        statement = one_statement(sql, parameters)
+        statement = one_statement(sql, parameters, self._connection.types)
         control = shape_of(sql).control
         return self._run(statement) if control is None else self._connection.cursor_of(self.control(control))
 
     def executemany(self, sql: str, sets: Iterable[Any]) -> "Cursor":
         """Run one statement once for each set of parameters, all or none of them."""
-        return self._run(many_statement(sql, sets))
+        return self._run(many_statement(sql, sets, self._connection.types))
 
     def savepoint(self) -> "Savepoint":
         """A block within: `with tx.savepoint(): ...` undoes what was done in it when it raises."""
