@@ -3,30 +3,31 @@
 What stands in the way, and who hears that the data file has moved, is in `replica`.
 """
 
-from quorate.core.ack_policy import NOTHING_SAID
-from quorate.core.kernel import CATALOG_GROUP, Applied, Apply, ApplyFailed, Checkpoint, Checkpointed, Now, Send, TrimLog
+from quorate.core.kernel import (
+    CATALOG_GROUP,
+    Applied,
+    Apply,
+    ApplyFailed,
+    Checkpoint,
+    Checkpointed,
+    Now,
+    Position,
+    TrimLog,
+)
 from quorate.core.single_leader import repair
-from quorate.core.single_leader.messages import SnapshotDone
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
 
 
 def apply_more(group: Group, *, gathered: bool = False) -> None:
     """Bring the data file forward to what is both committed and durable here, or soon (`Settings.apply_delay_us`)."""
-    if (
-        group.apply.applying
-        or not group.apply.opened
-        or group.fetching.switching
-        or group.apply.blocked
-        or group.needs_snapshot()
-    ):
-        return
-    if (
-        group.writes.batch is not None or group.settling.stack
-    ):  # the open transaction holds what is not applied: `writes.settle`
+    if group.settling.stack or group.writes.batch is not None:
+        return  # the open transaction holds what is not applied: `settling`
+    state = group.apply
+    if state.applying or not state.opened or group.fetching.switching or state.blocked or group.needs_snapshot():
         return
     target = min(group.commit.committed, group.commit.persisted)
-    first = group.apply.applied.index + 1
-    limit = group.verifying.limit(group.election.epoch, group.election.leader, group.apply.applied.index)
+    first = state.applied.index + 1
+    limit = group.verifying.limit(group.election.epoch, group.election.leader, state.applied.index)
     if limit is not None:
         target, gathered = min(target, limit), True
     if target < first:
@@ -54,12 +55,21 @@ def _may_gather(group: Group, target: int) -> bool:
     )
 
 
+def executed(group: Group, size: int) -> None:
+    """So many bytes of changes lie in the open transaction, which `settling` commits."""
+    group.apply.bytes_since_checkpoint += size
+
+
+def committing(group: Group, position: Position) -> None:
+    """The open transaction is being committed: it leads to here."""
+    group.apply.applying = position.index
+
+
 def on_applied(group: Group, now: Now, event: Applied) -> None:
     """The data file moved (or was opened, or replaced). Others follow (`replica`)."""
     if not group.apply.opened:
         group.apply.opened = True
         group.apply.applied = event.position
-        group.commit.committed = max(group.commit.committed, min(event.position.index, group.log.last.index))
         group.apply.checkpointed = max(group.apply.checkpointed, group.log.base.index)
         if group.election.eager and group.election.leader == NOBODY:
             group.host.set_timer(group.election_timer, now.mono_us)
@@ -67,31 +77,23 @@ def on_applied(group: Group, now: Now, event: Applied) -> None:
         group.apply.applied = event.position
     group.apply.applying = 0
     group.apply.unsynced = event.unsynced
-    if group.fetching.switching:
-        _finish_switch(group, event)
     if group.election.role == LEADER and group.apply.applied.index >= group.election.noop:
         group.host.make_ready(group.group)
 
 
-def _finish_switch(group: Group, event: Applied) -> None:
-    incoming, position = group.fetching.incoming, event.position
-    if not group.repair.beside:  # else our own log has told us all of that, and more
-        group.rules.replaced(event.acks or NOTHING_SAID)
-        group.membership.replaced(event.acks or NOTHING_SAID)
-        group.configure()
-    group.fetching.switching = False
+def unblock(group: Group) -> None:
+    """It may be tried again."""
+    group.apply.blocked = False
+
+
+def replaced(group: Group, index: int) -> None:
+    """A copy that stands here has become the data file."""
     group.apply.checkpointing = False
-    group.fetching.incoming = None
-    group.apply.checkpointed = position.index
-    group.note("snapshot_installed", index=position.index)
-    repair.installed(group)
-    if incoming is not None and group.election.leader == incoming.leader != NOBODY:
-        done = SnapshotDone(group.group, group.election.epoch, incoming.theirs, position)
-        group.host.emit(Send(group.election.leader, done))
+    group.apply.checkpointed = index
 
 
-def on_failed(group: Group, now: Now, event: ApplyFailed) -> None:
-    """No room: try again later. Anything else: this replica is damaged."""
+def on_failed(group: Group, now: Now, event: ApplyFailed) -> bool:
+    """No room: try again later. Anything else: this replica is damaged. Whether it is."""
     failing, group.apply.applying = group.apply.applying, 0
     if event.full:
         group.apply.blocked = True
@@ -99,7 +101,10 @@ def on_failed(group: Group, now: Now, event: ApplyFailed) -> None:
             group.note("no_room")
         group.apply.no_room_until_us = now.mono_us + 2 * group.settings.suspect_us
     else:
+        group.apply.opened = True
+        group.apply.checkpointing = False
         repair.found_damaged(group, event, failing)
+    return not event.full
 
 
 def maybe_checkpoint(group: Group) -> None:

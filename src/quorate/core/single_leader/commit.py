@@ -18,32 +18,75 @@ def on_persisted(group: Group, now: Now, event: Persisted) -> None:
         # The same index may have been overwritten while it was on its way (A, then B, then "A is durable"):
         # it is durable only if it still is what the log says.
         last = pending.last
-        if last is not None and group.log.epoch_at(last.index) == last.epoch:
+        if last is not None and (last is group.log.last or group.log.epoch_at(last.index) == last.epoch):
             group.commit.persisted = max(group.commit.persisted, last.index)
         for effect in pending.release:
             group.host.emit(effect)
         if pending.campaign:
             group.on_own_vote(now, pending.campaign)
         if pending.switch:
-            group.apply.blocked = False  # that was about the data file that goes
+            apply.unblock(group)  # it was about the data file that goes
             group.host.emit(OpenGeneration(group.group, pending.switch))
+    before = group.commit.committed
     advance(group)
-    group.on_committed()
-    repair.heal_if_whole(group)
-    apply.apply_more(group)
+    told = group.commit.committed > before  # by `count`, with all that is durable now
+    if not told:
+        group.on_committed()
+    if group.repair.damaged:
+        repair.heal_if_whole(group)
+    if not told:
+        apply.apply_more(group)
+
+
+def opened(group: Group, applied: int) -> None:
+    """The data file was opened: what it holds is committed."""
+    group.commit.committed = max(group.commit.committed, min(applied, group.log.last.index))
+
+
+def begin(group: Group) -> None:
+    """As a new leader: nobody is known to hold anything."""
+    group.commit.held = 0
+
+
+def agree(group: Group, index: int) -> None:
+    """The leader says that a majority holds this."""
+    group.commit.agreed = max(group.commit.agreed, index)
+
+
+def contradict(group: Group, last: int) -> None:
+    """A leader's log has no more than this of ours."""
+    group.commit.agreed = min(group.commit.agreed, last)
+
+
+def lose(group: Group, last: int) -> None:
+    """What lies behind this, and was committed perhaps, is kept elsewhere and goes."""
+    group.commit.committed = min(group.commit.committed, last)
+
+
+def begin_anew(group: Group, index: int) -> None:
+    """The log begins behind a copy that stands here."""
+    group.commit.persisted = index
+
+
+def replaced(group: Group, index: int, *, anew: bool) -> None:
+    """A copy that stands here becomes the data file; `anew`: what was committed beyond it does not count."""
+    commit = group.commit
+    commit.agreed = min(commit.agreed, index) if group.rewinding.loss_at else commit.agreed
+    commit.committed = index if anew else max(commit.committed, index)
 
 
 def advance(group: Group) -> None:
     """Count what is held as the ack policies ask. By majority: the no-op, and every change of the rules or members."""
-    if group.election.role != LEADER:
+    commit, election = group.commit, group.election
+    if election.role != LEADER:
         return
     _turn(group)  # so that every turn below is beyond what is committed, and each round of the loop gets further
     matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
-    matched[group.me] = group.commit.persisted
+    matched[group.me] = commit.persisted
     agreed = group.agreed_by(matched)
-    if group.log.epoch_at(agreed) != group.election.epoch:
+    if group.log.epoch_at(agreed) != election.epoch:
         return
-    group.commit.agreed = max(group.commit.agreed, agreed)
+    commit.agreed = max(commit.agreed, agreed)
     _count_held(group, matched, agreed)
     while 0 < group.turns_at <= agreed:
         count(group, group.turns_at)
@@ -53,14 +96,20 @@ def advance(group: Group) -> None:
 
 def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
     """Count by the rules of now, up to where they or the voters change; nothing but by majority beyond that."""
+    commit, election = group.commit, group.election
     held = agreed if group.rules.are_default else group.held_by(matched)
-    if group.turns_at:
-        held = min(held, group.turns_at - 1)
-    if held > group.commit.held:
-        group.commit.held = held
-        group.on_committed()
-    index = max(held, group.election.noop if agreed >= group.election.noop else 0)
-    if index > group.commit.committed and group.log.epoch_at(index) == group.election.epoch:
+    turns_at = group.turns_at
+    if turns_at:
+        held = min(held, turns_at - 1)
+    if held > commit.held:
+        commit.held = held
+        flight = group.writes.flight
+        if (
+            flight and flight[0].position.index <= commit.committed
+        ):  # else that it is held is no news until it is committed
+            group.on_committed()
+    index = max(held, election.noop if agreed >= election.noop else 0)
+    if index > commit.committed and (index == agreed or group.log.epoch_at(index) == election.epoch):
         count(group, index)
         group.host.mention(group.group)
 

@@ -17,7 +17,7 @@ from quorate.core.single_leader import (
     permits,
     reads,
     repair,
-    settling,
+    rewinding,
     shipping,
     snapshots,
     transfer,
@@ -25,9 +25,8 @@ from quorate.core.single_leader import (
     writes,
 )
 from quorate.core.single_leader.messages import Append, PreVote, PreVoteReply, TimeoutNow, Vote, VoteReply
-from quorate.core.single_leader.progress import Progress
 from quorate.core.single_leader.rules import wanted_rule
-from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, PRE_CANDIDATE, Group
+from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, PRE_CANDIDATE, UNKNOWN_VOTE, Group
 
 
 def on_timer(group: Group, now: Now) -> None:
@@ -193,7 +192,7 @@ def on_stand_now(group: Group, now: Now, sender: NodeId, message: TimeoutNow) ->
         and not group.repair.damaged
     ):
         campaign(group, now, transfer=True)
-        group.leaving.handed_by = sender
+        group.election.handed_by = sender
 
 
 def _finish_vote(group: Group, now: Now) -> None:
@@ -212,14 +211,14 @@ def become_leader(group: Group, now: Now) -> None:
     group.election.become(LEADER)
     group.election.leader = group.me
     group.election.led_since_us = now.mono_us
-    group.handover.to = NOBODY
-    group.fetching.incoming = None
+    transfer.ended(group)
+    snapshots.forget(group)
     group.host.cancel_timer(group.election_timer)
     following = group.log.last.index + 1
-    group.progress = {peer: Progress(next=following) for peer in group.others}
-    group.reading.confirmed = {}
+    group.begin_progress()
+    reads.begin(group)
     group.election.noop = following
-    group.commit.held = 0
+    commit.begin(group)
     group.note("became_leader", last=following)
     payload = _first_words(group)
     transfer.conclude(group)
@@ -233,7 +232,7 @@ def become_leader(group: Group, now: Now) -> None:
 
 def _tell_who_left(group: Group) -> None:
     """Who handed over may be no member any more: then nobody sends it the log, and it would go on leading."""
-    left, group.leaving.handed_by = group.leaving.handed_by, NOBODY
+    left, group.election.handed_by = group.election.handed_by, NOBODY
     if left not in (NOBODY, *group.others):
         previous = group.log.position_at(group.election.noop - 1)
         group.send(left, Append(group.group, group.election.epoch, previous, (), group.commit.committed))
@@ -277,24 +276,15 @@ def step_down(group: Group, now: Now) -> None:
     group.election.become(FOLLOWER)
     group.election.leader = NOBODY
     group.election.noop = 0
-    group.handover.to = NOBODY
-    group.leaving.since_us = 0
+    transfer.ended(group)
+    group.leaving.stay()
     group.host.resign(group.group, group.election.epoch)
     snapshots.close_all(group)
-    group.progress = {}
-    waiting = list(group.writes.queue)
-    group.writes.queue.clear()
-    group.writes.alone = 0
+    group.end_progress()
+    waiting = writes.take_all(group)
     if not transfer.hold(group, waiting):
         group.answer_all(waiting, NotLeader(""))
-    if group.writes.batch is not None or group.settling.stack:
-        settling.roll_back(group)
-    if group.writes.batch is not None:
-        group.answer_all(group.writes.batch.requests, NotLeader(""))
-        group.writes.batch = None
-    for batch in group.writes.flight:
-        writes.unsure(group, batch)
-    group.writes.flight.clear()
+    writes.abandon(group)
     reads.refuse_all(group)
     verification.abandon(group)
     group.set_election_timer(now)
@@ -308,7 +298,7 @@ def adopt_epoch(group: Group, now: Now, epoch: int, leader: NodeId) -> None:
         step_down(group, now)
     permits.drop(group)
     group.election.epoch = epoch
-    group.rewinding.first = group.rewinding.loss_at = 0
+    rewinding.forget(group)
     group.election.vote = NOBODY
     group.election.become(FOLLOWER)
     group.election.leader = NOBODY
@@ -337,15 +327,24 @@ def follow(group: Group, now: Now, leader: NodeId) -> None:
     if group.election.leader != leader:
         permits.drop(group)
         group.election.leader = leader
-        group.repair.deferred = 0
-        group.fetching.incoming = None
+        repair.hears_leader(group)
+        snapshots.forget(group)
         group.note("follows", leader=leader)
-        group.handover.resumes_until_us = 0
-        transfer.conclude(group)
+        transfer.taken_over(group)
         orders.conclude(group)
     group.host.cancel_timer(group.election_timer)
     if not group.host.heard(now, leader):
         group.set_election_timer(now)
+
+
+def led_by_nobody(group: Group) -> None:
+    """There is no group any more."""
+    group.election.leader = NOBODY
+
+
+def forget_vote(group: Group) -> None:
+    """Whether this replica has voted in this epoch is not known any more: it votes for nobody in it."""
+    group.election.vote = group.election.vote or UNKNOWN_VOTE
 
 
 def lose_leader(group: Group, now: Now) -> None:

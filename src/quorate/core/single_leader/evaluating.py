@@ -6,7 +6,7 @@ linearizable waits for, so it waits with those.
 """
 
 from quorate.core.kernel import Request
-from quorate.core.requests import LINEARIZABLE, NotLeader, Script, Unsure
+from quorate.core.requests import NotLeader, Script, Unsure
 from quorate.core.single_leader import reads
 from quorate.core.single_leader.state import Batch, Group, Known, Read
 
@@ -36,7 +36,6 @@ def set_apart(group: Group, batch: Batch) -> None:
 def _wait(group: Group, request: Request, outcome: bytes) -> None:
     read = Read(request.id, (Known(outcome),), request.since_us, until_us=request.until_us)
     read.index = group.log.last.index
-    reading = group.reading
-    (reading.waiting if group.rules.offers(LINEARIZABLE) else reading.applying).append(read)
+    reads.wait(group, read)
     group.host.make_ready(group.group)
     group.host.keep_busy(group.group)

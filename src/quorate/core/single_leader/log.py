@@ -40,6 +40,8 @@ class Log:
         raise AssertionError(f"index {index} has no epoch in {self._runs}")
 
     def position_at(self, index: int) -> Position:
+        if index == self.last.index:
+            return self.last
         epoch = self.epoch_at(index)
         assert epoch is not None, f"index {index} is outside the log {self.base}..{self.last}"
         return Position(epoch, index)

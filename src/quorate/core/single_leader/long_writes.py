@@ -90,7 +90,7 @@ def on_caller_left(group: Group, _now: Now, event: CallerLeft) -> None:
     if batch is not None and batch.alone and batch.requests[0].id == event.id:
         group.note("caller_left")
         settling.roll_back(group)
-        group.writes.batch = None
+        group.writes.end_batch()
         group.answer_all(batch.requests, LEFT)
         group.host.make_ready(group.group)
 
@@ -103,7 +103,7 @@ def refuse_late(group: Group, now: Now) -> None:
     for waiting in list(group.writes.queue):
         tells_us = min(LEAST_US, max(least_us, (waiting.until_us - waiting.since_us) // 8))
         if 0 < waiting.until_us <= now.mono_us + tells_us:
-            group.writes.queue.remove(waiting)
+            group.writes.take_out(waiting)
             group.reply(waiting.id, NOT_BEGUN)
 
 
@@ -116,13 +116,13 @@ def on_stopped(group: Group, now: Now, event: Stopped) -> None:
     batch = group.writes.batch
     if batch is None or batch.number != event.batch or event.why == INTERRUPTED:
         return
-    group.writes.batch = None
+    group.writes.end_batch()
     request = batch.requests[event.position]
     if event.why == TOO_LONG:
         group.note("long_write")
         _remember(group, request.body)
         del batch.requests[event.position]
-        group.writes.queue.extendleft((structs.replace(request, long=True), *reversed(batch.requests)))
+        group.writes.put_first((*batch.requests, structs.replace(request, long=True)))
     else:
         late = not request.until_us or now.mono_us < request.until_us - LEAST_US
         group.reply(request.id, refusal(group.settings.write_limit_us, for_all=late))
@@ -154,8 +154,8 @@ def put_off(group: Group) -> None:
     batch = group.writes.batch
     if batch is not None and batch.alone:
         settling.roll_back(group)
-        group.writes.batch = None
-        group.writes.queue.extendleft(batch.requests)
+        group.writes.end_batch()
+        group.writes.put_first(batch.requests)
 
 
 def give_up(group: Group) -> None:
@@ -163,5 +163,5 @@ def give_up(group: Group) -> None:
     batch = group.writes.batch
     if batch is not None and batch.alone:
         settling.roll_back(group)
-        group.writes.batch = None
+        group.writes.end_batch()
         group.answer_all(batch.requests, NotLeader(""))

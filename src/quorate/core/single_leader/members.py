@@ -44,12 +44,10 @@ def is_settled(group: Group, now: Now) -> bool:
 
 def reconcile(group: Group, now: Now) -> None:
     """As leader: take the next step, if the one before is committed and nothing is just being executed."""
-    if not may_change(group):
-        return
     wanted = group.host.wanted_members(group.group)
+    if (wanted is None and not group.configuration.joint) or not may_change(group):
+        return
     if wanted is None:
-        if not group.configuration.joint:
-            return
         wanted = membership.Wanted(())  # what was begun is ended, whatever is wanted
     alive = {group.me, *(node for node in wanted.voters if group.host.heard(now, node))}
     step = membership.next_step(group.configuration, wanted, caught_up(group), alive)

@@ -2,6 +2,7 @@
 alone its fields are set. `tests/house/test_owners.py` has the table, and holds it."""
 
 from collections import deque
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -34,12 +35,18 @@ class Election(Struct):
     led_since_us: int = 0
     noop: int = 0
     """Index of the no-op of the epoch that this replica leads."""
+    handed_by: NodeId = NOBODY
+    """Who handed over to us, until we lead."""
 
     def become(self, role: str) -> None:
         """The one place where a role changes."""
         before = self.role
         assert role in AFTER[before] or role == before == FOLLOWER, f"a {before} becomes a {role}"
         self.role = role
+
+    def let_in(self) -> None:
+        """The log names a configuration that has this replica."""
+        self.outside = 0
 
 
 class Committed(Struct):
@@ -52,6 +59,10 @@ class Committed(Struct):
     no-op or the like, but nobody is told that a write is done before it is held."""
     agreed: int = 0
     """The highest index known to be held by a majority, in its leader's epoch: it stays whatever the acks are."""
+
+    def cut(self, last: int) -> None:
+        """The log ends here now."""
+        self.persisted = min(self.persisted, last)
 
 
 class Applying(Struct):
@@ -88,6 +99,18 @@ class Writes(Struct):
     """How many waited when the next batch began to wait for more; 0 when none does."""
     alone: int = 0
     """How many of the next requests run in a batch of their own."""
+
+    def end_batch(self) -> None:
+        """Nothing is executing any more."""
+        self.batch = None
+
+    def put_first(self, requests: Iterable[Request]) -> None:
+        """These are the next to run."""
+        self.queue.extendleft(reversed(list(requests)))
+
+    def take_out(self, request: Request) -> None:
+        """This one waits no more."""
+        self.queue.remove(request)
 
 
 class Settling(Struct):

@@ -163,8 +163,7 @@ def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -
         return
     read = group.reading.asked.pop(message.read, None)
     if read is None and 0 < group.repair.heal_read <= message.read and message.index >= 0:
-        group.repair.whole_at = message.index
-        repair.heal_if_whole(group)
+        repair.heard_how_far(group, message.index)
         return
     if read is None:
         return
@@ -175,6 +174,19 @@ def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -
     group.reading.applying.append(read)
     apply.apply_more(group)
     on_applied(group)
+
+
+def wait(group: Group, read: Read) -> None:
+    """This waits with those at the strongest level that the acks promise."""
+    if group.rules.offers(LINEARIZABLE):
+        group.reading.waiting.append(read)
+    else:
+        group.reading.applying.append(read)
+
+
+def begin(group: Group) -> None:
+    """As a new leader: nobody has confirmed that we lead."""
+    group.reading.confirmed = {}
 
 
 def refuse_all(group: Group) -> None:

@@ -63,6 +63,11 @@ class Reading(Struct):
     numbers: int = 0
     """Counts on from the boot, so that a late answer to an earlier life answers nothing in this one."""
 
+    def next_number(self) -> int:
+        """For the next question to the leader."""
+        self.numbers += 1
+        return self.numbers
+
 
 class Incoming(Struct):
     """A snapshot that this replica is fetching."""
@@ -188,5 +193,7 @@ class Leaving(Struct):
     """When it last began to hand over because it is to go."""
     asked_us: int = -(1 << 62)
     """When it last asked whether it is a member still."""
-    handed_by: NodeId = NOBODY
-    """Who handed over to us, until we lead."""
+
+    def stay(self) -> None:
+        """This replica leads no more."""
+        self.since_us = 0

@@ -45,13 +45,9 @@ def found_damaged(group: Group, event: ApplyFailed, failing: int) -> None:
         group.repair.damages += 1
     repair.log_intact = intact
     group.repair.damaged = event.reason
-    group.apply.opened = True
     group.repair.rebuilt = False
     group.repair.whole_at = -1
     group.repair.heal_read = 0
-    group.fetching.incoming = None
-    group.fetching.switching = False  # the copy that was to become the data file may be what is damaged: fetch another
-    group.apply.checkpointing = False
     group.note("damaged", reason=event.reason)
     if repair.copies and not may_ask(group):
         group.note("copy_waits", copies=repair.copies, reason=event.reason)
@@ -122,6 +118,32 @@ def too_old(group: Group, position: Position) -> bool:
     )
 
 
+def installing(group: Group, *, beside: bool) -> None:
+    """A copy becomes the data file; `beside`: that alone, and the log goes on."""
+    repair = group.repair
+    repair.beside = beside
+    repair.rebuilt = True
+    repair.whole_at = -1
+    repair.heal_read = 0
+
+
+def distrust(group: Group, reason: str) -> None:
+    """The log cannot be trusted, from now on, not only when that is on the disk."""
+    group.repair.damaged = reason
+    group.repair.log_intact = False
+
+
+def hears_leader(group: Group) -> None:
+    """Somebody leads: what was left to others has come to an end."""
+    group.repair.deferred = 0
+
+
+def heard_how_far(group: Group, index: int) -> None:
+    """A leader that a majority confirmed has committed this."""
+    group.repair.whole_at = index
+    heal_if_whole(group)
+
+
 def installed(group: Group) -> None:
     """A copy has become the data file: where the log was never in doubt, all is well."""
     if group.repair.damaged and group.repair.log_intact:
@@ -131,11 +153,9 @@ def installed(group: Group) -> None:
 def _ask_how_far(group: Group) -> None:
     """As a rebuilt replica: what has a leader committed whom a majority of the others confirms now?"""
     if group.election.leader not in (NOBODY, group.me) and group.repair.whole_at < 0:
-        group.reading.numbers += 1
-        group.repair.heal_read = group.repair.heal_read or group.reading.numbers
-        group.send(
-            group.election.leader, ReadIndexAsk(group.group, group.election.epoch, group.reading.numbers, group.life)
-        )
+        number = group.reading.next_number()
+        group.repair.heal_read = group.repair.heal_read or number
+        group.send(group.election.leader, ReadIndexAsk(group.group, group.election.epoch, number, group.life))
 
 
 def heal_if_whole(group: Group) -> None:

@@ -80,7 +80,8 @@ from quorate.core.single_leader.messages import (
     Vote,
     VoteReply,
 )
-from quorate.core.single_leader.state import ELECTION, FOLLOWER, GATHER, LEADER, NOBODY, UNKNOWN_VOTE, Group
+from quorate.core.single_leader.rules import wanted_rule
+from quorate.core.single_leader.state import ELECTION, FOLLOWER, GATHER, LEADER, NOBODY, Group
 
 MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
     PreVote: election.on_pre_vote,
@@ -105,7 +106,11 @@ MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
 
 def _on_applied(group: Group, now: Now, event: Applied) -> None:
     """The data file moved: who waits for that goes on."""
+    if not group.apply.opened:
+        commit.opened(group, event.position.index)
     apply.on_applied(group, now, event)
+    if group.fetching.switching:
+        snapshots.finish(group, event)
     verification.proceed(group, now)
     apply.apply_more(group)
     reads.on_applied(group)
@@ -114,7 +119,8 @@ def _on_applied(group: Group, now: Now, event: Applied) -> None:
 
 def _on_apply_failed(group: Group, now: Now, event: ApplyFailed) -> None:
     """A leader without room for its data file, or with a damaged one, leads no more where others can."""
-    apply.on_failed(group, now, event)
+    if apply.on_failed(group, now, event):
+        snapshots.give_up(group)
     if group.election.role == LEADER and (group.repair.damaged or orders.steps_down_for_others(group)):
         election.become_follower(group, now)
     elif group.election.role == LEADER:
@@ -200,7 +206,7 @@ class SingleLeaderReplica(Group):
             self.host.emit(OpenGeneration(self.group, self.fetching.incoming.ours))
         elif self.apply.blocked and not self.apply.opened:
             self.host.emit(OpenReplica(self.group))
-        self.apply.blocked = False
+        apply.unblock(self)
         apply.apply_more(self)
         if self.repair.damaged and repair.tick(self, now):
             election.become_follower(self, now)
@@ -230,6 +236,7 @@ class SingleLeaderReplica(Group):
         )
 
     def on_catalog(self) -> None:
+        self.rules.want(wanted_rule(self.host, self.database))
         if writes.wants_other_acks(self) or members.wants_others(self):
             self.host.make_ready(self.group)
             self.host.keep_busy(self.group)
@@ -255,9 +262,8 @@ class SingleLeaderReplica(Group):
     def distrust(self, now: Now, reason: str) -> None:
         if not self.others or self.log_damaged:
             return
-        self.election.vote = self.election.vote or UNKNOWN_VOTE
-        self.repair.damaged = reason  # from now on, not only when that is on the disk
-        self.repair.log_intact = False
+        election.forget_vote(self)
+        repair.distrust(self, reason)
         for pending in self.pending:  # nor is said what waits for the disk
             pending.release.clear()
             pending.campaign = 0

@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from quorate.core.ack_policy import ASYNC, DEFAULT, mark_of, read_electors, read_noop
 from quorate.core.kernel import NOOP, Entry, LostSaved, NodeId, Now, Position, SaveLost
-from quorate.core.single_leader import repair
+from quorate.core.single_leader import commit, repair
 from quorate.core.single_leader.messages import Append
 from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import LEADER, NOBODY, Group
@@ -38,7 +38,7 @@ def may_drop(group: Group, now: Now, first: int) -> bool:
         rewind(group, first)
         return False
     if 0 < group.rewinding.saved <= first:
-        group.commit.committed = min(group.commit.committed, first - 1)
+        commit.lose(group, first - 1)
         return True
     save(group, now, first)
     return False
@@ -67,7 +67,7 @@ def contradicted(group: Group, first: int) -> None:
     if group.rewinding.loss_at != first:
         group.note("contradicted", index=first, committed=group.commit.committed)
     group.rewinding.loss_at = first
-    group.commit.agreed = min(group.commit.agreed, first - 1)
+    commit.contradict(group, first - 1)
 
 
 def may_lose(group: Group) -> bool:
@@ -101,6 +101,22 @@ def on_saved(group: Group, event: LostSaved) -> None:
         return
     group.note("lost_saved", first=event.first, entries=event.entries)
     group.rewinding.saved = max(1, event.first)
+
+
+def not_saved(group: Group) -> None:
+    """What was kept is not the tail of the log any more."""
+    group.rewinding.saved = 0
+
+
+def forget(group: Group) -> None:
+    """Another epoch begins: its leader's log may be ours."""
+    group.rewinding.first = group.rewinding.loss_at = 0
+
+
+def ended(group: Group) -> None:
+    """What the leader's log does not hold is gone from ours."""
+    forget(group)
+    not_saved(group)
 
 
 def unknown(group: Group) -> list[tuple[int, int, NodeId]]:

@@ -47,6 +47,10 @@ class Rules:
     def __init__(self, fact: AcksFact = NOTHING_SAID, coming: Iterable[Entry] = ()) -> None:
         self.coming: list[tuple[int, AckPolicy]] = []
         self.leaderships: list[Leadership] = []
+        self.wanted: AckPolicy | None = None
+        """What the catalog wants; None: not known yet."""
+        self.differs = False
+        """That is something else than what the log says."""
         self.replaced(fact)
         self.appended(coming)
 
@@ -60,6 +64,12 @@ class Rules:
         """Index of the entry that named it; 0 when the log never named any."""
         self.leaderships = [*fact.leaderships, *kept]
         """As `AcksFact.leaderships`, up to the end of the log."""
+        self.want(self.wanted)
+
+    def want(self, rule: AckPolicy | None) -> None:
+        """The catalog wants this, or the log says something else than before."""
+        self.wanted = rule
+        self.differs = rule is not None and rule != self.newest
 
     def appended(self, entries: Iterable[Entry]) -> None:
         """These entries were added to the log."""
@@ -67,6 +77,7 @@ class Rules:
             if entry.kind == ACKS:
                 rule, leader = read_entry(entry.payload)
                 self.coming.append((entry.index, rule))
+                self.want(self.wanted)
                 if rule.traces or self.leaderships:
                     self.leaderships.append(Leadership(entry.epoch, entry.index, leader))
             elif entry.kind == NOOP and (self.lossy or self.leaderships or entry.payload):
@@ -79,6 +90,7 @@ class Rules:
         rule that is in force.)"""
         self.coming = [each for each in self.coming if each[0] < first]
         self.leaderships = [leadership for leadership in self.leaderships if leadership.index < first]
+        self.want(self.wanted)
 
     def counts(self, index: int) -> None:
         """The log is committed up to here."""

@@ -5,6 +5,8 @@ logged of it is applied from the log.
 """
 
 from quorate.core.kernel import CATALOG_GROUP, Commit, Rollback
+from quorate.core.single_leader import apply
+from quorate.core.single_leader.records import Batch
 from quorate.core.single_leader.state import Group
 
 
@@ -20,35 +22,46 @@ def _forget_stack(group: Group) -> None:
     group.settling.due = False
 
 
+def put_on_top(group: Group, batch: Batch, size: int) -> None:
+    """This batch was executed on top of the others, and is logged."""
+    settling = group.settling
+    settling.stack.append(batch.position.index)
+    settling.bytes += size
+    settling.covered = batch.position.index
+    settling.due = settling.due or batch.alone  # undone with what is on top, it takes long again
+
+
 def settle(group: Group) -> None:
     """Commit the open transaction when all of it is committed and durable here, and somebody waits for that.
 
     Nobody waits for up to `Settings.settle_delay_us`, so that rows that change again and again cost one page and not
     many. A read waits; where reads were waiting lately, each batch is committed as soon as it can be.
     """
-    if not group.settling.stack:
+    settling = group.settling
+    if not settling.stack:
         return
-    if not group.settling.due:
-        group.settling.due = _is_due(group)
-    if not group.settling.due:
+    if not settling.due:
+        settling.due = _is_due(group)
+    if not settling.due:
         group.apply_later(group.settings.settle_delay_us)
     elif (
         group.writes.batch is None
         and not group.apply.applying
-        and min(group.commit.committed, group.commit.persisted) >= group.settling.covered
+        and min(group.commit.committed, group.commit.persisted) >= settling.covered
     ):
-        position = group.log.position_at(group.settling.covered)
-        batches = tuple(group.settling.stack)
+        position = group.log.position_at(settling.covered)
+        batches = tuple(settling.stack)
         _forget_stack(group)
-        group.apply.applying = position.index
+        apply.committing(group, position)
         group.host.emit(Commit(group.group, position, batches))
 
 
 def _is_due(group: Group) -> bool:
+    settings, settling = group.settings, group.settling
     return (
-        group.host.now_us - group.settling.read_us < group.settings.apply_delay_us
-        or len(group.settling.stack) >= group.settings.settle_entries_max
-        or group.settling.bytes >= group.settings.settle_bytes_max
+        group.host.now_us - settling.read_us < settings.apply_delay_us
+        or len(settling.stack) >= settings.settle_entries_max
+        or settling.bytes >= settings.settle_bytes_max
         or group.group == CATALOG_GROUP
         or group.holds_writes
         or group.host.draining

@@ -20,7 +20,8 @@ def append(group: Group, now: Now, entries: tuple[Entry, ...]) -> None:
     """As leader: add entries to our own log, and send them while our own disk writes them."""
     assert group.election.role == LEADER, "only a leader appends"
     group.append(entries)
-    group.rewinding.saved = 0
+    if group.rewinding.saved:
+        rewinding.not_saved(group)
     group.persist(WriteEntries(group.group, entries), last=group.log.last)
     for peer, progress in group.progress.items():
         if progress.state == REPLICATING or not progress.sent_us:
@@ -124,7 +125,7 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
         group.send(sender, reply)
     else:
         group.send_after_persist(sender, reply)
-    group.commit.agreed = max(group.commit.agreed, min(message.agreed, matched))
+    commit.agree(group, min(message.agreed, matched))
     commit.count(group, min(message.committed, matched))
 
 
@@ -152,7 +153,8 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
         group.note("truncated", index=first)
         group.host.keep_busy(group.group)  # with it may go the word that this replica is out: then it has to ask
     group.append(entries)
-    group.rewinding.saved = 0
+    if group.rewinding.saved:
+        rewinding.not_saved(group)
     group.log.shrink(
         group.settings.cache_bytes_max, group.commit.persisted if group.repair.damaged else group.apply.applied.index
     )

@@ -6,7 +6,9 @@ anywhere leaves either the old file or the new one. (Raft's InstallSnapshot, Ong
 around.)
 """
 
+from quorate.core.ack_policy import NOTHING_SAID
 from quorate.core.kernel import (
+    Applied,
     CloseSnapshot,
     LostSaved,
     NodeId,
@@ -14,13 +16,14 @@ from quorate.core.kernel import (
     OpenSnapshot,
     Position,
     ReadSnapshot,
+    Send,
     SnapshotOpened,
     SnapshotRead,
     SnapshotStored,
     StoreSnapshot,
     SwitchGeneration,
 )
-from quorate.core.single_leader import repair, rewinding
+from quorate.core.single_leader import apply, commit, repair, rewinding
 from quorate.core.single_leader.messages import (
     SnapshotChunk,
     SnapshotDone,
@@ -29,7 +32,7 @@ from quorate.core.single_leader.messages import (
     SnapshotWant,
 )
 from quorate.core.single_leader.progress import SNAPSHOT, Progress
-from quorate.core.single_leader.state import FOLLOWER, LEADER, Group, Incoming
+from quorate.core.single_leader.state import FOLLOWER, LEADER, NOBODY, Group, Incoming
 
 # ---- the leader's side -------------------------------------------------------------------------------
 
@@ -224,7 +227,7 @@ def switch(group: Group, now: Now, incoming: Incoming) -> None:
         or repair.too_old(group, position)
     ):
         group.fetching.incoming = None  # the log overtook it meanwhile; what follows in the log must not be dropped
-        group.rewinding.saved = 0
+        rewinding.not_saved(group)
         return
     keep = _kept_behind(group, position)
     beside = keep == group.log.last.index > 0
@@ -233,27 +236,51 @@ def switch(group: Group, now: Now, incoming: Incoming) -> None:
         return
     if group.repair.damaged:
         repair.copy_ended(group)
-    group.repair.beside = beside
+    repair.installing(group, beside=beside)
     group.fetching.switching = True
-    group.repair.rebuilt = True
-    group.repair.whole_at = -1
-    group.repair.heal_read = 0
     if keep:  # the copy is older than where our log ends, or parts from the leader's: what both have of it stays
         if not beside:
             group.drop_from(keep + 1)
         group.log.trim(position)
     else:
         group.log.reset(position)
-        group.commit.persisted = position.index
+        commit.begin_anew(group, position.index)
     pending = group.persist(SwitchGeneration(group.group, incoming.ours, position, keep), last=group.log.last)
     pending.switch = incoming.ours
-    group.commit.agreed = min(group.commit.agreed, position.index) if group.rewinding.loss_at else group.commit.agreed
     anew = not beside and (group.repair.damaged or group.lossy or group.is_narrow)
-    group.commit.committed = position.index if anew else max(group.commit.committed, position.index)
+    commit.replaced(group, position.index, anew=bool(anew))
     group.rules.truncated(keep + 1 if keep else 0)
     group.membership.truncated(keep + 1 if keep else 0)
     group.configure()
-    group.rewinding.first = group.rewinding.saved = group.rewinding.loss_at = 0
+    rewinding.ended(group)
+
+
+def forget(group: Group) -> None:
+    """A copy that is being fetched is another leader's, or of no use any more."""
+    group.fetching.incoming = None
+
+
+def give_up(group: Group) -> None:
+    """The copy that was to become the data file may be what is damaged: fetch another."""
+    group.fetching.incoming = None
+    group.fetching.switching = False
+
+
+def finish(group: Group, event: Applied) -> None:
+    """The copy has become the data file."""
+    incoming, position = group.fetching.incoming, event.position
+    if not group.repair.beside:  # else our own log has told us all of that, and more
+        group.rules.replaced(event.acks or NOTHING_SAID)
+        group.membership.replaced(event.acks or NOTHING_SAID)
+        group.configure()
+    group.fetching.switching = False
+    group.fetching.incoming = None
+    apply.replaced(group, position.index)
+    group.note("snapshot_installed", index=position.index)
+    repair.installed(group)
+    if incoming is not None and group.election.leader == incoming.leader != NOBODY:
+        done = SnapshotDone(group.group, group.election.epoch, incoming.theirs, position)
+        group.host.emit(Send(group.election.leader, done))
 
 
 def _kept_behind(group: Group, position: Position) -> int:

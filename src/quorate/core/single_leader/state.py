@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 
 from quorate.core.admission import Admission
 from quorate.core.kernel import (
+    DATA,
     CloseSnapshot,
     Effect,
     Entry,
@@ -103,7 +104,10 @@ class Group:
         self.rules = Rules(found.acks, found.acks_coming)
         self.pending: deque[Pending] = deque()
         vote = UNKNOWN_VOTE if found.damaged and not found.log_intact else found.vote
-        self.election = Election(found.epoch, vote)
+        new = found.voters and found.epoch == 0
+        first = found.voters[self.group % len(found.voters)] if new else NOBODY
+        eager = self.membership.newest.electors == (self.me,) or first == self.me
+        self.election = Election(found.epoch, vote, first=first, eager=eager)
         self.commit = Committed(found.last, max(found.base.index, min(found.applied.index, found.last)))
         self.apply = Applying(found.applied, found.applied.index)
         self.settling = Settling()
@@ -121,10 +125,6 @@ class Group:
         self.verifying = Verifying(numbers=self.host.boot << 32)
 
         self.configure()
-        new = found.voters and found.epoch == 0
-        first = found.voters[self.group % len(found.voters)] if new else NOBODY
-        self.election.first = first
-        self.election.eager = (self.me in self.voters and not self.electors) or first == self.me
 
     # ---- speaking, and what must be durable before ------------------------------------------------
 
@@ -157,15 +157,18 @@ class Group:
     def append(self, entries: Sequence[Entry]) -> None:
         """The log goes on with these, and what they say of rules and members holds from here on."""
         self.log.append(entries)
-        self.rules.appended(entries)
-        self.membership.appended(entries)
-        self.configure()
+        for entry in entries:
+            if entry.kind != DATA:
+                self.rules.appended(entries)
+                self.membership.appended(entries)
+                self.configure()
+                return
 
     def configure(self) -> None:
         """Follow the newest configuration of the log, if it has become another."""
         newest = self.membership.newest
         if self.membership.newest_at >= self.election.outside and newest.includes(self.me):
-            self.election.outside = 0  # our own log knows better
+            self.election.let_in()  # our own log knows better
         if newest == self.configuration:
             return
         self.configuration = newest
@@ -181,13 +184,22 @@ class Group:
                 if peer not in self.progress:
                     self.progress[peer] = Progress(next=self.log.last.index + 1)
 
+    def begin_progress(self) -> None:
+        """As a new leader: nothing is known of the followers' logs."""
+        following = self.log.last.index + 1
+        self.progress = {peer: Progress(next=following) for peer in self.others}
+
+    def end_progress(self) -> None:
+        """Forget the followers."""
+        self.progress = {}
+
     def drop_from(self, first: int) -> None:
         """Forget the log from this index on, and what it says of rules and members."""
         self.log.truncate(first)
         self.rules.truncated(first)
         self.membership.truncated(first)
         self.configure()
-        self.commit.persisted = min(self.commit.persisted, first - 1)
+        self.commit.cut(first - 1)
         for pending in self.pending:  # what they vouch for ends where it is overwritten
             if pending.last is not None and pending.last.index >= first:
                 pending.last = self.log.last
@@ -274,12 +286,9 @@ class Group:
     @property
     def leads_ready(self) -> bool:
         """Leads, and everything of earlier epochs is applied: may execute and may answer for the log."""
-        return (
-            self.election.role == LEADER
-            and self.apply.opened
-            and self.apply.applied.index >= self.election.noop > 0
-            and not self.repair.damaged
-        )
+        election, apply = self.election, self.apply
+        ready = election.role == LEADER and apply.opened and apply.applied.index >= election.noop > 0
+        return ready and not self.repair.damaged
 
     def held_by(self, matched: dict[NodeId, int]) -> int:
         """The highest index that is held as the ack policies ask, given what is durable where."""

@@ -212,9 +212,20 @@ def conclude(group: Group) -> None:
             text = f"{there} did not take over from {here}; {leader} leads {group.database}"
             group.reply(caller, refused(text, GOES_ON))
     if group.election.leader == group.me:
-        group.writes.queue.extend(transfer.waiting)
+        writes.take_back(group, transfer.waiting)
     else:
         group.answer_all(transfer.waiting, NotLeader(group.leader_address()))
+
+
+def ended(group: Group) -> None:
+    """We begin to lead, or cease to: who was told to stand is of no interest any more."""
+    group.handover.to = NOBODY
+
+
+def taken_over(group: Group) -> None:
+    """Somebody leads: we do not resume."""
+    group.handover.resumes_until_us = 0
+    conclude(group)
 
 
 def drain(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:

@@ -20,13 +20,11 @@ from quorate.core.kernel import (
     Execute,
     Executed,
     Now,
-    Position,
     Request,
 )
 from quorate.core.limits import ENTRY_BYTES_MAX
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Script
-from quorate.core.single_leader import evaluating, long_writes, repair, settling, shipping
-from quorate.core.single_leader.rules import wanted_rule
+from quorate.core.single_leader import apply, evaluating, long_writes, repair, settling, shipping
 from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group
 
 TOO_LARGE = Refused(
@@ -135,19 +133,19 @@ def _not_held(group: Group) -> Refused:
 
 def may_start(group: Group) -> bool:
     """Whether a batch may run now: on top of everything that is logged, and of not too much that is not committed."""
-    if group.settling.stack and (group.settling.due or len(group.writes.flight) >= group.settings.batches_ahead):
+    writes, settling = group.writes, group.settling
+    if settling.stack and (settling.due or len(writes.flight) >= group.settings.batches_ahead):
         return False
-    if group.writes.batch is not None or group.apply.applying or group.host.disk_full or not group.leads_ready:
+    if writes.batch is not None or group.apply.applying or group.host.disk_full or not group.leads_ready:
         return False
     if group.holds_writes:
         return False
-    return (group.settling.covered if group.settling.stack else group.apply.applied.index) == group.log.last.index
+    return (settling.covered if settling.stack else group.apply.applied.index) == group.log.last.index
 
 
 def wants_other_acks(group: Group) -> bool:
     """Whether this replica leads, and its log says something else than the catalog wants."""
-    wanted = wanted_rule(group.host, group.database) if group.election.role == LEADER else None
-    return wanted is not None and wanted != group.rules.newest
+    return group.rules.differs and group.election.role == LEADER
 
 
 def begin_what_waits(group: Group) -> None:
@@ -161,10 +159,11 @@ def begin_what_waits(group: Group) -> None:
 
 def reconcile(group: Group, now: Now) -> None:
     """As leader: when the catalog wants other acks than the log says, say so in the log."""
-    if group.rules.coming or not group.leads_ready or group.host.disk_full or group.holds_writes:
+    rules = group.rules
+    if not rules.differs or rules.coming or not group.leads_ready or group.host.disk_full or group.holds_writes:
         return
-    if group.writes.batch is None and wants_other_acks(group) and (rule := wanted_rule(group.host, group.database)):
-        wanted = rule.text
+    if group.writes.batch is None and rules.wanted is not None:
+        wanted = rules.wanted.text
         settling.settle_now(group)
         entry = Entry(group.log.last.index + 1, group.election.epoch, ACKS, spell(wanted, group.me))
         group.note("acks_changes", to=wanted)
@@ -306,7 +305,8 @@ def weight(body: Any, enough: int) -> int:
 
 def on_executed(group: Group, now: Now, event: Executed) -> None:
     """The batch ran in the open transaction: log it, or answer at once when nothing needs logging."""
-    batch = group.writes.batch
+    writes = group.writes
+    batch = writes.batch
     if batch is None or batch.number != event.batch or batch.position.index:
         return
     assert group.election.role == LEADER, "a batch outlived its leader"
@@ -315,9 +315,9 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
     if batch.alone:
         long_writes.ran(group, now)
     else:
-        group.writes.admission.ran(now.mono_us - batch.since_us, len(event.outcomes))
+        writes.admission.ran(now.mono_us - batch.since_us, len(event.outcomes))
     if len(event.outcomes) < len(batch.requests):  # its time was spent: the others have their turn with the next
-        group.writes.queue.extendleft(reversed(batch.requests[len(event.outcomes) :]))
+        writes.queue.extendleft(reversed(batch.requests[len(event.outcomes) :]))
         del batch.requests[len(event.outcomes) :]
     if event.payload is None:
         _repeated(group, batch)
@@ -325,16 +325,12 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
         settling.roll_back(group)
         _split(group, batch)
     else:
-        entry = Entry(group.log.last.index + 1, group.election.epoch, DATA, event.payload)
-        batch.position = Position(entry.epoch, entry.index)
-        group.apply.bytes_since_checkpoint += len(event.payload)
-        group.writes.batch = None
-        group.writes.flight.append(batch)
-        group.settling.stack.append(entry.index)
-        group.settling.bytes += len(event.payload)
-        group.settling.covered = entry.index
-        group.settling.due = group.settling.due or batch.alone  # undone with what is on top, it takes long again
-        shipping.append(group, now, (entry,))
+        shipping.append(group, now, (Entry(group.log.last.index + 1, group.election.epoch, DATA, event.payload),))
+        batch.position = group.log.last
+        writes.batch = None
+        writes.flight.append(batch)
+        apply.executed(group, len(event.payload))
+        settling.put_on_top(group, batch, len(event.payload))
         settling.settle(group)
         begin_what_waits(group)
 
@@ -380,13 +376,15 @@ def _split(group: Group, batch: Batch) -> None:
 
 def on_committed(group: Group) -> None:
     """Answer each caller whose entry is committed, held as the ack policies ask, and durable in this node's own log."""
-    reach = min(group.commit.committed, group.commit.persisted, group.commit.held)
+    commit = group.commit
+    reach = min(commit.committed, commit.persisted, commit.held)
     flight = group.writes.flight
     if flight and flight[0].position.index <= reach:
         while flight and flight[0].position.index <= reach:
             batch = flight.popleft()
-            known = group.log.epoch_at(batch.position.index)  # None: it waited for acks, and is trimmed by now
-            assert known in (batch.position.epoch, None), "the batch's entry was replaced"
+            if batch.position is not group.log.last:
+                known = group.log.epoch_at(batch.position.index)  # None: it waited for acks, and is trimmed by now
+                assert known in (batch.position.epoch, None), "the batch's entry was replaced"
             _answer(group, batch)
         begin_what_waits(group)
     if group.settling.due:  # what is not due when a batch is executed has a timer
@@ -420,6 +418,31 @@ def refuse_queue(group: Group, body: Any) -> None:
     waiting = list(group.writes.queue)
     group.writes.queue.clear()
     group.answer_all(waiting, body)
+
+
+def take_all(group: Group) -> list[Request]:
+    """As one who leads no more: what has not begun, for whoever does lead."""
+    waiting = list(group.writes.queue)
+    group.writes.queue.clear()
+    group.writes.alone = 0
+    return waiting
+
+
+def take_back(group: Group, requests: list[Request]) -> None:
+    """What was held while somebody else was to lead runs here."""
+    group.writes.queue.extend(requests)
+
+
+def abandon(group: Group) -> None:
+    """As one who leads no more: undo what is not logged, and tell callers what is true."""
+    if group.writes.batch is not None or group.settling.stack:
+        settling.roll_back(group)
+    if group.writes.batch is not None:
+        group.answer_all(group.writes.batch.requests, NotLeader(""))
+        group.writes.batch = None
+    for batch in group.writes.flight:
+        unsure(group, batch)
+    group.writes.flight.clear()
 
 
 def tick(group: Group, now: Now) -> None:

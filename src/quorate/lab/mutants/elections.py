@@ -7,7 +7,7 @@ from quorate.core.kernel import NodeId, Now, WriteHardState
 from quorate.core.node import Node
 from quorate.core.single_leader import commit, election, shipping
 from quorate.core.single_leader.progress import Progress
-from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, Group, Pending
+from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, PRE_CANDIDATE, Group, Pending
 from quorate.lab.mutants.sabotage import Mutant, Swap
 
 SPLIT = ("election safety", "log matching", "leader completeness", "state machine safety", "node")
@@ -111,6 +111,7 @@ def _late_votes_count(_original: Any) -> Any:
 def _stands_at_once(_original: Any) -> Any:
     def on_timer(group: Group, now: Now) -> None:
         if group.election.role != LEADER and group.may_stand():
+            group.election.become(PRE_CANDIDATE)
             election.campaign(group, now)
         elif group.election.role != LEADER:
             group.set_election_timer(now)

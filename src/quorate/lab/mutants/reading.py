@@ -36,11 +36,11 @@ def _any_round(original: Any) -> Any:
 
 
 def _numbers_begin_again(original: Any) -> Any:
-    def begin(group: Group) -> None:
-        original(group)
+    def init(group: Group, host: Any, found: Any) -> None:
+        original(group, host, found)
         group.reading = Reading()
 
-    return begin
+    return init
 
 
 def _any_answer(original: Any) -> Any:
@@ -123,7 +123,7 @@ MUTANTS = (
         "a follower's numbers for its reads begin again in its next life",
         "found here: bug 2 of found-by-simulation.md; etcd pull requests 21375 and 21399 (2025)",
         "reborn",
-        (Swap(Group, "_begin", _numbers_begin_again),),
+        (Swap(Group, "__init__", _numbers_begin_again),),
         ("linearizability",),
     ),
     Mutant(
