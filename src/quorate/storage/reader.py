@@ -222,17 +222,21 @@ def run_reads(
 def _run_script(runner: Runner, guard: Guard, steps: Sequence[Step], ended: Callable[[], bool]) -> bytes:
     """The same for the statements of a transaction that has only read so far."""
 
-    def read(statement: Statement) -> Result:
+    def read(step: Step) -> Result:
         if ended():
             raise OverBudget("the read was ended")
-        return read_one(runner, statement)
+        runner.pin(step.pin)
+        return read_one(runner, step.statement)
 
     def failed(error: Exception) -> Failed:
         if isinstance(error, OverBudget):
             raise error
         return failure_of(error, runner, guard, 0, 1)
 
-    outcome = as_outcome(read_steps(steps, read, failed))
+    try:
+        outcome = as_outcome(read_steps(steps, read, failed))
+    finally:
+        runner.pin(None)
     return outcome if len(outcome) <= RESULT_BYTES_MAX else encode(failed(ResultTooLarge()))
 
 

@@ -1,17 +1,22 @@
 """Running one statement for a user, on whichever connection, and gathering what it gave."""
 
 import contextlib
+from typing import TYPE_CHECKING
 
 import apsw
 
 from quorate.core.limits import RESULT_BYTES_MAX
 from quorate.core.requests import Parameters, Result, Statement, Value
+from quorate.core.scripts import Pin
 from quorate.sql.classify import EMPTY, REFUSED, Shape
 from quorate.sql.tokens import quoted
 from quorate.storage.connection import INTERNAL, NO_ROWID
 from quorate.storage.failures import RefusedError, ResultTooLarge
 from quorate.storage.guard import Guard
 from quorate.storage.payload import encode
+
+if TYPE_CHECKING:
+    from quorate.storage.pinning import Pins
 
 Columns = tuple[tuple[str, str | None], ...]
 """Name and declared type of each column."""
@@ -34,13 +39,24 @@ def refuse(shape: Shape) -> None:
 class Runner:
     """Runs users' statements on one connection, watched by its guard. Raises what apsw raises."""
 
-    __slots__ = ("_columns", "_connection", "_cursor", "_guard", "_traced")
+    __slots__ = ("_columns", "_connection", "_cursor", "_guard", "_pins", "_traced")
 
     def __init__(self, connection: apsw.Connection, guard: Guard) -> None:
         self._connection = connection
         self._guard = guard
         self._columns: Columns = ()
+        self._pins: Pins | None = None
         self._renew()
+
+    def pin(self, pin: Pin | None) -> None:
+        """What follows sees this time and these random numbers; None: as always."""
+        if self._pins is None:
+            if pin is None:
+                return
+            from quorate.storage.pinning import Pins  # ctypes, which no other request needs
+
+            self._pins = Pins(self._connection)
+        self._pins.set(pin)
 
     def _renew(self) -> None:
         self._cursor = self._connection.cursor()

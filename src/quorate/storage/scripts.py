@@ -82,7 +82,7 @@ class Savepoints:
 
 
 def read_steps(
-    steps: Sequence[Step], read: Callable[[Statement], Result], failed_of: Callable[[Exception], Failed]
+    steps: Sequence[Step], read: Callable[[Step], Result], failed_of: Callable[[Exception], Failed]
 ) -> Evaluated | Failed:
     """Run a script that only reads. Raises what `failed_of` raises."""
     savepoints = Savepoints()
@@ -93,7 +93,7 @@ def read_steps(
             if found is not None:
                 savepoints.do(*found)
                 return NOTHING, step.pin
-            return read(step.statement), step.pin
+            return read(step), step.pin
         except Exception as error:  # noqa: BLE001 - whatever apsw raises is told, or raised again
             return failed_of(error), step.pin
 

@@ -63,6 +63,7 @@ class Transactions(Execution):
         finally:
             self._watch.end()
             self._pragmas.reset()
+            self._runner.pin(None)
         if keeps:
             self._cursor.execute("RELEASE quorate_request", prepare_flags=INTERNAL)
             return _COMMITTED, _COMMITTED
@@ -83,6 +84,7 @@ class Transactions(Execution):
         shape = shape_of(statement.sql)
         alone = shape.kind == CHANGE or shape.kind in _SCHEMA_KINDS
         capture, facts = self._capture, self.facts
+        self._runner.pin(step.pin)
         if shape.kind in _SCHEMA_KINDS:
             capture.flush()
         if alone:
