@@ -60,4 +60,4 @@ def test_a_read_that_finds_damage_ends_the_node_with_what_is_damaged(
 
         monkeypatch.setattr(db.node.store, "query", query)
         with db.node.writing, pytest.raises(quorate.DataDamaged, match="a torn page"):
-            db.node.start("main")
+            db.node._start("main")

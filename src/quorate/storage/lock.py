@@ -60,7 +60,7 @@ class FolderLock:
                 raise AlreadyOpen(
                     f"{self.folder} is open {who}",
                     pid=pid,
-                    hint="one process opens a folder; several share a server (quorate up --nodes 1)",
+                    hint="one process opens a folder; several share a server: quorate up --nodes 1 --dir ANOTHER",
                 ) from error
             try:  # One write of fixed length: a reader sees the old id or the new one, never part of one.
                 os.pwrite(self._descriptor, b"%-20d\n" % os.getpid(), 0)

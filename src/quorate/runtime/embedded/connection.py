@@ -37,9 +37,10 @@ from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, che
 from quorate.client.values import check_parameters
 from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement
 from quorate.runtime.embedded.adopting import explained
-from quorate.runtime.embedded.inline import InlineNode
-from quorate.runtime.embedded.opening import Reads, open_folder, open_memory
+from quorate.runtime.embedded.inline import ClosedNode, InlineNode
+from quorate.runtime.embedded.opening import Reads
 from quorate.runtime.embedded.session import Session
+from quorate.runtime.embedded.sharing import join, leave
 from quorate.runtime.embedded.transactions import Transaction
 from quorate.runtime.embedded.writing import changes_schema, settle, take_writer
 from quorate.sql.classify import shape_of
@@ -134,19 +135,15 @@ class Connection(ConnectionAttributes):
         self._pragmas = Pragmas()
         self._row_factory: RowFactory | None = None
         self._types: Types | None = None
-        self.node: InlineNode = open_folder(target.path) if isinstance(target, FolderTarget) else open_memory()
+        self.node: InlineNode
         try:
-            self.group, index = self.node.start(self.database)
-            self.tokens.heard(index)
-            self.reads = Reads(self.node, self.database, self.group)
+            self.node, self.group, index = join(target)
         except errors.DataDamaged as error:
-            self.node.close()
             raise (
                 explained(target.path, self.database, error) if isinstance(target, FolderTarget) else error
             ) from None
-        except BaseException:
-            self.node.close()
-            raise
+        self.tokens.heard(index)
+        self.reads = Reads(self.node, self.database, self.group)
         self._session = Session(self.node, self.reads, self.tokens, self._pragmas, self.database, self.group)
         self._autocommit = autocommit
         self._known = self.reads.known if autocommit else {}
@@ -383,15 +380,19 @@ class Connection(ConnectionAttributes):
     def close(self) -> None:
         """Close the files. Closing again does nothing. A transaction open in this thread or on this connection is
         undone."""
-        if not self.node.forked:
+        node = self.node
+        if not node.forked:
             with self._session.turn:
                 self._session.drop()
-        if self.node.owner == threading.get_ident() or self.node.forked:
-            _close(self.node, self.reads, self._session)
+        if self._finalizer.detach() is None:  # it was closed before
+            return
+        if node.users > 1 or node.owner == threading.get_ident() or node.forked:
+            _close(node, self.reads, self._session)
         else:
-            with self.node.writing:
-                _close(self.node, self.reads, self._session)
-        self._finalizer.detach()
+            with node.writing:
+                _close(node, self.reads, self._session)
+        if not node.forked:
+            self.node = ClosedNode()
 
     def __enter__(self) -> Self:
         return self
@@ -487,4 +488,4 @@ def cursor_of(connection: Connection, result: Result, truncated: bool = False) -
 def _close(node: InlineNode, reads: Reads, session: Session) -> None:
     session.drop()
     reads.close()
-    node.close()
+    leave(node)

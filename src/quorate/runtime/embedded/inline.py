@@ -80,6 +80,12 @@ class InlineNode:
         self.state = 0
         """Numbers the states of the data files: it moves after any of them has, and before a reader may do without
         `settle`."""
+        self._groups: dict[str, GroupId] = {}
+        """Of databases that it has led."""
+        self.users = 1
+        """Connections that share it."""
+        self.forgetting: list[Callable[[], None]] = []
+        """Called when the schema may have changed: what is known of statements holds no more."""
         self.readers: list[Callable[[], None]] = []
         """Called before a checkpoint, which has to wait for nobody who reads."""
         self._recover = recover or store.recover
@@ -117,8 +123,17 @@ class InlineNode:
     # What a program asks for; the caller holds `writing` ---------------------------------------------
 
     def start(self, database: str) -> tuple[GroupId, int]:
-        """Bring the node up until it leads this database; its group, and where its log stands. Raises client
-        errors."""
+        """Bring the node up until it leads this database; its group, and where its log stands. Once it is up, nothing
+        is stepped, so that nobody is waited for. Raises client errors."""
+        known = self._groups.get(database)
+        if known is not None:
+            self.usable()
+            return known, self.store.log.groups[known].last.index
+        group, index = self._start(database)
+        self._groups[database] = group
+        return group, index
+
+    def _start(self, database: str) -> tuple[GroupId, int]:
         answer = self.request(Run(database, (Statement("SELECT 1"),)))
         assert self._core is not None, "a node that answers has a core"
         if database == CATALOG_DATABASE:
@@ -161,6 +176,16 @@ class InlineNode:
                 f"the embedded node has stopped: {self._broken}", hint="close this connection and connect again"
             )
 
+    @property
+    def broken(self) -> bool:
+        """It has broken down, and is not closed."""
+        return bool(self._broken) and not self._closed
+
+    @property
+    def closed(self) -> bool:
+        """Nothing more is done here."""
+        return self._closed
+
     def settle(self, database: str) -> None:
         """Bring the data files forward to what was answered. Raises what `request` raises."""
         if self.owner != threading.get_ident():
@@ -197,7 +222,7 @@ class InlineNode:
         """Begin. Raises DiskFull or OperationalError."""
         self.usable()
         if self._core is None:
-            self.start(database)
+            self._start(database)
         self._settle(database)
         with self._storage():
             self.store.hold(group)
@@ -420,6 +445,21 @@ class InlineNode:
         if isinstance(reply, Refused):
             return refusal(reply)
         return errors.InternalError(f"the node answered with {type(reply).__name__}")
+
+
+class ClosedNode(InlineNode):
+    """What a connection that is closed has in place of its node, which others may still use."""
+
+    def __init__(self) -> None:
+        self.writing = threading.Lock()
+        self.owner = self.state = self.users = 0
+        self.forked = False
+        self.unsettled = set()
+        self._closed = True
+        self._broken = ""
+
+    def close(self) -> None:
+        """It is."""
 
 
 _nodes: "weakref.WeakSet[InlineNode]" = weakref.WeakSet()

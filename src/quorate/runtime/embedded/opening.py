@@ -12,7 +12,7 @@ from quorate import errors
 from quorate.core.formats import HERE
 from quorate.core.kernel import GroupId, Identity, Member, Recovered
 from quorate.core.requests import Statement
-from quorate.runtime.embedded.inline import DISK_IS_FULL, InlineNode, monotonic_us
+from quorate.runtime.embedded.inline import DISK_IS_FULL, ClosedNode, InlineNode, monotonic_us
 from quorate.sql.classify import shape_of
 from quorate.storage.direct import Columns, DirectReader, Rows, ended_after
 from quorate.storage.folder import is_node, open_store
@@ -93,6 +93,7 @@ class Reads:
         self._guard = threading.Lock()
         _reads.add(self)
         node.readers.append(self.let_go)
+        node.forgetting.append(self._forget)
 
     def let_go(self) -> None:
         """No idle reader holds a state open from here on: the write-ahead log is about to begin anew."""
@@ -105,7 +106,11 @@ class Reads:
             self.put_back(reader)
 
     def schema_changed(self) -> None:
-        """Statements may have other columns from here on."""
+        """Statements may have other columns from here on, for every connection to the node."""
+        for forget in tuple(self._node.forgetting):
+            forget()
+
+    def _forget(self) -> None:
         with self._guard:
             self._changed += 1
             self.known.clear()
@@ -168,7 +173,7 @@ class Reads:
     def put_back(self, reader: DirectReader) -> None:
         """The reader is idle again."""
         reader.limit = None
-        if len(self.idle) < _IDLE_MAX and not self._node.forked:
+        if len(self.idle) < _IDLE_MAX and not self._node.forked and not self._node.closed:
             self.idle.append(reader)
         else:
             reader.close()
@@ -225,6 +230,10 @@ class Reads:
 
     def close(self) -> None:
         """Close the readers; one that is in use is closed when it comes back."""
+        node, self._node = self._node, self._node if self._node.forked else ClosedNode()
+        if not node.closed:
+            node.readers.remove(self.let_go)
+            node.forgetting.remove(self._forget)
         self.known.clear()
         while self.idle:
             self.idle.pop().close()

@@ -13,7 +13,7 @@ from quorate import errors
 from quorate.client.pieces import Tokens, needs_token
 from quorate.client.pragmas import Pragmas
 from quorate.core.requests import CommitHeld, Result, Statement
-from quorate.runtime.embedded.inline import InlineNode
+from quorate.runtime.embedded.inline import ClosedNode, InlineNode
 from quorate.runtime.embedded.opening import Pinned, Reads
 from quorate.runtime.embedded.writing import changes_schema, settle, take_writer
 from quorate.sql.classify import READ, shape_of
@@ -107,6 +107,8 @@ class Session:
         if self.begun and not self._node.forked:
             with suppress(errors.Error):
                 self._end()
+        if not self._node.forked:
+            self._node = ClosedNode()
 
     def _end(self) -> None:
         pinned, self._pinned = self._pinned, None
