@@ -21,6 +21,8 @@ from quorate.core.scripts import Pin
 
 _EPOCH_MS = 210_866_760_000_000
 """The beginning of 1970, in milliseconds of the Julian day."""
+NUMBER = "quorate_number()"
+"""What gives the next number of a row, in a text that names it."""
 _TIME = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64))
 
 
@@ -78,12 +80,15 @@ def _hook(connection: apsw.Connection) -> None:
 class Pins:
     """Of one connection, which has to be idle when they are made."""
 
-    __slots__ = ("_connection", "_random")
+    __slots__ = ("_connection", "_random", "next_number")
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._random = random.Random()
+        self.next_number = 0
+        """Of the next row that a statement adds; 0: nothing is reserved."""
         _hook(connection)
+        connection.create_scalar_function("quorate_number", self._next, 0, flags=apsw.SQLITE_INNOCUOUS)
         connection.create_scalar_function("random", self._number, 0, flags=apsw.SQLITE_INNOCUOUS)
         connection.create_scalar_function("randomblob", self._blob, 1, flags=apsw.SQLITE_INNOCUOUS)
 
@@ -91,6 +96,13 @@ class Pins:
         """From now on statements see what this says; None: the true time, and numbers that nobody foresees."""
         _now.ms = 0 if pin is None else pin.now_us // 1000 + _EPOCH_MS
         self._random.seed(None if pin is None else pin.seed)
+
+    def _next(self, *_: Any) -> int | None:
+        number = self.next_number
+        if not number:
+            return None
+        self.next_number += 1
+        return number
 
     def _number(self, *_: Any) -> int:
         return self._random.getrandbits(64) - (1 << 63)

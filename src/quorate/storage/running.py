@@ -58,6 +58,12 @@ class Runner:
             self._pins = Pins(self._connection)
         self._pins.set(pin)
 
+    @property
+    def pins(self) -> "Pins":
+        """There are some, once `pin` has been called with one."""
+        assert self._pins is not None, "nothing was pinned"
+        return self._pins
+
     def _renew(self) -> None:
         self._cursor = self._connection.cursor()
         self._traced = self._connection.cursor()

@@ -4,20 +4,25 @@ A script runs in a savepoint as every request does; each of its statements that 
 own within that, since one that fails is undone alone. Savepoints of the transaction itself run under names of ours.
 """
 
+import apsw
+from msgspec import structs
+
 from quorate.core.limits import RESULT_BYTES_MAX
 from quorate.core.requests import Done, Evaluated, Failed, Result, Script, Step
 from quorate.core.scripts import Pin
-from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, shape_of
+from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, Shape, shape_of
 from quorate.sql.savepoints import RELEASE, SAVEPOINT, savepoint_of
-from quorate.storage.capture import Mark
+from quorate.storage.capture import Capture, Mark
 from quorate.storage.connection import INTERNAL
 from quorate.storage.execution import Execution, TransactionLostError
 from quorate.storage.failures import ResultTooLarge
+from quorate.storage.guard import Guard
+from quorate.storage.numbering import Numbers, shows_chosen
 from quorate.storage.payload import encode, encode_failed
 from quorate.storage.running import NOTHING
-from quorate.storage.schema import SchemaFacts
+from quorate.storage.schema import SchemaFacts, SchemaReader
 from quorate.storage.scripts import Savepoints, as_outcome, escalating, evaluate
-from quorate.storage.watch import StoppedError
+from quorate.storage.watch import StoppedError, Watch
 
 _SCHEMA_KINDS = frozenset({DDL, CREATE_AS, DROP_TABLE})
 _COMMITTED = encode(Done(()))
@@ -26,7 +31,13 @@ _COMMITTED = encode(Done(()))
 class Transactions(Execution):
     """Runs the scripts of transactions as well."""
 
-    __slots__ = ("_marks", "_savepoints", "_schema_changes")
+    def __init__(
+        self, connection: apsw.Connection, guard: Guard, capture: Capture, schema: SchemaReader, watch: Watch
+    ) -> None:
+        super().__init__(connection, guard, capture, schema, watch)
+        self._numbers = Numbers(connection)
+
+    __slots__ = ("_chosen", "_marks", "_numbers", "_savepoints", "_schema_changes")
 
     def script(self, position: int, script: Script) -> tuple[bytes, bytes | None]:
         """Run one: its encoded outcome, and what is to be remembered (None: nothing). Raises what `run` raises."""
@@ -43,6 +54,7 @@ class Transactions(Execution):
         self._cursor.execute("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
         mark = capture.mark()
         self._savepoints = Savepoints()
+        self._chosen = ""
         self._marks: list[tuple[Mark, SchemaFacts]] = []
         self.start_counting()
         try:
@@ -71,6 +83,7 @@ class Transactions(Execution):
         self._back_to("quorate_request", mark, facts)
         capture.recount(counted)
         if isinstance(found, Evaluated):
+            found = structs.replace(found, escalate=self._chosen)
             found = escalating(found, script, self._watch.now_us() - began_us, schema=self._schema_changes)
         outcome = as_outcome(found)
         if len(outcome) > RESULT_BYTES_MAX:
@@ -95,7 +108,11 @@ class Transactions(Execution):
             if point is not None:
                 self._savepoint(*point)
                 return NOTHING, step.pin
-            gave: Result = self._statement(statement, shape)
+            pin = step.pin
+            if shape.inserts and not shape.surplus:
+                gave, pin = self._insert(step, shape)
+            else:
+                gave = self._statement(statement, shape)
             if self._dirty:
                 self._settle()
         except Exception as error:
@@ -110,7 +127,34 @@ class Transactions(Execution):
             return failed, step.pin
         if alone:
             self._cursor.execute("RELEASE quorate_statement", prepare_flags=INTERNAL)
-        return gave, step.pin
+        return gave, pin
+
+    def _insert(self, step: Step, shape: Shape) -> tuple[Result, Pin | None]:
+        """Run an INSERT with numbers that no other open transaction has been shown, where SQLite would choose them."""
+        statement, numbers = step.statement, self._numbers
+        planned, pin = numbers.plan(statement, shape, self.facts), step.pin
+        first = 0 if planned is None or pin is None else numbers.first(planned[1], pin, self.facts)
+        if planned is None or pin is None or not first:
+            gave = self._statement(statement, shape)
+            if shows_chosen(statement, shape, self.facts, gave.lastrowid):
+                self._chosen = "it was shown the number of a row that SQLite chose, and that others may be shown too"
+            return gave, step.pin
+        text, table = planned
+        pins = self._runner.pins
+        pins.next_number = first
+        try:
+            gave = self._statement(text, shape_of(text.sql))
+        except apsw.SQLError:
+            if pins.next_number != first:
+                raise
+            pins.next_number = 0  # it is wrong, but what SQLite says is about a text that is not the caller's
+            return self._statement(statement, shape), step.pin
+        finally:
+            used = pins.next_number > first
+            if used:
+                numbers.gave(table, pins)
+            pins.next_number = 0
+        return gave, structs.replace(pin, reserved=((table.name, first),)) if used else pin
 
     def _savepoint(self, word: str, name: str) -> None:
         """Do what a statement about a savepoint says. Raises RefusedError."""
