@@ -112,16 +112,17 @@ class Node:
 
     def step(self, now: Now, event: Event) -> list[Effect]:
         """Take one event; return what is asked of the world, in order."""
-        idle_us = now.mono_us - self.now_us
-        self.now_us = now.mono_us
+        mono_us = now.mono_us
+        idle_us = mono_us - self.now_us
+        self.now_us = mono_us
         if idle_us > self._stall_us:
             self.liveness.stalled(now, idle_us - self.settings.heartbeat_us)
-        self.touched = self.groups.values()
         begins = self._recovered is not None
         if begins:
             self._start(now)
         handler = self.HANDLERS.get(type(event))
         if handler is not None:
+            self.touched = self.groups.values()
             handler(self, now, event)
         else:
             group = self.groups.get(event.group)  # type: ignore[union-attr]
@@ -132,7 +133,7 @@ class Node:
                 dropping.on_late(self, now, event)
         if begins:
             self.touched = self.groups.values()
-        self.deadline_us = now.mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
+        self.deadline_us = mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
         out = self._out
         if not out:  # a request that waits for others asks for nothing
             return []

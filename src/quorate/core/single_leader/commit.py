@@ -128,6 +128,8 @@ def count(group: Group, index: int) -> None:
 
 def _turn(group: Group) -> None:
     """What is committed of changes of the rules and members holds by itself now."""
-    group.rules.counts(group.commit.committed)
-    if group.membership.counts(group.commit.committed):
+    rules, membership = group.rules, group.membership
+    if rules.coming:
+        rules.counts(group.commit.committed)
+    if membership.coming and membership.counts(group.commit.committed):
         group.host.make_ready(group.group)  # the next step of a change may follow

@@ -153,7 +153,7 @@ def begin_what_waits(group: Group) -> None:
     waited_for = (
         group.writes.queue or group.reading.waiting or group.verifying.wanted or group.handover.transfer is not None
     )
-    if waited_for or wants_other_acks(group):
+    if waited_for or (group.rules.differs and wants_other_acks(group)):
         group.host.make_ready(group.group)
 
 
@@ -196,22 +196,26 @@ def on_gather_timer(group: Group, now: Now) -> None:
 
 def start_batch(group: Group, now: Now) -> None:
     """Run what is waiting, once that is worth a batch."""
-    if not group.writes.queue or not may_start(group):
+    writes = group.writes
+    if not writes.queue or not may_start(group):
         return
     if not _gathered(group):
         _await_more(group)
         return
-    under_way = len(group.writes.queue) + sum([len(batch.requests) for batch in group.writes.flight])
-    group.writes.crowd = max(under_way, group.writes.crowd * CROWD_STAYS // 8)
-    group.writes.gathering = 0
+    under_way = len(writes.queue)
+    for each in writes.flight:
+        under_way += len(each.requests)
+    writes.crowd = max(under_way, writes.crowd * CROWD_STAYS // 8)
+    writes.gathering = 0
     requests = _take(group, now.mono_us)
     if not requests:
         return
-    group.writes.batches += 1
-    group.writes.batch = Batch(group.writes.batches, requests, since_us=now.mono_us, alone=requests[0].long)
+    writes.batches += 1
+    writes.batch = batch = Batch(writes.batches, requests, since_us=now.mono_us, alone=requests[0].long)
     group.host.keep_busy(group.group)
-    group.host.emit(_execute(group, now, group.writes.batch))
-    _refuse_hopeless(group, now.mono_us)
+    group.host.emit(_execute(group, now, batch))
+    if writes.queue:
+        _refuse_hopeless(group, now.mono_us)
 
 
 def _execute(group: Group, now: Now, batch: Batch) -> Execute:
@@ -238,16 +242,17 @@ def _take(group: Group, now_us: int) -> list[Request]:
     """The next batch: as many as fit; a held transaction goes alone, as does what was too large before, or takes long.
     Nothing while what was executed before such a one is to be committed."""
     requests: list[Request] = []
-    queue, room = group.writes.queue, group.settings.batch_bytes_max
-    most = min(group.settings.batch_requests_max, group.writes.admission.fit())
-    long_size, texts, undone = long_writes.long_size(group), group.long_texts, group.writes.alone > 0
+    writes, settings = group.writes, group.settings
+    queue, room, enough = writes.queue, settings.batch_bytes_max, _enough(group)
+    most = min(settings.batch_requests_max, writes.admission.fit())
+    long_size, texts, undone = long_writes.long_size(group), group.long_texts, writes.alone > 0
     for _ in range(len(queue)):
         first = queue[0]
         if 0 < first.until_us <= now_us:
             group.reply(queue.popleft().id, EXPIRED)
             continue
         body = first.body
-        weighs = first.size or weight(body, _enough(group))
+        weighs = first.size or weight(body, enough)
         room -= weighs
         if weighs >= long_size or (texts and long_writes.took_long(group, body)):
             queue[0] = first = structs.replace(first, long=True)
@@ -257,12 +262,12 @@ def _take(group: Group, now_us: int) -> list[Request]:
             if first.long and not long_writes.may_begin(group):
                 return requests
             requests.append(queue.popleft())
-            group.writes.alone = max(0, group.writes.alone - 1)
+            writes.alone = max(0, writes.alone - 1)
             break
         if len(requests) == most or (room < 0 and requests):
             break
         requests.append(queue.popleft())
-    group.writes.admission.took(now_us, len(requests), 0 if _is_exception(group, requests) else len(queue))
+    writes.admission.took(now_us, len(requests), 0 if _is_exception(group, requests) else len(queue))
     return requests
 
 
