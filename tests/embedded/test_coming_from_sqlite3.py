@@ -70,3 +70,18 @@ def test_rollback_and_a_block_that_raises_undo_nothing(tmp_path: Path) -> None:
         writes_and_fails()
     with quorate.connect(tmp_path / "kept") as db:
         assert db.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+def test_empty_statements_are_errors(target: str) -> None:
+    with quorate.connect(target) as db:
+        for sql in ("", " ; ", "-- nothing"):
+            with pytest.raises(quorate.ProgrammingError, match="empty"):
+                db.execute(sql)
+
+
+def test_descriptions_have_declared_types(target: str) -> None:
+    with quorate.connect(target) as db:
+        db.execute("CREATE TABLE t(a VARCHAR(20), b)")
+        description = db.execute("SELECT a, b, 1 AS c FROM t").description
+        assert description is not None
+        assert [column[:2] for column in description] == [("a", "VARCHAR(20)"), ("b", None), ("c", None)]

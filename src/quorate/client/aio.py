@@ -86,7 +86,7 @@ class Cursor(Rows):
         timeout: float | None = None,
     ) -> Self:
         """Run one statement; as `Connection.execute`."""
-        self._check()
+        self._begin()
         statements = (one_statement(sql, parameters, self._types),)
         done, _ = await self.connection.run(statements, token, read=read, timeout=timeout)
         self._load(done.results[0], done.truncated)
@@ -96,7 +96,7 @@ class Cursor(Rows):
         self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
     ) -> Self:
         """Run one statement once for each set of parameters; as `Connection.executemany`."""
-        self._check()
+        self._begin()
         done, _ = await self.connection.run((many_statement(sql, sets, self._types),), token, timeout=timeout)
         self._load(done.results[0], done.truncated)
         return self

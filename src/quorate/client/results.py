@@ -74,6 +74,12 @@ class Rows(AbsentFromRows):
         if self._closed:
             closed("cursor")
 
+    def _begin(self) -> None:
+        """Another statement is about to run: what the last one gave is gone, even if it fails."""
+        self._check()
+        self._columns, self._data, self._at = (), None, 0
+        self.rowcount, self.lastrowid, self._truncated = -1, None, False
+
     def _load(self, result: Result, truncated: bool = False) -> None:
         self._columns = result.columns
         self._data = result.rows

@@ -76,7 +76,7 @@ class Cursor(Rows):
         timeout: float | None = None,
     ) -> Self:
         """Run one statement; as `Connection.execute`."""
-        self._check()
+        self._begin()
         if self._types is not None:
             parameters = self._types.adapt_all(parameters)
         self._take(self.connection.execute(sql, parameters, token=token, read=read, timeout=timeout))
@@ -86,7 +86,7 @@ class Cursor(Rows):
         self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
     ) -> Self:
         """Run one statement once for each set of parameters; as `Connection.executemany`."""
-        self._check()
+        self._begin()
         if self._types is not None and isinstance(sets, Iterable):
             sets = map(self._types.adapt_all, sets)
         self._take(self.connection.executemany(sql, sets, token=token, timeout=timeout))
