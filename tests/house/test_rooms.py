@@ -17,8 +17,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lab/judges": set(),
     "lab/sql": set(),
     "lab/fuzz": {"lab/fuzz", "lab/sql", "client", "wire", "storage", "core"},
-    "lab/sim": {"lab/sim", "lab/sql", "lab/judges", "wire", "storage", "sql", "core"},
-    "lab/mutants": {"lab/mutants", "lab/sim", "lab/fuzz", "storage", "sql", "core"},
+    "lab/sim": {"lab/sim", "client", "lab/sql", "lab/judges", "wire", "storage", "sql", "core"},
+    "lab/mutants": {"lab/mutants", "client", "lab/sim", "lab/fuzz", "storage", "sql", "core"},
     "lab/diagram": {"lab/diagram", "lab/sim", "lab/judges", "wire", "core"},
     "lab/nemesis": {"lab/nemesis", "lab/judges", "runtime", "client", "wire", "core"},
     "cli": {

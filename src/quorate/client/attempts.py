@@ -17,14 +17,14 @@ CAP = 0.5
 class Attempts:
     """One call of `run_transaction`: its attempts, within one deadline."""
 
-    def __init__(self, retries: object, token: str | None, deadline: float, dice: Random) -> None:
+    def __init__(self, retries: object, token: str | None, deadline: float, rng: Random) -> None:
         """Raises ProgrammingError for retries that are no number."""
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise errors.ProgrammingError(f"retries is how often to try again, 0 or more, not {shown(retries)}")
         self._retries = retries
         self._name = token
         self._deadline = deadline
-        self._dice = dice
+        self._rng = rng
         self._number = 0
         """Attempts that have failed."""
         self._cancelled = 0
@@ -47,7 +47,7 @@ class Attempts:
 
     def jitter(self) -> float:
         """How long to wait before the next attempt, in seconds."""
-        return self._dice.uniform(0.0, min(CAP, BASE * 2.0 ** min(self._number, 20)))
+        return self._rng.uniform(0.0, min(CAP, BASE * 2.0 ** min(self._number, 20)))
 
     def pause(self, error: errors.Error, now: float) -> float:
         """How long to wait, in seconds, before the next attempt, when one has failed with this. Raises it when there

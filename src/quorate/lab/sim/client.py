@@ -29,9 +29,10 @@ from quorate.core.requests import (
     Refused,
     Run,
     Running,
+    Script,
+    ScriptOutcome,
     Token,
     Unsure,
-    WriteOutcome,
 )
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.copies import Fetching
@@ -49,7 +50,7 @@ LETS_GO = 0.7
 MAY_FAIL = ("failing", "drawn")
 """Kinds of operations whose statements may be wrong."""
 
-_outcome = msgspec.msgpack.Decoder(WriteOutcome)
+_outcome = msgspec.msgpack.Decoder(ScriptOutcome)
 
 
 class Call:
@@ -275,13 +276,13 @@ class Client:
 
     def _abandon(self, call: Call) -> None:
         """Nobody waits for this one any more; what became of it is asked in the liveness phase."""
-        if call.token is not None and isinstance(call.original, Run):
+        if call.token is not None and isinstance(call.original, Run | Script):
             self.unsettled.append(call)
         self._end(call, INFO, None)
 
     def _should_ask_outcome(self, call: Call) -> bool:
         return (
-            isinstance(call.body, Run)
+            isinstance(call.body, Run | Script)
             and call.token is not None
             and call.operation.kind != "setup"
             and call.attempt >= self.dials.attempts
@@ -372,7 +373,7 @@ class Client:
             self.world.mark("ok")
             if call.token is not None and call.token.id in self._not_done:
                 raise Violation(TRUE_ANSWER, f"{call.operation.kind} was told not to be done, and is: {call.token.id}")
-            if call.token is not None and isinstance(call.original, Run):
+            if call.token is not None and isinstance(call.original, Run | Script):
                 self.operations.ledger.acknowledged.setdefault(call.operation.database, []).append(call.token.id)
                 self.operations.ledger.done_at[call.operation.database] = self.world.now_us
             if not self.closing:
@@ -392,7 +393,8 @@ class Client:
         elif isinstance(outcome, Expired):
             self.world.mark("expired")
             self._end(call, INFO, None)
-        if isinstance(call.original, Run) and call.token is not None and self.rng.random() < self.dials.repeat:
+        lasts = isinstance(call.original, Run | Script) and call.token is not None
+        if lasts and self.rng.random() < self.dials.repeat:
             wait_us = self.rng.choice((2 * SECOND, self.dials.safety_us))
             self.world.after(self.rng.randint(0, wait_us), self._repeat, call, outcome)
 

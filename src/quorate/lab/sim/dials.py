@@ -17,6 +17,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
 
     nodes: int = 3
     clients: int = 3
+    transactors: int = 0
+    """Clients besides, who do everything in interactive transactions."""
     databases: int = 1
     """The first is `main`; the others are created during the run."""
     safety_us: int = 6 * SECOND

@@ -12,6 +12,7 @@ from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, Done, Result, 
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.dials import Dials
 from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, LINEARIZABILITY, TRUE_ANSWER, Ledger
+from quorate.lab.sim.transacted import TABLES
 from quorate.lab.sim.world import Violation
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ class Operations:
         self.drawings = drawings
         self.rng = rng
         self._now = now
+        self._more = TABLES if dials.transactors else ()
+        """Tables of transactions."""
         makers = {
             self.read: dials.reads,
             self.write: dials.writes,
@@ -164,7 +167,7 @@ class Operations:
 
     def setup(self, database: Database) -> Operation:
         """The tables and their first rows, in one write."""
-        statements = [Statement(sql) for sql in SETUP]
+        statements = [Statement(sql) for sql in (*SETUP, *self._more)]
         rows = tuple((key,) for key in database.keys)
         statements.append(Statement("INSERT INTO registers VALUES (?, 0)", rows, many=True))
         rows = tuple((key,) for key in (*database.counters, *database.loaded))

@@ -49,6 +49,14 @@ AIMS: dict[str, Aim] = {
         seeds=26,
     ),
     "drawn": _aim({"drawn: compared with SQLite": 10, "drawn: insert": 20, "elections": 8, "crash": 4}),
+    "transactions": _aim(
+        {
+            "commit: ok": 40, "commit: fail": 4, "changed under a transaction": 4, "views of what did not commit": 4,
+            "committed without a request": 8, "asked what became of a COMMIT that failed": 1,
+            "transactions judged: ok": 12,
+        },
+        seeds=6,
+    ),
     "exports": _aim({"copy fetched": 60, "note: copy_abandoned": 4, "refused: Overloaded": 2, "crash": 4}),
     "calm": _aim({"ok": 1_000, "digests compared": 50}),
     "votes": _aim({"crash after a vote": 20, "elections": 100, "two leaders at once": 1}),

@@ -38,6 +38,8 @@ from quorate.lab.sim.replications.registry import PROBES, watched
 from quorate.lab.sim.replications.single_leader.invariants import Invariants
 from quorate.lab.sim.report import LINES, Report, line
 from quorate.lab.sim.surge import Surge
+from quorate.lab.sim.transacted import Transacted
+from quorate.lab.sim.transactors import Transactor
 from quorate.lab.sim.upgrades import Upgrader
 from quorate.lab.sim.world import Violation, World
 
@@ -96,10 +98,18 @@ class Run:
         workload = self.world.rng("workload")
         self.operations = Operations(dials, self.ledger, workload, lambda: self.world.now_us, self.drawings)
         skipped = {number: frozenset(some) for number, some in plan.skip_operations.items()}
-        self.clients = [
+        self.clients: list[Client] = [
             Client(self.world, dials, self.network, number, self.databases, self.operations, skipped.get(number, ()))
             for number in range(1, dials.clients + 1)
         ]
+        self.transacted = Transacted(self.world)
+        self.clients += [
+            Transactor(
+                self.world, dials, self.network, number, self.databases, self.operations, self.transacted,
+                skipped.get(number, ()),
+            )
+            for number in range(dials.clients + 1, dials.clients + dials.transactors + 1)
+        ]  # fmt: skip
         self.operator = Operator(self.world, dials, self.network, self.hosts, self.databases)
         leaders = self.invariants.leaders
         self.chooser = Chooser(self.world, dials, self.network, self.hosts, self.databases, leaders, self.ledger)

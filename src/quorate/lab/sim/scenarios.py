@@ -410,6 +410,17 @@ def drawn(rng: random.Random) -> Dials:
     )  # fmt: skip
 
 
+def transactions(rng: random.Random) -> Dials:
+    """Interactive transactions that meet under every fault: what they saw, whether they were committed or not, must fit
+    into one order."""
+    return _aimed(
+        draw(rng), SOUND_DISKS, nodes=rng.choice((3, 3, 5)), clients=1, transactors=rng.choice((3, 5)), databases=1,
+        safety_us=4 * SECOND, keys=rng.choice((1, 2, 3)), think_us=rng.choice((0, 2, 10)) * MILLISECOND,
+        delay_us=rng.choice((50, 500, 3_000)), fsync_us=rng.choice((50, 200, 2_000)), storage_us=0,
+        give_up=rng.choice((0.0, 0.3)),
+    )  # fmt: skip
+
+
 SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -417,7 +428,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
         figure_eight, newcomers, departures, outdated, forgotten, regrouped, unfit, drops,
-        patient, bulky, spike, slow, storm, endless, long, drawn, exports,
+        patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions,
     )
 }  # fmt: skip
 
@@ -457,7 +468,7 @@ def simulate(
 def execute(seed: int, dials: Dials, plan: Plan) -> Report:
     """Run a plan with the storage that it names, or with that of the seed. What the model has not learnt is run with
     SQLite, and marked."""
-    storage = plan.storage or (SQLITE if dials.drawn else storage_of(seed))
+    storage = plan.storage or (SQLITE if dials.drawn or dials.transactors else storage_of(seed))
     if storage == FILES:
         make = partial(FileStore, seed=f"{plan.scenario}/{seed}")
         return Run(seed, dials, msgspec.structs.replace(plan, make_store=make)).execute()

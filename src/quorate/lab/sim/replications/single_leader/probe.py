@@ -1,5 +1,6 @@
 """What the simulator asks about groups with a single leader."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from quorate.core.kernel import CATALOG_GROUP, GroupId
 from quorate.core.membership import Wanted, reached
 from quorate.core.requests import Done, Failed, Statement, WriteOutcome
+from quorate.lab.sim import transacted
 from quorate.lab.sim.dials import SECOND
 from quorate.lab.sim.lasting import SETTLED_US
 from quorate.lab.sim.operations import DUMP, Database, tables
@@ -88,6 +90,16 @@ def _account(run: "Run", groups: Groups) -> None:
             _check_database(run, groups, database)
             _check_tail(run, groups, database)
             _check_drawn(run, groups, database)
+    if run.dials.transactors and run.databases[0].ready and not run.databases[0].loose:
+        run.transacted.judge(_contents(run, groups, run.databases[0]))
+
+
+def _contents(run: "Run", groups: Groups, database: Database) -> Iterator[Done]:
+    """What transactions have left on each sound replica of a database."""
+    for number, replicas in groups.items():
+        for node, group in replicas.items():
+            if group.database == database.name and number not in _doubtful(run, node):
+                yield msgspec.msgpack.decode(run.hosts[node].store.query(number, transacted.DUMP)[0], type=Done)
 
 
 def _check_tail(run: "Run", groups: Groups, database: Database) -> None:
