@@ -19,6 +19,7 @@ FILES = {
     "cluster_aio.py": ("cluster.py", "A cluster"),
     "carrier_aio.py": ("carrier.py", "Carrying requests through"),
     "transactions_aio.py": ("transactions.py", "Interactive transactions over a cluster"),
+    "session_aio.py": ("session.py", "The transaction that a connection to a cluster is itself in,"),
     "copies_aio.py": ("copies.py", "Fetching a copy of a cluster's database"),
 }
 """Source -> target in `_sync`, and what its docstring begins with."""
@@ -43,6 +44,7 @@ MOVED = {
     "quorate.client.carrier_aio": "quorate.client._sync.carrier",
     "quorate.client.copies_aio": "quorate.client._sync.copies",
     "quorate.client.transactions_aio": "quorate.client._sync.transactions",
+    "quorate.client.session_aio": "quorate.client._sync.session",
     "quorate.client.aio": "quorate.client._sync.connection",
 }
 """Modules whose twins are generated, too."""

@@ -192,7 +192,7 @@ def connect(
     `target` is a folder (made when it is not there), `":memory:"`, or `quorate://host:port,host:port/NAME` with
     any of a cluster's nodes; the database is `main` when none is named. `timeout` is how many seconds a call may
     take, retries included (5 when neither this nor the URL says). `read` is the level of reads that name none:
-    `linearizable` (the default), `leader` or `eventual`. With `autocommit=False`, so far on folders, a connection is a
+    `linearizable` (the default), `leader` or `eventual`. With `autocommit=False` a connection is a
     transaction as PEP 249 has it: its first statement begins it, and `commit()` or `rollback()` ends it. With
     `retry="always"` a write that took long when its node was lost is sent to another node, too; otherwise its caller
     gets MaybeDone, and everything else is sent again. `row_factory` makes the rows (`quorate.Row`, `quorate.dict_row`,
@@ -200,7 +200,6 @@ def connect(
     parameters and converts values (`quorate.PYTHON_TYPES` or a `quorate.Types`; otherwise nothing does).
     """
     from quorate.client.checks import check_flag
-    from quorate.client.pieces import check_autocommit
     from quorate.client.rows import check_row_factory
     from quorate.client.types import check_types
     from quorate.client.url import (
@@ -219,12 +218,12 @@ def connect(
     if isinstance(place, ClusterTarget):
         from quorate.client._sync.connection import Connection as OverCluster
 
-        check_autocommit(autocommit)
         cluster = OverCluster(
             place,
             timeout=seconds or place.timeout or DEFAULT_TIMEOUT,
             read=default_read(place.read if read is None else read),
             retry=retry,
+            autocommit=autocommit,
         )
         cluster.row_factory, cluster.types = rows, types
         return cluster

@@ -12,7 +12,6 @@ from typing import Any
 from quorate.client.aio import Connection as Connection
 from quorate.client.aio import Cursor as Cursor
 from quorate.client.cluster_aio import Cluster as Cluster
-from quorate.client.pieces import check_autocommit
 from quorate.client.types import Types
 from quorate.client.url import DEFAULT_TIMEOUT, ClusterTarget, check_timeout, default_read, parse_target
 
@@ -35,7 +34,6 @@ def connect(
     database writes to the disk in the caller's thread, which would stop the loop.
     """
     place = parse_target(target)
-    check_autocommit(autocommit)
     if not isinstance(place, ClusterTarget):
         from quorate.errors import NotSupportedError
 
@@ -48,6 +46,7 @@ def connect(
         timeout=(place.timeout or DEFAULT_TIMEOUT) if timeout is None else check_timeout(timeout),
         read=default_read(place.read if read is None else read),
         retry=retry,
+        autocommit=autocommit,
     )
     connection.row_factory, connection.types = row_factory, types
     return connection

@@ -315,13 +315,8 @@ def test_a_request_beyond_a_frame_is_refused_here(
 
 
 def test_what_is_not_there_yet_says_so(face: Any, cluster: FakeCluster) -> None:
-    with pytest.raises(quorate.NotSupportedError, match="autocommit=False is not there yet"):
-        face.connect(cluster.url, autocommit=False)
     with face.connect(cluster.url) as db, pytest.raises(quorate.NotSupportedError, match="run_transaction"):
         db.transaction(begin="immediate")
-    message = "autocommit=False is not there yet"
-    with quorate.connect(cluster.url) as plain, pytest.raises(quorate.NotSupportedError, match=message):
-        plain.autocommit = False
 
 
 def test_a_closed_connection_says_so(face: Any, cluster: FakeCluster) -> None:

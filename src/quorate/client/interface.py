@@ -88,7 +88,7 @@ class Connection(Protocol):
     read: str
     """The read level of calls that name none."""
     autocommit: bool
-    """Whether a statement counts when `execute` returns. If not (so far on folders), the first one begins a transaction
+    """Whether a statement counts when `execute` returns. If not, the first one begins a transaction
     that `commit` or `rollback` ends."""
 
     row_factory: RowFactory | None

@@ -16,12 +16,19 @@ from quorate.client.links import (
 )
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody, Running
-from quorate.errors import InterfaceError
+from quorate.errors import InterfaceError, ProgrammingError
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, WireError
 
 Lock = asyncio.Lock
+current_task = asyncio.current_task
 sleep = asyncio.sleep
+
+
+def commit_at_once(commit: Callable[[], object]) -> None:
+    """Setting an attribute cannot be awaited. Raises ProgrammingError."""
+    del commit
+    raise ProgrammingError("a transaction is open, and setting autocommit commits it", hint="await db.commit() first")
 
 
 class Pending:

@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 from quorate.client.links import (
     DIAL_MAX,
@@ -29,6 +30,18 @@ from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, WireError
 
 Lock = threading.Lock
+
+
+def current_task() -> object:
+    """The same in all threads: they share what a connection is in, and take turns."""
+    return None
+
+
+def commit_at_once(commit: Callable[[], object]) -> None:
+    """Commit, because autocommit is switched on."""
+    commit()
+
+
 sleep = time.sleep
 
 _CHUNK = 256 * 1024

@@ -174,15 +174,6 @@ def needs_token(statements: Sequence[Statement]) -> bool:
     return not reads_only(statements)
 
 
-def check_autocommit(autocommit: bool) -> None:
-    """Raises NotSupportedError unless it is True."""
-    if autocommit is not True:
-        raise errors.NotSupportedError(
-            "autocommit=False is not there yet on a cluster: every statement counts when it returns",
-            hint="use batch([...]), or transaction()",
-        )
-
-
 def check_known(database: str, reports: Iterable[StatusReport]) -> None:
     """Raises UnknownDatabase when none of these nodes has a replica of this database."""
     names = {group.database for report in reports for group in report.groups} - {CATALOG_DATABASE}

@@ -210,12 +210,15 @@ class Keeper:
             names.append(control.name)
             depth = len(names)
         else:
-            found = [place for place, name in enumerate(names, 1) if name == control.name]
-            if not found:
+            depth = self.depth_of(control.name)
+            if not depth:
                 raise errors.OperationalError(f"no such savepoint: {control.name}", sqlite_errorname="SQLITE_ERROR")
-            depth = found[-1]
             del names[depth - (control.word == RELEASE) :]
         self._steps.append(Step(Statement(Control(control.word, str(depth)).sql)))
+
+    def depth_of(self, name: str) -> int:
+        """How many savepoints are open up to the innermost of this name; 0: there is none."""
+        return max((place for place, each in enumerate(self._savepoints, 1) if each == name), default=0)
 
     # ---- the end ---------------------------------------------------------------------------------------
 

@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC109 - a time-out in seconds is part of the API
 """Interactive transactions over a cluster as asyncio sees them. `client._sync.transactions` is generated from this file
 by `tools/async_to_sync.py`, so everything here must mean the same without `async` and `await`.
 """
@@ -75,13 +76,14 @@ class Transaction:
         transaction goes on. Raises SerializationFailure, which ends it."""
         statement = one_statement(sql, parameters, self._connection.types)
         control = shape_of(sql).control
-        return await (self._run(statement) if control is None else self._control(control))
+        result = await (self.run(statement) if control is None else self._control(control))
+        return self._connection.cursor_of(result)
 
     async def executemany(self, sql: str, sets: Iterable[Any]) -> "Cursor":
         """Run one statement once for each set of parameters, all or none of them."""
-        return await self._run(many_statement(sql, sets, self._connection.types))
+        return self._connection.cursor_of(await self.run(many_statement(sql, sets, self._connection.types)))
 
-    async def _control(self, control: Control) -> "Cursor":
+    async def _control(self, control: Control) -> Result:
         """Do what a statement about transactions says."""
         if control.word == COMMIT:
             await self.commit()
@@ -91,34 +93,36 @@ class Transaction:
             raise errors.OperationalError("cannot start a transaction within a transaction")
         else:
             self.keeper.control(control)
-        return self._connection.cursor_of(Result((), [], -1))
+        return Result((), [], -1)
 
-    async def _run(self, statement: Statement) -> "Cursor":
+    async def run(self, statement: Statement, timeout: float | None = None) -> Result:
+        """Run one statement, which may take so many seconds; what it gave."""
         request = self.keeper.ask(statement)
         try:
-            outcome = await self._connection.evaluate(request, self._timeout)
+            outcome = await self._connection.evaluate(request, timeout or self._timeout)
         except BaseException:
             self.keeper.dropped()
             raise
-        return self._connection.cursor_of(self.keeper.heard(outcome))
+        return self.keeper.heard(outcome)
 
     def savepoint(self) -> Savepoint:
         """A block within: `async with tx.savepoint(): ...` undoes what was done in it when it raises."""
         self._numbers += 1
         return Savepoint(self, f"savepoint {self._numbers}")
 
-    async def commit(self) -> None:
+    async def commit(self, timeout: float | None = None) -> None:
         """Make it count, for good: on as many nodes as the database's acks ask for. Raises SerializationFailure when
         what the transaction has seen has changed, or what else forbids it: then nothing was done. MaybeDone, when the
         answer was lost: `connection.outcome(error.token)` settles it."""
+        timeout = timeout or self._timeout
         question = self.keeper.before_commit()
         if question is not None:
-            self.keeper.heard_before_commit(await self._connection.evaluate(question, self._timeout))
+            self.keeper.heard_before_commit(await self._connection.evaluate(question, timeout))
         request = self.keeper.commit()
         if request is None:
             return
         try:
-            outcome, token = await self._connection.commit_script(request, self._name, self._timeout)
+            outcome, token = await self._connection.commit_script(request, self._name, timeout)
         except BaseException as error:
             if isinstance(error, errors.Error) and not isinstance(error, errors.MaybeDone):
                 self.keeper.dropped()

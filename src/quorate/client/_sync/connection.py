@@ -16,15 +16,16 @@ from msgspec import structs
 from quorate import errors
 from quorate.client._sync.carrier import Client
 from quorate.client._sync.copies import fetch
+from quorate.client._sync.session import Session
 from quorate.client._sync.transactions import Transaction, run_transaction
 from quorate.client.attempts import Attempts
 from quorate.client.checks import check_flag, check_new_file, check_told
+from quorate.client.link_sync import commit_at_once
 from quorate.client.pieces import (
     Batch,
     ConnectionAttributes,
     Tokens,
     batch_statements,
-    check_autocommit,
     check_token,
     many_statement,
     needs_token,
@@ -60,6 +61,7 @@ from quorate.core.requests import (
     Token,
     WriteOutcome,
 )
+from quorate.sql.classify import shape_of
 from quorate.wire.answers import read_outcome, read_script, results_of
 
 T = TypeVar("T")
@@ -113,9 +115,11 @@ class Cursor(Rows):
 class Connection(ConnectionAttributes):
     """One database of a cluster. Any number of threads may use it at once; one socket goes to each node."""
 
-    __slots__ = ("__weakref__", "_client", "_pragmas", "_tokens", "database", "read")
+    __slots__ = ("__weakref__", "_autocommit", "_client", "_pragmas", "_session", "_tokens", "database", "read")
 
-    def __init__(self, target: ClusterTarget, *, timeout: float, read: str, retry: str = SAFE) -> None:
+    def __init__(
+        self, target: ClusterTarget, *, timeout: float, read: str, retry: str = SAFE, autocommit: bool = True
+    ) -> None:
         self.database = target.database
         """The name of the database."""
         self.read = read
@@ -125,20 +129,26 @@ class Connection(ConnectionAttributes):
         self._pragmas = Pragmas()
         self._row_factory: RowFactory | None = None
         self._types: Types | None = None
+        self._session = Session(self)
+        self._autocommit = check_flag(autocommit, "autocommit")
 
     @property
     def autocommit(self) -> bool:
-        """Always True: a statement counts when `execute` returns."""
-        return True
+        """Whether a statement counts when `execute` returns. If not, the first one begins a transaction, which `commit`
+        or `rollback` ends."""
+        return self._autocommit
 
     @autocommit.setter
     def autocommit(self, value: bool) -> None:
-        check_autocommit(value)
+        value = check_flag(value, "autocommit")
+        if value and self._session.begun:
+            commit_at_once(self.commit)
+        self._autocommit = value
 
     @property
     def in_transaction(self) -> bool:
-        """Always False: none stays open between two calls."""
-        return False
+        """Whether a transaction is open on this connection, one that `commit` ends."""
+        return self._session.begun
 
     def execute(
         self,
@@ -209,6 +219,16 @@ class Connection(ConnectionAttributes):
         may take.
         """
         self._client.check()
+        if self._session.begun or not self._autocommit:
+            raise errors.ProgrammingError(
+                "this connection is itself a transaction, or in one", hint="another connection can have transaction()"
+            )
+        return self.begin(begin, read_only=read_only, token=token, timeout=timeout)
+
+    def begin(
+        self, begin: str, *, read_only: bool = False, token: str | None = None, timeout: float | None = None
+    ) -> Transaction:
+        """A transaction that is about to begin."""
         if check_begin(begin) != DEFERRED:
             raise errors.NotSupportedError(
                 "a transaction over a cluster that holds its writer is not there yet",
@@ -271,15 +291,19 @@ class Connection(ConnectionAttributes):
         return Cursor(self)
 
     def commit(self) -> None:
-        """Does nothing: every statement counts when it returns."""
+        """Make what the open transaction did count. Does nothing where none is open. If it fails, nothing of the
+        transaction is done, and it is over; but for MaybeDone, as a write."""
         self._client.check()
+        self._session.commit()
 
     def rollback(self) -> None:
-        """Does nothing: every statement counts when it returns, and cannot be undone."""
+        """Undo what the open transaction did. Does nothing where none is open."""
         self._client.check()
+        self._session.rollback()
 
     def close(self) -> None:
-        """Hang up. Closing again does nothing."""
+        """Hang up. Closing again does nothing. An open transaction is undone."""
+        self._session.drop()
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -288,7 +312,12 @@ class Connection(ConnectionAttributes):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        """With autocommit it closes. Without, it commits first, or rolls back if the block has raised."""
+        try:
+            if kind is None and not self._autocommit:
+                self.commit()
+        finally:
+            self.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Connection to {self.database!r} at {','.join(self._client.addresses)}>"
@@ -313,6 +342,9 @@ class Connection(ConnectionAttributes):
         level = self.read if read is None else check_read_level(read)
         if name is not None:
             check_token(name)
+        results = self._in_session(statements, name, timeout)
+        if results is not None:
+            return Done(tuple(results)), self._tokens.seen
         answered = self._pragmas.answered(statements)
         if answered is not None:
             self._client.check()
@@ -340,6 +372,33 @@ class Connection(ConnectionAttributes):
         run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)
         body, token, _ = self._carry(run, token, timeout)
         return self._settle(body, token), body.index
+
+    def _in_session(
+        self, statements: Sequence[Statement], token: str | None, timeout: float | None
+    ) -> list[Result] | None:
+        """What these give in the connection's transaction, or to it; None: there is none, and they begin none."""
+        session = self._session
+        shape = shape_of(statements[0].sql)
+        control = shape.control if len(statements) == 1 and not shape.surplus else None
+        if self._autocommit and not session.begun and control is None:
+            return None
+        if token is not None:
+            raise errors.ProgrammingError(
+                "a statement in a transaction has no token of its own", hint="with db.transaction(token=...) as tx:"
+            )
+        self._client.check()
+        if control is not None:
+            return [session.control(control, timeout)]
+        if not session.begun:
+            answered = self._pragmas.answered(statements)
+            if answered is not None:
+                return list(answered.results)
+        return session.run(statements, timeout)
+
+    def setting(self, statements: Sequence[Statement]) -> Result | None:
+        """What a statement gives that asks for a setting of this connection; None: it asks for something else."""
+        answered = self._pragmas.answered(statements)
+        return None if answered is None else answered.results[0]
 
     def _carry(self, request: Run | Script, token: Token, timeout: float | None) -> tuple[Answer, Token, bool]:
         """Carry a write through that has this token; the answer, the token that it was sent with last, and whether no

@@ -76,13 +76,14 @@ class Transaction:
         transaction goes on. Raises SerializationFailure, which ends it."""
         statement = one_statement(sql, parameters, self._connection.types)
         control = shape_of(sql).control
-        return self._run(statement) if control is None else self._control(control)
+        result = self.run(statement) if control is None else self._control(control)
+        return self._connection.cursor_of(result)
 
     def executemany(self, sql: str, sets: Iterable[Any]) -> "Cursor":
         """Run one statement once for each set of parameters, all or none of them."""
-        return self._run(many_statement(sql, sets, self._connection.types))
+        return self._connection.cursor_of(self.run(many_statement(sql, sets, self._connection.types)))
 
-    def _control(self, control: Control) -> "Cursor":
+    def _control(self, control: Control) -> Result:
         """Do what a statement about transactions says."""
         if control.word == COMMIT:
             self.commit()
@@ -92,34 +93,36 @@ class Transaction:
             raise errors.OperationalError("cannot start a transaction within a transaction")
         else:
             self.keeper.control(control)
-        return self._connection.cursor_of(Result((), [], -1))
+        return Result((), [], -1)
 
-    def _run(self, statement: Statement) -> "Cursor":
+    def run(self, statement: Statement, timeout: float | None = None) -> Result:
+        """Run one statement, which may take so many seconds; what it gave."""
         request = self.keeper.ask(statement)
         try:
-            outcome = self._connection.evaluate(request, self._timeout)
+            outcome = self._connection.evaluate(request, timeout or self._timeout)
         except BaseException:
             self.keeper.dropped()
             raise
-        return self._connection.cursor_of(self.keeper.heard(outcome))
+        return self.keeper.heard(outcome)
 
     def savepoint(self) -> Savepoint:
         """A block within: `with tx.savepoint(): ...` undoes what was done in it when it raises."""
         self._numbers += 1
         return Savepoint(self, f"savepoint {self._numbers}")
 
-    def commit(self) -> None:
+    def commit(self, timeout: float | None = None) -> None:
         """Make it count, for good: on as many nodes as the database's acks ask for. Raises SerializationFailure when
         what the transaction has seen has changed, or what else forbids it: then nothing was done. MaybeDone, when the
         answer was lost: `connection.outcome(error.token)` settles it."""
+        timeout = timeout or self._timeout
         question = self.keeper.before_commit()
         if question is not None:
-            self.keeper.heard_before_commit(self._connection.evaluate(question, self._timeout))
+            self.keeper.heard_before_commit(self._connection.evaluate(question, timeout))
         request = self.keeper.commit()
         if request is None:
             return
         try:
-            outcome, token = self._connection.commit_script(request, self._name, self._timeout)
+            outcome, token = self._connection.commit_script(request, self._name, timeout)
         except BaseException as error:
             if isinstance(error, errors.Error) and not isinstance(error, errors.MaybeDone):
                 self.keeper.dropped()
