@@ -16,6 +16,7 @@ from quorate.core.replica import Replica
 from quorate.core.report import report
 from quorate.core.requests import (
     STRONGEST,
+    BeginAttempt,
     CommitHeld,
     Failover,
     LostAsk,
@@ -128,6 +129,9 @@ def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
     number, body = request.id, request.body
     if type(body) is Script:
         return _on_script(node, now, request)
+    if type(body) is BeginAttempt:
+        group = routes.group_for(node, number, body.database)
+        return group if group is not None and _submit_run(node, now, group, request) else None
     if isinstance(body, Outcome | CommitHeld | Replay):
         group = routes.group_for(node, number, body.database)
         return group if group is not None and routes.submit(node, now, group, request) else None

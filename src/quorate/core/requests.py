@@ -13,6 +13,8 @@ from quorate.core.copy_requests import CopyReport as CopyReport
 from quorate.core.copy_requests import OpenCopy as OpenCopy
 from quorate.core.copy_requests import ReadCopy as ReadCopy
 from quorate.core.limits import REQUEST_BYTES_MAX
+from quorate.core.scripts import Attempted as Attempted
+from quorate.core.scripts import BeginAttempt as BeginAttempt
 from quorate.core.scripts import Evaluated as Evaluated
 from quorate.core.scripts import Script as Script
 from quorate.core.scripts import Step as Step
@@ -173,9 +175,10 @@ MemberChange = AddMember | RemoveMember | ReplaceMember
 RequestBody = (
     Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
     | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy | DropDatabase | Script
+    | BeginAttempt
 )  # fmt: skip
 """What may be asked from outside."""
-Write = Run | Script | Outcome | Replay | CommitHeld
+Write = Run | Script | BeginAttempt | Outcome | Replay | CommitHeld
 
 
 # --------------------------------------------------------------------------------------------------
@@ -198,7 +201,7 @@ class Expired(Struct, frozen=True, tag="expired"):
     """The token is older than what is remembered; nobody can tell any more."""
 
 
-WriteOutcome = Done | Failed | Cancelled | Expired
+WriteOutcome = Done | Failed | Cancelled | Expired | Attempted
 ScriptOutcome = Evaluated | WriteOutcome
 """Of a `Script`. Failed: the transaction is over (`Evaluated` has the statements that failed alone)."""
 

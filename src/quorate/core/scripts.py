@@ -46,9 +46,23 @@ def pinned(steps: tuple[Step, ...], now_us: int, rng: Random) -> tuple[Step, ...
 
 
 class RunOfAttempts(Struct, frozen=True, array_like=True, gc=False):
-    """One call that commits once, however many attempts it makes."""
+    """Which attempt this is of a call that commits once, however many it makes. All have the same token."""
 
     id: str
+    attempt: Index
+
+
+class BeginAttempt(Struct, frozen=True, tag="begin_attempt", gc=False):
+    """Begin another attempt under this token. The outcome is `Attempted` with its number, and from now on no lower one
+    can be committed; or Done with the number of the attempt that has been committed, in a row of one."""
+
+    database: str
+    token: Token
+
+
+class Attempted(Struct, frozen=True, tag="attempted", gc=False):
+    """This is the newest attempt, and none has been committed."""
+
     attempt: Index
 
 
@@ -57,7 +71,7 @@ class Script(Struct, frozen=True, tag="script", gc=False):
     outcome is a Failed of `SerializationFailure`, and nothing is done nor remembered.
 
     `commit` false: undo them all; the outcome is `Evaluated`. `commit` true: keep them (all have digests); the outcome
-    is Done without results, remembered under the token.
+    is Done without results, remembered under the token; with `run`, Done as for `BeginAttempt`.
     """
 
     database: str

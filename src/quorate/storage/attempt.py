@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from quorate.core.requests import Done, Failed, Outcome, Replay, Run, Script, Write
+from quorate.core.requests import BeginAttempt, Done, Failed, Outcome, Replay, Run, Script, Write
 from quorate.storage.execution import TogetherError
 from quorate.storage.interface import Divergent
 from quorate.storage.payload import CANCELLED, Record, decode_batch, decode_records, encode, encode_failed
 from quorate.storage.replaying import settled_result, settled_since
+from quorate.storage.runs import OPEN, barred, committed_by, next_attempt
 from quorate.storage.transactions import Transactions
 from quorate.storage.watch import Watch
 from quorate.storage.window import name_of, note_id, repeated
@@ -67,19 +68,30 @@ class Attempt:
             name = name_of(token.id)
             known = fresh.get(name) or self._known(name, token.seen)
             if known is not None:
-                self.outcomes.append(repeated(token.id, known, self._is_known))
-                return
-        if type(request) is Script:
+                if not known.startswith(OPEN):
+                    self.outcomes.append(repeated(token.id, known, self._is_known))
+                    return
+                told = barred(request, known)
+                if told is not None:
+                    self.outcomes.append(told)
+                    return
+        if type(request) is Run and not lost:
+            outcome, kept = self._execution.run(position, request)
+        elif type(request) is Script:
             self._script(position, request, lost)
             return
-        if position in lost:
+        elif position in lost:
             outcome = kept = lost[position]
         elif type(request) is Run:
             outcome, kept = self._execution.run(position, request)
+        elif type(request) is BeginAttempt:
+            self._execution.end_together()
+            outcome = kept = next_attempt(known)
         elif type(request) is Replay:
             outcome = kept = self._replay(position, request)
         else:
             assert type(request) is Outcome, request
+            self._execution.end_together()
             outcome = kept = CANCELLED
         self.outcomes.append(outcome)
         if token is not None:
@@ -97,6 +109,8 @@ class Attempt:
             outcome, kept = self._execution.script(position, script)
         self.outcomes.append(outcome)
         if kept is not None and script.token is not None:
+            if script.run is not None:
+                self.outcomes[-1] = kept = committed_by(script.run.attempt)
             name = name_of(script.token.id)
             self.fresh[name] = kept
             self.records.append((name, kept))

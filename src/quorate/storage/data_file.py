@@ -224,7 +224,7 @@ def remembered(connection: apsw.Connection, entry: int, token: str) -> bytes:
     sql = "SELECT records FROM main.quorate_window WHERE entry = ?"
     rows: list[Any] = connection.execute(sql, (entry,), prepare_flags=INTERNAL).fetchall()
     for (records,) in rows:
-        for name, outcome in decode_records(records):
+        for name, outcome in reversed(decode_records(records)):  # the last word of this entry
             if name == token:
                 return outcome
     raise Divergent(f"the window has lost what entry {entry} recorded")

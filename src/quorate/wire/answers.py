@@ -6,6 +6,7 @@ import msgspec
 
 from quorate import errors
 from quorate.core.requests import (
+    Attempted,
     Cancelled,
     Done,
     Evaluated,
@@ -64,6 +65,8 @@ def results_of(outcome: WriteOutcome, token: Token | None) -> Done:
     name, seen = (token.name, token.seen) if token is not None else ("", 0)
     if isinstance(outcome, Cancelled):
         raise errors.Cancelled(f"the write {name!r} was not done and never will be: its token was asked about first")
+    if isinstance(outcome, Attempted):
+        raise errors.TokenReused(f"the token {name!r} belongs to a call that makes several attempts")
     assert isinstance(outcome, Expired)
     raise errors.Expired(
         f"the write {name!r} is older than what the database remembers of its writes",

@@ -290,7 +290,7 @@ def _enough(group: Group) -> int:
 def weight(body: Any, enough: int) -> int:
     """About how many bytes a request carries. What comes behind `enough` of them is not counted: a request may have
     millions of parameters."""
-    if not isinstance(body, Run | Script):
+    if type(body) is not Run and type(body) is not Script:
         return 64 + len(body.payload) if type(body) is Replay else 64
     size = 64
     for statement in body.statements:

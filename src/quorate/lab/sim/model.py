@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 
 from quorate.core.ack_policy import NOTHING_SAID, AcksFact
 from quorate.core.kernel import DATA, ORIGIN, Entry, GroupId, Identity, Position
-from quorate.core.requests import Outcome, Run, Script, Statement, Step, Write
+from quorate.core.requests import BeginAttempt, Outcome, Run, Script, Statement, Step, Write
 from quorate.lab.sim.model_scripts import read_script, run_script
 from quorate.lab.sim.model_tables import Row, Segment, StatementError, Tables, run_statement
 from quorate.lab.sim.store import BadStore
@@ -34,6 +34,7 @@ from quorate.storage.payload import (
     encode_records,
 )
 from quorate.storage.replica import Replica
+from quorate.storage.runs import OPEN, barred, next_attempt
 from quorate.storage.snapshots import MemoryShelf, check_position
 from quorate.storage.window import Window, name_of, note_id, repeated
 
@@ -128,7 +129,12 @@ class ModelReplica:
             if token is not None:
                 name = name_of(token.id)
                 known = fresh.get(name) or self._known(name, token.seen)
-                if known is not None:
+                if known is not None and known.startswith(OPEN):
+                    told = barred(request, known)
+                    if told is not None:
+                        outcomes.append(told)
+                        continue
+                elif known is not None:
                     outcomes.append(repeated(token.id, known, lambda token: token in fresh or self._remembers(token)))
                     continue
             if type(request) is Run:
@@ -136,6 +142,8 @@ class ModelReplica:
             elif type(request) is Script:
                 tables, outcome, kept = run_script(tables, request, segments)
                 token = token if kept else None
+            elif type(request) is BeginAttempt:
+                outcome = kept = next_attempt(known)
             else:
                 assert type(request) is Outcome, request
                 outcome = kept = CANCELLED
@@ -162,7 +170,7 @@ class ModelReplica:
         index = self._window.find(token)
         if index is None:
             return EXPIRED if seen < self._window.floor else None
-        return next(outcome for name, outcome in decode_records(self._records[index]) if name == token)
+        return next(outcome for name, outcome in reversed(decode_records(self._records[index])) if name == token)
 
     def commit(self, position: Position, batches: Sequence[int] = ()) -> None:
         """See `Replica.commit`."""

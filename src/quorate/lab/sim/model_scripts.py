@@ -9,6 +9,7 @@ from quorate.sql.savepoints import ROLLBACK_TO, SAVEPOINT, savepoint_of
 from quorate.storage.failures import RefusedError
 from quorate.storage.payload import encode_done
 from quorate.storage.running import NOTHING
+from quorate.storage.runs import committed_by
 from quorate.storage.scripts import Savepoints, as_outcome, evaluate
 
 
@@ -59,6 +60,9 @@ def run_script(tables: Tables, script: Script, segments: list[Segment]) -> tuple
     if not script.commit or isinstance(found, Failed):
         return tables, as_outcome(found), b""
     segments += running.tables.changes
+    if script.run is not None:
+        outcome = committed_by(script.run.attempt)
+        return running.tables, outcome, outcome
     return (running.tables, *encode_done([]))
 
 
