@@ -204,9 +204,9 @@ _TEXT = Result((), [], -1)
 _NONE, _ONE = Result((), [], 0), Result((), [], 1)
 _NO_TRANSACTIONS = (
     "NotSupportedError",
-    "transaction control is not supported",
+    "transaction control is not supported here",
     "",
-    "use connection.batch() for several statements at once, or transaction() on an embedded database",
+    "use connection.batch() for several statements at once, or transaction()",
 )
 
 Run = Callable[[Tables, Any], Result]
