@@ -68,9 +68,9 @@ def _no_schema_check(_original: Any) -> Any:
 
 
 def _columns_do_not_travel(original: Any) -> Any:
-    def ddl(capture: Capture, sql: str) -> None:
+    def ddl(capture: Capture, sql: str, legacy: int = 0) -> None:
         if not sql.upper().startswith("ALTER TABLE JOURNAL"):
-            original(capture, sql)
+            original(capture, sql, legacy)
 
     return ddl
 
