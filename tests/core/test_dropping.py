@@ -106,6 +106,14 @@ def test_a_node_that_was_taken_out_hears_it_from_whoever_tells_it_so() -> None:
     assert 0 in machine.node.groups
 
 
+def test_a_node_that_was_taken_out_hears_of_later_drops_too() -> None:
+    cluster, machine = settled()
+    step(machine, kernel.Deliver(2, Removed(5, cluster.members, ())))
+    assert MAIN in machine.node.groups
+    step(machine, kernel.Deliver(2, Removed(5, cluster.members, (), (MAIN,))))
+    assert MAIN not in machine.node.groups
+
+
 @pytest.mark.parametrize("what", ["write", "read"])
 def test_callers_are_sent_away(what: str) -> None:
     cluster, machine = settled()

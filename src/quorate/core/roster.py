@@ -76,10 +76,11 @@ def _on_stranger(node: "Node", now: Now, sender: NodeId, message: object) -> Non
 
 
 def on_removed(node: "Node", now: Now, message: Removed) -> None:
-    """Somebody says that this node is out. That is for ever, so an old word is as good as a new one."""
+    """Somebody says that this node is out. That is for ever, so an old word is as good as a new one. So is a drop, and
+    databases are dropped without a change of members."""
+    dropping.close(node, now, message.dropped)
     if message.change > max(node.directory.told.change, node.directory.catalog.changes):
         node.directory.told = message
-        dropping.close(node, now, message.dropped)
         for member in message.members:  # a group that is led here may have to be handed to them
             node.watch(now, member.node, member.address)
         for wish in message.wishes:  # one that began with us, and of which we never heard, needs us to change

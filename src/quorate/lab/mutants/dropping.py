@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from quorate.core import dropping as core_dropping
+from quorate.core import roster
 from quorate.core.dropping import Dropping
 from quorate.core.kernel import CATALOG_GROUP, Applied, Now
+from quorate.core.messages import Removed
 from quorate.core.node import Node
 from quorate.core.single_leader import closing
 from quorate.lab.mutants.sabotage import Mutant, Swap
@@ -77,7 +81,23 @@ def _used_again(original: Any) -> Any:
     return next_id
 
 
+def _only_news(original: Any) -> Any:
+    def on_removed(node: Node, now: Now, message: Removed) -> None:
+        known = max(node.directory.told.change, node.directory.catalog.changes)
+        original(node, now, message if message.change > known else replace(message, dropped=()))
+
+    return on_removed
+
+
 MUTANTS = (
+    Mutant(
+        "removed-hears-no-drops",
+        "a node that was taken out hears of drops only with the next change of members",
+        "our own: it kept the replicas of databases that were dropped after it had been told that it is out",
+        "drops",
+        (Swap(roster, "on_removed", _only_news),),
+        ("liveness",),
+    ),
     Mutant(
         "tombstone-forgotten",
         "a node forgets that it has closed a dropped group",

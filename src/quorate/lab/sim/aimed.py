@@ -140,9 +140,10 @@ def outdated(rng: random.Random) -> Dials:
 
 def drops(rng: random.Random) -> Dials:
     """A database that is dropped and created again under its name, while nodes die, lose what was not synced, and are
-    cut off for long enough to learn of it from a copy of the catalog."""
+    cut off for long enough to learn of it from a copy of the catalog. In some runs members come and go, too: one that
+    was taken out hears of later drops from whoever tells it that it is out."""
     drawn = draw(rng)
-    return msgspec.structs.replace(
+    found = msgspec.structs.replace(
         drawn,
         nodes=rng.choice((1, 3, 3, 5)),
         clients=2,
@@ -164,3 +165,7 @@ def drops(rng: random.Random) -> Dials:
             log_keep_entries=rng.choice((0, 0, 3)),
         ),
     )
+    if rng.random() < 0.7:
+        return found
+    nodes = max(3, found.nodes)
+    return msgspec.structs.replace(found, nodes=nodes, members_us=300 * MILLISECOND, spares=4, leave_dead=0.0)

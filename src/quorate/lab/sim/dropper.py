@@ -84,6 +84,13 @@ class Dropper(Asker):
         self._closing = True
         return self.unfinished() is None
 
+    def _to_close(self, host: Host) -> set[GroupId]:
+        """The dropped groups that this node has to know of: those that it holds, and as a member all."""
+        core: Any = host.core
+        if core is None or (core.me in core.directory.members and not core.removed):
+            return set(self._dropped)
+        return {number for number in self._dropped if number in core.groups}
+
     def unfinished(self) -> str | None:
         """What is still to be done; None when nothing is."""
         if not self._dials.drops_us:
@@ -91,7 +98,7 @@ class Dropper(Asker):
         if not self.idle:
             return f"{VICTIM} is not dropped: {self._body} is asked"
         for host in self._hosts.values() if self._dropped else ():
-            if host.alive and (open_ := sorted(set(self._dropped) - host.store.log.dropped)):
+            if host.alive and (open_ := sorted(self._to_close(host) - host.store.log.dropped)):
                 return f"node {host.number} has not closed groups {open_}"
             if host.alive and (left := sorted(set(self._dropped) & host.store.held())):
                 return f"files of the dropped groups {left} are left on node {host.number}"
@@ -117,6 +124,10 @@ class Dropper(Asker):
     def _create(self) -> None:
         self.idle = False
         self._ask(CreateDatabase(VICTIM, SINGLE_LEADER, {}, min(3, len(self._hosts)), self._token()))
+
+    def _create_alone(self) -> None:
+        """So many members have left that it can have one replica only."""
+        self._ask(CreateDatabase(VICTIM, SINGLE_LEADER, {}, 1, self._token(), exists_ok=True))
 
     def _set_up(self) -> None:
         insert = "INSERT INTO registers VALUES (?, 0)"
@@ -164,6 +175,9 @@ class Dropper(Asker):
         if isinstance(body, Run) and self._probes and refused.error == "UnknownDatabase":
             self._world.mark("dropped: refused")
             self._world.after(LOOK_US, self._probe)
+            return True
+        if isinstance(body, CreateDatabase) and body.replicas > 1 and refused.error == "ProgrammingError":
+            self._world.after(LOOK_US, self._create_alone)
             return True
         return False
 
