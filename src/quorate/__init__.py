@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quorate.errors import (
     AlreadyMember,
     AlreadyOpen,
+    BookmarkLost,
     Cancelled,
     ChangeUnderWay,
     DatabaseError,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         Timestamp,
         TimestampFromTicks,
     )
+    from quorate.core.bookmarks import Bookmark
     from quorate.core.requests import FailoverReport, ReplicaVerdict, StatusReport, VerifyReport
     from quorate.runtime.embedded.connection import Connection as EmbeddedConnection
 
@@ -79,6 +81,8 @@ __all__ = [
     "AlreadyMember",
     "AlreadyOpen",
     "Binary",
+    "Bookmark",
+    "BookmarkLost",
     "Cancelled",
     "ChangeUnderWay",
     "Cluster",
@@ -141,6 +145,7 @@ paramstyle = "qmark"
 
 _LATER = {
     "__version__": ("quorate.core.formats", "RELEASE"),
+    "Bookmark": ("quorate.core.bookmarks", "Bookmark"),
     "Connection": ("quorate.client.interface", "Connection"),
     "EmbeddedConnection": ("quorate.runtime.embedded.connection", "Connection"),
     "ClusterConnection": ("quorate.client._sync.connection", "Connection"),
@@ -186,53 +191,52 @@ def connect(
     retry: str = "safe",
     row_factory: Any = None,
     types: "Types | None" = None,
+    bookmark: "Bookmark | str | None" = None,
 ) -> "Connection":
     """Open a database.
 
-    `target` is a folder (made when it is not there), `":memory:"`, or `quorate://host:port,host:port/NAME` with
-    any of a cluster's nodes; the database is `main` when none is named. `timeout` is how many seconds a call may
-    take, retries included (5 when neither this nor the URL says). `read` is the level of reads that name none:
-    `linearizable` (the default), `leader` or `eventual`. With `autocommit=False` a connection is a
-    transaction as PEP 249 has it: its first statement begins it, and `commit()` or `rollback()` ends it. With
-    `retry="always"` a write that took long when its node was lost is sent to another node, too; otherwise its caller
-    gets MaybeDone, and everything else is sent again. `row_factory` makes the rows (`quorate.Row`, `quorate.dict_row`,
-    `quorate.namedtuple_row` or a function of a cursor and a row; otherwise rows are tuples), and `types` adapts
-    parameters and converts values (`quorate.PYTHON_TYPES` or a `quorate.Types`; otherwise nothing does).
+    `target` is a folder (made when it is not there), `":memory:"`, or `quorate://host:port,host:port/NAME` with any
+    of a cluster's nodes; the database is `main` when none is named. `timeout` is how many seconds a call may take,
+    retries included (5 when neither this nor the URL says). `read` is the level of reads that name none:
+    `linearizable` (the default), `leader`, `bounded:2s`, `session` or `eventual`. With `bookmark`, or its text, the
+    session of another connection goes on here, by default with `session` reads (docs/sessions.md). With
+    `autocommit=False` a connection is a transaction as PEP 249 has it: its first statement begins
+    it, and `commit()` or `rollback()` ends it. With `retry="always"` a write that took long when its node was lost is
+    sent to another node, too; otherwise its caller gets MaybeDone, and everything else is sent again. `row_factory`
+    makes the rows (`quorate.Row`, `quorate.dict_row`, `quorate.namedtuple_row` or a function of a cursor and a row;
+    otherwise rows are tuples), and `types` adapts parameters and converts values (`quorate.PYTHON_TYPES` or a
+    `quorate.Types`; otherwise nothing does).
     """
+    from quorate.client import url
     from quorate.client.checks import check_flag
+    from quorate.client.marker import check_bookmark
     from quorate.client.rows import check_row_factory
     from quorate.client.types import check_types
-    from quorate.client.url import (
-        DEFAULT_TIMEOUT,
-        ClusterTarget,
-        check_retry,
-        check_timeout,
-        default_read,
-        parse_target,
-    )
 
-    place = parse_target(target)
+    place = url.parse_target(target)
     check_flag(autocommit, "autocommit")
-    seconds = None if timeout is None else check_timeout(timeout)
+    seconds = None if timeout is None else url.check_timeout(timeout)
     rows, types = check_row_factory(row_factory), check_types(types)
-    if isinstance(place, ClusterTarget):
+    mark = check_bookmark(bookmark)
+    if isinstance(place, url.ClusterTarget):
         from quorate.client._sync.connection import Connection as OverCluster
 
+        mark = mark | place.bookmark
         cluster = OverCluster(
             place,
-            timeout=seconds or place.timeout or DEFAULT_TIMEOUT,
-            read=default_read(place.read if read is None else read),
+            timeout=seconds or place.timeout or url.DEFAULT_TIMEOUT,
+            read=url.default_read(place.read if read is None else read, mark),
             retry=retry,
             autocommit=autocommit,
+            bookmark=mark,
         )
         cluster.row_factory, cluster.types = rows, types
         return cluster
     from quorate.runtime.embedded.connection import Connection as Embedded
 
-    check_retry(retry)
-    embedded = Embedded(
-        place, timeout=seconds or DEFAULT_TIMEOUT, read=default_read(read), ends=seconds, autocommit=autocommit
-    )
+    url.check_retry(retry)
+    wait, level = seconds or url.DEFAULT_TIMEOUT, url.default_read(read)
+    embedded = Embedded(place, timeout=wait, read=level, ends=seconds, autocommit=autocommit, bookmark=mark)
     embedded.row_factory, embedded.types = rows, types
     return embedded
 

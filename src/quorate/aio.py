@@ -12,10 +12,12 @@ from typing import Any
 from quorate.client.aio import Connection as Connection
 from quorate.client.aio import Cursor as Cursor
 from quorate.client.cluster_aio import Cluster as Cluster
+from quorate.client.marker import check_bookmark
 from quorate.client.types import Types
 from quorate.client.url import DEFAULT_TIMEOUT, ClusterTarget, check_timeout, default_read, parse_target
+from quorate.core.bookmarks import Bookmark as Bookmark
 
-__all__ = ["Cluster", "Connection", "Cursor", "connect"]
+__all__ = ["Bookmark", "Cluster", "Connection", "Cursor", "connect"]
 
 
 def connect(
@@ -27,6 +29,7 @@ def connect(
     retry: str = "safe",
     row_factory: Any = None,
     types: Types | None = None,
+    bookmark: Bookmark | str | None = None,
 ) -> Connection:
     """Open a database of a cluster, from inside a running event loop; the arguments of `quorate.connect`.
 
@@ -34,6 +37,7 @@ def connect(
     database writes to the disk in the caller's thread, which would stop the loop.
     """
     place = parse_target(target)
+    mark = check_bookmark(bookmark)
     if not isinstance(place, ClusterTarget):
         from quorate.errors import NotSupportedError
 
@@ -41,12 +45,14 @@ def connect(
             "an embedded database for asyncio is not there yet",
             hint="use quorate.connect, for example in asyncio.to_thread",
         )
+    mark = mark | place.bookmark
     connection = Connection(
         place,
         timeout=(place.timeout or DEFAULT_TIMEOUT) if timeout is None else check_timeout(timeout),
-        read=default_read(place.read if read is None else read),
+        read=default_read(place.read if read is None else read, mark),
         retry=retry,
         autocommit=autocommit,
+        bookmark=mark,
     )
     connection.row_factory, connection.types = row_factory, types
     return connection

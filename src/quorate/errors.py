@@ -121,6 +121,11 @@ class Unavailable(OperationalError):
     retryable = True
 
 
+class BookmarkLost(OperationalError):
+    """A failover has lost writes that this session had seen or made; nothing was done. What is there by now is to be
+    looked at; then the session is begun anew, without the bookmark."""
+
+
 class Overloaded(OperationalError):
     """The node has too much waiting already, and refused this before starting it."""
 

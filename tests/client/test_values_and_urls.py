@@ -16,6 +16,8 @@ from quorate.client import url
 from quorate.client.pieces import Tokens, batch_statements, check_token, many_statement
 from quorate.client.url import ClusterTarget, FolderTarget, MemoryTarget, parse_target
 from quorate.client.values import check_parameters
+from quorate.core.bookmarks import Bookmark, Reached, digest_of
+from quorate.core.read_levels import parse
 from quorate.core.requests import Token
 from quorate.errors import DataError, NotSupportedError, OperationalError, ProgrammingError
 
@@ -153,10 +155,41 @@ def test_targets_that_are_none(text: Any, words: str) -> None:
         parse_target(text)
 
 
-@pytest.mark.parametrize("level", ["session", "bounded:2s"])
-def test_read_levels_to_come_say_so(level: str) -> None:
-    with pytest.raises(NotSupportedError, match=f"{level}.*not there yet"):
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        ("bounded", "needs a time with a unit.*bounded:2s"),
+        ("bounded:", "needs a time"),
+        ("bounded:0s", "needs a time"),
+        ("bounded:2", "needs a time"),
+        ("bounded:2h", "needs a time"),
+        ("bounded:-2s", "needs a time"),
+        ("session:2s", "unknown read level 'session:2s'.*known are"),
+        ("sesion", "did you mean 'session'"),
+    ],
+)
+def test_read_levels_that_are_none(level: str, words: str) -> None:
+    with pytest.raises(ProgrammingError, match=words):
         parse_target(f"quorate://h?read={level}")
+
+
+@pytest.mark.parametrize(
+    ("level", "bound_us"), [("bounded:2s", 2_000_000), ("bounded:1.5s", 1_500_000), ("bounded:250ms", 250_000)]
+)
+def test_a_bound_has_a_unit(level: str, bound_us: int) -> None:
+    target = parse_target(f"quorate://h?read={level}")
+    assert isinstance(target, ClusterTarget)
+    assert target.read == level
+    assert parse(level)[1] == bound_us
+
+
+def test_a_url_carries_a_bookmark() -> None:
+    mark = Bookmark(digest_of("1"), (Reached(1, 2, 3),))
+    target = parse_target(f"quorate://h/shop?bookmark={mark}")
+    assert isinstance(target, ClusterTarget)
+    assert target.bookmark == mark
+    with pytest.raises(ProgrammingError, match="not a bookmark"):
+        parse_target("quorate://h/shop?bookmark=yes")
 
 
 def test_credentials_are_not_there_yet() -> None:

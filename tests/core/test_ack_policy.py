@@ -8,7 +8,7 @@ import pytest
 
 from quorate.core.ack_policy import ASYNC, MAJORITY, SEMI_SYNC, SYNC, AckPolicy, NoSuchAcks, parse, parse_for, read_rule
 from quorate.core.promises import ACKS, KEPT, PROMISES, READS, explain, judges, offered, row, strongest_read, table
-from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS
+from quorate.core.read_levels import BOUNDED, EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS, SESSION
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -91,7 +91,8 @@ def test_the_default_read_level_is_the_strongest_promised() -> None:
 def test_the_laboratory_judges_by_the_table() -> None:
     assert KEPT in row(MAJORITY, EVENTUAL).promises
     assert "lost tail" in judges(AckPolicy(ASYNC))
-    assert "linearizability" not in judges(AckPolicy(ASYNC))
+    assert not {"linearizability", "bounded staleness"} & judges(AckPolicy(ASYNC))
+    assert all("session" in judges(AckPolicy(kind, 1)) for kind in ACKS)
     for kind in (SEMI_SYNC, SYNC, MAJORITY):
         assert {"linearizability", "acknowledged write lost"} <= judges(AckPolicy(kind, 1))
 
@@ -103,7 +104,7 @@ def test_an_explanation_says_how_many_may_be_away() -> None:
     assert "any 1 node is away, and while 2 followers are as long as the leader stays" in " ".join(said.sentences)
     said = explain(parse("sync"), 3)
     assert said.away_for_writes == 0
-    assert said.away_for_reads == {LINEARIZABLE: 1, LEADER: 1, EVENTUAL: 2}
+    assert said.away_for_reads == {LINEARIZABLE: 1, LEADER: 1, BOUNDED: 1, SESSION: 2, EVENTUAL: 2}
     assert "refused as not done" in " ".join(said.sentences)
     said = explain(parse("async"), 3)
     assert LINEARIZABLE not in said.away_for_reads

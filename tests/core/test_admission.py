@@ -7,7 +7,8 @@ import pytest
 from quorate.core import kernel
 from quorate.core.admission import EXPIRED, Admission, ends_us
 from quorate.core.kernel import Execute, Now, Reply
-from quorate.core.requests import LEADER, READ_LEVELS, Answer, Refused, Run, Statement
+from quorate.core.read_levels import SPELLINGS
+from quorate.core.requests import LEADER, Answer, Refused, Run, Statement
 from quorate.core.settings import Settings
 from tests.core.harness import Cluster, write
 
@@ -173,7 +174,7 @@ def test_those_who_came_before_anybody_knew_how_long_it_takes_are_told_as_soon_a
     assert len(group.writes.queue) == 100, "a second of 10 ms each"
 
 
-@pytest.mark.parametrize("level", READ_LEVELS)
+@pytest.mark.parametrize("level", SPELLINGS)
 @pytest.mark.parametrize("leads", [True, False])
 def test_a_read_carries_its_callers_deadline_to_storage_whatever_way_it_takes(level: str, leads: bool) -> None:
     cluster = Cluster(3)

@@ -46,7 +46,8 @@ def test_a_read_of_a_group_that_is_gone_is_answered_all_the_same() -> None:
 
 
 def test_only_what_fits_into_a_frame_is_an_answer() -> None:
-    assert isinstance(answer(bytes(ANSWER_BYTES_MAX), ORIGIN), Answer)
-    told = answer(bytes(ANSWER_BYTES_MAX + 1), ORIGIN)
+    query = kernel.Query(1, 1, ())
+    assert isinstance(answer(query, bytes(ANSWER_BYTES_MAX), ORIGIN), Answer)
+    told = answer(query, bytes(ANSWER_BYTES_MAX + 1), ORIGIN)
     assert isinstance(told, Refused)
     assert told.error == "TooLarge"

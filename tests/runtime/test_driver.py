@@ -208,7 +208,7 @@ def ask_read(rig: Rig) -> RecordingCaller:
 
 
 def test_a_read_is_answered_by_the_driver() -> None:
-    assert ask_read(Rig(ScriptedCore())).told == [(1, Answer(ANSWER, 9), 1)]
+    assert ask_read(Rig(ScriptedCore())).told == [(1, Answer(ANSWER, 9, 1, 1), 1)]
 
 
 def test_a_slow_read_is_run_again_beside_the_loop() -> None:
@@ -217,7 +217,7 @@ def test_a_slow_read_is_run_again_beside_the_loop() -> None:
     caller = ask_read(rig)
     assert caller.told == []
     rig.loop.finish_aside()
-    assert caller.told == [(1, Answer(ANSWER, 9), 1)]
+    assert caller.told == [(1, Answer(ANSWER, 9, 1, 1), 1)]
 
 
 def test_a_read_that_fails_beside_the_loop_is_refused_and_the_node_goes_on() -> None:

@@ -74,7 +74,7 @@ def test_a_read_waits_only_for_a_data_file_that_is_closed(rig: Rig, is_open: boo
     caller = RecordingCaller()
     rig.driver.asked(caller, 5, Status(), 10)
     rig.loop.settle()
-    answered = [(5, Answer(ANSWER, 9), 10)]
+    answered = [(5, Answer(ANSWER, 9, 1, 1), 10)]
     assert caller.told == (answered if is_open else [])
     rig.loop.finish_aside()
     assert caller.told == answered

@@ -125,7 +125,7 @@ def test_a_read_whose_caller_has_gone_is_ended_and_others_go_on() -> None:
     assert rig.store.endings[0].over
     rig.store.outcome = bytes(ANSWER)
     rig.loop.finish_aside()
-    assert other.told == [(3, Answer(ANSWER, 9), 1)]
+    assert other.told == [(3, Answer(ANSWER, 9, 1, 1), 1)]
 
 
 def test_a_caller_may_give_up_one_of_its_reads() -> None:
@@ -135,7 +135,7 @@ def test_a_caller_may_give_up_one_of_its_reads() -> None:
     rig.driver.left(rig.caller, 1)
     assert len(rig.loop.aside) == 1
     rig.loop.finish_aside()
-    assert rig.told[1] == Answer(ANSWER, 9)
+    assert rig.told[1] == Answer(ANSWER, 9, 1, 1)
 
 
 def test_a_read_whose_caller_went_before_it_was_known_to_be_slow_never_begins() -> None:
@@ -151,7 +151,7 @@ def test_what_comes_in_time_is_the_answer_and_the_end_of_it() -> None:
     rig.begin(piece := rig.read())
     rig.finish(piece)
     rig.loop.advance(120_000_000)
-    assert rig.told == [Answer(ANSWER, 9)]
+    assert rig.told == [Answer(ANSWER, 9, 1, 1)]
 
 
 def test_stopping_ends_what_is_running() -> None:

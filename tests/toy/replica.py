@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from quorate.core.bookmarks import Reached
 from quorate.core.entries import DATA, CreateGroup, Entry, GroupId, NodeId, WriteEntries
 from quorate.core.kernel import Effect, LogRead, Now, Persisted, ReadLog, RecoveredGroup, Request, Send
 from quorate.core.messages import GroupHeartbeat
@@ -266,7 +267,9 @@ class GrowOnlySet:
     def joined(self) -> None:
         """Nothing waits for its turn."""
 
-    def submit_read(self, now: Now, id: int, statements: tuple[Any, ...], level: str) -> None:
+    def submit_read(
+        self, now: Now, id: int, statements: tuple[Any, ...], level: str, after: tuple[Reached, ...] = ()
+    ) -> None:
         if level not in (STRONGEST, EVENTUAL):
             self.host.reply(id, Refused("NotSupportedError", f"a set has no {level} reads", "read with eventual"))
             return

@@ -45,6 +45,11 @@ class Client:
         self._finalizer = weakref.finalize(self, _hang_up, self._links)
 
     @property
+    def cluster(self) -> str:
+        """The id of the cluster; empty until a node has answered."""
+        return self._cluster
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """The nodes that are known: those that were named, then those that answers named."""
         return tuple(self._directory.addresses)

@@ -10,6 +10,7 @@ from quorate.client.pieces import Batch
 from quorate.client.results import Description
 from quorate.client.rows import RowFactory
 from quorate.client.types import Types
+from quorate.core.bookmarks import Bookmark
 
 T = TypeVar("T")
 
@@ -31,6 +32,11 @@ class Cursor(Protocol):
     @property
     def description(self) -> Description | None:
         """Name and declared type of each column, in PEP 249's seven-tuples; None when there are no rows to give."""
+        ...
+
+    @property
+    def staleness(self) -> float | None:
+        """By how many seconds, at most, what was read lags behind the database; None where nobody could tell."""
         ...
 
     def execute(
@@ -111,6 +117,14 @@ class Connection(Protocol):
     InternalError: type[errors.InternalError]
     ProgrammingError: type[errors.ProgrammingError]
     NotSupportedError: type[errors.NotSupportedError]
+
+    @property
+    def bookmark(self) -> Bookmark:
+        """How far this connection has got (docs/sessions.md)."""
+        ...
+
+    @bookmark.setter
+    def bookmark(self, bookmark: Bookmark | str | None) -> None: ...
 
     def execute(
         self,

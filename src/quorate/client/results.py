@@ -17,8 +17,8 @@ class Rows(AbsentFromRows):
     """What one statement gave, and how far it was fetched. All rows are already here: fetching waits for nobody."""
 
     __slots__ = (
-        "__weakref__", "_at", "_closed", "_columns", "_data", "_row_factory", "_truncated", "_types", "arraysize",
-        "lastrowid", "rowcount",
+        "__weakref__", "_age_us", "_at", "_closed", "_columns", "_data", "_row_factory", "_truncated", "_types",
+        "arraysize", "lastrowid", "rowcount",
     )  # fmt: skip
 
     def __init__(self, columns: tuple[tuple[str, str | None], ...] = (), data: list[Row] | None = None) -> None:
@@ -32,6 +32,7 @@ class Rows(AbsentFromRows):
         self._data = data
         """None: no statement has run."""
         self._at = 0
+        self._age_us = -1
         self._truncated = False
         self._closed = False
         self._row_factory: RowFactory | None = None
@@ -64,6 +65,12 @@ class Rows(AbsentFromRows):
             factory = self._row_factory
             made = [factory(self, row) for row in made]
         return made
+
+    @property
+    def staleness(self) -> float | None:
+        """By how many seconds, at most, what was read lags behind the database; None where the node that answered could
+        not tell, and after a write."""
+        return self._age_us / 1e6 if self._age_us >= 0 else None
 
     def close(self) -> None:
         """Forget the rows; the cursor cannot be used afterwards."""

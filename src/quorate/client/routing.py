@@ -3,8 +3,8 @@
 A `Call` is one request's life. Its driver (`client.aio`, and `client._sync.connection` generated from it) asks `next`
 what to do, does it, and tells the call what came of it:
 
-1. A request goes to the node that is thought to lead its database, or for `eventual` reads to a node that
-   this client stays with.
+1. A request goes to the node that is thought to lead its database, or for reads that any replica answers
+   (`Level.anywhere`) to a node that this client stays with.
 2. `NotLeader` names a better node: ask there at once. Without a name, wait a little and try the next node.
 3. A node that says nothing for a while (`patience`) may be slow, paused or cut off: the request stays
    there and is *also* sent to another node. All sends of one write carry the same token, so it happens
@@ -33,9 +33,9 @@ from msgspec import Struct
 
 from quorate import errors
 from quorate.client.links import foreign_node
+from quorate.core.read_levels import parse
 from quorate.core.repeats import Budget as Budget
 from quorate.core.requests import (
-    EVENTUAL,
     Answer,
     LostReport,
     NotLeader,
@@ -106,7 +106,7 @@ class Directory:
         self._shunned: dict[str, float] = {}
         self._dice = rng
         self._home: str | None = None
-        """The node that this client's `eventual` reads stay with: its answers do not go back in time by
+        """The node that reads stay with which any may answer: its answers do not go back in time by
         themselves, and different clients spread over the nodes."""
 
     def learn(self, address: str) -> None:
@@ -153,7 +153,7 @@ class Directory:
     def choose(self, database: str, level: str, avoid: Iterable[str], now: float) -> str:
         """The node to ask. `avoid` are nodes from which this request expects nothing new."""
         avoided = set(avoid)
-        if level == EVENTUAL:
+        if parse(level)[0].anywhere:
             if self._home is None or self._home in avoided:
                 home = self._pick(avoided, now)
                 if self._home is None:
@@ -196,6 +196,7 @@ class Call:
         self._dice = rng
         self._database = database
         self._level = level
+        self._anywhere = parse(level)[0].anywhere
         self._token = token
         self._deadline = deadline
         self._patient = patient or (lambda error: error.retryable)
@@ -337,7 +338,7 @@ class Call:
         if isinstance(body, Answer | StatusReport | LostReport):
             self._budget.earn()
             self.answered_by = address
-            if self._level != EVENTUAL and isinstance(body, Answer):
+            if not self._anywhere and isinstance(body, Answer):
                 self._directory.leads(self._database, address)
             return True
         if isinstance(body, NotLeader):
@@ -370,7 +371,7 @@ class Call:
             raise self._late(error, end="a repetition was refused") if self._under_way() else error
         self._last = error
         self._must_pay = True
-        if self._level == EVENTUAL or not isinstance(error, errors.Overloaded):
+        if self._anywhere or not isinstance(error, errors.Overloaded):
             # Its disk is full, its copy is damaged: others may lead by now. An overloaded leader still leads.
             self._directory.failed(address, now)
         self._back_off(now, body.again_us / 1e6)

@@ -12,7 +12,9 @@ from urllib.parse import parse_qsl, unquote
 from msgspec import Struct
 
 from quorate.client.checks import check_database, check_text, shown
-from quorate.core.requests import READ_LEVELS, STRONGEST
+from quorate.client.marker import NOTHING, check_bookmark
+from quorate.core.bookmarks import Bookmark
+from quorate.core.read_levels import READ_LEVELS, SESSION, SPELLINGS, STRONGEST, NoSuchLevel, parse
 from quorate.errors import NotSupportedError, OperationalError, ProgrammingError
 
 SCHEME = "quorate://"
@@ -22,7 +24,7 @@ DEFAULT_DATABASE = "main"
 DEFAULT_TIMEOUT = 5.0
 """Seconds a call may take, retries included."""
 
-OPTIONS = ("timeout", "read")
+OPTIONS = ("timeout", "read", "bookmark")
 SAFE, ALWAYS = "safe", "always"
 """Whether a write that was running when its node was lost is sent to another node: not by itself, or always."""
 """What may follow the `?` of a URL; the keyword arguments of `connect` go before them."""
@@ -43,6 +45,7 @@ class ClusterTarget(Struct, frozen=True):
     timeout: float | None = None
     """Seconds; None: not said in the URL."""
     read: str | None = None
+    bookmark: Bookmark = NOTHING
 
 
 class FolderTarget(Struct, frozen=True):
@@ -133,8 +136,7 @@ def parse_cluster_url(url: str) -> ClusterTarget:
         raise NotSupportedError("user names and passwords in a cluster's URL are not there yet")
     database = check_database(unquote(path.rstrip("/"))) if slash and path.strip("/") else DEFAULT_DATABASE
     addresses = tuple(dict.fromkeys(parse_address(host.strip()) for host in hosts.split(",")))
-    timeout, read = _options(query)
-    return ClusterTarget(addresses, database, timeout, read)
+    return ClusterTarget(addresses, database, *_options(query))
 
 
 def parse_address(text: str) -> str:
@@ -189,13 +191,14 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def check_read_level(level: str) -> str:
-    """One of the read levels. Raises ProgrammingError that names the nearest, NotSupportedError for one to come."""
+    """One of the read levels. Raises ProgrammingError that names the nearest."""
     level = check_text(level, "a read level")
-    if level == "session" or level.startswith("bounded:"):
-        known = ", ".join(READ_LEVELS)
-        raise NotSupportedError(f"the read level {level!r} is not there yet", hint=f"known are {known}")
-    if level not in READ_LEVELS and level != STRONGEST:
-        raise ProgrammingError(f"unknown read level {level!r:.80}", hint=nearest(level, READ_LEVELS))
+    try:
+        if level != STRONGEST:
+            parse(level)
+    except NoSuchLevel as error:
+        near = nearest(level, READ_LEVELS) if ":" not in level else f"known are {', '.join(SPELLINGS)}"
+        raise ProgrammingError(str(error), hint=near) from None
     return level
 
 
@@ -220,9 +223,10 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
 
 
-def _options(query: str) -> tuple[float | None, str | None]:
-    """The time-out and the read level that a URL's query asks for."""
+def _options(query: str) -> tuple[float | None, str | None, Bookmark]:
+    """The time-out, the read level and the bookmark that a URL's query names."""
     timeout: float | None = None
+    bookmark = NOTHING
     read: str | None = None
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name == "timeout":
@@ -232,11 +236,16 @@ def _options(query: str) -> tuple[float | None, str | None]:
                 raise ProgrammingError(f"timeout={value!r} is not a number of seconds") from None
         elif name == "read":
             read = check_read_level(value)
+        elif name == "bookmark":
+            bookmark = check_bookmark(value)
         else:
             raise ProgrammingError(f"unknown option {name!r} in a cluster's URL", hint=nearest(name, OPTIONS))
-    return timeout, read
+    return timeout, read, bookmark
 
 
-def default_read(read: str | None) -> str:
-    """The read level of a connection; when it names none, the strongest that its database promises."""
-    return STRONGEST if read is None else check_read_level(read)
+def default_read(read: str | None, bookmark: Bookmark = NOTHING) -> str:
+    """The read level of a connection; when it names none, `session` if it goes on with one, otherwise the strongest
+    that its database promises."""
+    if read is None:
+        return SESSION if bookmark else STRONGEST
+    return check_read_level(read)

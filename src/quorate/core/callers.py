@@ -77,10 +77,13 @@ def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
             if group is None:
                 continue
             found[body.database] = group
-        if reads_only(body.statements):
+        if body.after is not None and (refused := routes.misplaced(node, group, body.after)) is not None:
+            node.reply(request.id, refused)
+        elif reads_only(body.statements):
             node.until_us = request.until_us
             level = STRONGEST if body.strongest else body.level
-            group.submit_read(now, request.id, body.statements, level)
+            after = () if body.after is None else body.after.places
+            group.submit_read(now, request.id, body.statements, level, after)
         elif group in takers and body.token is not None:
             group.join(now, request)
         elif _submit_run(node, now, group, request):
@@ -116,9 +119,13 @@ def _on_script(node: "Node", now: Now, request: Request) -> Replica | None:
         message = "a transaction is committed without a statement, or with one that has not run"
         node.reply(request.id, Refused("InterfaceError", message))
         return None
+    if body.after is not None and (refused := routes.misplaced(node, group, body.after)) is not None:
+        node.reply(request.id, refused)
+        return None
     steps = pinned(body.steps, now.wall_us, node.rng)
     if not body.commit and reads_only(steps):
-        group.submit_read(now, request.id, steps, STRONGEST if body.strongest else body.level)
+        after = () if body.after is None else body.after.places
+        group.submit_read(now, request.id, steps, STRONGEST if body.strongest else body.level, after)
         return None
     request = structs.replace(request, body=structs.replace(body, steps=steps))
     return group if _submit_run(node, now, group, request) else None

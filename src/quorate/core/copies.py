@@ -86,6 +86,8 @@ class Copies:
         found = routes.find(self._node, body.database)
         if isinstance(found, NotLeader | Refused):
             self._node.reply(id, found)
+        elif body.after is not None and (refused := routes.misplaced(self._node, found, body.after)) is not None:
+            self._node.reply(id, refused)
         else:
             found.submit_copy(now, id, body)
 
@@ -111,7 +113,8 @@ class Copies:
         else:
             self._kept[event.snapshot] = Copy(event.group, event.size, now.mono_us)
             self._node.emit(Note("copy_opened", {"group": event.group, "index": event.position.index}))
-        self._reply(event.id, CopyReport(event.snapshot, event.size), event.position.index)
+        report = Raw(_encode(CopyReport(event.snapshot, event.size)))
+        self._node.reply(event.id, Answer(report, event.position.index, event.position.epoch, event.group))
 
     def _read(self, now: Now, id: int, body: ReadCopy) -> None:
         """A caller wants a part of a copy, or has read all of it."""
@@ -140,6 +143,6 @@ class Copies:
     def _close(self, number: int) -> None:
         self._node.emit(CloseSnapshot(self._kept.pop(number).group, number))
 
-    def _reply(self, id: int, said: CopyReport | CopyPart | Refused, index: int = 0) -> None:
-        body: ReplyBody = said if isinstance(said, Refused) else Answer(Raw(_encode(said)), index)
+    def _reply(self, id: int, said: CopyPart | Refused) -> None:
+        body: ReplyBody = said if isinstance(said, Refused) else Answer(Raw(_encode(said)))
         self._node.emit(Reply(id, body))

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from quorate.core.bookmarks import Bookmark
 from quorate.core.bounds import Count
 
 
@@ -11,6 +12,8 @@ class OpenCopy(Struct, frozen=True, tag="open_copy"):
     database: str
     level: str
     strongest: bool = False
+    after: Bookmark | None = None
+    """As `Run.after`."""
 
 
 class ReadCopy(Struct, frozen=True, tag="read_copy"):

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from quorate.core.ack_policy import ASYNC, AUTO, ETCD, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AckPolicy
 from quorate.core.options import SINGLE_LEADER
-from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS
+from quorate.core.read_levels import EVENTUAL, LEVELS, LINEARIZABLE, READ_LEVELS, SESSION
+from quorate.core.read_levels import offered as offered
 
 
 class Promise(Struct, frozen=True):
@@ -38,22 +39,13 @@ ONCE = Promise("exactly once", "a write with a token takes effect once, however 
 ATOMIC = Promise("all or nothing", "a write happens as a whole or not at all", "atomicity")
 EQUAL = Promise("equal replicas", "replicas that stand at the same position hold the same", "replicas equal")
 TRUE = Promise("true answers", "an error means that it did not happen, except MaybeDone, which says so", "true answer")
-NEWEST = Promise(
-    "linearizable", "a read sees every write that was acknowledged before the read began", "linearizability"
-)
-LEADING = Promise(
-    "leader",
-    "a read sees what the node that answers had committed as leader; one that was deposed unawares may answer old data",
-    "true answer",
-)
-SOMETIME = Promise(
-    "eventual", "a read sees some earlier state of the database, and never what nobody wrote", "true answer"
-)
-
 ALWAYS = (ONCE, ATOMIC, EQUAL, TRUE)
 """What every database of one leader promises whatever its acks are."""
 
-PROMISES = (KEPT, SAVED, *ALWAYS, NEWEST, LEADING, SOMETIME)
+READS = {level.name: Promise(level.name, level.says, level.judge) for level in LEVELS.values()}
+"""What each read level promises."""
+
+PROMISES = (KEPT, SAVED, *ALWAYS, *READS.values())
 
 
 class Acks(Struct, frozen=True):
@@ -143,27 +135,6 @@ FAILOVERS: dict[str, Failover] = {
 }
 
 
-class Read(Struct, frozen=True):
-    """One read level, in words."""
-
-    level: str
-    promise: Promise
-    served: str
-    cost: str
-
-
-READS: dict[str, Read] = {
-    LINEARIZABLE: Read(
-        LINEARIZABLE,
-        NEWEST,
-        "any replica, once a majority has confirmed who leads",
-        "a round trip, shared by many reads",
-    ),
-    LEADER: Read(LEADER, LEADING, "the node that leads, or believes that it does", "none"),
-    EVENTUAL: Read(EVENTUAL, SOMETIME, "any replica, at once", "none"),
-}
-
-
 class Row(Struct, frozen=True):
     """One choice and what comes with it."""
 
@@ -178,20 +149,14 @@ class Row(Struct, frozen=True):
     loses: str
 
 
-def offered(acks: str, read: str) -> bool:
-    """Whether a database with this kind of acks serves reads of this level: `linearizable` needs that every new leader
-    holds all that was acknowledged."""
-    return not (acks == ASYNC and read == LINEARIZABLE)
-
-
 def row(acks: str, read: str) -> Row:
     """The row of the table for a kind of acks and a read level. Raises KeyError."""
-    rung, level = ACKS[acks], READS[read]
+    rung, level = ACKS[acks], LEVELS[read]
     if not offered(acks, read):
         why = "refused: a new leader may lack what was acknowledged, so that no read could be sure to see it"
         return Row(SINGLE_LEADER, acks, read, (), (why,), "", "")
     return Row(
-        SINGLE_LEADER, acks, read, (rung.promise, *ALWAYS, level.promise), (rung.condition,),
+        SINGLE_LEADER, acks, read, (rung.promise, *ALWAYS, READS[read]), (rung.condition,),
         f"writes: {rung.cost}; reads: {level.cost}", rung.loses,
     )  # fmt: skip
 
@@ -210,8 +175,8 @@ def strongest_read(rule: AckPolicy) -> str:
 
 def judges(rule: AckPolicy) -> frozenset[str]:
     """The judges of the laboratory that a database with these acks is answerable to."""
-    rows = [row(rule.kind, level) for level in READ_LEVELS]
-    return frozenset(promise.judge for each in rows for promise in each.promises)
+    held = [level for level in READ_LEVELS if not (LEVELS[level].lossless and rule.kind == ASYNC)]
+    return frozenset(promise.judge for level in held for promise in row(rule.kind, level).promises)
 
 
 # ---- in sentences -----------------------------------------------------------------------------------------
@@ -252,8 +217,8 @@ def explain(rule: AckPolicy, replicas: int) -> Explanation:
     followers = replicas - max(holders, majority)
     if rule.failover == MANUAL and replicas > 1:
         writes = led = 0  # the leader may be among them
-    away = {LINEARIZABLE: led, LEADER: led, EVENTUAL: replicas - 1}
-    reads = {level: away[level] for level in READ_LEVELS if offered(rule.kind, level)}
+    unled = (SESSION, EVENTUAL)
+    reads = {level: replicas - 1 if level in unled else led for level in READ_LEVELS if offered(rule.kind, level)}
     sentences = (
         f"One of {_nodes(replicas)} leads and takes the writes; the others repeat its log.",
         _counting(rule, replicas, holders),
@@ -304,10 +269,11 @@ def _writing(rule: AckPolicy, away: int, followers: int) -> str:
 
 def _reading(rule: AckPolicy, away: dict[str, int]) -> Iterator[str]:
     for level, count in away.items():
-        read = READS[level]
         may = f"any {_nodes(count)} may be away" if count else "no node may be away"
+        if level == SESSION and count:
+            may += ", as long as one is there that has reached the session's bookmark"
         default = ", the default" if level == strongest_read(rule) else ""
-        yield f"Reads at {level}{default}: {read.promise.says}; {may}."
+        yield f"Reads at {LEVELS[level].spelling}{default}: {LEVELS[level].says}; {may}."
     if not offered(rule.kind, LINEARIZABLE):
         yield (
             "Reads at linearizable are refused: a new leader may lack what was acknowledged, so that no read could be"
@@ -389,11 +355,12 @@ def document() -> str:
         for each in FAILOVERS.values()
     ]
     lines += ["", "## Read levels", "", "| level | a read sees | served by | cost |", "|---|---|---|---|"]
-    lines += [f"| `{each.level}` | {each.promise.says} | {each.served} | {each.cost} |" for each in READS.values()]
+    lines += [f"| `{each.spelling}` | {each.says} | {each.served} | {each.cost} |" for each in LEVELS.values()]
     lines += ["", "## Every choice", "", "| replication | acks | read | promises |", "|---|---|---|---|"]
     for each in table():
         promised = ", ".join(promise.name for promise in each.promises) or each.conditions[0]
-        lines.append(f"| {each.replication} | `{spelt.get(each.acks, each.acks)}` | `{each.read}` | {promised} |")
+        acks, read = spelt.get(each.acks, each.acks), LEVELS[each.read].spelling
+        lines.append(f"| {each.replication} | `{acks}` | `{read}` | {promised} |")
     lines += ["", "## The promises", "", "| promise | in words | judged in the laboratory as |", "|---|---|---|"]
     lines += [f"| {each.name} | {each.says} | {each.judge} |" for each in PROMISES]
     lines += ["", "## Numbers", "", *_numbers()]

@@ -28,6 +28,8 @@ class Query(Struct, frozen=True):
     statements: tuple[Any, ...]
     ends_us: int = 0
     """When they are ended, by the node's monotonic clock: their caller's time is nearly over; 0: not known."""
+    age_us: int = -1
+    """See `Answer.age_us`."""
 
 
 class QueryFailed(Struct, frozen=True):
@@ -45,12 +47,12 @@ class QueryFailed(Struct, frozen=True):
     """In words: what is damaged or went wrong; how long a read may run."""
 
 
-def answer(outcome: bytes, position: Position) -> Answer | Refused:
-    """What the caller of a read is told that has run."""
+def answer(query: Query, outcome: bytes, position: Position) -> Answer | Refused:
+    """What the caller of a read is told that has run, on the state at this position."""
     if len(outcome) > ANSWER_BYTES_MAX:
         message = f"the result has {len(outcome)} bytes; an answer carries at most {ANSWER_BYTES_MAX}"
         return Refused("TooLarge", message, "read fewer rows at a time, with LIMIT or by ranges of a key")
-    return Answer(Raw(outcome), position.index)
+    return Answer(Raw(outcome), position.index, position.epoch, query.group, query.age_us)
 
 
 def refusal(event: QueryFailed) -> Refused:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from quorate.core.bookmarks import Reached
 from quorate.core.kernel import CreateGroup, Effect, GroupId, LogWrite, NodeId, Now, PeerLife, RecoveredGroup, Request
 from quorate.core.membership import Configuration, Wanted
 from quorate.core.messages import GroupHeartbeat
@@ -226,7 +227,9 @@ class Replica(Protocol):
         ...
 
     def joined(self) -> None: ...
-    def submit_read(self, now: Now, id: int, statements: tuple[Any, ...], level: str) -> None: ...
+    def submit_read(
+        self, now: Now, id: int, statements: tuple[Any, ...], level: str, after: tuple[Reached, ...] = ()
+    ) -> None: ...
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None: ...
 
     def on_request(self, now: Now, id: int, body: Verify | Failover) -> None:

@@ -7,29 +7,36 @@ versions able to talk.
 
 from msgspec import Raw, Struct
 
+from quorate.core.bookmarks import Bookmark, Reached
 from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Signed, Small
 from quorate.core.copy_requests import CopyPart as CopyPart
 from quorate.core.copy_requests import CopyReport as CopyReport
 from quorate.core.copy_requests import OpenCopy as OpenCopy
 from quorate.core.copy_requests import ReadCopy as ReadCopy
 from quorate.core.limits import REQUEST_BYTES_MAX
+from quorate.core.read_levels import EVENTUAL as EVENTUAL
+from quorate.core.read_levels import LEADER as LEADER
+from quorate.core.read_levels import LINEARIZABLE as LINEARIZABLE
+from quorate.core.read_levels import STRONGEST as STRONGEST
 from quorate.core.scripts import Attempted as Attempted
 from quorate.core.scripts import BeginAttempt as BeginAttempt
 from quorate.core.scripts import Evaluated as Evaluated
 from quorate.core.scripts import Script as Script
 from quorate.core.scripts import Step as Step
 from quorate.core.statements import BOUND as BOUND
-from quorate.core.statements import EVENTUAL as EVENTUAL
-from quorate.core.statements import LEADER as LEADER
-from quorate.core.statements import LINEARIZABLE as LINEARIZABLE
-from quorate.core.statements import READ_LEVELS as READ_LEVELS
-from quorate.core.statements import STRONGEST as STRONGEST
 from quorate.core.statements import Failed as Failed
 from quorate.core.statements import Parameters as Parameters
 from quorate.core.statements import Result as Result
 from quorate.core.statements import Statement as Statement
 from quorate.core.statements import Token as Token
 from quorate.core.statements import Value as Value
+from quorate.core.verdicts import AWAY as AWAY
+from quorate.core.verdicts import DAMAGED as DAMAGED
+from quorate.core.verdicts import DIFFERS as DIFFERS
+from quorate.core.verdicts import EQUAL as EQUAL
+from quorate.core.verdicts import UNDECIDED as UNDECIDED
+from quorate.core.verdicts import ReplicaVerdict as ReplicaVerdict
+from quorate.core.verdicts import VerifyReport as VerifyReport
 
 # --------------------------------------------------------------------------------------------------
 # Requests
@@ -49,6 +56,8 @@ class Run(Struct, frozen=True, tag="run", gc=False):
     load: bool = False
     strongest: bool = False
     """The caller named no read level: the strongest that the database promises is meant."""
+    after: Bookmark | None = None
+    """What the caller has seen: it is answered, and its write runs, only where all of that is."""
 
 
 class Outcome(Struct, frozen=True, tag="outcome"):
@@ -218,6 +227,16 @@ class Answer(Struct, frozen=True, tag="answer", gc=False):
     outcome: Raw
     index: Index = 0
     """Where the database's log stood; the sender's next tokens carry it."""
+    epoch: Epoch = 0
+    """Of what is there; 0: this answer is of no place in a log."""
+    group: GroupId = 0
+    age_us: Signed = -1
+    """Microseconds by which, at most, what a read has seen lags behind; -1: not known."""
+
+    @property
+    def place(self) -> Reached:
+        """What a session has seen that has this answer."""
+        return Reached(self.group, self.epoch, self.index)
 
 
 class NotLeader(Struct, frozen=True, tag="not_leader"):
@@ -324,41 +343,6 @@ class GroupStatus(Struct, frozen=True):
     """The epoch of the last entry: of two logs the one with the higher (last_epoch, last) has more."""
     permit: str = ""
     """Under `etcd`: why this replica, which would stand, has no permit to; empty: it has not asked, or leads."""
-
-
-EQUAL = "equal"
-DIFFERS = "differs"
-DAMAGED = "damaged"
-UNDECIDED = "undecided"
-AWAY = "away"
-
-
-class ReplicaVerdict(Struct, frozen=True):
-    """What verify found of one replica.
-
-    `equal`: it holds what a majority holds, or what all hold that answered. `differs`: a majority holds something
-    else. `damaged`: its file is. `undecided`: replicas differ, and there is no majority. `away`: it could not answer.
-    """
-
-    node: NodeId
-    name: str
-    verdict: str
-    digest: str = ""
-    reason: str = ""
-    rebuilt: bool = False
-    """It was told to fetch a copy from the others."""
-
-
-class VerifyReport(Struct, frozen=True):
-    """What verify found of one database, at one position of its log; the outcome of the `Answer` to `Verify`.
-    `verdict` is the worst of the replicas'."""
-
-    database: str
-    group: GroupId
-    epoch: Epoch
-    index: Index
-    verdict: str
-    replicas: tuple[ReplicaVerdict, ...]
 
 
 class FailoverReport(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from quorate.core import roster
+from quorate.core.bookmarks import Bookmark, digest_of
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Now, Request
 from quorate.core.replica import Replica
 from quorate.core.requests import NotLeader, Refused
@@ -31,6 +32,27 @@ def group_for(node: "Node", request: int, database: str) -> Replica | None:
         node.reply(request, found)
         return None
     return found
+
+
+def misplaced(node: "Node", group: Replica, bookmark: Bookmark) -> Refused | None:
+    """What is to be said of a bookmark that is not of this group."""
+    here = group.database
+    if bookmark.places and bookmark.cluster != digest_of(node.identity.cluster):
+        return Refused("ProgrammingError", f"the bookmark is of another cluster, not of this one with {here!r}")
+    for place in bookmark.places:
+        if place.group == group.group:
+            continue
+        catalog = node.directory.catalog
+        names = {row.group: row.database for row in catalog.partitions}
+        dropped = {row.group: row.database for row in catalog.dropped}
+        if place.group in names:
+            what = f"of the database {names[place.group]!r}"
+        elif place.group in dropped:
+            what = f"of the database {dropped[place.group]!r}, which was dropped"
+        else:
+            what = f"of the group {place.group}, which no database of this cluster has"
+        return Refused("ProgrammingError", f"the bookmark is {what}, not of {here!r}", "keep one for each database")
+    return None
 
 
 def submit(node: "Node", now: Now, group: Replica, request: Request) -> bool:

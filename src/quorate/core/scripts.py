@@ -10,8 +10,10 @@ from random import Random
 
 from msgspec import Struct, structs
 
+from quorate.core.bookmarks import Bookmark
 from quorate.core.bounds import Count, Index, Signed
-from quorate.core.statements import LINEARIZABLE, Failed, Result, Statement, Token
+from quorate.core.read_levels import LINEARIZABLE
+from quorate.core.statements import Failed, Result, Statement, Token
 
 
 class Pin(Struct, frozen=True, array_like=True, gc=False):
@@ -82,6 +84,8 @@ class Script(Struct, frozen=True, tag="script", gc=False):
     """As in `Run`, for a script that only reads."""
     strongest: bool = False
     run: RunOfAttempts | None = None
+    after: Bookmark | None = None
+    """As `Run.after`."""
 
     @property
     def statements(self) -> tuple[Statement, ...]:

@@ -17,13 +17,6 @@ else:
 
 Parameters = tuple[Value, ...] | dict[str, Value]
 
-LINEARIZABLE = "linearizable"
-LEADER = "leader"
-EVENTUAL = "eventual"
-STRONGEST = "strongest"
-"""What callers mean who name no level. It travels as LINEARIZABLE with `Run.strongest`."""
-READ_LEVELS = (LINEARIZABLE, LEADER, EVENTUAL)
-
 
 class Statement(Struct, frozen=True, array_like=True, gc=False):
     """One SQL statement with one set of parameters for each time it is to run."""

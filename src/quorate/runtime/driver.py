@@ -422,7 +422,7 @@ class Driver:
         except (Divergent, DiskIsFull) as error:
             self.feed(query_failed(effect, error))
         else:
-            self._answer(effect.id, answer(outcome, position))
+            self._answer(effect.id, answer(effect, outcome, position))
 
     def _queried_aside(self, effect: kernel.Query, found: Found) -> None:
         if self._stopped:
@@ -431,7 +431,7 @@ class Driver:
             self._fail(f"the disk failed: {found}")
             return
         if isinstance(found, tuple):
-            self._answer(effect.id, answer(*found))
+            self._answer(effect.id, answer(effect, *found))
         elif isinstance(found, kernel.QueryFailed):
             self.feed(found)
         else:

@@ -21,6 +21,7 @@ from quorate.client._sync.transactions import Transaction, run_transaction
 from quorate.client.attempts import Attempts
 from quorate.client.checks import check_flag, check_new_file, check_told
 from quorate.client.link_sync import commit_at_once
+from quorate.client.marker import NOTHING, Marker, WithBookmark
 from quorate.client.pieces import (
     Batch,
     ConnectionAttributes,
@@ -44,6 +45,7 @@ from quorate.client.url import (
     check_retry,
     check_timeout,
 )
+from quorate.core.bookmarks import Bookmark
 from quorate.core.requests import (
     LEADER,
     LINEARIZABLE,
@@ -90,7 +92,7 @@ class Cursor(Rows):
         """Run one statement; as `Connection.execute`."""
         self._begin()
         statements = (one_statement(sql, parameters, self._types),)
-        done, _ = self.connection.run(statements, token, read=read, timeout=timeout)
+        done, self._age_us = self.connection.run(statements, token, read=read, timeout=timeout)
         self._load(done.results[0], done.truncated)
         return self
 
@@ -112,13 +114,22 @@ class Cursor(Rows):
         self.close()
 
 
-class Connection(ConnectionAttributes):
+class Connection(WithBookmark, ConnectionAttributes):
     """One database of a cluster. Any number of threads may use it at once; one socket goes to each node."""
 
-    __slots__ = ("__weakref__", "_autocommit", "_client", "_pragmas", "_session", "_tokens", "database", "read")
+    __slots__ = (
+        "__weakref__", "_autocommit", "_client", "_marker", "_pragmas", "_session", "_tokens", "database", "read",
+    )  # fmt: skip
 
     def __init__(
-        self, target: ClusterTarget, *, timeout: float, read: str, retry: str = SAFE, autocommit: bool = True
+        self,
+        target: ClusterTarget,
+        *,
+        timeout: float,
+        read: str,
+        retry: str = SAFE,
+        autocommit: bool = True,
+        bookmark: Bookmark = NOTHING,
     ) -> None:
         self.database = target.database
         """The name of the database."""
@@ -131,6 +142,7 @@ class Connection(ConnectionAttributes):
         self._types: Types | None = None
         self._session = Session(self)
         self._autocommit = check_flag(autocommit, "autocommit")
+        self._marker = Marker(read, bookmark)
 
     @property
     def autocommit(self) -> bool:
@@ -165,8 +177,8 @@ class Connection(ConnectionAttributes):
         one each call is a write of its own. `read` is the read level, `timeout` the seconds this call may take.
         Raises a subclass of Error; all of them mean "not done", except MaybeDone.
         """
-        done, _ = self.run((one_statement(sql, parameters, self._types),), token, read=read, timeout=timeout)
-        return self.cursor_of(done.results[0], truncated=done.truncated)
+        done, age_us = self.run((one_statement(sql, parameters, self._types),), token, read=read, timeout=timeout)
+        return self.cursor_of(done.results[0], truncated=done.truncated, age_us=age_us)
 
     def executemany(
         self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
@@ -187,8 +199,8 @@ class Connection(ConnectionAttributes):
 
         Each is a text or a pair of text and parameters. A failure says in `.statement` which one it was.
         """
-        done, _ = self.run(batch_statements(statements, self._types), token, read=read, timeout=timeout)
-        return [self.cursor_of(result, truncated=done.truncated) for result in done.results]
+        done, age_us = self.run(batch_statements(statements, self._types), token, read=read, timeout=timeout)
+        return [self.cursor_of(result, truncated=done.truncated, age_us=age_us) for result in done.results]
 
     def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
         """Settle a write whose answer was lost: its results if it happened.
@@ -283,7 +295,10 @@ class Connection(ConnectionAttributes):
         """
         path = check_new_file(file)
         check_told(told)
-        return fetch(self._client, self.database, self.read, path, timeout, told)
+        after = self._marker.shown(self.read)
+        answer = fetch(self._client, self.database, self.read, path, timeout, told, after)
+        self._marker.heard(answer, after, self._client.cluster)
+        return answer.index
 
     def cursor(self) -> Cursor:
         """A cursor that has not run anything yet."""
@@ -322,9 +337,10 @@ class Connection(ConnectionAttributes):
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Connection to {self.database!r} at {','.join(self._client.addresses)}>"
 
-    def cursor_of(self, result: Result, *, truncated: bool = False) -> Cursor:
+    def cursor_of(self, result: Result, *, truncated: bool = False, age_us: int = -1) -> Cursor:
         """A cursor that holds what a statement gave."""
         cursor = Cursor(self)
+        cursor._age_us = age_us  # noqa: SLF001 - made here
         cursor._load(result, truncated)  # noqa: SLF001
         return cursor
 
@@ -337,8 +353,9 @@ class Connection(ConnectionAttributes):
         timeout: float | None = None,
         load: bool = False,
     ) -> tuple[Done, int]:
-        """Carry statements through as one request, under a token of this name if they write; what they gave and
-        where the database's log stood. `load`: with triggers and foreign-key actions switched off."""
+        """Carry statements through as one request, under a token of this name if they write; what they gave, and by how
+        many microseconds at most what they read lags behind (-1: not known). `load`: with triggers and foreign-key
+        actions switched off."""
         level = self.read if read is None else check_read_level(read)
         if name is not None:
             check_token(name)
@@ -348,30 +365,32 @@ class Connection(ConnectionAttributes):
         answered = self._pragmas.answered(statements)
         if answered is not None:
             self._client.check()
-            return answered, self._tokens.seen
+            return answered, -1
         if not needs_token(statements):
             strongest = level == STRONGEST
             level = LINEARIZABLE if strongest else level
-            run = Run(self.database, tuple(statements), level, strongest=strongest)
+            after = self._marker.shown(level)
+            run = Run(self.database, tuple(statements), level, strongest=strongest, after=after)
             body, _ = self._client.request(run, self.database, level=level, timeout=timeout)
-            return self._settle(body, None), body.index
+            return self._settle(body, None, after), body.age_us
         prefix = () if load else self._pragmas.begin()
         if prefix:
             try:
-                done, index = self._write((*prefix, *statements), name, timeout)
+                done, age_us = self._write((*prefix, *statements), name, level, timeout)
             except errors.Error as error:
                 shift(error, len(prefix))
                 raise
-            return without_prefix(done, len(prefix)), index
-        return self._write(statements, name, timeout, load)
+            return without_prefix(done, len(prefix)), age_us
+        return self._write(statements, name, level, timeout, load)
 
     def _write(
-        self, statements: Sequence[Statement], name: str | None, timeout: float | None, load: bool = False
+        self, statements: Sequence[Statement], name: str | None, level: str, timeout: float | None, load: bool = False
     ) -> tuple[Done, int]:
         token = self._tokens.mint(name, statements)
-        run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)
+        after = self._marker.shown(level)
+        run = Run(self.database, tuple(statements), LINEARIZABLE, token, load, after=after)
         body, token, _ = self._carry(run, token, timeout)
-        return self._settle(body, token), body.index
+        return self._settle(body, token, after), body.age_us
 
     def _in_session(
         self, statements: Sequence[Statement], token: str | None, timeout: float | None
@@ -417,20 +436,23 @@ class Connection(ConnectionAttributes):
 
     def evaluate(self, script: Script, timeout: float | None) -> ScriptOutcome:
         """What a transaction's statements give, when they are run and undone."""
+        after = self._marker.shown(script.level)
+        script = structs.replace(script, after=after)
         body, _ = self._client.request(script, self.database, level=script.level, timeout=timeout)
-        self._tokens.heard(body.index)
+        self._heard(body, after)
         return read_script(body.outcome)
 
     def commit_script(self, script: Script, name: str | None, timeout: float | None) -> tuple[WriteOutcome, Token]:
         """Run a transaction's statements to stay, under a token of this name; what came of it, and the token."""
         deadline = time.monotonic() + (self._client.timeout if timeout is None else timeout)
         token = self._tokens.mint(name, [step.statement for step in script.steps])
-        body, token, clean = self._carry(structs.replace(script, token=token), token, timeout)
+        after = self._marker.shown(script.level)
+        body, token, clean = self._carry(structs.replace(script, token=token, after=after), token, timeout)
         outcome = read_outcome(body.outcome)
         if must_be_settled(outcome, clean=clean):
             settled = self._fence(token, max(0.001, deadline - time.monotonic()))
             outcome = outcome if isinstance(settled, Cancelled) else settled
-        self._tokens.heard(body.index)
+        self._heard(body, after)
         return outcome, token
 
     def _fence(self, token: Token, timeout: float) -> WriteOutcome:
@@ -461,6 +483,11 @@ class Connection(ConnectionAttributes):
             return None
         return Token(token.id, body.index)
 
-    def _settle(self, body: Answer, token: Token | None) -> Done:
-        self._tokens.heard(body.index)
+    def _settle(self, body: Answer, token: Token | None, after: Bookmark | None = None) -> Done:
+        self._heard(body, after)
         return results_of(read_outcome(body.outcome), token)
+
+    def _heard(self, body: Answer, after: Bookmark | None) -> None:
+        """A node has answered that had seen this much, and where it is."""
+        self._tokens.heard(body.index)
+        self._marker.heard(body, after, self._client.cluster)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from quorate import errors
 from quorate.client._sync.carrier import Client
 from quorate.client.links import LinkLost
+from quorate.core.bookmarks import Bookmark
 from quorate.core.requests import LINEARIZABLE, STRONGEST, Answer, CopyPart, CopyReport, OpenCopy, ReadCopy, Refused
 from quorate.wire.answers import decoded
 
@@ -26,10 +27,17 @@ class CopyLost(Exception):
 
 
 def fetch(
-    client: Client, database: str, level: str, file: str | os.PathLike[str], timeout: float | None, told: Told
-) -> int:
-    """Write a copy of a database's file to a new file; where it stands in the database's log. `told` hears how many
-    bytes have come, of how many. `timeout` is for making the copy, and begins again with it.
+    client: Client,
+    database: str,
+    level: str,
+    file: str | os.PathLike[str],
+    timeout: float | None,
+    told: Told,
+    after: Bookmark | None = None,
+) -> Answer:
+    """Write a copy of a database's file to a new file, on which all of `after` is; the answer says where it stands in
+    the database's log. `told` hears how many bytes have come, of how many. `timeout` is for making the copy, and begins
+    again with it.
 
     When its node is lost, another copy is begun, on whatever node answers. Raises Unavailable when that has been for
     nothing too often, OSError, and what a read raises.
@@ -37,7 +45,7 @@ def fetch(
     lost: CopyLost | None = None
     for _ in range(ATTEMPTS):
         strongest = level == STRONGEST
-        body = OpenCopy(database, LINEARIZABLE if strongest else level, strongest)
+        body = OpenCopy(database, LINEARIZABLE if strongest else level, strongest, after)
         answer, call = client.carry(body, database, level=body.level, timeout=timeout)
         report = decoded(answer.outcome, CopyReport)
         try:
@@ -45,7 +53,7 @@ def fetch(
         except CopyLost as error:
             lost = error
         else:
-            return answer.index
+            return answer
     hint = "see quorate status, and try again when no node is restarted any more"
     message = f"not done: {ATTEMPTS} times the node was lost that kept the copy of {database!r}: {lost}"
     raise errors.Unavailable(message, hint=hint) from lost

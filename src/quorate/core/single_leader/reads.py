@@ -1,4 +1,4 @@
-"""Reads at `eventual`, `leader` and `linearizable`.
+"""Reads at every level (`core.read_levels`): which replica answers, and when.
 
 Linearizable reads are ReadIndex (Ongaro 2014, section 6.4): a leader that has committed an entry of its own
 epoch notes its commit index, has a majority confirm that it still leads *after* the read arrived, waits
@@ -6,16 +6,33 @@ until that index is applied, and reads. No lease, no clock. A round is named by 
 heartbeat sequence, never by the request, so that a late or repeated answer cannot confirm a younger read
 (the cause of etcd's stale reads of 2025). Reads that arrive during a round share the next one. A follower
 asks the leader for the index and then reads its own data.
+
+What such a round has found out stays true: up to that index lies all that was acknowledged before it was asked for. So
+a bounded read runs at once where one was asked for within the bound, and begins another elsewhere.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Raw
 
 from quorate.core.admission import EXPIRED, ends_us, gone, overloaded
+from quorate.core.bookmarks import Reached
 from quorate.core.kernel import NodeId, Now, Query
-from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS, STRONGEST, Answer, NotLeader, Refused
-from quorate.core.single_leader import apply, repair, settling, shipping, state
+from quorate.core.read_levels import (
+    BOUNDED,
+    EVENTUAL,
+    LEADER,
+    LINEARIZABLE,
+    READ_LEVELS,
+    SESSION,
+    SPELLINGS,
+    STRONGEST,
+    NoSuchLevel,
+    parse,
+)
+from quorate.core.requests import Answer, NotLeader, Refused
+from quorate.core.single_leader import apply, repair, sessions, settling, shipping, state
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
 from quorate.core.single_leader.state import NOBODY, Group, Known, Read
 
@@ -25,62 +42,134 @@ NOT_PROMISED = Refused(
     "use read='leader', or change the acks with `quorate alter`",
 )
 TOO_LATE = Refused("Unavailable", "the read could not be confirmed in time", "", retryable=True)
-
+NOT_REACHED = Refused("Unavailable", "this replica has not reached the session's bookmark in time", "", retryable=True)
 
 COPY: tuple[Any, ...] = ("copy",)
 """Instead of statements: what is read is everything, as a copy (`core.copies`)."""
 
 
-def submit(group: Group, now: Now, id: int, statements: tuple[Any, ...], level: str) -> None:
-    """A caller's read at a level."""
-    if level not in (STRONGEST, *READ_LEVELS):
-        hint = f"there are: {', '.join(READ_LEVELS)}"
-        group.reply(id, Refused("ProgrammingError", f"{level!r} is not a read level", hint))
+def submit(
+    group: Group,
+    now: Now,
+    id: int,
+    statements: tuple[Any, ...],
+    level: str,
+    after: tuple[Reached, ...] = (),
+) -> None:
+    """A caller's read at a level, on a state that includes `after`."""
+    try:
+        wanted, bound_us = parse(_strongest(group) if level == STRONGEST else level)
+    except NoSuchLevel as error:
+        group.reply(id, Refused("ProgrammingError", str(error), f"there are: {', '.join(SPELLINGS)}"))
         return
-    if level == STRONGEST:
-        level = LINEARIZABLE if group.rules.offers(LINEARIZABLE) else LEADER
-    if level == LINEARIZABLE and not group.rules.offers(level):
+    if not group.rules.offers(wanted.name):
         group.reply(id, NOT_PROMISED)
-        return
-    if group.repair.damaged and group.election.leader in (NOBODY, group.me):
+    elif group.repair.damaged and group.election.leader in (NOBODY, group.me):
         group.reply(id, repair.refusal(group))
     elif not group.apply.opened or group.repair.damaged or group.fetching.switching:
         group.reply(id, NotLeader(group.leader_address()))
+    elif after and sessions.data_file_has(group, after) == sessions.LOST:
+        group.reply(id, sessions.lost(group))
     elif _crowded(group):
         group.reply(id, overloaded("too many reads are waiting on this database", group.settings.standing_us))
-    elif level == EVENTUAL:
-        if group.settling.stack:
-            settling.settle_for_reads(group)
-        _run(group, id, statements, group.host.until_us)
-    elif group.election.role == state.LEADER:
-        read = Read(id, statements, now.mono_us, until_us=group.host.until_us)
-        if level != LEADER:
-            group.reading.waiting.append(read)
-            group.host.make_ready(group.group)
-        else:
-            read.index = max(group.election.noop, min(group.commit.committed, group.commit.persisted))
-            group.reading.applying.append(read)
-            on_applied(group)
+    else:
+        least = max([place.index for place in after], default=0)
+        until_us = group.host.until_us
+        read = Read(id, statements, now.mono_us, index=least, until_us=until_us, after=after, bound_us=bound_us)
+        POLICIES[wanted.name](group, read)
+
+
+def _strongest(group: Group) -> str:
+    return next(level for level in READ_LEVELS if group.rules.offers(level))
+
+
+# ---- one way for each level: who may answer, and when ---------------------------------------------------------
+
+
+def _at_once(group: Group, read: Read) -> None:
+    """What is there. A read of a session waits until it has been reached."""
+    if group.settling.stack:
+        settling.settle_for_reads(group)
+    if not read.after or sessions.data_file_has(group, read.after) == sessions.HAS:
+        _run(group, read)
+    else:
+        group.reading.applying.append(read)
         group.host.keep_busy(group.group)
-    elif level == LEADER or group.election.leader == NOBODY or group.host.disk_full:  # what it lacks it cannot take now
-        group.reply(id, NotLeader(group.leader_address()))
+        apply.apply_more(group)
+
+
+def _at_leader(group: Group, read: Read) -> None:
+    """What this replica has committed, if it leads."""
+    if group.election.role != state.LEADER:
+        group.reply(read.id, NotLeader(group.leader_address()))
+        return
+    read.index = max(read.index, group.election.noop, min(group.commit.committed, group.commit.persisted))
+    group.reading.applying.append(read)
+    on_applied(group)
+    group.host.keep_busy(group.group)
+
+
+def _confirmed(group: Group, read: Read) -> None:
+    """What a leader has committed whom a majority confirms from now on."""
+    if group.election.role == state.LEADER:
+        group.reading.waiting.append(read)
+        group.host.make_ready(group.group)
+    elif group.election.leader == NOBODY or group.host.disk_full:  # what it lacks it cannot take now
+        group.reply(read.id, NotLeader(group.leader_address()))
+        return
     else:
         group.reading.numbers += 1
-        group.reading.asked[group.reading.numbers] = Read(id, statements, now.mono_us, until_us=group.host.until_us)
+        group.reading.asked[group.reading.numbers] = read
         group.send(
             group.election.leader, ReadIndexAsk(group.group, group.election.epoch, group.reading.numbers, group.life)
         )
-        group.host.keep_busy(group.group)
+    group.host.keep_busy(group.group)
 
 
-def _run(group: Group, id: int, statements: tuple[Any, ...], until_us: int) -> None:
-    first = statements[0] if statements else None
-    if type(first) is Known:
-        group.reply(id, Answer(Raw(first.outcome), group.apply.applied.index))
-    elif statements is COPY:
-        group.host.copies.open(group.group, id, until_us)
+def _bounded(group: Group, read: Read) -> None:
+    """What is there, if a leader that a majority confirmed was heard of within the bound; else as `_confirmed`."""
+    if 0 <= age_us(group) <= read.bound_us:
+        _at_once(group, read)
     else:
-        group.host.emit(Query(group.group, id, statements, ends_us(until_us, group.host.now_us)))
+        _confirmed(group, read)
+
+
+POLICIES: dict[str, Callable[[Group, Read], None]] = {
+    LINEARIZABLE: _confirmed,
+    LEADER: _at_leader,
+    BOUNDED: _bounded,
+    SESSION: _at_once,
+    EVENTUAL: _at_once,
+}
+
+
+def age_us(group: Group) -> int:
+    """By how much, at most, what reads see here lags behind a leader that a majority had confirmed; -1: not known.
+
+    Both ends are read from this node's own monotonic clock: when the question left, and now. So it needs no clocks that
+    agree, only one that runs no slower than time does; and it does not run while a virtual machine is suspended.
+    """
+    heard = group.reading
+    known = 0 <= heard.told_index <= group.apply.applied.index
+    return max(0, group.host.now_us - heard.told_us) if known else -1
+
+
+def _told(group: Group, asked_us: int, index: int) -> None:
+    """All that was acknowledged before `asked_us` is at or below this index (and what a failover has lost)."""
+    if index >= 0 and asked_us > group.reading.told_us:
+        group.reading.told_us, group.reading.told_index = asked_us, index
+
+
+def _run(group: Group, read: Read) -> None:
+    first = read.statements[0] if read.statements else None
+    if type(first) is Known:
+        at = group.apply.applied
+        group.reply(read.id, Answer(Raw(first.outcome), at.index, at.epoch, group.group, age_us(group)))
+    elif read.statements is COPY:
+        group.host.copies.open(group.group, read.id, read.until_us)
+    else:
+        limit_us = ends_us(read.until_us, group.host.now_us)
+        group.host.emit(Query(group.group, read.id, read.statements, limit_us, age_us(group)))
 
 
 def _crowded(group: Group) -> bool:
@@ -100,6 +189,7 @@ def begin_round(group: Group) -> None:
         return
     group.reading.confirming, group.reading.waiting = group.reading.waiting, []
     group.reading.index = group.commit.committed
+    group.reading.round_us = group.host.now_us
     if group.majority_of((group.me,)):
         _finish_round(group)
     else:
@@ -118,6 +208,7 @@ def on_confirmed(group: Group, peer: NodeId, sequence: int) -> None:
 
 def _finish_round(group: Group) -> None:
     group.reading.round = 0
+    _told(group, group.reading.round_us, group.reading.index)
     confirmed, group.reading.confirming = group.reading.confirming, []
     for read in confirmed:
         read.index = max(read.index, group.reading.index)
@@ -132,16 +223,20 @@ def _finish_round(group: Group) -> None:
 
 
 def on_applied(group: Group) -> None:
-    """Serve confirmed reads whose index the data file has reached."""
+    """Serve confirmed reads whose index, and what they are to come after, the data file has reached."""
     if not group.reading.applying:
         return
-    ready = [read for read in group.reading.applying if read.index <= group.apply.applied.index]
-    group.reading.applying = [read for read in group.reading.applying if read.index > group.apply.applied.index]
-    for read in ready:
-        if gone(read.until_us, group.host.now_us):
+    waiting, group.reading.applying = group.reading.applying, []
+    for read in waiting:
+        has = sessions.data_file_has(group, read.after) if read.after else sessions.HAS
+        if has == sessions.LOST:
+            group.reply(read.id, sessions.lost(group))
+        elif has == sessions.NOT_YET or read.index > group.apply.applied.index:
+            group.reading.applying.append(read)
+        elif gone(read.until_us, group.host.now_us):
             group.reply(read.id, EXPIRED)
         else:
-            _run(group, read.id, read.statements, read.until_us)
+            _run(group, read)
     if group.reading.applying:
         settling.settle_for_reads(group)
 
@@ -170,7 +265,8 @@ def on_reply(group: Group, _now: Now, sender: NodeId, message: ReadIndexReply) -
     if message.index < 0:
         group.reply(read.id, NotLeader(""))
         return
-    read.index = message.index
+    _told(group, read.since_us, message.index)
+    read.index = max(read.index, message.index)
     group.reading.applying.append(read)
     apply.apply_more(group)
     on_applied(group)
@@ -212,7 +308,7 @@ def tick(group: Group, now: Now) -> bool:
         for read in [read for read in reads if read.since_us <= horizon]:
             reads.remove(read)
             if not read.asker:
-                group.reply(read.id, TOO_LATE)
+                group.reply(read.id, NOT_REACHED if read.after else TOO_LATE)
     for number, read in list(group.reading.asked.items()):
         if read.since_us <= horizon:
             del group.reading.asked[number]

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from quorate.core.bookmarks import Reached
 from quorate.core.kernel import ORIGIN, NodeId, Position, Request
 from quorate.core.single_leader.messages import VerifyReply
 
@@ -35,6 +36,9 @@ class Read(Struct):
     """Another replica that asked how far to apply, instead of a caller of this node."""
     index: int = -1
     until_us: int = 0
+    after: tuple[Reached, ...] = ()
+    """What its session has seen."""
+    bound_us: int = 0
 
 
 class Known(Struct, frozen=True):
@@ -52,6 +56,8 @@ class Reading(Struct):
     """The heartbeat sequence that a majority must answer; 0 while no round is under way."""
     index: int = -1
     """What was committed when the round began."""
+    round_us: int = 0
+    """When that was."""
     confirming: list[Read] = []
     """For that round."""
     confirmed: dict[NodeId, int] = {}
@@ -62,6 +68,10 @@ class Reading(Struct):
     """On a follower: for the leader to say how far to apply."""
     numbers: int = 0
     """Counts on from the boot, so that a late answer to an earlier life answers nothing in this one."""
+    told_us: int = -(1 << 62)
+    """When the newest round that has succeeded was asked for."""
+    told_index: int = -1
+    """What it said; -1: there was none in this life."""
 
     def next_number(self) -> int:
         """For the next question to the leader."""

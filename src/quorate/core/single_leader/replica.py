@@ -358,7 +358,8 @@ class SingleLeaderReplica(Group):
     # ---- callers -----------------------------------------------------------------------------------------
 
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None:
-        reads.submit(self, now, id, reads.COPY, STRONGEST if body.strongest else body.level)
+        after = () if body.after is None else body.after.places
+        reads.submit(self, now, id, reads.COPY, STRONGEST if body.strongest else body.level, after)
 
     def on_request(self, now: Now, id: int, body: Verify | Failover) -> None:
         if type(body) is Verify:

@@ -24,7 +24,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.limits import ENTRY_BYTES_MAX
 from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Script
-from quorate.core.single_leader import apply, evaluating, long_writes, repair, settling, shipping
+from quorate.core.single_leader import apply, evaluating, long_writes, repair, sessions, settling, shipping
 from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group
 
 TOO_LARGE = Refused(
@@ -88,6 +88,12 @@ def _waits_in_vain(group: Group) -> bool:
 def join(group: Group, now: Now, request: Request) -> bool:
     """A write comes to the end of the queue, unless that is too long."""
     queue = group.writes.queue
+    after = request.body.after if isinstance(request.body, Run | Script) else None
+    if after is not None:
+        has = sessions.log_has(group, after.places)
+        if has != sessions.HAS:
+            group.reply(request.id, sessions.lost(group) if has == sessions.LOST else NotLeader(""))
+            return False
     refusal = group.writes.admission.refusal(now.mono_us, request.until_us, len(queue))
     if refusal is not None:
         group.reply(request.id, refusal)
@@ -399,9 +405,9 @@ def on_committed(group: Group) -> None:
 def _answer(group: Group, batch: Batch) -> None:
     """Each caller gets its own result."""
     if not batch.told:
-        index = batch.position.index
+        index, epoch, number = batch.position.index, batch.position.epoch, group.group
         told = zip(batch.requests, batch.outcomes, strict=True)
-        group.host.reply_all([(request.id, Answer(Raw(outcome), index)) for request, outcome in told])
+        group.host.reply_all([(each.id, Answer(Raw(outcome), index, epoch, number)) for each, outcome in told])
 
 
 def unsure(group: Group, batch: Batch) -> None:

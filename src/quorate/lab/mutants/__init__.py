@@ -20,6 +20,7 @@ from quorate.lab.mutants import (
     running_long,
     storing,
     verifying,
+    visiting,
 )
 from quorate.lab.mutants.sabotage import Mutant, find, run, run_case, sabotaged
 
@@ -41,6 +42,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + repairing.MUTANTS
     + dropping.MUTANTS
     + forgetting.MUTANTS
+    + visiting.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

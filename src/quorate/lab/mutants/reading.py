@@ -13,17 +13,17 @@ from quorate.lab.mutants.sabotage import Mutant, Swap
 
 
 def _unconfirmed(original: Any) -> Any:
-    def submit(group: Group, now: Now, id: int, statements: Any, level: str) -> None:
+    def submit(group: Group, now: Now, id: int, statements: Any, level: str, after: Any = ()) -> None:
         leads = group.election.role == state.LEADER and level == LINEARIZABLE
-        original(group, now, id, statements, LEADER if leads else level)
+        original(group, now, id, statements, LEADER if leads else level, after)
 
     return submit
 
 
 def _follower_asks_nobody(original: Any) -> Any:
-    def submit(group: Group, now: Now, id: int, statements: Any, level: str) -> None:
+    def submit(group: Group, now: Now, id: int, statements: Any, level: str, after: Any = ()) -> None:
         follows = group.election.role != state.LEADER and level == LINEARIZABLE and group.election.leader != NOBODY
-        original(group, now, id, statements, EVENTUAL if follows else level)
+        original(group, now, id, statements, EVENTUAL if follows else level, after)
 
     return submit
 

@@ -127,7 +127,7 @@ class Storage:
                 host.world.mark("read at a damaged replica")
             host.ready((query_failed(effect, error),))
             return
-        host.reply(effect.id, answer(outcome, position))
+        host.reply(effect.id, answer(effect, outcome, position))
 
     # ---- what takes long -----------------------------------------------------------------------------------
 

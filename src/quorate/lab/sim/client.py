@@ -45,6 +45,8 @@ from quorate.wire import codec
 
 BACK_OFF_US = 30 * MILLISECOND
 PROCESSES_PER_CLIENT = 1_000_000
+SESSION_WANDERS = 0.6
+"""`Dials.wander` of reads in sessions."""
 LETS_GO = 0.7
 """Chance that a client that has a copy tells its node so."""
 MAY_FAIL = ("failing", "drawn")
@@ -145,10 +147,12 @@ class Client:
             if token is None and self.dials.exports and self.rng.random() < self.dials.exports:
                 body = OpenCopy(operation.database, operation.level, strongest)
             else:
-                body = Run(operation.database, operation.statements, operation.level, token, strongest=strongest)
+                after = operation.visit.bookmark if operation.visit is not None else None
+                level = operation.level
+                body = Run(operation.database, operation.statements, level, token, strongest=strongest, after=after)
             if token is not None and self.operations.drawings is not None:
                 self.operations.drawings.sent(token.name, operation.statements)
-        if self.rng.random() < self.dials.wander:
+        if self.rng.random() < (self.dials.wander if operation.visit is None or operation.writes else SESSION_WANDERS):
             self._target = self._node_at("")
         self.call = Call(operation, body, token)
         self._send()
@@ -316,6 +320,8 @@ class Client:
         if isinstance(body, Answer):
             database = call.operation.database
             self.seen[database] = max(self.seen.get(database, 0), body.index)
+            if call.operation.visit is not None:
+                call.operation.visit.heard(getattr(call.body, "after", None), body.place)
             if isinstance(call.original, OpenCopy):
                 if told.id == call.number:
                     self._fetched(call, body)
@@ -354,6 +360,9 @@ class Client:
 
     def _refused(self, call: Call, body: Refused) -> None:
         self.world.mark(f"refused: {body.error}")
+        if body.error == "BookmarkLost" and call.operation.visit is not None:
+            self._lost_bookmark(call)
+            return
         transient = body.retryable or body.error in ("UnknownDatabase", "StatementTimeout")
         if not self._may_fail(call) and not transient:
             raise Violation(TRUE_ANSWER, f"{call.operation.kind} was refused: {body!r}")
@@ -361,6 +370,18 @@ class Client:
             self._target = self._node_at("")
             self._try_again(call)
         else:  # refused for what it says, as every attempt is
+            self._end(call, FAIL, None)
+
+    def _lost_bookmark(self, call: Call) -> None:
+        """What the session had seen is gone. Where nothing may be lost, nobody may say so."""
+        assert call.operation.visit is not None
+        database = call.operation.database
+        if not any(one.loose for one in self.databases if one.name == database):
+            raise Violation(TRUE_ANSWER, f"a bookmark of {database} was told to be lost, and nothing may be lost there")
+        call.operation.visit.begin_anew()
+        if call.maybe:
+            self._abandon(call)
+        else:
             self._end(call, FAIL, None)
 
     def _may_fail(self, call: Call) -> bool:

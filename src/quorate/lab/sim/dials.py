@@ -169,6 +169,7 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     weak_reads: int = 1
     drawn: int = 0
     large: int = 0
+    sessions: int = 0
     """The weights of the kinds of operations."""
     exports: float = 0.0
     """Chance that a read fetches a copy of the database and reads there."""

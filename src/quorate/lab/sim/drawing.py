@@ -95,6 +95,7 @@ OTHERS = (
     Dial("weak_reads", one_of(0, 1)),
     Dial("drawn"),
     Dial("large"),
+    Dial("sessions"),
     Dial("exports"),
     Dial("smooth", quiet=KEPT),
     Dial("spares", quiet=KEPT),

@@ -17,6 +17,7 @@ from quorate.lab.sim.world import Violation
 
 if TYPE_CHECKING:
     from quorate.lab.sim.drawn import Drawings
+    from quorate.lab.sim.visitors import Visit, Visitors
 
 SETUP = (
     "CREATE TABLE registers(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",
@@ -54,7 +55,7 @@ Ended = Callable[[str, Any], None]
 class Operation:
     """One call: its statements, and what to do with its end (`ok` with results, `fail`, or `info`)."""
 
-    __slots__ = ("database", "kind", "level", "statements", "when_ended", "writes")
+    __slots__ = ("database", "kind", "level", "statements", "visit", "when_ended", "writes")
 
     def __init__(
         self,
@@ -72,6 +73,8 @@ class Operation:
         self.when_ended = when_ended
         self.writes = writes
         self.level = level
+        self.visit: Visit | None = None
+        """The session that it belongs to."""
 
 
 class Database:
@@ -137,7 +140,9 @@ class Operations:
         rng: random.Random,
         now: Callable[[], int],
         drawings: "Drawings | None" = None,
+        visitors: "Visitors | None" = None,
     ) -> None:
+        self.visitors = visitors
         self.ledger = ledger
         self.drawings = drawings
         self.rng = rng
@@ -158,6 +163,7 @@ class Operations:
             self.weak_read: dials.weak_reads,
             self.drawn: dials.drawn,
             self.large: dials.large,
+            self.session: dials.sessions,
         }
         self._makers = [maker for maker, weight in makers.items() for _ in range(weight)] or [self.read]
 
@@ -329,6 +335,11 @@ class Operations:
         """Whatever SQL the random numbers say."""
         assert self.drawings is not None
         return self.drawings.next(self.rng, database)
+
+    def session(self, process: int, database: Database) -> Operation:
+        """Somebody reads or writes who has a session."""
+        assert self.visitors is not None
+        return self.visitors.next(self.rng, process, database, lambda: self.mark(process, database))
 
     def failing(self, process: int, database: Database) -> Operation:
         """A write that must fail as a whole, beside innocent ones, whatever harm its statements try."""

@@ -57,6 +57,13 @@ AIMS: dict[str, Aim] = {
         },
         seeds=6,
     ),
+    "sessions": _aim(
+        {
+            "session read: ok": 600, "session write: ok": 300, "bounded read: ok": 150,
+            "session goes on elsewhere": 200, "refused: BookmarkLost": 8, "crash": 30, "partition": 40,
+        },
+        seeds=8,
+    ),
     "exports": _aim({"copy fetched": 60, "note: copy_abandoned": 4, "refused: Overloaded": 2, "crash": 4}),
     "calm": _aim({"ok": 1_000, "digests compared": 50}),
     "votes": _aim({"crash after a vote": 20, "elections": 100, "two leaders at once": 1}),

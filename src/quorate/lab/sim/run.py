@@ -41,6 +41,7 @@ from quorate.lab.sim.surge import Surge
 from quorate.lab.sim.transacted import Transacted
 from quorate.lab.sim.transactors import Transactor
 from quorate.lab.sim.upgrades import Upgrader
+from quorate.lab.sim.visitors import Visitors
 from quorate.lab.sim.world import Violation, World
 
 LIVENESS = "liveness"
@@ -96,7 +97,8 @@ class Run:
         self.drawings = Drawings(self.world) if dials.drawn else None
         self.invariants.keeps_payloads = dials.drawn > 0
         workload = self.world.rng("workload")
-        self.operations = Operations(dials, self.ledger, workload, lambda: self.world.now_us, self.drawings)
+        visitors = Visitors(self.world, plan.skip)
+        self.operations = Operations(dials, self.ledger, workload, lambda: self.world.now_us, self.drawings, visitors)
         skipped = {number: frozenset(some) for number, some in plan.skip_operations.items()}
         self.clients: list[Client] = [
             Client(self.world, dials, self.network, number, self.databases, self.operations, skipped.get(number, ()))

@@ -25,6 +25,7 @@ from quorate.lab.sim.run import Plan, Run, StoreMaker
 from quorate.lab.sim.shrink import Case
 from quorate.lab.sim.store import BadStore, UnknownToModel
 from quorate.lab.sim.surge import endless, slow, spike, storm
+from quorate.lab.sim.visiting import sessions
 
 
 def mixed(rng: random.Random) -> Dials:
@@ -429,6 +430,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
         figure_eight, newcomers, departures, outdated, forgotten, regrouped, unfit, drops,
         patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions,
+        sessions,
     )
 }  # fmt: skip
 

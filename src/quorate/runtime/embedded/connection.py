@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from quorate import errors
 from quorate.client.attempts import Attempts
 from quorate.client.checks import check_flag, check_new_file
+from quorate.client.marker import NOTHING, Marker
 from quorate.client.pieces import (
     Batch,
     ConnectionAttributes,
@@ -35,9 +36,11 @@ from quorate.client.transactions import DEFERRED, check_begin
 from quorate.client.types import Types
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
+from quorate.core.bookmarks import Bookmark
 from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement
 from quorate.runtime.embedded.adopting import explained
 from quorate.runtime.embedded.inline import ClosedNode, InlineNode
+from quorate.runtime.embedded.marked import Marked
 from quorate.runtime.embedded.opening import Reads
 from quorate.runtime.embedded.session import Session
 from quorate.runtime.embedded.sharing import join, leave
@@ -62,7 +65,7 @@ class Cursor(Rows):
         self.lastrowid = None
         self._columns = columns
         self._data = data
-        self._at = 0
+        self._at = self._age_us = 0
         self._truncated = False
         self._closed = False
 
@@ -105,12 +108,12 @@ class Cursor(Rows):
         self.close()
 
 
-class Connection(ConnectionAttributes):
+class Connection(Marked, ConnectionAttributes):
     """One database of an embedded node. Any number of threads may use it at once."""
 
     __slots__ = (
-        "__weakref__", "_autocommit", "_finalizer", "_idle", "_known", "_name", "_pragmas", "_session", "_unsettled",
-        "database", "ends", "group", "node", "read", "reads", "timeout", "tokens",
+        "__weakref__", "_autocommit", "_finalizer", "_idle", "_known", "_marker", "_name", "_pragmas", "_session",
+        "_unsettled", "database", "ends", "group", "node", "read", "reads", "timeout", "tokens",
     )  # fmt: skip
 
     def __init__(
@@ -121,6 +124,7 @@ class Connection(ConnectionAttributes):
         read: str,
         ends: float | None = None,
         autocommit: bool = True,
+        bookmark: Bookmark = NOTHING,
     ) -> None:
         self.database = target.database
         """The name of the database."""
@@ -143,6 +147,7 @@ class Connection(ConnectionAttributes):
                 explained(target.path, self.database, error) if isinstance(target, FolderTarget) else error
             ) from None
         self.tokens.heard(index)
+        self._marker = Marker(bookmark=bookmark)
         self.reads = Reads(self.node, self.database, self.group)
         self._session = Session(self.node, self.reads, self.tokens, self._pragmas, self.database, self.group)
         self._autocommit = autocommit
@@ -150,6 +155,8 @@ class Connection(ConnectionAttributes):
         self._unsettled = self.node.unsettled
         self._idle = self.reads.idle
         self._finalizer = weakref.finalize(self, _close, self.node, self.reads, self._session)
+        if bookmark:
+            self._begin_marked()
 
     @property
     def autocommit(self) -> bool:
@@ -419,23 +426,23 @@ class Connection(ConnectionAttributes):
         timeout: float | None = None,
         load: bool = False,
     ) -> tuple[Done, int]:
-        """Carry statements through as one request, under a token of this name if they write; what they gave and
-        where the database's log stood. `load`: with triggers and foreign-key actions switched off."""
+        """Carry statements through as one request, under a token of this name if they write; what they gave, and
+        0: what they read is never old here. `load`: with triggers and foreign-key actions switched off."""
         if read is not None:
             check_read_level(read)
         if name is not None:
             check_token(name)
         results = self._in_session(statements, name, timeout)
         if results is not None:
-            return Done(tuple(results)), self.tokens.seen
+            return Done(tuple(results)), 0
         answered = self._pragmas.answered(statements)
         if answered is not None:
             self.node.usable()
-            return answered, self.tokens.seen
+            return answered, 0
         if not needs_token(statements):
             found = self.reads.together(statements, self._ends(timeout))
-            return Done(tuple(Result(columns, rows, -1) for columns, rows in found)), self.tokens.seen
-        return self._write(statements, name, timeout, load), self.tokens.seen
+            return Done(tuple(Result(columns, rows, -1) for columns, rows in found)), 0
+        return self._write(statements, name, timeout, load), 0
 
     def _write(
         self, statements: Sequence[Statement], name: str | None, timeout: float | None, load: bool = False

@@ -88,6 +88,8 @@ class InlineNode:
         """Called when the schema may have changed: what is known of statements holds no more."""
         self.readers: list[Callable[[], None]] = []
         """Called before a checkpoint, which has to wait for nobody who reads."""
+        self.cluster = ""
+        """The id of its cluster of one node."""
         self._recover = recover or store.recover
         self._core: Node | None = None
         """None: to be made anew from what is on disk."""
@@ -328,6 +330,7 @@ class InlineNode:
         core = Node(self._recover(), random.Random(secrets.randbits(64)), ALONE)
         self._apply_full = False
         self._core = core
+        self.cluster = core.identity.cluster
         self._events.append(_WAKE)
         return core
 
@@ -423,7 +426,7 @@ class InlineNode:
         except Divergent as error:
             self._events.append(query_failed(effect, error))
         else:
-            self._replies[effect.id] = answer(*found)
+            self._replies[effect.id] = answer(effect, *found)
 
     def _on_halt(self, effect: kernel.Halt) -> None:
         raise Broken(effect.reason)

@@ -1,0 +1,52 @@
+"""How far the sessions of an embedded connection have got."""
+
+import threading
+
+from quorate.client.marker import Marker
+from quorate.core.bookmarks import Bookmark
+from quorate.core.read_levels import SESSION
+from quorate.core.requests import Run, Statement
+from quorate.runtime.embedded.inline import InlineNode
+
+
+class Marked:
+    """A connection with a bookmark. Every read sees the newest state, so it is where the database is."""
+
+    __slots__ = ()
+
+    database: str
+    node: InlineNode
+    _marker: Marker
+
+    @property
+    def bookmark(self) -> Bookmark:
+        """How far the database has got, and so all who read it here (docs/sessions.md). What is assigned, a bookmark or
+        its text, must be within that: raises BookmarkLost, or ProgrammingError for one of another database."""
+        self._catch_up()
+        return self._marker.at
+
+    @bookmark.setter
+    def bookmark(self, bookmark: Bookmark | str | None) -> None:
+        self._marker.assign(bookmark)
+        self._catch_up()
+
+    def close(self) -> None:
+        """As `Connection.close`."""
+        raise NotImplementedError
+
+    def _begin_marked(self) -> None:
+        """The connection was opened with a bookmark. Raises as `bookmark` does, and leaves nothing open."""
+        try:
+            self._catch_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def _catch_up(self) -> None:
+        """Look where the database is, and whether the session has seen more than there is."""
+        if self.node.owner == threading.get_ident():
+            return  # it has the writer, and will be asked again
+        after = self._marker.shown(SESSION)
+        with self.node.writing:
+            answer = self.node.request(Run(self.database, (Statement("SELECT 1"),), after=after))
+        self._marker.heard(answer, after, self.node.cluster)
