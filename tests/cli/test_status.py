@@ -92,4 +92,5 @@ def test_json_has_the_same_content() -> None:
         "lag": 0,
         "verified": 0,
         "damage": "",
+        "age_us": -1,
     }

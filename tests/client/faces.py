@@ -33,6 +33,12 @@ class Waited:
         self.face = face
         self.inner = inner
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("face", "inner"):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.inner, name, value)
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.inner, name)
         if not callable(found) or isinstance(found, type):

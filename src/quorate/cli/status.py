@@ -67,6 +67,8 @@ class ReplicaLine(Struct, frozen=True):
     """The newest index at which verify found it equal to a majority; 0: not since its node started."""
     damage: str = ""
     """Why it is damaged; or, once it was rebuilt, why it had been."""
+    age_us: int = -1
+    """Microseconds by which, at most, reads lag behind here, if it has asked; -1: it has not."""
 
 
 class GroupLine(Struct, frozen=True):
@@ -195,6 +197,7 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
             max(0, committed - group.applied),
             group.verified,
             group.damage,
+            group.age_us,
         )
         for report, group in sorted(found, key=lambda pair: pair[0].name)
         if report.node in members or not members

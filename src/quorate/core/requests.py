@@ -343,6 +343,8 @@ class GroupStatus(Struct, frozen=True):
     """The epoch of the last entry: of two logs the one with the higher (last_epoch, last) has more."""
     permit: str = ""
     """Under `etcd`: why this replica, which would stand, has no permit to; empty: it has not asked, or leads."""
+    age_us: Signed = -1
+    """Microseconds by which, at most, reads lag behind here, if this replica has asked; -1: it has not."""
 
 
 class FailoverReport(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from quorate.core.ack_policy import ETCD, MANUAL
 from quorate.core.options import SingleLeaderOptions
 from quorate.core.requests import GroupStatus, ReplicaStatus
-from quorate.core.single_leader import members, permits
+from quorate.core.single_leader import members, permits, reads
 from quorate.core.single_leader.state import LEADER, Group
 
 
@@ -37,6 +37,7 @@ def status(group: Group) -> GroupStatus:
         wanted.voters if wanted is not None and members.wants_others(group) else (),
         group.log.last.epoch,
         permits.missing(group),
+        reads.age_us(group),
     )
 
 
