@@ -19,6 +19,7 @@ from quorate.lab.mutants import (
     rows,
     running_long,
     storing,
+    transacting,
     verifying,
     visiting,
 )
@@ -43,6 +44,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + dropping.MUTANTS
     + forgetting.MUTANTS
     + visiting.MUTANTS
+    + transacting.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

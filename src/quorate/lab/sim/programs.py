@@ -80,6 +80,12 @@ def _in_savepoint(tx: Writing, inner: Program) -> Program:
     tx.keeper.control(Control(RELEASE, POINT))
 
 
+def looking(tx: Writing) -> Program:
+    """Only read, the same lists again and again."""
+    for _ in range(tx.rng.randint(3, 6)):
+        yield from _read_list(tx, tx.rng.choice(tx.keys))
+
+
 def registers(tx: Writing) -> Program:
     """Read registers and write them."""
     for _ in range(tx.rng.randint(1, 4)):
@@ -143,6 +149,7 @@ def ordering(tx: Writing) -> Program:
 
 
 PROGRAMS: tuple[tuple[str, Callable[[Writing], Program]], ...] = (
-    (LIST, appending), (LIST, appending), (CELL, registers), (OTHER, bank), (OTHER, duty), (OTHER, ordering),
+    (LIST, appending), (LIST, appending), (LIST, looking), (CELL, registers), (OTHER, bank), (OTHER, duty),
+    (OTHER, ordering),
 )  # fmt: skip
 """Whose judge each is for, and the program."""

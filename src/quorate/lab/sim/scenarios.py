@@ -412,13 +412,14 @@ def drawn(rng: random.Random) -> Dials:
 
 
 def transactions(rng: random.Random) -> Dials:
-    """Interactive transactions that meet under every fault: what they saw, whether they were committed or not, must fit
-    into one order."""
+    """Interactive transactions that meet under every fault, or around leaders that are cut off: what they saw, whether
+    they were committed or not, must fit into one order."""
+    cut: dict[str, Any] = {"partition_us": SECOND, "leaders_first": 0.9, "crash_us": 0, "fault_lasts_us": SECOND}
     return _aimed(
-        draw(rng), SOUND_DISKS, nodes=rng.choice((3, 3, 5)), clients=1, transactors=rng.choice((3, 5)), databases=1,
-        safety_us=4 * SECOND, keys=rng.choice((1, 2, 3)), think_us=rng.choice((0, 2, 10)) * MILLISECOND,
-        delay_us=rng.choice((50, 500, 3_000)), fsync_us=rng.choice((50, 200, 2_000)), storage_us=0,
-        give_up=rng.choice((0.0, 0.3)),
+        draw(rng), SOUND_DISKS, rng.choice(({}, cut)), nodes=rng.choice((3, 3, 5)), clients=1,
+        transactors=rng.choice((3, 5)), databases=1, safety_us=4 * SECOND, keys=rng.choice((1, 2, 3)),
+        think_us=rng.choice((0, 2, 10)) * MILLISECOND, delay_us=rng.choice((50, 500, 3_000)),
+        fsync_us=rng.choice((50, 200, 2_000)), storage_us=0, give_up=rng.choice((0.0, 0.3)),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from quorate.lab.sim.ledger import TRUE_ANSWER
 from quorate.lab.sim.network import Network
 from quorate.lab.sim.operations import Database, Operation, Operations
 from quorate.lab.sim.programs import PROGRAMS, Program, Writing
-from quorate.lab.sim.transacted import Seen, Transacted
+from quorate.lab.sim.transacted import INVARIANT, Seen, Transacted
 from quorate.lab.sim.world import Violation, World
 
 ROLLS_BACK = 0.1
@@ -126,7 +126,10 @@ class Transactor(Client):
         except errors.IntegrityError as error:
             given = error
         tx.seen.last = self._transacted.moment()
-        tx.go_on(given)
+        try:
+            tx.go_on(given)
+        except errors.IntegrityError as error:
+            raise Violation(INVARIANT, f"a statement of a transaction failed that cannot: {error}") from error
 
     def _heard_before_commit(self, tx: Transaction, outcome: Any) -> None:
         tx.keeper.heard_before_commit(outcome)

@@ -1,0 +1,167 @@
+"""Mutants of interactive transactions: what is compared, what is undone, what is remembered, and when it is told."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, structs
+
+from quorate.client.transactions import Keeper
+from quorate.core.requests import Answer, Evaluated, Failed, ScriptOutcome
+from quorate.core.single_leader import evaluating
+from quorate.lab.mutants.sabotage import Mutant, Swap
+from quorate.sql.classify import is_read
+from quorate.sql.savepoints import ROLLBACK_TO
+from quorate.storage import scripts
+from quorate.storage.payload import encode
+from quorate.storage.transactions import Transactions
+
+_SERIALIZABLE = "strict serializability"
+_OWN, _INVARIANT = "own writes", "invariant of transactions"
+_outcome: msgspec.msgpack.Decoder[ScriptOutcome] = msgspec.msgpack.Decoder(ScriptOutcome)
+
+
+def _blank(steps: Any) -> tuple[Any, ...]:
+    return tuple(structs.replace(step, digest=b"") for step in steps)
+
+
+def _news(found: Any, steps: Any) -> Any:
+    """Of what all steps gave, what the caller has asked for."""
+    if isinstance(found, Failed):
+        return found
+    new = [place for place, step in enumerate(steps) if not step.digest]
+    fields = ("results", "failures", "digests", "pins")
+    return structs.replace(found, **{name: tuple(getattr(found, name)[place] for place in new) for name in fields})
+
+
+def _compares_nothing(original: Any) -> Any:
+    return lambda steps, run: _news(original(_blank(steps), run), steps)
+
+
+def _compares_at_commit(original: Any) -> Any:
+    def script(execution: Transactions, position: int, asked: Any) -> Any:
+        if asked.commit:
+            return original(execution, position, asked)
+        outcome, kept = original(execution, position, structs.replace(asked, steps=_blank(asked.steps)))
+        found = _outcome.decode(outcome)
+        return (encode(_news(found, asked.steps)) if isinstance(found, Evaluated) else outcome), kept
+
+    return script
+
+
+def _compares_no_reads(original: Any) -> Any:
+    def read_steps(steps: Any, read: Any, failed_of: Any) -> Any:
+        return _news(original(_blank(steps), read, failed_of), steps)
+
+    return read_steps
+
+
+def _without_rows(_original: Any) -> Any:
+    def digest_of(_statement: Any, gave: Any) -> bytes:
+        return encode(gave.error if isinstance(gave, Failed) else [*gave.columns, gave.rowcount])
+
+    return digest_of
+
+
+def _remembers_nothing(original: Any) -> Any:
+    return lambda execution, position, asked: (original(execution, position, asked)[0], None)
+
+
+def _undoes_no_savepoint(original: Any) -> Any:
+    def savepoint(execution: Transactions, word: str, name: str) -> None:
+        if word != ROLLBACK_TO:
+            original(execution, word, name)
+
+    return savepoint
+
+
+def _tells_at_once(_original: Any) -> Any:
+    def wait(group: Any, request: Any, outcome: bytes) -> None:
+        group.reply(request.id, Answer(Raw(outcome), group.log.last.index))
+
+    return wait
+
+
+def _without_writes(original: Any) -> Any:
+    def request(keeper: Keeper, *, writes: bool) -> Any:
+        script = original(keeper, writes=writes)
+        if script.steps and is_read(script.steps[-1].statement.sql):
+            steps = tuple(step for step in script.steps if is_read(step.statement.sql))
+            return structs.replace(script, steps=steps)
+        return script
+
+    return request
+
+
+def _without_reads(original: Any) -> Any:
+    def commit(keeper: Keeper) -> Any:
+        script = original(keeper)
+        if script is None:
+            return None
+        reads = [step for step in script.steps if step.statement.sql.startswith("SELECT")]
+        return structs.replace(script, steps=tuple(step for step in script.steps if step not in reads))
+
+    return commit
+
+
+def _mutant(
+    name: str, bug: str, where: str, owner: Any, function: str, make: Any, judges: tuple[str, ...] = (_SERIALIZABLE,)
+) -> Mutant:
+    return Mutant(name, bug, where, "transactions", (Swap(owner, function, make),), judges, storage="sqlite")
+
+
+MUTANTS = (
+    _mutant(
+        "stale-digest-accepted",
+        "a transaction is committed though its statements give something else by now",
+        "what snapshot isolation does (Berenson and others, 1995: write skew); Galera, issue 438: lost updates",
+        scripts, "evaluate", _compares_nothing, (_SERIALIZABLE, _INVARIANT, _OWN),
+    ),
+    _mutant(
+        "compared-at-commit-alone",
+        "a statement of a transaction runs though earlier ones give something else by now, which COMMIT finds out",
+        "optimistic transactions that are checked at their end only (opacity: Guerraoui and Kapalka, 2008)",
+        Transactions, "script", _compares_at_commit, (_SERIALIZABLE, _INVARIANT, _OWN),
+    ),
+    _mutant(
+        "reads-not-compared",
+        "what a transaction has read is not compared while it only reads",
+        "read committed: each statement sees another state",
+        scripts, "read_steps", _compares_no_reads, (_SERIALIZABLE, _INVARIANT),
+    ),
+    _mutant(
+        "digest-without-rows",
+        "the digest of a statement leaves out its rows",
+        "no case known",
+        scripts, "digest_of", _without_rows, (_SERIALIZABLE, _INVARIANT),
+    ),
+    _mutant(
+        "commit-not-remembered",
+        "a COMMIT that is sent again runs again",
+        "MongoDB 4.2.6 (Jepsen, 2020: effects of transactions that were retried appear twice)",
+        Transactions, "script", _remembers_nothing, (_SERIALIZABLE, "same answer", "exactly once", "true answer"),
+    ),
+    _mutant(
+        "savepoint-leaks",
+        "ROLLBACK TO undoes nothing",
+        "no case known",
+        Transactions, "_savepoint", _undoes_no_savepoint, (_OWN, _SERIALIZABLE),
+    ),
+    _mutant(
+        "evaluation-told-at-once",
+        "what a statement has read of writes that are not committed yet is told before they are",
+        "dirty reads: VoltDB 6.3 (Jepsen, 2016), whose leader answered reads from what was not yet replicated",
+        evaluating, "_wait", _tells_at_once,
+    ),
+    _mutant(
+        "own-writes-invisible",
+        "a transaction's reads run without what it has written",
+        "YugaByte DB 1.3.1, issue 2125; TiDB, issue 21718: reads of a transaction that miss its own writes",
+        Keeper, "_request", _without_writes, (_OWN, _INVARIANT),
+    ),
+    _mutant(
+        "commits-without-its-reads",
+        "COMMIT repeats what wrote and not what was read",
+        "write skew (Berenson and others, 1995)",
+        Keeper, "commit", _without_reads, (_SERIALIZABLE, _INVARIANT),
+    ),
+)  # fmt: skip
