@@ -2,7 +2,7 @@
 
 import msgspec
 
-from quorate.core.ack_policy import AcksFact, spell
+from quorate.core.ack_policy import spell
 from quorate.core.kernel import (
     ACKS,
     DATA,
@@ -79,7 +79,7 @@ def test_what_was_trimmed_before_it_was_found_lost_is_a_gap(disk: Disk) -> None:
     assert places(disk) == [(6, 1), (7, 1)]
 
 
-def test_a_data_file_remembers_the_rule_and_where_epochs_began(disk: Disk) -> None:
+def test_a_data_file_remembers_the_policy_and_where_epochs_began(disk: Disk) -> None:
     disk.start()
     rule = Entry(2, 1, ACKS, spell("async", 12))
     entries = (Entry(1, 1, NOOP, b""), rule, Entry(3, 4, NOOP, b"11"), Entry(4, 4, ACKS, spell("sync", 11)))
@@ -87,22 +87,20 @@ def test_a_data_file_remembers_the_rule_and_where_epochs_began(disk: Disk) -> No
     one(disk.store, OpenReplica(GROUP), Applied)
     one(disk.store, Apply(GROUP, Position(4, 3), entries[:3]), Applied)
     found = disk.restart()
-    assert found.acks.rule == "async"
-    assert found.acks.since == 2
-    assert [(each.epoch, each.index, each.leader) for each in found.acks.leaderships] == [(1, 2, 12), (4, 3, 11)]
-    assert found.acks_coming == (entries[3],)
+    assert found.controls == entries[1:3]
+    assert found.controls_coming == (entries[3],)
     one(disk.store, OpenReplica(GROUP), Applied)
     one(disk.store, Apply(GROUP, Position(4, 4), entries[3:]), Applied)
-    assert disk.restart().acks.rule == "sync"
+    assert disk.restart().controls == entries[1:]
 
 
-def test_a_database_that_never_named_a_rule_says_nothing(disk: Disk) -> None:
+def test_a_database_that_never_named_a_policy_says_nothing(disk: Disk) -> None:
     disk.start()
     disk.store.persist((CREATE, noops(1, 2, 1)))
     one(disk.store, OpenReplica(GROUP), Applied)
     one(disk.store, Apply(GROUP, Position(1, 2), noops(1, 2, 1).entries), Applied)
     found = disk.restart()
-    assert found.acks == AcksFact()
+    assert found.controls == ()
 
 
 def test_an_older_copy_may_come_under_what_both_logs_have(disk: Disk) -> None:

@@ -7,6 +7,7 @@ from quorate.core.kernel import (
     Applied,
     Apply,
     Entry,
+    ForgetVoters,
     OpenGeneration,
     OpenReplica,
     OpenSnapshot,
@@ -44,13 +45,12 @@ def test_a_data_file_knows_the_members_of_its_position_and_the_log_those_behind_
     applied(disk, 3)
     found = disk.restart()
     assert found.voters == (11, 12), "those with which the group began"
-    assert (found.acks.members, found.acks.members_since) == (LEARNER, 2)
-    assert (found.acks.rule, found.acks.since) == ("sync", 3), "neither forgets the other"
-    assert found.acks_coming == (ENTRIES[3],)
+    assert found.controls == ENTRIES[1:3], "they are kept as they are, but for an empty one before them"
+    assert found.controls_coming == (ENTRIES[3],)
     one(disk.store, OpenReplica(GROUP), Applied)
     one(disk.store, Apply(GROUP, Position(1, 4), ENTRIES[3:]), Applied)
-    assert (found := disk.restart()).acks.members == JOINT
-    assert found.acks_coming == ()
+    assert (found := disk.restart()).controls == ENTRIES[1:]
+    assert found.controls_coming == ()
 
 
 def test_a_copy_carries_the_members_of_its_position(disk: Disk) -> None:
@@ -65,15 +65,20 @@ def test_a_copy_carries_the_members_of_its_position(disk: Disk) -> None:
     assert stored.complete, stored.failed
     newcomer.store.persist((SwitchGeneration(GROUP, 7, copy.position),))
     opened = one(newcomer.store, OpenGeneration(GROUP, 7), Applied)
-    assert opened.acks is not None
-    assert (opened.acks.members, opened.acks.members_since) == (LEARNER, 2)
-    assert newcomer.restart().acks.members == LEARNER
+    assert opened.controls == ENTRIES[1:2]
+    assert newcomer.restart().controls == ENTRIES[1:2]
     newcomer.stop()
 
 
 def test_damage_is_remembered_by_a_replica_that_began_alone_and_has_others_now(disk: Disk) -> None:
     disk.start()
     grown = Entry(1, 1, MEMBERS, spell(Configuration((11,), (12,))))
-    disk.store.persist((type(CREATE)(GROUP, "main", 0, SINGLE_LEADER, (11,)), WriteEntries(GROUP, (grown, noop(2, 1)))))
+    disk.store.persist(
+        (
+            type(CREATE)(GROUP, "main", 0, SINGLE_LEADER, (11,)),
+            ForgetVoters(GROUP),
+            WriteEntries(GROUP, (grown, noop(2, 1))),
+        )
+    )
     disk.store._found_damage(GROUP, "for a test")
     assert disk.restart().damaged == "for a test", "the others may have what is lost here"

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
-from quorate.core.ack_policy import AcksFact, read_rule
+from quorate.core.ack_policy import read_rule
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
 from quorate.core.kernel import DATA, ORIGIN, Entry, Identity, Member, Now, Position, Recovered, RecoveredGroup
 from quorate.core.node import Node
@@ -21,7 +21,7 @@ from quorate.core.options import SingleLeaderOptions
 from quorate.core.requests import Done, Run, Statement, Token
 from quorate.core.settings import Settings
 from quorate.core.single_leader.replica import SingleLeaderReplica
-from quorate.storage.data_file import with_entry
+from quorate.storage.data_file import with_control
 
 SETTINGS = Settings(
     heartbeat_us=100_000, suspect_us=600_000, election_us=150_000, log_keep_entries=4, checkpoint_entries=8
@@ -33,13 +33,13 @@ def write(token: str, database: str = "main") -> Run:
     return Run(database, (Statement("INSERT INTO t VALUES (1)"),), token=Token(token, 0))
 
 
-def told(entries: list[Entry], applied: int) -> AcksFact:
-    """What the data file says of acks and members, from a log that was never trimmed."""
-    fact = AcksFact()
+def kept(entries: list[Entry], applied: int) -> tuple[Entry, ...]:
+    """The control entries that the data file keeps, of a log that was never trimmed."""
+    controls: tuple[Entry, ...] = ()
     for entry in entries:
         if entry.kind != DATA and entry.index <= applied:
-            fact = with_entry(fact, entry)
-    return fact
+            controls = with_control(controls, entry)
+    return controls
 
 
 class NodeOfLeaders(Node):
@@ -95,8 +95,8 @@ class Disk:
                     last=last,
                     tail=tuple(entries),
                     applied=applied,
-                    acks=told(entries, applied.index),
-                    acks_coming=tuple(each for each in entries if each.kind != DATA and each.index > applied.index),
+                    controls=kept(entries, applied.index),
+                    controls_coming=tuple(each for each in entries if each.kind != DATA and each.index > applied.index),
                 )
             )
         return Recovered(identity, tuple(found), tuple(self.lives))

@@ -93,25 +93,6 @@ class Leadership(Struct, frozen=True, array_like=True):
     """Of the entry that began the epoch (`mark_of`); 0: it has none, or this is no such entry."""
 
 
-class AcksFact(Struct, frozen=True, array_like=True):
-    """What a data file has been told of acks, and of the group's members."""
-
-    rule: str = ""
-    """The rule in force (`AckPolicy.text`); empty: none was ever named."""
-    since: int = 0
-    """Index of the entry that said so."""
-    leaderships: tuple[Leadership, ...] = ()
-    """Every epoch since the group had more than one voter, and every change of the rule since. A tail may be found lost
-    long after its place in the log was trimmed; this is how two replicas still find where they parted."""
-    members: bytes = b""
-    """The configuration in force (`core.membership`), as its entry has it; empty: none was ever named."""
-    members_since: int = 0
-    """Index of that entry."""
-
-
-NOTHING_SAID = AcksFact()
-
-
 def spell(text: str, leader: int) -> bytes:
     """The payload of an entry that names a rule."""
     return f"{text} {leader}".encode()

@@ -20,7 +20,8 @@ ORIGIN = Position(0, 0)
 """Before the first entry."""
 
 
-# Entry kinds.
+# Entry kinds. Storage executes DATA; all others are *control entries*, which only the replication understands. Storage
+# keeps them as they are: beside the data, once they are applied.
 NOOP = 0
 """Appended by a new leader: counting it counts everything before it (Raft, section 8)."""
 DATA = 1
@@ -72,6 +73,13 @@ class WriteEntries(Struct, frozen=True, gc=False):
     entries: tuple[Entry, ...]
 
 
+class ForgetVoters(Struct, frozen=True):
+    """The group has had other members than those with which it began: others may have what is lost here, with however
+    many voters it began. Repeating it changes nothing."""
+
+    group: GroupId
+
+
 class TrimLog(Struct, frozen=True):
     """Forget entries up to and including `through`; the data file holds them durably."""
 
@@ -96,7 +104,7 @@ class DropGroup(Struct, frozen=True):
     group: GroupId
 
 
-LogWrite = CreateGroup | WriteHardState | WriteEntries | TrimLog | SwitchGeneration | DropGroup
+LogWrite = CreateGroup | ForgetVoters | WriteHardState | WriteEntries | TrimLog | SwitchGeneration | DropGroup
 
 LARGE_BYTES = 1 << 20
 """Entries of so many bytes take long to write and to send."""

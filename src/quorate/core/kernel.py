@@ -22,7 +22,6 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from quorate.core.ack_policy import AcksFact as AcksFact
 from quorate.core.calls import Replies as Replies
 from quorate.core.calls import Reply as Reply
 from quorate.core.calls import Request as Request
@@ -38,6 +37,7 @@ from quorate.core.entries import ORIGIN as ORIGIN
 from quorate.core.entries import CreateGroup as CreateGroup
 from quorate.core.entries import DropGroup as DropGroup
 from quorate.core.entries import Entry as Entry
+from quorate.core.entries import ForgetVoters as ForgetVoters
 from quorate.core.entries import GroupId as GroupId
 from quorate.core.entries import LogWrite as LogWrite
 from quorate.core.entries import NodeId as NodeId
@@ -123,8 +123,8 @@ class Applied(Struct, frozen=True):
     group: GroupId
     position: Position
     unsynced: int = 0
-    acks: AcksFact | None = None
-    """What the data file says of acks; only when it has just become another (`OpenGeneration`)."""
+    controls: tuple[Entry, ...] | None = None
+    """The control entries that the data file keeps; only when it has just become another (`OpenGeneration`)."""
 
 
 class ApplyFailed(Struct, frozen=True):

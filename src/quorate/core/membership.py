@@ -18,7 +18,6 @@ from collections.abc import Collection, Iterable
 
 from msgspec import Struct, msgpack
 
-from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import MEMBERS, Entry, NodeId
 from quorate.core.quorum import majority
 
@@ -119,19 +118,21 @@ def reached(now: Configuration, wanted: Wanted) -> bool:
 class Membership:
     """The configuration that is committed, and those that lie behind it in the log; the last of them holds."""
 
-    def __init__(self, first: tuple[NodeId, ...], fact: AcksFact | None = None, coming: Iterable[Entry] = ()) -> None:
+    def __init__(self, first: tuple[NodeId, ...], controls: Iterable[Entry] = (), coming: Iterable[Entry] = ()) -> None:
+        """`controls`: the control entries that the data file keeps; `coming`: those behind it."""
         self.first = Configuration(first)
         """The voters with which the group began; empty on a node that came to it later."""
         self.coming: list[tuple[int, Configuration]] = []
-        self.replaced(fact or AcksFact())
+        self.replaced(controls)
         self.appended(coming)
 
-    def replaced(self, fact: AcksFact) -> None:
-        """The data file is another's, which says this; what is left of the log follows it."""
-        self.since = fact.members_since
+    def replaced(self, controls: Iterable[Entry]) -> None:
+        """The data file is another's, which keeps these; what is left of the log follows it."""
+        named = [entry for entry in controls if entry.kind == MEMBERS]
+        self.since = named[-1].index if named else 0
         """Index of the entry that named the committed configuration; 0 when the log never named any."""
         self.coming = [each for each in self.coming if each[0] > self.since]
-        self.committed = read_entry(fact.members) if fact.members else self.first
+        self.committed = read_entry(named[-1].payload) if named else self.first
 
     def appended(self, entries: Iterable[Entry]) -> None:
         """These entries were added to the log."""

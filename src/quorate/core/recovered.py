@@ -2,7 +2,6 @@
 
 from msgspec import Struct
 
-from quorate.core.ack_policy import AcksFact
 from quorate.core.entries import Entry, GroupId, NodeId, Position
 from quorate.core.formats import FIRST
 from quorate.core.lives import PeerLife
@@ -52,10 +51,11 @@ class RecoveredGroup(Struct, frozen=True):
     """Where the data file stands; ORIGIN when there is none yet."""
     damaged: str = ""
     """Why this replica's log or data cannot be trusted, or empty."""
-    acks: AcksFact = AcksFact()
-    """What the data file, at `applied`, says of acks."""
-    acks_coming: tuple[Entry, ...] = ()
-    """The entries behind `applied` that carry no changes: no-ops, and those that name a rule."""
+    controls: tuple[Entry, ...] = ()
+    """The control entries that the data file, at `applied`, keeps: all but the empty ones before the first that is
+    not."""
+    controls_coming: tuple[Entry, ...] = ()
+    """Those behind `applied`."""
     log_intact: bool = False
     """Damaged is only its data file: the log and the vote are what they were."""
 

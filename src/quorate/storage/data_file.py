@@ -5,21 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-from msgspec import structs
 
-from quorate.core.ack_policy import (
-    ACCEPTED,
-    ASYNC,
-    NOTHING_SAID,
-    AcksFact,
-    Leadership,
-    mark_of,
-    read_entry,
-    read_noop,
-    read_rule,
-)
 from quorate.core.formats import DATA_FILE
-from quorate.core.kernel import ACKS, MEMBERS, NOOP, ORIGIN, Entry, Position
+from quorate.core.kernel import ORIGIN, Entry, Position
 from quorate.storage.connection import INTERNAL, PAGE_BYTES
 from quorate.storage.files import SYSTEM, Files, told_apart
 from quorate.storage.interface import Divergent
@@ -83,16 +71,16 @@ def open_closed(path: Path, files: Files = SYSTEM) -> apsw.Connection:
     return apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=files.vfs)
 
 
-def standing_of(path: Path, files: Files = SYSTEM) -> tuple[Position, AcksFact]:
-    """Where a data file stands that nobody has open, and what it says of acks. Leaves everything as it is.
+def standing_of(path: Path, files: Files = SYSTEM) -> tuple[Position, tuple[Entry, ...]]:
+    """Where a data file stands that nobody has open, and the control entries it keeps. Leaves everything as it is.
 
     Raises Divergent, DiskIsFull or Broken.
     """
     if files.size(path) == 0:  # an empty database; its log, if there is one, belongs to something that is gone
-        return ORIGIN, NOTHING_SAID
+        return ORIGIN, ()
     connection = open_closed(path, files)
     try:
-        return _read_applied(connection)[0], read_acks(connection)
+        return _read_applied(connection)[0], read_controls(connection)
     finally:
         connection.close()
 
@@ -123,89 +111,38 @@ def _read_applied(connection: apsw.Connection) -> tuple[Position, int]:
     return Position(epoch, entry), floor
 
 
-ACKS_TABLE = (
-    "CREATE TABLE IF NOT EXISTS main.quorate_acks(entry INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
-    " leader INTEGER NOT NULL, acks TEXT NOT NULL, mark INTEGER NOT NULL) STRICT"
+CONTROLS_TABLE = (
+    "CREATE TABLE IF NOT EXISTS main.quorate_controls(entry INTEGER PRIMARY KEY, epoch INTEGER NOT NULL,"
+    " kind INTEGER NOT NULL, payload BLOB NOT NULL) STRICT"
 )
-"""Each change of the ack policy, and what `AcksFact.leaderships` are for: where each epoch began, without a text, or
-with `accepted` when somebody accepted a loss. Made when the first such entry is applied."""
+"""The control entries that were applied, as they were: only the replication understands them. Made for the first that
+is not empty; those before it say nothing."""
 
 
-MEMBERS_TABLE = (
-    "CREATE TABLE IF NOT EXISTS main.quorate_members(id INTEGER PRIMARY KEY CHECK(id = 1), entry INTEGER NOT NULL,"
-    " configuration BLOB NOT NULL) STRICT"
-)
-"""The members that the log named last. Made when the first such entry is applied: a group that has the voters with
-which it began has none."""
+def read_controls(connection: apsw.Connection) -> tuple[Entry, ...]:
+    """The control entries that the file keeps."""
+    find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'quorate_controls'"
+    if not connection.execute(find, can_cache=False, prepare_flags=INTERNAL).fetchall():
+        return ()
+    sql = "SELECT entry, epoch, kind, payload FROM main.quorate_controls ORDER BY entry"
+    rows: Any = connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
+    return tuple(Entry(*row) for row in rows)
 
 
-def read_acks(connection: apsw.Connection) -> AcksFact:
-    """What the file says of acks and members."""
-    find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'quorate_acks'"
-    fact = NOTHING_SAID
-    if connection.execute(find, can_cache=False, prepare_flags=INTERNAL).fetchall():
-        sql = "SELECT epoch, entry, leader, acks, mark FROM main.quorate_acks ORDER BY entry"
-        rows: Any = connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
-        for epoch, entry, leader, acks, mark in rows:
-            fact = _told(fact, Leadership(epoch, entry, leader, mark=mark), acks)
-    find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'quorate_members'"
-    if connection.execute(find, can_cache=False, prepare_flags=INTERNAL).fetchall():
-        sql = "SELECT entry, configuration FROM main.quorate_members"
-        named: Any = connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
-        for entry, configuration in named:
-            fact = structs.replace(fact, members=configuration, members_since=entry)
-    return fact
+def with_control(kept: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:
+    """What is kept of control entries behind this one."""
+    return (*kept, entry) if kept or entry.payload else kept
 
 
-def _told(fact: AcksFact, leadership: Leadership, acks: str) -> AcksFact:
-    if not acks or acks == ACCEPTED:
-        leadership = structs.replace(leadership, loses=acks == ACCEPTED or is_async(fact.rule))
-        return structs.replace(fact, leaderships=(*fact.leaderships, leadership))
-    leaderships = (*fact.leaderships, leadership) if fact.leaderships or read_rule(acks).traces else ()
-    return structs.replace(fact, rule=acks, since=leadership.index, leaderships=leaderships)
-
-
-def is_async(text: str) -> bool:
-    """Whether this is an asynchronous rule (empty: none was named)."""
-    return bool(text) and read_rule(text).kind == ASYNC
-
-
-def says(fact: AcksFact, entry: Entry) -> tuple[Leadership, str] | None:
-    """What an entry without changes has to say of acks, beside what is known: who led, and a rule if it names one."""
-    if entry.kind == ACKS:
-        rule, leader = read_entry(entry.payload)
-        return Leadership(entry.epoch, entry.index, leader), rule.text
-    if entry.kind == NOOP and (is_async(fact.rule) or fact.leaderships or entry.payload):
-        leader, accepted = read_noop(entry.payload)
-        leadership = Leadership(entry.epoch, entry.index, leader, mark=mark_of(entry.payload))
-        return leadership, ACCEPTED if accepted else ""
-    return None
-
-
-def with_entry(fact: AcksFact, entry: Entry) -> AcksFact:
-    """What is known of acks and members behind this entry."""
-    if entry.kind == MEMBERS:
-        return structs.replace(fact, members=entry.payload, members_since=entry.index)
-    said = says(fact, entry)
-    return fact if said is None else _told(fact, *said)
-
-
-def note_entry(connection: apsw.Connection, fact: AcksFact, entry: Entry) -> AcksFact:
-    """An entry without changes is applied: write down what it says of acks or members; what the file now says."""
-    if entry.kind == MEMBERS:
-        connection.execute(MEMBERS_TABLE, can_cache=False, prepare_flags=INTERNAL)
-        sql = "INSERT OR REPLACE INTO main.quorate_members VALUES (1, ?, ?)"
-        connection.execute(sql, (entry.index, entry.payload), prepare_flags=INTERNAL)
-    said = says(fact, entry)
-    if said is not None:
-        leadership, acks = said
-        if not (fact.since or fact.leaderships):
-            connection.execute(ACKS_TABLE, can_cache=False, prepare_flags=INTERNAL)
-        sql = "INSERT OR REPLACE INTO main.quorate_acks VALUES (?, ?, ?, ?, ?)"
-        connection.execute(
-            sql, (leadership.index, leadership.epoch, leadership.leader, acks, leadership.mark), prepare_flags=INTERNAL
-        )
-    return with_entry(fact, entry)
+def keep_control(connection: apsw.Connection, kept: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:
+    """A control entry is applied, where the file keeps these: keep it too; what the file keeps now."""
+    following = with_control(kept, entry)
+    if following is not kept:
+        if not kept:
+            connection.execute(CONTROLS_TABLE, can_cache=False, prepare_flags=INTERNAL)
+        sql = "INSERT OR REPLACE INTO main.quorate_controls VALUES (?, ?, ?, ?)"
+        connection.execute(sql, (entry.index, entry.epoch, entry.kind, entry.payload), prepare_flags=INTERNAL)
+    return following
 
 
 def load_window(connection: apsw.Connection, floor: int) -> Window:

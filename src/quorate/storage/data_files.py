@@ -4,7 +4,6 @@ needs them, brought forward from the log.
 
 from abc import ABC, abstractmethod
 
-from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import ORIGIN, Entry, GroupId, Position
 from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
 from quorate.storage.handles import Handles, Standing
@@ -44,8 +43,8 @@ class DataFiles(ABC):
         """Make everything in a data file durable and close it. Raises DiskIsFull (it is still open) or Broken."""
 
     @abstractmethod
-    def _written(self, group: GroupLog) -> tuple[Position, AcksFact]:
-        """Where the existing data file of this generation stands, and what it says of acks. Raises Divergent,
+    def _written(self, group: GroupLog) -> tuple[Position, tuple[Entry, ...]]:
+        """Where the existing data file of this generation stands, and the control entries it keeps. Raises Divergent,
         DiskIsFull or Broken."""
 
     @abstractmethod
@@ -93,10 +92,10 @@ class DataFiles(ABC):
             self._standing[number] = standing
         return standing.applied
 
-    def _acks_at(self, group: GroupId) -> AcksFact:
-        """What a data file says of acks, once it is known where it stands."""
+    def _controls_at(self, group: GroupId) -> tuple[Entry, ...]:
+        """The control entries that a data file keeps, once it is known where it stands."""
         replica = self.replicas.get(group)
-        return replica.acks if replica is not None else self._standing[group].acks
+        return replica.controls if replica is not None else self._standing[group].controls
 
     def _replica(self, group: GroupId) -> Replica:
         """The open data file of a group, opening it when it is not. Raises what opening raises."""
@@ -155,7 +154,7 @@ class DataFiles(ABC):
             except Divergent:  # whoever needs it next finds that again, and can say which group it is about
                 replica.close()
             self._checkpointed[group] = replica.applied
-            self._standing[group] = Standing(replica.applied, replica.acks)
+            self._standing[group] = Standing(replica.applied, replica.controls)
             closed += 1
         return closed
 

@@ -22,13 +22,13 @@ from pathlib import Path
 import apsw
 from msgspec import MsgspecError
 
-from quorate.core.ack_policy import AcksFact
 from quorate.core.formats import HERE, Range
 from quorate.core.kernel import (
     DropGroup,
     Effect,
     Entry,
     Event,
+    ForgetVoters,
     GroupId,
     Identity,
     LogWrite,
@@ -37,7 +37,6 @@ from quorate.core.kernel import (
     Recovered,
     SwitchGeneration,
     TrimLog,
-    WriteEntries,
     WriteHardState,
 )
 from quorate.errors import DiskFull, OperationalError
@@ -323,12 +322,12 @@ class SqliteStore(BaseStore):
             return  # it was dropped meanwhile
         elif isinstance(write, WriteHardState):
             self._node.remember_vote(write.group, write.epoch, write.vote)
-        elif isinstance(write, WriteEntries):
+        elif isinstance(write, ForgetVoters):
             self._remember(self.log.groups[write.group], self._node.groups[write.group].damaged, grown=True)
         elif isinstance(write, TrimLog):
             if write.group in self.replicas:
                 replica = self.replicas[write.group]
-                self._node.note_standing(write.group, replica.applied, replica.acks)
+                self._node.note_standing(write.group, replica.applied, replica.controls)
         elif isinstance(write, SwitchGeneration):
             self._remember(self.log.groups[write.group], self.damaged.get(write.group, ""))
         elif write.group not in self._node.groups:
@@ -355,7 +354,7 @@ class SqliteStore(BaseStore):
         self._node.raise_boot(boot)
         self.identity = self._node.identity
 
-    def _noted(self, group: GroupId) -> tuple[Position, AcksFact]:
+    def _noted(self, group: GroupId) -> tuple[Position, tuple[Entry, ...]]:
         return self._node.standing_of(group)
 
     def _found_damage(self, group: GroupId, reason: str, *, log: bool = False) -> None:
@@ -393,7 +392,7 @@ class SqliteStore(BaseStore):
         replica.checkpoint()  # what SQLite does when it closes a file it does without a word when it fails
         replica.close()
 
-    def _written(self, group: GroupLog) -> tuple[Position, AcksFact]:
+    def _written(self, group: GroupLog) -> tuple[Position, tuple[Entry, ...]]:
         path = self.path_of(group)
         try:
             return data_file.standing_of(path, self.files)

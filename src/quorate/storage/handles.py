@@ -8,8 +8,7 @@ Never while a transaction is open on it, nor while another thread reads it.
 import threading
 from collections.abc import Iterator
 
-from quorate.core.ack_policy import NOTHING_SAID, AcksFact
-from quorate.core.kernel import GroupId, Position
+from quorate.core.kernel import Entry, GroupId, Position
 from quorate.storage.replica import Replica
 
 
@@ -20,12 +19,12 @@ class Standing:
     when the file is next opened, and a crash before that is what an unsynced commit is.
     """
 
-    __slots__ = ("acks", "applied", "written")
+    __slots__ = ("applied", "controls", "written")
 
-    def __init__(self, written: Position, acks: AcksFact = NOTHING_SAID) -> None:
+    def __init__(self, written: Position, controls: tuple[Entry, ...] = ()) -> None:
         self.written = written
-        self.acks = acks
-        """What the file says of acks."""
+        self.controls = controls
+        """The control entries that the file keeps."""
         self.applied = written
 
 

@@ -24,12 +24,11 @@ import apsw
 import msgspec
 
 from quorate.core.bounds import GROUP_BITS
-from quorate.core.entries import GroupId, NodeId, Position
+from quorate.core.entries import ForgetVoters, GroupId, LogWrite, NodeId, Position
 from quorate.core.kernel import (
     CreateGroup,
     DropGroup,
     Entry,
-    LogWrite,
     SwitchGeneration,
     TrimLog,
     WriteEntries,
@@ -325,6 +324,7 @@ class SqliteLog:
 
     WRITERS: dict[type, Callable[["SqliteLog", Any], bytes]] = {
         CreateGroup: _create_group,
+        ForgetVoters: lambda _log, _write: b"",
         WriteHardState: _write_hard_state,
         WriteEntries: _write_entries,
         TrimLog: _trim,

@@ -6,13 +6,12 @@ payload as it was in the log (what it changed, `storage.payload`), `requests` th
 and what they were told.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 
 import apsw
 
-from quorate.core.ack_policy import AcksFact, Leadership, mark_of
-from quorate.core.kernel import DATA, NOOP, Entry, GroupId
+from quorate.core.kernel import DATA, Entry, GroupId
 from quorate.core.requests import BOUND, LostAsk, LostEntry, LostReport
 from quorate.storage import disk
 from quorate.storage.group_log import LogDamaged, NodeLog
@@ -131,33 +130,27 @@ class LostTails:
             self._connection.close()
 
 
-def parted_at(log: NodeLog, group: GroupId, ours: AcksFact, theirs: AcksFact, through: int) -> int:
-    """The first index at which our log, whose data file says `ours`, is not the one of a snapshot that says `theirs`
-    and stands at index `through`; 0 when they never part."""
+def parted_at(log: NodeLog, group: GroupId, ours: Iterable[Entry], theirs: Iterable[Entry], through: int) -> int:
+    """The first index at which our log, whose data file keeps the control entries `ours`, is not the one of a snapshot
+    that keeps `theirs` and stands at index `through`; 0 when they never part.
+
+    Logs part where an epoch begins in one of them, with a control entry that the other has not."""
     known = log.groups[group]
-    if not theirs.leaderships:
-        return 0
-    marks = {leadership.epoch: leadership.mark for leadership in ours.leaderships if leadership.mark}
-    runs = [leadership for leadership in ours.leaderships if leadership.index <= known.base.index]
+    there = {entry.index: entry for entry in theirs}
+    here = {entry.index: entry for entry in ours if entry.index <= known.base.index}
     for run in log.epochs(group):
-        first = log.read(group, run.index, run.index, 1)[0]
-        mark = mark_of(first.payload) if first.kind == NOOP else 0
-        runs.append(Leadership(run.epoch, run.index, mark=mark or marks.get(run.epoch, 0)))
-    if not runs:
+        here[run.index] = log.read(group, run.index, run.index, 1)[0]
+    if not (here and there):
         return 0
-    begins, last = max(runs[0].index, theirs.leaderships[0].index), min(known.last.index, through)
-    for index in sorted({begins, *(each.index for each in (*runs, *theirs.leaderships))}):
-        if begins <= index <= last:
-            here, there = _epoch_in(runs, index), _epoch_in(theirs.leaderships, index)
-            if here[0] != there[0] or (here[1] != there[1] and here[1] and there[1]):
+    begins, ends = max(min(here), min(there)), min(known.last.index, through)
+    for index in sorted({*here, *there}):
+        if begins <= index <= ends:
+            entry = here.get(index)
+            if entry is None and index > known.base.index:
+                entry = log.read(group, index, index, 1)[0]
+            if entry != there.get(index) and not (entry is not None and entry.kind == DATA and index not in there):
                 return index
     return 0
-
-
-def _epoch_in(leaderships: Sequence[Leadership], index: int) -> tuple[int, int]:
-    """The epoch of the entry at this index, and its mark."""
-    epoch = max(leadership.epoch for leadership in leaderships if leadership.index <= index)
-    return epoch, max(leadership.mark for leadership in leaderships if leadership.epoch == epoch)
 
 
 def readable(log: NodeLog, group: GroupId, first: int) -> tuple[list[Entry], int]:

@@ -11,13 +11,12 @@ from typing import Any
 import apsw
 import msgspec
 
-from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import (
-    MEMBERS,
     ORIGIN,
     CreateGroup,
     DropGroup,
     Entry,
+    ForgetVoters,
     GroupId,
     Identity,
     LogWrite,
@@ -115,6 +114,7 @@ class MemoryLog:
 
     WRITERS: dict[type, Callable[["MemoryLog", Any], None]] = {
         CreateGroup: _create_group,
+        ForgetVoters: lambda _log, _write: None,
         WriteHardState: _write_hard_state,
         WriteEntries: _write_entries,
         TrimLog: _trim,
@@ -184,7 +184,7 @@ class MemoryLog:
         """Nothing to close."""
 
 
-Image = tuple[int, bytes, Position, AcksFact]
+Image = tuple[int, bytes, Position, tuple[Entry, ...]]
 """A data file at rest: its generation, its bytes, and where it stands."""
 
 
@@ -210,7 +210,7 @@ class MemoryStore(BaseStore):
         """Groups whose log has named members: with however many they began, others may have what is lost here."""
         self._lost: dict[GroupId, str] = {}
         """Why replicas are damaged that have not been made whole since."""
-        self._notes: dict[GroupId, tuple[Position, AcksFact]] = {}
+        self._notes: dict[GroupId, tuple[Position, tuple[Entry, ...]]] = {}
         self._images: dict[GroupId, Image] = {}
         """What the disk holds of each data file whatever happens: its generation and its bytes."""
         self._survivors: dict[GroupId, Image] = {}
@@ -242,10 +242,10 @@ class MemoryStore(BaseStore):
             raise DiskIsFull("the simulated disk is full")
         self.log.commit(writes)
         for write in writes:
-            if type(write) is WriteEntries and any(entry.kind == MEMBERS for entry in write.entries):
+            if type(write) is ForgetVoters:
                 self.grown.add(write.group)
             elif type(write) is TrimLog and write.group in self.replicas:
-                self._notes[write.group] = self.replicas[write.group].applied, self.replicas[write.group].acks
+                self._notes[write.group] = self.replicas[write.group].applied, self.replicas[write.group].controls
 
     def held(self) -> set[GroupId]:
         """Groups of which there is a data file."""
@@ -263,8 +263,8 @@ class MemoryStore(BaseStore):
         super()._raise_boot(boot)
         self.lives = {key: life for key, life in self.lives.items() if life.node != self.identity.node}
 
-    def _noted(self, group: GroupId) -> tuple[Position, AcksFact]:
-        return self._notes.get(group, (ORIGIN, AcksFact()))
+    def _noted(self, group: GroupId) -> tuple[Position, tuple[Entry, ...]]:
+        return self._notes.get(group, (ORIGIN, ()))
 
     def _found_damage(self, group: GroupId, reason: str, *, log: bool = False) -> None:
         super()._found_damage(group, reason, log=log)
@@ -344,17 +344,17 @@ class MemoryStore(BaseStore):
         self._survivors[group] = self._images[group] = self._image_of(group, replica)
         replica.close()
 
-    def _written(self, group: GroupLog) -> tuple[Position, AcksFact]:
-        _, _, applied, acks = self._survivors[group.group]
-        return applied, acks
+    def _written(self, group: GroupLog) -> tuple[Position, tuple[Entry, ...]]:
+        _, _, applied, controls = self._survivors[group.group]
+        return applied, controls
 
     def _image_of(self, group: GroupId, replica: Replica) -> Image:
-        return self._generations[group], replica.dump(), replica.applied, replica.acks
+        return self._generations[group], replica.dump(), replica.applied, replica.controls
 
     def _install(self, group: GroupLog) -> None:
         key = group.group, group.snapshot
-        acks, _ = self.shelf.acks_of(*key) if key in self.shelf.received else (AcksFact(), None)
+        controls = self.shelf.controls_of(*key)[0] if key in self.shelf.received else ()
         image = self.shelf.received.pop(key, None)
         if image is None:
             raise Divergent(f"the snapshot that group {group.group} has switched to is missing")
-        self._survivors[group.group] = self._images[group.group] = group.generation, image, group.base, acks
+        self._survivors[group.group] = self._images[group.group] = group.generation, image, group.base, controls

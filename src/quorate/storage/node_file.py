@@ -18,11 +18,9 @@ from typing import Any
 import apsw
 import msgspec
 
-from quorate.core.ack_policy import AcksFact
-from quorate.core.entries import CreateGroup
+from quorate.core.entries import CreateGroup, Entry
 from quorate.core.formats import HERE, RELEASE, Range, refuse
 from quorate.core.kernel import (
-    MEMBERS,
     ORIGIN,
     GroupId,
     Identity,
@@ -73,12 +71,12 @@ LIVES_KEPT = 1_000
 """Of each node."""
 STANDINGS = """
 CREATE TABLE IF NOT EXISTS standings(grp INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, idx INTEGER NOT NULL,
-  fact BLOB NOT NULL) STRICT;
+  controls BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS damaged_logs(grp INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS dropped(grp INTEGER PRIMARY KEY) STRICT;
 """
-"""What data files said of acks and members when the log was last trimmed, and where; groups of which not only the data
-file is damaged; groups that were dropped."""
+"""Where data files stood when the log was last trimmed, and the control entries that they kept; groups of which not
+only the data file is damaged; groups that were dropped."""
 
 ADD_RELEASE = "ALTER TABLE node ADD COLUMN release TEXT NOT NULL DEFAULT ''"
 
@@ -217,18 +215,18 @@ class NodeFile:
         for group in groups:
             self.groups.pop(group, None)
 
-    def note_standing(self, group: GroupId, position: Position, fact: AcksFact) -> None:
-        """The log was trimmed: where the data file stood then, and what it said. Unsynced."""
-        row = (group, position.epoch, position.index, msgspec.msgpack.encode(fact))
+    def note_standing(self, group: GroupId, position: Position, controls: tuple[Entry, ...]) -> None:
+        """The log was trimmed: where the data file stood then, and the control entries it kept. Unsynced."""
+        row = (group, position.epoch, position.index, msgspec.msgpack.encode(controls))
         self._write("REPLACE INTO standings VALUES (?, ?, ?, ?)", row)
 
-    def standing_of(self, group: GroupId) -> tuple[Position, AcksFact]:
+    def standing_of(self, group: GroupId) -> tuple[Position, tuple[Entry, ...]]:
         """What was noted last; ORIGIN when nothing was."""
-        for epoch, index, fact in self._connection.execute(
-            "SELECT epoch, idx, fact FROM standings WHERE grp = ?", (group,)
+        for epoch, index, controls in self._connection.execute(
+            "SELECT epoch, idx, controls FROM standings WHERE grp = ?", (group,)
         ):
-            return Position(epoch, index), msgspec.msgpack.decode(fact, type=AcksFact)
-        return ORIGIN, AcksFact()
+            return Position(epoch, index), msgspec.msgpack.decode(controls, type=tuple[Entry, ...])
+        return ORIGIN, ()
 
     def remember_vote(self, group: GroupId, epoch: int, vote: NodeId) -> None:
         """A second copy of the hard state, for when the log's is lost. Unsynced."""
@@ -357,9 +355,4 @@ def create(path: Path, identity: Identity, files: Files = SYSTEM) -> None:
 
 def is_remembered(write: LogWrite) -> bool:
     """Whether this write to the log is one of which `node.db` keeps a note of its own."""
-    if type(write) is WriteEntries:
-        for entry in write.entries:  # noqa: SIM110 - a generator costs each turn some hundred instructions
-            if entry.kind == MEMBERS:
-                return True
-        return False
-    return True
+    return type(write) is not WriteEntries

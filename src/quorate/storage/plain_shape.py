@@ -69,7 +69,7 @@ class Table(Struct, frozen=True):
         return bool(self.content)
 
 
-OURS = ("quorate_applied", "quorate_window", "quorate_acks", "quorate_members")
+OURS = ("quorate_applied", "quorate_window", "quorate_controls")
 """What a replica keeps in its data file beside what a program made."""
 
 

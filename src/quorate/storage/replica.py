@@ -14,7 +14,6 @@ from pathlib import Path
 
 import apsw
 
-from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
 from quorate.storage.connection import NO_ROWID, PAGE_BYTES, check_sqlite, open_checkpointer
@@ -82,9 +81,9 @@ class Replica:
         return self._writer.applied
 
     @property
-    def acks(self) -> AcksFact:
-        """What the file says of the ack policy."""
-        return self._writer.acks
+    def controls(self) -> tuple[Entry, ...]:
+        """The control entries that the file keeps."""
+        return self._writer.controls
 
     @property
     def floor(self) -> int:

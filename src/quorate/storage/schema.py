@@ -130,7 +130,7 @@ def schema_rows(connection: apsw.Connection) -> list[Row]:
     rows = connection.execute(
         "SELECT type, name, tbl_name, sql FROM main.sqlite_schema"
         " WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'"
-        " AND tbl_name NOT IN ('quorate_applied', 'quorate_window', 'quorate_acks', 'quorate_members')"
+        " AND tbl_name NOT IN ('quorate_applied', 'quorate_window', 'quorate_controls')"
         " ORDER BY type, name",
         prepare_flags=INTERNAL,
     )

@@ -8,10 +8,9 @@ from typing import Protocol
 
 import apsw
 
-from quorate.core.ack_policy import AcksFact
-from quorate.core.kernel import GroupId, Identity, Position
+from quorate.core.kernel import Entry, GroupId, Identity, Position
 from quorate.storage.copying import Copying
-from quorate.storage.data_file import read_acks
+from quorate.storage.data_file import read_controls
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import NO_ROOM, SYSTEM, Files
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
@@ -44,8 +43,9 @@ class Shelf(Protocol):
     def forget(self, group: GroupId) -> None:
         """The group was dropped: keep no copy of it, sent or received."""
 
-    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
-        """What a received snapshot, complete and checked, says of acks, and where it stands. Raises Broken."""
+    def controls_of(self, group: GroupId, snapshot: int) -> tuple[tuple[Entry, ...], Position]:
+        """The control entries that a received snapshot, complete and checked, keeps, and where it stands. Raises
+        Broken."""
 
 
 MakeCopy = Callable[[], tuple[int, Position, int]]
@@ -139,12 +139,12 @@ class FileShelf:
         self._files.replace(path, complete)
         self._files.sync(self.folder)
 
-    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
+    def controls_of(self, group: GroupId, snapshot: int) -> tuple[tuple[Entry, ...], Position]:
         path = self.received(group, snapshot)
         try:
             connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._files.vfs)
             try:
-                return _read_acks(connection)
+                return _read_controls(connection)
             finally:
                 connection.close()
         except apsw.Error as error:
@@ -216,13 +216,13 @@ def remove(path: Path, files: Files = SYSTEM) -> None:
         files.remove(path.with_name(path.name + suffix))
 
 
-def _read_acks(connection: apsw.Connection) -> tuple[AcksFact, Position]:
+def _read_controls(connection: apsw.Connection) -> tuple[tuple[Entry, ...], Position]:
     try:
-        fact = read_acks(connection)
+        controls = read_controls(connection)
         rows = connection.execute("SELECT epoch, entry FROM quorate_applied").fetchall()
     except apsw.Error as error:
         raise Broken(f"reading a received snapshot: {error}") from error
-    return fact, Position(int(rows[0][0]), int(rows[0][1]))  # type: ignore[arg-type]
+    return controls, Position(int(rows[0][0]), int(rows[0][1]))  # type: ignore[arg-type]
 
 
 class MemoryShelf:
@@ -295,11 +295,11 @@ class MemoryShelf:
             for key in [key for key in kept if key[0] == group]:
                 del kept[key]
 
-    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
+    def controls_of(self, group: GroupId, snapshot: int) -> tuple[tuple[Entry, ...], Position]:
         connection = apsw.Connection(":memory:")
         connection.deserialize("main", self.received[group, snapshot])
         try:
-            return _read_acks(connection)
+            return _read_controls(connection)
         finally:
             connection.close()
 

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
-from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import (
     CATALOG_GROUP,
     DATA,
@@ -81,8 +80,9 @@ class BaseStore(Discarding):
         return group in self.replicas
 
     @abstractmethod
-    def _noted(self, group: GroupId) -> tuple[Position, AcksFact]:
-        """Where the data file stood, and what it said of acks, when the log was last trimmed; ORIGIN: it never was."""
+    def _noted(self, group: GroupId) -> tuple[Position, tuple[Entry, ...]]:
+        """Where the data file stood, and the control entries it kept, when the log was last trimmed; ORIGIN: it never
+        was."""
 
     @abstractmethod
     def _install(self, group: GroupLog) -> None:
@@ -97,7 +97,8 @@ class BaseStore(Discarding):
         number = group.group
         damaged = self.damaged.get(number, "")
         doubted = number in self.log_damaged
-        applied, acks = ORIGIN, AcksFact()
+        applied = ORIGIN
+        controls: tuple[Entry, ...] = ()
         epochs: tuple[Position, ...] = ()
         tail: tuple[Entry, ...] = ()
         coming: tuple[Entry, ...] = ()
@@ -107,10 +108,10 @@ class BaseStore(Discarding):
             epochs = self.log.epochs(number)
             if not doubted:
                 try:
-                    applied, acks = self._recover_data(group), self._acks_at(number)
+                    applied, controls = self._recover_data(group), self._controls_at(number)
                 except Divergent as error:
                     damaged = damaged or str(error)
-                    applied, acks = self._what_is_known(group, damaged)
+                    applied, controls = self._what_is_known(group, damaged)
                 tail, coming = self._recover_tail(group, applied)
         except LogDamaged as error:
             damaged, doubted = damaged or str(error), True
@@ -123,19 +124,20 @@ class BaseStore(Discarding):
                 replica.close()
         return RecoveredGroup(
             number, group.database, group.partition, group.replication, group.voters, group.epoch, group.vote,
-            group.base, epochs, last, tail, applied, damaged, acks, coming, log_intact=bool(damaged) and not doubted,
+            group.base, epochs, last, tail, applied, damaged, controls, coming,
+            log_intact=bool(damaged) and not doubted,
         )  # fmt: skip
 
-    def _what_is_known(self, group: GroupLog, damaged: str) -> tuple[Position, AcksFact]:
-        """Of a group whose data file cannot say it: where that stood, and what it said of acks and members. Raises
-        LogDamaged when nobody knows any more which rules and members hold: then its log is of no use."""
+    def _what_is_known(self, group: GroupLog, damaged: str) -> tuple[Position, tuple[Entry, ...]]:
+        """Of a group whose data file cannot say it: where that stood, and the control entries it kept. Raises
+        LogDamaged when nobody knows those any more: then its log is of no use."""
         if group.base == ORIGIN:
-            return ORIGIN, AcksFact()
-        position, fact = self._noted(group.group)
+            return ORIGIN, ()
+        position, controls = self._noted(group.group)
         in_log = group.base.index <= position.index <= group.last.index
         if not in_log or self.log.epoch_at(group.group, position.index) != position.epoch:
             raise LogDamaged(damaged)
-        return position, fact
+        return position, controls
 
     def _recover_data(self, group: GroupLog) -> Position:
         """Check where the data file stands, if there is one. Raises Divergent, or LogDamaged when the log does not
@@ -152,7 +154,7 @@ class BaseStore(Discarding):
         return applied
 
     def _recover_tail(self, group: GroupLog, applied: Position) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
-        """The newest entries, and those not applied that carry no changes; all that is not applied is verified."""
+        """The newest entries, and the control entries not applied; all that is not applied is verified."""
         number, last = group.group, group.last.index
         share = max(1, len(self.log.groups) // TAIL_SHARERS)
         start = self.log.tail_start(number, max(64, TAIL_ENTRIES // share), max(1 << 16, TAIL_BYTES // share))
@@ -162,7 +164,7 @@ class BaseStore(Discarding):
         return tail, (*early, *(entry for entry in tail if entry.kind != DATA and entry.index > applied.index))
 
     def _verify(self, group: GroupId, first: int, last: int) -> list[Entry]:
-        """Read them all; those that carry no changes."""
+        """Read them all; the control entries among them."""
         found: list[Entry] = []
         while first <= last:
             entries = self.log.read(group, first, last, APPLY_BYTES)
@@ -286,7 +288,7 @@ class BaseStore(Discarding):
         self._install(group)
         replica = self._replica(number)
         self._checkpointed[number] = replica.applied
-        return [Applied(number, replica.applied, acks=replica.acks)]
+        return [Applied(number, replica.applied, controls=replica.controls)]
 
     def _on_save_lost(self, effect: kernel.SaveLost) -> list[Event]:
         """Keep what is about to be dropped; what was trimmed or damaged meanwhile is counted as a gap."""
@@ -295,7 +297,7 @@ class BaseStore(Discarding):
         try:
             self._check_room()
             if not first and effect.snapshot:
-                theirs, position = self.shelf.acks_of(number, effect.snapshot)
+                theirs, position = self.shelf.controls_of(number, effect.snapshot)
                 first = self._parted_at(number, theirs, position.index)
                 if not first and not self._has_lost():
                     return [kernel.LostSaved(number, 0, 0)]
@@ -311,10 +313,10 @@ class BaseStore(Discarding):
         entries = self._lost_tails().answer(LostAsk()).entries if self._has_lost() else ()
         return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
 
-    def _parted_at(self, group: GroupId, theirs: AcksFact, through: int) -> int:
+    def _parted_at(self, group: GroupId, theirs: tuple[Entry, ...], through: int) -> int:
         known = group in self.replicas or group in self._standing
         try:
-            ours = self._acks_at(group) if known else self._noted(group)[1]
+            ours = self._controls_at(group) if known else self._noted(group)[1]
             return parted_at(self.log, group, ours, theirs, through)
         except (LogDamaged, Divergent):
             return 0

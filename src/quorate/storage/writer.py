@@ -15,17 +15,17 @@ from typing import NoReturn
 import apsw
 from msgspec import Raw, Struct
 
-from quorate.core.kernel import DATA, INTERRUPTED, NOOP, Entry, Position
+from quorate.core.kernel import DATA, INTERRUPTED, Entry, Position
 from quorate.core.requests import CommitHeld, Done, Failed, Result, Statement, Write
 from quorate.storage.application import apply_batch
 from quorate.storage.attempt import Attempt
 from quorate.storage.capture import Capture
 from quorate.storage.connection import FOLLOW, INTERNAL, LEAD, isolate_counters, open_writer, set_mode
 from quorate.storage.data_file import (
+    keep_control,
     load_window,
-    note_entry,
     open_tables,
-    read_acks,
+    read_controls,
     remembered,
     write_applied,
     write_records,
@@ -92,7 +92,8 @@ class Writer:
             self.connection = open_writer(path, self.guard, vfs)
             try:
                 self.applied, self._floor = open_tables(self.connection)
-                self.acks = read_acks(self.connection)
+                self.controls = read_controls(self.connection)
+                """The control entries that the file keeps."""
             except BaseException:
                 self.connection.close()
                 raise
@@ -396,7 +397,7 @@ class Writer:
         self.rollback()
         if not entries:
             return
-        acks = self.acks
+        controls = self.controls
         try:
             with _storage_errors():
                 self._follow()
@@ -407,7 +408,7 @@ class Writer:
                 write_applied(self.connection, previous, self.window.floor)
                 self._control("COMMIT")
         except BaseException:
-            self.acks = acks
+            self.controls = controls
             self._fail()
             raise
         self.applied = previous
@@ -416,7 +417,7 @@ class Writer:
     def look_ahead(self, entries: Sequence[Entry]) -> None:
         """Apply these entries in a transaction that must be rolled back: there is no room to commit it."""
         self.rollback()
-        acks = self.acks
+        controls = self.controls
         try:
             with _storage_errors():
                 self._follow()
@@ -428,7 +429,7 @@ class Writer:
                 for entry in entries:
                     previous = self._apply(entry, previous)
         finally:
-            self.acks = acks
+            self.controls = controls
             self._facts = None
             self._window = None
 
@@ -452,7 +453,7 @@ class Writer:
             if tokens:
                 write_records(self.connection, self.window, entry.index, tokens, records)
         else:
-            self.acks = note_entry(self.connection, self.acks, entry)
+            self.controls = keep_control(self.connection, self.controls, entry)
         return Position(entry.epoch, entry.index)
 
     # ------------------------------------------------------------------
@@ -470,4 +471,5 @@ class Writer:
 def _entry(index: int, position: Position, payloads: dict[int, bytes]) -> Entry:
     """What the log holds at this index, which the leader of `position.epoch` appended."""
     payload = payloads.get(index)
-    return Entry(index, position.epoch, NOOP, b"") if payload is None else Entry(index, position.epoch, DATA, payload)
+    kind = DATA if payload is not None else not DATA
+    return Entry(index, position.epoch, kind, payload or b"")

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from quorate.core import kernel
-from quorate.core.kernel import NOOP, ORIGIN, Applied, ApplyFailed, Effect, Entry, Event, GroupId, Position
+from quorate.core.kernel import DATA, ORIGIN, Applied, ApplyFailed, Effect, Entry, Event, GroupId, Position
 from quorate.storage.data_files import DataFiles
 from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, OverBudget
@@ -110,7 +110,7 @@ class Writing(DataFiles):
         index, epoch = standing.applied.index, standing.applied.epoch
         for entry in effect.entries:
             index += 1
-            if entry.kind != NOOP or entry.index != index or entry.epoch < epoch:
+            if entry.kind == DATA or entry.index != index or entry.epoch < epoch:
                 return False
             epoch = entry.epoch
         if Position(epoch, index) != effect.through:

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.core import kernel, roster
-from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import CATALOG_DATABASE, MEMBERS, Entry, Now
 from quorate.core.membership import (
     Configuration,
@@ -131,7 +130,7 @@ def test_what_is_truncated_is_rolled_back_and_what_is_committed_stays() -> None:
     assert membership.counts(6)
     membership.truncated(6)
     assert membership.newest == one
-    membership.replaced(AcksFact(members=spell(two), members_since=9))
+    membership.replaced((Entry(9, 1, MEMBERS, spell(two)),))
     assert (membership.newest, membership.newest_at) == (two, 9)
     assert read_entry(spell(two)) == two
 

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
-from quorate.core.ack_policy import AcksFact
 from quorate.core.catalog import Catalog, DatabaseRow, DroppedRow, PartitionRow
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed
 from quorate.core.settings import Settings
@@ -34,7 +33,7 @@ class Scripted(harness.Cluster):
         self.dropped: tuple[DroppedRow, ...] = ()
         self.etcd_away, self.permit_holder, self.revision = False, 0, 100
         self.callers: dict[tuple[int, int], str] = {}
-        self.facts: list[AcksFact] = []
+        self.controls: list[tuple[kernel.Entry, ...]] = []
         """Beside each copy of a data file (`copies`)."""
         self.lines: list[str] = []
         self.said: set[tuple[int, str, int, int, str]] = set()

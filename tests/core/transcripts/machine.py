@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quorate.core import kernel, requests
-from quorate.core.ack_policy import AcksFact
 from quorate.core.kernel import DATA, ORIGIN, Position
 from quorate.core.requests import Done, GroupStatus, LostEntry, LostReport
-from quorate.storage.data_file import with_entry
+from quorate.storage.data_file import with_control
 from tests.core import harness
 from tests.core.transcripts import render
 
@@ -47,7 +46,7 @@ class Recorder(harness.Machine):
         self.alone: deque[kernel.Execute] = deque()
         """Batches that run alone, until the script lets them end."""
         self.lost_entries: list[LostEntry] = []
-        self.facts: dict[int, AcksFact] = {}
+        self.controls: dict[int, tuple[kernel.Entry, ...]] = {}
         """What each data file said when it was received."""
         super().__init__(cluster, number)
 
@@ -177,7 +176,7 @@ class Recorder(harness.Machine):
         return (kernel.LostRead(effect.id, LostReport(tuple(self.lost_entries))),)
 
     def _open_snapshot(self, effect: kernel.OpenSnapshot) -> Iterable[kernel.Event]:
-        self.cluster.facts.append(self.fact(effect.group))
+        self.cluster.controls.append(self.kept_controls(effect.group))
         return [msgspec.structs.replace(each, id=effect.id) for each in super()._open_snapshot(effect)]
 
     def _read_snapshot(self, effect: kernel.ReadSnapshot) -> Iterable[kernel.Event]:
@@ -190,17 +189,18 @@ class Recorder(harness.Machine):
 
     def _open_generation(self, effect: kernel.OpenGeneration) -> Iterable[kernel.Event]:
         (applied,) = super()._open_generation(effect)
-        fact = self.facts[effect.group] = self.cluster.facts[self.received[effect.snapshot] - 1]
-        return (msgspec.structs.replace(applied, acks=fact),)
+        controls = self.controls[effect.group] = self.cluster.controls[self.received[effect.snapshot] - 1]
+        return (msgspec.structs.replace(applied, controls=controls),)
 
-    def fact(self, group: int) -> AcksFact:
-        """What the data file says of acks and members."""
-        fact = self.facts.get(group, AcksFact())
+    def kept_controls(self, group: int) -> tuple[kernel.Entry, ...]:
+        """The control entries that the data file keeps."""
+        controls = self.controls.get(group, ())
+        behind = controls[-1].index if controls else 0
         applied = self.data[group][-1][0].index
         for entry in self.logged(group):
-            if fact.since < entry.index <= applied and entry.kind != DATA:
-                fact = with_entry(fact, entry)
-        return fact
+            if behind < entry.index <= applied and entry.kind != DATA:
+                controls = with_control(controls, entry)
+        return controls
 
     def logged(self, group: int) -> list[kernel.Entry]:
         """Every entry that the disk was given and that no other took the place of."""

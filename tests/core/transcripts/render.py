@@ -147,6 +147,8 @@ def log_write(it: kernel.LogWrite) -> str:
     if isinstance(it, kernel.SwitchGeneration):
         kept = f", keep the log through {it.keep}" if it.keep else ""
         return f"the snapshot at {at(it.position)} becomes the data file{kept}"
+    if isinstance(it, kernel.ForgetVoters):
+        return "the voters with which it began say no more who may have what"
     if isinstance(it, kernel.CreateGroup):
         return f"make room for a replica, voters {nodes(it.voters)}"
     return "tombstone: never hold this group again"

@@ -17,14 +17,11 @@ from quorate.core.ack_policy import (
     DEFAULT,
     ETCD,
     MANUAL,
-    NOTHING_SAID,
     AckPolicy,
-    AcksFact,
     Leadership,
     mark_of,
     read_entry,
     read_noop,
-    read_rule,
     strictest_holders,
     strictest_votes,
 )
@@ -44,26 +41,32 @@ def wanted_rule(host: Host, database: str) -> AckPolicy | None:
 class Rules:
     """The rule that is committed, and those that lie behind it in the log."""
 
-    def __init__(self, fact: AcksFact = NOTHING_SAID, coming: Iterable[Entry] = ()) -> None:
+    def __init__(self, controls: Iterable[Entry] = (), coming: Iterable[Entry] = ()) -> None:
+        """`controls`: the control entries that the data file keeps; `coming`: those behind it."""
         self.coming: list[tuple[int, AckPolicy]] = []
         self.leaderships: list[Leadership] = []
+        """Every epoch since the group had more than one voter, and every change of the rule since. A tail may be found
+        lost long after its place in the log was trimmed; this is how two replicas still find where they parted."""
         self.wanted: AckPolicy | None = None
         """What the catalog wants; None: not known yet."""
         self.differs = False
         """That is something else than what the log says."""
-        self.replaced(fact)
+        self.committed = DEFAULT
+        self.since = 0
+        """Index of the entry that named it; 0 when the log never named any."""
+        for entry in controls:
+            self.appended((entry,))
+            self.counts(entry.index)
         self.appended(coming)
 
-    def replaced(self, fact: AcksFact) -> None:
-        """The data file is another's, which says this; what is left of the log follows it."""
-        behind = fact.leaderships[-1].index if fact.leaderships else fact.since
-        self.coming = [each for each in self.coming if each[0] > fact.since]
+    def replaced(self, controls: Iterable[Entry]) -> None:
+        """The data file is another's, which keeps these; what is left of the log follows it."""
+        theirs = Rules(controls)
+        behind = theirs.leaderships[-1].index if theirs.leaderships else theirs.since
+        self.coming = [each for each in self.coming if each[0] > theirs.since]
         kept = [leadership for leadership in self.leaderships if leadership.index > behind]
-        self.committed = read_rule(fact.rule) if fact.rule else DEFAULT
-        self.since = fact.since
-        """Index of the entry that named it; 0 when the log never named any."""
-        self.leaderships = [*fact.leaderships, *kept]
-        """As `AcksFact.leaderships`, up to the end of the log."""
+        self.committed, self.since = theirs.committed, theirs.since
+        self.leaderships = [*theirs.leaderships, *kept]
         self.want(self.wanted)
 
     def want(self, rule: AckPolicy | None) -> None:

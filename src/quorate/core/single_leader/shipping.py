@@ -9,7 +9,17 @@ from collections.abc import Sequence
 
 from quorate.core.ack_policy import DEFAULT
 from quorate.core.entries import takes_us
-from quorate.core.kernel import CATALOG_GROUP, Entry, LogRead, NodeId, Now, Position, ReadLog, WriteEntries
+from quorate.core.kernel import (
+    CATALOG_GROUP,
+    Entry,
+    ForgetVoters,
+    LogRead,
+    NodeId,
+    Now,
+    Position,
+    ReadLog,
+    WriteEntries,
+)
 from quorate.core.single_leader import apply, commit, repair, rewinding, settling, snapshots
 from quorate.core.single_leader.messages import NEEDS_SNAPSHOT, Append, AppendReply, SnapshotDone
 from quorate.core.single_leader.progress import PROBING, REPLICATING, SNAPSHOT, Progress
@@ -22,11 +32,19 @@ def append(group: Group, now: Now, entries: tuple[Entry, ...]) -> None:
     group.append(entries)
     if group.rewinding.saved:
         rewinding.not_saved(group)
-    group.persist(WriteEntries(group.group, entries), last=group.log.last)
+    _write(group, entries)
     for peer, progress in group.progress.items():
         if progress.state == REPLICATING or not progress.sent_us:
             send_more(group, now, peer, progress)
     group.host.keep_busy(group.group)
+
+
+def _write(group: Group, entries: tuple[Entry, ...]) -> None:
+    writes = WriteEntries(group.group, entries)
+    if group.membership.newest_at < entries[0].index:
+        group.persist(writes, last=group.log.last)
+    else:  # they name members
+        group.persist(ForgetVoters(group.group), writes, last=group.log.last)
 
 
 def send_more(group: Group, now: Now, peer: NodeId, progress: Progress) -> None:
@@ -158,7 +176,7 @@ def _overwrite(group: Group, entries: tuple[Entry, ...]) -> None:
     group.log.shrink(
         group.settings.cache_bytes_max, group.commit.persisted if group.repair.damaged else group.apply.applied.index
     )
-    group.persist(WriteEntries(group.group, entries), last=group.log.last)
+    _write(group, entries)
 
 
 def on_append_reply(group: Group, now: Now, sender: NodeId, message: AppendReply) -> None:

@@ -6,7 +6,6 @@ anywhere leaves either the old file or the new one. (Raft's InstallSnapshot, Ong
 around.)
 """
 
-from quorate.core.ack_policy import NOTHING_SAID
 from quorate.core.kernel import (
     Applied,
     CloseSnapshot,
@@ -270,8 +269,8 @@ def finish(group: Group, event: Applied) -> None:
     """The copy has become the data file."""
     incoming, position = group.fetching.incoming, event.position
     if not group.repair.beside:  # else our own log has told us all of that, and more
-        group.rules.replaced(event.acks or NOTHING_SAID)
-        group.membership.replaced(event.acks or NOTHING_SAID)
+        group.rules.replaced(event.controls or ())
+        group.membership.replaced(event.controls or ())
         group.configure()
     group.fetching.switching = False
     group.fetching.incoming = None

@@ -90,7 +90,7 @@ class Group:
         self.group = found.group
         self.election_timer, self.gather_timer, self.apply_timer = [(self.group, timer) for timer in TIMERS]
         self.database, self.partition = found.database, found.partition
-        self.membership = Membership(found.voters, found.acks, found.acks_coming)
+        self.membership = Membership(found.voters, found.controls, found.controls_coming)
         self.configuration = Configuration()
         """The newest one that the log names (`configure`)."""
         self.voters: tuple[NodeId, ...] = ()
@@ -101,7 +101,7 @@ class Group:
         """The voters among them."""
         self.progress: dict[NodeId, Progress] = {}
         self.log = Log(found.base, found.epochs, found.last, found.tail)
-        self.rules = Rules(found.acks, found.acks_coming)
+        self.rules = Rules(found.controls, found.controls_coming)
         self.pending: deque[Pending] = deque()
         vote = UNKNOWN_VOTE if found.damaged and not found.log_intact else found.vote
         new = found.voters and found.epoch == 0

@@ -43,7 +43,7 @@ def _keeps_timers(_original: Any) -> Any:
 def _notes_a_copy(original: Any) -> Any:
     def on_applied(node: Node, now: Now, event: Applied) -> None:
         if event.group == CATALOG_GROUP:
-            vars(node)["by_copy"] = event.acks is not None
+            vars(node)["by_copy"] = event.controls is not None
         original(node, now, event)
 
     return on_applied

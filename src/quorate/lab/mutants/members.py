@@ -1,10 +1,10 @@
 """Mutants of who belongs to a group: joint consensus, learners, and those who are out."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from quorate.core import membership
-from quorate.core.ack_policy import AcksFact
-from quorate.core.kernel import NodeId
+from quorate.core.kernel import Entry, NodeId
 from quorate.core.membership import Configuration, Membership, Wanted
 from quorate.core.quorum import committed_index, joint_committed_index
 from quorate.core.single_leader import commit, members
@@ -69,11 +69,12 @@ def _new_alone(_original: Any) -> Any:
 
 
 def _keeps_its_own(original: Any) -> Any:
-    def replaced(known: Membership, fact: AcksFact) -> None:
+    def replaced(known: Membership, controls: Iterable[Entry]) -> None:
         if hasattr(known, "committed"):  # not at the start of a life
-            known.coming = [each for each in known.coming if each[0] > fact.members_since]
+            named = Membership((), controls).since
+            known.coming = [each for each in known.coming if each[0] > named]
         else:
-            original(known, fact)
+            original(known, controls)
 
     return replaced
 

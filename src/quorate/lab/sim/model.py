@@ -14,13 +14,12 @@ from typing import Any, cast
 import msgspec
 from msgspec import Raw, Struct
 
-from quorate.core.ack_policy import NOTHING_SAID, AcksFact
 from quorate.core.kernel import DATA, ORIGIN, Entry, GroupId, Identity, Position
 from quorate.core.requests import BeginAttempt, Outcome, Run, Script, Statement, Step, Write
 from quorate.lab.sim.model_scripts import read_script, run_script
 from quorate.lab.sim.model_tables import Row, Segment, StatementError, Tables, run_statement
 from quorate.lab.sim.store import BadStore
-from quorate.storage.data_file import with_entry
+from quorate.storage.data_file import with_control
 from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import Divergent
 from quorate.storage.payload import (
@@ -64,7 +63,7 @@ class Image(Struct, frozen=True, array_like=True):
     rows: dict[str, tuple[Row, ...]]
     sequences: dict[str, int]
     records: dict[int, bytes]
-    acks: AcksFact = NOTHING_SAID
+    controls: tuple[Entry, ...] = ()
 
 
 class Decoded(Struct, frozen=True):
@@ -95,7 +94,7 @@ class ModelReplica:
 
     def __init__(self) -> None:
         self.applied = ORIGIN
-        self.acks = NOTHING_SAID
+        self.controls: tuple[Entry, ...] = ()
         self._tables = Tables()
         self._window = Window()
         self._records: dict[int, bytes] = {}
@@ -209,7 +208,8 @@ class ModelReplica:
         for index, records in remembered:
             self._remember(index, _tokens(records), records)
         for entry in entries:
-            self.acks = with_entry(self.acks, entry)
+            if entry.kind != DATA:
+                self.controls = with_control(self.controls, entry)
         self._tables, self.applied, self._image = tables, previous, None
 
     def _ahead(self, entries: Sequence[Entry]) -> tuple[Tables, list[tuple[int, bytes]], Position]:
@@ -282,8 +282,8 @@ class ModelReplica:
     def _encoded(self) -> bytes:
         tables = self._tables
         rows = {name: tuple(rows.values()) for name, rows in tables.rows.items()}
-        floor, acks = self._window.floor, self.acks
-        image = Image(self.applied, floor, tables.schema, tables.hash, rows, tables.sequences, self._records, acks)
+        floor, controls = self._window.floor, self.controls
+        image = Image(self.applied, floor, tables.schema, tables.hash, rows, tables.sequences, self._records, controls)
         encoded = encode(image)
         pages = -(-len(encoded) // PAGE_BYTES) + len(self._tables.schema)
         return len(encoded).to_bytes(4, "big") + encoded + bytes(pages * PAGE_BYTES - len(encoded) - 4)
@@ -294,7 +294,7 @@ class ModelReplica:
         self.rollback()
         self._tables, self._window = found.tables.fork(), found.window.copy()
         self._records, self._records_hash = found.image.records.copy(), found.records_hash
-        self.applied, self.acks, self._image = found.image.applied, found.image.acks, image
+        self.applied, self.controls, self._image = found.image.applied, found.image.controls, image
 
     def close(self) -> None:
         """Nothing to close."""
@@ -383,10 +383,10 @@ class ModelShelf(MemoryShelf):
         replica.load(image)
         check_position(cast(Replica, replica), position)
 
-    def acks_of(self, group: GroupId, snapshot: int) -> tuple[AcksFact, Position]:
+    def controls_of(self, group: GroupId, snapshot: int) -> tuple[tuple[Entry, ...], Position]:
         replica = ModelReplica()
         replica.load(self.received[group, snapshot])
-        return replica.acks, replica.applied
+        return replica.controls, replica.applied
 
 
 class ModelStore(BadStore):
