@@ -1,4 +1,4 @@
-"""Storage keeps what a replication writes down, and understands none of it: it executes changes of rows, and no more."""
+"""Storage keeps what a replication writes down, and understands none of it: it executes changes of rows, no more."""
 
 import ast
 
