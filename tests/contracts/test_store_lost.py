@@ -9,6 +9,8 @@ from quorate.core.kernel import (
     NOOP,
     Applied,
     Apply,
+    Checkpoint,
+    Checkpointed,
     Entry,
     LostRead,
     LostSaved,
@@ -86,11 +88,13 @@ def test_a_data_file_remembers_the_policy_and_where_epochs_began(disk: Disk) -> 
     disk.store.persist((CREATE, WriteEntries(GROUP, entries)))
     one(disk.store, OpenReplica(GROUP), Applied)
     one(disk.store, Apply(GROUP, Position(4, 3), entries[:3]), Applied)
+    one(disk.store, Checkpoint(GROUP), Checkpointed)
     found = disk.restart()
     assert found.controls == entries[1:3]
     assert found.controls_coming == (entries[3],)
     one(disk.store, OpenReplica(GROUP), Applied)
     one(disk.store, Apply(GROUP, Position(4, 4), entries[3:]), Applied)
+    one(disk.store, Checkpoint(GROUP), Checkpointed)
     assert disk.restart().controls == entries[1:]
 
 

@@ -148,7 +148,7 @@ def log_write(it: kernel.LogWrite) -> str:
         kept = f", keep the log through {it.keep}" if it.keep else ""
         return f"the snapshot at {at(it.position)} becomes the data file{kept}"
     if isinstance(it, kernel.ForgetVoters):
-        return "the voters with which it began say no more who may have what"
+        return "forget with which voters the group began"
     if isinstance(it, kernel.CreateGroup):
         return f"make room for a replica, voters {nodes(it.voters)}"
     return "tombstone: never hold this group again"
