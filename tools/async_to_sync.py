@@ -20,6 +20,7 @@ FILES = {
     "carrier_aio.py": ("carrier.py", "Carrying requests through"),
     "transactions_aio.py": ("transactions.py", "Interactive transactions over a cluster"),
     "session_aio.py": ("session.py", "The transaction that a connection to a cluster is itself in,"),
+    "extras_aio.py": ("extras.py", "What `sqlite3` has beyond PEP 249, on a connection to a cluster,"),
     "copies_aio.py": ("copies.py", "Fetching a copy of a cluster's database"),
 }
 """Source -> target in `_sync`, and what its docstring begins with."""
@@ -42,6 +43,7 @@ REWORDED = {"Any number of tasks": "Any number of threads", "`async with ": "`wi
 TYPES = {"Awaitable[T]": "T", "Awaitable, ": ""}
 MOVED = {
     "quorate.client.carrier_aio": "quorate.client._sync.carrier",
+    "quorate.client.extras_aio": "quorate.client._sync.extras",
     "quorate.client.copies_aio": "quorate.client._sync.copies",
     "quorate.client.transactions_aio": "quorate.client._sync.transactions",
     "quorate.client.session_aio": "quorate.client._sync.session",

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.client.fake import FakeCluster, outcome
 
-from quorate.core.requests import Answer, Done, Result
+from quorate.core.requests import Answer, Done, RequestBody, Result, Run
 
 WRITE_ONE = "INSERT INTO t VALUES (1)"
 
@@ -22,3 +22,17 @@ def test_settings_travel_with_the_writes_that_they_hold_for(face: Any, cluster: 
         db.execute(WRITE_ONE)
     sent = [[each.sql for each in run.statements] for run in cluster.nodes[0].runs]
     assert sent == [[off, WRITE_ONE, WRITE_ONE], ["SELECT 1"], [WRITE_ONE]]
+
+
+def test_scripts_make_batches_of_what_is_between_begin_and_commit(face: Any, cluster: FakeCluster) -> None:
+    cluster.lead(cluster.nodes[0], lambda body: Answer(outcome(Done(_nothing(body))), 7))
+    with face.connect(cluster.url) as db:
+        db.ping()
+        db.executescript("CREATE TABLE a(b); BEGIN; INSERT INTO a VALUES (1); DELETE FROM a; COMMIT; BEGIN; COMMIT;")
+    sent = [[each.sql for each in run.statements] for run in cluster.nodes[0].runs]
+    assert sent == [["CREATE TABLE a(b)"], ["INSERT INTO a VALUES (1)", "DELETE FROM a"]]
+
+
+def _nothing(body: RequestBody) -> tuple[Result, ...]:
+    assert isinstance(body, Run)
+    return tuple(Result((), [], -1) for _ in body.statements)

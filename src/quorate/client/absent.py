@@ -43,7 +43,7 @@ class AbsentFromRows:
 
     __slots__ = ()
 
-    executescript = Absent("connection.batch([...]) runs several statements, all or none of them")
+    executescript = Absent("connection.executescript(...) runs a script")
 
 
 class AbsentFromConnections:
@@ -53,15 +53,10 @@ class AbsentFromConnections:
 
     text_factory = Absent("text is str", str)
     isolation_level = Absent("autocommit=False, batch() and transaction() join statements", None)
-    total_changes = Absent("a cursor's rowcount says how many rows its statement changed")
-    executescript = Absent("batch([...]) runs several statements, all or none of them")
-    backup = Absent("`quorate export` writes a plain SQLite file")
-    iterdump = Absent("`quorate export` writes a plain SQLite file")
     create_function = Absent(_FUNCTIONS)
     create_aggregate = Absent(_FUNCTIONS)
     create_window_function = Absent(_FUNCTIONS)
     create_collation = Absent(_FUNCTIONS)
-    set_trace_callback = Absent("there is none")
     set_progress_handler = Absent("a call has a timeout")
     set_authorizer = Absent("there is none")
     interrupt = Absent("a call has a timeout")

@@ -18,11 +18,11 @@ from quorate.client.attempts import Attempts
 from quorate.client.carrier_aio import Client
 from quorate.client.checks import check_flag, check_new_file, check_told
 from quorate.client.copies_aio import fetch
+from quorate.client.extras_aio import Extras
 from quorate.client.link_aio import commit_at_once
 from quorate.client.marker import NOTHING, Marker, WithBookmark
 from quorate.client.pieces import (
     Batch,
-    ConnectionAttributes,
     Tokens,
     batch_statements,
     check_token,
@@ -114,7 +114,7 @@ class Cursor(Rows):
         self.close()
 
 
-class Connection(WithBookmark, ConnectionAttributes):
+class Connection(WithBookmark, Extras):
     """One database of a cluster. Any number of tasks may use it at once; one socket goes to each node."""
 
     __slots__ = (

@@ -191,6 +191,18 @@ class Connection(Protocol):
         that is known."""
         ...
 
+    def executescript(self, script: str) -> Any:
+        """Run the statements of a script, one after the other, and give a cursor."""
+        ...
+
+    def iterdump(self) -> Iterator[str]:
+        """One state of the database as a script, line by line."""
+        ...
+
+    def ping(self) -> None:
+        """Raises what is wrong when the database cannot be reached."""
+        ...
+
     def cursor(self) -> Cursor:
         """A cursor that has not run anything yet."""
         ...

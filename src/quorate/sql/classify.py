@@ -4,7 +4,7 @@ The verdict decides where a statement runs and how it travels; it is not the gua
 again when the statement is prepared: readers are query-only, and an authorizer watches every connection.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Final, Protocol
@@ -108,6 +108,17 @@ def reads_only(statements: Sequence[HasText]) -> bool:
 def shape_of(sql: str) -> Shape:
     """Classify the first statement of a text and name what follows it."""
     return _cached(sql) if len(sql) <= _CACHED_TEXT else _cached_long(sql)
+
+
+def statements_of(script: str) -> Iterator[str]:
+    """The statements of a script, in order, without what is between them."""
+    at = behind_nothing(script)
+    while at < len(script):
+        end, _ = find_end(script, at)
+        if next(tokens(script, at))[1] == "CREATE" and _is_trigger(script, at):
+            end = find_trigger_end(script, at)
+        yield script[at:end]
+        at = behind_nothing(script, end)
 
 
 def _classify(sql: str) -> Shape:

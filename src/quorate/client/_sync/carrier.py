@@ -193,6 +193,24 @@ class Client:
             raise errors.Unavailable("no node answers: " + "; ".join(reasons))
         return reports
 
+    def greet(self, timeout: float | None) -> None:
+        """Hear of one node that is known. Raises Unavailable with what became of each."""
+        self.check()
+        seconds = min(self.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
+        reasons: list[str] = []
+        for address in self.addresses:
+            try:
+                report = self.ask_again(address, Status(members_only=True), seconds)
+            except LinkLost as lost:
+                if lost.foreign and self._directory.is_named(address):
+                    raise foreign_node(address, str(lost)) from lost
+                reasons.append(f"{address}: {lost}")
+                continue
+            if isinstance(report, StatusReport):
+                self.learn(member.address for member in report.members if member.address)
+            return
+        raise errors.Unavailable("no node answers: " + "; ".join(reasons))
+
     def _turn(self, call: Call, body: RequestBody, pending: dict[str, tuple[Link, Pending]]) -> ReplyBody | None:
         """Do the call's next step; the answer when that ended it."""
         if pending:

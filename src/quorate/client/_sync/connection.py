@@ -16,6 +16,7 @@ from msgspec import structs
 from quorate import errors
 from quorate.client._sync.carrier import Client
 from quorate.client._sync.copies import fetch
+from quorate.client._sync.extras import Extras
 from quorate.client._sync.session import Session
 from quorate.client._sync.transactions import Transaction, run_transaction
 from quorate.client.attempts import Attempts
@@ -24,7 +25,6 @@ from quorate.client.link_sync import commit_at_once
 from quorate.client.marker import NOTHING, Marker, WithBookmark
 from quorate.client.pieces import (
     Batch,
-    ConnectionAttributes,
     Tokens,
     batch_statements,
     check_token,
@@ -114,7 +114,7 @@ class Cursor(Rows):
         self.close()
 
 
-class Connection(WithBookmark, ConnectionAttributes):
+class Connection(WithBookmark, Extras):
     """One database of a cluster. Any number of threads may use it at once; one socket goes to each node."""
 
     __slots__ = (

@@ -21,7 +21,6 @@ from quorate.client.checks import check_flag, check_new_file
 from quorate.client.marker import NOTHING, Marker
 from quorate.client.pieces import (
     Batch,
-    ConnectionAttributes,
     Tokens,
     batch_statements,
     check_token,
@@ -30,7 +29,6 @@ from quorate.client.pieces import (
     one_statement,
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
-from quorate.client.results import Rows
 from quorate.client.rows import RowFactory
 from quorate.client.transactions import DEFERRED, check_begin
 from quorate.client.types import Types
@@ -39,6 +37,9 @@ from quorate.client.values import check_parameters
 from quorate.core.bookmarks import Bookmark
 from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement
 from quorate.runtime.embedded.adopting import explained
+from quorate.runtime.embedded.cursors import Cursor as Cursor
+from quorate.runtime.embedded.cursors import cursor_of
+from quorate.runtime.embedded.extras import Extras
 from quorate.runtime.embedded.inline import ClosedNode, InlineNode
 from quorate.runtime.embedded.marked import Marked
 from quorate.runtime.embedded.opening import Reads
@@ -51,64 +52,7 @@ from quorate.sql.classify import shape_of
 T = TypeVar("T")
 
 
-class Cursor(Rows):
-    """Runs statements and holds what the last one gave."""
-
-    __slots__ = ("connection",)
-
-    def __init__(self, connection: "Connection", columns: Any = (), data: list[Any] | None = None) -> None:
-        self._row_factory, self._types = connection._row_factory, connection._types  # noqa: SLF001 - its own
-        self.connection = connection  # what `Rows` would do, written out: every read makes a cursor
-        """Where it runs them."""
-        self.arraysize = 1
-        self.rowcount = -1
-        self.lastrowid = None
-        self._columns = columns
-        self._data = data
-        self._at = self._age_us = 0
-        self._truncated = False
-        self._closed = False
-
-    def execute(
-        self,
-        sql: str,
-        parameters: Any = (),
-        *,
-        token: str | None = None,
-        read: str | None = None,
-        timeout: float | None = None,
-    ) -> Self:
-        """Run one statement; as `Connection.execute`."""
-        self._begin()
-        if self._types is not None:
-            parameters = self._types.adapt_all(parameters)
-        self._take(self.connection.execute(sql, parameters, token=token, read=read, timeout=timeout))
-        return self
-
-    def executemany(
-        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
-    ) -> Self:
-        """Run one statement once for each set of parameters; as `Connection.executemany`."""
-        self._begin()
-        if self._types is not None and isinstance(sets, Iterable):
-            sets = map(self._types.adapt_all, sets)
-        self._take(self.connection.executemany(sql, sets, token=token, timeout=timeout))
-        return self
-
-    def _take(self, other: "Cursor") -> None:
-        self._columns, self._data, self._at = other._columns, other._data, 0  # noqa: SLF001 - of its own kind
-        self.rowcount, self.lastrowid, self._truncated = other.rowcount, other.lastrowid, other._truncated  # noqa: SLF001
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class Connection(Marked, ConnectionAttributes):
+class Connection(Marked, Extras):
     """One database of an embedded node. Any number of threads may use it at once."""
 
     __slots__ = (
@@ -139,6 +83,8 @@ class Connection(Marked, ConnectionAttributes):
         self._pragmas = Pragmas()
         self._row_factory: RowFactory | None = None
         self._types: Types | None = None
+        self._changes = 0
+        self._trace: Callable[[str], Any] | None = None
         self.node: InlineNode
         try:
             self.node, self.group, index = join(target)
@@ -184,7 +130,7 @@ class Connection(Marked, ConnectionAttributes):
 
     def _look_for_transaction(self) -> None:
         """Reads go their shortest way only where none is open or about to be."""
-        shortest = self._autocommit and not self._session.begun and self._types is None
+        shortest = self._autocommit and not self._session.begun and self._types is None and self._trace is None
         self._known = self.reads.known if shortest else {}
 
     def _types_changed(self) -> None:
@@ -214,7 +160,9 @@ class Connection(Marked, ConnectionAttributes):
                     answered = self._pragmas.answered(statements)
                     if answered is not None:
                         return list(answered.results)
-                return session.run(statements, seconds, self._ends(timeout))
+                results = session.run(statements, seconds, self._ends(timeout))
+                self._count(results)
+                return results
             finally:
                 self._look_for_transaction()
 
@@ -259,6 +207,8 @@ class Connection(Marked, ConnectionAttributes):
     def _execute(self, sql: str, parameters: Any, token: str | None, read: str | None, timeout: float | None) -> Cursor:
         """What the short way of `execute` does not do: writes, and reads that were not seen before."""
         statement = one_statement(sql, parameters, self._types)
+        if self._trace is not None:
+            self._trace(sql)
         if read is not None:
             check_read_level(read)
         results = self._in_session((statement,), token, timeout)
@@ -432,6 +382,8 @@ class Connection(Marked, ConnectionAttributes):
             check_read_level(read)
         if name is not None:
             check_token(name)
+        for statement in statements if self._trace is not None else ():
+            self._trace(statement.sql)  # type: ignore[misc]
         results = self._in_session(statements, name, timeout)
         if results is not None:
             return Done(tuple(results)), 0
@@ -467,9 +419,13 @@ class Connection(Marked, ConnectionAttributes):
             done = self.settle(run, self.ends if timeout is None else timeout)
         finally:
             self.node.writing.release()
+        self._count(done.results)
         if changes_schema(statements):
             self.reads.schema_changed()
         return done
+
+    def _count(self, results: Iterable[Result]) -> None:
+        self._changes += sum([max(0, result.rowcount) for result in results])
 
     def begins_with(self) -> tuple[Statement, ...]:
         """The settings that a transaction begins with, which is about to begin."""
@@ -482,14 +438,6 @@ class Connection(Marked, ConnectionAttributes):
     def take_writer(self, seconds: float) -> None:
         """Wait for the database's only writer. Raises Unavailable when others keep it for too long."""
         take_writer(self.node, seconds)
-
-
-def cursor_of(connection: Connection, result: Result, truncated: bool = False) -> Cursor:
-    """A cursor that holds this result."""
-    cursor = Cursor(connection, result.columns, result.rows)
-    cursor.rowcount, cursor.lastrowid = result.rowcount, result.lastrowid
-    cursor._truncated = truncated  # noqa: SLF001 - made here
-    return cursor
 
 
 def _close(node: InlineNode, reads: Reads, session: Session) -> None:

@@ -1,0 +1,42 @@
+# ruff: noqa: ASYNC109 - a time-out in seconds is part of the API
+"""What `sqlite3` has beyond PEP 249, on a connection to a cluster."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from quorate import errors
+from quorate.client.absent import Absent
+from quorate.client.dumps import CHANGING, SCHEMA, TRIES, check_script, contents_of, lines_of, requests_of
+from quorate.client.pieces import ConnectionAttributes
+
+
+class Extras(ConnectionAttributes):
+    """The part of a connection that only calls the rest of it."""
+
+    __slots__ = ()
+
+    total_changes = Absent("a cursor's rowcount says how many rows its statement changed")
+    backup = Absent("copy_to and `quorate export` write files")
+    set_trace_callback = Absent("there is none on a cluster")
+
+    async def executescript(self: Any, script: str, *, timeout: float | None = None) -> Any:
+        """Run the statements of a script, one after the other, and give a cursor. Those between BEGIN and COMMIT are
+        one batch, others count by themselves. An error ends it where it is; `timeout` is for each request."""
+        cursor = self.cursor()
+        for statements in requests_of(check_script(script)):
+            await self.run(statements, timeout=timeout)
+        return cursor
+
+    async def iterdump(self: Any, *, timeout: float | None = None) -> Iterator[str]:
+        """One state of the database as a script, line by line, as `sqlite3` writes it: `executescript` loads it. All of
+        it is one answer, which has its limit (docs/limits.md); `copy_to` and `quorate export` have none."""
+        for _ in range(TRIES):
+            schema, _ = await self.run(SCHEMA, timeout=timeout)
+            both, _ = await self.run((*SCHEMA, *contents_of(schema.results[0])), timeout=timeout)
+            if [each.rows for each in both.results[:2]] == [each.rows for each in schema.results]:
+                return lines_of(both.results[:2], both.results[2:])
+        raise errors.OperationalError(CHANGING)
+
+    async def ping(self: Any, *, timeout: float | None = None) -> None:
+        """Raises Unavailable, naming each address, when no node of the cluster answers."""
+        await self._client.greet(timeout)

@@ -1,0 +1,70 @@
+"""What `sqlite3` has beyond PEP 249, on a connection to a folder or to memory."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from quorate import errors
+from quorate.client.checks import check_new_file
+from quorate.client.dumps import CHANGING, SCHEMA, TRIES, check_script, contents_of, lines_of
+from quorate.client.pieces import ConnectionAttributes
+from quorate.sql.classify import statements_of
+
+
+class Extras(ConnectionAttributes):
+    """The part of a connection that only calls the rest of it."""
+
+    __slots__ = ("_changes", "_trace")
+
+    _changes: int
+    _trace: Callable[[str], Any] | None
+
+    @property
+    def total_changes(self) -> int:
+        """Rows that INSERT, UPDATE and DELETE have changed on this connection; not those that triggers and foreign keys
+        have."""
+        return self._changes
+
+    def set_trace_callback(self, callback: Callable[[str], Any] | None) -> None:
+        """Have this called with the text of each statement before it runs; None: nothing any more. Raises
+        ProgrammingError."""
+        if callback is not None and not callable(callback):
+            raise errors.ProgrammingError(f"a trace callback is called with a text, not {type(callback).__name__}")
+        self._trace = callback
+        self._types_changed()
+
+    def ping(self: Any) -> None:
+        """Raises InterfaceError when the connection is closed, OperationalError when its node has broken down."""
+        self.execute("SELECT 1")
+
+    def executescript(self: Any, script: str) -> Any:
+        """Run the statements of a script, one after the other, and give a cursor. BEGIN and COMMIT in it do what they
+        say; without them, and with autocommit, each statement counts by itself. An error ends it where it is."""
+        cursor = self.cursor()
+        for sql in statements_of(check_script(script)):
+            self.execute(sql)
+        return cursor
+
+    def iterdump(self: Any) -> Iterator[str]:
+        """One state of the database as a script, line by line, as `sqlite3` writes it: `executescript` loads it."""
+        for _ in range(TRIES):
+            schema, _ = self.run(SCHEMA)
+            contents = contents_of(schema.results[0])
+            both, _ = self.run((*SCHEMA, *contents))
+            if [each.rows for each in both.results[:2]] == [each.rows for each in schema.results]:
+                return lines_of(both.results[:2], both.results[2:])
+        raise errors.OperationalError(CHANGING)
+
+    def backup(self: Any, file: str | os.PathLike[str]) -> None:
+        """Write one state of the database to a new plain SQLite file, without the replica's own tables. Raises
+        OperationalError where there is a file already, or none can be written."""
+        from quorate.storage.plain_file import PlainFileError
+        from quorate.storage.plain_write import PlainWriter
+
+        path = check_new_file(file)
+        try:
+            with PlainWriter(os.fspath(path)) as writer:
+                self.copy_to(writer.draft)
+                writer.take_copy()
+        except PlainFileError as error:
+            raise errors.OperationalError(str(error)) from error
