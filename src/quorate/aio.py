@@ -7,6 +7,7 @@
 Rows are already there when `execute` returns, so fetching them is not awaited.
 """
 
+from collections.abc import Generator
 from typing import Any
 
 from quorate.client.aio import Connection as Connection
@@ -20,6 +21,23 @@ from quorate.core.bookmarks import Bookmark as Bookmark
 __all__ = ["Bookmark", "Cluster", "Connection", "Cursor", "connect"]
 
 
+class Opened(Connection):
+    """A connection that may be awaited, once, to hear that somebody is there."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, Connection]:
+        return self._greeted().__await__()
+
+    async def _greeted(self) -> Connection:
+        try:
+            await self.ping()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+
 def connect(
     target: str,
     *,
@@ -30,11 +48,12 @@ def connect(
     row_factory: Any = None,
     types: Types | None = None,
     bookmark: Bookmark | str | None = None,
-) -> Connection:
+) -> "Opened":
     """Open a database of a cluster, from inside a running event loop; the arguments of `quorate.connect`.
 
-    Nothing is awaited before the first call. Raises NotSupportedError for a folder or `":memory:"`: an embedded
-    database writes to the disk in the caller's thread, which would stop the loop.
+    `await connect(...)` waits for a node that answers, and raises Unavailable, naming each address, when none does.
+    Without `await`, or with `async with`, nothing is waited for before the first call. Raises NotSupportedError for a
+    folder or `":memory:"`: an embedded database writes to the disk in the caller's thread, which would stop the loop.
     """
     place = parse_target(target)
     mark = check_bookmark(bookmark)
@@ -46,7 +65,7 @@ def connect(
             hint="use quorate.connect, for example in asyncio.to_thread",
         )
     mark = mark | place.bookmark
-    connection = Connection(
+    connection = Opened(
         place,
         timeout=(place.timeout or DEFAULT_TIMEOUT) if timeout is None else check_timeout(timeout),
         read=default_read(place.read if read is None else read, mark),

@@ -1,9 +1,14 @@
 """Settings of a connection to a cluster: no node keeps them, so they go with what they hold for."""
 
+import asyncio
+import socket
 from typing import Any
 
+import pytest
 from tests.client.fake import FakeCluster, outcome
 
+import quorate
+import quorate.aio
 from quorate.core.requests import Answer, Done, RequestBody, Result, Run
 
 WRITE_ONE = "INSERT INTO t VALUES (1)"
@@ -31,6 +36,27 @@ def test_scripts_make_batches_of_what_is_between_begin_and_commit(face: Any, clu
         db.executescript("CREATE TABLE a(b); BEGIN; INSERT INTO a VALUES (1); DELETE FROM a; COMMIT; BEGIN; COMMIT;")
     sent = [[each.sql for each in run.statements] for run in cluster.nodes[0].runs]
     assert sent == [["CREATE TABLE a(b)"], ["INSERT INTO a VALUES (1)", "DELETE FROM a"]]
+
+
+def test_awaiting_a_connection_waits_for_an_answer(cluster: FakeCluster) -> None:
+    async def opens() -> tuple[Any, ...] | None:
+        db = await quorate.aio.connect(cluster.url)
+        async with db:
+            row: tuple[Any, ...] | None = (await db.execute("SELECT 1")).fetchone()
+            return row
+
+    async def finds_nobody(ports: list[int]) -> None:
+        await quorate.aio.connect("quorate://" + ",".join(f"127.0.0.1:{port}" for port in ports), timeout=1)
+
+    cluster.lead(cluster.nodes[0])
+    assert asyncio.run(opens()) == (cluster.nodes[0].number,)
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        ports = [each.getsockname()[1] for each in (one, other)]
+        with pytest.raises(quorate.Unavailable, match="refused") as caught:
+            asyncio.run(finds_nobody(ports))
+    assert all(str(port) in str(caught.value) for port in ports)
 
 
 def _nothing(body: RequestBody) -> tuple[Result, ...]:
