@@ -291,6 +291,16 @@ def test_an_error_that_would_come_again_is_raised_at_once() -> None:
     assert caught.value is error
 
 
+def test_a_name_that_an_earlier_call_has_cancelled_is_not_the_last() -> None:
+    """(1) The answer to that call's COMMIT is lost; (2) it asks, which cancels the name; (3) it commits with the next;
+    (4) its process dies. Whoever calls again must come to the name that was committed."""
+    tries = attempts(token="order-17")
+    tries.pause(errors.Cancelled("never"), 0.0)
+    assert tries.token == "order-17+1"
+    with pytest.raises(errors.Cancelled):
+        attempts().pause(errors.Cancelled("of another write"), 0.0)
+
+
 def test_it_tries_again_so_many_times() -> None:
     tries = attempts(2)
     for _ in range(2):

@@ -11,6 +11,7 @@ from quorate.lab.mutants import known
 from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, EXACTLY_ONCE, LINEARIZABILITY, TRUE_ANSWER, Ledger
 from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
 from quorate.lab.sim.tails import LOST_TAIL
+from quorate.lab.sim.transacted import SERIALIZABILITY
 from quorate.lab.sim.visitors import BOUNDED_STALENESS, SESSION
 from quorate.lab.sim.world import Violation, World
 
@@ -24,6 +25,7 @@ JUDGES = {
     LOST_TAIL,
     SESSION,
     BOUNDED_STALENESS,
+    SERIALIZABILITY,
 }
 CAUGHT = {judge for each in known.load().values() for judge in (each.judge, each.outer_judge)}
 

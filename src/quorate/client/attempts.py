@@ -54,6 +54,9 @@ class Attempts:
         is none: it would fail again, too many have failed, or time is over."""
         self._number += 1
         again = error.retryable or isinstance(error, errors.MaybeDone)
+        if isinstance(error, errors.Cancelled) and self._name is not None:
+            self.cancelled()  # by an earlier call with this name, which may have committed with its next one
+            again = True
         if not again or self._number > self._retries:
             raise error
         wait = max(self.jitter(), getattr(error, "again", 0.0))

@@ -39,13 +39,20 @@ ONCE = Promise("exactly once", "a write with a token takes effect once, however 
 ATOMIC = Promise("all or nothing", "a write happens as a whole or not at all", "atomicity")
 EQUAL = Promise("equal replicas", "replicas that stand at the same position hold the same", "replicas equal")
 TRUE = Promise("true answers", "an error means that it did not happen, except MaybeDone, which says so", "true answer")
+SERIAL = Promise(
+    "strict serializable",
+    "transactions happen as if one after the other, in an order that agrees with real time, and whatever one was shown"
+    " was so at one moment, also if it was not committed; one that only reads, at linearizable",
+    "strict serializability",
+)
+
 ALWAYS = (ONCE, ATOMIC, EQUAL, TRUE)
 """What every database of one leader promises whatever its acks are."""
 
 READS = {level.name: Promise(level.name, level.says, level.judge) for level in LEVELS.values()}
 """What each read level promises."""
 
-PROMISES = (KEPT, SAVED, *ALWAYS, *READS.values())
+PROMISES = (KEPT, SAVED, *ALWAYS, SERIAL, *READS.values())
 
 
 class Acks(Struct, frozen=True):
@@ -155,8 +162,9 @@ def row(acks: str, read: str) -> Row:
     if not offered(acks, read):
         why = "refused: a new leader may lack what was acknowledged, so that no read could be sure to see it"
         return Row(SINGLE_LEADER, acks, read, (), (why,), "", "")
+    serial = (SERIAL,) if offered(acks, LINEARIZABLE) else ()
     return Row(
-        SINGLE_LEADER, acks, read, (rung.promise, *ALWAYS, READS[read]), (rung.condition,),
+        SINGLE_LEADER, acks, read, (rung.promise, *ALWAYS, *serial, READS[read]), (rung.condition,),
         f"writes: {rung.cost}; reads: {level.cost}", rung.loses,
     )  # fmt: skip
 
@@ -185,6 +193,12 @@ def judges(rule: AckPolicy) -> frozenset[str]:
 ONCE_AND_TRUE = (
     "A write with a token takes effect once, however often it is sent; every error means that it did not happen, except"
     " MaybeDone, whose outcome can be asked for."
+)
+
+
+TRANSACTIONS = (
+    "Transactions that write are strict serializable: they happen as if one after the other, in an order that agrees"
+    " with real time{}."
 )
 
 
@@ -227,6 +241,7 @@ def explain(rule: AckPolicy, replicas: int) -> Explanation:
         _electing(rule, replicas, votes),
         _losing(rule, replicas, holders),
         ONCE_AND_TRUE,
+        TRANSACTIONS.format("" if offered(rule.kind, LINEARIZABLE) else ", among what survives a failover"),
     )
     return Explanation(
         SINGLE_LEADER,

@@ -6,17 +6,21 @@ import msgspec
 from msgspec import Raw, structs
 
 from quorate.client.transactions import Keeper
-from quorate.core.requests import Answer, Evaluated, Failed, ScriptOutcome
+from quorate.core.requests import Answer, Done, Evaluated, Failed, ScriptOutcome
 from quorate.core.single_leader import evaluating
+from quorate.core.single_leader.state import Known, Read
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.sql.classify import is_read
 from quorate.sql.savepoints import ROLLBACK_TO
 from quorate.storage import scripts
+from quorate.storage.connection import INTERNAL
+from quorate.storage.execution import Execution
 from quorate.storage.payload import encode
 from quorate.storage.transactions import Transactions
 
 _SERIALIZABLE = "strict serializability"
 _OWN, _INVARIANT = "own writes", "invariant of transactions"
+_DONE = encode(Done(()))
 _outcome: msgspec.msgpack.Decoder[ScriptOutcome] = msgspec.msgpack.Decoder(ScriptOutcome)
 
 
@@ -64,6 +68,37 @@ def _without_rows(_original: Any) -> Any:
 
 def _remembers_nothing(original: Any) -> Any:
     return lambda execution, position, asked: (original(execution, position, asked)[0], None)
+
+
+def _keeps_evaluations(original: Any) -> Any:
+    def back(execution: Execution, savepoint: str, mark: Any, facts: Any) -> None:
+        if savepoint == "quorate_request":
+            execution._cursor.execute(f"RELEASE {savepoint}", prepare_flags=INTERNAL)
+        else:
+            original(execution, savepoint, mark, facts)
+
+    return back
+
+
+def _told_of_nothing(original: Any) -> Any:
+    def script(execution: Transactions, position: int, asked: Any) -> Any:
+        told = original(execution, position, structs.replace(asked, commit=False))
+        if asked.commit and isinstance(_outcome.decode(told[0]), Evaluated):
+            return _DONE, _DONE
+        return told
+
+    return script
+
+
+def _unconfirmed(_original: Any) -> Any:
+    def wait(group: Any, request: Any, outcome: bytes) -> None:
+        read = Read(request.id, (Known(outcome),), request.since_us, until_us=request.until_us)
+        read.index = group.log.last.index
+        group.reading.applying.append(read)
+        group.host.make_ready(group.group)
+        group.host.keep_busy(group.group)
+
+    return wait
 
 
 def _undoes_no_savepoint(original: Any) -> Any:
@@ -151,6 +186,24 @@ MUTANTS = (
         "what a statement has read of writes that are not committed yet is told before they are",
         "dirty reads: VoltDB 6.3 (Jepsen, 2016), whose leader answered reads from what was not yet replicated",
         evaluating, "_wait", _tells_at_once,
+    ),
+    _mutant(
+        "evaluation-kept",
+        "the savepoint of an evaluation is released, and what it did stays",
+        "no case known",
+        Execution, "_back_to", _keeps_evaluations, (_INVARIANT, _SERIALIZABLE, _OWN),
+    ),
+    _mutant(
+        "commit-undone",
+        "a transaction is undone, and its caller is told that it was committed",
+        "no case known; the opposite of evaluation-kept",
+        Transactions, "script", _told_of_nothing, ("exactly once", _SERIALIZABLE, _INVARIANT),
+    ),
+    _mutant(
+        "evaluation-unconfirmed",
+        "a leader that was deposed unawares tells what a statement gives in its old state",
+        "etcd's and Consul's stale reads, where nobody asked for confirmation",
+        evaluating, "_wait", _unconfirmed,
     ),
     _mutant(
         "own-writes-invisible",
