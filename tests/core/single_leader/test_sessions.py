@@ -68,7 +68,7 @@ def test_a_replica_that_has_reached_the_bookmark_answers_at_once() -> None:
         assert session.read(machine) == ["a"]
 
 
-def test_one_that_has_not_waits_until_it_has_and_asks_nobody() -> None:
+def test_one_that_has_not_waits_until_it_has() -> None:
     session = Session()
     follower = session.follower
     session.cluster.isolate(follower.number)
@@ -77,17 +77,19 @@ def test_one_that_has_not_waits_until_it_has_and_asks_nobody() -> None:
     assert session.read(follower, "eventual", Bookmark()) == []
     assert session.cluster.replies[key] is None
     session.cluster.heal()
-    asked = []
-    deliver = session.cluster.linked
-
-    def linked(sender: int, to: int) -> bool:
-        asked.extend([each for _, _, each in session.cluster.messages if type(each) is ReadIndexAsk])
-        return deliver(sender, to)
-
-    session.cluster.linked = linked  # type: ignore[method-assign]
     session.cluster.run(SECOND)
     assert session.cluster.replies[key] == ["a"]
-    assert not asked
+
+
+def test_its_own_write_is_there_before_the_next_heartbeat() -> None:
+    session = Session()
+    session.cluster.run(2 * SECOND)
+    session.write("a", run_us=0)
+    session.cluster.deliver()
+    assert session.after
+    key = session.begin(session.follower)
+    session.cluster.deliver()
+    assert session.cluster.replies[key] == ["a"], "without any time having passed"
 
 
 def test_a_follower_gathers_no_entries_while_a_session_waits_for_them() -> None:

@@ -96,6 +96,16 @@ def _at_once(group: Group, read: Read) -> None:
         group.reading.applying.append(read)
         group.host.keep_busy(group.group)
         apply.apply_more(group)
+        _hurry(group)
+
+
+def _hurry(group: Group) -> None:
+    """A session waits for what is on its way here, or is here and not known to be committed: that is said with the next
+    entries or heartbeat, or to whoever asks. Nobody waits for the answer, and the read needs none."""
+    if group.election.role != state.LEADER and group.election.leader != NOBODY:
+        group.reading.numbers += 1
+        epoch, number = group.election.epoch, group.reading.numbers
+        group.send(group.election.leader, ReadIndexAsk(group.group, epoch, number, group.life))
 
 
 def _at_leader(group: Group, read: Read) -> None:
