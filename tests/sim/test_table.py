@@ -139,7 +139,10 @@ def test_a_violation_is_on_the_page_and_so_is_what_each_mode_promises() -> None:
     assert "`quorate lab table`" in text
     assert "1 / 2 · 1 / 5" in text
     assert f"{MODES[0].name}: {2 * sum(applies(row, MODES[0]) for row in ROWS)}" in text
-    assert "Promised: kept, exactly once, all or nothing, equal replicas, true answers, transactions, linearizable." in text
+    assert (
+        "Promised: kept, exactly once, all or nothing, equal replicas, true answers, strict serializable, linearizable."
+        in text
+    )
     assert "Promised: lost within its lag, and saved," in text
     assert "| 7 (0) | 1 / 5 |" in text
 
