@@ -4,35 +4,30 @@
 from typing import Any
 
 from quorate.core.requests import Answer, Ask, NotLeader, Refused, ReplyBody, Told
+from quorate.lab.sim.actors import Actor, SimCluster
 from quorate.lab.sim.dials import MILLISECOND
-from quorate.lab.sim.host import Host
-from quorate.lab.sim.network import Network, node_at
-from quorate.lab.sim.world import World
+from quorate.lab.sim.network import node_at
 from quorate.wire import codec
 
 AGAIN_US = 20 * MILLISECOND
 """How long it waits before it goes where it was sent to."""
 
 
-class Asker:
+class Asker(Actor):
     """Sends its question to one node, to another when that is silent, and to whoever is named as the leader."""
 
-    def __init__(
-        self, world: World, network: Network, hosts: dict[int, Host], number: int, name: str, patience_us: int
-    ) -> None:
+    def __init__(self, cluster: SimCluster, number: int, name: str, patience_us: int) -> None:
         """`number`: its address, below every node's. `name`: of its random numbers. `patience_us`: until another is
         asked."""
-        self._world = world
-        self._network = network
-        self._hosts = hosts
+        super().__init__(cluster)
         self._number = number
         self._patience_us = patience_us
-        self._dice = world.rng(name)
+        self._dice = cluster.world.rng(name)
         self._asks = 0
         self._body: Any = None
         """What is being asked; None while nothing is."""
         self._target = 1
-        network.join(number, self._receive)
+        self._network.join(number, self._receive)
 
     # ---- what becomes of it, each kind in its own way ------------------------------------------------------
 

@@ -5,7 +5,7 @@ nothing else happens (`Dials.smooth`) no caller may be told that its request was
 failed request*).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -13,13 +13,11 @@ import msgspec
 from quorate.core.ack_policy import AUTO
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import Answer, Failover, FailoverReport, Refused
+from quorate.lab.sim.actors import SimCluster
 from quorate.lab.sim.asking import Asker
-from quorate.lab.sim.dials import MILLISECOND, Dials
-from quorate.lab.sim.host import Host
-from quorate.lab.sim.ledger import TRUE_ANSWER, Ledger
-from quorate.lab.sim.network import Network
-from quorate.lab.sim.operations import Database
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.dials import MILLISECOND
+from quorate.lab.sim.ledger import TRUE_ANSWER
+from quorate.lab.sim.world import Violation
 
 NUMBER = -1_002
 NO_FAILED_REQUEST = "no failed request"
@@ -35,26 +33,14 @@ _report = msgspec.msgpack.Decoder(FailoverReport)
 class Chooser(Asker):
     """Asks for one failover at a time."""
 
-    def __init__(
-        self,
-        world: World,
-        dials: Dials,
-        network: Network,
-        hosts: dict[int, Host],
-        databases: list[Database],
-        leaders: Mapping[tuple[int, int], int],
-        ledger: Ledger,
-    ) -> None:
-        super().__init__(world, network, hosts, NUMBER, "chooser", PATIENCE_US)
-        self._ledger = ledger
-        self._dials = dials
-        self._databases = databases
-        self._leaders = leaders
-        """Who led each group in each epoch, as the observer has seen it."""
+    def __init__(self, cluster: SimCluster) -> None:
+        super().__init__(cluster, NUMBER, "chooser", PATIENCE_US)
+        self._ledger = cluster.operations.ledger
+        self._leaders = cluster.leaders
         self._attempts = 0
         self._refused: set[str] = set()
         """Nodes that said they cannot lead: the others are asked first."""
-        self.closing = False
+        self._closing = False
         """The liveness phase: nothing new is asked for."""
 
     def begin(self) -> None:
@@ -70,7 +56,7 @@ class Chooser(Asker):
                 raise Violation(NO_FAILED_REQUEST, text)
 
     def _choose(self) -> None:
-        if self.closing:
+        if self._closing:
             return
         ready = [one.name for one in self._databases if one.ready]
         if self._body is None and ready:
@@ -108,8 +94,12 @@ class Chooser(Asker):
                         found.append((group.log.last.epoch, group.log.last.index, host.number))
         return f"n{max(found)[2]}" if found else ""
 
-    def done(self) -> bool:
+    def end(self) -> None:
+        self._closing = True
+
+    def done(self, dead: int) -> bool:
         """In the liveness phase: whether somebody leads everything, or nobody has to be told to."""
+        del dead
         if not self._dials.by_hand and self._dials.decides == AUTO:
             return True
         if self._body is None:

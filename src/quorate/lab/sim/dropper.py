@@ -29,12 +29,12 @@ from quorate.core.requests import (
     WriteOutcome,
 )
 from quorate.lab.sim import operations
+from quorate.lab.sim.actors import SimCluster
 from quorate.lab.sim.asking import Asker
-from quorate.lab.sim.dials import MILLISECOND, Dials
+from quorate.lab.sim.dials import MILLISECOND
 from quorate.lab.sim.host import Host
-from quorate.lab.sim.network import Network
 from quorate.lab.sim.tombstones import DROPPED
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.world import Violation
 from quorate.wire import codec
 
 NUMBER = -1_010
@@ -56,9 +56,8 @@ _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 class Dropper(Asker):
     """One thing after the other, each asked for until it is answered."""
 
-    def __init__(self, world: World, dials: Dials, network: Network, hosts: dict[int, Host]) -> None:
-        super().__init__(world, network, hosts, NUMBER, "dropper", PATIENCE_US)
-        self._dials = dials
+    def __init__(self, cluster: SimCluster) -> None:
+        super().__init__(cluster, NUMBER, "dropper", PATIENCE_US)
         self._next: Callable[[], None] = self._create
         self._generation = 0
         """How often it was created."""
@@ -77,8 +76,9 @@ class Dropper(Asker):
         if self._dials.drops_us:
             self._world.after(self._dice.randint(1, self._dials.drops_us), self._go_on)
 
-    def done(self) -> bool:
+    def done(self, dead: int) -> bool:
         """In the liveness phase: the last one is dropped, and nothing of any is left."""
+        del dead
         if not self._dials.drops_us:
             return True
         self._closing = True

@@ -8,10 +8,10 @@ outage of 2020, a leader that nobody can reach but that is heard by all, a leade
 
 from collections.abc import Callable
 
-from quorate.lab.sim.dials import SECOND, Dials
+from quorate.lab.sim.actors import Actor, SimCluster
+from quorate.lab.sim.dials import SECOND
 from quorate.lab.sim.host import Host
-from quorate.lab.sim.network import Network
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.world import Violation
 
 BEGINS_US = 2 * SECOND
 SETTLED_US = 6 * SECOND
@@ -23,15 +23,12 @@ OPERATIONS_LEAST = 5
 FROZEN_US = 2 * SECOND
 
 
-class Lasting:
+class Lasting(Actor):
     """One such fault of one run, and what is asked of the cluster meanwhile."""
 
-    def __init__(self, world: World, dials: Dials, network: Network, hosts: dict[int, Host]) -> None:
-        self._world = world
-        self._dials = dials
-        self._network = network
-        self._hosts = hosts
-        self._dice = world.rng("lasting")
+    def __init__(self, cluster: SimCluster) -> None:
+        super().__init__(cluster)
+        self._dice = cluster.world.rng("lasting")
         self._done = 0
         self._elections = 0
 

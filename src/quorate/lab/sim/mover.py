@@ -18,13 +18,11 @@ from quorate.core.requests import (
     ReplaceMember,
     Token,
 )
+from quorate.lab.sim.actors import SimCluster
 from quorate.lab.sim.asking import Asker
-from quorate.lab.sim.dials import MILLISECOND, Dials
-from quorate.lab.sim.host import Host
-from quorate.lab.sim.network import Network, member_of
-from quorate.lab.sim.operations import Database
+from quorate.lab.sim.dials import MILLISECOND
+from quorate.lab.sim.network import member_of
 from quorate.lab.sim.replications.registry import PROBES
-from quorate.lab.sim.world import World
 
 NUMBER = -1_003
 PATIENCE_US = 700 * MILLISECOND
@@ -36,23 +34,13 @@ MOST = 6
 class Mover(Asker):
     """One change at a time, asked for again until it is answered; the next as soon as it pleases."""
 
-    def __init__(
-        self,
-        world: World,
-        dials: Dials,
-        network: Network,
-        hosts: dict[int, Host],
-        databases: list[Database],
-        make_host: Callable[[], Host],
-    ) -> None:
-        super().__init__(world, network, hosts, NUMBER, "members", PATIENCE_US)
-        self._dials = dials
-        self._databases = databases
-        self._make_host = make_host
+    def __init__(self, cluster: SimCluster) -> None:
+        super().__init__(cluster, NUMBER, "members", PATIENCE_US)
+        self._make_host = cluster.new_host
         self._left: list[Callable[[], MemberChange | None]] = []
         """What follows, one as soon as the other is answered."""
         self._closing = False
-        self.members = set(hosts)
+        self.members = set(self._hosts)
         """As far as it was answered."""
         self._made = 0
 
@@ -176,8 +164,9 @@ class Mover(Asker):
         found = [group for group in self._replicas(number) if group.leads]
         return max(found, key=lambda group: group.election.epoch, default=None)
 
-    def done(self) -> bool:
+    def done(self, dead: int) -> bool:
         """In the liveness phase: no change is asked for any more, and all that were answered are carried out."""
+        del dead
         if not self._dials.members_us:
             return True
         if not self._closing:

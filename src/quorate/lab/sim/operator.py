@@ -10,12 +10,11 @@ import msgspec
 
 from quorate.core.kernel import CATALOG_DATABASE, GroupId
 from quorate.core.requests import AWAY, EQUAL, Answer, Verify, VerifyReport
+from quorate.lab.sim.actors import SimCluster
 from quorate.lab.sim.asking import Asker
-from quorate.lab.sim.dials import MILLISECOND, Dials
+from quorate.lab.sim.dials import MILLISECOND
 from quorate.lab.sim.host import Host
-from quorate.lab.sim.network import Network
-from quorate.lab.sim.operations import Database
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.world import Violation
 
 VERIFY = "verify"
 NUMBER = -1_000
@@ -27,12 +26,8 @@ _report = msgspec.msgpack.Decoder(VerifyReport)
 class Operator(Asker):
     """Asks for one comparison at a time."""
 
-    def __init__(
-        self, world: World, dials: Dials, network: Network, hosts: dict[int, Host], databases: list[Database]
-    ) -> None:
-        super().__init__(world, network, hosts, NUMBER, "operator", PATIENCE_US)
-        self._dials = dials
-        self._databases = databases
+    def __init__(self, cluster: SimCluster) -> None:
+        super().__init__(cluster, NUMBER, "operator", PATIENCE_US)
         self._left: list[str] | None = None
         """At the end: the databases that were not found equal yet."""
         self._dead = 0

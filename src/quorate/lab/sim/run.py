@@ -15,6 +15,7 @@ from msgspec import Struct
 from quorate.core.formats import HERE
 from quorate.core.kernel import Identity, Member
 from quorate.core.requests import WriteOutcome
+from quorate.lab.sim.actors import Actor, SimCluster
 from quorate.lab.sim.adversary import Adversary
 from quorate.lab.sim.chooser import Chooser
 from quorate.lab.sim.client import Client
@@ -50,6 +51,8 @@ SLICE_US = 100 * MILLISECOND
 StoreMaker = Callable[[Identity], SimulatedStore]
 
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
+
+ACTORS: tuple[type[Actor], ...] = (Lasting, Upgrader, Chooser, Mover, Operator, Surge, Dropper)
 
 
 class Plan(Struct, frozen=True):
@@ -91,7 +94,6 @@ class Run:
         self.hosts = self._hosts()
         self.faults = Faults(self.world, dials, self.network, self.hosts, frozenset(plan.skip_faults))
         self.invariants.when_reborn = self.faults.reborn
-        self.lasting = Lasting(self.world, dials, self.network, self.hosts)
         self.databases = self.wanted_databases()
         self.ledger.loose.update(one.name for one in self.databases if one.loose)
         self.drawings = Drawings(self.world) if dials.drawn else None
@@ -112,13 +114,12 @@ class Run:
             )
             for number in range(dials.clients + 1, dials.clients + dials.transactors + 1)
         ]  # fmt: skip
-        self.operator = Operator(self.world, dials, self.network, self.hosts, self.databases)
-        leaders = self.invariants.leaders
-        self.chooser = Chooser(self.world, dials, self.network, self.hosts, self.databases, leaders, self.ledger)
-        self.surge = Surge(self.world, dials, self.network, self.hosts, self.databases[0], self.operations)
-        self.upgrader = Upgrader(self.world, dials, self.network, self.hosts)
-        self.mover = Mover(self.world, dials, self.network, self.hosts, self.databases, self._new_host)
-        self.dropper = Dropper(self.world, dials, self.network, self.hosts)
+        cluster = SimCluster(
+            self.world, dials, self.network, self.hosts, self.databases, self.operations, self.invariants.leaders,
+            self._new_host,
+        )  # fmt: skip
+        self.mover = Mover(cluster)
+        self.actors = [self.mover if each is Mover else each(cluster) for each in ACTORS]
         self.dead = 0
         self._final_reads: list[tuple[Database, str]] | None = None
 
@@ -194,20 +195,14 @@ class Run:
         for client in self.clients:
             self.world.at(rng.randint(0, SECOND), client.begin)
         self.world.at(rng.choice((0, 1, 2)) * SECOND, self.faults.begin)
-        self.lasting.begin()
-        self.operator.begin()
-        self.chooser.begin()
         self.etcd.begin()
-        self.surge.begin()
-        self.upgrader.begin()
-        self.mover.begin()
-        self.dropper.begin()
+        for actor in self.actors:
+            actor.begin()
         self.adversary.begin()
         self.world.run(self.dials.safety_us)
         self.ledger.answered()
-        self.lasting.judge()
-        self.chooser.judge()
-        self.surge.judge()
+        for actor in self.actors:
+            actor.judge()
         for name, probe in PROBES.items():
             probe.judge(self, self.groups(name))
         if len(self.hosts) >= 3 and rng.random() < self.dials.leave_dead:
@@ -223,8 +218,8 @@ class Run:
 
     def _liveness(self) -> None:
         self.world.record(0, "liveness phase", None)
-        self.surge.end()
-        self.chooser.closing = True
+        for actor in self.actors:
+            actor.end()
         self.etcd.heal()
         self.adversary.end()
         for client in self.clients:
@@ -233,15 +228,15 @@ class Run:
         deadline_us = self.world.now_us + self.dials.liveness_us
         while self.world.now_us < deadline_us:
             self.world.run(self.world.now_us + SLICE_US)
-            if self._looked_after() and self._clients_are_done() and self._unsettled() is None:
+            if (
+                all(actor.done(self.dead) for actor in self.actors)
+                and self._clients_are_done()
+                and self._unsettled() is None
+            ):
                 return
         if self.plan.skip:
             self.ledger.judge()  # those who are silenced would have stopped it earlier: what did callers see?
         raise Violation(LIVENESS, self._who_waits())
-
-    def _looked_after(self) -> bool:
-        done = self.upgrader.done(self.dead) and self.chooser.done() and self.mover.done()
-        return done and self.operator.done(self.dead) and self.dropper.done()
 
     def _clients_are_done(self) -> bool:
         """Settle what was given up, then read everything once more; True when all that is done."""
@@ -284,12 +279,8 @@ class Run:
         return None
 
     def _who_waits(self) -> str:
-        lines = [
-            self.mover.unfinished()
-            or self._unsettled()
-            or self.dropper.unfinished()
-            or "every group is at rest, but clients wait"
-        ]
+        unfinished = [why for actor in self.actors if (why := actor.unfinished())]
+        lines = unfinished[:1] or [self._unsettled() or "every group is at rest, but clients wait"]
         for client in self.clients:
             call = client.call
             if call is not None:

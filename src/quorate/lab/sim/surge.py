@@ -18,14 +18,15 @@ from msgspec import Struct
 from quorate.core.repeats import Budget
 from quorate.core.requests import Answer, Ask, NotLeader, Refused, Run, Statement, Token, Unsure
 from quorate.core.settings import Settings
+from quorate.lab.sim.actors import Actor, SimCluster
 from quorate.lab.sim.callers import NOBODY_WAITS
 from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.host import Host
 from quorate.lab.sim.ledger import Sums
-from quorate.lab.sim.network import Network, node_at
-from quorate.lab.sim.operations import COUNT, Database, Operations
+from quorate.lab.sim.network import node_at
+from quorate.lab.sim.operations import COUNT
 from quorate.lab.sim.processor import ENDLESS, BusyHost
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.world import Violation
 from quorate.wire import codec
 
 NUMBER = -1_004
@@ -66,16 +67,14 @@ class Caller(Struct):
     done_us: int = 0
 
 
-class Surge:
+class Surge(Actor):
     """Everybody who calls."""
 
-    def __init__(
-        self, world: World, dials: Dials, network: Network, hosts: dict[int, Host], database: Database,
-        operations: Operations,
-    ) -> None:  # fmt: skip
-        self._world, self._dials, self._network, self._hosts = world, dials, network, hosts
-        self._database, self._ledger, self._drawings = database, operations.ledger, operations.drawings
-        self._dice = world.rng("surge")
+    def __init__(self, cluster: SimCluster) -> None:
+        super().__init__(cluster)
+        operations = cluster.operations
+        self._database, self._ledger, self._drawings = cluster.databases[0], operations.ledger, operations.drawings
+        self._dice = cluster.world.rng("surge")
         self._budgets = [Budget() for _ in range(PROCESSES)]
         self._callers: list[Caller] = []
         self._waiting: dict[int, Caller] = {}
@@ -84,8 +83,8 @@ class Surge:
         self._elections = 0
         self._over = False
         self.spike_at_us = BEGINS_US + BEFORE_US
-        if dials.spike:
-            network.join(NUMBER, self._receive)
+        if self._dials.spike:
+            self._network.join(NUMBER, self._receive)
 
     @property
     def capacity(self) -> float:

@@ -11,10 +11,11 @@ from typing import Any
 
 from quorate.core.formats import HERE, Range
 from quorate.core.requests import Answer, Ask, NotLeader, Refused, ReplyBody, Token, Told, Upgrade
-from quorate.lab.sim.dials import MILLISECOND, Dials
+from quorate.lab.sim.actors import Actor, SimCluster
+from quorate.lab.sim.dials import MILLISECOND
 from quorate.lab.sim.host import FORMATS, Host
-from quorate.lab.sim.network import Network, node_at
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.network import node_at
+from quorate.lab.sim.world import Violation
 from quorate.wire import codec
 
 OLD = HERE
@@ -23,15 +24,12 @@ NUMBER = -1_001
 PATIENCE_US = 1_000 * MILLISECOND
 
 
-class Upgrader:
+class Upgrader(Actor):
     """Does what a person with two releases would do, in a hurry."""
 
-    def __init__(self, world: World, dials: Dials, network: Network, hosts: dict[int, Host]) -> None:
-        self._world = world
-        self._dials = dials
-        self._network = network
-        self._hosts = hosts
-        self._dice = world.rng("upgrades")
+    def __init__(self, cluster: SimCluster) -> None:
+        super().__init__(cluster)
+        self._dice = cluster.world.rng("upgrades")
         self._asks = 0
         self._asked = False
         """Somebody has asked for the end of the upgrade: from here on no node goes back."""
@@ -39,9 +37,9 @@ class Upgrader:
         self._closing = False
         self._dead = 0
         self._refused = False
-        network.join(NUMBER, self._receive)
-        if dials.upgrade_us:
-            for host in hosts.values():
+        self._network.join(NUMBER, self._receive)
+        if self._dials.upgrade_us:
+            for host in self._hosts.values():
                 host.formats = OLD
                 host.world.at(0, self._watch, host)
 
