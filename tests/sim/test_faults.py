@@ -109,9 +109,11 @@ def notes() -> set[str]:
 
 def families() -> set[str]:
     """Marks that are made of a name and what became of it."""
-    ends = "ok|failed|unsure|cancelled|expired"
+    ends = "ok|fail|failed|unsure|cancelled|expired"
     kinds = {f"got {kind.__name__}" for kind in message_kinds()} | {f"lasting: {kind}" for kind in KINDS}
-    return {re.escape(kind) for kind in kinds} | {f"(read|journal|schema|alter): ({ends})"}
+    return {re.escape(kind) for kind in kinds} | {
+        f"(read|journal|schema|alter|commit|session read|session write|bounded read): ({ends})"
+    }
 
 
 def test_every_mark_that_is_waited_for_is_made() -> None:
