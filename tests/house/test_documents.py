@@ -119,3 +119,14 @@ def test_the_tour_leads_to_what_it_names() -> None:
                 assert re.search(rf"^\s*(?:def|class) {part}\b", text, re.MULTILINE), (
                     f"docs/tour.md: {path} has no {each}"
                 )
+
+
+def test_a_recipe_takes_three_files_and_all_are_there() -> None:
+    recipes = (ROOT / "docs" / "recipes.md").read_text().split("\n## ")[1:]
+    assert len(recipes) >= 7
+    for recipe in recipes:
+        title = recipe.split("\n", 1)[0]
+        steps = re.findall(r"^(\d+)\. ", recipe, re.MULTILINE)
+        assert 2 <= len(steps) <= 3, title
+        for path in re.findall(r"`((?:tests|tools)/[^`]+)`", recipe):
+            assert (ROOT / path).exists(), f"{title}: {path}"
