@@ -59,4 +59,3 @@ class AbsentFromConnections:
     create_collation = Absent(_FUNCTIONS)
     set_progress_handler = Absent("a call has a timeout")
     set_authorizer = Absent("there is none")
-    interrupt = Absent("a call has a timeout")

@@ -18,6 +18,7 @@ class Extras(ConnectionAttributes):
     total_changes = Absent("a cursor's rowcount says how many rows its statement changed")
     backup = Absent("copy_to and `quorate export` write files")
     set_trace_callback = Absent("there is none on a cluster")
+    interrupt = Absent("a call has a timeout")
 
     async def executescript(self: Any, script: str, *, timeout: float | None = None) -> Any:
         """Run the statements of a script, one after the other, and give a cursor. Those between BEGIN and COMMIT are

@@ -4,6 +4,8 @@ On a node that is alone, what is committed is what was acknowledged, so a read n
 its own is enough. The point of this file is that a program which reads by key pays for SQLite and for little else.
 """
 
+import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +23,9 @@ PINNED = -2
 """In the place of a state's number: held open by one caller."""
 _STEPS = 100_000
 """Instructions of SQLite's machine between two looks at the clock: about a millisecond."""
+
+INTERRUPTED = Failed("OperationalError", "interrupted", "", "SQLITE_INTERRUPT")
+"""As `sqlite3` has it."""
 
 Columns = tuple[tuple[str, str | None], ...]
 Rows = list[tuple[Any, ...]]
@@ -52,6 +57,9 @@ class DirectReader:
         self._traced.exec_trace = self._describe
         self.limit: list[float] | None = None
         """How many seconds the next read may take, in a list of its own; None: any number."""
+        self._over = False
+        """The running read has taken too long."""
+        self._closing = threading.Lock()
         self._connection.set_progress_handler(self._late, _STEPS)
         self.execute: Callable[[str, Any], apsw.Cursor] = self._cursor.execute
         """Runs a text that `first_read` has accepted. Raises what apsw raises; give it to `failed`."""
@@ -64,7 +72,8 @@ class DirectReader:
         now = self._clock() / 1e6
         if len(self.limit) == 1:
             self.limit.append(now + self.limit[0])
-        return now >= self.limit[1]
+        self._over = now >= self.limit[1]
+        return self._over
 
     def _describe(self, cursor: apsw.Cursor, _sql: str, _bindings: object) -> bool:
         self._columns = cursor.get_description()
@@ -139,7 +148,12 @@ class DirectReader:
     def _internal(self, sql: str) -> None:
         self._guard.watching = False
         try:
-            self._connection.execute(sql, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT)
+            while True:
+                try:
+                    self._connection.execute(sql, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT)
+                except apsw.InterruptError:  # it was meant for a caller's statement
+                    continue
+                return
         finally:
             self._guard.watching = True
 
@@ -152,13 +166,20 @@ class DirectReader:
         self._traced.exec_trace = self._describe
         self.execute = self._cursor.execute
         limit, self.limit = self.limit, None
-        if isinstance(error, apsw.InterruptError) and limit:
-            return StatementFailed(ended_after(limit[0]))
+        over, self._over = self._over, False
+        if isinstance(error, apsw.InterruptError):
+            return StatementFailed(ended_after(limit[0]) if over and limit else INTERRUPTED)
         return StatementFailed(failed_of(error, 0, self._guard))
 
     def close(self) -> None:
         """Close the connection. Doing so again changes nothing."""
-        self._connection.close(force=True)
+        with self._closing:
+            self._connection.close(force=True)
+
+    def interrupt(self) -> None:
+        """End the read that is running, if one is. Any thread may call it."""
+        with self._closing, contextlib.suppress(apsw.ConnectionClosedError):
+            self._connection.interrupt()
 
 
 def ended_after(seconds: float) -> Failed:

@@ -120,7 +120,7 @@ class Replica:
         of the first requests, at least of one. Raises StoppedError for a request that runs for longer than `long_us` or
         beyond `ends_us`; then nothing of the batch took effect, and those before it are kept.
         """
-        self._writer.watch.allow(budget_us, long_us, ends_us)
+        self._writer.watch.allow(budget_us, long_us, ends_us, stoppable=True)
         return self._writer.execute(requests, timestamp_us)
 
     def commit(self, position: Position, batches: Sequence[int] = ()) -> None:
@@ -148,7 +148,7 @@ class Replica:
 
         Raises StatementFailed; `held` then says whether the transaction is still open.
         """
-        self._writer.watch.allow(ends_us=ends_us)
+        self._writer.watch.allow(ends_us=ends_us, stoppable=True)
         return self._writer.run_held(statement)
 
     def release(self) -> None:
@@ -247,7 +247,7 @@ class Replica:
             self._own = Runner(self._writer.connection, guard), guard
         self._writer.connection.set_last_insert_rowid(NO_ROWID)
         watch = self._writer.watch
-        watch.allow(long_us=budget_us)
+        watch.allow(long_us=budget_us, stoppable=True)
         watch.begin()
         try:
             return run_reads(*self._own, statements)
@@ -312,6 +312,10 @@ class Replica:
         if self._lent:
             self._writer.watch.interrupted = True
             self._writer.connection.interrupt()
+
+    def end_statement(self) -> None:
+        """End the caller's statement that runs on the writer, if one does. Any thread may call it."""
+        self._writer.watch.stopped = True
 
     @property
     def commit_weight(self) -> int:

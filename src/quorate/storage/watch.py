@@ -32,8 +32,10 @@ class Watch:
         "_ends_us",
         "_long_us",
         "_spent_us",
+        "_stoppable",
         "_watching",
         "interrupted",
+        "stopped",
         "why",
     )
 
@@ -42,16 +44,19 @@ class Watch:
         self._long_us = self._ends_us = self._spent_us = 0
         self._began_us = -1
         self._asked = 0
-        self._watching = False
+        self._watching = self._stoppable = False
+        self.stopped = False
+        """Set from another thread: the caller's statement is to end, if it is one that `allow` lets end so."""
         self.interrupted = False
         """Set from another thread: whatever runs is to end."""
         self.why = ""
         """Why something was ended since `allow`; empty: nothing was."""
 
-    def allow(self, budget_us: int = 0, long_us: int = 0, ends_us: int = 0) -> None:
+    def allow(self, budget_us: int = 0, long_us: int = 0, ends_us: int = 0, *, stoppable: bool = False) -> None:
         """From now on requests may be begun for so long, each may run for so long, and none beyond `ends_us`; 0: no
-        bound."""
+        bound. `stoppable`: they are a caller's, who may have them stopped."""
         self.why = ""
+        self.stopped, self._stoppable = False, stoppable
         self._asked = 0
         self._long_us, self._ends_us = long_us, ends_us
         self._spent_us = self._clock() + budget_us if budget_us and self._clock is not None else 0
@@ -82,6 +87,9 @@ class Watch:
         """SQLite's progress handler: True ends what is running."""
         if self.interrupted:
             self.why = INTERRUPTED
+            return True
+        if self.stopped and self._stoppable and self._watching:
+            self.why = AT_ITS_END
             return True
         if not self._watching or self._clock is None or not (self._long_us or self._ends_us):
             return False

@@ -140,6 +140,13 @@ class Writing(DataFiles):
         if replica is not None:
             replica.interrupt()
 
+    def end_statement(self, group: GroupId) -> None:
+        """End the caller's statement that runs on this group's writer, as if its time were over. Any thread may call
+        it."""
+        replica = self.replicas.get(group)
+        if replica is not None:
+            replica.end_statement()
+
     def _failed(self, effect: Effect, error: Exception) -> list[Event]:
         group, full = group_of(effect), isinstance(error, DiskIsFull)
         events: list[Event] = []

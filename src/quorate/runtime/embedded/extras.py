@@ -33,6 +33,12 @@ class Extras(ConnectionAttributes):
         self._trace = callback
         self._types_changed()
 
+    def interrupt(self: Any) -> None:
+        """End the statements that run on this connection: they raise OperationalError, "interrupted", and are undone.
+        For another thread to call; nothing happens when none runs."""
+        self.node.usable()
+        self.reads.interrupt()
+
     def ping(self: Any) -> None:
         """Raises InterfaceError when the connection is closed, OperationalError when its node has broken down."""
         self.execute("SELECT 1")

@@ -40,6 +40,7 @@ from quorate.core.requests import (
     Unsure,
 )
 from quorate.core.settings import Settings
+from quorate.runtime.embedded.interrupting import Interrupts
 from quorate.runtime.notes import log_note
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoCopy, StatementFailed, query_failed
 from quorate.storage.store import BaseStore
@@ -73,6 +74,7 @@ class InlineNode:
         """Held by the thread that steps the core or has a transaction open."""
         self.owner = 0
         """The thread that has a transaction open; 0: none."""
+        self.interrupts = Interrupts(store)
         self.forked = False
         """This is a copy in a forked child."""
         self.unsettled: set[GroupId] = set()
@@ -150,6 +152,7 @@ class InlineNode:
         has broken down; whatever the core refuses is raised as the error that it names."""
         if self.forked or self._closed or self._broken:
             self.usable()
+        self.interrupts.begins()
         try:
             reply = self._carry(body, int(seconds * 1e6) if seconds else 0)
         except DiskIsFull as error:
@@ -162,7 +165,7 @@ class InlineNode:
             raise self.fail(error) from error
         if type(reply) is Answer:
             return reply
-        raise self._refusal(body, reply)
+        raise self.interrupts.explain(self._refusal(body, reply))
 
     def usable(self) -> None:
         """Raises InterfaceError when the node is closed or forked, OperationalError when it has broken down."""
@@ -232,6 +235,7 @@ class InlineNode:
     def run_held(self, group: GroupId, statement: Statement, seconds: float = 0.0) -> Result:
         """Run one statement, which may take so many seconds (0: no matter how many). Raises what it failed with."""
         self.usable()
+        self.interrupts.begins()
         with self._storage():
             return self.store.run_held(group, statement, monotonic_us() + int(seconds * 1e6) if seconds else 0)
 
@@ -259,7 +263,7 @@ class InlineNode:
         try:
             yield
         except StatementFailed as error:
-            raise failure(error.failed) from None
+            raise self.interrupts.explain(failure(error.failed)) from None
         except DiskIsFull as error:
             self._forget()
             raise errors.DiskFull(DISK_IS_FULL, hint="make room on the disk") from error

@@ -91,6 +91,8 @@ class Reads:
         self._file = node.store.file_of(group)
         self._changed = 0
         self._guard = threading.Lock()
+        self._readers: weakref.WeakSet[DirectReader] = weakref.WeakSet()
+        """All that were opened, for `interrupt`."""
         _reads.add(self)
         node.readers.append(self.let_go)
         node.forgetting.append(self._forget)
@@ -195,11 +197,21 @@ class Reads:
         except IndexError:
             try:
                 reader = DirectReader(self._file, monotonic_us)
+                with self._guard:
+                    self._readers.add(reader)
             except (Broken, Divergent, DiskIsFull) as error:
                 raise errors.OperationalError(f"the data file cannot be opened: {error}") from error
         reader.let_go()
         reader.limit = None if seconds is None else [seconds]
         return reader
+
+    def interrupt(self) -> None:
+        """End the statements that this connection runs, in whatever thread."""
+        with self._guard:
+            readers = list(self._readers)
+        for reader in readers:
+            reader.interrupt()
+        self._node.interrupts.end(self, self._group)
 
     def failed_read(self, reader: DirectReader, error: BaseException) -> BaseException:
         """What to raise for what a method of the reader raised; the reader is put back or closed."""
@@ -217,11 +229,13 @@ class Reads:
         mine = self._node.owner == threading.get_ident()
         if not mine:
             self._node.writing.acquire()
+            self._node.interrupts.taken_by(self)
+        self._node.interrupts.begins()
         try:
             outcome, _ = self._node.store.query(self._group, statements, int((seconds or 0.0) * 1e6))
         except OverBudget:
             self._node.store.leave(self._group)
-            raise failure(ended_after(seconds or 0.0)) from None
+            raise self._node.interrupts.explain(failure(ended_after(seconds or 0.0))) from None
         finally:
             if not mine:
                 self._node.writing.release()

@@ -189,7 +189,7 @@ class Session:
     def _take(self, seconds: float) -> None:
         """Take the writer, with settings and savepoints. Raises SerializationFailure if what was read is old."""
         node, group = self._node, self._group
-        take_writer(node, seconds)
+        take_writer(node, seconds, self._reads)
         try:
             node.hold(self._database, group)
             if self._pinned is not None and self._pinned.state != node.state:

@@ -11,10 +11,12 @@ from quorate.sql.classify import CHANGE, shape_of
 from quorate.wire.answers import read_outcome, results_of
 
 
-def take_writer(node: InlineNode, seconds: float) -> None:
-    """Wait for the database's only writer. Raises Unavailable when others keep it for too long."""
+def take_writer(node: InlineNode, seconds: float, holder: object) -> None:
+    """Wait for the database's only writer; the holder may have what it runs there ended. Raises Unavailable when others keep it
+    for too long."""
     node.usable()
     if node.writing.acquire(blocking=False):
+        node.interrupts.taken_by(holder)
         return
     if node.owner == threading.get_ident():
         raise errors.ProgrammingError(
@@ -22,6 +24,7 @@ def take_writer(node: InlineNode, seconds: float) -> None:
         )
     if not node.writing.acquire(timeout=seconds):
         raise errors.Unavailable("not done: another thread has held the database's writer all the time")
+    node.interrupts.taken_by(holder)
     if node.forked:
         node.usable()
 
