@@ -12,8 +12,8 @@ from quorate.wire.answers import read_outcome, results_of
 
 
 def take_writer(node: InlineNode, seconds: float, holder: object) -> None:
-    """Wait for the database's only writer; the holder may have what it runs there ended. Raises Unavailable when others keep it
-    for too long."""
+    """Wait for the database's only writer; the holder may have what it runs there ended. Raises Unavailable when others
+    keep it for too long."""
     node.usable()
     if node.writing.acquire(blocking=False):
         node.interrupts.taken_by(holder)
