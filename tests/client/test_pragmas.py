@@ -62,3 +62,10 @@ def test_awaiting_a_connection_waits_for_an_answer(cluster: FakeCluster) -> None
 def _nothing(body: RequestBody) -> tuple[Result, ...]:
     assert isinstance(body, Run)
     return tuple(Result((), [], -1) for _ in body.statements)
+
+
+def test_functions_and_collations_are_not_there(face: Any, cluster: FakeCluster) -> None:
+    with face.connect(cluster.url) as db:
+        for call, arguments in (("create_function", ("f", 1, abs)), ("create_collation", ("c", max))):
+            with pytest.raises(quorate.NotSupportedError, match="on every node"):
+                getattr(db, call)(*arguments)

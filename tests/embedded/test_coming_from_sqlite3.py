@@ -38,7 +38,7 @@ def test_a_rowid_of_zero_is_a_rowid(target: str) -> None:
         assert db.execute("SELECT last_insert_rowid()").fetchone() == (0,)
 
 
-@pytest.mark.parametrize("name", ["text_factory", "isolation_level", "create_function"])
+@pytest.mark.parametrize("name", ["text_factory", "isolation_level", "create_aggregate"])
 def test_what_sqlite3_has_besides_is_an_error_and_not_ignored(target: str, name: str) -> None:
     with quorate.connect(target) as db:
         assert not hasattr(db, name)

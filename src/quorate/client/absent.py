@@ -36,6 +36,7 @@ class Absent:
 
 
 _FUNCTIONS = "functions and collations of an application would have to be on every node"
+NOT_ON_A_CLUSTER = f"{_FUNCTIONS}; compute values in the program, before they are written or after they are read"
 
 
 class AbsentFromRows:
@@ -53,9 +54,7 @@ class AbsentFromConnections:
 
     text_factory = Absent("text is str", str)
     isolation_level = Absent("autocommit=False, batch() and transaction() join statements", None)
-    create_function = Absent(_FUNCTIONS)
     create_aggregate = Absent(_FUNCTIONS)
     create_window_function = Absent(_FUNCTIONS)
-    create_collation = Absent(_FUNCTIONS)
     set_progress_handler = Absent("a call has a timeout")
     set_authorizer = Absent("there is none")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from quorate import errors
-from quorate.client.absent import Absent
+from quorate.client.absent import NOT_ON_A_CLUSTER, Absent
 from quorate.client.dumps import CHANGING, SCHEMA, TRIES, check_script, contents_of, lines_of, requests_of
 from quorate.client.pieces import ConnectionAttributes
 
@@ -37,6 +37,14 @@ class Extras(ConnectionAttributes):
             if [each.rows for each in both.results[:2]] == [each.rows for each in schema.results]:
                 return lines_of(both.results[:2], both.results[2:])
         raise errors.OperationalError(CHANGING)
+
+    def create_function(self: Any, _name: str, _narg: int, _func: Any, /, *, deterministic: bool = False) -> None:  # noqa: ARG002
+        """Raises NotSupportedError: a function would have to be on every node."""
+        raise errors.NotSupportedError("create_function is not there on a cluster", hint=NOT_ON_A_CLUSTER)
+
+    def create_collation(self: Any, _name: str, _callback: Any, /) -> None:
+        """Raises NotSupportedError: a collation would have to be on every node."""
+        raise errors.NotSupportedError("create_collation is not there on a cluster", hint=NOT_ON_A_CLUSTER)
 
     async def ping(self: Any, *, timeout: float | None = None) -> None:
         """Raises Unavailable, naming each address, when no node of the cluster answers."""

@@ -199,6 +199,16 @@ class Connection(Protocol):
         """One state of the database as a script, line by line."""
         ...
 
+    def create_function(
+        self, name: str, narg: int, func: Callable[..., Any] | None, /, *, deterministic: bool = False
+    ) -> None:
+        """Define a function for statements in a folder. Raises NotSupportedError on a cluster."""
+        ...
+
+    def create_collation(self, name: str, callback: Callable[[str, str], int] | None, /) -> None:
+        """Define a collation for statements in a folder. Raises NotSupportedError on a cluster."""
+        ...
+
     def ping(self) -> None:
         """Raises what is wrong when the database cannot be reached."""
         ...

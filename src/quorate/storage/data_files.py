@@ -5,6 +5,7 @@ needs them, brought forward from the log.
 from abc import ABC, abstractmethod
 
 from quorate.core.kernel import ORIGIN, Entry, GroupId, Position
+from quorate.storage.callbacks import Callbacks
 from quorate.storage.group_log import GroupLog, LogDamaged, NodeLog
 from quorate.storage.handles import Handles, Standing
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors
@@ -33,6 +34,8 @@ class DataFiles(ABC):
         self.log_damaged: set[GroupId] = set()
         """Those whose log cannot, nor what they promised, until they are whole again."""
         self._checkpointed: dict[GroupId, Position] = {}
+        self.callbacks = Callbacks()
+        """What the program has defined for its statements."""
 
     @abstractmethod
     def _open_replica(self, group: GroupLog) -> Replica:
@@ -134,6 +137,8 @@ class DataFiles(ABC):
             replica.close()
             raise
         self._standing.pop(group.group, None)
+        if self.callbacks.version:
+            replica.install(self.callbacks)
         return replica
 
     def _close_some(self, unused_periods: int = 0, count: int = 1) -> int:

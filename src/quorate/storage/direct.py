@@ -13,6 +13,7 @@ import apsw
 
 from quorate.core.requests import Failed
 from quorate.sql.classify import READ, SETTING, shape_of
+from quorate.storage.callbacks import Callbacks
 from quorate.storage.connection import open_reader
 from quorate.storage.failures import RefusedError, failed_of, raise_if_fatal
 from quorate.storage.guard import Guard
@@ -38,8 +39,11 @@ class DirectReader:
     once and not for each read.
     """
 
-    def __init__(self, path: str, clock: Callable[[], int]) -> None:
+    def __init__(self, path: str, clock: Callable[[], int], callbacks: Callbacks | None = None) -> None:
         """`clock` returns monotonic microseconds."""
+        self._callbacks = callbacks or Callbacks()
+        self._installed = 0
+        """The version of them that the connection knows."""
         self._clock = clock
         self._guard = Guard()
         try:
@@ -121,11 +125,14 @@ class DirectReader:
         self.state = PINNED
 
     def let_go(self) -> None:
-        """Hold no state open."""
+        """Hold no state open, and know what the program has defined."""
         if self.state != -1:
             self.state = -1
             if self._connection.in_transaction:
                 self._internal("ROLLBACK")
+        if self._installed != self._callbacks.version:
+            self._installed = self._callbacks.version
+            self._callbacks.install(self._connection)
 
     def read_all(self, statements: Sequence[tuple[str, Any]]) -> list[tuple[Columns, Rows]]:
         """Run several reads on one and the same state. Raises what `first_read` raises."""

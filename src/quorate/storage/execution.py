@@ -375,6 +375,8 @@ class Execution:
         capture.forget_vanished()
 
     def _change_schema(self, statement: Statement, shape: Shape) -> Result:
+        if self._guard.callbacks is not None:
+            self._guard.callbacks.check_schema(shape.sql)
         with self._capture.asleep():
             result = self._runner.text(statement, shape)
         self._capture.ddl(shape.sql, self._pragmas.legacy if shape.alters else 0)

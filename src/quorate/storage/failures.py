@@ -93,6 +93,8 @@ def raise_if_fatal(error: BaseException) -> None:
 def failed_of(error: BaseException, statement: int, guard: Guard) -> Failed:
     """What the caller is told. Raises what `raise_if_fatal` raises."""
     raise_if_fatal(error)
+    if isinstance(error, RefusedError):  # from a function that the program has defined
+        return Failed(error.failed.error, error.failed.message, error.failed.hint, "", statement)
     if isinstance(error, apsw.AuthError) and guard.refusal is not None:
         name, message, hint = guard.refusal
         return Failed(name, message, hint, "SQLITE_AUTH", statement)

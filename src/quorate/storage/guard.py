@@ -4,9 +4,14 @@ SQLite calls it while a statement is prepared, never while it runs, so it costs 
 own statements run with `watching` off; those of users, and everything their triggers and views reach, with it on.
 """
 
+from typing import TYPE_CHECKING
+
 import apsw
 
 from quorate.sql.pragmas import REPLICATED, pragma_reads, refusal_of_pragma
+
+if TYPE_CHECKING:
+    from quorate.storage.callbacks import Callbacks
 
 RESERVED = "quorate_"
 """Names that begin so belong to the replica itself."""
@@ -64,7 +69,7 @@ _NAMES = frozenset(
 class Guard:
     """One connection's authorizer. `refusal` says why the last statement was refused."""
 
-    __slots__ = ("altering", "analyzing", "refusal", "watching")
+    __slots__ = ("altering", "analyzing", "callbacks", "refusal", "watching")
 
     def __init__(self) -> None:
         self.watching = False
@@ -73,6 +78,8 @@ class Guard:
         self.altering = False
         """ALTER TABLE looks at temporary triggers too."""
         self.refusal: Refusal | None = None
+        self.callbacks: Callbacks | None = None
+        """What the program has defined, and no schema may contain."""
 
     def __call__(
         self, operation: int, one: str | None, two: str | None, database: str | None, _source: str | None

@@ -16,6 +16,7 @@ import apsw
 
 from quorate.core.kernel import Entry, Position
 from quorate.core.requests import Failed, Result, Statement, Write
+from quorate.storage.callbacks import Callbacks
 from quorate.storage.connection import NO_ROWID, PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.copying import Copying, reading
 from quorate.storage.digest import digest_of
@@ -312,6 +313,11 @@ class Replica:
         if self._lent:
             self._writer.watch.interrupted = True
             self._writer.connection.interrupt()
+
+    def install(self, callbacks: Callbacks) -> None:
+        """Make the program's functions and collations known to the writer."""
+        self._writer.guard.callbacks = callbacks
+        callbacks.install(self._writer.connection)
 
     def end_statement(self) -> None:
         """End the caller's statement that runs on the writer, if one does. Any thread may call it."""

@@ -6,9 +6,11 @@ from typing import Any
 
 from quorate.core import kernel
 from quorate.core.kernel import DATA, ORIGIN, Applied, ApplyFailed, Effect, Entry, Event, GroupId, Position
+from quorate.storage.callbacks import Callbacks
 from quorate.storage.data_files import DataFiles
+from quorate.storage.failures import RefusedError
 from quorate.storage.group_log import LogDamaged
-from quorate.storage.interface import DiskIsFull, Divergent, OverBudget
+from quorate.storage.interface import DiskIsFull, Divergent, OverBudget, StatementFailed
 from quorate.storage.long_work import LONG_BYTES, WRITERS, TakesLong, Work, given, group_of
 from quorate.storage.replica import Replica
 from quorate.storage.snapshots import Shelf
@@ -139,6 +141,15 @@ class Writing(DataFiles):
         replica = self.replicas.get(group)
         if replica is not None:
             replica.interrupt()
+
+    def define(self, change: Callable[[Callbacks], None]) -> None:
+        """Change what the program has defined, while nothing runs. Raises StatementFailed."""
+        try:
+            change(self.callbacks)
+        except RefusedError as error:
+            raise StatementFailed(error.failed) from error
+        for replica in self.replicas.values():
+            replica.install(self.callbacks)
 
     def end_statement(self, group: GroupId) -> None:
         """End the caller's statement that runs on this group's writer, as if its time were over. Any thread may call

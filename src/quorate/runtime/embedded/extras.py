@@ -1,6 +1,7 @@
 """What `sqlite3` has beyond PEP 249, on a connection to a folder or to memory."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,10 @@ from quorate.client.checks import check_new_file
 from quorate.client.dumps import CHANGING, SCHEMA, TRIES, check_script, contents_of, lines_of
 from quorate.client.pieces import ConnectionAttributes
 from quorate.sql.classify import statements_of
+from quorate.storage.callbacks import Callbacks
+
+ARGUMENTS_MAX = 127
+"""SQLite's limit is higher; so many are portable."""
 
 
 class Extras(ConnectionAttributes):
@@ -32,6 +37,37 @@ class Extras(ConnectionAttributes):
             raise errors.ProgrammingError(f"a trace callback is called with a text, not {type(callback).__name__}")
         self._trace = callback
         self._types_changed()
+
+    def create_function(
+        self: Any, name: str, narg: int, func: Callable[..., Any] | None, /, *, deterministic: bool = False
+    ) -> None:
+        """Define a function of SQL with so many arguments (-1: any number), for the statements of all connections of
+        this process to the same folder; None takes it away. It cannot be a part of the schema (CHECK, indexes,
+        generated columns, triggers, views, defaults): that is NotSupportedError, as is the name of a function of
+        SQLite's. An exception in it is an OperationalError. It may not write. Raises ProgrammingError."""
+        check_callback("create_function", name, func)
+        if type(narg) is not int or not -1 <= narg <= ARGUMENTS_MAX:
+            raise errors.ProgrammingError(f"a function has -1 to {ARGUMENTS_MAX} arguments, not {narg!r}")
+        self._define(lambda callbacks: callbacks.add_function(name, narg, func, constant=bool(deterministic)))
+
+    def create_collation(self: Any, name: str, callback: Callable[[str, str], int] | None, /) -> None:
+        """Define a collation for the statements of all connections of this process to the same folder; None takes it
+        away. As a function, it cannot be a part of the schema. Raises NotSupportedError, ProgrammingError."""
+        check_callback("create_collation", name, callback)
+        self._define(lambda callbacks: callbacks.add_collation(name, callback))
+
+    def _define(self: Any, change: Callable[[Callbacks], None]) -> None:
+        node = self.node
+        node.usable()
+        mine = node.owner == threading.get_ident()
+        if not mine:
+            self.take_writer(self.timeout)
+        try:
+            node.define(change)
+        finally:
+            if not mine:
+                node.writing.release()
+        self.reads.schema_changed()
 
     def interrupt(self: Any) -> None:
         """End the statements that run on this connection: they raise OperationalError, "interrupted", and are undone.
@@ -74,3 +110,11 @@ class Extras(ConnectionAttributes):
                 writer.take_copy()
         except PlainFileError as error:
             raise errors.OperationalError(str(error)) from error
+
+
+def check_callback(call: str, name: object, callback: object) -> None:
+    """Raises ProgrammingError unless this names something that can be called, or None."""
+    if not isinstance(name, str) or not name:
+        raise errors.ProgrammingError(f"{call} takes a name, not {name!r}")
+    if callback is not None and not callable(callback):
+        raise errors.ProgrammingError(f"{call} takes something to call, or None, not {type(callback).__name__}")

@@ -42,6 +42,7 @@ from quorate.core.requests import (
 from quorate.core.settings import Settings
 from quorate.runtime.embedded.interrupting import Interrupts
 from quorate.runtime.notes import log_note
+from quorate.storage.callbacks import Callbacks
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoCopy, StatementFailed, query_failed
 from quorate.storage.store import BaseStore
 from quorate.wire.answers import failure, refusal
@@ -238,6 +239,12 @@ class InlineNode:
         self.interrupts.begins()
         with self._storage():
             return self.store.run_held(group, statement, monotonic_us() + int(seconds * 1e6) if seconds else 0)
+
+    def define(self, change: Callable[[Callbacks], None]) -> None:
+        """Change what the program has defined for its statements: every reader looks again."""
+        with self._storage():
+            self.store.define(change)
+        self.state += 1
 
     def holds(self, group: GroupId) -> bool:
         """Whether it is still open: a statement may have ended it."""

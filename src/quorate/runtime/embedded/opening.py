@@ -196,7 +196,7 @@ class Reads:
             reader = self.idle.pop()
         except IndexError:
             try:
-                reader = DirectReader(self._file, monotonic_us)
+                reader = DirectReader(self._file, monotonic_us, self._node.store.callbacks)
                 with self._guard:
                     self._readers.add(reader)
             except (Broken, Divergent, DiskIsFull) as error:
