@@ -25,7 +25,7 @@ def test_the_protocol_names_what_all_connections_have() -> None:
     shared = public(quorate.ClusterConnection) & public(quorate.EmbeddedConnection)
     kinds = (quorate.ClusterConnection, quorate.EmbeddedConnection)
     absent = {name for name in shared if not all(hasattr(kind, name) for kind in kinds)}
-    assert shared - absent - {"run", "cursor_of"} <= public(interface.Connection)
+    assert shared - absent - {"run"} <= public(interface.Connection)
     assert public(interface.Connection) <= shared
 
 

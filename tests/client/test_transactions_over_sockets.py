@@ -97,6 +97,40 @@ def test_text_does_what_the_methods_do(cluster: FakeCluster, node: Node) -> None
     assert node.rows == {"a": 1}
 
 
+def test_a_cursor_of_a_transaction_belongs_to_it(cluster: FakeCluster, node: Node) -> None:
+    async def work(db: Any) -> None:
+        async with db.transaction() as tx:
+            cursor = await tx.execute("UPDATE a 1")
+            assert await cursor.execute("SELECT a") is cursor
+            assert cursor.fetchone() == (1,)
+            await (await cursor.executemany("UPDATE b 2", [()])).execute("SAVEPOINT here")
+            await cursor.execute("UPDATE c 3")
+            await cursor.execute("ROLLBACK TO here")
+            with pytest.raises(quorate.ProgrammingError, match="no token of its own"):
+                await cursor.execute("UPDATE c 3", token="c")
+            assert node.rows == {}
+        for sql in ("SELECT a", "UPDATE c 3", "ROLLBACK", "BEGIN"):
+            with pytest.raises(quorate.ProgrammingError, match="this transaction is committed"):
+                await cursor.execute(sql)
+        with pytest.raises(quorate.ProgrammingError, match="this transaction is committed"):
+            await cursor.executemany("UPDATE c 3", [()])
+
+    tasks(cluster, work)
+    assert node.rows == {"a": 1, "b": 2}
+
+
+def test_a_cursor_of_a_transaction_belongs_to_it_in_threads_too(cluster: FakeCluster, node: Node) -> None:
+    with quorate.connect(cluster.url) as db:
+        with db.transaction() as tx:
+            cursor = tx.execute("UPDATE a 1")
+            assert cursor.execute("SELECT a").fetchone() == (1,)
+            cursor.executemany("UPDATE b 2", [()])
+            cursor.execute("ROLLBACK")
+        with pytest.raises(quorate.ProgrammingError, match="this transaction is rolled back"):
+            cursor.execute("UPDATE c 3")
+    assert node.rows == {}
+
+
 def test_a_block_that_swallowed_the_failure_fails_at_its_end(cluster: FakeCluster, node: Node) -> None:
     with quorate.connect(cluster.url) as db:
         with pytest.raises(quorate.SerializationFailure), db.transaction() as tx:  # noqa: PT012

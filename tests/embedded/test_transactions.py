@@ -53,6 +53,25 @@ def test_commit_and_rollback_end_it_before_its_block_does(db: quorate.Connection
     assert value(db) == 12
 
 
+def test_a_cursor_of_a_transaction_belongs_to_it(db: quorate.Connection) -> None:
+    with pytest.raises(ZeroDivisionError), db.transaction() as tx:  # noqa: PT012
+        cursor = tx.execute("SELECT v FROM t WHERE n = 1")
+        assert cursor.execute("UPDATE t SET v = v + 1 WHERE n = 1").rowcount == 1
+        assert cursor.execute("SELECT v FROM t WHERE n = 1").fetchone() == (11,)
+        assert cursor.executemany("INSERT INTO t VALUES (?, 0)", [(7,), (8,)]).rowcount == 2
+        with pytest.raises(quorate.ProgrammingError, match="no token of its own"):
+            cursor.execute("DELETE FROM t", token="t")
+        raise ZeroDivisionError
+    assert db.execute("SELECT v FROM t").fetchall() == [(10,)]
+    for sql in ("SELECT v FROM t", "DELETE FROM t", "ROLLBACK", "BEGIN"):
+        with pytest.raises(quorate.ProgrammingError, match="this transaction is rolled back"):
+            cursor.execute(sql)
+    with pytest.raises(quorate.ProgrammingError, match="this transaction is rolled back"):
+        cursor.executemany("INSERT INTO t VALUES (?, 0)", [(7,)])
+    with db.transaction(read_only=True) as tx:
+        assert tx.execute("SELECT 1").execute("SELECT v FROM t").fetchone() == (10,)
+
+
 def test_one_that_only_reads_refuses_writes_by_name(db: quorate.Connection) -> None:
     with db.transaction(read_only=True) as tx:
         with pytest.raises(quorate.ProgrammingError, match="'UPDATE t SET v = 0' may write"):

@@ -18,6 +18,7 @@ from quorate.client.attempts import Attempts
 from quorate.client.carrier_aio import Client
 from quorate.client.checks import check_flag, check_new_file, check_told
 from quorate.client.copies_aio import fetch
+from quorate.client.cursors_aio import Cursor as Cursor
 from quorate.client.extras_aio import Extras
 from quorate.client.link_aio import commit_at_once
 from quorate.client.marker import NOTHING, Marker, WithBookmark
@@ -31,10 +32,9 @@ from quorate.client.pieces import (
     one_statement,
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
-from quorate.client.results import Rows
 from quorate.client.rows import RowFactory
 from quorate.client.session_aio import Session
-from quorate.client.transactions import DEFERRED, Keeper, check_begin, must_be_settled
+from quorate.client.transactions import DEFERRED, Keeper, check_begin, must_be_settled, refuse_token
 from quorate.client.transactions_aio import Transaction, run_transaction
 from quorate.client.types import Types
 from quorate.client.url import (
@@ -67,51 +67,6 @@ from quorate.sql.classify import shape_of
 from quorate.wire.answers import read_outcome, read_script, results_of
 
 T = TypeVar("T")
-
-
-class Cursor(Rows):
-    """Runs statements and holds what the last one gave."""
-
-    __slots__ = ("connection",)
-
-    def __init__(self, connection: "Connection") -> None:
-        super().__init__()
-        self._row_factory, self._types = connection._row_factory, connection._types  # noqa: SLF001 - its own
-        self.connection = connection
-        """Where it runs them."""
-
-    async def execute(
-        self,
-        sql: str,
-        parameters: Any = (),
-        *,
-        token: str | None = None,
-        read: str | None = None,
-        timeout: float | None = None,
-    ) -> Self:
-        """Run one statement; as `Connection.execute`."""
-        self._begin()
-        statements = (one_statement(sql, parameters, self._types),)
-        done, self._age_us = await self.connection.run(statements, token, read=read, timeout=timeout)
-        self._load(done.results[0], done.truncated)
-        return self
-
-    async def executemany(
-        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
-    ) -> Self:
-        """Run one statement once for each set of parameters; as `Connection.executemany`."""
-        self._begin()
-        done, _ = await self.connection.run((many_statement(sql, sets, self._types),), token, timeout=timeout)
-        self._load(done.results[0], done.truncated)
-        return self
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class Connection(WithBookmark, Extras):
@@ -401,10 +356,7 @@ class Connection(WithBookmark, Extras):
         control = shape.control if len(statements) == 1 and not shape.surplus else None
         if self._autocommit and not session.begun and control is None:
             return None
-        if token is not None:
-            raise errors.ProgrammingError(
-                "a statement in a transaction has no token of its own", hint="with db.transaction(token=...) as tx:"
-            )
+        refuse_token(token)
         self._client.check()
         if control is not None:
             return [await session.control(control, timeout)]

@@ -64,6 +64,14 @@ def refuse_write(statement: Statement) -> None:
         )
 
 
+def refuse_token(token: object) -> None:
+    """Raises ProgrammingError for a statement with a token, in a transaction."""
+    if token is not None:
+        raise errors.ProgrammingError(
+            "a statement in a transaction has no token of its own", hint="with db.transaction(token=...) as tx:"
+        )
+
+
 def must_be_settled(outcome: WriteOutcome, *, clean: bool) -> bool:
     """Whether COMMIT may have been done, or may still be, though a node has answered that what the transaction had seen
     has changed. No node remembers that under the token, and once all is as it was before, the answer is another. So

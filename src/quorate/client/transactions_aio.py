@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from quorate import errors
 from quorate.client.attempts import Attempts
+from quorate.client.cursors_aio import TransactionCursor
 from quorate.client.link_aio import sleep
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.transactions import UNSURE, Keeper
@@ -18,7 +19,7 @@ from quorate.sql.classify import shape_of
 from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
 
 if TYPE_CHECKING:
-    from quorate.client.aio import Connection, Cursor
+    from quorate.client.aio import Connection
 
 T = TypeVar("T")
 
@@ -71,20 +72,26 @@ class Transaction:
         self._timeout = timeout
         self._numbers = 0
 
-    async def execute(self, sql: str, parameters: Any = ()) -> "Cursor":
+    async def execute(self, sql: str, parameters: Any = ()) -> TransactionCursor:
         """Run one statement; it sees what this transaction has written. One that fails is undone alone, and the
         transaction goes on. Raises SerializationFailure, which ends it."""
-        statement = one_statement(sql, parameters, self._connection.types)
-        control = shape_of(sql).control
-        result = await (self.run(statement) if control is None else self._control(control))
-        return self._connection.cursor_of(result)
+        result = await self.give(one_statement(sql, parameters, self._connection.types))
+        return TransactionCursor(self._connection, self, result)
 
-    async def executemany(self, sql: str, sets: Iterable[Any]) -> "Cursor":
+    async def executemany(self, sql: str, sets: Iterable[Any]) -> TransactionCursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        return self._connection.cursor_of(await self.run(many_statement(sql, sets, self._connection.types)))
+        result = await self.run(many_statement(sql, sets, self._connection.types))
+        return TransactionCursor(self._connection, self, result)
+
+    async def give(self, statement: Statement, timeout: float | None = None) -> Result:
+        """What one statement gives, which may be one about transactions."""
+        control = shape_of(statement.sql).control
+        return await (self.run(statement, timeout) if control is None else self._control(control))
 
     async def _control(self, control: Control) -> Result:
         """Do what a statement about transactions says."""
+        if self.keeper.is_over:
+            self.keeper.check()
         if control.word == COMMIT:
             await self.commit()
         elif control.word == ROLLBACK:

@@ -16,6 +16,7 @@ from msgspec import structs
 from quorate import errors
 from quorate.client._sync.carrier import Client
 from quorate.client._sync.copies import fetch
+from quorate.client._sync.cursors import Cursor as Cursor
 from quorate.client._sync.extras import Extras
 from quorate.client._sync.session import Session
 from quorate.client._sync.transactions import Transaction, run_transaction
@@ -33,9 +34,8 @@ from quorate.client.pieces import (
     one_statement,
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
-from quorate.client.results import Rows
 from quorate.client.rows import RowFactory
-from quorate.client.transactions import DEFERRED, Keeper, check_begin, must_be_settled
+from quorate.client.transactions import DEFERRED, Keeper, check_begin, must_be_settled, refuse_token
 from quorate.client.types import Types
 from quorate.client.url import (
     ALWAYS,
@@ -67,51 +67,6 @@ from quorate.sql.classify import shape_of
 from quorate.wire.answers import read_outcome, read_script, results_of
 
 T = TypeVar("T")
-
-
-class Cursor(Rows):
-    """Runs statements and holds what the last one gave."""
-
-    __slots__ = ("connection",)
-
-    def __init__(self, connection: "Connection") -> None:
-        super().__init__()
-        self._row_factory, self._types = connection._row_factory, connection._types  # noqa: SLF001 - its own
-        self.connection = connection
-        """Where it runs them."""
-
-    def execute(
-        self,
-        sql: str,
-        parameters: Any = (),
-        *,
-        token: str | None = None,
-        read: str | None = None,
-        timeout: float | None = None,
-    ) -> Self:
-        """Run one statement; as `Connection.execute`."""
-        self._begin()
-        statements = (one_statement(sql, parameters, self._types),)
-        done, self._age_us = self.connection.run(statements, token, read=read, timeout=timeout)
-        self._load(done.results[0], done.truncated)
-        return self
-
-    def executemany(
-        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
-    ) -> Self:
-        """Run one statement once for each set of parameters; as `Connection.executemany`."""
-        self._begin()
-        done, _ = self.connection.run((many_statement(sql, sets, self._types),), token, timeout=timeout)
-        self._load(done.results[0], done.truncated)
-        return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class Connection(WithBookmark, Extras):
@@ -401,10 +356,7 @@ class Connection(WithBookmark, Extras):
         control = shape.control if len(statements) == 1 and not shape.surplus else None
         if self._autocommit and not session.begun and control is None:
             return None
-        if token is not None:
-            raise errors.ProgrammingError(
-                "a statement in a transaction has no token of its own", hint="with db.transaction(token=...) as tx:"
-            )
+        refuse_token(token)
         self._client.check()
         if control is not None:
             return [session.control(control, timeout)]

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from quorate import errors
+from quorate.client._sync.cursors import TransactionCursor
 from quorate.client.attempts import Attempts
 from quorate.client.link_sync import sleep
 from quorate.client.pieces import many_statement, one_statement
@@ -18,7 +19,7 @@ from quorate.sql.classify import shape_of
 from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
 
 if TYPE_CHECKING:
-    from quorate.client._sync.connection import Connection, Cursor
+    from quorate.client._sync.connection import Connection
 
 T = TypeVar("T")
 
@@ -71,20 +72,26 @@ class Transaction:
         self._timeout = timeout
         self._numbers = 0
 
-    def execute(self, sql: str, parameters: Any = ()) -> "Cursor":
+    def execute(self, sql: str, parameters: Any = ()) -> TransactionCursor:
         """Run one statement; it sees what this transaction has written. One that fails is undone alone, and the
         transaction goes on. Raises SerializationFailure, which ends it."""
-        statement = one_statement(sql, parameters, self._connection.types)
-        control = shape_of(sql).control
-        result = self.run(statement) if control is None else self._control(control)
-        return self._connection.cursor_of(result)
+        result = self.give(one_statement(sql, parameters, self._connection.types))
+        return TransactionCursor(self._connection, self, result)
 
-    def executemany(self, sql: str, sets: Iterable[Any]) -> "Cursor":
+    def executemany(self, sql: str, sets: Iterable[Any]) -> TransactionCursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        return self._connection.cursor_of(self.run(many_statement(sql, sets, self._connection.types)))
+        result = self.run(many_statement(sql, sets, self._connection.types))
+        return TransactionCursor(self._connection, self, result)
+
+    def give(self, statement: Statement, timeout: float | None = None) -> Result:
+        """What one statement gives, which may be one about transactions."""
+        control = shape_of(statement.sql).control
+        return self.run(statement, timeout) if control is None else self._control(control)
 
     def _control(self, control: Control) -> Result:
         """Do what a statement about transactions says."""
+        if self.keeper.is_over:
+            self.keeper.check()
         if control.word == COMMIT:
             self.commit()
         elif control.word == ROLLBACK:

@@ -30,7 +30,7 @@ from quorate.client.pieces import (
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.rows import RowFactory
-from quorate.client.transactions import DEFERRED, check_begin
+from quorate.client.transactions import DEFERRED, check_begin, refuse_token
 from quorate.client.types import Types
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
@@ -124,10 +124,6 @@ class Connection(Marked, Extras):
         """Whether a transaction is open on this connection, one that `commit` ends."""
         return self._session.begun
 
-    def cursor_of(self, result: Result) -> Cursor:
-        """A cursor that holds what a statement gave."""
-        return cursor_of(self, result)
-
     def _look_for_transaction(self) -> None:
         """Reads go their shortest way only where none is open or about to be."""
         shortest = self._autocommit and not self._session.begun and self._types is None and self._trace is None
@@ -145,10 +141,7 @@ class Connection(Marked, Extras):
         controls = shape.control if len(statements) == 1 and not shape.surplus else None
         if self._autocommit and not session.begun and controls is None:
             return None
-        if token is not None:
-            raise errors.ProgrammingError(
-                "a statement in a transaction has no token of its own", hint="with db.transaction(token=...) as tx:"
-            )
+        refuse_token(token)
         seconds = self.timeout if timeout is None else check_timeout(timeout)
         with session.turn:
             if self._autocommit and not session.begun and controls is None:  # another thread has just ended it

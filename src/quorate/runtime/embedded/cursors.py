@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from quorate.client.pieces import many_statement, one_statement
 from quorate.client.results import Rows
+from quorate.client.transactions import refuse_token
 from quorate.core.requests import Result
 
 if TYPE_CHECKING:
     from quorate.runtime.embedded.connection import Connection
+    from quorate.runtime.embedded.transactions import Transaction
 
 
 class Cursor(Rows):
@@ -66,6 +69,46 @@ class Cursor(Rows):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class TransactionCursor(Cursor):
+    """What a statement of a transaction gave. It runs others in that transaction, as long as that is open."""
+
+    __slots__ = ("_transaction",)
+
+    def __init__(self, connection: "Connection", transaction: "Transaction", result: Result) -> None:
+        super().__init__(connection)
+        self._transaction = transaction
+        self._load(result)
+
+    def execute(
+        self,
+        sql: str,
+        parameters: Any = (),
+        *,
+        token: str | None = None,
+        read: str | None = None,  # noqa: ARG002 - it reads what the transaction reads
+        timeout: float | None = None,  # noqa: ARG002 - the transaction's holds
+    ) -> Self:
+        """Run one statement; as `Transaction.execute`."""
+        self._begin()
+        refuse_token(token)
+        self._load(self._transaction.give(one_statement(sql, parameters, self._types)))
+        return self
+
+    def executemany(
+        self,
+        sql: str,
+        sets: Iterable[Any],
+        *,
+        token: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the transaction's holds
+    ) -> Self:
+        """Run one statement once for each set of parameters; as `Transaction.executemany`."""
+        self._begin()
+        refuse_token(token)
+        self._load(self._transaction.give(many_statement(sql, sets, self._types)))
+        return self
 
 
 def cursor_of(connection: "Connection", result: Result, truncated: bool = False) -> Cursor:

@@ -9,13 +9,14 @@ from quorate import errors
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.transactions import COMMITTED, NOT_BEGUN, OPEN, ROLLED_BACK, UNSURE, refuse_write
 from quorate.core.requests import CommitHeld, Result, Statement, Token
+from quorate.runtime.embedded.cursors import TransactionCursor
 from quorate.runtime.embedded.opening import Pinned
 from quorate.runtime.embedded.writing import changes_schema
 from quorate.sql.classify import shape_of
 from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
 
 if TYPE_CHECKING:
-    from quorate.runtime.embedded.connection import Connection, Cursor
+    from quorate.runtime.embedded.connection import Connection
 
 
 class Savepoint:
@@ -67,15 +68,20 @@ class Transaction:
         self._ran: list[Statement] = []
         """What a token that the caller chose is bound to."""
 
-    def execute(self, sql: str, parameters: Any = ()) -> "Cursor":
+    def execute(self, sql: str, parameters: Any = ()) -> TransactionCursor:
         """Run one statement; reads see what this transaction has written."""
-        statement = one_statement(sql, parameters, self._connection.types)
-        control = shape_of(sql).control
-        return self._run(statement) if control is None else self._connection.cursor_of(self.control(control))
+        result = self.give(one_statement(sql, parameters, self._connection.types))
+        return TransactionCursor(self._connection, self, result)
 
-    def executemany(self, sql: str, sets: Iterable[Any]) -> "Cursor":
+    def executemany(self, sql: str, sets: Iterable[Any]) -> TransactionCursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        return self._run(many_statement(sql, sets, self._connection.types))
+        result = self.give(many_statement(sql, sets, self._connection.types))
+        return TransactionCursor(self._connection, self, result)
+
+    def give(self, statement: Statement) -> Result:
+        """What one statement gives, which may be one about transactions."""
+        control = None if statement.many else shape_of(statement.sql).control
+        return self._run(statement) if control is None else self.control(control)
 
     def savepoint(self) -> "Savepoint":
         """A block within: `with tx.savepoint(): ...` undoes what was done in it when it raises."""
@@ -141,14 +147,14 @@ class Transaction:
         if self._thread != threading.get_ident():
             raise errors.InterfaceError("a transaction belongs to the thread that began it")
 
-    def _run(self, statement: Statement) -> "Cursor":
+    def _run(self, statement: Statement) -> Result:
         self._check()
         if self._read_only:
             refuse_write(statement)
         if self._pinned is not None:
             columns, rows = self._pinned.read(statement)
-            return self._connection.cursor_of(Result(columns, rows, -1))
-        return self._connection.cursor_of(self._run_held(statement))
+            return Result(columns, rows, -1)
+        return self._run_held(statement)
 
     def _run_held(self, statement: Statement) -> Result:
         self._schema_changed = self._schema_changed or changes_schema((statement,))
