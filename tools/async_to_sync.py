@@ -20,6 +20,7 @@ FILES = {
     "carrier_aio.py": ("carrier.py", "Carrying requests through"),
     "cursors_aio.py": ("cursors.py", "Cursors over a cluster"),
     "transactions_aio.py": ("transactions.py", "Interactive transactions over a cluster"),
+    "runs_aio.py": ("runs.py", "`run_transaction` over a cluster"),
     "session_aio.py": ("session.py", "The transaction that a connection to a cluster is itself in,"),
     "extras_aio.py": ("extras.py", "What `sqlite3` has beyond PEP 249, on a connection to a cluster,"),
     "copies_aio.py": ("copies.py", "Fetching a copy of a cluster's database"),
@@ -48,6 +49,7 @@ MOVED = {
     "quorate.client.copies_aio": "quorate.client._sync.copies",
     "quorate.client.cursors_aio": "quorate.client._sync.cursors",
     "quorate.client.transactions_aio": "quorate.client._sync.transactions",
+    "quorate.client.runs_aio": "quorate.client._sync.runs",
     "quorate.client.session_aio": "quorate.client._sync.session",
     "quorate.client.aio": "quorate.client._sync.connection",
 }

@@ -3,6 +3,8 @@
 import msgspec
 
 from quorate.core.requests import (
+    Attempted,
+    BeginAttempt,
     Cancelled,
     Done,
     Evaluated,
@@ -29,10 +31,18 @@ class Node:
 
     def answer(self, body: RequestBody) -> Evaluated | WriteOutcome:
         """What a leader answers: to a script, and to the question what became of one."""
+        if isinstance(body, BeginAttempt):
+            before = self.remembered.get(body.token.name, Attempted(0))
+            if isinstance(before, Attempted):
+                before = self.remembered[body.token.name] = Attempted(before.attempt + 1)
+            return before
         if isinstance(body, Outcome):
             return self.remembered.setdefault(body.token.name, Cancelled())
         assert isinstance(body, Script)
         known = self.remembered.get(body.token.name) if body.token is not None else None
+        if isinstance(known, Attempted) and body.run is not None:
+            late = Failed("Cancelled", f"attempt {body.run.attempt} comes too late")
+            return late if body.run.attempt < known.attempt else self.run(body)
         return known or self.run(body)
 
     def run(self, script: Script) -> Evaluated | Done | Failed:
@@ -49,9 +59,10 @@ class Node:
         if script.commit:
             assert not new
             self.rows = rows
+            attempt = () if script.run is None else (Result((("attempt", None),), [(script.run.attempt,)], -1),)
             if script.token is not None:
-                self.remembered[script.token.name] = Done(())
-            return Done(())
+                self.remembered[script.token.name] = Done(attempt)
+            return Done(attempt)
         results = tuple([None if isinstance(each[0], Failed) else each[0] for each in new])
         failures = tuple([each[0] if isinstance(each[0], Failed) else None for each in new])
         return Evaluated(results, failures, tuple([each[1] for each in new]), tuple([each[2] for each in new]))

@@ -84,6 +84,33 @@ def test_a_transaction_outlives_the_leader(start: Started) -> None:
         assert db.outcome("order-1") == []
 
 
+def test_a_token_is_done_once_across_processes_and_a_lost_leader(start: Started) -> None:
+    cluster = start(3)
+    with quorate.connect(f"{cluster.url}/main", timeout=30.0) as db:
+        prepare(db)
+
+        def add(tx: Any) -> int:
+            found = int(value(tx)) + 1
+            tx.execute("UPDATE t SET v = ? WHERE n = 1", (found,))
+            return found
+
+        def slowly(tx: Any) -> int:
+            found = add(tx)
+            leader = cluster.leader()
+            assert leader is not None
+            if len(killed) == 0:
+                cluster.kill(leader)
+                killed.append(leader)
+            return found
+
+        killed: list[Any] = []
+        assert db.run_transaction(slowly, token="order-17") == 11
+        with quorate.connect(f"{cluster.url}/main", timeout=30.0) as other:
+            assert other.run_transaction(add, token="order-17") is None
+            assert other.run_transaction(add, token="order-18") == 12
+        assert value(db) == 12
+
+
 def test_tasks_have_transactions_of_their_own(start: Started) -> None:
     url = start(1).url + "/main"
 

@@ -4,17 +4,15 @@
 """
 
 import os
-import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from msgspec import structs
 
 from quorate import errors
-from quorate.client.attempts import Attempts
 from quorate.client.carrier_aio import Client
 from quorate.client.checks import check_flag, check_new_file, check_told
 from quorate.client.copies_aio import fetch
@@ -33,9 +31,10 @@ from quorate.client.pieces import (
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.rows import RowFactory
+from quorate.client.runs_aio import Runs
 from quorate.client.session_aio import Session
 from quorate.client.transactions import DEFERRED, Keeper, check_begin, must_be_settled, refuse_token
-from quorate.client.transactions_aio import Transaction, run_transaction
+from quorate.client.transactions_aio import Transaction
 from quorate.client.types import Types
 from quorate.client.url import (
     ALWAYS,
@@ -51,6 +50,7 @@ from quorate.core.requests import (
     LINEARIZABLE,
     STRONGEST,
     Answer,
+    BeginAttempt,
     Cancelled,
     Done,
     Expired,
@@ -66,10 +66,8 @@ from quorate.core.requests import (
 from quorate.sql.classify import shape_of
 from quorate.wire.answers import read_outcome, read_script, results_of
 
-T = TypeVar("T")
 
-
-class Connection(WithBookmark, Extras):
+class Connection(WithBookmark, Extras, Runs):
     """One database of a cluster. Any number of tasks may use it at once; one socket goes to each node."""
 
     __slots__ = (
@@ -211,28 +209,6 @@ class Connection(WithBookmark, Extras):
         prefix = () if read_only else self._pragmas.begin()
         keeper = Keeper(self.database, level=level, strongest=strongest, read_only=read_only, settings=prefix)
         return Transaction(self, keeper, token, timeout)
-
-    async def run_transaction(
-        self,
-        function: Callable[[Transaction], Awaitable[T]],
-        *,
-        retries: int = 5,
-        token: str | None = None,
-        timeout: float | None = None,
-        begin: str = DEFERRED,
-        read_only: bool = False,
-    ) -> T:
-        """Run `await function(tx)` in a transaction, and again, up to so many times, when it failed with an error that
-        is `.retryable`; what it returned in the transaction that was committed. `timeout` is for all of it, in seconds.
-
-        The function may run several times, so it should do nothing but what `tx` undoes. Where the answer to a COMMIT
-        was lost, what became of it is asked before the function runs again: what it does is done once, or not at all.
-        Raises what the last attempt failed with, or MaybeDone when time ended before anybody could tell.
-        """
-        self._client.check()
-        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
-        attempts = Attempts(retries, token, time.monotonic() + seconds, random.SystemRandom())
-        return await run_transaction(self, function, attempts, begin=begin, read_only=read_only)
 
     async def copy_to(
         self,
@@ -382,7 +358,7 @@ class Connection(WithBookmark, Extras):
             except errors.MaybeDone:
                 self._tokens.keep(token)
                 raise
-            renewed = self._renewed(body, token) if clean else None
+            renewed = self._renewed(body, token) if clean and not _is_attempt(request) else None
             if renewed is None:
                 return body, token, clean
             token = renewed
@@ -401,15 +377,31 @@ class Connection(WithBookmark, Extras):
     ) -> tuple[WriteOutcome, Token]:
         """Run a transaction's statements to stay, under a token of this name; what came of it, and the token."""
         deadline = time.monotonic() + (self._client.timeout if timeout is None else timeout)
-        token = self._tokens.mint(name, [step.statement for step in script.steps])
+        token = script.token or self._tokens.mint(name, [step.statement for step in script.steps])
         after = self._marker.shown(script.level)
         body, token, clean = await self._carry(structs.replace(script, token=token, after=after), token, timeout)
         outcome = read_outcome(body.outcome)
         if must_be_settled(outcome, clean=clean):
+            if script.run is not None:  # the next attempt settles it
+                raise errors.MaybeDone("a COMMIT was sent twice", token=token.name, seen=token.seen)
             settled = await self._fence(token, max(0.001, deadline - time.monotonic()))
             outcome = outcome if isinstance(settled, Cancelled) else settled
         self._heard(body, after)
         return outcome, token
+
+    async def begin_attempt(self, name: str, token: Token | None, timeout: float) -> tuple[WriteOutcome, Token]:
+        """Begin another attempt of a call that commits once, under a token of this name, the same for all of them
+        (None: this is the first): what came of it, and the token."""
+        first = token is None
+        token = token or self._tokens.of_attempts(name)
+        while True:
+            request = BeginAttempt(self.database, token)  # sent twice, it has begun two, and the lower is never used
+            body, _ = await self._client.request(request, self.database, level=LEADER, timeout=timeout)
+            renewed = self._renewed(body, token) if first else None
+            if renewed is None:
+                self._heard(body, None)
+                return read_outcome(body.outcome), token
+            token = renewed
 
     async def _fence(self, token: Token, timeout: float) -> WriteOutcome:
         """What became of a write of which some sends were not answered; they can do nothing any more. Raises
@@ -447,3 +439,8 @@ class Connection(WithBookmark, Extras):
         """A node has answered that had seen this much, and where it is."""
         self._tokens.heard(body.index)
         self._marker.heard(body, after, self._client.cluster)
+
+
+def _is_attempt(request: Run | Script) -> bool:
+    """Its token is as old as the call's first attempt: a node that has forgotten what became of that must say so."""
+    return type(request) is Script and request.run is not None

@@ -8,10 +8,28 @@ from random import Random
 
 from quorate import errors
 from quorate.client.checks import shown
+from quorate.core.requests import Token, WriteOutcome
+from quorate.wire.answers import results_of
 
 BASE = 0.005
 CAP = 0.5
 """Seconds."""
+
+
+def committed_attempt(outcome: WriteOutcome, token: Token) -> int:
+    """Which attempt of a call that commits once was committed. Raises what forbids all of them: Cancelled, Expired, or
+    TokenReused where the token was that of another write."""
+    results = results_of(outcome, token).results
+    if len(results) != 1 or results[0].columns != (("attempt", None),):
+        raise errors.TokenReused(
+            f"the token {token.name!r} was used for another write before", hint="give each call a token of its own"
+        )
+    return int(results[0].rows[0][0])  # type: ignore[arg-type]
+
+
+def not_done(lost: errors.MaybeDone) -> errors.Unavailable:
+    """What a COMMIT failed with whose answer was lost, once it is settled that it never will take effect."""
+    return errors.Unavailable(f"the answer to COMMIT was lost, and nothing was done: {lost}")
 
 
 class Attempts:

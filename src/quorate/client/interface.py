@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, overload, runtime_checkable
 
 from quorate import errors
 from quorate.client.pieces import Batch
@@ -172,6 +172,30 @@ class Connection(Protocol):
         commits when its block ends, and undoes everything when the block raises. See docs/transactions.md."""
         ...
 
+    @overload
+    def run_transaction(
+        self,
+        function: Callable[[Any], T],
+        *,
+        retries: int = 5,
+        token: None = None,
+        timeout: float | None = None,
+        begin: str = "deferred",
+        read_only: bool = False,
+    ) -> T: ...
+
+    @overload
+    def run_transaction(
+        self,
+        function: Callable[[Any], T],
+        *,
+        retries: int = 5,
+        token: str | None,
+        timeout: float | None = None,
+        begin: str = "deferred",
+        read_only: bool = False,
+    ) -> T | None: ...
+
     def run_transaction(
         self,
         function: Callable[[Any], T],
@@ -181,9 +205,10 @@ class Connection(Protocol):
         timeout: float | None = None,
         begin: str = "deferred",
         read_only: bool = False,
-    ) -> T:
+    ) -> T | None:
         """Run `function(tx)` in a transaction, and again when it failed with an error that is `.retryable`; what it
-        returned in the transaction that was committed."""
+        returned in the transaction that was committed. None where, on a cluster, another call has committed one with
+        this `token`."""
         ...
 
     def copy_to(self, file: str | os.PathLike[str]) -> int | None:

@@ -94,6 +94,11 @@ class Tokens:
         digest = blake2b(_encode(statements), digest_size=12).hexdigest()
         return Token(f"{check_token(name)}{BOUND}{digest}", self._unsettled.get(name, self.seen))
 
+    def of_attempts(self, name: str) -> Token:
+        """The token of a call that makes several attempts, whose statements may differ. Raises ProgrammingError for an
+        unfit name."""
+        return Token(check_token(name), self._unsettled.get(name, self.seen))
+
     def keep(self, token: Token) -> None:
         """This write was not settled: remember what it was sent with."""
         while len(self._unsettled) >= _REMEMBERED:

@@ -6,15 +6,18 @@ by `tools/async_to_sync.py`, so everything here must mean the same without `asyn
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from msgspec import structs
 
 from quorate import errors
-from quorate.client.attempts import Attempts
+from quorate.client.attempts import Attempts, committed_attempt, not_done
 from quorate.client.cursors_aio import TransactionCursor
 from quorate.client.link_aio import sleep
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.transactions import UNSURE, Keeper
-from quorate.core.requests import Result, Statement
+from quorate.core.requests import Result, Statement, Token
+from quorate.core.scripts import RunOfAttempts
 from quorate.sql.classify import shape_of
 from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
 
@@ -62,7 +65,7 @@ class Transaction:
     Raises SerializationFailure where it has; then nothing was done, and `run_transaction` would run it again.
     """
 
-    __slots__ = ("_connection", "_name", "_numbers", "_timeout", "keeper")
+    __slots__ = ("_connection", "_name", "_numbers", "_run", "_timeout", "keeper", "winner")
 
     def __init__(self, connection: "Connection", keeper: Keeper, name: str | None, timeout: float | None) -> None:
         self.keeper = keeper
@@ -71,6 +74,13 @@ class Transaction:
         self._name = name
         self._timeout = timeout
         self._numbers = 0
+        self._run: tuple[Token, RunOfAttempts] | None = None
+        self.winner = 0
+        """Which attempt was committed, where this is one of several; 0: none."""
+
+    def fence(self, token: Token, attempt: int) -> None:
+        """It is this attempt of a call that commits once, under this token."""
+        self._run = (token, RunOfAttempts(token.name, attempt))
 
     async def execute(self, sql: str, parameters: Any = ()) -> TransactionCursor:
         """Run one statement; it sees what this transaction has written. One that fails is undone alone, and the
@@ -128,6 +138,8 @@ class Transaction:
         request = self.keeper.commit()
         if request is None:
             return
+        if self._run is not None:
+            request = structs.replace(request, token=self._run[0], run=self._run[1])
         try:
             outcome, token = await self._connection.commit_script(request, self._name, timeout)
         except BaseException as error:
@@ -137,6 +149,8 @@ class Transaction:
                 self.keeper.unsure()
             raise
         self.keeper.committed(outcome, token)
+        if self._run is not None:
+            self.winner = committed_attempt(outcome, token)
 
     async def rollback(self) -> None:
         """Undo everything. Rolling back what is over does nothing."""
@@ -168,6 +182,7 @@ async def run_transaction(
     that one. Raises what `Connection.run_transaction` says."""
     while True:
         left = attempts.left(time.monotonic())
+        value = cast("T", None)  # one that commits itself, and loses the answer, has returned nothing
         transaction = connection.transaction(token=attempts.token, timeout=max(left, 0.001), **options)
         try:
             async with transaction:
@@ -177,7 +192,7 @@ async def run_transaction(
                 raise  # about something else that the function did
             if await _is_done(connection, lost, attempts):
                 return value
-            error: errors.Error = lost
+            error: errors.Error = not_done(lost)
         except errors.Error as failed:
             error = failed
         else:

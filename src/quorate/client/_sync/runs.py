@@ -1,0 +1,127 @@
+"""`run_transaction` over a cluster as threads see it.
+
+Generated from `client/runs_aio.py` by `tools/async_to_sync.py`: edit that one.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from quorate import errors
+from quorate.client._sync.transactions import Transaction, run_transaction
+from quorate.client.attempts import Attempts, committed_attempt, not_done
+from quorate.client.link_sync import sleep
+from quorate.client.transactions import DEFERRED
+from quorate.client.url import check_timeout
+from quorate.core.requests import Attempted, Token, WriteOutcome
+
+T = TypeVar("T")
+
+
+class Runs:
+    """A connection to a cluster, as far as it runs a function in a transaction until one is committed."""
+
+    __slots__ = ()
+
+    @overload
+    def run_transaction(
+        self: Any,
+        function: Callable[[Transaction], T],
+        *,
+        retries: int = 5,
+        token: None = None,
+        timeout: float | None = None,
+        begin: str = DEFERRED,
+        read_only: bool = False,
+    ) -> T: ...
+
+    @overload
+    def run_transaction(
+        self: Any,
+        function: Callable[[Transaction], T],
+        *,
+        retries: int = 5,
+        token: str | None,
+        timeout: float | None = None,
+        begin: str = DEFERRED,
+        read_only: bool = False,
+    ) -> T | None: ...
+
+    def run_transaction(
+        self: Any,
+        function: Callable[[Transaction], T],
+        *,
+        retries: int = 5,
+        token: str | None = None,
+        timeout: float | None = None,
+        begin: str = DEFERRED,
+        read_only: bool = False,
+    ) -> T | None:
+        """Run `function(tx)` in a transaction, and again, up to so many times, when it failed with an error that
+        is `.retryable`; what it returned in the transaction that was committed. `timeout` is for all of it, in seconds.
+
+        The function may run several times, so it should do nothing but what `tx` undoes. Where the answer to a COMMIT
+        was lost, what became of it is asked before the function runs again: what it does is done once, or not at all.
+        With a `token` that holds across processes: what was committed under it once is not done again, whatever the
+        function would do by now. If another call committed it, this one returns None.
+        Raises what the last attempt failed with, or MaybeDone when time ended before anybody could tell; Cancelled when
+        somebody has asked for the token's `outcome` before it was committed, TokenReused when it is another write's.
+        """
+        self._client.check()
+        seconds = self._client.timeout if timeout is None else check_timeout(timeout)
+        attempts = Attempts(retries, token, time.monotonic() + seconds, random.SystemRandom())
+        if token is not None and not read_only:
+            return run_once(self, function, attempts, token, begin=begin)
+        return run_transaction(self, function, attempts, begin=begin, read_only=read_only)
+
+
+def run_once(connection: Any, function: Callable[[Any], T], attempts: Attempts, name: str, **options: Any) -> T | None:
+    """Run a function in a transaction of this connection until one has been committed under this name, by whatever
+    process. What the function returned in that one; None if it was no attempt of this call. Raises what
+    `Connection.run_transaction` says."""
+    values: dict[int, T] = {}
+    """What the function returned in attempts that may have been committed."""
+    token: Token | None = None
+    lost: errors.MaybeDone | None = None
+    while True:
+        begun, token = _begin(connection, name, token, attempts, lost)
+        if not isinstance(begun, Attempted):
+            return values.get(committed_attempt(begun, token))
+        if lost is not None:
+            failed, lost = not_done(lost), None
+            sleep(attempts.pause(failed, time.monotonic()))
+        transaction = connection.transaction(timeout=max(attempts.left(time.monotonic()), 0.001), **options)
+        transaction.fence(token, begun.attempt)
+        try:
+            with transaction:
+                value = values[begun.attempt] = function(transaction)
+        except errors.MaybeDone as error:
+            if not transaction.is_unsure or isinstance(error, errors.Expired):
+                raise  # about something else that the function did, or nobody can tell
+            lost = error
+        except errors.Error as error:
+            values.pop(begun.attempt, None)
+            sleep(attempts.pause(error, time.monotonic()))
+        else:
+            return values.get(transaction.winner) if transaction.winner else value
+
+
+def _begin(
+    connection: Any, name: str, token: Token | None, attempts: Attempts, lost: errors.MaybeDone | None
+) -> tuple[WriteOutcome, Token]:
+    """Begin an attempt: what came of it, and the token of all of them. Raises `lost` where nobody can tell whether an
+    earlier one was committed."""
+    while True:
+        left = attempts.left(time.monotonic())
+        if lost is not None and not left:
+            raise lost
+        try:
+            return connection.begin_attempt(name, token, max(left, 0.001))  # type: ignore[no-any-return]
+        except errors.Error as error:
+            wait = attempts.jitter()
+            if not error.retryable or wait >= left:
+                if lost is not None:
+                    raise lost from error
+                raise
+        sleep(wait)
