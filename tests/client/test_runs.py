@@ -104,6 +104,21 @@ def test_one_that_is_not_done_and_not_tried_again_is_not_called_maybe_done(
         db.run_transaction(add, token=token, retries=0)
 
 
+def test_maybe_done_is_raised_where_the_next_attempt_cannot_begin(cluster: FakeCluster, node: Node) -> None:
+    lost: list[RequestBody] = []
+
+    def loses(body: RequestBody) -> Any:
+        if is_commit(body):
+            lost.append(body)
+            return HANG_UP if len(lost) == 1 else Refused("OperationalError", "no more of this")
+        return Refused("NotSupportedError", "nor of that") if lost and isinstance(body, BeginAttempt) else None
+
+    cluster.nodes[0].script = answers(node, loses)
+    with quorate.connect(cluster.url) as db, pytest.raises(quorate.MaybeDone) as caught:
+        db.run_transaction(add, token="order-17")
+    assert caught.value.token == "order-17"
+
+
 @pytest.mark.parametrize("token", ["order-17", None])
 def test_a_function_that_commits_and_loses_the_answer_has_returned_nothing(
     cluster: FakeCluster, node: Node, token: str | None
