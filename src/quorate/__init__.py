@@ -192,6 +192,7 @@ def connect(
     row_factory: Any = None,
     types: "Types | None" = None,
     bookmark: "Bookmark | str | None" = None,
+    lazy: bool = False,
 ) -> "Connection":
     """Open a database.
 
@@ -205,7 +206,8 @@ def connect(
     sent to another node, too; otherwise its caller gets MaybeDone, and everything else is sent again. `row_factory`
     makes the rows (`quorate.Row`, `quorate.dict_row`, `quorate.namedtuple_row` or a function of a cursor and a row;
     otherwise rows are tuples), and `types` adapts parameters and converts values (`quorate.PYTHON_TYPES` or a
-    `quorate.Types`; otherwise nothing does).
+    `quorate.Types`; otherwise nothing does). On a cluster it greets a node first, and raises Unavailable, naming each
+    address, when none answers; with `lazy=True` it does nothing until the first call. A folder is opened either way.
     """
     from quorate.client import url
     from quorate.client.checks import check_flag
@@ -216,8 +218,7 @@ def connect(
     place = url.parse_target(target)
     check_flag(autocommit, "autocommit")
     seconds = None if timeout is None else url.check_timeout(timeout)
-    rows, types = check_row_factory(row_factory), check_types(types)
-    mark = check_bookmark(bookmark)
+    rows, types, mark = check_row_factory(row_factory), check_types(types), check_bookmark(bookmark)
     if isinstance(place, url.ClusterTarget):
         from quorate.client._sync.connection import Connection as OverCluster
 
@@ -231,6 +232,8 @@ def connect(
             bookmark=mark,
         )
         cluster.row_factory, cluster.types = rows, types
+        if not check_flag(lazy, "lazy"):
+            cluster.meet()
         return cluster
     from quorate.runtime.embedded.connection import Connection as Embedded
 

@@ -8,10 +8,11 @@ Rows are already there when `execute` returns, so fetching them is not awaited.
 """
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Self
 
 from quorate.client.aio import Connection as Connection
 from quorate.client.aio import Cursor as Cursor
+from quorate.client.checks import check_flag
 from quorate.client.cluster_aio import Cluster as Cluster
 from quorate.client.marker import check_bookmark
 from quorate.client.types import Types
@@ -22,9 +23,16 @@ __all__ = ["Bookmark", "Cluster", "Connection", "Cursor", "connect"]
 
 
 class Opened(Connection):
-    """A connection that may be awaited, once, to hear that somebody is there."""
+    """A connection that may be awaited, once, to hear that somebody is there, or entered, which meets somebody too."""
 
-    __slots__ = ()
+    __slots__ = ("_lazy",)
+
+    _lazy: bool
+
+    async def __aenter__(self) -> Self:
+        if not self._lazy:
+            await self.meet()
+        return self
 
     def __await__(self) -> Generator[Any, None, Connection]:
         return self._greeted().__await__()
@@ -48,12 +56,14 @@ def connect(
     row_factory: Any = None,
     types: Types | None = None,
     bookmark: Bookmark | str | None = None,
+    lazy: bool = False,
 ) -> "Opened":
     """Open a database of a cluster, from inside a running event loop; the arguments of `quorate.connect`.
 
-    `await connect(...)` waits for a node that answers, and raises Unavailable, naming each address, when none does.
-    Without `await`, or with `async with`, nothing is waited for before the first call. Raises NotSupportedError for a
-    folder or `":memory:"`: an embedded database writes to the disk in the caller's thread, which would stop the loop.
+    `await connect(...)` waits for a node that answers, and raises Unavailable, naming each address, when none does; so
+    does `async with`, but for `lazy=True`. Without either, nothing is waited for before the first call. Raises
+    NotSupportedError for a folder or `":memory:"`: an embedded database writes to the disk in the caller's thread,
+    which would stop the loop.
     """
     place = parse_target(target)
     mark = check_bookmark(bookmark)
@@ -74,4 +84,5 @@ def connect(
         bookmark=mark,
     )
     connection.row_factory, connection.types = row_factory, types
+    connection._lazy = check_flag(lazy, "lazy")  # noqa: SLF001 - made here
     return connection

@@ -13,7 +13,7 @@ class Threads:
     """The client for threads."""
 
     def connect(self, url: str, **options: Any) -> Any:
-        return quorate.connect(url, **options)
+        return quorate.connect(url, **{"lazy": True, **options})
 
     def cluster(self, url: str, **options: Any) -> Any:
         return quorate.Cluster(url, **options)

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -62,6 +64,42 @@ def test_awaiting_a_connection_waits_for_an_answer(cluster: FakeCluster) -> None
 def _nothing(body: RequestBody) -> tuple[Result, ...]:
     assert isinstance(body, Run)
     return tuple(Result((), [], -1) for _ in body.statements)
+
+
+@contextmanager
+def nobody() -> Iterator[tuple[str, list[str]]]:
+    """A URL of two addresses that refuse, and their ports."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        ports = [str(each.getsockname()[1]) for each in (one, other)]
+        yield "quorate://" + ",".join(f"127.0.0.1:{port}" for port in ports), ports
+
+
+def test_connecting_meets_a_node_unless_it_is_lazy(cluster: FakeCluster) -> None:
+    with nobody() as (url, ports):
+        with pytest.raises(quorate.Unavailable, match="refused") as caught:
+            quorate.connect(url, timeout=60)
+        assert all(port in str(caught.value) for port in ports)
+        quorate.connect(url, lazy=True).close()
+    with pytest.raises(quorate.ProgrammingError, match="lazy"):
+        quorate.connect(cluster.url, lazy=1)  # type: ignore[arg-type]
+    quorate.connect(cluster.url, lazy=True).close()
+    assert [node.connections for node in cluster.nodes] == [0, 0, 0]
+    quorate.connect(cluster.url).close()
+    assert sum(node.connections for node in cluster.nodes) == 1
+
+
+def test_entering_a_connection_of_asyncio_meets_a_node_unless_it_is_lazy() -> None:
+    async def enters(url: str, *, lazy: bool) -> None:
+        async with quorate.aio.connect(url, timeout=60, lazy=lazy):
+            pass
+
+    with nobody() as (url, ports):
+        with pytest.raises(quorate.Unavailable, match="refused") as caught:
+            asyncio.run(enters(url, lazy=False))
+        assert all(port in str(caught.value) for port in ports)
+        asyncio.run(enters(url, lazy=True))
 
 
 def test_functions_and_collations_are_not_there(face: Any, cluster: FakeCluster) -> None:

@@ -157,8 +157,8 @@ class Demo:
         self._leads(self.trial.leader())
         self.view.say("the store is on all three; an order counts when a majority holds it on disk")
         with ExitStack() as stack:
-            customers = Customers(stack.enter_context(quorate.connect(self.trial.url)), CUSTOMERS, self.seed)
-            watchers = Watchers(stack.enter_context(quorate.connect(self.trial.url)), customers, WATCHERS)
+            customers = Customers(stack.enter_context(quorate.connect(self.trial.url, lazy=True)), CUSTOMERS, self.seed)
+            watchers = Watchers(stack.enter_context(quorate.connect(self.trial.url, lazy=True)), customers, WATCHERS)
             opened = time.monotonic()
             stack.callback(self._quietly(customers, watchers))
             customers.start()

@@ -35,7 +35,10 @@ def export(name: str, file: Path, force: bool, timeout: float, cluster: str | No
     except PlainFileError as error:
         raise Fail(str(error), Exit.USAGE) from error
     try:
-        with writing as writer, quorate.connect(folder or cluster_url(name, cluster), timeout=timeout) as database:
+        with (
+            writing as writer,
+            quorate.connect(folder or cluster_url(name, cluster), timeout=timeout, lazy=True) as database,
+        ):
             _refuse_unfinished(name, database)
             if isinstance(database, quorate.ClusterConnection):
                 with bar("fetching", None) as advance:

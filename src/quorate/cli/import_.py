@@ -90,7 +90,7 @@ def open_target(into: str, cluster: str | None, timeout: float) -> Iterator[Data
             yield embedded
         return
     url = cluster_url(into, cluster)
-    with quorate.connect(url, timeout=timeout) as database:
+    with quorate.connect(url, timeout=timeout, lazy=True) as database:
         try:
             database.execute("SELECT 1")
         except errors.UnknownDatabase:

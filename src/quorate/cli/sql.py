@@ -23,7 +23,7 @@ def sql(name: str, statement: str, timeout: float, cluster: str | None, as_json:
     """
     text = sys.stdin.read() if statement == "-" else statement
     target = embedded_folder(name, cluster) or cluster_url(name, cluster)
-    with quorate.connect(target, timeout=timeout) as database:
+    with quorate.connect(target, timeout=timeout, lazy=True) as database:
         cursor = database.execute(text)
         if cursor.description is None:
             changed = max(0, cursor.rowcount)

@@ -211,6 +211,27 @@ class Client:
             return
         raise errors.Unavailable("no node answers: " + "; ".join(reasons))
 
+    async def meet(self, timeout: float | None = None) -> None:
+        """Exchange greetings with one node that is known. Raises Unavailable with what became of each; at once when all
+        of them refuse."""
+        self.check()
+        until = time.monotonic() + (self.timeout if timeout is None else check_timeout(timeout))
+        reasons: list[str] = []
+        addresses = self.addresses
+        for number, address in enumerate(addresses):
+            seconds = max(
+                0.001, (until - time.monotonic()) / (len(addresses) - number)
+            )  # one that is silent is not all
+            try:
+                await self._link(address, seconds)
+            except LinkLost as lost:
+                if lost.foreign and self._directory.is_named(address):
+                    raise foreign_node(address, str(lost)) from lost
+                reasons.append(f"{address}: {lost}")
+            else:
+                return
+        raise errors.Unavailable("no node answers: " + "; ".join(reasons))
+
     async def _turn(self, call: Call, body: RequestBody, pending: dict[str, tuple[Link, Pending]]) -> ReplyBody | None:
         """Do the call's next step; the answer when that ended it."""
         if pending:

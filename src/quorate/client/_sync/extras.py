@@ -48,6 +48,14 @@ class Extras(ConnectionAttributes):
         """Raises NotSupportedError: a collation would have to be on every node."""
         raise errors.NotSupportedError("create_collation is not there on a cluster", hint=NOT_ON_A_CLUSTER)
 
+    def meet(self: Any) -> None:
+        """Exchange greetings with a node, or hang up and raise Unavailable, naming each address."""
+        try:
+            self._client.meet()
+        except BaseException:
+            self.close()
+            raise
+
     def ping(self: Any, *, timeout: float | None = None) -> None:
         """Raises Unavailable, naming each address, when no node of the cluster answers."""
         self._client.greet(timeout)

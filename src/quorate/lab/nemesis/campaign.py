@@ -101,7 +101,7 @@ class Campaign:
         self.trial.open_store(register_calls())
         with ExitStack() as stack:
             ordering, watching, judging = (
-                stack.enter_context(quorate.connect(self.trial.url, timeout=10.0)) for _ in range(3)
+                stack.enter_context(quorate.connect(self.trial.url, timeout=10.0, lazy=True)) for _ in range(3)
             )
             customers = Customers(ordering, CUSTOMERS, self.seed)
             watchers = Watchers(watching, customers, WATCHERS)

@@ -154,7 +154,7 @@ class Load:
 
     def __init__(self, trial: Trial, stack: ExitStack, seed: int) -> None:
         def connection(timeout: float = 10.0) -> Any:
-            return stack.enter_context(quorate.connect(trial.url, timeout=timeout))
+            return stack.enter_context(quorate.connect(trial.url, timeout=timeout, lazy=True))
 
         self.customers = Customers(connection(), CUSTOMERS, seed)
         self.watchers = Watchers(connection(), self.customers, WATCHERS)

@@ -49,7 +49,7 @@ class Trial:
         with quorate.Cluster(self.cluster.url) as cluster:
             replicas = min(3, len(self.cluster.names))
             cluster.create(DATABASE, acks="majority", replicas=replicas, failover=self.failover)
-        with quorate.connect(self.url, timeout=10.0) as db:
+        with quorate.connect(self.url, timeout=10.0, lazy=True) as db:
             db.batch([*((sql, ()) for sql in store.SCHEMA), *store.stocking(), *more])
 
     # Who does what -------------------------------------------------------------------------------------
