@@ -62,7 +62,7 @@ def submit(
     except NoSuchLevel as error:
         group.reply(id, Refused("ProgrammingError", str(error), f"there are: {', '.join(SPELLINGS)}"))
         return
-    if not group.rules.offers(wanted.name):
+    if wanted.refused and not group.rules.offers(wanted.name):
         group.reply(id, NOT_PROMISED)
     elif group.repair.damaged and group.election.leader in (NOBODY, group.me):
         group.reply(id, repair.refusal(group))
@@ -72,6 +72,10 @@ def submit(
         group.reply(id, sessions.lost(group))
     elif _crowded(group):
         group.reply(id, overloaded("too many reads are waiting on this database", group.settings.standing_us))
+    elif not after and POLICIES[wanted.name] is _at_once:  # what most of the fast ones are
+        if group.settling.stack:
+            settling.settle_for_reads(group)
+        _query(group, id, statements, group.host.until_us)
     else:
         least = max([place.index for place in after], default=0)
         until_us = group.host.until_us
@@ -175,11 +179,15 @@ def _run(group: Group, read: Read) -> None:
     if type(first) is Known:
         at = group.apply.applied
         group.reply(read.id, Answer(Raw(first.outcome), at.index, at.epoch, group.group, age_us(group)))
-    elif read.statements is COPY:
-        group.host.copies.open(group.group, read.id, read.until_us)
     else:
-        limit_us = ends_us(read.until_us, group.host.now_us)
-        group.host.emit(Query(group.group, read.id, read.statements, limit_us, age_us(group)))
+        _query(group, read.id, read.statements, read.until_us)
+
+
+def _query(group: Group, id: int, statements: tuple[Any, ...], until_us: int) -> None:
+    if statements is COPY:
+        group.host.copies.open(group.group, id, until_us)
+    else:
+        group.host.emit(Query(group.group, id, statements, ends_us(until_us, group.host.now_us), age_us(group)))
 
 
 def _crowded(group: Group) -> bool:
