@@ -29,6 +29,7 @@ class Rig:
 @pytest.fixture
 def rig() -> Iterator[Rig]:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs in the background ignore it
     yield Rig()
     for number, handler in before.items():
         signal.signal(number, handler)
