@@ -7,9 +7,10 @@ from quorate.lab.sql.shape import Catalog, Drawn, Request
 from quorate.lab.sql.weights import REQUESTS, STATEMENTS, TABLES, chance, pick
 
 _ODD = (
-    "", "SELECT", "SELECT 1; SELECT 2", "INSERT INTO nowhere VALUES (1)", "BEGIN", "VACUUM", "ATTACH ':memory:' AS z",
-    "DELETE FROM sqlite_sequence", "UPDATE sqlite_sequence SET seq = seq + 3", "DELETE FROM sqlite_stat1",
-    "PRAGMA foreign_keys=0", "CREATE TEMP TABLE z(a)", "INSERT INTO quorate_applied VALUES (1)",
+    "", "SELECT", "SELECT 1; SELECT 2", "INSERT INTO nowhere VALUES (1)", "PRAGMA page_size=512", "VACUUM",
+    "ATTACH ':memory:' AS z", "DELETE FROM sqlite_sequence", "UPDATE sqlite_sequence SET seq = seq + 3",
+    "DELETE FROM sqlite_stat1",
+    "PRAGMA journal_mode=OFF", "CREATE TEMP TABLE z(a)", "INSERT INTO quorate_applied VALUES (1)",
     "CREATE TABLE w(k PRIMARY KEY, g AS (k * 2)) WITHOUT ROWID", "CREATE TABLE r(rowid, oid, _rowid_)",
 )  # fmt: skip
 """What is wrong with every database, or refused by ours."""
