@@ -18,23 +18,23 @@ FILL_ROWS = 1_000
 
 def commits(db: "quorate.EmbeddedConnection", timing: Timing, rows: int, value_bytes: int, batch: int) -> Sample:
     """Updates by key, so many in each commit, each commit durable when the call returns."""
-    dice = random.Random(1)
+    rng = random.Random(1)
     filler = "w" * value_bytes
     watch = Stopwatch(timing.seconds)
     for number, _ in enumerate(watch.laps()):
         value = f"{number}{filler}"[:value_bytes]
         if batch == 1:
-            db.execute(UPDATE, (value, int(dice.random() * rows)))
+            db.execute(UPDATE, (value, int(rng.random() * rows)))
         else:
-            db.batch([(UPDATE, (value, int(dice.random() * rows))) for _ in range(batch)])
+            db.batch([(UPDATE, (value, int(rng.random() * rows))) for _ in range(batch)])
     return watch.sample(batch)
 
 
 def reads(db: "quorate.EmbeddedConnection", timing: Timing, rows: int) -> Sample:
-    dice = random.Random(1)
+    rng = random.Random(1)
     watch = Stopwatch(timing.seconds)
     for _ in watch.laps():
-        db.execute(SELECT, (int(dice.random() * rows),)).fetchall()
+        db.execute(SELECT, (int(rng.random() * rows),)).fetchall()
     return watch.sample()
 
 

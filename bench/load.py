@@ -58,7 +58,7 @@ class Caller:
         self.spec = spec
         self.tally = tally
         self.databases = databases
-        self.dice = random.Random(f"{spec.seed}/{number}")
+        self.rng = random.Random(f"{spec.seed}/{number}")
         self.prefix = f"load-{os.getpid()}-{time.time_ns():x}-{number}-"
         self.owed = 0
         self.reader = FrameReader()
@@ -88,8 +88,8 @@ class Caller:
 
     def begin(self, now: float) -> bytes:
         """The first request of an operation."""
-        key = int(self.dice.random() * self.spec.rows)
-        database = self.databases[0] if len(self.databases) == 1 else self.dice.choice(self.databases)
+        key = int(self.rng.random() * self.spec.rows)
+        database = self.databases[0] if len(self.databases) == 1 else self.rng.choice(self.databases)
         return self.ask(now, database, key, writes=self.spec.kind == "update")
 
     def ask(self, began: float, database: str, key: int, *, writes: bool) -> bytes:

@@ -31,12 +31,12 @@ class Spec(msgspec.Struct, frozen=True):
 
 
 async def client(spec: Spec, tally: Tally, number: int) -> None:
-    dice = random.Random(f"{spec.seed}/{number}")
+    rng = random.Random(f"{spec.seed}/{number}")
     filler = "v" * spec.value_bytes
     done = 0
     async with quorate.aio.connect(spec.url, timeout=20.0, read="leader") as db:
         while not tally.stopping:
-            key = int(dice.random() * spec.rows)
+            key = int(rng.random() * spec.rows)
             began = time.perf_counter()
             done += 1
             try:

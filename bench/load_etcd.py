@@ -46,7 +46,7 @@ class Caller:
         self.tally = tally
         self.writes = spec.kind != "select"
         self.method = Method(address, PUT if self.writes else RANGE)
-        self.dice = random.Random(f"{spec.seed}/{number}")
+        self.rng = random.Random(f"{spec.seed}/{number}")
         self.filler = b"v" * spec.value_bytes
         self.answers = Answers()
         self.stream = -1
@@ -76,7 +76,7 @@ class Caller:
 
     def ask(self, now: float) -> bytes:
         if self.keys is None:
-            key = int(self.dice.random() * self.spec.rows)
+            key = int(self.rng.random() * self.spec.rows)
         else:
             following = next(self.keys, None)
             if following is None:

@@ -102,7 +102,7 @@ class Bench:
         for connection in self.connections:
             connection.connection_made(cast(asyncio.Transport, NoSocket()))
             connection.data_received(greeting(Hello(CLIENT)))
-        self.dice = random.Random(3)
+        self.rng = random.Random(3)
         self.number = 0
         self._write("CREATE TABLE kv(k INTEGER PRIMARY KEY, v TEXT)", ((),))
         self._write("INSERT INTO kv VALUES (?, ?)", tuple((key, "x" * 100) for key in range(ROWS)), many=True)
@@ -117,7 +117,7 @@ class Bench:
         return frame(encode(Ask(self.number, Run("main", (statement,), level, token))))
 
     def request(self, kind: str) -> bytes:
-        key = self.dice.randrange(ROWS)
+        key = self.rng.randrange(ROWS)
         if kind == "read":
             return self.ask(Statement(READ, ((key,),)), "eventual")
         return self.ask(Statement(UPDATE, ((f"{self.number}{'v' * 100}"[:100], key),)))

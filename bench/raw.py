@@ -88,27 +88,27 @@ def plain(path: Path, rows: int, value_bytes: int) -> Iterator[apsw.Connection]:
 
 def group_commit(connection: apsw.Connection, timing: Timing, rows: int, value_bytes: int, batch: int) -> Sample:
     """Updates by key, so many in each transaction."""
-    dice = random.Random(1)
+    rng = random.Random(1)
     filler = "w" * value_bytes
     watch = Stopwatch(timing.seconds)
     execute = connection.execute
     for number, _ in enumerate(watch.laps()):
         value = f"{number}{filler}"[:value_bytes]
         if batch == 1:
-            execute(UPDATE, (value, int(dice.random() * rows)))
+            execute(UPDATE, (value, int(rng.random() * rows)))
             continue
         execute("BEGIN IMMEDIATE")
         for _ in range(batch):
-            execute(UPDATE, (value, int(dice.random() * rows)))
+            execute(UPDATE, (value, int(rng.random() * rows)))
         execute("COMMIT")
     return watch.sample(batch)
 
 
 def point_reads(connection: apsw.Connection, timing: Timing, rows: int) -> Sample:
     """SELECTs by key; rows are fetched."""
-    dice = random.Random(1)
+    rng = random.Random(1)
     watch = Stopwatch(timing.seconds)
     execute = connection.execute
     for _ in watch.laps():
-        execute(SELECT, (int(dice.random() * rows),)).fetchall()
+        execute(SELECT, (int(rng.random() * rows),)).fetchall()
     return watch.sample()

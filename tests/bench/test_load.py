@@ -1,4 +1,4 @@
-"""The load generator's side of Quorate's protocol, and what is committed."""
+"""The load generator's side of Quorate's protocol, and what is counted."""
 
 import msgspec
 import pytest
@@ -92,7 +92,7 @@ def test_a_read_and_its_write_are_one_operation_on_one_key() -> None:
 @pytest.mark.parametrize(
     "body", [Failed("IntegrityError", "no"), Refused("Unavailable", "not now"), Done((Result((), [], 0),))]
 )
-def test_answers_that_are_no_success_are_committed(body: object) -> None:
+def test_answers_that_are_no_success_are_counted(body: object) -> None:
     server, tally = make("select")
     for _ in range(64):  # of the successes, one in 64 is looked into
         server.answer(body, 0.1)

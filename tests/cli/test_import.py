@@ -60,12 +60,12 @@ RICH = (
     "PRAGMA application_id = 4711",
     "CREATE TABLE plain(a, b)",
     "INSERT INTO plain(rowid, a, b) VALUES (3, 'x', 1.5), (900, NULL, x'00ff'), (-4, 'ü', 9223372036854775807)",
-    "CREATE TABLE committed(id INTEGER PRIMARY KEY AUTOINCREMENT, t TEXT)",
-    "INSERT INTO committed(t) VALUES ('one'), ('two'), ('three')",
-    "DELETE FROM committed WHERE id > 1",
-    "CREATE TABLE empty_committed(id INTEGER PRIMARY KEY AUTOINCREMENT)",
-    "INSERT INTO empty_committed DEFAULT VALUES",
-    "DELETE FROM empty_committed",
+    "CREATE TABLE counted(id INTEGER PRIMARY KEY AUTOINCREMENT, t TEXT)",
+    "INSERT INTO counted(t) VALUES ('one'), ('two'), ('three')",
+    "DELETE FROM counted WHERE id > 1",
+    "CREATE TABLE empty_counted(id INTEGER PRIMARY KEY AUTOINCREMENT)",
+    "INSERT INTO empty_counted DEFAULT VALUES",
+    "DELETE FROM empty_counted",
     "CREATE TABLE keyed(a TEXT COLLATE NOCASE NOT NULL, b INT NOT NULL, c, PRIMARY KEY(a, b)) WITHOUT ROWID",
     "INSERT INTO keyed VALUES ('b', 1, 2), ('A', 2, 3), ('a', 1, NULL)",
     "CREATE TABLE strict_one(id INTEGER PRIMARY KEY, n REAL, any_one ANY) STRICT",
@@ -77,11 +77,11 @@ RICH = (
     "CREATE TABLE parent(id INTEGER PRIMARY KEY)",
     "CREATE TABLE child(id INTEGER PRIMARY KEY, p REFERENCES parent(id) DEFERRABLE INITIALLY DEFERRED)",
     "INSERT INTO child VALUES (1, 99)",
-    "CREATE UNIQUE INDEX by_t ON committed(t) WHERE t <> ''",
+    "CREATE UNIQUE INDEX by_t ON counted(t) WHERE t <> ''",
     "CREATE INDEX by_lower ON plain(lower(a))",
     "CREATE VIEW seen AS SELECT a, count(*) AS n FROM plain GROUP BY a",
     "CREATE TABLE log(what)",
-    "CREATE TRIGGER noted AFTER INSERT ON committed BEGIN INSERT INTO log VALUES (new.t); END",
+    "CREATE TRIGGER noted AFTER INSERT ON counted BEGIN INSERT INTO log VALUES (new.t); END",
     "CREATE TRIGGER through INSTEAD OF INSERT ON seen BEGIN INSERT INTO plain(a) VALUES (new.a); END",
 )
 VIRTUAL = (
@@ -121,8 +121,8 @@ def test_everything_that_sqlite_has_comes_out_as_it_went_in(tmp_path: Path) -> N
 def test_numbers_of_deleted_rows_are_not_given_out_again(tmp_path: Path) -> None:
     round_trip(make(tmp_path / "in.db", *RICH), tmp_path / "shop")
     with quorate.connect(tmp_path / "shop") as db:
-        assert db.execute("INSERT INTO committed(t) VALUES ('four')").lastrowid == 4
-        assert db.execute("INSERT INTO empty_committed DEFAULT VALUES").lastrowid == 2
+        assert db.execute("INSERT INTO counted(t) VALUES ('four')").lastrowid == 4
+        assert db.execute("INSERT INTO empty_counted DEFAULT VALUES").lastrowid == 2
         assert db.execute("SELECT * FROM log").fetchall() == [("four",)], "triggers fire, but did not while loading"
 
 

@@ -263,6 +263,16 @@ def test_who_cannot_write_is_left_for_others_and_who_is_busy_is_not(refusal: str
     assert (scene.ask(call) == address) is stays
 
 
+def test_what_is_certainly_not_done_is_not_sent_again_in_the_last_moment() -> None:
+    scene = Scene()
+    call = scene.call(token=TOKEN, seconds=1.0)
+    call.told(scene.ask(call), scene.now, NotLeader(""))
+    scene.now += 1.0 - routing.LAST_SEND / 2
+    step = call.next(scene.now)
+    assert isinstance(step, GiveUp)
+    assert type(step.error) is errors.Unavailable, "not MaybeDone: an answer to one more send would come too late"
+
+
 def test_overload_is_raised_by_its_name_at_the_deadline() -> None:
     scene = Scene()
     call = scene.call(token=TOKEN)

@@ -44,9 +44,9 @@ def test_every_change_of_one_sign_is_noticed() -> None:
 
 
 def test_random_texts_are_no_bookmarks_and_break_nothing() -> None:
-    dice = random.Random(1)
+    rng = random.Random(1)
     for _ in range(2_000):
-        text = "".join(dice.choices("ABCabc012-_", k=dice.randint(1, 70)))
+        text = "".join(rng.choices("ABCabc012-_", k=rng.randint(1, 70)))
         with pytest.raises(ProgrammingError):
             Bookmark.parse(text)
 

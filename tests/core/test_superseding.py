@@ -87,7 +87,7 @@ def test_a_replica_that_the_folder_may_have_forgotten_is_not_taken_for_new() -> 
     assert opening(group) == [OpenReplica(9), Condemn(9, IN_DOUBT, log=True)]
     assert not holds_all(node, CATALOG_GROUP), "it is not on the disk yet, nor is the catalog read as far as it must be"
     node.create_group(now, CreateGroup(10, "alone", 0, SINGLE_LEADER, (1,)))
-    assert not node.groups[10].damaged, "nobody else could have been committed it"
+    assert not node.groups[10].damaged, "nobody else could have committed it"
 
 
 def test_an_empty_replica_is_in_doubt_too_where_the_node_died_before_it_could_say_so() -> None:

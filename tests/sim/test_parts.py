@@ -158,7 +158,7 @@ def test_a_crash_keeps_some_beginning_of_what_was_not_finished() -> None:
     kept: set[int] = set()
     for seed in range(40):
         one = OneDisk(Dials(keep_pending=0.7))
-        one.disk._dice = random.Random(seed)
+        one.disk._rng = random.Random(seed)
         one.persist(1, 5)
         one.disk.crash()
         assert one.durable == list(range(1, len(one.durable) + 1))

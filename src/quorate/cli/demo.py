@@ -69,7 +69,7 @@ class DemoReport(Struct, frozen=True):
     type=click.Choice(["majority", "async"]),
     default="majority",
     show_default=True,
-    help="Who must hold an order before it counts; async shows what is lost then, and where it is kept.",
+    help="Who must hold an order before it is committed; async shows what is lost then, and where it is kept.",
 )
 @json_option
 def demo(keep: bool, seed: int, acks: str, as_json: bool) -> None:

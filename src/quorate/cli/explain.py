@@ -14,7 +14,7 @@ from quorate.core.options import describe
 @cluster_option
 @json_option
 def explain(name: str, cluster: str | None, as_json: bool) -> None:
-    """Say what DATABASE promises: when a write counts, how many nodes may be away, what is lost and when."""
+    """Say what DATABASE promises: when a write is committed, how many nodes may be away, what is lost and when."""
     with quorate.Cluster(find_cluster(cluster)) as found:
         said = found.explain(name)
         view = combine({report.name: report for report in found.status()})

@@ -31,8 +31,8 @@ class Client:
         self.timeout = timeout
         self._always = always
         """What takes long is sent to other nodes as well."""
-        self._dice = random.Random(secrets.randbits(64))
-        self._directory = Directory(addresses, self._dice)
+        self._rng = random.Random(secrets.randbits(64))
+        self._directory = Directory(addresses, self._rng)
         self._budget = Budget()
         self._decide = threading.Lock()
         """Guards the directory, the budget and the rng; never held while waiting."""
@@ -122,7 +122,7 @@ class Client:
             call = Call(
                 self._directory,
                 self._budget,
-                self._dice,
+                self._rng,
                 database,
                 level=level,
                 token=token,

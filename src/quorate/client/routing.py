@@ -47,6 +47,8 @@ from quorate.core.requests import (
 )
 from quorate.wire.answers import refusal
 
+LAST_SEND = 0.010
+"""So shortly before the end nothing is sent again: there would be no time for an answer."""
 BACKOFF_BASE = 0.010
 BACKOFF_CAP = 0.500
 """Seconds; the cap is near the time that a failover takes."""
@@ -104,7 +106,7 @@ class Directory:
         self._changes = 0
         """How often the members had been changed when they were heard of last."""
         self._shunned: dict[str, float] = {}
-        self._dice = rng
+        self._rng = rng
         self._home: str | None = None
         """The node that reads stay with which any may answer: its answers do not go back in time by
         themselves, and different clients spread over the nodes."""
@@ -169,7 +171,7 @@ class Directory:
         """Any node: preferably neither avoided nor failed lately, else the one that failed longest ago."""
         fresh = [each for each in self.addresses if each not in avoided and self._shunned.get(each, 0.0) <= now]
         if fresh:
-            return self._dice.choice(fresh)
+            return self._rng.choice(fresh)
         rest = [each for each in self.addresses if each not in avoided] or self.addresses
         return min(rest, key=lambda each: (self._shunned.get(each, 0.0), each))
 
@@ -193,7 +195,7 @@ class Call:
     ):
         self._directory = directory
         self._budget = budget
-        self._dice = rng
+        self._rng = rng
         self._database = database
         self._level = level
         self._anywhere = parse(level)[0].anywhere
@@ -244,6 +246,8 @@ class Call:
             return GiveUp(self._late(end="every address has refused a connection twice"))
         if now < self._wait_until:
             return Wait(min(self._wait_until, self._deadline) - now)
+        if self._wait_until and self.clean and self._deadline - now < LAST_SEND:
+            return GiveUp(self._late())  # what has certainly not been done must not become doubtful in the end
         if self._must_pay:
             self._must_pay = False
             if not self._budget.spend(int(now * 1e6)):
@@ -381,7 +385,7 @@ class Call:
         self._hops = 0
         self._go_to = None
         most = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(self._tries, 20))
-        self._wait_until = now + min(BACKOFF_CAP, least) + self._dice.uniform(0.0, most)
+        self._wait_until = now + min(BACKOFF_CAP, least) + self._rng.uniform(0.0, most)
         self._tries += 1
 
     def _under_way(self) -> bool:

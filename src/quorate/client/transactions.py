@@ -32,8 +32,7 @@ from quorate.core.requests import (
     WriteOutcome,
 )
 from quorate.sql.classify import is_read
-from quorate.sql.control import RELEASE, SAVEPOINT, Control
-from quorate.sql.savepoints import savepoint_of
+from quorate.sql.control import RELEASE, SAVEPOINT, Control, savepoint_of
 from quorate.wire.answers import failure, results_of
 
 NOT_BEGUN, OPEN, COMMITTING, COMMITTED, ROLLED_BACK, FAILED, UNSURE = (
@@ -77,6 +76,21 @@ def must_be_settled(outcome: WriteOutcome, *, clean: bool) -> bool:
     has changed. No node remembers that under the token, and once all is as it was before, the answer is another. So
     other sends of it (it is not `clean`) must be settled first, by the question what became of the token."""
     return not clean and isinstance(outcome, Failed) and outcome.error == errors.SerializationFailure.__name__
+
+
+NESTED = "cannot start a transaction within a transaction"
+
+
+def not_begun(control: Control) -> errors.OperationalError:
+    """What a statement about a transaction is told where none is open, in SQLite's words."""
+    if control.name:
+        return no_savepoint(control.name)
+    return errors.OperationalError(f"cannot {control.word.lower()} - no transaction is active")
+
+
+def no_savepoint(name: str) -> errors.OperationalError:
+    """What RELEASE and ROLLBACK TO are told of a name that no open savepoint has."""
+    return errors.OperationalError(f"no such savepoint: {name}", sqlite_errorname="SQLITE_ERROR")
 
 
 class Keeper:
@@ -220,7 +234,7 @@ class Keeper:
         else:
             depth = self.depth_of(control.name)
             if not depth:
-                raise errors.OperationalError(f"no such savepoint: {control.name}", sqlite_errorname="SQLITE_ERROR")
+                raise no_savepoint(control.name)
             del names[depth - (control.word == RELEASE) :]
         self._steps.append(Step(Statement(Control(control.word, str(depth)).sql)))
 

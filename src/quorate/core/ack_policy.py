@@ -1,8 +1,8 @@
-"""The ladder of acknowledgement as arithmetic: who must hold a write before it counts, and who must vote.
+"""The ladder of acknowledgement as arithmetic: who must hold a write before it is committed, and who must vote.
 
 `async` < `semi-sync:K` < `sync`, and `majority` beside them. A rule has two numbers for a group of n voters:
-*holders*, how many of them must hold an entry durably before it counts (the leader is one of them), and *votes*, how
-many must vote for a new leader. An automatic failover loses nothing that was committed exactly when every set of
+*holders*, how many of them must hold an entry durably before it is committed (the leader is one of them), and *votes*,
+how many must vote for a new leader. An automatic failover loses nothing that was committed exactly when every set of
 holders meets every set of voters: holders + votes > n (the intersection of quorums of Gifford 1979, split between
 writing and electing as in Flexible Paxos, Howard and others 2016). Votes are never fewer than a majority, or one epoch
 could have two leaders.
@@ -51,7 +51,7 @@ class AckPolicy(Struct, frozen=True):
         return str(self) if self.failover == AUTO else f"{self} {self.failover}"
 
     def holders(self, voters: int) -> int:
-        """How many voters must hold an entry durably before it counts, the leader included."""
+        """How many voters must hold an entry durably before it is committed, the leader included."""
         if self.kind == ASYNC:
             return min(1, voters)
         if self.kind == SEMI_SYNC:

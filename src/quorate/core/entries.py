@@ -23,7 +23,7 @@ ORIGIN = Position(0, 0)
 # Entry kinds. Storage executes DATA; all others are *control entries*, which only the replication understands. Storage
 # keeps them as they are: beside the data, once they are applied.
 NOOP = 0
-"""Appended by a new leader: counting it counts everything before it (Raft, section 8)."""
+"""Appended by a new leader: committing it commits everything before it (Raft, section 8)."""
 DATA = 1
 """The payload is an encoded batch of changes with its requests' tokens and results."""
 ACKS = 3

@@ -145,7 +145,7 @@ class Membership:
         self.coming = [each for each in self.coming if each[0] < first]
 
     def counts(self, index: int) -> bool:
-        """The log is committed up to here; whether that was committed a configuration."""
+        """The log is committed up to here; whether a configuration was committed by that."""
         committed = False
         while self.coming and self.coming[0][0] <= index:
             self.since, self.committed = self.coming.pop(0)

@@ -86,9 +86,9 @@ def _read_failover(text: str, _replicas: int) -> str:
 class SingleLeaderOptions(DatabaseOptions, frozen=True, kw_only=True):
     """The options of a database of one leader."""
 
-    acks: Annotated[str, Option("Who must hold a write on disk before it counts.", CHOICES, _read_acks, "acks.md")] = (
-        MAJORITY
-    )
+    acks: Annotated[
+        str, Option("Who must hold a write on disk before it is committed.", CHOICES, _read_acks, "acks.md")
+    ] = MAJORITY
     failover: Annotated[
         str,
         Option(

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from quorate.core.ack_policy import ASYNC, AUTO, ETCD, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AckPolicy
 from quorate.core.options import SINGLE_LEADER
-from quorate.core.read_levels import EVENTUAL, LEVELS, LINEARIZABLE, READ_LEVELS, SESSION
+from quorate.core.read_levels import LEVELS, LINEARIZABLE, READ_LEVELS, SESSION
 from quorate.core.read_levels import offered as offered
 
 
@@ -60,7 +60,7 @@ class Acks(Struct, frozen=True):
 
     kind: str
     counts: str
-    """When a write counts."""
+    """When a write is committed."""
     promise: Promise
     condition: str
     cost: str
@@ -209,7 +209,7 @@ class Explanation(Struct, frozen=True):
     options: dict[str, str]
     replicas: int
     holders: int
-    """Disks that hold a write before it counts."""
+    """Disks that hold a write before it is committed."""
     votes: int
     """Votes that a new leader needs."""
     away_for_writes: int
@@ -231,8 +231,7 @@ def explain(rule: AckPolicy, replicas: int) -> Explanation:
     followers = replicas - max(holders, majority)
     if rule.failover == MANUAL and replicas > 1:
         writes = led = 0  # the leader may be among them
-    unled = (SESSION, EVENTUAL)
-    reads = {level: replicas - 1 if level in unled else led for level in READ_LEVELS if offered(rule.kind, level)}
+    reads = {name: led if level.led else replicas - 1 for name, level in LEVELS.items() if offered(rule.kind, name)}
     sentences = (
         f"One of {_nodes(replicas)} leads and takes the writes; the others repeat its log.",
         _counting(rule, replicas, holders),
@@ -351,9 +350,9 @@ def document() -> str:
         "",
         PAGE_BEGINS,
         "",
-        "## Acks: when a write counts",
+        "## Acks: when a write is committed",
         "",
-        "| acks | a write counts | condition | cost | what is lost, and when |",
+        "| acks | a write is committed | condition | cost | what is lost, and when |",
         "|---|---|---|---|---|",
     ]
     spelt = {SEMI_SYNC: "semi-sync:K"}

@@ -33,6 +33,8 @@ class Level(Struct, frozen=True):
     cost: str
     anywhere: bool = False
     """A client stays with one node for it, whoever leads."""
+    led: bool = True
+    """No replica can answer for long where nobody leads."""
     bound: bool = False
     """It is named with a time: `bounded:2s`."""
     refused: tuple[str, ...] = ()
@@ -83,6 +85,7 @@ LEVELS: dict[str, Level] = {
             "any replica that has reached the session's bookmark; one that has not waits until it has",
             "none, where the replica is not behind",
             anywhere=True,
+            led=False,
         ),
         Level(
             EVENTUAL,
@@ -91,6 +94,7 @@ LEVELS: dict[str, Level] = {
             "any replica, at once",
             "none",
             anywhere=True,
+            led=False,
         ),
     )
 }

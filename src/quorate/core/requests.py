@@ -246,7 +246,7 @@ class NotLeader(Struct, frozen=True, tag="not_leader"):
 
 
 class Unsure(Struct, frozen=True, tag="unsure"):
-    """It was logged, but whether it counts is not known here. Ask again with the same token."""
+    """It was logged, but whether it is committed is not known here. Ask again with the same token."""
 
     leader: str = ""
 

@@ -1,5 +1,6 @@
 """Statements that begin and end transactions and savepoints, as text: what `connection.commit()` and its like do."""
 
+import re
 from itertools import islice
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ SAVEPOINT, RELEASE, ROLLBACK_TO = "SAVEPOINT", "RELEASE", "ROLLBACK TO"
 VERBS = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
 _MODES = ("DEFERRED", "IMMEDIATE", "EXCLUSIVE")
 _LONGEST = 6
+_PLAIN = re.compile(r'(SAVEPOINT|RELEASE|ROLLBACK TO) "((?:[^"]|"")*)"')
 
 
 class Control(Struct, frozen=True):
@@ -22,7 +24,7 @@ class Control(Struct, frozen=True):
 
     @property
     def sql(self) -> str:
-        """The same as text, in one form (`sql.savepoints`)."""
+        """The same as text, in the one form that `savepoint_of` reads."""
         return f"{self.word} {quoted(self.name)}"
 
 
@@ -52,3 +54,10 @@ def control_of(sql: str, at: int = 0) -> Control | None:
     if kind not in (WORD, NAME, STRING):
         return None
     return Control(word, unquoted(kind, text).lower())
+
+
+def savepoint_of(sql: str) -> tuple[str, str] | None:
+    """What a text in exactly the form of `Control.sql` does to a savepoint, and its name in lower case; None for any
+    other text."""
+    found = _PLAIN.fullmatch(sql)
+    return None if found is None else (found[1], found[2].replace('""', '"').lower())

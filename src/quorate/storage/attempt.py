@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from quorate.core.requests import BeginAttempt, Done, Failed, Outcome, Replay, Run, Script, Write
+from quorate.core.requests import BeginAttempt, Done, Failed, Outcome, Replay, Run, Script, Token, Write
 from quorate.storage.execution import TogetherError
 from quorate.storage.interface import Divergent
 from quorate.storage.payload import CANCELLED, Record, decode_batch, decode_records, encode, encode_failed
@@ -95,10 +95,13 @@ class Attempt:
             outcome = kept = CANCELLED
         self.outcomes.append(outcome)
         if token is not None:
-            fresh[name] = kept
-            self.records.append((name, kept))
-            if name is not token.id:
-                note_id(token.id, fresh, self.records)
+            self._remember(token, name, kept)
+
+    def _remember(self, token: Token, name: str, kept: bytes) -> None:
+        self.fresh[name] = kept
+        self.records.append((name, kept))
+        if name is not token.id:
+            note_id(token.id, self.fresh, self.records)
 
     def _script(self, position: int, script: Script, lost: dict[int, bytes]) -> None:
         """Of a transaction only that it was committed is remembered."""
@@ -111,11 +114,7 @@ class Attempt:
         if kept is not None and script.token is not None:
             if script.run is not None:
                 self.outcomes[-1] = kept = committed_by(script.run.attempt)
-            name = name_of(script.token.id)
-            self.fresh[name] = kept
-            self.records.append((name, kept))
-            if name is not script.token.id:
-                note_id(script.token.id, self.fresh, self.records)
+            self._remember(script.token, name_of(script.token.id), kept)
 
     def _is_known(self, token: str) -> bool:
         return token in self.fresh or self._remembers(token)

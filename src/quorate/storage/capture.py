@@ -65,21 +65,8 @@ class Capture:
     DELETE that was prepared without one would empty a table unseen."""
 
     __slots__ = (
-        "_before",
-        "_committed",
-        "_connection",
-        "_dropping",
-        "_image_bytes",
-        "_sealed",
-        "_size",
-        "_tables",
-        "awake",
-        "bytes_max",
-        "facts",
-        "late",
-        "merging",
-        "segments",
-        "vanished",
+        "_before", "_connection", "_counted", "_dropping", "_image_bytes", "_sealed", "_size", "_tables", "awake",
+        "bytes_max", "facts", "late", "merging", "segments", "vanished",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -94,7 +81,7 @@ class Capture:
         self._tables: dict[str, Touched | None] = {}
         """Those that were touched since the last segment; None: its rows do not travel."""
         self._image_bytes = 0
-        self._committed: set[str] = set()
+        self._counted: set[str] = set()
         """Tables that were touched before the last segment."""
         self._before: SequenceRows = {}
         self._dropping = ""
@@ -114,7 +101,7 @@ class Capture:
         """A transaction begins, or goes on for the next batch."""
         self.drop()
         self.facts = facts
-        self._committed.clear()
+        self._counted.clear()
         self._before = read_sequences(self._connection) if facts.has_sequences else {}
         self.awake = True
 
@@ -151,11 +138,11 @@ class Capture:
 
     def flushed(self) -> frozenset[str]:
         """The tables whose numbers will travel, for `recount`."""
-        return frozenset(self._committed)
+        return frozenset(self._counted)
 
     def recount(self, counted: frozenset[str]) -> None:
         """Everything since then was undone."""
-        self._committed = set(counted)
+        self._counted = set(counted)
 
     @contextmanager
     def asleep(self) -> Iterator[None]:
@@ -323,7 +310,7 @@ class Capture:
                     changed.append(rows)
         if changed:
             self.segments.append(Changes(changed))
-        self._committed |= self._tables.keys()
+        self._counted |= self._tables.keys()
         self._tables = {}
         self._image_bytes = 0
 
@@ -361,7 +348,7 @@ class Capture:
         after = read_sequences(self._connection)
         names: set[object] = {name for name in after if after[name] != self._before.get(name)}
         names |= self._before.keys() - after.keys()
-        names |= self._committed & self.facts.autoincrement
+        names |= self._counted & self.facts.autoincrement
         if names:
             values = tuple((name, after.get(name, ())) for name in sorted(names, key=repr))
             self.segments.append(Sequences(values))  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from msgspec import Struct
 from quorate.core.limits import COMPUTED_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
 from quorate.core.requests import Failed, Result, Run, Statement
 from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, REFUSED, SETTING, Shape, shape_of
-from quorate.sql.savepoints import RELEASE, SAVEPOINT, savepoint_of
+from quorate.sql.control import RELEASE, SAVEPOINT, savepoint_of
 from quorate.sql.tokens import quoted
 from quorate.storage.capture import Capture, Mark
 from quorate.storage.connection import INTERNAL, LEAD, LOAD, NO_ROWID, limit_rows, set_mode
@@ -427,7 +427,11 @@ class Execution:
         if shape.kind in _SCHEMA_KINDS:
             capture.flush()
         elif shape.kind == REFUSED and (point := savepoint_of(statement.sql)) is not None:
-            return self._point(*point)
+            try:
+                self._savepoint(*point)
+            except Exception as error:
+                raise StatementFailed(self._failed(error, 0, 1)) from error
+            return NOTHING
         self._cursor.execute("SAVEPOINT quorate_statement", prepare_flags=INTERNAL)
         mark = capture.mark()
         self._watch.begin()
@@ -446,29 +450,25 @@ class Execution:
         self._cursor.execute("RELEASE quorate_statement", prepare_flags=INTERNAL)
         return result
 
-    def _point(self, word: str, name: str) -> Result:
-        """Carry out SAVEPOINT, RELEASE or ROLLBACK TO of a held transaction. Raises StatementFailed."""
+    def _savepoint(self, word: str, name: str) -> None:
+        """Carry out SAVEPOINT, RELEASE or ROLLBACK TO of a transaction, under a name of ours. Raises RefusedError."""
         points, capture = self._points, self._capture
         found = next((at for at in range(len(points) - 1, -1, -1) if points[at].name == name), -1)
         if word != SAVEPOINT and found < 0:
-            raise StatementFailed(Failed("ProgrammingError", f"no such savepoint: {name}"))
-        try:
-            if word == SAVEPOINT:
-                found = len(points)
-                capture.flush()  # what came before must not be undone with what comes
-            else:
-                point = points[found]
-                del points[found:]
-                if word == RELEASE:
-                    self._cursor.execute(f"RELEASE quorate_point_{found}", prepare_flags=INTERNAL)
-                    return NOTHING
-                self._runner.reset()
-                self._back_to(f"quorate_point_{found}", point.mark, point.facts)
-            self._cursor.execute(f"SAVEPOINT quorate_point_{found}", prepare_flags=INTERNAL)
-        except Exception as error:
-            raise StatementFailed(self._failed(error, 0, 1)) from error
+            raise RefusedError("ProgrammingError", f"no such savepoint: {name}")
+        if word == SAVEPOINT:
+            found = len(points)
+            capture.flush()  # what came before must not be undone with what comes
+        else:
+            point = points[found]
+            del points[found:]
+            if word == RELEASE:
+                self._cursor.execute(f"RELEASE quorate_point_{found}", prepare_flags=INTERNAL)
+                return
+            self._runner.reset()
+            self._back_to(f"quorate_point_{found}", point.mark, point.facts)
+        self._cursor.execute(f"SAVEPOINT quorate_point_{found}", prepare_flags=INTERNAL)
         points.append(Point(name, capture.mark(), self.facts))
-        return NOTHING
 
     def unresolved(self) -> Failed | None:
         """The failure of a held transaction that still violates a foreign key."""

@@ -52,10 +52,8 @@ class Pragmas:
         return NOTHING
 
     def _enforce(self, on: bool) -> None:
-        if on == self.enforced or (
-            on and self.begun
-        ):  # as in SQLite, it would come too late; it is on again at the end
-            return
+        if on == self.enforced or (on and self.begun):
+            return  # as in SQLite, it would come too late; it is on again at the end
         if self.begun:
             raise RefusedError(
                 "ProgrammingError",

@@ -12,7 +12,7 @@ from msgspec import structs
 from quorate.core.requests import Evaluated, Failed, Result, Script, Statement, Step
 from quorate.core.scripts import Pin
 from quorate.sql.classify import READ, shape_of
-from quorate.sql.savepoints import ROLLBACK_TO, SAVEPOINT, savepoint_of
+from quorate.sql.control import ROLLBACK_TO, SAVEPOINT, savepoint_of
 from quorate.storage.failures import RefusedError
 from quorate.storage.payload import encode, encode_failed
 from quorate.storage.running import NOTHING

@@ -11,8 +11,8 @@ from quorate.core.limits import RESULT_BYTES_MAX
 from quorate.core.requests import Done, Evaluated, Failed, Result, Script, Step
 from quorate.core.scripts import Pin
 from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, Shape, shape_of
-from quorate.sql.savepoints import RELEASE, SAVEPOINT, savepoint_of
-from quorate.storage.capture import Capture, Mark
+from quorate.sql.control import savepoint_of
+from quorate.storage.capture import Capture
 from quorate.storage.connection import INTERNAL
 from quorate.storage.execution import Execution, TransactionLostError
 from quorate.storage.failures import ResultTooLarge
@@ -20,8 +20,8 @@ from quorate.storage.guard import Guard
 from quorate.storage.numbering import Numbers, shows_chosen
 from quorate.storage.payload import encode, encode_failed
 from quorate.storage.running import NOTHING
-from quorate.storage.schema import SchemaFacts, SchemaReader
-from quorate.storage.scripts import Savepoints, as_outcome, escalating, evaluate
+from quorate.storage.schema import SchemaReader
+from quorate.storage.scripts import as_outcome, escalating, evaluate
 from quorate.storage.watch import StoppedError, Watch
 
 _SCHEMA_KINDS = frozenset({DDL, CREATE_AS, DROP_TABLE})
@@ -37,7 +37,7 @@ class Transactions(Execution):
         super().__init__(connection, guard, capture, schema, watch)
         self._numbers = Numbers(connection)
 
-    __slots__ = ("_chosen", "_marks", "_numbers", "_savepoints", "_schema_changes")
+    __slots__ = ("_chosen", "_numbers")
 
     def script(self, position: int, script: Script) -> tuple[bytes, bytes | None]:
         """Run one: its encoded outcome, and what is to be remembered (None: nothing). Raises what `run` raises."""
@@ -45,17 +45,16 @@ class Transactions(Execution):
         self._position = position
         capture, facts = self._capture, self.facts
         shapes = [shape_of(step.statement.sql) for step in script.steps]
-        self._schema_changes = any(shape.kind in _SCHEMA_KINDS for shape in shapes)
-        if self._schema_changes:
+        schema = any(shape.kind in _SCHEMA_KINDS for shape in shapes)
+        if schema:
             capture.flush()
         counted = capture.flushed()
         began_us = self._watch.now_us()
         self._watch.begin()
         self._cursor.execute("SAVEPOINT quorate_request", prepare_flags=INTERNAL)
         mark = capture.mark()
-        self._savepoints = Savepoints()
+        self._points.clear()
         self._chosen = ""
-        self._marks: list[tuple[Mark, SchemaFacts]] = []
         self.start_counting()
         try:
             found = evaluate(script.steps, self._step)
@@ -84,7 +83,7 @@ class Transactions(Execution):
         capture.recount(counted)
         if isinstance(found, Evaluated):
             found = structs.replace(found, escalate=self._chosen)
-            found = escalating(found, script, self._watch.now_us() - began_us, schema=self._schema_changes)
+            found = escalating(found, script, self._watch.now_us() - began_us, schema=schema)
         outcome = as_outcome(found)
         if len(outcome) > RESULT_BYTES_MAX:
             outcome = encode_failed(self._failed(ResultTooLarge(), 0, 1))
@@ -155,21 +154,3 @@ class Transactions(Execution):
                 numbers.gave(table, pins)
             pins.next_number = 0
         return gave, structs.replace(pin, reserved=((table.name, first),)) if used else pin
-
-    def _savepoint(self, word: str, name: str) -> None:
-        """Do what a statement about a savepoint says. Raises RefusedError."""
-        depth = self._savepoints.do(word, name)
-        ours = f"quorate_user_{depth}"
-        if word == RELEASE:
-            self._cursor.execute(f"RELEASE {ours}", prepare_flags=INTERNAL)
-            del self._marks[depth:]
-            return
-        if word != SAVEPOINT:
-            mark, facts = self._marks[depth]
-            del self._marks[depth:]
-            self._runner.reset()
-            self._back_to(ours, mark, facts)
-        if self._schema_changes:
-            self._capture.flush()
-        self._cursor.execute(f"SAVEPOINT {ours}", prepare_flags=INTERNAL)
-        self._marks.append((self._capture.mark(), self.facts))

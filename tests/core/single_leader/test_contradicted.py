@@ -65,7 +65,7 @@ def kept(machine: Machine) -> list[int]:
 @pytest.mark.parametrize("writes", [1, 3, 40])
 @pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("later", [0, 3, 60])
-def test_what_committed_and_the_leader_has_not_is_kept_before_it_goes(
+def test_what_was_committed_and_the_leader_has_not_is_kept_before_it_goes(
     leads: bool, writes: int, told: bool, later: int
 ) -> None:
     case = Forgetful(leads=leads, writes=writes, told=told)

@@ -429,14 +429,14 @@ def test_a_change_that_is_committed_already_keeps_nobody(which: str, monkeypatch
     cluster = started(3)
     group = cluster.leader().node.groups[1]
     counts: list[int] = []
-    count = commit.count
+    count = commit.commit_to
 
     def at_most_ten(group: Group, index: int) -> None:
         counts.append(index)
         assert len(counts) <= 10, "it does not end"
         count(group, index)
 
-    monkeypatch.setattr(commit, "count", at_most_ten)
+    monkeypatch.setattr(commit, "commit_to", at_most_ten)
     if which == "rules":
         group.rules.coming.insert(0, (1, group.rules.committed))
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quorate import errors
 from quorate.client._sync.transactions import Transaction
 from quorate.client.link_sync import Lock, current_task
+from quorate.client.transactions import NESTED, not_begun
 from quorate.core.requests import Result, Statement
 from quorate.sql.classify import READ, shape_of
 from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
@@ -110,17 +111,14 @@ class Session:
         word, transaction = control.word, self._transaction
         if word == BEGIN:
             if transaction is not None:
-                raise errors.OperationalError("cannot start a transaction within a transaction")
+                raise errors.OperationalError(NESTED)
             self._begin(control.name)
             return
         if transaction is None and word == SAVEPOINT:
             transaction = self._begin()
             self._by_savepoint = control.name
         if transaction is None:
-            no_savepoint = f"no such savepoint: {control.name}"
-            raise errors.OperationalError(
-                no_savepoint if control.name else f"cannot {word.lower()} - no transaction is active"
-            )
+            raise not_begun(control)
         transaction.keeper.control(control)
 
     def _ends(self, name: str) -> bool:

@@ -15,7 +15,7 @@ from quorate.client._sync.cursors import TransactionCursor
 from quorate.client.attempts import Attempts, committed_attempt, not_done
 from quorate.client.link_sync import sleep
 from quorate.client.pieces import many_statement, one_statement
-from quorate.client.transactions import UNSURE, Keeper
+from quorate.client.transactions import NESTED, UNSURE, Keeper
 from quorate.core.requests import Result, Statement, Token
 from quorate.core.scripts import RunOfAttempts
 from quorate.sql.classify import shape_of
@@ -107,7 +107,7 @@ class Transaction:
         elif control.word == ROLLBACK:
             self.rollback()
         elif control.word == BEGIN:
-            raise errors.OperationalError("cannot start a transaction within a transaction")
+            raise errors.OperationalError(NESTED)
         else:
             self.keeper.control(control)
         return Result((), [], -1)
@@ -128,7 +128,7 @@ class Transaction:
         return Savepoint(self, f"savepoint {self._numbers}")
 
     def commit(self, timeout: float | None = None) -> None:
-        """Make it count, for good: on as many nodes as the database's acks ask for. Raises SerializationFailure when
+        """Commit, on as many nodes as the database's acks ask for. Raises SerializationFailure when
         what the transaction has seen has changed, or what else forbids it: then nothing was done. MaybeDone, when the
         answer was lost: `connection.outcome(error.token)` settles it."""
         timeout = timeout or self._timeout

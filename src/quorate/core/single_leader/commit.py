@@ -1,9 +1,9 @@
 """When an entry is committed.
 
-A leader counts an entry when as many voters hold it durably as the ack policies ask (`rules`), its own disk being one
+A leader commits an entry when as many voters hold it durably as the ack policies ask (`rules`), its own disk being one
 voice among them, and only through an entry of its own epoch (Ongaro 2014, sections 3.5 and 3.6.2; figure 3.7
-shows what is lost otherwise). The no-op that begins an epoch, and each change of the rules or of the members, count by
-majority.
+shows what is lost otherwise). The no-op that begins an epoch, and each change of the rules or of the members, are
+committed by majority.
 """
 
 from quorate.core.kernel import NodeId, Now, OpenGeneration, Persisted
@@ -76,7 +76,7 @@ def replaced(group: Group, index: int, *, anew: bool) -> None:
 
 
 def advance(group: Group) -> None:
-    """Count what is held as the ack policies ask. By majority: the no-op, and every change of the rules or members."""
+    """Commit what is held as the ack policies ask. By majority: the no-op, and every change of the rules or members."""
     commit, election = group.commit, group.election
     if election.role != LEADER:
         return
@@ -87,15 +87,15 @@ def advance(group: Group) -> None:
     if group.log.epoch_at(agreed) != election.epoch:
         return
     commit.agreed = max(commit.agreed, agreed)
-    _count_held(group, matched, agreed)
+    _commit_held(group, matched, agreed)
     while 0 < group.turns_at <= agreed:
-        count(group, group.turns_at)
+        commit_to(group, group.turns_at)
         group.host.mention(group.group)
-        _count_held(group, matched, agreed)  # from here on another rule holds, or others vote
+        _commit_held(group, matched, agreed)  # from here on another rule holds, or others vote
 
 
-def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
-    """Count by the rules of now, up to where they or the voters change; nothing but by majority beyond that."""
+def _commit_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
+    """Commit by the rules of now, up to where they or the voters change; nothing but by majority beyond that."""
     commit, election = group.commit, group.election
     held = agreed if group.rules.are_default else group.held_by(matched)
     turns_at = group.turns_at
@@ -110,11 +110,11 @@ def _count_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
             group.on_committed()
     index = max(held, election.noop if agreed >= election.noop else 0)
     if index > commit.committed and (index == agreed or group.log.epoch_at(index) == election.epoch):
-        count(group, index)
+        commit_to(group, index)
         group.host.mention(group.group)
 
 
-def count(group: Group, index: int) -> None:
+def commit_to(group: Group, index: int) -> None:
     """Raise the commit index; nothing committed is ever uncommitted."""
     if index <= group.commit.committed:
         return

@@ -252,7 +252,8 @@ def _first_words(group: Group) -> bytes:
 
 
 def _first_rule(group: Group, noop: int) -> tuple[Entry, ...]:
-    """The log of a new group says what acks it has before anything else, so that no write counts by another rule."""
+    """The log of a new group says what acks it has before anything else, so that no write is committed by another
+    rule."""
     wanted = wanted_rule(group.host, group.database)
     if noop > 1 or wanted is None or wanted == group.rules.newest:
         return ()

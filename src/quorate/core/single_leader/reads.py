@@ -108,8 +108,12 @@ def _hurry(group: Group) -> None:
     entries or heartbeat, or to whoever asks. Nobody waits for the answer, and the read needs none."""
     if group.election.role != state.LEADER and group.election.leader != NOBODY:
         group.reading.numbers += 1
-        epoch, number = group.election.epoch, group.reading.numbers
-        group.send(group.election.leader, ReadIndexAsk(group.group, epoch, number, group.life))
+        _ask_leader(group, group.reading.numbers)
+
+
+def _ask_leader(group: Group, number: int) -> None:
+    epoch = group.election.epoch
+    group.send(group.election.leader, ReadIndexAsk(group.group, epoch, number, group.life))
 
 
 def _at_leader(group: Group, read: Read) -> None:
@@ -134,9 +138,7 @@ def _confirmed(group: Group, read: Read) -> None:
     else:
         group.reading.numbers += 1
         group.reading.asked[group.reading.numbers] = read
-        group.send(
-            group.election.leader, ReadIndexAsk(group.group, group.election.epoch, group.reading.numbers, group.life)
-        )
+        _ask_leader(group, group.reading.numbers)
     group.host.keep_busy(group.group)
 
 
@@ -332,7 +334,7 @@ def tick(group: Group, now: Now) -> bool:
             del group.reading.asked[number]
             group.reply(read.id, TOO_LATE)
         elif group.election.leader not in (NOBODY, group.me):
-            group.send(group.election.leader, ReadIndexAsk(group.group, group.election.epoch, number, group.life))
+            _ask_leader(group, number)
     if group.reading.round and not group.reading.confirming:
         group.reading.round = 0
     return bool(group.reading.waiting or group.reading.confirming or group.reading.applying or group.reading.asked)

@@ -323,7 +323,7 @@ class SingleLeaderReplica(Group):
         self.heard_leader(now, sender, mention.epoch)
         if self.needs_log:
             return 0
-        commit.count(self, min(mention.committed, self.log.last.index))
+        commit.commit_to(self, min(mention.committed, self.log.last.index))
         if self.log_damaged or (self.pending and any(pending.hard_state for pending in self.pending)):
             return 0  # one whose log is damaged may have promised a later epoch, and confirms nobody
         return mention.epoch

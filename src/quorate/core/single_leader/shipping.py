@@ -144,7 +144,7 @@ def on_append(group: Group, now: Now, sender: NodeId, message: Append) -> None:
     else:
         group.send_after_persist(sender, reply)
     commit.agree(group, min(message.agreed, matched))
-    commit.count(group, min(message.committed, matched))
+    commit.commit_to(group, min(message.committed, matched))
 
 
 def _without_trimmed(group: Group, message: Append) -> tuple[Position, tuple[Entry, ...]]:
@@ -234,7 +234,7 @@ def _reaches(group: Group, conflict: Position, *, at_its_word: bool) -> bool:
     anything before it has a copy, so that we may never count that by ourselves."""
     if group.apply.applied.index < conflict.index and group.log.epoch_at(conflict.index) == conflict.epoch:
         if at_its_word:
-            commit.count(group, conflict.index)
+            commit.commit_to(group, conflict.index)
         settling.settle_now(group)
         apply.apply_more(group)
     return group.apply.applied.index >= conflict.index

@@ -36,7 +36,7 @@ def _noop_as_any(_original: Any) -> Any:
         held = group.held_by(matched)
         group.commit.held = max(group.commit.held, held)
         if held > group.commit.committed and group.log.epoch_at(held) == group.election.epoch:
-            commit.count(group, held)
+            commit.commit_to(group, held)
             group.host.mention(group.group)
 
     return count_held
@@ -105,7 +105,7 @@ MUTANTS = (
         "the entry that begins an epoch must be on every disk, like any other of a sync database",
         "no case known; found in the design",
         "stalled",
-        (Swap(commit, "_count_held", _noop_as_any),),
+        (Swap(commit, "_commit_held", _noop_as_any),),
         ("progress", "liveness"),
     ),
     Mutant(

@@ -195,7 +195,7 @@ MUTANTS = (
         "followers vote by the last committed configuration, not by the last in their log",
         "etcd and its like do so on purpose, with single steps only; jointly it lets two majorities decide",
         "members",
-        (Swap(Group, "configure", _when_committed), Swap(commit, "count", _counts_and_configures)),
+        (Swap(Group, "configure", _when_committed), Swap(commit, "commit_to", _counts_and_configures)),
         SPLIT,
     ),
 )

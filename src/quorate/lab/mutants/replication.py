@@ -32,7 +32,7 @@ def _counts_older(_original: Any) -> Any:
             index = committed_index(group.voters, matched)
             group.commit.held = max(group.commit.held, index)
             if index > group.commit.committed:
-                commit.count(group, index)
+                commit.commit_to(group, index)
                 group.host.mention(group.group)
 
     return advance
@@ -125,7 +125,7 @@ def _counts_whatever_is_there(original: Any) -> Any:
     def on_append(group: Group, now: Now, sender: NodeId, message: Any) -> None:
         original(group, now, sender, message)
         if message.epoch == group.election.epoch and not group.needs_snapshot():
-            commit.count(group, min(message.committed, group.log.last.index))
+            commit.commit_to(group, min(message.committed, group.log.last.index))
 
     return on_append
 

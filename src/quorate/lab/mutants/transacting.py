@@ -11,7 +11,7 @@ from quorate.core.single_leader import evaluating
 from quorate.core.single_leader.state import Known, Read
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.sql.classify import is_read
-from quorate.sql.savepoints import ROLLBACK_TO
+from quorate.sql.control import ROLLBACK_TO
 from quorate.storage import scripts
 from quorate.storage.connection import INTERNAL
 from quorate.storage.execution import Execution

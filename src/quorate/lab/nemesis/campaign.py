@@ -93,7 +93,7 @@ class Campaign:
         self.trial = trial
         self.seed = seed
         self.told = told
-        self._dice = random.Random(seed)
+        self._rng = random.Random(seed)
 
     def run(self, rounds: int) -> Report:
         """All of it. Raises TrialFailed when the cluster does not do in time what it must."""
@@ -120,10 +120,10 @@ class Campaign:
 
     def _round(self, number: int, customers: Customers) -> Round:
         leader = self.trial.leader()
-        node = leader if self._dice.random() < LEADER_SHARE else self._dice.choice(self.trial.cluster.names)
-        fault = self._dice.choice((KILL, STOP))
-        away_s = self._dice.random() * STAYS_AWAY_S_MAX
-        calm_s = self._dice.random() * CALM_S_MAX
+        node = leader if self._rng.random() < LEADER_SHARE else self._rng.choice(self.trial.cluster.names)
+        fault = self._rng.choice((KILL, STOP))
+        away_s = self._rng.random() * STAYS_AWAY_S_MAX
+        calm_s = self._rng.random() * CALM_S_MAX
         scan = len(customers.acknowledged)
         moment, gone = self.trial.kill(node) if fault == KILL else self.trial.pause(node)
         first_write_ms = first_new_order(customers, moment, gone, scan, f"round {number}: {fault} of {node}")

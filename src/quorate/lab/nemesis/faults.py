@@ -40,7 +40,7 @@ class Faults:
         """`small` is the node whose folder lies on `volume`; `clock` a library that shifts clocks."""
         self.trial = trial
         self.proxies = proxies
-        self._dice = random.Random(f"{seed}/faults")
+        self._rng = random.Random(f"{seed}/faults")
         self._volume = volume
         self._small = small
         self._clock = clock
@@ -77,14 +77,14 @@ class Faults:
         """Every fault once, and a quarter of calm, shuffled."""
         names = self.names
         names += [CALM] * -(-len(names) // 3)
-        self._dice.shuffle(names)
+        self._rng.shuffle(names)
         return names
 
     def strike(self, fault: str) -> Struck:
         """Do it. Raises TrialFailed."""
         leader = self.trial.leader()
         names = self.trial.cluster.names
-        node = leader if self._dice.random() < LEADER_SHARE else self._dice.choice(names)
+        node = leader if self._rng.random() < LEADER_SHARE else self._rng.choice(names)
         if fault == "full disk":
             node = self._small
         self._end = _nothing
@@ -120,7 +120,7 @@ class Faults:
 
     def _shift(self, node: str) -> None:
         """Restarted with another time of day; restarted again with the true one."""
-        seconds = self._dice.choice((-1, 1)) * self._dice.randint(1, SHIFT_S_MAX)
+        seconds = self._rng.choice((-1, 1)) * self._rng.randint(1, SHIFT_S_MAX)
         self.trial.kill(node)
         with place.shifted_clock(self._clock, seconds):
             self.trial.restart(node)
@@ -139,7 +139,7 @@ class Faults:
         self.proxies.harm(links, harm)
 
         def end() -> None:
-            self.proxies.mend(reset=harm.hold and self._dice.random() < 0.5)
+            self.proxies.mend(reset=harm.hold and self._rng.random() < 0.5)
             self._felt(fault, self.proxies.felt.get(harm.name, 0) - before)
 
         self._end = end

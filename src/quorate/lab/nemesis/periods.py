@@ -205,7 +205,7 @@ class Campaign:
         self.faults = faults
         self.seed = seed
         self.told = told
-        self._dice = random.Random(f"{seed}/periods")
+        self._rng = random.Random(f"{seed}/periods")
         self._leaders: list[str] = []
         self._machine = machine()
 
@@ -242,7 +242,7 @@ class Campaign:
         scan, began = len(customers.acknowledged), now_us()
         struck = self.faults.strike(fault)
         self._note_leader()
-        time.sleep(self._dice.uniform(*LASTS_S))
+        time.sleep(self._rng.uniform(*LASTS_S))
         ended = now_us()
         self.faults.end()
         self._recover(load, ended, scan, struck)

@@ -89,7 +89,7 @@ class Proxies:
     def __init__(self, routes: Mapping[str, tuple[tuple[str, int], tuple[str, int]]], seed: int = 0) -> None:
         """`routes`: a node's name -> (where its proxy listens, where the node does). Raises OSError."""
         self._routes = dict(routes)
-        self._dice = random.Random(f"{seed}/proxies")
+        self._rng = random.Random(f"{seed}/proxies")
         self._lock = threading.Lock()
         self._harms: dict[Link, Harm] = {}
         self.felt: dict[str, int] = {}
@@ -268,13 +268,13 @@ class Proxies:
         if harm is SOUND:
             way.free_at = 0.0
         else:
-            breaks = harm.break_chance and self._dice.random() < harm.break_chance
+            breaks = harm.break_chance and self._rng.random() < harm.break_chance
             if breaks or not harm.break_chance:
                 self._feel(harm)
             if breaks:
                 self._close(connection, reset=True)
                 return
-            due += harm.delay_s + self._dice.uniform(-1.0, 1.0) * harm.jitter_s
+            due += harm.delay_s + self._rng.uniform(-1.0, 1.0) * harm.jitter_s
             if harm.bytes_per_s:
                 way.free_at = max(way.free_at, now) + len(data) / harm.bytes_per_s
                 due = max(due, way.free_at)

@@ -54,7 +54,7 @@ class Adversary:
         self._dials = dials
         self._network = network
         self._invariants = invariants
-        self._dice = world.rng("adversary")
+        self._rng = world.rng("adversary")
         self._hosts: dict[NodeId, Host] = {}
         self._cuts: dict[int, Links] = {}
         """What is cut now."""
@@ -116,7 +116,7 @@ class Adversary:
 
     def _later(self) -> None:
         self._attempt, self._pair, self._rival = 0, set(), 0
-        self._world.after(1 + int(self._dice.expovariate(1.0) * self._dials.figure_eight_us), self._try)
+        self._world.after(1 + int(self._rng.expovariate(1.0) * self._dials.figure_eight_us), self._try)
 
     def _try(self) -> None:
         """(1) Cut off a leader and one other."""
@@ -126,8 +126,8 @@ class Adversary:
         if not leading:
             self._later()
             return
-        leader = self._dice.choice(sorted(leading))
-        other = self._dice.choice([each for each in sorted(self._hosts) if each != leader])
+        leader = self._rng.choice(sorted(leading))
+        other = self._rng.choice([each for each in sorted(self._hosts) if each != leader])
         self._attempts += 1
         self._attempt = self._attempts
         self._pair = {leader, other}
@@ -195,10 +195,10 @@ class Adversary:
         before = host.core.groups[fields["group"]].membership.committed
         named = {*fields["voters"], *fields["learners"], *fields["following"]}
         fresh = (named - set(before.voters)) & set(self._hosts)
-        if self._dice.random() < self._dials.cut_on_change and fresh:
-            after_us = self._dice.randint(0, CHANGE_US)
+        if self._rng.random() < self._dials.cut_on_change and fresh:
+            after_us = self._rng.randint(0, CHANGE_US)
             self._world.after(after_us, self._part, {host.number, *fresh}, "left alone with newcomers")
-        if host.number not in named and self._dice.random() < self._dials.cut_on_leaving:
+        if host.number not in named and self._rng.random() < self._dials.cut_on_leaving:
             self._part({host.number}, "cut off as it leaves")
 
     def _part(self, some: set[NodeId], mark: str) -> None:
@@ -218,7 +218,7 @@ class Adversary:
         self._world.record(0, "cut by the adversary", links)
         self._numbers += 1
         self._cuts[self._numbers] = links
-        lasts_us = lasts_us or 1 + int(self._dice.expovariate(1.0) * self._dials.fault_lasts_us)
+        lasts_us = lasts_us or 1 + int(self._rng.expovariate(1.0) * self._dials.fault_lasts_us)
         self._world.after(lasts_us, self._mend, self._numbers)
 
     def _mend_all(self) -> None:

@@ -22,7 +22,7 @@ class Asker(Actor):
         super().__init__(cluster)
         self._number = number
         self._patience_us = patience_us
-        self._dice = cluster.world.rng(name)
+        self._rng = cluster.world.rng(name)
         self._asks = 0
         self._body: Any = None
         """What is being asked; None while nothing is."""
@@ -81,4 +81,4 @@ class Asker(Actor):
             self._world.after(AGAIN_US, self._again, told.id)
 
     def _somebody(self) -> int:
-        return self._dice.choice(sorted(self._hosts))
+        return self._rng.choice(sorted(self._hosts))

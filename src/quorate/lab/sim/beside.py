@@ -56,7 +56,7 @@ class Storage:
 
     def __init__(self, host: "Host") -> None:
         self._host = host
-        self._dice = host.world.rng(f"long/{host.number}")
+        self._rng = host.world.rng(f"long/{host.number}")
         self._free_us = 0
         self._away: dict[GroupId, Away] = {}
         self._number = 0
@@ -142,10 +142,10 @@ class Storage:
             return True
         if type(effect) is Execute and effect.alone:
             self._begin_write(effect)
-        elif type(effect) is Execute and effect.long_us and self._dice.random() < self._host.dials.long_write:
+        elif type(effect) is Execute and effect.long_us and self._rng.random() < self._host.dials.long_write:
             self._stop(effect)
-        elif type(effect) is Apply and self._dice.random() < self._host.dials.long_write / 4:
-            self._begin(effect, self._dice.randint(0, SECOND), "")
+        elif type(effect) is Apply and self._rng.random() < self._host.dials.long_write / 4:
+            self._begin(effect, self._rng.randint(0, SECOND), "")
         else:
             return False
         return True
@@ -155,12 +155,12 @@ class Storage:
         host = self._host
         host.world.mark("write takes long")
         host.store.put_aside(effect.group)
-        stopped = Stopped(effect.group, effect.batch, self._dice.randrange(len(effect.requests)), TOO_LONG)
+        stopped = Stopped(effect.group, effect.batch, self._rng.randrange(len(effect.requests)), TOO_LONG)
         host.world.after(effect.long_us, host.storage_answers, host.life, stopped)
 
     def _begin_write(self, effect: Execute) -> None:
         host, world = self._host, self._host.world
-        takes_us = self._dice.choice((effect.long_us // 2, MILLISECOND, SECOND, 4 * SECOND, ENDLESS_US))
+        takes_us = self._rng.choice((effect.long_us // 2, MILLISECOND, SECOND, 4 * SECOND, ENDLESS_US))
         ends_us = host.clock.when(effect.ends_us) - world.now_us if effect.ends_us else takes_us
         world.mark("long write")
         token = getattr(effect.requests[0], "token", None)

@@ -46,7 +46,7 @@ class Chooser(Asker):
     def begin(self) -> None:
         """Choose now and then from now on, if this run has somebody who does."""
         if self._dials.failover_us:
-            self._world.after(self._dice.randint(1, 2 * self._dials.failover_us), self._choose)
+            self._world.after(self._rng.randint(1, 2 * self._dials.failover_us), self._choose)
 
     def judge(self) -> None:
         """At the end of the safety phase. Raises Violation."""
@@ -61,15 +61,15 @@ class Chooser(Asker):
         ready = [one.name for one in self._databases if one.ready]
         if self._body is None and ready:
             waiting = [name for name in ready if self._most_advanced(name)]
-            name = self._dice.choice(waiting or [CATALOG_DATABASE, *(3 * ready)])
-            accepts = name != CATALOG_DATABASE and self._dice.random() < self._dials.accept_loss
-            knows = not accepts and self._dice.random() < FINDS_THE_BEST  # who has most may be who is cut off
+            name = self._rng.choice(waiting or [CATALOG_DATABASE, *(3 * ready)])
+            accepts = name != CATALOG_DATABASE and self._rng.random() < self._dials.accept_loss
+            knows = not accepts and self._rng.random() < FINDS_THE_BEST  # who has most may be who is cut off
             to = self._most_advanced(name) if knows else ""
             if accepts:
                 name = ready[-1]  # made in the run, with a replica on every node: the one that may be narrow
-                to = self._dice.choice(self._holders(name))
-            self._begin(name, to or self._dice.choice(("", *self._nodes())), accepts=accepts)
-        self._world.after(self._dice.randint(1, 2 * self._dials.failover_us), self._choose)
+                to = self._rng.choice(self._holders(name))
+            self._begin(name, to or self._rng.choice(("", *self._nodes())), accepts=accepts)
+        self._world.after(self._rng.randint(1, 2 * self._dials.failover_us), self._choose)
 
     def _begin(self, name: str, to: str, *, accepts: bool) -> None:
         if accepts:

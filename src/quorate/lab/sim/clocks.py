@@ -12,7 +12,7 @@ class Clock:
     """Reads the world's time as one node sees it."""
 
     def __init__(self, rng: random.Random, drift_ppm: int, wall_offset_us: int) -> None:
-        self._dice = rng
+        self._rng = rng
         self._rate = MILLION + rng.randint(-drift_ppm, drift_ppm)
         self._base = 0
         self._wall = WALL_START_US + rng.randint(-wall_offset_us, wall_offset_us)
@@ -20,7 +20,7 @@ class Clock:
 
     def reboot(self) -> None:
         """A monotonic clock means nothing across two lives of a machine."""
-        self._base = self._dice.randrange(1_000 * MILLION)
+        self._base = self._rng.randrange(1_000 * MILLION)
 
     def jump(self, delta_us: int) -> None:
         """Somebody set the wall clock."""

@@ -33,7 +33,7 @@ class Disk:
     ) -> None:
         self._world = world
         self._dials = dials
-        self._dice = world.rng(f"disk/{node}")
+        self._rng = world.rng(f"disk/{node}")
         self._store = store
         self._tell = tell
         self._stop = stop
@@ -64,7 +64,7 @@ class Disk:
             return
         self._covered = len(self._pending)
         tail = self._dials.fsync_tail_us
-        delay = self._dials.fsync_us + (int(self._dice.expovariate(1.0) * tail) if tail else 0)
+        delay = self._dials.fsync_us + (int(self._rng.expovariate(1.0) * tail) if tail else 0)
         if self._healed:
             delay = min(delay, self._dials.settings.election_us // 20)
         if self._dials.large:
@@ -87,7 +87,7 @@ class Disk:
 
         self.log.lend(self._write, done)
         longest_us = sum(takes_us(write.entries) for write in writes if isinstance(write, WriteEntries))
-        return self._dice.randint(longest_us // 2, longest_us)
+        return self._rng.randint(longest_us // 2, longest_us)
 
     def _run_aside(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         self._lent = work, done
@@ -191,8 +191,8 @@ class Disk:
     def crash(self) -> None:
         """The machine stops: what was not finished is gone, except perhaps a beginning of it."""
         keep = 0
-        if self._pending and not self._full and self._dice.random() < self._dials.keep_pending:
-            keep = self._dice.randint(0, len(self._pending))
+        if self._pending and not self._full and self._rng.random() < self._dials.keep_pending:
+            keep = self._rng.randint(0, len(self._pending))
         with suppress(NoRoom):
             for _ in range(keep):
                 self._store(self._pending[0].writes)

@@ -74,7 +74,7 @@ class Dropper(Asker):
     def begin(self) -> None:
         """Drop and create from now on, if this run does that."""
         if self._dials.drops_us:
-            self._world.after(self._dice.randint(1, self._dials.drops_us), self._go_on)
+            self._world.after(self._rng.randint(1, self._dials.drops_us), self._go_on)
 
     def done(self, dead: int) -> bool:
         """In the liveness phase: the last one is dropped, and nothing of any is left."""
@@ -112,7 +112,7 @@ class Dropper(Asker):
 
     def _soon(self, then: Callable[[], None], least_us: int = 0) -> None:
         self._next = then
-        self._world.after(least_us + self._dice.randint(1, self._dials.drops_us), self._go_on)
+        self._world.after(least_us + self._rng.randint(1, self._dials.drops_us), self._go_on)
 
     def _token(self) -> Token:
         self._tokens += 1
@@ -146,7 +146,7 @@ class Dropper(Asker):
         self._read(self._generation)
 
     def _read_old(self) -> None:
-        self._read(self._dice.randint(1, self._generation - 1))
+        self._read(self._rng.randint(1, self._generation - 1))
 
     def _drop(self) -> None:
         for host in self._hosts.values():
@@ -154,7 +154,7 @@ class Dropper(Asker):
             for row in core.directory.catalog.partitions if core is not None else ():
                 if row.database == VICTIM:
                     self._dropped[row.group] = row.nodes
-        for _ in range(self._dice.randint(0, BYSTANDERS)):
+        for _ in range(self._rng.randint(0, BYSTANDERS)):
             self._send_and_forget()
         self._ask(DropDatabase(VICTIM, self._token()))
 
@@ -164,7 +164,7 @@ class Dropper(Asker):
         write = Run(VICTIM, (Statement(operations.WRITE, ((-1, key),)),), token=self._token())
         read = Run(VICTIM, (Statement(operations.READ, ((key,),)),), LINEARIZABLE)
         self._tokens += 1
-        ask = Ask(OTHERS + self._tokens, self._dice.choice((write, read, OpenCopy(VICTIM, LINEARIZABLE))))
+        ask = Ask(OTHERS + self._tokens, self._rng.choice((write, read, OpenCopy(VICTIM, LINEARIZABLE))))
         self._network.send(NUMBER, self._somebody(), codec.encode(ask))
         self._world.mark("under way when dropped")
 
@@ -208,11 +208,11 @@ class Dropper(Asker):
         self._go_anywhere()
 
     def _go_anywhere(self) -> None:
-        if self._value < MOST_WRITES and not self._closing and self._dice.random() < 0.8:
+        if self._value < MOST_WRITES and not self._closing and self._rng.random() < 0.8:
             choices = [self._write, self._write, self._read_mine]
             if self._generation > 1:
                 choices.append(self._read_old)
-            self._soon(self._dice.choice(choices))
+            self._soon(self._rng.choice(choices))
         else:
             self._soon(self._drop)
 
@@ -250,7 +250,7 @@ class Dropper(Asker):
         self._probes -= 1
         if self._probes:
             self._target = self._somebody()
-            if self._dice.random() < 0.5:
+            if self._rng.random() < 0.5:
                 self._read_mine()
             else:
                 self._write()

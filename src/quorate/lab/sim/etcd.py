@@ -36,13 +36,13 @@ class Etcd:
     def __init__(self, world: World, dials: Dials) -> None:
         self._world = world
         self._dials = dials
-        self._dice = world.rng("etcd")
+        self._rng = world.rng("etcd")
         self._revision = 1
         self._keys: dict[GroupId, _Key] = {}
         self._away = False
         self._cut: NodeId = 0
         self._healed = False
-        self._beside = 0 if dials.lasting else self._dice.randint(1, dials.nodes)
+        self._beside = 0 if dials.lasting else self._rng.randint(1, dials.nodes)
         """It stands beside this node: who is cut off from there reaches neither. 0: apart, and reached by all, as what
         stays must leave a majority that can work, and an etcd too."""
 
@@ -51,7 +51,7 @@ class Etcd:
         if self._dials.settings.has_etcd:
             self._world.after(KEEP_US, self._keep)
             if self._dials.etcd_outage_us:
-                self._world.after(self._dice.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
+                self._world.after(self._rng.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
 
     def heal(self) -> None:
         """The faults are over."""
@@ -61,15 +61,15 @@ class Etcd:
     def _outage(self) -> None:
         if self._healed:
             return
-        self._away = self._dice.random() < 0.5
-        self._cut = 0 if self._away else self._dice.randint(1, self._dials.nodes)
+        self._away = self._rng.random() < 0.5
+        self._cut = 0 if self._away else self._rng.randint(1, self._dials.nodes)
         self._world.mark("etcd outage")
         self._world.mark("etcd: away" if self._away else "etcd: cut off from one node")
-        self._world.after(self._dice.randint(1, 2 * self._dials.fault_lasts_us), self._return)
+        self._world.after(self._rng.randint(1, 2 * self._dials.fault_lasts_us), self._return)
 
     def _return(self) -> None:
         self._away, self._cut = False, 0
-        self._world.after(self._dice.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
+        self._world.after(self._rng.randint(1, 2 * self._dials.etcd_outage_us), self._outage)
 
     def _reaches(self, host: "Host") -> bool:
         if self._away or self._cut == host.number:
@@ -96,7 +96,7 @@ class Etcd:
 
     def ask(self, host: "Host", effect: AskPermit) -> None:
         """The question travels, is answered at one moment, and the answer travels back, or does not."""
-        self._world.after(self._dice.randint(100, 3_000), self._decide, host, host.life, effect)
+        self._world.after(self._rng.randint(100, 3_000), self._decide, host, host.life, effect)
 
     def _decide(self, host: "Host", life: int, effect: AskPermit) -> None:
         lost = PermitUnavailable(effect.group, effect.number, "no answer")
@@ -108,17 +108,17 @@ class Etcd:
         if key is not None and key.host is not host:
             self._world.mark("etcd: denied")
             denied = Denied(effect.group, effect.number, key.host.number)
-            self._world.after(self._dice.randint(100, 3_000), self._answer, host, life, denied)
+            self._world.after(self._rng.randint(100, 3_000), self._answer, host, life, denied)
             return
         self._revision += 1 if key is None else 2
         self._keys[effect.group] = _Key(host, life, self._revision, self._world.now_us)
-        if not self._healed and self._dice.random() < self._dials.etcd_lost_answer:
+        if not self._healed and self._rng.random() < self._dials.etcd_lost_answer:
             self._keys[effect.group].given_up = True
             self._world.mark("etcd: answer lost")
             self._world.after(TIMEOUT_US, self._answer, host, life, lost)
             return
         given = Permitted(effect.group, effect.number, self._revision)
-        self._world.after(self._dice.randint(100, 3_000), self._answer, host, life, given)
+        self._world.after(self._rng.randint(100, 3_000), self._answer, host, life, given)
 
     def _answer(self, host: "Host", life: int, event: Permitted | Denied | PermitUnavailable) -> None:
         if host.life == life:

@@ -79,7 +79,7 @@ class FileStore:
         self.handles = Handles()
         """Only for how many data files may be open; each life has handles of its own."""
         self.mark: Callable[[str, int], None] = _unheard
-        self._dice = random.Random(f"{seed}/files/{identity.node}")
+        self._rng = random.Random(f"{seed}/files/{identity.node}")
         self._store: SqliteStore | None = None
         self._born = False
         self._turn = 0
@@ -134,9 +134,9 @@ class FileStore:
             if self._log_must_go:
                 self._move_log_away()
             if self.device.dead:
-                self.device.crash(self._dice, machine=self._dice.random() < 0.5 and not self.lied_to)
+                self.device.crash(self._rng, machine=self._rng.random() < 0.5 and not self.lied_to)
                 self._power_failed = True
-            if self._born and self._dice.random() < self._tears:
+            if self._born and self._rng.random() < self._tears:
                 self._stop_inside()
             try:
                 recovered = self._call(self._open)
@@ -157,7 +157,7 @@ class FileStore:
 
     def _open(self) -> Recovered:
         struck = sum(self.device.fired.values())
-        pages = self._dice.choice(LOG_PAGES)
+        pages = self._rng.choice(LOG_PAGES)
         try:
             create = None if self._born else self.identity
             self._store = open_store(
@@ -346,18 +346,18 @@ class FileStore:
 
     def die_soon(self) -> bool:
         """Perhaps stop inside one of the next writes, syncs or renames, wherever that is."""
-        if self._dice.random() < INSIDE:
+        if self._rng.random() < INSIDE:
             self._stop_inside()
         return self.device.dies_in > 0
 
     def _stop_inside(self) -> None:
-        self.device.dies_renaming = self._dice.random() < RENAMING
-        self.device.dies_in = self._dice.randint(1, RENAMES if self.device.dies_renaming else SOON)
+        self.device.dies_renaming = self._rng.random() < RENAMING
+        self.device.dies_in = self._rng.randint(1, RENAMES if self.device.dies_renaming else SOON)
 
     def fail_next_fsync(self, when_failed: Callable[[], None]) -> None:
         """The next fsync of some file fails once: mostly the log's, perhaps another's."""
         self._when_failed = when_failed
-        which = self._dice.choice(("log.db-wal", "log.db-wal", "log.db", "group-", "incoming-", "node.db", ""))
+        which = self._rng.choice(("log.db-wal", "log.db-wal", "log.db", "group-", "incoming-", "node.db", ""))
         self.device.sync_error = lambda path: which in path
 
     def heal(self) -> None:
@@ -436,7 +436,7 @@ class FileStore:
             self.lied_to.update(told[1])
         return told
 
-    def edit_data(self, _dice: random.Random) -> GroupId | None:
+    def edit_data(self, _rng: random.Random) -> GroupId | None:
         """Real files cannot be edited beside the node that has them open; stores in memory can."""
         return None
 
@@ -491,9 +491,9 @@ class FileDisk(Disk):
 
     def _tear(self) -> None:
         """The machine stops in the middle of the first write that is not kept."""
-        if self._pending and self._dice.random() < TORN:
+        if self._pending and self._rng.random() < TORN:
             self._files.device.dies_renaming = False
-            self._files.device.dies_in = self._dice.randint(1, TORN_WITHIN)
+            self._files.device.dies_in = self._rng.randint(1, TORN_WITHIN)
             self._store(self._pending[0].writes)
             if not self._files.device.dead:
                 self._pending.popleft()

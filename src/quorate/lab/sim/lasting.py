@@ -28,7 +28,7 @@ class Lasting(Actor):
 
     def __init__(self, cluster: SimCluster) -> None:
         super().__init__(cluster)
-        self._dice = cluster.world.rng("lasting")
+        self._rng = cluster.world.rng("lasting")
         self._done = 0
         self._elections = 0
 
@@ -67,7 +67,7 @@ class Lasting(Actor):
             if group.leads
         ]
         if not leading:
-            return self._dice.choice(list(self._hosts.values()))
+            return self._rng.choice(list(self._hosts.values()))
         return max(leading, key=lambda each: each[0])[1]
 
     def _begin(self, what: str, links: list[tuple[int, int]]) -> None:
@@ -82,8 +82,8 @@ class Lasting(Actor):
         }
         voters = list(groups[max(groups)].voters) if groups else []  # a majority of them must see each other
         numbers = [number for number in self._hosts if number not in voters]
-        self._dice.shuffle(numbers)
-        self._dice.shuffle(voters)
+        self._rng.shuffle(numbers)
+        self._rng.shuffle(voters)
         numbers = voters + numbers
         self._begin("partial connectivity", partial_connectivity(numbers))
 

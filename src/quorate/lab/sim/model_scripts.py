@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from quorate.core.requests import Failed, Result, Script, Step
 from quorate.core.scripts import Pin
 from quorate.lab.sim.model_tables import Segment, StatementError, Tables, run_statement
-from quorate.sql.savepoints import ROLLBACK_TO, SAVEPOINT, savepoint_of
+from quorate.sql.control import ROLLBACK_TO, SAVEPOINT, savepoint_of
 from quorate.storage.failures import RefusedError
 from quorate.storage.payload import encode_done
 from quorate.storage.running import NOTHING

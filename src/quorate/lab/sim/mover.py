@@ -50,7 +50,7 @@ class Mover(Asker):
             self._later()
 
     def _later(self) -> None:
-        self._world.after(self._dice.randint(1, 2 * self._dials.members_us), self._act)
+        self._world.after(self._rng.randint(1, 2 * self._dials.members_us), self._act)
 
     def _act(self) -> None:
         if self._closing:
@@ -67,9 +67,9 @@ class Mover(Asker):
                 chances.append(lambda: [self._remove])
             if many < MOST:
                 chances.append(lambda: [self._add])
-            if self._dice.random() < 0.3:
+            if self._rng.random() < 0.3:
                 chances.append(lambda: [self._replace] * (many // 2 + 1))
-            self._left = self._dice.choice(chances)()
+            self._left = self._rng.choice(chances)()
             self._next()
         self._later()
 
@@ -93,21 +93,21 @@ class Mover(Asker):
         return AddMember(member.node, member.name, member.address, self._token(), databases)
 
     def _token(self) -> Token:
-        return Token(f"members-{self._dice.getrandbits(60):x}", 0)
+        return Token(f"members-{self._rng.getrandbits(60):x}", 0)
 
     def _add(self) -> MemberChange | None:
-        return self._fresh(everywhere=self._dice.random() < self._dials.spread)
+        return self._fresh(everywhere=self._rng.random() < self._dials.spread)
 
     def _remove(self) -> MemberChange | None:
-        return RemoveMember(self._dice.choice(sorted(self.members)), self._token())
+        return RemoveMember(self._rng.choice(sorted(self.members)), self._token())
 
     def _replace(self) -> MemberChange | None:
         """First the new one comes, then it takes the other's place."""
-        old = self._dice.choice(sorted(self.members))
+        old = self._rng.choice(sorted(self.members))
         fresh = self._fresh(everywhere=False)
         if fresh is None:
             return None
-        if self._dice.random() < self._dials.wiped and self._may_wipe(old):
+        if self._rng.random() < self._dials.wiped and self._may_wipe(old):
             self._world.mark("wiped disk")
             self._world.record(old, "the disk is lost", None)
             self._hosts[old].crash()
@@ -131,7 +131,7 @@ class Mover(Asker):
 
     def _is_over(self, refused: Refused) -> bool:
         self._world.mark(f"members: refused {refused.error}")
-        over = not refused.retryable or (refused.error != "NodeRemoved" and self._dice.random() < 0.05)
+        over = not refused.retryable or (refused.error != "NodeRemoved" and self._rng.random() < 0.05)
         if over:
             if refused.error == "UnknownNode" and not isinstance(self._body, AddMember):
                 self.members.discard(self._body.node)  # an earlier request did it, whose answer was lost

@@ -36,7 +36,7 @@ class Network:
     def __init__(self, world: World, dials: Dials) -> None:
         self._world = world
         self._dials = dials
-        self._dice = world.rng("network")
+        self._rng = world.rng("network")
         self._receivers: dict[int, Receiver] = {}
         self.nodes = 0
         """The highest number of a node."""
@@ -57,7 +57,7 @@ class Network:
 
     def send(self, source: int, target: int, payload: bytes) -> None:
         """Put a message on its way; it may arrive never, once or more often."""
-        dials, rng, link = self._dials, self._dice, (source, target)
+        dials, rng, link = self._dials, self._rng, (source, target)
         between_nodes = source > 0 and target > 0
         watcher = self._world.watcher
         if watcher is not None:
@@ -102,7 +102,7 @@ class Network:
         """One bit changes on the way. A real transport finds that out by the frame's checksum, and the connection
         with what was in it ends; whatever it does not find out arrives."""
         data = bytearray(frame(payload))
-        data[self._dice.randrange(len(data))] ^= 1 << self._dice.randrange(8)
+        data[self._rng.randrange(len(data))] ^= 1 << self._rng.randrange(8)
         try:
             arrived = FrameReader().feed(bytes(data))
         except WireError:
@@ -117,7 +117,7 @@ class Network:
         dials = self._dials
         delay = dials.delay_us + extra_us
         if dials.tail_us:
-            delay -= int(log(1.0 - self._dice.random()) * dials.tail_us)  # exponential, as `expovariate` draws it
+            delay -= int(log(1.0 - self._rng.random()) * dials.tail_us)  # exponential, as `expovariate` draws it
         if self._world.watcher is None:
             self._world.after(delay, self._receivers[target], source, payload)
         else:
@@ -134,7 +134,7 @@ class Network:
             if link[0] == source:
                 for payload in self._past[link]:
                     self._world.mark("echoed")
-                    self._world.after(self._dice.randrange(ECHO_US), self._arrive, *link, payload)
+                    self._world.after(self._rng.randrange(ECHO_US), self._arrive, *link, payload)
 
     def is_cut(self, source: int, target: int) -> bool:
         return (source, target) in self._cut

@@ -35,14 +35,14 @@ class Operator(Asker):
     def begin(self) -> None:
         """Look after the cluster from now on, if this run has an operator."""
         if self._dials.verify_us:
-            self._world.after(self._dice.randint(1, 2 * self._dials.verify_us), self._look)
+            self._world.after(self._rng.randint(1, 2 * self._dials.verify_us), self._look)
 
     def _look(self) -> None:
         if self._left is None:
             if self._body is None:
                 self._world.mark("comparison asked for")
-                self._ask(Verify(self._dice.choice(self._names())))
-            self._world.after(self._dice.randint(1, 2 * self._dials.verify_us), self._look)
+                self._ask(Verify(self._rng.choice(self._names())))
+            self._world.after(self._rng.randint(1, 2 * self._dials.verify_us), self._look)
 
     def _names(self) -> list[str]:
         return [CATALOG_DATABASE, *(one.name for one in self._databases if one.ready)]

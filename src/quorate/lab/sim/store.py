@@ -151,7 +151,7 @@ class BadStore(MemoryStore):
                 return group
         return None
 
-    def lie(self, _dice: random.Random) -> tuple[str, list[GroupId]] | None:
+    def lie(self, _rng: random.Random) -> tuple[str, list[GroupId]] | None:
         """The model disk has no places."""
         return None
 

@@ -74,7 +74,7 @@ class Surge(Actor):
         super().__init__(cluster)
         operations = cluster.operations
         self._database, self._ledger, self._drawings = cluster.databases[0], operations.ledger, operations.drawings
-        self._dice = cluster.world.rng("surge")
+        self._rng = cluster.world.rng("surge")
         self._budgets = [Budget() for _ in range(PROCESSES)]
         self._callers: list[Caller] = []
         self._waiting: dict[int, Caller] = {}
@@ -116,7 +116,7 @@ class Surge(Actor):
             host.when_run = self._look_at
             host.when_read = self._look_at_read
         if self._dials.slow_node:
-            slow = self._dice.choice([host for host in self._hosts.values() if not _leads(host)])
+            slow = self._rng.choice([host for host in self._hosts.values() if not _leads(host)])
             self._world.mark("slow node")
             slow.slower = self._dials.slow_node  # type: ignore[attr-defined]
         if self._dials.stop_leader_us:
@@ -158,7 +158,7 @@ class Surge(Actor):
         caller = Caller(len(self._callers), now_us)
         self._callers.append(caller)
         self._send(caller)
-        self._world.after(1 + int(self._dice.expovariate(rate) * SECOND), self._arrive)
+        self._world.after(1 + int(self._rng.expovariate(rate) * SECOND), self._arrive)
 
     def _send(self, caller: Caller) -> None:
         left_us = caller.born_us + WANTED_US - self._world.now_us
@@ -186,7 +186,7 @@ class Surge(Actor):
             self._world.mark("load: gave up")
             return
         self._world.mark("load: repeated")
-        wait_us = least_us + self._dice.randrange(BACK_OFF_US * 2 ** min(caller.tries, 4))
+        wait_us = least_us + self._rng.randrange(BACK_OFF_US * 2 ** min(caller.tries, 4))
         self._world.after(wait_us, self._resend, caller, caller.ask)
 
     def _resend(self, caller: Caller, ask: int) -> None:
@@ -212,7 +212,7 @@ class Surge(Actor):
             self._world.mark(f"load: {body.error}")
             self._again(caller, body.again_us)
         elif isinstance(body, NotLeader | Unsure):
-            self._leader = self._dice.choice(sorted(self._hosts))
+            self._leader = self._rng.choice(sorted(self._hosts))
             self._again(caller, 0)
 
     # ---- what is asked ---------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ class Tails:
         return chain.rules.get(place) or chain.rule_at(place)
 
     def needed(self, group: GroupId, place: Place, voters: int) -> int:
-        """How many voters must hold this entry for it to count."""
+        """How many voters must hold this entry for it to be committed."""
         chain = self.chain(group)
         kind = chain.entries.get(place, (DATA, 0, b""))[0]
         return DEFAULT.holders(voters) if kind != DATA else chain.rule_at(place).holders(voters)

@@ -29,7 +29,7 @@ class Upgrader(Actor):
 
     def __init__(self, cluster: SimCluster) -> None:
         super().__init__(cluster)
-        self._dice = cluster.world.rng("upgrades")
+        self._rng = cluster.world.rng("upgrades")
         self._asks = 0
         self._asked = False
         """Somebody has asked for the end of the upgrade: from here on no node goes back."""
@@ -48,21 +48,21 @@ class Upgrader(Actor):
             self._later(self._act)
 
     def _later(self, action: Any) -> None:
-        self._world.after(self._dice.randint(1, 2 * self._dials.upgrade_us), action)
+        self._world.after(self._rng.randint(1, 2 * self._dials.upgrade_us), action)
 
     def _act(self) -> None:
         """Some node gets another release, or somebody tries to finalize."""
         if self._closing or self._finalized:
             return
-        host = self._hosts[self._dice.choice(sorted(self._hosts))]
+        host = self._hosts[self._rng.choice(sorted(self._hosts))]
         older = [each for each in self._hosts.values() if each.formats == OLD]
         early = older and self._world.now_us < self._dials.safety_us // 2
-        if self._dice.random() < (0.03 if early else 0.5):
+        if self._rng.random() < (0.03 if early else 0.5):
             self._asked = True
             self._ask()
         elif host.formats == OLD:
             self._swap(host, NEW)
-        elif not self._asked and self._dice.random() < 0.4:
+        elif not self._asked and self._rng.random() < 0.4:
             self._swap(host, OLD)
         self._later(self._act)
 
@@ -71,10 +71,10 @@ class Upgrader(Actor):
         self._world.mark("upgrade" if formats == NEW else "downgrade")
         self._world.record(host.number, f"stopped for a release that reads {formats}", None)
         if host.alive:
-            host.crash(orderly=self._dice.random() < 0.5)
+            host.crash(orderly=self._rng.random() < 0.5)
         host.formats = formats
-        away_us = self._dice.choice((50, 50, 3_000)) * MILLISECOND
-        self._world.after(self._dice.randint(0, away_us), self._start, host)
+        away_us = self._rng.choice((50, 50, 3_000)) * MILLISECOND
+        self._world.after(self._rng.randint(0, away_us), self._start, host)
 
     def _start(self, host: Host) -> None:
         if not host.alive and host.number != self._dead:
@@ -95,7 +95,7 @@ class Upgrader(Actor):
 
     def _ask(self, target: int = 0) -> None:
         self._asks += 1
-        target = target or self._dice.choice(sorted(self._hosts))
+        target = target or self._rng.choice(sorted(self._hosts))
         body = Upgrade(NEW.highest, Token(f"upgrade-{self._asks}", 0))
         self._network.send(NUMBER, target, codec.encode(Ask(self._asks, body)))
         self._world.after(PATIENCE_US, self._silent, self._asks)

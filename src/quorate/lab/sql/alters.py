@@ -131,7 +131,7 @@ def _rename_column(rng: Random, catalog: Catalog, table: Table) -> Drawn:
     return Drawn(sql, features=("RENAME COLUMN",), then=then)
 
 
-def _rename_table(_dice: Random, catalog: Catalog, table: Table) -> Drawn:
+def _rename_table(_rng: Random, catalog: Catalog, table: Table) -> Drawn:
     new = catalog.name("renamed ")
     sql = f"ALTER TABLE {table.sql} RENAME TO {quoted(new)}"
     return Drawn(sql, features=("RENAME TABLE",), then=lambda catalog: catalog.rename(table.name, new))

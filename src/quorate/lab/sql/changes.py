@@ -227,7 +227,7 @@ def _delete(rng: Random, _catalog: Catalog, table: Table) -> Drawn:
     return Drawn(sql + _returning(rng, table, features), (tuple(texts.parameters),), features=tuple(features))
 
 
-def _delete_all(_dice: Random, _catalog: Catalog, table: Table) -> Drawn:
+def _delete_all(_rng: Random, _catalog: Catalog, table: Table) -> Drawn:
     return Drawn(f"DELETE FROM {table.sql}")
 
 

@@ -89,28 +89,28 @@ class Texts:
     """Writes a statement's values: some into its text, some as parameters, in the order of the text."""
 
     def __init__(self, rng: Random, *, binds: bool) -> None:
-        self._dice = rng
+        self._rng = rng
         self._binds = binds
         self.parameters: list[Value] = []
 
     def put(self, given: Value) -> str:
         """A literal, or a mark whose parameter this is."""
-        if self._binds and chance(self._dice, 60):
-            self.parameters.append(float("nan") if given is None and chance(self._dice, 20) else given)
+        if self._binds and chance(self._rng, 60):
+            self.parameters.append(float("nan") if given is None and chance(self._rng, 20) else given)
             return "?"
         return literal(given)
 
     def some(self, column: Column | None = None, *, key: bool = False) -> str:
         """A value, for a column if one is given."""
-        if chance(self._dice, 1):
-            return self._dice.choice(("CAST(x'ff' AS TEXT)", "CAST(x'6180' AS TEXT)", "zeroblob(5000)"))
-        if column is not None and column.source and chance(self._dice, 70):
+        if chance(self._rng, 1):
+            return self._rng.choice(("CAST(x'ff' AS TEXT)", "CAST(x'6180' AS TEXT)", "zeroblob(5000)"))
+        if column is not None and column.source and chance(self._rng, 70):
             return column.source
         if column is None or (key and column.type != "INTEGER"):
-            return self.put(value(self._dice, key=key))
-        if key and chance(self._dice, 97):
-            return self.put(None if chance(self._dice, 20) else self._dice.randrange(-2, 30))
-        return self.put(typed(self._dice, column))
+            return self.put(value(self._rng, key=key))
+        if key and chance(self._rng, 97):
+            return self.put(None if chance(self._rng, 20) else self._rng.randrange(-2, 30))
+        return self.put(typed(self._rng, column))
 
 
 def where(rng: Random, texts: Texts, table: Table) -> str:

@@ -106,8 +106,8 @@ class Connection(Marked, Extras):
 
     @property
     def autocommit(self) -> bool:
-        """Whether a statement counts when `execute` returns. If not, the first one begins a transaction, which `commit`
-        or `rollback` ends. Setting it to True commits."""
+        """Whether each statement is committed when `execute` returns. If not, the first one begins a transaction, which
+        `commit` or `rollback` ends. Setting it to True commits."""
         return self._autocommit
 
     @autocommit.setter
@@ -313,7 +313,7 @@ class Connection(Marked, Extras):
         return Cursor(self)
 
     def commit(self) -> None:
-        """Make what the open transaction did count; it is on the disk on return. Does nothing where none is open. If it
+        """Commit the open transaction; it is on the disk on return. Does nothing where none is open. If it
         fails, nothing of the transaction is done, and it is over."""
         with self._session.turn:
             try:

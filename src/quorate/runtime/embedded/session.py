@@ -12,6 +12,7 @@ from contextlib import suppress
 from quorate import errors
 from quorate.client.pieces import Tokens, needs_token
 from quorate.client.pragmas import Pragmas
+from quorate.client.transactions import NESTED, no_savepoint, not_begun
 from quorate.core.requests import CommitHeld, Result, Statement
 from quorate.runtime.embedded.inline import ClosedNode, InlineNode
 from quorate.runtime.embedded.opening import Pinned, Reads
@@ -61,10 +62,7 @@ class Session:
         elif word == SAVEPOINT:
             self._savepoint(control)
         elif not self.begun:
-            no_savepoint = f"no such savepoint: {control.name}"
-            raise errors.OperationalError(
-                no_savepoint if control.name else f"cannot {word.lower()} - no transaction is active"
-            )
+            raise not_begun(control)
         elif word == COMMIT:
             self.commit()
         elif word == ROLLBACK:
@@ -75,7 +73,7 @@ class Session:
 
     def _begin(self, how: str, seconds: float) -> None:
         if self.begun:
-            raise errors.OperationalError("cannot start a transaction within a transaction")
+            raise errors.OperationalError(NESTED)
         self.begun = True
         if how != "deferred":
             try:
@@ -138,7 +136,7 @@ class Session:
         """RELEASE or ROLLBACK TO."""
         names = self._points
         if control.name not in names:
-            raise errors.OperationalError(f"no such savepoint: {control.name}")
+            raise no_savepoint(control.name)
         at = len(names) - 1 - names[::-1].index(control.name)
         if control.word == RELEASE and at == 0 and self._by_savepoint:
             self.commit()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from quorate import errors
 from quorate.client.pieces import many_statement, one_statement
-from quorate.client.transactions import COMMITTED, NOT_BEGUN, OPEN, ROLLED_BACK, UNSURE, refuse_write
+from quorate.client.transactions import COMMITTED, NESTED, NOT_BEGUN, OPEN, ROLLED_BACK, UNSURE, refuse_write
 from quorate.core.requests import CommitHeld, Result, Statement, Token
 from quorate.runtime.embedded.cursors import TransactionCursor
 from quorate.runtime.embedded.opening import Pinned
@@ -96,13 +96,13 @@ class Transaction:
         elif control.word == ROLLBACK:
             self.rollback()
         elif control.word == BEGIN:
-            raise errors.OperationalError("cannot start a transaction within a transaction")
+            raise errors.OperationalError(NESTED)
         elif self._pinned is None:
             return self._run_held(Statement(control.sql))
         return Result((), [], -1)  # what only reads has nothing to undo
 
     def commit(self) -> None:
-        """Make it count; it is on the disk on return. Raises what forbids it: then nothing was done."""
+        """Commit; it is on the disk on return. Raises what forbids it: then nothing was done."""
         self._check()
         self._state = ROLLED_BACK
         connection = self._connection

@@ -1,9 +1,9 @@
 """A folder that is put back from an older copy: from a backup, or with a virtual machine's snapshot.
 
 It is sought at the worst moment. (1) Somebody copies the folder of a node and starts it again; (2) once all others have
-heard that life, one of them is cut off, so that what counts is held without it; (3) all but that one die, the node gets
-its old folder, and is there before the others: with the one that was away it is a majority that lacks what was
-committed.
+heard that life, one of them is cut off, so that what is committed is held without it; (3) all but that one die, the
+node gets its old folder, and is there before the others: with the one that was away it is a majority that lacks what
+was committed.
 
 Nobody can tell who has not heard the node's later lives. So (3) waits until the disks of all others name the life whose
 folder is replaced: then nothing may be lost.

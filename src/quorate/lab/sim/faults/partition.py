@@ -55,12 +55,12 @@ def between(left: Sequence[int], right: Sequence[int]) -> Links:
     return [link for one in left for other in right for link in ((one, other), (other, one))]
 
 
-def _halves(numbers: list[int], _dice: random.Random) -> Links:
+def _halves(numbers: list[int], _rng: random.Random) -> Links:
     middle = len(numbers) // 2
     return between(numbers[:middle], numbers[middle:])
 
 
-def _one_alone(numbers: list[int], _dice: random.Random) -> Links:
+def _one_alone(numbers: list[int], _rng: random.Random) -> Links:
     return between(numbers[:1], numbers[1:])
 
 
@@ -73,30 +73,30 @@ def _one_way(numbers: list[int], rng: random.Random) -> Links:
     return [(one, other) for one in some for other in rest]
 
 
-def _bridge(numbers: list[int], _dice: random.Random) -> Links:
+def _bridge(numbers: list[int], _rng: random.Random) -> Links:
     """Two halves that see each other only through one node in the middle."""
     middle = len(numbers) // 2
     return between(numbers[:middle], numbers[middle + 1 :])
 
 
-def _partial(numbers: list[int], _dice: random.Random) -> Links:
+def _partial(numbers: list[int], _rng: random.Random) -> Links:
     """Cloudflare's of 2020: some that all see each other, and others that see only one of those."""
     return partial_connectivity(numbers)
 
 
-def _minority_third(numbers: list[int], _dice: random.Random) -> Links:
+def _minority_third(numbers: list[int], _rng: random.Random) -> Links:
     """At most a third is cut off from the rest."""
     some = max(1, len(numbers) // 3)
     return between(numbers[:some], numbers[some:])
 
 
-def _majority_apart(numbers: list[int], _dice: random.Random) -> Links:
+def _majority_apart(numbers: list[int], _rng: random.Random) -> Links:
     """Nobody of a majority sees anybody: there can be no leader."""
     apart = numbers[: len(numbers) // 2 + 1]
     return [(one, other) for one in numbers for other in numbers if one != other and (one in apart or other in apart)]
 
 
-def _ring(numbers: list[int], _dice: random.Random) -> Links:
+def _ring(numbers: list[int], _rng: random.Random) -> Links:
     """Everybody sees only two neighbours: overlapping majorities of five nodes, all different."""
     count = len(numbers)
     links: Links = []

@@ -35,22 +35,22 @@ class Unfit:
     def __init__(self, world: World, hosts: dict[int, Host]) -> None:
         self._world = world
         self._hosts = hosts
-        self._dice = world.rng("unfit")
+        self._rng = world.rng("unfit")
         self._unfit: set[int] = set()
         self._keeper = 0
 
     def begin(self) -> None:
         """Stand between every node and its storage from now on."""
-        self._keeper = self._dice.choice(sorted(self._hosts))
+        self._keeper = self._rng.choice(sorted(self._hosts))
         for host in self._hosts.values():
             self._stand_before(host)
 
     def strike(self, lasts_us: int) -> None:
         """Up to all nodes but the keeper are unfit for about so long, or are condemned now."""
         others = [number for number in self._hosts if number != self._keeper]
-        self._dice.shuffle(others)
-        victims = others[: self._dice.choice((1, len(self._hosts) // 2 + 1, len(others)))]
-        if self._dice.random() < 0.5:
+        self._rng.shuffle(others)
+        victims = others[: self._rng.choice((1, len(self._hosts) // 2 + 1, len(others)))]
+        if self._rng.random() < 0.5:
             self._unfit.update(victims)
             self._world.after(lasts_us, self._unfit.difference_update, set(victims))
         else:
