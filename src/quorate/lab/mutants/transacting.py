@@ -102,7 +102,7 @@ def _unconfirmed(_original: Any) -> Any:
 
 
 def _undoes_no_savepoint(original: Any) -> Any:
-    def savepoint(execution: Transactions, word: str, name: str) -> None:
+    def savepoint(execution: Execution, word: str, name: str) -> None:
         if word != ROLLBACK_TO:
             original(execution, word, name)
 
@@ -179,7 +179,7 @@ MUTANTS = (
         "savepoint-leaks",
         "ROLLBACK TO undoes nothing",
         "no case known",
-        Transactions, "_savepoint", _undoes_no_savepoint, (_OWN, _SERIALIZABLE),
+        Execution, "_savepoint", _undoes_no_savepoint, (_OWN, _SERIALIZABLE),
     ),
     _mutant(
         "evaluation-told-at-once",
