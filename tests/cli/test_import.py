@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import quorate
-from quorate.cli import import_steps
+from quorate.cli.data import import_steps
 from quorate.cli.main import main
-from quorate.storage.plain_file import PlainFile
+from quorate.storage.plain.file import PlainFile
 
 ROOT = Path(__file__).resolve().parents[2]
 CHINOOK = ROOT.parent / "shared" / "data" / "chinook.sqlite"

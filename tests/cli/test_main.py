@@ -65,7 +65,7 @@ def run_raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> tuple[
     def fails() -> None:
         raise error
 
-    monkeypatch.setattr("quorate.cli.create.create", fails)
+    monkeypatch.setattr("quorate.cli.data.create.create", fails)
     result = CliRunner().invoke(main, ["create"])
     return result.exit_code, result.stderr, result.exception
 

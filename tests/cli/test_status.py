@@ -4,9 +4,9 @@ from pathlib import Path
 import msgspec
 from click.testing import CliRunner
 
+from quorate.cli.cluster.status import as_text, combine
 from quorate.cli.main import main
 from quorate.cli.output import Exit
-from quorate.cli.status import as_text, combine
 from quorate.core.requests import GroupStatus, MemberStatus, StatusReport
 from quorate.runtime.founding import found, local_members
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import quorate
-from quorate.cli import verify as command
+from quorate.cli.data import verify as command
 from quorate.cli.main import main
 from quorate.core.requests import AWAY, DIFFERS, EQUAL, ReplicaVerdict, VerifyReport
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from quorate.cli import demo
+from quorate.cli.demo import main as demo
 from quorate.cli.main import main
 from quorate.lab.nemesis.campaign import Round, run_campaign
 

@@ -12,7 +12,7 @@ import pytest
 from tests.cluster.conftest import wait_level
 
 import quorate
-from quorate.cli.status import as_text, look
+from quorate.cli.cluster.status import as_text, look
 from quorate.lab.nemesis.trial import wait_until
 from quorate.runtime.cluster import LocalCluster
 

@@ -27,7 +27,7 @@ from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import Done, Run, Statement, Token
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.memory import MemoryStore
-from quorate.storage.payload import decode_outcome
+from quorate.storage.rows.payload import decode_outcome
 
 FOUNDERS = (Member(11, "a", "127.0.0.1:1"), Member(12, "b", "127.0.0.1:2"))
 IDENTITY = Identity("c1", 11, "a", 0, FOUNDERS)

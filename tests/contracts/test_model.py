@@ -10,15 +10,15 @@ from quorate.core.catalog import DROP, QUERIES
 from quorate.core.directory import Directory
 from quorate.core.kernel import DATA, NOOP, ORIGIN, Entry, Identity, Member, Position
 from quorate.core.requests import BOUND, CreateDatabase, Outcome, Run, Statement, Token, Write
-from quorate.lab.sim.dials import Dials
-from quorate.lab.sim.ledger import Ledger
-from quorate.lab.sim.model import ModelReplica
-from quorate.lab.sim.operations import DUMP, LARGE, MARK, Database, Operation, Operations
-from quorate.lab.sim.store import UnknownToModel
-from quorate.lab.sim.world import World
+from quorate.lab.sim.engine.world import World
+from quorate.lab.sim.scenarios.dials import Dials
+from quorate.lab.sim.stores.model import ModelReplica
+from quorate.lab.sim.stores.store import UnknownToModel
+from quorate.lab.sim.workloads.ledger import Ledger
+from quorate.lab.sim.workloads.operations import DUMP, LARGE, MARK, Database, Operation, Operations
+from quorate.storage.data.replica import Replica
 from quorate.storage.interface import Divergent
-from quorate.storage.payload import decode_outcome
-from quorate.storage.replica import Replica
+from quorate.storage.rows.payload import decode_outcome
 
 DUMPS = tuple(Statement(sql) for _, sql in DUMP)
 CATALOG = tuple(Statement(sql) for sql in QUERIES)

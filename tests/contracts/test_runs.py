@@ -22,9 +22,9 @@ from quorate.core.requests import (
     Write,
 )
 from quorate.core.scripts import Pin, RunOfAttempts
-from quorate.lab.sim import operations
-from quorate.lab.sim.model import ModelReplica
-from quorate.storage.replica import Replica
+from quorate.lab.sim.stores.model import ModelReplica
+from quorate.lab.sim.workloads import operations
+from quorate.storage.data.replica import Replica
 from quorate.wire.answers import read_script
 
 TOKEN = Token("call", 0)

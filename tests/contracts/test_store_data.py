@@ -37,7 +37,7 @@ from quorate.core.requests import BOUND, Cancelled, Done, Failed, Outcome, Run, 
 from quorate.storage.folder import SqliteStore
 from quorate.storage.interface import DiskIsFull, Divergent
 from quorate.storage.memory import MemoryStore
-from quorate.storage.payload import decode_outcome
+from quorate.storage.rows.payload import decode_outcome
 from tests.contracts.stores import CREATE, GROUP, IDENTITY, Disk, Writer, begin, catch_up, group_of, noops, one, rows
 
 

@@ -22,7 +22,7 @@ from quorate.core.kernel import (
     WriteEntries,
 )
 from quorate.core.requests import LostAsk, LostReport
-from quorate.storage.payload import FORMAT, Batch, encode, encode_records
+from quorate.storage.rows.payload import FORMAT, Batch, encode, encode_records
 from tests.contracts.stores import CREATE, GROUP, Disk, noops, one
 
 

@@ -28,10 +28,10 @@ from quorate.core.kernel import (
 )
 from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import Done, Run, Statement, Token
-from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, OverBudget
+from quorate.storage.log.group import LogDamaged
 from quorate.storage.memory import MemoryStore
-from quorate.storage.payload import decode_outcome
+from quorate.storage.rows.payload import decode_outcome
 from tests.contracts.stores import Disk, Store, group_of, noop, one
 
 GROUPS = (1, 2, 3, 4)

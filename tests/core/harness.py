@@ -21,7 +21,7 @@ from quorate.core.options import SingleLeaderOptions
 from quorate.core.requests import Done, Run, Statement, Token
 from quorate.core.settings import Settings
 from quorate.core.single_leader.replica import SingleLeaderReplica
-from quorate.storage.data_file import with_control
+from quorate.storage.data.data_file import with_control
 
 SETTINGS = Settings(
     heartbeat_us=100_000, suspect_us=600_000, election_us=150_000, log_keep_entries=4, checkpoint_entries=8

@@ -10,7 +10,7 @@ import pytest
 from quorate.lab.diagram.model import Diagram
 from quorate.lab.diagram.page import render
 from quorate.lab.diagram.simulated import watched
-from quorate.lab.sim.scenarios import simulate
+from quorate.lab.sim.scenarios.named import simulate
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""

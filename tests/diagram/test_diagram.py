@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from quorate.cli.lab import lab
+from quorate.cli.lab.main import lab
 from quorate.lab.diagram.histories import LANES_MAX, tell
 from quorate.lab.diagram.model import (
     COUNT,
@@ -29,7 +29,7 @@ from quorate.lab.judges.catalogue import judge
 from quorate.lab.judges.history import OK, History, dump
 from quorate.lab.judges.jepsen import from_history, join
 from quorate.lab.mutants import MUTANTS, run
-from quorate.lab.sim.scenarios import simulate
+from quorate.lab.sim.scenarios.named import simulate
 
 FORGETFUL = next(mutant for mutant in MUTANTS if mutant.name == "vote-not-persisted")
 

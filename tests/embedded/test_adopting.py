@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 import quorate
-from quorate.cli.embedded import FolderLost
+from quorate.cli.data.embedded import FolderLost
 from quorate.core.kernel import Identity, Member, OpenGeneration
 from quorate.runtime.embedded.adopting import adopt_folder, losses_of
 from quorate.storage.folder import SqliteStore, open_store

@@ -9,8 +9,8 @@ import pytest
 from quorate.core.requests import Statement
 from quorate.lab.fuzz.run import Report, run_script
 from quorate.lab.fuzz.script import Batch, Move, Script
-from quorate.storage import plain_run
-from quorate.storage.plain_run import Asked
+from quorate.storage.plain import run as plain_run
+from quorate.storage.plain.run import Asked
 
 ROTATED = "UPDATE t SET {0} = CASE {0} WHEN -1 THEN 2 WHEN -2 THEN 3 ELSE 1 END"
 REPLACES = """CREATE TABLE t(id INTEGER PRIMARY KEY ON CONFLICT REPLACE, u UNIQUE ON CONFLICT REPLACE,

@@ -9,7 +9,7 @@ from quorate.lab.fuzz.campaign import Totals
 from quorate.lab.fuzz.script import Batch, Move, Script, lines, load, save
 from quorate.lab.sql.draw import Drawer
 from quorate.lab.sql.shape import Drawn
-from quorate.storage.plain_run import ENDLESS, Asked, PlainRun
+from quorate.storage.plain.run import ENDLESS, Asked, PlainRun
 
 
 def draw(seed: int, count: int) -> tuple[list[Drawn], Counter[str], Counter[str]]:

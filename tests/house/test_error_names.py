@@ -11,7 +11,7 @@ from quorate import errors
 
 TAKES_A_NAME = {"Refused", "Failed", "RefusedError", "_No"}
 """What is made with the name of an error, as its first argument or as `error=`."""
-NOT_SEEN_BY_CALLERS = {"storage/plain_run.py"}
+NOT_SEEN_BY_CALLERS = {"storage/plain/run.py"}
 """Plain SQLite beside ours, for the laboratory's comparisons."""
 NAMES_NONE = {"runtime"}
 """Drivers decide nothing: what callers are told is the core's."""

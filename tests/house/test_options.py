@@ -8,8 +8,8 @@ from tests.house.source import ROOT
 
 import quorate
 from quorate import aio
-from quorate.cli.alter import alter
-from quorate.cli.create import create
+from quorate.cli.data.alter import alter
+from quorate.cli.data.create import create
 from quorate.core.options import OptionKeywords, document
 from quorate.core.replication import REPLICATIONS, options_known
 

@@ -82,7 +82,7 @@ CLOCKLESS = ("core", "sql", "wire", "storage")
 
 
 def room_of(module: str) -> str:
-    """The room of an import name: "quorate.lab.sim.world" -> "lab/sim"; "" for the package's own face."""
+    """The room of an import name: "quorate.lab.sim.engine.world" -> "lab/sim"; "" for the package's own face."""
     parts = module.split(".")[1:]
     if not parts or not (PACKAGE / parts[0]).is_dir():
         return ""

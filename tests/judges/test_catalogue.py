@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from tests.judges.worlds import serial
 
-from quorate.cli.lab import MODELS, lab
+from quorate.cli.lab.main import MODELS, lab
 from quorate.cli.output import Exit, Fail
 from quorate.lab.judges import bank, catalogue
 from quorate.lab.judges.catalogue import ALIASES, JUDGES, Options, judge, judge_text

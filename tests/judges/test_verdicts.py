@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from tests.judges.worlds import Row
 
-from quorate.cli.lab import lab
+from quorate.cli.lab.main import lab
 from quorate.cli.output import Exit, Fail
 from quorate.lab.judges.catalogue import JUDGES, Options, judge_text
 from quorate.lab.judges.history import HistoryError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quorate.cli.demo_view import SLOT_S, SLOTS, Figures, PlainView, Timeline
+from quorate.cli.demo.view import SLOT_S, SLOTS, Figures, PlainView, Timeline
 
 
 def test_orders_fall_into_the_slot_in_which_they_were_seen() -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from quorate.cli import nemesis_outages
+from quorate.cli.lab import nemesis_outages
 from quorate.cli.main import main
 from quorate.cli.output import Exit, Fail
 from quorate.core.requests import GroupStatus, StatusReport

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from quorate import errors
-from quorate.cli.lab_nemesis import account, results_page, table
+from quorate.cli.lab.page import account, results_page, table
 from quorate.lab.nemesis.calls import ACCOUNTS, BALANCE, Bank, Counter
 from quorate.lab.nemesis.faults import CALM, Faults
 from quorate.lab.nemesis.figures import Spread

@@ -11,7 +11,7 @@ from quorate.core.kernel import Effect, Event, GroupId, Identity, LogWrite, Memb
 from quorate.core.querying import refusal
 from quorate.core.requests import Answer, Done, Statement
 from quorate.runtime.aside import READS
-from quorate.storage.ending import Ending
+from quorate.storage.execution.ending import Ending
 from quorate.storage.interface import OverBudget
 
 ANSWER = msgspec.Raw(msgspec.msgpack.encode(Done(())))

@@ -7,14 +7,14 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from quorate.cli import lab_twice
-from quorate.cli.lab import lab
-from quorate.lab.sim.scenarios import SCENARIOS, simulate
-from quorate.lab.sim.twice import deal, half_of
+from quorate.cli.lab import twice as lab_twice
+from quorate.cli.lab.main import lab
+from quorate.lab.sim.campaigns.twice import deal, half_of
+from quorate.lab.sim.scenarios.named import SCENARIOS, simulate
 
 FIRST_OF_A_SET = """
 from quorate.lab.sim.faults.injector import Faults
-from quorate.lab.sim.scenarios import simulate
+from quorate.lab.sim.scenarios.named import simulate
 
 def victim(faults, among):
     return int(next(iter({f"node {number}" for number in among})).removeprefix("node "))

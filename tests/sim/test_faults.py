@@ -10,14 +10,14 @@ import msgspec
 from tests.house.source import modules
 
 from quorate.core.replication import message_kinds
-from quorate.lab.sim import drawing
-from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.actors.lasting import KINDS
+from quorate.lab.sim.campaigns.shrink import Case, Shrinker, dump, load
+from quorate.lab.sim.campaigns.table import MODES, ROWS
 from quorate.lab.sim.faults.fault import Dial
 from quorate.lab.sim.faults.registry import FAULTS
-from quorate.lab.sim.lasting import KINDS
-from quorate.lab.sim.purpose import AIMS
-from quorate.lab.sim.shrink import Case, Shrinker, dump, load
-from quorate.lab.sim.table import MODES, ROWS
+from quorate.lab.sim.scenarios import drawing
+from quorate.lab.sim.scenarios.dials import Dials
+from quorate.lab.sim.scenarios.purpose import AIMS
 
 DECLARED: tuple[Dial, ...] = (*drawing.OTHERS, *(dial for fault in FAULTS for dial in fault.dials))
 

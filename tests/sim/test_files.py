@@ -9,10 +9,10 @@ import pytest
 
 from quorate.core.node import Node
 from quorate.core.settings import Settings
-from quorate.lab.sim.dials import SECOND, Dials
-from quorate.lab.sim.files import FileStore
 from quorate.lab.sim.run import Plan, Run
-from quorate.lab.sim.scenarios import SCENARIOS, simulate
+from quorate.lab.sim.scenarios.dials import SECOND, Dials
+from quorate.lab.sim.scenarios.named import SCENARIOS, simulate
+from quorate.lab.sim.stores.files import FileStore
 
 CHUNKS = 2
 SEEDS_PER_CHUNK = 24
@@ -90,7 +90,7 @@ def test_bits_that_flip_in_real_files_are_found_and_mended() -> None:
 
 
 SEEDS = ((3, "mixed"), (5, "snapshots"), (2, "power"))
-PROGRAM = "from quorate.lab.sim.scenarios import simulate\n" + "".join(
+PROGRAM = "from quorate.lab.sim.scenarios.named import simulate\n" + "".join(
     f"print(simulate({seed}, {scenario!r}, storage='files').trace)\n" for seed, scenario in SEEDS
 )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from quorate.cli.lab import lab
+from quorate.cli.lab.main import lab
 from quorate.lab.judges.history import OK, History, dump
 
 

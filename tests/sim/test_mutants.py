@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from quorate.cli import lab_mutants
-from quorate.cli.lab import lab
+from quorate.cli.lab import mutants as lab_mutants
+from quorate.cli.lab.main import lab
 from quorate.lab.mutants import MUTANTS, Mutant, find, known, run, sabotaged
 from quorate.lab.mutants.known import Known
 from quorate.lab.mutants.sabotage import SQL
-from quorate.lab.sim.report import Report
-from quorate.lab.sim.scenarios import simulate
+from quorate.lab.sim.campaigns.report import Report
+from quorate.lab.sim.scenarios.named import simulate
 
 SEEDS_MAX = 40
 KNOWN = known.load()

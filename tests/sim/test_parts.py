@@ -7,13 +7,13 @@ import pytest
 
 from quorate.core.kernel import DiskFull, DiskRoom, Event, LogWrite, Persist, Persisted, WriteHardState
 from quorate.core.node import Node
-from quorate.lab.sim.clocks import Clock
-from quorate.lab.sim.dials import SECOND, Dials
-from quorate.lab.sim.disk import Disk
-from quorate.lab.sim.network import Network
+from quorate.lab.sim.engine.clocks import Clock
+from quorate.lab.sim.engine.disk import Disk
+from quorate.lab.sim.engine.network import Network
+from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.run import LIVENESS
-from quorate.lab.sim.scenarios import SCENARIOS, dials_of, simulate
-from quorate.lab.sim.world import World
+from quorate.lab.sim.scenarios.dials import SECOND, Dials
+from quorate.lab.sim.scenarios.named import SCENARIOS, dials_of, simulate
 
 
 def test_what_is_due_at_the_same_time_happens_in_the_order_it_was_asked_for() -> None:

@@ -8,12 +8,19 @@ import pytest
 from quorate.core.promises import PROMISES, Promise
 from quorate.lab.judges.history import FAIL, OK
 from quorate.lab.mutants import known
-from quorate.lab.sim.ledger import ACKNOWLEDGED_LOST, ATOMICITY, EXACTLY_ONCE, LINEARIZABILITY, TRUE_ANSWER, Ledger
+from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
 from quorate.lab.sim.tails import LOST_TAIL
-from quorate.lab.sim.transacted import SERIALIZABILITY
-from quorate.lab.sim.visitors import BOUNDED_STALENESS, SESSION
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.workloads.ledger import (
+    ACKNOWLEDGED_LOST,
+    ATOMICITY,
+    EXACTLY_ONCE,
+    LINEARIZABILITY,
+    TRUE_ANSWER,
+    Ledger,
+)
+from quorate.lab.sim.workloads.transacted import SERIALIZABILITY
+from quorate.lab.sim.workloads.visitors import BOUNDED_STALENESS, SESSION
 
 JUDGES = {
     REPLICAS_EQUAL,

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from quorate.cli.lab import lab
-from quorate.lab.sim.client import Client
+from quorate.cli.lab.main import lab
+from quorate.lab.sim.engine.network import Network
 from quorate.lab.sim.faults import registry
 from quorate.lab.sim.faults.registry import CHANCES, STRIKES
-from quorate.lab.sim.network import Network
-from quorate.lab.sim.purpose import AIMS, VACUOUS, Evidence
-from quorate.lab.sim.scenarios import dials_of, simulate
+from quorate.lab.sim.scenarios.named import dials_of, simulate
+from quorate.lab.sim.scenarios.purpose import AIMS, VACUOUS, Evidence
+from quorate.lab.sim.workloads.client import Client
 
 
 def nothing(*_arguments: Any) -> None:

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from quorate.lab.mutants import run_case
-from quorate.lab.sim.scenarios import case_of
-from quorate.lab.sim.shrink import Case, Shrinker, chunks, dump, load
+from quorate.lab.sim.campaigns.shrink import Case, Shrinker, chunks, dump, load
+from quorate.lab.sim.scenarios.named import case_of
 
 FILES = sorted((Path(__file__).parent / "regressions").glob("*.json"))
 

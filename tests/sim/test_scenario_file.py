@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from quorate.cli.lab import lab
-from quorate.lab.sim.scenario_file import NoScenario
-from quorate.lab.sim.scenarios import dials_of
+from quorate.cli.lab.main import lab
+from quorate.lab.sim.scenarios.file import NoScenario
+from quorate.lab.sim.scenarios.named import dials_of
 
 
 def written(folder: Path, text: str) -> str:

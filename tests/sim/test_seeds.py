@@ -2,8 +2,8 @@
 
 import pytest
 
-from quorate.lab.sim.purpose import AIMS, Evidence
-from quorate.lab.sim.scenarios import SCENARIOS, UNKNOWN_MARK, dials_of, simulate
+from quorate.lab.sim.scenarios.named import SCENARIOS, UNKNOWN_MARK, dials_of, simulate
+from quorate.lab.sim.scenarios.purpose import AIMS, Evidence
 
 CHUNKS = 12
 
@@ -17,7 +17,7 @@ def suffer(scenario: str, seeds: range) -> None:
         evidence.add(report, dials_of(scenario, seed))
     assert not evidence.missing(slack=1), f"{scenario} {seeds}"
     unlearnt = [name for name in evidence.marks if name.startswith(UNKNOWN_MARK)]
-    assert not unlearnt, f"teach lab/sim/model_tables.py: {unlearnt}"
+    assert not unlearnt, f"teach lab/sim/stores/model_tables.py: {unlearnt}"
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

@@ -5,13 +5,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from quorate.cli.lab import lab
+from quorate.cli.lab.main import lab
 from quorate.core import promises
 from quorate.core.ack_policy import ETCD
-from quorate.lab.sim.dials import Dials
-from quorate.lab.sim.operations import Database
-from quorate.lab.sim.rows import Row
-from quorate.lab.sim.table import (
+from quorate.lab.sim.campaigns.rows import Row
+from quorate.lab.sim.campaigns.table import (
     EVERYTHING,
     MODES,
     ROWS,
@@ -28,9 +26,11 @@ from quorate.lab.sim.table import (
     proves_nothing,
     violations,
 )
-from quorate.lab.sim.table_page import page
+from quorate.lab.sim.campaigns.table_page import page
+from quorate.lab.sim.scenarios.dials import Dials
 from quorate.lab.sim.tails import LOST_UNDER_ASYNC
-from quorate.storage.log_ends import Ends
+from quorate.lab.sim.workloads.operations import Database
+from quorate.storage.log.ends import Ends
 
 LISTED = [row for row in ROWS if row.name != EVERYTHING]
 MODE = {mode.name: mode for mode in MODES}

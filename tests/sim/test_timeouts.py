@@ -2,7 +2,7 @@
 
 import pytest
 
-from quorate.lab.sim.timeouts import NETWORKS, TIMES, Cell, lines, minute
+from quorate.lab.sim.campaigns.timeouts import NETWORKS, TIMES, Cell, lines, minute
 
 BY_NAME = {network.name.partition(":")[0]: network for network in NETWORKS}
 MINUTE_US = 60_000_000

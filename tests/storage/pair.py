@@ -5,8 +5,8 @@ from typing import Any
 
 from quorate.core.kernel import DATA, Entry, Position
 from quorate.core.requests import Cancelled, Done, Failed, Result, Run, Statement, Token, Write, WriteOutcome
-from quorate.storage.payload import decode_outcome
-from quorate.storage.replica import Replica
+from quorate.storage.data.replica import Replica
+from quorate.storage.rows.payload import decode_outcome
 
 MEMORY = ":memory:"
 

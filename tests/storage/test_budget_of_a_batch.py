@@ -4,8 +4,8 @@ from pathlib import Path
 
 from quorate.core.kernel import Position
 from quorate.core.requests import Done, Run, Statement, Token
-from quorate.storage.payload import decode_outcome
-from quorate.storage.replica import Replica
+from quorate.storage.data.replica import Replica
+from quorate.storage.rows.payload import decode_outcome
 
 
 def write(number: int) -> Run:

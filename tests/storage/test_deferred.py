@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from quorate.core.requests import CommitHeld, Done, Failed
-from quorate.storage.payload import decode_outcome
+from quorate.storage.rows.payload import decode_outcome
 from tests.storage.pair import Pair, run, statement
 
 ORPHAN = "INSERT INTO child VALUES (4)"

@@ -20,7 +20,7 @@ from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import LostAsk
 from quorate.errors import OperationalError
 from quorate.storage.folder import open_store
-from quorate.storage.log_drops import SWEEP_ENTRIES
+from quorate.storage.log.drops import SWEEP_ENTRIES
 from tests.contracts.stores import CREATE, GROUP, IDENTITY, abandon, noop, noops, one
 
 OTHER = CreateGroup(2, "other", 0, SINGLE_LEADER, (11, 12))

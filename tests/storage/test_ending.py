@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from quorate.core.requests import Done, Run, Statement, Token
-from quorate.storage.ending import Ending
+from quorate.storage.data.replica import Replica
+from quorate.storage.execution.ending import Ending
 from quorate.storage.interface import OverBudget
-from quorate.storage.payload import decode_outcome
-from quorate.storage.replica import Replica
+from quorate.storage.rows.payload import decode_outcome
 
 ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
 READ = (Statement("SELECT 7"),)

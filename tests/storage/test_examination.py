@@ -8,8 +8,8 @@ import pytest
 
 from quorate.core.kernel import Position
 from quorate.core.requests import Run, Statement, Token
+from quorate.storage.data.replica import Replica
 from quorate.storage.interface import Divergent
-from quorate.storage.replica import Replica
 
 ROWS = 4_000
 

@@ -18,7 +18,7 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.errors import NotSupportedError, OperationalError
-from quorate.storage import closed
+from quorate.storage.data import closed
 from quorate.storage.folder import SqliteStore, is_node, open_store
 from quorate.storage.interface import Broken, DiskIsFull
 from tests.contracts.stores import CREATE, FOUNDERS, GROUP, IDENTITY, Disk, begin, group_of, noops, one, rows

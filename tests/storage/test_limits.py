@@ -4,7 +4,7 @@ from pathlib import Path
 
 from quorate.core.kernel import Position
 from quorate.core.requests import Token
-from quorate.storage.replica import Replica
+from quorate.storage.data.replica import Replica
 from tests.storage.pair import read, run, statement
 
 

@@ -20,11 +20,11 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.core.options import SINGLE_LEADER
-from quorate.storage import log as log_module
-from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import Broken, DiskIsFull
-from quorate.storage.log import WAL_BYTES, SqliteLog
-from quorate.storage.log_schema import first_key
+from quorate.storage.log import log as log_module
+from quorate.storage.log.group import LogDamaged
+from quorate.storage.log.log import WAL_BYTES, SqliteLog
+from quorate.storage.log.schema import first_key
 from tests.contracts.stores import CREATE, GROUP, blobs, noop, noops
 
 

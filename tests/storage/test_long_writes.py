@@ -8,10 +8,10 @@ import pytest
 from quorate.core import kernel
 from quorate.core.kernel import AT_ITS_END, INTERRUPTED, TOO_LONG, Position
 from quorate.core.requests import Done, Failed, Run, Token
+from quorate.storage.data.replica import Replica
+from quorate.storage.execution.watch import StoppedError
 from quorate.storage.interface import OverBudget, StatementFailed
-from quorate.storage.payload import decode_outcome
-from quorate.storage.replica import Replica
-from quorate.storage.watch import StoppedError
+from quorate.storage.rows.payload import decode_outcome
 from tests.storage.pair import read, run, statement
 
 COUNTING = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n{}) SELECT x FROM n"
@@ -37,7 +37,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def replica(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica]:
-    monkeypatch.setattr("quorate.storage.writer.LOOK_EVERY", 1_000)
+    monkeypatch.setattr("quorate.storage.data.writer.LOOK_EVERY", 1_000)
     replica = Replica(tmp_path / "r.db", clock=clock)
     replica.execute([asked("c", "CREATE TABLE t(id INTEGER PRIMARY KEY, v)")])
     replica.commit(Position(1, 1))
@@ -147,7 +147,7 @@ def test_rows_of_a_large_entry_are_unpacked_one_by_one_and_are_the_same(
     other = Replica(tmp_path / "o.db")
     other.execute([asked("c", "CREATE TABLE t(id INTEGER PRIMARY KEY, v)")])
     other.commit(Position(1, 1))
-    monkeypatch.setattr("quorate.storage.payload.PACKED_BYTES", 0)
+    monkeypatch.setattr("quorate.storage.rows.payload.PACKED_BYTES", 0)
     other.apply(entries)
     assert other.digest() == replica.digest()
     other.close()

@@ -7,8 +7,8 @@ import pytest
 
 from quorate.core.kernel import DATA, Entry
 from quorate.core.requests import Done
-from quorate.storage.payload import decode_outcome
-from quorate.storage.replica import Replica
+from quorate.storage.data.replica import Replica
+from quorate.storage.rows.payload import decode_outcome
 from tests.storage.pair import Pair, read, run, statement
 
 TABLES = {

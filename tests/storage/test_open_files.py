@@ -11,10 +11,10 @@ import pytest
 from quorate.core.kernel import ORIGIN, ApplyFailed, CloseIdle, CreateGroup, Execute, OpenReplica, Position
 from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import Run, Statement, Token
-from quorate.storage import data_file
+from quorate.storage.data import data_file
+from quorate.storage.data.replica import Replica
 from quorate.storage.folder import SqliteStore
 from quorate.storage.interface import Broken
-from quorate.storage.replica import Replica
 from tests.contracts.stores import CREATE, GROUP, Disk, begin, group_of, one, rows
 
 
@@ -109,7 +109,7 @@ def test_files_that_nobody_opened_are_not_read_again_at_the_stop(disk: Disk, mon
     closed(disk)
     disk.stop()
     disk.start()
-    monkeypatch.setattr("quorate.storage.closed._content", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr("quorate.storage.data.closed._content", lambda path: pytest.fail(f"{path} was read"))
     disk.stop()
 
 

@@ -136,7 +136,7 @@ def test_a_failed_fsync_breaks_the_store_for_good(failing: SqliteStore, once: bo
 
 
 def test_a_failed_fsync_of_a_checkpoint_breaks_the_store(failing: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quorate.storage.log.CHECKPOINT_PAGES", 1)
+    monkeypatch.setattr("quorate.storage.log.log.CHECKPOINT_PAGES", 1)
     FailingDisk.failing = "log.db"
     with pytest.raises(Broken):
         failing.persist((noops(2, 2),))

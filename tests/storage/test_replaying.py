@@ -6,10 +6,10 @@ import pytest
 
 from quorate.core.kernel import Position
 from quorate.core.requests import Done, Failed, Outcome, Replay, Run, Statement, Token
-from quorate.storage import replaying
-from quorate.storage.describing import describe
-from quorate.storage.payload import decode_batch, decode_outcome
-from quorate.storage.replica import Replica
+from quorate.storage.data.replica import Replica
+from quorate.storage.rows import replaying
+from quorate.storage.rows.describing import describe
+from quorate.storage.rows.payload import decode_batch, decode_outcome
 
 SCHEMA = (
     "CREATE TABLE stock(sku TEXT PRIMARY KEY, n INT NOT NULL CHECK (n >= 0)) STRICT",

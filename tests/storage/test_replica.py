@@ -9,11 +9,11 @@ import pytest
 
 from quorate.core.kernel import DATA, NOOP, ORIGIN, Entry, Position
 from quorate.core.requests import Cancelled, CommitHeld, Done, Expired, Failed, Outcome, Run, Token
-from quorate.storage import data_file
+from quorate.storage.data import data_file
+from quorate.storage.data.replica import Replica
+from quorate.storage.data.window import Window
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, OverBudget, StatementFailed
-from quorate.storage.payload import OUTCOME_MAX, decode_outcome
-from quorate.storage.replica import Replica
-from quorate.storage.window import Window
+from quorate.storage.rows.payload import OUTCOME_MAX, decode_outcome
 from tests.storage.pair import MEMORY, Pair, read, refusal, run, statement
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from quorate.core.requests import Run, Statement
-from quorate.storage.replica import Replica
+from quorate.storage.data.replica import Replica
 from tests.storage.pair import Pair, read
 
 SCHEMA = (

@@ -20,11 +20,11 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.errors import OperationalError
-from quorate.storage.connection import PAGE_BYTES
+from quorate.storage.data.connection import PAGE_BYTES
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.interface import Broken, DiskIsFull
-from quorate.storage.log_ends import Ends
-from quorate.storage.simulated import SECTOR, Inode, SimulatedDisk
+from quorate.storage.log.ends import Ends
+from quorate.storage.testing.disk import SECTOR, Inode, SimulatedDisk
 from tests.contracts.stores import CREATE, GROUP, IDENTITY, Writer, noops
 
 FOLDER = Path("/node")

@@ -7,8 +7,8 @@ import pytest
 
 from quorate.core.limits import COMPUTED_BYTES_MAX, MIB, PARAMETERS_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
 from quorate.core.requests import Done, Failed
-from quorate.storage.payload import decode_outcome
-from quorate.storage.replica import Replica
+from quorate.storage.data.replica import Replica
+from quorate.storage.rows.payload import decode_outcome
 from tests.storage.pair import Pair, read, run, statement
 
 NUMBERS = "n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000)"

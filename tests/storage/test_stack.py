@@ -7,7 +7,7 @@ import pytest
 
 from quorate.core.kernel import DATA, Entry, Position
 from quorate.core.requests import Done, Failed, Run, Token, WriteOutcome
-from quorate.storage.payload import decode_outcome
+from quorate.storage.rows.payload import decode_outcome
 from tests.storage.pair import Pair, read, run, statement
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from quorate.core.requests import Done, Failed, Outcome, Result, Script, Token
-from quorate.storage.connection import INTERNAL
-from quorate.storage.payload import decode_outcome
+from quorate.storage.data.connection import INTERNAL
+from quorate.storage.rows.payload import decode_outcome
 from tests.storage.open_transaction import OpenTransaction
 from tests.storage.pair import Pair, run, statement
 

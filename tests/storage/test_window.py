@@ -2,7 +2,7 @@
 
 import random
 
-from quorate.storage.window import Window
+from quorate.storage.data.window import Window
 
 
 def test_it_finds_what_it_was_told() -> None:

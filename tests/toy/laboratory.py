@@ -13,15 +13,15 @@ from quorate.lab.judges.history import OK
 from quorate.lab.judges.jepsen import Op
 from quorate.lab.judges.report import OK as SOUND
 from quorate.lab.judges.sets import judge
-from quorate.lab.sim.dials import Dials
-from quorate.lab.sim.operations import Database, Operation, Operations
+from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.scenarios.dials import Dials
+from quorate.lab.sim.workloads.operations import Database, Operation, Operations
 from tests.toy.messages import Kept
 from tests.toy.replica import NAME
 
 if TYPE_CHECKING:
-    from quorate.lab.sim.host import Host
+    from quorate.lab.sim.engine.host import Host
     from quorate.lab.sim.run import Run
 
 ADD = "INSERT INTO elements VALUES (?)"

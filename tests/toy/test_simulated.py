@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from quorate.core.node import Node
-from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
-from quorate.lab.sim.keeps import MODEL
-from quorate.lab.sim.operations import Database
-from quorate.lab.sim.report import Report
+from quorate.lab.sim.campaigns.report import Report
 from quorate.lab.sim.run import Plan, Run
-from quorate.lab.sim.scenarios import STORES
+from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.scenarios.named import STORES
+from quorate.lab.sim.stores.keeps import MODEL
+from quorate.lab.sim.workloads.operations import Database
 from tests.toy.laboratory import SET, Elements
 from tests.toy.replica import GrowOnlySet, Writing
 

@@ -8,7 +8,7 @@ written can be read, exported, imported, shipped to a follower and copied to a n
     request 32 MiB >= a row of 16 MiB and a text of 8 MiB
     result 32 MiB >= a row of 16 MiB, twice
 
-`docs/limits.md` is this table for users; `storage/connection.py` hands it to SQLite.
+`docs/limits.md` is this table for users; `storage/data/connection.py` hands it to SQLite.
 """
 
 from typing import Final

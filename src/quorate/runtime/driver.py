@@ -25,7 +25,7 @@ from quorate.runtime.scheduler import Scheduler, Timer
 from quorate.runtime.slow_reads import Found, SlowReads
 from quorate.runtime.writers import Writers
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Lending, OverBudget, query_failed
-from quorate.storage.long_logs import LongLog
+from quorate.storage.log.long_logs import LongLog
 from quorate.storage.long_work import LogTakesLong
 from quorate.storage.store import BaseStore
 from quorate.transport.interface import Caller, NoPermits, Permits, Transport

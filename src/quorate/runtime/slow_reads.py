@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from quorate.core.kernel import AT_ITS_END, INTERRUPTED, TOO_LONG, GroupId, Position, Query, QueryFailed
 from quorate.core.requests import Running
 from quorate.runtime.aside import READS
-from quorate.storage.ending import Ending
+from quorate.storage.execution.ending import Ending
 from quorate.storage.interface import OverBudget, Store
 from quorate.transport.interface import Caller
 

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from quorate.core import kernel
 from quorate.core.kernel import DropReplica, Event, GroupId
 from quorate.storage.interface import DiskIsFull
-from quorate.storage.lost import LostTails
+from quorate.storage.log.lost import LostTails
 from quorate.storage.writing import Writing
 
 

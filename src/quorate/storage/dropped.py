@@ -12,7 +12,7 @@ from quorate.core.kernel import DropGroup, GroupId
 from quorate.storage.files import Files
 
 if TYPE_CHECKING:
-    from quorate.storage.log import SqliteLog
+    from quorate.storage.log.log import SqliteLog
     from quorate.storage.node_file import NodeFile
 
 DATA_FILE = re.compile(r"group-(\d+)-(\d+)\.db(-wal|-shm|-journal)?")

@@ -4,8 +4,8 @@ import apsw
 
 from quorate.core.limits import COMPUTED_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
 from quorate.core.requests import Failed
+from quorate.storage.data.guard import Guard
 from quorate.storage.descriptors import short_of_descriptors
-from quorate.storage.guard import Guard
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoDescriptors, OverBudget
 
 _CLASSES: dict[type[BaseException], str] = {

@@ -1,7 +1,7 @@
 """What storage asks of the operating system about files, beside what SQLite asks for itself.
 
 There are two implementations: the operating system (`Files`), and a disk in memory that forgets, tears and fails
-(`storage.simulated`). Everything that a store does to a folder goes through one of these objects or through the
+(`storage.testing.disk`). Everything that a store does to a folder goes through one of these objects or through the
 SQLite VFS that it names, so that a simulated crash loses what a real one may lose.
 """
 

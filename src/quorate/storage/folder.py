@@ -40,19 +40,20 @@ from quorate.core.kernel import (
     WriteHardState,
 )
 from quorate.errors import DiskFull, OperationalError
-from quorate.storage import closed, data_file, disk, node_file
+from quorate.storage import disk, node_file
+from quorate.storage.data import closed, data_file
+from quorate.storage.data.replica import Replica
+from quorate.storage.data.snapshots import FileShelf, remove
 from quorate.storage.dropped import DATA_FILE, agree, remove_files
 from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import SYSTEM, Files, Lock, make_folder
-from quorate.storage.group_log import GroupLog
 from quorate.storage.interface import OPEN_REPLICAS, Broken, DiskIsFull, Divergent, StorageError
-from quorate.storage.log import CHECKPOINT_PAGES as LOG_PAGES
-from quorate.storage.log import SqliteLog
+from quorate.storage.log.group import GroupLog
+from quorate.storage.log.log import CHECKPOINT_PAGES as LOG_PAGES
+from quorate.storage.log.log import SqliteLog
+from quorate.storage.log.lost import LostTails
 from quorate.storage.long_work import LogTakesLong, given, is_large
-from quorate.storage.lost import LostTails
 from quorate.storage.node_file import NodeFile, Remembered, is_remembered
-from quorate.storage.replica import Replica
-from quorate.storage.snapshots import FileShelf, remove
 from quorate.storage.store import BaseStore
 
 NODE = "node.db"

@@ -19,7 +19,7 @@ from quorate.core.kernel import (
 )
 from quorate.core.querying import BROKE, DAMAGED, NO_ROOM
 from quorate.core.requests import Failed, Statement
-from quorate.storage.ending import Ending
+from quorate.storage.execution.ending import Ending
 
 OPEN_REPLICAS = 128
 """Data files that are open at once, when nothing else is said. Each has up to seven descriptors (a writer and two

@@ -29,11 +29,11 @@ from quorate.core.kernel import (
     WriteEntries,
     WriteHardState,
 )
-from quorate.storage.group_log import GroupLog
+from quorate.storage.data.replica import Replica
+from quorate.storage.data.snapshots import MemoryShelf
 from quorate.storage.interface import DiskIsFull, Divergent
-from quorate.storage.lost import LostTails
-from quorate.storage.replica import Replica
-from quorate.storage.snapshots import MemoryShelf
+from quorate.storage.log.group import GroupLog
+from quorate.storage.log.lost import LostTails
 from quorate.storage.store import BaseStore
 
 

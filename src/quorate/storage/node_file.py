@@ -34,7 +34,7 @@ from quorate.core.kernel import (
 from quorate.errors import AlreadyOpen, NotSupportedError, OperationalError
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
-from quorate.storage.group_log import GroupLog
+from quorate.storage.log.group import GroupLog
 
 RELEASED = 2
 """From this format on the file says which release raised it."""
@@ -94,7 +94,7 @@ class Remembered(msgspec.Struct):
     """A node; or UNKNOWN_VOTE of the core, which is none."""
     damaged: str = ""
     closed: str = ""
-    """A description of the data file as it was closed (`storage.closed`); empty while it is open."""
+    """A description of the data file as it was closed (`storage.data.closed`); empty while it is open."""
 
     @staticmethod
     def of(group: GroupLog, voters: tuple[NodeId, ...], damaged: str) -> "Remembered":

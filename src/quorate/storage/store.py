@@ -31,15 +31,15 @@ from quorate.core.kernel import (
     RecoveredGroup,
 )
 from quorate.core.requests import LostAsk, LostReport, Result, Statement
-from quorate.storage.catalog_rows import read_catalog
-from quorate.storage.data_files import APPLY_BYTES
+from quorate.storage.data.catalog_rows import read_catalog
+from quorate.storage.data.data_files import APPLY_BYTES
+from quorate.storage.data.examination import Examination
 from quorate.storage.discarding import Discarding
-from quorate.storage.ending import Ending
-from quorate.storage.examination import Examination
-from quorate.storage.group_log import GroupLog, LogDamaged
+from quorate.storage.execution.ending import Ending
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, OverBudget
+from quorate.storage.log.group import GroupLog, LogDamaged
+from quorate.storage.log.lost import parted_at, readable
 from quorate.storage.long_work import RECEIVERS, TakesLong, Work, given
-from quorate.storage.lost import parted_at, readable
 from quorate.storage.writing import Writing
 
 ALWAYS = (DropReplica, kernel.ReadSnapshot, kernel.CloseSnapshot)

@@ -6,15 +6,15 @@ from typing import Any
 
 from quorate.core import kernel
 from quorate.core.kernel import DATA, ORIGIN, Applied, ApplyFailed, Effect, Entry, Event, GroupId, Position
-from quorate.storage.callbacks import Callbacks
-from quorate.storage.data_files import DataFiles
+from quorate.storage.data.data_files import DataFiles
+from quorate.storage.data.replica import Replica
+from quorate.storage.data.snapshots import Shelf
+from quorate.storage.execution.callbacks import Callbacks
+from quorate.storage.execution.watch import StoppedError
 from quorate.storage.failures import RefusedError
-from quorate.storage.group_log import LogDamaged
 from quorate.storage.interface import DiskIsFull, Divergent, OverBudget, StatementFailed
+from quorate.storage.log.group import LogDamaged
 from quorate.storage.long_work import LONG_BYTES, WRITERS, TakesLong, Work, given, group_of
-from quorate.storage.replica import Replica
-from quorate.storage.snapshots import Shelf
-from quorate.storage.watch import StoppedError
 
 
 class Writing(DataFiles):

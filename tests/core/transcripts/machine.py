@@ -10,7 +10,7 @@ import msgspec
 from quorate.core import kernel, requests
 from quorate.core.kernel import DATA, ORIGIN, Position
 from quorate.core.requests import Done, GroupStatus, LostEntry, LostReport
-from quorate.storage.data_file import with_control
+from quorate.storage.data.data_file import with_control
 from tests.core import harness
 from tests.core.transcripts import render
 

@@ -47,10 +47,10 @@ from quorate.lab.diagram.model import (
 from quorate.lab.judges.history import FOREVER, INFO, History, Operation
 from quorate.lab.judges.linearizability import judge
 from quorate.lab.judges.models import Register
-from quorate.lab.sim.client import PROCESSES_PER_CLIENT
-from quorate.lab.sim.ledger import BUDGET, LINEARIZABILITY
-from quorate.lab.sim.report import Report, short
+from quorate.lab.sim.campaigns.report import Report, short
 from quorate.lab.sim.run import Run
+from quorate.lab.sim.workloads.client import PROCESSES_PER_CLIENT
+from quorate.lab.sim.workloads.ledger import BUDGET, LINEARIZABILITY
 from quorate.wire import codec
 
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)

@@ -8,7 +8,7 @@ from quorate.lab.sql.draw import Drawer
 from quorate.lab.sql.shape import Drawn, Request
 from quorate.lab.sql.vanishing import PERCENT, Vanishing
 from quorate.lab.sql.weights import chance
-from quorate.storage.plain_run import Asked
+from quorate.storage.plain.run import Asked
 
 STEPS = (6, 12, 12, 24)
 """How many steps follow the schema."""

@@ -10,10 +10,10 @@ from quorate import errors
 from quorate.core.kernel import DATA, Entry, Position
 from quorate.core.requests import CommitHeld, Done, Failed, Result, Run, Statement, Token, Write
 from quorate.lab.fuzz.script import Batch, Move
-from quorate.storage.inspecting import Inspection
+from quorate.storage.data.inspecting import Inspection
+from quorate.storage.data.replica import Replica
 from quorate.storage.interface import StatementFailed
-from quorate.storage.plain_run import GONE, Asked, Heard
-from quorate.storage.replica import Replica
+from quorate.storage.plain.run import GONE, Asked, Heard
 from quorate.wire.answers import read_outcome
 
 DATABASE = "main"

@@ -11,8 +11,8 @@ from quorate.core.requests import Failed, Result
 from quorate.lab.fuzz.drawing import Writer
 from quorate.lab.fuzz.legs import Embedded, Replicas, same_heard
 from quorate.lab.fuzz.script import Batch, Move, Script, Step
-from quorate.storage.inspecting import Contents, Inspection
-from quorate.storage.plain_run import ENDLESS, FATAL, GONE, Asked, Heard, PlainRun
+from quorate.storage.data.inspecting import Contents, Inspection
+from quorate.storage.plain.run import ENDLESS, FATAL, GONE, Asked, Heard, PlainRun
 
 SHOWN = 600
 """Characters of a value that a difference shows."""

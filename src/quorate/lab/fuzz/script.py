@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from quorate.core.requests import Statement
-from quorate.storage.plain_run import Asked
+from quorate.storage.plain.run import Asked
 
 MOVES = (
     "switch", "snapshot", "newcomer", "kill", "power", "checkpoint", "embedded kill", "embedded reopen",

@@ -9,7 +9,7 @@ from quorate.core.single_leader import commit, rewinding
 from quorate.core.single_leader.rules import Rules
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
-from quorate.storage.lost import LostTails
+from quorate.storage.log.lost import LostTails
 from quorate.storage.store import BaseStore
 
 LOSES = (

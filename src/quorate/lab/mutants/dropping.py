@@ -12,7 +12,7 @@ from quorate.core.messages import Removed
 from quorate.core.node import Node
 from quorate.core.single_leader import closing
 from quorate.lab.mutants.sabotage import Mutant, Swap
-from quorate.lab.sim.model_tables import Tables
+from quorate.lab.sim.stores.model_tables import Tables
 from quorate.storage.memory import MemoryStore
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from quorate.core.kernel import GroupId, LogWrite, Position, WriteHardState
 from quorate.lab.mutants.sabotage import Mutant, Swap
-from quorate.storage import snapshots
+from quorate.storage.data import snapshots
+from quorate.storage.data.replica import Replica
+from quorate.storage.data.snapshots import FileShelf
 from quorate.storage.folder import SqliteStore
 from quorate.storage.interface import Broken, DiskIsFull
-from quorate.storage.log import SqliteLog
-from quorate.storage.replica import Replica
-from quorate.storage.simulated import SimulatedDisk
-from quorate.storage.snapshots import FileShelf
+from quorate.storage.log.log import SqliteLog
+from quorate.storage.testing.disk import SimulatedDisk
 
 LOSES = ("durable log", "sound disk", "durable majority", "monotone epochs", "committed entries stay", "store")
 ILL = ("damaged replica", "durable log", "leader completeness", "sound disk", "node")

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from quorate.lab.mutants.sabotage import Mutant, run
-from quorate.lab.sim.report import Report
+from quorate.lab.sim.campaigns.report import Report
 
 FILE = Path(__file__).with_name("seeds.toml")
 BEGINS = (

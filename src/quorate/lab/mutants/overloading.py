@@ -14,7 +14,7 @@ from quorate.core.repeats import Budget
 from quorate.core.single_leader import reads
 from quorate.core.timeouts import Timing
 from quorate.lab.mutants.sabotage import Mutant, Swap
-from quorate.lab.sim.processor import BusyHost
+from quorate.lab.sim.engine.processor import BusyHost
 
 
 def _nothing(_original: Any) -> Any:

@@ -10,8 +10,8 @@ from quorate.core.requests import Answer, NotLeader
 from quorate.core.single_leader import commit, election, repair, shipping, snapshots, writes
 from quorate.core.single_leader.state import LEADER, Group
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
-from quorate.lab.sim.disk import Disk
-from quorate.storage import snapshots as shelf
+from quorate.lab.sim.engine.disk import Disk
+from quorate.storage.data import snapshots as shelf
 from quorate.storage.memory import MemoryStore
 
 LOST = (

@@ -5,12 +5,14 @@ from typing import Any
 import msgspec
 
 from quorate.lab.mutants.sabotage import SQL, Mutant, Swap
-from quorate.storage import application, difference, execution, order
-from quorate.storage.capture import Capture
-from quorate.storage.connection import INTERNAL
-from quorate.storage.schema import SchemaFacts, SchemaReader
-from quorate.storage.table import Table
-from quorate.storage.writer import Writer
+from quorate.storage.data import order
+from quorate.storage.data.connection import INTERNAL
+from quorate.storage.data.schema import SchemaFacts, SchemaReader
+from quorate.storage.data.writer import Writer
+from quorate.storage.execution import execution
+from quorate.storage.rows import application, difference
+from quorate.storage.rows.capture import Capture
+from quorate.storage.rows.table import Table
 
 DIFFERS = ("same as SQLite",)
 

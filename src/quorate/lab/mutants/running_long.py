@@ -9,8 +9,8 @@ from quorate.core.proposals import NOBODY_ASKED, Proposal
 from quorate.core.single_leader import long_writes, settling
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
-from quorate.storage.data_files import DataFiles
-from quorate.storage.long_logs import LongLog
+from quorate.storage.data.data_files import DataFiles
+from quorate.storage.log.long_logs import LongLog
 
 
 def _without_end(_original: Any) -> Any:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from quorate.lab.fuzz.run import run_seed
-from quorate.lab.sim.report import LINES, Report
-from quorate.lab.sim.scenarios import simulate, simulate_case
-from quorate.lab.sim.shrink import Case
+from quorate.lab.sim.campaigns.report import LINES, Report
+from quorate.lab.sim.campaigns.shrink import Case
+from quorate.lab.sim.scenarios.named import simulate, simulate_case
 
 INSIDE = (
     "configuration", "committed entries stay", "damaged replica", "durable log", "durable majority", "durable vote",

@@ -9,17 +9,17 @@ from quorate.core.single_leader import settling
 from quorate.core.single_leader.state import Group
 from quorate.core.superseding import Lives
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
-from quorate.lab.sim.keeps import SQLITE
-from quorate.storage import data_file
-from quorate.storage import writer as writer_module
-from quorate.storage.application import apply_batch
-from quorate.storage.capture import Capture
-from quorate.storage.connection import LEAD, set_mode
-from quorate.storage.execution import TransactionLostError
-from quorate.storage.payload import CANCELLED, decode_batch, decode_records, encode_failed
-from quorate.storage.replica import Replica
-from quorate.storage.snapshots import MemoryShelf
-from quorate.storage.writer import Writer
+from quorate.lab.sim.stores.keeps import SQLITE
+from quorate.storage.data import data_file
+from quorate.storage.data import writer as writer_module
+from quorate.storage.data.connection import LEAD, set_mode
+from quorate.storage.data.replica import Replica
+from quorate.storage.data.snapshots import MemoryShelf
+from quorate.storage.data.writer import Writer
+from quorate.storage.execution.execution import TransactionLostError
+from quorate.storage.rows.application import apply_batch
+from quorate.storage.rows.capture import Capture
+from quorate.storage.rows.payload import CANCELLED, decode_batch, decode_records, encode_failed
 
 TWICE = ("exactly once", "same answer", "linearizability", "true answer", "atomicity")
 

@@ -12,11 +12,11 @@ from quorate.core.single_leader.state import Known, Read
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.sql.classify import is_read
 from quorate.sql.control import ROLLBACK_TO
-from quorate.storage import scripts
-from quorate.storage.connection import INTERNAL
-from quorate.storage.execution import Execution
-from quorate.storage.payload import encode
-from quorate.storage.transactions import Transactions
+from quorate.storage.data.connection import INTERNAL
+from quorate.storage.execution import scripts
+from quorate.storage.execution.execution import Execution
+from quorate.storage.execution.transactions import Transactions
+from quorate.storage.rows.payload import encode
 
 _SERIALIZABLE = "strict serializability"
 _OWN, _INVARIANT = "own writes", "invariant of transactions"

@@ -6,7 +6,7 @@ from typing import Any
 
 from quorate.core.kernel import MEMBERS, Entry, GroupId, NodeId
 from quorate.core.membership import Configuration, read_entry
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.engine.world import Violation, World
 
 CONFIGURATION = "configuration"
 """The judge of who is in a group."""

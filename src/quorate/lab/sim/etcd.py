@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from quorate.core.kernel import AskPermit, Denied, DropPermit, GroupId, NodeId, Permitted, PermitUnavailable
 from quorate.core.quorum import majority
-from quorate.lab.sim.dials import MILLISECOND, Dials
-from quorate.lab.sim.world import World
+from quorate.lab.sim.engine.world import World
+from quorate.lab.sim.scenarios.dials import MILLISECOND, Dials
 
 if TYPE_CHECKING:
-    from quorate.lab.sim.host import Host
+    from quorate.lab.sim.engine.host import Host
 
 LEASE_US = 400 * MILLISECOND
 KEEP_US = 100 * MILLISECOND

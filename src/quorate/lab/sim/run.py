@@ -15,35 +15,35 @@ from msgspec import Struct
 from quorate.core.formats import HERE
 from quorate.core.kernel import Identity, Member
 from quorate.core.requests import WriteOutcome
-from quorate.lab.sim.actors import Actor, SimCluster
-from quorate.lab.sim.adversary import Adversary
-from quorate.lab.sim.chooser import Chooser
-from quorate.lab.sim.client import Client
-from quorate.lab.sim.dials import MILLISECOND, SECOND, Dials
-from quorate.lab.sim.drawn import Drawings
-from quorate.lab.sim.dropper import Dropper
+from quorate.lab.sim.actors.actor import Actor, SimCluster
+from quorate.lab.sim.actors.adversary import Adversary
+from quorate.lab.sim.actors.chooser import Chooser
+from quorate.lab.sim.actors.dropper import Dropper
+from quorate.lab.sim.actors.lasting import Lasting
+from quorate.lab.sim.actors.mover import Mover
+from quorate.lab.sim.actors.operator import Operator
+from quorate.lab.sim.actors.surge import Surge
+from quorate.lab.sim.actors.upgrades import Upgrader
+from quorate.lab.sim.campaigns.report import LINES, Report, line
+from quorate.lab.sim.engine.host import CoreMaker, Host
+from quorate.lab.sim.engine.network import Network, member_of
+from quorate.lab.sim.engine.processor import BusyHost
+from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.faults.injector import Faults
-from quorate.lab.sim.host import CoreMaker, Host
-from quorate.lab.sim.keeps import SimulatedStore
-from quorate.lab.sim.lasting import Lasting
-from quorate.lab.sim.ledger import Ledger
-from quorate.lab.sim.mover import Mover
-from quorate.lab.sim.network import Network, member_of
-from quorate.lab.sim.operations import Database, Operations
-from quorate.lab.sim.operator import Operator
-from quorate.lab.sim.processor import BusyHost
-from quorate.lab.sim.purpose import VACUOUS, proves_nothing
 from quorate.lab.sim.replications.probe import Groups
 from quorate.lab.sim.replications.registry import PROBES, watched
 from quorate.lab.sim.replications.single_leader.invariants import Invariants
-from quorate.lab.sim.report import LINES, Report, line
-from quorate.lab.sim.surge import Surge
-from quorate.lab.sim.transacted import Transacted
-from quorate.lab.sim.transactors import Transactor
-from quorate.lab.sim.upgrades import Upgrader
-from quorate.lab.sim.visitors import Visitors
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.scenarios.purpose import VACUOUS, proves_nothing
+from quorate.lab.sim.stores.keeps import SimulatedStore
+from quorate.lab.sim.workloads.client import Client
+from quorate.lab.sim.workloads.drawn import Drawings
+from quorate.lab.sim.workloads.ledger import Ledger
+from quorate.lab.sim.workloads.operations import Database, Operations
+from quorate.lab.sim.workloads.transacted import Transacted
+from quorate.lab.sim.workloads.transactors import Transactor
+from quorate.lab.sim.workloads.visitors import Visitors
 
 LIVENESS = "liveness"
 SLICE_US = 100 * MILLISECOND

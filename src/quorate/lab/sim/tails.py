@@ -11,7 +11,7 @@ import msgspec
 
 from quorate.core.ack_policy import ASYNC, DEFAULT, AckPolicy, read_entry, read_noop
 from quorate.core.kernel import ACKS, DATA, NOOP, Entry, GroupId, NodeId
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.engine.world import Violation, World
 
 LOST_TAIL = "lost tail"
 ENOUGH_HOLDERS = "durable as promised"

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from quorate import errors
-from quorate.storage.adopting import Loss, adopt, assess, damaged_groups
+from quorate.storage.data.adopting import Loss, adopt, assess, damaged_groups
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.interface import Broken, DiskIsFull, Divergent
 

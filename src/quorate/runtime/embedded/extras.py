@@ -10,7 +10,7 @@ from quorate.client.checks import check_new_file
 from quorate.client.dumps import CHANGING, SCHEMA, TRIES, check_script, contents_of, lines_of
 from quorate.client.pieces import ConnectionAttributes
 from quorate.sql.classify import statements_of
-from quorate.storage.callbacks import Callbacks
+from quorate.storage.execution.callbacks import Callbacks
 
 ARGUMENTS_MAX = 127
 """SQLite's limit is higher; so many are portable."""
@@ -100,8 +100,8 @@ class Extras(ConnectionAttributes):
     def backup(self: Any, file: str | os.PathLike[str]) -> None:
         """Write one state of the database to a new plain SQLite file, without the replica's own tables. Raises
         OperationalError where there is a file already, or none can be written."""
-        from quorate.storage.plain_file import PlainFileError
-        from quorate.storage.plain_write import PlainWriter
+        from quorate.storage.plain.file import PlainFileError
+        from quorate.storage.plain.write import PlainWriter
 
         path = check_new_file(file)
         try:

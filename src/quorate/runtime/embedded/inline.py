@@ -42,7 +42,7 @@ from quorate.core.requests import (
 from quorate.core.settings import Settings
 from quorate.runtime.embedded.interrupting import Interrupts
 from quorate.runtime.notes import log_note
-from quorate.storage.callbacks import Callbacks
+from quorate.storage.execution.callbacks import Callbacks
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoCopy, StatementFailed, query_failed
 from quorate.storage.store import BaseStore
 from quorate.wire.answers import failure, refusal

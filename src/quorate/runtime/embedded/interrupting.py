@@ -4,7 +4,7 @@ import threading
 
 from quorate import errors
 from quorate.core.kernel import GroupId
-from quorate.storage.direct import INTERRUPTED
+from quorate.storage.data.direct import INTERRUPTED
 from quorate.storage.store import BaseStore
 from quorate.wire.answers import failure
 

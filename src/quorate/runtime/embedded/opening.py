@@ -14,7 +14,7 @@ from quorate.core.kernel import GroupId, Identity, Member, Recovered
 from quorate.core.requests import Statement
 from quorate.runtime.embedded.inline import DISK_IS_FULL, ClosedNode, InlineNode, monotonic_us
 from quorate.sql.classify import shape_of
-from quorate.storage.direct import Columns, DirectReader, Rows, ended_after
+from quorate.storage.data.direct import Columns, DirectReader, Rows, ended_after
 from quorate.storage.folder import is_node, open_store
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, OverBudget, StatementFailed
 from quorate.storage.memory import MemoryStore

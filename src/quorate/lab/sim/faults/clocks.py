@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from quorate.lab.sim.dials import SECOND
+from quorate.lab.sim.campaigns.rows import EVERY_US, Row
 from quorate.lab.sim.faults.fault import Dial, Fault, or_zero
-from quorate.lab.sim.rows import EVERY_US, Row
+from quorate.lab.sim.scenarios.dials import SECOND
 
 if TYPE_CHECKING:
     from quorate.lab.sim.faults.injector import Faults

@@ -4,9 +4,9 @@ done there."""
 from typing import Any
 
 from quorate.core.ack_policy import AUTO, ETCD, MAJORITY, SYNC
-from quorate.lab.sim.dials import MILLISECOND, SECOND
+from quorate.lab.sim.campaigns.rows import EVERY_US, Row
 from quorate.lab.sim.faults.fault import Dial, Fault, one_of, part_or_zero
-from quorate.lab.sim.rows import EVERY_US, Row
+from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND
 
 LINKS = (
     Fault(

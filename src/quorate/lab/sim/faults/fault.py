@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from quorate.lab.sim.rows import Row
+from quorate.lab.sim.campaigns.rows import Row
 
 if TYPE_CHECKING:
     from quorate.lab.sim.faults.injector import Faults

@@ -3,9 +3,9 @@
 from typing import Any
 
 from quorate.core.kernel import NodeId
-from quorate.lab.sim.files import FileStore
-from quorate.lab.sim.keeps import SimulatedStore
-from quorate.lab.sim.store import BadStore
+from quorate.lab.sim.stores.files import FileStore
+from quorate.lab.sim.stores.keeps import SimulatedStore
+from quorate.lab.sim.stores.store import BadStore
 
 
 def copy_disk(store: SimulatedStore) -> Any:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from quorate.lab.sim.dials import MILLISECOND, SECOND
+from quorate.lab.sim.campaigns.rows import CALM, Row
 from quorate.lab.sim.faults.fault import Dial, Fault, or_zero, part_or_zero
-from quorate.lab.sim.rows import CALM, Row
-from quorate.lab.sim.store import BadStore
+from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND
+from quorate.lab.sim.stores.store import BadStore
 
 if TYPE_CHECKING:
     from quorate.lab.sim.faults.injector import Faults

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Collection, Sequence
 
-from quorate.lab.sim.dials import Dials
+from quorate.lab.sim.engine.host import Host
+from quorate.lab.sim.engine.network import Network
+from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.faults import registry
 from quorate.lab.sim.faults.old_copies import OldCopies, UnseenCopies
 from quorate.lab.sim.faults.unfit import Unfit
-from quorate.lab.sim.host import Host
-from quorate.lab.sim.network import Network
-from quorate.lab.sim.world import World
+from quorate.lab.sim.scenarios.dials import Dials
 
 Strike = Callable[["Faults"], None]
 

@@ -13,13 +13,13 @@ import random
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from quorate.lab.sim.dials import SECOND
+from quorate.lab.sim.campaigns.rows import Row
+from quorate.lab.sim.engine.host import Host
+from quorate.lab.sim.engine.network import Network
+from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.faults.fault import Dial, Fault
 from quorate.lab.sim.faults.folder_copies import copy_disk, lives, put_back
-from quorate.lab.sim.host import Host
-from quorate.lab.sim.network import Network
-from quorate.lab.sim.rows import Row
-from quorate.lab.sim.world import World
+from quorate.lab.sim.scenarios.dials import SECOND
 
 if TYPE_CHECKING:
     from quorate.lab.sim.faults.injector import Faults

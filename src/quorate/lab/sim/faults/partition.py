@@ -5,10 +5,10 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from quorate.lab.sim.dials import SECOND
+from quorate.lab.sim.actors.lasting import partial_connectivity
+from quorate.lab.sim.campaigns.rows import EVERY_US, Row
 from quorate.lab.sim.faults.fault import Dial, Fault, or_zero
-from quorate.lab.sim.lasting import partial_connectivity
-from quorate.lab.sim.rows import EVERY_US, Row
+from quorate.lab.sim.scenarios.dials import SECOND
 
 if TYPE_CHECKING:
     from quorate.lab.sim.faults.injector import Faults

@@ -3,6 +3,7 @@
 Their order is that in which the injector chooses their first times: a new one comes last among those that strike.
 """
 
+from quorate.lab.sim.campaigns.rows import Row
 from quorate.lab.sim.faults.clocks import CLOCK_JUMP, DRIFT, STROBE
 from quorate.lab.sim.faults.crash import CRASH
 from quorate.lab.sim.faults.disks import FSYNC_ERROR, FULL_DISK, LOST_DISK, READ_ERROR, SLOW_DISK
@@ -15,7 +16,6 @@ from quorate.lab.sim.faults.stops import DRAIN, PAUSE
 from quorate.lab.sim.faults.swizzle import SWIZZLE
 from quorate.lab.sim.faults.unfit import UNFIT_NODES
 from quorate.lab.sim.replications.single_leader.faults import CRASH_ON_VOTE, CUT_ON_HANDOVER
-from quorate.lab.sim.rows import Row
 
 FAULTS: tuple[Fault, ...] = (
     CRASH, PAUSE, PARTITION, SWIZZLE, SLOW_DISK, FULL_DISK, CLOCK_JUMP, DRAIN, FSYNC_ERROR, READ_ERROR, STROBE,

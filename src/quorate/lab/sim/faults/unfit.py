@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from quorate.core.kernel import Apply, Condemn, Effect, Event, GroupId
-from quorate.lab.sim.dials import MILLISECOND, SECOND
+from quorate.lab.sim.campaigns.rows import CALM, Row
+from quorate.lab.sim.engine.host import Host
+from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.faults.fault import Dial, Fault
-from quorate.lab.sim.host import Host
-from quorate.lab.sim.rows import CALM, Row
-from quorate.lab.sim.world import Violation, World
+from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from quorate.lab.sim.faults.injector import Faults

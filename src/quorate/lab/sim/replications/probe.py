@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from quorate.core.kernel import GroupId, NodeId
 from quorate.core.membership import Wanted
-from quorate.lab.sim.observers import Observer
-from quorate.lab.sim.world import World
+from quorate.lab.sim.engine.observers import Observer
+from quorate.lab.sim.engine.world import World
 
 if TYPE_CHECKING:
     from quorate.lab.sim.run import Run

@@ -7,11 +7,11 @@ from msgspec import structs
 
 from quorate.core.kernel import CreateGroup, Deliver, Effect, Event, GroupId, LogWrite, Persist, Recovered, Send
 from quorate.core.options import SINGLE_LEADER
-from quorate.lab.sim.host import Host
-from quorate.lab.sim.observers import Observer
+from quorate.lab.sim.engine.host import Host
+from quorate.lab.sim.engine.observers import Observer
+from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.replications.probe import Probe
 from quorate.lab.sim.replications.single_leader.probe import PROBE
-from quorate.lab.sim.world import World
 
 PROBES: dict[str, Probe] = {SINGLE_LEADER: PROBE}
 

@@ -15,9 +15,9 @@ from quorate.core.ack_policy import ETCD, MANUAL, read_noop
 from quorate.core.kernel import NOOP, GroupId, NodeId, Permitted
 from quorate.core.requests import Failover
 from quorate.core.single_leader.messages import TimeoutNow
-from quorate.lab.sim.host import Host
+from quorate.lab.sim.engine.host import Host
+from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.tails import Tails
-from quorate.lab.sim.world import World
 
 BY_ORDER = "leads by order"
 BY_PERMIT = "leads by permit"

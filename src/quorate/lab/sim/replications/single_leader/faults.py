@@ -4,13 +4,13 @@ another to stand."""
 from typing import TYPE_CHECKING
 
 from quorate.core.single_leader.messages import TimeoutNow, VoteReply
+from quorate.lab.sim.campaigns.rows import EVERY_US, Row
 from quorate.lab.sim.faults.fault import Dial, Fault, part_or_zero
 from quorate.lab.sim.faults.partition import between, mend
-from quorate.lab.sim.rows import EVERY_US, Row
 
 if TYPE_CHECKING:
+    from quorate.lab.sim.engine.host import Host
     from quorate.lab.sim.faults.injector import Faults
-    from quorate.lab.sim.host import Host
 
 
 def watch_votes(faults: "Faults") -> None:

@@ -8,14 +8,14 @@ import msgspec
 from quorate.core.kernel import CATALOG_GROUP, GroupId
 from quorate.core.membership import Wanted, reached
 from quorate.core.requests import Done, Failed, Statement, WriteOutcome
-from quorate.lab.sim import transacted
-from quorate.lab.sim.dials import SECOND
-from quorate.lab.sim.lasting import SETTLED_US
-from quorate.lab.sim.operations import DUMP, Database, tables
+from quorate.lab.sim.actors.lasting import SETTLED_US
+from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
 from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
+from quorate.lab.sim.scenarios.dials import SECOND
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL
-from quorate.lab.sim.world import Violation
+from quorate.lab.sim.workloads import transacted
+from quorate.lab.sim.workloads.operations import DUMP, Database, tables
 
 if TYPE_CHECKING:
     from quorate.lab.sim.run import Run

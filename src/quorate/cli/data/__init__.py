@@ -1,0 +1,1 @@
+"""Commands on databases and what is in them."""

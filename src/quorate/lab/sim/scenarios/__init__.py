@@ -1,0 +1,1 @@
+"""The named mixes of dials, and what a run can vary."""

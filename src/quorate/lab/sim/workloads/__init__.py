@@ -1,0 +1,1 @@
+"""What simulated clients do, and what their answers mean for the judges."""

@@ -1,0 +1,1 @@
+"""Ordinary SQLite files: reading, writing and running them, for import, export and the fuzzer."""

@@ -1,0 +1,1 @@
+"""The row format: capturing what a batch changed, and applying it elsewhere."""
