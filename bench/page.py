@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from bench.figures import median
 from bench.results import APSW, DISK, ETCD, POSTGRESQL, QUORATE, Measure, Results
-from bench.svg import Plot, Point, Series, number
-from bench.svg import draw as draw_plot
+from quorate.lab.models.plots import Plot, Point, Series, number
+from quorate.lab.models.plots import draw as draw_plot
 
 PAGE = "performance-results.md"
 NARRATIVE = "performance.md"

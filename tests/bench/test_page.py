@@ -6,9 +6,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from bench.page import draw, plots
 from bench.results import Check, Machine, Measure, Plan, Results, Sample, read, reckon, write
-from bench.svg import Plot, Point, Series, decade_ticks, linear_ticks, number
-from bench.svg import draw as draw_plot
 from bench.work import Timing, in_turn
+
+from quorate.lab.models.plots import Plot, Point, Series, decade_ticks, linear_ticks, number
+from quorate.lab.models.plots import draw as draw_plot
 
 PLAN = Plan(1.0, 0.5, 2, 10, 100, (1, 64), (64,), (10,), (1,), 1.0, (1,), (100,), (2,), 3)
 MACHINE = Machine("A processor", 2, 4096, "Linux 6", "ext4", 200.0, 900.0, {"python": "3.11", "etcd": ""})

@@ -21,6 +21,7 @@ COMMANDS = {
     "sql": "quorate.cli.data.sql:sql",
     "alter": "quorate.cli.data.alter:alter",
     "explain": "quorate.cli.data.explain:explain",
+    "quorum": "quorate.cli.data.quorum:quorum",
     "failover": "quorate.cli.cluster.failover:failover",
     "lost": "quorate.cli.data.lost:lost",
     "member": "quorate.cli.cluster.member:member",

@@ -10,6 +10,7 @@ import click
 
 from quorate.cli.lab.commit import commit
 from quorate.cli.lab.diagrams import draw_history, drawn, html_option
+from quorate.cli.lab.gossip import gossip
 from quorate.cli.lab.mutants import mutants
 from quorate.cli.lab.page import nemesis
 from quorate.cli.lab.shrink import replay_file, shrink
@@ -260,6 +261,7 @@ def judge(file: Path, model: str, promise: tuple[str, ...], html: Path | None, a
         raise Fail(f"the verdict is {report.verdict}", Exit.FAILED if report.verdict == BROKEN else Exit.USAGE)
 
 
+lab.add_command(gossip)
 lab.add_command(mutants)
 lab.add_command(shrink)
 lab.add_command(speed)

@@ -1,0 +1,1 @@
+"""Leaderless replication: any node coordinates, and quorums of the replicas answer."""
