@@ -12,8 +12,10 @@ from quorate.runtime.config import (
     keys,
     load,
     parse_duration,
+    security,
     to_toml,
 )
+from quorate.transport.security import PlaintextRefused
 
 
 def write(folder: Path, text: str) -> Path:
@@ -84,7 +86,14 @@ def test_several_etcds_may_be_named_and_the_protocols_hear_that_there_is_one() -
         ('answer_timeout = "0s"', "answer_timeout must be at least 10ms"),
         ('election = "0s"', "election"),
         ('listen = "here"', "host:port"),
-        ('listen = "0.0.0.0:7000"', "neither TLS nor credentials"),
+        ('listen = "0.0.0.0:7000"', "nothing would be encrypted"),
+        ('advertise = "0.0.0.0:7000"', "nobody can dial"),
+        ('advertise = "db.example:0"', "nobody can dial"),
+        ('advertise = "db.example"', "advertise: .*host:port"),
+        ('insecure_plaintext = "*"', "not a network"),
+        ('insecure_plaintext = ["10.0.0.0/8", "0.0.0.0/0"]', "every address"),
+        ('insecure_plaintext = "::/0"', "every address"),
+        ('insecure_plaintext = "10.0.0.1/8"', "not a network"),
         ('etcd = "here"', "etcd: .*host:port"),
         ('etcd = "127.0.0.1:2379,,"', "commas between several"),
         ("= 3", "not TOML"),
@@ -122,4 +131,16 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:7000", "localhost:7000"])
 def test_loopback_may_be_listened_on(address: str) -> None:
-    check_listen(address)
+    check_listen(address, Config())
+
+
+def test_beyond_loopback_needs_networks_that_are_named(tmp_path: Path) -> None:
+    text = 'listen = "0.0.0.0:7000"\ninsecure_plaintext = ["10.0.0.0/8", "fd00::/8"]\n'
+    config, _ = load(write(tmp_path, text), {}, {})
+    assert load(write(tmp_path, to_toml(config)), {}, {})[0].insecure_plaintext == "10.0.0.0/8, fd00::/8"
+    protected = security(config)
+    for host in ("127.0.0.1", "::1", "10.1.2.3", "::ffff:10.1.2.3", "fd00::1"):
+        protected.check_plain((host, 1))
+    for host in ("192.168.0.1", "fe80::1%lo", "11.0.0.1", "::ffff:11.0.0.1", "2001:db8::1"):
+        with pytest.raises(PlaintextRefused, match="no unencrypted connections"):
+            protected.check_plain((host, 1))

@@ -102,7 +102,7 @@ def test_the_address_is_the_configured_one_else_the_founders() -> None:
     assert listen_address(Config(listen="127.0.0.1:9"), IDENTITY) == "127.0.0.1:9"
     assert listen_address(Config(), IDENTITY) == "127.0.0.1:0"
     elsewhere = kernel.Identity("c", 1, "n", 1, (kernel.Member(1, "n", "10.0.0.1:7"),))
-    with pytest.raises(ConfigError, match="TLS"):
+    with pytest.raises(ConfigError, match="nothing would be encrypted"):
         listen_address(Config(), elsewhere)
     with pytest.raises(ConfigError, match="does not record"):
         listen_address(Config(), kernel.Identity("c", 1, "n", 1, ()))
@@ -110,7 +110,9 @@ def test_the_address_is_the_configured_one_else_the_founders() -> None:
 
 def test_a_node_says_where_it_can_be_dialled() -> None:
     later = kernel.Identity("c", 9, "n", 1, IDENTITY.founders)
-    assert greeting_of(IDENTITY, "0.0.0.0:7").address == IDENTITY.founders[0].address
-    assert greeting_of(later, "10.0.0.9:7").address == "10.0.0.9:7"
-    assert greeting_of(later, "[::]:7").address == ""
-    assert greeting_of(later).address == ""
+    assert greeting_of(IDENTITY, Config(listen="0.0.0.0:7")).address == IDENTITY.founders[0].address
+    assert greeting_of(IDENTITY, Config(listen="127.0.0.1:9")).address == "127.0.0.1:9"
+    assert greeting_of(IDENTITY, Config(listen="127.0.0.1:9", advertise="db:7")).address == "db:7"
+    assert greeting_of(later, Config(listen="10.0.0.9:7")).address == "10.0.0.9:7"
+    assert greeting_of(later, Config(listen="[::]:7")).address == ""
+    assert greeting_of(later, Config()).address == ""

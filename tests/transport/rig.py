@@ -46,6 +46,7 @@ class RecordingHandler:
         self.asks: list[tuple[Caller, int, RequestBody, int]] = []
         self.leavers: list[tuple[Caller, int | None]] = []
         self.peers: list[tuple[str, int]] = []
+        self.places: dict[int, str] = {}
         self.hold = False
         self.reply: ReplyBody = ANSWER
         self._changed = asyncio.Event()
@@ -70,6 +71,10 @@ class RecordingHandler:
 
     def unreachable(self, peer: int) -> None:
         self.peers.append(("unreachable", peer))
+        self._changed.set()
+
+    def located(self, peer: int, address: str) -> None:
+        self.places[peer] = address
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:

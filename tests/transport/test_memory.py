@@ -23,6 +23,8 @@ class Heard:
     def reachable(self, peer: int) -> None:
         self.log.append(f"+{peer}")
 
+    def located(self, peer: int, address: str) -> None: ...
+
     def unreachable(self, peer: int) -> None:
         self.log.append(f"-{peer}")
 

@@ -235,6 +235,13 @@ class Reachable(Struct, frozen=True):
     peer: NodeId
 
 
+class Located(Struct, frozen=True):
+    """A node, which may be this one, says at which address it can be reached."""
+
+    peer: NodeId
+    address: str
+
+
 class Drain(Struct, frozen=True):
     """Finish what is under way, take nothing new, and hand leadership over."""
 
@@ -447,7 +454,7 @@ class Halt(Struct, frozen=True):
 Event = (
     Deliver | Wake | Request | Requests | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed
     | LogRead | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead
-    | CatalogRead | Unreachable | Reachable | Drain | Permitted | Denied | PermitUnavailable
+    | CatalogRead | Unreachable | Reachable | Located | Drain | Permitted | Denied | PermitUnavailable
     | ReplicaDropped | CallerLeft | QueryFailed
 )  # fmt: skip
 

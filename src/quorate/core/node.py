@@ -11,7 +11,7 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
-from quorate.core import callers, dropping, kernel, proposals, roster, superseding
+from quorate.core import callers, dropping, kernel, proposals, roster, superseding, whereabouts
 from quorate.core.admission import Admission
 from quorate.core.copies import Copies
 from quorate.core.directory import Directory
@@ -102,6 +102,8 @@ class Node:
         self.dropping = Dropping(recovered.dropped)
         self.catalog_reads = 0
         """How often the catalog is being read just now."""
+        self.moved: dict[NodeId, str] = {}
+        """Where members say that they are, if the catalog has them elsewhere."""
         self.copies = Copies(self)
         self._verified: GroupId = -1
         self.touched: Iterable[Replica] = self.groups.values()
@@ -270,6 +272,7 @@ class Node:
                 self._busy[number] = None
         self.copies.tick(now)
         roster.tick(self, now, busy)
+        whereabouts.write(self, now)
         if self.draining:
             self._drain(now)
 
@@ -329,9 +332,11 @@ class Node:
 
     def _on_catalog(self, now: Now, event: kernel.CatalogRead) -> None:
         self.catalog_reads -= 1
+        before = self.directory.members
         self.directory.load(event.catalog)
         self.versions.learn(event.catalog.version)
         roster.after_catalog(self, now)
+        whereabouts.after_catalog(self, before)
         if self.holds_catalog and self.catalog.leads_ready and not event.catalog.members:
             proposals.found(self, now)
 
@@ -393,5 +398,6 @@ class Node:
         kernel.DiskRoom: _on_disk_room,
         kernel.Unreachable: _on_unreachable,
         kernel.Reachable: _on_reachable,
+        kernel.Located: whereabouts.on_located,
         kernel.Drain: _on_drain,
     }

@@ -17,10 +17,14 @@ from msgspec import Meta, Struct
 
 from quorate.core.settings import Settings
 from quorate.storage.interface import OPEN_REPLICAS
-from quorate.transport.addresses import is_loopback, parse_address
+from quorate.transport.addresses import Networks, is_loopback, parse_address, parse_networks
+from quorate.transport.security import Security
 
 ENVIRONMENT = "QUORATE_"
 FILE_NAME = "node.toml"
+
+ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - nobody is dialled there
+"""Hosts that mean every address of a machine, and none that others could dial."""
 
 UNITS_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
 LEVELS = ("debug", "info", "warning", "error")
@@ -43,6 +47,12 @@ class Config(Struct, frozen=True, kw_only=True):
 
     folder: Annotated[str, Meta(description="the node's folder; relative to the file that names it")] = "."
     listen: Annotated[str, Meta(description="host:port to listen on; empty: the address the folder records")] = ""
+    advertise: Annotated[
+        str, Meta(description="host:port at which others reach this node; empty: where it listens or was founded")
+    ] = ""
+    insecure_plaintext: Annotated[
+        str, Meta(description="networks beyond this machine in which nothing is encrypted, such as 10.0.0.0/8")
+    ] = ""
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
     heartbeat: Annotated[int, duration("how often each pair of nodes says that it is alive")] = _DEFAULTS.heartbeat_us
     suspect: Annotated[int, duration("silence after which a peer is taken for dead, at least")] = _DEFAULTS.suspect_us
@@ -191,6 +201,8 @@ def _value(key: Key, given: object, where: str) -> str | int:
             if isinstance(given, bool) or not isinstance(given, int):
                 raise ValueError(f"{given!r} is not a whole number")
             return given
+        if isinstance(given, list) and all(isinstance(each, str) for each in given):
+            given = ", ".join(given)
         if not isinstance(given, str):
             raise ValueError(f"{given!r} is not a string")
         return given
@@ -218,8 +230,11 @@ def _check(config: Config) -> None:
             raise ConfigError(f"{name} must be at least {least_us // 1_000}ms")
     if config.heartbeat * 2 > config.suspect:
         raise ConfigError("suspect must be at least two heartbeats, or one lost message looks like a dead node")
+    networks(config)
+    if config.advertise:
+        check_advertise(config.advertise)
     if config.listen:
-        check_listen(config.listen)
+        check_listen(config.listen, config)
     etcd_endpoints(config)
 
 
@@ -231,17 +246,41 @@ def etcd_endpoints(config: Config) -> tuple[tuple[str, int], ...]:
         raise ConfigError(f"etcd: {error}; write host:port, and commas between several") from error
 
 
-def check_listen(address: str) -> None:
-    """Refuse an address that other machines reach: nothing is encrypted or asked for credentials yet."""
+def networks(config: Config) -> Networks:
+    """Those in which nothing has to be encrypted. Raises ConfigError."""
+    try:
+        return parse_networks(config.insecure_plaintext)
+    except ValueError as error:
+        raise ConfigError(f"insecure_plaintext: {error}") from error
+
+
+def security(config: Config) -> Security:
+    """How a node with this configuration protects its connections. Raises ConfigError."""
+    return Security(plaintext=networks(config))
+
+
+def check_listen(address: str, config: Config) -> None:
+    """Refuse an address that other machines reach while nothing protects what they would send. Raises ConfigError."""
     try:
         host, _port = parse_address(address)
     except ValueError as error:
         raise ConfigError(f"listen: {error}") from error
-    if not is_loopback(host):
-        raise ConfigError(
-            f"listen: {address} can be reached from other machines, and this version has neither TLS nor credentials;"
-            " only loopback addresses (127.0.0.1, ::1, localhost) are allowed until it has"
-        )
+    if is_loopback(host) or config.insecure_plaintext:
+        return
+    raise ConfigError(
+        f"listen: {address} can be reached from other machines, and nothing would be encrypted. If all that carry the"
+        ' traffic are yours, say so: insecure_plaintext = ["10.0.0.0/8"], with your network (docs/deploy.md)'
+    )
+
+
+def check_advertise(address: str) -> None:
+    """Refuse an address that nobody can dial. Raises ConfigError."""
+    try:
+        host, port = parse_address(address)
+    except ValueError as error:
+        raise ConfigError(f"advertise: {error}") from error
+    if host in ANYWHERE or not port:
+        raise ConfigError(f"advertise: nobody can dial {address}; give one address of this node, with its port")
 
 
 def to_toml(config: Config) -> str:

@@ -171,6 +171,9 @@ class Driver:
     def unreachable(self, peer: NodeId) -> None:
         self.feed(kernel.Unreachable(peer))
 
+    def located(self, peer: NodeId, address: str) -> None:
+        self.feed(kernel.Located(peer, address))
+
     def drain(self) -> None:
         self.feed(kernel.Drain())
 

@@ -92,8 +92,11 @@ def found(
     members: Mapping[str, str],
     options: Mapping[str, str] | None = None,
     format_number: int = HERE.highest,
+    *,
+    listen: str = "",
 ) -> ClusterFile:
-    """Make `folder`/NAME for each name -> address, and `folder`/cluster.json. `options` go into each node.toml.
+    """Make `folder`/NAME for each name -> address, and `folder`/cluster.json. `options` go into each node.toml;
+    `listen` is the host on which all of them listen, if that is not their address.
 
     Raises ConfigError when the folder holds a cluster already or anything else, or an address is wrong, and OSError.
     """
@@ -114,7 +117,7 @@ def found(
         place = folder / member.name
         place.mkdir(parents=True, exist_ok=True)
         create(place / "node.db", Identity(cluster, member.node, member.name, 0, founders, format_number))
-        _write_config(place, member.address, options)
+        _write_config(place, member.address, options, listen)
     places = tuple(NodePlace(each.name, 0, each.address, str((folder / each.name).resolve())) for each in founders)
     made = ClusterFile(cluster, places, url_of(tuple(members.values())))
     write_cluster_file(folder, made)
@@ -127,10 +130,12 @@ def join(
     address: str,
     known: StatusReport,
     options: Mapping[str, str] | None = None,
+    *,
+    listen: str = "",
 ) -> NodePlace:
     """Make `folder`/NAME for a node that is to be taken into a running cluster, which `known` describes: with an id of
     its own, and the addresses of those who are members now. If `folder` has this cluster's cluster.json, it is added
-    there.
+    there. `options` and `listen` are those of `found`.
 
     Raises ConfigError when the name or the address is wrong or taken, and OSError.
     """
@@ -145,7 +150,7 @@ def join(
     place.mkdir(parents=True, exist_ok=True)
     identity = Identity(known.cluster, secrets.randbits(62) + 1, name, 0, members, known.version)
     create(place / "node.db", identity)
-    _write_config(place, address, options)
+    _write_config(place, address, options, listen)
     made = NodePlace(name, 0, address, str(place.resolve()))
     there = read_cluster_file(folder) if (folder / CLUSTER_FILE).exists() else None
     if there is not None and there.cluster == known.cluster:
@@ -167,8 +172,11 @@ def _check_place(name: str, address: str, place: Path) -> None:
         raise ConfigError(f"{place} is not empty")
 
 
-def _write_config(place: Path, address: str, options: Mapping[str, str] | None) -> None:
-    lines = {"listen": address, **(options or {})}
+def _write_config(place: Path, address: str, options: Mapping[str, str] | None, listen: str) -> None:
+    lines = {"listen": address}
+    if listen:
+        lines = {"listen": format_address(listen, parse_address(address)[1]), "advertise": address}
+    lines |= options or {}
     text = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
     (place / FILE_NAME).write_text(text, encoding="utf-8")
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from quorate.core.formats import RELEASE
 from quorate.core.kernel import Core, Identity
 from quorate.runtime.aside import READS, Aside, Piece
-from quorate.runtime.config import Config, ConfigError, check_listen, etcd_endpoints
+from quorate.runtime.config import ANYWHERE, Config, ConfigError, check_listen, etcd_endpoints, security
 from quorate.runtime.driver import Driver, monotonic_us
 from quorate.runtime.scheduler import Timer
 from quorate.runtime.signals import Signals
@@ -30,9 +30,6 @@ STOPPED = 0
 FAILED = 70
 """Exit code of a node that stopped because going on would have broken a promise (EX_SOFTWARE)."""
 INTERRUPTED = 130
-
-ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - nobody is dialled there
-"""Hosts that mean every address of a machine, and none that others could dial."""
 
 DESCRIPTORS_OF_A_REPLICA = 7
 """As a rule at the most: a writer, its write-ahead log and its index, and two readers with two each."""
@@ -87,9 +84,9 @@ class Server:
         driver.drained = lambda: self.finish(STOPPED)
         driver.slow_reads.limit_us = self._config.read_limit
         limits = Limits(connections=self._config.connections, client_requests=self._config.client_requests)
-        driver.transport = transport = TcpTransport(
-            greeting_of(self._store.identity, self._config.listen), driver, random.Random(os.urandom(16)), limits
-        )
+        me = greeting_of(self._store.identity, self._config)
+        rng = random.Random(os.urandom(16))
+        driver.transport = transport = TcpTransport(me, driver, rng, limits, security(self._config))
         permits = self._permits(driver)
         host, port = parse_address(listen_address(self._config, self._store.identity))
         try:
@@ -101,6 +98,7 @@ class Server:
         try:
             try:
                 driver.start()
+                driver.located(me.node, me.address)
                 log.info("%s listens on %s", self._store.identity.name, self.address)
                 ready(self.address)
                 code = await self._finished
@@ -156,20 +154,28 @@ class Server:
         loop.add_reader(sys.stdin.fileno(), readable)
 
 
-def greeting_of(identity: Identity, listen: str = "") -> Hello:
-    """How this node introduces itself: under the address at which the cluster was founded with it; one that came later
-    under the one at which it listens, if that is an address at all."""
-    own = [member.address for member in identity.founders if member.node == identity.node]
-    anywhere = listen and parse_address(listen)[0] in ANYWHERE
+def greeting_of(identity: Identity, config: Config) -> Hello:
+    """How this node introduces itself."""
     return Hello(
         NODE,
         cluster=identity.cluster,
         node=identity.node,
         name=identity.name,
         boot=identity.boot,
-        address=own[0] if own else "" if anywhere else listen,
+        address=advertised(identity, config),
         release=RELEASE,
     )
+
+
+def advertised(identity: Identity, config: Config) -> str:
+    """Where others reach this node: as the configuration says; else where it listens, if that is an address at all;
+    else where the cluster was founded with it; empty when nobody knows."""
+    if config.advertise:
+        return config.advertise
+    host, port = parse_address(config.listen) if config.listen else ("", 0)
+    if host and port and host not in ANYWHERE:
+        return config.listen
+    return next((member.address for member in identity.founders if member.node == identity.node), "")
 
 
 def listen_address(config: Config, identity: Identity) -> str:
@@ -178,7 +184,7 @@ def listen_address(config: Config, identity: Identity) -> str:
         return config.listen
     for member in identity.founders:
         if member.node == identity.node and member.address:
-            check_listen(member.address)
+            check_listen(member.address, config)
             return member.address
     raise ConfigError("listen: the folder does not record an address of this node; give one")
 

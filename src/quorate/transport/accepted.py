@@ -87,8 +87,13 @@ class Accepted(asyncio.Protocol):
         if owner.closing:  # it was on its way when listening ended
             made.abort()
             return
-        made.write(greeting(owner.me))
         self._timer = owner.loop.call_later(self._limits.greeting_s, self._greeting_late)
+        try:
+            owner.security.check_plain(made.get_extra_info("peername"))
+        except WireError as error:
+            self.refuse(error)
+            return
+        made.write(greeting(owner.me))
         if owner.crowded(RESERVED):
             self.refuse(TooManyConnections(f"this node takes {self._limits.connections} connections"))
 
@@ -211,6 +216,7 @@ class Accepted(asyncio.Protocol):
             if earlier is not None:
                 earlier.close()
             owner.gained(them.node)
+            owner.handler.located(them.node, them.address)
 
     def tell(self, ask: int, body: ReplyBody, size: int | None) -> None:
         """See `interface.Caller`. Without a size the answer is still owed."""

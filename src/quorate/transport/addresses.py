@@ -2,6 +2,8 @@
 
 import ipaddress
 
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
 
 def parse_address(text: str) -> tuple[str, int]:
     """Host and port. Raises ValueError with a sentence that can be shown."""
@@ -27,3 +29,29 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def parse_networks(text: str) -> Networks:
+    """Networks such as `10.0.0.0/8, fd00::/8`. Raises ValueError with a sentence that can be shown."""
+    found = []
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            network = ipaddress.ip_network(each)
+        except ValueError:
+            raise ValueError(f"{each!r} is not a network such as 10.0.0.0/8 or fd00::/8") from None
+        if not network.prefixlen:
+            raise ValueError(f"{each} is every address there is: name the networks that nobody else can listen to")
+        found.append(network)
+    return tuple(found)
+
+
+def is_trusted(host: str, networks: Networks) -> bool:
+    """Whether what goes to this host or comes from it may travel in plain text: it is this machine, or in one of the
+    networks."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_loopback or any(address in network for network in networks)

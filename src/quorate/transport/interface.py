@@ -38,6 +38,9 @@ class Handler(Protocol):
 
     def unreachable(self, peer: NodeId) -> None: ...
 
+    def located(self, peer: NodeId, address: str) -> None:
+        """A peer has connected here, and says where it listens."""
+
 
 class Transport(Protocol):
     """Connections to every other node and from every client of one node."""

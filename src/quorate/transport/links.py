@@ -177,9 +177,15 @@ class Dialled(asyncio.Protocol):
         self._transport = made = cast(asyncio.Transport, transport)
         tune(made, self._owner.limits.vanished_peer_s)
         made.set_write_buffer_limits(self._owner.limits.write_buffer)
-        made.write(greeting(self._me))
         self._timer = self._owner.loop.call_later(self._owner.limits.greeting_s, self._late)
         self._link.made(self)
+        try:
+            self._owner.security.check_plain(made.get_extra_info("peername"))
+        except WireError as error:
+            self._link.complain(str(error))
+            made.abort()
+            return
+        made.write(greeting(self._me))
 
     def data_received(self, data: bytes) -> None:
         try:

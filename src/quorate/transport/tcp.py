@@ -18,6 +18,7 @@ from quorate.transport.addresses import format_address
 from quorate.transport.crowd import FrameStalled, GaveUpItsPlace, TooMuchUnfinished, Unfinished, idle_longest
 from quorate.transport.interface import Handler
 from quorate.transport.links import PeerLink
+from quorate.transport.security import Security
 from quorate.wire.frames import FRAME_BYTES_MAX, WireError
 from quorate.wire.handshake import Hello
 
@@ -63,11 +64,19 @@ class Limits(msgspec.Struct, frozen=True):
 class TcpTransport:
     """Keeps `transport.interface.Transport` over TCP. Belongs to one running event loop."""
 
-    def __init__(self, me: Hello, handler: Handler, rng: random.Random, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        me: Hello,
+        handler: Handler,
+        rng: random.Random,
+        limits: Limits | None = None,
+        security: Security | None = None,
+    ) -> None:
         self.me: Final = me
         self.handler: Final = handler
         self.rng: Final = rng
         self.limits: Final = limits or Limits()
+        self.security: Final = security or Security()
         self.loop: Final = asyncio.get_running_loop()
         self.dirty: set[Accepted] = set()
         """Client connections that have something to flush."""

@@ -6,7 +6,7 @@ import click
 
 import quorate
 from quorate.cli.output import Exit, Fail, find_cluster, json_option, print_json, progress
-from quorate.runtime.config import ConfigError, check_listen
+from quorate.runtime.config import FILE_NAME, ConfigError, load
 from quorate.runtime.founding import found, join, local_members
 
 
@@ -16,6 +16,14 @@ from quorate.runtime.founding import found, join, local_members
 @click.option("--node", "named", metavar="NAME=HOST:PORT", multiple=True, help="One node and its address; repeat it.")
 @click.option("--join", "running", metavar="URL-or-DIR", help="Make one node for this running cluster.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address that --nodes listen on.")
+@click.option(
+    "--listen",
+    "listen",
+    metavar="HOST",
+    default="",
+    help="Where nodes listen, such as 0.0.0.0, if not at their address.",
+)
+@click.option("--insecure-plaintext", "plaintext", metavar="NETWORKS", help="Networks in which nothing is encrypted.")
 @click.option("--name", "prefix", default="n", show_default=True, help="What the names of --nodes begin with.")
 @json_option
 def init(
@@ -24,6 +32,8 @@ def init(
     named: tuple[str, ...],
     running: str | None,
     host: str,
+    listen: str,
+    plaintext: str | None,
     prefix: str,
     as_json: bool,
 ) -> None:
@@ -40,21 +50,36 @@ def init(
     if running is not None:
         if nodes is not None or len(named) > 1:
             raise Fail("--join makes one node: give at most one --node", Exit.USAGE)
-        _join(folder, running, _named(named), host, prefix, as_json=as_json)
+        _join(folder, running, _named(named), host, prefix, _options(plaintext), listen, as_json=as_json)
         return
     members = _named(named) if named else local_members(nodes or 3, host, prefix)
-    made = found(folder, members)
+    made = found(folder, members, _options(plaintext), listen=listen)
     for place in made.nodes:
         progress(f"{place.name}: {place.address} in {place.folder}")
-    for address in members.values():
-        _warn(address)
+    for place in made.nodes:
+        _warn(Path(place.folder))
     if as_json:
         print_json(made)
     else:
         progress(f"start each node with: quorate serve --config {folder}/NAME/node.toml")
 
 
-def _join(folder: Path, running: str, named: dict[str, str], host: str, prefix: str, *, as_json: bool) -> None:
+def _options(plaintext: str | None) -> dict[str, str]:
+    """What goes into each node.toml."""
+    return {"insecure_plaintext": plaintext} if plaintext else {}
+
+
+def _join(
+    folder: Path,
+    running: str,
+    named: dict[str, str],
+    host: str,
+    prefix: str,
+    options: dict[str, str],
+    listen: str,
+    *,
+    as_json: bool,
+) -> None:
     """One more node. Its name is the first that is free, unless it was given."""
     with quorate.Cluster(find_cluster(running)) as cluster:
         known = max(cluster.status(), key=lambda report: (not report.removed, report.changes))
@@ -64,9 +89,9 @@ def _join(folder: Path, running: str, named: dict[str, str], host: str, prefix: 
         free = (f"{prefix}{number}" for number in range(1, 1 << 16))
         named = {next(name for name in free if name not in taken and not (folder / name).exists()): address}
     ((name, address),) = named.items()
-    place = join(folder, name, address, known)
+    place = join(folder, name, address, known, options, listen=listen)
     progress(f"{place.name}: {place.address} in {place.folder}")
-    _warn(address)
+    _warn(Path(place.folder))
     if as_json:
         print_json(place)
     else:
@@ -74,9 +99,10 @@ def _join(folder: Path, running: str, named: dict[str, str], host: str, prefix: 
         progress(f"then take it in with: quorate member add {address}")
 
 
-def _warn(address: str) -> None:
+def _warn(place: Path) -> None:
+    """Say at once what `serve` would refuse to start with."""
     try:
-        check_listen(address)
+        load(place / FILE_NAME, {}, {})
     except ConfigError as error:
         progress(f"Warning: {error}")
 

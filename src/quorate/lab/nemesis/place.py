@@ -44,7 +44,7 @@ def proxied(folder: Path, nodes: int, seed: int) -> tuple[LocalCluster, Proxies]
         text = path.read_text(encoding="utf-8")
         known, real = json.dumps(f"{HOST}:{front}"), json.dumps(f"{HOST}:{back}")
         assert known in text, "node.toml says where a node listens"
-        path.write_text(text.replace(known, real), encoding="utf-8")
+        path.write_text(text.replace(known, real) + f"advertise = {known}\n", encoding="utf-8")
     routes = {
         name: ((HOST, front), (HOST, back)) for name, front, back in zip(names, fronts, backs, strict=True)
     }  # fmt: skip
