@@ -8,7 +8,7 @@ Rows are already there when `execute` returns, so fetching them is not awaited.
 """
 
 from collections.abc import Generator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from quorate.client.aio import Connection as Connection
 from quorate.client.aio import Cursor as Cursor
@@ -16,10 +16,22 @@ from quorate.client.checks import check_flag
 from quorate.client.cluster_aio import Cluster as Cluster
 from quorate.client.marker import check_bookmark
 from quorate.client.types import Types
-from quorate.client.url import DEFAULT_TIMEOUT, ClusterTarget, check_timeout, default_read, parse_target
+from quorate.client.url import (
+    DEFAULT_TIMEOUT,
+    ClusterTarget,
+    check_retry,
+    check_timeout,
+    default_read,
+    parse_target,
+)
 from quorate.core.bookmarks import Bookmark as Bookmark
 
-__all__ = ["Bookmark", "Cluster", "Connection", "Cursor", "connect"]
+if TYPE_CHECKING:
+    import os
+
+    from quorate.runtime.tasks.connection import Connection as EmbeddedConnection
+
+__all__ = ["Bookmark", "Cluster", "Connection", "Cursor", "EmbeddedConnection", "connect"]
 
 
 class Opened(Connection):
@@ -47,7 +59,7 @@ class Opened(Connection):
 
 
 def connect(
-    target: str,
+    target: "str | os.PathLike[str]",
     *,
     timeout: float | None = None,
     read: str | None = None,
@@ -57,32 +69,48 @@ def connect(
     types: Types | None = None,
     bookmark: Bookmark | str | None = None,
     lazy: bool = False,
-) -> "Opened":
-    """Open a database of a cluster, from inside a running event loop; the arguments of `quorate.connect`.
+) -> "Opened | EmbeddedConnection":
+    """Open a database from inside a running event loop; the arguments of `quorate.connect`.
 
     `await connect(...)` waits for a node that answers, and raises Unavailable, naming each address, when none does; so
-    does `async with`, but for `lazy=True`. Without either, nothing is waited for before the first call. Raises
-    NotSupportedError for a folder or `":memory:"`: an embedded database writes to the disk in the caller's thread,
-    which would stop the loop.
+    does `async with`, but for `lazy=True`. Without either, nothing is waited for before the first call. A folder is
+    opened then, too; its statements run in threads of the connection's own.
     """
     place = parse_target(target)
     mark = check_bookmark(bookmark)
-    if not isinstance(place, ClusterTarget):
-        from quorate.errors import NotSupportedError
-
-        raise NotSupportedError(
-            "an embedded database for asyncio is not there yet",
-            hint="use quorate.connect, for example in asyncio.to_thread",
+    seconds = None if timeout is None else check_timeout(timeout)
+    connection: Opened | EmbeddedConnection
+    if isinstance(place, ClusterTarget):
+        mark = mark | place.bookmark
+        connection = Opened(
+            place,
+            timeout=seconds or place.timeout or DEFAULT_TIMEOUT,
+            read=default_read(place.read if read is None else read, mark),
+            retry=retry,
+            autocommit=autocommit,
+            bookmark=mark,
         )
-    mark = mark | place.bookmark
-    connection = Opened(
-        place,
-        timeout=(place.timeout or DEFAULT_TIMEOUT) if timeout is None else check_timeout(timeout),
-        read=default_read(place.read if read is None else read, mark),
-        retry=retry,
-        autocommit=autocommit,
-        bookmark=mark,
-    )
+        connection._lazy = check_flag(lazy, "lazy")  # noqa: SLF001 - made here
+    else:
+        from quorate.runtime.tasks.connection import Connection as InFolder
+
+        check_retry(retry)
+        connection = InFolder(
+            place,
+            timeout=seconds or DEFAULT_TIMEOUT,
+            read=default_read(read),
+            ends=seconds,
+            autocommit=autocommit,
+            bookmark=mark,
+            lazy=check_flag(lazy, "lazy"),
+        )
     connection.row_factory, connection.types = row_factory, types
-    connection._lazy = check_flag(lazy, "lazy")  # noqa: SLF001 - made here
     return connection
+
+
+def __getattr__(name: str) -> Any:
+    if name != "EmbeddedConnection":
+        raise AttributeError(f"module 'quorate.aio' has no attribute {name!r}")
+    from quorate.runtime.tasks.connection import Connection as Found
+
+    return Found

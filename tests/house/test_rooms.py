@@ -13,6 +13,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transport": {"transport", "wire", "core"},
     "runtime": {"runtime", "transport", "wire", "storage", "sql", "core"},
     "runtime/embedded": {"runtime/embedded", "runtime", "client", "wire", "storage", "sql", "core"},
+    "runtime/tasks": {"runtime/embedded", "client", "sql", "core"},
     "client": {"client", "wire", "sql", "core"},
     "lab/models": {"lab/models", "core"},
     "lab/judges": set(),
@@ -69,7 +70,7 @@ PURE_ROOMS = ("core", "sql", "wire", "lab/sql")
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "apsw": ("storage",),
-    "asyncio": ("transport", "runtime", "client", "http"),
+    "asyncio": ("transport", "runtime", "runtime/tasks", "client", "http"),
     "uvloop": ("transport", "runtime"),
     "click": ("cli",),
     "rich": ("cli",),
@@ -90,8 +91,8 @@ def room_of(module: str) -> str:
         return ""
     if parts[0] == "lab" and len(parts) > 1:
         return f"lab/{parts[1]}"
-    if parts[:2] == ["runtime", "embedded"]:
-        return "runtime/embedded"
+    if parts[0] == "runtime" and "/".join(parts[:2]) in MAY_IMPORT:
+        return "/".join(parts[:2])
     return parts[0]
 
 

@@ -23,6 +23,7 @@ from quorate.wire.frames import FrameReader, WireError
 Lock = asyncio.Lock
 current_task = asyncio.current_task
 sleep = asyncio.sleep
+FOREIGN_LOOP = "this connection belongs to another event loop"
 
 
 def commit_at_once(commit: Callable[[], object]) -> None:
@@ -83,7 +84,7 @@ class Link(asyncio.Protocol):
         """Send a request whose caller waits so much longer (0: not said). Raises LinkLost, DataError or, on another
         loop than the first time, InterfaceError."""
         if asyncio.get_running_loop() is not self._loop:
-            raise InterfaceError("this connection belongs to another event loop", hint="connect in each loop")
+            raise InterfaceError(FOREIGN_LOOP, hint="connect in each loop")
         if not self._room.is_set():
             try:
                 async with asyncio.timeout(seconds):

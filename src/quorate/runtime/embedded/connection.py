@@ -245,13 +245,17 @@ class Connection(Marked, Extras):
         Raises Cancelled when it did not, and then it never will; the error it failed with; or Expired when it
         is too old for anybody to tell.
         """
+        done = self.settled(token, seen, timeout)
+        return [cursor_of(self, result, done.truncated) for result in done.results]
+
+    def settled(self, token: str, seen: int | None, timeout: float | None) -> Done:
+        """What `outcome` gives, without cursors."""
         known = self.tokens.recall(token, seen)
         self.take_writer(self.timeout if timeout is None else check_timeout(timeout))
         try:
-            done = self.settle(Outcome(self.database, known))
+            return self.settle(Outcome(self.database, known))
         finally:
             self.node.writing.release()
-        return [cursor_of(self, result, done.truncated) for result in done.results]
 
     def transaction(
         self,

@@ -2,10 +2,13 @@
 
 import threading
 
+from msgspec import Raw
+
 from quorate.client.marker import Marker
 from quorate.core.bookmarks import Bookmark
+from quorate.core.kernel import GroupId
 from quorate.core.read_levels import SESSION
-from quorate.core.requests import Run, Statement
+from quorate.core.requests import Answer, Run, Statement
 from quorate.runtime.embedded.inline import InlineNode
 
 
@@ -15,6 +18,7 @@ class Marked:
     __slots__ = ()
 
     database: str
+    group: GroupId
     node: InlineNode
     _marker: Marker
 
@@ -29,6 +33,18 @@ class Marked:
     def bookmark(self, bookmark: Bookmark | str | None) -> None:
         self._marker.assign(bookmark)
         self._catch_up()
+
+    def mark(self) -> Bookmark:
+        """As `bookmark`, and waits for nobody: while another thread writes, it is where the log is."""
+        if self.node.owner != threading.get_ident() and self.node.writing.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self.node.writing.release()
+        else:
+            last = self.node.store.log.groups[self.group].last
+            self._marker.heard(Answer(Raw(), last.index, self.group, last.epoch), None, self.node.cluster)
+        return self._marker.at
 
     def close(self) -> None:
         """As `Connection.close`."""
@@ -46,7 +62,10 @@ class Marked:
         """Look where the database is, and whether the session has seen more than there is."""
         if self.node.owner == threading.get_ident():
             return  # it has the writer, and will be asked again
-        after = self._marker.shown(SESSION)
         with self.node.writing:
-            answer = self.node.request(Run(self.database, (Statement("SELECT 1"),), after=after))
+            self._look()
+
+    def _look(self) -> None:
+        after = self._marker.shown(SESSION)
+        answer = self.node.request(Run(self.database, (Statement("SELECT 1"),), after=after))
         self._marker.heard(answer, after, self.node.cluster)

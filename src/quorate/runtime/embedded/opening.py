@@ -1,5 +1,6 @@
 """Opening an embedded node: a cluster of one, in a folder or in memory."""
 
+import math
 import os
 import secrets
 import threading
@@ -202,16 +203,18 @@ class Reads:
             except (Broken, Divergent, DiskIsFull) as error:
                 raise errors.OperationalError(f"the data file cannot be opened: {error}") from error
         reader.let_go()
+        reader.runs_in(threading.get_ident())
         reader.limit = None if seconds is None else [seconds]
         return reader
 
-    def interrupt(self) -> None:
-        """End the statements that this connection runs, in whatever thread."""
+    def interrupt(self, thread: int | None = None) -> None:
+        """End the statements that this connection runs, in whatever thread; or those of one thread, if it reads by the
+        methods of this class alone."""
         with self._guard:
             readers = list(self._readers)
         for reader in readers:
-            reader.interrupt()
-        self._node.interrupts.end(self, self._group)
+            reader.interrupt(thread)
+        self._node.interrupts.end(self, self._group, thread)
 
     def failed_read(self, reader: DirectReader, error: BaseException) -> BaseException:
         """What to raise for what a method of the reader raised; the reader is put back or closed."""
@@ -228,7 +231,8 @@ class Reads:
         self._node.usable()
         mine = self._node.owner == threading.get_ident()
         if not mine:
-            self._node.writing.acquire()
+            if not self._node.writing.acquire(blocking=False):
+                self._node.interrupts.wait(math.inf, self, self._node.writing)
             self._node.interrupts.taken_by(self)
         self._node.interrupts.begins()
         try:
@@ -270,6 +274,7 @@ class Pinned:
         if reader is None:
             raise errors.OperationalError("the data file cannot be read any more", hint="begin another transaction")
         reader.limit = None if self._seconds is None else [self._seconds]
+        reader.runs_in(threading.get_ident())
         try:
             return reader.first_read(statement.sql, statement.sets[0])
         except StatementFailed as error:

@@ -10,19 +10,19 @@ from quorate.runtime.embedded.inline import InlineNode
 from quorate.sql.classify import CHANGE, shape_of
 from quorate.wire.answers import read_outcome, results_of
 
+IN_TRANSACTION = " has a transaction open on this database"
+
 
 def take_writer(node: InlineNode, seconds: float, holder: object) -> None:
-    """Wait for the database's only writer; the holder may have what it runs there ended. Raises Unavailable when others
-    keep it for too long."""
+    """Wait for the database's only writer; the holder may have what it runs there, or its waiting, ended. Raises
+    Unavailable when others keep it for too long."""
     node.usable()
     if node.writing.acquire(blocking=False):
         node.interrupts.taken_by(holder)
         return
     if node.owner == threading.get_ident():
-        raise errors.ProgrammingError(
-            "this thread has a transaction open on this database", hint="write through the transaction"
-        )
-    if not node.writing.acquire(timeout=seconds):
+        raise errors.ProgrammingError("this thread" + IN_TRANSACTION, hint="write through the transaction")
+    if not node.interrupts.wait(seconds, holder, node.writing):
         raise errors.Unavailable("not done: another thread has held the database's writer all the time")
     node.interrupts.taken_by(holder)
     if node.forked:

@@ -64,6 +64,7 @@ class DirectReader:
         self._over = False
         """The running read has taken too long."""
         self._closing = threading.Lock()
+        self._thread = 0
         self._connection.set_progress_handler(self._late, _STEPS)
         self.execute: Callable[[str, Any], apsw.Cursor] = self._cursor.execute
         """Runs a text that `first_read` has accepted. Raises what apsw raises; give it to `failed`."""
@@ -183,10 +184,17 @@ class DirectReader:
         with self._closing:
             self._connection.close(force=True)
 
-    def interrupt(self) -> None:
-        """End the read that is running, if one is. Any thread may call it."""
+    def runs_in(self, thread: int) -> None:
+        """The next reads are those of this thread: `interrupt` may name it."""
+        with self._closing:
+            self._thread = thread
+
+    def interrupt(self, thread: int | None = None) -> None:
+        """End the read that is running, if one is, and if it is this thread's, where one is named. Any thread may call
+        it."""
         with self._closing, contextlib.suppress(apsw.ConnectionClosedError):
-            self._connection.interrupt()
+            if thread in (None, self._thread):
+                self._connection.interrupt()
 
 
 def ended_after(seconds: float) -> Failed:
