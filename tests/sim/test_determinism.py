@@ -26,8 +26,8 @@ print(simulate(0, "handovers").trace)
 
 
 LONG = {
-    "accepted", "bulky", "departures", "endless", "figure_eight", "forgotten", "long", "narrow", "newcomers", "outdated",
-    "patient", "slow", "smooth", "spike", "stalled", "storm",
+    "accepted", "bulky", "departures", "endless", "figure_eight", "forgotten", "long", "narrow", "newcomers",
+    "outdated", "patient", "slow", "smooth", "spike", "stalled", "storm",
 }  # fmt: skip
 """Scenarios that take many seconds for one seed: `quorate lab twice`, run by hand, has them too. Those who act in them
 act in others as well."""
