@@ -1,6 +1,7 @@
 """The script that a transaction's client keeps, against a node that is a dictionary."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 from tests.client.dictionary import Node
@@ -280,14 +281,14 @@ def test_begin_is_one_of_sqlites_words() -> None:
 # ---- how often, and when -----------------------------------------------------------------------------------
 
 
-def attempts(retries: object = 2, token: str | None = None) -> Attempts:
-    return Attempts(retries, token, 10.0, random.Random(1))
+def attempts(retries: object = 2, token: str | None = None, clock: Callable[[], float] = lambda: 0.0) -> Attempts:
+    return Attempts(retries, token, 10.0, random.Random(1), clock)
 
 
 def test_an_error_that_would_come_again_is_raised_at_once() -> None:
     error = errors.IntegrityError("it is")
     with pytest.raises(errors.IntegrityError) as caught:
-        attempts().pause(error, 0.0)
+        attempts().pause(error)
     assert caught.value is error
 
 
@@ -295,26 +296,28 @@ def test_a_name_that_an_earlier_call_has_cancelled_is_not_the_last() -> None:
     """(1) The answer to that call's COMMIT is lost; (2) it asks, which cancels the name; (3) it commits with the next;
     (4) its process dies. Whoever calls again must come to the name that was committed."""
     tries = attempts(token="order-17")
-    tries.pause(errors.Cancelled("never"), 0.0)
+    tries.pause(errors.Cancelled("never"))
     assert tries.token == "order-17+1"
     with pytest.raises(errors.Cancelled):
-        attempts().pause(errors.Cancelled("of another write"), 0.0)
+        attempts().pause(errors.Cancelled("of another write"))
 
 
 def test_it_tries_again_so_many_times() -> None:
     tries = attempts(2)
     for _ in range(2):
-        assert 0.0 <= tries.pause(errors.SerializationFailure(), 0.0) <= 0.5
+        assert 0.0 <= tries.pause(errors.SerializationFailure()) <= 0.5
     with pytest.raises(errors.SerializationFailure):
-        tries.pause(errors.SerializationFailure(), 0.0)
+        tries.pause(errors.SerializationFailure())
 
 
 def test_it_does_not_wait_beyond_its_deadline() -> None:
     overloaded = errors.Overloaded()
     overloaded.again = 3.0
-    assert attempts().pause(overloaded, 6.0) == 3.0
+    now = iter([0.0, 6.0, 7.0])
+    tries = attempts(clock=lambda: next(now))
+    assert tries.pause(overloaded) == 3.0
     with pytest.raises(errors.Overloaded):
-        attempts().pause(overloaded, 7.0)
+        tries.pause(overloaded)
 
 
 def test_an_attempt_that_was_cancelled_leaves_its_name() -> None:

@@ -1,9 +1,12 @@
 """How often a transaction is run again, and when: `run_transaction`'s decisions, without input or output.
 
+The clock is handed in, since the laboratory runs the same calls on virtual time.
+
 Waiting is full jitter, U(0, min(cap, base * 2^n)) (Brooker, "Exponential backoff and jitter", 2015): transactions that
 have met in one row must not meet there again all at once.
 """
 
+from collections.abc import Callable
 from random import Random
 
 from quorate import errors
@@ -35,13 +38,16 @@ def not_done(lost: errors.MaybeDone) -> errors.Unavailable:
 class Attempts:
     """One call of `run_transaction`: its attempts, within one deadline."""
 
-    def __init__(self, retries: object, token: str | None, deadline: float, rng: Random) -> None:
-        """Raises ProgrammingError for retries that are no number."""
+    def __init__(
+        self, retries: object, token: str | None, seconds: float, rng: Random, clock: Callable[[], float]
+    ) -> None:
+        """All of them together may take so many seconds. Raises ProgrammingError for retries that are no number."""
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise errors.ProgrammingError(f"retries is how often to try again, 0 or more, not {shown(retries)}")
         self._retries = retries
         self._name = token
-        self._deadline = deadline
+        self._clock = clock
+        self._deadline = clock() + seconds
         self._rng = rng
         self._number = 0
         """Attempts that have failed."""
@@ -55,9 +61,9 @@ class Attempts:
             return self._name
         return f"{self._name}+{self._cancelled}"
 
-    def left(self, now: float) -> float:
+    def left(self) -> float:
         """Seconds that are left; 0: none."""
-        return max(0.0, self._deadline - now)
+        return max(0.0, self._deadline - self._clock())
 
     def cancelled(self) -> None:
         """The answer to this attempt's COMMIT was lost, and now it never will take effect."""
@@ -67,7 +73,7 @@ class Attempts:
         """How long to wait before the next attempt, in seconds."""
         return self._rng.uniform(0.0, min(CAP, BASE * 2.0 ** min(self._number, 20)))
 
-    def pause(self, error: errors.Error, now: float) -> float:
+    def pause(self, error: errors.Error) -> float:
         """How long to wait, in seconds, before the next attempt, when one has failed with this. Raises it when there
         is none: it would fail again, too many have failed, or time is over."""
         self._number += 1
@@ -78,6 +84,6 @@ class Attempts:
         if not again or self._number > self._retries:
             raise error
         wait = max(self.jitter(), getattr(error, "again", 0.0))
-        if wait >= self.left(now):
+        if wait >= self.left():
             raise error
         return wait

@@ -74,30 +74,35 @@ class Runs:
         """
         self._client.check()
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
-        attempts = Attempts(retries, token, time.monotonic() + seconds, random.SystemRandom())
+        attempts = Attempts(retries, token, seconds, random.SystemRandom(), time.monotonic)
         if token is not None and not read_only:
             return await run_once(self, function, attempts, token, begin=begin)
         return await run_transaction(self, function, attempts, begin=begin, read_only=read_only)
 
 
 async def run_once(
-    connection: Any, function: Callable[[Any], Awaitable[T]], attempts: Attempts, name: str, **options: Any
+    connection: Any,
+    function: Callable[[Any], Awaitable[T]],
+    attempts: Attempts,
+    name: str,
+    rest: Any = sleep,
+    **options: Any,
 ) -> T | None:
     """Run a function in a transaction of this connection until one has been committed under this name, by whatever
-    process. What the function returned in that one; None if it was no attempt of this call. Raises what
-    `Connection.run_transaction` says."""
+    process. What the function returned in that one; None if it was no attempt of this call. Between attempts it awaits
+    `rest(seconds)`. Raises what `Connection.run_transaction` says."""
     values: dict[int, T] = {}
     """What the function returned in attempts that may have been committed."""
     token: Token | None = None
     lost: errors.MaybeDone | None = None
     while True:
-        begun, token = await _begin(connection, name, token, attempts, lost)
+        begun, token = await _begin(connection, name, token, attempts, lost, rest)
         if not isinstance(begun, Attempted):
             return values.get(committed_attempt(begun, token))
         if lost is not None:
             failed, lost = not_done(lost), None
-            await sleep(attempts.pause(failed, time.monotonic()))
-        transaction = connection.transaction(timeout=max(attempts.left(time.monotonic()), 0.001), **options)
+            await rest(attempts.pause(failed))
+        transaction = connection.transaction(timeout=max(attempts.left(), 0.001), **options)
         transaction.fence(token, begun.attempt)
         try:
             async with transaction:
@@ -108,18 +113,18 @@ async def run_once(
             lost = error
         except errors.Error as error:
             values.pop(begun.attempt, None)
-            await sleep(attempts.pause(error, time.monotonic()))
+            await rest(attempts.pause(error))
         else:
             return values.get(transaction.winner) if transaction.winner else value
 
 
 async def _begin(
-    connection: Any, name: str, token: Token | None, attempts: Attempts, lost: errors.MaybeDone | None
+    connection: Any, name: str, token: Token | None, attempts: Attempts, lost: errors.MaybeDone | None, rest: Any
 ) -> tuple[WriteOutcome, Token]:
     """Begin an attempt: what came of it, and the token of all of them. Raises `lost` where nobody can tell whether an
     earlier one was committed."""
     while True:
-        left = attempts.left(time.monotonic())
+        left = attempts.left()
         if lost is not None and not left:
             raise lost
         try:
@@ -130,4 +135,4 @@ async def _begin(
                 if lost is not None:
                     raise lost from error
                 raise
-        await sleep(wait)
+        await rest(wait)

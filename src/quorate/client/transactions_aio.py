@@ -3,7 +3,6 @@
 by `tools/async_to_sync.py`, so everything here must mean the same without `async` and `await`.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -181,7 +180,7 @@ async def run_transaction(
     """Run a function in a transaction of this connection until one has been committed; what the function returned in
     that one. Raises what `Connection.run_transaction` says."""
     while True:
-        left = attempts.left(time.monotonic())
+        left = attempts.left()
         value = cast("T", None)  # one that commits itself, and loses the answer, has returned nothing
         transaction = connection.transaction(token=attempts.token, timeout=max(left, 0.001), **options)
         try:
@@ -197,14 +196,14 @@ async def run_transaction(
             error = failed
         else:
             return value
-        await sleep(attempts.pause(error, time.monotonic()))
+        await sleep(attempts.pause(error))
 
 
 async def _is_done(connection: Any, lost: errors.MaybeDone, attempts: Attempts) -> bool:
     """Whether a transaction whose answer was lost was committed; when it was not, it never will be. Raises `lost` when
     time runs out."""
     while True:
-        left = attempts.left(time.monotonic())
+        left = attempts.left()
         if isinstance(lost, errors.Expired) or not left:
             raise lost
         try:
@@ -215,6 +214,6 @@ async def _is_done(connection: Any, lost: errors.MaybeDone, attempts: Attempts) 
         except errors.Error as error:
             if not error.retryable:
                 raise lost from error
-            await sleep(min(attempts.jitter(), attempts.left(time.monotonic())))
+            await sleep(min(attempts.jitter(), attempts.left()))
         else:
             return True

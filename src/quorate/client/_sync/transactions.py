@@ -3,7 +3,6 @@
 Generated from `client/transactions_aio.py` by `tools/async_to_sync.py`: edit that one.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -179,7 +178,7 @@ def run_transaction(connection: Any, function: Callable[[Any], T], attempts: Att
     """Run a function in a transaction of this connection until one has been committed; what the function returned in
     that one. Raises what `Connection.run_transaction` says."""
     while True:
-        left = attempts.left(time.monotonic())
+        left = attempts.left()
         value = cast("T", None)  # one that commits itself, and loses the answer, has returned nothing
         transaction = connection.transaction(token=attempts.token, timeout=max(left, 0.001), **options)
         try:
@@ -195,14 +194,14 @@ def run_transaction(connection: Any, function: Callable[[Any], T], attempts: Att
             error = failed
         else:
             return value
-        sleep(attempts.pause(error, time.monotonic()))
+        sleep(attempts.pause(error))
 
 
 def _is_done(connection: Any, lost: errors.MaybeDone, attempts: Attempts) -> bool:
     """Whether a transaction whose answer was lost was committed; when it was not, it never will be. Raises `lost` when
     time runs out."""
     while True:
-        left = attempts.left(time.monotonic())
+        left = attempts.left()
         if isinstance(lost, errors.Expired) or not left:
             raise lost
         try:
@@ -213,6 +212,6 @@ def _is_done(connection: Any, lost: errors.MaybeDone, attempts: Attempts) -> boo
         except errors.Error as error:
             if not error.retryable:
                 raise lost from error
-            sleep(min(attempts.jitter(), attempts.left(time.monotonic())))
+            sleep(min(attempts.jitter(), attempts.left()))
         else:
             return True

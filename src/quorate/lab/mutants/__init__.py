@@ -6,6 +6,7 @@ from quorate.lab.mutants import (
     acknowledging,
     dropping,
     elections,
+    fencing,
     files,
     forgetting,
     handing,
@@ -45,6 +46,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + forgetting.MUTANTS
     + visiting.MUTANTS
     + transacting.MUTANTS
+    + fencing.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

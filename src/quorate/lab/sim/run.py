@@ -39,8 +39,10 @@ from quorate.lab.sim.scenarios.purpose import VACUOUS, proves_nothing
 from quorate.lab.sim.stores.keeps import SimulatedStore
 from quorate.lab.sim.workloads.client import Client
 from quorate.lab.sim.workloads.drawn import Drawings
+from quorate.lab.sim.workloads.fencing import NamedRuns
 from quorate.lab.sim.workloads.ledger import Ledger
 from quorate.lab.sim.workloads.operations import Database, Operations
+from quorate.lab.sim.workloads.runners import Runner
 from quorate.lab.sim.workloads.transacted import Transacted
 from quorate.lab.sim.workloads.transactors import Transactor
 from quorate.lab.sim.workloads.visitors import Visitors
@@ -113,6 +115,15 @@ class Run:
                 skipped.get(number, ()),
             )
             for number in range(dials.clients + 1, dials.clients + dials.transactors + 1)
+        ]  # fmt: skip
+        self.runs = NamedRuns(self.world)
+        before = len(self.clients)
+        self.clients += [
+            Runner(
+                self.world, dials, self.network, number, self.databases, self.operations, self.runs,
+                skipped.get(number, ()),
+            )
+            for number in range(before + 1, before + dials.runners + 1)
         ]  # fmt: skip
         cluster = SimCluster(
             self.world, dials, self.network, self.hosts, self.databases, self.operations, self.invariants.leaders,

@@ -298,7 +298,7 @@ class Connection(Marked, Extras):
         from quorate.client._sync.transactions import run_transaction
 
         seconds = self.timeout if timeout is None else check_timeout(timeout)
-        attempts = Attempts(retries, token, time.monotonic() + seconds, random.SystemRandom())
+        attempts = Attempts(retries, token, seconds, random.SystemRandom(), time.monotonic)
         return run_transaction(self, function, attempts, begin=begin, read_only=read_only)
 
     def copy_to(self, file: str | os.PathLike[str]) -> None:

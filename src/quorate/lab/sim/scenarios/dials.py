@@ -19,6 +19,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     clients: int = 3
     transactors: int = 0
     """Clients besides, who do everything in interactive transactions."""
+    runners: int = 0
+    """Clients besides, who do everything in calls that commit once, several under one token."""
     databases: int = 1
     """The first is `main`; the others are created during the run."""
     safety_us: int = 6 * SECOND

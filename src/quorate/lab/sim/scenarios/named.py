@@ -21,6 +21,7 @@ from quorate.lab.sim.scenarios.drawing import draw
 from quorate.lab.sim.scenarios.failovers import accepted, by_hand, heirs, permitted, planned, smooth
 from quorate.lab.sim.scenarios.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.scenarios.purpose import VACUOUS
+from quorate.lab.sim.scenarios.running import runs
 from quorate.lab.sim.scenarios.visiting import sessions
 from quorate.lab.sim.stores.files import FileStore
 from quorate.lab.sim.stores.keeps import FILES, MODEL, SQLITE
@@ -430,8 +431,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
         figure_eight, newcomers, departures, outdated, forgotten, regrouped, unfit, drops,
-        patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions,
-        sessions,
+        patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions, sessions, runs,
     )
 }  # fmt: skip
 
@@ -471,7 +471,7 @@ def simulate(
 def execute(seed: int, dials: Dials, plan: Plan) -> Report:
     """Run a plan with the storage that it names, or with that of the seed. What the model has not learnt is run with
     SQLite, and marked."""
-    storage = plan.storage or (SQLITE if dials.drawn or dials.transactors else storage_of(seed))
+    storage = plan.storage or (SQLITE if dials.drawn or dials.transactors or dials.runners else storage_of(seed))
     if storage == FILES:
         make = partial(FileStore, seed=f"{plan.scenario}/{seed}")
         return Run(seed, dials, msgspec.structs.replace(plan, make_store=make)).execute()

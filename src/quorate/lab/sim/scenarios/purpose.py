@@ -57,6 +57,14 @@ AIMS: dict[str, Aim] = {
         },
         seeds=6,
     ),
+    "runs": _aim(
+        {
+            "run: ok": 40, "run: done by another call": 15, "run: SerializationFailure": 2,
+            "answer to a COMMIT lost": 10, "a lower attempt comes late": 8, "outcome of a run: ok": 4, "crash": 60,
+            "elections": 30, "runs judged": 20,
+        },
+        seeds=8,
+    ),
     "sessions": _aim(
         {
             "session read: ok": 600, "session write: ok": 300, "bounded read: ok": 150,

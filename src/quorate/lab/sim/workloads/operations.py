@@ -12,8 +12,8 @@ from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, Done, Result, 
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.scenarios.dials import Dials
+from quorate.lab.sim.workloads import fencing, transacted
 from quorate.lab.sim.workloads.ledger import ACKNOWLEDGED_LOST, ATOMICITY, LINEARIZABILITY, TRUE_ANSWER, Ledger
-from quorate.lab.sim.workloads.transacted import TABLES
 
 if TYPE_CHECKING:
     from quorate.lab.sim.workloads.drawn import Drawings
@@ -147,7 +147,7 @@ class Operations:
         self.drawings = drawings
         self.rng = rng
         self._now = now
-        self._more = TABLES if dials.transactors else ()
+        self._more = (*(transacted.TABLES if dials.transactors else ()), *(fencing.TABLES if dials.runners else ()))
         """Tables of transactions."""
         makers = {
             self.read: dials.reads,

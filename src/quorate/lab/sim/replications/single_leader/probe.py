@@ -14,7 +14,7 @@ from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
 from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
 from quorate.lab.sim.scenarios.dials import SECOND
 from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL
-from quorate.lab.sim.workloads import transacted
+from quorate.lab.sim.workloads import fencing, transacted
 from quorate.lab.sim.workloads.operations import DUMP, Database, tables
 
 if TYPE_CHECKING:
@@ -91,15 +91,17 @@ def _account(run: "Run", groups: Groups) -> None:
             _check_tail(run, groups, database)
             _check_drawn(run, groups, database)
     if run.dials.transactors and run.databases[0].ready and not run.databases[0].loose:
-        run.transacted.judge(_contents(run, groups, run.databases[0]))
+        run.transacted.judge(_contents(run, groups, run.databases[0], transacted.DUMP))
+    if run.dials.runners and run.databases[0].ready and not run.databases[0].loose:
+        run.runs.judge(_contents(run, groups, run.databases[0], fencing.DUMP))
 
 
-def _contents(run: "Run", groups: Groups, database: Database) -> Iterator[Done]:
+def _contents(run: "Run", groups: Groups, database: Database, looks: tuple[Statement, ...]) -> Iterator[Done]:
     """What transactions have left on each sound replica of a database."""
     for number, replicas in groups.items():
         for node, group in replicas.items():
             if group.database == database.name and number not in _doubtful(run, node):
-                yield msgspec.msgpack.decode(run.hosts[node].store.query(number, transacted.DUMP)[0], type=Done)
+                yield msgspec.msgpack.decode(run.hosts[node].store.query(number, looks)[0], type=Done)
 
 
 def _check_tail(run: "Run", groups: Groups, database: Database) -> None:
