@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from bench.loop import Engine, Line, Tally
-from quorate.core.requests import Answer, Ask, Cancelled, Done, Expired, Failed, Run, Statement, Token
+from quorate.core.requests import Answer, Ask, Cancelled, Done, Expired, Run
+from quorate.core.statements import Failed, Statement, Token
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, frame
 from quorate.wire.handshake import CLIENT, Hello, greeting

@@ -18,9 +18,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, cast
 
-from quorate.core.kernel import Identity, Member
 from quorate.core.node import Node
-from quorate.core.requests import Ask, Run, Statement, Token
+from quorate.core.recovered import Identity, Member
+from quorate.core.requests import Ask, Run
+from quorate.core.statements import Statement, Token
 from quorate.runtime.driver import Driver, monotonic_us
 from quorate.storage.folder import open_store
 from quorate.transport.accepted import Accepted

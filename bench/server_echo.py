@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection
 
 from tests.runtime.stand_ins import EchoCore, FakeStore
 
-from quorate.core.requests import Ask, Run, Statement
+from quorate.core.requests import Ask, Run
+from quorate.core.statements import Statement
 from quorate.runtime.config import Config
 from quorate.runtime.loop import Server, loop_factory
 from quorate.wire.codec import encode

@@ -20,7 +20,7 @@ from typing import Any
 
 import quorate
 from quorate.core.formats import HERE
-from quorate.core.kernel import Identity, Member
+from quorate.core.recovered import Identity, Member
 from quorate.runtime.cluster import LocalCluster
 from quorate.runtime.founding import found, free_ports
 from quorate.storage.folder import open_store

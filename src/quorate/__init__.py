@@ -65,7 +65,8 @@ if TYPE_CHECKING:
         TimestampFromTicks,
     )
     from quorate.core.bookmarks import Bookmark
-    from quorate.core.requests import FailoverReport, ReplicaVerdict, StatusReport, VerifyReport
+    from quorate.core.requests import FailoverReport, StatusReport
+    from quorate.core.verdicts import ReplicaVerdict, VerifyReport
     from quorate.runtime.embedded.connection import Connection as EmbeddedConnection
 
     __version__: str
@@ -159,8 +160,8 @@ _LATER = {
     "DatabaseInfo": ("quorate.client.pieces", "DatabaseInfo"),
     "StatusReport": ("quorate.core.requests", "StatusReport"),
     "FailoverReport": ("quorate.core.requests", "FailoverReport"),
-    "VerifyReport": ("quorate.core.requests", "VerifyReport"),
-    "ReplicaVerdict": ("quorate.core.requests", "ReplicaVerdict"),
+    "VerifyReport": ("quorate.core.verdicts", "VerifyReport"),
+    "ReplicaVerdict": ("quorate.core.verdicts", "ReplicaVerdict"),
     **{
         name: ("quorate.client.values", name)
         for name in (

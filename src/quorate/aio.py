@@ -11,9 +11,9 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Self
 
 from quorate.client.aio import Connection as Connection
-from quorate.client.aio import Cursor as Cursor
 from quorate.client.checks import check_flag
 from quorate.client.cluster_aio import Cluster as Cluster
+from quorate.client.cursors_aio import Cursor as Cursor
 from quorate.client.marker import check_bookmark
 from quorate.client.types import Types
 from quorate.client.url import (

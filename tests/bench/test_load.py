@@ -5,7 +5,8 @@ import pytest
 from bench.load import Caller, Spec
 from bench.loop import Tally, summary
 
-from quorate.core.requests import Answer, Ask, Done, Expired, Failed, Refused, Result, Run, Told
+from quorate.core.requests import Answer, Ask, Done, Expired, Refused, Run, Told
+from quorate.core.statements import Failed, Result
 from quorate.wire.codec import decode_ask, encode
 from quorate.wire.frames import FrameReader, frame
 from quorate.wire.handshake import CLIENT, Hello, greeting

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import quorate
 from quorate.cli.data import verify as command
 from quorate.cli.main import main
-from quorate.core.requests import AWAY, DIFFERS, EQUAL, ReplicaVerdict, VerifyReport
+from quorate.core.verdicts import AWAY, DIFFERS, EQUAL, ReplicaVerdict, VerifyReport
 
 
 class Cluster:

@@ -2,20 +2,9 @@
 
 import msgspec
 
-from quorate.core.requests import (
-    Attempted,
-    BeginAttempt,
-    Cancelled,
-    Done,
-    Evaluated,
-    Failed,
-    Outcome,
-    RequestBody,
-    Result,
-    Script,
-    WriteOutcome,
-)
-from quorate.core.scripts import Pin
+from quorate.core.requests import Cancelled, Done, Outcome, RequestBody, WriteOutcome
+from quorate.core.scripts import Attempted, BeginAttempt, Evaluated, Pin, Script
+from quorate.core.statements import Failed, Result
 
 CONSTRAINT = Failed("IntegrityError", "forbidden", sqlite_errorname="SQLITE_CONSTRAINT")
 CHANGED = Failed("SerializationFailure", "statement 0 gave something else before")

@@ -18,12 +18,12 @@ from quorate.core.requests import (
     NotLeader,
     ReplyBody,
     RequestBody,
-    Result,
     Run,
     Status,
     StatusReport,
     Told,
 )
+from quorate.core.statements import Result
 from quorate.transport.crowd import GaveUpItsPlace
 from quorate.wire.codec import decode_asked, encode
 from quorate.wire.frames import FrameReader, frame

@@ -19,7 +19,6 @@ from quorate.core.requests import (
     Cancelled,
     CreateDatabase,
     Expired,
-    Failed,
     MemberStatus,
     NotLeader,
     Outcome,
@@ -29,6 +28,7 @@ from quorate.core.requests import (
     StatusReport,
     Unsure,
 )
+from quorate.core.statements import Failed
 from quorate.wire.frames import WireError
 from quorate.wire.handshake import VersionRefused, refusal
 

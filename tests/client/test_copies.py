@@ -8,7 +8,8 @@ from tests.client.fake import HANG_UP, FakeCluster, FakeNode, outcome
 
 import quorate
 from quorate.client.copies_aio import ATTEMPTS
-from quorate.core.requests import Answer, CopyPart, CopyReport, OpenCopy, ReadCopy, Refused, RequestBody
+from quorate.core.copy_requests import CopyPart, CopyReport, OpenCopy, ReadCopy
+from quorate.core.requests import Answer, Refused, RequestBody
 
 CONTENT = b"a database file, as far as a client can tell"
 PART = 10

@@ -11,7 +11,8 @@ from tests.client.fake import FakeCluster, outcome
 
 import quorate
 import quorate.aio
-from quorate.core.requests import Answer, Done, RequestBody, Result, Run
+from quorate.core.requests import Answer, Done, RequestBody, Run
+from quorate.core.statements import Result
 
 WRITE_ONE = "INSERT INTO t VALUES (1)"
 

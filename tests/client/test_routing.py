@@ -7,8 +7,11 @@ from tests.client.fake import answer
 
 from quorate import errors
 from quorate.client import routing
-from quorate.client.routing import REFUSED_FOR, Ask, Budget, Call, Directory, GiveUp, Step, Wait
-from quorate.core.requests import EVENTUAL, LEADER, Answer, NotLeader, Refused, StatusReport, Token, Unsure
+from quorate.client.routing import REFUSED_FOR, Ask, Call, Directory, GiveUp, Step, Wait
+from quorate.core.read_levels import EVENTUAL, LEADER
+from quorate.core.repeats import Budget
+from quorate.core.requests import Answer, NotLeader, Refused, StatusReport, Unsure
+from quorate.core.statements import Token
 
 A, B, C = "a:1", "b:1", "c:1"
 TOKEN = Token("t:1", 5)

@@ -11,7 +11,8 @@ from tests.client.fake import HANG_UP, FakeCluster, outcome
 import quorate
 import quorate.aio
 from quorate.client import routing
-from quorate.core.requests import Answer, BeginAttempt, Expired, Refused, RequestBody, Script
+from quorate.core.requests import Answer, Expired, Refused, RequestBody
+from quorate.core.scripts import BeginAttempt, Script
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,10 @@ from tests.client.dictionary import Node
 from quorate import errors
 from quorate.client.attempts import Attempts
 from quorate.client.transactions import COMMITTED, FAILED, OPEN, ROLLED_BACK, UNSURE, Keeper, check_begin
-from quorate.core.requests import EVENTUAL, LEADER, Cancelled, Expired, Failed, Result, Statement, Token
+from quorate.core.read_levels import EVENTUAL, LEADER
+from quorate.core.requests import Cancelled, Expired
 from quorate.core.scripts import Evaluated, Pin
+from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.sql.control import RELEASE, ROLLBACK_TO, SAVEPOINT, Control
 
 TOKEN = Token("t", 1)

@@ -11,7 +11,8 @@ from tests.client.fake import HANG_UP, SILENCE, FakeCluster, outcome
 import quorate
 import quorate.aio
 from quorate.client import routing
-from quorate.core.requests import Answer, NotLeader, Outcome, Refused, RequestBody, Script
+from quorate.core.requests import Answer, NotLeader, Outcome, Refused, RequestBody
+from quorate.core.scripts import Script
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from quorate.client.url import ClusterTarget, FolderTarget, MemoryTarget, parse_
 from quorate.client.values import check_parameters
 from quorate.core.bookmarks import Bookmark, Reached, digest_of
 from quorate.core.read_levels import parse
-from quorate.core.requests import Token
+from quorate.core.statements import Token
 from quorate.errors import DataError, NotSupportedError, OperationalError, ProgrammingError
 
 

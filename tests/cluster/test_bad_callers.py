@@ -16,12 +16,12 @@ import pytest
 from tests.cluster.conftest import Started
 
 import quorate
-from quorate.core.limits import REQUEST_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
+from quorate.core.limits import FRAME_BYTES_MAX, REQUEST_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
 from quorate.core.requests import Ask, Status
 from quorate.runtime.cluster import LocalCluster
 from quorate.transport.addresses import parse_address
 from quorate.wire.codec import encode
-from quorate.wire.frames import FRAME_BYTES_MAX, HEADER, FrameReader, frame
+from quorate.wire.frames import HEADER, FrameReader, frame
 from quorate.wire.handshake import CLIENT, Hello, Refusal, greeting
 
 

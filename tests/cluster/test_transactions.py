@@ -7,7 +7,10 @@ from tests.storage.open_transaction import OpenTransaction
 
 import quorate
 from quorate.client._sync.connection import Connection
-from quorate.core.requests import LEADER, Done, Failed, Script
+from quorate.core.read_levels import LEADER
+from quorate.core.requests import Done
+from quorate.core.scripts import Script
+from quorate.core.statements import Failed
 from quorate.runtime.cluster import LocalCluster
 
 

@@ -6,25 +6,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from quorate.core import kernel
-from quorate.core.kernel import (
-    DATA,
-    NOOP,
-    Applied,
-    Apply,
-    CreateGroup,
-    Entry,
-    Execute,
-    Executed,
-    Identity,
-    Member,
-    OpenReplica,
-    Position,
-    Recovered,
-    RecoveredGroup,
-    WriteEntries,
-)
+from quorate.core.entries import DATA, NOOP, CreateGroup, Entry, Position, WriteEntries
+from quorate.core.executing import Execute, Executed
+from quorate.core.kernel import Applied, Apply, OpenReplica
 from quorate.core.options import SINGLE_LEADER
-from quorate.core.requests import Done, Run, Statement, Token
+from quorate.core.recovered import Identity, Member, Recovered, RecoveredGroup
+from quorate.core.requests import Done, Run
+from quorate.core.statements import Statement, Token
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.memory import MemoryStore
 from quorate.storage.rows.payload import decode_outcome

@@ -8,8 +8,10 @@ import pytest
 
 from quorate.core.catalog import DROP, QUERIES
 from quorate.core.directory import Directory
-from quorate.core.kernel import DATA, NOOP, ORIGIN, Entry, Identity, Member, Position
-from quorate.core.requests import BOUND, CreateDatabase, Outcome, Run, Statement, Token, Write
+from quorate.core.entries import DATA, NOOP, ORIGIN, Entry, Position
+from quorate.core.recovered import Identity, Member
+from quorate.core.requests import CreateDatabase, Outcome, Run, Write
+from quorate.core.statements import BOUND, Statement, Token
 from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.scenarios.dials import Dials
 from quorate.lab.sim.stores.model import ModelReplica

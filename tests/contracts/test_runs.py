@@ -5,23 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from quorate.core.kernel import DATA, Entry, Position
-from quorate.core.requests import (
-    Attempted,
-    BeginAttempt,
-    Cancelled,
-    Done,
-    Evaluated,
-    Failed,
-    Outcome,
-    Run,
-    Script,
-    Statement,
-    Step,
-    Token,
-    Write,
-)
-from quorate.core.scripts import Pin, RunOfAttempts
+from quorate.core.entries import DATA, Entry, Position
+from quorate.core.requests import Cancelled, Done, Outcome, Run, Write
+from quorate.core.scripts import Attempted, BeginAttempt, Evaluated, Pin, RunOfAttempts, Script, Step
+from quorate.core.statements import Failed, Statement, Token
 from quorate.lab.sim.stores.model import ModelReplica
 from quorate.lab.sim.workloads import operations
 from quorate.storage.data.replica import Replica

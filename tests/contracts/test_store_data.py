@@ -7,10 +7,10 @@ import pytest
 
 from quorate.core import kernel
 from quorate.core.catalog import SCHEMA, Catalog, DatabaseRow, PartitionRow
+from quorate.core.entries import DATA, ORIGIN, CreateGroup, Entry, Position, SwitchGeneration, TrimLog, WriteEntries
+from quorate.core.executing import Execute, Executed
 from quorate.core.kernel import (
     CATALOG_GROUP,
-    DATA,
-    ORIGIN,
     Applied,
     Apply,
     ApplyFailed,
@@ -18,22 +18,16 @@ from quorate.core.kernel import (
     Checkpoint,
     Checkpointed,
     Commit,
-    CreateGroup,
-    Entry,
-    Execute,
-    Executed,
     LogRead,
-    Member,
     OpenReplica,
-    Position,
     ReadCatalog,
     ReadLog,
     Rollback,
-    TrimLog,
-    WriteEntries,
 )
 from quorate.core.options import SINGLE_LEADER
-from quorate.core.requests import BOUND, Cancelled, Done, Failed, Outcome, Run, Statement, Token
+from quorate.core.recovered import Member
+from quorate.core.requests import Cancelled, Done, Outcome, Run
+from quorate.core.statements import BOUND, Failed, Statement, Token
 from quorate.storage.folder import SqliteStore
 from quorate.storage.interface import DiskIsFull, Divergent
 from quorate.storage.memory import MemoryStore
@@ -322,7 +316,7 @@ def test_a_lost_log_tail_is_damage_until_the_replica_is_whole_again() -> None:
         found = group_of(store.recover())
         assert found.last == 3
         assert found.damaged == "the log of group 1 ends before its mark"
-    store.persist((kernel.SwitchGeneration(GROUP, 5, Position(1, 9)),))
+    store.persist((SwitchGeneration(GROUP, 5, Position(1, 9)),))
     store.crash(random.Random(1), False)
     assert "ends before" in group_of(store.recover()).damaged, "what it had acknowledged may be missing from the copy"
     store.perform(kernel.ForgetDamage(GROUP))

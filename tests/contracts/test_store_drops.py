@@ -4,19 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.kernel import (
-    Checkpoint,
-    CreateGroup,
-    DropGroup,
-    DropReplica,
-    OpenReplica,
-    OpenSnapshot,
-    ReplicaDropped,
-    SnapshotOpened,
-    WriteHardState,
-)
+from quorate.core.dropped import DropReplica, ReplicaDropped
+from quorate.core.entries import CreateGroup, DropGroup, WriteHardState
+from quorate.core.kernel import Checkpoint, OpenReplica, OpenSnapshot, SnapshotOpened
 from quorate.core.options import SINGLE_LEADER
-from quorate.core.requests import Statement
+from quorate.core.statements import Statement
 from quorate.storage.memory import MemoryStore
 from tests.contracts.stores import CREATE, GROUP, Disk, Writer, noops, one
 

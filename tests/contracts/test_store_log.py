@@ -2,19 +2,9 @@
 
 import pytest
 
-from quorate.core.kernel import (
-    ORIGIN,
-    CreateGroup,
-    LogRead,
-    PeerLife,
-    Position,
-    RaiseBoot,
-    ReadLog,
-    RememberLife,
-    SwitchGeneration,
-    TrimLog,
-    WriteHardState,
-)
+from quorate.core.entries import ORIGIN, CreateGroup, Position, SwitchGeneration, TrimLog, WriteHardState
+from quorate.core.kernel import LogRead, ReadLog
+from quorate.core.lives import PeerLife, RaiseBoot, RememberLife
 from quorate.core.options import SINGLE_LEADER
 from tests.contracts.stores import CREATE, FOUNDERS, GROUP, Disk, blobs, group_of, noop, noops, one
 

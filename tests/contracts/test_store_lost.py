@@ -3,23 +3,17 @@
 import msgspec
 
 from quorate.core.ack_policy import spell
+from quorate.core.entries import ACKS, DATA, NOOP, Entry, Position, SwitchGeneration, WriteEntries
 from quorate.core.kernel import (
-    ACKS,
-    DATA,
-    NOOP,
     Applied,
     Apply,
     Checkpoint,
     Checkpointed,
-    Entry,
     LostRead,
     LostSaved,
     OpenReplica,
-    Position,
     ReadLost,
     SaveLost,
-    SwitchGeneration,
-    WriteEntries,
 )
 from quorate.core.requests import LostAsk, LostReport
 from quorate.storage.rows.payload import FORMAT, Batch, encode, encode_records

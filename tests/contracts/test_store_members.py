@@ -1,26 +1,20 @@
 """What both stores promise of a group's members: a data file knows those of its position, and so does every copy."""
 
 from quorate.core.ack_policy import spell as spell_acks
+from quorate.core.entries import ACKS, MEMBERS, Entry, ForgetVoters, Position, SwitchGeneration, WriteEntries
 from quorate.core.kernel import (
-    ACKS,
-    MEMBERS,
     Applied,
     Apply,
     Checkpoint,
     Checkpointed,
-    Entry,
-    ForgetVoters,
     OpenGeneration,
     OpenReplica,
     OpenSnapshot,
-    Position,
     ReadSnapshot,
     SnapshotOpened,
     SnapshotRead,
     SnapshotStored,
     StoreSnapshot,
-    SwitchGeneration,
-    WriteEntries,
 )
 from quorate.core.membership import Configuration, spell
 from quorate.core.options import SINGLE_LEADER

@@ -6,28 +6,14 @@ import random
 import pytest
 
 from quorate.core import kernel
-from quorate.core.kernel import (
-    DATA,
-    Applied,
-    Apply,
-    Checkpoint,
-    Checkpointed,
-    CloseIdle,
-    Commit,
-    CreateGroup,
-    Entry,
-    Execute,
-    Executed,
-    GroupId,
-    OpenReplica,
-    Position,
-    Recovered,
-    SwitchGeneration,
-    TrimLog,
-    WriteEntries,
-)
+from quorate.core.bounds import GroupId
+from quorate.core.entries import DATA, CreateGroup, Entry, Position, SwitchGeneration, TrimLog, WriteEntries
+from quorate.core.executing import Execute, Executed
+from quorate.core.kernel import Applied, Apply, Checkpoint, Checkpointed, CloseIdle, Commit, OpenReplica
 from quorate.core.options import SINGLE_LEADER
-from quorate.core.requests import Done, Run, Statement, Token
+from quorate.core.recovered import Recovered
+from quorate.core.requests import Done, Run
+from quorate.core.statements import Statement, Token
 from quorate.storage.interface import DiskIsFull, Divergent, OverBudget
 from quorate.storage.log.group import LogDamaged
 from quorate.storage.memory import MemoryStore

@@ -2,6 +2,7 @@
 
 import pytest
 
+from quorate.core.entries import Position, SwitchGeneration, WriteEntries
 from quorate.core.kernel import (
     Applied,
     CloseSnapshot,
@@ -9,14 +10,11 @@ from quorate.core.kernel import (
     OpenGeneration,
     OpenReplica,
     OpenSnapshot,
-    Position,
     ReadSnapshot,
     SnapshotOpened,
     SnapshotRead,
     SnapshotStored,
     StoreSnapshot,
-    SwitchGeneration,
-    WriteEntries,
 )
 from tests.contracts.stores import CREATE, GROUP, Disk, Writer, begin, catch_up, group_of, noops, one, rows
 

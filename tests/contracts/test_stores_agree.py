@@ -5,18 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.kernel import (
-    DATA,
-    CreateGroup,
-    Entry,
-    LogWrite,
-    Position,
-    Recovered,
-    TrimLog,
-    WriteEntries,
-    WriteHardState,
-)
+from quorate.core.entries import DATA, CreateGroup, Entry, LogWrite, Position, TrimLog, WriteEntries, WriteHardState
 from quorate.core.options import SINGLE_LEADER
+from quorate.core.recovered import Recovered
 from tests.contracts.stores import Disk
 
 GROUPS = (1, 2, 7)

@@ -14,13 +14,32 @@ import msgspec
 
 from quorate.core import kernel
 from quorate.core.ack_policy import read_rule
+from quorate.core.bounds import GroupId
+from quorate.core.calls import Replies, Reply, Request
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
-from quorate.core.kernel import DATA, ORIGIN, Entry, Identity, Member, Now, Position, Recovered, RecoveredGroup
+from quorate.core.entries import (
+    DATA,
+    ORIGIN,
+    CreateGroup,
+    Entry,
+    LogWrite,
+    Position,
+    SwitchGeneration,
+    TrimLog,
+    WriteEntries,
+    WriteHardState,
+)
+from quorate.core.executing import Execute, Executed
+from quorate.core.kernel import Now
+from quorate.core.lives import PeerLife, RaiseBoot, RememberLife
 from quorate.core.node import Node
 from quorate.core.options import SingleLeaderOptions
-from quorate.core.requests import Done, Run, Statement, Token
+from quorate.core.querying import Query
+from quorate.core.recovered import Identity, Member, Recovered, RecoveredGroup
+from quorate.core.requests import Done, Run
 from quorate.core.settings import Settings
 from quorate.core.single_leader.replica import SingleLeaderReplica
+from quorate.core.statements import Statement, Token
 from quorate.storage.data.data_file import with_control
 
 SETTINGS = Settings(
@@ -45,15 +64,15 @@ def kept(entries: list[Entry], applied: int) -> tuple[Entry, ...]:
 class NodeOfLeaders(Node):
     """All its groups have a single leader, so that tests may look into them."""
 
-    groups: dict[kernel.GroupId, SingleLeaderReplica]  # type: ignore[assignment]
+    groups: dict[GroupId, SingleLeaderReplica]  # type: ignore[assignment]
 
 
 class Disk:
     """What survives a crash of one node."""
 
     def __init__(self) -> None:
-        self.writes: list[kernel.LogWrite] = []
-        self.lives: list[kernel.PeerLife] = []
+        self.writes: list[LogWrite] = []
+        self.lives: list[PeerLife] = []
 
     def recover(self, identity: Identity, data: dict[int, list[tuple[Position, str]]]) -> Recovered:
         groups: dict[int, RecoveredGroup] = {}
@@ -61,21 +80,21 @@ class Disk:
         base: dict[int, Position] = {}
         for item in self.writes:
             number = item.group
-            if isinstance(item, kernel.CreateGroup):
+            if isinstance(item, CreateGroup):
                 groups[number] = RecoveredGroup(
                     number, item.database, item.partition, item.replication, item.voters,
                     0, 0, ORIGIN, (), 0, (), ORIGIN,
                 )  # fmt: skip
                 logs[number], base[number] = [], ORIGIN
-            elif isinstance(item, kernel.WriteHardState):
+            elif isinstance(item, WriteHardState):
                 groups[number] = msgspec.structs.replace(groups[number], epoch=item.epoch, vote=item.vote)
-            elif isinstance(item, kernel.WriteEntries):
+            elif isinstance(item, WriteEntries):
                 first = item.entries[0].index
                 logs[number] = [entry for entry in logs[number] if entry.index < first] + list(item.entries)
-            elif isinstance(item, kernel.TrimLog):
+            elif isinstance(item, TrimLog):
                 logs[number] = [entry for entry in logs[number] if entry.index > item.through.index]
                 base[number] = item.through
-            elif isinstance(item, kernel.SwitchGeneration):
+            elif isinstance(item, SwitchGeneration):
                 logs[number] = [entry for entry in logs[number] if item.position.index < entry.index <= item.keep]
                 base[number] = item.position
         found = []
@@ -181,11 +200,11 @@ class Machine:
         self.disk.writes.extend(effect.writes)
         return (kernel.Persisted(effect.sequence),)
 
-    def _remember_life(self, effect: kernel.RememberLife) -> Iterable[kernel.Event]:
+    def _remember_life(self, effect: RememberLife) -> Iterable[kernel.Event]:
         self.disk.lives.append(effect.life)
         return ()
 
-    def _raise_boot(self, effect: kernel.RaiseBoot) -> Iterable[kernel.Event]:
+    def _raise_boot(self, effect: RaiseBoot) -> Iterable[kernel.Event]:
         self.boot = effect.boot
         self.disk.lives = [life for life in self.disk.lives if life.node != self.number]
         return ()
@@ -208,10 +227,10 @@ class Machine:
         rows = self.data.setdefault(effect.group, [])
         return (kernel.Applied(effect.group, rows[-1][0] if rows else ORIGIN),)
 
-    def _execute(self, effect: kernel.Execute) -> Iterable[kernel.Event]:
+    def _execute(self, effect: Execute) -> Iterable[kernel.Event]:
         tokens = tuple(request.token.id for request in effect.requests if request.token)
         outcomes = tuple(_encode(Done(())) for _ in effect.requests)
-        return (kernel.Executed(effect.group, effect.batch, _encode(tokens) if tokens else None, outcomes),)
+        return (Executed(effect.group, effect.batch, _encode(tokens) if tokens else None, outcomes),)
 
     def _commit(self, effect: kernel.Commit) -> Iterable[kernel.Event]:
         rows = self.data[effect.group]
@@ -223,7 +242,7 @@ class Machine:
     def _apply(self, effect: kernel.Apply) -> Iterable[kernel.Event]:
         rows = self.data[effect.group]
         entries = effect.entries or tuple(
-            write_.entries[0] for write_ in self.disk.writes if isinstance(write_, kernel.WriteEntries)
+            write_.entries[0] for write_ in self.disk.writes if isinstance(write_, WriteEntries)
         )
         for entry in entries:
             if entry.index > (rows[-1][0].index if rows else 0):
@@ -231,18 +250,18 @@ class Machine:
                 rows.extend((Position(entry.epoch, entry.index), token) for token in tokens)
         return (kernel.Applied(effect.group, effect.through),)
 
-    def _query(self, effect: kernel.Query) -> Iterable[kernel.Event]:
+    def _query(self, effect: Query) -> Iterable[kernel.Event]:
         self.cluster.replies[self.number, effect.id] = [token for _, token in self.data[effect.group] if token]
         return ()
 
-    def _reply(self, effect: kernel.Reply) -> Iterable[kernel.Event]:
+    def _reply(self, effect: Reply) -> Iterable[kernel.Event]:
         assert self.cluster.replies.get((self.number, effect.id)) is None, "answered twice"
         self.cluster.replies[self.number, effect.id] = effect.body
         return ()
 
-    def _replies(self, effect: kernel.Replies) -> Iterable[kernel.Event]:
+    def _replies(self, effect: Replies) -> Iterable[kernel.Event]:
         for number, body in effect.answers:
-            self._reply(kernel.Reply(number, body))
+            self._reply(Reply(number, body))
         return ()
 
     def _catalog(self, _effect: kernel.ReadCatalog) -> Iterable[kernel.Event]:
@@ -288,15 +307,15 @@ class Machine:
         kernel.Disconnect: _disconnect,
         kernel.Persist: _persist,
         kernel.OpenReplica: _open,
-        kernel.Execute: _execute,
+        Execute: _execute,
         kernel.Commit: _commit,
         kernel.Apply: _apply,
-        kernel.Query: _query,
-        kernel.Reply: _reply,
-        kernel.Replies: _replies,
+        Query: _query,
+        Reply: _reply,
+        Replies: _replies,
         kernel.SaveLost: _save_lost,
-        kernel.RememberLife: _remember_life,
-        kernel.RaiseBoot: _raise_boot,
+        RememberLife: _remember_life,
+        RaiseBoot: _raise_boot,
         kernel.ReadCatalog: _catalog,
         kernel.Digest: _digest,
         kernel.Condemn: _condemn,
@@ -404,7 +423,7 @@ class Cluster:
         self.requests += 1
         key = (machine.number, self.requests)
         self.replies[key] = None
-        machine.feed(kernel.Request(self.requests, body))
+        machine.feed(Request(self.requests, body))
         return key
 
     def isolate(self, number: int) -> None:

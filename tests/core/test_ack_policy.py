@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from quorate.core.ack_policy import ASYNC, MAJORITY, SEMI_SYNC, SYNC, AckPolicy, NoSuchAcks, parse, parse_for, read_rule
-from quorate.core.promises import ACKS, KEPT, PROMISES, READS, explain, judges, offered, row, strongest_read, table
-from quorate.core.read_levels import BOUNDED, EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS, SESSION
+from quorate.core.promises import ACKS, KEPT, PROMISES, READS, explain, judges, row, strongest_read, table
+from quorate.core.read_levels import BOUNDED, EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS, SESSION, offered
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

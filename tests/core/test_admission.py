@@ -6,10 +6,14 @@ import pytest
 
 from quorate.core import kernel
 from quorate.core.admission import EXPIRED, Admission, ends_us
-from quorate.core.kernel import Execute, Now, Reply
-from quorate.core.read_levels import SPELLINGS
-from quorate.core.requests import LEADER, Answer, Refused, Run, Statement
+from quorate.core.calls import Reply, Request
+from quorate.core.executing import Execute
+from quorate.core.kernel import Now
+from quorate.core.querying import Query
+from quorate.core.read_levels import LEADER, SPELLINGS
+from quorate.core.requests import Answer, Refused, Run
 from quorate.core.settings import Settings
+from quorate.core.statements import Statement
 from tests.core.harness import Cluster, write
 
 SECOND = 1_000_000
@@ -106,7 +110,7 @@ def test_a_write_whose_caller_is_gone_is_not_run() -> None:
     node = cluster.machines[1].node
     now_us = cluster.now_us
     body = write("late")
-    assert node.step(Now(now_us, now_us), kernel.Request(901, body, now_us, now_us + 5 * MILLISECOND)) == []
+    assert node.step(Now(now_us, now_us), Request(901, body, now_us, now_us + 5 * MILLISECOND)) == []
     effects = node.step(Now(now_us + 6 * MILLISECOND, now_us), kernel.Wake())
     assert [effect for effect in effects if isinstance(effect, Reply)] == [Reply(901, EXPIRED)]
     assert not [effect for effect in effects if isinstance(effect, Execute)]
@@ -119,7 +123,7 @@ def test_a_read_whose_caller_is_gone_is_not_run() -> None:
     now_us = cluster.now_us
     read = Run("main", (Statement("SELECT 1"),))
     cluster.replies[leader.number, 902] = None
-    leader.feed(kernel.Request(902, read, now_us, now_us + 5 * MILLISECOND))
+    leader.feed(Request(902, read, now_us, now_us + 5 * MILLISECOND))
     cluster.now_us += 10 * MILLISECOND
     cluster.deliver()
     assert cluster.replies[leader.number, 902] is EXPIRED
@@ -130,7 +134,7 @@ def test_a_write_in_time_is_run_as_ever() -> None:
     cluster.run(2 * SECOND)
     leader = cluster.leader()
     cluster.replies[leader.number, 903] = None
-    leader.feed(kernel.Request(903, write("a"), cluster.now_us, cluster.now_us + SECOND))
+    leader.feed(Request(903, write("a"), cluster.now_us, cluster.now_us + SECOND))
     cluster.run(100 * MILLISECOND)
     assert isinstance(cluster.replies[leader.number, 903], Answer)
 
@@ -151,7 +155,7 @@ def test_what_a_batch_had_no_time_for_is_run_with_the_next() -> None:
         cluster.requests += 1
         keys.append((leader.number, cluster.requests))
         cluster.replies[keys[-1]] = None
-        leader.node.step(Now(cluster.now_us, cluster.now_us), kernel.Request(cluster.requests, write(name)))
+        leader.node.step(Now(cluster.now_us, cluster.now_us), Request(cluster.requests, write(name)))
     cluster.run(2 * SECOND)
     assert all(isinstance(cluster.replies[key], Answer) for key in keys)
     assert cluster.tokens(leader.number) == list("abcdefg")
@@ -164,7 +168,7 @@ def test_those_who_came_before_anybody_knew_how_long_it_takes_are_told_as_soon_a
     group = node.groups[1]
     now = Now(cluster.now_us, cluster.now_us)
     for number in range(1_000, 2_000):
-        node.step(now, kernel.Request(number, write(f"t{number}")))
+        node.step(now, Request(number, write(f"t{number}")))
     group.writes.admission.run_ns = 10_000_000
     effects = node.step(now, kernel.Wake())
     refused = [effect.id for effect in effects if isinstance(effect, Reply)]
@@ -181,17 +185,17 @@ def test_a_read_carries_its_callers_deadline_to_storage_whatever_way_it_takes(le
     cluster.run(2 * SECOND)
     leader = cluster.leader()
     machine = leader if leads else next(each for each in cluster.machines.values() if each is not leader)
-    queries: list[kernel.Query] = []
+    queries: list[Query] = []
 
-    def note(_machine: object, effect: kernel.Query) -> Iterable[kernel.Event]:
+    def note(_machine: object, effect: Query) -> Iterable[kernel.Event]:
         queries.append(effect)
         return ()
 
-    machine.PERFORM = {**machine.PERFORM, kernel.Query: note}
+    machine.PERFORM = {**machine.PERFORM, Query: note}
     begun_us = cluster.now_us
     body = Run("main", (Statement("SELECT 1"),), level=level)
-    machine.feed(kernel.Request(900, body, begun_us, begun_us + 4 * SECOND))
-    machine.feed(kernel.Request(901, body, begun_us, 0))
+    machine.feed(Request(900, body, begun_us, begun_us + 4 * SECOND))
+    machine.feed(Request(901, body, begun_us, 0))
     cluster.run(SECOND)
     if level == LEADER and not leads:
         assert queries == []

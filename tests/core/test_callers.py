@@ -2,19 +2,10 @@
 
 from typing import Any
 
-from quorate.core import kernel
-from quorate.core.requests import (
-    Answer,
-    Failover,
-    NotLeader,
-    Outcome,
-    Refused,
-    Run,
-    Statement,
-    Status,
-    StatusReport,
-    Token,
-)
+from quorate.core.calls import Request, Requests
+from quorate.core.executing import Execute
+from quorate.core.requests import Answer, Failover, NotLeader, Outcome, Refused, Run, Status, StatusReport
+from quorate.core.statements import Statement, Token
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000
@@ -35,21 +26,21 @@ def together(cluster: Cluster, machine: Machine, *bodies: Any, **times: Any) -> 
     for body in bodies:
         cluster.requests += 1
         cluster.replies[machine.number, cluster.requests] = None
-        requests.append(kernel.Request(cluster.requests, body, **times))
-    machine.feed(kernel.Requests(tuple(requests)))
+        requests.append(Request(cluster.requests, body, **times))
+    machine.feed(Requests(tuple(requests)))
     return [(machine.number, request.id) for request in requests]
 
 
 def executed(machine: Machine) -> list[int]:
     """From now on: how many requests each batch has."""
     sizes: list[int] = []
-    perform = machine.PERFORM[kernel.Execute]
+    perform = machine.PERFORM[Execute]
 
-    def note(host: Machine, effect: kernel.Execute) -> Any:
+    def note(host: Machine, effect: Execute) -> Any:
         sizes.append(len(effect.requests))
         return perform(host, effect)
 
-    machine.PERFORM = {**machine.PERFORM, kernel.Execute: note}
+    machine.PERFORM = {**machine.PERFORM, Execute: note}
     return sizes
 
 
@@ -128,5 +119,5 @@ def test_what_has_no_time_of_arrival_says_nothing_of_how_long_others_wait() -> N
     """A node that is behind asks itself for its status, and would take that for an empty queue."""
     _, leader = started()
     before = leader.node.admission.empty_us
-    leader.feed(kernel.Request(1_000, Status()))
+    leader.feed(Request(1_000, Status()))
     assert leader.node.admission.empty_us == before

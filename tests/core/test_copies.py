@@ -4,19 +4,12 @@ from typing import Any
 
 import msgspec
 
+from quorate.core.calls import Reply, Tell
 from quorate.core.copies import Copies
-from quorate.core.kernel import (
-    CloseSnapshot,
-    Now,
-    OpenSnapshot,
-    Position,
-    ReadSnapshot,
-    Reply,
-    SnapshotOpened,
-    SnapshotRead,
-    Tell,
-)
-from quorate.core.requests import Answer, CopyPart, CopyReport, ReadCopy, Refused
+from quorate.core.copy_requests import CopyPart, CopyReport, ReadCopy
+from quorate.core.entries import Position
+from quorate.core.kernel import CloseSnapshot, Now, OpenSnapshot, ReadSnapshot, SnapshotOpened, SnapshotRead
+from quorate.core.requests import Answer, Refused
 from quorate.core.settings import Settings
 
 GROUP = 7

@@ -6,10 +6,15 @@ import msgspec
 import pytest
 
 from quorate.core import kernel
+from quorate.core.calls import Reply, Request
 from quorate.core.catalog import Catalog, DroppedRow
-from quorate.core.kernel import CatalogRead, DropGroup, DropReplica, Now, Persist, Persisted, ReplicaDropped, Reply
+from quorate.core.dropped import DropReplica, ReplicaDropped
+from quorate.core.entries import DropGroup
+from quorate.core.kernel import CatalogRead, Now, Persist, Persisted
 from quorate.core.messages import Removed
-from quorate.core.requests import Answer, DropDatabase, NotLeader, Refused, Run, Statement, Token
+from quorate.core.recovered import Recovered
+from quorate.core.requests import Answer, DropDatabase, NotLeader, Refused, Run
+from quorate.core.statements import Statement, Token
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000
@@ -68,7 +73,7 @@ def test_neither_an_older_state_of_the_catalog_nor_a_message_brings_it_back() ->
     for event in (CatalogRead(cluster.catalog()), kernel.Deliver(2, message)):
         assert not [each for each in step(machine, event) if isinstance(each, Persist)]
         assert MAIN not in machine.node.groups
-    recovered = kernel.Recovered(machine.node.identity, (), (), (MAIN,))
+    recovered = Recovered(machine.node.identity, (), (), (MAIN,))
     machine.node = type(machine.node)(recovered, machine.node.rng)
     step(machine, kernel.Wake())
     step(machine, CatalogRead(cluster.catalog()))
@@ -78,7 +83,7 @@ def test_neither_an_older_state_of_the_catalog_nor_a_message_brings_it_back() ->
 def sent(cluster: Cluster) -> list[Any]:
     """What is on its way between the nodes when somebody writes."""
     leader = leader_of(cluster)
-    leader.feed(kernel.Request(77, write("w")))
+    leader.feed(Request(77, write("w")))
     cluster.now_us += SECOND // 10
     leader.feed(kernel.Wake())
     messages = list(cluster.messages)
@@ -119,7 +124,7 @@ def test_callers_are_sent_away(what: str) -> None:
     cluster, machine = settled()
     cluster.cut = {(machine.number, peer) for peer in cluster.machines}
     body = write("w") if what == "write" else Run("main", (Statement("SELECT 1"),))
-    machine.feed(kernel.Request(7, body))
+    machine.feed(Request(7, body))
     machine.feed(kernel.Wake())
     done = step(machine, CatalogRead(without_main(cluster)))
     (reply,) = [each for each in done if isinstance(each, Reply)]
@@ -133,7 +138,7 @@ def test_the_catalog_itself_is_refused() -> None:
     cluster.run(2 * SECOND)
     (reply,) = [
         each
-        for each in step(cluster.machines[1], kernel.Request(5, DropDatabase("quorate", Token("t", 0))))
+        for each in step(cluster.machines[1], Request(5, DropDatabase("quorate", Token("t", 0))))
         if isinstance(each, Reply)
     ]
     assert isinstance(reply.body, Refused)

@@ -1,6 +1,6 @@
 """The log as a replica knows it: runs of epochs, payloads in memory, trimming."""
 
-from quorate.core.kernel import DATA, ORIGIN, Entry, Position
+from quorate.core.entries import DATA, ORIGIN, Entry, Position
 from quorate.core.single_leader.log import Log
 
 

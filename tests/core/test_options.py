@@ -7,7 +7,6 @@ from msgspec import structs
 
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
 from quorate.core.directory import Directory
-from quorate.core.kernel import Identity, Member
 from quorate.core.options import (
     DatabaseOptions,
     Known,
@@ -18,7 +17,9 @@ from quorate.core.options import (
     check_change,
     describe,
 )
-from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run, Token
+from quorate.core.recovered import Identity, Member
+from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run
+from quorate.core.statements import Token
 
 
 class NoLeaderOptions(DatabaseOptions, frozen=True, kw_only=True):

@@ -3,9 +3,9 @@
 import pytest
 
 import quorate
-from quorate.core import kernel
-from quorate.core.kernel import AT_ITS_END, INTERRUPTED, ORIGIN, TOO_LONG
-from quorate.core.querying import ANSWER_BYTES_MAX, BROKE, DAMAGED, NO_ROOM, answer, refusal
+from quorate.core.entries import ORIGIN
+from quorate.core.executing import AT_ITS_END, INTERRUPTED, TOO_LONG
+from quorate.core.querying import ANSWER_BYTES_MAX, BROKE, DAMAGED, NO_ROOM, Query, QueryFailed, answer, refusal
 from quorate.core.requests import Answer, Refused
 from tests.core.harness import Cluster
 
@@ -27,7 +27,7 @@ def test_each_reason_has_its_error_and_only_damage_condemns(why: str) -> None:
     leader = cluster.leader()
     key = (leader.number, 1000)
     cluster.replies[key] = None
-    leader.feed(kernel.QueryFailed(1, 1000, why, "so it is"))
+    leader.feed(QueryFailed(1, 1000, why, "so it is"))
     told = cluster.replies[key]
     assert isinstance(told, Refused)
     assert getattr(quorate, told.error) is WHYS[why]
@@ -41,12 +41,12 @@ def test_a_read_of_a_group_that_is_gone_is_answered_all_the_same() -> None:
     leader = cluster.leader()
     key = (leader.number, 1000)
     cluster.replies[key] = None
-    leader.feed(kernel.QueryFailed(77, 1000, DAMAGED, "it was dropped"))
-    assert cluster.replies[key] == refusal(kernel.QueryFailed(77, 1000, DAMAGED))
+    leader.feed(QueryFailed(77, 1000, DAMAGED, "it was dropped"))
+    assert cluster.replies[key] == refusal(QueryFailed(77, 1000, DAMAGED))
 
 
 def test_only_what_fits_into_a_frame_is_an_answer() -> None:
-    query = kernel.Query(1, 1, ())
+    query = Query(1, 1, ())
     assert isinstance(answer(query, bytes(ANSWER_BYTES_MAX), ORIGIN), Answer)
     told = answer(query, bytes(ANSWER_BYTES_MAX + 1), ORIGIN)
     assert isinstance(told, Refused)

@@ -1,19 +1,11 @@
 """A node whose folder is an older copy hears so from whoever remembers a later life of it."""
 
-from quorate.core.kernel import (
-    CATALOG_GROUP,
-    ORIGIN,
-    Condemn,
-    CreateGroup,
-    Deliver,
-    Now,
-    OpenReplica,
-    PeerLife,
-    RaiseBoot,
-    RecoveredGroup,
-)
+from quorate.core.entries import ORIGIN, CreateGroup
+from quorate.core.kernel import CATALOG_GROUP, Condemn, Deliver, Now, OpenReplica
+from quorate.core.lives import PeerLife, RaiseBoot
 from quorate.core.messages import Heartbeat, Superseded
 from quorate.core.options import SINGLE_LEADER
+from quorate.core.recovered import RecoveredGroup
 from quorate.core.single_leader.messages import VoteReply
 from quorate.core.superseding import BOOT_LEAP, IN_DOUBT, Lives, doubt, doubted, holds_all, opening
 from tests.core.harness import Cluster, Machine

@@ -8,11 +8,13 @@ import pytest
 
 from quorate.core import kernel
 from quorate.core.formats import FIRST, FORMATS, HERE, RELEASE, Range, Spoken, refuse, release_of
-from quorate.core.kernel import Effect, Halt, Identity, Member, Note, Now, RaiseFormat, Recovered
+from quorate.core.kernel import Effect, Halt, Note, Now, RaiseFormat
 from quorate.core.messages import SINCE, Heartbeat, Message
 from quorate.core.node import Node
-from quorate.core.requests import Refused, Run, Token, Upgrade
+from quorate.core.recovered import Identity, Member, Recovered
+from quorate.core.requests import Refused, Run, Upgrade
 from quorate.core.single_leader.messages import Append, VerifyAsk
+from quorate.core.statements import Token
 from quorate.core.upgrading import Versions
 
 MEMBERS = tuple(Member(number, f"n{number}", f"h:{number}") for number in (1, 2, 3))

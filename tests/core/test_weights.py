@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from quorate.core.requests import Parameters, Run, Statement
+from quorate.core.requests import Run
 from quorate.core.single_leader.writes import weight
+from quorate.core.statements import Parameters, Statement
 
 
 class Counted(tuple[Parameters, ...]):

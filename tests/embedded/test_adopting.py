@@ -11,7 +11,8 @@ import pytest
 
 import quorate
 from quorate.cli.data.embedded import FolderLost
-from quorate.core.kernel import Identity, Member, OpenGeneration
+from quorate.core.kernel import OpenGeneration
+from quorate.core.recovered import Identity, Member
 from quorate.runtime.embedded.adopting import adopt_folder, losses_of
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.store import BaseStore

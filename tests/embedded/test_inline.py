@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import quorate
-from quorate.core import kernel
+from quorate.core.entries import LogWrite
 from quorate.runtime.embedded.connection import Connection
 from quorate.storage.interface import Divergent
 
@@ -27,7 +27,7 @@ def test_one_write_is_one_fsync_of_the_log(tmp_path: Path) -> None:
         persisted: list[int] = []
         persist = db.node.store.persist
 
-        def counting(writes: list[kernel.LogWrite]) -> None:
+        def counting(writes: list[LogWrite]) -> None:
             persisted.append(len(writes))
             persist(writes)
 

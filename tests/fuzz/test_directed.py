@@ -6,7 +6,7 @@ that are equal in one sense and different in another, keys of every kind.
 
 import pytest
 
-from quorate.core.requests import Statement
+from quorate.core.statements import Statement
 from quorate.lab.fuzz.run import Report, run_script
 from quorate.lab.fuzz.script import Batch, Move, Script
 from quorate.storage.plain import run as plain_run

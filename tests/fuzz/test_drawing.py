@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from quorate.core.requests import Failed, Statement
+from quorate.core.statements import Failed, Statement
 from quorate.lab.fuzz.campaign import Totals
 from quorate.lab.fuzz.script import Batch, Move, Script, lines, load, save
 from quorate.lab.sql.draw import Drawer

@@ -1,9 +1,10 @@
 """Who may import whom. ARCHITECTURE.md draws it; this file holds it."""
 
+import ast
 import sys
 
 import pytest
-from tests.house.source import PACKAGE, ROOT, dotted, imports, modules, name
+from tests.house.source import PACKAGE, ROOT, dotted, imports, modules, name, tree
 
 MAY_IMPORT: dict[str, set[str]] = {
     "core": {"core", "sql"},
@@ -171,3 +172,15 @@ def test_nothing_is_imported_that_is_not_declared() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     for library in declared - {"quorate"}:
         assert f'"{library} >=' in text
+
+
+def test_names_are_imported_from_where_they_are_defined() -> None:
+    """`import name as name` re-exports; only the public modules may."""
+    for path in modules():
+        if path.parent != PACKAGE:
+            passed_on = [
+                f"{name(path)}:{node.lineno}"
+                for node in ast.walk(tree(path))
+                if isinstance(node, ast.ImportFrom) and any(each.name == each.asname for each in node.names)
+            ]
+            assert not passed_on

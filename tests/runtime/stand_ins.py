@@ -6,17 +6,21 @@ from typing import Any
 
 import msgspec
 
-from quorate.core import kernel
-from quorate.core.kernel import Effect, Event, GroupId, Identity, LogWrite, Member, NodeId, Now, Position, Recovered
-from quorate.core.querying import refusal
-from quorate.core.requests import Answer, Done, Statement
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.calls import Replies, Reply, Requests
+from quorate.core.entries import LogWrite, Position, WriteHardState
+from quorate.core.kernel import Effect, Event, Now
+from quorate.core.querying import QueryFailed, refusal
+from quorate.core.recovered import Identity, Member, Recovered
+from quorate.core.requests import Answer, Done
+from quorate.core.statements import Statement
 from quorate.runtime.aside import READS
 from quorate.storage.execution.ending import Ending
 from quorate.storage.interface import OverBudget
 
 ANSWER = msgspec.Raw(msgspec.msgpack.encode(Done(())))
 IDENTITY = Identity("c1", 1, "n1", 1, (Member(1, "n1", "127.0.0.1:0"),))
-WRITE = kernel.WriteHardState(1, 2, 0)
+WRITE = WriteHardState(1, 2, 0)
 
 
 class ScriptedCore:
@@ -34,8 +38,8 @@ class ScriptedCore:
         try:
             self.seen.append(event)
             effects = self.script(event)
-            if isinstance(event, kernel.QueryFailed) and not effects:
-                return [kernel.Reply(event.id, refusal(event))]
+            if isinstance(event, QueryFailed) and not effects:
+                return [Reply(event.id, refusal(event))]
             return effects
         finally:
             self.depth -= 1
@@ -52,8 +56,8 @@ class EchoCore(ScriptedCore):
         self.answer = Answer(ANSWER, 7)
 
     def _echo(self, event: Event) -> list[Effect]:
-        if isinstance(event, kernel.Requests):
-            return [kernel.Replies([(request.id, self.answer) for request in event.requests])]
+        if isinstance(event, Requests):
+            return [Replies([(request.id, self.answer) for request in event.requests])]
         return []
 
 

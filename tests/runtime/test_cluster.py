@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.requests import Answer, Refused, ReplyBody, Run, Statement, StatusReport
+from quorate.core.limits import FRAME_BYTES_MAX
+from quorate.core.requests import Answer, Refused, ReplyBody, Run, StatusReport
+from quorate.core.statements import Statement
 from quorate.runtime import probe
 from quorate.runtime.cluster import LocalCluster, NotReady
 from quorate.runtime.config import ConfigError
 from quorate.runtime.founding import read_cluster_file
 from quorate.transport.addresses import parse_address
-from quorate.wire.frames import FRAME_BYTES_MAX, HEADER, frame
+from quorate.wire.frames import HEADER, frame
 from quorate.wire.handshake import CLIENT, Hello, greeting
 
 PATIENCE_S = 60.0

@@ -17,9 +17,11 @@ from tests.runtime.stand_ins import (
 )
 
 from quorate.core import kernel
+from quorate.core.calls import Request, Requests
+from quorate.core.entries import ORIGIN, Position, WriteHardState
 from quorate.core.kernel import Effect, Event
 from quorate.core.messages import Heartbeat
-from quorate.core.querying import ANSWER_BYTES_MAX, BROKE, DAMAGED, NO_ROOM, refusal
+from quorate.core.querying import ANSWER_BYTES_MAX, BROKE, DAMAGED, NO_ROOM, Query, QueryFailed, refusal
 from quorate.core.requests import Answer, Refused, Status
 from quorate.runtime.driver import DISK_RETRY_S, REQUESTS_A_TURN, Driver
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, OverBudget
@@ -55,10 +57,10 @@ def scripted(table: dict[type, list[Effect]]) -> ScriptedCore:
 
 def test_events_of_effects_are_fed_after_the_step_and_in_order() -> None:
     rig = Rig(scripted({kernel.Wake: [kernel.OpenReplica(1), kernel.ReadCatalog()]}))
-    rig.store.events[kernel.OpenReplica] = [kernel.Applied(1, kernel.ORIGIN)]
+    rig.store.events[kernel.OpenReplica] = [kernel.Applied(1, ORIGIN)]
     rig.store.events[kernel.ReadCatalog] = [kernel.CatalogRead(None)]
     rig.driver.feed(kernel.Wake())
-    assert rig.core.seen == [kernel.Wake(), kernel.Applied(1, kernel.ORIGIN), kernel.CatalogRead(None)]
+    assert rig.core.seen == [kernel.Wake(), kernel.Applied(1, ORIGIN), kernel.CatalogRead(None)]
     assert rig.store.performed == [kernel.OpenReplica(1), kernel.ReadCatalog()]
 
 
@@ -76,7 +78,7 @@ def test_a_past_deadline_waits_for_everything_that_is_ready() -> None:
     core = ScriptedCore()
 
     def script(event: Event) -> list[Effect]:
-        core.deadline_us = 0 if isinstance(event, kernel.Requests) else None
+        core.deadline_us = 0 if isinstance(event, Requests) else None
         return []
 
     core.script = script
@@ -84,7 +86,7 @@ def test_a_past_deadline_waits_for_everything_that_is_ready() -> None:
     for ask in range(5):
         rig.driver.asked(RecordingCaller(), ask, Status(), 10)
     rig.loop.settle()
-    assert rig.kinds() == [kernel.Requests, kernel.Wake]
+    assert rig.kinds() == [Requests, kernel.Wake]
     assert len(requests(rig.core.seen[0])) == 5
 
 
@@ -162,7 +164,7 @@ def test_what_peers_say_waits_behind_one_turn_of_requests_at_most() -> None:
         rig.driver.asked(caller, number, Status(), 1)
     rig.driver.delivered(2, Heartbeat(1, 1))
     rig.loop.turn()
-    assert rig.kinds() == [kernel.Deliver, kernel.Requests]
+    assert rig.kinds() == [kernel.Deliver, Requests]
     assert len(requests(rig.core.seen[1])) == REQUESTS_A_TURN
     rig.driver.delivered(2, Heartbeat(2, 1))
     rig.driver.asked(caller, 2 * REQUESTS_A_TURN + 5, Status(), 1)
@@ -194,14 +196,14 @@ def test_what_is_read_after_a_stall_may_be_as_old_as_the_stall() -> None:
     assert (last.since_us, last.until_us) == (before_us, before_us + 5_000)
 
 
-def requests(event: Event) -> tuple[kernel.Request, ...]:
-    assert isinstance(event, kernel.Requests)
+def requests(event: Event) -> tuple[Request, ...]:
+    assert isinstance(event, Requests)
     return event.requests
 
 
 def ask_read(rig: Rig) -> RecordingCaller:
     caller = RecordingCaller()
-    rig.core.script = lambda event: [kernel.Query(1, 1, ())] if isinstance(event, kernel.Requests) else []
+    rig.core.script = lambda event: [Query(1, 1, ())] if isinstance(event, Requests) else []
     rig.driver.asked(caller, 1, Status(), 1)
     rig.loop.settle()
     return caller
@@ -225,7 +227,7 @@ def test_a_read_that_fails_beside_the_loop_is_refused_and_the_node_goes_on() -> 
     rig.store.slow, rig.store.outcome = True, RuntimeError("broken page")
     caller = ask_read(rig)
     rig.loop.finish_aside()
-    assert rig.core.seen[-1] == kernel.QueryFailed(1, 1, BROKE, "broken page")
+    assert rig.core.seen[-1] == QueryFailed(1, 1, BROKE, "broken page")
     assert isinstance(caller.told[0][1], Refused)
     assert rig.failures == []
 
@@ -249,7 +251,7 @@ def test_a_read_that_cannot_be_done_is_the_cores_to_answer(slow: bool, error: Ex
     rig.store.slow, rig.store.outcome = slow, error
     caller = ask_read(rig)
     rig.loop.finish_aside()
-    failed = kernel.QueryFailed(1, 1, why, str(error))
+    failed = QueryFailed(1, 1, why, str(error))
     assert rig.core.seen[-1] == failed
     assert caller.told == [(1, refusal(failed), 1)]
     assert rig.failures == []
@@ -277,7 +279,7 @@ def test_a_full_disk_is_told_once_tried_again_and_its_end_told_too() -> None:
 
 
 def test_writes_that_come_while_the_disk_is_full_are_kept_behind_the_others() -> None:
-    later = kernel.WriteHardState(1, 3, 0)
+    later = WriteHardState(1, 3, 0)
     rig = Rig(scripted({kernel.Wake: [kernel.Persist(1, (WRITE,))], kernel.DiskFull: [kernel.Persist(2, (later,))]}))
     rig.store.troubles.append(DiskIsFull("full"))
     rig.driver.feed(kernel.Wake())
@@ -351,7 +353,7 @@ def test_answers_to_writes_that_do_not_fit_a_frame_say_that_it_happened() -> Non
 
 def test_the_bulk_of_a_checkpoint_is_done_beside_the_loop() -> None:
     rig = Rig(scripted({kernel.Wake: [kernel.Checkpoint(3)]}))
-    done = kernel.Checkpointed(3, kernel.Position(1, 9))
+    done = kernel.Checkpointed(3, Position(1, 9))
     rig.store.events[kernel.Checkpoint] = [done]
     rig.driver.feed(kernel.Wake())
     assert rig.store.performed == [], "the loop has not been held up yet"

@@ -10,16 +10,17 @@ from tests.runtime.stand_ins import ANSWER, WRITE, RecordingCaller
 from tests.runtime.test_driver import RETRY_US, Rig, scripted
 
 from quorate.core import kernel
-from quorate.core.entries import LARGE_BYTES
-from quorate.core.kernel import DATA, Entry, WriteEntries
+from quorate.core.calls import Requests
+from quorate.core.entries import DATA, LARGE_BYTES, ORIGIN, Entry, WriteEntries, WriteHardState
 from quorate.core.messages import Heartbeat
+from quorate.core.querying import Query
 from quorate.core.requests import Answer, Status
 from quorate.runtime.aside import LOG
 from quorate.storage.folder import open_store
 from quorate.storage.interface import Broken, DiskIsFull
 from quorate.storage.long_work import LogTakesLong, given
 
-LATER = kernel.WriteHardState(1, 3, 0)
+LATER = WriteHardState(1, 3, 0)
 STEPS: dict[type, Any] = {
     kernel.Wake: [kernel.Persist(1, (WRITE,))],
     kernel.Drain: [kernel.Persist(2, (LATER,)), kernel.OpenReplica(7), kernel.Send(2, "word")],
@@ -40,7 +41,7 @@ def large(rig: Rig, found: list[BaseException]) -> None:
 @pytest.fixture
 def rig() -> Rig:
     rig = Rig(scripted(STEPS))
-    rig.store.events[kernel.OpenReplica] = [kernel.Applied(7, kernel.ORIGIN)]
+    rig.store.events[kernel.OpenReplica] = [kernel.Applied(7, ORIGIN)]
     return rig
 
 
@@ -59,14 +60,12 @@ def test_the_loop_goes_on_and_what_needs_the_log_waits(rig: Rig) -> None:
     rig.loop.finish_aside()
     assert rig.store.performed == [kernel.OpenReplica(7), kernel.ReadCatalog()]
     assert rig.store.persisted == [(LATER,)], "what came meanwhile is written behind it"
-    assert rig.core.seen[3:] == [kernel.Applied(7, kernel.ORIGIN), kernel.Persisted(1), kernel.Persisted(2)]
+    assert rig.core.seen[3:] == [kernel.Applied(7, ORIGIN), kernel.Persisted(1), kernel.Persisted(2)]
 
 
 @pytest.mark.parametrize("is_open", [True, False])
 def test_a_read_waits_only_for_a_data_file_that_is_closed(rig: Rig, is_open: bool) -> None:
-    rig.core.script = lambda event: (
-        [kernel.Query(1, 1, ())] if isinstance(event, kernel.Requests) else STEPS.get(type(event), [])
-    )
+    rig.core.script = lambda event: [Query(1, 1, ())] if isinstance(event, Requests) else STEPS.get(type(event), [])
     rig.store.is_open = lambda group: is_open  # type: ignore[method-assign]
     large(rig, [])
     rig.driver.feed(kernel.Wake())

@@ -7,22 +7,11 @@ import msgspec
 import pytest
 from tests.runtime.stand_ins import FakeLoop, RecordingCaller
 
-from quorate.core.kernel import Identity, Member, NodeId
+from quorate.core.bounds import NodeId
 from quorate.core.node import Node
-from quorate.core.requests import (
-    Answer,
-    Done,
-    Failed,
-    ReplyBody,
-    RequestBody,
-    Run,
-    Statement,
-    Status,
-    StatusReport,
-    Token,
-    Value,
-    WriteOutcome,
-)
+from quorate.core.recovered import Identity, Member
+from quorate.core.requests import Answer, Done, ReplyBody, RequestBody, Run, Status, StatusReport, WriteOutcome
+from quorate.core.statements import Failed, Statement, Token, Value
 from quorate.runtime.driver import Driver
 from quorate.storage.memory import MemoryStore
 from quorate.transport.memory import MemoryNetwork

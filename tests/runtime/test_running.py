@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from quorate.core.kernel import CallerLeft
+from quorate.core.executing import CallerLeft
 from quorate.runtime.running import RunningWrites
 from quorate.transport.interface import Caller
 

@@ -8,7 +8,9 @@ import pytest
 from tests.runtime.stand_ins import ANSWER, IDENTITY, EchoCore, FakeStore, ScriptedCore
 
 from quorate.core import kernel
+from quorate.core.entries import WriteHardState
 from quorate.core.kernel import Effect, Event
+from quorate.core.recovered import Identity, Member
 from quorate.core.requests import Answer, Status
 from quorate.runtime import probe
 from quorate.runtime.config import Config, ConfigError
@@ -79,7 +81,7 @@ def test_a_core_that_fails_ends_the_node_without_touching_its_files(caplog: pyte
 def test_a_failed_fsync_ends_the_node() -> None:
     core, store = ScriptedCore(lambda _event: [kernel.Persist(1, ())]), FakeStore()
     store.troubles.append(Broken("fsync"))
-    core.script = lambda event: [kernel.Persist(1, (kernel.WriteHardState(1, 1, 0),))]
+    core.script = lambda event: [kernel.Persist(1, (WriteHardState(1, 1, 0),))]
 
     async def use(_server: Server, address: str) -> None:
         with pytest.raises(OSError, match=r".*"):
@@ -101,15 +103,15 @@ def test_a_port_that_is_taken_is_an_error_at_start() -> None:
 def test_the_address_is_the_configured_one_else_the_founders() -> None:
     assert listen_address(Config(listen="127.0.0.1:9"), IDENTITY) == "127.0.0.1:9"
     assert listen_address(Config(), IDENTITY) == "127.0.0.1:0"
-    elsewhere = kernel.Identity("c", 1, "n", 1, (kernel.Member(1, "n", "10.0.0.1:7"),))
+    elsewhere = Identity("c", 1, "n", 1, (Member(1, "n", "10.0.0.1:7"),))
     with pytest.raises(ConfigError, match="nothing would be encrypted"):
         listen_address(Config(), elsewhere)
     with pytest.raises(ConfigError, match="does not record"):
-        listen_address(Config(), kernel.Identity("c", 1, "n", 1, ()))
+        listen_address(Config(), Identity("c", 1, "n", 1, ()))
 
 
 def test_a_node_says_where_it_can_be_dialled() -> None:
-    later = kernel.Identity("c", 9, "n", 1, IDENTITY.founders)
+    later = Identity("c", 9, "n", 1, IDENTITY.founders)
     assert greeting_of(IDENTITY, Config(listen="0.0.0.0:7")).address == IDENTITY.founders[0].address
     assert greeting_of(IDENTITY, Config(listen="127.0.0.1:9")).address == "127.0.0.1:9"
     assert greeting_of(IDENTITY, Config(listen="127.0.0.1:9", advertise="db:7")).address == "db:7"

@@ -6,6 +6,8 @@ from tests.runtime.stand_ins import ANSWER, RecordingCaller, ScriptedCore
 from tests.runtime.test_driver import Rig
 
 from quorate.core import kernel
+from quorate.core.calls import Requests
+from quorate.core.querying import Query
 from quorate.core.requests import Answer, Refused, Running, Status
 from quorate.runtime.aside import CARE, READS
 from quorate.storage.interface import OverBudget
@@ -25,8 +27,8 @@ class SlowRig(Rig):
         self.group, self.ends_us = A, ends_us
 
     def _query(self, event: kernel.Event) -> list[kernel.Effect]:
-        requests = event.requests if isinstance(event, kernel.Requests) else ()
-        return [kernel.Query(self.group, request.id, (), self.ends_us) for request in requests]
+        requests = event.requests if isinstance(event, Requests) else ()
+        return [Query(self.group, request.id, (), self.ends_us) for request in requests]
 
     def read(self, group: int = A, ends_us: int = ENDS_US) -> Any:
         """Ask for a read; the piece of work that it becomes."""

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from quorate.core.kernel import DiskFull, DiskRoom, Event, LogWrite, Persist, Persisted, WriteHardState
+from quorate.core.entries import LogWrite, WriteHardState
+from quorate.core.kernel import DiskFull, DiskRoom, Event, Persist, Persisted
 from quorate.core.node import Node
 from quorate.lab.sim.engine.clocks import Clock
 from quorate.lab.sim.engine.disk import Disk

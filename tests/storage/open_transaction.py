@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from quorate.core.requests import Done, Evaluated, Failed, Result, Script, Statement, Step, Token
-from quorate.core.scripts import Pin
+from quorate.core.requests import Done
+from quorate.core.scripts import Evaluated, Pin, Script, Step
+from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.wire.answers import read_script
 
 PIN = Pin(1_700_000_000_000_000, 42)

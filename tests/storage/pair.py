@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from quorate.core.kernel import DATA, Entry, Position
-from quorate.core.requests import Cancelled, Done, Failed, Result, Run, Statement, Token, Write, WriteOutcome
+from quorate.core.entries import DATA, Entry, Position
+from quorate.core.requests import Cancelled, Done, Run, Write, WriteOutcome
+from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.storage.data.replica import Replica
 from quorate.storage.rows.payload import decode_outcome
 

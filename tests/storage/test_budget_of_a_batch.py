@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from quorate.core.kernel import Position
-from quorate.core.requests import Done, Run, Statement, Token
+from quorate.core.entries import Position
+from quorate.core.requests import Done, Run
+from quorate.core.statements import Statement, Token
 from quorate.storage.data.replica import Replica
 from quorate.storage.rows.payload import decode_outcome
 

@@ -4,21 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.kernel import (
-    Applied,
-    Apply,
-    ApplyFailed,
-    ForgetDamage,
-    LogRead,
-    OpenReplica,
-    Position,
-    ReadLog,
-    RecoveredGroup,
-    SwitchGeneration,
-    TrimLog,
-    WriteHardState,
-)
+from quorate.core.entries import Position, SwitchGeneration, TrimLog, WriteHardState
+from quorate.core.kernel import Applied, Apply, ApplyFailed, ForgetDamage, LogRead, OpenReplica, ReadLog
 from quorate.core.options import SINGLE_LEADER
+from quorate.core.recovered import RecoveredGroup
 from quorate.errors import OperationalError
 from tests.contracts.stores import CREATE, GROUP, Disk, Writer, begin, blobs, catch_up, group_of, noops, one, rows
 

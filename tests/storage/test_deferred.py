@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import apsw
 import pytest
 
-from quorate.core.requests import CommitHeld, Done, Failed
+from quorate.core.requests import CommitHeld, Done
+from quorate.core.statements import Failed
 from quorate.storage.rows.payload import decode_outcome
 from tests.storage.pair import Pair, run, statement
 

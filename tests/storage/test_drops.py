@@ -5,17 +5,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from quorate.core.kernel import (
-    DATA,
-    CreateGroup,
-    DropGroup,
-    DropReplica,
-    Entry,
-    LostSaved,
-    SaveLost,
-    WriteEntries,
-    WriteHardState,
-)
+from quorate.core.dropped import DropReplica
+from quorate.core.entries import DATA, CreateGroup, DropGroup, Entry, WriteEntries, WriteHardState
+from quorate.core.kernel import LostSaved, SaveLost
 from quorate.core.options import SINGLE_LEADER
 from quorate.core.requests import LostAsk
 from quorate.errors import OperationalError

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from quorate.core.requests import Done, Run, Statement, Token
+from quorate.core.requests import Done, Run
+from quorate.core.statements import Statement, Token
 from quorate.storage.data.replica import Replica
 from quorate.storage.execution.ending import Ending
 from quorate.storage.interface import OverBudget

@@ -6,8 +6,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from quorate.core.kernel import Position
-from quorate.core.requests import Run, Statement, Token
+from quorate.core.entries import Position
+from quorate.core.requests import Run
+from quorate.core.statements import Statement, Token
 from quorate.storage.data.replica import Replica
 from quorate.storage.interface import Divergent
 

@@ -6,17 +6,9 @@ from pathlib import Path
 import apsw
 import pytest
 
+from quorate.core.entries import SwitchGeneration, WriteHardState
 from quorate.core.formats import HERE, RELEASE, Range
-from quorate.core.kernel import (
-    Applied,
-    OpenGeneration,
-    OpenReplica,
-    OpenSnapshot,
-    RaiseFormat,
-    SnapshotOpened,
-    SwitchGeneration,
-    WriteHardState,
-)
+from quorate.core.kernel import Applied, OpenGeneration, OpenReplica, OpenSnapshot, RaiseFormat, SnapshotOpened
 from quorate.errors import NotSupportedError, OperationalError
 from quorate.storage.data import closed
 from quorate.storage.folder import SqliteStore, is_node, open_store

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.requests import Failed
+from quorate.core.statements import Failed
 from quorate.storage.rows.payload import decode_outcome
 from tests.storage.pair import Pair, run, statement
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from quorate.core.kernel import Position
-from quorate.core.requests import Token
+from quorate.core.entries import Position
+from quorate.core.statements import Token
 from quorate.storage.data.replica import Replica
 from tests.storage.pair import read, run, statement
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from quorate.core.kernel import (
+from quorate.core.entries import (
     DATA,
     CreateGroup,
     Entry,
@@ -21,10 +21,11 @@ from quorate.core.kernel import (
 )
 from quorate.core.options import SINGLE_LEADER
 from quorate.storage.interface import Broken, DiskIsFull
-from quorate.storage.log import log as log_module
+from quorate.storage.log.drops import SWEEP_ENTRIES
 from quorate.storage.log.group import LogDamaged
-from quorate.storage.log.log import WAL_BYTES, SqliteLog
+from quorate.storage.log.log import SqliteLog
 from quorate.storage.log.schema import first_key
+from quorate.storage.log.wal import WAL_BYTES
 from tests.contracts.stores import CREATE, GROUP, blobs, noop, noops
 
 
@@ -121,7 +122,7 @@ def test_the_newest_turn_is_found_whatever_it_wrote_last(log: SqliteLog, path: P
 def test_trimmed_entries_leave_the_file_a_few_at_a_time(log: SqliteLog) -> None:
     log.commit((noops(1, 1000),))
     log.commit((TrimLog(GROUP, Position(1, 900)),))
-    assert stored(log) == 1000 - log_module.SWEEP_ENTRIES
+    assert stored(log) == 1000 - SWEEP_ENTRIES
     assert log.read(GROUP, 1, 1000, 1) == ()
     for index in range(1001, 1011):
         log.commit((noops(index, index),))

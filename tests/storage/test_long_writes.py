@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core import kernel
-from quorate.core.kernel import AT_ITS_END, INTERRUPTED, TOO_LONG, Position
-from quorate.core.requests import Done, Failed, Run, Token
+from quorate.core.entries import DATA, Entry, Position
+from quorate.core.executing import AT_ITS_END, INTERRUPTED, TOO_LONG
+from quorate.core.requests import Done, Run
+from quorate.core.statements import Failed, Token
 from quorate.storage.data.replica import Replica
 from quorate.storage.execution.watch import StoppedError
 from quorate.storage.interface import OverBudget, StatementFailed
@@ -108,7 +109,7 @@ def test_an_entry_that_takes_long_to_apply_changes_nothing_when_it_is_stopped(re
     replica.commit(Position(1, 2))
     index, _ = replica.execute([asked("i", "CREATE INDEX by_v ON t(v)")])
     assert index is not None
-    entries = [kernel.Entry(2, 1, kernel.DATA, payload), kernel.Entry(3, 1, kernel.DATA, index)]
+    entries = [Entry(2, 1, DATA, payload), Entry(3, 1, DATA, index)]
     other = Replica(tmp_path / "o.db", clock=Clock())
     created, _ = other.execute([asked("c", "CREATE TABLE t(id INTEGER PRIMARY KEY, v)")])
     assert created is not None
@@ -143,7 +144,7 @@ def test_rows_of_a_large_entry_are_unpacked_one_by_one_and_are_the_same(
         payload, _ = replica.execute([asked(f"t{index}", text)])
         assert payload is not None
         replica.commit(Position(1, index))
-        entries.append(kernel.Entry(index, 1, kernel.DATA, payload))
+        entries.append(Entry(index, 1, DATA, payload))
     other = Replica(tmp_path / "o.db")
     other.execute([asked("c", "CREATE TABLE t(id INTEGER PRIMARY KEY, v)")])
     other.commit(Position(1, 1))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.kernel import DATA, Entry
+from quorate.core.entries import DATA, Entry
 from quorate.core.requests import Done
 from quorate.storage.data.replica import Replica
 from quorate.storage.rows.payload import decode_outcome

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from quorate.core.requests import CommitHeld, Done, Failed, Token
+from quorate.core.requests import CommitHeld, Done
+from quorate.core.statements import Failed, Token
 from tests.storage.pair import Pair, run, statement
 
 SCHEMA = (

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.requests import Done, Failed, Result
+from quorate.core.requests import Done
+from quorate.core.statements import Failed, Result
 from quorate.sql.inserting import insert_of, numbered
 from tests.storage.pair import Pair
 from tests.storage.test_transactions import begin, failure

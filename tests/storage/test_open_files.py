@@ -8,9 +8,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from quorate.core.kernel import ORIGIN, ApplyFailed, CloseIdle, CreateGroup, Execute, OpenReplica, Position
+from quorate.core.entries import ORIGIN, CreateGroup, Position
+from quorate.core.executing import Execute
+from quorate.core.kernel import ApplyFailed, CloseIdle, OpenReplica
 from quorate.core.options import SINGLE_LEADER
-from quorate.core.requests import Run, Statement, Token
+from quorate.core.requests import Run
+from quorate.core.statements import Statement, Token
 from quorate.storage.data import data_file
 from quorate.storage.data.replica import Replica
 from quorate.storage.folder import SqliteStore

@@ -2,7 +2,8 @@
 
 import pytest
 
-from quorate.core.requests import CommitHeld, Done, Failed
+from quorate.core.requests import CommitHeld, Done
+from quorate.core.statements import Failed
 from quorate.lab.fuzz.run import has_run
 from quorate.storage.interface import StatementFailed
 from tests.storage.pair import Pair, run, statement

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.requests import Done, Failed
+from quorate.core.requests import Done
+from quorate.core.statements import Failed
 from tests.storage.open_transaction import OpenTransaction
 from tests.storage.pair import Pair
 from tests.storage.test_transactions import begin

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from quorate.core.kernel import Position
-from quorate.core.requests import Done, Failed, Outcome, Replay, Run, Statement, Token
+from quorate.core.entries import Position
+from quorate.core.requests import Done, Outcome, Replay, Run
+from quorate.core.statements import Failed, Statement, Token
 from quorate.storage.data.replica import Replica
 from quorate.storage.rows import replaying
 from quorate.storage.rows.describing import describe

@@ -7,8 +7,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from quorate.core.kernel import DATA, NOOP, ORIGIN, Entry, Position
-from quorate.core.requests import Cancelled, CommitHeld, Done, Expired, Failed, Outcome, Run, Token
+from quorate.core.entries import DATA, NOOP, ORIGIN, Entry, Position
+from quorate.core.requests import Cancelled, CommitHeld, Done, Expired, Outcome, Run
+from quorate.core.statements import Failed, Token
 from quorate.storage.data import data_file
 from quorate.storage.data.replica import Replica
 from quorate.storage.data.window import Window

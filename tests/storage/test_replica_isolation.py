@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from quorate.core.requests import CommitHeld, Done, Failed, Statement, WriteOutcome
+from quorate.core.requests import CommitHeld, Done, WriteOutcome
+from quorate.core.statements import Failed, Statement
 from quorate.storage.interface import StatementFailed
 from tests.storage.pair import Pair, refusal, run, statement
 

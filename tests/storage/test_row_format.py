@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.kernel import DATA, Entry
+from quorate.core.entries import DATA, Entry
 from quorate.core.requests import CommitHeld
 from quorate.storage.interface import Divergent
 from tests.storage.pair import Pair, read, run, statement

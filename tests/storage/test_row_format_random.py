@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.requests import Run, Statement
+from quorate.core.requests import Run
+from quorate.core.statements import Statement
 from quorate.storage.data.replica import Replica
 from tests.storage.pair import Pair, read
 

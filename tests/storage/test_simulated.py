@@ -9,16 +9,8 @@ from typing import Any
 import apsw
 import pytest
 
-from quorate.core.kernel import (
-    ApplyFailed,
-    Checkpoint,
-    OpenReplica,
-    OpenSnapshot,
-    Position,
-    SnapshotOpened,
-    SwitchGeneration,
-    WriteHardState,
-)
+from quorate.core.entries import Position, SwitchGeneration, WriteHardState
+from quorate.core.kernel import ApplyFailed, Checkpoint, OpenReplica, OpenSnapshot, SnapshotOpened
 from quorate.errors import OperationalError
 from quorate.storage.data.connection import PAGE_BYTES
 from quorate.storage.folder import SqliteStore, open_store

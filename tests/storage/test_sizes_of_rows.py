@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from quorate.core.limits import COMPUTED_BYTES_MAX, MIB, PARAMETERS_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
-from quorate.core.requests import Done, Failed
+from quorate.core.requests import Done
+from quorate.core.statements import Failed
 from quorate.storage.data.replica import Replica
 from quorate.storage.rows.payload import decode_outcome
 from tests.storage.pair import Pair, read, run, statement

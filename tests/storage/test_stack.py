@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.kernel import DATA, Entry, Position
-from quorate.core.requests import Done, Failed, Run, Token, WriteOutcome
+from quorate.core.entries import DATA, Entry, Position
+from quorate.core.requests import Done, Run, WriteOutcome
+from quorate.core.statements import Failed, Token
 from quorate.storage.rows.payload import decode_outcome
 from tests.storage.pair import Pair, read, run, statement
 

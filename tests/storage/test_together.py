@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import apsw
 import pytest
 
-from quorate.core.requests import Done, Failed, Run, WriteOutcome
+from quorate.core.requests import Done, Run, WriteOutcome
+from quorate.core.statements import Failed
 from tests.storage.pair import Pair, run, statement
 
 

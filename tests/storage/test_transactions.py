@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from quorate.core.requests import Done, Failed, Outcome, Result, Script, Token
+from quorate.core.requests import Done, Outcome
+from quorate.core.scripts import Script
+from quorate.core.statements import Failed, Result, Token
 from quorate.storage.data.connection import INTERNAL
 from quorate.storage.rows.payload import decode_outcome
 from tests.storage.open_transaction import OpenTransaction

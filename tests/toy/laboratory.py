@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quorate.core.entries import GroupId, LogWrite, NodeId, WriteEntries
-from quorate.core.kernel import Effect, Event, Recovered, Send
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import LogWrite, WriteEntries
+from quorate.core.kernel import Effect, Event, Send
 from quorate.core.membership import Wanted
-from quorate.core.requests import EVENTUAL, Result, Statement
+from quorate.core.read_levels import EVENTUAL
+from quorate.core.recovered import Recovered
+from quorate.core.statements import Result, Statement
 from quorate.lab.judges.history import OK
 from quorate.lab.judges.jepsen import Op
 from quorate.lab.judges.report import OK as SOUND

@@ -14,27 +14,18 @@ import msgspec
 from msgspec import Raw, Struct
 
 from quorate.core.bookmarks import Reached
-from quorate.core.entries import DATA, CreateGroup, Entry, GroupId, NodeId, WriteEntries
-from quorate.core.kernel import Effect, LogRead, Now, Persisted, ReadLog, RecoveredGroup, Request, Send
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.calls import Request
+from quorate.core.copy_requests import OpenCopy
+from quorate.core.entries import DATA, CreateGroup, Entry, WriteEntries
+from quorate.core.kernel import Effect, LogRead, Now, Persisted, ReadLog, Send
 from quorate.core.messages import GroupHeartbeat
 from quorate.core.options import DatabaseOptions
+from quorate.core.read_levels import EVENTUAL, STRONGEST
+from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Host, Replication
-from quorate.core.requests import (
-    EVENTUAL,
-    STRONGEST,
-    Answer,
-    Done,
-    Expired,
-    Failover,
-    GroupStatus,
-    NotLeader,
-    OpenCopy,
-    Outcome,
-    Refused,
-    Result,
-    Run,
-    Verify,
-)
+from quorate.core.requests import Answer, Done, Expired, Failover, GroupStatus, NotLeader, Outcome, Refused, Run, Verify
+from quorate.core.statements import Result
 from tests.toy.messages import Elements, Kept
 
 NAME = "grow-only-set"

@@ -6,11 +6,12 @@ import msgspec
 import pytest
 from tests.transport.rig import ANSWER, RawClient, RigNode, nodes, raw, run, until
 
+from quorate.core.limits import FRAME_BYTES_MAX
 from quorate.core.messages import Heartbeat
 from quorate.core.requests import Answer, Ask, Done, Status
 from quorate.transport.tcp import Limits
 from quorate.wire.codec import decode_told, encode
-from quorate.wire.frames import FRAME_BYTES_MAX, HEADER, frame
+from quorate.wire.frames import HEADER, frame
 from quorate.wire.handshake import CLIENT, NODE, Hello, RefusedByPeer, greeting, read_refusal
 
 

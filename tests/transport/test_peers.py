@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.transport.rig import RigNode, nodes, raw, run, until
 
-from quorate.core.kernel import Position
+from quorate.core.entries import Position
 from quorate.core.messages import SINCE, Heartbeat
 from quorate.core.single_leader.messages import SnapshotChunk, VerifyAsk
 from quorate.runtime.founding import free_ports

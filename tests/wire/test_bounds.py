@@ -7,11 +7,13 @@ import msgspec
 import pytest
 
 from quorate.core.bounds import BOOT_MAX, EPOCH_MAX, INDEX_BITS
-from quorate.core.kernel import DATA, Entry, Position
+from quorate.core.entries import DATA, Entry, Position
 from quorate.core.messages import GroupHeartbeat, Heartbeat, Message
 from quorate.core.replication import message_kinds
-from quorate.core.requests import Ask, FailoverReport, Result, Told, VerifyReport
+from quorate.core.requests import Ask, FailoverReport, Told
 from quorate.core.single_leader.messages import Append, PreVoteReply, Vote
+from quorate.core.statements import Result
+from quorate.core.verdicts import VerifyReport
 from quorate.wire.codec import decode_ask, decode_message, encode
 from quorate.wire.frames import FrameCorrupt, NotOurProtocol
 from quorate.wire.handshake import Hello, Refusal, greeting, meet

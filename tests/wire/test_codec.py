@@ -3,31 +3,25 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from quorate.core.kernel import DATA, Entry, Position
+from quorate.core.entries import DATA, Entry, Position
 from quorate.core.messages import GroupHeartbeat, Heartbeat, HeartbeatReply, Message
 from quorate.core.replication import message_kinds
 from quorate.core.requests import (
     Answer,
     Ask,
     Done,
-    Evaluated,
-    Failed,
     NotLeader,
     Outcome,
     Refused,
     RequestBody,
-    Result,
     Run,
-    Script,
-    Statement,
     Status,
     StatusReport,
-    Step,
-    Token,
     Told,
 )
-from quorate.core.scripts import Pin, RunOfAttempts
+from quorate.core.scripts import Evaluated, Pin, RunOfAttempts, Script, Step
 from quorate.core.single_leader.messages import Append, SnapshotChunk, Vote
+from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.errors import InternalError, SerializationFailure
 from quorate.wire.answers import evaluated_of, read_script
 from quorate.wire.codec import add_message, decode_ask, decode_message, decode_told, encode

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quorate.core.limits import FRAME_BYTES_MAX
 from quorate.wire.frames import (
-    FRAME_BYTES_MAX,
     GREETING_BYTES_MAX,
     HEADER,
     HEADER_BYTES,

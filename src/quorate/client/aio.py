@@ -16,7 +16,7 @@ from quorate import errors
 from quorate.client.carrier_aio import Client
 from quorate.client.checks import check_flag, check_new_file, check_told
 from quorate.client.copies_aio import fetch
-from quorate.client.cursors_aio import Cursor as Cursor
+from quorate.client.cursors_aio import Cursor
 from quorate.client.extras_aio import Extras
 from quorate.client.link_aio import commit_at_once
 from quorate.client.marker import NOTHING, Marker, WithBookmark
@@ -45,24 +45,10 @@ from quorate.client.url import (
     check_timeout,
 )
 from quorate.core.bookmarks import Bookmark
-from quorate.core.requests import (
-    LEADER,
-    LINEARIZABLE,
-    STRONGEST,
-    Answer,
-    BeginAttempt,
-    Cancelled,
-    Done,
-    Expired,
-    Outcome,
-    Result,
-    Run,
-    Script,
-    ScriptOutcome,
-    Statement,
-    Token,
-    WriteOutcome,
-)
+from quorate.core.read_levels import LEADER, LINEARIZABLE, STRONGEST
+from quorate.core.requests import Answer, Cancelled, Done, Expired, Outcome, Run, ScriptOutcome, WriteOutcome
+from quorate.core.scripts import BeginAttempt, Script
+from quorate.core.statements import Result, Statement, Token
 from quorate.sql.classify import shape_of
 from quorate.wire.answers import read_outcome, read_script, results_of
 

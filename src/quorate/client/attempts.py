@@ -11,7 +11,8 @@ from random import Random
 
 from quorate import errors
 from quorate.client.checks import shown
-from quorate.core.requests import Token, WriteOutcome
+from quorate.core.requests import WriteOutcome
+from quorate.core.statements import Token
 from quorate.wire.answers import results_of
 
 BASE = 0.005

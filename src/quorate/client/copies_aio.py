@@ -11,7 +11,9 @@ from quorate import errors
 from quorate.client.carrier_aio import Client
 from quorate.client.links import LinkLost
 from quorate.core.bookmarks import Bookmark
-from quorate.core.requests import LINEARIZABLE, STRONGEST, Answer, CopyPart, CopyReport, OpenCopy, ReadCopy, Refused
+from quorate.core.copy_requests import CopyPart, CopyReport, OpenCopy, ReadCopy
+from quorate.core.read_levels import LINEARIZABLE, STRONGEST
+from quorate.core.requests import Answer, Refused
 from quorate.wire.answers import decoded
 
 ATTEMPTS = 5

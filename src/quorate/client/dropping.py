@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from quorate.core.requests import Done, Statement, StatusReport
+from quorate.core.requests import Done, StatusReport
+from quorate.core.statements import Statement
 
 
 def dropped_statements(name: str) -> tuple[Statement, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from quorate import errors
 from quorate.client.checks import check_text
-from quorate.core.requests import Result, Statement
+from quorate.core.statements import Result, Statement
 from quorate.sql.classify import shape_of, statements_of
 from quorate.sql.control import BEGIN, COMMIT, ROLLBACK
 from quorate.sql.tokens import quoted

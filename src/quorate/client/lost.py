@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from quorate.core.requests import LostEntry, LostReport, Result, Unknown
+from quorate.core.requests import LostEntry, LostReport, Unknown
+from quorate.core.statements import Result
 
 
 class LostWrite(Struct, frozen=True):

@@ -16,7 +16,8 @@ from quorate.client.rows import RowFactory, check_row_factory
 from quorate.client.types import Types, check_types
 from quorate.client.values import as_statement_sets, check_parameters
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.requests import BOUND, Done, Parameters, Statement, StatusReport, Token
+from quorate.core.requests import Done, StatusReport
+from quorate.core.statements import BOUND, Parameters, Statement, Token
 from quorate.sql.classify import is_read, reads_only
 
 Batch = Iterable[str | tuple[str, Any]]

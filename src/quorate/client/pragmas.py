@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from quorate.core.requests import Done, Result, Statement
+from quorate.core.requests import Done
+from quorate.core.statements import Result, Statement
 from quorate.errors import Error
 from quorate.sql.classify import SETTING, Shape, shape_of
 from quorate.sql.pragmas import LASTING, SETTINGS

@@ -7,7 +7,7 @@ from quorate import errors
 from quorate.client.absent import AbsentFromRows
 from quorate.client.rows import RowFactory, check_row_factory
 from quorate.client.types import Types, check_types
-from quorate.core.requests import Result, Value
+from quorate.core.statements import Result, Value
 
 Row = tuple[Value, ...]
 Description = tuple[tuple[str, str | None, None, None, None, None, None], ...]

@@ -34,17 +34,9 @@ from msgspec import Struct
 from quorate import errors
 from quorate.client.links import foreign_node
 from quorate.core.read_levels import parse
-from quorate.core.repeats import Budget as Budget
-from quorate.core.requests import (
-    Answer,
-    LostReport,
-    NotLeader,
-    Refused,
-    ReplyBody,
-    StatusReport,
-    Token,
-    Unsure,
-)
+from quorate.core.repeats import Budget
+from quorate.core.requests import Answer, LostReport, NotLeader, Refused, ReplyBody, StatusReport, Unsure
+from quorate.core.statements import Token
 from quorate.wire.answers import refusal
 
 LAST_SEND = 0.010

@@ -18,7 +18,9 @@ from quorate.client.link_aio import sleep
 from quorate.client.transactions import DEFERRED
 from quorate.client.transactions_aio import Transaction, run_transaction
 from quorate.client.url import check_timeout
-from quorate.core.requests import Attempted, Token, WriteOutcome
+from quorate.core.requests import WriteOutcome
+from quorate.core.scripts import Attempted
+from quorate.core.statements import Token
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from quorate import errors
 from quorate.client.link_aio import Lock, current_task
 from quorate.client.transactions import NESTED, not_begun
 from quorate.client.transactions_aio import Transaction
-from quorate.core.requests import Result, Statement
+from quorate.core.statements import Result, Statement
 from quorate.sql.classify import READ, shape_of
 from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
 

@@ -16,21 +16,10 @@ from msgspec import structs
 
 from quorate import errors
 from quorate.client.checks import shown
-from quorate.core.requests import (
-    LEADER,
-    LINEARIZABLE,
-    Done,
-    Evaluated,
-    Expired,
-    Failed,
-    Result,
-    Script,
-    ScriptOutcome,
-    Statement,
-    Step,
-    Token,
-    WriteOutcome,
-)
+from quorate.core.read_levels import LEADER, LINEARIZABLE
+from quorate.core.requests import Done, Expired, ScriptOutcome, WriteOutcome
+from quorate.core.scripts import Evaluated, Script, Step
+from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.sql.classify import is_read
 from quorate.sql.control import RELEASE, SAVEPOINT, Control, savepoint_of
 from quorate.wire.answers import failure, results_of

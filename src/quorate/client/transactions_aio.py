@@ -15,8 +15,8 @@ from quorate.client.cursors_aio import TransactionCursor
 from quorate.client.link_aio import sleep
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.transactions import NESTED, UNSURE, Keeper
-from quorate.core.requests import Result, Statement, Token
 from quorate.core.scripts import RunOfAttempts
+from quorate.core.statements import Result, Statement, Token
 from quorate.sql.classify import shape_of
 from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from quorate.client.checks import check_text
-from quorate.core.requests import Parameters, Value
+from quorate.core.statements import Parameters, Value
 from quorate.errors import DataError, ProgrammingError
 
 INTEGER_MIN = -(2**63)

@@ -9,28 +9,16 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from quorate.core import proposals, routes
+from quorate.core.calls import Request, Requests
 from quorate.core.changes import Change
-from quorate.core.kernel import CATALOG_DATABASE, Condemn, Now, QueryFailed, ReadLost, Request, Requests
-from quorate.core.querying import DAMAGED, refusal
+from quorate.core.copy_requests import OpenCopy, ReadCopy
+from quorate.core.kernel import CATALOG_DATABASE, Condemn, Now, ReadLost
+from quorate.core.querying import DAMAGED, QueryFailed, refusal
+from quorate.core.read_levels import STRONGEST
 from quorate.core.replica import Replica
 from quorate.core.report import report
-from quorate.core.requests import (
-    STRONGEST,
-    BeginAttempt,
-    CommitHeld,
-    Failover,
-    LostAsk,
-    OpenCopy,
-    Outcome,
-    ReadCopy,
-    Refused,
-    Replay,
-    Run,
-    Script,
-    Status,
-    Verify,
-)
-from quorate.core.scripts import pinned
+from quorate.core.requests import CommitHeld, Failover, LostAsk, Outcome, Refused, Replay, Run, Status, Verify
+from quorate.core.scripts import BeginAttempt, Script, pinned
 from quorate.sql.classify import reads_only
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from quorate.core.entries import GroupId
+from quorate.core.bounds import GroupId
 
 
 class Request(Struct, frozen=True, gc=False):

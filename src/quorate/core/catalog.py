@@ -7,7 +7,8 @@ its data file moves. The group's own log is the truth about its voters; this is 
 
 from msgspec import Struct
 
-from quorate.core.kernel import GroupId, Member, NodeId
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.recovered import Member
 
 SCHEMA = (
     "CREATE TABLE members(node INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, address TEXT NOT NULL) STRICT",

@@ -7,16 +7,8 @@ from quorate.core.ack_policy import ETCD
 from quorate.core.catalog import DROP
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.requests import (
-    AlterDatabase,
-    CreateDatabase,
-    DropDatabase,
-    MemberChange,
-    Refused,
-    Run,
-    Statement,
-    Upgrade,
-)
+from quorate.core.requests import AlterDatabase, CreateDatabase, DropDatabase, MemberChange, Refused, Run, Upgrade
+from quorate.core.statements import Statement
 
 if TYPE_CHECKING:
     from quorate.core.node import Node

@@ -17,29 +17,11 @@ from msgspec import Raw, Struct
 
 from quorate.core import routes
 from quorate.core.admission import gone, overloaded
-from quorate.core.kernel import (
-    CloseSnapshot,
-    GroupId,
-    Note,
-    Now,
-    OpenSnapshot,
-    ReadSnapshot,
-    Reply,
-    SnapshotOpened,
-    SnapshotRead,
-    Tell,
-)
-from quorate.core.requests import (
-    Answer,
-    CopyPart,
-    CopyReport,
-    NotLeader,
-    OpenCopy,
-    ReadCopy,
-    Refused,
-    ReplyBody,
-    Running,
-)
+from quorate.core.bounds import GroupId
+from quorate.core.calls import Reply, Tell
+from quorate.core.copy_requests import CopyPart, CopyReport, OpenCopy, ReadCopy
+from quorate.core.kernel import CloseSnapshot, Note, Now, OpenSnapshot, ReadSnapshot, SnapshotOpened, SnapshotRead
+from quorate.core.requests import Answer, NotLeader, Refused, ReplyBody, Running
 
 if TYPE_CHECKING:
     from quorate.core.node import Node

@@ -5,13 +5,16 @@ database is created by a write to the catalog, and its groups appear on the node
 when each of them has applied that write.
 """
 
+from quorate.core.bounds import GroupId, NodeId
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
-from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, GroupId, Identity, Member, NodeId
+from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP
 from quorate.core.membership import Wanted
 from quorate.core.messages import Removed, Wish
 from quorate.core.options import SINGLE_LEADER, DatabaseOptions, SingleLeaderOptions, Unfit, check
+from quorate.core.recovered import Identity, Member
 from quorate.core.replication import REPLICATIONS, options_known
-from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run, Statement, Token
+from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run
+from quorate.core.statements import Statement, Token
 from quorate.core.upgrading import set_version
 
 REPLICAS_OF_MAIN = 3

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from quorate.core.entries import GroupId
+from quorate.core.bounds import GroupId
 
 
 class DropReplica(Struct, frozen=True):

@@ -17,16 +17,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from quorate.core.kernel import (
-    DropGroup,
-    DropReplica,
-    GroupId,
-    Note,
-    Now,
-    ReplicaDropped,
-    SnapshotOpened,
-    SnapshotRead,
-)
+from quorate.core.bounds import GroupId
+from quorate.core.dropped import DropReplica, ReplicaDropped
+from quorate.core.entries import DropGroup
+from quorate.core.kernel import Note, Now, SnapshotOpened, SnapshotRead
 
 if TYPE_CHECKING:
     from quorate.core.node import Node

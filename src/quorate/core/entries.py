@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from quorate.core.bounds import Epoch, Index, Small
-from quorate.core.bounds import GroupId as GroupId
-from quorate.core.bounds import NodeId as NodeId
+from quorate.core.bounds import Epoch, GroupId, Index, NodeId, Small
 
 
 class Position(Struct, frozen=True, array_like=True, order=True, gc=False):

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from quorate.core.entries import GroupId
+from quorate.core.bounds import GroupId
 
 TOO_LONG, AT_ITS_END, INTERRUPTED = "too long", "at its end", "interrupted"
 """Why a batch was stopped."""

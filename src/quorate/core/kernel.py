@@ -22,51 +22,14 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from quorate.core.calls import Replies as Replies
-from quorate.core.calls import Reply as Reply
-from quorate.core.calls import Request as Request
-from quorate.core.calls import Requests as Requests
-from quorate.core.calls import Tell as Tell
-from quorate.core.dropped import DropReplica as DropReplica
-from quorate.core.dropped import ReplicaDropped as ReplicaDropped
-from quorate.core.entries import ACKS as ACKS
-from quorate.core.entries import DATA as DATA
-from quorate.core.entries import MEMBERS as MEMBERS
-from quorate.core.entries import NOOP as NOOP
-from quorate.core.entries import ORIGIN as ORIGIN
-from quorate.core.entries import CreateGroup as CreateGroup
-from quorate.core.entries import DropGroup as DropGroup
-from quorate.core.entries import Entry as Entry
-from quorate.core.entries import ForgetVoters as ForgetVoters
-from quorate.core.entries import GroupId as GroupId
-from quorate.core.entries import LogWrite as LogWrite
-from quorate.core.entries import NodeId as NodeId
-from quorate.core.entries import Position as Position
-from quorate.core.entries import SwitchGeneration as SwitchGeneration
-from quorate.core.entries import TrimLog as TrimLog
-from quorate.core.entries import WriteEntries as WriteEntries
-from quorate.core.entries import WriteHardState as WriteHardState
-from quorate.core.executing import AT_ITS_END as AT_ITS_END
-from quorate.core.executing import INTERRUPTED as INTERRUPTED
-from quorate.core.executing import TOO_LONG as TOO_LONG
-from quorate.core.executing import CallerLeft as CallerLeft
-from quorate.core.executing import Execute as Execute
-from quorate.core.executing import Executed as Executed
-from quorate.core.executing import Stopped as Stopped
-from quorate.core.lives import PeerLife as PeerLife
-from quorate.core.lives import RaiseBoot as RaiseBoot
-from quorate.core.lives import RememberLife as RememberLife
-from quorate.core.permits import AskPermit as AskPermit
-from quorate.core.permits import Denied as Denied
-from quorate.core.permits import DropPermit as DropPermit
-from quorate.core.permits import Permitted as Permitted
-from quorate.core.permits import PermitUnavailable as PermitUnavailable
-from quorate.core.querying import Query as Query
-from quorate.core.querying import QueryFailed as QueryFailed
-from quorate.core.recovered import Identity as Identity
-from quorate.core.recovered import Member as Member
-from quorate.core.recovered import Recovered as Recovered
-from quorate.core.recovered import RecoveredGroup as RecoveredGroup
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.calls import Replies, Reply, Request, Requests, Tell
+from quorate.core.dropped import DropReplica, ReplicaDropped
+from quorate.core.entries import Entry, LogWrite, Position
+from quorate.core.executing import CallerLeft, Execute, Executed, Stopped
+from quorate.core.lives import RaiseBoot, RememberLife
+from quorate.core.permits import AskPermit, Denied, DropPermit, Permitted, PermitUnavailable
+from quorate.core.querying import Query, QueryFailed
 
 CATALOG_GROUP: GroupId = 0
 """The group that holds the members, the databases and their desired placement."""

@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Iterable
 
 from msgspec import Struct
 
-from quorate.core.kernel import Effect, GroupId, NodeId, Now, PeerLife, Send
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.kernel import Effect, Now, Send
+from quorate.core.lives import PeerLife
 from quorate.core.messages import GroupHeartbeat, Heartbeat, HeartbeatReply, Superseded
 from quorate.core.replica import Replica
 from quorate.core.settings import Settings

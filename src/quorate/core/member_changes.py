@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from quorate.core.bounds import NodeId
 from quorate.core.catalog import MEMBERS_SCHEMA, PartitionRow
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.kernel import CATALOG_DATABASE, Member, NodeId
+from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.membership import Configuration
 from quorate.core.options import Unfit
-from quorate.core.requests import AddMember, MemberChange, Refused, RemoveMember, Run, Statement, Token
+from quorate.core.recovered import Member
+from quorate.core.requests import AddMember, MemberChange, Refused, RemoveMember, Run
 from quorate.core.roster import is_current, members_change
+from quorate.core.statements import Statement, Token
 
 if TYPE_CHECKING:
     from quorate.core.node import Node

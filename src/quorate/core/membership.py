@@ -18,7 +18,8 @@ from collections.abc import Collection, Iterable
 
 from msgspec import Struct, msgpack
 
-from quorate.core.kernel import MEMBERS, Entry, NodeId
+from quorate.core.bounds import NodeId
+from quorate.core.entries import MEMBERS, Entry
 from quorate.core.quorum import majority
 
 

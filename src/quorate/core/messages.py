@@ -2,10 +2,10 @@
 
 from msgspec import Struct
 
-from quorate.core.bounds import Boot, Count, Epoch, Index, Signed, Small
+from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Signed, Small
 from quorate.core.formats import Spoken
-from quorate.core.kernel import GroupId, Member, NodeId
 from quorate.core.options import SINGLE_LEADER
+from quorate.core.recovered import Member
 
 
 class GroupMessage(Struct, frozen=True, array_like=True):

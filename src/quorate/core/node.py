@@ -13,34 +13,20 @@ from typing import Any, cast
 
 from quorate.core import callers, dropping, kernel, proposals, roster, superseding, whereabouts
 from quorate.core.admission import Admission
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.calls import Replies, Reply, Request, Requests
 from quorate.core.copies import Copies
 from quorate.core.directory import Directory
+from quorate.core.dropped import ReplicaDropped
 from quorate.core.dropping import Dropping
-from quorate.core.entries import log_busy_us
+from quorate.core.entries import ORIGIN, CreateGroup, LogWrite, log_busy_us
 from quorate.core.formats import HERE, Range
-from quorate.core.kernel import (
-    CATALOG_DATABASE,
-    CATALOG_GROUP,
-    ORIGIN,
-    Connect,
-    CreateGroup,
-    Effect,
-    Event,
-    GroupId,
-    LogWrite,
-    NodeId,
-    Note,
-    Now,
-    Persist,
-    ReadCatalog,
-    Recovered,
-    RecoveredGroup,
-    Replies,
-    Reply,
-)
+from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Connect, Effect, Event, Note, Now, Persist, ReadCatalog
 from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed, Superseded
 from quorate.core.options import SINGLE_LEADER, DatabaseOptions
+from quorate.core.querying import QueryFailed
+from quorate.core.recovered import Recovered, RecoveredGroup
 from quorate.core.replica import CatalogReplica, Replica, TimerName
 from quorate.core.replication import REPLICATIONS
 from quorate.core.report import report, report_lost
@@ -164,7 +150,7 @@ class Node:
             self._timers.set(VERIFY, now.mono_us + self.settings.verify_us // (1 + len(self.groups)))
         self._timers.set(CLOSE_IDLE, now.mono_us + self.settings.close_idle_us)
 
-    # ---- what groups ask of their node (state.Host) ------------------------------------------------------
+    # ---- what groups ask of their node (replica.Host) ------------------------------------------------------
 
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int:
         self._sequence += 1
@@ -386,14 +372,14 @@ class Node:
     HANDLERS: dict[type, Callable[["Node", Now, Any], None]] = {
         kernel.Deliver: _on_deliver,
         kernel.Wake: _on_wake,
-        kernel.Request: callers.on_request,
-        kernel.Requests: callers.on_requests,
-        kernel.QueryFailed: callers.on_query_failed,
+        Request: callers.on_request,
+        Requests: callers.on_requests,
+        QueryFailed: callers.on_query_failed,
         kernel.Persisted: _on_persisted,
         kernel.Applied: _on_applied,
         kernel.CatalogRead: _on_catalog,
         kernel.LostRead: _on_lost_read,
-        kernel.ReplicaDropped: dropping.on_dropped,
+        ReplicaDropped: dropping.on_dropped,
         kernel.DiskFull: _on_disk_full,
         kernel.DiskRoom: _on_disk_room,
         kernel.Unreachable: _on_unreachable,

@@ -6,7 +6,7 @@ its holder may stand for. `single_leader.permits` decides; drivers only ask, kee
 
 from msgspec import Struct
 
-from quorate.core.entries import GroupId, NodeId
+from quorate.core.bounds import GroupId, NodeId
 
 
 class AskPermit(Struct, frozen=True):

@@ -11,8 +11,7 @@ from msgspec import Struct
 
 from quorate.core.ack_policy import ASYNC, AUTO, ETCD, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AckPolicy
 from quorate.core.options import SINGLE_LEADER
-from quorate.core.read_levels import LEVELS, LINEARIZABLE, READ_LEVELS, SESSION
-from quorate.core.read_levels import offered as offered
+from quorate.core.read_levels import LEVELS, LINEARIZABLE, READ_LEVELS, SESSION, offered
 
 
 class Promise(Struct, frozen=True):

@@ -5,21 +5,22 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw, Struct, msgpack
 
 from quorate.core import routes
+from quorate.core.calls import Reply, Request
 from quorate.core.changes import Change, write_for
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.kernel import CATALOG_DATABASE, Now, Reply, Request
+from quorate.core.kernel import CATALOG_DATABASE, Now
 from quorate.core.requests import (
     Answer,
     CreateDatabase,
     Done,
     DropDatabase,
-    Failed,
     MemberChange,
     NotLeader,
     Refused,
     Run,
     WriteOutcome,
 )
+from quorate.core.statements import Failed
 
 if TYPE_CHECKING:
     from quorate.core.node import Node

@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from quorate.core.entries import GroupId, Position
+from quorate.core.bounds import GroupId
+from quorate.core.entries import Position
 from quorate.core.executing import AT_ITS_END, INTERRUPTED, TOO_LONG
 from quorate.core.limits import FRAME_BYTES_MAX
 from quorate.core.requests import Answer, Refused

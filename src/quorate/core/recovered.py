@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-from quorate.core.entries import Entry, GroupId, NodeId, Position
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import Entry, Position
 from quorate.core.formats import FIRST
 from quorate.core.lives import PeerLife
 

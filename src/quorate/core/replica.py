@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct
 
 from quorate.core.bookmarks import Reached
-from quorate.core.kernel import CreateGroup, Effect, GroupId, LogWrite, NodeId, Now, PeerLife, RecoveredGroup, Request
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.calls import Request
+from quorate.core.copy_requests import OpenCopy
+from quorate.core.entries import CreateGroup, LogWrite
+from quorate.core.kernel import Effect, Now
+from quorate.core.lives import PeerLife
 from quorate.core.membership import Configuration, Wanted
 from quorate.core.messages import GroupHeartbeat
 from quorate.core.options import DatabaseOptions
-from quorate.core.requests import Failover, GroupStatus, OpenCopy, Verify
+from quorate.core.recovered import RecoveredGroup
+from quorate.core.requests import Failover, GroupStatus, Verify
 from quorate.core.settings import Settings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from quorate.core.formats import RELEASE
-from quorate.core.kernel import Member
+from quorate.core.recovered import Member
 from quorate.core.requests import LostReport, MemberStatus, StatusReport, Unknown
 
 if TYPE_CHECKING:

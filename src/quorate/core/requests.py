@@ -9,34 +9,11 @@ from msgspec import Raw, Struct
 
 from quorate.core.bookmarks import Bookmark, Reached
 from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Signed, Small
-from quorate.core.copy_requests import CopyPart as CopyPart
-from quorate.core.copy_requests import CopyReport as CopyReport
-from quorate.core.copy_requests import OpenCopy as OpenCopy
-from quorate.core.copy_requests import ReadCopy as ReadCopy
+from quorate.core.copy_requests import OpenCopy, ReadCopy
 from quorate.core.limits import REQUEST_BYTES_MAX
-from quorate.core.read_levels import EVENTUAL as EVENTUAL
-from quorate.core.read_levels import LEADER as LEADER
-from quorate.core.read_levels import LINEARIZABLE as LINEARIZABLE
-from quorate.core.read_levels import STRONGEST as STRONGEST
-from quorate.core.scripts import Attempted as Attempted
-from quorate.core.scripts import BeginAttempt as BeginAttempt
-from quorate.core.scripts import Evaluated as Evaluated
-from quorate.core.scripts import Script as Script
-from quorate.core.scripts import Step as Step
-from quorate.core.statements import BOUND as BOUND
-from quorate.core.statements import Failed as Failed
-from quorate.core.statements import Parameters as Parameters
-from quorate.core.statements import Result as Result
-from quorate.core.statements import Statement as Statement
-from quorate.core.statements import Token as Token
-from quorate.core.statements import Value as Value
-from quorate.core.verdicts import AWAY as AWAY
-from quorate.core.verdicts import DAMAGED as DAMAGED
-from quorate.core.verdicts import DIFFERS as DIFFERS
-from quorate.core.verdicts import EQUAL as EQUAL
-from quorate.core.verdicts import UNDECIDED as UNDECIDED
-from quorate.core.verdicts import ReplicaVerdict as ReplicaVerdict
-from quorate.core.verdicts import VerifyReport as VerifyReport
+from quorate.core.read_levels import LINEARIZABLE
+from quorate.core.scripts import Attempted, BeginAttempt, Evaluated, Script
+from quorate.core.statements import Failed, Result, Statement, Token
 
 # --------------------------------------------------------------------------------------------------
 # Requests

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from quorate.core import dropping
-from quorate.core.kernel import Connect, CreateGroup, Disconnect, GroupId, NodeId, Note, Now, Send
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import CreateGroup
+from quorate.core.kernel import Connect, Disconnect, Note, Now, Send
 from quorate.core.messages import Heartbeat, Removed
 from quorate.core.requests import Refused
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from quorate.core import roster
 from quorate.core.bookmarks import Bookmark, digest_of
-from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Now, Request
+from quorate.core.calls import Request
+from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Now
 from quorate.core.replica import Replica
 from quorate.core.requests import NotLeader, Refused
 

@@ -21,21 +21,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from quorate.core.kernel import (
-    CATALOG_GROUP,
-    Condemn,
-    Effect,
-    GroupId,
-    NodeId,
-    Note,
-    Now,
-    OpenReplica,
-    PeerLife,
-    RaiseBoot,
-    RecoveredGroup,
-    RememberLife,
-)
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.kernel import CATALOG_GROUP, Condemn, Effect, Note, Now, OpenReplica
+from quorate.core.lives import PeerLife, RaiseBoot, RememberLife
 from quorate.core.messages import Superseded
+from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Replica
 
 if TYPE_CHECKING:

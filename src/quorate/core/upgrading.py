@@ -11,10 +11,13 @@ replicate without looking at it.
 
 from collections.abc import Callable, Iterable
 
+from quorate.core.bounds import NodeId
 from quorate.core.formats import HERE, RELEASE, Range, Spoken, release_of
-from quorate.core.kernel import CATALOG_DATABASE, Effect, Halt, Member, NodeId, Note, RaiseFormat
+from quorate.core.kernel import CATALOG_DATABASE, Effect, Halt, Note, RaiseFormat
 from quorate.core.messages import SINCE
-from quorate.core.requests import Refused, Run, Statement, Upgrade
+from quorate.core.recovered import Member
+from quorate.core.requests import Refused, Run, Upgrade
+from quorate.core.statements import Statement
 
 
 class Versions:

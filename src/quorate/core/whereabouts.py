@@ -8,8 +8,11 @@ are away learn of it.
 from typing import TYPE_CHECKING
 
 from quorate.core import proposals
-from quorate.core.kernel import CATALOG_DATABASE, Connect, Located, Member, NodeId, Note, Now
-from quorate.core.requests import Run, Statement, Token
+from quorate.core.bounds import NodeId
+from quorate.core.kernel import CATALOG_DATABASE, Connect, Located, Note, Now
+from quorate.core.recovered import Member
+from quorate.core.requests import Run
+from quorate.core.statements import Statement, Token
 
 if TYPE_CHECKING:
     from quorate.core.node import Node

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from quorate.core.kernel import ORIGIN, Digest, Digested, Event, GroupId, Position
+from quorate.core.bounds import GroupId
+from quorate.core.entries import ORIGIN, Position
+from quorate.core.kernel import Digest, Digested, Event
 from quorate.runtime.aside import DIGESTS
 from quorate.storage.interface import DiskIsFull, Divergent, Examination, Store
 from quorate.storage.long_work import given

@@ -12,10 +12,14 @@ from functools import partial
 from typing import Any, Protocol
 
 from quorate.core import kernel
-from quorate.core.kernel import Core, Effect, Event, LogWrite, NodeId, Now
+from quorate.core.bounds import NodeId
+from quorate.core.calls import Replies, Reply, Request, Requests, Tell
+from quorate.core.entries import LogWrite
+from quorate.core.kernel import Core, Effect, Event, Now
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.messages import Message
-from quorate.core.querying import BROKE, answer
+from quorate.core.permits import AskPermit, DropPermit
+from quorate.core.querying import BROKE, Query, QueryFailed, answer
 from quorate.core.requests import ReplyBody, RequestBody, too_large
 from quorate.runtime.aside import CARE, LOG
 from quorate.runtime.digests import Digests
@@ -83,7 +87,7 @@ class Driver:
         """What was asked in this turn of the loop."""
         self._came_us = 0
         """When the first of it was read."""
-        self._behind: list[kernel.Request] = []
+        self._behind: list[Request] = []
         """Those that have come. They are handed over together, some in each turn: what peers say comes first."""
         self._writes: list[LogWrite] = []
         self._sequence = 0
@@ -96,15 +100,15 @@ class Driver:
         self._perform: dict[type, Callable[[Any], None]] = {
             kernel.Send: self._on_send,
             kernel.Persist: self._on_persist,
-            kernel.Reply: self._on_reply,
-            kernel.Replies: self._on_replies,
-            kernel.Tell: self._on_tell,
-            kernel.Query: self._on_query,
+            Reply: self._on_reply,
+            Replies: self._on_replies,
+            Tell: self._on_tell,
+            Query: self._on_query,
             kernel.Connect: self._on_connect,
             kernel.Disconnect: self._on_disconnect,
             kernel.Note: log_note,
-            kernel.AskPermit: self._on_ask_permit,
-            kernel.DropPermit: self._on_drop_permit,
+            AskPermit: self._on_ask_permit,
+            DropPermit: self._on_drop_permit,
             kernel.Drained: self._on_drained,
             kernel.Halt: self._on_halt,
         }
@@ -146,7 +150,7 @@ class Driver:
     def _take(self) -> None:
         """Number what was asked in this turn."""
         came, self._came, since_us = self._came, [], self._came_us
-        number, callers, request, behind = self._next_request, self._callers, kernel.Request, self._behind
+        number, callers, request, behind = self._next_request, self._callers, Request, self._behind
         for each in came:
             callers[number] = each
             _, _, body, size, waits_us = each
@@ -235,7 +239,7 @@ class Driver:
         if behind:
             arrived = tuple(behind[:REQUESTS_A_TURN])
             del behind[:REQUESTS_A_TURN]
-            self.feed(kernel.Requests(arrived))
+            self.feed(Requests(arrived))
             if self._stopped:
                 return
         deadline = self.core.deadline_us
@@ -359,10 +363,10 @@ class Driver:
             log.critical("the store failed", exc_info=True)
             self._fail("what was done beside the loop failed; the log above says how")
 
-    def _on_ask_permit(self, effect: kernel.AskPermit) -> None:
+    def _on_ask_permit(self, effect: AskPermit) -> None:
         self.permits.ask(effect)
 
-    def _on_drop_permit(self, effect: kernel.DropPermit) -> None:
+    def _on_drop_permit(self, effect: DropPermit) -> None:
         self.permits.drop(effect)
 
     def _on_checkpoint(self, effect: kernel.Checkpoint) -> None:
@@ -385,10 +389,10 @@ class Driver:
     def _on_disconnect(self, effect: kernel.Disconnect) -> None:
         self.transport.disconnect(effect.peer)
 
-    def _on_reply(self, effect: kernel.Reply) -> None:
+    def _on_reply(self, effect: Reply) -> None:
         self._answer(effect.id, effect.body)
 
-    def _on_replies(self, effect: kernel.Replies) -> None:
+    def _on_replies(self, effect: Replies) -> None:
         callers, long_writes = self._callers, self._long_writes
         some_run = bool(long_writes)
         for request, body in effect.answers:
@@ -397,7 +401,7 @@ class Driver:
                 long_writes.answered(request)
             caller.tell(ask, body, size)
 
-    def _on_tell(self, effect: kernel.Tell) -> None:
+    def _on_tell(self, effect: Tell) -> None:
         caller, ask, *_ = self._callers[effect.id]
         caller.mention(ask, effect.body)
         self._long_writes.begun(effect.id, effect.group, caller, ask)
@@ -407,14 +411,14 @@ class Driver:
         self._long_writes.answered(request)
         caller.tell(ask, body, size)
 
-    def _on_query(self, effect: kernel.Query) -> None:
+    def _on_query(self, effect: Query) -> None:
         """A read that is slow is run again where it holds up nobody."""
         if self._log.away and not self.store.is_open(effect.group):
             self._log.later(partial(self._query, effect))
         else:
             self._query(effect)
 
-    def _query(self, effect: kernel.Query) -> None:
+    def _query(self, effect: Query) -> None:
         store, group, statements = self.store, effect.group, effect.statements
         try:
             outcome, position = store.query(group, statements, QUERY_BUDGET_US)
@@ -427,7 +431,7 @@ class Driver:
         else:
             self._answer(effect.id, answer(effect, outcome, position))
 
-    def _queried_aside(self, effect: kernel.Query, found: Found) -> None:
+    def _queried_aside(self, effect: Query, found: Found) -> None:
         if self._stopped:
             return
         if isinstance(found, Broken):
@@ -435,7 +439,7 @@ class Driver:
             return
         if isinstance(found, tuple):
             self._answer(effect.id, answer(effect, *found))
-        elif isinstance(found, kernel.QueryFailed):
+        elif isinstance(found, QueryFailed):
             self.feed(found)
         else:
             failed = query_failed(effect, found)

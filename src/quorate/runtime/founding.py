@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from quorate.core.formats import HERE
-from quorate.core.kernel import Identity, Member
+from quorate.core.recovered import Identity, Member
 from quorate.core.requests import StatusReport
 from quorate.runtime.config import FILE_NAME, ConfigError
 from quorate.transport.addresses import format_address, parse_address

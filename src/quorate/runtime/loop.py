@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from quorate.core.formats import RELEASE
-from quorate.core.kernel import Core, Identity
+from quorate.core.kernel import Core
+from quorate.core.recovered import Identity
 from quorate.runtime.aside import READS, Aside, Piece
 from quorate.runtime.config import ANYWHERE, Config, ConfigError, check_listen, etcd_endpoints, security
 from quorate.runtime.driver import Driver, monotonic_us

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from quorate.core.kernel import CallerLeft, GroupId
+from quorate.core.bounds import GroupId
+from quorate.core.executing import CallerLeft
 from quorate.transport.interface import Caller
 
 

@@ -5,7 +5,10 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from quorate.core.kernel import AT_ITS_END, INTERRUPTED, TOO_LONG, GroupId, Position, Query, QueryFailed
+from quorate.core.bounds import GroupId
+from quorate.core.entries import Position
+from quorate.core.executing import AT_ITS_END, INTERRUPTED, TOO_LONG
+from quorate.core.querying import Query, QueryFailed
 from quorate.core.requests import Running
 from quorate.runtime.aside import READS
 from quorate.storage.execution.ending import Ending

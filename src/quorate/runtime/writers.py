@@ -10,7 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from quorate.core.kernel import Effect, Event, Execute, GroupId, Rollback
+from quorate.core.bounds import GroupId
+from quorate.core.executing import Execute
+from quorate.core.kernel import Effect, Event, Rollback
 from quorate.runtime.aside import COPIES, WRITES
 from quorate.storage.interface import Lending
 from quorate.storage.long_work import RECEIVERS, WRITERS, TakesLong, Work, group_of

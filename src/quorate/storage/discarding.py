@@ -2,8 +2,9 @@
 
 from abc import abstractmethod
 
-from quorate.core import kernel
-from quorate.core.kernel import DropReplica, Event, GroupId
+from quorate.core.bounds import GroupId
+from quorate.core.dropped import DropReplica, ReplicaDropped
+from quorate.core.kernel import Event
 from quorate.storage.interface import DiskIsFull
 from quorate.storage.log.lost import LostTails
 from quorate.storage.writing import Writing
@@ -27,7 +28,7 @@ class Discarding(Writing):
         if group in self.replicas:
             replica = self.handles.take(group)
             if replica is None:
-                return [kernel.ReplicaDropped(group, gone=False)]
+                return [ReplicaDropped(group, gone=False)]
             replica.abandon()
         for kept in (self.damaged, self._standing, self._checkpointed):
             kept.pop(group, None)
@@ -38,8 +39,8 @@ class Discarding(Writing):
             if self._has_lost():
                 self._lost_tails().forget(group)
         except DiskIsFull:
-            return [kernel.ReplicaDropped(group, gone=False)]
-        return [kernel.ReplicaDropped(group, gone=True)]
+            return [ReplicaDropped(group, gone=False)]
+        return [ReplicaDropped(group, gone=True)]
 
     @abstractmethod
     def _delete(self, group: GroupId) -> None:

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.core.kernel import DropGroup, GroupId
+from quorate.core.bounds import GroupId
+from quorate.core.entries import DropGroup
 from quorate.storage.files import Files
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import apsw
 
 from quorate.core.limits import COMPUTED_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
-from quorate.core.requests import Failed
+from quorate.core.statements import Failed
 from quorate.storage.data.guard import Guard
 from quorate.storage.descriptors import short_of_descriptors
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, NoDescriptors, OverBudget

@@ -22,23 +22,21 @@ from pathlib import Path
 import apsw
 from msgspec import MsgspecError
 
-from quorate.core.formats import HERE, Range
-from quorate.core.kernel import (
+from quorate.core.bounds import GroupId
+from quorate.core.entries import (
     DropGroup,
-    Effect,
     Entry,
-    Event,
     ForgetVoters,
-    GroupId,
-    Identity,
     LogWrite,
-    PeerLife,
     Position,
-    Recovered,
     SwitchGeneration,
     TrimLog,
     WriteHardState,
 )
+from quorate.core.formats import HERE, Range
+from quorate.core.kernel import Effect, Event
+from quorate.core.lives import PeerLife
+from quorate.core.recovered import Identity, Recovered
 from quorate.errors import DiskFull, OperationalError
 from quorate.storage import disk, node_file
 from quorate.storage.data import closed, data_file
@@ -49,9 +47,9 @@ from quorate.storage.failures import raise_if_fatal
 from quorate.storage.files import SYSTEM, Files, Lock, make_folder
 from quorate.storage.interface import OPEN_REPLICAS, Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.log.group import GroupLog
-from quorate.storage.log.log import CHECKPOINT_PAGES as LOG_PAGES
 from quorate.storage.log.log import SqliteLog
 from quorate.storage.log.lost import LostTails
+from quorate.storage.log.wal import CHECKPOINT_PAGES as LOG_PAGES
 from quorate.storage.long_work import LogTakesLong, given, is_large
 from quorate.storage.node_file import NodeFile, Remembered, is_remembered
 from quorate.storage.store import BaseStore

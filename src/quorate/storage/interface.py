@@ -5,20 +5,12 @@ files (`storage.folder`) and the in-memory fake (`storage.memory`); one contract
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from quorate.core.kernel import (
-    Effect,
-    Entry,
-    Event,
-    GroupId,
-    Identity,
-    LogWrite,
-    Position,
-    Query,
-    QueryFailed,
-    Recovered,
-)
-from quorate.core.querying import BROKE, DAMAGED, NO_ROOM
-from quorate.core.requests import Failed, Statement
+from quorate.core.bounds import GroupId
+from quorate.core.entries import Entry, LogWrite, Position
+from quorate.core.kernel import Effect, Event
+from quorate.core.querying import BROKE, DAMAGED, NO_ROOM, Query, QueryFailed
+from quorate.core.recovered import Identity, Recovered
+from quorate.core.statements import Failed, Statement
 from quorate.storage.execution.ending import Ending
 
 OPEN_REPLICAS = 128

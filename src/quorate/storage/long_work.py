@@ -8,16 +8,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from quorate.core import kernel
-from quorate.core.entries import LARGE_BYTES, bytes_of
-from quorate.core.kernel import CATALOG_GROUP, Effect, Event, GroupId, LogWrite, TrimLog, WriteEntries, WriteHardState
+from quorate.core.bounds import GroupId
+from quorate.core.dropped import DropReplica
+from quorate.core.entries import LARGE_BYTES, LogWrite, TrimLog, WriteEntries, WriteHardState, bytes_of
+from quorate.core.executing import Execute
+from quorate.core.kernel import CATALOG_GROUP, Effect, Event
 from quorate.storage.interface import StorageError
 
 LONG_BYTES = 1 << 18
 """Changes of so many bytes, some ten thousand small rows, are not tried on the loop first."""
 
 WRITERS = frozenset((
-    kernel.OpenReplica, kernel.Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.Checkpoint,
-    kernel.OpenSnapshot, kernel.OpenGeneration, kernel.Condemn, kernel.DropReplica,
+    kernel.OpenReplica, Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.Checkpoint,
+    kernel.OpenSnapshot, kernel.OpenGeneration, kernel.Condemn, DropReplica,
 ))  # fmt: skip
 """Effects that need the writer of their group, or come behind those that do."""
 RECEIVERS = frozenset((kernel.StoreSnapshot,))

@@ -11,24 +11,22 @@ from typing import Any
 import apsw
 import msgspec
 
-from quorate.core.kernel import (
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import (
     ORIGIN,
     CreateGroup,
     DropGroup,
     Entry,
     ForgetVoters,
-    GroupId,
-    Identity,
     LogWrite,
-    NodeId,
-    PeerLife,
     Position,
-    Recovered,
     SwitchGeneration,
     TrimLog,
     WriteEntries,
     WriteHardState,
 )
+from quorate.core.lives import PeerLife
+from quorate.core.recovered import Identity, Recovered
 from quorate.storage.data.replica import Replica
 from quorate.storage.data.snapshots import MemoryShelf
 from quorate.storage.interface import DiskIsFull, Divergent

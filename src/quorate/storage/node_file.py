@@ -18,19 +18,11 @@ from typing import Any
 import apsw
 import msgspec
 
-from quorate.core.entries import CreateGroup, Entry
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import ORIGIN, CreateGroup, Entry, LogWrite, Position, WriteEntries
 from quorate.core.formats import HERE, RELEASE, Range, refuse
-from quorate.core.kernel import (
-    ORIGIN,
-    GroupId,
-    Identity,
-    LogWrite,
-    Member,
-    NodeId,
-    PeerLife,
-    Position,
-    WriteEntries,
-)
+from quorate.core.lives import PeerLife
+from quorate.core.recovered import Identity, Member
 from quorate.errors import AlreadyOpen, NotSupportedError, OperationalError
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files

@@ -14,23 +14,15 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
-from quorate.core.kernel import (
-    CATALOG_GROUP,
-    DATA,
-    ORIGIN,
-    Applied,
-    DropReplica,
-    Effect,
-    Entry,
-    Event,
-    GroupId,
-    Identity,
-    LogWrite,
-    Position,
-    Recovered,
-    RecoveredGroup,
-)
-from quorate.core.requests import LostAsk, LostReport, Result, Statement
+from quorate.core.bounds import GroupId
+from quorate.core.dropped import DropReplica
+from quorate.core.entries import DATA, ORIGIN, Entry, LogWrite, Position
+from quorate.core.executing import Execute
+from quorate.core.kernel import CATALOG_GROUP, Applied, Effect, Event
+from quorate.core.lives import PeerLife, RaiseBoot, RememberLife
+from quorate.core.recovered import Identity, Recovered, RecoveredGroup
+from quorate.core.requests import LostAsk, LostReport
+from quorate.core.statements import Result, Statement
 from quorate.storage.data.catalog_rows import read_catalog
 from quorate.storage.data.data_files import APPLY_BYTES
 from quorate.storage.data.examination import Examination
@@ -364,21 +356,21 @@ class BaseStore(Discarding):
         """Note, durably, that this folder is of a newer format; the file store says so in `node.db`."""
         self.identity = msgspec.structs.replace(self.identity, format=max(number, self.identity.format))
 
-    def _on_remember_life(self, effect: kernel.RememberLife) -> list[Event]:
+    def _on_remember_life(self, effect: RememberLife) -> list[Event]:
         """Where there is no room it is forgotten at the next start; a node that forgot a life of its own may then be
         taken for an older copy, and is rebuilt."""
         with suppress(DiskIsFull):
             self._remember_life(effect.life)
         return []
 
-    def _on_raise_boot(self, effect: kernel.RaiseBoot) -> list[Event]:
+    def _on_raise_boot(self, effect: RaiseBoot) -> list[Event]:
         """Where there is no room the others tell the next life again."""
         with suppress(DiskIsFull):
             self._raise_boot(effect.boot)
         return []
 
     @abstractmethod
-    def _remember_life(self, life: kernel.PeerLife) -> None:
+    def _remember_life(self, life: PeerLife) -> None:
         """Note it, durably. Raises DiskIsFull or Broken."""
 
     def _raise_boot(self, boot: int) -> None:
@@ -390,7 +382,7 @@ class BaseStore(Discarding):
 
     PERFORM: dict[type, Callable[["BaseStore", Any], list[Event]]] = {
         kernel.OpenReplica: _on_open_replica,
-        kernel.Execute: Writing.on_execute,
+        Execute: Writing.on_execute,
         kernel.Commit: Writing.on_commit,
         kernel.Rollback: Writing.on_rollback,
         kernel.Apply: Writing.on_apply,
@@ -405,8 +397,8 @@ class BaseStore(Discarding):
         kernel.Digest: _on_digest,
         kernel.Condemn: _on_condemn,
         kernel.RaiseFormat: _on_raise_format,
-        kernel.RememberLife: _on_remember_life,
-        kernel.RaiseBoot: _on_raise_boot,
+        RememberLife: _on_remember_life,
+        RaiseBoot: _on_raise_boot,
         kernel.SaveLost: _on_save_lost,
         kernel.ReadLost: _on_read_lost,
         kernel.ReadCatalog: _on_read_catalog,

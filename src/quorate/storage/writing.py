@@ -5,7 +5,10 @@ from functools import partial
 from typing import Any
 
 from quorate.core import kernel
-from quorate.core.kernel import DATA, ORIGIN, Applied, ApplyFailed, Effect, Entry, Event, GroupId, Position
+from quorate.core.bounds import GroupId
+from quorate.core.entries import DATA, ORIGIN, Entry, Position
+from quorate.core.executing import Execute, Executed, Stopped
+from quorate.core.kernel import Applied, ApplyFailed, Effect, Event
 from quorate.storage.data.data_files import DataFiles
 from quorate.storage.data.replica import Replica
 from quorate.storage.data.snapshots import Shelf
@@ -25,7 +28,7 @@ class Writing(DataFiles):
     long_us: int = 0
     """What takes longer than this is not done but handed back (`TakesLong`); 0: everything is done at once."""
 
-    def on_execute(self, effect: kernel.Execute) -> list[Event]:
+    def on_execute(self, effect: Execute) -> list[Event]:
         self._check_room()
         replica = self._replica(effect.group)
         how = effect.requests, effect.timestamp_us, effect.budget_us, effect.long_us, effect.ends_us
@@ -37,11 +40,11 @@ class Writing(DataFiles):
             found = stopped
         return self._executed(effect, found)
 
-    def _executed(self, effect: kernel.Execute, found: Any) -> list[Event]:
+    def _executed(self, effect: Execute, found: Any) -> list[Event]:
         if isinstance(found, StoppedError):
-            return [kernel.Stopped(effect.group, effect.batch, found.position, found.why)]
+            return [Stopped(effect.group, effect.batch, found.position, found.why)]
         payload, outcomes = given(found)
-        return [kernel.Executed(effect.group, effect.batch, payload, outcomes)]
+        return [Executed(effect.group, effect.batch, payload, outcomes)]
 
     def on_commit(self, effect: kernel.Commit) -> list[Event]:
         replica = self._replica(effect.group)

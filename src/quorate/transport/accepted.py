@@ -9,7 +9,7 @@ from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
-from quorate.core.kernel import NodeId
+from quorate.core.bounds import NodeId
 from quorate.core.requests import Left, ReplyBody, Told
 from quorate.transport.oversize import shortened
 from quorate.wire.codec import decode_asked, decode_message, encode

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from quorate.core.kernel import GroupId, NodeId
+from quorate.core.bounds import GroupId, NodeId
 from quorate.core.permits import AskPermit, Denied, DropPermit, Permitted, PermitUnavailable
 from quorate.transport.addresses import format_address
 

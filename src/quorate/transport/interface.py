@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from quorate.core.kernel import NodeId
+from quorate.core.bounds import NodeId
 from quorate.core.messages import Message
 from quorate.core.permits import AskPermit, DropPermit, PermitUnavailable
 from quorate.core.requests import ReplyBody, RequestBody

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from quorate.core.kernel import NodeId
+from quorate.core.bounds import NodeId
 from quorate.core.messages import SINCE, Message
 from quorate.transport.accepted import tune
 from quorate.transport.addresses import parse_address

@@ -6,7 +6,7 @@ arrive in order, or not at all when a link is cut.
 
 from collections.abc import Callable
 
-from quorate.core.kernel import NodeId
+from quorate.core.bounds import NodeId
 from quorate.core.messages import Message
 from quorate.transport.interface import Handler
 from quorate.wire.codec import decode_message, encode

@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from quorate.core.kernel import NodeId
+from quorate.core.bounds import NodeId
+from quorate.core.limits import FRAME_BYTES_MAX
 from quorate.core.messages import Message
 from quorate.transport.accepted import Accepted
 from quorate.transport.addresses import format_address
@@ -19,7 +20,7 @@ from quorate.transport.crowd import FrameStalled, GaveUpItsPlace, TooMuchUnfinis
 from quorate.transport.interface import Handler
 from quorate.transport.links import PeerLink
 from quorate.transport.security import Security
-from quorate.wire.frames import FRAME_BYTES_MAX, WireError
+from quorate.wire.frames import WireError
 from quorate.wire.handshake import Hello
 
 log = logging.getLogger("quorate.transport")

@@ -5,18 +5,9 @@ from typing import TypeVar
 import msgspec
 
 from quorate import errors
-from quorate.core.requests import (
-    Attempted,
-    Cancelled,
-    Done,
-    Evaluated,
-    Expired,
-    Failed,
-    Refused,
-    ScriptOutcome,
-    Token,
-    WriteOutcome,
-)
+from quorate.core.requests import Cancelled, Done, Expired, Refused, ScriptOutcome, WriteOutcome
+from quorate.core.scripts import Attempted, Evaluated
+from quorate.core.statements import Failed, Token
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ protocol is found out by its first bytes, before its "length" makes anybody wait
 import struct
 from zlib import crc32
 
-from quorate.core.limits import FRAME_BYTES_MAX as FRAME_BYTES_MAX
+from quorate.core.limits import FRAME_BYTES_MAX
 
 HEADER = struct.Struct(">II")
 HEADER_BYTES = HEADER.size

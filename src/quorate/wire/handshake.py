@@ -7,9 +7,8 @@ has seen the other's. Whoever cannot go on sends a `Refusal` that says why and c
 import msgspec
 from msgspec import Struct
 
-from quorate.core.bounds import Boot, Small
+from quorate.core.bounds import Boot, NodeId, Small
 from quorate.core.formats import HERE, RELEASE, release_of
-from quorate.core.kernel import NodeId
 from quorate.wire.frames import FrameCorrupt, NotOurProtocol, WireError, frame
 
 MAGIC = "quorate"

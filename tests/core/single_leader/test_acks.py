@@ -3,7 +3,8 @@
 import pytest
 
 from quorate.core import kernel
-from quorate.core.requests import Answer, Refused, Run, Statement, Unsure
+from quorate.core.requests import Answer, Refused, Run, Unsure
+from quorate.core.statements import Statement
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000

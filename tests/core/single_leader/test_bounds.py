@@ -3,7 +3,8 @@
 import pytest
 
 from quorate.core.bounds import EPOCH_LEAP, EPOCH_MAX
-from quorate.core.kernel import ORIGIN, Deliver
+from quorate.core.entries import ORIGIN
+from quorate.core.kernel import Deliver
 from quorate.core.messages import GroupHeartbeat, Heartbeat, HeartbeatReply, Message
 from quorate.core.requests import Answer
 from quorate.core.single_leader.messages import Append, AppendReply, PreVoteReply, SnapshotOffer, Vote

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from quorate.core.requests import Answer, NotLeader, Refused, Script, Statement, Step, Token
-from quorate.core.scripts import Pin
+from quorate.core.requests import Answer, NotLeader, Refused
+from quorate.core.scripts import Pin, Script, Step
+from quorate.core.statements import Statement, Token
 from tests.core.harness import Cluster, Machine, write
 from tests.core.single_leader import test_acks
 from tests.core.single_leader.test_ahead import finish, slow

@@ -3,8 +3,10 @@
 import pytest
 
 from quorate.core import kernel
-from quorate.core.requests import Answer, NotLeader, Refused, Run, Statement, Unsure
+from quorate.core.entries import NOOP, Entry, WriteEntries
+from quorate.core.requests import Answer, NotLeader, Refused, Run, Unsure
 from quorate.core.single_leader.messages import Append, SnapshotOffer, SnapshotWant, Vote, VoteReply
+from quorate.core.statements import Statement
 from tests.core.harness import Cluster, write
 
 SECOND = 1_000_000
@@ -245,11 +247,11 @@ def test_a_late_disk_does_not_vouch_for_what_was_overwritten() -> None:
     last = group.log.last
     follower.slow_disk = True
     one, two = (number for number in cluster.machines if number != follower.number)
-    a = kernel.Entry(last.index + 1, last.epoch + 1, kernel.NOOP, b"")
-    b = kernel.Entry(last.index + 1, last.epoch + 2, kernel.NOOP, b"")
+    a = Entry(last.index + 1, last.epoch + 1, NOOP, b"")
+    b = Entry(last.index + 1, last.epoch + 2, NOOP, b"")
     follower.feed(kernel.Deliver(one, Append(1, a.epoch, last, (a,), last.index)))
     follower.feed(kernel.Deliver(two, Append(1, b.epoch, last, (b,), last.index)))
-    while not any(isinstance(each, kernel.WriteEntries) for each in follower.unwritten[0].writes):
+    while not any(isinstance(each, WriteEntries) for each in follower.unwritten[0].writes):
         effect = follower.unwritten.popleft()
         follower.feed(kernel.Persisted(effect.sequence))
     follower.feed(kernel.Persisted(follower.unwritten.popleft().sequence))

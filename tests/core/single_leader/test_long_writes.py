@@ -5,8 +5,11 @@ from collections.abc import Iterable
 import pytest
 
 from quorate.core import kernel
-from quorate.core.kernel import AT_ITS_END, TOO_LONG, Execute, Rollback, Stopped, Tell
-from quorate.core.requests import Answer, NotLeader, Refused, Run, Running, Statement, Token
+from quorate.core.calls import Request, Tell
+from quorate.core.executing import AT_ITS_END, INTERRUPTED, TOO_LONG, CallerLeft, Execute, Stopped
+from quorate.core.kernel import Rollback
+from quorate.core.requests import Answer, NotLeader, Refused, Run, Running
+from quorate.core.statements import Statement, Token
 from tests.core.harness import Cluster, Machine, write
 from tests.core.single_leader.test_group import SECOND, read, started
 
@@ -25,8 +28,8 @@ class Storage:
         self.alone: list[Execute] = []
         self.told: list[int] = []
         self.undone = 0
-        self._run = Machine.PERFORM[kernel.Execute]
-        monkeypatch.setitem(Machine.PERFORM, kernel.Execute, self._execute)
+        self._run = Machine.PERFORM[Execute]
+        monkeypatch.setitem(Machine.PERFORM, Execute, self._execute)
         monkeypatch.setitem(Machine.PERFORM, Tell, self._tell)
         monkeypatch.setitem(Machine.PERFORM, Rollback, self._rollback)
 
@@ -100,16 +103,16 @@ def test_what_runs_for_a_caller_that_has_left_is_undone_and_the_next_begins(stor
     cluster.deliver()
     cluster.run(SECOND // 10)
     undone = storage.undone
-    leader.feed(kernel.CallerLeft(1, other[1]))
+    leader.feed(CallerLeft(1, other[1]))
     assert storage.undone == undone, "that one does not run beside anything"
-    leader.feed(kernel.CallerLeft(1, gone[1]))
+    leader.feed(CallerLeft(1, gone[1]))
     cluster.run(SECOND // 10)
     assert storage.undone == undone + 1
     assert isinstance(cluster.replies[other], Answer)
     assert isinstance(cluster.replies[gone], Refused)
     for event in storage._run(leader, storage.alone.pop()):  # it was done before it heard that it is undone
         leader.feed(event)
-    leader.feed(kernel.CallerLeft(1, gone[1]))
+    leader.feed(CallerLeft(1, gone[1]))
     cluster.run(SECOND)
     assert "gone" not in cluster.tokens(leader.number)
 
@@ -123,7 +126,7 @@ def test_what_is_logged_is_done_though_its_caller_has_left(storage: Storage) -> 
     for event in storage._run(leader, storage.alone.pop()):
         leader.feed(event)
     undone = storage.undone
-    leader.feed(kernel.CallerLeft(1, key[1]))
+    leader.feed(CallerLeft(1, key[1]))
     cluster.run(SECOND)
     assert storage.undone == undone
     assert cluster.tokens(leader.number) == ["l"]
@@ -139,7 +142,7 @@ def test_who_waits_behind_one_is_told_in_time_that_nothing_of_his_has_begun(stor
     key = (leader.number, cluster.requests)
     cluster.replies[key] = None
     now_us = cluster.now_us
-    leader.feed(kernel.Request(key[1], write("behind"), now_us, now_us + 2 * SECOND))
+    leader.feed(Request(key[1], write("behind"), now_us, now_us + 2 * SECOND))
     patient = cluster.request(leader, write("patient"))
     cluster.run(SECOND * 3 // 2)
     assert cluster.replies[key] is None
@@ -215,7 +218,7 @@ def test_it_ends_a_little_before_its_callers_time_is_over(storage: Storage) -> N
     leader = cluster.leader()
     for number, seconds in ((900, 8), (901, 1)):
         until_us = cluster.now_us + seconds * SECOND
-        leader.feed(kernel.Request(number, long(f"l{number}"), cluster.now_us, until_us))
+        leader.feed(Request(number, long(f"l{number}"), cluster.now_us, until_us))
         cluster.deliver()
         while not storage.alone:
             cluster.run(SECOND // 100)
@@ -235,6 +238,6 @@ def test_a_node_that_is_to_stop_ends_it_and_sends_its_caller_elsewhere(storage: 
     assert storage.undone == undone + 1
     assert isinstance(cluster.replies[sent], NotLeader)
     late = storage.alone.pop()
-    leader.feed(Stopped(late.group, late.batch, 0, kernel.INTERRUPTED))
+    leader.feed(Stopped(late.group, late.batch, 0, INTERRUPTED))
     cluster.run(2 * SECOND)
     assert cluster.leader() is not leader

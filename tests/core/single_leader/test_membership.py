@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.core import kernel, roster
-from quorate.core.kernel import CATALOG_DATABASE, MEMBERS, Entry, Now
+from quorate.core.entries import MEMBERS, Entry
+from quorate.core.kernel import CATALOG_DATABASE, Now
 from quorate.core.membership import (
     Configuration,
     Membership,
@@ -17,9 +18,10 @@ from quorate.core.membership import (
     read_entry,
     spell,
 )
-from quorate.core.requests import AddMember, Answer, Failover, NotLeader, Outcome, Refused, RemoveMember, Token
+from quorate.core.requests import AddMember, Answer, Failover, NotLeader, Outcome, Refused, RemoveMember
 from quorate.core.single_leader import commit
 from quorate.core.single_leader.state import Group
+from quorate.core.statements import Token
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000

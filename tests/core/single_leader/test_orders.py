@@ -5,7 +5,8 @@ import pytest
 
 from quorate.core import kernel
 from quorate.core.ack_policy import read_noop
-from quorate.core.kernel import NOOP
+from quorate.core.entries import NOOP
+from quorate.core.executing import Execute
 from quorate.core.requests import Answer, Failover, FailoverReport, NotLeader, Refused
 from quorate.core.single_leader import rewinding
 from quorate.core.single_leader.messages import TimeoutNow, Vote
@@ -137,15 +138,15 @@ def test_where_nobody_leads_for_want_of_room_callers_and_status_hear_it() -> Non
 
 def test_a_data_file_without_room_costs_the_batch_and_not_the_lead() -> None:
     cluster, leader, _ = started()
-    run = leader.PERFORM[kernel.Execute]
-    leader.PERFORM = leader.PERFORM | {kernel.Execute: lambda _machine, _effect: [kernel.ApplyFailed(1, True, "full")]}
+    run = leader.PERFORM[Execute]
+    leader.PERFORM = leader.PERFORM | {Execute: lambda _machine, _effect: [kernel.ApplyFailed(1, True, "full")]}
     key = cluster.request(leader, write("a"))
     cluster.deliver()
     refused = cluster.replies[key]
     assert isinstance(refused, Refused)
     assert (refused.error, refused.retryable) == ("DiskFull", True)
     assert leaders(cluster) == [leader.number]
-    leader.PERFORM = leader.PERFORM | {kernel.Execute: run}
+    leader.PERFORM = leader.PERFORM | {Execute: run}
     key = cluster.request(leader, write("b"))
     cluster.run(SECOND)
     assert isinstance(cluster.replies[key], Answer)

@@ -1,7 +1,9 @@
 """Elections that an etcd permits, one claim per test; the test is the etcd."""
 
-from quorate.core.kernel import AskPermit, CatalogRead, Denied, DropPermit, Effect, Event, Permitted, PermitUnavailable
-from quorate.core.requests import AlterDatabase, Answer, Failover, Refused, Token
+from quorate.core.kernel import CatalogRead, Effect, Event
+from quorate.core.permits import AskPermit, Denied, DropPermit, Permitted, PermitUnavailable
+from quorate.core.requests import AlterDatabase, Answer, Failover, Refused
+from quorate.core.statements import Token
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000

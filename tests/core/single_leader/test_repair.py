@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from quorate.core import kernel
-from quorate.core.requests import LINEARIZABLE, Answer, Refused, Run, Statement
+from quorate.core.entries import ORIGIN
+from quorate.core.read_levels import LINEARIZABLE
+from quorate.core.requests import Answer, Refused, Run
+from quorate.core.statements import Statement
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000
@@ -54,7 +57,7 @@ def without_copies(cluster: Cluster) -> None:
 
         def no_copy(effect: kernel.Effect, perform: Any = perform) -> Iterable[kernel.Event]:
             if isinstance(effect, kernel.OpenSnapshot):
-                return (kernel.SnapshotOpened(effect.group, effect.to, 0, kernel.ORIGIN, 0, failed="not now"),)
+                return (kernel.SnapshotOpened(effect.group, effect.to, 0, ORIGIN, 0, failed="not now"),)
             events: Iterable[kernel.Event] = perform(effect)
             return events
 

@@ -9,8 +9,9 @@ from quorate.core import kernel
 from quorate.core.bookmarks import Bookmark, Reached, digest_of
 from quorate.core.catalog import DroppedRow
 from quorate.core.kernel import CatalogRead
-from quorate.core.requests import Answer, NotLeader, Refused, Run, Statement, Token
+from quorate.core.requests import Answer, NotLeader, Refused, Run
 from quorate.core.single_leader.messages import ReadIndexAsk
+from quorate.core.statements import Statement, Token
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000

@@ -4,10 +4,11 @@ import msgspec
 import pytest
 
 from quorate.core import kernel
-from quorate.core.kernel import Position
-from quorate.core.requests import AWAY, DIFFERS, EQUAL, UNDECIDED, Answer, NotLeader, Verify, VerifyReport
+from quorate.core.entries import Position
+from quorate.core.requests import Answer, NotLeader, Verify
 from quorate.core.single_leader.messages import PASSED, VerifyAsk, VerifyReply, VerifyVerdict
 from quorate.core.single_leader.verification import SILENT
+from quorate.core.verdicts import AWAY, DIFFERS, EQUAL, UNDECIDED, VerifyReport
 from tests.core.harness import Cluster, Machine, write
 
 SECOND = 1_000_000

@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 
 from quorate.core import kernel
+from quorate.core.calls import Request
 from quorate.core.catalog import Catalog, DatabaseRow, DroppedRow, PartitionRow
+from quorate.core.entries import Entry
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed
 from quorate.core.settings import Settings
 from tests.core import harness
@@ -33,7 +35,7 @@ class Scripted(harness.Cluster):
         self.dropped: tuple[DroppedRow, ...] = ()
         self.etcd_away, self.permit_holder, self.revision = False, 0, 100
         self.callers: dict[tuple[int, int], str] = {}
-        self.controls: list[tuple[kernel.Entry, ...]] = []
+        self.controls: list[tuple[Entry, ...]] = []
         """Beside each copy of a data file (`copies`)."""
         self.lines: list[str] = []
         self.said: set[tuple[int, str, int, int, str]] = set()
@@ -172,7 +174,7 @@ class Scripted(harness.Cluster):
         key = (number, self.requests)
         self.replies[key] = None
         self.callers[key] = caller
-        self.machines[number].feed(kernel.Request(self.requests, body, until_us=until_us))
+        self.machines[number].feed(Request(self.requests, body, until_us=until_us))
 
     def leading(self, group: int) -> int | None:
         """The live node that leads the highest epoch, by what each says of itself."""

@@ -10,7 +10,9 @@ import msgspec
 
 from quorate.core import kernel
 from quorate.core.catalog import DroppedRow
-from quorate.core.requests import Failover, LostAsk, OpenCopy, Outcome, ReadCopy, Run, Statement, Token, Verify
+from quorate.core.copy_requests import OpenCopy, ReadCopy
+from quorate.core.requests import Failover, LostAsk, Outcome, Run, Verify
+from quorate.core.statements import Statement, Token
 from tests.core.harness import SETTINGS
 from tests.core.transcripts import render
 from tests.core.transcripts.cluster import STEP_US, Scripted

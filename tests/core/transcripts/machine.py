@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quorate.core import kernel, requests
-from quorate.core.kernel import DATA, ORIGIN, Position
+from quorate.core.calls import Reply, Tell
+from quorate.core.entries import DATA, ORIGIN, Entry, Position, WriteEntries
+from quorate.core.executing import INTERRUPTED, TOO_LONG, Execute, Executed, Stopped
+from quorate.core.permits import AskPermit, Denied, DropPermit, Permitted, PermitUnavailable
+from quorate.core.querying import Query
 from quorate.core.requests import Done, GroupStatus, LostEntry, LostReport
 from quorate.storage.data.data_file import with_control
 from tests.core import harness
@@ -43,10 +47,10 @@ class Recorder(harness.Machine):
         """Tokens that the open transaction of each replica holds."""
         self.long: set[str] = set()
         """Writes that take long."""
-        self.alone: deque[kernel.Execute] = deque()
+        self.alone: deque[Execute] = deque()
         """Batches that run alone, until the script lets them end."""
         self.lost_entries: list[LostEntry] = []
-        self.controls: dict[int, tuple[kernel.Entry, ...]] = {}
+        self.controls: dict[int, tuple[Entry, ...]] = {}
         """What each data file said when it was received."""
         super().__init__(cluster, number)
 
@@ -72,7 +76,7 @@ class Recorder(harness.Machine):
         elif isinstance(effect, kernel.Persist):
             for each in effect.writes:
                 self.say(each.group, f"Persist  {render.log_write(each)}")
-        elif isinstance(effect, kernel.Tell):
+        elif isinstance(effect, Tell):
             self.cluster.answered(self.number, effect.id, effect.body)
         elif kind in render.EFFECTS:
             name, fields = render.EFFECTS[kind]
@@ -85,11 +89,11 @@ class Recorder(harness.Machine):
         self.cluster.say_message(self.number, "-x" if lost else "->", effect.to, effect.message)
         return () if lost else super()._send(effect)
 
-    def _reply(self, effect: kernel.Reply) -> Iterable[kernel.Event]:
+    def _reply(self, effect: Reply) -> Iterable[kernel.Event]:
         self.cluster.answered(self.number, effect.id, effect.body)
         return super()._reply(effect)
 
-    def _execute(self, effect: kernel.Execute) -> Iterable[kernel.Event]:
+    def _execute(self, effect: Execute) -> Iterable[kernel.Event]:
         """Run them, but what takes long: that is stopped, or goes on alone until the script lets it end."""
         names = " ".join(
             f"outcome of {each.token.id}" if isinstance(each, requests.Outcome) else each.token.id
@@ -98,13 +102,13 @@ class Recorder(harness.Machine):
         self.say(effect.group, f"Execute  {names}{', alone' if effect.alone else ''}")
         long = [at for at, each in enumerate(effect.requests) if each.token.id in self.long]
         if long and not effect.alone:
-            return (kernel.Stopped(effect.group, effect.batch, long[0], kernel.TOO_LONG),)
+            return (Stopped(effect.group, effect.batch, long[0], TOO_LONG),)
         if long:
             self.alone.append(effect)
             return ()
         return (self.executed(effect),)
 
-    def executed(self, effect: kernel.Execute) -> kernel.Executed:
+    def executed(self, effect: Execute) -> Executed:
         """A token that was seen is not run again, and one that is asked about in vain is cancelled."""
         known = {token for _, token in self.data[effect.group]} | set(self.open_batches.get(effect.group, ()))
         changes: list[str] = []
@@ -119,27 +123,27 @@ class Recorder(harness.Machine):
                 known.add(changes[-1])
         self.open_batches.setdefault(effect.group, []).extend(changes)
         payload = _encode(tuple(changes)) if changes else None
-        return kernel.Executed(effect.group, effect.batch, payload, tuple(outcomes))
+        return Executed(effect.group, effect.batch, payload, tuple(outcomes))
 
     def _rollback(self, effect: kernel.Rollback) -> Iterable[kernel.Event]:
         self.open_batches.pop(effect.group, None)
         stopped = [each for each in self.alone if each.group == effect.group]
         for each in stopped:
             self.alone.remove(each)
-        return [kernel.Stopped(each.group, each.batch, 0, kernel.INTERRUPTED) for each in stopped]
+        return [Stopped(each.group, each.batch, 0, INTERRUPTED) for each in stopped]
 
-    def _ask_permit(self, effect: kernel.AskPermit) -> Iterable[kernel.Event]:
+    def _ask_permit(self, effect: AskPermit) -> Iterable[kernel.Event]:
         """As an etcd does: one holder at a time, and a revision that only rises."""
         cluster = self.cluster
         if cluster.etcd_away:
-            return (kernel.PermitUnavailable(effect.group, effect.number, "no answer"),)
+            return (PermitUnavailable(effect.group, effect.number, "no answer"),)
         if cluster.permit_holder not in (0, self.number):
-            return (kernel.Denied(effect.group, effect.number, cluster.permit_holder),)
+            return (Denied(effect.group, effect.number, cluster.permit_holder),)
         cluster.permit_holder = self.number
         cluster.revision += 1
-        return (kernel.Permitted(effect.group, effect.number, cluster.revision),)
+        return (Permitted(effect.group, effect.number, cluster.revision),)
 
-    def _drop_permit(self, _effect: kernel.DropPermit) -> Iterable[kernel.Event]:
+    def _drop_permit(self, _effect: DropPermit) -> Iterable[kernel.Event]:
         if self.cluster.permit_holder == self.number:
             self.cluster.permit_holder = 0
         return ()
@@ -148,7 +152,7 @@ class Recorder(harness.Machine):
         self.open_batches.pop(effect.group, None)
         return super()._apply(effect)
 
-    def _query(self, effect: kernel.Query) -> Iterable[kernel.Event]:
+    def _query(self, effect: Query) -> Iterable[kernel.Event]:
         self.say(effect.group, f"Query  {self.cluster.callers[self.number, effect.id]}: [{self.rows(effect.group)}]")
         return super()._query(effect)
 
@@ -192,7 +196,7 @@ class Recorder(harness.Machine):
         controls = self.controls[effect.group] = self.cluster.controls[self.received[effect.snapshot] - 1]
         return (msgspec.structs.replace(applied, controls=controls),)
 
-    def kept_controls(self, group: int) -> tuple[kernel.Entry, ...]:
+    def kept_controls(self, group: int) -> tuple[Entry, ...]:
         """The control entries that the data file keeps."""
         controls = self.controls.get(group, ())
         behind = controls[-1].index if controls else 0
@@ -202,11 +206,11 @@ class Recorder(harness.Machine):
                 controls = with_control(controls, entry)
         return controls
 
-    def logged(self, group: int) -> list[kernel.Entry]:
+    def logged(self, group: int) -> list[Entry]:
         """Every entry that the disk was given and that no other took the place of."""
-        found: dict[int, kernel.Entry] = {}
+        found: dict[int, Entry] = {}
         for each in self.disk.writes:
-            if isinstance(each, kernel.WriteEntries) and each.group == group:
+            if isinstance(each, WriteEntries) and each.group == group:
                 found = {index: entry for index, entry in found.items() if index < each.entries[0].index}
                 found.update((entry.index, entry) for entry in each.entries)
         return [entry for _, entry in sorted(found.items())]
@@ -217,15 +221,15 @@ class Recorder(harness.Machine):
 
     PERFORM = {
         **harness.Machine.PERFORM,
-        kernel.Reply: _reply,
-        kernel.Execute: _execute,
+        Reply: _reply,
+        Execute: _execute,
         kernel.Rollback: _rollback,
         kernel.Apply: _apply,
-        kernel.Query: _query,
+        Query: _query,
         kernel.Digest: _digest,
         kernel.SaveLost: _save_lost,
-        kernel.AskPermit: _ask_permit,
-        kernel.DropPermit: _drop_permit,
+        AskPermit: _ask_permit,
+        DropPermit: _drop_permit,
         kernel.ReadLost: _read_lost,
         kernel.OpenSnapshot: _open_snapshot,
         kernel.ReadSnapshot: _read_snapshot,

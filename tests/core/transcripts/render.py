@@ -11,10 +11,30 @@ from typing import Any
 import msgspec
 
 from quorate.core import ack_policy, kernel, membership, requests
-from quorate.core.kernel import Entry, Position
+from quorate.core.calls import Replies, Reply, Tell
+from quorate.core.dropped import DropReplica
+from quorate.core.entries import (
+    ACKS,
+    DATA,
+    MEMBERS,
+    CreateGroup,
+    Entry,
+    ForgetVoters,
+    LogWrite,
+    Position,
+    SwitchGeneration,
+    TrimLog,
+    WriteEntries,
+    WriteHardState,
+)
+from quorate.core.executing import Execute
+from quorate.core.lives import RaiseBoot, RememberLife
 from quorate.core.messages import GroupHeartbeat, Heartbeat, HeartbeatReply, Removed, Superseded
+from quorate.core.permits import AskPermit, DropPermit
+from quorate.core.querying import Query
 from quorate.core.single_leader import messages
 from quorate.core.single_leader.messages import DAMAGED, EXAMINED, PASSED, WORKING
+from quorate.core.verdicts import VerifyReport
 
 NEEDS_SNAPSHOT = -1
 _outcome = msgspec.msgpack.Decoder(requests.WriteOutcome)
@@ -31,12 +51,12 @@ def nodes(numbers: Iterable[int]) -> str:
 def entry(each: Entry) -> str:
     """One entry: its place, and what it says."""
     place = f"{each.epoch}/{each.index}"
-    if each.kind == kernel.DATA:
+    if each.kind == DATA:
         return f"{place} data {' '.join(msgspec.msgpack.decode(each.payload))}"
-    if each.kind == kernel.ACKS:
+    if each.kind == ACKS:
         rule, _ = ack_policy.read_entry(each.payload)
         return f"{place} acks {rule.text}"
-    if each.kind == kernel.MEMBERS:
+    if each.kind == MEMBERS:
         return f"{place} members {configuration(membership.read_entry(each.payload))}"
     _, accepted = ack_policy.read_noop(each.payload) if each.payload else (0, False)
     return f"{place} noop{', loss accepted' if accepted else ''}"
@@ -137,19 +157,19 @@ def message(it: Any) -> str:
 # ---- what is asked of the node itself ------------------------------------------------------------------------
 
 
-def log_write(it: kernel.LogWrite) -> str:
-    if isinstance(it, kernel.WriteEntries):
+def log_write(it: LogWrite) -> str:
+    if isinstance(it, WriteEntries):
         return entries(it.entries)
-    if isinstance(it, kernel.WriteHardState):
+    if isinstance(it, WriteHardState):
         return f"epoch {it.epoch}, {f'vote {it.vote}' if it.vote else 'no vote'}"
-    if isinstance(it, kernel.TrimLog):
+    if isinstance(it, TrimLog):
         return f"trim the log through {at(it.through)}"
-    if isinstance(it, kernel.SwitchGeneration):
+    if isinstance(it, SwitchGeneration):
         kept = f", keep the log through {it.keep}" if it.keep else ""
         return f"the snapshot at {at(it.position)} becomes the data file{kept}"
-    if isinstance(it, kernel.ForgetVoters):
+    if isinstance(it, ForgetVoters):
         return "forget with which voters the group began"
-    if isinstance(it, kernel.CreateGroup):
+    if isinstance(it, CreateGroup):
         return f"make room for a replica, voters {nodes(it.voters)}"
     return "tombstone: never hold this group again"
 
@@ -180,7 +200,7 @@ def _answer(it: requests.Answer) -> str:
         outcome = _outcome.decode(it.outcome)
         return f"{type(outcome).__name__.lower()}{f', index {it.index}' if it.index else ''}"
     if "replicas" in tagged:
-        report = msgspec.msgpack.decode(it.outcome, type=requests.VerifyReport)
+        report = msgspec.msgpack.decode(it.outcome, type=VerifyReport)
         found = ", ".join(f"{each.name} {each.verdict}" for each in report.replicas)
         return f"{report.verdict} at {report.epoch}/{report.index}: {found}"
     if "leader" in tagged:
@@ -210,22 +230,22 @@ EFFECTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     kernel.ForgetDamage: ("ForgetDamage", lambda it: ""),
     kernel.Digest: ("Digest", lambda it: ""),
     kernel.Condemn: ("MarkCorrupt", lambda it: "data file and log" if it.log else "data file"),
-    kernel.AskPermit: ("AskPermit", lambda it: ""),
-    kernel.DropPermit: ("DropPermit", lambda it: f"of epoch {it.epoch}"),
-    kernel.DropReplica: ("DropReplica", lambda it: ""),
-    kernel.RaiseBoot: ("RaiseBoot", lambda it: f"{it.boot}"),
+    AskPermit: ("AskPermit", lambda it: ""),
+    DropPermit: ("DropPermit", lambda it: f"of epoch {it.epoch}"),
+    DropReplica: ("DropReplica", lambda it: ""),
+    RaiseBoot: ("RaiseBoot", lambda it: f"{it.boot}"),
     kernel.Drained: ("Drained", lambda it: ""),
     kernel.Halt: ("Halt", lambda it: it.reason),
 }
 
 SHOWN_ELSEWHERE = {
-    kernel.Send, kernel.Persist, kernel.Execute, kernel.Query, kernel.SaveLost, kernel.Reply, kernel.Replies,
-    kernel.Tell, kernel.Note,
+    kernel.Send, kernel.Persist, Execute, Query, kernel.SaveLost, Reply, Replies,
+    Tell, kernel.Note,
 }  # fmt: skip
 """By the machine that performs them (`cluster.Recorder`), which knows the callers."""
 
 HOUSEKEEPING = {
-    kernel.Connect, kernel.Disconnect, kernel.CloseIdle, kernel.ReadCatalog, kernel.ReadLost, kernel.RememberLife,
+    kernel.Connect, kernel.Disconnect, kernel.CloseIdle, kernel.ReadCatalog, kernel.ReadLost, RememberLife,
     kernel.RaiseFormat,
 }  # fmt: skip
 """Of the node, not of the protocol: not shown."""

@@ -8,7 +8,9 @@ from typing import Self, cast
 from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
 from quorate.core.formats import HERE
 from quorate.core.kernel import CATALOG_DATABASE, LostRead, ReadLost
-from quorate.core.requests import LostAsk, LostReport, Replay, Token, Upgrade, Verify, VerifyReport
+from quorate.core.requests import LostAsk, LostReport, Replay, Upgrade, Verify
+from quorate.core.statements import Token
+from quorate.core.verdicts import VerifyReport
 from quorate.errors import DataDamaged
 from quorate.runtime.embedded.adopting import explained
 from quorate.runtime.embedded.opening import open_folder

@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from quorate import errors
 from quorate.cli.output import Exit, Fail
-from quorate.core.requests import Done, Parameters, Statement
+from quorate.core.requests import Done
+from quorate.core.statements import Parameters, Statement
 from quorate.sql.tokens import quoted
 from quorate.storage.plain.file import Extent, PlainFile
 from quorate.storage.plain.shape import VIRTUAL, Table

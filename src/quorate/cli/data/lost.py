@@ -11,7 +11,7 @@ from quorate.cli.data.embedded import FolderLost, is_embedded
 from quorate.cli.data.target import embedded_folder
 from quorate.cli.output import Exit, Fail, cluster_option, find_cluster, json_option, print_json
 from quorate.client.lost import Lost, LostWrite
-from quorate.core.requests import BOUND
+from quorate.core.statements import BOUND
 
 
 @click.group(short_help="List, show and replay what asynchronous failovers lost.")

@@ -9,7 +9,7 @@ from quorate.cli.data.embedded import verify_folder
 from quorate.cli.data.target import cluster_of, embedded_folder
 from quorate.cli.output import Exit, Fail, Seconds, cluster_option, json_option, print_json, progress
 from quorate.client.pieces import VERIFY_TIMEOUT
-from quorate.core.requests import AWAY, DAMAGED, DIFFERS, EQUAL, UNDECIDED
+from quorate.core.verdicts import AWAY, DAMAGED, DIFFERS, EQUAL, UNDECIDED
 
 _SENTENCES = {
     EQUAL: "equal",

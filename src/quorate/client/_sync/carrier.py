@@ -17,9 +17,11 @@ from quorate import errors
 from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
 from quorate.client.links import DIAL_MAX, LinkLost, foreign_node
 from quorate.client.results import closed
-from quorate.client.routing import MEMBERS_EVERY, Ask, Budget, Call, Directory, GiveUp, Wait
+from quorate.client.routing import MEMBERS_EVERY, Ask, Call, Directory, GiveUp, Wait
 from quorate.client.url import check_timeout
-from quorate.core.requests import Answer, ReplyBody, RequestBody, Status, StatusReport, Token
+from quorate.core.repeats import Budget
+from quorate.core.requests import Answer, ReplyBody, RequestBody, Status, StatusReport
+from quorate.core.statements import Token
 
 T = TypeVar("T")
 

@@ -39,9 +39,8 @@ from quorate.client.url import (
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.options import SINGLE_LEADER, OptionKeywords, describe
 from quorate.core.promises import Explanation
+from quorate.core.read_levels import LEADER, LINEARIZABLE
 from quorate.core.requests import (
-    LEADER,
-    LINEARIZABLE,
     AddMember,
     AlterDatabase,
     CreateDatabase,
@@ -56,14 +55,13 @@ from quorate.core.requests import (
     Replay,
     RequestBody,
     Run,
-    Statement,
     Status,
     StatusReport,
-    Token,
     Upgrade,
     Verify,
-    VerifyReport,
 )
+from quorate.core.statements import Statement, Token
+from quorate.core.verdicts import VerifyReport
 from quorate.wire.answers import decoded, read_outcome, results_of
 
 CHANGE_POLL = 0.05

@@ -15,7 +15,7 @@ from msgspec import structs
 from quorate import errors
 from quorate.client._sync.carrier import Client
 from quorate.client._sync.copies import fetch
-from quorate.client._sync.cursors import Cursor as Cursor
+from quorate.client._sync.cursors import Cursor
 from quorate.client._sync.extras import Extras
 from quorate.client._sync.runs import Runs
 from quorate.client._sync.session import Session
@@ -45,24 +45,10 @@ from quorate.client.url import (
     check_timeout,
 )
 from quorate.core.bookmarks import Bookmark
-from quorate.core.requests import (
-    LEADER,
-    LINEARIZABLE,
-    STRONGEST,
-    Answer,
-    BeginAttempt,
-    Cancelled,
-    Done,
-    Expired,
-    Outcome,
-    Result,
-    Run,
-    Script,
-    ScriptOutcome,
-    Statement,
-    Token,
-    WriteOutcome,
-)
+from quorate.core.read_levels import LEADER, LINEARIZABLE, STRONGEST
+from quorate.core.requests import Answer, Cancelled, Done, Expired, Outcome, Run, ScriptOutcome, WriteOutcome
+from quorate.core.scripts import BeginAttempt, Script
+from quorate.core.statements import Result, Statement, Token
 from quorate.sql.classify import shape_of
 from quorate.wire.answers import read_outcome, read_script, results_of
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.results import Rows
 from quorate.client.transactions import refuse_token
-from quorate.core.requests import Result
+from quorate.core.statements import Result
 
 if TYPE_CHECKING:
     from quorate.client._sync.connection import Connection

@@ -14,7 +14,9 @@ from quorate.client.attempts import Attempts, committed_attempt, not_done
 from quorate.client.link_sync import sleep
 from quorate.client.transactions import DEFERRED
 from quorate.client.url import check_timeout
-from quorate.core.requests import Attempted, Token, WriteOutcome
+from quorate.core.requests import WriteOutcome
+from quorate.core.scripts import Attempted
+from quorate.core.statements import Token
 
 T = TypeVar("T")
 

@@ -3,19 +3,12 @@
 What stands in the way, and who hears that the data file has moved, is in `replica`.
 """
 
-from quorate.core.kernel import (
-    CATALOG_GROUP,
-    Applied,
-    Apply,
-    ApplyFailed,
-    Checkpoint,
-    Checkpointed,
-    Now,
-    Position,
-    TrimLog,
-)
+from quorate.core.entries import Position, TrimLog
+from quorate.core.kernel import CATALOG_GROUP, Applied, Apply, ApplyFailed, Checkpoint, Checkpointed, Now
 from quorate.core.single_leader import repair
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.owned import NOBODY
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 
 
 def apply_more(group: Group, *, gathered: bool = False) -> None:

@@ -6,9 +6,11 @@ shows what is lost otherwise). The no-op that begins an epoch, and each change o
 committed by majority.
 """
 
-from quorate.core.kernel import NodeId, Now, OpenGeneration, Persisted
+from quorate.core.bounds import NodeId
+from quorate.core.kernel import Now, OpenGeneration, Persisted
 from quorate.core.single_leader import apply, repair
-from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 
 
 def on_persisted(group: Group, now: Now, event: Persisted) -> None:

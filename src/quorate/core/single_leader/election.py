@@ -9,7 +9,10 @@ half a network can depose a working leader for ever.
 from collections.abc import Mapping
 
 from quorate.core.ack_policy import spell, spell_noop
-from quorate.core.kernel import ACKS, NOOP, Entry, NodeId, Now, Permitted, Send
+from quorate.core.bounds import NodeId
+from quorate.core.entries import ACKS, NOOP, Entry
+from quorate.core.kernel import Now, Send
+from quorate.core.permits import Permitted
 from quorate.core.requests import NotLeader
 from quorate.core.single_leader import (
     commit,
@@ -25,8 +28,10 @@ from quorate.core.single_leader import (
     writes,
 )
 from quorate.core.single_leader.messages import Append, PreVote, PreVoteReply, TimeoutNow, Vote, VoteReply
+from quorate.core.single_leader.owned import NOBODY
+from quorate.core.single_leader.roles import CANDIDATE, FOLLOWER, LEADER, PRE_CANDIDATE
 from quorate.core.single_leader.rules import wanted_rule
-from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, PRE_CANDIDATE, UNKNOWN_VOTE, Group
+from quorate.core.single_leader.state import UNKNOWN_VOTE, Group
 
 
 def on_timer(group: Group, now: Now) -> None:

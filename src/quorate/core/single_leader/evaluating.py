@@ -5,10 +5,12 @@ before a majority has confirmed that this node still leads, or it might tell of 
 linearizable waits for, so it waits with those.
 """
 
-from quorate.core.kernel import Request
-from quorate.core.requests import NotLeader, Script, Unsure
+from quorate.core.calls import Request
+from quorate.core.requests import NotLeader, Unsure
+from quorate.core.scripts import Script
 from quorate.core.single_leader import reads
-from quorate.core.single_leader.state import Batch, Group, Known, Read
+from quorate.core.single_leader.records import Batch, Known, Read
+from quorate.core.single_leader.state import Group
 
 
 def unsure(request: Request) -> Unsure | NotLeader:

@@ -5,7 +5,8 @@ the simulator's, which sees them all.
 """
 
 from quorate.core.single_leader.progress import REPLICATING, SNAPSHOT
-from quorate.core.single_leader.state import CANDIDATE, LEADER, Group
+from quorate.core.single_leader.roles import CANDIDATE, LEADER
+from quorate.core.single_leader.state import Group
 
 
 def assert_invariants(group: Group) -> None:

@@ -7,7 +7,7 @@ of every index costs memory per leader, not per entry. Older entries are read ba
 from collections import deque
 from collections.abc import Sequence
 
-from quorate.core.kernel import Entry, Position
+from quorate.core.entries import Entry, Position
 
 MARK_BYTES = 1 << 20
 

@@ -17,8 +17,11 @@ from typing import Any
 
 from msgspec import structs
 
-from quorate.core.kernel import INTERRUPTED, TOO_LONG, CallerLeft, Now, Request, Stopped, Tell
-from quorate.core.requests import NotLeader, Refused, Run, Running, Script
+from quorate.core.calls import Request, Tell
+from quorate.core.executing import INTERRUPTED, TOO_LONG, CallerLeft, Stopped
+from quorate.core.kernel import Now
+from quorate.core.requests import NotLeader, Refused, Run, Running
+from quorate.core.scripts import Script
 from quorate.core.single_leader import settling
 from quorate.core.single_leader.state import Group
 

@@ -6,11 +6,14 @@ down (Ongaro 2014, section 4.2.2).
 """
 
 from quorate.core import membership
-from quorate.core.kernel import MEMBERS, Entry, NodeId, Now
+from quorate.core.bounds import NodeId
+from quorate.core.entries import MEMBERS, Entry
+from quorate.core.kernel import Now
 from quorate.core.single_leader import election, orders, settling, shipping, transfer
 from quorate.core.single_leader.messages import PreVote
 from quorate.core.single_leader.progress import REPLICATING
-from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 
 HAND_OVER_AGAIN = 4
 """So many times the time in which a node is taken for dead, between two attempts to hand over."""

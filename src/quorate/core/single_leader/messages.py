@@ -5,7 +5,8 @@ what they call a term, "committed" what they call committed).
 """
 
 from quorate.core.bounds import Count, Epoch, Index, IndexOrNone, Small
-from quorate.core.kernel import Entry, PeerLife, Position
+from quorate.core.entries import Entry, Position
+from quorate.core.lives import PeerLife
 from quorate.core.messages import GroupMessage
 
 

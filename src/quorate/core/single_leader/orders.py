@@ -7,12 +7,15 @@ majority, or an epoch could have two leaders. What the others alone had committe
 its first entry (`ack_policy.spell_noop`), so that whoever comes back saves its tail and who does not is listed.
 """
 
-from quorate.core.kernel import NodeId, Now
+from quorate.core.bounds import NodeId
+from quorate.core.kernel import Now
 from quorate.core.quorum import joint_vote_won, majority
 from quorate.core.requests import NotLeader, Refused
 from quorate.core.single_leader import transfer
+from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.records import Order
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 
 
 def may_by_itself(group: Group, now: Now) -> bool:

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from quorate.core.admission import Admission
-from quorate.core.kernel import NodeId, PeerLife, Position, Request
+from quorate.core.bounds import NodeId
+from quorate.core.calls import Request
+from quorate.core.entries import Position
+from quorate.core.lives import PeerLife
 from quorate.core.single_leader.records import Batch, Incoming, Transfer
 from quorate.core.single_leader.roles import AFTER, FOLLOWER
 

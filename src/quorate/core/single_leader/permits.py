@@ -14,9 +14,11 @@ Whoever is told to stand (`transfer`, `orders`) needs none. While etcd is away l
 Source of the epoch: the sequencers of Chubby, Burrows 2006, section 2.4; etcd's create revision is one.
 """
 
-from quorate.core.kernel import AskPermit, Denied, DropPermit, Now, Permitted, PermitUnavailable
+from quorate.core.kernel import Now
+from quorate.core.permits import AskPermit, Denied, DropPermit, Permitted, PermitUnavailable
 from quorate.core.single_leader import orders
-from quorate.core.single_leader.state import LEADER, PRE_CANDIDATE, Group
+from quorate.core.single_leader.roles import LEADER, PRE_CANDIDATE
+from quorate.core.single_leader.state import Group
 
 
 def needed(group: Group, now: Now) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from quorate.core.kernel import ORIGIN, Entry, Position
+from quorate.core.entries import ORIGIN, Entry, Position
 
 PROBING = "probing"
 """One message at a time, until the follower's log is found to agree."""

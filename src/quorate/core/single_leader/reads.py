@@ -18,7 +18,9 @@ from msgspec import Raw
 
 from quorate.core.admission import EXPIRED, ends_us, gone, overloaded
 from quorate.core.bookmarks import Reached
-from quorate.core.kernel import NodeId, Now, Query
+from quorate.core.bounds import NodeId
+from quorate.core.kernel import Now
+from quorate.core.querying import Query
 from quorate.core.read_levels import (
     BOUNDED,
     EVENTUAL,
@@ -32,9 +34,11 @@ from quorate.core.read_levels import (
     parse,
 )
 from quorate.core.requests import Answer, NotLeader, Refused
-from quorate.core.single_leader import apply, repair, sessions, settling, shipping, state
+from quorate.core.single_leader import apply, repair, roles, sessions, settling, shipping
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
-from quorate.core.single_leader.state import NOBODY, Group, Known, Read
+from quorate.core.single_leader.owned import NOBODY
+from quorate.core.single_leader.records import Known, Read
+from quorate.core.single_leader.state import Group
 
 NOT_PROMISED = Refused(
     "NotSupportedError",
@@ -106,7 +110,7 @@ def _at_once(group: Group, read: Read) -> None:
 def _hurry(group: Group) -> None:
     """A session waits for what is on its way here, or is here and not known to be committed: that is said with the next
     entries or heartbeat, or to whoever asks. Nobody waits for the answer, and the read needs none."""
-    if group.election.role != state.LEADER and group.election.leader != NOBODY:
+    if group.election.role != roles.LEADER and group.election.leader != NOBODY:
         group.reading.numbers += 1
         _ask_leader(group, group.reading.numbers)
 
@@ -118,7 +122,7 @@ def _ask_leader(group: Group, number: int) -> None:
 
 def _at_leader(group: Group, read: Read) -> None:
     """What this replica has committed, if it leads."""
-    if group.election.role != state.LEADER:
+    if group.election.role != roles.LEADER:
         group.reply(read.id, NotLeader(group.leader_address()))
         return
     read.index = max(read.index, group.election.noop, min(group.commit.committed, group.commit.persisted))
@@ -129,7 +133,7 @@ def _at_leader(group: Group, read: Read) -> None:
 
 def _confirmed(group: Group, read: Read) -> None:
     """What a leader has committed whom a majority confirms from now on."""
-    if group.election.role == state.LEADER:
+    if group.election.role == roles.LEADER:
         group.reading.waiting.append(read)
         group.host.make_ready(group.group)
     elif group.election.leader == NOBODY or group.host.disk_full:  # what it lacks it cannot take now
@@ -203,7 +207,7 @@ def begin_round(group: Group) -> None:
     if (
         not group.reading.waiting
         or group.reading.round
-        or group.election.role != state.LEADER
+        or group.election.role != roles.LEADER
         or not group.commit.committed >= group.election.noop > 0
     ):
         return
@@ -263,7 +267,7 @@ def on_applied(group: Group) -> None:
 
 def on_ask(group: Group, now: Now, sender: NodeId, message: ReadIndexAsk) -> None:
     """A follower asks how far it must have applied."""
-    if group.election.role != state.LEADER or message.epoch != group.election.epoch:
+    if group.election.role != roles.LEADER or message.epoch != group.election.epoch:
         group.send(sender, ReadIndexReply(group.group, group.election.epoch, message.read, -1))
         return
     if sender not in group.progress:

@@ -5,7 +5,9 @@ from typing import Any
 from msgspec import Struct
 
 from quorate.core.bookmarks import Reached
-from quorate.core.kernel import ORIGIN, NodeId, Position, Request
+from quorate.core.bounds import NodeId
+from quorate.core.calls import Request
+from quorate.core.entries import ORIGIN, Position
 from quorate.core.single_leader.messages import VerifyReply
 
 NOBODY: NodeId = 0

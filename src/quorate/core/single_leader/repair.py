@@ -21,10 +21,13 @@ Copies are fetched at a bounded rate: a file that is found damaged again behind 
 not as many as the disk can write.
 """
 
-from quorate.core.kernel import CATALOG_GROUP, ApplyFailed, ForgetDamage, Now, Position
+from quorate.core.entries import Position
+from quorate.core.kernel import CATALOG_GROUP, ApplyFailed, ForgetDamage, Now
 from quorate.core.requests import Refused
 from quorate.core.single_leader.messages import NEEDS_SNAPSHOT, ReadIndexAsk, TimeoutNow
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.owned import NOBODY
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 
 DEFERRED = 4
 """So many elections in a row are left to whole replicas."""

@@ -9,37 +9,34 @@ Caveats: there are no lease reads, on purpose.
 from collections.abc import Callable
 from typing import Any
 
-from quorate.core.bounds import EPOCH_LEAP
+from quorate.core.bounds import EPOCH_LEAP, NodeId
+from quorate.core.copy_requests import OpenCopy
+from quorate.core.entries import CreateGroup
+from quorate.core.executing import CallerLeft, Executed, Stopped
 from quorate.core.kernel import (
     Applied,
     ApplyFailed,
-    CallerLeft,
     Checkpointed,
     Condemn,
-    CreateGroup,
-    Denied,
     Digested,
     Effect,
-    Executed,
     LogRead,
     LostSaved,
-    NodeId,
     Now,
     OpenGeneration,
     OpenReplica,
-    Permitted,
-    PermitUnavailable,
     Persisted,
     SnapshotOpened,
     SnapshotRead,
     SnapshotStored,
-    Stopped,
 )
 from quorate.core.messages import GroupHeartbeat
 from quorate.core.options import SINGLE_LEADER as NAME
 from quorate.core.options import SingleLeaderOptions
+from quorate.core.permits import Denied, Permitted, PermitUnavailable
+from quorate.core.read_levels import STRONGEST
 from quorate.core.replica import Replication
-from quorate.core.requests import STRONGEST, Failover, OpenCopy, Verify
+from quorate.core.requests import Failover, Verify
 from quorate.core.single_leader import (
     apply,
     closing,
@@ -80,8 +77,10 @@ from quorate.core.single_leader.messages import (
     Vote,
     VoteReply,
 )
+from quorate.core.single_leader.owned import NOBODY
+from quorate.core.single_leader.roles import FOLLOWER, LEADER
 from quorate.core.single_leader.rules import wanted_rule
-from quorate.core.single_leader.state import ELECTION, FOLLOWER, GATHER, LEADER, NOBODY, Group
+from quorate.core.single_leader.state import ELECTION, GATHER, Group
 
 MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
     PreVote: election.on_pre_vote,

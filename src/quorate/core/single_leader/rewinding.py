@@ -19,11 +19,15 @@ of the entry that began it is compared too.
 from itertools import pairwise
 
 from quorate.core.ack_policy import ASYNC, DEFAULT, mark_of, read_electors, read_noop
-from quorate.core.kernel import NOOP, Entry, LostSaved, NodeId, Now, Position, SaveLost
+from quorate.core.bounds import NodeId
+from quorate.core.entries import NOOP, Entry, Position
+from quorate.core.kernel import LostSaved, Now, SaveLost
 from quorate.core.single_leader import commit, repair
 from quorate.core.single_leader.messages import Append
+from quorate.core.single_leader.owned import NOBODY
+from quorate.core.single_leader.roles import LEADER
 from quorate.core.single_leader.rules import wanted_rule
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.state import Group
 
 LEADERSHIPS_SHOWN = 16
 

@@ -25,9 +25,9 @@ from quorate.core.ack_policy import (
     strictest_holders,
     strictest_votes,
 )
-from quorate.core.kernel import ACKS, NOOP, Entry
+from quorate.core.entries import ACKS, NOOP, Entry
 from quorate.core.options import SingleLeaderOptions
-from quorate.core.promises import offered
+from quorate.core.read_levels import offered
 from quorate.core.replica import Host
 
 

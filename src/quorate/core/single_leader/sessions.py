@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from quorate.core.bookmarks import Reached
 from quorate.core.requests import Refused
-from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 
 HAS, NOT_YET, LOST = range(3)
 

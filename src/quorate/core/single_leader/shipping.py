@@ -8,22 +8,14 @@ counts itself only once its own disk has answered.
 from collections.abc import Sequence
 
 from quorate.core.ack_policy import DEFAULT
-from quorate.core.entries import takes_us
-from quorate.core.kernel import (
-    CATALOG_GROUP,
-    Entry,
-    ForgetVoters,
-    LogRead,
-    NodeId,
-    Now,
-    Position,
-    ReadLog,
-    WriteEntries,
-)
+from quorate.core.bounds import NodeId
+from quorate.core.entries import Entry, ForgetVoters, Position, WriteEntries, takes_us
+from quorate.core.kernel import CATALOG_GROUP, LogRead, Now, ReadLog
 from quorate.core.single_leader import apply, commit, repair, rewinding, settling, snapshots
 from quorate.core.single_leader.messages import NEEDS_SNAPSHOT, Append, AppendReply, SnapshotDone
 from quorate.core.single_leader.progress import PROBING, REPLICATING, SNAPSHOT, Progress
-from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 
 
 def append(group: Group, now: Now, entries: tuple[Entry, ...]) -> None:

@@ -6,21 +6,20 @@ anywhere leaves either the old file or the new one. (Raft's InstallSnapshot, Ong
 around.)
 """
 
+from quorate.core.bounds import NodeId
+from quorate.core.entries import Position, SwitchGeneration
 from quorate.core.kernel import (
     Applied,
     CloseSnapshot,
     LostSaved,
-    NodeId,
     Now,
     OpenSnapshot,
-    Position,
     ReadSnapshot,
     Send,
     SnapshotOpened,
     SnapshotRead,
     SnapshotStored,
     StoreSnapshot,
-    SwitchGeneration,
 )
 from quorate.core.single_leader import apply, commit, repair, rewinding
 from quorate.core.single_leader.messages import (
@@ -30,8 +29,11 @@ from quorate.core.single_leader.messages import (
     SnapshotOffer,
     SnapshotWant,
 )
+from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.progress import SNAPSHOT, Progress
-from quorate.core.single_leader.state import FOLLOWER, LEADER, NOBODY, Group, Incoming
+from quorate.core.single_leader.records import Incoming
+from quorate.core.single_leader.roles import FOLLOWER, LEADER
+from quorate.core.single_leader.state import Group
 
 # ---- the leader's side -------------------------------------------------------------------------------
 

@@ -10,29 +10,18 @@ from typing import Any
 from msgspec import Struct, structs
 
 from quorate.core.admission import Admission
-from quorate.core.kernel import (
-    DATA,
-    CloseSnapshot,
-    Effect,
-    Entry,
-    LogWrite,
-    NodeId,
-    Note,
-    Now,
-    Position,
-    RecoveredGroup,
-    Request,
-    Send,
-    WriteHardState,
-)
+from quorate.core.bounds import NodeId
+from quorate.core.calls import Request
+from quorate.core.entries import DATA, Entry, LogWrite, Position, WriteHardState
+from quorate.core.kernel import CloseSnapshot, Effect, Note, Now, Send
 from quorate.core.membership import Configuration, Membership
 from quorate.core.quorum import joint_committed_index, joint_vote_won, majority
+from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Host
 from quorate.core.single_leader.log import Log
 from quorate.core.single_leader.messages import AppendReply
-from quorate.core.single_leader.owned import NEVER_US as NEVER_US
-from quorate.core.single_leader.owned import NOBODY as NOBODY
 from quorate.core.single_leader.owned import (
+    NOBODY,
     Applying,
     Committed,
     Election,
@@ -44,17 +33,8 @@ from quorate.core.single_leader.owned import (
     Writes,
 )
 from quorate.core.single_leader.progress import Progress
-from quorate.core.single_leader.records import Batch as Batch
-from quorate.core.single_leader.records import Incoming as Incoming
-from quorate.core.single_leader.records import Known as Known
-from quorate.core.single_leader.records import Leaving, Order, Permit, Verifying
-from quorate.core.single_leader.records import Read as Read
-from quorate.core.single_leader.records import Reading as Reading
-from quorate.core.single_leader.records import Transfer as Transfer
-from quorate.core.single_leader.roles import CANDIDATE as CANDIDATE
-from quorate.core.single_leader.roles import FOLLOWER as FOLLOWER
-from quorate.core.single_leader.roles import LEADER as LEADER
-from quorate.core.single_leader.roles import PRE_CANDIDATE as PRE_CANDIDATE
+from quorate.core.single_leader.records import Leaving, Order, Permit, Reading, Verifying
+from quorate.core.single_leader.roles import LEADER
 from quorate.core.single_leader.rules import Rules
 
 TIMERS = ELECTION, GATHER, APPLY = "election", "gather", "apply"

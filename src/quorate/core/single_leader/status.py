@@ -4,7 +4,8 @@ from quorate.core.ack_policy import ETCD, MANUAL
 from quorate.core.options import SingleLeaderOptions
 from quorate.core.requests import GroupStatus, ReplicaStatus
 from quorate.core.single_leader import members, permits, reads
-from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 
 
 def status(group: Group) -> GroupStatus:

@@ -17,13 +17,16 @@ from typing import Any
 
 from msgspec import Raw, msgpack
 
-from quorate.core.kernel import NodeId, Now
+from quorate.core.bounds import NodeId
+from quorate.core.kernel import Now
 from quorate.core.requests import Answer, FailoverReport, NotLeader, Refused
 from quorate.core.single_leader import long_writes, settling, writes
 from quorate.core.single_leader.messages import TimeoutNow
+from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.progress import SNAPSHOT
 from quorate.core.single_leader.records import Transfer
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 
 _encode = msgpack.Encoder().encode
 WHO_LEADS = "`quorate status` shows who leads"

@@ -17,22 +17,16 @@ a revision. Naming the end of the leader's log needs no entry of its own, so tha
 
 from msgspec import Raw, msgpack
 
-from quorate.core.kernel import Condemn, Digest, Digested, GroupId, NodeId, Now
-from quorate.core.requests import (
-    AWAY,
-    DAMAGED,
-    DIFFERS,
-    EQUAL,
-    UNDECIDED,
-    Answer,
-    NotLeader,
-    ReplicaVerdict,
-    VerifyReport,
-)
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.kernel import Condemn, Digest, Digested, Now
+from quorate.core.requests import Answer, NotLeader
 from quorate.core.single_leader import apply, messages, settling
 from quorate.core.single_leader.messages import TimeoutNow, VerifyAsk, VerifyReply, VerifyVerdict
+from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.records import Check, Verification
-from quorate.core.single_leader.state import LEADER, NOBODY, Group
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
+from quorate.core.verdicts import AWAY, DAMAGED, DIFFERS, EQUAL, UNDECIDED, ReplicaVerdict, VerifyReport
 
 _encode = msgpack.Encoder().encode
 

@@ -12,20 +12,18 @@ from msgspec import Raw, structs
 
 from quorate.core.ack_policy import spell
 from quorate.core.admission import EXPIRED, overloaded
-from quorate.core.kernel import (
-    ACKS,
-    CATALOG_GROUP,
-    DATA,
-    Entry,
-    Execute,
-    Executed,
-    Now,
-    Request,
-)
+from quorate.core.calls import Request
+from quorate.core.entries import ACKS, DATA, Entry
+from quorate.core.executing import Execute, Executed
+from quorate.core.kernel import CATALOG_GROUP, Now
 from quorate.core.limits import ENTRY_BYTES_MAX
-from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run, Script
+from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run
+from quorate.core.scripts import Script
 from quorate.core.single_leader import apply, evaluating, long_writes, repair, sessions, settling, shipping
-from quorate.core.single_leader.state import LEADER, NOBODY, Batch, Group
+from quorate.core.single_leader.owned import NOBODY
+from quorate.core.single_leader.records import Batch
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 
 TOO_LARGE = Refused(
     "TooLarge",

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from quorate.core.executing import Execute
 from quorate.core.kernel import (
     Apply,
     Checkpoint,
@@ -14,7 +15,6 @@ from quorate.core.kernel import (
     DiskRoom,
     Drain,
     Drained,
-    Execute,
     Halt,
     Note,
     OpenGeneration,

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from quorate.core.requests import Statement
+from quorate.core.statements import Statement
 from quorate.lab.fuzz.script import ENDS, MOVES, Batch, Move, Step
 from quorate.lab.sql.draw import Drawer
 from quorate.lab.sql.shape import Drawn, Request

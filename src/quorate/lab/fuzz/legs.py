@@ -7,8 +7,9 @@ from typing import Any
 
 import quorate
 from quorate import errors
-from quorate.core.kernel import DATA, Entry, Position
-from quorate.core.requests import CommitHeld, Done, Failed, Result, Run, Statement, Token, Write
+from quorate.core.entries import DATA, Entry, Position
+from quorate.core.requests import CommitHeld, Done, Run, Write
+from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.lab.fuzz.script import Batch, Move
 from quorate.storage.data.inspecting import Inspection
 from quorate.storage.data.replica import Replica

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from quorate.core.requests import Failed, Result
+from quorate.core.statements import Failed, Result
 from quorate.lab.fuzz.drawing import Writer
 from quorate.lab.fuzz.legs import Embedded, Replicas, same_heard
 from quorate.lab.fuzz.script import Batch, Move, Script, Step

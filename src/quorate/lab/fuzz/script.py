@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from quorate.core.requests import Statement
+from quorate.core.statements import Statement
 from quorate.storage.plain.run import Asked
 
 MOVES = (

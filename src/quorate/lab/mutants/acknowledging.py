@@ -3,7 +3,8 @@
 from typing import Any
 
 from quorate.core.ack_policy import ASYNC, AckPolicy
-from quorate.core.kernel import LostSaved, NodeId
+from quorate.core.bounds import NodeId
+from quorate.core.kernel import LostSaved
 from quorate.core.quorum import majority
 from quorate.core.single_leader import commit, rewinding
 from quorate.core.single_leader.rules import Rules

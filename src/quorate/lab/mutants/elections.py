@@ -3,11 +3,15 @@
 from typing import Any
 
 from quorate.core import liveness, quorum
-from quorate.core.kernel import NodeId, Now, WriteHardState
+from quorate.core.bounds import NodeId
+from quorate.core.entries import WriteHardState
+from quorate.core.kernel import Now
 from quorate.core.node import Node
 from quorate.core.single_leader import commit, election, shipping
+from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.progress import Progress
-from quorate.core.single_leader.state import CANDIDATE, FOLLOWER, LEADER, NOBODY, PRE_CANDIDATE, Group, Pending
+from quorate.core.single_leader.roles import CANDIDATE, FOLLOWER, LEADER, PRE_CANDIDATE
+from quorate.core.single_leader.state import Group, Pending
 from quorate.lab.mutants.sabotage import Mutant, Swap
 
 SPLIT = ("election safety", "log matching", "leader completeness", "state machine safety", "node")

@@ -6,7 +6,9 @@ from typing import Any
 
 from quorate import errors
 from quorate.client.transactions_aio import Transaction
-from quorate.core.requests import BeginAttempt, Failed, Outcome, Script, Write
+from quorate.core.requests import Outcome, Write
+from quorate.core.scripts import BeginAttempt, Script
+from quorate.core.statements import Failed
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.storage.data import writer
 from quorate.storage.data.data_file import remembered

@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from quorate.core.kernel import GroupId, LogWrite, Position, WriteHardState
+from quorate.core.bounds import GroupId
+from quorate.core.entries import LogWrite, Position, WriteHardState
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.storage.data import snapshots
 from quorate.storage.data.replica import Replica

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.kernel import LostSaved, NodeId, Now
+from quorate.core.bounds import NodeId
+from quorate.core.kernel import LostSaved, Now
 from quorate.core.quorum import majority
 from quorate.core.single_leader import election, orders, reads, transfer
 from quorate.core.single_leader.messages import Vote

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from quorate.core import membership
-from quorate.core.kernel import Entry, NodeId
+from quorate.core.bounds import NodeId
+from quorate.core.entries import Entry
 from quorate.core.membership import Configuration, Membership, Wanted
 from quorate.core.quorum import committed_index, joint_committed_index
 from quorate.core.single_leader import commit, members
-from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 
 SPLIT = (

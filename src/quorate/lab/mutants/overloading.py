@@ -7,7 +7,8 @@ from msgspec import structs
 
 from quorate.core import callers, timeouts
 from quorate.core.admission import Admission
-from quorate.core.kernel import Now, Request
+from quorate.core.calls import Request
+from quorate.core.kernel import Now
 from quorate.core.liveness import Liveness
 from quorate.core.node import Node
 from quorate.core.repeats import Budget

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from quorate.core.kernel import NodeId, Now
+from quorate.core.bounds import NodeId
+from quorate.core.kernel import Now
 from quorate.core.single_leader import election, orders, permits, reads
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.handing import LOSES

@@ -4,17 +4,22 @@ from typing import Any
 
 from msgspec import structs
 
+from quorate.core.bounds import NodeId
 from quorate.core.copies import Copies
-from quorate.core.kernel import NodeId, Now, Query
-from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, OpenCopy
-from quorate.core.single_leader import reads, state
-from quorate.core.single_leader.state import NOBODY, Group, Reading
+from quorate.core.copy_requests import OpenCopy
+from quorate.core.kernel import Now
+from quorate.core.querying import Query
+from quorate.core.read_levels import EVENTUAL, LEADER, LINEARIZABLE
+from quorate.core.single_leader import reads, roles
+from quorate.core.single_leader.owned import NOBODY
+from quorate.core.single_leader.records import Reading
+from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap
 
 
 def _unconfirmed(original: Any) -> Any:
     def submit(group: Group, now: Now, id: int, statements: Any, level: str, after: Any = ()) -> None:
-        leads = group.election.role == state.LEADER and level == LINEARIZABLE
+        leads = group.election.role == roles.LEADER and level == LINEARIZABLE
         original(group, now, id, statements, LEADER if leads else level, after)
 
     return submit
@@ -22,7 +27,7 @@ def _unconfirmed(original: Any) -> Any:
 
 def _follower_asks_nobody(original: Any) -> Any:
     def submit(group: Group, now: Now, id: int, statements: Any, level: str, after: Any = ()) -> None:
-        follows = group.election.role != state.LEADER and level == LINEARIZABLE and group.election.leader != NOBODY
+        follows = group.election.role != roles.LEADER and level == LINEARIZABLE and group.election.leader != NOBODY
         original(group, now, id, statements, EVENTUAL if follows else level, after)
 
     return submit
@@ -64,7 +69,7 @@ def _before_applied(_original: Any) -> Any:
 
 def _before_noop(_original: Any) -> Any:
     def begin_round(group: Group) -> None:
-        if not group.reading.waiting or group.reading.round or group.election.role != state.LEADER:
+        if not group.reading.waiting or group.reading.round or group.election.role != roles.LEADER:
             return
         group.reading.confirming, group.reading.waiting = group.reading.waiting, []
         group.reading.index = group.commit.committed

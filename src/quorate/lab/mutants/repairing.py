@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.kernel import ApplyFailed, RecoveredGroup
+from quorate.core.kernel import ApplyFailed
+from quorate.core.recovered import RecoveredGroup
 from quorate.core.single_leader import repair, snapshots
 from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import Mutant, Swap

@@ -4,11 +4,14 @@ from typing import Any
 
 from msgspec import Raw
 
-from quorate.core.kernel import NodeId, Now, WriteEntries
+from quorate.core.bounds import NodeId
+from quorate.core.entries import WriteEntries
+from quorate.core.kernel import Now
 from quorate.core.quorum import committed_index
 from quorate.core.requests import Answer, NotLeader
 from quorate.core.single_leader import commit, election, repair, shipping, snapshots, writes
-from quorate.core.single_leader.state import LEADER, Group
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.single_leader.state import Group
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 from quorate.lab.sim.engine.disk import Disk
 from quorate.storage.data import snapshots as shelf

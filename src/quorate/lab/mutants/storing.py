@@ -3,7 +3,8 @@
 from typing import Any
 
 from quorate.core import superseding
-from quorate.core.kernel import DATA, Commit, Entry, Position
+from quorate.core.entries import DATA, Entry, Position
+from quorate.core.kernel import Commit
 from quorate.core.requests import Outcome
 from quorate.core.single_leader import settling
 from quorate.core.single_leader.state import Group

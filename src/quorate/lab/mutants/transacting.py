@@ -6,9 +6,11 @@ import msgspec
 from msgspec import Raw, structs
 
 from quorate.client.transactions import Keeper
-from quorate.core.requests import Answer, Done, Evaluated, Failed, ScriptOutcome
+from quorate.core.requests import Answer, Done, ScriptOutcome
+from quorate.core.scripts import Evaluated
 from quorate.core.single_leader import evaluating
-from quorate.core.single_leader.state import Known, Read
+from quorate.core.single_leader.records import Known, Read
+from quorate.core.statements import Failed
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.sql.classify import is_read
 from quorate.sql.control import ROLLBACK_TO

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 from quorate.core.kernel import Digest, Now
-from quorate.core.requests import EQUAL, ReplicaVerdict
 from quorate.core.single_leader import verification
 from quorate.core.single_leader.records import Verification
 from quorate.core.single_leader.state import Group
+from quorate.core.verdicts import EQUAL, ReplicaVerdict
 from quorate.lab.mutants.sabotage import Mutant, Swap
 
 

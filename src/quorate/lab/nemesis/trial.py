@@ -15,7 +15,9 @@ import msgspec
 
 import quorate
 from quorate.core.ack_policy import AUTO
-from quorate.core.requests import EVENTUAL, Answer, Done, Failed, GroupStatus, Run, Statement, WriteOutcome
+from quorate.core.read_levels import EVENTUAL
+from quorate.core.requests import Answer, Done, GroupStatus, Run, WriteOutcome
+from quorate.core.statements import Failed, Statement
 from quorate.lab.nemesis import store
 from quorate.lab.nemesis.workload import now_us
 from quorate.runtime import probe

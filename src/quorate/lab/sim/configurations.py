@@ -4,7 +4,8 @@ made as it must be: jointly, one at a time, and not before the leader's own epoc
 
 from typing import Any
 
-from quorate.core.kernel import MEMBERS, Entry, GroupId, NodeId
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import MEMBERS, Entry
 from quorate.core.membership import Configuration, read_entry
 from quorate.lab.sim.engine.world import Violation, World
 

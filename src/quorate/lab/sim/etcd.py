@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from quorate.core.kernel import AskPermit, Denied, DropPermit, GroupId, NodeId, Permitted, PermitUnavailable
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.permits import AskPermit, Denied, DropPermit, Permitted, PermitUnavailable
 from quorate.core.quorum import majority
 from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.scenarios.dials import MILLISECOND, Dials

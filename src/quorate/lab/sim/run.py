@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from quorate.core.formats import HERE
-from quorate.core.kernel import Identity, Member
+from quorate.core.recovered import Identity, Member
 from quorate.core.requests import WriteOutcome
 from quorate.lab.sim.actors.actor import Actor, SimCluster
 from quorate.lab.sim.actors.adversary import Adversary
@@ -25,8 +25,9 @@ from quorate.lab.sim.actors.operator import Operator
 from quorate.lab.sim.actors.surge import Surge
 from quorate.lab.sim.actors.upgrades import Upgrader
 from quorate.lab.sim.campaigns.report import LINES, Report, line
-from quorate.lab.sim.engine.host import CoreMaker, Host
+from quorate.lab.sim.engine.host import Host
 from quorate.lab.sim.engine.network import Network, member_of
+from quorate.lab.sim.engine.observers import CoreMaker
 from quorate.lab.sim.engine.processor import BusyHost
 from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.etcd import Etcd

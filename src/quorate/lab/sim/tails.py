@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import msgspec
 
 from quorate.core.ack_policy import ASYNC, DEFAULT, AckPolicy, read_entry, read_noop
-from quorate.core.kernel import ACKS, DATA, NOOP, Entry, GroupId, NodeId
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import ACKS, DATA, NOOP, Entry
 from quorate.lab.sim.engine.world import Violation, World
 
 LOST_TAIL = "lost tail"

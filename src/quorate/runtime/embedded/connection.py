@@ -35,10 +35,11 @@ from quorate.client.types import Types
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
 from quorate.core.bookmarks import Bookmark
-from quorate.core.requests import LINEARIZABLE, CommitHeld, Done, Outcome, Result, Run, Statement
+from quorate.core.read_levels import LINEARIZABLE
+from quorate.core.requests import CommitHeld, Done, Outcome, Run
+from quorate.core.statements import Result, Statement
 from quorate.runtime.embedded.adopting import explained
-from quorate.runtime.embedded.cursors import Cursor as Cursor
-from quorate.runtime.embedded.cursors import cursor_of
+from quorate.runtime.embedded.cursors import Cursor, cursor_of
 from quorate.runtime.embedded.extras import Extras
 from quorate.runtime.embedded.inline import ClosedNode, InlineNode
 from quorate.runtime.embedded.marked import Marked

@@ -24,22 +24,17 @@ import msgspec
 
 from quorate import errors
 from quorate.core import kernel
-from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Effect, Event, GroupId, LogWrite, Now, Recovered
+from quorate.core.bounds import GroupId
+from quorate.core.calls import Replies, Reply, Request
+from quorate.core.entries import LogWrite
+from quorate.core.executing import Execute
+from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Effect, Event, Now
 from quorate.core.node import Node
-from quorate.core.querying import answer
-from quorate.core.requests import (
-    Answer,
-    CommitHeld,
-    NotLeader,
-    Refused,
-    ReplyBody,
-    RequestBody,
-    Result,
-    Run,
-    Statement,
-    Unsure,
-)
+from quorate.core.querying import Query, answer
+from quorate.core.recovered import Recovered
+from quorate.core.requests import Answer, CommitHeld, NotLeader, Refused, ReplyBody, RequestBody, Run, Unsure
 from quorate.core.settings import Settings
+from quorate.core.statements import Result, Statement
 from quorate.runtime.embedded.interrupting import Interrupts
 from quorate.runtime.notes import log_note
 from quorate.storage.execution.callbacks import Callbacks
@@ -110,10 +105,10 @@ class InlineNode:
         self._apply_full = False
         self._perform: dict[type, Callable[[Any], None]] = {
             kernel.Persist: self._on_persist,
-            kernel.Reply: self._on_reply,
-            kernel.Replies: self._on_replies,
-            kernel.Query: self._on_query,
-            kernel.Execute: self._on_execute,
+            Reply: self._on_reply,
+            Replies: self._on_replies,
+            Query: self._on_query,
+            Execute: self._on_execute,
             kernel.Commit: self._on_commit,
             kernel.Checkpoint: self._on_checkpoint,
             kernel.Note: log_note,
@@ -327,7 +322,7 @@ class InlineNode:
         number = self._requests
         now = self._now()
         until_us = now.mono_us + limit_us if limit_us else 0
-        self._events.append(kernel.Request(number, body, until_us=until_us))
+        self._events.append(Request(number, body, until_us=until_us))
         self._turn(core, now)
         replies = self._replies
         for _ in range(_WAKES_MAX):
@@ -408,13 +403,13 @@ class InlineNode:
         self._writes.extend(effect.writes)
         self._sequence = effect.sequence
 
-    def _on_reply(self, effect: kernel.Reply) -> None:
+    def _on_reply(self, effect: Reply) -> None:
         self._replies[effect.id] = effect.body
 
-    def _on_replies(self, effect: kernel.Replies) -> None:
+    def _on_replies(self, effect: Replies) -> None:
         self._replies.update(effect.answers)
 
-    def _on_execute(self, effect: kernel.Execute) -> None:
+    def _on_execute(self, effect: Execute) -> None:
         self.unsettled.add(effect.group)
         if effect.ends_us and self._shown.mono_us <= self._clock_us:  # storage's clock was not put forward
             ahead_us = max(0, self._clock_us - monotonic_us())
@@ -431,7 +426,7 @@ class InlineNode:
             let_go()
         self._keep(self._stored(effect))
 
-    def _on_query(self, effect: kernel.Query) -> None:
+    def _on_query(self, effect: Query) -> None:
         try:
             found = self.store.query(effect.group, effect.statements)
         except Divergent as error:

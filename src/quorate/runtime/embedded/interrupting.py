@@ -4,7 +4,7 @@ import threading
 import time
 
 from quorate import errors
-from quorate.core.kernel import GroupId
+from quorate.core.bounds import GroupId
 from quorate.storage.data.direct import INTERRUPTED
 from quorate.storage.store import BaseStore
 from quorate.wire.answers import failure

@@ -6,9 +6,10 @@ from msgspec import Raw
 
 from quorate.client.marker import Marker
 from quorate.core.bookmarks import Bookmark
-from quorate.core.kernel import GroupId
+from quorate.core.bounds import GroupId
 from quorate.core.read_levels import SESSION
-from quorate.core.requests import Answer, Run, Statement
+from quorate.core.requests import Answer, Run
+from quorate.core.statements import Statement
 from quorate.runtime.embedded.inline import InlineNode
 
 

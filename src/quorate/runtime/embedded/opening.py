@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from quorate import errors
+from quorate.core.bounds import GroupId
 from quorate.core.formats import HERE
-from quorate.core.kernel import GroupId, Identity, Member, Recovered
-from quorate.core.requests import Statement
+from quorate.core.recovered import Identity, Member, Recovered
+from quorate.core.statements import Statement
 from quorate.runtime.embedded.inline import DISK_IS_FULL, ClosedNode, InlineNode, monotonic_us
 from quorate.sql.classify import shape_of
 from quorate.storage.data.direct import Columns, DirectReader, Rows, ended_after

@@ -13,7 +13,8 @@ from quorate import errors
 from quorate.client.pieces import Tokens, needs_token
 from quorate.client.pragmas import Pragmas
 from quorate.client.transactions import NESTED, no_savepoint, not_begun
-from quorate.core.requests import CommitHeld, Result, Statement
+from quorate.core.requests import CommitHeld
+from quorate.core.statements import Result, Statement
 from quorate.runtime.embedded.inline import ClosedNode, InlineNode
 from quorate.runtime.embedded.opening import Pinned, Reads
 from quorate.runtime.embedded.writing import changes_schema, settle, take_writer

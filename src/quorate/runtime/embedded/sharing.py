@@ -4,7 +4,7 @@ import os
 import threading
 
 from quorate.client.url import FolderTarget, MemoryTarget
-from quorate.core.kernel import GroupId
+from quorate.core.bounds import GroupId
 from quorate.runtime.embedded.inline import InlineNode
 from quorate.runtime.embedded.opening import open_folder, open_memory
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from quorate import errors
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.transactions import COMMITTED, NESTED, NOT_BEGUN, OPEN, ROLLED_BACK, UNSURE, refuse_write
-from quorate.core.requests import CommitHeld, Result, Statement, Token
+from quorate.core.requests import CommitHeld
+from quorate.core.statements import Result, Statement, Token
 from quorate.runtime.embedded.cursors import TransactionCursor
 from quorate.runtime.embedded.opening import Pinned
 from quorate.runtime.embedded.writing import changes_schema

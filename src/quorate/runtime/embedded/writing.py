@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from quorate import errors
 from quorate.client.pieces import Tokens
-from quorate.core.requests import CommitHeld, Done, Outcome, Run, Statement, Token
+from quorate.core.requests import CommitHeld, Done, Outcome, Run
+from quorate.core.statements import Statement, Token
 from quorate.runtime.embedded.inline import InlineNode
 from quorate.sql.classify import CHANGE, shape_of
 from quorate.wire.answers import read_outcome, results_of

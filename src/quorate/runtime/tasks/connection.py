@@ -37,7 +37,8 @@ from quorate.client.transactions_aio import run_transaction
 from quorate.client.types import Types
 from quorate.client.url import FolderTarget, MemoryTarget, check_timeout
 from quorate.core.bookmarks import Bookmark
-from quorate.core.requests import Done, Result, Statement
+from quorate.core.requests import Done
+from quorate.core.statements import Result, Statement
 from quorate.runtime.embedded.connection import Connection as Embedded
 from quorate.runtime.embedded.writing import IN_TRANSACTION
 from quorate.runtime.tasks.calls import Calls

@@ -10,7 +10,7 @@ from quorate import errors
 from quorate.client.cursors_aio import TransactionCursor
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.transactions import NOT_BEGUN
-from quorate.core.requests import Result, Statement
+from quorate.core.statements import Result, Statement
 from quorate.runtime.embedded.connection import Connection as Embedded
 from quorate.runtime.embedded.transactions import Transaction as Inner
 from quorate.runtime.tasks.workers import Worker

@@ -16,7 +16,9 @@ from pathlib import Path
 import apsw
 from msgspec import Struct
 
-from quorate.core.kernel import DATA, ORIGIN, Entry, GroupId, OpenGeneration, Position, SwitchGeneration, WriteHardState
+from quorate.core.bounds import GroupId
+from quorate.core.entries import DATA, ORIGIN, Entry, Position, SwitchGeneration, WriteHardState
+from quorate.core.kernel import OpenGeneration
 from quorate.core.requests import Done
 from quorate.storage.data.data_file import open_closed, open_tables, write_applied
 from quorate.storage.data.replica import Replica

@@ -3,8 +3,9 @@
 from typing import Any
 
 from quorate.core.catalog import MEMBERS_QUERIES, QUERIES, Catalog, DatabaseRow, DroppedRow, PartitionRow
-from quorate.core.kernel import Member
-from quorate.core.requests import Done, Statement, WriteOutcome
+from quorate.core.recovered import Member
+from quorate.core.requests import Done, WriteOutcome
+from quorate.core.statements import Statement
 from quorate.storage.data.replica import Replica
 from quorate.storage.rows.payload import decode_outcome
 

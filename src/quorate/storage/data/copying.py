@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from quorate.core.kernel import Position
+from quorate.core.entries import Position
 from quorate.storage.data.reader import Reader
 from quorate.storage.descriptors import short_of_descriptors
 from quorate.storage.failures import raise_if_fatal

@@ -6,8 +6,8 @@ from typing import Any
 
 import apsw
 
+from quorate.core.entries import ORIGIN, Entry, Position
 from quorate.core.formats import DATA_FILE
-from quorate.core.kernel import ORIGIN, Entry, Position
 from quorate.storage.data.connection import INTERNAL, PAGE_BYTES
 from quorate.storage.data.window import Window
 from quorate.storage.files import SYSTEM, Files, told_apart

@@ -4,7 +4,8 @@ needs them, brought forward from the log.
 
 from abc import ABC, abstractmethod
 
-from quorate.core.kernel import ORIGIN, Entry, GroupId, Position
+from quorate.core.bounds import GroupId
+from quorate.core.entries import ORIGIN, Entry, Position
 from quorate.storage.data.handles import Handles, Standing
 from quorate.storage.data.replica import Replica
 from quorate.storage.execution.callbacks import Callbacks

@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from quorate.core.requests import Failed
+from quorate.core.statements import Failed
 from quorate.sql.classify import READ, SETTING, shape_of
 from quorate.storage.data.connection import open_reader
 from quorate.storage.data.guard import Guard

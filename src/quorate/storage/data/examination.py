@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import apsw
 
-from quorate.core.kernel import Position
+from quorate.core.entries import Position
 from quorate.sql.tokens import quoted
 from quorate.storage.data.digest import digest_pieces
 from quorate.storage.data.order import ABOUT_CONTENT

@@ -8,7 +8,8 @@ Never while a transaction is open on it, nor while another thread reads it.
 import threading
 from collections.abc import Iterator
 
-from quorate.core.kernel import Entry, GroupId, Position
+from quorate.core.bounds import GroupId
+from quorate.core.entries import Entry, Position
 from quorate.storage.data.replica import Replica
 
 

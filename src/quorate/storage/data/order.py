@@ -18,7 +18,7 @@ from itertools import islice
 
 import apsw
 
-from quorate.core.requests import Statement
+from quorate.core.statements import Statement
 from quorate.sql.tokens import quoted, tokens
 from quorate.storage.data.connection import INTERNAL
 from quorate.storage.failures import RefusedError

@@ -6,9 +6,11 @@ from typing import Any, cast
 
 import apsw
 
-from quorate.core.kernel import Position
+from quorate.core.entries import Position
 from quorate.core.limits import RESULT_BYTES_MAX
-from quorate.core.requests import Done, Failed, Result, Statement, Step
+from quorate.core.requests import Done
+from quorate.core.scripts import Step
+from quorate.core.statements import Failed, Result, Statement
 from quorate.sql.classify import READ, SETTING, shape_of
 from quorate.storage.data.connection import INTERNAL, open_reader
 from quorate.storage.data.guard import Guard

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import apsw
 
-from quorate.core.kernel import Entry, Position
-from quorate.core.requests import Failed, Result, Statement, Write
+from quorate.core.entries import Entry, Position
+from quorate.core.requests import Write
+from quorate.core.statements import Failed, Result, Statement
 from quorate.storage.data.connection import NO_ROWID, PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.data.copying import Copying, reading
 from quorate.storage.data.digest import digest_of

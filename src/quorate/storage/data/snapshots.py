@@ -8,7 +8,9 @@ from typing import Protocol
 
 import apsw
 
-from quorate.core.kernel import Entry, GroupId, Identity, Position
+from quorate.core.bounds import GroupId
+from quorate.core.entries import Entry, Position
+from quorate.core.recovered import Identity
 from quorate.storage.data.copying import Copying
 from quorate.storage.data.data_file import read_controls
 from quorate.storage.data.replica import Replica

@@ -8,7 +8,7 @@ request cut writes from 90,000/s to 35,000); here are only the tokens, and where
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from quorate.core.requests import BOUND, Failed
+from quorate.core.statements import BOUND, Failed
 from quorate.storage.rows.payload import CANCELLED, EXPIRED, Record, encode
 
 REUSED = encode(

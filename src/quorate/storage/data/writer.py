@@ -15,8 +15,10 @@ from typing import NoReturn
 import apsw
 from msgspec import Raw, Struct
 
-from quorate.core.kernel import DATA, INTERRUPTED, Entry, Position
-from quorate.core.requests import CommitHeld, Done, Failed, Result, Statement, Write
+from quorate.core.entries import DATA, Entry, Position
+from quorate.core.executing import INTERRUPTED
+from quorate.core.requests import CommitHeld, Done, Write
+from quorate.core.statements import Failed, Result, Statement
 from quorate.storage.data.connection import FOLLOW, INTERNAL, LEAD, isolate_counters, open_writer, set_mode
 from quorate.storage.data.data_file import (
     keep_control,

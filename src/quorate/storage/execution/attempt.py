@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from quorate.core.requests import BeginAttempt, Done, Failed, Outcome, Replay, Run, Script, Token, Write
+from quorate.core.requests import Done, Outcome, Replay, Run, Write
+from quorate.core.scripts import BeginAttempt, Script
+from quorate.core.statements import Failed, Token
 from quorate.storage.data.window import name_of, note_id, repeated
 from quorate.storage.execution.execution import TogetherError
 from quorate.storage.execution.runs import OPEN, barred, committed_by, next_attempt

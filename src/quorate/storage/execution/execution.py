@@ -12,7 +12,8 @@ import apsw
 from msgspec import Struct
 
 from quorate.core.limits import COMPUTED_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
-from quorate.core.requests import Failed, Result, Run, Statement
+from quorate.core.requests import Run
+from quorate.core.statements import Failed, Result, Statement
 from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, REFUSED, SETTING, Shape, shape_of
 from quorate.sql.control import RELEASE, SAVEPOINT, savepoint_of
 from quorate.sql.tokens import quoted

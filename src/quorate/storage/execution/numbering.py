@@ -10,8 +10,8 @@ from typing import Any
 
 import apsw
 
-from quorate.core.requests import Statement
 from quorate.core.scripts import Pin
+from quorate.core.statements import Statement
 from quorate.sql.classify import Shape
 from quorate.sql.inserting import ROWID_NAMES, Insert, insert_of, numbered
 from quorate.sql.tokens import quoted, tokens

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import apsw
 
-from quorate.core.requests import Failed, Result
+from quorate.core.statements import Failed, Result
 from quorate.sql.classify import Shape
 from quorate.storage.data.connection import INTERNAL
 from quorate.storage.execution.running import NOTHING

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import apsw
 
 from quorate.core.limits import RESULT_BYTES_MAX
-from quorate.core.requests import Parameters, Result, Statement, Value
 from quorate.core.scripts import Pin
+from quorate.core.statements import Parameters, Result, Statement, Value
 from quorate.sql.classify import EMPTY, REFUSED, Shape
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL, NO_ROWID

@@ -5,8 +5,9 @@ begins another knows what became of those before. Then it is the number of the o
 one is told so.
 """
 
-from quorate.core.requests import BeginAttempt, Done, Failed, Outcome, Result, Script, Write
-from quorate.core.scripts import Attempted
+from quorate.core.requests import Done, Outcome, Write
+from quorate.core.scripts import Attempted, BeginAttempt, Script
+from quorate.core.statements import Failed, Result
 from quorate.storage.data.window import REUSED
 from quorate.storage.rows.payload import decode_outcome, encode
 

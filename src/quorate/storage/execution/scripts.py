@@ -9,8 +9,8 @@ from hashlib import blake2b
 
 from msgspec import structs
 
-from quorate.core.requests import Evaluated, Failed, Result, Script, Statement, Step
-from quorate.core.scripts import Pin
+from quorate.core.scripts import Evaluated, Pin, Script, Step
+from quorate.core.statements import Failed, Result, Statement
 from quorate.sql.classify import READ, shape_of
 from quorate.sql.control import ROLLBACK_TO, SAVEPOINT, savepoint_of
 from quorate.storage.execution.running import NOTHING

@@ -8,8 +8,9 @@ import apsw
 from msgspec import structs
 
 from quorate.core.limits import RESULT_BYTES_MAX
-from quorate.core.requests import Done, Evaluated, Failed, Result, Script, Step
-from quorate.core.scripts import Pin
+from quorate.core.requests import Done
+from quorate.core.scripts import Evaluated, Pin, Script, Step
+from quorate.core.statements import Failed, Result
 from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, Shape, shape_of
 from quorate.sql.control import savepoint_of
 from quorate.storage.data.connection import INTERNAL

@@ -4,7 +4,7 @@ or its node wants the connection back.
 
 from collections.abc import Callable
 
-from quorate.core.kernel import AT_ITS_END, INTERRUPTED, TOO_LONG
+from quorate.core.executing import AT_ITS_END, INTERRUPTED, TOO_LONG
 
 LOOK_AT_EACH = 8
 """Short requests between two looks at the clock."""

@@ -3,7 +3,7 @@ makes room for it again. Its entries leave a few at a time, as forgotten ones do
 
 import apsw
 
-from quorate.core.entries import GroupId
+from quorate.core.bounds import GroupId
 from quorate.storage.log.schema import first_key
 
 SWEEP_ENTRIES = 256

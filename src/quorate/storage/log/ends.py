@@ -20,7 +20,7 @@ from typing import Any
 
 import apsw
 
-from quorate.core.entries import GroupId
+from quorate.core.bounds import GroupId
 from quorate.storage.log.group import GroupLog
 
 LIFE: GroupId = -1

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import msgspec
 
-from quorate.core.kernel import ORIGIN, Entry, GroupId, LogWrite, NodeId, Position
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import ORIGIN, Entry, LogWrite, Position
 
 NO_HASH = bytes(16)
 PLACE = Layout("<qqq")

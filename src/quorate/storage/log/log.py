@@ -23,12 +23,14 @@ from typing import Any
 import apsw
 import msgspec
 
-from quorate.core.bounds import GROUP_BITS
-from quorate.core.entries import ForgetVoters, GroupId, LogWrite, NodeId, Position
-from quorate.core.kernel import (
+from quorate.core.bounds import GROUP_BITS, GroupId, NodeId
+from quorate.core.entries import (
     CreateGroup,
     DropGroup,
     Entry,
+    ForgetVoters,
+    LogWrite,
+    Position,
     SwitchGeneration,
     TrimLog,
     WriteEntries,
@@ -37,8 +39,7 @@ from quorate.core.kernel import (
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
 from quorate.storage.interface import Broken, DiskIsFull, StorageError
-from quorate.storage.log.drops import SWEEP_ENTRIES as SWEEP_ENTRIES
-from quorate.storage.log.drops import Drops
+from quorate.storage.log.drops import SWEEP_ENTRIES, Drops
 from quorate.storage.log.ends import Ends
 from quorate.storage.log.group import NO_HASH, GroupLog, LogDamaged, chained
 from quorate.storage.log.schema import (
@@ -53,14 +54,7 @@ from quorate.storage.log.schema import (
     VIEW,
     first_key,
 )
-from quorate.storage.log.wal import lengthen
-
-CHECKPOINT_PAGES = 1024
-"""The WAL is brought into the file when it has grown by this much (4 MiB), unless a test says otherwise."""
-WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
-"""Of a WAL of that many pages: a header, and a header for each page."""
-FILL_FROM_PAGES = 64
-"""A WAL that has grown by this much is filled up to where it will be checkpointed."""
+from quorate.storage.log.wal import CHECKPOINT_PAGES, FILL_FROM_PAGES, WAL_BYTES, lengthen
 
 
 class SqliteLog:

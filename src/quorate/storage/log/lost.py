@@ -11,8 +11,10 @@ from contextlib import suppress
 
 import apsw
 
-from quorate.core.kernel import DATA, Entry, GroupId
-from quorate.core.requests import BOUND, LostAsk, LostEntry, LostReport
+from quorate.core.bounds import GroupId
+from quorate.core.entries import DATA, Entry
+from quorate.core.requests import LostAsk, LostEntry, LostReport
+from quorate.core.statements import BOUND
 from quorate.storage import disk
 from quorate.storage.interface import Divergent
 from quorate.storage.log.group import LogDamaged, NodeLog

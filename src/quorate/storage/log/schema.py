@@ -1,7 +1,6 @@
 """The tables of `log.db`. A newer release may add some: an older one leaves alone what it does not know."""
 
-from quorate.core.bounds import INDEX_BITS, ORIGIN_BITS
-from quorate.core.entries import GroupId
+from quorate.core.bounds import INDEX_BITS, ORIGIN_BITS, GroupId
 
 INDEX_MASK = (1 << INDEX_BITS) - 1
 KEY_BITS = ORIGIN_BITS + INDEX_BITS

@@ -6,6 +6,13 @@ from quorate.storage.descriptors import none_left
 from quorate.storage.files import Files
 from quorate.storage.interface import NoDescriptors
 
+CHECKPOINT_PAGES = 1024
+"""The WAL is brought into the file when it has grown by this much (4 MiB), unless a test says otherwise."""
+WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
+"""Of a WAL of that many pages: a header, and a header for each page."""
+FILL_FROM_PAGES = 64
+"""A WAL that has grown by this much is filled up to where it will be checkpointed."""
+
 
 def lengthen(files: Files, path: Path, size: int) -> bool:
     """Make a WAL this long; False when that must wait for a file descriptor. Raises Broken.

@@ -10,7 +10,7 @@ from contextlib import suppress
 import apsw
 from msgspec import Struct
 
-from quorate.core.requests import Failed, Result, Statement
+from quorate.core.statements import Failed, Result, Statement
 from quorate.sql.classify import shape_of
 from quorate.storage.data.connection import LEAD, LOAD, NO_ROWID, PAGE_BYTES, set_mode
 from quorate.storage.data.guard import Guard

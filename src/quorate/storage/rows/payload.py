@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from quorate.core.formats import PAYLOAD
-from quorate.core.requests import Cancelled, Done, Expired, Failed, Result, Value, WriteOutcome
+from quorate.core.requests import Cancelled, Done, Expired, WriteOutcome
+from quorate.core.statements import Failed, Result, Value
 from quorate.storage.interface import Divergent
 
 FORMAT = PAYLOAD.highest

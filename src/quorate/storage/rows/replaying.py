@@ -14,7 +14,8 @@ from typing import Any
 
 import apsw
 
-from quorate.core.requests import Done, Result, Value
+from quorate.core.requests import Done
+from quorate.core.statements import Result, Value
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL
 from quorate.storage.data.schema import SchemaFacts

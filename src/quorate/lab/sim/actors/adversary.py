@@ -18,18 +18,11 @@ All of these are cuts of links, which any configuration must survive.
 from collections.abc import Iterable
 from typing import Any
 
-from quorate.core.kernel import (
-    CATALOG_GROUP,
-    Effect,
-    Event,
-    GroupId,
-    LogWrite,
-    NodeId,
-    Note,
-    Recovered,
-    WriteEntries,
-)
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import LogWrite, WriteEntries
+from quorate.core.kernel import CATALOG_GROUP, Effect, Event, Note
 from quorate.core.quorum import majority
+from quorate.core.recovered import Recovered
 from quorate.lab.sim.engine.host import Host
 from quorate.lab.sim.engine.network import Network
 from quorate.lab.sim.engine.world import World

@@ -11,23 +11,12 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.kernel import GroupId
+from quorate.core.bounds import GroupId
+from quorate.core.copy_requests import OpenCopy
 from quorate.core.options import SINGLE_LEADER
-from quorate.core.requests import (
-    LINEARIZABLE,
-    Answer,
-    Ask,
-    CreateDatabase,
-    Done,
-    DropDatabase,
-    Failed,
-    OpenCopy,
-    Refused,
-    Run,
-    Statement,
-    Token,
-    WriteOutcome,
-)
+from quorate.core.read_levels import LINEARIZABLE
+from quorate.core.requests import Answer, Ask, CreateDatabase, Done, DropDatabase, Refused, Run, WriteOutcome
+from quorate.core.statements import Failed, Statement, Token
 from quorate.lab.sim.actors.actor import SimCluster
 from quorate.lab.sim.actors.asking import Asker
 from quorate.lab.sim.engine.host import Host

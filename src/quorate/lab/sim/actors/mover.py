@@ -8,16 +8,10 @@ wants, its leader is one of them, and nothing is joint any more.
 from collections.abc import Callable
 from typing import Any
 
-from quorate.core.kernel import CATALOG_GROUP, GroupId
-from quorate.core.requests import (
-    AddMember,
-    Answer,
-    MemberChange,
-    Refused,
-    RemoveMember,
-    ReplaceMember,
-    Token,
-)
+from quorate.core.bounds import GroupId
+from quorate.core.kernel import CATALOG_GROUP
+from quorate.core.requests import AddMember, Answer, MemberChange, Refused, RemoveMember, ReplaceMember
+from quorate.core.statements import Token
 from quorate.lab.sim.actors.actor import SimCluster
 from quorate.lab.sim.actors.asking import Asker
 from quorate.lab.sim.engine.network import member_of

@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.kernel import CATALOG_DATABASE, GroupId
-from quorate.core.requests import AWAY, EQUAL, Answer, Verify, VerifyReport
+from quorate.core.bounds import GroupId
+from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.requests import Answer, Verify
+from quorate.core.verdicts import AWAY, EQUAL, VerifyReport
 from quorate.lab.sim.actors.actor import SimCluster
 from quorate.lab.sim.actors.asking import Asker
 from quorate.lab.sim.engine.host import Host

@@ -16,8 +16,9 @@ from typing import Any
 from msgspec import Struct
 
 from quorate.core.repeats import Budget
-from quorate.core.requests import Answer, Ask, NotLeader, Refused, Run, Statement, Token, Unsure
+from quorate.core.requests import Answer, Ask, NotLeader, Refused, Run, Unsure
 from quorate.core.settings import Settings
+from quorate.core.statements import Statement, Token
 from quorate.lab.sim.actors.actor import Actor, SimCluster
 from quorate.lab.sim.engine.callers import NOBODY_WAITS
 from quorate.lab.sim.engine.host import Host

@@ -10,7 +10,8 @@ does.)
 from typing import Any
 
 from quorate.core.formats import HERE, Range
-from quorate.core.requests import Answer, Ask, NotLeader, Refused, ReplyBody, Token, Told, Upgrade
+from quorate.core.requests import Answer, Ask, NotLeader, Refused, ReplyBody, Told, Upgrade
+from quorate.core.statements import Token
 from quorate.lab.sim.actors.actor import Actor, SimCluster
 from quorate.lab.sim.engine.host import FORMATS, Host
 from quorate.lab.sim.engine.network import node_at

@@ -4,7 +4,9 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from quorate.core.kernel import Deliver, Entry, Persist, Reply, Request, Send, WriteEntries
+from quorate.core.calls import Reply, Request
+from quorate.core.entries import Entry, WriteEntries
+from quorate.core.kernel import Deliver, Persist, Send
 
 LINES = 40
 LEGEND = (

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from quorate.core.kernel import Event, Request, Requests
+from quorate.core.calls import Request, Requests
+from quorate.core.kernel import Event
 
 ASKED = frozenset({Request, Requests})
 

@@ -12,21 +12,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from quorate.core.kernel import (
-    AT_ITS_END,
-    CATALOG_GROUP,
-    INTERRUPTED,
-    TOO_LONG,
-    Apply,
-    Effect,
-    Event,
-    Execute,
-    GroupId,
-    Query,
-    Rollback,
-    Stopped,
-)
-from quorate.core.querying import answer
+from quorate.core.bounds import GroupId
+from quorate.core.executing import AT_ITS_END, INTERRUPTED, TOO_LONG, Execute, Stopped
+from quorate.core.kernel import CATALOG_GROUP, Apply, Effect, Event, Rollback
+from quorate.core.querying import Query, answer
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND
 from quorate.lab.sim.stores.store import UnknownToModel

@@ -6,7 +6,9 @@ nobody*). And whoever waits behind it must hear before his time is over that not
 
 from typing import TYPE_CHECKING, Any
 
-from quorate.core.kernel import CallerLeft, GroupId, Request, Tell
+from quorate.core.bounds import GroupId
+from quorate.core.calls import Request, Tell
+from quorate.core.executing import CallerLeft
 from quorate.core.requests import Ask, Told
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND

@@ -8,8 +8,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from quorate.core.entries import takes_us
-from quorate.core.kernel import DiskFull, DiskRoom, Event, LogWrite, Persist, Persisted, WriteEntries
+from quorate.core.entries import LogWrite, WriteEntries, takes_us
+from quorate.core.kernel import DiskFull, DiskRoom, Event, Persist, Persisted
 from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.scenarios.dials import MILLISECOND, Dials
 from quorate.storage.interface import DiskIsFull as NoRoom

@@ -10,33 +10,30 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from quorate.core.bounds import GroupId
+from quorate.core.calls import Replies, Reply, Tell
+from quorate.core.entries import LogWrite
 from quorate.core.formats import HERE
 from quorate.core.kernel import (
-    AskPermit,
     Connect,
     Deliver,
     Disconnect,
     Drain,
     Drained,
-    DropPermit,
     Effect,
     Event,
-    GroupId,
     Halt,
-    LogWrite,
     Note,
     Persist,
-    Query,
     Reachable,
-    Recovered,
-    Replies,
-    Reply,
     Send,
-    Tell,
     Unreachable,
     Wake,
 )
 from quorate.core.messages import SINCE
+from quorate.core.permits import AskPermit, DropPermit
+from quorate.core.querying import Query
+from quorate.core.recovered import Recovered
 from quorate.core.requests import Left
 from quorate.lab.sim.engine.arrivals import together
 from quorate.lab.sim.engine.beside import Storage
@@ -44,8 +41,7 @@ from quorate.lab.sim.engine.callers import Callers
 from quorate.lab.sim.engine.clocks import Clock
 from quorate.lab.sim.engine.disk import Disk
 from quorate.lab.sim.engine.network import Network
-from quorate.lab.sim.engine.observers import CoreMaker as CoreMaker
-from quorate.lab.sim.engine.observers import NodeCore, Observer
+from quorate.lab.sim.engine.observers import CoreMaker, NodeCore, Observer
 from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.scenarios.dials import MILLISECOND, Dials

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from math import log
 
-from quorate.core.kernel import Member
+from quorate.core.recovered import Member
 from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.wire.frames import FrameReader, WireError, frame

@@ -4,8 +4,11 @@ import random
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from quorate.core.bounds import GroupId
+from quorate.core.entries import LogWrite
 from quorate.core.formats import Range
-from quorate.core.kernel import Core, Effect, Event, GroupId, LogWrite, Recovered, Send
+from quorate.core.kernel import Core, Effect, Event, Send
+from quorate.core.recovered import Recovered
 from quorate.core.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from quorate.core.kernel import AT_ITS_END, Apply, Event, Execute, Query, QueryFailed, Request, Requests, Wake
+from quorate.core.calls import Request, Requests
+from quorate.core.executing import AT_ITS_END, Execute
+from quorate.core.kernel import Apply, Event, Wake
+from quorate.core.querying import Query, QueryFailed
 from quorate.lab.sim.engine.arrivals import requests_of
 from quorate.lab.sim.engine.host import Host
 from quorate.wire import codec

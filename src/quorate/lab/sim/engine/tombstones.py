@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-from quorate.core.kernel import GroupId, NodeId, Recovered
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.recovered import Recovered
 
 DROPPED = "dropped"
 

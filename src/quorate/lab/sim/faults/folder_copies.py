@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from quorate.core.kernel import NodeId
+from quorate.core.bounds import NodeId
 from quorate.lab.sim.stores.files import FileStore
 from quorate.lab.sim.stores.keeps import SimulatedStore
 from quorate.lab.sim.stores.store import BadStore

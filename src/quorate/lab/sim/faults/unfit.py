@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quorate.core.kernel import Apply, Condemn, Effect, Event, GroupId
+from quorate.core.bounds import GroupId
+from quorate.core.kernel import Apply, Condemn, Effect, Event
 from quorate.lab.sim.campaigns.rows import CALM, Row
 from quorate.lab.sim.engine.host import Host
 from quorate.lab.sim.engine.world import Violation, World

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from quorate.core.kernel import GroupId, NodeId
+from quorate.core.bounds import GroupId, NodeId
 from quorate.core.membership import Wanted
 from quorate.lab.sim.engine.observers import Observer
 from quorate.lab.sim.engine.world import World

@@ -5,8 +5,11 @@ from typing import Any
 
 from msgspec import structs
 
-from quorate.core.kernel import CreateGroup, Deliver, Effect, Event, GroupId, LogWrite, Persist, Recovered, Send
+from quorate.core.bounds import GroupId
+from quorate.core.entries import CreateGroup, LogWrite
+from quorate.core.kernel import Deliver, Effect, Event, Persist, Send
 from quorate.core.options import SINGLE_LEADER
+from quorate.core.recovered import Recovered
 from quorate.lab.sim.engine.host import Host
 from quorate.lab.sim.engine.observers import Observer
 from quorate.lab.sim.engine.world import World

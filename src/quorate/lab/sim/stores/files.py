@@ -9,19 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from quorate.core.bounds import GroupId
+from quorate.core.entries import LogWrite, Position, SwitchGeneration
 from quorate.core.formats import HERE, Range
-from quorate.core.kernel import (
-    Checkpoint,
-    Effect,
-    Event,
-    GroupId,
-    Identity,
-    LogWrite,
-    Position,
-    Recovered,
-    SwitchGeneration,
-)
-from quorate.core.requests import LostAsk, Statement
+from quorate.core.kernel import Checkpoint, Effect, Event
+from quorate.core.recovered import Identity, Recovered
+from quorate.core.requests import LostAsk
+from quorate.core.statements import Statement
 from quorate.errors import DiskFull, OperationalError
 from quorate.lab.sim.engine.disk import Disk
 from quorate.lab.sim.engine.world import Violation, World

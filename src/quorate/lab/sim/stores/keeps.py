@@ -4,7 +4,9 @@ import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from quorate.core.kernel import Event, GroupId, LogWrite
+from quorate.core.bounds import GroupId
+from quorate.core.entries import LogWrite
+from quorate.core.kernel import Event
 from quorate.lab.sim.engine.disk import Disk
 from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.scenarios.dials import Dials

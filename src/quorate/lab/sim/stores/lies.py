@@ -13,7 +13,7 @@ no checksums, so what a page that is older, and sound, says is believed by whoev
 import random
 from typing import TYPE_CHECKING
 
-from quorate.core.kernel import GroupId
+from quorate.core.bounds import GroupId
 from quorate.storage.dropped import DATA_FILE
 from quorate.storage.folder import LOG
 from quorate.storage.testing.disk import SECTOR, SimulatedDisk

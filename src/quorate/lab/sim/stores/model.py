@@ -14,8 +14,12 @@ from typing import Any, cast
 import msgspec
 from msgspec import Raw, Struct
 
-from quorate.core.kernel import DATA, ORIGIN, Entry, GroupId, Identity, Position
-from quorate.core.requests import BeginAttempt, Outcome, Run, Script, Statement, Step, Write
+from quorate.core.bounds import GroupId
+from quorate.core.entries import DATA, ORIGIN, Entry, Position
+from quorate.core.recovered import Identity
+from quorate.core.requests import Outcome, Run, Write
+from quorate.core.scripts import BeginAttempt, Script, Step
+from quorate.core.statements import Statement
 from quorate.lab.sim.stores.model_scripts import read_script, run_script
 from quorate.lab.sim.stores.model_tables import Row, Segment, StatementError, Tables, run_statement
 from quorate.lab.sim.stores.store import BadStore

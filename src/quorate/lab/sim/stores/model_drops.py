@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quorate.core import catalog
-from quorate.core.requests import Result
+from quorate.core.statements import Result
 
 if TYPE_CHECKING:
     from quorate.lab.sim.stores.model_tables import Tables

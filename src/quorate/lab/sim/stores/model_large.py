@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from quorate.core.requests import Result
+from quorate.core.statements import Result
 from quorate.lab.sim.workloads import operations
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from quorate.core.requests import Failed, Result, Script, Step
-from quorate.core.scripts import Pin
+from quorate.core.scripts import Pin, Script, Step
+from quorate.core.statements import Failed, Result
 from quorate.lab.sim.stores.model_tables import Segment, StatementError, Tables, run_statement
 from quorate.sql.control import ROLLBACK_TO, SAVEPOINT, savepoint_of
 from quorate.storage.execution.running import NOTHING

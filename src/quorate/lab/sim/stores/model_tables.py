@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from quorate.core import catalog
-from quorate.core.requests import Failed, Result, Statement
+from quorate.core.statements import Failed, Result, Statement
 from quorate.lab.sim.stores import model_drops, model_large
 from quorate.lab.sim.stores.store import UnknownToModel
 from quorate.lab.sim.workloads import operations

@@ -4,7 +4,9 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from quorate.core.kernel import Entry, GroupId, Identity, LogWrite, SwitchGeneration, TrimLog, WriteEntries
+from quorate.core.bounds import GroupId
+from quorate.core.entries import Entry, LogWrite, SwitchGeneration, TrimLog, WriteEntries
+from quorate.core.recovered import Identity
 from quorate.lab.sim.engine.disk import Disk
 from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.scenarios.dials import Dials

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import structs
 
 from quorate.core.ack_policy import AUTO, ETCD, MANUAL, parse
+from quorate.core.copy_requests import OpenCopy
+from quorate.core.read_levels import LINEARIZABLE
 from quorate.core.requests import (
-    BOUND,
-    LINEARIZABLE,
     AlterDatabase,
     Answer,
     Ask,
@@ -21,19 +21,17 @@ from quorate.core.requests import (
     CreateDatabase,
     Done,
     Expired,
-    Failed,
     Left,
     NotLeader,
-    OpenCopy,
     Outcome,
     Refused,
     Run,
     Running,
-    Script,
     ScriptOutcome,
-    Token,
     Unsure,
 )
+from quorate.core.scripts import Script
+from quorate.core.statements import BOUND, Failed, Token
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.engine.network import Network, node_at
 from quorate.lab.sim.engine.world import Violation, World

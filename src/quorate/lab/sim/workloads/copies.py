@@ -4,7 +4,9 @@ from typing import Any, cast
 
 import msgspec
 
-from quorate.core.requests import Answer, CopyPart, CopyReport, OpenCopy, ReadCopy, Statement
+from quorate.core.copy_requests import CopyPart, CopyReport, OpenCopy, ReadCopy
+from quorate.core.requests import Answer
+from quorate.core.statements import Statement
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.stores.model import ModelReplica
 from quorate.lab.sim.workloads.ledger import TRUE_ANSWER

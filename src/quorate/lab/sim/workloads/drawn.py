@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quorate.core.kernel import DATA, GroupId
-from quorate.core.requests import BOUND, Cancelled, Done, Expired, Failed, Statement, WriteOutcome
+from quorate.core.bounds import GroupId
+from quorate.core.entries import DATA
+from quorate.core.requests import Cancelled, Done, Expired, WriteOutcome
+from quorate.core.statements import BOUND, Failed, Statement
 from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.workloads.operations import Database, Operation
 from quorate.lab.sql.draw import Drawer

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from quorate import errors
-from quorate.core.requests import Attempted, Cancelled, Done, Failed, Statement, WriteOutcome
+from quorate.core.requests import Cancelled, Done, WriteOutcome
+from quorate.core.scripts import Attempted
+from quorate.core.statements import Failed, Statement
 from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.workloads.ledger import ACKNOWLEDGED_LOST, EXACTLY_ONCE, SAME_ANSWER, TRUE_ANSWER
 

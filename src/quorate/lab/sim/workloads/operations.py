@@ -8,7 +8,9 @@ from quorate.core import promises
 from quorate.core.ack_policy import MAJORITY, AckPolicy, parse
 from quorate.core.entries import LARGE_BYTES
 from quorate.core.options import SINGLE_LEADER
-from quorate.core.requests import EVENTUAL, LEADER, LINEARIZABLE, Done, Result, Statement
+from quorate.core.read_levels import EVENTUAL, LEADER, LINEARIZABLE
+from quorate.core.requests import Done
+from quorate.core.statements import Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.scenarios.dials import Dials

@@ -8,7 +8,7 @@ from typing import Any
 
 from quorate import errors
 from quorate.client.transactions import Keeper
-from quorate.core.requests import Result, Statement
+from quorate.core.statements import Result, Statement
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.workloads.ledger import Ledger
 from quorate.lab.sim.workloads.transacted import (

@@ -13,19 +13,9 @@ from quorate.client.attempts import Attempts
 from quorate.client.runs_aio import run_once
 from quorate.client.transactions import Keeper, must_be_settled
 from quorate.client.transactions_aio import Transaction
-from quorate.core.requests import (
-    Ask,
-    Attempted,
-    BeginAttempt,
-    Done,
-    Failed,
-    Outcome,
-    Script,
-    ScriptOutcome,
-    Statement,
-    Token,
-    WriteOutcome,
-)
+from quorate.core.requests import Ask, Done, Outcome, ScriptOutcome, WriteOutcome
+from quorate.core.scripts import Attempted, BeginAttempt, Script
+from quorate.core.statements import Failed, Statement, Token
 from quorate.lab.judges.history import INFO, OK
 from quorate.lab.sim.engine.network import Network
 from quorate.lab.sim.engine.world import World

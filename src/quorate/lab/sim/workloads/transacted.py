@@ -9,7 +9,8 @@ nobody.
 from collections.abc import Iterable
 from typing import Any
 
-from quorate.core.requests import Done, Result, Statement
+from quorate.core.requests import Done
+from quorate.core.statements import Result, Statement
 from quorate.lab.judges import list_append, rw_register
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.judges.jepsen import Op

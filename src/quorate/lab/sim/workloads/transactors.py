@@ -9,7 +9,9 @@ from msgspec import structs
 
 from quorate import errors
 from quorate.client.transactions import Keeper, must_be_settled
-from quorate.core.requests import Failed, Outcome, Result, Script, Statement, Token
+from quorate.core.requests import Outcome
+from quorate.core.scripts import Script
+from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.engine.network import Network
 from quorate.lab.sim.engine.world import Violation, World

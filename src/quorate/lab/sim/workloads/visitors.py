@@ -10,7 +10,7 @@ from typing import Any
 
 from quorate.core.bookmarks import Bookmark, Reached, digest_of
 from quorate.core.read_levels import SESSION as LEVEL
-from quorate.core.requests import Result, Statement
+from quorate.core.statements import Result, Statement
 from quorate.errors import ProgrammingError
 from quorate.lab.judges.growing import Acknowledged, Growing, Seen, members
 from quorate.lab.judges.history import OK

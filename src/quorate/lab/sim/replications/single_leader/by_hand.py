@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from quorate.core.ack_policy import ETCD, MANUAL, read_noop
-from quorate.core.kernel import NOOP, GroupId, NodeId, Permitted
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import NOOP
+from quorate.core.permits import Permitted
 from quorate.core.requests import Failover
 from quorate.core.single_leader.messages import TimeoutNow
 from quorate.lab.sim.engine.host import Host

@@ -14,34 +14,25 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from quorate.core.kernel import (
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import (
     DATA,
     NOOP,
-    Applied,
-    Commit,
     CreateGroup,
-    Deliver,
     DropGroup,
-    Effect,
     Entry,
-    Event,
-    GroupId,
     LogWrite,
-    NodeId,
-    Note,
-    Permitted,
-    Persist,
-    Recovered,
-    RecoveredGroup,
-    Send,
     SwitchGeneration,
     WriteEntries,
     WriteHardState,
 )
+from quorate.core.kernel import Applied, Commit, Deliver, Effect, Event, Note, Persist, Send
+from quorate.core.permits import Permitted
+from quorate.core.recovered import Recovered, RecoveredGroup
 from quorate.core.replication import message_kinds
 from quorate.core.requests import Failover
 from quorate.core.single_leader.messages import TimeoutNow, VoteReply
-from quorate.core.single_leader.state import LEADER
+from quorate.core.single_leader.roles import LEADER
 from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.engine.arrivals import ASKED, requests_of
 from quorate.lab.sim.engine.host import Host

@@ -3,16 +3,9 @@ invariants hold it to."""
 
 from typing import Any
 
-from quorate.core.kernel import (
-    CATALOG_GROUP,
-    GroupId,
-    LogWrite,
-    NodeId,
-    SwitchGeneration,
-    TrimLog,
-    WriteEntries,
-    WriteHardState,
-)
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import LogWrite, SwitchGeneration, TrimLog, WriteEntries, WriteHardState
+from quorate.core.kernel import CATALOG_GROUP
 from quorate.core.single_leader.messages import AppendReply, PreVoteReply, Vote, VoteReply
 from quorate.core.superseding import IN_DOUBT
 

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quorate.core.kernel import CATALOG_GROUP, GroupId
+from quorate.core.bounds import GroupId
+from quorate.core.kernel import CATALOG_GROUP
 from quorate.core.membership import Wanted, reached
-from quorate.core.requests import Done, Failed, Statement, WriteOutcome
+from quorate.core.requests import Done, WriteOutcome
+from quorate.core.statements import Failed, Statement
 from quorate.lab.sim.actors.lasting import SETTLED_US
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
