@@ -258,7 +258,7 @@ class Connection(Calls):
         is `.retryable`; what it returned in the transaction that was committed. `timeout` is for all of it, in
         seconds."""
         seconds = self.timeout if timeout is None else check_timeout(timeout)
-        attempts = Attempts(retries, token, time.monotonic() + seconds, random.SystemRandom())
+        attempts = Attempts(retries, token, seconds, random.SystemRandom(), time.monotonic)
         return await run_transaction(self, function, attempts, begin=begin, read_only=read_only)
 
     async def commit(self) -> None:
