@@ -6,7 +6,7 @@ from tests.house.source import PACKAGE, imports, modules, name
 REPLICATIONS = ("single_leader",)
 REGISTRY = PACKAGE / "core" / "replication.py"
 SEES_INSIDE = {
-    "lab/mutants",
+    "lab/mutants/single_leader",
     "lab/sim/replications",
 }
 """What looks inside of a replication because it proves or breaks it. May only shrink."""

@@ -10,7 +10,7 @@ from quorate.lab.judges.history import FAIL, OK
 from quorate.lab.mutants import known
 from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
-from quorate.lab.sim.tails import LOST_TAIL
+from quorate.lab.sim.replications.single_leader.tails import LOST_TAIL
 from quorate.lab.sim.workloads.ledger import (
     ACKNOWLEDGED_LOST,
     ATOMICITY,

@@ -27,8 +27,8 @@ from quorate.lab.sim.campaigns.table import (
     violations,
 )
 from quorate.lab.sim.campaigns.table_page import page
+from quorate.lab.sim.replications.single_leader.tails import LOST_UNDER_ASYNC
 from quorate.lab.sim.scenarios.dials import Dials
-from quorate.lab.sim.tails import LOST_UNDER_ASYNC
 from quorate.lab.sim.workloads.operations import Database
 from quorate.storage.log.ends import Ends
 

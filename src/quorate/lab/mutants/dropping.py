@@ -10,7 +10,6 @@ from quorate.core.dropping import Dropping
 from quorate.core.kernel import CATALOG_GROUP, Applied, Now
 from quorate.core.messages import Removed
 from quorate.core.node import Node
-from quorate.core.single_leader import closing
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.lab.sim.stores.model_tables import Tables
 from quorate.storage.memory import MemoryStore
@@ -57,10 +56,6 @@ def _not_by_copy(original: Any) -> Any:
             original(node, now, dropped)
 
     return close
-
-
-def _sends_nobody_away(_original: Any) -> Any:
-    return lambda _group, _now: None
 
 
 def _in_memory(_original: Any) -> Any:
@@ -145,14 +140,6 @@ MUTANTS = (
         "drops",
         (Swap(Node, "_on_applied", _notes_a_copy), Swap(core_dropping, "close", _not_by_copy)),
         ("liveness", "dropped"),
-    ),
-    Mutant(
-        "callers-left-waiting",
-        "whoever waits for a database that is dropped is never answered",
-        "no case known",
-        "drops",
-        (Swap(closing, "close", _sends_nobody_away),),
-        ("liveness",),
     ),
     Mutant(
         "number-used-again",

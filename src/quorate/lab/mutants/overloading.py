@@ -12,7 +12,6 @@ from quorate.core.kernel import Now
 from quorate.core.liveness import Liveness
 from quorate.core.node import Node
 from quorate.core.repeats import Budget
-from quorate.core.single_leader import reads
 from quorate.core.timeouts import Timing
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.lab.sim.engine.processor import BusyHost
@@ -35,10 +34,6 @@ def _however_late(original: Any) -> Any:
         original(node, now, tuple([structs.replace(request, until_us=0) for request in requests]))
 
     return take
-
-
-def _no_deadline(_original: Any) -> Any:
-    return lambda _until_us, _now_us: 0
 
 
 def _asked_first(original: Any) -> Any:
@@ -100,14 +95,6 @@ MUTANTS = (
         "Maurer, 'Fail at scale', 2015: servers that work on what has timed out",
         "storm",
         (Swap(callers, "_take", _however_late),),
-        ("work for nobody",),
-    ),
-    Mutant(
-        "deadline-dropped-on-the-way",
-        "reads reach storage without the deadline of their callers",
-        "gRPC servers that do not pass on the deadline of a call (its guide on deadlines warns of it)",
-        "endless",
-        (Swap(reads, "ends_us", _no_deadline),),
         ("work for nobody",),
     ),
 )

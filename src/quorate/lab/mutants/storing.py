@@ -4,10 +4,7 @@ from typing import Any
 
 from quorate.core import superseding
 from quorate.core.entries import DATA, Entry, Position
-from quorate.core.kernel import Commit
 from quorate.core.requests import Outcome
-from quorate.core.single_leader import settling
-from quorate.core.single_leader.state import Group
 from quorate.core.superseding import Lives
 from quorate.lab.mutants.sabotage import INSIDE, SEEN, Mutant, Swap
 from quorate.lab.sim.stores.keeps import SQLITE
@@ -146,27 +143,6 @@ def _position_apart(original: Any) -> Any:
     return write_applied
 
 
-def _ahead_of_the_log(original: Any) -> Any:
-    def settle(group: Group) -> None:
-        persisted, group.commit.persisted = group.commit.persisted, group.log.last.index
-        try:
-            original(group)
-        finally:
-            group.commit.persisted = persisted
-
-    return settle
-
-
-def _commits_twice(original: Any) -> Any:
-    def settle(group: Group) -> None:
-        stack = tuple(group.settling.stack)
-        original(group)
-        if stack and not group.settling.stack:
-            group.host.emit(Commit(group.group, group.log.position_at(group.apply.applying), stack))
-
-    return settle
-
-
 def _any_life(original: Any) -> Any:
     def is_newest(lives: Lives, life: Any) -> bool:
         original(lives, life)
@@ -280,22 +256,6 @@ MUTANTS = (
         (Swap(data_file, "write_applied", _position_apart),),
         ("sound disk", "store", "replicas equal", "node", *TWICE),
         storage=SQLITE,
-    ),
-    Mutant(
-        "data-ahead-of-log",
-        "a leader commits what a majority has and its own log has not",
-        "RATIS-2507 (a snapshot ahead of the log, found at the start)",
-        "power",
-        (Swap(settling, "settle", _ahead_of_the_log),),
-        ("node", "store", "sound disk"),
-    ),
-    Mutant(
-        "commits-twice",
-        "the same batch is committed twice",
-        "no case known; a duty of drivers that storage must check",
-        "calm",
-        (Swap(settling, "settle", _commits_twice),),
-        ("store",),
     ),
     Mutant(
         "counter-left-behind",

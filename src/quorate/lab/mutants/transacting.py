@@ -3,13 +3,11 @@
 from typing import Any
 
 import msgspec
-from msgspec import Raw, structs
+from msgspec import structs
 
 from quorate.client.transactions import Keeper
-from quorate.core.requests import Answer, Done, ScriptOutcome
+from quorate.core.requests import Done, ScriptOutcome
 from quorate.core.scripts import Evaluated
-from quorate.core.single_leader import evaluating
-from quorate.core.single_leader.records import Known, Read
 from quorate.core.statements import Failed
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.sql.classify import is_read
@@ -92,30 +90,12 @@ def _told_of_nothing(original: Any) -> Any:
     return script
 
 
-def _unconfirmed(_original: Any) -> Any:
-    def wait(group: Any, request: Any, outcome: bytes) -> None:
-        read = Read(request.id, (Known(outcome),), request.since_us, until_us=request.until_us)
-        read.index = group.log.last.index
-        group.reading.applying.append(read)
-        group.host.make_ready(group.group)
-        group.host.keep_busy(group.group)
-
-    return wait
-
-
 def _undoes_no_savepoint(original: Any) -> Any:
     def savepoint(execution: Execution, word: str, name: str) -> None:
         if word != ROLLBACK_TO:
             original(execution, word, name)
 
     return savepoint
-
-
-def _tells_at_once(_original: Any) -> Any:
-    def wait(group: Any, request: Any, outcome: bytes) -> None:
-        group.reply(request.id, Answer(Raw(outcome), group.log.last.index))
-
-    return wait
 
 
 def _without_writes(original: Any) -> Any:
@@ -184,12 +164,6 @@ MUTANTS = (
         Execution, "_savepoint", _undoes_no_savepoint, (_OWN, _SERIALIZABLE),
     ),
     _mutant(
-        "evaluation-told-at-once",
-        "what a statement has read of writes that are not committed yet is told before they are",
-        "dirty reads: VoltDB 6.3 (Jepsen, 2016), whose leader answered reads from what was not yet replicated",
-        evaluating, "_wait", _tells_at_once,
-    ),
-    _mutant(
         "evaluation-kept",
         "the savepoint of an evaluation is released, and what it did stays",
         "no case known",
@@ -200,12 +174,6 @@ MUTANTS = (
         "a transaction is undone, and its caller is told that it was committed",
         "no case known; the opposite of evaluation-kept",
         Transactions, "script", _told_of_nothing, ("exactly once", _SERIALIZABLE, _INVARIANT),
-    ),
-    _mutant(
-        "evaluation-unconfirmed",
-        "a leader that was deposed unawares tells what a statement gives in its old state",
-        "etcd's and Consul's stale reads, where nobody asked for confirmation",
-        evaluating, "_wait", _unconfirmed,
     ),
     _mutant(
         "own-writes-invisible",

@@ -16,7 +16,6 @@ from quorate.core.formats import HERE
 from quorate.core.recovered import Identity, Member
 from quorate.core.requests import WriteOutcome
 from quorate.lab.sim.actors.actor import Actor, SimCluster
-from quorate.lab.sim.actors.adversary import Adversary
 from quorate.lab.sim.actors.chooser import Chooser
 from quorate.lab.sim.actors.dropper import Dropper
 from quorate.lab.sim.actors.lasting import Lasting
@@ -34,6 +33,7 @@ from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.faults.injector import Faults
 from quorate.lab.sim.replications.probe import Groups
 from quorate.lab.sim.replications.registry import PROBES, watched
+from quorate.lab.sim.replications.single_leader.adversary import Adversary
 from quorate.lab.sim.replications.single_leader.invariants import Invariants
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.purpose import VACUOUS, proves_nothing

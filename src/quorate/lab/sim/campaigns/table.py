@@ -18,12 +18,12 @@ from quorate.core.node import Node
 from quorate.lab.sim.campaigns.report import Report
 from quorate.lab.sim.campaigns.rows import CALM, EVERY_US, Row
 from quorate.lab.sim.faults.registry import ROWS as FAULT_ROWS
+from quorate.lab.sim.replications.single_leader.tails import LOST_TAIL, LOST_UNDER_ASYNC
 from quorate.lab.sim.run import Plan
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.named import dials_of, execute
 from quorate.lab.sim.stores.keeps import FILES
 from quorate.lab.sim.stores.store import BadStore
-from quorate.lab.sim.tails import LOST_TAIL, LOST_UNDER_ASYNC
 from quorate.lab.sim.workloads.drawn import COMPARED
 from quorate.lab.sim.workloads.ledger import ACKNOWLEDGED_LOST
 

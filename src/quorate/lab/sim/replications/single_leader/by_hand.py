@@ -19,7 +19,7 @@ from quorate.core.requests import Failover
 from quorate.core.single_leader.messages import TimeoutNow
 from quorate.lab.sim.engine.host import Host
 from quorate.lab.sim.engine.world import World
-from quorate.lab.sim.tails import Tails
+from quorate.lab.sim.replications.single_leader.tails import Tails
 
 BY_ORDER = "leads by order"
 BY_PERMIT = "leads by permit"

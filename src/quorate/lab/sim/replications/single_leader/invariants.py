@@ -33,15 +33,15 @@ from quorate.core.replication import message_kinds
 from quorate.core.requests import Failover
 from quorate.core.single_leader.messages import TimeoutNow, VoteReply
 from quorate.core.single_leader.roles import LEADER
-from quorate.lab.sim.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.engine.arrivals import ASKED, requests_of
 from quorate.lab.sim.engine.host import Host
 from quorate.lab.sim.engine.tombstones import Tombstones
 from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.faults.unfit import Repairs
 from quorate.lab.sim.replications.single_leader.by_hand import ByHand
+from quorate.lab.sim.replications.single_leader.configurations import CONFIGURATION, Configurations
 from quorate.lab.sim.replications.single_leader.on_disk import Committed, Harmed, OnDisk, Seen, speaks_for_its_log
-from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
+from quorate.lab.sim.replications.single_leader.tails import ENOUGH_HOLDERS, LOST_TAIL, Tails
 from quorate.storage.interface import Divergent
 
 DIGEST_EVERY = 4

@@ -14,8 +14,8 @@ from quorate.lab.sim.actors.lasting import SETTLED_US
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
 from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
+from quorate.lab.sim.replications.single_leader.tails import ENOUGH_HOLDERS, LOST_TAIL
 from quorate.lab.sim.scenarios.dials import SECOND
-from quorate.lab.sim.tails import ENOUGH_HOLDERS, LOST_TAIL
 from quorate.lab.sim.workloads import fencing, transacted
 from quorate.lab.sim.workloads.operations import DUMP, Database, tables
 

@@ -6,8 +6,8 @@ from quorate.core.bounds import NodeId
 from quorate.core.kernel import Now
 from quorate.core.single_leader import election, orders, permits, reads
 from quorate.core.single_leader.state import Group
-from quorate.lab.mutants.handing import LOSES
 from quorate.lab.mutants.sabotage import Mutant, Swap
+from quorate.lab.mutants.single_leader.handing import LOSES
 
 
 def _wins_by_permit(original: Any) -> Any:
