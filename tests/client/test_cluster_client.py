@@ -314,11 +314,6 @@ def test_a_request_beyond_a_frame_is_refused_here(
         assert db.execute("SELECT 1").fetchall(), "the connection goes on"
 
 
-def test_what_is_not_there_yet_says_so(face: Any, cluster: FakeCluster) -> None:
-    with face.connect(cluster.url) as db, pytest.raises(quorate.NotSupportedError, match="run_transaction"):
-        db.transaction(begin="immediate")
-
-
 def test_a_closed_connection_says_so(face: Any, cluster: FakeCluster) -> None:
     cluster.lead(cluster.nodes[0])
     db = face.connect(cluster.url)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from quorate.core.requests import Run
-from quorate.core.single_leader.writes import weight
 from quorate.core.statements import Parameters, Statement
+from quorate.core.weights import weight
 
 
 class Counted(tuple[Parameters, ...]):

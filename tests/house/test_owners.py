@@ -16,6 +16,7 @@ OWNERS = {
     "election": "election",
     "fetching": "snapshots",
     "handover": "transfer",
+    "holding": "holding",
     "leaving": "members",
     "permit": "permits",
     "reading": "reads",

@@ -1,13 +1,17 @@
 """The script of an interactive transaction over a cluster, and what its client makes of answers: no input, no output.
 
-No node keeps anything of such a transaction. Its client keeps the statements so far, each with a digest of what it gave
-and a pin (`core.scripts`). To run one more, the whole script goes to a node, which runs it, compares, undoes it all and
-answers what was new; COMMIT sends it once more, to stay. So a transaction outlives any node: its next statement is run
-elsewhere, as is one whose answer was lost. That happens again and again without harm; only COMMIT needs a token.
+No node needs to keep anything of such a transaction. Its client keeps the statements so far, each with a digest of what
+it gave and a pin (`core.scripts`). To run one more, the whole script goes to a node, which runs it, compares, undoes it
+all and answers what was new; COMMIT sends it once more, to stay. So a transaction outlives any node: its next statement
+is run elsewhere, as is one whose answer was lost. That happens again and again without harm; only COMMIT needs a token.
 
 One that has only read so far is a read: it goes where reads of its level go, and its COMMIT needs no node, for the last
 answer compared all that it has read with one state. Savepoints are steps of the script; they wait for the next
 statement. A statement that was refused, or whose time ran out, has shown nothing and so is not in the script.
+
+One that begins immediate, or of which a node has said that it should (`Evaluated.escalate`), asks its leader to hold
+the writer, and then sends what is new alone, with the ticket of the newest answer. Where the hold has ended it asks
+again, with the whole script; so nothing depends on what a node keeps.
 """
 
 from collections.abc import Sequence
@@ -18,7 +22,7 @@ from quorate import errors
 from quorate.client.checks import shown
 from quorate.core.read_levels import LEADER, LINEARIZABLE
 from quorate.core.requests import Done, Expired, ScriptOutcome, WriteOutcome
-from quorate.core.scripts import Evaluated, Script, Step
+from quorate.core.scripts import Evaluated, Hold, LetGo, Script, Step
 from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.sql.classify import is_read
 from quorate.sql.control import RELEASE, SAVEPOINT, Control, savepoint_of
@@ -86,8 +90,8 @@ class Keeper:
     """The script of one transaction. Its driver sends what `ask` and `commit` give, and hands in what came back."""
 
     __slots__ = (
-        "_asked", "_database", "_failure", "_level", "_places", "_read_only", "_savepoints", "_steps", "_strongest",
-        "escalate", "state", "writes",
+        "_asked", "_database", "_failure", "_held", "_hold", "_level", "_may_hold", "_name", "_places",
+        "_read_only", "_savepoints", "_steps", "_strongest", "_ticket", "escalate", "state", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -98,7 +102,11 @@ class Keeper:
         strongest: bool = False,
         read_only: bool = False,
         settings: Sequence[Statement] = (),
+        hold: bool = False,
+        name: str = "",
     ) -> None:
+        """`hold`: it begins immediate. `name`: under which it may hold the writer, and no other does; empty: it never
+        does."""
         self.state = NOT_BEGUN
         self.writes = False
         """Some statement may have written: the leader runs the script."""
@@ -116,6 +124,15 @@ class Keeper:
         self._places: list[int] = []
         """Where in the script the steps stand that its answer is about."""
         self._failure: errors.Error | None = None
+        self._name = name
+        self._hold = name if hold else ""
+        """Its name, if it holds the writer, or is to."""
+        self._ticket = ""
+        """Of what is open on the leader, as far as we know."""
+        self._held = 0
+        """So many steps have run there."""
+        self._may_hold = False
+        """Something may be open."""
 
     @property
     def statements(self) -> tuple[Statement, ...]:
@@ -158,10 +175,21 @@ class Keeper:
         if self._read_only:
             refuse_write(statement)
         self._asked = statement
+        if self.escalate and not self._hold and not self._read_only:
+            self._hold = self._name
+        return self._request(writes=self.writes or not reads)
+
+    def again(self) -> Script:
+        """The request once more, from the first statement on: what was open is so no more."""
+        self._ticket = ""
+        statement = self._asked
+        reads = statement is None or is_read(statement.sql)
         return self._request(writes=self.writes or not reads)
 
     def _request(self, *, writes: bool) -> Script:
         """The script as it is, and what is asked about. One that only reads goes without its savepoints."""
+        if self._hold:
+            return self._request_of_holder()
         numbers = [number for number, step in enumerate(self._steps) if writes or not _word(step)]
         steps = [self._steps[number] for number in numbers]
         self._places = [number for number, step in zip(numbers, steps, strict=True) if not step.digest]
@@ -171,9 +199,25 @@ class Keeper:
             return Script(self._database, tuple(steps), level=LEADER)
         return Script(self._database, tuple(steps), level=self._level, strongest=self._strongest)
 
+    def _request_of_holder(self) -> Script:
+        self._may_hold = True
+        first = self._held if self._ticket else 0
+        steps = self._steps[first:]
+        self._places = [number for number, step in enumerate(steps, first) if not step.digest]
+        if self._asked is not None:
+            steps.append(Step(self._asked))
+        return Script(self._database, tuple(steps), level=LEADER, hold=Hold(self._hold, self._ticket))
+
+    def let_go(self) -> LetGo | None:
+        """What is to be asked when it is over, or is left alone; None: nothing holds the writer."""
+        self._ticket = ""
+        wanted, self._may_hold = self._may_hold, False
+        return LetGo(self._database, self._hold) if wanted else None
+
     def dropped(self) -> None:
         """There will be no answer: the statement has not run, or COMMIT was not done; the transaction goes on."""
         self._asked = None
+        self._ticket = ""
         if self.state == COMMITTING:
             self.state = OPEN
 
@@ -202,6 +246,7 @@ class Keeper:
         for place, digest, pin in zip(places, outcome.digests, outcome.pins, strict=True):
             self._steps[place] = structs.replace(self._steps[place], digest=digest, pin=pin)
         self.escalate = outcome.escalate
+        self._ticket, self._held = outcome.ticket, len(self._steps)
 
     def _failed(self, failed: Failed) -> errors.Error:
         """Why a request came to nothing; that what was seen has changed is the end."""
@@ -257,12 +302,17 @@ class Keeper:
             self.state = COMMITTED
             return None
         self.state = COMMITTING
-        return Script(self._database, tuple(self._steps), commit=True, level=LEADER)
+        hold = Hold(self._hold, self._ticket) if self._ticket and self._held == len(self._steps) else None
+        if hold is None:
+            self._ticket = ""
+        return Script(self._database, tuple(self._steps), commit=True, level=LEADER, hold=hold)
 
     def committed(self, outcome: WriteOutcome, token: Token) -> None:
         """The answer to it. Raises what forbade it, SerializationFailure for example: then nothing was done. Expired,
         when nobody can tell."""
         self.state = OPEN
+        if self._ticket:
+            self._ticket, self._may_hold = "", False
         if isinstance(outcome, Failed):
             self.state, self._failure = FAILED, failure(outcome)
             raise self._failure

@@ -4,6 +4,7 @@ by `tools/async_to_sync.py`, so everything here must mean the same without `asyn
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -15,7 +16,8 @@ from quorate.client.cursors_aio import TransactionCursor
 from quorate.client.link_aio import sleep
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.transactions import NESTED, UNSURE, Keeper
-from quorate.core.scripts import RunOfAttempts
+from quorate.core.requests import ScriptOutcome
+from quorate.core.scripts import HoldEnded, RunOfAttempts, Script
 from quorate.core.statements import Result, Statement, Token
 from quorate.sql.classify import shape_of
 from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
@@ -59,9 +61,10 @@ class Savepoint:
 class Transaction:
     """Several statements as one, with answers in between. Made by `Connection.transaction`.
 
-    Commits when its `with` block ends, and undoes everything when the block raises. Nothing is held meanwhile: each
-    statement runs behind those before it, on what is committed by then, and what they gave must not have changed.
-    Raises SerializationFailure where it has; then nothing was done, and `run_transaction` would run it again.
+    Commits when its `with` block ends, and undoes everything when the block raises. Nothing is held meanwhile, unless
+    it began immediate or is long: each statement runs behind those before it, on what is committed by then, and what
+    they gave must not have changed. Raises SerializationFailure where it has; then nothing was done, and
+    `run_transaction` would run it again.
     """
 
     __slots__ = ("_connection", "_name", "_numbers", "_run", "_timeout", "keeper", "winner")
@@ -115,11 +118,17 @@ class Transaction:
         """Run one statement, which may take so many seconds; what it gave."""
         request = self.keeper.ask(statement)
         try:
-            outcome = await self._connection.evaluate(request, timeout or self._timeout)
+            outcome = await self._evaluate(request, timeout or self._timeout)
         except BaseException:
             self.keeper.dropped()
             raise
         return self.keeper.heard(outcome)
+
+    async def _evaluate(self, request: Script, timeout: float | None) -> ScriptOutcome:
+        outcome = await self._connection.evaluate(request, timeout)
+        if isinstance(outcome, HoldEnded):
+            outcome = await self._connection.evaluate(self.keeper.again(), timeout)
+        return outcome
 
     def savepoint(self) -> Savepoint:
         """A block within: `async with tx.savepoint(): ...` undoes what was done in it when it raises."""
@@ -133,9 +142,10 @@ class Transaction:
         timeout = timeout or self._timeout
         question = self.keeper.before_commit()
         if question is not None:
-            self.keeper.heard_before_commit(await self._connection.evaluate(question, timeout))
+            self.keeper.heard_before_commit(await self._evaluate(question, timeout))
         request = self.keeper.commit()
         if request is None:
+            await self._let_go()
             return
         if self._run is not None:
             request = structs.replace(request, token=self._run[0], run=self._run[1])
@@ -154,6 +164,14 @@ class Transaction:
     async def rollback(self) -> None:
         """Undo everything. Rolling back what is over does nothing."""
         self.keeper.rollback()
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Others need not wait any more for what this one holds. If that is not heard, they wait a little longer."""
+        request = self.keeper.let_go()
+        if request is not None:
+            with suppress(errors.Error):
+                await self._connection.let_go(request)
 
     @property
     def is_unsure(self) -> bool:
@@ -171,7 +189,7 @@ class Transaction:
             if error is None and not self.keeper.is_over:
                 await self.commit()
         finally:
-            self.keeper.rollback()
+            await self.rollback()
 
 
 async def run_transaction(

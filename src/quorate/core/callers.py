@@ -18,7 +18,7 @@ from quorate.core.read_levels import STRONGEST
 from quorate.core.replica import Replica
 from quorate.core.report import report
 from quorate.core.requests import CommitHeld, Failover, LostAsk, Outcome, Refused, Replay, Run, Status, Verify
-from quorate.core.scripts import BeginAttempt, Script, pinned
+from quorate.core.scripts import BeginAttempt, LetGo, Script, pinned
 from quorate.sql.classify import reads_only
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _on_script(node: "Node", now: Now, request: Request) -> Replica | None:
         node.reply(request.id, refused)
         return None
     steps = pinned(body.steps, now.wall_us, node.rng)
-    if not body.commit and reads_only(steps):
+    if not body.commit and body.hold is None and reads_only(steps):
         after = () if body.after is None else body.after.places
         group.submit_read(now, request.id, steps, STRONGEST if body.strongest else body.level, after)
         return None
@@ -132,7 +132,7 @@ def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
         return group if group is not None and routes.submit(node, now, group, request) else None
     if isinstance(body, Change):
         proposals.on_change(node, now, number, body)
-    elif type(body) is Verify:
+    elif isinstance(body, Verify | LetGo):
         if (group := routes.group_for(node, number, body.database)) is not None:
             group.on_request(now, number, body)
     elif type(body) is Failover:

@@ -40,6 +40,8 @@ class Executed(Struct, frozen=True, gc=False):
     batch: int
     payload: bytes | None
     outcomes: tuple[bytes, ...]
+    ticket: str = ""
+    """What its one request has done stays open, for the next one with this ticket (`scripts.Hold`)."""
 
 
 class Stopped(Struct, frozen=True):

@@ -23,6 +23,7 @@ from quorate.core.messages import GroupHeartbeat
 from quorate.core.options import DatabaseOptions
 from quorate.core.recovered import RecoveredGroup
 from quorate.core.requests import Failover, GroupStatus, Verify
+from quorate.core.scripts import LetGo
 from quorate.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ class Replica(Protocol):
     ) -> None: ...
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None: ...
 
-    def on_request(self, now: Now, id: int, body: Verify | Failover) -> None:
+    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo) -> None:
         """What one asks of a group beside reads and writes."""
         ...
 

@@ -12,7 +12,7 @@ from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Sign
 from quorate.core.copy_requests import OpenCopy, ReadCopy
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.read_levels import LINEARIZABLE
-from quorate.core.scripts import Attempted, BeginAttempt, Evaluated, Script
+from quorate.core.scripts import Attempted, BeginAttempt, Evaluated, HoldEnded, LetGo, Script
 from quorate.core.statements import Failed, Result, Statement, Token
 
 # --------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ MemberChange = AddMember | RemoveMember | ReplaceMember
 RequestBody = (
     Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
     | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy | DropDatabase | Script
-    | BeginAttempt
+    | BeginAttempt | LetGo
 )  # fmt: skip
 """What may be asked from outside."""
 Write = Run | Script | BeginAttempt | Outcome | Replay | CommitHeld
@@ -188,7 +188,7 @@ class Expired(Struct, frozen=True, tag="expired"):
 
 
 WriteOutcome = Done | Failed | Cancelled | Expired | Attempted
-ScriptOutcome = Evaluated | WriteOutcome
+ScriptOutcome = Evaluated | HoldEnded | WriteOutcome
 """Of a `Script`. Failed: the transaction is over (`Evaluated` has the statements that failed alone)."""
 
 

@@ -54,6 +54,19 @@ class RunOfAttempts(Struct, frozen=True, array_like=True, gc=False):
     attempt: Index
 
 
+class Hold(Struct, frozen=True, array_like=True, gc=False):
+    """A transaction is to hold its leader's writer, as long as that lasts: what it has done stays open, and nobody else
+    writes. It is a lease, which may end at any time; then all statements run again, and are compared."""
+
+    name: str
+    """The transaction's own, the same in all its requests."""
+    ticket: str = ""
+    """From the newest answer (`Evaluated.ticket`): what is open under it has run all earlier steps, and a request that
+    evaluates has only those behind them. Empty: the hold is asked for, by a request with all steps."""
+    next: str = ""
+    """The leader's own: the ticket of what is open when this request has run."""
+
+
 class BeginAttempt(Struct, frozen=True, tag="begin_attempt", gc=False):
     """Begin another attempt under this token. The outcome is `Attempted` with its number, and from now on no lower one
     can be committed; or Done with the number of the attempt that has been committed, in a row of one."""
@@ -86,6 +99,7 @@ class Script(Struct, frozen=True, tag="script", gc=False):
     run: RunOfAttempts | None = None
     after: Bookmark | None = None
     """As `Run.after`."""
+    hold: Hold | None = None
 
     @property
     def statements(self) -> tuple[Statement, ...]:
@@ -104,8 +118,22 @@ class Evaluated(Struct, frozen=True, tag="evaluated", gc=False):
     pins: tuple[Pin | None, ...]
     escalate: str = ""
     """Why it would fail, or cost too much, to run all this again: hold the writer instead."""
+    ticket: str = ""
+    """The transaction holds the writer, and goes on under this ticket; empty: it does not."""
 
     @property
     def outcomes(self) -> tuple[Result | Failed, ...]:
         """What each gave, or how it failed."""
         return tuple([result or failed for result, failed in zip(self.results, self.failures, strict=True)])  # type: ignore[misc]
+
+
+class HoldEnded(Struct, frozen=True, tag="hold_ended", gc=False):
+    """What this ticket is for is not open any more, and nothing was done: send all steps."""
+
+
+class LetGo(Struct, frozen=True, tag="let_go", gc=False):
+    """The transaction of this name is over, or waits for nothing: let others write. Its outcome is Done, also where
+    nothing was held."""
+
+    database: str
+    name: str

@@ -40,6 +40,10 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """A request of so many bytes is taken for one that will."""
     write_limit_us: int = 600_000_000
     """When a write is ended, however long its caller would wait."""
+    hold_us: int = 2_000_000
+    """How long a transaction may hold the writer while others wait for it."""
+    hold_idle_us: int = 500_000
+    """How long its caller may leave it alone meanwhile."""
     waiting_requests_max: int = 20_000
     """Requests that wait in one group before new ones are refused as not done."""
     burst_us: int = 1_000_000

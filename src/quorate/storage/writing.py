@@ -44,7 +44,7 @@ class Writing(DataFiles):
         if isinstance(found, StoppedError):
             return [Stopped(effect.group, effect.batch, found.position, found.why)]
         payload, outcomes = given(found)
-        return [Executed(effect.group, effect.batch, payload, outcomes)]
+        return [Executed(effect.group, effect.batch, payload, outcomes, self.replicas[effect.group].ticket)]
 
     def on_commit(self, effect: kernel.Commit) -> list[Event]:
         replica = self._replica(effect.group)

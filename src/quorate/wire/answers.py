@@ -6,7 +6,7 @@ import msgspec
 
 from quorate import errors
 from quorate.core.requests import Cancelled, Done, Expired, Refused, ScriptOutcome, WriteOutcome
-from quorate.core.scripts import Attempted, Evaluated
+from quorate.core.scripts import Attempted, Evaluated, HoldEnded
 from quorate.core.statements import Failed, Token
 
 T = TypeVar("T")
@@ -43,7 +43,8 @@ def evaluated_of(outcome: ScriptOutcome) -> Evaluated:
     """What a transaction's statements gave, or the exception that ended the transaction."""
     if isinstance(outcome, Evaluated):
         return outcome
-    results_of(outcome, None)
+    if not isinstance(outcome, HoldEnded):
+        results_of(outcome, None)
     raise errors.InternalError("a node says that a transaction is committed that was only to be evaluated")
 
 

@@ -47,10 +47,13 @@ from quorate.client.url import (
 from quorate.core.bookmarks import Bookmark
 from quorate.core.read_levels import LEADER, LINEARIZABLE, STRONGEST
 from quorate.core.requests import Answer, Cancelled, Done, Expired, Outcome, Run, ScriptOutcome, WriteOutcome
-from quorate.core.scripts import BeginAttempt, Script
+from quorate.core.scripts import BeginAttempt, LetGo, Script
 from quorate.core.statements import Result, Statement, Token
 from quorate.sql.classify import shape_of
 from quorate.wire.answers import read_outcome, read_script, results_of
+
+LETS_GO = 1.0
+"""Seconds in which a node hears that a transaction is over which held the writer, or others wait a little longer."""
 
 
 class Connection(WithBookmark, Extras, Runs):
@@ -180,11 +183,7 @@ class Connection(WithBookmark, Extras, Runs):
         self, begin: str, *, read_only: bool = False, token: str | None = None, timeout: float | None = None
     ) -> Transaction:
         """A transaction that is about to begin."""
-        if check_begin(begin) != DEFERRED:
-            raise errors.NotSupportedError(
-                "a transaction over a cluster that holds its writer is not there yet",
-                hint="begin it deferred, and use run_transaction where others may be first",
-            )
+        hold = check_begin(begin) != DEFERRED
         if token is not None:
             check_token(token)
         if timeout is not None:
@@ -193,7 +192,10 @@ class Connection(WithBookmark, Extras, Runs):
         level = LINEARIZABLE if strongest else self.read
         read_only = check_flag(read_only, "read_only")
         prefix = () if read_only else self._pragmas.begin()
-        keeper = Keeper(self.database, level=level, strongest=strongest, read_only=read_only, settings=prefix)
+        keeper = Keeper(
+            self.database, level=level, strongest=strongest, read_only=read_only, settings=prefix,
+            hold=hold and not read_only, name=secrets.token_hex(8),
+        )  # fmt: skip
         return Transaction(self, keeper, token, timeout)
 
     def copy_to(
@@ -355,6 +357,10 @@ class Connection(WithBookmark, Extras, Runs):
         body, _ = self._client.request(script, self.database, level=script.level, timeout=timeout)
         self._heard(body, after)
         return read_script(body.outcome)
+
+    def let_go(self, request: LetGo) -> None:
+        """Let others write where a transaction of this connection held the writer. Raises client errors."""
+        self._client.request(request, self.database, level=LEADER, timeout=LETS_GO)
 
     def commit_script(self, script: Script, name: str | None, timeout: float | None) -> tuple[WriteOutcome, Token]:
         """Run a transaction's statements to stay, under a token of this name; what came of it, and the token."""

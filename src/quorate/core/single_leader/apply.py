@@ -28,6 +28,7 @@ def apply_more(group: Group, *, gathered: bool = False) -> None:
     if not gathered and _may_gather(group, target):
         group.apply_later(group.settings.apply_delay_us)
         return
+    group.holding.end(group.host.now_us, others=True)  # storage undoes what is open
     entries = group.log.slice(first, target, group.settings.apply_bytes_max)
     if entries is not None:
         target = entries[-1].index
@@ -107,7 +108,11 @@ def maybe_checkpoint(group: Group) -> None:
         or max(group.apply.bytes_since_checkpoint, group.apply.unsynced) >= group.settings.checkpoint_bytes
     )
     at_rest = (
-        group.apply.opened and group.writes.batch is None and not group.settling.stack and not group.apply.applying
+        group.apply.opened
+        and group.writes.batch is None
+        and not group.settling.stack
+        and not group.apply.applying
+        and not group.holding.name
     )
     if due and at_rest and not group.apply.checkpointing:
         group.apply.checkpointing = True

@@ -36,11 +36,15 @@ def assert_invariants(group: Group) -> None:
         assert group.writes.batch is None, "a batch without a leader"
         assert not group.writes.flight, "batches in flight without a leader"
         assert not group.settling.stack, "an open transaction without a leader"
+        assert not group.holding.name, "a transaction holds the writer where nobody leads"
         assert not group.writes.queue, "writes wait where nobody leads"
         assert group.election.leader != group.me, "follows itself"
     if group.writes.batch is not None and group.writes.batch.alone:
         assert not group.settling.stack, "what others wrote waits for a write that takes long"
         assert len(group.writes.batch.requests) == 1, "a write that takes long is not alone"
+    if group.holding.name:
+        assert not group.settling.stack, "what others wrote is open beside a transaction that holds the writer"
+        assert not group.apply.applying, "the data file moves under a transaction that holds the writer"
     if group.settling.stack:
         assert applied.index < group.settling.stack[0] <= group.settling.stack[-1] <= group.settling.covered, (
             "a stack out of its order"

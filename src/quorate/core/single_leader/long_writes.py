@@ -100,7 +100,8 @@ def on_caller_left(group: Group, _now: Now, event: CallerLeft) -> None:
 
 def refuse_late(group: Group, now: Now) -> None:
     """Whose time is nearly over while he waits behind such a write is told that nothing of his has begun, nor will."""
-    if group.writes.batch is None or not group.writes.batch.alone or not group.writes.queue:
+    batch = group.writes.batch
+    if not group.writes.queue or not (group.holding.name or (batch is not None and batch.alone)):
         return
     least_us = 2 * group.settings.heartbeat_us
     for waiting in list(group.writes.queue):

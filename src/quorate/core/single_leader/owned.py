@@ -116,6 +116,29 @@ class Writes(Struct):
         self.queue.remove(request)
 
 
+class Holding(Struct):
+    """The caller's transaction that holds the writer. Owner: `holding`."""
+
+    name: str = ""
+    """Whose it is; empty: nobody holds."""
+    ticket: str = ""
+    since_us: int = 0
+    used_us: int = 0
+    """When it was last heard of."""
+    asked: bool = False
+    """A request of one that holds, or would, may be among those that wait."""
+    owed: bool = False
+    """Others were waiting when the last one ended: a batch of theirs comes first."""
+    rests_until_us: int = 0
+    """As long as that one held, others go first."""
+
+    def end(self, now_us: int, *, others: bool) -> None:
+        """Nothing is held any more, whatever its holder thinks; `others` wait."""
+        if self.name:
+            self.owed, self.rests_until_us = others, 2 * now_us - self.since_us if others else 0
+            self.name = self.ticket = ""
+
+
 class Settling(Struct):
     """The open transaction of a leader. Owner: `settling`."""
 

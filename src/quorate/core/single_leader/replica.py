@@ -37,11 +37,13 @@ from quorate.core.permits import Denied, Permitted, PermitUnavailable
 from quorate.core.read_levels import STRONGEST
 from quorate.core.replica import Replication
 from quorate.core.requests import Failover, Verify
+from quorate.core.scripts import LetGo
 from quorate.core.single_leader import (
     apply,
     closing,
     commit,
     election,
+    holding,
     invariants,
     long_writes,
     members,
@@ -214,6 +216,7 @@ class SingleLeaderReplica(Group):
             election.become_follower(self, now)
         transfer.proceed(self, now)
         waiting = reads.tick(self, now)
+        holding.tick(self, now)
         writes.tick(self, now)
         waiting = verification.tick(self, now) or waiting
         waiting = members.tick(self, now) or waiting
@@ -293,7 +296,7 @@ class SingleLeaderReplica(Group):
 
     @property
     def at_rest(self) -> bool:
-        idle = self.writes.batch is None and not self.writes.queue and not self.writes.flight
+        idle = self.writes.batch is None and not self.writes.queue and not self.writes.flight and not self.holding.name
         return idle and self.apply.applied.index == self.log.last.index
 
     # ---- peers, and the heartbeat's line -----------------------------------------------------------------
@@ -360,9 +363,11 @@ class SingleLeaderReplica(Group):
         after = () if body.after is None else body.after.places
         reads.submit(self, now, id, reads.COPY, STRONGEST if body.strongest else body.level, after)
 
-    def on_request(self, now: Now, id: int, body: Verify | Failover) -> None:
+    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo) -> None:
         if type(body) is Verify:
             verification.submit(self, now, id)
+        elif type(body) is LetGo:
+            holding.let_go(self, id, body)
         else:
             assert isinstance(body, Failover), "a request that groups do not answer"
             to = self.host.node_named(body.to) if body.to else NOBODY

@@ -27,6 +27,7 @@ from quorate.core.single_leader.owned import (
     Election,
     Fetching,
     HandOver,
+    Holding,
     Repair,
     Rewinding,
     Settling,
@@ -92,6 +93,7 @@ class Group:
         self.apply = Applying(found.applied, found.applied.index)
         self.settling = Settling()
         self.writes = Writes(Admission(self.settings), deque(), deque())
+        self.holding = Holding()
         self.long_texts: dict[str, None] = {}
         """Statements that took long when they ran last; the newest last."""
         self.reading = Reading(numbers=self.host.boot << 32)

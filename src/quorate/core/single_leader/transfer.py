@@ -20,7 +20,7 @@ from msgspec import Raw, msgpack
 from quorate.core.bounds import NodeId
 from quorate.core.kernel import Now
 from quorate.core.requests import Answer, FailoverReport, NotLeader, Refused
-from quorate.core.single_leader import long_writes, settling, writes
+from quorate.core.single_leader import holding, long_writes, settling, writes
 from quorate.core.single_leader.messages import TimeoutNow
 from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.progress import SNAPSHOT
@@ -124,6 +124,7 @@ def proceed(group: Group, now: Now) -> None:
         if group.leads_ready and lag <= group.settings.ship_entries_ahead:
             transfer.holds, transfer.held_us = True, now.mono_us
             long_writes.put_off(group)
+            holding.put_off(group)
         elif now.mono_us - transfer.since_us > group.settings.answer_timeout_us:
             _give_up(group, f"it is {lag} entries behind")
             return
@@ -243,6 +244,7 @@ def drain(group: Group, now: Now, alive: dict[NodeId, bool]) -> bool:
     if group.writes.queue:
         writes.refuse_queue(group, NotLeader(""))
     long_writes.give_up(group)
+    holding.put_off(group)
     settling.settle_now(group)
     if is_busy(group):
         return False

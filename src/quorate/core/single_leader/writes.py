@@ -17,13 +17,14 @@ from quorate.core.entries import ACKS, DATA, Entry
 from quorate.core.executing import Execute, Executed
 from quorate.core.kernel import CATALOG_GROUP, Now
 from quorate.core.limits import ENTRY_BYTES_MAX
-from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Replay, Run
+from quorate.core.requests import Answer, CommitHeld, NotLeader, Outcome, Refused, Run
 from quorate.core.scripts import Script
-from quorate.core.single_leader import apply, evaluating, long_writes, repair, sessions, settling, shipping
+from quorate.core.single_leader import apply, evaluating, holding, long_writes, repair, sessions, settling, shipping
 from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.records import Batch
 from quorate.core.single_leader.roles import LEADER
 from quorate.core.single_leader.state import Group
+from quorate.core.weights import weight
 
 TOO_LARGE = Refused(
     "TooLarge",
@@ -96,6 +97,8 @@ def join(group: Group, now: Now, request: Request) -> bool:
     if refusal is not None:
         group.reply(request.id, refusal)
         return False
+    if type(request.body) is Script:
+        holding.joins(group, request)
     queue.append(request if request.since_us else structs.replace(request, since_us=now.mono_us))
     return True
 
@@ -103,7 +106,7 @@ def join(group: Group, now: Now, request: Request) -> bool:
 def joined(group: Group) -> None:
     """Writes have come into the queue."""
     group.host.keep_busy(group.group)
-    if _gathered(group):
+    if group.holding.asked or _gathered(group):
         if may_start(group):
             group.host.make_ready(group.group)
     elif not group.writes.gathering and may_start(group):
@@ -203,6 +206,12 @@ def start_batch(group: Group, now: Now) -> None:
     writes = group.writes
     if not writes.queue or not may_start(group):
         return
+    if group.holding.asked or group.holding.name:
+        alone, others = holding.pick(group, now)
+        if alone is not None:
+            _start_alone(group, now, alone)
+        if not others or not writes.queue:
+            return
     if not _gathered(group):
         _await_more(group)
         return
@@ -211,15 +220,42 @@ def start_batch(group: Group, now: Now) -> None:
         under_way += len(each.requests)
     writes.crowd = max(under_way, writes.crowd * CROWD_STAYS // 8)
     writes.gathering = 0
-    requests = _take(group, now.mono_us)
+    requests = _take_others(group, now.mono_us) if group.holding.asked else _take(group, now.mono_us)
     if not requests:
         return
-    writes.batches += 1
-    writes.batch = batch = Batch(writes.batches, requests, since_us=now.mono_us, alone=requests[0].long)
-    group.host.keep_busy(group.group)
-    group.host.emit(_execute(group, now, batch))
+    _start(group, now, requests, alone=requests[0].long)
     if writes.queue:
         _refuse_hopeless(group, now.mono_us)
+
+
+def _start(group: Group, now: Now, requests: list[Request], *, alone: bool) -> None:
+    writes = group.writes
+    writes.batches += 1
+    writes.batch = batch = Batch(writes.batches, requests, since_us=now.mono_us, alone=alone)
+    group.host.keep_busy(group.group)
+    group.host.emit(_execute(group, now, batch))
+
+
+def _start_alone(group: Group, now: Now, request: Request) -> None:
+    """Run this one of a transaction that holds the writer, or is to; once what is open is committed, if others wrote
+    it."""
+    if group.holding.name or long_writes.may_begin(group):
+        group.writes.take_out(request)
+        group.writes.gathering = 0
+        group.writes.admission.took(now.mono_us, 1, 0)
+        _start(group, now, [holding.begins(group, request, group.writes.batches + 1)], alone=True)
+
+
+def _take_others(group: Group, now_us: int) -> list[Request]:
+    """The next batch of those that hold nothing."""
+    holders = [request for request in group.writes.queue if holding.hold_of(request) is not None]
+    for request in holders:
+        group.writes.take_out(request)
+    requests = _take(group, now_us)
+    group.writes.put_first(holders)
+    if requests:
+        holding.others_begin(group)
+    return requests
 
 
 def _execute(group: Group, now: Now, batch: Batch) -> Execute:
@@ -291,27 +327,6 @@ def _enough(group: Group) -> int:
     return settings.long_bytes if settings.long_us else settings.batch_bytes_max + 1
 
 
-def weight(body: Any, enough: int) -> int:
-    """About how many bytes a request carries. What comes behind `enough` of them is not counted: a request may have
-    millions of parameters."""
-    if type(body) is not Run and type(body) is not Script:
-        return 64 + len(body.payload) if type(body) is Replay else 64
-    size = 64
-    for statement in body.statements:
-        size += len(statement.sql)
-        if 8 * len(statement.sets) >= enough:
-            return enough
-        for parameters in statement.sets:
-            values = parameters.values() if isinstance(parameters, dict) else parameters
-            if 8 * len(values) >= enough:
-                return enough
-            for value in values:
-                size += len(value) if isinstance(value, str | bytes) else 8
-            if size >= enough:
-                return size
-    return size
-
-
 def on_executed(group: Group, now: Now, event: Executed) -> None:
     """The batch ran in the open transaction: log it, or answer at once when nothing needs logging."""
     writes = group.writes
@@ -321,6 +336,7 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
     assert group.election.role == LEADER, "a batch outlived its leader"
     assert 0 < len(event.outcomes) <= len(batch.requests), "one outcome for each request that ran"
     batch.outcomes = event.outcomes
+    holding.executed(group, now, batch, event.ticket)
     if batch.alone:
         long_writes.ran(group, now)
     else:
@@ -365,7 +381,7 @@ def _repeated(group: Group, batch: Batch) -> None:
 def put_back(group: Group) -> None:
     """The data file has no room, and nobody else is to lead: undo what is open. What was not logged of it is refused;
     the rest comes back from the log once there is room."""
-    if group.writes.batch is not None or group.settling.stack:
+    if group.writes.batch is not None or group.settling.stack or group.holding.name:
         settling.roll_back(group)
     if group.writes.batch is not None:
         group.answer_all(group.writes.batch.requests, NO_ROOM)
@@ -444,7 +460,7 @@ def take_back(group: Group, requests: list[Request]) -> None:
 
 def abandon(group: Group) -> None:
     """As one who leads no more: undo what is not logged, and tell callers what is true."""
-    if group.writes.batch is not None or group.settling.stack:
+    if group.writes.batch is not None or group.settling.stack or group.holding.name:
         settling.roll_back(group)
     if group.writes.batch is not None:
         group.answer_all(group.writes.batch.requests, NotLeader(""))

@@ -22,8 +22,9 @@ from quorate.storage.data.copying import Copying, reading
 from quorate.storage.data.digest import digest_of
 from quorate.storage.data.examination import Examination
 from quorate.storage.data.guard import Guard
+from quorate.storage.data.holding import HoldingWriter
 from quorate.storage.data.reader import Reader, run_reads
-from quorate.storage.data.writer import HELD, IDLE, Writer
+from quorate.storage.data.writer import HELD, IDLE
 from quorate.storage.execution.callbacks import Callbacks
 from quorate.storage.execution.ending import Ending
 from quorate.storage.execution.running import Runner
@@ -54,7 +55,7 @@ class Replica:
         self._clock = clock
         if not self._memory:
             files.rewrite(Path(self._path + "-wal"))
-        self._writer = Writer(self._path, files.vfs, clock)
+        self._writer = HoldingWriter(self._path, files.vfs, clock)
         self._reader: Reader | None = None
         self._aside: list[Reader] = []
         """Readers of other threads that nobody uses now."""
@@ -95,7 +96,12 @@ class Replica:
     @property
     def busy(self) -> bool:
         """Something is not committed yet: executed batches or a held transaction."""
-        return self._writer.state != IDLE or bool(self._writer.stack)
+        return not self._writer.at_rest
+
+    @property
+    def ticket(self) -> str:
+        """Of the transaction that holds the writer from its last request on; empty: none does."""
+        return self._writer.ticket
 
     @property
     def held(self) -> bool:
@@ -260,7 +266,7 @@ class Replica:
     def put_aside(self) -> None:
         """In memory: show committed state, keeping the open batches as their payloads."""
         if self._writer.state != IDLE and not self.held:
-            self._writer.set_aside()
+            self._writer.put_aside()
 
     # ------------------------------------------------------------------ the file as a whole
 
@@ -414,7 +420,7 @@ class Replica:
             source.deserialize("main", image)
             with target.backup("main", source, "main") as backup:
                 backup.step(-1)
-            self._writer = Writer(self._path, clock=self._clock)
+            self._writer = HoldingWriter(self._path, clock=self._clock)
         finally:
             target.close()
             source.close()

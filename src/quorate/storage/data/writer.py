@@ -35,7 +35,7 @@ from quorate.storage.data.schema import SchemaFacts, SchemaReader
 from quorate.storage.data.window import Window, name_of, records_of, repeated
 from quorate.storage.execution.attempt import Attempt
 from quorate.storage.execution.execution import MaybeFullError, TransactionLostError
-from quorate.storage.execution.transactions import Transactions
+from quorate.storage.execution.holding import Holding
 from quorate.storage.execution.watch import LOOK_EVERY, StoppedError, Watch
 from quorate.storage.failures import EntryTooLarge, raise_if_fatal
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, StatementFailed
@@ -109,7 +109,7 @@ class Writer:
         self._window: Window | None = None
         self._cursor = self.connection.cursor()
         self._capture = Capture(self.connection)
-        self._execution = Transactions(self.connection, self.guard, self._capture, self._schema, self.watch)
+        self._execution = Holding(self.connection, self.guard, self._capture, self._schema, self.watch)
         self.connection.set_progress_handler(self.watch.late, LOOK_EVERY)
         isolate_counters(self.connection, self._execution.counted_from)
         self.stack: list[Stacked] = []

@@ -26,7 +26,7 @@ from quorate.storage.rows.capture import Capture
 from quorate.storage.rows.payload import encode, encode_failed
 
 _SCHEMA_KINDS = frozenset({DDL, CREATE_AS, DROP_TABLE})
-_COMMITTED = encode(Done(()))
+COMMITTED = encode(Done(()))
 
 
 class Transactions(Execution):
@@ -78,7 +78,7 @@ class Transactions(Execution):
             self._runner.pin(None)
         if keeps:
             self._cursor.execute("RELEASE quorate_request", prepare_flags=INTERNAL)
-            return _COMMITTED, _COMMITTED
+            return COMMITTED, COMMITTED
         self._runner.reset()
         self._back_to("quorate_request", mark, facts)
         capture.recount(counted)

@@ -20,7 +20,7 @@ from quorate.core.recovered import Identity
 from quorate.core.requests import Outcome, Run, Write
 from quorate.core.scripts import BeginAttempt, Script, Step
 from quorate.core.statements import Statement
-from quorate.lab.sim.stores.model_scripts import read_script, run_script
+from quorate.lab.sim.stores.model_scripts import Held, goes_on, read_script, run_script
 from quorate.lab.sim.stores.model_tables import Row, Segment, StatementError, Tables, run_statement
 from quorate.lab.sim.stores.store import BadStore
 from quorate.storage.data.data_file import with_control
@@ -107,13 +107,19 @@ class ModelReplica:
         """The sum of the hashes of them all, so that a digest need not look at each again."""
         self._stack: list[Stacked] = []
         self._fresh: dict[str, bytes] = {}
+        self._held: Held | None = None
         self._image: bytes | None = None
         """What `dump` gives, as long as nothing was committed since."""
 
     @property
     def busy(self) -> bool:
         """See `Replica.busy`."""
-        return bool(self._stack)
+        return bool(self._stack) or self._held is not None
+
+    @property
+    def ticket(self) -> str:
+        """See `Replica.ticket`."""
+        return "" if self._held is None else self._held.ticket
 
     # ---- leading -----------------------------------------------------------------------------------------
 
@@ -121,6 +127,9 @@ class ModelReplica:
         self, requests: Sequence[Write], timestamp_us: int = 0, *_times_us: int
     ) -> tuple[bytes | None, tuple[bytes, ...]]:
         """See `Replica.execute`."""
+        if self._held is not None and not goes_on(requests, self._held):
+            self.rollback()
+        held, self._held = self._held, None
         before = self._stack[-1].tables if self._stack else self._tables
         tables = before.fork()
         segments: list[Segment] = []
@@ -143,7 +152,7 @@ class ModelReplica:
             if type(request) is Run:
                 tables, outcome, kept = _run(tables, request, segments)
             elif type(request) is Script:
-                tables, outcome, kept = run_script(tables, request, segments)
+                tables, outcome, kept, self._held = run_script(tables, request, segments, held)
                 token = token if kept else None
             elif type(request) is BeginAttempt:
                 outcome = kept = next_attempt(known)
@@ -191,6 +200,7 @@ class ModelReplica:
         """Undo the open batches."""
         self._stack.clear()
         self._fresh.clear()
+        self._held = None
 
     def _remember(self, index: int, tokens: tuple[str, ...], records: bytes) -> None:
         if tokens:

@@ -1,11 +1,16 @@
 """Scripts of transactions in the model of SQLite, as `storage.execution.transactions` runs them."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from quorate.core.scripts import Pin, Script, Step
+from msgspec import Struct, structs
+
+from quorate.core.requests import Write
+from quorate.core.scripts import Evaluated, Pin, Script, Step
 from quorate.core.statements import Failed, Result
 from quorate.lab.sim.stores.model_tables import Segment, StatementError, Tables, run_statement
 from quorate.sql.control import ROLLBACK_TO, SAVEPOINT, savepoint_of
+from quorate.storage.execution.holding import ENDED
 from quorate.storage.execution.running import NOTHING
 from quorate.storage.execution.runs import committed_by
 from quorate.storage.execution.scripts import Savepoints, as_outcome, evaluate
@@ -53,17 +58,43 @@ class _Running:
             del self._saved[depth:]
 
 
-def run_script(tables: Tables, script: Script, segments: list[Segment]) -> tuple[Tables, bytes, bytes]:
-    """The tables behind it, its outcome, and the outcome as it is remembered: empty, unless it was committed."""
-    running = _Running(tables)
-    found = evaluate(script.steps, running.step)
-    if not script.commit or isinstance(found, Failed):
-        return tables, as_outcome(found), b""
+class Held(Struct):
+    """A transaction that holds the writer."""
+
+    ticket: str
+    running: Any
+
+
+def goes_on(requests: Sequence[Write], held: Held) -> bool:
+    """Whether this batch is the next request of a transaction that holds the writer."""
+    first = requests[0]
+    return type(first) is Script and first.hold is not None and first.hold.ticket == held.ticket
+
+
+def run_script(
+    tables: Tables, script: Script, segments: list[Segment], held: Held | None
+) -> tuple[Tables, bytes, bytes, Held | None]:
+    """The tables behind it, its outcome, and the outcome as it is remembered: empty, unless it was committed; and what
+    is held then."""
+    hold = script.hold
+    if hold is not None and hold.ticket and held is None and not script.commit:
+        return tables, ENDED, b"", None
+    running = _Running(tables) if held is None else held.running
+    found: Evaluated | Failed = Evaluated((), (), (), ())
+    if held is None or not script.commit:
+        found = evaluate(script.steps, running.step)
+    if isinstance(found, Failed):
+        return tables, as_outcome(found), b"", None
+    if not script.commit and hold is not None:
+        outcome = as_outcome(structs.replace(found, ticket=hold.next))
+        return tables, outcome, b"", Held(hold.next, running)
+    if not script.commit:
+        return tables, as_outcome(found), b"", None
     segments += running.tables.changes
     if script.run is not None:
         outcome = committed_by(script.run.attempt)
-        return running.tables, outcome, outcome
-    return (running.tables, *encode_done([]))
+        return running.tables, outcome, outcome, None
+    return (running.tables, *encode_done([]), None)
 
 
 def read_script(tables: Tables, steps: Sequence[Step]) -> bytes:
