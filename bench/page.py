@@ -68,11 +68,23 @@ CHAPTERS = (
     Chapter(
         "orm",
         "Read a row, update it, commit",
-        "What an object-relational mapper does. PostgreSQL: BEGIN, SELECT, UPDATE, COMMIT by pgbench. Quorate has no "
-        "interactive transactions over a cluster yet: a read at `leader`, then a batch; once as raw frames from the "
-        "load generator, once through the client library, whose own cost is then part of the figure.",
+        "What an object-relational mapper does. PostgreSQL: BEGIN, SELECT, UPDATE, COMMIT by pgbench. Quorate, without "
+        "a transaction: a read at `leader`, then a batch; once as raw frames from the load generator, once through the "
+        "client library, whose own cost is then part of the figure.",
         "clients",
         (PER_S, P50),
+    ),
+    Chapter(
+        "transactions",
+        "Interactive transactions",
+        "The same program in Python on both: Quorate's client, and psycopg 3 against PostgreSQL; asyncio, a connection "
+        "for each client. BEGIN, SELECT, UPDATE, COMMIT on rows that no other client uses, and all on one row "
+        "(PostgreSQL locks it with FOR UPDATE, Quorate runs again what lost: `run_transaction`); INSERT RETURNING and "
+        "an INSERT that refers to it; 20 SELECTs, an aggregate and one of 1,000 rows among them, and one UPDATE; and "
+        "the first beside one more client that has read and written in a transaction, and sleeps in it.",
+        "clients",
+        (PER_S, P50),
+        ("per_s", "p50_ms", "p99_ms", "retries", "server_cpu_us", "load_cpu_us"),
     ),
     Chapter(
         "embedded commits",
@@ -146,6 +158,7 @@ HEADINGS = {
     "memory_mb": "memory MiB",
     "peak_mb": "peak memory MiB",
     "descriptors": "descriptors",
+    "retries": "retries",
 }
 
 

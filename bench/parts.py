@@ -8,6 +8,7 @@ from bench import embedded, failover, generators, raw
 from bench.growth import active_databases, idle_databases, more_followers, more_rows, wider_values
 from bench.results import APSW, DISK, ETCD, POSTGRESQL, QUORATE, Sample
 from bench.session import Session
+from bench.transactions import transactions
 from bench.work import Contender, Key, Timing
 
 GROUPS = (1, 16, 64, 256)
@@ -154,6 +155,7 @@ PARTS: dict[str, Callable[[Session], None]] = {
     "update": updates,
     "select": selects,
     "orm": orm,
+    "transactions": transactions,
     "generator": generator,
     "embedded": in_process,
     "rows": more_rows,
@@ -165,5 +167,5 @@ PARTS: dict[str, Callable[[Session], None]] = {
 }
 """By the names that `--only` takes, in the order in which they are run."""
 
-COMPARING = ("update", "select", "orm", "generator")
+COMPARING = ("update", "select", "orm", "transactions", "generator")
 """Parts that share the three systems; they are stopped before any other part begins."""

@@ -30,6 +30,8 @@ class Sample(Struct, frozen=True, omit_defaults=True):
     peak_mb: float = 0.0
     """The most resident memory that its processes ever had, added up."""
     descriptors: int = 0
+    retries: float = 0.0
+    """How often a transaction was run again, on average."""
     failures: dict[str, int] = {}
 
 
@@ -49,7 +51,8 @@ class Measure(Struct, frozen=True, omit_defaults=True):
 
 
 class Ratio(Struct, frozen=True):
-    """Throughput of Quorate ÷ throughput of a peer, from rounds that were run in turn."""
+    """Throughput of Quorate ÷ throughput of a peer (or of Quorate used in another way), from rounds that were run in
+    turn."""
 
     part: str
     variant: str
@@ -134,6 +137,11 @@ COMPARED: tuple[tuple[str, str, str, str], ...] = (
     ("select", "eventual", ETCD, "serializable"),
     ("orm", "read, then write, raw frames", POSTGRESQL, "transaction"),
     ("orm", "read, then batch, client library", POSTGRESQL, "transaction"),
+    ("transactions", "different rows", POSTGRESQL, "different rows"),
+    ("transactions", "one row", POSTGRESQL, "one row"),
+    ("transactions", "insert, then its child", POSTGRESQL, "insert, then its child"),
+    ("transactions", "a page of 20 SELECTs", POSTGRESQL, "a page of 20 SELECTs"),
+    ("transactions", "different rows, one asleep in a transaction", QUORATE, "different rows, none asleep"),
     ("embedded commits", "embedded", APSW, "plain"),
     ("embedded reads", "embedded", APSW, "plain"),
 )

@@ -13,7 +13,17 @@ from bench.system_postgres import PostgresSystem
 from bench.system_quorate import QuorateSystem
 from bench.work import Broken, Contender, Key, Timing, in_turn
 
-SHOWN = ("per_s", "p50_ms", "p99_ms", "server_cpu_us", "server_cpu_share", "load_cpu_share", "memory_mb", "descriptors")
+SHOWN = (
+    "per_s",
+    "p50_ms",
+    "p99_ms",
+    "server_cpu_us",
+    "server_cpu_share",
+    "load_cpu_share",
+    "retries",
+    "memory_mb",
+    "descriptors",
+)
 """What of a sample is shown as it comes."""
 
 
