@@ -15,7 +15,7 @@ import quorate
 from quorate.cli.main import main
 from quorate.cli.output import Exit
 from quorate.lab.nemesis.trial import wait_until
-from quorate.runtime.cluster import LocalCluster
+from quorate.runtime.cluster import LocalCluster, NotReady
 from quorate.runtime.founding import read_cluster_file
 
 
@@ -88,6 +88,28 @@ def test_a_node_whose_disk_is_lost_is_replaced_under_load_and_hears_of_it(tmp_pa
             db.execute("SELECT count(*) FROM t")
     assert f"{victim} was taken out of the cluster" in started_again(folder)
     assert victim not in [each.name for each in read_cluster_file(folder).nodes]
+
+
+def test_a_cluster_is_started_again_without_a_node_whose_folder_is_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    with LocalCluster.start(3, folder) as cluster:
+        url = cluster.url
+        cluster.kill("n2", signal.SIGKILL)
+    shutil.rmtree(folder / "n2")
+    told = started_again(folder)
+    assert "n2 is not started: its folder is gone" in told
+    assert f"quorate init {folder} --join {url}" in told.replace("\n", "")
+    with LocalCluster.start(3, folder) as cluster:
+        place = json.loads(run("init", folder, "--join", cluster.url, "--json").stdout)
+        cluster.adopt(place["name"])
+        assert run("member", "replace", "n2", place["address"], "--cluster", cluster.url).exit_code == Exit.OK
+    assert "n2 was taken out of the cluster and is not started any more\n" in started_again(folder)
+    assert [each.name for each in read_cluster_file(folder).nodes] == ["n1", "n3", place["name"]]
+    for each in ("n1", "n3"):
+        shutil.rmtree(folder / each)
+    shutil.rmtree(folder / place["name"])
+    with pytest.raises(NotReady, match="no node's folder is left"):
+        LocalCluster.start(3, folder)
 
 
 def started_again(folder: Path) -> str:

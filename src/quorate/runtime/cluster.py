@@ -104,6 +104,11 @@ class LocalCluster:
         """Without a database; append `/NAME` for one."""
         return url_of(self.addresses)
 
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Nodes in cluster.json whose folder, or the settings in it, are gone."""
+        return tuple(name for name in self._places if not (self.folder / name / FILE_NAME).exists())
+
     def place(self, name: str) -> NodePlace:
         """Where a node is; `pid` is 0 while it does not run. Raises KeyError."""
         return self._places[name]
@@ -130,9 +135,13 @@ class LocalCluster:
     # Starting and stopping -----------------------------------------------------------------------------
 
     def start_all(self) -> None:
-        """Start every node that does not run. Does not wait."""
+        """Start every node that does not run and whose folder is there. Does not wait. Raises NotReady where there is
+        none."""
+        lost = self.lost
+        if len(lost) == len(self._places):
+            raise NotReady(f"no node's folder is left in {self.folder}")
         for name in self._places:
-            if not self.running(name):
+            if name not in lost and not self.running(name):
                 self._spawn(name)
         self._record()
 

@@ -30,6 +30,7 @@ def up(nodes: int | None, folder: Path, port: int | None, as_json: bool) -> None
 
     A new or empty DIR becomes a new cluster; otherwise the one in it is started again, on the same ports.
     DIR/cluster.json says where each node is and what its process id is. A node that dies is reported, not restarted.
+    One whose folder is gone is reported, and the others are started.
     """
     ports: range | tuple[()] = ()
     if (folder / CLUSTER_FILE).exists():
@@ -60,12 +61,21 @@ def up(nodes: int | None, folder: Path, port: int | None, as_json: bool) -> None
 def _tell(cluster: LocalCluster, *, as_json: bool) -> None:
     """Who runs where."""
     _settle_members(cluster)
-    for name in cluster.names:
+    for name in cluster.lost:
+        progress(
+            f"{name} is not started: its folder is gone. A new node can take its place: quorate init {cluster.folder}"
+            f" --join {cluster.url}, start it, and quorate member replace {name} ADDRESS"
+        )
+    for name in _started(cluster):
         place = cluster.place(name)
         progress(f"{name}: {place.address}, pid {place.pid}, log {cluster.folder / name / 'node.log'}")
     progress(f"ready: {cluster.url}")
     if as_json:
         print_json(read_cluster_file(cluster.folder))
+
+
+def _started(cluster: LocalCluster) -> list[str]:
+    return [name for name in cluster.names if name not in cluster.lost]
 
 
 def _ports(first: int | None, count: int) -> range | tuple[()]:
@@ -88,8 +98,9 @@ def _settle_members(cluster: LocalCluster) -> None:
     members = {member.name: member for member in max(reports, key=lambda report: report.changes).members}
     for name in cluster.names:
         if name not in members:
+            rest = "" if name in cluster.lost else "; its folder can be deleted"
             cluster.forget(name)
-            progress(f"{name} was taken out of the cluster and is not started any more; its folder can be deleted")
+            progress(f"{name} was taken out of the cluster and is not started any more{rest}")
     for name in sorted(members.keys() - set(cluster.names)):
         progress(f"{name} at {members[name].address} is a member and not in this folder: start it with quorate serve")
 
@@ -97,9 +108,10 @@ def _settle_members(cluster: LocalCluster) -> None:
 def _watch(cluster: LocalCluster) -> None:
     """Say when a node's process ends; return when none is left."""
     ended: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
-    for name in cluster.names:
+    names = _started(cluster)
+    for name in names:
         threading.Thread(target=_wait, args=(cluster, name, ended), daemon=True).start()
-    for _ in cluster.names:
+    for _ in names:
         name, code = ended.get()
         cluster.record()
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
