@@ -19,7 +19,9 @@ MEMBERS = (
 
 
 def report(node: int, role: str, epoch: int, committed: int, applied: int, leader: int = 1) -> StatusReport:
-    group = GroupStatus(1, "main", 0, role, leader, epoch, committed + 1, committed, applied, 1, OPTIONS)
+    group = GroupStatus(
+        1, "main", 0, role, leader, epoch, committed + 1, committed, applied, 1, OPTIONS, speaks=role == "leader"
+    )
     return StatusReport("c1", node, f"n{node}", 4, MEMBERS, (group,))
 
 
@@ -37,6 +39,16 @@ def test_a_leader_of_an_earlier_epoch_is_not_believed() -> None:
     assert view.groups[0].leader == "n2"
 
 
+def test_a_database_that_any_node_answers_for_has_no_leader_and_lacks_none() -> None:
+    """Whatever the words of its replication: `speaks` says who answers."""
+    groups = [GroupStatus(2, "set", 0, "member", 0, 0, 7, 7, 7, 1, {}, voters=(1, 2), speaks=True)]
+    view = combine({f"h:{node}": StatusReport("c1", node, f"n{node}", 4, MEMBERS, tuple(groups)) for node in (1, 2)})
+    assert (view.groups[0].leader, view.groups[0].answered_for) == ("", True)
+    line = next(line for line in as_text(view).splitlines() if line.startswith("set"))
+    assert line.split()[2] == "any"
+    assert line.endswith("n1 7, n2 7")
+
+
 def test_the_text_names_what_is_wrong() -> None:
     text = as_text(combine({"h:1": report(1, "candidate", 5, 90, 90, leader=0), "h:3": None}))
     assert "no answer" in text
@@ -47,7 +59,7 @@ def test_the_text_names_what_is_wrong() -> None:
 
 def test_a_change_of_members_is_shown_and_a_replica_that_is_out_is_not() -> None:
     group = GroupStatus(
-        1, "main", 0, "leader", 1, 5, 91, 90, 90, 1, OPTIONS, voters=(1, 2), learners=(3,), wanted=(1, 3)
+        1, "main", 0, "leader", 1, 5, 91, 90, 90, 1, OPTIONS, voters=(1, 2), learners=(3,), wanted=(1, 3), speaks=True
     )
     leader = StatusReport("c1", 1, "n1", 4, MEMBERS, (group,))
     left = GroupStatus(1, "main", 0, "follower", 1, 4, 7, 7, 7, 1, OPTIONS)
@@ -93,4 +105,5 @@ def test_json_has_the_same_content() -> None:
         "verified": 0,
         "damage": "",
         "age_us": -1,
+        "damaged": False,
     }

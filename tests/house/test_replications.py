@@ -1,7 +1,9 @@
 """A replication is a room with one face: who would add another must not have to edit the first, nor its neighbours."""
 
+import ast
+
 import pytest
-from tests.house.source import PACKAGE, imports, modules, name
+from tests.house.source import PACKAGE, imports, modules, name, tree
 
 REPLICATIONS = ("single_leader",)
 REGISTRY = PACKAGE / "core" / "replication.py"
@@ -36,6 +38,21 @@ def test_only_the_registry_knows_the_replications() -> None:
 def test_no_exception_is_left_that_is_not_needed() -> None:
     needed = importers()
     assert {each for each in SEES_INSIDE if not any(path.startswith(each) for path in needed)} == set()
+
+
+def test_nobody_asks_for_a_role_who_means_more_than_a_word_for_people() -> None:
+    """Roles are a replication's own: `GroupStatus.speaks` and `damaged` say what others need to know."""
+    for room in ("client", "cli", "runtime", "lab/nemesis"):
+        for path in modules(room):
+            asked = [
+                f"{name(path)}:{node.lineno}"
+                for node in ast.walk(tree(path))
+                if isinstance(node, ast.Compare)
+                and isinstance(node.left, ast.Attribute)
+                and node.left.attr == "role"
+                and any(isinstance(each, ast.Constant) for each in node.comparators)
+            ]
+            assert not asked
 
 
 @pytest.mark.parametrize("replication", REPLICATIONS)

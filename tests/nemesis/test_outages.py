@@ -89,7 +89,9 @@ def test_two_leaders_of_one_epoch_are_told(monkeypatch: pytest.MonkeyPatch) -> N
         if address == "c":
             return None
         epoch = 7 if address == "a" else epochs
-        return StatusReport("x", 1, address, 1, (), (GroupStatus(1, DATABASE, 0, "leader", 1, epoch, 1, 1, 1, 1, {}),))
+        return StatusReport(
+            "x", 1, address, 1, (), (GroupStatus(1, DATABASE, 0, "leader", 1, epoch, 1, 1, 1, 1, {}, speaks=True),)
+        )
 
     monkeypatch.setattr(probe, "status", status)
     watch = LeaderWatch(Trial(Cluster()))  # type: ignore[arg-type]

@@ -280,7 +280,7 @@ class GrowOnlySet:
     def status(self) -> GroupStatus:
         return GroupStatus(
             self.group, self.database, self.partition, "member", 0, 0, self.last, self.last, self.last, 1, {},
-            voters=(self.host.me, *self.others),
+            voters=(self.host.me, *self.others), speaks=not self.unwanted and not self.damaged,
         )  # fmt: skip
 
     def lacks_room(self) -> bool:

@@ -24,13 +24,13 @@ class MemberInfo(Struct, frozen=True):
     """voter or learner"""
 
 
-def leaders(reports: Iterable[StatusReport]) -> dict[int, tuple[StatusReport, GroupStatus]]:
-    """For each group the newest leader's word, and whose word that is."""
+def speakers(reports: Iterable[StatusReport]) -> dict[int, tuple[StatusReport, GroupStatus]]:
+    """For each group who answers for it (`GroupStatus.speaks`) in the newest epoch, and what it says."""
     found: dict[int, tuple[StatusReport, GroupStatus]] = {}
     for report in reports:
         for group in report.groups:
             known = found.get(group.group)
-            if group.role == "leader" and (known is None or known[1].epoch < group.epoch):
+            if group.speaks and (known is None or known[1].epoch < group.epoch):
                 found[group.group] = report, group
     return found
 
@@ -39,7 +39,7 @@ def members_of(reports: Sequence[StatusReport]) -> list[MemberInfo]:
     """Every member, by name, as the node knows it that has seen the newest change."""
     newest = max(reports, key=lambda report: (not report.removed, report.changes, len(report.members)))
     answering = {report.node for report in reports}
-    groups = [group for _, group in leaders(reports).values()]
+    groups = [group for _, group in speakers(reports).values()]
     return sorted(
         (
             MemberInfo(
@@ -102,16 +102,16 @@ def check_newcomer(address: str, reply: ReplyBody, reports: Sequence[StatusRepor
 def unfinished(reports: Sequence[StatusReport], change: int) -> str:
     """Which database has not got the members that the catalog wants since this change; empty: all have."""
     newest = max(report.changes for report in reports)
-    leading = leaders(reports)
-    if newest < change or not leading:
+    speaking = speakers(reports)
+    if newest < change or not speaking:
         return "the catalog"
     names: Mapping[int, str] = {group.group: group.database for report in reports for group in report.groups}
     for number, database in sorted(names.items()):
-        if number not in leading:
+        if number not in speaking:
             if not _given_up(reports, number):
                 return database
             continue
-        report, group = leading[number]
+        report, group = speaking[number]
         if report.changes < newest or group.wanted or group.voters_next:
             return database
     return ""

@@ -11,7 +11,7 @@ from msgspec import Struct
 from quorate import errors
 from quorate.client.absent import AbsentFromConnections
 from quorate.client.checks import check_seen, check_text, shown
-from quorate.client.membership import leaders
+from quorate.client.membership import speakers
 from quorate.client.rows import RowFactory, check_row_factory
 from quorate.client.types import Types, check_types
 from quorate.client.values import as_statement_sets, check_parameters
@@ -190,20 +190,20 @@ def check_known(database: str, reports: Iterable[StatusReport]) -> None:
 
 
 def is_in_force(reports: Iterable[StatusReport], database: str, options: dict[str, str]) -> bool:
-    """Whether a database's newest leader says that it has these options, and that no others are coming."""
-    leading = (group for _, group in leaders(reports).values() if group.database == database)
-    return any(not group.options_next and options.items() <= group.options.items() for group in leading)
+    """Whether who answers for a database says that it has these options, and that no others are coming."""
+    speaking = (group for _, group in speakers(reports).values() if group.database == database)
+    return any(not group.options_next and options.items() <= group.options.items() for group in speaking)
 
 
 def most_advanced(reports: Iterable[StatusReport], database: str) -> str:
-    """Where nobody leads: the node whose replica has most; empty when somebody does, or nobody has any."""
+    """Where nobody answers for it: the node whose replica has most; empty when somebody does, or nobody has any."""
     found = [(group, report) for report in reports for group in report.groups if group.database == database]
-    if any(group.role == "leader" for group, _ in found):
+    if any(group.speaks for group, _ in found):
         return ""
     sound = [
         (group.last_epoch, group.last, report.name)
         for group, report in found
-        if group.role != "damaged" and report.node in group.voters and not report.removed
+        if not group.damaged and report.node in group.voters and not report.removed
     ]
     return max(sound, default=(0, 0, ""))[2]
 

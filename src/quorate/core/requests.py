@@ -294,8 +294,9 @@ class GroupStatus(Struct, frozen=True):
     database: str
     partition: Small
     role: str
-    """leader, follower, candidate, pre_candidate or damaged"""
+    """For people, in the words of its replication: leader, follower, candidate, pre_candidate or damaged, say."""
     leader: NodeId
+    """0: none is known, or the replication has none."""
     epoch: Epoch
     last: Index
     committed: Index
@@ -322,6 +323,11 @@ class GroupStatus(Struct, frozen=True):
     """Under `etcd`: why this replica, which would stand, has no permit to; empty: it has not asked, or leads."""
     age_us: Signed = -1
     """Microseconds by which, at most, reads lag behind here, if this replica has asked; -1: it has not."""
+    speaks: bool = False
+    """It answers for the group, so that what it says of the group counts: it leads; or, where nobody leads, it is a
+    sound member. Of several the one with the highest epoch counts."""
+    damaged: bool = False
+    """What it holds cannot be trusted now."""
 
 
 class FailoverReport(Struct, frozen=True):

@@ -123,12 +123,12 @@ class LocalCluster:
         return probe.status(self._places[name].address, timeout)
 
     def leader(self, database: str = "main") -> str | None:
-        """The node that leads the database's group in the newest epoch that any node knows of, or None."""
+        """The node that answers for the database's group (its leader, if it has one) in the newest epoch, or None."""
         best, found_name = -1, None
         for name in self._places:
             report = self.status(name) if self.running(name) else None
             for group in report.groups if report else ():
-                if group.database == database and group.role == "leader" and group.epoch > best:
+                if group.database == database and group.speaks and group.epoch > best:
                     best, found_name = group.epoch, name
         return found_name
 

@@ -24,6 +24,9 @@ from quorate.core.options import describe
 from quorate.core.requests import StatusReport
 from quorate.runtime import probe
 
+ORDINARY = ("leader", "follower", "member")
+"""Roles that the text does not mention."""
+
 
 class PeerLine(Struct, frozen=True):
     """What a node measured of another (docs/timeouts.md)."""
@@ -69,10 +72,11 @@ class ReplicaLine(Struct, frozen=True):
     """Why it is damaged; or, once it was rebuilt, why it had been."""
     age_us: int = -1
     """Microseconds by which, at most, reads lag behind here, if it has asked; -1: it has not."""
+    damaged: bool = False
 
 
 class GroupLine(Struct, frozen=True):
-    """One group, by what its newest leader says, else by the most advanced answer."""
+    """One group, by what the node says that answers for it, else by the most advanced answer."""
 
     group: int
     database: str
@@ -90,6 +94,8 @@ class GroupLine(Struct, frozen=True):
     """What its members are being changed to; empty when they are those that are wanted."""
     permit: str = ""
     """Why nobody has a permit to stand (`etcd`); empty when that is not known or not so."""
+    answered_for: bool = False
+    """Some node answers for it: its leader, or, where it has none, any member."""
 
 
 class View(Struct, frozen=True):
@@ -185,7 +191,7 @@ def combine(reports: dict[str, StatusReport | None]) -> View:
 
 def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> GroupLine:
     found = [(report, group) for report in answered for group in report.groups if group.group == number]
-    _, best = max(found, key=lambda pair: (pair[1].role == "leader", pair[1].epoch, pair[1].committed))
+    _, best = max(found, key=lambda pair: (pair[1].speaks, pair[1].epoch, pair[1].committed))
     committed = max(group.committed for _, group in found)
     members = {*best.voters, *best.learners, *best.voters_next}
     replicas = tuple(
@@ -198,6 +204,7 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
             group.verified,
             group.damage,
             group.age_us,
+            group.damaged,
         )
         for report, group in sorted(found, key=lambda pair: pair[0].name)
         if report.node in members or not members
@@ -216,6 +223,7 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
     return GroupLine(
         best.group, best.database, best.partition, best.options, leader, best.epoch, best.last, committed, replicas,
         voters, learners, change, next((each.permit for _, each in found if each.permit), ""),
+        answered_for=best.speaks,
     )  # fmt: skip
 
 
@@ -237,24 +245,31 @@ def as_text(view: View) -> str:
         replicas = ", ".join(_replica(replica) for replica in group.replicas)
         numbers = (str(group.epoch), str(group.last), str(group.committed))
         rows.append(
-            (group.database, str(group.group), describe(group.options), group.leader or "none", *numbers, replicas)
+            (
+                group.database,
+                str(group.group),
+                describe(group.options),
+                group.leader or ("any" if group.answered_for else "none"),
+                *numbers,
+                replicas,
+            )
         )
     lines += ["", *aligned(rows)]
     for group in view.groups:
-        if group.permit and not any(replica.role == "leader" for replica in group.replicas):
+        if group.permit and not group.answered_for:
             lines += ["", f"{group.database} waits for a permit to elect a leader: {group.permit}"]
-        if group.options.get("failover") == MANUAL and not any(replica.role == "leader" for replica in group.replicas):
+        if group.options.get("failover") == MANUAL and not group.answered_for:
             lines += ["", f"{group.database} waits for you: quorate failover {group.database} --to NODE"]
     for group in view.groups:
         if group.change:
             lines += ["", f"{group.database}: {group.change}"]
         for replica in group.replicas:
             if replica.damage:
-                state = "damaged, being rebuilt" if replica.role == "damaged" else "was rebuilt"
+                state = "damaged, being rebuilt" if replica.damaged else "was rebuilt"
                 lines += ["", f"{group.database} on {replica.node}: {state}: {replica.damage}"]
     return "\n".join(lines)
 
 
 def _replica(replica: ReplicaLine) -> str:
-    role = "" if replica.role in ("leader", "follower") else f" {replica.role}"
+    role = "" if replica.role in ORDINARY else f" {replica.role}"
     return f"{replica.node}{role} {replica.applied}" + (f" -{replica.lag}" if replica.lag else "")

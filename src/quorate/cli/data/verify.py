@@ -94,7 +94,7 @@ def _wait(found: quorate.Cluster, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     time.sleep(_POLL_S)  # a follower may not have heard the verdict yet
     while time.monotonic() < deadline:
-        if not any(group.role == "damaged" for report in found.status() for group in report.groups):
+        if not any(group.damaged for report in found.status() for group in report.groups):
             return
         time.sleep(_POLL_S)
     raise Fail(f"not rebuilt after {timeout:g} s; quorate status shows which", Exit.UNAVAILABLE)

@@ -39,6 +39,8 @@ def status(group: Group) -> GroupStatus:
         group.log.last.epoch,
         permits.missing(group),
         reads.age_us(group),
+        speaks=group.election.role == LEADER and not group.repair.damaged,
+        damaged=bool(group.repair.damaged),
     )
 
 

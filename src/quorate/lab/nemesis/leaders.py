@@ -85,5 +85,5 @@ class LeaderWatch:
             for group in report.groups if report is not None else ():
                 if report is not None and group.database == DATABASE:
                     self.looks += 1
-                    if group.role == "leader":
+                    if group.speaks:
                         self.led.setdefault(group.epoch, set()).add(report.name)

@@ -82,7 +82,7 @@ class Trial:
         def caught_up() -> bool:
             if not target:
                 leading = self.replica(self.leader(timeout))
-                if leading is None or leading.role != "leader":
+                if leading is None or not leading.speaks:
                     return False
                 target.append(leading.committed)
             replica = self.replica(name)

@@ -137,7 +137,7 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     cut_on_handover: float = 0.0
     """Chance that a leader is cut off from the others just after it told one of them to stand."""
     figure_eight_us: int = 0
-    """The mean time until somebody tries to bring about figure 8 of the Raft paper (`single_leader.adversary`); 0: nobody."""
+    """The mean time until `single_leader.adversary` tries to bring about figure 8 of the Raft paper; 0: never."""
     cut_on_change: float = 0.0
     """Chance that a leader that changes members is left alone with the newcomers."""
     cut_on_leaving: float = 0.0
