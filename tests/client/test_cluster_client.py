@@ -18,6 +18,7 @@ from quorate.core.requests import (
     Answer,
     Cancelled,
     CreateDatabase,
+    Done,
     Expired,
     MemberStatus,
     NotLeader,
@@ -28,7 +29,7 @@ from quorate.core.requests import (
     StatusReport,
     Unsure,
 )
-from quorate.core.statements import Failed
+from quorate.core.statements import Failed, Result
 from quorate.wire.frames import WireError
 from quorate.wire.handshake import VersionRefused, refusal
 
@@ -466,3 +467,21 @@ def test_dialling_is_bounded(face: Any) -> None:
         url = f"quorate://127.0.0.1:{mute.getsockname()[1]},{other.nodes[0].address}/shop"
         with face.connect(url, timeout=5) as db:
             assert db.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_a_call_may_have_types_of_its_own(face: Any, cluster: FakeCluster) -> None:
+    day = dt.date(2026, 11, 30)
+    dated = Answer(outcome(Done((Result((("d", "DATE"),), [("2026-11-30",)], -1),))), 7)
+    cluster.lead(cluster.nodes[0], lambda _: dated)
+    with face.connect(cluster.url) as db:
+        calls: list[Any] = [
+            lambda: db.execute("SELECT d FROM t WHERE d = ?", (day,), types=quorate.PYTHON_TYPES),
+            lambda: db.executemany("INSERT INTO t VALUES (?)", [(day,)], types=quorate.PYTHON_TYPES),
+            lambda: db.batch([("SELECT d FROM t WHERE d = ?", (day,))], types=quorate.PYTHON_TYPES)[0],
+        ]
+        for call in calls:
+            assert call().fetchall() == [(day,)]
+        assert [run.statements[0].sets[0] for run in cluster.nodes[0].runs] == [("2026-11-30",)] * 3
+        assert db.execute("SELECT d FROM t").fetchall() == [("2026-11-30",)]
+        with pytest.raises(quorate.DataError):
+            db.execute("SELECT ?", (day,))

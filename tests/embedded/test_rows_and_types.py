@@ -150,3 +150,25 @@ def test_what_an_adapter_or_converter_raises_is_said(db: Any) -> None:
         db.types = {}
     with pytest.raises(quorate.ProgrammingError, match="function"):
         quorate.Types({str: 7})  # type: ignore[dict-item]
+
+
+def test_a_call_may_have_types_of_its_own() -> None:
+    day = dt.date(2026, 11, 30)
+    db: Any
+    with quorate.connect(":memory:") as db:
+        db.execute("CREATE TABLE t(d DATE)")
+        for _ in range(2):  # later times take a shorter way
+            db.execute("INSERT INTO t VALUES (?)", (day,), types=quorate.PYTHON_TYPES)
+            assert db.execute("SELECT d FROM t", types=quorate.PYTHON_TYPES).fetchone() == (day,)
+            assert db.execute("SELECT d FROM t").fetchone() == ("2026-11-30",)
+        db.executemany("INSERT INTO t VALUES (?)", [(day,)], types=quorate.PYTHON_TYPES)
+        (cursor,) = db.batch([("SELECT d FROM t WHERE d = ?", (day,))], types=quorate.PYTHON_TYPES)
+        assert cursor.fetchall() == [(day,)] * 3
+        with db.transaction() as tx:
+            found = tx.execute("SELECT d FROM t WHERE d = ?", (day,), types=quorate.PYTHON_TYPES)
+            assert found.fetchone() == (day,)
+            tx.executemany("INSERT INTO t VALUES (?)", [(day,)], types=quorate.PYTHON_TYPES)
+        db.types = quorate.PYTHON_TYPES
+        assert db.execute("SELECT d FROM t", types=quorate.Types()).fetchone() == ("2026-11-30",)
+        with pytest.raises(quorate.ProgrammingError, match=r"quorate\.Types"):
+            db.execute("SELECT 1", types="date")

@@ -30,12 +30,13 @@ from quorate.client.pieces import (
     one_statement,
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
+from quorate.client.routing import INTERRUPT
 from quorate.client.rows import RowFactory
 from quorate.client.runs_aio import Runs
 from quorate.client.session_aio import Session
 from quorate.client.transactions import DEFERRED, Keeper, check_begin, must_be_settled, refuse_token
 from quorate.client.transactions_aio import Transaction
-from quorate.client.types import Types
+from quorate.client.types import Types, types_of
 from quorate.client.url import (
     ALWAYS,
     SAFE,
@@ -54,6 +55,8 @@ from quorate.wire.answers import read_outcome, read_script, results_of
 
 LETS_GO = 1.0
 """Seconds in which a node hears that a transaction is over which held the writer, or others wait a little longer."""
+SETTLE = 1.0
+"""Seconds in which a write that was interrupted is asked about."""
 
 
 class Connection(WithBookmark, Extras, Runs):
@@ -112,22 +115,32 @@ class Connection(WithBookmark, Extras, Runs):
         token: str | None = None,
         read: str | None = None,
         timeout: float | None = None,
+        types: Types | None = None,
     ) -> Cursor:
         """Run one statement. A write is durable on as many nodes as the database's acks ask for on return.
 
         `token` names a write so that it happens once however often it is sent, by whatever process; without
-        one each call is a write of its own. `read` is the read level, `timeout` the seconds this call may take.
-        Raises a subclass of Error; all of them mean "not done", except MaybeDone.
+        one each call is a write of its own. `read` is the read level, `timeout` the seconds this call may take;
+        `types` adapts and converts in place of the connection's. Raises a subclass of Error; all of them mean "not
+        done", except MaybeDone.
         """
-        done, age_us = await self.run((one_statement(sql, parameters, self._types),), token, read=read, timeout=timeout)
-        return self.cursor_of(done.results[0], truncated=done.truncated, age_us=age_us)
+        types = types_of(types, self._types)
+        done, age_us = await self.run((one_statement(sql, parameters, types),), token, read=read, timeout=timeout)
+        return self.cursor_of(done.results[0], truncated=done.truncated, age_us=age_us, types=types)
 
     async def executemany(
-        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
+        self,
+        sql: str,
+        sets: Iterable[Any],
+        *,
+        token: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
     ) -> Cursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        done, _ = await self.run((many_statement(sql, sets, self._types),), token, timeout=timeout)
-        return self.cursor_of(done.results[0], truncated=done.truncated)
+        types = types_of(types, self._types)
+        done, _ = await self.run((many_statement(sql, sets, types),), token, timeout=timeout)
+        return self.cursor_of(done.results[0], truncated=done.truncated, types=types)
 
     async def batch(
         self,
@@ -136,13 +149,15 @@ class Connection(WithBookmark, Extras, Runs):
         token: str | None = None,
         read: str | None = None,
         timeout: float | None = None,
+        types: Types | None = None,
     ) -> list[Cursor]:
         """Run several statements, all or none of them; a cursor for each.
 
         Each is a text or a pair of text and parameters. A failure says in `.statement` which one it was.
         """
-        done, age_us = await self.run(batch_statements(statements, self._types), token, read=read, timeout=timeout)
-        return [self.cursor_of(result, truncated=done.truncated, age_us=age_us) for result in done.results]
+        types = types_of(types, self._types)
+        done, age_us = await self.run(batch_statements(statements, types), token, read=read, timeout=timeout)
+        return [self.cursor_of(result, truncated=done.truncated, age_us=age_us, types=types) for result in done.results]
 
     async def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
         """Settle a write whose answer was lost: its results if it happened.
@@ -256,9 +271,17 @@ class Connection(WithBookmark, Extras, Runs):
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Connection to {self.database!r} at {','.join(self._client.addresses)}>"
 
-    def cursor_of(self, result: Result, *, truncated: bool = False, age_us: int = -1) -> Cursor:
+    def cursor_of(
+        self,
+        result: Result,
+        *,
+        truncated: bool = False,
+        age_us: int = -1,
+        types: Types | None = None,
+    ) -> Cursor:
         """A cursor that holds what a statement gave."""
         cursor = Cursor(self)
+        cursor.types = types_of(types, self._types)
         cursor._age_us = age_us  # noqa: SLF001 - made here
         cursor._load(result, truncated)  # noqa: SLF001
         return cursor
@@ -343,9 +366,11 @@ class Connection(WithBookmark, Extras, Runs):
                 body, clean = await self._client.request(
                     request, self.database, level=LEADER, token=token, timeout=timeout
                 )
-            except errors.MaybeDone:
+            except errors.MaybeDone as lost:
                 self._tokens.keep(token)
-                raise
+                if lost.sqlite_errorname != INTERRUPT or _is_attempt(request):
+                    raise
+                return await self._interrupted(token, lost), token, True
             renewed = self._renewed(body, token) if clean and not _is_attempt(request) else None
             if renewed is None:
                 return body, token, clean
@@ -410,6 +435,21 @@ class Connection(WithBookmark, Extras, Runs):
                 hint="connection.outcome(error.token) settles it",
             ) from error
         return read_outcome(body.outcome)
+
+    async def _interrupted(self, token: Token, lost: errors.MaybeDone) -> Answer:
+        """The answer to a write that was interrupted after it was sent, if it was done. Raises OperationalError if it
+        was not and never will be, `lost` when nobody can tell at once."""
+        try:
+            question = Outcome(self.database, token)
+            body, _ = await self._client.request(question, self.database, level=LEADER, timeout=SETTLE)
+        except errors.Error:
+            raise lost from None
+        outcome = read_outcome(body.outcome)
+        if isinstance(outcome, Expired):
+            raise lost
+        if isinstance(outcome, Cancelled):
+            raise errors.OperationalError("interrupted", sqlite_errorname=INTERRUPT) from None
+        return body
 
     def _renewed(self, body: Answer, token: Token) -> Token | None:
         """The same token with a fresher index, when nothing has run and the node could not know that.

@@ -134,6 +134,7 @@ class Connection(Protocol):
         token: str | None = None,
         read: str | None = None,
         timeout: float | None = None,
+        types: Types | None = None,
     ) -> Cursor:
         """Run one statement. A write is durable on return, on as many nodes as the database's acks ask for.
 
@@ -144,13 +145,25 @@ class Connection(Protocol):
         ...
 
     def executemany(
-        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
+        self,
+        sql: str,
+        sets: Iterable[Any],
+        *,
+        token: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
     ) -> Cursor:
         """Run one statement once for each set of parameters, all or none of them."""
         ...
 
     def batch(
-        self, statements: Batch, *, token: str | None = None, read: str | None = None, timeout: float | None = None
+        self,
+        statements: Batch,
+        *,
+        token: str | None = None,
+        read: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
     ) -> Sequence[Cursor]:
         """Run several statements, all or none of them; a cursor for each."""
         ...
@@ -232,6 +245,11 @@ class Connection(Protocol):
 
     def create_collation(self, name: str, callback: Callable[[str, str], int] | None, /) -> None:
         """Define a collation for statements in a folder. Raises NotSupportedError on a cluster."""
+        ...
+
+    def interrupt(self) -> None:
+        """End what this connection runs or waits for: that raises OperationalError, "interrupted", or MaybeDone. Any
+        thread may call it."""
         ...
 
     def ping(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from quorate.client.links import (
@@ -127,6 +128,11 @@ class Link(asyncio.Protocol):
             if not self._out:
                 self._loop.call_soon(self._flush)
             self._out += left_frame(pending.number)
+
+    def wake(self, pending: Pending) -> None:
+        """Let whoever waits for this answer look again. Any thread may call it."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(pending.wake)
 
     async def close(self) -> None:
         """Hang up; waiting requests are lost."""

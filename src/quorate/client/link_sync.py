@@ -45,6 +45,8 @@ def commit_at_once(commit: Callable[[], object]) -> None:
 sleep = time.sleep
 
 _CHUNK = 256 * 1024
+_LOOK = 0.1
+"""Seconds after which a thread that reads looks whether it is to go on waiting."""
 _WORD = 0.1
 """Seconds in which a node may take a few bytes that nobody waits for."""
 
@@ -52,7 +54,7 @@ _WORD = 0.1
 class Pending:
     """A request that was sent and not yet answered."""
 
-    __slots__ = ("body", "lost", "number", "running", "turn", "unread")
+    __slots__ = ("body", "lost", "number", "running", "turn", "unread", "woken")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -62,6 +64,8 @@ class Pending:
         """The node has said that it takes long, and runs."""
         self.unread = False
         """See `LinkLost`; when it is lost."""
+        self.woken = False
+        """Whoever waits for it is to look again."""
         self.turn: threading.Event | None = None
         """Set when the answer is here or when it is this thread's turn to read; None: nobody sleeps on it."""
 
@@ -117,7 +121,7 @@ class Link:
             with self._state:
                 if pending.body is not None or pending.lost is not None:
                     return self._settled(pending)
-                if late:
+                if late or pending.woken:
                     return None
                 turn = None
                 if self._turn_of is None:
@@ -141,6 +145,13 @@ class Link:
                 self._write(left_frame(pending.number), time.monotonic() + _WORD)
             except OSError as error:
                 self._end(reason_of(error))
+
+    def wake(self, pending: Pending) -> None:
+        """Let whoever waits for this answer look again. Any thread may call it."""
+        with self._state:
+            pending.woken = True
+            if pending.turn is not None:
+                pending.turn.set()
 
     def close(self) -> None:
         """Hang up; waiting requests are lost."""
@@ -176,11 +187,11 @@ class Link:
         """Read until this thread's answer is here or its time is up, then pass the turn on."""
         try:
             while pending.body is None and pending.lost is None:
-                payloads = self._receive(until)
+                payloads = self._receive(min(until, time.monotonic() + _LOOK))
                 if payloads:
                     with self._state:
                         self._hand_out(payloads)
-                if time.monotonic() >= until:
+                if pending.woken or time.monotonic() >= until:
                     break
         except (OSError, WireError, EOFError) as error:
             self._end(reason_of(error), unread=is_unread(error))

@@ -42,6 +42,8 @@ from quorate.wire.answers import refusal
 LAST_SEND = 0.010
 """So shortly before the end nothing is sent again: there would be no time for an answer."""
 BACKOFF_BASE = 0.010
+INTERRUPT = "SQLITE_INTERRUPT"
+"""As `sqlite3` has it."""
 BACKOFF_CAP = 0.500
 """Seconds; the cap is near the time that a failover takes."""
 
@@ -215,6 +217,8 @@ class Call:
         """A repetition after the node was lost has not been made yet."""
         self.unsettled = False
         """A send may have taken effect and was not answered."""
+        self.interrupted = False
+        """Its caller is to wait no more."""
         self.answered_by = ""
         """The node whose answer ended the call."""
         self._last: errors.Error | None = None
@@ -226,6 +230,8 @@ class Call:
 
     def next(self, now: float) -> Step:
         """What to do now."""
+        if self.interrupted:
+            return GiveUp(self._interruption())
         if now >= self._deadline:
             return GiveUp(self._too_slow() if self._running and self._reads else self._late())
         if self._lost_running:
@@ -283,7 +289,7 @@ class Call:
 
     def silent(self, address: str) -> None:
         """The node said nothing for as long as `Ask` allowed; the request stays under way there."""
-        if self._running:
+        if self._running or self.interrupted:
             return
         self._patience[address] = min(PATIENCE_CAP, max(PATIENCE_FIRST, 2 * self._patience[address]))
         self._last = errors.Unavailable(f"node {address} has not answered")
@@ -383,6 +389,12 @@ class Call:
     def _under_way(self) -> bool:
         """May a write, or a change of the cluster, that was sent still take effect, or have done so?"""
         return (self._token is not None or bool(self._shown_by)) and (self.unsettled or bool(self._patience))
+
+    def _interruption(self) -> errors.Error:
+        """What to raise where the caller is to wait no more."""
+        error = self._maybe_done("interrupted", "") if self._under_way() else errors.OperationalError("interrupted")
+        error.sqlite_errorname = INTERRUPT
+        return error
 
     @property
     def _reads(self) -> bool:

@@ -16,6 +16,7 @@ from quorate.client.cursors_aio import TransactionCursor
 from quorate.client.link_aio import sleep
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.transactions import NESTED, UNSURE, Keeper
+from quorate.client.types import Types, types_of
 from quorate.core.requests import ScriptOutcome
 from quorate.core.scripts import HoldEnded, RunOfAttempts, Script
 from quorate.core.statements import Result, Statement, Token
@@ -84,16 +85,16 @@ class Transaction:
         """It is this attempt of a call that commits once, under this token."""
         self._run = (token, RunOfAttempts(token.name, attempt))
 
-    async def execute(self, sql: str, parameters: Any = ()) -> TransactionCursor:
+    async def execute(self, sql: str, parameters: Any = (), *, types: Types | None = None) -> TransactionCursor:
         """Run one statement; it sees what this transaction has written. One that fails is undone alone, and the
         transaction goes on. Raises SerializationFailure, which ends it."""
-        result = await self.give(one_statement(sql, parameters, self._connection.types))
-        return TransactionCursor(self._connection, self, result)
+        result = await self.give(one_statement(sql, parameters, types_of(types, self._connection.types)))
+        return TransactionCursor(self._connection, self, result, types)
 
-    async def executemany(self, sql: str, sets: Iterable[Any]) -> TransactionCursor:
+    async def executemany(self, sql: str, sets: Iterable[Any], *, types: Types | None = None) -> TransactionCursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        result = await self.run(many_statement(sql, sets, self._connection.types))
-        return TransactionCursor(self._connection, self, result)
+        result = await self.run(many_statement(sql, sets, types_of(types, self._connection.types)))
+        return TransactionCursor(self._connection, self, result, types)
 
     async def give(self, statement: Statement, timeout: float | None = None) -> Result:
         """What one statement gives, which may be one about transactions."""

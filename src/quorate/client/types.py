@@ -131,6 +131,11 @@ PYTHON_TYPES = Types(
 SQLite's own functions read. A DECIMAL column keeps a number, which may be rounded; DECIMAL_TEXT keeps every digit."""
 
 
+def types_of(call: object, connection: Types | None) -> Types | None:
+    """Those of a call, or else of its connection. Raises ProgrammingError for what is no `Types`."""
+    return connection if call is None else check_types(call)
+
+
 def check_types(types: object) -> Types | None:
     """Raises ProgrammingError unless it is a `Types` or None."""
     return None if types is None else check_kind(types, Types, "types are a quorate.Types, or None")

@@ -41,6 +41,8 @@ class Client:
         self._links: dict[str, Link] = {}
         self._dialling: dict[str, Lock] = {}
         self._dial_failures: dict[str, tuple[float, LinkLost]] = {}
+        self._under_way: dict[Call, dict[str, tuple[Link, Pending]]] = {}
+        """Calls, and where each waits for an answer."""
         self._cluster = ""
         self._process = os.getpid()
         self._closed = False
@@ -133,6 +135,7 @@ class Client:
                 shown_by=shown_by,
                 always=self._always,
             )
+            self._under_way[call] = pending
         try:
             while True:
                 answer = self._turn(call, body, pending)
@@ -142,9 +145,21 @@ class Client:
                     raise errors.InternalError(f"a node answered a request with {type(answer).__name__}")
                 self.check()
         finally:
-            leaves = token is None and not shown_by and time.monotonic() < deadline  # then it ends by itself
+            with self._decide:
+                del self._under_way[call]
+            ends_itself = token is not None or shown_by or time.monotonic() >= deadline
+            leaves = call.interrupted or not ends_itself
             for link, waiting in pending.values():
                 link.forget(waiting, tell=leaves)
+
+    def interrupt(self) -> None:
+        """All calls are to wait no more. Raises InterfaceError when this client is closed."""
+        self.check()
+        with self._decide:
+            for call, pending in self._under_way.items():
+                call.interrupted = True
+                for link, waiting in tuple(pending.values()):
+                    link.wake(waiting)
 
     def ask_node(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
         """Ask one node, once. Raises LinkLost; also when it does not answer in time."""
@@ -254,6 +269,8 @@ class Client:
             address, (link, waiting) = next(iter(pending.items()))
             return self._hear(call, address, link, waiting, pending, step.seconds)
         if step.address not in pending and not self._send(call, body, step, pending):
+            return None
+        if call.interrupted:
             return None
         link, waiting = pending[step.address]
         heard = self._hear(call, step.address, link, waiting, pending, step.patience)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.results import Rows
 from quorate.client.transactions import refuse_token
+from quorate.client.types import Types
 from quorate.core.statements import Result
 
 if TYPE_CHECKING:
@@ -67,8 +68,12 @@ class TransactionCursor(Cursor):
 
     __slots__ = ("_transaction",)
 
-    def __init__(self, connection: "Connection", transaction: "Transaction", result: Result) -> None:
+    def __init__(
+        self, connection: "Connection", transaction: "Transaction", result: Result, types: Types | None = None
+    ) -> None:
         super().__init__(connection)
+        if types is not None:
+            self.types = types
         self._transaction = transaction
         self._load(result)
 

@@ -20,7 +20,6 @@ class Extras(ConnectionAttributes):
     total_changes = Absent("a cursor's rowcount says how many rows its statement changed")
     backup = Absent("copy_to and `quorate export` write files")
     set_trace_callback = Absent("there is none on a cluster")
-    interrupt = Absent("a call has a timeout")
 
     def executescript(self: Any, script: str, *, timeout: float | None = None) -> Any:
         """Run the statements of a script, one after the other, and give a cursor. Those between BEGIN and COMMIT are
@@ -47,6 +46,12 @@ class Extras(ConnectionAttributes):
     def create_collation(self: Any, _name: str, _callback: Any, /) -> None:
         """Raises NotSupportedError: a collation would have to be on every node."""
         raise errors.NotSupportedError("create_collation is not there on a cluster", hint=NOT_ON_A_CLUSTER)
+
+    def interrupt(self: Any) -> None:
+        """End the calls that wait on this connection: they raise OperationalError, "interrupted", and nothing is done.
+        A write that was sent is asked about first: what was done already gives its result, and what nobody can tell in
+        a second is MaybeDone. Any thread may call it; nothing happens when no call waits."""
+        self._client.interrupt()
 
     def meet(self: Any) -> None:
         """Exchange greetings with a node, or hang up and raise Unavailable, naming each address."""

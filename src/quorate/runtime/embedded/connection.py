@@ -31,7 +31,7 @@ from quorate.client.pieces import (
 from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.rows import RowFactory
 from quorate.client.transactions import DEFERRED, check_begin, refuse_token
-from quorate.client.types import Types
+from quorate.client.types import Types, types_of
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
 from quorate.core.bookmarks import Bookmark
@@ -168,6 +168,7 @@ class Connection(Marked, Extras):
         token: str | None = None,
         read: str | None = None,
         timeout: float | None = None,
+        types: Types | None = None,
     ) -> Cursor:
         """Run one statement. A write is on the disk on return.
 
@@ -175,7 +176,7 @@ class Connection(Marked, Extras):
         how many seconds a write waits for other threads', and then how many it, or a read, may run itself. Raises a
         subclass of Error; all of them mean "not done", except MaybeDone.
         """
-        if type(parameters) is tuple and read is None and not self._unsettled:
+        if type(parameters) is tuple and read is None and types is None and not self._unsettled:
             try:
                 columns = self._known[sql]
                 reader = self._idle.pop()
@@ -196,18 +197,26 @@ class Connection(Marked, Extras):
                     raise failed from error
                 self._idle.append(reader)
                 return Cursor(self, columns, data)
-        return self._execute(sql, parameters, token, read, timeout)
+        return self._execute(sql, parameters, token, read, timeout, types_of(types, self._types))
 
-    def _execute(self, sql: str, parameters: Any, token: str | None, read: str | None, timeout: float | None) -> Cursor:
+    def _execute(
+        self,
+        sql: str,
+        parameters: Any,
+        token: str | None,
+        read: str | None,
+        timeout: float | None,
+        types: Types | None,
+    ) -> Cursor:
         """What the short way of `execute` does not do: writes, and reads that were not seen before."""
-        statement = one_statement(sql, parameters, self._types)
+        statement = one_statement(sql, parameters, types)
         if self._trace is not None:
             self._trace(sql)
         if read is not None:
             check_read_level(read)
         results = self._in_session((statement,), token, timeout)
         if results is not None:
-            return cursor_of(self, results[0])
+            return cursor_of(self, results[0], types=types)
         if token is not None:
             check_token(token)
         if not needs_token((statement,)):
@@ -215,30 +224,46 @@ class Connection(Marked, Extras):
             if answered is not None:
                 self.node.usable()
                 return cursor_of(self, answered.results[0])
-            return Cursor(self, *self.reads.first(sql, statement.sets[0], self._ends(timeout)))
+            cursor = Cursor(self, *self.reads.first(sql, statement.sets[0], self._ends(timeout)))
+            cursor.types = types
+            return cursor
         done = self._write((statement,), token, timeout)
-        return cursor_of(self, done.results[0], done.truncated)
+        return cursor_of(self, done.results[0], done.truncated, types)
 
     def _ends(self, timeout: float | None) -> float | None:
         """After how many seconds a read is ended; None: never."""
         return self.ends if timeout is None else check_timeout(timeout)
 
     def executemany(
-        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
+        self,
+        sql: str,
+        sets: Iterable[Any],
+        *,
+        token: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
     ) -> Cursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        done, _ = self.run((many_statement(sql, sets, self._types),), token, timeout=timeout)
-        return cursor_of(self, done.results[0], done.truncated)
+        types = types_of(types, self._types)
+        done, _ = self.run((many_statement(sql, sets, types),), token, timeout=timeout)
+        return cursor_of(self, done.results[0], done.truncated, types)
 
     def batch(
-        self, statements: Batch, *, token: str | None = None, read: str | None = None, timeout: float | None = None
+        self,
+        statements: Batch,
+        *,
+        token: str | None = None,
+        read: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
     ) -> list[Cursor]:
         """Run several statements, all or none of them; a cursor for each.
 
         Each is a text or a pair of text and parameters. A failure says in `.statement` which one it was.
         """
-        done, _ = self.run(batch_statements(statements, self._types), token, read=read, timeout=timeout)
-        return [cursor_of(self, result, done.truncated) for result in done.results]
+        types = types_of(types, self._types)
+        done, _ = self.run(batch_statements(statements, types), token, read=read, timeout=timeout)
+        return [cursor_of(self, result, done.truncated, types) for result in done.results]
 
     def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
         """Settle a write whose answer was lost: its results if it happened.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.results import Rows
 from quorate.client.transactions import refuse_token
+from quorate.client.types import Types
 from quorate.core.statements import Result
 
 if TYPE_CHECKING:
@@ -76,8 +77,12 @@ class TransactionCursor(Cursor):
 
     __slots__ = ("_transaction",)
 
-    def __init__(self, connection: "Connection", transaction: "Transaction", result: Result) -> None:
+    def __init__(
+        self, connection: "Connection", transaction: "Transaction", result: Result, types: Types | None = None
+    ) -> None:
         super().__init__(connection)
+        if types is not None:
+            self.types = types
         self._transaction = transaction
         self._load(result)
 
@@ -111,9 +116,11 @@ class TransactionCursor(Cursor):
         return self
 
 
-def cursor_of(connection: "Connection", result: Result, truncated: bool = False) -> Cursor:
+def cursor_of(connection: "Connection", result: Result, truncated: bool = False, types: Types | None = None) -> Cursor:
     """A cursor that holds this result."""
     cursor = Cursor(connection, result.columns, result.rows)
+    if types is not None:
+        cursor.types = types
     cursor.rowcount, cursor.lastrowid = result.rowcount, result.lastrowid
     cursor._truncated = truncated  # noqa: SLF001 - made here
     return cursor

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from quorate import errors
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.transactions import COMMITTED, NESTED, NOT_BEGUN, OPEN, ROLLED_BACK, UNSURE, refuse_write
+from quorate.client.types import Types, types_of
 from quorate.core.requests import CommitHeld
 from quorate.core.statements import Result, Statement, Token
 from quorate.runtime.embedded.cursors import TransactionCursor
@@ -69,15 +70,15 @@ class Transaction:
         self._ran: list[Statement] = []
         """What a token that the caller chose is bound to."""
 
-    def execute(self, sql: str, parameters: Any = ()) -> TransactionCursor:
+    def execute(self, sql: str, parameters: Any = (), *, types: Types | None = None) -> TransactionCursor:
         """Run one statement; reads see what this transaction has written."""
-        result = self.give(one_statement(sql, parameters, self._connection.types))
-        return TransactionCursor(self._connection, self, result)
+        result = self.give(one_statement(sql, parameters, types_of(types, self._connection.types)))
+        return TransactionCursor(self._connection, self, result, types)
 
-    def executemany(self, sql: str, sets: Iterable[Any]) -> TransactionCursor:
+    def executemany(self, sql: str, sets: Iterable[Any], *, types: Types | None = None) -> TransactionCursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        result = self.give(many_statement(sql, sets, self._connection.types))
-        return TransactionCursor(self._connection, self, result)
+        result = self.give(many_statement(sql, sets, types_of(types, self._connection.types)))
+        return TransactionCursor(self._connection, self, result, types)
 
     def give(self, statement: Statement) -> Result:
         """What one statement gives, which may be one about transactions."""

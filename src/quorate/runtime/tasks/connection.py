@@ -34,7 +34,7 @@ from quorate.client.results import closed
 from quorate.client.rows import RowFactory
 from quorate.client.transactions import DEFERRED, check_begin
 from quorate.client.transactions_aio import run_transaction
-from quorate.client.types import Types
+from quorate.client.types import Types, types_of
 from quorate.client.url import FolderTarget, MemoryTarget, check_timeout
 from quorate.core.bookmarks import Bookmark
 from quorate.core.requests import Done
@@ -147,25 +147,40 @@ class Connection(Calls):
         token: str | None = None,
         read: str | None = None,
         timeout: float | None = None,
+        types: Types | None = None,
     ) -> Cursor:
         """Run one statement. A write is on the disk on return. The arguments are those of a cluster's connection."""
-        statements = (one_statement(sql, parameters, self._types),)
-        done, _ = await self.run(statements, token, read=read, timeout=timeout)
-        return self._cursor_of(done.results[0], done.truncated)
+        types = types_of(types, self._types)
+        done, _ = await self.run((one_statement(sql, parameters, types),), token, read=read, timeout=timeout)
+        return self._cursor_of(done.results[0], done.truncated, types)
 
     async def executemany(
-        self, sql: str, sets: Iterable[Any], *, token: str | None = None, timeout: float | None = None
+        self,
+        sql: str,
+        sets: Iterable[Any],
+        *,
+        token: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
     ) -> Cursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        done, _ = await self.run((many_statement(sql, sets, self._types),), token, timeout=timeout)
-        return self._cursor_of(done.results[0], done.truncated)
+        types = types_of(types, self._types)
+        done, _ = await self.run((many_statement(sql, sets, types),), token, timeout=timeout)
+        return self._cursor_of(done.results[0], done.truncated, types)
 
     async def batch(
-        self, statements: Batch, *, token: str | None = None, read: str | None = None, timeout: float | None = None
+        self,
+        statements: Batch,
+        *,
+        token: str | None = None,
+        read: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
     ) -> list[Cursor]:
         """Run several statements, all or none of them; a cursor for each."""
-        done, _ = await self.run(batch_statements(statements, self._types), token, read=read, timeout=timeout)
-        return [self._cursor_of(result, done.truncated) for result in done.results]
+        types = types_of(types, self._types)
+        done, _ = await self.run(batch_statements(statements, types), token, read=read, timeout=timeout)
+        return [self._cursor_of(result, done.truncated, types) for result in done.results]
 
     async def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
         """Settle a write whose answer was lost; as on a cluster."""
@@ -280,8 +295,9 @@ class Connection(Calls):
         """A cursor that holds what a statement gave."""
         return self._cursor_of(result, truncated=False)
 
-    def _cursor_of(self, result: Result, truncated: bool) -> Cursor:
+    def _cursor_of(self, result: Result, truncated: bool, types: Types | None = None) -> Cursor:
         cursor = self.cursor()
+        cursor.types = types_of(types, self._types)
         cursor._age_us = 0  # noqa: SLF001 - made here
         cursor._load(result, truncated)  # noqa: SLF001
         return cursor

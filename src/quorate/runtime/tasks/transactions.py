@@ -10,6 +10,7 @@ from quorate import errors
 from quorate.client.cursors_aio import TransactionCursor
 from quorate.client.pieces import many_statement, one_statement
 from quorate.client.transactions import NOT_BEGUN
+from quorate.client.types import Types, types_of
 from quorate.core.statements import Result, Statement
 from quorate.runtime.embedded.connection import Connection as Embedded
 from quorate.runtime.embedded.transactions import Transaction as Inner
@@ -67,16 +68,20 @@ class Transaction:
         """Its thread, while it is open."""
         self._numbers = 0
 
-    async def execute(self, sql: str, parameters: Any = ()) -> TransactionCursor:
+    async def execute(self, sql: str, parameters: Any = (), *, types: Types | None = None) -> TransactionCursor:
         """Run one statement; reads see what this transaction has written."""
-        return self._cursor_of(await self.give(one_statement(sql, parameters, self._connection.types)))
+        return self._cursor_of(
+            await self.give(one_statement(sql, parameters, types_of(types, self._connection.types))), types
+        )
 
-    async def executemany(self, sql: str, sets: Iterable[Any]) -> TransactionCursor:
+    async def executemany(self, sql: str, sets: Iterable[Any], *, types: Types | None = None) -> TransactionCursor:
         """Run one statement once for each set of parameters, all or none of them."""
-        return self._cursor_of(await self.give(many_statement(sql, sets, self._connection.types)))
+        return self._cursor_of(
+            await self.give(many_statement(sql, sets, types_of(types, self._connection.types))), types
+        )
 
-    def _cursor_of(self, result: Result) -> TransactionCursor:
-        return TransactionCursor(cast("Any", self._connection), cast("Any", self), result)
+    def _cursor_of(self, result: Result, types: Types | None) -> TransactionCursor:
+        return TransactionCursor(cast("Any", self._connection), cast("Any", self), result, types)
 
     async def give(self, statement: Statement, _timeout: float | None = None) -> Result:
         """What one statement gives, which may be one about transactions."""
