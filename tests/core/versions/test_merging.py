@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quorate.core.versions import row as row_module
 from quorate.core.versions.conflicts import records
 from quorate.core.versions.dots import covers
 from quorate.core.versions.encoding import decode_row, encode_row
@@ -157,3 +158,44 @@ def test_no_increment_and_no_member_is_lost(seed: int) -> None:
     meet(replicas)
     for each in replicas:
         assert each.visible()[0] == [total, "[" + ",".join(sorted(members)) + "]"]
+
+
+def always(*_: Any, **__: Any) -> bool:
+    return True
+
+
+def never(*_: Any, **__: Any) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("what", "wrong"),
+    [("_seen", never), ("_seen", always), ("_replace", never), ("covers", always), ("includes", always)],
+)
+def test_sabotage_is_seen(what: str, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_module, what, wrong)
+    assert not all(converges("last-write-wins", seed) for seed in range(12))
+
+
+def converges(name: str, seed: int) -> bool:
+    try:
+        replicas = live_through(SPECS[name], seed, floors=True)
+        meet(replicas)
+        before = replicas[0].content()
+        for key, state in [sent for each in replicas for sent in each.sent]:
+            replicas[0].receive(key, state, {})
+        assert before == replicas[0].content() == replicas[1].content() == replicas[2].content()
+        assert all(is_live(row) for row in replicas[0].rows.values())
+        assert all(records(row, SPECS[name]) == [] for row in replicas[0].rows.values())
+        replicas[1].write(0, "upsert", {0: "new"})
+        replicas[1].write(0, "upsert", {0: "newer"})  # of writes that are not concurrent none is listed
+        assert records(replicas[1].rows[0], SPECS[name]) == []
+        meet(replicas)
+        assert [each.visible()[0][0] for each in replicas] == ["newer"] * 3
+    except (AssertionError, KeyError, ValueError):
+        return False
+    return True
+
+
+def test_it_converges_without_sabotage() -> None:
+    assert all(converges("last-write-wins", seed) for seed in range(12))

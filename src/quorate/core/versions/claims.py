@@ -5,15 +5,15 @@ unique values. So the earlier row keeps a value, a row that loses one is hidden 
 it lost against goes. All replicas that hold the same rows choose alike, whatever arrived when.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
 
 from quorate.core.versions.dots import Dot
 
-Value = tuple[int, Hashable]
-"""A unique index's number, and what the row claims in it."""
+Value = tuple[int, bytes]
+"""A unique index's number, and the encoded value that the row claims in it."""
 
 
 class Claim(Struct, frozen=True):
@@ -40,9 +40,3 @@ def lost(claims: Iterable[Claim]) -> dict[bytes, tuple[tuple[Value, bytes], ...]
 
 def _order(claim: Claim) -> Any:
     return claim.born, claim.key
-
-
-def neighbours(claims: Mapping[bytes, Claim], key: bytes) -> list[bytes]:
-    """The rows that claim a value which this one claims too."""
-    wanted = frozenset(claims[key].values)
-    return sorted([each for each, claim in claims.items() if each != key and wanted.intersection(claim.values)])

@@ -17,6 +17,8 @@ from quorate.core.versions.dots import Context, Dot, covers
 from quorate.core.versions.resolvers import SHOWING_ONE, Resolver, Spec
 from quorate.core.versions.row import (
     ALIVE,
+    DEATH,
+    LIFE,
     LOST_TO_DELETE,
     Row,
     deaths_of,
@@ -59,6 +61,8 @@ class Record(Struct, frozen=True):
 
 def records(row: Row, spec: Spec) -> list[Record]:
     """The conflicts within one row, in the order of the writes that lose."""
+    if _is_calm(row, spec):
+        return []
     lives, deaths = lives_of(row), deaths_of(row)
     found: dict[Dot, list[tuple[int, Any, int]]] = {}
     for (column, stamp, origin, part), (how, value) in sorted(row.entries.items(), key=_by_name):
@@ -70,6 +74,16 @@ def records(row: Row, spec: Spec) -> list[Record]:
     if deaths and lives:
         listed += [Record(Conflict.INSERT_TOMBSTONE, each, lives[-1], ()) for each in deaths]
     return listed
+
+
+def _is_calm(row: Row, spec: Spec) -> bool:
+    """A look at most rows is enough: each column has one value."""
+    columns = [name[0] for name in row.entries]
+    if len(set(columns)) < len(columns) or LIFE not in columns or DEATH in columns:
+        return False
+    if Resolver.COUNTER in spec.columns or max(columns) >= len(spec.columns):
+        return False
+    return all(how == ALIVE for how, _ in row.entries.values())
 
 
 def _by_name(each: Any) -> Any:

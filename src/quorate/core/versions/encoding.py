@@ -51,6 +51,16 @@ def encode_row(row: Row) -> bytes:
     return _encoder.encode((dots, values, bytes(owners), others, flat(beyond)))
 
 
+def looks_back(row: Row) -> bool:
+    """Whether its context says more than its entries: something that only the floor will forget."""
+    seen = {name[2]: name[1] for name in sorted(row.entries, key=_by_stamp)}
+    return any(stamp > seen.get(origin, 0) for origin, stamp in row.context.items())
+
+
+def _by_stamp(name: Name) -> Stamp:
+    return name[1]
+
+
 def _is_inserted(row: Row, names: list[Name], dot: Dot, width: int) -> bool:
     if any(stamp > (dot[0] if origin == dot[1] else 0) for origin, stamp in row.context.items()):
         return False
@@ -89,6 +99,12 @@ def decode_row(encoded: bytes) -> Row:
         entries[column, *writes[place], part] = how, _value(value)
     context = {origin: stamp for stamp, origin in writes} | unflat(beyond)
     return Row(context, entries)
+
+
+def plain_of(encoded: bytes) -> tuple[Dot, list[Any]] | None:
+    """The write and the values of a row that one insert has made; None: there is more to it."""
+    found = _decoder.decode(encoded)
+    return (tuple(found[0]), found[1]) if len(found) == 2 else None
 
 
 def _value(value: Any) -> Any:

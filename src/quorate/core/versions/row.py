@@ -131,12 +131,19 @@ def life_of(name: Name, value: Any) -> tuple[Dot, int]:
 
 def shown(row: Row, spec: Spec) -> list[Any]:
     """The values of a live row, for each column; MISSING where no write has left one."""
-    return [shown_in(row, spec, column) for column in range(len(spec.columns))]
+    by_column: dict[int, list[tuple[Name, Any]]] = {}
+    for name, (how, value) in row.entries.items():
+        if how == ALIVE:
+            by_column.setdefault(name[0], []).append((name, value))
+    return [_shown(row, spec, column, by_column.get(column, [])) for column in range(len(spec.columns))]
 
 
 def shown_in(row: Row, spec: Spec, column: int) -> Any:
     """The value of one column."""
-    siblings = siblings_of(row, column)
+    return _shown(row, spec, column, siblings_of(row, column))
+
+
+def _shown(row: Row, spec: Spec, column: int, siblings: list[tuple[Name, Any]]) -> Any:
     if not siblings:
         return MISSING
     resolver = spec.columns[column]

@@ -1,0 +1,362 @@
+"""One replica's versioned rows: local transactions are stamped and become deltas, deltas of others are merged.
+
+What is visible, which conflicts there are and what is hidden are functions of the base store (`base.py`). Each call
+that writes is one transaction of the data file, so both change together.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import apsw
+
+from quorate.core.versions.clock import AHEAD_MAX_MS, HybridClock, Stamp
+from quorate.core.versions.conflicts import records
+from quorate.core.versions.dots import Context, Dot, Origin, covers, includes, joined
+from quorate.core.versions.encoding import decode_row, encode_row, looks_back, plain_of
+from quorate.core.versions.row import Row, deaths_of, empty, is_live, merge, trimmed
+from quorate.sql.tokens import quoted
+from quorate.storage.data.connection import FOLLOW, INTERNAL, LEAD, set_mode
+from quorate.storage.data.schema import SchemaReader
+from quorate.storage.failures import RefusedError
+from quorate.storage.rows.capture import Capture
+from quorate.storage.rows.payload import Changes, Segment, encode
+from quorate.storage.versions.base import BROKEN, DEAD, HIDDEN, LISTED, Base, Stored
+from quorate.storage.versions.delta import Discarded, TableRows, decode_delta, delta_of
+from quorate.storage.versions.listing import Listed, listed, told
+from quorate.storage.versions.local import Change, changes_of, stamped
+from quorate.storage.versions.table import VersionedTable
+from quorate.storage.versions.visible import Face, Visible, face_of
+
+_AWAY = "take a new copy of the database, under a new origin"
+_LATER = 16
+"""A flag: the floor will shorten the row's context."""
+_ANY = DEAD | LISTED | _LATER
+
+
+class VersionStore:
+    """On a writing connection that nobody else uses. Raises RefusedError where nothing is changed."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        origin: Origin,
+        ranks: Mapping[Origin, int] | None = None,
+        ahead_max_ms: int = AHEAD_MAX_MS,
+    ) -> None:
+        """`ranks`: for the resolver `priority`; the same on every replica."""
+        self._connection = connection
+        self.origin = origin
+        self._ranks = ranks or {}
+        self._base = Base(connection)
+        self._visible = Visible(connection, self._base)
+        self._schema = SchemaReader(connection)
+        self._capture = Capture(connection)
+        self.seen, highest = self._remembered()
+        """What this replica has seen, of each origin."""
+        self.floor: Context = self._base.remembered("floor", {})
+        self.clock = HybridClock(self._base.remembered("ceiling", 0), highest, ahead_max_ms)
+        self.refused = 0
+        """Rows that came from before the floor, and were not taken."""
+        self.tables: dict[str, VersionedTable] = {}
+        self._read_tables()
+
+    def _remembered(self) -> tuple[Context, Stamp]:
+        seen, highest = self._base.remembered("seen", ({}, 0))
+        return seen, highest
+
+    def _read_tables(self) -> None:
+        facts = self._schema.read()
+        self.tables = {
+            name: VersionedTable(self._connection, number, facts.tables[name], columns, resolvers, self._ranks)
+            for number, name, columns, resolvers in self._base.versioned()
+            if name in facts.tables
+        }
+
+    # ------------------------------------------------------------------ transactions
+
+    @contextmanager
+    def _transaction(self, mode: int) -> Iterator[None]:
+        set_mode(self._connection, mode)
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._base.remember("seen", (dict(self.seen), self.clock.last))
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._capture.drop()
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self.seen = self._remembered()[0]
+            self.floor = self._base.remembered("floor", {})
+            raise
+        finally:
+            set_mode(self._connection, FOLLOW)
+
+    def _dot(self, now_ms: int) -> Dot:
+        """The open transaction's dot. Its ceiling is durable when the transaction is."""
+        wanted = self.clock.wanted(now_ms)
+        if wanted is not None:
+            self._base.remember("ceiling", wanted)
+            self.clock.raise_ceiling(wanted)
+        dot = self.clock.tick(now_ms), self.origin
+        self.seen = joined(self.seen, {self.origin: dot[0]})
+        return dot
+
+    def create(self, name: str, now_ms: int, resolvers: Mapping[str, str] | None = None) -> None:
+        """The table is versioned from now on, with the columns that it has now. Rows that it holds are this replica's
+        inserts. Raises RefusedError: a table cannot be versioned."""
+        facts = self._schema.read()
+        if name not in facts.tables:
+            raise RefusedError("ProgrammingError", f"there is no table {name}")
+        known = {each: (columns, chosen) for _, each, columns, chosen in self._base.versioned()}
+        columns, chosen = known.get(name, ([], {}))
+        wanted = {**chosen, **(resolvers or {})}
+        with self._transaction(FOLLOW):
+            versioned = VersionedTable(self._connection, 0, facts.tables[name], columns, wanted, self._ranks)
+            self._base.add_table(name, versioned.columns, wanted)
+            self._read_tables()
+            versioned = self.tables[name]
+            if name not in known:
+                every = ", ".join([quoted(each) for each in versioned.table.columns])
+                rows = self._connection.execute(f"SELECT {every} FROM main.{quoted(name)}").fetchall()  # noqa: S608
+                changes = {versioned.key_of(row): Change(list(row)) for row in rows}
+                if changes:
+                    self._store(versioned, self._dot(now_ms), changes)
+            else:
+                self._show_again(versioned)
+        self._read_tables()
+
+    def _show_again(self, table: VersionedTable) -> None:
+        """There may be columns now whose values have been waiting for them."""
+        faces: dict[bytes, Face | None] = {}
+        flags: dict[bytes, int] = {}
+        for key, kept, state in self._base.flagged(table.number, LISTED):
+            row = decode_row(state)
+            flags[key] = self._kept(table, row, (kept, state))[0]
+            faces[key] = face_of(table, row)
+            self._base.flag(table.number, key, flags[key])
+        self._apply(table, faces, flags)
+
+    @contextmanager
+    def writing(self, now_ms: int) -> Iterator[list[bytes]]:
+        """A local transaction: whatever the caller runs on the connection. The list holds its delta afterwards."""
+        deltas: list[bytes] = []
+        with self._transaction(LEAD):
+            self._capture.begin(self._schema.read())
+            yield deltas
+            segments = self._capture.finish()
+            self._capture.drop()
+            set_mode(self._connection, FOLLOW)
+            deltas += self._stamp(segments, now_ms)
+
+    def _stamp(self, segments: Iterable[Segment], now_ms: int) -> list[bytes]:
+        before = dict(self.seen)
+        sent: list[TableRows] = []
+        dot: Dot | None = None
+        for segment in segments:
+            for rows in segment.tables if isinstance(segment, Changes) else ():
+                table = self.tables.get(rows.table)
+                changes = changes_of(self._connection, table, rows) if table is not None else None
+                if table is not None and changes:
+                    dot = dot or self._dot(now_ms)
+                    sent.append(TableRows(table.name, self._store(table, dot, changes)))
+        if dot is None:
+            return []
+        return [delta_of(dot[0], before, self.seen, self.floor, sent)]
+
+    def _store(self, table: VersionedTable, dot: Dot, changes: dict[bytes, Change]) -> list[tuple[bytes, bytes]]:
+        """Local changes, which are visible already, get their versions."""
+        keys = list(changes)
+        stored = {} if self._base.is_empty(table.number) else self._base.read(table.number, keys)
+        written: list[tuple[bytes, int, bytes]] = []
+        differ: dict[bytes, Row | bytes] = {}
+        for key, change in changes.items():
+            before = stored.get(key)
+            after = stamped(table, dot, change, before)
+            if not isinstance(after, bytes) and self.floor:
+                after = self._trim(table, key, after) or after
+            flags, state = self._kept(table, after, before)
+            written.append((key, flags, state))
+            if table.slots or table.has_sets:
+                differ[key] = state
+        self._base.write(table.number, written)
+        if differ:
+            self._show(table, differ, {key: flags for key, flags, _ in written}, local=True)
+        return [(key, state) for key, _, state in written]
+
+    def _kept(self, table: VersionedTable, after: Row | bytes, before: Stored | None) -> tuple[int, bytes]:
+        """The flags and the bytes of a state that is there to stay."""
+        kept = before[0] & HIDDEN if before is not None else 0
+        if isinstance(after, bytes):
+            return kept, after
+        if not is_live(after):
+            kept |= DEAD
+        if deaths_of(after) or records(after, table.spec):
+            kept |= LISTED
+        return kept | (_LATER if looks_back(after) else 0), encode_row(after)
+
+    # ------------------------------------------------------------------ what others send
+
+    def merge(self, encoded: bytes, now_ms: int) -> int:
+        """Merge a delta. How many rows have changed. Raises RefusedError: the sender's clock is too far ahead, or this
+        replica was away so long that it lacks what all others have forgotten."""
+        delta = decode_delta(encoded)
+        if not self.clock.observe(delta.highest, now_ms):
+            raise RefusedError("OperationalError", "the clock of the sender is too far ahead", "set the clocks")
+        if self.seen and not includes(self.seen, delta.floor):
+            raise RefusedError("OperationalError", "this replica has been away for too long", _AWAY)
+        with self._transaction(FOLLOW):
+            if includes(self.seen, delta.floor):
+                self._advance(delta.floor)  # first: both must settle the same
+            if includes(self.seen, delta.after):
+                self.seen = joined(self.seen, delta.seen)
+            changed = sum([self._merge_table(each, delta.floor) for each in delta.tables])
+            self._take_discarded(delta.discarded)
+            if includes(self.seen, delta.floor):
+                self._advance(delta.floor)  # of one that was empty
+            return changed
+
+    def _take_discarded(self, discarded: Iterable[Discarded]) -> None:
+        for each in discarded:
+            table = self.tables.get(each.name)
+            if table is not None:
+                self._base.discard(table.number, each.key, *each.loser, each.record)
+
+    def _merge_table(self, sent: TableRows, floor: Context) -> int:
+        table = self.tables.get(sent.name)
+        if table is None:
+            raise RefusedError("OperationalError", f"the table {sent.name} is not here yet", "change the schema first")
+        keys = [key for key, _ in sent.rows]
+        stored = {} if self._base.is_empty(table.number) else self._base.read(table.number, keys)
+        written: list[tuple[bytes, int, bytes]] = []
+        erased: list[bytes] = []
+        faces: dict[bytes, Face | None] = {}
+        for key, theirs in sent.rows:
+            before = stored.get(key)
+            if before is None:
+                plain = plain_of(theirs)
+                simple = plain is not None and not table.has_sets and len(plain[1]) <= len(table.columns)
+                if plain is not None and simple and not covers(self.floor, plain[0]):
+                    written.append((key, 0, theirs))
+                    faces[key] = Face(*plain)
+                    continue
+            elif before[1] == theirs:
+                continue
+            self._merge_row(table, key, theirs, before, floor, written, erased, faces)
+        self._base.write(table.number, written)
+        self._base.erase(table.number, erased)
+        if faces:
+            self._apply(table, faces, {key: flags for key, flags, _ in written})
+        return len(faces)
+
+    def _merge_row(
+        self,
+        table: VersionedTable,
+        key: bytes,
+        theirs: bytes,
+        before: Stored | None,
+        floor: Context,
+        written: list[tuple[bytes, int, bytes]],
+        erased: list[bytes],
+        faces: dict[bytes, Face | None],
+    ) -> None:
+        mine = empty() if before is None else decode_row(before[1])
+        row = self._trim(table, key, merge(mine, decode_row(theirs), self.floor, floor))
+        if row is None or not row.entries:
+            self.refused += before is None
+            if before is not None:
+                erased.append(key)
+                faces[key] = None
+            return
+        flags, state = self._kept(table, row, before)
+        if before is None or state != before[1]:
+            written.append((key, flags, state))
+            faces[key] = face_of(table, row)
+
+    def _trim(self, table: VersionedTable, key: bytes, row: Row) -> Row | None:
+        """The row without what the floor has settled; the conflicts that are final so are kept elsewhere."""
+        listed = records(row, table.spec)
+        left = trimmed(row, table.spec, self.floor)
+        if listed:
+            still = {each.loser for each in records(left, table.spec)} if left is not None else set()
+            for each in listed:
+                if each.is_discard and each.loser not in still:
+                    self._base.discard(table.number, key, *each.loser, told(each))
+        return left
+
+    def _show(
+        self, table: VersionedTable, states: dict[bytes, bytes | Row], flags: dict[bytes, int], *, local: bool
+    ) -> None:
+        faces = {key: face_of(table, state) for key, state in states.items()}
+        if local and not table.has_sets:
+            before = dict(flags)
+            self._visible.follow(table, faces, flags)
+            self._flag(table, before, flags)
+        else:
+            self._apply(table, faces, flags)
+
+    def _apply(self, table: VersionedTable, faces: dict[bytes, Face | None], flags: dict[bytes, int]) -> None:
+        before = dict(flags)
+        self._visible.show(table, faces, flags)
+        self._flag(table, before, flags)
+
+    def _flag(self, table: VersionedTable, before: dict[bytes, int], flags: dict[bytes, int]) -> None:
+        for key, kept in flags.items():
+            if before.get(key) != kept:
+                self._base.flag(table.number, key, kept)
+
+    # ------------------------------------------------------------------ the floor
+
+    def advance(self, floor: Context) -> None:
+        """All members have seen this. It must be true of the writes that they made before they said so, too."""
+        assert includes(self.seen, floor), "a floor above what this replica has seen"
+        with self._transaction(FOLLOW):
+            self._advance(floor)
+
+    def _advance(self, floor: Context) -> None:
+        if includes(self.floor, floor):
+            return
+        self.floor = joined(self.floor, floor)
+        self._base.remember("floor", dict(self.floor))
+        for table in self.tables.values():
+            for key, flags, state in self._base.flagged(table.number, _ANY):
+                row = self._trim(table, key, decode_row(state))
+                if row is None or not row.entries:
+                    self._base.erase(table.number, [key])
+                else:
+                    kept, left = self._kept(table, row, (flags, state))
+                    self._base.write(table.number, [(key, kept | flags & BROKEN, left)])
+
+    # ------------------------------------------------------------------ looking at it
+
+    def conflicts(self) -> list[Listed]:
+        """Every conflict, of what is there now and of what was."""
+        return listed(self._connection, self._base, self.tables, self.floor)
+
+    def whole(self) -> bytes:
+        """A delta of everything, for a replica that is new or was away."""
+        tables = [TableRows(each.name, list(self._base.all_rows(each.number))) for each in self.tables.values()]
+        highest: Stamp = max(self.seen.values(), default=0)
+        names = {each.number: each.name for each in self.tables.values()}
+        final = [
+            Discarded(names[number], key, (stamp, origin), record)
+            for number, key, stamp, origin, record in self._base.discarded()
+            if number in names
+        ]
+        return delta_of(highest, {}, self.seen, self.floor, tables, final)
+
+    def digest(self) -> str:
+        """A hash of the base store and of the visible rows: equal on replicas that have seen the same."""
+        state = hashlib.blake2b(digest_size=16)
+        for name, table in sorted(self.tables.items()):
+            state.update(encode([name, list(self._base.all_rows(table.number))]))
+            columns = ", ".join(
+                [f'"{each}"' for each in (*table.key_names, *[table.columns[n] for n in table.visible])]
+            )
+            order = ", ".join([str(place + 1) for place in range(len(table.key_names))])
+            sql = f"SELECT {columns} FROM main.{quoted(name)} ORDER BY {order}"  # noqa: S608
+            rows: Any = self._connection.execute(sql, prepare_flags=INTERNAL)
+            state.update(encode(rows.fetchall()))
+        return state.hexdigest()
