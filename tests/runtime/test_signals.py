@@ -1,4 +1,3 @@
-import logging
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +17,8 @@ class SignalLoop:
 class Rig:
     def __init__(self) -> None:
         self.said: list[str] = []
-        self.signals = Signals(SignalLoop(), lambda: self.said.append("drain"), lambda: self.said.append("now"))
+        drain, now, reload = (lambda word=word: self.said.append(word) for word in ("drain", "now", "reload"))
+        self.signals = Signals(SignalLoop(), drain, now, reload)
 
     def receive(self, *numbers: int) -> list[str]:
         for number in numbers:
@@ -50,10 +50,8 @@ def test_the_first_drains_and_a_second_interrupt_ends(rig: Rig, numbers: list[in
     assert rig.receive(*numbers) == said
 
 
-def test_hanging_up_is_logged_and_nothing_else(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "quorate.runtime"):
-        assert rig.receive(signal.SIGHUP) == []
-    assert "nothing to reload" in caplog.text
+def test_hanging_up_reads_certificates_again_however_often(rig: Rig) -> None:
+    assert rig.receive(signal.SIGHUP, signal.SIGHUP) == ["reload", "reload"]
 
 
 def test_what_is_closed_is_told_to_stop_no_more(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

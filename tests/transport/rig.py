@@ -12,6 +12,7 @@ from quorate.core.requests import Answer, Ask, Done, ReplyBody, RequestBody, Sta
 from quorate.runtime.loop import loop_factory
 from quorate.transport.addresses import parse_address
 from quorate.transport.interface import Caller
+from quorate.transport.security import Security
 from quorate.transport.tcp import Limits, TcpTransport
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameReader, frame
@@ -87,11 +88,13 @@ class RecordingHandler:
 class RigNode:
     """One node's transport and what it told."""
 
-    def __init__(self, number: int, limits: Limits | None = None, **hello: Any) -> None:
+    def __init__(
+        self, number: int, limits: Limits | None = None, security: Security | None = None, **hello: Any
+    ) -> None:
         fields = {"cluster": "c1", "node": number, "name": f"n{number}", "boot": 1, **hello}
         self.number = number
         self.handler = RecordingHandler()
-        self.transport = TcpTransport(Hello(NODE, **fields), self.handler, random.Random(number), limits)
+        self.transport = TcpTransport(Hello(NODE, **fields), self.handler, random.Random(number), limits, security)
         self.address = ""
 
     async def listen(self, port: int = 0) -> "RigNode":

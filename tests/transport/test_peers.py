@@ -1,6 +1,7 @@
 """Links between nodes: they come up by themselves, end at once, and lose what cannot be delivered."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -116,7 +117,7 @@ def test_a_peer_that_dials_is_dialled_back_without_waiting() -> None:
 
 @pytest.mark.parametrize("stranger", [{"cluster": "c2"}, {"node": 3}, {"version": 9, "oldest": 9}])
 def test_a_stranger_at_a_peers_address_is_never_taken_for_it(
-    stranger: dict[str, object], caplog: pytest.LogCaptureFixture
+    stranger: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
         async with nodes(1, QUICK) as (one,):

@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "quorate.cli.demo.main:demo",
     "init": "quorate.cli.cluster.init:init",
     "up": "quorate.cli.cluster.up:up",
+    "certs": "quorate.cli.cluster.certs:certs",
     "serve": "quorate.cli.cluster.serve:serve",
     "create": "quorate.cli.data.create:create",
     "drop": "quorate.cli.data.drop:drop",

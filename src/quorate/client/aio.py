@@ -80,7 +80,13 @@ class Connection(WithBookmark, Extras, Runs):
         """The name of the database."""
         self.read = read
         """The read level of calls that name none."""
-        self._client = Client(target.addresses, timeout, always=check_retry(retry) == ALWAYS)
+        self._client = Client(
+            target.addresses,
+            timeout,
+            always=check_retry(retry) == ALWAYS,
+            cluster=target.cluster,
+            protection=target.protection,
+        )
         self._tokens = Tokens(secrets.token_hex(8))
         self._pragmas = Pragmas()
         self._row_factory: RowFactory | None = None

@@ -16,6 +16,7 @@ from typing import TypeVar
 from quorate import errors
 from quorate.client.link_aio import Link, Lock, Pending, dial, sleep
 from quorate.client.links import DIAL_MAX, LinkLost, foreign_node
+from quorate.client.protection import Protection
 from quorate.client.results import closed
 from quorate.client.routing import MEMBERS_EVERY, Ask, Call, Directory, GiveUp, Wait
 from quorate.client.url import check_timeout
@@ -29,8 +30,17 @@ T = TypeVar("T")
 class Client:
     """Links to a cluster's nodes, shared by everything that speaks through it; carries requests through."""
 
-    def __init__(self, addresses: Iterable[str], timeout: float, *, always: bool = False) -> None:
+    def __init__(
+        self,
+        addresses: Iterable[str],
+        timeout: float,
+        *,
+        always: bool = False,
+        cluster: str = "",
+        protection: Protection = Protection(),  # noqa: B008 - frozen
+    ) -> None:
         self.timeout = timeout
+        self._protection = protection
         self._always = always
         """What takes long is sent to other nodes as well."""
         self._rng = random.Random(secrets.randbits(64))
@@ -43,14 +53,14 @@ class Client:
         self._dial_failures: dict[str, tuple[float, LinkLost]] = {}
         self._under_way: dict[Call, dict[str, tuple[Link, Pending]]] = {}
         """Calls, and where each waits for an answer."""
-        self._cluster = ""
+        self._cluster = cluster
         self._process = os.getpid()
         self._closed = False
         self._finalizer = weakref.finalize(self, _hang_up, self._links)
 
     @property
     def cluster(self) -> str:
-        """The id of the cluster; empty until a node has answered."""
+        """The id of the cluster; empty until a node has answered, unless the URL has named it."""
         return self._cluster
 
     @property
@@ -369,7 +379,7 @@ class Client:
             if why is not None and failed >= wanted:  # somebody else has just tried, while this one was waiting
                 raise LinkLost(str(why), sent=False, foreign=why.foreign)
             try:
-                link = await dial(address, self._cluster, min(seconds, DIAL_MAX))
+                link = await dial(address, self._cluster, min(seconds, DIAL_MAX), self._protection)
             except LinkLost as lost:
                 self._dial_failures[address] = (time.monotonic(), lost)
                 raise

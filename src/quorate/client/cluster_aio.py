@@ -74,7 +74,7 @@ class Cluster:
     def __init__(self, url: str, *, timeout: float | None = None) -> None:
         target = parse_cluster_url(url)
         seconds = target.timeout or DEFAULT_TIMEOUT if timeout is None else check_timeout(timeout)
-        self._client = Client(target.addresses, seconds)
+        self._client = Client(target.addresses, seconds, cluster=target.cluster, protection=target.protection)
         self._tokens = Tokens(secrets.token_hex(8))
 
     async def create(

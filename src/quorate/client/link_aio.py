@@ -15,11 +15,13 @@ from quorate.client.links import (
     meet_node,
     reason_of,
 )
+from quorate.client.protection import Protection
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody, Running
 from quorate.errors import InterfaceError, ProgrammingError
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, WireError
+from quorate.wire.secure import Tls
 
 Lock = asyncio.Lock
 current_task = asyncio.current_task
@@ -58,8 +60,9 @@ class Pending:
 class Link(asyncio.Protocol):
     """Frames out, answers in. Writes of one turn of the loop leave together."""
 
-    def __init__(self, cluster: str) -> None:
+    def __init__(self, cluster: str, tls: Tls | None) -> None:
         self.cluster = cluster
+        self._tls = tls
         self.members: Pending | None = None
         """The question who the members are, while its answer was not looked at."""
         self.members_at = 0.0
@@ -151,8 +154,21 @@ class Link(asyncio.Protocol):
 
     def _flush(self) -> None:
         if self._transport is not None and self._lost is None and self._out:
-            self._transport.write(bytes(self._out))
+            self._write(bytes(self._out))
         self._out.clear()
+
+    def _write(self, data: bytes) -> None:
+        """Send plain text, encrypted if the link is."""
+        if self._transport is not None:
+            self._transport.write(data if self._tls is None else self._tls.protect(data))
+
+    def _decrypted(self, tls: Tls, data: bytes) -> bytes:
+        """What has arrived, as plain text. Raises TlsFailed."""
+        try:
+            return tls.feed(data)
+        finally:
+            if tls.speaks and self._transport is not None:
+                self._transport.write(tls.outgoing())
 
     def _end(self, reason: str, *, unread: bool = False, foreign: bool = False) -> None:
         if self._lost is None:
@@ -170,7 +186,9 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        self._transport.write(hello_frame(self.cluster))
+        if self._tls is not None:
+            self._decrypted(self._tls, b"")
+        self._write(hello_frame(self.cluster))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(reason_of(exc) if exc else "the connection ended")
@@ -185,6 +203,8 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
+            if self._tls is not None:
+                data = self._decrypted(self._tls, data)
             for payload in self._reader.feed(data):
                 if not self._met.done():
                     self.cluster = meet_node(self.cluster, payload)
@@ -204,11 +224,18 @@ class Link(asyncio.Protocol):
             self._end(str(error), unread=is_unread(error), foreign=foreign)
 
 
-async def dial(address: str, cluster: str, seconds: float) -> Link:
-    """Connect to a node and exchange greetings. Raises LinkLost."""
+async def dial(
+    address: str,
+    cluster: str,
+    seconds: float,
+    protection: Protection = Protection(),  # noqa: B008 - frozen
+) -> Link:
+    """Connect to a node and exchange greetings. Raises LinkLost, and OperationalError when there are no certificates to
+    verify with."""
     host, port = split_address(address)
+    tls = protection.tls_for(host)
     loop = asyncio.get_running_loop()
-    make: Callable[[], Link] = lambda: Link(cluster)  # noqa: E731 - create_connection infers the type from it
+    make: Callable[[], Link] = lambda: Link(cluster, tls)  # noqa: E731 - create_connection infers the type from it
     link: Link | None = None
     try:
         async with asyncio.timeout(min(seconds, DIAL_MAX)):

@@ -24,10 +24,12 @@ from quorate.client.links import (
     meet_node,
     reason_of,
 )
+from quorate.client.protection import Protection
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody, Running
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, WireError
+from quorate.wire.secure import Tls
 
 Lock = threading.Lock
 
@@ -73,8 +75,9 @@ class Pending:
 class Link:
     """Frames out, answers in."""
 
-    def __init__(self, connected: socket.socket, cluster: str) -> None:
+    def __init__(self, connected: socket.socket, cluster: str, tls: Tls | None) -> None:
         self.cluster = cluster
+        self._tls = tls
         self.members: Pending | None = None
         """The question who the members are, while its answer was not looked at."""
         self.members_at = 0.0
@@ -164,6 +167,8 @@ class Link:
     def meet(self, until: float) -> None:
         """Exchange greetings, before the link is shared. Raises LinkLost."""
         try:
+            if self._tls is not None:
+                self._tls.feed(b"")
             self._write(hello_frame(self.cluster), until)
             payloads: list[bytes] = []
             while not payloads:
@@ -201,15 +206,19 @@ class Link:
     def _write(self, data: bytes, until: float) -> None:
         """Send all of it. Raises OSError; TimeoutError when the node does not take it in time."""
         with self._sending:
-            view = memoryview(data)
-            while True:
-                try:
-                    view = view[self._socket.send(view) :]
-                    if not view:
-                        return
-                except (BlockingIOError, InterruptedError):
-                    if not _ready(self._socket, until, write=True):
-                        raise TimeoutError("the node takes no more requests") from None
+            self._send_all(data if self._tls is None else self._tls.protect(data), until)
+
+    def _send_all(self, data: bytes, until: float) -> None:
+        """The same with bytes as they travel; the caller holds `_sending`."""
+        view = memoryview(data)
+        while True:
+            try:
+                view = view[self._socket.send(view) :]
+                if not view:
+                    return
+            except (BlockingIOError, InterruptedError):
+                if not _ready(self._socket, until, write=True):
+                    raise TimeoutError("the node takes no more requests") from None
 
     def _receive(self, until: float) -> list[bytes]:
         """Whole payloads; none when time ran out first. Raises OSError, EOFError or WireError."""
@@ -220,7 +229,16 @@ class Link:
             return []
         if not data:
             raise EOFError("the connection ended")
-        return self._frames.feed(data)
+        return self._frames.feed(data if self._tls is None else self._decrypted(self._tls, data, until))
+
+    def _decrypted(self, tls: Tls, data: bytes, until: float) -> bytes:
+        """What has arrived, as plain text. Raises OSError or TlsFailed."""
+        try:
+            return tls.feed(data)
+        finally:
+            if tls.speaks:
+                with self._sending:
+                    self._send_all(tls.outgoing(), until)
 
     def _hand_out(self, payloads: list[bytes]) -> None:
         for payload in payloads:
@@ -292,8 +310,15 @@ def _ready(connected: socket.socket, until: float, *, write: bool) -> bool:
     return bool(readable or writable)
 
 
-def dial(address: str, cluster: str, seconds: float) -> Link:
-    """Connect to a node and exchange greetings. Raises LinkLost."""
+def dial(
+    address: str,
+    cluster: str,
+    seconds: float,
+    protection: Protection = Protection(),  # noqa: B008 - frozen
+) -> Link:
+    """Connect to a node and exchange greetings. Raises LinkLost, and OperationalError when there are no certificates to
+    verify with."""
+    tls = protection.tls_for(split_address(address)[0])
     seconds = max(0.001, min(seconds, DIAL_MAX))
     until = time.monotonic() + seconds
     try:
@@ -302,7 +327,7 @@ def dial(address: str, cluster: str, seconds: float) -> Link:
         raise LinkLost(reason_of(error), sent=False, late=isinstance(error, TimeoutError)) from error
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    link = Link(connected, cluster)
+    link = Link(connected, cluster, tls)
     try:
         link.meet(until)
     except BaseException:

@@ -31,7 +31,7 @@ class LinkLost(Exception):
 def foreign_node(address: str, reason: str) -> OperationalError:
     """What is to be said of an address that a user named, and at which a node of another cluster answered."""
     return OperationalError(
-        f"not done: the node at {address} is of another cluster than those that answered before: {reason}",
+        f"not done: the node at {address} is of another cluster than is meant here, or than answered before: {reason}",
         hint="name nodes of one cluster only",
     )
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from quorate.client.checks import check_database, check_text, shown
 from quorate.client.marker import NOTHING, check_bookmark
+from quorate.client.protection import Protection, check_protection
 from quorate.core.bookmarks import Bookmark
 from quorate.core.read_levels import READ_LEVELS, SESSION, SPELLINGS, STRONGEST, NoSuchLevel, parse
 from quorate.errors import NotSupportedError, OperationalError, ProgrammingError
@@ -24,7 +25,7 @@ DEFAULT_DATABASE = "main"
 DEFAULT_TIMEOUT = 5.0
 """Seconds a call may take, retries included."""
 
-OPTIONS = ("timeout", "read", "bookmark")
+OPTIONS = ("timeout", "read", "bookmark", "cluster", "tls", "ca")
 SAFE, ALWAYS = "safe", "always"
 """Whether a write that was running when its node was lost is sent to another node: not by itself, or always."""
 """What may follow the `?` of a URL; the keyword arguments of `connect` go before them."""
@@ -46,6 +47,9 @@ class ClusterTarget(Struct, frozen=True):
     """Seconds; None: not said in the URL."""
     read: str | None = None
     bookmark: Bookmark = NOTHING
+    cluster: str = ""
+    """The id of the cluster that is meant; empty: whichever answers first."""
+    protection: Protection = Protection()
 
 
 class FolderTarget(Struct, frozen=True):
@@ -223,11 +227,12 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
 
 
-def _options(query: str) -> tuple[float | None, str | None, Bookmark]:
-    """The time-out, the read level and the bookmark that a URL's query names."""
+def _options(query: str) -> tuple[float | None, str | None, Bookmark, str, Protection]:
+    """What a URL's query names, in the order of `ClusterTarget`."""
     timeout: float | None = None
     bookmark = NOTHING
     read: str | None = None
+    texts = {"cluster": "", "tls": "", "ca": ""}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name == "timeout":
             try:
@@ -238,9 +243,11 @@ def _options(query: str) -> tuple[float | None, str | None, Bookmark]:
             read = check_read_level(value)
         elif name == "bookmark":
             bookmark = check_bookmark(value)
+        elif name in texts:
+            texts[name] = check_text(value, name)
         else:
             raise ProgrammingError(f"unknown option {name!r} in a cluster's URL", hint=nearest(name, OPTIONS))
-    return timeout, read, bookmark
+    return timeout, read, bookmark, texts["cluster"], check_protection(texts["tls"], texts["ca"])
 
 
 def default_read(read: str | None, bookmark: Bookmark = NOTHING) -> str:

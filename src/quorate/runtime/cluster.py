@@ -13,7 +13,7 @@ from typing import Self
 import msgspec
 
 from quorate.core.requests import StatusReport
-from quorate.runtime import probe
+from quorate.runtime import authority, probe
 from quorate.runtime.config import FILE_NAME, ConfigError
 from quorate.runtime.founding import (
     CLUSTER_FILE,
@@ -33,6 +33,21 @@ LOG_NAME = "node.log"
 POLL_S = 0.02
 
 
+CA_FOLDER = "ca"
+
+
+def protect(folder: Path) -> ClusterFile:
+    """Give a local cluster that has not begun an authority, and each node a certificate. Raises ConfigError."""
+    known = read_cluster_file(folder)
+    ca = str(authority.make(folder / CA_FOLDER).resolve())
+    for place in known.nodes:
+        authority.issue(folder / CA_FOLDER, folder / place.name)
+    url = url_of(tuple(place.address for place in known.nodes), ca=ca, cluster=known.cluster)
+    made = ClusterFile(known.cluster, known.nodes, url, ca)
+    write_cluster_file(folder, made)
+    return made
+
+
 class NotReady(Exception):
     """Nodes did not come up in time; the message has the ends of their logs."""
 
@@ -45,12 +60,19 @@ class LocalCluster:
     """
 
     def __init__(
-        self, folder: Path, nodes: int = 3, *, options: Mapping[str, str] | None = None, ports: Sequence[int] = ()
+        self,
+        folder: Path,
+        nodes: int = 3,
+        *,
+        options: Mapping[str, str] | None = None,
+        ports: Sequence[int] = (),
+        tls: bool = False,
     ) -> None:
         """Take up the cluster in `folder`, or found one of `nodes` nodes there; starts nothing yet.
 
         `options` are keys of `runtime.config` as they stand in node.toml, `ports` where the nodes listen (free ones
-        when there are none); both are used only when founding.
+        when there are none); `tls` makes an authority in `folder`/ca and a certificate for each node. All are used only
+        when founding.
         Raises ConfigError and OSError.
         """
         self.folder = folder
@@ -59,6 +81,8 @@ class LocalCluster:
         else:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = found(folder, local_members(nodes, HOST, ports=ports), options)
+            if tls:
+                self._file = protect(folder)
         self._places = {place.name: place for place in self._file.nodes}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -70,11 +94,12 @@ class LocalCluster:
         *,
         options: Mapping[str, str] | None = None,
         ports: Sequence[int] = (),
+        tls: bool = False,
         timeout: float = 60.0,
     ) -> Self:
         """A running cluster that takes writes. Raises NotReady; nothing is left running then. Raises ConfigError when
         somebody else runs it already."""
-        cluster = cls(folder, nodes, options=options, ports=ports)
+        cluster = cls(folder, nodes, options=options, ports=ports, tls=tls)
         cluster._refuse_running()
         try:
             cluster.start_all()
@@ -101,8 +126,17 @@ class LocalCluster:
 
     @property
     def url(self) -> str:
-        """Without a database; append `/NAME` for one."""
-        return url_of(self.addresses)
+        """Without a database; see `url_to`."""
+        return self.url_to("")
+
+    def url_to(self, database: str) -> str:
+        """The URL of a database of the cluster."""
+        return url_of(self.addresses, database, ca=self.ca, cluster=self.cluster if self.ca else "")
+
+    @property
+    def ca(self) -> str:
+        """The file with the certificate of its authority; empty: nothing is encrypted."""
+        return self._file.ca
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -120,7 +154,7 @@ class LocalCluster:
 
     def status(self, name: str, timeout: float = 1.0) -> StatusReport | None:
         """What a node says of itself; None when it does not answer in time."""
-        return probe.status(self._places[name].address, timeout)
+        return probe.status(self._places[name].address, timeout, probe.believing(self.ca))
 
     def leader(self, database: str = "main") -> str | None:
         """The node that answers for the database's group (its leader, if it has one) in the newest epoch, or None."""
@@ -152,6 +186,8 @@ class LocalCluster:
             raise NotReady("no node of the cluster answers")
         (address,) = local_members(1, HOST).values()
         self._places[name] = join(self.folder, name, address, known, options)
+        if self.ca:
+            authority.issue(self.folder / CA_FOLDER, self.folder / name)
         self.restart(name, timeout=timeout)
         return self._places[name]
 
@@ -226,7 +262,7 @@ class LocalCluster:
     def _refuse_running(self) -> None:
         """Two keepers of one cluster would write over each other's cluster.json."""
         for place in self._places.values():
-            found = probe.status(place.address, 0.3)
+            found = probe.status(place.address, 0.3, probe.believing(self.ca))
             if found is not None and found.cluster == self.cluster:
                 raise ConfigError(f"the cluster in {self.folder} runs already: {place.name} answers at {place.address}")
 
@@ -273,7 +309,7 @@ class LocalCluster:
             self._places[name] = msgspec.structs.replace(place, pid=pid)
         known = read_cluster_file(self.folder)
         nodes = tuple(self._places.get(place.name, place) for place in known.nodes)
-        write_cluster_file(self.folder, ClusterFile(known.cluster, nodes, known.url))
+        write_cluster_file(self.folder, ClusterFile(known.cluster, nodes, known.url, known.ca))
 
     # Waiting -------------------------------------------------------------------------------------------
 

@@ -18,10 +18,15 @@ from msgspec import Meta, Struct
 from quorate.core.settings import Settings
 from quorate.storage.interface import OPEN_REPLICAS
 from quorate.transport.addresses import Networks, is_loopback, parse_address, parse_networks
-from quorate.transport.security import Security
+from quorate.transport.security import Credentials, Security
+from quorate.wire.frames import WireError
+from quorate.wire.secure import node_name
 
 ENVIRONMENT = "QUORATE_"
 FILE_NAME = "node.toml"
+
+TLS_KEYS = ("tls_certificate", "tls_key", "tls_ca")
+"""All of them or none; in a file relative to it."""
 
 ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - nobody is dialled there
 """Hosts that mean every address of a machine, and none that others could dial."""
@@ -53,6 +58,9 @@ class Config(Struct, frozen=True, kw_only=True):
     insecure_plaintext: Annotated[
         str, Meta(description="networks beyond this machine in which nothing is encrypted, such as 10.0.0.0/8")
     ] = ""
+    tls_certificate: Annotated[str, Meta(description="file with this node's certificate; empty: it speaks no TLS")] = ""
+    tls_key: Annotated[str, Meta(description="file with the certificate's private key")] = ""
+    tls_ca: Annotated[str, Meta(description="file with the certificate of the cluster's authority")] = ""
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
     heartbeat: Annotated[int, duration("how often each pair of nodes says that it is alive")] = _DEFAULTS.heartbeat_us
     suspect: Annotated[int, duration("silence after which a peer is taken for dead, at least")] = _DEFAULTS.suspect_us
@@ -179,6 +187,9 @@ def _from_file(path: Path, known: Mapping[str, Key]) -> dict[str, Any]:
         if name not in known:
             raise ConfigError(f"{path}: unknown key {name!r}{_nearest(name, known)}")
         values[name] = _value(known[name], given, f"{path}: {name}")
+    for name in TLS_KEYS:
+        if values.get(name):
+            values[name] = str(path.parent / str(values[name]))
     values["folder"] = str(path.parent / str(values.get("folder", "")))
     return values
 
@@ -231,6 +242,10 @@ def _check(config: Config) -> None:
     if config.heartbeat * 2 > config.suspect:
         raise ConfigError("suspect must be at least two heartbeats, or one lost message looks like a dead node")
     networks(config)
+    given = [name for name in TLS_KEYS if getattr(config, name)]
+    if given and len(given) < len(TLS_KEYS):
+        missing = next(name for name in TLS_KEYS if name not in given)
+        raise ConfigError(f"{given[0]} is given without {missing}: TLS needs all of {', '.join(TLS_KEYS)}")
     if config.advertise:
         check_advertise(config.advertise)
     if config.listen:
@@ -254,9 +269,28 @@ def networks(config: Config) -> Networks:
         raise ConfigError(f"insecure_plaintext: {error}") from error
 
 
-def security(config: Config) -> Security:
-    """How a node with this configuration protects its connections. Raises ConfigError."""
-    return Security(plaintext=networks(config))
+def security(config: Config, cluster: str = "", node: int = 0) -> Security:
+    """How this node protects its connections with this configuration. Raises ConfigError when it would not."""
+    return Security(cluster, networks(config), credentials(config, cluster, node) if config.tls_certificate else None)
+
+
+def credentials(config: Config, cluster: str, node: int) -> Credentials:
+    """This node's certificate, as its files are now. Raises ConfigError when others would not believe it."""
+    try:
+        found = Credentials(config.tls_certificate, config.tls_key, config.tls_ca)
+    except WireError as error:
+        raise ConfigError(f"tls_certificate: {config.tls_certificate} cannot be used: {error}") from error
+    except OSError as error:
+        reason = getattr(error, "reason", None) or error.strerror or error
+        files = ", ".join(getattr(config, name) for name in TLS_KEYS)
+        raise ConfigError(f"tls_certificate: {files} cannot be used: {reason}") from error
+    if node_name(cluster, node) not in found.names:
+        named = ", ".join(found.names) or "nobody"
+        raise ConfigError(
+            f"tls_certificate: {config.tls_certificate} names {named}, and this node is {node_name(cluster, node)}:"
+            " issue one with `quorate certs issue`"
+        )
+    return found
 
 
 def check_listen(address: str, config: Config) -> None:
@@ -265,11 +299,12 @@ def check_listen(address: str, config: Config) -> None:
         host, _port = parse_address(address)
     except ValueError as error:
         raise ConfigError(f"listen: {error}") from error
-    if is_loopback(host) or config.insecure_plaintext:
+    if is_loopback(host) or config.insecure_plaintext or config.tls_certificate:
         return
     raise ConfigError(
-        f"listen: {address} can be reached from other machines, and nothing would be encrypted. If all that carry the"
-        ' traffic are yours, say so: insecure_plaintext = ["10.0.0.0/8"], with your network (docs/deploy.md)'
+        f"listen: {address} can be reached from other machines, and nothing would be encrypted. Give this node a"
+        f" certificate: `quorate certs init CA`, then `quorate certs issue CA --node {config.folder}`. Or name the"
+        ' networks that nobody else can enter: insecure_plaintext = ["10.0.0.0/8"] (docs/deploy.md)'
     )
 
 

@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -38,10 +39,14 @@ class ClusterFile(Struct, frozen=True):
     cluster: str
     nodes: tuple[NodePlace, ...]
     url: str
+    ca: str = ""
+    """The file with the certificate of the authority that clients verify with; empty: nothing is encrypted."""
 
 
-def url_of(addresses: tuple[str, ...]) -> str:
-    return "quorate://" + ",".join(addresses)
+def url_of(addresses: tuple[str, ...], database: str = "", *, ca: str = "", cluster: str = "") -> str:
+    """The URL of a cluster, or of a database in it. One that is encrypted names the authority, and whose it is."""
+    place = "quorate://" + ",".join(addresses) + (f"/{database}" if database else "")
+    return f"{place}?cluster={cluster}&ca={quote(ca)}" if ca else place
 
 
 def free_ports(host: str, count: int) -> list[int]:
@@ -155,8 +160,8 @@ def join(
     there = read_cluster_file(folder) if (folder / CLUSTER_FILE).exists() else None
     if there is not None and there.cluster == known.cluster:
         places = (*there.nodes, made)
-        url = url_of(tuple(each.address for each in places))
-        write_cluster_file(folder, ClusterFile(there.cluster, places, url))
+        url = url_of(tuple(each.address for each in places), ca=there.ca, cluster=there.cluster)
+        write_cluster_file(folder, ClusterFile(there.cluster, places, url, there.ca))
     return made
 
 
@@ -194,8 +199,8 @@ def forget(folder: Path, name: str) -> NodePlace | None:
     known = read_cluster_file(folder)
     left = tuple(place for place in known.nodes if place.name != name)
     if len(left) < len(known.nodes):
-        url = url_of(tuple(place.address for place in left))
-        write_cluster_file(folder, ClusterFile(known.cluster, left, url))
+        url = url_of(tuple(place.address for place in left), ca=known.ca, cluster=known.cluster)
+        write_cluster_file(folder, ClusterFile(known.cluster, left, url, known.ca))
     return next((place for place in known.nodes if place.name == name), None)
 
 

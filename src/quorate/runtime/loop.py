@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from quorate.core.formats import RELEASE
 from quorate.core.kernel import Core
 from quorate.core.recovered import Identity
 from quorate.runtime.aside import READS, Aside, Piece
-from quorate.runtime.config import ANYWHERE, Config, ConfigError, check_listen, etcd_endpoints, security
+from quorate.runtime.config import ANYWHERE, Config, ConfigError, check_listen, credentials, etcd_endpoints, security
 from quorate.runtime.driver import Driver, monotonic_us
 from quorate.runtime.scheduler import Timer
 from quorate.runtime.signals import Signals
@@ -31,6 +32,10 @@ STOPPED = 0
 FAILED = 70
 """Exit code of a node that stopped because going on would have broken a promise (EX_SOFTWARE)."""
 INTERRUPTED = 130
+
+DAY_S = 86_400
+CERTIFICATES_EVERY_S = 3600.0
+"""How often a node reads its certificate again."""
 
 DESCRIPTORS_OF_A_REPLICA = 7
 """As a rule at the most: a writer, its write-ahead log and its index, and two readers with two each."""
@@ -87,20 +92,22 @@ class Server:
         limits = Limits(connections=self._config.connections, client_requests=self._config.client_requests)
         me = greeting_of(self._store.identity, self._config)
         rng = random.Random(os.urandom(16))
-        driver.transport = transport = TcpTransport(me, driver, rng, limits, security(self._config))
+        self._security = security(self._config, me.cluster, me.node)
+        driver.transport = transport = TcpTransport(me, driver, rng, limits, self._security)
         permits = self._permits(driver)
         host, port = parse_address(listen_address(self._config, self._store.identity))
         try:
             self.address = await transport.listen(host, port)
         except OSError as error:
             raise ConfigError(f"cannot listen on {format_address(host, port)}: {error.strerror or error}") from error
-        handlers = Signals(loop, self.drain, lambda: self.finish(INTERRUPTED)) if signals else None
+        handlers = Signals(loop, self.drain, lambda: self.finish(INTERRUPTED), self.reload) if signals else None
         code = FAILED
         try:
             try:
                 driver.start()
                 driver.located(me.node, me.address)
                 log.info("%s listens on %s", self._store.identity.name, self.address)
+                self._look_at_certificates()
                 ready(self.address)
                 code = await self._finished
             finally:
@@ -123,6 +130,27 @@ class Server:
         identity = self._store.identity
         driver.permits = permits = EtcdPermits(endpoints, identity.cluster, identity.node, driver.feed)
         return permits
+
+    def reload(self) -> None:
+        """Read the certificate's files again, for new connections. What cannot be used is logged, and the node goes on
+        with what it has."""
+        identity = self._store.identity
+        if self._security.credentials is None:
+            log.info("there is no certificate to read again")
+            return
+        try:
+            fresh = credentials(self._config, identity.cluster, identity.node)
+        except ConfigError as error:
+            log.error("the certificate is not replaced: %s", error)
+            return
+        self._security.credentials = fresh
+        log.info("the certificate in use expires in %.1f days", (fresh.expires_s - time.time()) / DAY_S)
+
+    def _look_at_certificates(self) -> None:
+        """Every hour: somebody may have renewed them and not said so."""
+        if self._security.credentials is not None and not self._finished.done():
+            asyncio.get_running_loop().call_later(CERTIFICATES_EVERY_S, self._look_at_certificates)
+            self.reload()
 
     def drain(self) -> None:
         """Hand leadership over, finish what is under way, then stop; at the latest after the drain time."""

@@ -1,12 +1,9 @@
 """Signals: SIGTERM and the first SIGINT drain, the second SIGINT stops at once, SIGHUP reloads."""
 
-import logging
 import signal
 from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
-
-log = logging.getLogger("quorate.runtime")
 
 
 def ignore_what_stops() -> None:
@@ -30,10 +27,13 @@ class Signals:
     act on the signal for a moment, and a SIGTERM in that moment would kill a node that is stopping in good order.
     """
 
-    def __init__(self, loop: SignalLoop, drain: Callable[[], None], now: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: SignalLoop, drain: Callable[[], None], now: Callable[[], None], reload: Callable[[], None]
+    ) -> None:
         self._loop = loop
         self._drain = drain
         self._now = now
+        self._reload = reload
         self._asked = False
         self._actions = {signal.SIGTERM: self._terminate, signal.SIGINT: self._interrupt}
         if hasattr(signal, "SIGHUP"):
@@ -55,10 +55,6 @@ class Signals:
             self._now()
         else:
             self._terminate()
-
-    def _reload(self) -> None:
-        """Certificates will be read again here; there are none yet."""
-        log.info("SIGHUP: there is nothing to reload")
 
     def close(self) -> None:
         """Before the loop closes: only a further SIGINT is still heard, by whoever heard it before."""

@@ -26,6 +26,7 @@ from quorate.core.recovered import Identity, Member
 from quorate.errors import AlreadyOpen, NotSupportedError, OperationalError
 from quorate.storage import disk
 from quorate.storage.files import SYSTEM, Files
+from quorate.storage.interface import Broken
 from quorate.storage.log.group import GroupLog
 
 RELEASED = 2
@@ -343,6 +344,21 @@ def create(path: Path, identity: Identity, files: Files = SYSTEM) -> None:
         disk.close_orderly(connection)
     files.replace(beside, path)
     files.sync(path.parent)
+
+
+def read_identity(path: Path) -> Identity:
+    """Who the node is to which this file belongs, while it runs or not: what is read never changes. Raises Broken."""
+    try:
+        connection = apsw.Connection(
+            f"{path.absolute().as_uri()}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        )
+        rows: Any = connection.execute("SELECT format, cluster, node, name FROM node").fetchall()
+        founders: Any = connection.execute("SELECT node, name, address FROM founders ORDER BY node").fetchall()
+        connection.close()
+    except (apsw.Error, ValueError) as error:
+        raise Broken(f"{path} cannot be read: {error}") from error
+    ((number, cluster, node, name),) = rows
+    return Identity(cluster, node, name, 0, tuple(Member(*row) for row in founders), number)
 
 
 def is_remembered(write: LogWrite) -> bool:

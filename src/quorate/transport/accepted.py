@@ -15,6 +15,7 @@ from quorate.transport.oversize import shortened
 from quorate.wire.codec import decode_asked, decode_message, encode
 from quorate.wire.frames import FrameReader, FrameTooLong, NotOurProtocol, WireError, add_frame
 from quorate.wire.handshake import NODE, Hello, greeting, meet, refusal
+from quorate.wire.secure import HANDSHAKE, Tls
 
 if TYPE_CHECKING:
     from quorate.transport.tcp import TcpTransport
@@ -56,6 +57,10 @@ class Accepted(asyncio.Protocol):
         self._limits = owner.limits
         self._asked = owner.handler.asked
         self._reader = FrameReader()
+        self._peeks = owner.security.credentials is not None
+        """The first byte, which has not come, tells whether TLS is spoken."""
+        self.tls: Tls | None = None
+        """None: in plain text."""
         self._out = bytearray()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -88,22 +93,59 @@ class Accepted(asyncio.Protocol):
             made.abort()
             return
         self._timer = owner.loop.call_later(self._limits.greeting_s, self._greeting_late)
-        try:
-            owner.security.check_plain(made.get_extra_info("peername"))
-        except WireError as error:
-            self.refuse(error)
-            return
-        made.write(greeting(owner.me))
+        if not self._peeks:
+            self._begin_plain()
         if owner.crowded(RESERVED):
             self.refuse(TooManyConnections(f"this node takes {self._limits.connections} connections"))
+
+    def _begin_plain(self) -> None:
+        """Nothing is encrypted here, if that may be."""
+        assert self._transport is not None
+        try:
+            self._owner.security.check_plain(self._transport.get_extra_info("peername"))
+        except WireError as error:
+            self.refuse(error)
+        else:
+            self._transport.write(greeting(self._owner.me))
+
+    def _decrypted(self, data: bytes) -> bytes:
+        """What arrived, as plain text. Raises TlsFailed."""
+        tls, transport = self.tls, self._transport
+        assert tls is not None
+        assert transport is not None
+        try:
+            plain = tls.feed(data)
+        finally:
+            if out := tls.outgoing():
+                transport.write(out)
+        if tls.ended:
+            transport.close()
+        return plain
+
+    def _write(self, data: bytes | bytearray) -> None:
+        """Send plain text, encrypted where the connection is."""
+        if self._transport is not None:
+            self._transport.write(data if self.tls is None else self.tls.protect(data))
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        if self._peeks:
+            self._peeks = False
+            if data[0] == HANDSHAKE:
+                self.tls = self._owner.security.accepting()
+            else:
+                self._begin_plain()
+                if self._refused:
+                    return
         try:
+            if self.tls is not None:
+                data = self._decrypted(data)
             payloads = self._reader.feed(data)
             if self._them is None and payloads:
                 self._greeted(meet(self._owner.me, payloads.pop(0)))
+                if self.tls is not None:  # who has not greeted learns nothing of this node
+                    self._write(greeting(self._owner.me))
             if self._reader.rest or self._unfinished:
                 self._note_unfinished()
             if self._peer:
@@ -201,7 +243,9 @@ class Accepted(asyncio.Protocol):
 
     def _greeted(self, them: Hello) -> None:
         owner = self._owner
-        if them.role != NODE:
+        if them.role == NODE:
+            owner.security.check_peer(self.tls, them.node)
+        else:
             if owner.crowded():
                 raise TooManyConnections(f"this node takes {self._limits.connections} connections")
             self._used_s = owner.loop.time()
@@ -245,7 +289,7 @@ class Accepted(asyncio.Protocol):
         transport = self._transport
         if out and transport is not None and not self._refused:
             self._used_s = now_s
-            transport.write(out)
+            transport.write(out if self.tls is None else self.tls.protect(out))
             if self._paused:
                 self._owner.loop.call_soon(self._resume)
 
@@ -276,7 +320,10 @@ class Accepted(asyncio.Protocol):
             self._timer.cancel()
         if self._paused:
             transport.resume_reading()
-        transport.write(refusal(error))
+        if self._peeks or (self.tls is not None and not self.tls.ready):
+            transport.abort()  # there is no language yet in which to say why
+            return
+        self._write(refusal(error))
         if transport.can_write_eof():
             transport.write_eof()
         self._timer = self._owner.loop.call_later(self._limits.linger_s, transport.abort)

@@ -16,6 +16,7 @@ from quorate.transport.addresses import parse_address
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameReader, WireError, frame
 from quorate.wire.handshake import VERSION, greeting, meet, read_refusal, spoken
+from quorate.wire.secure import Tls
 
 if TYPE_CHECKING:
     from quorate.transport.tcp import TcpTransport
@@ -169,6 +170,7 @@ class Dialled(asyncio.Protocol):
         self._owner = owner
         self._me = msgspec.structs.replace(owner.me, wanted=link.peer)
         self._reader = FrameReader()
+        self._tls = owner.security.dialling()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._greeted = False
@@ -179,6 +181,10 @@ class Dialled(asyncio.Protocol):
         made.set_write_buffer_limits(self._owner.limits.write_buffer)
         self._timer = self._owner.loop.call_later(self._owner.limits.greeting_s, self._late)
         self._link.made(self)
+        if self._tls is not None:
+            self._tls.feed(b"")
+            made.write(self._tls.outgoing())
+            return
         try:
             self._owner.security.check_plain(made.get_extra_info("peername"))
         except WireError as error:
@@ -187,8 +193,25 @@ class Dialled(asyncio.Protocol):
             return
         made.write(greeting(self._me))
 
+    def _decrypted(self, tls: Tls, data: bytes) -> bytes:
+        """What arrived, as plain text; greets when the other side has proved who it is. Raises WireError."""
+        begins = not tls.ready
+        try:
+            plain = tls.feed(data)
+            if begins and tls.ready:
+                self._owner.security.check_peer(tls, self._link.peer)
+                self.write(greeting(self._me))
+        finally:
+            if self._transport is not None and (out := tls.outgoing()):
+                self._transport.write(out)
+        if tls.ended:
+            self.close()
+        return plain
+
     def data_received(self, data: bytes) -> None:
         try:
+            if self._tls is not None:
+                data = self._decrypted(self._tls, data)
             for payload in self._reader.feed(data):
                 if self._greeted:
                     raise read_refusal(payload)
@@ -221,7 +244,7 @@ class Dialled(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:
-            self._transport.write(data)
+            self._transport.write(data if self._tls is None else self._tls.protect(data))
 
     def close(self) -> None:
         if self._transport is not None:

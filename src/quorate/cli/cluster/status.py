@@ -119,15 +119,16 @@ def status(cluster: str | None, watch: bool, interval: float, timeout: float, as
 
     Exits with 3 when no node answers. A node that does not answer is shown as such.
     """
-    addresses = parse_cluster_url(find_cluster(cluster)).addresses
+    target = parse_cluster_url(find_cluster(cluster))
+    addresses, secure = target.addresses, target.protection.tls_for
     if not watch:
-        view = look(addresses, timeout)
+        view = look(addresses, timeout, secure)
         if not any(node.answers for node in view.nodes):
             raise Fail(f"no node answers at {', '.join(addresses)}", Exit.UNAVAILABLE)
         print_json(view) if as_json else click.echo(as_text(view))
         return
     while True:
-        view = look(addresses, timeout)
+        view = look(addresses, timeout, secure)
         if as_json:
             click.echo(msgspec.json.encode(view).decode())
         else:
@@ -137,14 +138,14 @@ def status(cluster: str | None, watch: bool, interval: float, timeout: float, as
         time.sleep(interval)
 
 
-def look(addresses: tuple[str, ...], timeout: float) -> View:
+def look(addresses: tuple[str, ...], timeout: float, secure: probe.Secure = probe.in_plain) -> View:
     """Ask the given addresses, then every further member that they name."""
-    reports: dict[str, StatusReport | None] = {address: probe.status(address, timeout) for address in addresses}
+    reports: dict[str, StatusReport | None] = {address: probe.status(address, timeout, secure) for address in addresses}
     first = next((report.cluster for report in reports.values() if report is not None), "")
     for report in list(reports.values()):
         for member in report.members if report is not None and report.cluster == first else ():
             if member.address not in reports:
-                reports[member.address] = probe.status(member.address, timeout)
+                reports[member.address] = probe.status(member.address, timeout, secure)
     return combine(reports)
 
 

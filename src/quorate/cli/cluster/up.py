@@ -24,8 +24,9 @@ from quorate.runtime.signals import ignore_what_stops
     help=f"Where the first node of a new cluster listens; the others follow. 0: any free ports. Default {DEFAULT_PORT},"
     " or free ports when those are taken.",
 )
+@click.option("--tls", is_flag=True, help="Encrypt everything, with an authority made in DIR/ca.")
 @json_option
-def up(nodes: int | None, folder: Path, port: int | None, as_json: bool) -> None:
+def up(nodes: int | None, folder: Path, port: int | None, tls: bool, as_json: bool) -> None:
     """Start a local cluster and keep it running until Ctrl-C or SIGTERM.
 
     A new or empty DIR becomes a new cluster; otherwise the one in it is started again, on the same ports.
@@ -37,6 +38,8 @@ def up(nodes: int | None, folder: Path, port: int | None, as_json: bool) -> None
         there = len(read_cluster_file(folder).nodes)
         if nodes not in (None, there):
             raise Fail(f"{folder} holds a cluster of {there} nodes, not {nodes}", Exit.USAGE)
+        if tls and not read_cluster_file(folder).ca:
+            raise Fail(f"{folder} holds a cluster without certificates", Exit.USAGE, "make a new one with --tls")
     else:
         ports = _ports(port, nodes or 3)
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell lets what it starts with & ignore SIGINT
@@ -44,7 +47,7 @@ def up(nodes: int | None, folder: Path, port: int | None, as_json: bool) -> None
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, _interrupt)
     try:
-        cluster = LocalCluster.start(nodes or 3, folder, ports=ports)
+        cluster = LocalCluster.start(nodes or 3, folder, ports=ports, tls=tls)
     except NotReady as error:
         raise Fail(f"the cluster did not start: {error}", Exit.UNAVAILABLE) from error
     with cluster:

@@ -48,5 +48,6 @@ def cluster_url(name: str, cluster: str | None) -> str:
     """The URL of a database by its name in the cluster that is meant; a whole URL is taken as it is."""
     if is_cluster(name):
         return name
-    found = parse_cluster_url(cluster_of(name, cluster))
-    return f"quorate://{','.join(found.addresses)}/{quote(name, safe='')}"
+    place, mark, query = cluster_of(name, cluster).partition("?")
+    addresses = ",".join(parse_cluster_url(place).addresses)
+    return f"quorate://{addresses}/{quote(name, safe='')}{mark}{query}"

@@ -45,7 +45,7 @@ def run(cluster: "LocalCluster", view: View) -> AsyncReport:
         all_of_it.create(DATABASE, acks="async", replicas=3)
         for sentence in all_of_it.explain(DATABASE).sentences[1:2]:
             view.say(sentence)
-        with quorate.connect(f"{cluster.url}/{DATABASE}", timeout=WAIT_S, lazy=True) as db:
+        with quorate.connect(cluster.url_to(DATABASE), timeout=WAIT_S, lazy=True) as db:
             db.execute("CREATE TABLE orders(id INTEGER PRIMARY KEY, what TEXT NOT NULL) STRICT")
             db.executemany("INSERT INTO orders VALUES (?, 'mug')", [(number,) for number in range(BEFORE)])
         leader = _leader(cluster)
@@ -59,7 +59,7 @@ def run(cluster: "LocalCluster", view: View) -> AsyncReport:
         cluster.kill(leader)
         for name in others:
             cluster.restart(name)
-        with quorate.connect(f"{cluster.url}/{DATABASE}", timeout=WAIT_S, lazy=True) as db:
+        with quorate.connect(cluster.url_to(DATABASE), timeout=WAIT_S, lazy=True) as db:
             lost = len(set(acknowledged) - _orders(db))
             view.say(
                 f"{' and '.join(others)} are back and elected {_leader(cluster)}: {lost} acknowledged orders are lost"

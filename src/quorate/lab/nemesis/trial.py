@@ -44,7 +44,7 @@ class Trial:
 
     @property
     def url(self) -> str:
-        return f"{self.cluster.url}/{DATABASE}"
+        return self.cluster.url_to(DATABASE)
 
     def open_store(self, more: Sequence[store.Call] = ()) -> None:
         """Create the database and fill the store, and whatever else is to be there."""

@@ -1,0 +1,100 @@
+"""`quorate certs`: a private authority, and the certificates of nodes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quorate.cli.output import json_option, print_json, progress
+from quorate.runtime import authority
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group(short_help="Make and show certificates for TLS.")
+def certs() -> None:
+    """Make a private certificate authority, and certificates for nodes.
+
+    Needs the package cryptography: pip install 'quorate[certs]'. Certificates of another authority serve as well.
+    """
+
+
+@certs.command("init")
+@click.argument("folder", metavar="CA", type=FOLDER)
+@click.option(
+    "--days", type=click.IntRange(1, 36500), default=authority.CA_DAYS, show_default=True, help="Until it expires."
+)
+@json_option
+def init(folder: Path, days: int, as_json: bool) -> None:
+    """Make an authority in the folder CA: ca.crt and ca.key.
+
+    ca.key signs whatever is believed in the cluster: keep it off the nodes. ca.crt is what clients name with ca=.
+    """
+    made = authority.make(folder, days)
+    if as_json:
+        print_json(described(authority.read(made)))
+    else:
+        progress(f"made {made}; next: quorate certs issue {folder} --node FOLDER, for each node")
+
+
+@certs.command()
+@click.argument("folder", metavar="CA", type=FOLDER)
+@click.option(
+    "--node", "nodes", metavar="FOLDER", multiple=True, required=True, type=FOLDER, help="A node's folder; repeat it."
+)
+@click.option("--host", "hosts", metavar="HOST", multiple=True, help="One more name or address of it; repeat it.")
+@click.option(
+    "--days", type=click.IntRange(1, 36500), default=authority.NODE_DAYS, show_default=True, help="Until it expires."
+)
+@json_option
+def issue(folder: Path, nodes: tuple[Path, ...], hosts: tuple[str, ...], days: int, as_json: bool) -> None:
+    """Issue a certificate for each node, and put it into the node's folder: node.crt, node.key and ca.crt.
+
+    node.toml names the files afterwards. A running node reads them again at SIGHUP, and every hour.
+    """
+    made = [authority.issue(folder, node, hosts, days) for node in nodes]
+    if as_json:
+        print_json([described(each) for each in made])
+    else:
+        for node, each in zip(nodes, made, strict=True):
+            progress(f"{node / authority.CERTIFICATE}: {_line(described(each))}")
+
+
+@certs.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+def show(files: tuple[Path, ...], as_json: bool) -> None:
+    """Show what certificates say: whose they are, for which hosts, and until when."""
+    found = [described(authority.read(path)) for path in files]
+    if as_json:
+        print_json(found)
+    else:
+        for path, each in zip(files, found, strict=True):
+            click.echo(f"{path}: {_line(each)}")
+
+
+def described(certificate: "x509.Certificate") -> dict[str, Any]:
+    """What a certificate says."""
+    from cryptography import x509
+
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        known = [str(each.value) for each in names]
+    except x509.ExtensionNotFound:
+        known = []
+    common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return {
+        "name": str(common[0].value) if common else "",
+        "names": known,
+        "serial": f"{certificate.serial_number:X}",
+        "not_before": certificate.not_valid_before_utc.isoformat(),
+        "not_after": certificate.not_valid_after_utc.isoformat(),
+    }
+
+
+def _line(certificate: dict[str, Any]) -> str:
+    names = ", ".join(certificate["names"])
+    return f"{certificate['name']} ({names}), until {certificate['not_after']}, serial {certificate['serial']}"
