@@ -141,7 +141,7 @@ def test_targets(text: Any, target: Any) -> None:
         ("quorate://h/a/b", "cannot be the name"),
         ("quorate://h/x#y", "no part after"),
         ("quorate://h?timout=3", "unknown option 'timout'.*did you mean 'timeout'"),
-        ("quorate://h?colour=3", "unknown option 'colour'.*known are"),
+        ("quorate://h?pink=3", "unknown option 'pink'.*known are"),
         ("quorate://h?timeout=soon", "not a number of seconds"),
         ("quorate://h?timeout=-1", "positive number of seconds"),
         ("quorate://h?read=linear", "did you mean 'linearizable'"),

@@ -11,11 +11,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sql": {"sql"},
     "storage": {"storage", "core", "sql"},
     "wire": {"wire", "core"},
-    "transport": {"transport", "wire", "core"},
-    "runtime": {"runtime", "transport", "wire", "storage", "sql", "core"},
+    "tls": {"tls", "wire"},
+    "transport": {"transport", "tls", "wire", "core"},
+    "runtime": {"runtime", "transport", "tls", "wire", "storage", "sql", "core"},
     "runtime/embedded": {"runtime/embedded", "runtime", "client", "wire", "storage", "sql", "core"},
     "runtime/tasks": {"runtime/embedded", "client", "sql", "core"},
-    "client": {"client", "wire", "sql", "core"},
+    "client": {"client", "tls", "wire", "sql", "core"},
     "lab/models": {"lab/models", "core"},
     "lab/judges": set(),
     "lab/sql": set(),
@@ -71,6 +72,8 @@ PURE_ROOMS = ("core", "sql", "wire", "lab/sql")
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "apsw": ("storage",),
+    "cryptography": ("runtime", "cli"),
+    "ssl": ("tls", "transport", "client"),
     "asyncio": ("transport", "runtime", "runtime/tasks", "client", "http"),
     "uvloop": ("transport", "runtime"),
     "click": ("cli",),
@@ -164,7 +167,7 @@ def test_only_drivers_and_the_client_read_clocks(room: str) -> None:
 
 
 def test_nothing_is_imported_that_is_not_declared() -> None:
-    declared = {"apsw", "msgspec", "uvloop", "click", "rich", "quorate"}
+    declared = {"apsw", "msgspec", "uvloop", "click", "rich", "cryptography", "quorate"}
     for path in modules():
         for module, _ in imports(path):
             top = module.split(".")[0]

@@ -17,13 +17,13 @@ from quorate.runtime import authority
 from quorate.runtime.config import ConfigError, load, security
 from quorate.runtime.founding import found, local_members
 from quorate.storage.node_file import read_identity
+from quorate.tls.layer import Tls, TlsFailed, verifying
 from quorate.transport.addresses import parse_address
 from quorate.transport.security import Security
 from quorate.transport.tcp import Limits
 from quorate.wire.codec import decode_told, encode
 from quorate.wire.frames import FrameReader, frame
 from quorate.wire.handshake import CLIENT, NODE, Hello, greeting, meet, read_refusal
-from quorate.wire.secure import Tls, TlsFailed, verifying
 
 
 class Place:

@@ -19,9 +19,9 @@ from quorate.client.protection import Protection
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody, Running
 from quorate.errors import InterfaceError, ProgrammingError
+from quorate.tls.layer import Tls
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, WireError
-from quorate.wire.secure import Tls
 
 Lock = asyncio.Lock
 current_task = asyncio.current_task

@@ -27,9 +27,9 @@ from quorate.client.links import (
 from quorate.client.protection import Protection
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody, Running
+from quorate.tls.layer import Tls
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, WireError
-from quorate.wire.secure import Tls
 
 Lock = threading.Lock
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from quorate.client.checks import check_text
 from quorate.errors import OperationalError, ProgrammingError
-from quorate.wire.secure import Tls, verifying
+from quorate.tls.layer import Tls, verifying
 
 if TYPE_CHECKING:
     import ssl

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quorate.runtime.config import ANYWHERE, FILE_NAME, ConfigError
+from quorate.tls.layer import node_name
 from quorate.transport.addresses import parse_address
-from quorate.wire.secure import node_name
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from quorate.core.kernel import Identity
+    from quorate.core.recovered import Identity
 
 CA, CA_KEY = "ca.crt", "ca.key"
 CERTIFICATE, KEY = "node.crt", "node.key"

@@ -17,10 +17,10 @@ from msgspec import Meta, Struct
 
 from quorate.core.settings import Settings
 from quorate.storage.interface import OPEN_REPLICAS
+from quorate.tls.layer import node_name
 from quorate.transport.addresses import Networks, is_loopback, parse_address, parse_networks
 from quorate.transport.security import Credentials, Security
 from quorate.wire.frames import WireError
-from quorate.wire.secure import node_name
 
 ENVIRONMENT = "QUORATE_"
 FILE_NAME = "node.toml"

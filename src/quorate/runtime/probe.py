@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 from quorate.core.requests import Ask, ReplyBody, RequestBody, Running, Status, StatusReport
+from quorate.tls.layer import Tls, verifying
 from quorate.transport.addresses import parse_address
 from quorate.wire.codec import decode_told, encode
 from quorate.wire.frames import FrameReader, WireError, frame
 from quorate.wire.handshake import CLIENT, Hello, greeting, meet
-from quorate.wire.secure import Tls, verifying
 
 Secure = Callable[[str], Tls | None]
 """TLS for a connection to a host; None: in plain text."""

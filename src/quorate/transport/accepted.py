@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from quorate.core.bounds import NodeId
 from quorate.core.requests import Left, ReplyBody, Told
+from quorate.tls.layer import HANDSHAKE, Tls
 from quorate.transport.oversize import shortened
 from quorate.wire.codec import decode_asked, decode_message, encode
 from quorate.wire.frames import FrameReader, FrameTooLong, NotOurProtocol, WireError, add_frame
 from quorate.wire.handshake import NODE, Hello, greeting, meet, refusal
-from quorate.wire.secure import HANDSHAKE, Tls
 
 if TYPE_CHECKING:
     from quorate.transport.tcp import TcpTransport

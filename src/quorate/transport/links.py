@@ -11,12 +11,12 @@ import msgspec
 
 from quorate.core.bounds import NodeId
 from quorate.core.messages import SINCE, Message
+from quorate.tls.layer import Tls
 from quorate.transport.accepted import tune
 from quorate.transport.addresses import parse_address
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameReader, WireError, frame
 from quorate.wire.handshake import VERSION, greeting, meet, read_refusal, spoken
-from quorate.wire.secure import Tls
 
 if TYPE_CHECKING:
     from quorate.transport.tcp import TcpTransport

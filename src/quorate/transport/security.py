@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quorate.core.kernel import NodeId
+from quorate.core.bounds import NodeId
+from quorate.tls.layer import Tls, TlsFailed, node_name
 from quorate.transport.addresses import Networks, is_trusted
 from quorate.wire.frames import WireError
-from quorate.wire.secure import Tls, TlsFailed, node_name
 
 if TYPE_CHECKING:
     import ssl

@@ -1,0 +1,1 @@
+"""TLS without a socket, for every kind of connection."""
