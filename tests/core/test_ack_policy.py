@@ -1,4 +1,4 @@
-"""The arithmetic of the ladder, and the table of promises that is built on it."""
+"""The arithmetic of ack policies, and the table of promises that is built on it."""
 
 import subprocess
 import sys
@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from quorate.core.ack_policy import ASYNC, MAJORITY, SEMI_SYNC, SYNC, AckPolicy, NoSuchAcks, parse, parse_for, read_rule
-from quorate.core.promises import ACKS, KEPT, PROMISES, READS, explain, judges, row, strongest_read, table
+from quorate.core.promises import READS
 from quorate.core.read_levels import BOUNDED, EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS, SESSION, offered
+from quorate.core.single_leader.promises import ACKS, EVERY, KEPT, explain, judges, row, strongest_read, table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -77,7 +78,7 @@ def test_the_table_has_every_choice_once_and_refuses_only_linearizable_async() -
     assert [(each.acks, each.read) for each in rows if not each.promises] == [(ASYNC, LINEARIZABLE)]
     assert set(READS) == set(READ_LEVELS)
     for each in rows:
-        assert all(promise in PROMISES for promise in each.promises)
+        assert all(promise in EVERY for promise in each.promises)
         assert offered(each.acks, each.read) == bool(each.promises)
         assert each.conditions
 

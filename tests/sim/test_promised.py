@@ -1,11 +1,12 @@
-"""Every promise of `core.promises` has a judge in the laboratory, and each of these judges has caught something."""
+"""Every promise of a replication has a judge in the laboratory, and each of these judges has caught something."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from quorate.core.promises import PROMISES, Promise
+from quorate.core.promises import Promise
+from quorate.core.replication import REPLICATIONS
 from quorate.lab.judges.history import FAIL, OK
 from quorate.lab.mutants import known
 from quorate.lab.sim.engine.world import Violation, World
@@ -22,6 +23,7 @@ from quorate.lab.sim.workloads.ledger import (
 from quorate.lab.sim.workloads.transacted import SERIALIZABILITY
 from quorate.lab.sim.workloads.visitors import BOUNDED_STALENESS, SESSION
 
+EVERY = dict.fromkeys(promise for each in REPLICATIONS.values() for promise in each.promises.every)
 JUDGES = {
     REPLICAS_EQUAL,
     ACKNOWLEDGED_LOST,
@@ -53,7 +55,7 @@ def nothing(_ledger: Ledger) -> None:
     return None
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name)
+@pytest.mark.parametrize("promise", EVERY, ids=lambda promise: promise.name)
 def test_every_promise_has_a_judge(promise: Promise) -> None:
     assert promise.judge in JUDGES, f"{promise.name} is promised, and the laboratory has no judge {promise.judge!r}"
 

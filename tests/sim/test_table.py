@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from quorate.cli.lab.main import lab
-from quorate.core import promises
 from quorate.core.ack_policy import ETCD
+from quorate.core.single_leader.promises import judges
 from quorate.lab.sim.campaigns.rows import Row
 from quorate.lab.sim.campaigns.table import (
     EVERYTHING,
@@ -75,8 +75,8 @@ def test_what_async_loses_is_committed_and_saved() -> None:
 def test_a_database_is_answerable_to_the_judges_that_the_table_of_promises_names() -> None:
     for mode in MODES:
         database = Database("data", Dials(nodes=mode.nodes, fixed=mode.acks))
-        assert database.judges == promises.judges(mode.rule)
-        assert database.loose == ("linearizability" not in promises.judges(mode.rule))
+        assert database.judges == judges(mode.rule)
+        assert database.loose == ("linearizability" not in judges(mode.rule))
         assert database.replicas == mode.nodes
 
 

@@ -21,6 +21,7 @@ from quorate.core.entries import DATA, CreateGroup, Entry, WriteEntries
 from quorate.core.kernel import Effect, LogRead, Now, Persisted, ReadLog, Send
 from quorate.core.messages import GroupHeartbeat
 from quorate.core.options import DatabaseOptions
+from quorate.core.promises import Explanation, Promise, Promises
 from quorate.core.read_levels import EVENTUAL, STRONGEST
 from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Host, Replication
@@ -293,6 +294,27 @@ class GrowOnlySet:
         return []
 
 
+KEPT = Promise("kept", "an element that was acknowledged is in every replica's set in the end", "set")
+
+
+def explain(options: DatabaseOptions, replicas: int) -> Explanation:
+    """All that there is to say about a set."""
+    return Explanation(
+        replication=NAME,
+        options=options.spelt,
+        replicas=replicas,
+        away_for_writes=replicas - 1,
+        away_for_reads={EVENTUAL: replicas - 1},
+        disks=0,
+        default_read=EVENTUAL,
+        sentences=("Any node takes an element, and keeps it on its disk before it answers.",),
+    )
+
+
+PROMISES = Promises(
+    explain, lambda _options: (KEPT,), lambda _options: frozenset({KEPT.judge}), (KEPT,), lambda: ["## Sets"]
+)
+
 GROW_ONLY_SET = Replication(
-    NAME, GrowOnlySet, frozenset({Persisted, LogRead}), frozenset({Elements, Kept}), DatabaseOptions
+    NAME, GrowOnlySet, frozenset({Persisted, LogRead}), frozenset({Elements, Kept}), DatabaseOptions, PROMISES
 )

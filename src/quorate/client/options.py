@@ -8,7 +8,7 @@ from quorate import errors
 from quorate.client.checks import check_text, shown
 from quorate.client.pieces import DatabaseInfo
 from quorate.core import options as declared
-from quorate.core.promises import Explanation, explain
+from quorate.core.promises import Explanation
 
 
 def options_known() -> declared.Known:
@@ -45,10 +45,18 @@ def check_change(options: Mapping[str, object]) -> dict[str, str]:
 
 
 def explained(known: Iterable[DatabaseInfo], name: str) -> Explanation:
-    """What the database of this name promises. Raises UnknownDatabase."""
+    """What the database of this name promises. Raises UnknownDatabase, or NotSupportedError for a replication of a
+    later release."""
     there = {each.name: each for each in known}
     if name not in there:
         raise errors.UnknownDatabase(f"there is no database {name!r}", hint=f"there are: {', '.join(there)}")
     info = there[name]
-    options = msgspec.convert(info.options, declared.SingleLeaderOptions)
-    return msgspec.structs.replace(explain(options.rule, info.replicas), options=info.options)
+    from quorate.core.replication import REPLICATIONS
+
+    if info.replication not in REPLICATIONS:
+        raise errors.NotSupportedError(
+            f"this release does not know the replication {info.replication!r}", hint="use that of the nodes"
+        )
+    replication = REPLICATIONS[info.replication]
+    options = msgspec.convert(info.options, replication.options)
+    return msgspec.structs.replace(replication.promises.explain(options, info.replicas), options=info.options)

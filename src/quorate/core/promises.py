@@ -1,17 +1,16 @@
-"""What each choice of replication, acks and read level promises, on what conditions, at what cost, and what it loses.
+"""What a database promises, on what conditions, and who judges it: what all replications have in common.
 
-This is the one place. `quorate explain` and docs/promises.md say it, clients take their default read level from it,
-and the laboratory judges every run by it: a promise names its judge, and a run is held to those that its database
-makes and to no others.
+Each replication says it of its own databases (`Replication.promises`; of a single leader: `single_leader.promises`).
+`quorate explain` and docs/promises.md say it, and the laboratory judges every run by it: a promise names its judge, and
+a run is held to those that its database makes and to no others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from msgspec import Struct
 
-from quorate.core.ack_policy import ASYNC, AUTO, ETCD, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AckPolicy
-from quorate.core.options import SINGLE_LEADER
-from quorate.core.read_levels import LEVELS, LINEARIZABLE, READ_LEVELS, SESSION, offered
+from quorate.core.read_levels import LEVELS
 
 
 class Promise(Struct, frozen=True):
@@ -23,17 +22,6 @@ class Promise(Struct, frozen=True):
     """Who finds it broken in the laboratory: the name of a judge of `lab.sim`."""
 
 
-KEPT = Promise(
-    "kept",
-    "a write that was acknowledged is on every later leader, unless somebody accepts the loss of it",
-    "acknowledged write lost",
-)
-SAVED = Promise(
-    "lost within its lag, and saved",
-    "a failover loses at most the writes that had not reached the new leader; each that a live node still holds is"
-    " saved there, committed, and can be replayed",
-    "lost tail",
-)
 ONCE = Promise("exactly once", "a write with a token takes effect once, however often it is sent", "exactly once")
 ATOMIC = Promise("all or nothing", "a write happens as a whole or not at all", "atomicity")
 EQUAL = Promise("equal replicas", "replicas that stand at the same position hold the same", "replicas equal")
@@ -51,168 +39,20 @@ ALWAYS = (ONCE, ATOMIC, EQUAL, TRUE)
 READS = {level.name: Promise(level.name, level.says, level.judge) for level in LEVELS.values()}
 """What each read level promises."""
 
-PROMISES = (KEPT, SAVED, *ALWAYS, SERIAL, *READS.values())
-
-
-class Acks(Struct, frozen=True):
-    """One rung of the ladder, in words."""
-
-    kind: str
-    counts: str
-    """When a write is committed."""
-    promise: Promise
-    condition: str
-    cost: str
-    loses: str
-    """What, and when."""
-
-
-ACKS: dict[str, Acks] = {
-    ASYNC: Acks(
-        ASYNC,
-        "when the leader's own disk holds it",
-        SAVED,
-        "the leader that acknowledged it goes on leading, or its disk comes back",
-        "one fsync; no round trip to another node",
-        "writes that the old leader acknowledged and the new one had not received, at each failover; what a node that"
-        " comes back still holds of them is saved there, what was on one that never does is listed as unknown",
-    ),
-    SEMI_SYNC: Acks(
-        SEMI_SYNC,
-        "when the disks of the leader and of K followers hold it",
-        KEPT,
-        "nobody accepts a loss: failovers need n - K votes or a majority, whichever is more",
-        "the fsync and round trip of the K quickest followers; more votes for a failover where K + 1 is no majority",
-        "nothing at a failover; everything that was only on the K + 1 disks, when all of them are lost",
-    ),
-    SYNC: Acks(
-        SYNC,
-        "when the disk of every replica holds it",
-        KEPT,
-        "one replica's disk survives",
-        "the slowest follower's fsync and round trip; no write while any replica is away",
-        "nothing while one disk survives; a failover happens with a majority and no write is taken until all are back",
-    ),
-    MAJORITY: Acks(
-        MAJORITY,
-        "when the disks of a majority of the replicas hold it",
-        KEPT,
-        "no majority of the disks is lost",
-        "the fsync and round trip of the quicker half of the followers",
-        "nothing while less than a majority of the disks is lost",
-    ),
-}  # fmt: skip
-
-
-class Failover(Struct, frozen=True):
-    """Who decides that another replica leads, in words."""
-
-    kind: str
-    decides: str
-    dies: str
-    """What happens when the leader dies."""
-    cut_off: str
-    """What a leader does that is cut off from the others."""
-    cost: str
-
-
-FAILOVERS: dict[str, Failover] = {
-    AUTO: Failover(
-        AUTO,
-        "the replicas, by votes",
-        "another is elected within about a second, when there are enough votes",
-        "it steps down after `suspect`, for others may lead by then",
-        "a network that is slow for long may cost an election that nobody needed",
-    ),
-    MANUAL: Failover(
-        MANUAL,
-        "a person: `quorate failover DATABASE --to NODE`; the node needs the same votes",
-        "nobody leads, and writes wait, until a node is named; also when the old leader is started again",
-        "it goes on leading, and acknowledges what its acks allow; whoever was named meanwhile leads a later epoch",
-        "writes wait for a person at every death of a leader",
-    ),
-    ETCD: Failover(
-        ETCD,
-        "the replicas, by votes, and an etcd that permits one at a time to stand",
-        "the old leader's permit runs out in about two seconds, then another is elected; not while etcd is away",
-        "it steps down after `suspect`, as with `auto`, and gives its permit back",
-        "an etcd to look after: while it is away nobody new is elected, and leaders go on",
-    ),
-}
-
-
-class Row(Struct, frozen=True):
-    """One choice and what comes with it."""
-
-    replication: str
-    acks: str
-    """A kind: `semi-sync` stands for every K."""
-    read: str
-    promises: tuple[Promise, ...]
-    """Empty: the read level is refused."""
-    conditions: tuple[str, ...]
-    cost: str
-    loses: str
-
-
-def row(acks: str, read: str) -> Row:
-    """The row of the table for a kind of acks and a read level. Raises KeyError."""
-    rung, level = ACKS[acks], LEVELS[read]
-    if not offered(acks, read):
-        why = "refused: a new leader may lack what was acknowledged, so that no read could be sure to see it"
-        return Row(SINGLE_LEADER, acks, read, (), (why,), "", "")
-    serial = (SERIAL,) if offered(acks, LINEARIZABLE) else ()
-    return Row(
-        SINGLE_LEADER, acks, read, (rung.promise, *ALWAYS, *serial, READS[read]), (rung.condition,),
-        f"writes: {rung.cost}; reads: {level.cost}", rung.loses,
-    )  # fmt: skip
-
-
-def table() -> Iterator[Row]:
-    """Every row."""
-    for kind in KINDS:
-        for read in READ_LEVELS:
-            yield row(kind, read)
-
-
-def strongest_read(rule: AckPolicy) -> str:
-    """The read level of callers who name none: the strongest that the database promises."""
-    return next(level for level in READ_LEVELS if offered(rule.kind, level))
-
-
-def judges(rule: AckPolicy) -> frozenset[str]:
-    """The judges of the laboratory that a database with these acks is answerable to."""
-    held = [level for level in READ_LEVELS if not (LEVELS[level].lossless and rule.kind == ASYNC)]
-    return frozenset(promise.judge for level in held for promise in row(rule.kind, level).promises)
-
-
-# ---- in sentences -----------------------------------------------------------------------------------------
-
-
 ONCE_AND_TRUE = (
     "A write with a token takes effect once, however often it is sent; every error means that it did not happen, except"
     " MaybeDone, whose outcome can be asked for."
 )
 
 
-TRANSACTIONS = (
-    "Transactions that write are strict serializable: they happen as if one after the other, in an order that agrees"
-    " with real time{}."
-)
-
-
-class Explanation(Struct, frozen=True):
-    """What one database promises, in numbers and sentences."""
+class Explanation(Struct, frozen=True, kw_only=True):
+    """What one database promises, in numbers and sentences. A replication that has more numbers derives its own."""
 
     replication: str
     options: dict[str, str]
     replicas: int
-    holders: int
-    """Disks that hold a write before it is committed."""
-    votes: int
-    """Votes that a new leader needs."""
     away_for_writes: int
-    """How many nodes, whichever they are, may be away while writes go on (after a failover)."""
+    """How many nodes, whichever they are, may be away while writes go on (after a failover, if there are any)."""
     away_for_reads: dict[str, int]
     """The same for each read level that is offered."""
     disks: int
@@ -221,185 +61,38 @@ class Explanation(Struct, frozen=True):
     sentences: tuple[str, ...]
 
 
-def explain(rule: AckPolicy, replicas: int) -> Explanation:
+class Promises(Struct, frozen=True):
+    """What a replication promises of its databases. Each function is given the options of one, which are the
+    replication's own."""
+
+    explain: Callable[[Any, int], Explanation]
     """Everything there is to say about a database of so many replicas."""
-    holders, votes = rule.holders(replicas), rule.votes(replicas)
-    majority = replicas // 2 + 1
-    writes = replicas - max(holders, votes, majority)
-    led = replicas - max(votes, majority)
-    followers = replicas - max(holders, majority)
-    if rule.failover == MANUAL and replicas > 1:
-        writes = led = 0  # the leader may be among them
-    reads = {name: led if level.led else replicas - 1 for name, level in LEVELS.items() if offered(rule.kind, name)}
-    sentences = (
-        f"One of {_nodes(replicas)} leads and takes the writes; the others repeat its log.",
-        _counting(rule, replicas, holders),
-        _writing(rule, writes, followers),
-        *_reading(rule, reads),
-        _electing(rule, replicas, votes),
-        _losing(rule, replicas, holders),
-        ONCE_AND_TRUE,
-        TRANSACTIONS.format("" if offered(rule.kind, LINEARIZABLE) else ", among what survives a failover"),
-    )
-    return Explanation(
-        SINGLE_LEADER,
-        {"acks": str(rule), "failover": rule.failover},
-        replicas,
-        holders,
-        votes,
-        writes,
-        reads,
-        holders - 1,
-        strongest_read(rule),
-        sentences,
-    )
-
-
-def _nodes(count: int) -> str:
-    return "1 node" if count == 1 else f"{count} nodes"
-
-
-def _counting(rule: AckPolicy, replicas: int, holders: int) -> str:
-    where = "its leader's disk holds it" if holders == 1 else f"the disks of {holders} of {replicas} nodes hold it"
-    return f"With acks = {rule} a write is acknowledged when {where}."
-
-
-def _writing(rule: AckPolicy, away: int, followers: int) -> str:
-    """`followers`: how many may be away as long as the leader is not among them."""
-    if rule.failover == MANUAL and followers:
-        may = f"any {_nodes(followers)} of the others {'is' if followers == 1 else 'are'} away"
-        return f"Writes go on while {may}, as long as the leader is there; without it they wait for you."
-    if away:
-        more = f", and while {followers} followers are as long as the leader stays" if followers > away else ""
-        return f"Writes go on while any {_nodes(away)} {'is' if away == 1 else 'are'} away{more}."
-    late = (
-        " Those that wait too long end with MaybeDone, and new ones are refused as not done."
-        if rule.kind == SYNC
-        else ""
-    )
-    return f"No node may be away for writes to go on.{late}"
-
-
-def _reading(rule: AckPolicy, away: dict[str, int]) -> Iterator[str]:
-    for level, count in away.items():
-        may = f"any {_nodes(count)} may be away" if count else "no node may be away"
-        if level == SESSION and count:
-            may += ", as long as one is there that has reached the session's bookmark"
-        default = ", the default" if level == strongest_read(rule) else ""
-        yield f"Reads at {LEVELS[level].spelling}{default}: {LEVELS[level].says}; {may}."
-    if not offered(rule.kind, LINEARIZABLE):
-        yield (
-            "Reads at linearizable are refused: a new leader may lack what was acknowledged, so that no read could be"
-            " sure to see it."
-        )
-
-
-def _electing(rule: AckPolicy, replicas: int, votes: int) -> str:
-    if replicas == 1:
-        return "There is no failover: there is no other node."
-    text = f"When the leader falls silent, {votes} of {replicas} nodes elect another by themselves"
-    if rule.failover == ETCD:
-        text = (
-            "When the leader falls silent and etcd permits it (not while etcd is away; the leader goes on then),"
-            f" {votes} of {replicas} nodes elect another by themselves"
-        )
-    if rule.failover == MANUAL:
-        text = (
-            "When the leader dies, or its node is started again, nobody leads until you say who: `quorate failover"
-            f" DATABASE --to NODE`. {votes} of {replicas} nodes must vote for it"
-        )
-    if not rule.intersects(replicas):
-        return f"{text}; what it had not received of the old leader's writes is lost with the failover."
-    some = "one of them" if rule.holders(replicas) + votes == replicas + 1 else "some of them"
-    sure = f"{text}; {some} hold{'s' if some == 'one of them' else ''} every acknowledged write, and so does who wins."
-    if rule.is_narrow(replicas):
-        sure += (
-            f" With fewer nobody is elected, unless you accept the loss of what only the others have: `--accept-loss`"
-            f" is content with {replicas // 2 + 1}."
-        )
-    return sure
-
-
-def _losing(rule: AckPolicy, replicas: int, holders: int) -> str:
-    if not rule.intersects(replicas):
-        return (
-            "What a failover loses is at most the followers' lag. When the old leader comes back, what it alone held is"
-            " saved on its disk before its replica is rebuilt: see `quorate lost list`. What was on a node that never"
-            " comes back is listed as unknown."
-        )
-    if holders == 1:
-        return "Acknowledged writes are lost when its one disk is lost."
-    return f"Acknowledged writes are lost only when {holders} disks are lost before others have caught up."
+    made: Callable[[Any], tuple[Promise, ...]]
+    """What is promised to a caller who names no read level."""
+    judges: Callable[[Any], frozenset[str]]
+    """The judges of the laboratory that it is answerable to."""
+    every: tuple[Promise, ...]
+    """All that some choice of options promises."""
+    document: Callable[[], list[str]]
+    """The lines of its part of docs/promises.md, from headings of the second level on."""
 
 
 PAGE_BEGINS = (
-    "Generated from `core/promises.py` by `tools/promises_page.py`; a test holds it to the code. `quorate explain"
-    " DATABASE` says the same of one database, with its numbers; [acks.md](acks.md) tells how to choose."
-)
-NUMBERS_BEGIN = (
-    "How many nodes, whichever they are, may be away while writes go on, and how many disks may be lost without losing"
-    " an acknowledged write:"
+    "Generated from what each replication declares (`Replication.promises`) by `tools/promises_page.py`; a test holds"
+    " it to the code. `quorate explain DATABASE` says the same of one database, with its numbers; [acks.md](acks.md)"
+    " tells how to choose."
 )
 
 
-def document() -> str:
+def document(known: Iterable[Promises]) -> str:
     """docs/promises.md, generated: `python tools/promises_page.py`."""
-    lines = [
-        "# What is promised",
-        "",
-        PAGE_BEGINS,
-        "",
-        "## Acks: when a write is committed",
-        "",
-        "| acks | a write is committed | condition | cost | what is lost, and when |",
-        "|---|---|---|---|---|",
-    ]
-    spelt = {SEMI_SYNC: "semi-sync:K"}
-    for rung in ACKS.values():
-        name = spelt.get(rung.kind, rung.kind)
-        lines.append(f"| `{name}` | {rung.counts} | {rung.condition} | {rung.cost} | {rung.loses} |")
-    lines += ["", "## Failover: who decides", ""]
-    lines += [
-        "| failover | decides | when the leader dies | a leader that is cut off | cost |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{each.kind}` | {each.decides} | {each.dies} | {each.cut_off} | {each.cost} |"
-        for each in FAILOVERS.values()
-    ]
+    lines = ["# What is promised", "", PAGE_BEGINS]
+    known = list(known)
+    for each in known:
+        lines += ["", *each.document()]
     lines += ["", "## Read levels", "", "| level | a read sees | served by | cost |", "|---|---|---|---|"]
     lines += [f"| `{each.spelling}` | {each.says} | {each.served} | {each.cost} |" for each in LEVELS.values()]
-    lines += ["", "## Every choice", "", "| replication | acks | read | promises |", "|---|---|---|---|"]
-    for each in table():
-        promised = ", ".join(promise.name for promise in each.promises) or each.conditions[0]
-        acks, read = spelt.get(each.acks, each.acks), LEVELS[each.read].spelling
-        lines.append(f"| {each.replication} | `{acks}` | `{read}` | {promised} |")
     lines += ["", "## The promises", "", "| promise | in words | judged in the laboratory as |", "|---|---|---|"]
-    lines += [f"| {each.name} | {each.says} | {each.judge} |" for each in PROMISES]
-    lines += ["", "## Numbers", "", *_numbers()]
+    every = dict.fromkeys(promise for each in known for promise in each.every)
+    lines += [f"| {each.name} | {each.says} | {each.judge} |" for each in every]
     return "\n".join(lines) + "\n"
-
-
-def _numbers() -> list[str]:
-    """How many nodes may be away, for the usual sizes."""
-    lines = [
-        NUMBERS_BEGIN,
-        "",
-        "| acks | replicas | disks that hold a write | votes to lead | away for writes | disks |",
-        "|---|---|---|---|---|---|",
-    ]
-    for replicas in (1, 2, 3, 5):
-        rules = [
-            AckPolicy(ASYNC),
-            AckPolicy(SEMI_SYNC, 1),
-            AckPolicy(SEMI_SYNC, 2),
-            AckPolicy(SYNC),
-            AckPolicy(MAJORITY),
-        ]
-        for rule in rules:
-            if rule.kind == SEMI_SYNC and rule.followers >= replicas:
-                continue
-            said = explain(rule, replicas)
-            numbers = f"{said.holders} | {said.votes} | {said.away_for_writes} | {said.disks}"
-            lines.append(f"| `{rule}` | {replicas} | {numbers} |")
-    return lines

@@ -1,8 +1,8 @@
 """The read levels: each is declared here, once.
 
 From this come what callers may ask for (`parse`), where a client sends a read, the rows of the promises table
-(`core.promises`), and what `quorate explain` says. How a replica comes to answer at a level is in the table of
-`single_leader.reads`.
+(`single_leader.promises`), and what `quorate explain` says. How a replica comes to answer at a level is in the table
+of `single_leader.reads`.
 """
 
 import functools

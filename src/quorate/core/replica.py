@@ -21,6 +21,7 @@ from quorate.core.lives import PeerLife
 from quorate.core.membership import Configuration, Wanted
 from quorate.core.messages import GroupHeartbeat
 from quorate.core.options import DatabaseOptions
+from quorate.core.promises import Promises
 from quorate.core.recovered import RecoveredGroup
 from quorate.core.requests import Failover, GroupStatus, Verify
 from quorate.core.scripts import LetGo
@@ -295,3 +296,5 @@ class Replication(Struct, frozen=True):
     """What it takes with `on_message`. Each names its `group`."""
     options: type[DatabaseOptions]
     """What one may choose of a database that is replicated so."""
+    promises: Promises
+    """What such a database promises."""

@@ -1,7 +1,7 @@
 """A replica of a single-leader group as a state machine: what goes where.
 
 States: follower, pre_candidate, candidate, leader. What is promised depends on the ack policy that the group's log
-names (`rules`, and `core.promises` for the words).
+names (`rules`, and `promises` for the words).
 
 Caveats: there are no lease reads, on purpose.
 """
@@ -80,6 +80,7 @@ from quorate.core.single_leader.messages import (
     VoteReply,
 )
 from quorate.core.single_leader.owned import NOBODY
+from quorate.core.single_leader.promises import PROMISES
 from quorate.core.single_leader.roles import FOLLOWER, LEADER
 from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import ELECTION, GATHER, Group
@@ -408,4 +409,6 @@ class SingleLeaderReplica(Group):
     status = status.status
 
 
-SINGLE_LEADER = Replication(NAME, SingleLeaderReplica, frozenset(EVENTS), frozenset(MESSAGES), SingleLeaderOptions)
+SINGLE_LEADER = Replication(
+    NAME, SingleLeaderReplica, frozenset(EVENTS), frozenset(MESSAGES), SingleLeaderOptions, PROMISES
+)

@@ -1,8 +1,8 @@
 """The table of faults survived: each row one kind of fault, each column a replication that exists.
 
 A cell is many seeds of one cluster that suffers this fault and no other, under the same load, and is judged by what
-`core.promises` says of its acks. A cell in which the fault never struck, or in which hardly anything was done, proves
-nothing and is a failure. How the page is written stands in `lab.sim.table_page`.
+its replication promises with these acks. A cell in which the fault never struck, or in which hardly anything was done,
+proves nothing and is a failure. How the page is written stands in `lab.sim.table_page`.
 """
 
 from collections.abc import Iterable
@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from quorate.core import promises
 from quorate.core.ack_policy import ASYNC, AUTO, ETCD, MAJORITY, MANUAL, SYNC, AckPolicy, parse
 from quorate.core.node import Node
+from quorate.core.options import SINGLE_LEADER, SingleLeaderOptions
+from quorate.core.replication import REPLICATIONS
 from quorate.lab.sim.campaigns.report import Report
 from quorate.lab.sim.campaigns.rows import CALM, EVERY_US, Row
 from quorate.lab.sim.faults.registry import ROWS as FAULT_ROWS
@@ -55,7 +56,9 @@ class Mode(Struct, frozen=True):
     @property
     def promises(self) -> tuple[str, ...]:
         """By name, as `quorate explain` has them; each names its judge."""
-        return tuple(each.name for each in promises.row(self.rule.kind, promises.strongest_read(self.rule)).promises)
+        return tuple(
+            each.name for each in REPLICATIONS[SINGLE_LEADER].promises.made(SingleLeaderOptions(acks=self.acks))
+        )
 
     @property
     def decides(self) -> str:

@@ -4,11 +4,11 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from quorate.core import promises
 from quorate.core.ack_policy import MAJORITY, AckPolicy, parse
 from quorate.core.entries import LARGE_BYTES
-from quorate.core.options import SINGLE_LEADER
+from quorate.core.options import SINGLE_LEADER, SingleLeaderOptions
 from quorate.core.read_levels import EVENTUAL, LEADER, LINEARIZABLE
+from quorate.core.replication import REPLICATIONS
 from quorate.core.requests import Done
 from quorate.core.statements import Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
@@ -118,8 +118,9 @@ class Database:
 
     @property
     def judges(self) -> frozenset[str]:
-        """Those that it is answerable to, whichever of its rules is in force: `core.promises` says it."""
-        return frozenset.intersection(*(promises.judges(rule) for rule in self.rules))
+        """Those that it is answerable to, whichever of its rules is in force: its replication says it."""
+        of = REPLICATIONS[SINGLE_LEADER].promises.judges
+        return frozenset.intersection(*(of(SingleLeaderOptions(acks=str(rule))) for rule in self.rules))
 
     @property
     def loose(self) -> bool:
