@@ -9,12 +9,14 @@ value; NOT_ALONE: its entries are among the `others`, each (column, write, part,
 was seen beyond `dots`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from quorate.core.versions.clock import Stamp
-from quorate.core.versions.dots import Dot, Origin, flat, unflat
+from quorate.core.versions.dots import Context, Dot, Origin, flat, unflat
 from quorate.core.versions.row import ALIVE, LIFE, Entry, Name, Row
 
 NOT_ALONE = 255
@@ -101,10 +103,62 @@ def decode_row(encoded: bytes) -> Row:
     return Row(context, entries)
 
 
-def plain_of(encoded: bytes) -> tuple[Dot, list[Any]] | None:
-    """The write and the values of a row that one insert has made; None: there is more to it."""
+class Calm(Struct):
+    """A state in which nothing is concurrent: one life, and one value in each column. Most are, and need no look at
+    each entry."""
+
+    writes: list[Dot]
+    born: int
+    """The insert among the writes."""
+    owners: bytes
+    """For each column, its write."""
+    values: list[Any]
+    context: dict[Origin, Stamp]
+    looks_back: bool
+
+    @property
+    def is_inserted(self) -> bool:
+        """One insert has made all of it."""
+        return len(self.writes) == 1 and not self.looks_back
+
+
+def calm_of(encoded: bytes) -> Calm | None:
+    """The state of which these are the bytes, if it is calm. Not for tables with counters or sets, unless one insert
+    has made it."""
     found = _decoder.decode(encoded)
-    return (tuple(found[0]), found[1]) if len(found) == 2 else None
+    if len(found) == 2:
+        (stamp, origin), values = found
+        return Calm([(stamp, origin)], 0, bytes(len(values)), values, {origin: stamp}, looks_back=False)
+    dots, values, owners, others, beyond = found
+    if len(others) != 1 or others[0][0] != LIFE or NOT_ALONE in owners:
+        return None
+    writes = list(zip(dots[::2], dots[1::2], strict=True))
+    context = {origin: stamp for stamp, origin in writes}
+    if beyond:
+        context |= unflat(beyond)
+    return Calm(writes, others[0][1], owners, values, context, looks_back=bool(beyond))
+
+
+def encode_updated(calm: Calm, dot: Dot, changed: Mapping[int, Any], floor: Context) -> tuple[bytes, bool]:
+    """The bytes of a calm state after a write of these columns, and whether it looks back beyond the floor: what
+    `row.update`, `row.trimmed` and `encode_row` make of it, unless it is a counter or a set."""
+    values = list(calm.values)
+    owning = [calm.writes[owner] for owner in calm.owners]
+    for column, value in changed.items():
+        values[column], owning[column] = value, dot
+    born = calm.writes[calm.born]
+    writes = sorted({born, *owning})
+    places = {each: place for place, each in enumerate(writes)}
+    seen = {origin: stamp for stamp, origin in writes}
+    beyond = {
+        origin: stamp
+        for origin, stamp in calm.context.items()
+        if stamp > seen.get(origin, 0) and stamp > floor.get(origin, 0)
+    }
+    dots = [number for each in writes for number in each]
+    others = ((LIFE, places[born], 0, ALIVE, None),)
+    owners = bytes([places[each] for each in owning])
+    return _encoder.encode((dots, values, owners, others, flat(beyond))), bool(beyond)
 
 
 def _value(value: Any) -> Any:

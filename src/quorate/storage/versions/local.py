@@ -6,8 +6,8 @@ import apsw
 from msgspec import Struct
 from msgspec.msgpack import Decoder
 
-from quorate.core.versions.dots import Dot
-from quorate.core.versions.encoding import decode_row, encode_inserted
+from quorate.core.versions.dots import Context, Dot
+from quorate.core.versions.encoding import calm_of, decode_row, encode_inserted, encode_updated
 from quorate.core.versions.row import Row, delete, empty, insert, is_live, update
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL
@@ -79,14 +79,21 @@ def _update(
     changes[encode_key(key)] = Change(None, cells)
 
 
-def stamped(table: VersionedTable, dot: Dot, change: Change, before: Stored | None) -> Row | bytes:
-    """The row's state after a change; as bytes where one write made all of it. Raises RefusedError."""
+def stamped(
+    table: VersionedTable, dot: Dot, change: Change, before: Stored | None, floor: Context
+) -> Row | tuple[bytes, bool]:
+    """The row's state after a change; where nothing in it is concurrent, its bytes, and whether it looks back. Raises
+    RefusedError."""
     try:
         if change.values is not None:
             cells = table.cells_of(change.values)
             if before is None and not table.has_sets:
-                return encode_inserted(dot, cells)
+                return encode_inserted(dot, cells), False
             return insert(_row(before), table.spec, dot, cells)
+        if table.is_simple and change.cells and before is not None and not table.spec.by_row:
+            calm = calm_of(before[1])
+            if calm is not None and len(calm.values) == len(table.columns):
+                return encode_updated(calm, dot, change.cells, floor)
         row = _row(before)
         assert is_live(row), f"a visible row without versions, in {table.name}"
         if change.cells is None:

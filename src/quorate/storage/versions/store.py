@@ -14,7 +14,7 @@ import apsw
 from quorate.core.versions.clock import AHEAD_MAX_MS, HybridClock, Stamp
 from quorate.core.versions.conflicts import records
 from quorate.core.versions.dots import Context, Dot, Origin, covers, includes, joined
-from quorate.core.versions.encoding import decode_row, encode_row, looks_back, plain_of
+from quorate.core.versions.encoding import calm_of, decode_row, encode_row, looks_back
 from quorate.core.versions.row import Row, deaths_of, empty, is_live, merge, trimmed
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import FOLLOW, INTERNAL, LEAD, set_mode
@@ -171,13 +171,15 @@ class VersionStore:
         keys = list(changes)
         stored = {} if self._base.is_empty(table.number) else self._base.read(table.number, keys)
         written: list[tuple[bytes, int, bytes]] = []
-        differ: dict[bytes, Row | bytes] = {}
+        differ: dict[bytes, bytes] = {}
         for key, change in changes.items():
             before = stored.get(key)
-            after = stamped(table, dot, change, before)
-            if not isinstance(after, bytes) and self.floor:
-                after = self._trim(table, key, after) or after
-            flags, state = self._kept(table, after, before)
+            after = stamped(table, dot, change, before, self.floor)
+            if isinstance(after, Row):
+                flags, state = self._kept(table, self._trim(table, key, after) or after, before)
+            else:
+                state = after[0]
+                flags = (before[0] & HIDDEN if before is not None else 0) | (_LATER if after[1] else 0)
             written.append((key, flags, state))
             if table.slots or table.has_sets:
                 differ[key] = state
@@ -186,11 +188,9 @@ class VersionStore:
             self._show(table, differ, {key: flags for key, flags, _ in written}, local=True)
         return [(key, state) for key, _, state in written]
 
-    def _kept(self, table: VersionedTable, after: Row | bytes, before: Stored | None) -> tuple[int, bytes]:
+    def _kept(self, table: VersionedTable, after: Row, before: Stored | None) -> tuple[int, bytes]:
         """The flags and the bytes of a state that is there to stay."""
         kept = before[0] & HIDDEN if before is not None else 0
-        if isinstance(after, bytes):
-            return kept, after
         if not is_live(after):
             kept |= DEAD
         if deaths_of(after) or records(after, table.spec):
@@ -235,14 +235,12 @@ class VersionStore:
         faces: dict[bytes, Face | None] = {}
         for key, theirs in sent.rows:
             before = stored.get(key)
-            if before is None:
-                plain = plain_of(theirs)
-                simple = plain is not None and not table.has_sets and len(plain[1]) <= len(table.columns)
-                if plain is not None and simple and not covers(self.floor, plain[0]):
-                    written.append((key, 0, theirs))
-                    faces[key] = Face(*plain)
-                    continue
-            elif before[1] == theirs:
+            if before is not None and before[1] == theirs:
+                continue
+            face = self._face_of_newer(table, theirs, before, floor)
+            if face is not None:
+                written.append((key, before[0] & HIDDEN if before is not None else 0, theirs))
+                faces[key] = face
                 continue
             self._merge_row(table, key, theirs, before, floor, written, erased, faces)
         self._base.write(table.number, written)
@@ -250,6 +248,25 @@ class VersionStore:
         if faces:
             self._apply(table, faces, {key: flags for key, flags, _ in written})
         return len(faces)
+
+    def _face_of_newer(
+        self, table: VersionedTable, theirs: bytes, before: Stored | None, floor: Context
+    ) -> Face | None:
+        """What a state shows that has seen all that is known here, and in which nothing is concurrent: it is taken as
+        it is. None: it has to be merged."""
+        calm = calm_of(theirs)
+        if calm is None or calm.looks_back or len(calm.values) > len(table.columns):
+            return None
+        if not table.is_simple and (table.has_sets or not calm.is_inserted):
+            return None
+        if before is None:
+            if self.floor and any(covers(self.floor, write) for write in calm.writes):
+                return None
+        else:
+            mine = calm_of(before[1])
+            if mine is None or not includes(joined(calm.context, floor), mine.context):
+                return None
+        return Face(calm.writes[calm.born], calm.values)
 
     def _merge_row(
         self,
@@ -286,9 +303,7 @@ class VersionStore:
                     self._base.discard(table.number, key, *each.loser, told(each))
         return left
 
-    def _show(
-        self, table: VersionedTable, states: dict[bytes, bytes | Row], flags: dict[bytes, int], *, local: bool
-    ) -> None:
+    def _show(self, table: VersionedTable, states: dict[bytes, bytes], flags: dict[bytes, int], *, local: bool) -> None:
         faces = {key: face_of(table, state) for key, state in states.items()}
         if local and not table.has_sets:
             before = dict(flags)

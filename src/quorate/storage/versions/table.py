@@ -72,6 +72,8 @@ class VersionedTable:
         chosen = tuple([resolver_named(resolvers.get(each, Resolver.LAST_WRITE_WINS.value)) for each in self.columns])
         self.spec = Spec(chosen, ranks, by_row=has_check)
         self.has_sets = Resolver.SET in chosen
+        self.is_simple = not self.has_sets and Resolver.COUNTER not in chosen
+        """Each entry is a value, so that calm states need no look at each."""
         self.may_break_check = has_check and any(each.value.startswith("merge:") for each in chosen)
         """A column that is merged by itself may break a CHECK."""
         self.slots = tuple(self._slots(connection))

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from quorate.core.versions.claims import Claim, Value, lost
 from quorate.core.versions.dots import Dot
-from quorate.core.versions.encoding import decode_row, plain_of
+from quorate.core.versions.encoding import calm_of, decode_row
 from quorate.core.versions.row import MISSING, Row, lives_of, shown
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL
@@ -33,9 +33,9 @@ class Face(Struct):
 def face_of(table: VersionedTable, state: bytes | Row) -> Face | None:
     """What a row shows; None: it is deleted."""
     if isinstance(state, bytes):
-        plain = plain_of(state)
-        if plain is not None:
-            return Face(*plain)
+        calm = calm_of(state)
+        if calm is not None and (table.is_simple or (calm.is_inserted and not table.has_sets)):
+            return Face(calm.writes[calm.born], calm.values)
         state = decode_row(state)
     lives = lives_of(state)
     return Face(min(lives), shown(state, table.spec)) if lives else None
