@@ -23,6 +23,7 @@ FILES = {
     "runs_aio.py": ("runs.py", "`run_transaction` over a cluster"),
     "session_aio.py": ("session.py", "The transaction that a connection to a cluster is itself in,"),
     "extras_aio.py": ("extras.py", "What `sqlite3` has beyond PEP 249, on a connection to a cluster,"),
+    "users_aio.py": ("users.py", "A cluster's users"),
     "copies_aio.py": ("copies.py", "Fetching a copy of a cluster's database"),
 }
 """Source -> target in `_sync`, and what its docstring begins with."""
@@ -46,11 +47,13 @@ TYPES = {"Awaitable[T]": "T", "Awaitable, ": ""}
 MOVED = {
     "quorate.client.carrier_aio": "quorate.client._sync.carrier",
     "quorate.client.extras_aio": "quorate.client._sync.extras",
+    "quorate.client.users_aio": "quorate.client._sync.users",
     "quorate.client.copies_aio": "quorate.client._sync.copies",
     "quorate.client.cursors_aio": "quorate.client._sync.cursors",
     "quorate.client.transactions_aio": "quorate.client._sync.transactions",
     "quorate.client.runs_aio": "quorate.client._sync.runs",
     "quorate.client.session_aio": "quorate.client._sync.session",
+    "quorate.client.cluster_aio": "quorate.client._sync.cluster",
     "quorate.client.aio": "quorate.client._sync.connection",
 }
 """Modules whose twins are generated, too."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quorate.errors import (
     AlreadyMember,
     AlreadyOpen,
+    AuthenticationError,
     BookmarkLost,
     Cancelled,
     ChangeUnderWay,
@@ -29,6 +30,7 @@ from quorate.errors import (
     NotSupportedError,
     OperationalError,
     Overloaded,
+    PermissionDenied,
     ProgrammingError,
     SerializationFailure,
     StatementTimeout,
@@ -37,6 +39,8 @@ from quorate.errors import (
     Unavailable,
     UnknownDatabase,
     UnknownNode,
+    UnknownUser,
+    UserExists,
     Warning,  # noqa: A004 - the name PEP 249 asks for
 )
 
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 
     from quorate.client._sync.cluster import Cluster as Cluster
     from quorate.client._sync.connection import Connection as ClusterConnection
+    from quorate.client.credentials import Secret
     from quorate.client.interface import Connection
     from quorate.client.membership import MemberInfo
     from quorate.client.pieces import DatabaseInfo
@@ -81,6 +86,7 @@ __all__ = [
     "STRING",
     "AlreadyMember",
     "AlreadyOpen",
+    "AuthenticationError",
     "Binary",
     "Bookmark",
     "BookmarkLost",
@@ -112,6 +118,7 @@ __all__ = [
     "NotSupportedError",
     "OperationalError",
     "Overloaded",
+    "PermissionDenied",
     "ProgrammingError",
     "ReplicaVerdict",
     "Row",
@@ -128,6 +135,8 @@ __all__ = [
     "Unavailable",
     "UnknownDatabase",
     "UnknownNode",
+    "UnknownUser",
+    "UserExists",
     "VerifyReport",
     "Warning",
     "apilevel",
@@ -194,6 +203,9 @@ def connect(
     types: "Types | None" = None,
     bookmark: "Bookmark | str | None" = None,
     lazy: bool = False,
+    user: str | None = None,
+    password: "Secret | None" = None,
+    token: "Secret | None" = None,
 ) -> "Connection":
     """Open a database.
 
@@ -209,36 +221,33 @@ def connect(
     otherwise rows are tuples), and `types` adapts parameters and converts values (`quorate.PYTHON_TYPES` or a
     `quorate.Types`; otherwise nothing does). On a cluster it greets a node first, and raises Unavailable, naming each
     address, when none answers; with `lazy=True` it does nothing until the first call. A folder is opened either way.
+    `user` and `password`, or `token`, say who this is on a cluster with users (docs/security.md).
     """
     from quorate.client import url
     from quorate.client.checks import check_flag
+    from quorate.client.credentials import check_login, find_login
     from quorate.client.marker import check_bookmark
     from quorate.client.rows import check_row_factory
     from quorate.client.types import check_types
 
-    place = url.parse_target(target)
+    place, login = url.parse_target(target), check_login(user, password, token)
     check_flag(autocommit, "autocommit")
     seconds = None if timeout is None else url.check_timeout(timeout)
     rows, types, mark = check_row_factory(row_factory), check_types(types), check_bookmark(bookmark)
     if isinstance(place, url.ClusterTarget):
         from quorate.client._sync.connection import Connection as OverCluster
 
-        mark = mark | place.bookmark
-        cluster = OverCluster(
-            place,
-            timeout=seconds or place.timeout or url.DEFAULT_TIMEOUT,
-            read=url.default_read(place.read if read is None else read, mark),
-            retry=retry,
-            autocommit=autocommit,
-            bookmark=mark,
-        )
+        place, mark = url.with_login(place, find_login(login, place.login)), mark | place.bookmark
+        wait = seconds or place.timeout or url.DEFAULT_TIMEOUT
+        level = url.default_read(place.read if read is None else read, mark)
+        cluster = OverCluster(place, timeout=wait, read=level, retry=retry, autocommit=autocommit, bookmark=mark)
         cluster.row_factory, cluster.types = rows, types
         if not check_flag(lazy, "lazy"):
             cluster.meet()
         return cluster
     from quorate.runtime.embedded.connection import Connection as Embedded
 
-    url.check_retry(retry)
+    url.check_alone(retry, login)
     wait, level = seconds or url.DEFAULT_TIMEOUT, url.default_read(read)
     embedded = Embedded(place, timeout=wait, read=level, ends=seconds, autocommit=autocommit, bookmark=mark)
     embedded.row_factory, embedded.types = rows, types

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any, Self
 from quorate.client.aio import Connection as Connection
 from quorate.client.checks import check_flag
 from quorate.client.cluster_aio import Cluster as Cluster
+from quorate.client.credentials import Secret, check_login, find_login
 from quorate.client.cursors_aio import Cursor as Cursor
 from quorate.client.marker import check_bookmark
 from quorate.client.types import Types
 from quorate.client.url import (
     DEFAULT_TIMEOUT,
     ClusterTarget,
-    check_retry,
+    check_alone,
     check_timeout,
     default_read,
     parse_target,
+    with_login,
 )
 from quorate.core.bookmarks import Bookmark as Bookmark
 
@@ -69,6 +71,9 @@ def connect(
     types: Types | None = None,
     bookmark: Bookmark | str | None = None,
     lazy: bool = False,
+    user: str | None = None,
+    password: Secret | None = None,
+    token: Secret | None = None,
 ) -> "Opened | EmbeddedConnection":
     """Open a database from inside a running event loop; the arguments of `quorate.connect`.
 
@@ -80,8 +85,10 @@ def connect(
     mark = check_bookmark(bookmark)
     seconds = None if timeout is None else check_timeout(timeout)
     connection: Opened | EmbeddedConnection
+    given = check_login(user, password, token)
     if isinstance(place, ClusterTarget):
         mark = mark | place.bookmark
+        place = with_login(place, find_login(given, place.login))
         connection = Opened(
             place,
             timeout=seconds or place.timeout or DEFAULT_TIMEOUT,
@@ -94,7 +101,7 @@ def connect(
     else:
         from quorate.runtime.tasks.connection import Connection as InFolder
 
-        check_retry(retry)
+        check_alone(retry, given)
         connection = InFolder(
             place,
             timeout=seconds or DEFAULT_TIMEOUT,

@@ -77,6 +77,18 @@ class DatabaseExists(ProgrammingError):
     """A database of this name exists already."""
 
 
+class UnknownUser(ProgrammingError):
+    """No user, or no token, of this name exists in the cluster."""
+
+
+class UserExists(ProgrammingError):
+    """A user of this name exists already, with another password."""
+
+
+class PermissionDenied(ProgrammingError):
+    """The user has no role that permits this; nothing was done."""
+
+
 class UnknownNode(ProgrammingError):
     """No member of this name is in the cluster."""
 
@@ -119,6 +131,11 @@ class Unavailable(OperationalError):
     """No leader could be reached in time, and the request did not happen."""
 
     retryable = True
+
+
+class AuthenticationError(OperationalError):
+    """The cluster does not know who this is: a login is missing or wrong, or does not hold any more. Nothing was
+    done."""
 
 
 class BookmarkLost(OperationalError):

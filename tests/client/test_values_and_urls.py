@@ -19,7 +19,7 @@ from quorate.client.values import check_parameters
 from quorate.core.bookmarks import Bookmark, Reached, digest_of
 from quorate.core.read_levels import parse
 from quorate.core.statements import Token
-from quorate.errors import DataError, NotSupportedError, OperationalError, ProgrammingError
+from quorate.errors import DataError, OperationalError, ProgrammingError
 
 
 class Colour(enum.IntEnum):
@@ -190,11 +190,6 @@ def test_a_url_carries_a_bookmark() -> None:
     assert target.bookmark == mark
     with pytest.raises(ProgrammingError, match="not a bookmark"):
         parse_target("quorate://h/shop?bookmark=yes")
-
-
-def test_credentials_are_not_there_yet() -> None:
-    with pytest.raises(NotSupportedError, match="passwords"):
-        parse_target("quorate://me:secret@h/x")
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5", True])

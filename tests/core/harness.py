@@ -15,7 +15,7 @@ import msgspec
 from quorate.core import kernel
 from quorate.core.ack_policy import read_rule
 from quorate.core.bounds import GroupId
-from quorate.core.calls import Replies, Reply, Request
+from quorate.core.calls import EndLogins, Replies, Reply, Request
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
 from quorate.core.entries import (
     DATA,
@@ -305,6 +305,7 @@ class Machine:
         kernel.Send: _send,
         kernel.Connect: _connect,
         kernel.Disconnect: _disconnect,
+        EndLogins: lambda _machine, _effect: (),
         kernel.Persist: _persist,
         kernel.OpenReplica: _open,
         Execute: _execute,

@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 PURE = {
     "__future__",
+    "binascii",
     "bisect",
     "collections",
     "dataclasses",
@@ -54,6 +55,7 @@ PURE = {
     "functools",
     "hashlib",
     "heapq",
+    "hmac",
     "itertools",
     "math",
     "msgspec",
@@ -61,9 +63,11 @@ PURE = {
     "random",
     "re",
     "string",
+    "stringprep",
     "struct",
     "types",
     "typing",
+    "unicodedata",
     "zlib",
 }
 """What a pure room may import besides ours; of `random` only the type (test_purity holds that)."""

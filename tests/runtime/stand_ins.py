@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from quorate.core.auth.users import Login
 from quorate.core.bounds import GroupId, NodeId
 from quorate.core.calls import Replies, Reply, Requests
 from quorate.core.entries import LogWrite, Position, WriteHardState
@@ -230,6 +231,9 @@ class RecordingTransport:
     def send(self, to: NodeId, message: Any) -> None:
         self.queued.append((to, message))
 
+    def end_logins(self, names: Any, *, nameless: bool) -> None:
+        self.log.append(("ended", tuple(names), nameless))
+
     def flush(self) -> None:
         if self.queued:
             self.log.append(("sent", *self.queued))
@@ -243,6 +247,7 @@ class RecordingCaller:
         self.told: list[tuple[int, Any, int]] = []
         self.gone = False
         self.mentioned: list[tuple[int, Any]] = []
+        self.login: Login | None = None
 
     def mention(self, ask: int, body: Any) -> None:
         self.mentioned.append((ask, body))

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from quorate.cli.output import Exit, Fail, code_of, show_error
+from quorate.cli.output import Exit, Fail, ask_password, code_of, is_person, show_error
+from quorate.client import credentials
 
 COMMANDS = {
     "demo": "quorate.cli.demo.main:demo",
@@ -26,6 +27,9 @@ COMMANDS = {
     "failover": "quorate.cli.cluster.failover:failover",
     "lost": "quorate.cli.data.lost:lost",
     "member": "quorate.cli.cluster.member:member",
+    "user": "quorate.cli.cluster.user:user",
+    "token": "quorate.cli.cluster.user:token",
+    "audit": "quorate.cli.cluster.audit:audit",
     "status": "quorate.cli.cluster.status:status",
     "verify": "quorate.cli.data.verify:verify",
     "upgrade": "quorate.cli.cluster.upgrade:upgrade",
@@ -63,6 +67,8 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        if is_person():
+            credentials.ask_person = ask_password
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):

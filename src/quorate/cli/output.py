@@ -117,6 +117,17 @@ def is_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def is_person() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask_password(user: str) -> str:
+    """Ask whoever sits at the terminal."""
+    found: str = click.prompt(f"Password of {user}", hide_input=True, err=True)
+    return found
+
+
 def find_cluster(given: str | None) -> str:
     """The URL of the cluster that is meant: the option, else QUORATE_URL, else ./cluster.json.
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from quorate import errors
+from quorate.client.credentials import NOBODY, Credentials
 from quorate.client.link_aio import Link, Lock, Pending, dial, sleep
 from quorate.client.links import DIAL_MAX, LinkLost, foreign_node
 from quorate.client.protection import Protection
@@ -38,9 +39,11 @@ class Client:
         always: bool = False,
         cluster: str = "",
         protection: Protection = Protection(),  # noqa: B008 - frozen
+        credentials: Credentials = NOBODY,
     ) -> None:
         self.timeout = timeout
         self._protection = protection
+        self._credentials = credentials
         self._always = always
         """What takes long is sent to other nodes as well."""
         self._rng = random.Random(secrets.randbits(64))
@@ -200,6 +203,7 @@ class Client:
         reports: dict[str, T] = {}
         asked: set[str] = set()
         reasons: list[str] = []
+        login: errors.AuthenticationError | None = None
         while True:
             left = [address for address in self.addresses if address not in asked]
             if not left:
@@ -211,13 +215,14 @@ class Client:
                 if lost.foreign and self._directory.is_named(left[0]):
                     raise foreign_node(left[0], str(lost)) from lost
                 reasons.append(f"{left[0]}: {lost}")
+                login = lost.login or login
                 continue
             if isinstance(report, kind):
                 reports[left[0]] = report
             if isinstance(report, StatusReport):
                 self.learn(member.address for member in report.members if member.address)
         if not reports:
-            raise errors.Unavailable("no node answers: " + "; ".join(reasons))
+            raise login or errors.Unavailable("no node answers: " + "; ".join(reasons))
         return reports
 
     async def greet(self, timeout: float | None) -> None:
@@ -225,6 +230,7 @@ class Client:
         self.check()
         seconds = min(self.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
         reasons: list[str] = []
+        login: errors.AuthenticationError | None = None
         for address in self.addresses:
             try:
                 report = await self.ask_again(address, Status(members_only=True), seconds)
@@ -232,11 +238,12 @@ class Client:
                 if lost.foreign and self._directory.is_named(address):
                     raise foreign_node(address, str(lost)) from lost
                 reasons.append(f"{address}: {lost}")
+                login = lost.login or login
                 continue
             if isinstance(report, StatusReport):
                 self.learn(member.address for member in report.members if member.address)
             return
-        raise errors.Unavailable("no node answers: " + "; ".join(reasons))
+        raise login or errors.Unavailable("no node answers: " + "; ".join(reasons))
 
     async def meet(self, timeout: float | None = None) -> None:
         """Exchange greetings with one node that is known. Raises Unavailable with what became of each; at once when all
@@ -244,6 +251,7 @@ class Client:
         self.check()
         until = time.monotonic() + (self.timeout if timeout is None else check_timeout(timeout))
         reasons: list[str] = []
+        login: errors.AuthenticationError | None = None
         addresses = self.addresses
         for number, address in enumerate(addresses):
             seconds = max(
@@ -255,9 +263,10 @@ class Client:
                 if lost.foreign and self._directory.is_named(address):
                     raise foreign_node(address, str(lost)) from lost
                 reasons.append(f"{address}: {lost}")
+                login = lost.login or login
             else:
                 return
-        raise errors.Unavailable("no node answers: " + "; ".join(reasons))
+        raise login or errors.Unavailable("no node answers: " + "; ".join(reasons))
 
     async def _turn(self, call: Call, body: RequestBody, pending: dict[str, tuple[Link, Pending]]) -> ReplyBody | None:
         """Do the call's next step; the answer when that ended it."""
@@ -302,7 +311,13 @@ class Client:
         except LinkLost as lost:
             with self._decide:
                 call.lost(
-                    step.address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late, foreign=lost.foreign
+                    step.address,
+                    time.monotonic(),
+                    str(lost),
+                    sent=lost.sent,
+                    late=lost.late,
+                    foreign=lost.foreign,
+                    login=lost.login,
                 )
             return False
         return True
@@ -377,9 +392,10 @@ class Client:
                 return link
             failed, why = self._dial_failures.get(address, (0.0, None))
             if why is not None and failed >= wanted:  # somebody else has just tried, while this one was waiting
-                raise LinkLost(str(why), sent=False, foreign=why.foreign)
+                raise LinkLost(str(why), sent=False, foreign=why.foreign, login=why.login)
             try:
-                link = await dial(address, self._cluster, min(seconds, DIAL_MAX), self._protection)
+                seconds = min(seconds, DIAL_MAX)
+                link = await dial(address, self._cluster, seconds, self._protection, self._credentials)
             except LinkLost as lost:
                 self._dial_failures[address] = (time.monotonic(), lost)
                 raise

@@ -10,6 +10,7 @@ from typing import Self, Unpack
 from quorate import errors
 from quorate.client.carrier_aio import Client
 from quorate.client.checks import check_database, check_databases, check_flag, check_kind, check_node, check_text
+from quorate.client.credentials import Secret, check_login, find_login
 from quorate.client.dropping import Closing, dropped_statements
 from quorate.client.link_aio import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
@@ -34,6 +35,7 @@ from quorate.client.url import (
     parse_address,
     parse_cluster_url,
 )
+from quorate.client.users_aio import Users
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.options import SINGLE_LEADER, OptionKeywords, describe
 from quorate.core.promises import Explanation
@@ -42,6 +44,7 @@ from quorate.core.requests import (
     AddMember,
     AlterDatabase,
     CreateDatabase,
+    Done,
     DropDatabase,
     Expired,
     Failover,
@@ -71,10 +74,21 @@ MEMBERS_TIMEOUT = 60.0
 class Cluster:
     """A cluster as a whole: its databases, and how its nodes are."""
 
-    def __init__(self, url: str, *, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float | None = None,
+        user: str | None = None,
+        password: Secret | None = None,
+        token: Secret | None = None,
+    ) -> None:
         target = parse_cluster_url(url)
         seconds = target.timeout or DEFAULT_TIMEOUT if timeout is None else check_timeout(timeout)
-        self._client = Client(target.addresses, seconds, cluster=target.cluster, protection=target.protection)
+        login = find_login(check_login(user, password, token), target.login)
+        self._client = Client(
+            target.addresses, seconds, cluster=target.cluster, protection=target.protection, credentials=login
+        )
         self._tokens = Tokens(secrets.token_hex(8))
 
     async def create(
@@ -99,7 +113,9 @@ class Cluster:
         chosen = check_options(replication, options, replicas)
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
-        await self._change(lambda token: CreateDatabase(name, replication, chosen, replicas, token, exists_ok), seconds)
+        await self.change_catalog(
+            lambda token: CreateDatabase(name, replication, chosen, replicas, token, exists_ok), seconds
+        )
         try:
             await self._client.request(
                 Run(name, (Statement("SELECT 1"),), LINEARIZABLE, strongest=True),
@@ -127,7 +143,7 @@ class Cluster:
         name, if_exists = check_database(name), check_flag(if_exists, "if_exists")
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
-        await self._change(lambda token: DropDatabase(name, token, if_exists), seconds)
+        await self.change_catalog(lambda token: DropDatabase(name, token, if_exists), seconds)
         left = max(0.1, deadline - time.monotonic())
         question = Run(CATALOG_DATABASE, dropped_statements(name), LINEARIZABLE)
         try:
@@ -163,7 +179,7 @@ class Cluster:
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         deadline = time.monotonic() + seconds
         wanted = check_change(options)
-        await self._change(lambda token: AlterDatabase(name, wanted, token), seconds)
+        await self.change_catalog(lambda token: AlterDatabase(name, wanted, token), seconds)
         while True:
             try:
                 reports = await self.status(timeout=max(0.1, deadline - time.monotonic()))
@@ -178,8 +194,24 @@ class Cluster:
                 )
             await sleep(CHANGE_POLL)
 
-    async def _change(self, request: Callable[[Token], RequestBody], seconds: float) -> None:
-        """Carry a change of the catalog through, under a token of its own."""
+    @property
+    def users(self) -> Users:
+        """Users, their tokens and roles, and the record of changes (docs/security.md)."""
+        return Users(self)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a call may take unless it says otherwise."""
+        return self._client.timeout
+
+    async def read_catalog(self, statements: tuple[Statement, ...], seconds: float) -> Done:
+        """What the catalog answers to these. Raises PermissionDenied, Unavailable."""
+        question = Run(CATALOG_DATABASE, statements, LINEARIZABLE)
+        body, _ = await self._client.request(question, CATALOG_DATABASE, level=LINEARIZABLE, timeout=seconds)
+        return results_of(read_outcome(body.outcome), None)
+
+    async def change_catalog(self, request: Callable[[Token], RequestBody], seconds: float) -> int:
+        """Carry a change of the catalog through, under a token of its own; where the catalog's log stood then."""
         token = self._tokens.mint(None)
         while True:
             body, clean = await self._client.request(
@@ -191,6 +223,7 @@ class Cluster:
             token = Token(token.id, body.index)
         self._tokens.heard(body.index)
         results_of(outcome, token)
+        return body.index
 
     async def explain(self, name: str, *, timeout: float | None = None) -> Explanation:
         """What a database promises, how many nodes may be away, and what is lost when. Raises UnknownDatabase."""
@@ -214,7 +247,7 @@ class Cluster:
         deadline = time.monotonic() + check_timeout(timeout)
         reports = await self.status(timeout=timeout)
         node = await self._newcomer(address, reports, timeout)
-        await self._change(lambda token: AddMember(node.node, node.name, address, token, wanted), timeout)
+        await self.change_catalog(lambda token: AddMember(node.node, node.name, address, token, wanted), timeout)
         return find(members_of(await self._carried_out(reports, deadline, f"{node.name} was taken in")), node.name)
 
     async def remove_member(self, name: str, *, timeout: float = MEMBERS_TIMEOUT) -> None:
@@ -228,7 +261,7 @@ class Cluster:
         deadline = time.monotonic() + check_timeout(timeout)
         reports = await self.status(timeout=timeout)
         member = find(members_of(reports), name)
-        await self._change(lambda token: RemoveMember(member.node, token), timeout)
+        await self.change_catalog(lambda token: RemoveMember(member.node, token), timeout)
         await self._carried_out(reports, deadline, f"{name} was taken out")
 
     async def replace_member(self, name: str, by: str, *, timeout: float = MEMBERS_TIMEOUT) -> MemberInfo:
@@ -245,11 +278,11 @@ class Cluster:
         if all(by not in (member.name, member.address) for member in known):
             by = parse_address(by)
             node = await self._newcomer(by, reports, timeout)
-            await self._change(lambda token: AddMember(node.node, node.name, by, token), timeout)
+            await self.change_catalog(lambda token: AddMember(node.node, node.name, by, token), timeout)
             reports = await self._carried_out(reports, deadline, f"{node.name} was taken in")
             known = members_of(reports)
         new = find(known, by)
-        await self._change(lambda token: ReplaceMember(old.node, new.node, token), timeout)
+        await self.change_catalog(lambda token: ReplaceMember(old.node, new.node, token), timeout)
         reports = await self._carried_out(reports, deadline, f"{new.name} takes the place of {name}")
         return find(members_of(reports), new.name)
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
+from quorate.core.catalog import DROPPED_QUERY
 from quorate.core.requests import Done, StatusReport
 from quorate.core.statements import Statement
 
 
 def dropped_statements(name: str) -> tuple[Statement, ...]:
     """How to read from the catalog what the last dropped database of this name was."""
-    sql = "SELECT partition, nodes FROM dropped WHERE database = ? ORDER BY partition DESC LIMIT 1"
-    return (Statement(sql, ((name,),)),)
+    return (Statement(DROPPED_QUERY, ((name,),)),)
 
 
 class Closing:

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from quorate.client.credentials import NOBODY, Credentials
 from quorate.client.links import (
     DIAL_MAX,
+    Greeting,
     LinkLost,
     ask_frame,
     hello_frame,
     is_unread,
     left_frame,
-    meet_node,
     reason_of,
 )
 from quorate.client.protection import Protection
@@ -60,9 +61,10 @@ class Pending:
 class Link(asyncio.Protocol):
     """Frames out, answers in. Writes of one turn of the loop leave together."""
 
-    def __init__(self, cluster: str, tls: Tls | None) -> None:
+    def __init__(self, cluster: str, tls: Tls | None, credentials: Credentials) -> None:
         self.cluster = cluster
         self._tls = tls
+        self._greeting = Greeting(cluster, credentials)
         self.members: Pending | None = None
         """The question who the members are, while its answer was not looked at."""
         self.members_at = 0.0
@@ -170,12 +172,12 @@ class Link(asyncio.Protocol):
             if tls.speaks and self._transport is not None:
                 self._transport.write(tls.outgoing())
 
-    def _end(self, reason: str, *, unread: bool = False, foreign: bool = False) -> None:
+    def _end(self, reason: str, *, unread: bool = False, why: LinkLost | None = None) -> None:
         if self._lost is None:
             self._lost = reason
         self._room.set()
         if not self._met.done():
-            self._met.set_exception(LinkLost(reason, sent=False, foreign=foreign))
+            self._met.set_exception(why or LinkLost(reason, sent=False))
             self._met.exception()  # marks it as seen: nobody may be waiting for the greeting any more
         waiting, self._pending = self._pending, {}
         for pending in waiting.values():
@@ -207,8 +209,12 @@ class Link(asyncio.Protocol):
                 data = self._decrypted(self._tls, data)
             for payload in self._reader.feed(data):
                 if not self._met.done():
-                    self.cluster = meet_node(self.cluster, payload)
-                    self._met.set_result(None)
+                    answer = self._greeting.take(payload)
+                    self.cluster = self._greeting.cluster
+                    if answer:
+                        self._write(answer)
+                    if self._greeting.done:
+                        self._met.set_result(None)
                     continue
                 told = decode_told(payload)
                 if type(told.body) is Running:
@@ -220,8 +226,7 @@ class Link(asyncio.Protocol):
                     pending.body = told.body
                     pending.wake()
         except (WireError, LinkLost) as error:
-            foreign = isinstance(error, LinkLost) and error.foreign
-            self._end(str(error), unread=is_unread(error), foreign=foreign)
+            self._end(str(error), unread=is_unread(error), why=error if isinstance(error, LinkLost) else None)
 
 
 async def dial(
@@ -229,13 +234,14 @@ async def dial(
     cluster: str,
     seconds: float,
     protection: Protection = Protection(),  # noqa: B008 - frozen
+    credentials: Credentials = NOBODY,
 ) -> Link:
-    """Connect to a node and exchange greetings. Raises LinkLost, and OperationalError when there are no certificates to
-    verify with."""
+    """Connect to a node, exchange greetings and log in. Raises LinkLost, and OperationalError when there are no
+    certificates to verify with."""
     host, port = split_address(address)
     tls = protection.tls_for(host)
     loop = asyncio.get_running_loop()
-    make: Callable[[], Link] = lambda: Link(cluster, tls)  # noqa: E731 - create_connection infers the type from it
+    make: Callable[[], Link] = lambda: Link(cluster, tls, credentials)  # noqa: E731 - its type is inferred from this
     link: Link | None = None
     try:
         async with asyncio.timeout(min(seconds, DIAL_MAX)):

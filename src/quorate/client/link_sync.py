@@ -14,14 +14,15 @@ import threading
 import time
 from collections.abc import Callable
 
+from quorate.client.credentials import NOBODY, Credentials
 from quorate.client.links import (
     DIAL_MAX,
+    Greeting,
     LinkLost,
     ask_frame,
     hello_frame,
     is_unread,
     left_frame,
-    meet_node,
     reason_of,
 )
 from quorate.client.protection import Protection
@@ -75,9 +76,12 @@ class Pending:
 class Link:
     """Frames out, answers in."""
 
-    def __init__(self, connected: socket.socket, cluster: str, tls: Tls | None) -> None:
+    def __init__(
+        self, connected: socket.socket, cluster: str, tls: Tls | None, credentials: Credentials = NOBODY
+    ) -> None:
         self.cluster = cluster
         self._tls = tls
+        self._greeting = Greeting(cluster, credentials)
         self.members: Pending | None = None
         """The question who the members are, while its answer was not looked at."""
         self.members_at = 0.0
@@ -165,19 +169,23 @@ class Link:
         self.close()
 
     def meet(self, until: float) -> None:
-        """Exchange greetings, before the link is shared. Raises LinkLost."""
+        """Exchange greetings and log in, before the link is shared. Raises LinkLost."""
         try:
             if self._tls is not None:
                 self._tls.feed(b"")
             self._write(hello_frame(self.cluster), until)
             payloads: list[bytes] = []
-            while not payloads:
-                if time.monotonic() >= until:
-                    raise LinkLost("no connection in time", sent=False, late=True)
-                payloads = self._receive(until)
-            self.cluster = meet_node(self.cluster, payloads[0])
+            while not self._greeting.done:
+                while not payloads:
+                    if time.monotonic() >= until:
+                        raise LinkLost("no connection in time", sent=False, late=True)
+                    payloads = self._receive(until)
+                answer = self._greeting.take(payloads.pop(0))
+                self.cluster = self._greeting.cluster
+                if answer:
+                    self._write(answer, until)
             with self._state:
-                self._hand_out(payloads[1:])
+                self._hand_out(payloads)
         except (OSError, WireError, EOFError) as error:
             raise LinkLost(reason_of(error), sent=False) from error
 
@@ -315,9 +323,10 @@ def dial(
     cluster: str,
     seconds: float,
     protection: Protection = Protection(),  # noqa: B008 - frozen
+    credentials: Credentials = NOBODY,
 ) -> Link:
-    """Connect to a node and exchange greetings. Raises LinkLost, and OperationalError when there are no certificates to
-    verify with."""
+    """Connect to a node, exchange greetings and log in. Raises LinkLost, and OperationalError when there are no
+    certificates to verify with."""
     tls = protection.tls_for(split_address(address)[0])
     seconds = max(0.001, min(seconds, DIAL_MAX))
     until = time.monotonic() + seconds
@@ -327,7 +336,7 @@ def dial(
         raise LinkLost(reason_of(error), sent=False, late=isinstance(error, TimeoutError)) from error
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    link = Link(connected, cluster, tls)
+    link = Link(connected, cluster, tls, credentials)
     try:
         link.meet(until)
     except BaseException:

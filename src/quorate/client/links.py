@@ -2,12 +2,16 @@
 
 import os
 
+from quorate.client.credentials import Credentials
+from quorate.core.auth.access import OFF, ON
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.requests import Ask, Left, RequestBody, too_large
-from quorate.errors import OperationalError, ProgrammingError, TooLarge
+from quorate.errors import AuthenticationError, OperationalError, ProgrammingError, TooLarge
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameTooLong, WireError, frame
 from quorate.wire.handshake import CLIENT, IDLE, ClusterRefused, Hello, RefusedByPeer, greeting, meet
+from quorate.wire.login import LOGIN, WAIT, login_frame, read_told
+from quorate.wire.scram import NONCE_BYTES, ClientLogin, LoginFailed
 
 DIAL_MAX = 1.0
 """Seconds to connect and to exchange greetings, at most."""
@@ -19,13 +23,22 @@ class LinkLost(Exception):
     that was sent there afterwards. `foreign`: a node of another cluster answered."""
 
     def __init__(
-        self, reason: str, *, sent: bool, late: bool = False, unread: bool = False, foreign: bool = False
+        self,
+        reason: str,
+        *,
+        sent: bool,
+        late: bool = False,
+        unread: bool = False,
+        foreign: bool = False,
+        login: AuthenticationError | None = None,
     ) -> None:
         super().__init__(reason)
         self.sent = sent
         self.late = late
         self.unread = unread
         self.foreign = foreign
+        self.login = login
+        """The node does not let us in, and why."""
 
 
 def foreign_node(address: str, reason: str) -> OperationalError:
@@ -61,15 +74,73 @@ def hello_frame(cluster: str) -> bytes:
     return greeting(hello(cluster))
 
 
-def meet_node(cluster: str, payload: bytes) -> str:
-    """Look at a node's greeting; the id of its cluster. Raises LinkLost when we cannot go on with it."""
+def meet_node(cluster: str, payload: bytes) -> Hello:
+    """Look at a node's greeting. Raises LinkLost when we cannot go on with it."""
     try:
-        return meet(hello(cluster), payload).cluster
+        return meet(hello(cluster), payload)
     except ClusterRefused as error:
         raise LinkLost(str(error), sent=False, foreign=True) from error
     except WireError as error:
         foreign = isinstance(error, RefusedByPeer) and error.reason == ClusterRefused.code
         raise LinkLost(str(error), sent=False, foreign=foreign) from error
+
+
+class Greeting:
+    """The client's side from the first byte to the first request: both greetings and, where one is asked for, the
+    login."""
+
+    def __init__(self, cluster: str, credentials: Credentials) -> None:
+        self.cluster = cluster
+        self._credentials = credentials
+        self._met = False
+        self._login: ClientLogin | None = None
+        self._proved = False
+        self.done = False
+        """Requests may be sent."""
+
+    def take(self, payload: bytes) -> bytes:
+        """What to send for the node's next frame, if anything. Raises LinkLost or WireError."""
+        if not self._met:
+            return self._meet(payload)
+        assert self._login is not None
+        try:
+            text = read_told(payload)
+            if not self._proved:
+                self._proved = True
+                return login_frame(self._login.final(text))
+            self._login.check(text)
+        except LoginFailed as error:
+            raise _not_in(f"not done: {error}", "is this the cluster that you mean?") from None
+        except RefusedByPeer as refused:
+            if refused.reason not in (LOGIN, WAIT):
+                raise
+            raise _not_in(f"not done: {refused}", "") from None
+        self.done = True
+        return b""
+
+    def _meet(self, payload: bytes) -> bytes:
+        them = meet_node(self.cluster, payload)
+        self.cluster, self._met = them.cluster, True
+        if them.logins == ON:
+            if not self._credentials:
+                raise _not_in("not done: this cluster asks for a login", "connect with user= and password=, or token=")
+            try:
+                name, salt_password = self._credentials.current()
+            except AuthenticationError as error:
+                raise LinkLost(str(error), sent=False, login=error) from None
+            self._login = ClientLogin(name, os.urandom(NONCE_BYTES), salt_password)
+            return login_frame(self._login.first())
+        if self._credentials:
+            if them.logins != OFF:
+                raise LinkLost("the node does not know its users yet", sent=False)
+            hint = "leave user, password and token away, or make users with `quorate user create`"
+            raise _not_in("not done: this cluster has no users, and a login would protect nothing", hint)
+        self.done = True
+        return b""
+
+
+def _not_in(message: str, hint: str) -> LinkLost:
+    return LinkLost(message, sent=False, login=AuthenticationError(message, hint=hint))
 
 
 def ask_frame(number: int, body: RequestBody, waits_us: int = 0) -> bytes:

@@ -15,6 +15,7 @@ from quorate.client.membership import speakers
 from quorate.client.rows import RowFactory, check_row_factory
 from quorate.client.types import Types, check_types
 from quorate.client.values import as_statement_sets, check_parameters
+from quorate.core.catalog import DATABASES_QUERY
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import Done, StatusReport
 from quorate.core.statements import BOUND, Parameters, Statement, Token
@@ -226,13 +227,7 @@ class DatabaseInfo(Struct, frozen=True):
 VERIFY_TIMEOUT = 300.0
 """Seconds that the comparison of one database may take: all of it is read on each node."""
 
-CATALOG_STATEMENTS = (
-    Statement(
-        "SELECT name, replication, options, (SELECT count(*) FROM replicas JOIN partitions ON partition = id"
-        " WHERE database = name AND number = (SELECT min(number) FROM partitions WHERE database = name))"
-        " FROM databases ORDER BY name"
-    ),
-)
+CATALOG_STATEMENTS = (Statement(DATABASES_QUERY),)
 """How `Cluster.databases` reads the catalog."""
 
 

@@ -223,7 +223,9 @@ class Call:
         """The node whose answer ended the call."""
         self._last: errors.Error | None = None
         self._foreign: errors.Error | None = None
-        """The user named nodes of two clusters."""
+        """The user named nodes of two clusters, or no node lets us in."""
+        self._closed_doors: dict[str, errors.AuthenticationError] = {}
+        """Nodes that do not let us in."""
         self._unreachable: dict[str, int] = {}
         """How often each address has refused a connection."""
         self._unreachable_since = 0.0
@@ -239,7 +241,8 @@ class Call:
         if self._running:
             return Ask(self._running, self._deadline - now)
         if self._foreign is not None and not self._patience:
-            return GiveUp(self._late(self._foreign, end="a node of another cluster answered"))
+            end = "no node lets us in" if self._closed_doors else "a node of another cluster answered"
+            return GiveUp(self._late(self._foreign, end=end))
         if self._nobody_there(now):
             return GiveUp(self._late(end="every address has refused a connection twice"))
         if now < self._wait_until:
@@ -301,7 +304,15 @@ class Call:
             self._must_pay = True
 
     def lost(
-        self, address: str, now: float, reason: str, *, sent: bool, late: bool = False, foreign: bool = False
+        self,
+        address: str,
+        now: float,
+        reason: str,
+        *,
+        sent: bool,
+        late: bool = False,
+        foreign: bool = False,
+        login: errors.AuthenticationError | None = None,
     ) -> None:
         """No connection, or it ended. `sent`: the request may have arrived. `late`: perhaps for want of time.
         `foreign`: a node of another cluster answered there. An address that was named wrongly is for its user to mend:
@@ -312,7 +323,11 @@ class Call:
             self._last = errors.Unavailable(f"node {address}: {reason}")
         if foreign and self._directory.is_named(address):
             self._foreign = foreign_node(address, reason)
-        if not (sent or late):
+        if login is not None:  # one node may not have heard of this user yet, but hardly two
+            self._closed_doors[address] = login
+            if len(self._closed_doors) >= min(2, len(self._directory.addresses)):
+                self._foreign = login
+        elif not (sent or late):
             self._unreachable_since = self._unreachable_since if self._unreachable else now
             self._unreachable[address] = self._unreachable.get(address, 0) + 1
         if sent:

@@ -9,14 +9,15 @@ import os
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from quorate.client.checks import check_database, check_text, shown
+from quorate.client.credentials import NOBODY, Credentials, check_login
 from quorate.client.marker import NOTHING, check_bookmark
 from quorate.client.protection import Protection, check_protection
 from quorate.core.bookmarks import Bookmark
 from quorate.core.read_levels import READ_LEVELS, SESSION, SPELLINGS, STRONGEST, NoSuchLevel, parse
-from quorate.errors import NotSupportedError, OperationalError, ProgrammingError
+from quorate.errors import OperationalError, ProgrammingError
 
 SCHEME = "quorate://"
 MEMORY = ":memory:"
@@ -50,6 +51,8 @@ class ClusterTarget(Struct, frozen=True):
     cluster: str = ""
     """The id of the cluster that is meant; empty: whichever answers first."""
     protection: Protection = Protection()
+    login: Credentials = NOBODY
+    """Who the URL says that we are; a password in it is nowhere else afterwards."""
 
 
 class FolderTarget(Struct, frozen=True):
@@ -133,14 +136,20 @@ def parse_cluster_url(url: str) -> ClusterTarget:
         raise ProgrammingError(f"{url!r:.200} is not a cluster's URL", hint=f"it begins with {SCHEME}host:port")
     rest, _, fragment = url[len(SCHEME) :].partition("#")
     if fragment:
-        raise ProgrammingError(f"a cluster's URL has no part after '#': {url!r}")
+        raise ProgrammingError("a cluster's URL has no part after '#'", hint="a password writes '#' as %23")
     rest, _, query = rest.partition("?")
     hosts, slash, path = rest.partition("/")
-    if "@" in hosts:
-        raise NotSupportedError("user names and passwords in a cluster's URL are not there yet")
+    user_info, at, hosts = hosts.rpartition("@")
+    login = login_of(user_info) if at else NOBODY
     database = check_database(unquote(path.rstrip("/"))) if slash and path.strip("/") else DEFAULT_DATABASE
     addresses = tuple(dict.fromkeys(parse_address(host.strip()) for host in hosts.split(",")))
-    return ClusterTarget(addresses, database, *_options(query))
+    return ClusterTarget(addresses, database, *_options(query), login=login)
+
+
+def login_of(text: str) -> Credentials:
+    """`user` or `user:password`, percent-encoded. Raises ProgrammingError, which does not show the password."""
+    user, colon, password = text.partition(":")
+    return check_login(unquote(user), unquote(password) if colon else None, None)
 
 
 def parse_address(text: str) -> str:
@@ -192,6 +201,18 @@ def split_address(address: str) -> tuple[str, int]:
     """`host:port` as a socket wants it. Raises ProgrammingError."""
     host, _, port = parse_address(address).rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def with_login(target: ClusterTarget, login: Credentials) -> ClusterTarget:
+    """The same place, for somebody."""
+    return structs.replace(target, login=login)
+
+
+def check_alone(retry: str, login: Credentials) -> None:
+    """What has no meaning for a folder. Raises ProgrammingError when somebody is named, for nobody logs in there."""
+    check_retry(retry)
+    if login:
+        raise ProgrammingError("a folder has no users: who can open it may do everything")
 
 
 def check_read_level(level: str) -> str:

@@ -40,6 +40,7 @@ def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
     """Groups that take any write, as far as nothing but the length of their queue speaks against it."""
     joined: dict[Replica, None] = {}
     runs_only = True
+    guards = node.access.guards
     on_time_us = -1
     """Those that came then have not waited for too long to be looked at."""
     for request in requests:
@@ -51,6 +52,9 @@ def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
                 continue
             on_time_us = since_us
         body = request.body
+        if guards and (refused := node.access.refusal(request.login, body, now)) is not None:
+            node.reply(request.id, refused)
+            continue
         if type(body) is not Run:
             runs_only = False
             node.until_us = request.until_us
@@ -131,7 +135,7 @@ def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
         group = routes.group_for(node, number, body.database)
         return group if group is not None and routes.submit(node, now, group, request) else None
     if isinstance(body, Change):
-        proposals.on_change(node, now, number, body)
+        proposals.on_change(node, now, request)
     elif isinstance(body, Verify | LetGo):
         if (group := routes.group_for(node, number, body.database)) is not None:
             group.on_request(now, number, body)

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from quorate.core.auth.users import Login
 from quorate.core.bounds import GroupId
 
 
@@ -20,6 +21,8 @@ class Request(Struct, frozen=True, gc=False):
     """Bytes that it took on its way; 0: not known."""
     long: bool = False
     """The core's own: it was stopped once, for it took long, and runs alone (`single_leader.long_writes`)."""
+    login: Login | None = None
+    """Who asks; None: they have not logged in."""
 
 
 class Requests(Struct, frozen=True, gc=False):
@@ -39,6 +42,14 @@ class Replies(Struct, frozen=True, gc=False):
     """`Reply` for several requests: (id, body) of each."""
 
     answers: list[tuple[int, Any]]
+
+
+class EndLogins(Struct, frozen=True):
+    """End the connections that are logged in under these names: they may not do any more what they could."""
+
+    names: tuple[str, ...]
+    nameless: bool = False
+    """Those that have not logged in, too."""
 
 
 class Tell(Struct, frozen=True):

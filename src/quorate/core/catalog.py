@@ -7,6 +7,7 @@ its data file moves. The group's own log is the truth about its voters; this is 
 
 from msgspec import Struct
 
+from quorate.core.auth.users import Users
 from quorate.core.bounds import GroupId, NodeId
 from quorate.core.recovered import Member
 
@@ -81,7 +82,17 @@ class Catalog(Struct, frozen=True):
     voters: tuple[NodeId, ...] = ()
     """Who is to vote on the catalog itself; empty: those who always did."""
     dropped: tuple[DroppedRow, ...] = ()
+    users: Users = Users()
 
+
+DATABASES_QUERY = (
+    "SELECT name, replication, options, (SELECT count(*) FROM replicas JOIN partitions ON partition = id"
+    " WHERE database = name AND number = (SELECT min(number) FROM partitions WHERE database = name))"
+    " FROM databases ORDER BY name"
+)
+"""How clients list the databases."""
+DROPPED_QUERY = "SELECT partition, nodes FROM dropped WHERE database = ? ORDER BY partition DESC LIMIT 1"
+"""How they learn what the last dropped database of a name was."""
 
 QUERIES = (
     "SELECT node, name, address FROM members ORDER BY node",

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 from quorate.core import member_changes, roster
 from quorate.core.ack_policy import ETCD
+from quorate.core.auth import changes as auth_changes
+from quorate.core.auth.users import UserChange
 from quorate.core.catalog import DROP
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.kernel import CATALOG_DATABASE, Now
 from quorate.core.requests import AlterDatabase, CreateDatabase, DropDatabase, MemberChange, Refused, Run, Upgrade
 from quorate.core.statements import Statement
 
@@ -23,13 +25,15 @@ NOT_THE_CATALOG = Refused(
     "ProgrammingError", f"{CATALOG_DATABASE!r} is the catalog of the cluster, and cannot be dropped"
 )
 
-Change = CreateDatabase | AlterDatabase | DropDatabase | Upgrade | MemberChange
+Change = CreateDatabase | AlterDatabase | DropDatabase | Upgrade | MemberChange | UserChange
 
 
-def write_for(node: "Node", body: Change) -> Run | Refused | None:
+def write_for(node: "Node", now: Now, body: Change) -> Run | Refused | None:
     """The write that does it, why it cannot be, or None when it is done already. The catalog's leader asks."""
     if isinstance(body, MemberChange):
         return member_changes.write_for(node, body)
+    if isinstance(body, UserChange):
+        return auth_changes.write_for(node, now, body)
     if isinstance(body, DropDatabase):
         return _drop(node, body)
     if isinstance(body, Upgrade):

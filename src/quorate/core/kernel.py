@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from quorate.core.bounds import GroupId, NodeId
-from quorate.core.calls import Replies, Reply, Request, Requests, Tell
+from quorate.core.calls import EndLogins, Replies, Reply, Request, Requests, Tell
 from quorate.core.dropped import DropReplica, ReplicaDropped
 from quorate.core.entries import Entry, LogWrite, Position
 from quorate.core.executing import CallerLeft, Execute, Executed, Stopped
@@ -425,7 +425,7 @@ Effect = (
     Send | Persist | Reply | Replies | Tell | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog
     | Checkpoint | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest
     | Condemn | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained
-    | Halt | AskPermit | DropPermit | RememberLife | RaiseBoot | DropReplica
+    | Halt | AskPermit | DropPermit | RememberLife | RaiseBoot | DropReplica | EndLogins
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from quorate.core import callers, dropping, kernel, proposals, roster, superseding, whereabouts
 from quorate.core.admission import Admission
+from quorate.core.auth.access import Access
 from quorate.core.bounds import GroupId, NodeId
 from quorate.core.calls import Replies, Reply, Request, Requests
 from quorate.core.copies import Copies
@@ -63,6 +64,7 @@ class Node:
         """What groups and all else here ask of the world."""
         told = self.directory = Directory(recovered.identity)
         self.versions = Versions(recovered.identity.format, formats, self.emit)
+        self.access = Access(self.emit, self.settings.auth_stale_us, trusted=self.settings.trusted)
         self.liveness = Liveness(
             self.boot, self.settings, self.groups, self.versions, self.emit, self.me, recovered.lives
         )
@@ -259,6 +261,8 @@ class Node:
         self.copies.tick(now)
         roster.tick(self, now, busy)
         whereabouts.write(self, now)
+        if self.access.guards and self.holds_catalog and self.catalog.follows(now):
+            self.access.heard_leader(now.mono_us)
         if self.draining:
             self._drain(now)
 
@@ -320,6 +324,8 @@ class Node:
         self.catalog_reads -= 1
         before = self.directory.members
         self.directory.load(event.catalog)
+        if event.catalog.members:
+            self.access.load(event.catalog.users)
         self.versions.learn(event.catalog.version)
         roster.after_catalog(self, now)
         whereabouts.after_catalog(self, before)

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw, Struct, msgpack
 
 from quorate.core import routes
+from quorate.core.auth.record import recorded
+from quorate.core.auth.users import CreateUser
 from quorate.core.calls import Reply, Request
-from quorate.core.changes import Change, write_for
+from quorate.core.changes import write_for
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import CATALOG_DATABASE, Now
 from quorate.core.requests import (
@@ -63,17 +65,20 @@ class Proposal(Struct, frozen=True):
         return Refused("DatabaseExists", f"there is a database {getattr(self.body, 'database', '')!r} already")
 
 
-def on_change(node: "Node", now: Now, id: int, body: Change) -> None:
+def on_change(node: "Node", now: Now, request: Request) -> None:
     """A change of the catalog, made for the caller; others than its leader say where to go."""
-    group = routes.group_for(node, id, CATALOG_DATABASE)
+    number, body = request.id, request.body
+    group = routes.group_for(node, number, CATALOG_DATABASE)
     if group is None:
         return
     if not (node.catalog.leads_ready and node.directory.catalog.members):
-        node.reply(id, NotLeader(node.catalog.leader_address()))
-    elif isinstance(write := write_for(node, body), Run):
-        begin(node, now, Proposal(id, body), write)
+        node.reply(number, NotLeader(node.catalog.leader_address()))
+    elif isinstance(write := write_for(node, now, body), Run):
+        if node.access.keeps_record or type(body) is CreateUser:
+            write = recorded(write, request.login, body, now)
+        begin(node, now, Proposal(number, body), write)
     else:
-        node.reply(id, write or Answer(Raw(_encode(Done(())))))
+        node.reply(number, write or Answer(Raw(_encode(Done(())))))
 
 
 def begin(node: "Node", now: Now, proposal: Proposal, write: Run) -> None:

@@ -28,6 +28,7 @@ from quorate.core.scripts import LetGo
 from quorate.core.settings import Settings
 
 if TYPE_CHECKING:
+    from quorate.core.auth.access import Access
     from quorate.core.copies import Copies
 
 TimerName = tuple[GroupId, str]
@@ -49,6 +50,7 @@ class Host(Protocol):
     """When the caller of the request that is being looked at ceases to wait; 0: not known."""
     log_busy_us: int
     copies: "Copies"
+    access: "Access"
 
     def emit(self, effect: Effect) -> None: ...
     def persist(self, group: GroupId, writes: tuple[LogWrite, ...]) -> int: ...
@@ -280,6 +282,10 @@ class CatalogReplica(Replica, Protocol):
 
     def leader_address(self) -> str:
         """Where a caller should go; empty when nobody knows."""
+        ...
+
+    def follows(self, now: Now) -> bool:
+        """Whether it leads, or its leader is heard: it learns soon of whatever is committed."""
         ...
 
 

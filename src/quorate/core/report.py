@@ -35,6 +35,9 @@ def report(node: "Node", *, members_only: bool = False) -> StatusReport:
         node.removed,
         node.directory.catalog.changes,
         () if members_only else tuple(sorted(node.dropping.closed)),
+        node.access.mode,
+        node.now_us - node.access.fresh_us if node.access.guards and node.access.mode else -1,
+        node.access.stale(node.now_us),
     )
 
 

@@ -7,6 +7,15 @@ versions able to talk.
 
 from msgspec import Raw, Struct
 
+from quorate.core.auth.users import (
+    CreateToken,
+    CreateUser,
+    DeleteToken,
+    DeleteUser,
+    GrantRole,
+    RevokeRole,
+    SetPassword,
+)
 from quorate.core.bookmarks import Bookmark, Reached
 from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Signed, Small
 from quorate.core.copy_requests import OpenCopy, ReadCopy
@@ -162,6 +171,7 @@ RequestBody = (
     Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
     | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy | DropDatabase | Script
     | BeginAttempt | LetGo
+    | CreateUser | SetPassword | DeleteUser | GrantRole | RevokeRole | CreateToken | DeleteToken
 )  # fmt: skip
 """What may be asked from outside."""
 Write = Run | Script | BeginAttempt | Outcome | Replay | CommitHeld
@@ -265,6 +275,12 @@ class StatusReport(Struct, frozen=True, tag="status_report"):
     """How often the members were changed, as far as this node knows."""
     dropped: tuple[GroupId, ...] = ()
     """Groups of dropped databases that can never come back to life on this node."""
+    logins: str = ""
+    """`on`: clients have to log in; `off`: there is no user; empty: this node has not read the catalog yet."""
+    logins_age_us: Signed = -1
+    """How long ago this node heard from the catalog's leader, where clients have to log in."""
+    logins_stale: bool = False
+    """That is too long ago: it refuses clients."""
 
 
 class MemberStatus(Struct, frozen=True):

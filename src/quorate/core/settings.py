@@ -90,6 +90,12 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     verify_attempts: int = 8
     """Positions tried before a replica that had passed each of them is taken for one that cannot answer."""
 
+    auth_stale_us: int = 300_000_000
+    """How long a node that does not hear from the catalog's leader goes on by the users and roles that it knows; then
+    it refuses clients."""
+    trusted: bool = False
+    """Whoever asks this node has its folder: nobody has to log in."""
+
     has_etcd: bool = False
     """Whether this node is told of an etcd that can permit elections."""
 

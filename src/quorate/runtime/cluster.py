@@ -12,6 +12,7 @@ from typing import Self
 
 import msgspec
 
+from quorate.core.auth.access import ON
 from quorate.core.requests import StatusReport
 from quorate.runtime import authority, probe
 from quorate.runtime.config import FILE_NAME, ConfigError
@@ -156,6 +157,11 @@ class LocalCluster:
         """What a node says of itself; None when it does not answer in time."""
         return probe.status(self._places[name].address, timeout, probe.believing(self.ca))
 
+    def asks_for_login(self, name: str) -> bool:
+        """Whether a node that runs has users, and so tells nothing to whoever has not logged in."""
+        met = probe.meet_node(self._places[name].address, 0.5, probe.believing(self.ca))
+        return met is not None and met.logins == ON
+
     def leader(self, database: str = "main") -> str | None:
         """The node that answers for the database's group (its leader, if it has one) in the newest epoch, or None."""
         best, found_name = -1, None
@@ -213,7 +219,7 @@ class LocalCluster:
         self._spawn(name)
         self._record()
         if wait:
-            self._wait(timeout, [name], lambda: self.status(name, 0.5) is not None)
+            self._wait(timeout, [name], lambda: self.status(name, 0.5) is not None or self.asks_for_login(name))
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal; after one that ends a process at once, wait for its end."""
@@ -262,7 +268,7 @@ class LocalCluster:
     def _refuse_running(self) -> None:
         """Two keepers of one cluster would write over each other's cluster.json."""
         for place in self._places.values():
-            found = probe.status(place.address, 0.3, probe.believing(self.ca))
+            found = probe.meet_node(place.address, 0.3, probe.believing(self.ca))
             if found is not None and found.cluster == self.cluster:
                 raise ConfigError(f"the cluster in {self.folder} runs already: {place.name} answers at {place.address}")
 
@@ -319,6 +325,8 @@ class LocalCluster:
         names = [name for name in self._places if self.running(name)]
 
         def ready() -> bool:
+            if all(self.asks_for_login(name) for name in names):
+                return True
             reports = [self.status(name, 0.5) for name in names]
             if any(report is None or not (report.groups or report.removed) for report in reports):
                 return False

@@ -90,6 +90,9 @@ class Config(Struct, frozen=True, kw_only=True):
         _DEFAULTS.close_idle_us * _DEFAULTS.close_idle_periods
     )
     connections: Annotated[int, Meta(ge=1, description="connections of clients at most")] = 4096
+    auth_stale_after: Annotated[
+        int, duration("how long a node that does not hear the catalog's leader goes by the users that it knows")
+    ] = _DEFAULTS.auth_stale_us
     etcd: Annotated[str, Meta(description="host:port of an etcd, or several with commas, for failover = etcd")] = ""
     client_requests: Annotated[int, Meta(ge=1, description="unanswered requests of one connection at most")] = 1024
 
@@ -105,6 +108,7 @@ class Config(Struct, frozen=True, kw_only=True):
             waiting_requests_max=self.waiting_requests,
             log_keep_entries=self.log_keep,
             verify_us=self.verify_every,
+            auth_stale_us=self.auth_stale_after,
             has_etcd=bool(self.etcd),
             close_idle_periods=max(1, self.replica_idle // _DEFAULTS.close_idle_us),
         )
@@ -161,7 +165,7 @@ def load(
     warnings = []
     for variable in sorted(environment):
         name = variable.removeprefix(ENVIRONMENT).lower()
-        if not variable.startswith(ENVIRONMENT) or name == "url":
+        if not variable.startswith(ENVIRONMENT) or name in ("url", "user", "password", "token", "credentials"):
             continue
         if name in known:
             values[name] = _value(known[name], environment[variable], variable)
@@ -223,7 +227,7 @@ def _value(key: Key, given: object, where: str) -> str | int:
 
 LEAST_US = {
     "heartbeat": 5_000, "election": 5_000, "answer_timeout": 10_000, "read_limit": 1_000, "write_limit": 1_000,
-    "replica_idle": 1_000,
+    "replica_idle": 1_000, "auth_stale_after": 1_000_000,
 }  # fmt: skip
 """Below these a node would do nothing but tick, or answer nobody in time."""
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from quorate.core import kernel
 from quorate.core.bounds import NodeId
-from quorate.core.calls import Replies, Reply, Request, Requests, Tell
+from quorate.core.calls import EndLogins, Replies, Reply, Request, Requests, Tell
 from quorate.core.entries import LogWrite
 from quorate.core.kernel import Core, Effect, Event, Now
 from quorate.core.limits import REQUEST_BYTES_MAX
@@ -92,8 +92,7 @@ class Driver:
         self._writes: list[LogWrite] = []
         self._sequence = 0
         """The last `Persist` whose writes are in `_writes`."""
-        self._disk_full = False
-        self._turn_due = False
+        self._disk_full = self._turn_due = False
         self._persist_due = False
         self._timer: Timer | None = None
         self._timer_us: int | None = None
@@ -106,6 +105,7 @@ class Driver:
             Query: self._on_query,
             kernel.Connect: self._on_connect,
             kernel.Disconnect: self._on_disconnect,
+            EndLogins: self._on_end_logins,
             kernel.Note: log_note,
             AskPermit: self._on_ask_permit,
             DropPermit: self._on_drop_permit,
@@ -153,11 +153,12 @@ class Driver:
         number, callers, request, behind = self._next_request, self._callers, Request, self._behind
         for each in came:
             callers[number] = each
-            _, _, body, size, waits_us = each
+            caller, _, body, size, waits_us = each
             if size > REQUEST_BYTES_MAX and (refused := too_large(body, size)):
                 self._answer(number, refused)
             else:
-                behind.append(request(number, body, since_us, since_us + waits_us if waits_us else 0, size))
+                until_us = since_us + waits_us if waits_us else 0
+                behind.append(request(number, body, since_us, until_us, size, login=caller.login))
             number += 1
         self._next_request = number
 
@@ -388,6 +389,9 @@ class Driver:
 
     def _on_disconnect(self, effect: kernel.Disconnect) -> None:
         self.transport.disconnect(effect.peer)
+
+    def _on_end_logins(self, effect: EndLogins) -> None:
+        self.transport.end_logins(effect.names, nameless=effect.nameless)
 
     def _on_reply(self, effect: Reply) -> None:
         self._answer(effect.id, effect.body)

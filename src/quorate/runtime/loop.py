@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from quorate.core.auth.access import Access
 from quorate.core.formats import RELEASE
 from quorate.core.kernel import Core
 from quorate.core.recovered import Identity
 from quorate.runtime.aside import READS, Aside, Piece
 from quorate.runtime.config import ANYWHERE, Config, ConfigError, check_listen, credentials, etcd_endpoints, security
-from quorate.runtime.driver import Driver, monotonic_us
+from quorate.runtime.door import CatalogDoor
+from quorate.runtime.driver import Driver, monotonic_us, real_clock
 from quorate.runtime.scheduler import Timer
 from quorate.runtime.signals import Signals
 from quorate.storage.interface import Lending
@@ -73,10 +75,11 @@ class LoopScheduler:
 class Server:
     """One node, from the opened store to the exit code."""
 
-    def __init__(self, core: Core, store: Lending, config: Config) -> None:
+    def __init__(self, core: Core, store: Lending, config: Config, access: Access | None = None) -> None:
         self.address = ""
         """Where it listens, once it does."""
         self._core = core
+        self._access = access
         self._store = store
         self._config = config
         self._finished: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -94,6 +97,8 @@ class Server:
         rng = random.Random(os.urandom(16))
         self._security = security(self._config, me.cluster, me.node)
         driver.transport = transport = TcpTransport(me, driver, rng, limits, self._security)
+        if self._access is not None:
+            transport.door = CatalogDoor(self._access, real_clock)
         permits = self._permits(driver)
         host, port = parse_address(listen_address(self._config, self._store.identity))
         try:
@@ -236,7 +241,7 @@ def run_node(config: Config, *, with_parent: bool = False) -> int:
     sys.setswitchinterval(SWITCH_S)
 
     async def main() -> int:
-        server = Server(node, store, config)
+        server = Server(node, store, config, node.access)
         if with_parent:
             server.watch_parent()
         gc.collect()

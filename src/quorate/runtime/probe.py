@@ -5,7 +5,7 @@ Nothing here follows leaders or retries; that is the client library's work.
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from quorate.core.requests import Ask, ReplyBody, RequestBody, Running, Status, StatusReport
 from quorate.tls.layer import Tls, verifying
@@ -27,17 +27,13 @@ def believing(ca: str) -> Secure:
     return (lambda host: Tls(verifying(ca), host=host)) if ca else in_plain
 
 
-def ask(address: str, body: RequestBody, timeout: float, secure: Secure = in_plain) -> ReplyBody:
-    """Ask and wait for the answer, at most `timeout` seconds in all. Raises OSError (TimeoutError among them) or
-    WireError."""
+def _talk(address: str, first: bytes, timeout: float, secure: Secure) -> Iterator[bytes]:
+    """Say this, and give each payload that comes, in at most so many seconds in all. Raises OSError or WireError."""
     deadline = time.monotonic() + timeout
-    me = Hello(CLIENT, name="probe")
     reader = FrameReader()
-    greeted = False
     host, port = parse_address(address)
     tls = secure(host)
     with socket.create_connection((host, port), timeout) as connection:
-        first = greeting(me) + frame(encode(Ask(1, body)))
         if tls is not None:
             tls.feed(b"")
             first = tls.protect(first)
@@ -50,12 +46,28 @@ def ask(address: str, body: RequestBody, timeout: float, secure: Secure = in_pla
             if tls is not None:
                 data = tls.feed(data)
                 connection.sendall(tls.outgoing())
-            for payload in reader.feed(data):
-                if not greeted:
-                    meet(me, payload)
-                    greeted = True
-                elif not isinstance(said := decode_told(payload).body, Running):
-                    return said
+            yield from reader.feed(data)
+
+
+def ask(address: str, body: RequestBody, timeout: float, secure: Secure = in_plain) -> ReplyBody:
+    """Ask and wait for the answer, at most `timeout` seconds in all. Raises OSError (TimeoutError among them) or
+    WireError."""
+    me = Hello(CLIENT, name="probe")
+    said = _talk(address, greeting(me) + frame(encode(Ask(1, body))), timeout, secure)
+    meet(me, next(said))
+    for payload in said:
+        if not isinstance(answer := decode_told(payload).body, Running):
+            return answer
+    raise AssertionError("it does not end without an answer or an error")
+
+
+def meet_node(address: str, timeout: float = 1.0, secure: Secure = in_plain) -> Hello | None:
+    """A node's greeting; None when it does not answer. It says whether clients have to log in before they may ask."""
+    me = Hello(CLIENT, name="probe")
+    try:
+        return meet(me, next(_talk(address, greeting(me), timeout, secure)))
+    except (OSError, WireError):
+        return None
 
 
 def status(address: str, timeout: float = 1.0, secure: Secure = in_plain) -> StatusReport | None:

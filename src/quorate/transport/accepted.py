@@ -6,16 +6,23 @@ import asyncio
 import logging
 import socket
 from collections import deque
+from collections.abc import Collection
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
+from msgspec import structs
+
+from quorate.core.auth.users import Login
 from quorate.core.bounds import NodeId
+from quorate.core.limits import FRAME_BYTES_MAX
 from quorate.core.requests import Left, ReplyBody, Told
 from quorate.tls.layer import HANDSHAKE, Tls
+from quorate.transport.entry import ENTRY_BYTES_MAX, Entry
 from quorate.transport.oversize import shortened
 from quorate.wire.codec import decode_asked, decode_message, encode
 from quorate.wire.frames import FrameReader, FrameTooLong, NotOurProtocol, WireError, add_frame
 from quorate.wire.handshake import NODE, Hello, greeting, meet, refusal
+from quorate.wire.login import LoginRefused
 
 if TYPE_CHECKING:
     from quorate.transport.tcp import TcpTransport
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("quorate.transport")
 
 
+ENTERS_S = 1.0
+"""How long a connection may be without a greeting and a login before it gives up its place when others wait."""
 RESERVED = 64
 """Connections beyond the limit that may greet: clients, however many, must not keep peers out."""
 
@@ -56,7 +65,7 @@ class Accepted(asyncio.Protocol):
         self._owner = owner
         self._limits = owner.limits
         self._asked = owner.handler.asked
-        self._reader = FrameReader()
+        self._reader = FrameReader(ENTRY_BYTES_MAX, one_by_one=True)
         self._peeks = owner.security.credentials is not None
         """The first byte, which has not come, tells whether TLS is spoken."""
         self.tls: Tls | None = None
@@ -65,6 +74,13 @@ class Accepted(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._them: Hello | None = None
+        self._entry: Entry | None = None
+        """A client that has greeted and has to log in."""
+        self._entering = True
+        """It has not greeted yet, or not logged in."""
+        self.login: Login | None = None
+        """See `interface.Caller`."""
+        self._made_s = 0.0
         self._peer: NodeId = 0
         self._held: deque[bytes] = deque()
         """Requests that arrived while the client had too much waiting; looked at when there is room."""
@@ -92,6 +108,7 @@ class Accepted(asyncio.Protocol):
         if owner.closing:  # it was on its way when listening ended
             made.abort()
             return
+        self._made_s = owner.loop.time()
         self._timer = owner.loop.call_later(self._limits.greeting_s, self._greeting_late)
         if not self._peeks:
             self._begin_plain()
@@ -106,7 +123,7 @@ class Accepted(asyncio.Protocol):
         except WireError as error:
             self.refuse(error)
         else:
-            self._transport.write(greeting(self._owner.me))
+            self._transport.write(self._greeting())
 
     def _decrypted(self, data: bytes) -> bytes:
         """What arrived, as plain text. Raises TlsFailed."""
@@ -142,10 +159,9 @@ class Accepted(asyncio.Protocol):
             if self.tls is not None:
                 data = self._decrypted(data)
             payloads = self._reader.feed(data)
-            if self._them is None and payloads:
-                self._greeted(meet(self._owner.me, payloads.pop(0)))
-                if self.tls is not None:  # who has not greeted learns nothing of this node
-                    self._write(greeting(self._owner.me))
+            while self._entering and payloads:
+                self._enter(payloads[0])
+                payloads = self._reader.feed(b"")
             if self._reader.rest or self._unfinished:
                 self._note_unfinished()
             if self._peer:
@@ -170,7 +186,9 @@ class Accepted(asyncio.Protocol):
     def idle_since(self) -> float:
         """See `crowd.Connection`."""
         busy = self._waiting or self._held or self._out or self._unfinished or self._slow
-        return inf if busy or self._peer or self._them is None or self._refused else self._used_s
+        if self._entering and not self._refused:  # who says nothing of worth soon gives way
+            return self._made_s + ENTERS_S - self._limits.idle_s
+        return inf if busy or self._peer or self._refused else self._used_s
 
     @property
     def address(self) -> str:
@@ -241,7 +259,29 @@ class Accepted(asyncio.Protocol):
         except WireError as error:
             self.refuse(error)
 
-    def _greeted(self, them: Hello) -> None:
+    def _greeting(self) -> bytes:
+        return greeting(structs.replace(self._owner.me, logins=self._owner.door.logins()))
+
+    def _enter(self, payload: bytes) -> None:
+        """The greeting, or a message of a login."""
+        owner = self._owner
+        if self._entry is not None:
+            answer = self._entry.take(payload, owner.loop.time())
+            self._write(answer)
+            self.login = self._entry.login
+            if self.login is not None and self._them is not None:
+                self._entered(self._them)
+            return
+        them = meet(owner.me, payload)
+        if them.role != NODE and owner.door.must_log_in():
+            self._them = them
+            self._entry = Entry(owner.door, owner.guesses, self._where.rpartition(":")[0])
+        else:
+            self._entered(them)
+        if self.tls is not None:  # who has not greeted learns nothing of this node
+            self._write(self._greeting())
+
+    def _entered(self, them: Hello) -> None:
         owner = self._owner
         if them.role == NODE:
             owner.security.check_peer(self.tls, them.node)
@@ -250,6 +290,8 @@ class Accepted(asyncio.Protocol):
                 raise TooManyConnections(f"this node takes {self._limits.connections} connections")
             self._used_s = owner.loop.time()
         self._them = them
+        self._entering = False
+        self._reader.limit, self._reader.one_by_one = FRAME_BYTES_MAX, False
         if self._timer is not None:
             self._timer.cancel()
         log.debug("%s is %s %s", self._where, them.role, them.name or them.node)
@@ -303,7 +345,15 @@ class Accepted(asyncio.Protocol):
             self._resume()
 
     def _greeting_late(self) -> None:
-        self.refuse(NotOurProtocol("no greeting arrived in time"))
+        late = "no greeting arrived in time" if self._them is None else "no login arrived in time"
+        self.refuse(NotOurProtocol(late))
+
+    def end_login(self, names: Collection[str], *, nameless: bool) -> None:
+        """Close the connection if it is a client's that is logged in under one of these names, or under none."""
+        if self._entering or self._peer:
+            return
+        if self.login.name in names if self.login is not None else nameless:
+            self.refuse(LoginRefused("what this login may do has changed: log in again"))
 
     def refuse(self, error: WireError) -> None:
         """Say why, then close. What still arrives is read and dropped for a moment: closing over unread

@@ -1,8 +1,9 @@
 """What a node's driver and its transport know of each other. `tcp` and the in-memory fake keep it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
+from quorate.core.auth.users import Login
 from quorate.core.bounds import NodeId
 from quorate.core.messages import Message
 from quorate.core.permits import AskPermit, DropPermit, PermitUnavailable
@@ -11,6 +12,10 @@ from quorate.core.requests import ReplyBody, RequestBody
 
 class Caller(Protocol):
     """A client's connection, for as long as requests of it are unanswered."""
+
+    @property
+    def login(self) -> Login | None:
+        """Who it is; None: it has not logged in."""
 
     def tell(self, ask: int, body: ReplyBody, size: int) -> None:
         """Answer the client's `ask`; `size` is what `asked` was given for it. Nothing happens if it is gone."""
@@ -54,6 +59,9 @@ class Transport(Protocol):
 
     def send(self, to: NodeId, message: Message) -> None:
         """Queue a message; it leaves with the next `flush`, or never: a peer that is away loses it."""
+
+    def end_logins(self, names: Collection[str], *, nameless: bool) -> None:
+        """Close the connections of clients that are logged in under these names, or, if asked so, under none."""
 
     def flush(self) -> None:
         """Hand everything queued to the operating system, one write for each connection."""

@@ -4,7 +4,7 @@ Messages are encoded and decoded on their way, so that what could not travel doe
 arrive in order, or not at all when a link is cut.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from quorate.core.bounds import NodeId
 from quorate.core.messages import Message
@@ -91,6 +91,9 @@ class MemoryTransport:
     def send(self, to: NodeId, message: Message) -> None:
         if self.peers.get(to):
             self._queue.append((to, encode(message)))
+
+    def end_logins(self, names: Collection[str], *, nameless: bool) -> None:
+        """No client connects here."""
 
     def flush(self) -> None:
         queue, self._queue = self._queue, []

@@ -7,6 +7,7 @@ dialled. Everything that becomes ready in one turn of the loop leaves with one w
 import asyncio
 import logging
 import random
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from quorate.core.messages import Message
 from quorate.transport.accepted import Accepted
 from quorate.transport.addresses import format_address
 from quorate.transport.crowd import FrameStalled, GaveUpItsPlace, TooMuchUnfinished, Unfinished, idle_longest
+from quorate.transport.entry import Door, Guesses, OpenDoor
 from quorate.transport.interface import Handler
 from quorate.transport.links import PeerLink
 from quorate.transport.security import Security
@@ -95,6 +97,9 @@ class TcpTransport:
         self._announced: set[NodeId] = set()
         """Peers of which the handler last heard that they are reachable."""
         self._server: asyncio.Server | None = None
+        self.door: Door = OpenDoor()
+        """Who has to log in; set before `listen`."""
+        self.guesses: Final = Guesses()
 
     async def listen(self, host: str, port: int) -> str:
         """Begin to accept connections; port 0 picks a free one. Returns the address. Raises OSError."""
@@ -129,6 +134,10 @@ class TcpTransport:
             link.send(message)
         except WireError:
             log.exception("a %s to node %d cannot be sent", type(message).__name__, to)
+
+    def end_logins(self, names: Collection[str], *, nameless: bool) -> None:
+        for connection in list(self.accepted):
+            connection.end_login(names, nameless=nameless)
 
     def flush(self) -> None:
         for link in self._links.values():

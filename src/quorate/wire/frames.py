@@ -68,8 +68,11 @@ class FrameReader:
     the next frame's beginning.
     """
 
-    def __init__(self, limit: int = FRAME_BYTES_MAX) -> None:
-        self._limit = limit
+    def __init__(self, limit: int = FRAME_BYTES_MAX, *, one_by_one: bool = False) -> None:
+        self.limit = limit
+        """Of the frames that are to come. Whoever is not known yet sends short ones."""
+        self.one_by_one = one_by_one
+        """`feed` gives one payload at a time, because it decides what the limit of the next is; `feed(b"")` goes on."""
         self._first = True
         self._between = False
         """The next byte begins a frame, and not the first one."""
@@ -83,7 +86,7 @@ class FrameReader:
         size = len(data)
         if self._between and size >= HEADER_BYTES:
             length, checksum = _unpack(data)
-            if length == size - HEADER_BYTES <= self._limit:  # one whole frame, as most often
+            if length == size - HEADER_BYTES <= self.limit:  # one whole frame, as most often
                 payload = data[HEADER_BYTES:]
                 if crc32(payload) != checksum:
                     raise self._corrupt(length)
@@ -109,7 +112,7 @@ class FrameReader:
         at, size = 0, len(source)
         while size - at >= HEADER_BYTES:
             length, checksum = _unpack(source, at)
-            if length > self._limit or self._first:
+            if length > self.limit or self._first:
                 self._check_length(length)
             end = at + HEADER_BYTES + length
             if end > size:
@@ -121,14 +124,16 @@ class FrameReader:
             self._first = False
             payloads.append(payload)
             at = end
+            if self.one_by_one:
+                break
         self._wanted = HEADER_BYTES
         return payloads, at
 
     def _check_length(self, length: int) -> None:
         if self._first and length > GREETING_BYTES_MAX:
             raise NotOurProtocol("the stream does not begin with a greeting of this protocol")
-        if length > self._limit:
-            raise FrameTooLong(f"a frame of {length} bytes is announced; at most {self._limit} are taken")
+        if length > self.limit:
+            raise FrameTooLong(f"a frame of {length} bytes is announced; at most {self.limit} are taken")
 
     def _corrupt(self, length: int) -> WireError:
         if self._first:

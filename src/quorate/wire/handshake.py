@@ -42,6 +42,8 @@ class Hello(Struct, frozen=True, array_like=True, tag=MAGIC):
     """Where I listen, or empty."""
     release: str = ""
     """Which release I am, for messages to people."""
+    logins: str = ""
+    """A node: whether clients have to log in (`core.auth.access`: on, off, or not known yet)."""
 
 
 class Refusal(Struct, frozen=True, array_like=True, tag=MAGIC + "-refusal"):

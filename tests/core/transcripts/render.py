@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from quorate.core import ack_policy, kernel, membership, requests
-from quorate.core.calls import Replies, Reply, Tell
+from quorate.core.calls import EndLogins, Replies, Reply, Tell
 from quorate.core.dropped import DropReplica
 from quorate.core.entries import (
     ACKS,
@@ -246,7 +246,7 @@ SHOWN_ELSEWHERE = {
 
 HOUSEKEEPING = {
     kernel.Connect, kernel.Disconnect, kernel.CloseIdle, kernel.ReadCatalog, kernel.ReadLost, RememberLife,
-    kernel.RaiseFormat,
+    kernel.RaiseFormat, EndLogins,
 }  # fmt: skip
 """Of the node, not of the protocol: not shown."""
 

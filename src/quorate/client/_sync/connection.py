@@ -86,6 +86,7 @@ class Connection(WithBookmark, Extras, Runs):
             always=check_retry(retry) == ALWAYS,
             cluster=target.cluster,
             protection=target.protection,
+            credentials=target.login,
         )
         self._tokens = Tokens(secrets.token_hex(8))
         self._pragmas = Pragmas()

@@ -303,6 +303,11 @@ class Group:
         voter, whole = not self.log_damaged, not self.repair.damaged
         return AppendReply(self.group, self.election.epoch, accepted, matched, conflict, voter, self.life, whole)
 
+    def follows(self, now: Now) -> bool:
+        """Leads, or hears its leader: what is committed is known here soon."""
+        leader = self.election.leader
+        return self.leads_ready or (leader not in (NOBODY, self.me) and self.host.heard(now, leader))
+
     def leader_address(self) -> str:
         """Where a caller should go; empty when nobody knows."""
         leader = (

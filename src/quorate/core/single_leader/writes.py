@@ -220,7 +220,7 @@ def start_batch(group: Group, now: Now) -> None:
         under_way += len(each.requests)
     writes.crowd = max(under_way, writes.crowd * CROWD_STAYS // 8)
     writes.gathering = 0
-    requests = _take_others(group, now.mono_us) if group.holding.asked else _take(group, now.mono_us)
+    requests = _take_others(group, now) if group.holding.asked else _take(group, now)
     if not requests:
         return
     _start(group, now, requests, alone=requests[0].long)
@@ -239,19 +239,23 @@ def _start(group: Group, now: Now, requests: list[Request], *, alone: bool) -> N
 def _start_alone(group: Group, now: Now, request: Request) -> None:
     """Run this one of a transaction that holds the writer, or is to; once what is open is committed, if others wrote
     it."""
-    if group.holding.name or long_writes.may_begin(group):
+    if refused := group.host.access.revoked(request, now):
+        group.writes.take_out(request)
+        group.reply(request.id, refused)
+        group.host.make_ready(group.group)
+    elif group.holding.name or long_writes.may_begin(group):
         group.writes.take_out(request)
         group.writes.gathering = 0
         group.writes.admission.took(now.mono_us, 1, 0)
         _start(group, now, [holding.begins(group, request, group.writes.batches + 1)], alone=True)
 
 
-def _take_others(group: Group, now_us: int) -> list[Request]:
+def _take_others(group: Group, now: Now) -> list[Request]:
     """The next batch of those that hold nothing."""
     holders = [request for request in group.writes.queue if holding.hold_of(request) is not None]
     for request in holders:
         group.writes.take_out(request)
-    requests = _take(group, now_us)
+    requests = _take(group, now)
     group.writes.put_first(holders)
     if requests:
         holding.others_begin(group)
@@ -278,11 +282,11 @@ def _refuse_hopeless(group: Group, now_us: int) -> None:
         group.reply(group.writes.queue.pop().id, refusal)
 
 
-def _take(group: Group, now_us: int) -> list[Request]:
+def _take(group: Group, now: Now) -> list[Request]:
     """The next batch: as many as fit; a held transaction goes alone, as does what was too large before, or takes long.
     Nothing while what was executed before such a one is to be committed."""
     requests: list[Request] = []
-    writes, settings = group.writes, group.settings
+    writes, settings, now_us, access = group.writes, group.settings, now.mono_us, group.host.access
     queue, room, enough = writes.queue, settings.batch_bytes_max, _enough(group)
     most = min(settings.batch_requests_max, writes.admission.fit())
     long_size, texts, undone = long_writes.long_size(group), group.long_texts, writes.alone > 0
@@ -292,6 +296,9 @@ def _take(group: Group, now_us: int) -> list[Request]:
             group.reply(queue.popleft().id, EXPIRED)
             continue
         body = first.body
+        if access.guards and (refused := access.revoked(first, now)):
+            group.reply(queue.popleft().id, refused)
+            continue
         weighs = first.size or weight(body, enough)
         room -= weighs
         if weighs >= long_size or (texts and long_writes.took_long(group, body)):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from quorate.core.auth.users import AUTH_QUERIES, GrantRow, TokenRow, UserRow, Users
 from quorate.core.catalog import MEMBERS_QUERIES, QUERIES, Catalog, DatabaseRow, DroppedRow, PartitionRow
 from quorate.core.recovered import Member
 from quorate.core.requests import Done, WriteOutcome
@@ -11,6 +12,7 @@ from quorate.storage.rows.payload import decode_outcome
 
 CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
 MEMBERS_STATEMENTS = tuple(Statement(sql) for sql in MEMBERS_QUERIES)
+AUTH_STATEMENTS = tuple(Statement(sql) for sql in AUTH_QUERIES)
 NEVER_CHANGED: tuple[Any, ...] = ((), (), (), ())
 
 
@@ -18,10 +20,24 @@ def read_catalog(replica: Replica) -> Catalog:
     """What this replica of the catalog holds. Raises what reading raises."""
     outcome, _position = replica.query(CATALOG_STATEMENTS)
     members, _position = replica.query(MEMBERS_STATEMENTS)
-    return catalog_of(decode_outcome(outcome), decode_outcome(members))
+    users, _position = replica.query(AUTH_STATEMENTS)
+    return catalog_of(decode_outcome(outcome), decode_outcome(members), users_of(decode_outcome(users)))
 
 
-def catalog_of(outcome: WriteOutcome, changed: WriteOutcome) -> Catalog:
+def users_of(outcome: WriteOutcome) -> Users:
+    """What the queries about users returned; nobody when their tables are not there yet."""
+    if not isinstance(outcome, Done):
+        return Users()
+    users, tokens, grants, secrets = (result.rows for result in outcome.results)
+    return Users(
+        tuple(UserRow(*row) for row in users),  # type: ignore[arg-type]
+        tuple(TokenRow(*row) for row in tokens),  # type: ignore[arg-type]
+        tuple(GrantRow(*row) for row in grants),  # type: ignore[arg-type]
+        str(secrets[0][0]) if secrets else "",
+    )
+
+
+def catalog_of(outcome: WriteOutcome, changed: WriteOutcome, users: Users) -> Catalog:
     """A `Catalog` from what its queries returned; empty when its tables are not there yet. `changed`: what those about
     changes of members did, whose tables may not be there."""
     if not isinstance(outcome, Done):
@@ -45,6 +61,7 @@ def catalog_of(outcome: WriteOutcome, changed: WriteOutcome) -> Catalog:
         tuple(Member(*row) for row in removed),
         tuple(int(node) for (node,) in voters),
         tuple(DroppedRow(int(group), str(database), _nodes(nodes)) for group, database, nodes in dropped),  # type: ignore[arg-type]
+        users,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from quorate.core.bounds import GroupId
-from quorate.core.calls import Replies, Reply, Tell
+from quorate.core.calls import EndLogins, Replies, Reply, Tell
 from quorate.core.entries import LogWrite
 from quorate.core.formats import HERE
 from quorate.core.kernel import (
@@ -439,6 +439,7 @@ class Host:
         Note: _note,
         Connect: _connect,
         Disconnect: _disconnect,
+        EndLogins: lambda _host, _effect: None,
         Drained: _has_drained,
         Halt: _halt,
         AskPermit: _ask_permit,

@@ -14,7 +14,7 @@ import msgspec
 
 from quorate.core import catalog
 from quorate.core.statements import Failed, Result, Statement
-from quorate.lab.sim.stores import model_drops, model_large
+from quorate.lab.sim.stores import model_drops, model_large, model_users
 from quorate.lab.sim.stores.store import UnknownToModel
 from quorate.lab.sim.workloads import operations
 
@@ -494,6 +494,7 @@ STATEMENTS: dict[str, Run] = (
     }
     | {sql: _select(name, _DUMPED[name]) for name, sql in operations.DUMP}
     | model_drops.STATEMENTS
+    | model_users.STATEMENTS
     | model_large.STATEMENTS
 )
 """What the model has learnt, besides changes of the schema."""

@@ -1,0 +1,154 @@
+"""The decision about each request: whether whoever asks may have it. Every node decides by the catalog that it knows.
+
+While there is no user everybody may do everything, as on a cluster for oneself. Until the catalog was read nobody knows
+whether there is one: then nothing is answered that the catalog or a file would give away.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from quorate.core.auth.needs import Need, need_of
+from quorate.core.auth.roles import OWNER, Rights, rights_of, role_of_rank
+from quorate.core.auth.users import TOKEN_PREFIX, Login, TokenRow, UserRow, Users
+from quorate.core.calls import EndLogins, Request
+from quorate.core.copy_requests import OpenCopy
+from quorate.core.kernel import CATALOG_DATABASE, Effect, Note, Now
+from quorate.core.requests import LostAsk, Refused, Run, Status
+from quorate.core.scripts import Script
+
+UNKNOWN, OFF, ON = "", "off", "on"
+"""Whether clients have to log in."""
+
+LOG_IN = Refused("AuthenticationError", "this cluster asks for a login", "connect with user= and password=, or token=")
+NOT_READ = Refused(
+    "Unavailable", "this node has not read the catalog yet", "try again, or another node", retryable=True
+)
+NO_RIGHTS = rights_of(())
+
+
+class Access:
+    """What one node knows of users, and decides by it."""
+
+    def __init__(self, emit: Callable[[Effect], None], stale_us: int, *, trusted: bool) -> None:
+        self._emit = emit
+        self._stale_us = stale_us
+        self._trusted = trusted
+        """Whoever asks has the node's folder, and with it everything."""
+        self.mode = UNKNOWN
+        self.guards = not trusted
+        """Whether any request is to be looked at."""
+        self.users: dict[str, UserRow] = {}
+        self.tokens: dict[str, TokenRow] = {}
+        self.rights: dict[str, Rights] = {}
+        self.secret = ""
+        self.fresh_us = 0
+        """When the catalog's leader was last heard, or was this node, by the monotonic clock."""
+
+    def load(self, users: Users) -> None:
+        """The catalog was read, and has members. End what was logged in and may not do any more what it could."""
+        before, rights_before, tokens_before = self.users, self.rights, self.tokens
+        grants: dict[str, list[tuple[str, str]]] = {}
+        for row in users.grants:
+            grants.setdefault(row.name, []).append((row.database, row.role))
+        self.users = {row.name: row for row in users.users}
+        self.tokens = {row.id: row for row in users.tokens}
+        self.rights = {name: rights_of(rows) for name, rows in grants.items()}
+        self.secret = users.secret
+        began = self.mode != ON and bool(users.users)
+        self.mode = ON if users.users else OFF
+        self.guards = self.mode == ON and not self._trusted
+        if began:
+            self._emit(Note("logins", {"users": len(self.users)}))
+        ended = [
+            name
+            for name, row in before.items()
+            if name not in self.users
+            or self.users[name].stamp != row.stamp
+            or not self.rights.get(name, NO_RIGHTS).covers(rights_before.get(name, NO_RIGHTS))
+        ]
+        ended += [row.name for each, row in tokens_before.items() if each not in self.tokens]
+        if began or ended:
+            self._emit(EndLogins(tuple(dict.fromkeys(ended)), nameless=began))
+
+    @property
+    def asks_for_login(self) -> bool:
+        """Whether a client has to log in before it may ask anything."""
+        return self.guards and self.mode == ON
+
+    @property
+    def keeps_record(self) -> bool:
+        """Whether the catalog has the table in which changes of the cluster are recorded."""
+        return bool(self.secret)
+
+    def heard_leader(self, now_us: int) -> None:
+        """The catalog's leader is heard: what this node knows is at most as old as an entry takes."""
+        self.fresh_us = now_us
+
+    def stale(self, now_us: int) -> bool:
+        """Whether users may have been taken away for long without this node knowing it."""
+        return self.guards and self.mode == ON and now_us - self.fresh_us > self._stale_us
+
+    def verifier(self, name: str, now: Now) -> tuple[str, Login] | None:
+        """What proves that somebody is who this name says, and who that is. A name is a user's or, with TOKEN_PREFIX,
+        the id of a token. None: there is no such user."""
+        if name.startswith(TOKEN_PREFIX):
+            token = self.tokens.get(name.removeprefix(TOKEN_PREFIX))
+            user = self.users.get(token.name) if token is not None else None
+            if token is None or user is None or token.expires_us <= now.wall_us:
+                return None
+            return token.verifier, Login(user.name, user.stamp, token.id)
+        user = self.users.get(name)
+        return (user.verifier, Login(user.name, user.stamp)) if user is not None else None
+
+    def refusal(self, login: Login | None, body: Any, now: Now) -> Refused | None:
+        """Why this is not done for them; None: it may be."""
+        if not self.guards:
+            return None
+        if self.mode == UNKNOWN:
+            asks = type(body) in (Run, Script, OpenCopy) and body.database == CATALOG_DATABASE
+            return NOT_READ if asks or type(body) is LostAsk else None
+        if login is None:
+            return LOG_IN
+        user = self.users.get(login.name)
+        token = self.tokens.get(login.token)
+        if user is None or user.stamp != login.stamp or (login.token and token is None):
+            return _ended(login)
+        if token is not None and token.expires_us <= now.wall_us:
+            return _ended(login)
+        need = need_of(body)
+        if not self._may(login.name, need):
+            return denied(login.name, need, body)
+        if type(body) is not Status and self.stale(now.mono_us):
+            seconds = (now.mono_us - self.fresh_us) // 1_000_000
+            message = f"this node has not heard from the catalog's leader for {seconds} s, and cannot know who may ask"
+            return Refused("Unavailable", message, "another node may; see `quorate status`", retryable=True)
+        return None
+
+    def revoked(self, request: Request, now: Now) -> Refused | None:
+        """The same for a request that has waited for its turn. What a node asks itself has a number below 0."""
+        return self.refusal(request.login, request.body, now) if self.guards and request.id >= 0 else None
+
+    def _may(self, name: str, need: Need) -> bool:
+        rights = self.rights.get(name, NO_RIGHTS)
+        if need.anybody or rights.has(need.database, need.rank, need.roles):
+            return True
+        return need.owners and any(rank == OWNER for rank in rights.databases.values())
+
+
+def denied(name: str, need: Need, body: Any) -> Refused:
+    """The same words on every node."""
+    what = type(body).__name__
+    if need.rank:
+        role = role_of_rank(need.rank)
+        message = f"{name} may not do this: {what} needs the role {role} of the database {need.database!r}"
+        hint = f"an admin can: quorate user grant {name} {role} --database {need.database}"
+    else:
+        role = need.roles[0] if need.roles else "admin"
+        message = f"{name} may not do this: {what} needs the role {role} of the cluster"
+        hint = f"an admin can: quorate user grant {name} {role}"
+    return Refused("PermissionDenied", message, hint)
+
+
+def _ended(login: Login) -> Refused:
+    message = f"the login of {login.name} has ended: the user or the token was taken away or has a new password"
+    return Refused("AuthenticationError", message, "log in again")

@@ -1,0 +1,125 @@
+"""Users on real processes: from the first one on everybody logs in; what is taken away ends; no secret is shown."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.cluster.conftest import Started
+
+import quorate
+from quorate.cli.main import main
+from quorate.cli.output import Exit
+from quorate.runtime.cluster import LOG_NAME
+
+PASSWORD = "correct-horse-battery"
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.setenv("QUORATE_USER", "ann")
+    monkeypatch.setenv("QUORATE_PASSWORD", PASSWORD)
+    return CliRunner()
+
+
+def refused_soon(db: quorate.Connection, error: type[quorate.Error]) -> float:
+    """Seconds until this connection is refused so; what it asks until then goes through."""
+    began = time.monotonic()
+    while True:
+        try:
+            db.execute("SELECT 1")
+        except error:
+            return time.monotonic() - began
+        assert time.monotonic() - began < 30, "it goes on"
+
+
+def test_a_cluster_with_users(start: Started, tmp_path: Path) -> None:
+    cluster = start(3)
+    shop = cluster.url + "/main"
+    nameless = quorate.connect(shop)
+    nameless.execute("CREATE TABLE t(x)")
+    first = quorate.Cluster(cluster.url)
+    with pytest.raises(quorate.ProgrammingError, match="the first user of a cluster is an admin"):
+        first.users.create("ann", PASSWORD)
+    first.users.create("ann", PASSWORD, admin=True)
+    with pytest.raises(quorate.AuthenticationError, match="asks for a login"):
+        nameless.execute("SELECT 1")
+    with pytest.raises(quorate.AuthenticationError, match="the user or the password is wrong"):
+        quorate.connect(shop, user="ann", password="wrong")
+
+    ann = quorate.Cluster(cluster.url, user="ann", password=lambda: PASSWORD)
+    ann.users.create("bob", PASSWORD)
+    ann.users.grant("bob", "read", database="main")
+    bob = quorate.connect(shop, user="bob", password=PASSWORD)
+    assert bob.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    with pytest.raises(quorate.PermissionDenied, match="needs the role write of the database 'main'"):
+        bob.execute("INSERT INTO t VALUES (1)")
+    for read in ("leader", "eventual", "linearizable"):
+        with pytest.raises(quorate.PermissionDenied):
+            quorate.connect(cluster.url + "/quorate", user="bob", password=PASSWORD, read=read).execute(
+                "SELECT verifier FROM users"
+            )
+    ann.users.grant("bob", "write", database="main")
+    token = ann.users.create_token("bob")
+    program = quorate.connect(shop, token=token)
+    program.execute("INSERT INTO t VALUES (1)")
+    with bob.transaction() as tx:
+        tx.execute("INSERT INTO t VALUES (2)")
+        ann.users.revoke("bob", "write", database="main")
+        with pytest.raises(quorate.PermissionDenied):
+            tx.execute("INSERT INTO t VALUES (3)")
+        tx.rollback()
+    ann.users.delete("bob")
+    for gone in (bob, program):
+        assert refused_soon(gone, quorate.AuthenticationError) < 5
+    with quorate.connect(shop, user="ann", password=PASSWORD) as db:
+        assert db.execute("SELECT x FROM t").fetchall() == [(1,)]
+
+    kinds = [each.what["change"] for each in ann.users.audit()]
+    assert kinds == [
+        "create_user", "create_user", "grant_role", "grant_role", "create_token", "revoke_role", "delete_user",
+    ]  # fmt: skip
+    assert [each.who for each in ann.users.audit()][1:] == ["ann"] * 6
+    assert {report.logins for report in ann.status()} == {"on"}
+    cluster.kill("n1")
+    cluster.restart("n1")
+    secret = token.rpartition("_")[2]
+    for log in tmp_path.rglob(LOG_NAME):
+        text = log.read_text()
+        assert PASSWORD not in text
+        assert secret not in text
+
+
+def test_the_command_line_makes_users(start: Started, runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = start(1)
+
+    def run(*words: str, given: str = "") -> str:
+        done = runner.invoke(main, [*words, "--cluster", cluster.url], input=given)
+        assert done.exit_code == Exit.OK, done.output
+        assert PASSWORD not in done.output
+        return done.stdout
+
+    with monkeypatch.context() as before:
+        before.delenv("QUORATE_USER")
+        run("user", "create", "ann", "--admin", "--password-stdin", given=f"{PASSWORD}\n")
+    run("user", "create", "bob", "--password-stdin", given="one\n")
+    run("user", "passwd", "bob", "--password-stdin", given="two\n")
+    run("user", "grant", "bob", "owner", "--database", "main")
+    run("user", "revoke", "bob", "owner", "--database", "main")
+    run("user", "grant", "bob", "monitor")
+    token = run("token", "create", "bob", "--days", "1").strip()
+    (bob,) = [each for each in json.loads(run("user", "list", "--json")) if each["name"] == "bob"]
+    assert (bob["roles"], bob["databases"]) == (["monitor"], {})
+    assert "bob" in run("user", "list")
+    assert quorate.Cluster(cluster.url, token=token).databases()
+    run("token", "delete", bob["tokens"][0])
+    with pytest.raises(quorate.AuthenticationError):
+        quorate.Cluster(cluster.url, token=token).databases()
+    run("user", "delete", "bob")
+    recorded = json.loads(run("audit", "--json"))
+    assert [each["what"]["change"] for each in recorded][-2:] == ["delete_token", "delete_user"]
+    assert "delete_user" in run("audit", "--after", str(recorded[-2]["number"]))
+    refused = runner.invoke(main, ["user", "delete", "ann", "--cluster", cluster.url])
+    assert refused.exit_code == Exit.REFUSED
+    assert "the only admin" in refused.output
