@@ -24,6 +24,7 @@ from quorate.storage.rows.capture import Capture
 from quorate.storage.rows.payload import Changes, Segment, encode
 from quorate.storage.versions.base import BROKEN, DEAD, HIDDEN, LISTED, Base, Stored
 from quorate.storage.versions.delta import Discarded, TableRows, decode_delta, delta_of
+from quorate.storage.versions.derived import Derived, Indexes, described
 from quorate.storage.versions.listing import Listed, listed, told
 from quorate.storage.versions.local import Change, changes_of, stamped
 from quorate.storage.versions.table import VersionedTable
@@ -73,6 +74,8 @@ class VersionStore:
             for number, name, columns, resolvers in self._base.versioned()
             if name in facts.tables
         }
+        derived = [Derived(*each) for each in self._base.remembered("derived", [])]
+        self._visible.indexes = Indexes(self._connection, derived)
 
     # ------------------------------------------------------------------ transactions
 
@@ -127,6 +130,17 @@ class VersionStore:
             else:
                 self._show_again(versioned)
         self._read_tables()
+
+    def derive(self, name: str, source: str, columns: Mapping[str, str]) -> None:
+        """Keep an FTS5 or R-Tree index filled from a versioned table: for each column of the index the source's. To
+        be said on every replica. Raises RefusedError."""
+        table = self.tables[source]
+        derived = described(self._connection, name, table, dict(columns))
+        with self._transaction(FOLLOW):
+            known = [Derived(*each) for each in self._base.remembered("derived", [])]
+            self._base.remember("derived", [*[each for each in known if each.name != name], derived])
+            self._read_tables()
+            self._visible.indexes.fill(derived, table)
 
     def _show_again(self, table: VersionedTable) -> None:
         """There may be columns now whose values have been waiting for them."""

@@ -19,6 +19,7 @@ from quorate.storage.data.connection import INTERNAL
 from quorate.storage.rows.application import execute_row
 from quorate.storage.rows.payload import decode_row as decode_values
 from quorate.storage.versions.base import BROKEN, HIDDEN, Base, in_parts, marks
+from quorate.storage.versions.derived import Indexes
 from quorate.storage.versions.table import VersionedTable, encode_key
 
 
@@ -47,6 +48,7 @@ class Visible:
     def __init__(self, connection: apsw.Connection, base: Base) -> None:
         self._connection = connection
         self._base = base
+        self.indexes = Indexes(connection, ())
 
     def show(self, table: VersionedTable, faces: dict[bytes, Face | None], flags: dict[bytes, int]) -> None:
         """Make the visible rows fit. `faces`: the rows that have changed; `flags`: what is known of each of them, which
@@ -70,12 +72,15 @@ class Visible:
         coming: list[tuple[bytes, Face]],
         flags: dict[bytes, int],
     ) -> None:
+        touched = sorted({*gone, *[key for key, _ in coming]}) if self.indexes.of(table) else []
+        self.indexes.take_out(table, touched)
         if gone:
             self._connection.executemany(table.delete, [decode_values(key) for key in gone], prepare_flags=INTERNAL)
         if table.may_break_check:
             self._insert_checked(table, coming, flags)
         else:
             self._insert(table, coming)
+        self.indexes.put_in(table, touched)
 
     def _insert(self, table: VersionedTable, coming: list[tuple[bytes, Face]]) -> None:
         width = len(table.columns)
