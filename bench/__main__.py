@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
-from bench import machine, page, runaway
+from bench import bulk, machine, page, runaway
 from bench.parts import COMPARING, PARTS
 from bench.results import FORMAT, Plan, Results, read, reckon, write
 from bench.session import Session
+from bench.system_quorate import QuorateSystem
 from bench.work import ROOT, Broken, Timing
 from quorate.errors import Error
 from quorate.lab.nemesis.trial import TrialFailed
@@ -145,6 +146,20 @@ def run_runaway(seconds: float) -> None:
     click.echo(runaway.HEADER)
     for phase in phases:
         click.echo(phase.row())
+
+
+@main.command(name="bulk")
+@click.option("--rows", default=50_000, show_default=True, help="Rows of a load.")
+@click.option("--updates", default=2_000, show_default=True, help="Updates of a round.")
+@click.option("--rounds", default=3, show_default=True, help="How many rounds.")
+def run_bulk(rows: int, updates: int, rounds: int) -> None:
+    """Measure bulk loads, and a follower's CPU for an entry, beside plain SQLite; Markdown tables.
+
+    In brackets: what it is of plain SQLite's.
+    """
+    with tempfile.TemporaryDirectory(prefix="quorate-bench-") as place, QuorateSystem(Path(place)) as system:
+        click.echo(f"{bulk.LOADS}\n{bulk.loads(Path(place), system, rows, rounds).line()}\n")
+        click.echo(f"{bulk.FOLLOWERS}\n{bulk.followers(Path(place), system, updates, rounds).line()}")
 
 
 @main.command(name="page")
