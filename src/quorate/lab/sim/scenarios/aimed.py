@@ -42,6 +42,20 @@ def rebuilds(rng: random.Random) -> Dials:
     )
 
 
+def amnesia(rng: random.Random) -> Dials:
+    """The same where the log of one node loses its end, again and again: what it acknowledged is forgotten."""
+    return msgspec.structs.replace(
+        rebuilds(rng),
+        flip_data_us=0,
+        damage=1.0,
+        crash_us=rng.choice((300, 600)) * MILLISECOND,
+        lose_unsynced=0.0,
+        leaders_first=rng.choice((0.0, 0.3)),
+        fault_lasts_us=rng.choice((50, 150, 400)) * MILLISECOND,
+        leave_dead=0.0,
+    )
+
+
 QUICK = Settings(
     heartbeat_us=50 * MILLISECOND,
     suspect_us=200 * MILLISECOND,
@@ -169,3 +183,7 @@ def drops(rng: random.Random) -> Dials:
         return found
     nodes = max(3, found.nodes)
     return msgspec.structs.replace(found, nodes=nodes, members_us=300 * MILLISECOND, spares=4, leave_dead=0.0)
+
+
+AIMED = (rebuilds, amnesia, figure_eight, newcomers, departures, outdated, forgotten, drops)
+"""All of them."""

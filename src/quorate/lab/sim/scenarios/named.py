@@ -15,7 +15,7 @@ from quorate.lab.sim.campaigns.report import LINES, Report
 from quorate.lab.sim.campaigns.shrink import Case
 from quorate.lab.sim.run import Plan, Run, StoreMaker
 from quorate.lab.sim.scenarios import file as scenario_file
-from quorate.lab.sim.scenarios.aimed import departures, drops, figure_eight, forgotten, newcomers, outdated, rebuilds
+from quorate.lab.sim.scenarios.aimed import AIMED
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.drawing import draw
 from quorate.lab.sim.scenarios.failovers import accepted, by_hand, heirs, permitted, planned, smooth
@@ -429,8 +429,8 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-        ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen, rebuilds,
-        figure_eight, newcomers, departures, outdated, forgotten, regrouped, unfit, drops,
+        ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen,
+        *AIMED, regrouped, unfit,
         patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions, sessions, runs,
     )
 }  # fmt: skip

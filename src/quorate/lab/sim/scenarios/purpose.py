@@ -122,6 +122,7 @@ AIMS: dict[str, Aim] = {
     "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
     "narrow": _aim({"note: acks_changes": 8, "elections": 20, "ok": 200}),
     "rebuilds": _aim({"note: damaged": 12, "note: healed": 8, "echoed": 100, "slow disk": 40, "partition": 60}),
+    "amnesia": _aim({"damage": 20, "note: damaged": 60, "note: healed": 10, "echoed": 1_000, "crash": 100, "ok": 200}),
     "planned": _aim(
         {"failover: done": 30, "failover: refused": 2, "note: told_to_stand": 40, "note: transfer_failed": 1, "ok": 500}
     ),

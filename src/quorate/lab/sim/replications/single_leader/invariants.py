@@ -33,6 +33,7 @@ from quorate.core.replication import message_kinds
 from quorate.core.requests import Failover
 from quorate.core.single_leader.messages import TimeoutNow, VoteReply
 from quorate.core.single_leader.roles import LEADER
+from quorate.core.superseding import IN_DOUBT
 from quorate.lab.sim.engine.arrivals import ASKED, requests_of
 from quorate.lab.sim.engine.host import Host
 from quorate.lab.sim.engine.tombstones import Tombstones
@@ -299,9 +300,19 @@ class Invariants:
             self.repairs.healed(host, note.fields["group"])
 
     def _check_sound(self, host: Host, note: Note) -> None:
-        if not self.harmed.explain(host.number, note.fields["group"], str(note.fields["reason"])):
-            text = f"node {host.number} found group {note.fields['group']} damaged, which nobody did: "
-            self._broken(SOUND_DISK, text + str(note.fields["reason"]))
+        group, reason = note.fields["group"], str(note.fields["reason"])
+        if not self.harmed.explain(host.number, group, reason):
+            self._broken(SOUND_DISK, f"node {host.number} found group {group} damaged, which nobody did: {reason}")
+        if reason == IN_DOUBT:
+            self._doubted(host, group)
+
+    def _doubted(self, host: Host, group: GroupId) -> None:
+        """Its node has lost the catalog: it gives up its log, and neither votes nor is counted until it is healed."""
+        key = (host.number, group)
+        self.harmed.add(key)
+        self.ill.add(key)
+        if key in self.disks:
+            self.owed.setdefault(key, {}).update(self.disks[key].entries)
 
     def _check_healed(self, host: Host, group: GroupId) -> None:
         disk = self.disks[host.number, group]
