@@ -39,8 +39,8 @@ class Numbers:
         """The statement with its numbers named, and the table; None when SQLite does not choose them, or the text
         cannot name them."""
         insert = insert_of(shape.sql)
-        table = None if insert is None else _find(insert, facts)
-        if insert is None or table is None or not _chooses(insert, table):
+        table = None if insert is None else allotted(insert, facts)
+        if insert is None or table is None:
             return None
         text = numbered(shape.sql, insert, table.rowid, table.columns, NUMBER)
         return Statement(text, statement.sets, statement.many), table
@@ -71,6 +71,12 @@ class Numbers:
     def _ask(self, sql: str, *parameters: str) -> int:
         found: Any = self._connection.execute(sql, parameters, prepare_flags=INTERNAL).get
         return found if isinstance(found, int) else 0
+
+
+def allotted(insert: Insert, facts: SchemaFacts) -> Table | None:
+    """The table, if SQLite chooses the rowids of these rows and the text can name them."""
+    table = _find(insert, facts)
+    return table if table is not None and _chooses(insert, table) else None
 
 
 def _table(insert: Insert, facts: SchemaFacts) -> Table | None:
