@@ -79,16 +79,17 @@ def submit(
     elif not after and POLICIES[wanted.name] is _at_once:  # what most of the fast ones are
         if group.settling.stack:
             settling.settle_for_reads(group)
-        _query(group, id, statements, group.host.until_us)
+        _query(group, id, statements, group.host.until_us, age_us(group))
     else:
-        least = max([place.index for place in after], default=0)
+        least = max([place.index for place in after]) if after else 0
         until_us = group.host.until_us
         read = Read(id, statements, now.mono_us, index=least, until_us=until_us, after=after, bound_us=bound_us)
         POLICIES[wanted.name](group, read)
 
 
 def _strongest(group: Group) -> str:
-    return next(level for level in READ_LEVELS if group.rules.offers(level))
+    offers = group.rules.offers
+    return LINEARIZABLE if offers(LINEARIZABLE) else next(level for level in READ_LEVELS if offers(level))
 
 
 # ---- one way for each level: who may answer, and when ---------------------------------------------------------
@@ -99,7 +100,7 @@ def _at_once(group: Group, read: Read) -> None:
     if group.settling.stack:
         settling.settle_for_reads(group)
     if not read.after or sessions.data_file_has(group, read.after) == sessions.HAS:
-        _run(group, read)
+        _run(group, read, age_us(group))
     else:
         group.reading.applying.append(read)
         group.host.keep_busy(group.group)
@@ -170,8 +171,10 @@ def age_us(group: Group) -> int:
     agree, only one that runs no slower than time does; and it does not run while a virtual machine is suspended.
     """
     heard = group.reading
-    known = 0 <= heard.told_index <= group.apply.applied.index
-    return max(0, group.host.now_us - heard.told_us) if known else -1
+    if not 0 <= heard.told_index <= group.apply.applied.index:
+        return -1
+    age = group.host.now_us - heard.told_us
+    return age if age > 0 else 0
 
 
 def _told(group: Group, asked_us: int, index: int) -> None:
@@ -180,20 +183,22 @@ def _told(group: Group, asked_us: int, index: int) -> None:
         group.reading.told_us, group.reading.told_index = asked_us, index
 
 
-def _run(group: Group, read: Read) -> None:
-    first = read.statements[0] if read.statements else None
-    if type(first) is Known:
+def _run(group: Group, read: Read, age: int) -> None:
+    """`age`: as `age_us` has it, asked for once for all that run now."""
+    statements = read.statements
+    if statements and type(statements[0]) is Known:
         at = group.apply.applied
-        group.reply(read.id, Answer(Raw(first.outcome), at.index, at.epoch, group.group, age_us(group)))
+        group.reply(read.id, Answer(Raw(statements[0].outcome), at.index, at.epoch, group.group, age))
     else:
-        _query(group, read.id, read.statements, read.until_us)
+        _query(group, read.id, statements, read.until_us, age)
 
 
-def _query(group: Group, id: int, statements: tuple[Any, ...], until_us: int) -> None:
+def _query(group: Group, id: int, statements: tuple[Any, ...], until_us: int, age: int) -> None:
+    host = group.host
     if statements is COPY:
-        group.host.copies.open(group.group, id, until_us)
+        host.copies.open(group.group, id, until_us)
     else:
-        group.host.emit(Query(group.group, id, statements, ends_us(until_us, group.host.now_us), age_us(group)))
+        host.emit(Query(group.group, id, statements, ends_us(until_us, host.now_us), age))
 
 
 def _crowded(group: Group) -> bool:
@@ -234,13 +239,15 @@ def _finish_round(group: Group) -> None:
     group.reading.round = 0
     _told(group, group.reading.round_us, group.reading.index)
     confirmed, group.reading.confirming = group.reading.confirming, []
+    index, applying = group.reading.index, group.reading.applying
     for read in confirmed:
-        read.index = max(read.index, group.reading.index)
+        if read.index < index:
+            read.index = index
         if read.asker:
             shipping.tell_committed(group, read.asker, read.index)
             group.send(read.asker, ReadIndexReply(group.group, group.election.epoch, read.id, read.index))
         else:
-            group.reading.applying.append(read)
+            applying.append(read)
     on_applied(group)
     if group.reading.waiting:
         group.host.make_ready(group.group)
@@ -251,16 +258,17 @@ def on_applied(group: Group) -> None:
     if not group.reading.applying:
         return
     waiting, group.reading.applying = group.reading.applying, []
+    applied, now_us, age = group.apply.applied.index, group.host.now_us, age_us(group)
     for read in waiting:
         has = sessions.data_file_has(group, read.after) if read.after else sessions.HAS
         if has == sessions.LOST:
             group.reply(read.id, sessions.lost(group))
-        elif has == sessions.NOT_YET or read.index > group.apply.applied.index:
+        elif has == sessions.NOT_YET or read.index > applied:
             group.reading.applying.append(read)
-        elif gone(read.until_us, group.host.now_us):
+        elif gone(read.until_us, now_us):
             group.reply(read.id, EXPIRED)
         else:
-            _run(group, read)
+            _run(group, read, age)
     if group.reading.applying:
         settling.settle_for_reads(group)
 
