@@ -1,4 +1,4 @@
-"""The ladder on real processes: a database is altered while it is in use, explained, and loses what async may lose."""
+"""Ack policies on real processes: a database is altered while it is in use, explained, and loses what async may lose."""
 
 import json
 import signal

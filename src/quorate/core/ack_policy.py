@@ -1,4 +1,4 @@
-"""The ladder of acknowledgement as arithmetic: who must hold a write before it is committed, and who must vote.
+"""Ack policies as arithmetic: who must hold a write before it is committed, and who must vote.
 
 `async` < `semi-sync:K` < `sync`, and `majority` beside them. A rule has two numbers for a group of n voters:
 *holders*, how many of them must hold an entry durably before it is committed (the leader is one of them), and *votes*,
@@ -35,7 +35,7 @@ FAILOVERS = (AUTO, MANUAL, ETCD)
 
 
 class AckPolicy(Struct, frozen=True):
-    """One rung of the ladder, and who decides about failovers: an entry of the log names both."""
+    """When a write is committed, and who decides about failovers: an entry of the log names both."""
 
     kind: str = MAJORITY
     followers: int = 0

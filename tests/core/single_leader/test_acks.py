@@ -1,4 +1,4 @@
-"""One claim of the ladder per test, on nodes whose messages the test delivers by hand."""
+"""One claim about ack policies for each test, on nodes whose messages the test delivers by hand."""
 
 import pytest
 

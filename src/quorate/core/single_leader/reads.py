@@ -174,7 +174,7 @@ def age_us(group: Group) -> int:
     if not 0 <= heard.told_index <= group.apply.applied.index:
         return -1
     age = group.host.now_us - heard.told_us
-    return age if age > 0 else 0
+    return max(0, age)
 
 
 def _told(group: Group, asked_us: int, index: int) -> None:

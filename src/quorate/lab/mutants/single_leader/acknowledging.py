@@ -1,4 +1,4 @@
-"""Mutants of the ladder: how many disks and votes there must be, and what becomes of a lost tail."""
+"""Mutants of ack policies: how many disks and votes there must be, and what becomes of a lost tail."""
 
 from typing import Any
 
