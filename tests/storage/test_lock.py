@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from quorate.core.kernel import OpenReplica
-from quorate.errors import AlreadyOpen, InterfaceError
+from quorate.errors import AlreadyOpen, InterfaceError, NotSupportedError
 from quorate.storage.audit import file_of
 from quorate.storage.folder import SqliteStore, open_store
 from quorate.storage.lock import FolderLock
@@ -161,3 +161,11 @@ def test_a_relative_path_is_seen_through(store: SqliteStore, monkeypatch: pytest
 @pytest.mark.parametrize("name", ["", ":memory:", "file::memory:?cache=shared", "file:?x=1", 7])
 def test_what_is_no_file_is_let_through(name: object) -> None:
     assert file_of(name) is None
+
+
+def test_windows_is_refused_for_its_lock_would_keep_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quorate.storage.lock.os.name", "nt")
+    with pytest.raises(NotSupportedError, match="Windows"):
+        FolderLock(tmp_path)
+    monkeypatch.undo()
+    assert not (tmp_path / "lock").exists()

@@ -16,6 +16,7 @@ from quorate.core.auth.access import Access
 from quorate.core.formats import RELEASE
 from quorate.core.kernel import Core
 from quorate.core.recovered import Identity
+from quorate.runtime import service
 from quorate.runtime.aside import READS, Aside, Piece
 from quorate.runtime.config import ANYWHERE, Config, ConfigError, check_listen, credentials, etcd_endpoints, security
 from quorate.runtime.door import CatalogDoor
@@ -163,6 +164,7 @@ class Server:
             return
         self._draining = True
         log.info("draining")
+        service.tell(service.STOPPING)
         asyncio.get_running_loop().call_later(self._config.drain / 1e6, self._drained_late)
         self._driver.drain()
 
@@ -246,7 +248,7 @@ def run_node(config: Config, *, with_parent: bool = False) -> int:
             server.watch_parent()
         gc.collect()
         gc.freeze()
-        return await server.run()
+        return await server.run(lambda _address: service.tell(service.READY))
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(main())

@@ -2,8 +2,7 @@
 
 The lock is an exclusive POSIX lock on `folder/lock`, which the operating system gives up with the process,
 however it ends; the file holds the process id for whoever is refused. POSIX locks do not tell users inside one
-process apart, so that is done with a table. Where there are no POSIX locks, the exclusive locking mode in which
-`node.db` is opened does the same, without the process id.
+process apart, so that is done with a table. Where there are no POSIX locks, folders are not opened.
 """
 
 import errno
@@ -12,7 +11,7 @@ import sys
 import weakref
 from pathlib import Path
 
-from quorate.errors import AlreadyOpen, DiskFull, InterfaceError, OperationalError
+from quorate.errors import AlreadyOpen, DiskFull, InterfaceError, NotSupportedError, OperationalError
 from quorate.storage import audit
 
 if sys.platform != "win32":
@@ -26,9 +25,14 @@ _forkable: "weakref.WeakSet[FolderLock]" = weakref.WeakSet()
 
 
 class FolderLock:
-    """Holds a folder until `release`. Raises AlreadyOpen, DiskFull or OperationalError."""
+    """Holds a folder until `release`. Raises AlreadyOpen, DiskFull, OperationalError, or NotSupportedError on Windows."""
 
     def __init__(self, folder: Path) -> None:
+        if os.name == "nt":
+            raise NotSupportedError(
+                f"{folder} cannot be opened: Windows has no lock here that keeps two processes apart",
+                hint="run nodes and embedded databases on Linux or macOS; clients of a cluster run on Windows too",
+            )
         self.folder = folder
         self.forked = False
         """This is a copy in a forked child, which does not hold the lock."""
