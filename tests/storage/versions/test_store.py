@@ -218,6 +218,24 @@ def test_conflicts_are_final_when_all_have_seen_them() -> None:
     assert same(one, two)
 
 
+@pytest.mark.parametrize("value", ["one", "two", "both"])
+@pytest.mark.parametrize("resolver", ["keep", "last-write-wins"])
+def test_a_conflict_is_resolved_by_a_write_that_replaces_all(resolver: str, value: str) -> None:
+    one, two = pair(PAGES, {"pages": {"title": resolver}})
+    two.merge(one.run("INSERT INTO pages VALUES (1, 'a', 'b', 3)"))
+    left, right = one.run("UPDATE pages SET title = 'one'"), two.run("UPDATE pages SET title = 'two'")
+    one.merge(right)
+    two.merge(left)
+    assert one.conflicts() == [("update/update", (1,))]
+    two.merge(one.store.resolve("pages", (1,), {"title": value}, one.now_ms))
+    for each in (one, two):
+        assert each.rows("SELECT title FROM pages") == [(value,)]
+        assert each.conflicts() == []
+    assert same(one, two)
+    with pytest.raises(RefusedError, match="no such row"):
+        one.store.resolve("pages", (5,), {"title": value}, one.now_ms)
+
+
 def test_a_peer_too_far_ahead_is_refused() -> None:
     one, two = pair()
     sent = two.run("INSERT INTO pages(id) VALUES (1)")

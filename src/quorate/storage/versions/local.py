@@ -32,6 +32,8 @@ class Change(Struct):
     """Those of a row that came."""
     cells: dict[int, Any] | None = None
     """Numbered columns that got new values; neither: the row went."""
+    all_siblings: bool = False
+    """They replace every value that there is, also those that are not shown."""
 
 
 def changes_of(connection: apsw.Connection, table: VersionedTable, rows: Rows) -> dict[bytes, Change]:
@@ -90,7 +92,13 @@ def stamped(
             if before is None and not table.has_sets:
                 return encode_inserted(dot, cells), False
             return insert(_row(before), table.spec, dot, cells)
-        if table.is_simple and change.cells and before is not None and not table.spec.by_row:
+        if (
+            table.is_simple
+            and change.cells
+            and not change.all_siblings
+            and before is not None
+            and not table.spec.by_row
+        ):
             calm = calm_of(before[1])
             if calm is not None and len(calm.values) == len(table.columns):
                 return encode_updated(calm, dot, change.cells, floor)
@@ -98,7 +106,7 @@ def stamped(
         assert is_live(row), f"a visible row without versions, in {table.name}"
         if change.cells is None:
             return delete(row, table.spec, dot)
-        return update(row, table.spec, dot, change.cells) if change.cells else row
+        return update(row, table.spec, dot, change.cells, all_siblings=change.all_siblings) if change.cells else row
     except ValueError as error:
         raise RefusedError("IntegrityError", f"{table.name}: {error}") from error
 

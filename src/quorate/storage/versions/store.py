@@ -5,7 +5,7 @@ that writes is one transaction of the data file, so both change together.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ from quorate.storage.versions.delta import Discarded, TableRows, decode_delta, d
 from quorate.storage.versions.derived import Derived, Indexes, described
 from quorate.storage.versions.listing import Listed, listed, told
 from quorate.storage.versions.local import Change, changes_of, stamped
-from quorate.storage.versions.table import VersionedTable
+from quorate.storage.versions.table import VersionedTable, encode_key
 from quorate.storage.versions.visible import Face, Visible, face_of
 
 _AWAY = "take a new copy of the database, under a new origin"
@@ -165,8 +165,37 @@ class VersionStore:
             set_mode(self._connection, FOLLOW)
             deltas += self._stamp(segments, now_ms)
 
+    def resolve(self, name: str, key: Sequence[Any], values: Mapping[str, Any], now_ms: int) -> bytes:
+        """A write of these columns that replaces every value that there is, also those that are not shown: how a
+        conflict is resolved, or undone. Its delta. Raises RefusedError: the row is not shown."""
+        table = self.tables[name]
+        names = ", ".join([quoted(column) for column in values])
+        setting = ", ".join([f"{quoted(column)} = ?" for column in values])
+        before = dict(self.seen)
+        with self._transaction(LEAD):
+            self._capture.begin(self._schema.read())
+            sql = f"UPDATE main.{quoted(name)} SET {setting} WHERE {table.where}"  # noqa: S608
+            self._connection.execute(sql, (*values.values(), *key), prepare_flags=INTERNAL)
+            segments = self._capture.finish()
+            self._capture.drop()
+            set_mode(self._connection, FOLLOW)
+            sent = self._stamp_rows(segments, now_ms)[1]
+            sql = f"SELECT {names} FROM main.{quoted(name)} WHERE {table.where}"  # noqa: S608
+            rows: Any = self._connection.execute(sql, key, prepare_flags=INTERNAL).fetchall()
+            if not rows:
+                raise RefusedError("OperationalError", f"{name} shows no such row", "INSERT it again")
+            cells = {table.columns.index(column): value for column, value in zip(values, rows[0], strict=True)}
+            dot = self._dot(now_ms)
+            change = Change(None, cells, all_siblings=True)
+            sent.append(TableRows(name, self._store(table, dot, {encode_key(key): change})))
+            return delta_of(dot[0], before, self.seen, self.floor, sent)
+
     def _stamp(self, segments: Iterable[Segment], now_ms: int) -> list[bytes]:
         before = dict(self.seen)
+        dot, sent = self._stamp_rows(segments, now_ms)
+        return [] if dot is None else [delta_of(dot[0], before, self.seen, self.floor, sent)]
+
+    def _stamp_rows(self, segments: Iterable[Segment], now_ms: int) -> tuple[Dot | None, list[TableRows]]:
         sent: list[TableRows] = []
         dot: Dot | None = None
         for segment in segments:
@@ -176,9 +205,7 @@ class VersionStore:
                 if table is not None and changes:
                     dot = dot or self._dot(now_ms)
                     sent.append(TableRows(table.name, self._store(table, dot, changes)))
-        if dot is None:
-            return []
-        return [delta_of(dot[0], before, self.seen, self.floor, sent)]
+        return dot, sent
 
     def _store(self, table: VersionedTable, dot: Dot, changes: dict[bytes, Change]) -> list[tuple[bytes, bytes]]:
         """Local changes, which are visible already, get their versions."""
