@@ -1,4 +1,4 @@
-"""Ack policies on real processes: a database is altered while it is in use, explained, and loses what async may lose."""
+"""Ack policies on real processes: a database is altered while in use, explained, and loses what async may lose."""
 
 import json
 import signal

@@ -27,6 +27,8 @@ SECOND_WORDS = {
     "acks rule": "ack policy",
     "standnow": "TimeoutNow",
     "errand": "proposal",
+    "ladder of ack": "ack policy",
+    "rung of the": "ack policy",
 }
 """Words that nobody else in this field uses, for what has a standard word (docs/words.md)."""
 
