@@ -60,6 +60,10 @@ class Guesses:
         self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
         """Address -> how many, and when the last one was."""
 
+    def __len__(self) -> int:
+        """How many addresses are remembered."""
+        return len(self._wrong)
+
     def wait_s(self, address: str, now: float) -> float:
         """How much longer this address has to wait; 0: not at all."""
         count, last = self._wrong.get(address, (0, 0.0))

@@ -11,6 +11,7 @@ import click
 from quorate.cli.lab.commit import commit
 from quorate.cli.lab.diagrams import draw_history, drawn, html_option
 from quorate.cli.lab.gossip import gossip
+from quorate.cli.lab.handshake import handshake
 from quorate.cli.lab.mutants import mutants
 from quorate.cli.lab.page import nemesis
 from quorate.cli.lab.shrink import replay_file, shrink
@@ -262,6 +263,7 @@ def judge(file: Path, model: str, promise: tuple[str, ...], html: Path | None, a
 
 
 lab.add_command(gossip)
+lab.add_command(handshake)
 lab.add_command(mutants)
 lab.add_command(shrink)
 lab.add_command(speed)

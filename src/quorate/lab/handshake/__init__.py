@@ -1,0 +1,1 @@
+"""What strangers may send to a node's port before they have logged in: drawn at random, and held against the node."""
