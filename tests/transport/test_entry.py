@@ -14,7 +14,7 @@ from quorate.transport.entry import ADDRESSES_MAX, ENTRY_BYTES_MAX, FREE_GUESSES
 from quorate.transport.tcp import Limits
 from quorate.wire.codec import encode
 from quorate.wire.frames import HEADER, frame
-from quorate.wire.handshake import read_refusal
+from quorate.wire.handshake import NODE, Hello, greeting, read_refusal
 from quorate.wire.login import LOGIN, LoginLater, LoginRefused, LoginText, login_frame, read_asked, read_told
 from quorate.wire.scram import ClientLogin, make_verifier, salted
 
@@ -148,6 +148,20 @@ def test_over_a_socket_nothing_is_asked_before_the_login_and_all_is_after_it() -
                 await ann.payload()
                 ((caller, *_),) = node.handler.asks
                 assert caller.login == Login("ann", 7, origin="127.0.0.1")
+
+    run(test)
+
+
+def test_a_node_without_an_id_is_no_way_around_the_login() -> None:
+    async def test() -> None:
+        async with nodes(1) as (node,):
+            node.transport.door = AnnsDoor()
+            node.flush_always()
+            async with raw(node.address, greeting(Hello(NODE, cluster="c1"))) as stranger:
+                stranger.ask(1)
+                assert read_refusal(await stranger.payload()).reason == "not_our_protocol"
+            assert node.handler.asks == []
+            assert node.transport.incoming == {}
 
     run(test)
 

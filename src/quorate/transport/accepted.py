@@ -273,6 +273,8 @@ class Accepted(asyncio.Protocol):
                 self._entered(self._them)
             return
         them = meet(owner.me, payload)
+        if them.role == NODE and not them.node:  # what it says next would be taken for a client's
+            raise NotOurProtocol("a node without an id")
         if them.role != NODE and owner.door.must_log_in():
             self._them = them
             self._entry = Entry(owner.door, owner.guesses, self._where.rpartition(":")[0])

@@ -36,6 +36,7 @@ SOUND = (
     greeting(Hello(CLIENT)),
     greeting(Hello(CLIENT, cluster="c1")),
     greeting(Hello(NODE, cluster="c1", node=2, name="n2", boot=1)),
+    greeting(Hello(NODE, cluster="c1")),
     greeting(Hello(CLIENT, cluster="other")),
     login_frame(FIRST),
     login_frame(FINAL),
