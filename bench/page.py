@@ -166,8 +166,9 @@ def draw(results: Results, source: str, docs: Path) -> list[Path]:
     """Write the page and its plots into the folder; what was written. `source` is the results file's name."""
     place = docs / PLOTS
     place.mkdir(parents=True, exist_ok=True)
-    for old in place.glob("*.svg"):
-        old.unlink()
+    for chapter in CHAPTERS:
+        for field, _, _ in chapter.plots:  # others' plots lie there too
+            (place / _file(chapter.part, field)).unlink(missing_ok=True)
     written = []
     for name, plot in plots(results):
         (place / name).write_text(draw_plot(plot), encoding="utf-8")
