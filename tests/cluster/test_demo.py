@@ -37,9 +37,10 @@ def test_the_demo_ends_in_a_correct_account(monkeypatch: pytest.MonkeyPatch, tmp
     assert not list(tmp_path.iterdir()), "the demo cleans up"
 
 
-def test_a_short_campaign_passes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_short_campaign_passes(tmp_path: Path, tls: bool) -> None:
     rounds: list[Round] = []
-    report = run_campaign(rounds=2, nodes=3, seed=7, told=rounds.append, folder=tmp_path)
+    report = run_campaign(rounds=2, nodes=3, seed=7, told=rounds.append, folder=tmp_path, tls=tls)
     assert report.passed, report
     assert list(report.rounds) == rounds
     assert [each.number for each in rounds] == [1, 2]

@@ -16,6 +16,7 @@ T = TypeVar("T")
 @click.option("--transfers", type=click.IntRange(1), help="Inject no faults: hand leadership over, so many times.")
 @click.option("--replacements", type=click.IntRange(1), help="Put new nodes in the place of others, so many times.")
 @click.option("--etcd-outages", type=click.IntRange(1), help="With failover = etcd: so many rounds in which etcd goes.")
+@click.option("--tls", is_flag=True, help="Encrypt everything; for the campaign of faults.")
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(3), help="How many nodes.")
 @click.option("--seed", default=None, type=int, help="Chooses nodes, faults and orders; default: a fresh one.")
 @click.option("--dir", "folder", default=None, type=click.Path(path_type=Path), help="Work here, and keep it.")
@@ -26,6 +27,7 @@ def nemesis(
     transfers: int | None,
     replacements: int | None,
     etcd_outages: int | None,
+    tls: bool,
     nodes: int,
     seed: int | None,
     folder: Path | None,
@@ -50,6 +52,8 @@ def nemesis(
         raise Fail("give one of --transfers, --replacements and --etcd-outages", Exit.USAGE)
     if page is not None and replacements is None and etcd_outages is None:
         raise Fail("--page is for --replacements and --etcd-outages", Exit.USAGE)
+    if tls and any(each is not None for each in (transfers, replacements, etcd_outages)):
+        raise Fail("--tls is for the campaign of faults", Exit.USAGE)
     seed = secrets.randbits(32) if seed is None else seed
     if replacements or etcd_outages:
         from quorate.cli.lab.nemesis_outages import replace, take_etcd
@@ -64,7 +68,7 @@ def nemesis(
         return
     progress(f"{rounds} rounds on {nodes} nodes, seed {seed}")
     progress(f"{'round':>5}  {'fault':<8} {'node':<5} {'':<7} {'first write':>11} {'caught up':>11}")
-    report = conducted(lambda: run_campaign(rounds, nodes, seed, tell, folder))
+    report = conducted(lambda: run_campaign(rounds, nodes, seed, tell, folder, tls=tls))
     if as_json:
         print_json(report)
     else:

@@ -189,13 +189,19 @@ def first_new_order(customers: Customers, moment: int, begun: int, scan: int, af
 
 
 def run_campaign(
-    rounds: int, nodes: int, seed: int, told: Callable[[Round], None] = lambda _: None, folder: Path | None = None
+    rounds: int,
+    nodes: int,
+    seed: int,
+    told: Callable[[Round], None] = lambda _: None,
+    folder: Path | None = None,
+    *,
+    tls: bool = False,
 ) -> Report:
-    """A campaign on a fresh cluster; in a temporary folder, or in `folder`, which is kept.
+    """A campaign on a fresh cluster; in a temporary folder, or in `folder`, which is kept. `tls`: all of it encrypted.
 
     Raises TrialFailed and runtime.cluster.NotReady.
     """
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quorate-nemesis-")))
-        cluster = stack.enter_context(LocalCluster.start(nodes, place / "cluster"))
+        cluster = stack.enter_context(LocalCluster.start(nodes, place / "cluster", tls=tls))
         return Campaign(Trial(cluster), seed, told).run(rounds)

@@ -80,8 +80,9 @@ class LeaderWatch:
 
     def look(self) -> None:
         """Ask every node once."""
-        for address in self._trial.cluster.addresses:
-            report = probe.status(address, ANSWER_S)
+        cluster = self._trial.cluster
+        for address in cluster.addresses:
+            report = probe.status(address, ANSWER_S, probe.believing(cluster.ca))
             for group in report.groups if report is not None else ():
                 if report is not None and group.database == DATABASE:
                     self.looks += 1

@@ -113,7 +113,7 @@ class Trial:
         def query(sql: str) -> list[tuple[Any, ...]]:
             rows: list[tuple[Any, ...]] = []
             while True:
-                page = ask_rows(address, sql, (PAGE_ROWS, len(rows)))
+                page = ask_rows(address, sql, (PAGE_ROWS, len(rows)), self.cluster.ca)
                 rows += page
                 if len(page) < PAGE_ROWS:
                     return rows
@@ -153,9 +153,12 @@ def is_stopped(pid: int) -> bool:
     return all(state in "Tt" for state in states)
 
 
-def ask_rows(address: str, sql: str, parameters: tuple[int, ...], timeout: float = 10.0) -> list[tuple[Any, ...]]:
+def ask_rows(
+    address: str, sql: str, parameters: tuple[int, ...], ca: str = "", timeout: float = 10.0
+) -> list[tuple[Any, ...]]:
     """The rows of one SELECT, from this node's own replica as it stands. Raises TrialFailed."""
-    answer = probe.ask(address, Run(DATABASE, (Statement(sql, (parameters,)),), level=EVENTUAL), timeout)
+    run = Run(DATABASE, (Statement(sql, (parameters,)),), level=EVENTUAL)
+    answer = probe.ask(address, run, timeout, probe.believing(ca))
     if not isinstance(answer, Answer):
         raise TrialFailed(f"{address} does not answer a read: {answer}")
     outcome = _decode(answer.outcome)
