@@ -202,6 +202,7 @@ def connect(
     row_factory: Any = None,
     types: "Types | None" = None,
     bookmark: "Bookmark | str | None" = None,
+    read_your_writes: str | None = None,
     lazy: bool = False,
     user: str | None = None,
     password: "Secret | None" = None,
@@ -213,45 +214,52 @@ def connect(
     of a cluster's nodes; the database is `main` when none is named. `timeout` is how many seconds a call may take,
     retries included (5 when neither this nor the URL says). `read` is the level of reads that name none:
     `linearizable` (the default), `leader`, `bounded:2s`, `session` or `eventual`. With `bookmark`, or its text, the
-    session of another connection goes on here, by default with `session` reads (docs/sessions.md). With
-    `autocommit=False` a connection is a transaction as PEP 249 has it: its first statement begins
-    it, and `commit()` or `rollback()` ends it. With `retry="always"` a write that took long when its node was lost is
-    sent to another node, too; otherwise its caller gets MaybeDone, and everything else is sent again. `row_factory`
-    makes the rows (`quorate.Row`, `quorate.dict_row`, `quorate.namedtuple_row` or a function of a cursor and a row;
-    otherwise rows are tuples), and `types` adapts parameters and converts values (`quorate.PYTHON_TYPES` or a
-    `quorate.Types`; otherwise nothing does). On a cluster it greets a node first, and raises Unavailable, naming each
-    address, when none answers; with `lazy=True` it does nothing until the first call. A folder is opened either way.
-    `user` and `password`, or `token`, say who this is on a cluster with users (docs/security.md).
+    session of another connection goes on here, by default with `session` reads (docs/sessions.md).
+    `read_your_writes` is how `eventual` reads meet this connection's own writes: `leader:10s`, `bookmark`,
+    `own:TABLE` or `sticky:KEY`. With `autocommit=False` a connection is a transaction as PEP 249 has it: its first
+    statement begins it, and `commit()` or `rollback()` ends it. With `retry="always"` a write that took long when
+    its node was lost is sent to another node, too; otherwise its caller gets MaybeDone. `row_factory` makes the
+    rows (`quorate.Row`, `quorate.dict_row`, `quorate.namedtuple_row` or a function of a cursor and a row), and
+    `types` adapts parameters and converts values (`quorate.PYTHON_TYPES` or a `quorate.Types`). On a cluster it
+    greets a node first, and raises Unavailable, naming each address, when none answers; with `lazy=True` it does
+    nothing until the first call. A folder is opened either way. `user` and `password`, or `token`, say who this is
+    on a cluster with users (docs/security.md).
     """
     from quorate.client import url
     from quorate.client.checks import check_flag
     from quorate.client.credentials import check_login, find_login
     from quorate.client.marker import check_bookmark
+    from quorate.client.own_writes import check_own_writes
     from quorate.client.rows import check_row_factory
     from quorate.client.types import check_types
 
     place, login = url.parse_target(target), check_login(user, password, token)
-    check_flag(autocommit, "autocommit")
     seconds = None if timeout is None else url.check_timeout(timeout)
     rows, types, mark = check_row_factory(row_factory), check_types(types), check_bookmark(bookmark)
+    own = check_own_writes(read_your_writes)
     if isinstance(place, url.ClusterTarget):
-        from quorate.client._sync.connection import Connection as OverCluster
+        from quorate.client._sync.connection import Connection as Cluster
 
         place, mark = url.with_login(place, find_login(login, place.login)), mark | place.bookmark
-        wait = seconds or place.timeout or url.DEFAULT_TIMEOUT
+        keywords: Any = {"retry": retry, "autocommit": autocommit, "bookmark": mark, "own_writes": own}
         level = url.default_read(place.read if read is None else read, mark)
-        cluster = OverCluster(place, timeout=wait, read=level, retry=retry, autocommit=autocommit, bookmark=mark)
+        cluster = Cluster(place, timeout=seconds or place.timeout or url.DEFAULT_TIMEOUT, read=level, **keywords)
         cluster.row_factory, cluster.types = rows, types
         if not check_flag(lazy, "lazy"):
             cluster.meet()
         return cluster
-    from quorate.runtime.embedded.connection import Connection as Embedded
-
     url.check_alone(retry, login)
-    wait, level = seconds or url.DEFAULT_TIMEOUT, url.default_read(read)
-    embedded = Embedded(place, timeout=wait, read=level, ends=seconds, autocommit=autocommit, bookmark=mark)
+    embedded = _embedded(place, seconds, url.default_read(read), check_flag(autocommit, "autocommit"), mark)
     embedded.row_factory, embedded.types = rows, types
     return embedded
+
+
+def _embedded(place: Any, seconds: float | None, read: str, autocommit: bool, mark: "Bookmark") -> "EmbeddedConnection":
+    from quorate.client.url import DEFAULT_TIMEOUT
+    from quorate.runtime.embedded.connection import Connection as Embedded
+
+    wait = seconds or DEFAULT_TIMEOUT
+    return Embedded(place, timeout=wait, read=read, ends=seconds, autocommit=autocommit, bookmark=mark)
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ from quorate.client.cluster_aio import Cluster as Cluster
 from quorate.client.credentials import Secret, check_login, find_login
 from quorate.client.cursors_aio import Cursor as Cursor
 from quorate.client.marker import check_bookmark
+from quorate.client.own_writes import check_own_writes
 from quorate.client.types import Types
 from quorate.client.url import (
     DEFAULT_TIMEOUT,
@@ -70,6 +71,7 @@ def connect(
     row_factory: Any = None,
     types: Types | None = None,
     bookmark: Bookmark | str | None = None,
+    read_your_writes: str | None = None,
     lazy: bool = False,
     user: str | None = None,
     password: Secret | None = None,
@@ -82,7 +84,7 @@ def connect(
     opened then, too; its statements run in threads of the connection's own.
     """
     place = parse_target(target)
-    mark = check_bookmark(bookmark)
+    mark, own = check_bookmark(bookmark), check_own_writes(read_your_writes)
     seconds = None if timeout is None else check_timeout(timeout)
     connection: Opened | EmbeddedConnection
     given = check_login(user, password, token)
@@ -96,6 +98,7 @@ def connect(
             retry=retry,
             autocommit=autocommit,
             bookmark=mark,
+            own_writes=own,
         )
         connection._lazy = check_flag(lazy, "lazy")  # noqa: SLF001 - made here
     else:

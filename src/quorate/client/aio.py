@@ -20,6 +20,7 @@ from quorate.client.cursors_aio import Cursor
 from quorate.client.extras_aio import Extras
 from quorate.client.link_aio import commit_at_once
 from quorate.client.marker import NOTHING, Marker, WithBookmark
+from quorate.client.own_writes import OwnWrites
 from quorate.client.pieces import (
     Batch,
     Tokens,
@@ -46,7 +47,8 @@ from quorate.client.url import (
     check_timeout,
 )
 from quorate.core.bookmarks import Bookmark
-from quorate.core.read_levels import LEADER, LINEARIZABLE, STRONGEST
+from quorate.core.own_writes import Chosen
+from quorate.core.read_levels import LEADER, LINEARIZABLE, SESSION, STRONGEST
 from quorate.core.requests import Answer, Cancelled, Done, Expired, Outcome, Run, ScriptOutcome, WriteOutcome
 from quorate.core.scripts import BeginAttempt, LetGo, Script
 from quorate.core.statements import Result, Statement, Token
@@ -63,7 +65,8 @@ class Connection(WithBookmark, Extras, Runs):
     """One database of a cluster. Any number of tasks may use it at once; one socket goes to each node."""
 
     __slots__ = (
-        "__weakref__", "_autocommit", "_client", "_marker", "_pragmas", "_session", "_tokens", "database", "read",
+        "__weakref__", "_autocommit", "_client", "_marker", "_own", "_pragmas", "_session", "_tokens", "database",
+        "read",
     )  # fmt: skip
 
     def __init__(
@@ -75,15 +78,18 @@ class Connection(WithBookmark, Extras, Runs):
         retry: str = SAFE,
         autocommit: bool = True,
         bookmark: Bookmark = NOTHING,
+        own_writes: Chosen | None = None,
     ) -> None:
         self.database = target.database
         """The name of the database."""
         self.read = read
         """The read level of calls that name none."""
+        self._own = OwnWrites(own_writes)
         self._client = Client(
             target.addresses,
             timeout,
             always=check_retry(retry) == ALWAYS,
+            key=self._own.key,
             cluster=target.cluster,
             protection=target.protection,
             credentials=target.login,
@@ -94,7 +100,7 @@ class Connection(WithBookmark, Extras, Runs):
         self._types: Types | None = None
         self._session = Session(self)
         self._autocommit = check_flag(autocommit, "autocommit")
-        self._marker = Marker(read, bookmark)
+        self._marker = Marker(SESSION if self._own.by_bookmark else read, bookmark)
 
     @property
     def autocommit(self) -> bool:
@@ -211,7 +217,7 @@ class Connection(WithBookmark, Extras, Runs):
         if timeout is not None:
             check_timeout(timeout)
         strongest = self.read == STRONGEST
-        level = LINEARIZABLE if strongest else self.read
+        level = LINEARIZABLE if strongest else self._own.level(self.read, None, time.monotonic())
         read_only = check_flag(read_only, "read_only")
         prefix = () if read_only else self._pragmas.begin()
         keeper = Keeper(
@@ -317,7 +323,7 @@ class Connection(WithBookmark, Extras, Runs):
             return answered, -1
         if not needs_token(statements):
             strongest = level == STRONGEST
-            level = LINEARIZABLE if strongest else level
+            level = LINEARIZABLE if strongest else self._own.level(level, statements, time.monotonic())
             after = self._marker.shown(level)
             run = Run(self.database, tuple(statements), level, strongest=strongest, after=after)
             body, _ = await self._client.request(run, self.database, level=level, timeout=timeout)
@@ -373,7 +379,9 @@ class Connection(WithBookmark, Extras, Runs):
                 body, clean = await self._client.request(
                     request, self.database, level=LEADER, token=token, timeout=timeout
                 )
+                self._own.wrote(time.monotonic())
             except errors.MaybeDone as lost:
+                self._own.wrote(time.monotonic())
                 self._tokens.keep(token)
                 if lost.sqlite_errorname != INTERRUPT or _is_attempt(request):
                     raise

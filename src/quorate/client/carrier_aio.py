@@ -37,6 +37,7 @@ class Client:
         timeout: float,
         *,
         always: bool = False,
+        key: str = "",
         cluster: str = "",
         protection: Protection = Protection(),  # noqa: B008 - frozen
         credentials: Credentials = NOBODY,
@@ -47,7 +48,7 @@ class Client:
         self._always = always
         """What takes long is sent to other nodes as well."""
         self._rng = random.Random(secrets.randbits(64))
-        self._directory = Directory(addresses, self._rng)
+        self._directory = Directory(addresses, self._rng, key)
         self._budget = Budget()
         self._decide = threading.Lock()
         """Guards the directory, the budget and the rng; never held while waiting."""

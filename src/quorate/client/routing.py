@@ -27,6 +27,7 @@ sync driver holds a lock around each call.
 """
 
 from collections.abc import Callable, Iterable
+from hashlib import blake2b
 from random import Random
 
 from msgspec import Struct
@@ -89,7 +90,8 @@ Step = Ask | Wait | GiveUp
 class Directory:
     """What a client knows of a cluster: its nodes, who leads which database, who failed lately."""
 
-    def __init__(self, addresses: Iterable[str], rng: Random):
+    def __init__(self, addresses: Iterable[str], rng: Random, key: str = ""):
+        """Of those that are named, clients with the same `key` choose the same node to read from."""
         self.addresses: list[str] = list(addresses)
         """Nodes that were named by the user first, then the members, and others that answers named."""
         self.leaders: dict[str, str] = {}
@@ -101,6 +103,7 @@ class Directory:
         """How often the members had been changed when they were heard of last."""
         self._shunned: dict[str, float] = {}
         self._rng = rng
+        self._key = key
         self._home: str | None = None
         """The node that reads stay with which any may answer: its answers do not go back in time by
         themselves, and different clients spread over the nodes."""
@@ -151,7 +154,7 @@ class Directory:
         avoided = set(avoid)
         if parse(level)[0].anywhere:
             if self._home is None or self._home in avoided:
-                home = self._pick(avoided, now)
+                home = self._by_key(avoided, now) if self._key else self._pick(avoided, now)
                 if self._home is None:
                     self._home = home
                 return home
@@ -160,6 +163,16 @@ class Directory:
         if leader is not None and leader not in avoided:
             return leader
         return self._pick(avoided, now)
+
+    def _by_key(self, avoided: set[str], now: float) -> str:
+        """The node whose name goes best with the key, of those that were named: when one fails, only its readers go
+        elsewhere (rendezvous hashing)."""
+        named = self.addresses[: self._named]
+        fresh = [each for each in named if each not in avoided and self._shunned.get(each, 0.0) <= now]
+        return max(fresh, key=self._weight) if fresh else self._pick(avoided, now)
+
+    def _weight(self, address: str) -> bytes:
+        return blake2b(f"{self._key} {address}".encode(), digest_size=8).digest()
 
     def _pick(self, avoided: set[str], now: float) -> str:
         """Any node: preferably neither avoided nor failed lately, else the one that failed longest ago."""

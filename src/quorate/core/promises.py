@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from quorate.core.own_writes import WAYS
 from quorate.core.read_levels import LEVELS
 
 
@@ -92,6 +93,10 @@ def document(known: Iterable[Promises]) -> str:
         lines += ["", *each.document()]
     lines += ["", "## Read levels", "", "| level | a read sees | served by | cost |", "|---|---|---|---|"]
     lines += [f"| `{each.spelling}` | {each.says} | {each.served} | {each.cost} |" for each in LEVELS.values()]
+    lines += ["", "## Reading one's own writes", ""]
+    lines += ["For reads at `eventual`, as `connect(read_your_writes=)` says ([sessions.md](sessions.md)):", ""]
+    lines += ["| read_your_writes | promises | does not hold | cost |", "|---|---|---|---|"]
+    lines += [f"| `{each.spelling}` | {each.says} | {each.limits} | {each.cost} |" for each in WAYS.values()]
     lines += ["", "## The promises", "", "| promise | in words | judged in the laboratory as |", "|---|---|---|"]
     every = dict.fromkeys(promise for each in known for promise in each.every)
     lines += [f"| {each.name} | {each.says} | {each.judge} |" for each in every]
