@@ -145,6 +145,11 @@ class Keeper:
         return self.state == OPEN
 
     @property
+    def is_holding(self) -> bool:
+        """As far as we know, what it has done is open on its leader."""
+        return bool(self._ticket)
+
+    @property
     def is_over(self) -> bool:
         """It was ended, by whoever began it."""
         return self.state in (COMMITTED, ROLLED_BACK, UNSURE)

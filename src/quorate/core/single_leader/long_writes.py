@@ -121,6 +121,8 @@ def on_stopped(group: Group, now: Now, event: Stopped) -> None:
     if batch is None or batch.number != event.batch or event.why == INTERRUPTED:
         return
     group.writes.end_batch()
+    if group.holding.name:
+        settling.roll_back(group)
     request = batch.requests[event.position]
     if event.why == TOO_LONG:
         group.note("long_write")

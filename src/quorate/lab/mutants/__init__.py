@@ -6,6 +6,7 @@ from quorate.lab.mutants import (
     dropping,
     fencing,
     files,
+    holding,
     overloading,
     releases,
     rows,
@@ -24,6 +25,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + overloading.MUTANTS
     + dropping.MUTANTS
     + transacting.MUTANTS
+    + holding.MUTANTS
     + fencing.MUTANTS
 )
 

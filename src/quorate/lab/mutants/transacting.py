@@ -24,11 +24,11 @@ _DONE = encode(Done(()))
 _outcome: msgspec.msgpack.Decoder[ScriptOutcome] = msgspec.msgpack.Decoder(ScriptOutcome)
 
 
-def _blank(steps: Any) -> tuple[Any, ...]:
+def blank(steps: Any) -> tuple[Any, ...]:
     return tuple(structs.replace(step, digest=b"") for step in steps)
 
 
-def _news(found: Any, steps: Any) -> Any:
+def news(found: Any, steps: Any) -> Any:
     """Of what all steps gave, what the caller has asked for."""
     if isinstance(found, Failed):
         return found
@@ -38,23 +38,23 @@ def _news(found: Any, steps: Any) -> Any:
 
 
 def _compares_nothing(original: Any) -> Any:
-    return lambda steps, run: _news(original(_blank(steps), run), steps)
+    return lambda steps, run: news(original(blank(steps), run), steps)
 
 
 def _compares_at_commit(original: Any) -> Any:
     def script(execution: Transactions, position: int, asked: Any) -> Any:
         if asked.commit:
             return original(execution, position, asked)
-        outcome, kept = original(execution, position, structs.replace(asked, steps=_blank(asked.steps)))
+        outcome, kept = original(execution, position, structs.replace(asked, steps=blank(asked.steps)))
         found = _outcome.decode(outcome)
-        return (encode(_news(found, asked.steps)) if isinstance(found, Evaluated) else outcome), kept
+        return (encode(news(found, asked.steps)) if isinstance(found, Evaluated) else outcome), kept
 
     return script
 
 
 def _compares_no_reads(original: Any) -> Any:
     def read_steps(steps: Any, read: Any, failed_of: Any) -> Any:
-        return _news(original(_blank(steps), read, failed_of), steps)
+        return news(original(blank(steps), read, failed_of), steps)
 
     return read_steps
 

@@ -19,6 +19,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     clients: int = 3
     transactors: int = 0
     """Clients besides, who do everything in interactive transactions."""
+    holds: float = 0.0
+    """Chance that one begins immediate; of the others, many come to hold the writer by themselves."""
     runners: int = 0
     """Clients besides, who do everything in calls that commit once, several under one token."""
     databases: int = 1

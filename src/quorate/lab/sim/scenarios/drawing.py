@@ -58,6 +58,7 @@ OTHERS = (
     Dial("nodes", one_of(1, 2, 3, 3, 3, 3, 3, 4, 5, 5), quiet=(2, 3)),
     Dial("clients", between(1, 5), quiet=(1, 2)),
     Dial("transactors", quiet=(1,)),
+    Dial("holds"),
     Dial("runners", quiet=(1, 2)),
     Dial("databases", one_of(1, 1, 2, 3), quiet=(1,)),
     Dial("safety_us", lambda rng: rng.randint(3, 8) * SECOND, quiet=KEPT),

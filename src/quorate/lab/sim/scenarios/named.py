@@ -21,7 +21,7 @@ from quorate.lab.sim.scenarios.drawing import draw
 from quorate.lab.sim.scenarios.failovers import accepted, by_hand, heirs, permitted, planned, smooth
 from quorate.lab.sim.scenarios.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.scenarios.purpose import VACUOUS
-from quorate.lab.sim.scenarios.running import runs
+from quorate.lab.sim.scenarios.running import holds, runs
 from quorate.lab.sim.scenarios.visiting import sessions
 from quorate.lab.sim.stores.files import FileStore
 from quorate.lab.sim.stores.keeps import FILES, MODEL, SQLITE
@@ -431,7 +431,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen,
         *AIMED, regrouped, unfit,
-        patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions, sessions, runs,
+        patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions, holds, sessions, runs,
     )
 }  # fmt: skip
 

@@ -57,6 +57,14 @@ AIMS: dict[str, Aim] = {
         },
         seeds=6,
     ),
+    "holds": _aim(
+        {
+            "commit: ok": 40, "ran once, and stays open": 60, "committed what was open": 20, "hold ended": 4,
+            "holder stalls": 6, "note: hold_ended": 6, "changed under a transaction": 1,
+            "transactions judged: ok": 12,
+        },
+        seeds=6,
+    ),
     "runs": _aim(
         {
             "run: ok": 40, "run: done by another call": 15, "run: SerializationFailure": 2,

@@ -1,6 +1,7 @@
-"""The mix of dials for calls that commit once."""
+"""The mixes of dials for calls that commit once, and for transactions that hold the writer."""
 
 import random
+from typing import Any
 
 import msgspec
 
@@ -37,4 +38,46 @@ def runs(rng: random.Random) -> Dials:
         fsync_us=rng.choice((50, 2_000, 20_000)),
         storage_us=0,
         settings=msgspec.structs.replace(draw(rng).settings, log_keep_entries=rng.choice((0, 3, 100))),
+    )
+
+
+def holds(rng: random.Random) -> Dials:
+    """Transactions of which many hold the writer, beside others that do not: callers stall or die, answers are lost and
+    requests come late, leaders are cut off. What they saw must fit into one order, and nobody waits for ever."""
+    cut: dict[str, Any] = {"partition_us": SECOND, "leaders_first": 0.9, "crash_us": 0, "fault_lasts_us": SECOND}
+    settings = msgspec.structs.replace(
+        draw(rng).settings,
+        hold_us=rng.choice((400, 2_000)) * MILLISECOND,
+        hold_idle_us=rng.choice((50, 150, 700)) * MILLISECOND,
+        answer_timeout_us=3 * SECOND,
+    )
+    return msgspec.structs.replace(
+        draw(rng),
+        nodes=rng.choice((3, 3, 5)),
+        clients=1,
+        transactors=rng.choice((2, 3, 5)),
+        holds=rng.choice((0.3, 0.7)),
+        databases=1,
+        safety_us=4 * SECOND,
+        keys=rng.choice((1, 2, 3)),
+        acks=(),
+        slow_disk_us=0,
+        full_disk_us=0,
+        fsync_error_us=0,
+        read_error_us=0,
+        flip_log_us=0,
+        flip_data_us=0,
+        lost_disk=0.0,
+        damage=0.0,
+        long_write=rng.choice((0.0, 0.05)),
+        client_late=rng.choice((0.0, 0.1, 0.3)),
+        client_loss=rng.choice((0.05, 0.2)),
+        patience_us=rng.choice((160, 300)) * MILLISECOND,
+        think_us=rng.choice((0, 2, 10)) * MILLISECOND,
+        delay_us=rng.choice((50, 500, 3_000)),
+        fsync_us=rng.choice((50, 200, 2_000)),
+        storage_us=rng.choice((0, 200)),
+        give_up=rng.choice((0.0, 0.3)),
+        settings=settings,
+        **rng.choice(({}, cut)),
     )

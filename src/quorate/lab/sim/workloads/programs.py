@@ -158,8 +158,29 @@ def ordering(tx: Writing) -> Program:
     yield Statement(LINE, ((number, 2),))
 
 
+def rebuilding(tx: Writing) -> Program:
+    """Make a table, and drop it, rename it, or leave it as it is."""
+    name = f"made{tx.ledger.next_value()}"
+    yield Statement(f"CREATE TABLE {name}(id INTEGER PRIMARY KEY, balance INTEGER)")
+    result = yield Statement(f"INSERT INTO {name} SELECT id, balance FROM accounts")  # noqa: S608
+    if result.rowcount != ACCOUNTS:
+        raise Violation(INVARIANT, f"a transaction copied {result.rowcount} accounts")
+    end = tx.rng.choice(("drop", "rename", ""))
+    if end == "drop":
+        yield Statement(f"DROP TABLE {name}")
+        return
+    if end == "rename":
+        yield Statement(f"ALTER TABLE {name} RENAME TO {name}_more")
+        name += "_more"
+    result = yield Statement(f"SELECT sum(balance) FROM {name}")  # noqa: S608
+    if _one(result) != ACCOUNTS * BALANCE:
+        raise Violation(INVARIANT, f"a transaction copied balances that add up to {_one(result)}")
+
+
 PROGRAMS: tuple[tuple[str, Callable[[Writing], Program]], ...] = (
     (LIST, appending), (LIST, appending), (LIST, looking), (CELL, registers), (OTHER, bank), (OTHER, duty),
     (OTHER, ordering),
 )  # fmt: skip
 """Whose judge each is for, and the program."""
+HOLDING: tuple[tuple[str, Callable[[Writing], Program]], ...] = ((OTHER, rebuilding),)
+"""Those besides that come to hold the writer by themselves."""
