@@ -6,7 +6,6 @@ from quorate.lab.mutants import (
     dropping,
     fencing,
     files,
-    holding,
     overloading,
     releases,
     rows,
@@ -25,7 +24,6 @@ MUTANTS: tuple[Mutant, ...] = (
     + overloading.MUTANTS
     + dropping.MUTANTS
     + transacting.MUTANTS
-    + holding.MUTANTS
     + fencing.MUTANTS
 )
 

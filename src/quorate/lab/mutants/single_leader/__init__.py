@@ -7,6 +7,7 @@ from quorate.lab.mutants.single_leader import (
     elections,
     forgetting,
     handing,
+    holding,
     members,
     permitting,
     reading,
@@ -25,6 +26,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + acknowledging.MUTANTS
     + running_long.MUTANTS
     + handing.MUTANTS
+    + holding.MUTANTS
     + permitting.MUTANTS
     + members.MUTANTS
     + repairing.MUTANTS
