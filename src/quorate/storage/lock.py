@@ -25,7 +25,7 @@ _forkable: "weakref.WeakSet[FolderLock]" = weakref.WeakSet()
 
 
 class FolderLock:
-    """Holds a folder until `release`. Raises AlreadyOpen, DiskFull, OperationalError, or NotSupportedError on Windows."""
+    """Holds a folder until `release`. Raises AlreadyOpen, DiskFull, OperationalError; on Windows NotSupportedError."""
 
     def __init__(self, folder: Path) -> None:
         if os.name == "nt":
