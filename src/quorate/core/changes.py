@@ -57,5 +57,7 @@ def _drop(node: "Node", body: DropDatabase) -> Run | Refused:
     changes = node.directory.catalog.changes or any(proposal.members for proposal in node.proposals.values())
     if changes and (not roster.is_current(node) or roster.members_change(node)):
         return CHANGE_UNDER_WAY  # those who hold it are others than the catalog says
-    statements = tuple(Statement(sql, ((body.database,),)) for sql in DROP)
-    return Run(CATALOG_DATABASE, statements, token=body.token)
+    grants = [row for row in node.directory.catalog.users.grants if row.database == body.database]
+    statements = [auth_changes.revocation(row) for row in grants]
+    statements += [Statement(sql, ((body.database,),)) for sql in DROP]
+    return Run(CATALOG_DATABASE, tuple(statements), token=body.token)

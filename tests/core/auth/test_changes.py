@@ -21,9 +21,10 @@ from quorate.core.auth.users import (
     UserRow,
     Users,
 )
+from quorate.core.changes import write_for
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import Now
-from quorate.core.requests import Refused, Run
+from quorate.core.requests import DropDatabase, Refused, Run
 from quorate.core.statements import Token
 from quorate.wire.scram import make_verifier
 
@@ -117,6 +118,15 @@ def test_roles_are_checked() -> None:
     assert error(ANN, RevokeRole("ann", "else", "read", TOKEN)) == "UnknownDatabase"
     assert decided(ANN, GrantRole("ann", "", "admin", TOKEN)) is None
     assert decided(ANN, RevokeRole("ann", "main", "read", TOKEN)) is None
+
+
+def test_with_a_database_go_the_roles_that_were_granted_of_it() -> None:
+    users = Users(ANN.users, (), (*ANN.grants, GrantRow("ann", "main", "read")), "s")
+    catalog = SimpleNamespace(users=users, changes=0)
+    node: Any = SimpleNamespace(directory=SimpleNamespace(catalog=catalog), proposals={})
+    found = texts(write_for(node, NOW, DropDatabase("main", TOKEN)))
+    assert found[0][1] == (("ann", "main", "read"),)
+    assert found[-1] == ("DELETE FROM databases WHERE name = ?", (("main",),))
 
 
 def test_tokens_are_checked() -> None:

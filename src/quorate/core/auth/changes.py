@@ -97,7 +97,7 @@ def _delete(node: "Node", _now: Now, body: DeleteUser) -> Found:
     if _admins(users) == [body.name]:
         return _last_admin(body.name)
     statements = [Statement("DELETE FROM users WHERE name = ?", ((body.name,),))]
-    statements += [_revoke(row) for row in users.grants if row.name == body.name]
+    statements += [revocation(row) for row in users.grants if row.name == body.name]
     statements += [_delete_token(row.id) for row in users.tokens if row.name == body.name]
     return statements
 
@@ -119,7 +119,7 @@ def _revoke_role(node: "Node", _now: Now, body: RevokeRole) -> Found:
         return _check_role(node, users, body)
     if body.database == CLUSTER and body.role == ADMIN and _admins(users) == [body.name]:
         return _last_admin(body.name)
-    return [_revoke(row)]
+    return [revocation(row)]
 
 
 def _create_token(node: "Node", now: Now, body: CreateToken) -> Found:
@@ -181,7 +181,8 @@ def _grant(name: str, database: str, role: str) -> Statement:
     return Statement("INSERT INTO grants VALUES (?, ?, ?)", ((name, database, role),))
 
 
-def _revoke(row: GrantRow) -> Statement:
+def revocation(row: GrantRow) -> Statement:
+    """What takes this role away."""
     sql = "DELETE FROM grants WHERE name = ? AND database = ? AND role = ?"
     return Statement(sql, ((row.name, row.database, row.role),))
 
