@@ -13,7 +13,7 @@ from tests.house.source import ROOT
 from quorate.runtime.founding import found, local_members
 
 UNIT = ROOT / "deploy" / "quorate.service"
-PROGRAM, FOLDER = "/opt/quorate/bin/quorate", "/var/lib/quorate"
+PROGRAM, FOLDER = "/usr/local/lib/quorate/bin/quorate", "/var/lib/quorate"
 
 
 def setting(name: str) -> str:
