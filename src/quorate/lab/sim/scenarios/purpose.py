@@ -59,11 +59,10 @@ AIMS: dict[str, Aim] = {
     ),
     "holds": _aim(
         {
-            "commit: ok": 40, "ran once, and stays open": 60, "committed what was open": 20, "hold ended": 4,
-            "holder stalls": 6, "note: hold_ended": 6, "changed under a transaction": 1,
-            "transactions judged: ok": 12,
+            "commit: ok": 6, "ran once, and stays open": 40, "committed what was open": 4, "hold ended": 2,
+            "holder stalls": 1, "note: hold_ended": 12, "transactions judged: ok": 16,
         },
-        seeds=6,
+        seeds=8,
     ),
     "runs": _aim(
         {
