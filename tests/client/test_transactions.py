@@ -312,6 +312,16 @@ def test_it_tries_again_so_many_times() -> None:
         tries.pause(errors.SerializationFailure())
 
 
+def test_who_has_lost_twice_holds_the_writer() -> None:
+    tries = attempts(9)
+    begun = []
+    for error in (errors.SerializationFailure(), errors.Unavailable("no"), errors.SerializationFailure()):
+        begun.append(tries.begin("deferred"))
+        tries.pause(error)
+    assert [*begun, tries.begin("deferred")] == ["deferred", "deferred", "deferred", "immediate"]
+    assert tries.begin("exclusive") == "exclusive"
+
+
 def test_it_does_not_wait_beyond_its_deadline() -> None:
     overloaded = errors.Overloaded()
     overloaded.again = 3.0

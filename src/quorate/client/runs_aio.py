@@ -88,7 +88,7 @@ async def run_once(
     attempts: Attempts,
     name: str,
     rest: Any = sleep,
-    **options: Any,
+    begin: str = DEFERRED,
 ) -> T | None:
     """Run a function in a transaction of this connection until one has been committed under this name, by whatever
     process. What the function returned in that one; None if it was no attempt of this call. Between attempts it awaits
@@ -104,7 +104,7 @@ async def run_once(
         if lost is not None:
             failed, lost = not_done(lost), None
             await rest(attempts.pause(failed))
-        transaction = connection.transaction(timeout=max(attempts.left(), 0.001), **options)
+        transaction = connection.transaction(begin=attempts.begin(begin), timeout=max(attempts.left(), 0.001))
         transaction.fence(token, begun.attempt)
         try:
             async with transaction:

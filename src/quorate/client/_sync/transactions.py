@@ -15,7 +15,7 @@ from quorate.client._sync.cursors import TransactionCursor
 from quorate.client.attempts import Attempts, committed_attempt, not_done
 from quorate.client.link_sync import sleep
 from quorate.client.pieces import many_statement, one_statement
-from quorate.client.transactions import NESTED, UNSURE, Keeper
+from quorate.client.transactions import DEFERRED, NESTED, UNSURE, Keeper
 from quorate.client.types import Types, types_of
 from quorate.core.requests import ScriptOutcome
 from quorate.core.scripts import HoldEnded, RunOfAttempts, Script
@@ -193,13 +193,23 @@ class Transaction:
             self.rollback()
 
 
-def run_transaction(connection: Any, function: Callable[[Any], T], attempts: Attempts, **options: Any) -> T:
+def run_transaction(
+    connection: Any,
+    function: Callable[[Any], T],
+    attempts: Attempts,
+    *,
+    begin: str = DEFERRED,
+    read_only: bool = False,
+) -> T:
     """Run a function in a transaction of this connection until one has been committed; what the function returned in
     that one. Raises what `Connection.run_transaction` says."""
     while True:
         left = attempts.left()
         value = cast("T", None)  # one that commits itself, and loses the answer, has returned nothing
-        transaction = connection.transaction(token=attempts.token, timeout=max(left, 0.001), **options)
+        begins = begin if read_only else attempts.begin(begin)
+        transaction = connection.transaction(
+            begin=begins, read_only=read_only, token=attempts.token, timeout=max(left, 0.001)
+        )
         try:
             with transaction:
                 value = function(transaction)

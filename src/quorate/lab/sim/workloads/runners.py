@@ -11,10 +11,10 @@ from msgspec import structs
 from quorate import errors
 from quorate.client.attempts import Attempts
 from quorate.client.runs_aio import run_once
-from quorate.client.transactions import Keeper, must_be_settled
+from quorate.client.transactions import DEFERRED, Keeper, must_be_settled
 from quorate.client.transactions_aio import Transaction
 from quorate.core.requests import Ask, Done, Outcome, ScriptOutcome, WriteOutcome
-from quorate.core.scripts import Attempted, BeginAttempt, Script
+from quorate.core.scripts import Attempted, BeginAttempt, LetGo, Script
 from quorate.core.statements import Failed, Statement, Token
 from quorate.lab.judges.history import INFO, OK
 from quorate.lab.sim.engine.network import Network
@@ -68,6 +68,7 @@ class Connection:
         self._call = call
         self._world = world
         self._strongest = strongest
+        self._transactions = 0
 
     async def rest(self, seconds: float) -> None:
         """Let time pass."""
@@ -78,14 +79,20 @@ class Connection:
         token = token or Token(name, 0)
         return await Wish(BEGIN, BeginAttempt(self._database, token)), token
 
-    def transaction(self, *, timeout: float) -> Any:
+    def transaction(self, *, begin: str, timeout: float) -> Any:
         """See `client.aio.Connection.transaction`."""
-        keeper: Any = Keeper(self._database, strongest=self._strongest)
+        self._transactions += 1
+        name = f"{self._call.run.name}/{len(self._call.run.calls)}/{self._transactions}"
+        keeper: Any = Keeper(self._database, strongest=self._strongest, hold=begin != DEFERRED, name=name)
         return Transaction(self, keeper, None, timeout)  # type: ignore[arg-type]
 
     async def evaluate(self, script: Script, _timeout: float | None) -> ScriptOutcome:
         """See `client.aio.Connection.evaluate`."""
         return await Wish(EVALUATE, script)  # type: ignore[no-any-return]
+
+    async def let_go(self, _request: LetGo) -> None:
+        """See `client.aio.Connection.let_go`. Nobody hears it here, so that the limits of a hold have to end it."""
+        raise errors.Unavailable("not heard")
 
     async def commit_script(self, script: Script, _name: str | None, _timeout: float | None) -> tuple[Any, Token]:
         """See `client.aio.Connection.commit_script`."""
