@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from quorate.core.ack_policy import ASYNC, MAJORITY, SEMI_SYNC, SYNC, AckPolicy, NoSuchAcks, parse, parse_for, read_rule
+from quorate.core.own_writes import WAYS
 from quorate.core.promises import READS
 from quorate.core.read_levels import BOUNDED, EVENTUAL, LEADER, LINEARIZABLE, READ_LEVELS, SESSION, offered
+from quorate.core.settings import Settings
 from quorate.core.single_leader.promises import ACKS, EVERY, KEPT, explain, judges, row, strongest_read, table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -111,6 +113,15 @@ def test_an_explanation_says_how_many_may_be_away() -> None:
     assert LINEARIZABLE not in said.away_for_reads
     assert "quorate lost list" in " ".join(said.sentences)
     assert "There is no failover" in " ".join(explain(parse("majority"), 1).sentences)
+
+
+def test_an_explanation_says_how_one_meets_ones_own_writes_and_what_a_hold_is() -> None:
+    said = " ".join(explain(parse("async"), 3).sentences)
+    assert all(f"read_your_writes={way.spelling} ({way.says})" in said for way in WAYS.values())
+    settings = Settings()
+    assert f"while others wait after {settings.hold_us // 1_000_000} s" in said
+    assert f"or {settings.hold_idle_us // 1_000} ms without a statement" in said
+    assert "read_your_writes" not in " ".join(explain(parse("async"), 1).sentences)
 
 
 def test_the_page_of_promises_is_current() -> None:

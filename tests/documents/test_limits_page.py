@@ -1,5 +1,5 @@
-"""docs/limits.md says the numbers of `core.limits`, and each is enforced by name; those of a cluster's requests and
-results are tested in tests/cluster/test_bad_callers.py."""
+"""docs/limits.md says the numbers of `core.limits` and of holds, and each size is enforced by
+name; those of a cluster's requests and results are tested in tests/cluster/test_bad_callers.py."""
 
 import re
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 import quorate
 from quorate.core import limits
 from quorate.core.limits import MIB
+from quorate.core.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
 NUMBERS = {
@@ -19,6 +20,8 @@ NUMBERS = {
     "the former content": f"{limits.IMAGES_BYTES_MAX // MIB} MiB",
     "the result of one request": f"{limits.RESULT_BYTES_MAX // MIB} MiB",
     "a value that a read computes": f"{limits.COMPUTED_BYTES_MAX // MIB} MiB",
+    "how long a transaction holds": f"{Settings().hold_us / 1_000_000:g} s",
+    "how long it may send nothing": f"{Settings().hold_idle_us / 1_000_000:g} s",
     "parameters": f"{limits.PARAMETERS_MAX:,}",
     "columns": f"{limits.COLUMNS_MAX:,}",
     "the pattern": f"{limits.PATTERN_BYTES_MAX:,} bytes",

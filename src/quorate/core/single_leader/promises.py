@@ -8,8 +8,10 @@ from msgspec import Struct
 
 from quorate.core.ack_policy import ASYNC, AUTO, ETCD, KINDS, MAJORITY, MANUAL, SEMI_SYNC, SYNC, AckPolicy
 from quorate.core.options import SINGLE_LEADER, SingleLeaderOptions
+from quorate.core.own_writes import WAYS
 from quorate.core.promises import ALWAYS, ONCE_AND_TRUE, READS, SERIAL, Explanation, Promise, Promises
 from quorate.core.read_levels import LEVELS, LINEARIZABLE, READ_LEVELS, SESSION, offered
+from quorate.core.settings import Settings
 
 KEPT = Promise(
     "kept",
@@ -112,6 +114,40 @@ FAILOVERS: dict[str, Failover] = {
 }
 
 
+HOLD_LASTS = f"{Settings().hold_us // 1_000_000} s"
+HOLD_IDLES = f"{Settings().hold_idle_us // 1_000} ms"
+
+
+class Beginning(Struct, frozen=True):
+    """One way to begin a transaction, in words."""
+
+    begin: str
+    says: str
+    limits: str
+    """What it does not promise."""
+    cost: str
+
+
+BEGINNINGS = (
+    Beginning(
+        "deferred",
+        "it holds nothing between its statements: a client that stalls in it delays nobody",
+        "that what it was shown stays so until COMMIT: others may change it, and it ends with SerializationFailure",
+        "each statement runs the earlier ones again, until it is long or changes the schema: then it holds the writer",
+    ),
+    Beginning(
+        "immediate",
+        "it holds the leader's writer: nobody else writes to the database, each statement runs once, and as long as it"
+        " holds it does not end with SerializationFailure",
+        "that it holds until COMMIT: another leader, a lost answer and a change of acks or members end the hold; while"
+        f" others wait to write, so do {HOLD_LASTS} in all and {HOLD_IDLES} without a statement. It goes on as a"
+        " deferred one then",
+        "other writes to the database wait meanwhile; where many transactions hold one after the other, at most half of"
+        " the time",
+    ),
+)
+
+
 class Row(Struct, frozen=True):
     """One choice and what comes with it."""
 
@@ -163,6 +199,17 @@ TRANSACTIONS = (
     "Transactions that write are strict serializable: they happen as if one after the other, in an order that agrees"
     " with real time{}."
 )
+HOLDS = (
+    "A transaction that begins immediate, or takes long, holds the leader's writer: others who write to the database"
+    " wait, and it does not end with SerializationFailure meanwhile. A hold is a lease: it ends with its leader, and"
+    f" while others wait after {HOLD_LASTS}, or {HOLD_IDLES} without a statement; then the transaction goes on as one"
+    " that began deferred."
+)
+OWN_WRITES = (
+    "At eventual a connection may miss its own writes, unless it has one of these: "
+    + "; ".join(f"read_your_writes={way.spelling} ({way.says})" for way in WAYS.values())
+    + "."
+)
 
 
 class LedExplanation(Explanation, frozen=True, kw_only=True):
@@ -189,10 +236,12 @@ def explain(rule: AckPolicy, replicas: int) -> LedExplanation:
         _counting(rule, replicas, holders),
         _writing(rule, writes, followers),
         *_reading(rule, reads),
+        *([OWN_WRITES] if replicas > 1 else []),
         _electing(rule, replicas, votes),
         _losing(rule, replicas, holders),
         ONCE_AND_TRUE,
         TRANSACTIONS.format("" if offered(rule.kind, LINEARIZABLE) else ", among what survives a failover"),
+        HOLDS,
     )
     return LedExplanation(
         replication=SINGLE_LEADER,
@@ -314,6 +363,10 @@ def document() -> list[str]:
         f"| `{each.kind}` | {each.decides} | {each.dies} | {each.cut_off} | {each.cost} |"
         for each in FAILOVERS.values()
     ]
+    lines += ["", "## Transactions of `single-leader`: how they begin", ""]
+    lines += ["| begin | promises | does not promise | cost |", "|---|---|---|---|"]
+    lines += [f"| `{each.begin}` | {each.says} | {each.limits} | {each.cost} |" for each in BEGINNINGS]
+    lines += ["", "Both are strict serializable, with `async` among what survives a failover ([how](transactions.md))."]
     lines += ["", "## Every choice of `single-leader`", ""]
     lines += [
         "| replication | acks | read | promises |",
