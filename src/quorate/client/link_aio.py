@@ -7,7 +7,6 @@ from typing import cast
 
 from quorate.client.credentials import NOBODY, Credentials
 from quorate.client.links import (
-    DIAL_MAX,
     Greeting,
     LinkLost,
     ask_frame,
@@ -244,7 +243,7 @@ async def dial(
     make: Callable[[], Link] = lambda: Link(cluster, tls, credentials)  # noqa: E731 - its type is inferred from this
     link: Link | None = None
     try:
-        async with asyncio.timeout(min(seconds, DIAL_MAX)):
+        async with asyncio.timeout(seconds):
             _, link = await loop.create_connection(make, host, port)
             await link.meet()
     except TimeoutError:

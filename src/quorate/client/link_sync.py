@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 from quorate.client.credentials import NOBODY, Credentials
 from quorate.client.links import (
-    DIAL_MAX,
     Greeting,
     LinkLost,
     ask_frame,
@@ -328,7 +327,7 @@ def dial(
     """Connect to a node, exchange greetings and log in. Raises LinkLost, and OperationalError when there are no
     certificates to verify with."""
     tls = protection.tls_for(split_address(address)[0])
-    seconds = max(0.001, min(seconds, DIAL_MAX))
+    seconds = max(0.001, seconds)
     until = time.monotonic() + seconds
     try:
         connected = socket.create_connection(split_address(address), seconds)

@@ -14,7 +14,32 @@ from quorate.wire.login import LOGIN, WAIT, login_frame, read_told
 from quorate.wire.scram import NONCE_BYTES, ClientLogin, LoginFailed
 
 DIAL_MAX = 1.0
-"""Seconds to connect and to exchange greetings, at most."""
+"""Seconds to connect and to exchange greetings, at first."""
+DIAL_LATE_MAX = 8.0
+"""The same, behind others that were too short."""
+
+
+class Patience:
+    """How long each dial to one address may take. Twice as long behind one that ran out of time while TLS was shaken
+    hands: when many dial at once, each waits for the handshakes of others, and to give up and dial again only makes
+    more of them. Without TLS a node that does not greet in time is not well, and others are asked."""
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def seconds(self, address: str, wanted: float, most: float) -> float:
+        """For the next one, if its caller wants to give it so many, and cannot give it more than `most`."""
+        return max(min(wanted, DIAL_MAX), min(most, self._seconds.get(address, 0.0)))
+
+    def connected(self, address: str) -> None:
+        """It came about."""
+        self._seconds.pop(address, None)
+
+    def late(self, address: str, given: float) -> None:
+        """It did not, though it was given so many seconds."""
+        self._seconds[address] = min(DIAL_LATE_MAX, max(self._seconds.get(address, 0.0), 2 * given))
 
 
 class LinkLost(Exception):

@@ -27,9 +27,11 @@ class Protection(Struct, frozen=True):
 
     def tls_for(self, host: str) -> Tls | None:
         """TLS for a connection to this host; None: plain text. Raises OperationalError."""
-        if self.tls == OFF or (not self.tls and not self.ca and _is_here(host)):
-            return None
-        return Tls(_context(self.ca), host=host)
+        return Tls(_context(self.ca), host=host) if self.encrypts(host) else None
+
+    def encrypts(self, host: str) -> bool:
+        """Whether TLS is spoken with this host."""
+        return self.tls != OFF and bool(self.tls or self.ca or not _is_here(host))
 
 
 def check_protection(tls: str, ca: str) -> Protection:

@@ -32,6 +32,7 @@ log = logging.getLogger("quorate.transport")
 
 ENTERS_S = 1.0
 """How long a connection may be without a greeting and a login before it gives up its place when others wait."""
+HANDSHAKE_BYTES_MAX = 64 * 1024
 RESERVED = 64
 """Connections beyond the limit that may greet: clients, however many, must not keep peers out."""
 
@@ -70,6 +71,8 @@ class Accepted(asyncio.Protocol):
         """The first byte, which has not come, tells whether TLS is spoken."""
         self.tls: Tls | None = None
         """None: in plain text."""
+        self._shaking = bytearray()
+        """Of its handshake; it waits for its turn."""
         self._out = bytearray()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -155,6 +158,23 @@ class Accepted(asyncio.Protocol):
                 self._begin_plain()
                 if self._refused:
                     return
+        if self.tls is None or self.tls.ready:
+            self._take_in(data)
+            return
+        self._shaking += data  # a handshake takes a thousand times as long as a frame
+        if len(self._shaking) > HANDSHAKE_BYTES_MAX:
+            self.refuse(NotOurProtocol("a TLS handshake that does not end"))
+        elif len(self._shaking) == len(data):
+            self._owner.handshakes.wait(self)
+
+    def shake(self) -> None:
+        """Its turn has come: go on with the handshake, if the other side is still there."""
+        data, self._shaking = bytes(self._shaking), bytearray()
+        if self._transport is not None and not self._refused and not self._transport.is_closing():
+            self._take_in(data)
+
+    def _take_in(self, data: bytes) -> None:
+        """What has arrived, in plain text or encrypted."""
         try:
             if self.tls is not None:
                 data = self._decrypted(data)

@@ -19,6 +19,7 @@ from quorate.transport.accepted import Accepted
 from quorate.transport.addresses import format_address
 from quorate.transport.crowd import FrameStalled, GaveUpItsPlace, TooMuchUnfinished, Unfinished, idle_longest
 from quorate.transport.entry import Door, Guesses, OpenDoor
+from quorate.transport.handshakes import Handshakes
 from quorate.transport.interface import Handler
 from quorate.transport.links import PeerLink
 from quorate.transport.security import Security
@@ -100,6 +101,7 @@ class TcpTransport:
         self.door: Door = OpenDoor()
         """Who has to log in; set before `listen`."""
         self.guesses: Final = Guesses()
+        self.handshakes: Final = Handshakes(self.loop)
 
     async def listen(self, host: str, port: int) -> str:
         """Begin to accept connections; port 0 picks a free one. Returns the address. Raises OSError."""

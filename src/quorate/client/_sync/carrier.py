@@ -16,11 +16,11 @@ from typing import TypeVar
 from quorate import errors
 from quorate.client.credentials import NOBODY, Credentials
 from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
-from quorate.client.links import DIAL_MAX, LinkLost, foreign_node
+from quorate.client.links import DIAL_MAX, LinkLost, Patience, foreign_node
 from quorate.client.protection import Protection
 from quorate.client.results import closed
 from quorate.client.routing import MEMBERS_EVERY, Ask, Call, Directory, GiveUp, Wait
-from quorate.client.url import check_timeout
+from quorate.client.url import check_timeout, split_address
 from quorate.core.repeats import Budget
 from quorate.core.requests import Answer, ReplyBody, RequestBody, Status, StatusReport
 from quorate.core.statements import Token
@@ -55,6 +55,7 @@ class Client:
         self._links: dict[str, Link] = {}
         self._dialling: dict[str, Lock] = {}
         self._dial_failures: dict[str, tuple[float, LinkLost]] = {}
+        self._patience = Patience()
         self._under_way: dict[Call, dict[str, tuple[Link, Pending]]] = {}
         """Calls, and where each waits for an answer."""
         self._cluster = cluster
@@ -304,7 +305,7 @@ class Client:
         try:
             link = self._links.get(step.address)
             if link is None or not link.usable:
-                link = self._link(step.address, step.patience)
+                link = self._link(step.address, step.patience, call.left_us(time.monotonic()) / 1e6)
             now = time.monotonic()
             pending[step.address] = (link, link.send(body, step.patience, call.left_us(now)))
             if now >= link.members_at:
@@ -380,8 +381,9 @@ class Client:
             ended = call.told(address, time.monotonic(), answer)
         return answer if ended else None
 
-    def _link(self, address: str, seconds: float) -> Link:
-        """The link to a node, dialled if need be. Raises LinkLost."""
+    def _link(self, address: str, seconds: float, most: float = 0.0) -> Link:
+        """The link to a node, dialled if need be, in so many seconds; or in `most`, behind dials that ran out of time.
+        Raises LinkLost."""
         link = self._links.get(address)
         if link is not None and link.usable:
             return link
@@ -395,11 +397,14 @@ class Client:
             if why is not None and failed >= wanted:  # somebody else has just tried, while this one was waiting
                 raise LinkLost(str(why), sent=False, foreign=why.foreign, login=why.login)
             try:
-                seconds = min(seconds, DIAL_MAX)
+                seconds = self._patience.seconds(address, seconds, most)
                 link = dial(address, self._cluster, seconds, self._protection, self._credentials)
             except LinkLost as lost:
                 self._dial_failures[address] = (time.monotonic(), lost)
+                if lost.late and self._protection.encrypts(split_address(address)[0]):
+                    self._patience.late(address, seconds)
                 raise
+            self._patience.connected(address)
             if self._closed:
                 link.close()
                 closed("connection")
