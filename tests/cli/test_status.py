@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import msgspec
+import pytest
 from click.testing import CliRunner
 
 from quorate.cli.cluster.status import as_text, combine
@@ -55,6 +56,21 @@ def test_the_text_names_what_is_wrong() -> None:
     assert "none" in text
     assert "n1 candidate 90" in text
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("age_us", "shown"),
+    [
+        (-1, ""), (0, " <=0ms"), (1, " <=1ms"), (999_000, " <=999ms"), (999_001, " <=1.0s"), (1_200_001, " <=1.3s"),
+        (59_900_000, " <=59.9s"), (59_900_001, " <=1m"), (60_000_001, " <=2m"),
+    ],
+)  # fmt: skip
+def test_the_text_shows_how_stale_a_replica_may_be_and_not_less(age_us: int, shown: str) -> None:
+    follower = report(2, "follower", 5, 90, 70)
+    follower = msgspec.structs.replace(follower, groups=(msgspec.structs.replace(follower.groups[0], age_us=age_us),))
+    text = as_text(combine({"h:1": report(1, "leader", 5, 90, 90), "h:2": follower}))
+    line = next(line for line in text.splitlines() if line.startswith("main"))
+    assert line.endswith(f"n1 90, n2 70 -20{shown}")
 
 
 def test_a_change_of_members_is_shown_and_a_replica_that_is_out_is_not() -> None:

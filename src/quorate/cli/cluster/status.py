@@ -241,7 +241,9 @@ def as_text(view: View) -> str:
     for node in view.nodes:
         if node.stranger:
             lines += ["", f"{node.address} is the address of a node of another cluster, {node.stranger}"]
-    rows = [("database", "group", "options", "leader", "epoch", "last", "committed", "replicas (applied, lag)")]
+    rows = [
+        ("database", "group", "options", "leader", "epoch", "last", "committed", "replicas (applied, lag, staleness)")
+    ]
     for group in view.groups:
         replicas = ", ".join(_replica(replica) for replica in group.replicas)
         numbers = (str(group.epoch), str(group.last), str(group.committed))
@@ -273,4 +275,14 @@ def as_text(view: View) -> str:
 
 def _replica(replica: ReplicaLine) -> str:
     role = "" if replica.role in ORDINARY else f" {replica.role}"
-    return f"{replica.node}{role} {replica.applied}" + (f" -{replica.lag}" if replica.lag else "")
+    lag = f" -{replica.lag}" if replica.lag else ""
+    return f"{replica.node}{role} {replica.applied}{lag}" + (
+        f" <={_time(replica.age_us)}" if replica.age_us >= 0 else ""
+    )
+
+
+def _time(us: int) -> str:
+    """Rounded up, so that the bound holds."""
+    if us <= 999_000:
+        return f"{-(-us // 1_000)}ms"
+    return f"{-(-us // 100_000) / 10:.1f}s" if us <= 59_900_000 else f"{-(-us // 60_000_000)}m"
