@@ -8,7 +8,7 @@ import pytest
 
 from quorate.core import kernel
 from quorate.core.calls import Request
-from quorate.core.executing import Execute, Executed
+from quorate.core.executing import AT_ITS_END, TOO_LONG, Execute, Executed, Stopped
 from quorate.core.kernel import Rollback
 from quorate.core.requests import Answer, NotLeader, Refused
 from quorate.core.scripts import Evaluated, Hold, HoldEnded, LetGo, Pin, Script, Step
@@ -30,12 +30,17 @@ class Storage:
         self.executed: list[Execute] = []
         self.undone = 0
         self.fails = False
+        self.stops = ""
+        """Why it stops the next one that runs."""
         self._run = Machine.PERFORM[Execute]
         monkeypatch.setitem(Machine.PERFORM, Execute, self._execute)
         monkeypatch.setitem(Machine.PERFORM, Rollback, self._rollback)
 
     def _execute(self, machine: Machine, effect: Execute) -> Iterable[kernel.Event]:
         self.executed.append(effect)
+        if self.stops:
+            why, self.stops = self.stops, ""
+            return (Stopped(effect.group, effect.batch, 0, why),)
         (event,) = self._run(machine, effect)
         assert isinstance(event, Executed)
         first = effect.requests[0]
@@ -258,6 +263,21 @@ def test_what_fails_holds_nothing(storage: Storage) -> None:
     storage.fails = True
     assert not Holder(cluster, leader).step().ticket
     assert isinstance(cluster.replies[submit(cluster, leader, "other")], Answer)
+
+
+@pytest.mark.parametrize("why", [AT_ITS_END, TOO_LONG])
+def test_one_whose_statement_was_stopped_is_not_counted_on_as_held(storage: Storage, why: str) -> None:
+    """Storage undoes all that was open when it stops a statement; nobody may wait for that, nor go on with it."""
+    cluster = started()
+    leader = cluster.leader()
+    tx = Holder(cluster, leader)
+    tx.step()
+    storage.stops = why
+    key = tx.send()
+    assert isinstance(tx.heard(key), Refused if why == AT_ITS_END else Answer | HoldEnded)
+    assert not leader.node.groups[1].holding.name
+    assert isinstance(cluster.replies[submit(cluster, leader, "other")], Answer), "at once"
+    assert tx.step() == HoldEnded()
 
 
 def test_a_leader_that_steps_down_holds_nothing(storage: Storage) -> None:
