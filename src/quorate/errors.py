@@ -114,7 +114,7 @@ class NoMajority(OperationalError):
 
 
 class ChangeUnderWay(OperationalError):
-    """Members are just being changed: one change at a time."""
+    """Members are just being changed, one change at a time; or somebody else altered the same database meanwhile."""
 
     retryable = True
 

@@ -1,11 +1,13 @@
 """What can be chosen of a database, and how what cannot be is refused."""
 
+import sqlite3
 from typing import Annotated, Any
 
+import msgspec
 import pytest
-from msgspec import structs
+from msgspec import Raw, structs
 
-from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
+from quorate.core.catalog import SCHEMA, Catalog, DatabaseRow, PartitionRow
 from quorate.core.directory import Directory
 from quorate.core.options import (
     DatabaseOptions,
@@ -17,9 +19,10 @@ from quorate.core.options import (
     check_change,
     describe,
 )
+from quorate.core.proposals import Proposal
 from quorate.core.recovered import Identity, Member
-from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run
-from quorate.core.statements import Token
+from quorate.core.requests import AlterDatabase, Answer, CreateDatabase, Done, Refused, Run
+from quorate.core.statements import Failed, Result, Token
 
 
 class NoLeaderOptions(DatabaseOptions, frozen=True, kw_only=True):
@@ -90,4 +93,32 @@ def test_the_catalogs_leader_refuses_what_a_client_did_not_look_at() -> None:
 def test_an_alteration_keeps_what_it_does_not_name() -> None:
     write = directory('{"acks":"sync","failover":"manual"}').alteration(AlterDatabase("shop", {"acks": "async"}, TOKEN))
     assert isinstance(write, Run)
-    assert write.statements[0].sets == ((SingleLeaderOptions(acks="async", failover="manual").encode(), "shop"),)
+    before, after, name = write.statements[0].sets[0]
+    assert (before, name) == ('{"acks":"sync","failover":"manual"}', "shop")
+    assert after == SingleLeaderOptions(acks="async", failover="manual").encode()
+
+
+def test_of_two_alterations_at_once_the_second_is_told() -> None:
+    """Both are decided on the same state, and each writes all options: the second would undo the first."""
+    data = sqlite3.connect(":memory:")
+    for sql in SCHEMA[:2]:
+        data.execute(sql)
+    data.execute(
+        'INSERT INTO databases VALUES (\'shop\', \'single-leader\', \'{"acks":"majority","failover":"auto"}\')'
+    )
+    known = directory()
+    first, second = (AlterDatabase("shop", each, TOKEN) for each in ({"acks": "sync"}, {"failover": "manual"}))
+    for request in (first, second):
+        write = known.alteration(request)
+        assert isinstance(write, Run)
+        (statement,) = write.statements
+        if request is first:
+            assert data.execute(statement.sql, statement.sets[0]).rowcount == 1
+        else:
+            with pytest.raises(sqlite3.IntegrityError, match="NOT NULL constraint failed"):
+                data.execute(statement.sql, statement.sets[0])
+    failed = Answer(Raw(msgspec.msgpack.encode(Failed("IntegrityError", "NOT NULL constraint failed"))))
+    told = Proposal(1, second).answer(failed, "main, shop")
+    assert (told.error, told.retryable) == ("ChangeUnderWay", False)
+    nothing = Answer(Raw(msgspec.msgpack.encode(Done((Result((), [], 0),)))))
+    assert Proposal(1, second).answer(nothing, "main").error == "UnknownDatabase", "it was dropped meanwhile"

@@ -171,7 +171,8 @@ class Cluster:
         `acks="sync"`: see docs/options.md. Those that are not given, or are None, stay.
 
         Until then the stricter of the old and the new acks holds. Raises UnknownDatabase, ProgrammingError for options
-        that its replicas can never meet, Unavailable, or MaybeDone: when the change was noted and its leader has not
+        that its replicas can never meet, ChangeUnderWay when somebody else alters it at this moment (then
+        nothing was altered), Unavailable, or MaybeDone: when the change was noted and its leader has not
         carried it out in time, it will still, and when the answer was lost, it may; calling again goes on waiting.
         """
         self._client.check()

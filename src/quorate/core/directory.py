@@ -17,6 +17,8 @@ from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run
 from quorate.core.statements import Statement, Token
 from quorate.core.upgrading import set_version
 
+ALTER = "UPDATE databases SET options = CASE options WHEN ? THEN ? END WHERE name = ?"
+"""Fails (NULL is not allowed) when the options are not those any more that the change was decided on."""
 REPLICAS_OF_MAIN = 3
 NAME_BYTES_MAX = 128
 
@@ -154,8 +156,8 @@ class Directory:
             options = check(options_known(), replication, request.options, len(row.nodes), before)
         except Unfit as error:
             return Refused(error.error, str(error), error.hint)
-        wanted = (options.encode(), request.database)
-        change = Statement("UPDATE databases SET options = ? WHERE name = ?", (wanted,))
+        known = next(each.options for each in self.catalog.databases if each.name == request.database)
+        change = Statement(ALTER, ((known, options.encode(), request.database),))
         return Run(CATALOG_DATABASE, (change,), token=request.token)
 
 

@@ -12,6 +12,7 @@ from quorate.core.changes import write_for
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import CATALOG_DATABASE, Now
 from quorate.core.requests import (
+    AlterDatabase,
     Answer,
     CreateDatabase,
     Done,
@@ -53,8 +54,8 @@ class Proposal(Struct, frozen=True):
         failed = isinstance(outcome, Failed)
         if self.members:
             return CHANGE_UNDER_WAY if failed else reply
-        if isinstance(self.body, DropDatabase) and isinstance(outcome, Done):
-            if outcome.results[-1].rowcount or self.body.if_exists:
+        if isinstance(self.body, DropDatabase | AlterDatabase) and isinstance(outcome, Done):
+            if outcome.results[-1].rowcount or getattr(self.body, "if_exists", False):
                 return reply
             name = self.body.database
             return Refused("UnknownDatabase", f"there is no database {name!r}", f"there are: {names}")
@@ -62,6 +63,11 @@ class Proposal(Struct, frozen=True):
             return reply
         if isinstance(self.body, CreateDatabase) and self.body.exists_ok:
             return Answer(Raw(_encode(Done(()))), reply.index)
+        if isinstance(self.body, AlterDatabase):
+            message = f"the options of {self.body.database!r} were changed by somebody else at the same time"
+            return Refused(
+                "ChangeUnderWay", message, "`quorate databases` shows them; alter it again if it is still right"
+            )
         return Refused("DatabaseExists", f"there is a database {getattr(self.body, 'database', '')!r} already")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.core import catalog
+from quorate.core import catalog, directory
 from quorate.core.statements import Failed, Result, Statement
 from quorate.lab.sim.stores import model_drops, model_large, model_users
 from quorate.lab.sim.stores.store import UnknownToModel
@@ -396,12 +396,13 @@ def _database(tables: Tables, parameters: Any) -> Result:
 
 
 def _options(tables: Tables, parameters: Any) -> Result:
-    options, name = parameters
-    old = tables.table("databases").get(name)
+    known, options, name = parameters
+    old, message = tables.table("databases").get(name), "NOT NULL constraint failed: databases.options"
     if old is None:
         return _NONE
-    if old[2] != options:
-        tables.change("databases", old, (*old[:2], options))
+    if old[2] != known:
+        raise StatementError("IntegrityError", message, "SQLITE_CONSTRAINT_NOTNULL")
+    tables.change("databases", old, (*old[:2], options))  # nothing, where they are the same
     return _ONE
 
 
@@ -468,11 +469,10 @@ STATEMENTS: dict[str, Run] = (
         "INSERT OR ROLLBACK INTO registers VALUES (?, 1)": _insert_keyed("registers", 1),
         "INSERT INTO nowhere VALUES (1)": _fails("ProgrammingError", "no such table: nowhere", "SQLITE_ERROR"),
         "SELEC 1": _fails("ProgrammingError", 'near "SELEC": syntax error', "SQLITE_ERROR"),
-        "ROLLBACK": _fails(*_NO_TRANSACTIONS),
-        "COMMIT": _fails(*_NO_TRANSACTIONS),
+        **dict.fromkeys(("ROLLBACK", "COMMIT"), _fails(*_NO_TRANSACTIONS)),
         "INSERT INTO members VALUES (?, ?, ?)": _member,
         "INSERT INTO databases VALUES (?, ?, ?)": _database,
-        "UPDATE databases SET options = ? WHERE name = ?": _options,
+        directory.ALTER: _options,
         "INSERT INTO partitions(database, number) VALUES (?, 0)": _partition,
         f"INSERT INTO replicas VALUES ({_FIND}, ?)": _replica,  # noqa: S608 - a constant
         "INSERT INTO member_changes VALUES (?, ?, ?)": _insert_row("member_changes", "number"),

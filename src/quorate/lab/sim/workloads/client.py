@@ -362,7 +362,8 @@ class Client:
             self._lost_bookmark(call)
             return
         transient = body.retryable or body.error in ("UnknownDatabase", "StatementTimeout")
-        if not self._may_fail(call) and not transient:
+        second = call.operation.kind == "alter" and body.error == "ChangeUnderWay"  # another client was first
+        if not self._may_fail(call) and not transient and not second:
             raise Violation(TRUE_ANSWER, f"{call.operation.kind} was refused: {body!r}")
         if transient:
             self._target = self._node_at("")
