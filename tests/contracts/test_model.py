@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from quorate.core.catalog import DROP, QUERIES
-from quorate.core.directory import Directory
+from quorate.core.directory import ALTER, Directory
 from quorate.core.entries import DATA, NOOP, ORIGIN, Entry, Position
+from quorate.core.options import SingleLeaderOptions
 from quorate.core.recovered import Identity, Member
 from quorate.core.requests import CreateDatabase, Outcome, Run, Write
 from quorate.core.statements import BOUND, Statement, Token
@@ -149,6 +150,12 @@ def test_the_catalog_is_answered_alike() -> None:
         creation = directory.creation(CreateDatabase(name, "single-leader", {}, 2, Token(f"create {number}", 0)))
         assert isinstance(creation, Run)
         assert both.execute([creation])
+        both.commit()
+        both.compare(CATALOG)
+    known, wanted = (options.encode() for options in (SingleLeaderOptions(), SingleLeaderOptions(acks="sync")))
+    for number, name in enumerate(("main", "main", "nowhere")):  # the second is decided on what is no more so
+        alteration = (Statement(ALTER, ((known, wanted, name),)),)
+        assert both.execute([Run(founding.database, alteration, token=Token(f"alter {number}", 0))])
         both.commit()
         both.compare(CATALOG)
     for number, name in enumerate(("extra", "extra", "main", "nowhere")):
