@@ -13,6 +13,7 @@ from quorate.cli.main import main
 from quorate.cli.output import Exit
 from quorate.runtime.cluster import LOG_NAME
 
+AUDIT = "INFO quorate.audit: "
 PASSWORD = "correct-horse-battery"
 
 
@@ -85,10 +86,14 @@ def test_a_cluster_with_users(start: Started, tmp_path: Path) -> None:
     cluster.kill("n1")
     cluster.restart("n1")
     secret = token.rpartition("_")[2]
+    logged = []
     for log in tmp_path.rglob(LOG_NAME):
         text = log.read_text()
         assert PASSWORD not in text
         assert secret not in text
+        logged += [json.loads(each.partition(AUDIT)[2]) for each in text.splitlines() if AUDIT in each]
+    assert {each["what"]["change"] for each in logged} == set(kinds)
+    assert {each["who"] for each in logged} == {"", "ann"}
 
 
 def test_the_command_line_makes_users(start: Started, runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:

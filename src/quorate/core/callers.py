@@ -140,7 +140,7 @@ def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
         if (group := routes.group_for(node, number, body.database)) is not None:
             group.on_request(now, number, body)
     elif type(body) is Failover:
-        _on_failover(node, now, number, body)
+        _on_failover(node, now, request)
     elif isinstance(body, OpenCopy | ReadCopy):
         node.copies.on_request(now, number, body)
     elif type(body) is LostAsk:
@@ -152,11 +152,12 @@ def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
     return None
 
 
-def _on_failover(node: "Node", now: Now, number: int, body: Failover) -> None:
+def _on_failover(node: "Node", now: Now, request: Request) -> None:
+    number, body = request.id, request.body
     if body.to and node.directory.node_named(body.to) is None:
         node.reply(number, routes.unknown_member(node, body.to))
     elif (group := routes.group_for(node, number, body.database)) is not None:
-        group.on_request(now, number, body)
+        proposals.on_failover(node, now, request, group)
 
 
 def on_query_failed(node: "Node", _now: Now, event: QueryFailed) -> None:

@@ -86,6 +86,8 @@ class Node:
         self._sequence = 0
         self._writing: deque[tuple[int, GroupId]] = deque()
         self.proposals: dict[int, proposals.Proposal] = {}
+        self.failovers: dict[int, proposals.Proposal] = {}
+        """Those that are asked for here and recorded, by numbers as proposals have them."""
         self.proposal_count = 0
         self.dropping = Dropping(recovered.dropped)
         self.catalog_reads = 0
@@ -165,7 +167,8 @@ class Node:
         if id >= 0:
             self._out.append(Reply(id, body))
         else:
-            proposals.finish(self, self.proposals.pop(id), body)
+            known = self.proposals if id in self.proposals else self.failovers
+            proposals.finish(self, known.pop(id), body)
 
     def reply_all(self, answers: list[tuple[int, Any]]) -> None:
         if answers[0][0] >= 0:

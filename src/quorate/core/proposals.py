@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw, Struct, msgpack
 
 from quorate.core import routes
-from quorate.core.auth.record import recorded
-from quorate.core.auth.users import CreateUser
+from quorate.core.auth.record import line, recorded
+from quorate.core.auth.users import CreateUser, Login
 from quorate.core.calls import Reply, Request
 from quorate.core.changes import write_for
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.kernel import CATALOG_DATABASE, Now
+from quorate.core.kernel import CATALOG_DATABASE, Note, Now
+from quorate.core.replica import Replica
 from quorate.core.requests import (
     AlterDatabase,
     Answer,
     CreateDatabase,
     Done,
     DropDatabase,
+    Failover,
     MemberChange,
     NotLeader,
     Refused,
@@ -40,6 +42,9 @@ class Proposal(Struct, frozen=True):
     """The caller's request; NOBODY_ASKED when the node does it for itself."""
     body: Any = None
     """What the caller asked for."""
+    login: Login | None = None
+    at_us: int = 0
+    """When, by the wall clock, if it is to be recorded; 0: it is not."""
 
     @property
     def members(self) -> bool:
@@ -48,7 +53,7 @@ class Proposal(Struct, frozen=True):
 
     def answer(self, reply: Any, names: str) -> Any:
         """What the caller is told when the write has ended so. `names`: of the databases that there are."""
-        if not isinstance(reply, Answer):
+        if not isinstance(reply, Answer) or isinstance(self.body, Failover):
             return reply
         outcome = _outcome.decode(reply.outcome)
         failed = isinstance(outcome, Failed)
@@ -82,9 +87,21 @@ def on_change(node: "Node", now: Now, request: Request) -> None:
     elif isinstance(write := write_for(node, now, body), Run):
         if node.access.keeps_record or type(body) is CreateUser:
             write = recorded(write, request.login, body, now)
-        begin(node, now, Proposal(number, body), write)
+            begin(node, now, Proposal(number, body, request.login, now.wall_us), write)
+        else:
+            begin(node, now, Proposal(number, body), write)
     else:
         node.reply(number, write or Answer(Raw(_encode(Done(())))))
+
+
+def on_failover(node: "Node", now: Now, request: Request, group: Replica) -> None:
+    """Hand leadership over, and have it logged where changes are recorded: others lead the catalog, perhaps."""
+    number = request.id
+    if node.access.keeps_record:
+        node.proposal_count += 1
+        number = -node.proposal_count
+        node.failovers[number] = Proposal(request.id, request.body, request.login, now.wall_us)
+    group.on_request(now, number, request.body)
 
 
 def begin(node: "Node", now: Now, proposal: Proposal, write: Run) -> None:
@@ -108,4 +125,11 @@ def finish(node: "Node", proposal: Proposal, reply: Any) -> None:
     """The write has ended."""
     if proposal.id != NOBODY_ASKED:
         names = ", ".join(row.name for row in node.directory.catalog.databases)
-        node.emit(Reply(proposal.id, proposal.answer(reply, names)))
+        told = proposal.answer(reply, names)
+        if proposal.at_us and isinstance(told, Answer) and (isinstance(proposal.body, Failover) or _is_done(told)):
+            node.emit(Note("audit", line(proposal.at_us, proposal.login, proposal.body)))
+        node.emit(Reply(proposal.id, told))
+
+
+def _is_done(told: Answer) -> bool:
+    return isinstance(_outcome.decode(told.outcome), Done)

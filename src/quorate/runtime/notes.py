@@ -1,10 +1,12 @@
-"""A core's notes become log lines under `quorate.node`."""
+"""A core's notes become log lines under `quorate.node`; those of the record of changes, JSON under `quorate.audit`."""
 
+import json
 import logging
 
 from quorate.core.kernel import Note
 
 log = logging.getLogger("quorate.node")
+audit = logging.getLogger("quorate.audit")
 
 QUIET = frozenset({"committed", "applied", "batch", "executed", "appended", "pre_candidate"})
 """Notes that come with every write, or again and again while there is no majority: debug."""
@@ -13,7 +15,10 @@ LOUD = frozenset({"damaged", "disk_full", "log_hangs", "lost_quorum", "no_room",
 
 
 def log_note(note: Note) -> None:
-    """Log one note as `name key=value ...`."""
+    """Log one note as `name key=value ...`, a change of the cluster as JSON."""
+    if note.name == "audit":
+        audit.info("%s", json.dumps(note.fields))
+        return
     level = logging.DEBUG if note.name in QUIET else logging.WARNING if note.name in LOUD else logging.INFO
     if log.isEnabledFor(level):
         log.log(level, "%s %s", note.name, " ".join(f"{key}={value}" for key, value in note.fields.items()))

@@ -1,9 +1,12 @@
 """Planned transfers, one claim per test, on nodes whose messages the test delivers by hand."""
 
+from collections.abc import Iterable
+
 import msgspec
 import pytest
 
 from quorate.core import kernel
+from quorate.core.kernel import Effect, Event, Note
 from quorate.core.requests import Answer, Failover, FailoverReport, NotLeader, Refused
 from quorate.core.single_leader.messages import TimeoutNow, Vote
 from tests.core.harness import Cluster, Machine, write
@@ -44,6 +47,32 @@ def test_the_named_follower_leads_and_the_caller_is_told() -> None:
     assert said.epoch == follower.node.groups[1].election.epoch
     again = cluster.request(follower, Failover("main", f"n{follower.number}"))
     assert report(cluster.replies[again]).was == f"n{follower.number}", "it is done already"
+
+
+def test_where_changes_are_recorded_a_failover_is_logged_once_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, leader, follower = started()
+    noted: list[Note] = []
+    perform = leader.perform
+
+    def note(effect: Effect) -> Iterable[Event]:
+        noted.extend([effect] if isinstance(effect, Note) and effect.name == "audit" else [])
+        return perform(effect)
+
+    monkeypatch.setattr(leader, "perform", note)
+    for secret in ("", "users were made"):
+        leader.node.access.secret = secret
+        refused = cluster.request(leader, Failover("main", "nobody"))
+        assert not isinstance(cluster.replies[refused], Answer)
+        asked = cluster.request(leader, Failover("main", f"n{leader.number}"))
+        assert report(cluster.replies[asked]).leader == f"n{leader.number}"
+        assert bool(noted) == bool(secret)
+    key = cluster.request(leader, Failover("main", f"n{follower.number}"))
+    assert len(noted) == 1, "not before it is done"
+    cluster.deliver()
+    assert report(cluster.replies[key]).leader == f"n{follower.number}"
+    what = {"change": "failover", "database": "main", "to": f"n{follower.number}", "accept_loss": False}
+    assert noted[-1].fields["what"] == what
+    assert (len(noted), leader.node.failovers) == (2, {})
 
 
 def test_without_a_name_the_live_follower_that_has_most_leads() -> None:

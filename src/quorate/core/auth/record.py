@@ -20,6 +20,12 @@ def recorded(write: Run, login: Login | None, body: Any, now: Now) -> Run:
     return structs.replace(write, statements=(*write.statements[:-1], note, write.statements[-1]))
 
 
+def line(at_us: int, login: Login | None, body: Any) -> dict[str, Any]:
+    """The same for the node's log."""
+    who, origin = (login.name, login.origin) if login is not None else ("", "")
+    return {"at_us": at_us, "who": who, "from": origin, "what": json.decode(described(body))}
+
+
 def described(body: Any) -> str:
     """A change as JSON, without its secrets."""
     kind = body.__struct_config__.tag
