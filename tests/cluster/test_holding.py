@@ -50,6 +50,13 @@ def test_what_begins_immediate_is_first(start: Started) -> None:
         db.execute("UPDATE t SET v = v + 1 WHERE n = 1")
         assert time.monotonic() - began < 0.4, "nobody waits for what was rolled back"
         assert value(db) == 23
+        with quorate.connect(url, timeout=30.0) as closed:
+            closed.execute("BEGIN IMMEDIATE")
+            closed.execute("DELETE FROM t")
+        began = time.monotonic()
+        db.execute("UPDATE t SET v = v + 1 WHERE n = 1")
+        assert time.monotonic() - began < 0.4, "nobody waits for a connection that is closed"
+        assert value(db) == 24
 
 
 def test_nobody_is_in_the_way_of_those_who_hold(start: Started) -> None:

@@ -55,8 +55,6 @@ from quorate.core.statements import Result, Statement, Token
 from quorate.sql.classify import shape_of
 from quorate.wire.answers import read_outcome, read_script, results_of
 
-LETS_GO = 1.0
-"""Seconds in which a node hears that a transaction is over which held the writer, or others wait a little longer."""
 SETTLE = 1.0
 """Seconds in which a write that was interrupted is asked about."""
 
@@ -65,8 +63,8 @@ class Connection(WithBookmark, Extras, Runs):
     """One database of a cluster. Any number of threads may use it at once; one socket goes to each node."""
 
     __slots__ = (
-        "__weakref__", "_autocommit", "_client", "_marker", "_own", "_pragmas", "_session", "_tokens", "database",
-        "read",
+        "__weakref__", "_autocommit", "_client", "_holds", "_marker", "_own", "_pragmas", "_session", "_tokens",
+        "database", "read",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +97,8 @@ class Connection(WithBookmark, Extras, Runs):
         self._row_factory: RowFactory | None = None
         self._types: Types | None = None
         self._session = Session(self)
+        self._holds: dict[str, LetGo] = {}
+        """What to ask when it closes: transactions that may hold the writer, by their names."""
         self._autocommit = check_flag(autocommit, "autocommit")
         self._marker = Marker(SESSION if self._own.by_bookmark else read, bookmark)
 
@@ -266,7 +266,10 @@ class Connection(WithBookmark, Extras, Runs):
     def close(self) -> None:
         """Hang up. Closing again does nothing. An open transaction is undone."""
         self._session.drop()
-        self._client.close()
+        try:
+            self.let_all_go()
+        finally:
+            self._client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -394,13 +397,11 @@ class Connection(WithBookmark, Extras, Runs):
         """What a transaction's statements give, when they are run and undone."""
         after = self._marker.shown(script.level)
         script = structs.replace(script, after=after)
+        if script.hold is not None:
+            self._holds[script.hold.name] = LetGo(self.database, script.hold.name)
         body, _ = self._client.request(script, self.database, level=script.level, timeout=timeout)
         self._heard(body, after)
         return read_script(body.outcome)
-
-    def let_go(self, request: LetGo) -> None:
-        """Let others write where a transaction of this connection held the writer. Raises client errors."""
-        self._client.request(request, self.database, level=LEADER, timeout=LETS_GO)
 
     def commit_script(self, script: Script, name: str | None, timeout: float | None) -> tuple[WriteOutcome, Token]:
         """Run a transaction's statements to stay, under a token of this name; what came of it, and the token."""
@@ -409,6 +410,8 @@ class Connection(WithBookmark, Extras, Runs):
         after = self._marker.shown(script.level)
         body, token, clean = self._carry(structs.replace(script, token=token, after=after), token, timeout)
         outcome = read_outcome(body.outcome)
+        if script.hold is not None:
+            self._holds.pop(script.hold.name, None)
         if must_be_settled(outcome, clean=clean):
             if script.run is not None:  # the next attempt settles it
                 raise errors.MaybeDone("a COMMIT was sent twice", token=token.name, seen=token.seen)

@@ -3,13 +3,22 @@
 Generated from `client/extras_aio.py` by `tools/async_to_sync.py`: edit that one.
 """
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from quorate import errors
 from quorate.client.absent import NOT_ON_A_CLUSTER, Absent
 from quorate.client.dumps import CHANGING, SCHEMA, TRIES, check_script, contents_of, lines_of, requests_of
 from quorate.client.pieces import ConnectionAttributes
+from quorate.core.read_levels import LEADER
+from quorate.core.scripts import LetGo
+
+LETS_GO = 1.0
+"""Seconds in which a node hears that a transaction is over which held the writer, or others wait a little longer."""
+CLOSES = 0.5
+"""The same for all that are open when the connection is closed; by then their idle holds are over."""
 
 
 class Extras(ConnectionAttributes):
@@ -64,3 +73,19 @@ class Extras(ConnectionAttributes):
     def ping(self: Any, *, timeout: float | None = None) -> None:
         """Raises Unavailable, naming each address, when no node of the cluster answers."""
         self._client.greet(timeout)
+
+    def let_go(self: Any, request: LetGo) -> None:
+        """Let others write where a transaction of this connection held the writer. Raises client errors."""
+        self._holds.pop(request.name, None)
+        self._client.request(request, self.database, level=LEADER, timeout=LETS_GO)
+
+    def let_all_go(self: Any) -> None:
+        """The connection is about to close: no transaction of it holds the writer any more."""
+        requests = list(self._holds.values())
+        self._holds.clear()
+        until = time.monotonic() + CLOSES
+        for request in requests:
+            left = until - time.monotonic()
+            if left > 0:
+                with suppress(errors.Error):
+                    self._client.request(request, self.database, level=LEADER, timeout=left)
