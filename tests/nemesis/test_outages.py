@@ -84,8 +84,9 @@ def test_what_is_as_promised_passes_and_the_pages_say_what_was_measured() -> Non
 def test_two_leaders_of_one_epoch_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     class Cluster:
         addresses = ("a", "b", "c")
+        ca = ""
 
-    def status(address: str, _timeout: float) -> StatusReport | None:
+    def status(address: str, _timeout: float, _secure: probe.Secure) -> StatusReport | None:
         if address == "c":
             return None
         epoch = 7 if address == "a" else epochs

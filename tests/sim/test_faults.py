@@ -112,7 +112,7 @@ def families() -> set[str]:
     ends = "ok|fail|failed|unsure|cancelled|expired"
     kinds = {f"got {kind.__name__}" for kind in message_kinds()} | {f"lasting: {kind}" for kind in KINDS}
     return {re.escape(kind) for kind in kinds} | {
-        f"(read|journal|schema|alter|commit|session read|session write|bounded read): ({ends})"
+        f"(read|journal|schema|alter|commit|session read|session write|bounded read|outcome of a run): ({ends})"
     }
 
 

@@ -167,8 +167,11 @@ def test_a_sync_that_fails_while_closing_stops_the_node(disk: Disk, monkeypatch:
 SCARCE = """
 import os, resource, sys
 from pathlib import Path
-from quorate.core.kernel import DATA, Applied, ApplyFailed, Commit, Entry, Execute, OpenReplica, Position, WriteEntries
-from quorate.core.requests import Run, Statement, Token
+from quorate.core.entries import DATA, Entry, Position, WriteEntries
+from quorate.core.executing import Execute
+from quorate.core.kernel import Applied, ApplyFailed, Commit, OpenReplica
+from quorate.core.requests import Run
+from quorate.core.statements import Statement, Token
 from quorate.storage.interface import NoDescriptors
 from tests.contracts.stores import Disk, one
 from tests.contracts.test_store_open_files import execute, four, values
