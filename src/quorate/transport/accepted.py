@@ -69,6 +69,10 @@ class Accepted(asyncio.Protocol):
         self._reader = FrameReader(ENTRY_BYTES_MAX, one_by_one=True)
         self._peeks = owner.security.credentials is not None
         """The first byte, which has not come, tells whether TLS is spoken."""
+        self._guarded = self._peeks
+        """TLS is spoken, or may be."""
+        self._shakes = False
+        """It is its turn to shake hands."""
         self.tls: Tls | None = None
         """None: in plain text."""
         self._shaking = bytearray()
@@ -150,31 +154,8 @@ class Accepted(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        if self._peeks:
-            self._peeks = False
-            if data[0] == HANDSHAKE:
-                self.tls = self._owner.security.accepting()
-            else:
-                self._begin_plain()
-                if self._refused:
-                    return
-        if self.tls is None or self.tls.ready:
-            self._take_in(data)
+        if self._guarded and self._must_wait(data):
             return
-        self._shaking += data  # a handshake takes a thousand times as long as a frame
-        if len(self._shaking) > HANDSHAKE_BYTES_MAX:
-            self.refuse(NotOurProtocol("a TLS handshake that does not end"))
-        elif len(self._shaking) == len(data):
-            self._owner.handshakes.wait(self)
-
-    def shake(self) -> None:
-        """Its turn has come: go on with the handshake, if the other side is still there."""
-        data, self._shaking = bytes(self._shaking), bytearray()
-        if self._transport is not None and not self._refused and not self._transport.is_closing():
-            self._take_in(data)
-
-    def _take_in(self, data: bytes) -> None:
-        """What has arrived, in plain text or encrypted."""
         try:
             if self.tls is not None:
                 data = self._decrypted(data)
@@ -194,6 +175,32 @@ class Accepted(asyncio.Protocol):
                 self._take(payloads)
         except WireError as error:
             self.refuse(error)
+
+    def _must_wait(self, data: bytes) -> bool:
+        """Where TLS is, or may be, spoken: whether this must not be looked at, not now or not at all."""
+        if self._peeks:
+            self._peeks = False
+            if data[0] != HANDSHAKE:
+                self._guarded = False
+                self._begin_plain()
+                return self._refused
+            self.tls = self._owner.security.accepting()
+        if self._shakes or self.tls is None or self.tls.ready:
+            return False
+        self._shaking += data  # a handshake takes a thousand times as long as a frame
+        if len(self._shaking) > HANDSHAKE_BYTES_MAX:
+            self.refuse(NotOurProtocol("a TLS handshake that does not end"))
+        elif len(self._shaking) == len(data):
+            self._owner.handshakes.wait(self)
+        return True
+
+    def shake(self) -> None:
+        """Its turn has come: go on with the handshake, if the other side is still there."""
+        data, self._shaking = bytes(self._shaking), bytearray()
+        if self._transport is not None and not self._transport.is_closing():
+            self._shakes = True
+            self.data_received(data)
+            self._shakes = False
 
     def _note_unfinished(self) -> None:
         """The frame whose end has not arrived has changed its size. Those of peers do not count."""
