@@ -158,7 +158,7 @@ class Driver:
                 self._answer(number, refused)
             else:
                 until_us = since_us + waits_us if waits_us else 0
-                behind.append(request(number, body, since_us, until_us, size, login=caller.login))
+                behind.append(request(number, body, since_us, until_us, size, False, caller.login))  # noqa: FBT003
             number += 1
         self._next_request = number
 

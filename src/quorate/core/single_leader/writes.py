@@ -86,8 +86,8 @@ def _waits_in_vain(group: Group) -> bool:
 
 def join(group: Group, now: Now, request: Request) -> bool:
     """A write comes to the end of the queue, unless that is too long."""
-    queue = group.writes.queue
-    after = request.body.after if isinstance(request.body, Run | Script) else None
+    queue, kind = group.writes.queue, type(request.body)
+    after = request.body.after if kind is Run or kind is Script else None
     if after is not None:
         has = sessions.log_has(group, after.places)
         if has != sessions.HAS:
@@ -97,7 +97,7 @@ def join(group: Group, now: Now, request: Request) -> bool:
     if refusal is not None:
         group.reply(request.id, refusal)
         return False
-    if type(request.body) is Script:
+    if kind is Script:
         holding.joins(group, request)
     queue.append(request if request.since_us else structs.replace(request, since_us=now.mono_us))
     return True
