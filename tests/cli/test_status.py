@@ -123,3 +123,11 @@ def test_json_has_the_same_content() -> None:
         "age_us": -1,
         "damaged": False,
     }
+
+
+def test_the_text_says_which_node_refuses_clients() -> None:
+    stale = msgspec.structs.replace(report(1, "leader", 5, 90, 90), logins_age_us=301_000_000, logins_stale=True)
+    text = as_text(combine({"h:1": stale, "h:2": report(2, "follower", 5, 90, 90)}))
+    assert [line for line in text.splitlines() if "refuses" in line] == [
+        "n1 refuses clients: it has not heard from the catalog's leader for 301 s"
+    ]

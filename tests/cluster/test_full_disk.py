@@ -13,6 +13,7 @@ from tests.cluster.conftest import wait_level
 
 import quorate
 from quorate.cli.cluster.status import as_text, look
+from quorate.client.url import parse_cluster_url
 from quorate.lab.nemesis.trial import wait_until
 from quorate.runtime.cluster import LocalCluster
 
@@ -80,7 +81,7 @@ def test_a_node_without_room_leads_no_more_reads_on_and_recovers_by_itself(clust
         assert report is not None
         assert report.disk_full
         assert {group.role for group in report.groups} == {"follower"}
-        assert "disk full" in as_text(look(cluster.addresses, 1.0))
+        assert "disk full" in as_text(look(parse_cluster_url(cluster.url), 1.0))
         with quorate.connect(f"quorate://{cluster.place(full).address}/main", read="eventual") as there:
             assert there.execute("SELECT k FROM t WHERE k = 0").fetchall() == [(0,)]
         ballast.unlink()

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from tests.cluster.conftest import Started
 
 import quorate
@@ -125,6 +125,28 @@ def test_the_command_line_makes_users(start: Started, runner: CliRunner, monkeyp
     recorded = json.loads(run("audit", "--json"))
     assert [each["what"]["change"] for each in recorded][-2:] == ["delete_token", "delete_user"]
     assert "delete_user" in run("audit", "--after", str(recorded[-2]["number"]))
+    (node,) = json.loads(run("status", "--json"))["nodes"]
+    assert (node["answers"], node["logins"], node["logins_stale"]) == (True, "on", False)
     refused = runner.invoke(main, ["user", "delete", "ann", "--cluster", cluster.url])
     assert refused.exit_code == Exit.REFUSED
     assert "the only admin" in refused.output
+
+
+def test_commands_take_the_login_from_the_url(start: Started) -> None:
+    cluster = start(1)
+    with quorate.Cluster(cluster.url) as all_of_it:
+        all_of_it.users.create("ann", PASSWORD, admin=True)
+    with quorate.Cluster(cluster.url, user="ann", password=PASSWORD) as all_of_it:
+        all_of_it.users.create("bob", PASSWORD)
+
+    def invoke(user: str, *words: str) -> Result:
+        url = cluster.url.replace("://", f"://{user}:{PASSWORD}@" if user else "://")
+        return CliRunner().invoke(main, [*words, "--cluster", url])
+
+    for words in (("sql", "main", "SELECT 17"), ("status",)):
+        done = invoke("ann", *words)
+        assert done.exit_code == Exit.OK, done.output
+        for user, why in (("", "asks for a login"), ("bob", "needs the role")):
+            refused = invoke(user, *words)
+            assert refused.exit_code == Exit.REFUSED
+            assert why in refused.output

@@ -17,12 +17,16 @@ from quorate.cli.output import (
     json_option,
     print_json,
 )
-from quorate.client.url import parse_cluster_url
+from quorate.client.credentials import NOBODY, find_login
+from quorate.client.link_sync import dial
+from quorate.client.links import LinkLost
+from quorate.client.url import ClusterTarget, parse_cluster_url, with_login
 from quorate.core.ack_policy import MANUAL
 from quorate.core.formats import Range
 from quorate.core.options import describe
-from quorate.core.requests import StatusReport
-from quorate.runtime import probe
+from quorate.core.requests import Refused, Status, StatusReport
+from quorate.errors import Error
+from quorate.wire.answers import refusal
 
 ORDINARY = ("leader", "follower", "member")
 """Roles that the text does not mention."""
@@ -56,6 +60,10 @@ class NodeLine(Struct, frozen=True):
     peers: tuple[PeerLine, ...] = ()
     stranger: str = ""
     """The cluster that it belongs to, when that is another than the first node's; what it says is left out."""
+    logins: str = ""
+    """As in `StatusReport`, and so the next two."""
+    logins_age_us: int = -1
+    logins_stale: bool = False
 
 
 class ReplicaLine(Struct, frozen=True):
@@ -117,18 +125,19 @@ class View(Struct, frozen=True):
 def status(cluster: str | None, watch: bool, interval: float, timeout: float, as_json: bool) -> None:
     """Ask every node what it knows and show it together.
 
-    Exits with 3 when no node answers. A node that does not answer is shown as such.
+    Exits with 3 when no node answers. A node that does not answer is shown as such. Where the cluster has users, it
+    takes the role monitor.
     """
     target = parse_cluster_url(find_cluster(cluster))
-    addresses, secure = target.addresses, target.protection.tls_for
+    target = with_login(target, find_login(NOBODY, target.login))
     if not watch:
-        view = look(addresses, timeout, secure)
+        view = look(target, timeout)
         if not any(node.answers for node in view.nodes):
-            raise Fail(f"no node answers at {', '.join(addresses)}", Exit.UNAVAILABLE)
+            raise Fail(f"no node answers at {', '.join(target.addresses)}", Exit.UNAVAILABLE)
         print_json(view) if as_json else click.echo(as_text(view))
         return
     while True:
-        view = look(addresses, timeout, secure)
+        view = look(target, timeout)
         if as_json:
             click.echo(msgspec.json.encode(view).decode())
         else:
@@ -138,15 +147,38 @@ def status(cluster: str | None, watch: bool, interval: float, timeout: float, as
         time.sleep(interval)
 
 
-def look(addresses: tuple[str, ...], timeout: float, secure: probe.Secure = probe.in_plain) -> View:
-    """Ask the given addresses, then every further member that they name."""
-    reports: dict[str, StatusReport | None] = {address: probe.status(address, timeout, secure) for address in addresses}
+def look(target: ClusterTarget, timeout: float) -> View:
+    """Ask the given addresses, then every further member that they name. Raises what the last node said that let
+    nobody of this name look, where none answers."""
+    refused: list[Error] = []
+    reports = {address: _ask(address, target, timeout, refused) for address in target.addresses}
     first = next((report.cluster for report in reports.values() if report is not None), "")
     for report in list(reports.values()):
         for member in report.members if report is not None and report.cluster == first else ():
             if member.address not in reports:
-                reports[member.address] = probe.status(member.address, timeout, secure)
+                reports[member.address] = _ask(member.address, target, timeout, refused)
+    if refused and not first:
+        raise refused[-1]
     return combine(reports)
+
+
+def _ask(address: str, target: ClusterTarget, timeout: float, refused: list[Error]) -> StatusReport | None:
+    """What the node says of itself, to whatever cluster it belongs; None when it does not answer, or refuses to."""
+    until = time.monotonic() + timeout
+    try:
+        link = dial(address, "", timeout, target.protection, target.login)
+        try:
+            left = until - time.monotonic()
+            answer = link.wait(link.send(Status(), left), left)
+        finally:
+            link.close()
+    except LinkLost as lost:
+        if lost.login is not None:
+            refused.append(lost.login)
+        return None
+    if isinstance(answer, Refused):
+        refused.append(refusal(answer))
+    return answer if isinstance(answer, StatusReport) else None
 
 
 def combine(reports: dict[str, StatusReport | None]) -> View:
@@ -174,6 +206,9 @@ def combine(reports: dict[str, StatusReport | None]) -> View:
                     release=report.release,
                     reads=reads,
                     removed=report.removed,
+                    logins=report.logins,
+                    logins_age_us=report.logins_age_us,
+                    logins_stale=report.logins_stale,
                     peers=tuple(
                         PeerLine(member.name, member.alive, member.trip_us, member.suspect_us)
                         for member in report.members
@@ -241,6 +276,9 @@ def as_text(view: View) -> str:
     for node in view.nodes:
         if node.stranger:
             lines += ["", f"{node.address} is the address of a node of another cluster, {node.stranger}"]
+        if node.logins_stale:
+            age = node.logins_age_us // 1_000_000
+            lines += ["", f"{node.name} refuses clients: it has not heard from the catalog's leader for {age} s"]
     rows = [
         ("database", "group", "options", "leader", "epoch", "last", "committed", "replicas (applied, lag, staleness)")
     ]

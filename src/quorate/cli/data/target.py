@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from quorate.cli.output import Exit, Fail, find_cluster
-from quorate.client.url import is_cluster, parse_cluster_url
+from quorate.client.url import SCHEME, is_cluster, parse_cluster_url
 from quorate.runtime.config import ConfigError
 from quorate.storage.folder import is_node
 
@@ -49,5 +49,6 @@ def cluster_url(name: str, cluster: str | None) -> str:
     if is_cluster(name):
         return name
     place, mark, query = cluster_of(name, cluster).partition("?")
-    addresses = ",".join(parse_cluster_url(place).addresses)
-    return f"quorate://{addresses}/{quote(name, safe='')}{mark}{query}"
+    parse_cluster_url(place)
+    nodes = place[len(SCHEME) :].partition("/")[0]  # with the login, if there is one
+    return f"{SCHEME}{nodes}/{quote(name, safe='')}{mark}{query}"
