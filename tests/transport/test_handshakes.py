@@ -32,6 +32,37 @@ class Ticking(asyncio.SelectorEventLoop):
         return self.now
 
 
+class Failing:
+    """A connection on which something is wrong that nobody thought of."""
+
+    def shake(self) -> None:
+        raise RuntimeError("unforeseen")
+
+
+def test_one_that_fails_does_not_end_the_turns_of_others() -> None:
+    loop = Ticking()
+    seen: list[str] = []
+    failures: list[str] = []
+    loop.set_exception_handler(lambda _loop, context: failures.append(str(context["exception"])))
+    queue = Handshakes(loop)
+
+    async def look() -> None:
+        queue.wait(Failing())
+        queue.wait(Slow(loop, queue, seen, "a"))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        queue.wait(Failing())
+        await asyncio.sleep(0)
+        queue.wait(Slow(loop, queue, seen, "b"))
+        for _ in range(4):
+            await asyncio.sleep(0)
+
+    loop.run_until_complete(look())
+    loop.close()
+    assert "".join(seen) == "aabb"
+    assert failures == ["unforeseen"] * 2
+
+
 def test_no_turn_of_the_loop_is_longer_than_a_few_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handshakes, "TURN_S", 0.002)
     loop = Ticking()

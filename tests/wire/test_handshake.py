@@ -65,6 +65,16 @@ def test_a_later_version_may_greet_with_more_fields() -> None:
     assert meet(HERE, longer) == THERE
 
 
+@pytest.mark.parametrize("first", [HERE, THERE])
+def test_a_field_more_that_is_nested_too_deeply_is_not_our_protocol(first: Hello) -> None:
+    payload = sent(first)
+    deep = bytes([payload[0] + 1]) + payload[1:] + b"\x91" * 3000 + b"\x00"
+    with pytest.raises(NotOurProtocol):
+        meet(HERE, deep)
+    with pytest.raises(FrameCorrupt):
+        read_refusal(deep)
+
+
 def test_a_refusal_arrives_with_its_reason() -> None:
     (payload,) = FrameReader().feed(refusal(ClusterRefused("another cluster")))
     with pytest.raises(RefusedByPeer, match="another cluster") as caught:

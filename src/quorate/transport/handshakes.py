@@ -40,10 +40,12 @@ class Handshakes:
     def _turn(self) -> None:
         until = self._loop.time() + TURN_S
         waiting = self._waiting
-        while waiting:
-            waiting.popleft().shake()
-            if self._loop.time() >= until:
-                break
-        self._scheduled = bool(waiting)
-        if waiting:  # everything else that is ready goes first
-            self._loop.call_soon(self._turn)
+        try:
+            while waiting:
+                waiting.popleft().shake()
+                if self._loop.time() >= until:
+                    break
+        finally:  # one that fails must not end the turns of all others
+            self._scheduled = bool(waiting)
+            if waiting:  # everything else that is ready goes first
+                self._loop.call_soon(self._turn)

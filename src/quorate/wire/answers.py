@@ -8,6 +8,7 @@ from quorate import errors
 from quorate.core.requests import Cancelled, Done, Expired, Refused, ScriptOutcome, WriteOutcome
 from quorate.core.scripts import Attempted, Evaluated, HoldEnded
 from quorate.core.statements import Failed, Token
+from quorate.wire.frames import UNREADABLE
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ def read_outcome(encoded: bytes | msgspec.Raw) -> WriteOutcome:
     """Decode what a node stored or read. Raises InternalError for what no node of ours writes."""
     try:
         return _outcome_decoder.decode(encoded)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
 
 
@@ -27,7 +28,7 @@ def read_script(encoded: bytes | msgspec.Raw) -> ScriptOutcome:
     """Decode the outcome of a `Script`. Raises InternalError."""
     try:
         return _script_decoder.decode(encoded)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
 
 
@@ -35,7 +36,7 @@ def decoded(encoded: bytes | msgspec.Raw, kind: type[T]) -> T:
     """Decode what else a node answers. Raises InternalError."""
     try:
         return msgspec.msgpack.decode(encoded, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from quorate.core.messages import Message
 from quorate.core.requests import Ask, Left, Told
-from quorate.wire.frames import FrameCorrupt, add_frame
+from quorate.wire.frames import UNREADABLE, FrameCorrupt, add_frame
 from quorate.wire.handshake import Refusal, RefusedByPeer
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -20,9 +20,6 @@ _asked_decoder: msgspec.msgpack.Decoder[Ask | Left] = msgspec.msgpack.Decoder(As
 _decode_asked = _asked_decoder.decode
 _told_decoder: msgspec.msgpack.Decoder[Told | Refusal] = msgspec.msgpack.Decoder(Told | Refusal)
 _decode_told = _told_decoder.decode
-
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 
 encode: Callable[[Message | Ask | Left | Told], bytes] = _encode
 """The payload of one message. Raises OverflowError for an integer beyond 64 bits."""
@@ -45,7 +42,7 @@ def decode_message(payload: bytes) -> Message:
     """What another node says. Raises FrameCorrupt."""
     try:
         return _message_decoder().decode(payload)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise FrameCorrupt(f"a node's message cannot be decoded: {error}") from error
 
 
@@ -53,7 +50,7 @@ def decode_asked(payload: bytes) -> Ask | Left:
     """What a client says. Raises FrameCorrupt."""
     try:
         return _decode_asked(payload)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise FrameCorrupt(f"a request cannot be decoded: {error}") from error
 
 
@@ -69,7 +66,7 @@ def decode_told(payload: bytes) -> Told:
     """What a node answers. Raises RefusedByPeer when it is closing the connection instead, or FrameCorrupt."""
     try:
         told = _decode_told(payload)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise FrameCorrupt(f"an answer cannot be decoded: {error}") from error
     if isinstance(told, Refusal):
         raise RefusedByPeer(told)

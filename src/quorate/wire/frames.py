@@ -9,6 +9,8 @@ protocol is found out by its first bytes, before its "length" makes anybody wait
 import struct
 from zlib import crc32
 
+import msgspec
+
 from quorate.core.limits import FRAME_BYTES_MAX
 
 HEADER = struct.Struct(">II")
@@ -42,6 +44,11 @@ class NotOurProtocol(WireError):
     """The stream does not begin with our greeting: an HTTP request, TLS, a port scan."""
 
     code = "not_our_protocol"
+
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding a payload raises, whoever has sent it. RecursionError: of arrays inside arrays, even where nobody looks
+at them, as in the fields of a newer version."""
 
 
 def frame(payload: bytes) -> bytes:

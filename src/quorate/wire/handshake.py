@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from quorate.core.bounds import Boot, NodeId, Small
 from quorate.core.formats import HERE, RELEASE, release_of
-from quorate.wire.frames import FrameCorrupt, NotOurProtocol, WireError, frame
+from quorate.wire.frames import UNREADABLE, FrameCorrupt, NotOurProtocol, WireError, frame
 
 MAGIC = "quorate"
 VERSION = HERE.highest
@@ -103,7 +103,7 @@ def meet(mine: Hello, payload: bytes) -> Hello:
     """
     try:
         theirs = _greeting_decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise NotOurProtocol("the stream does not begin with a greeting of this protocol") from error
     if isinstance(theirs, Refusal):
         raise RefusedByPeer(theirs)
@@ -140,7 +140,7 @@ def read_refusal(payload: bytes) -> RefusedByPeer:
     """A payload where nothing but a `Refusal` may come. Raises FrameCorrupt."""
     try:
         found = _greeting_decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise FrameCorrupt(f"a message cannot be decoded: {error}") from error
     if isinstance(found, Hello):
         raise FrameCorrupt("a second greeting on one connection")

@@ -7,7 +7,7 @@ cannot go on sends a `Refusal`, as in the greeting.
 import msgspec
 from msgspec import Struct
 
-from quorate.wire.frames import FrameCorrupt, WireError, frame
+from quorate.wire.frames import UNREADABLE, FrameCorrupt, WireError, frame
 from quorate.wire.handshake import MAGIC, Refusal, RefusedByPeer
 
 LOGIN, WAIT = "login", "login_wait"
@@ -49,7 +49,7 @@ def read_asked(payload: bytes) -> str:
     """What a client says who has to log in. Raises LoginRefused for anything else."""
     try:
         return _decode_asked(payload).text
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise LoginRefused("this cluster asks for a login before anything else") from None
 
 
@@ -57,7 +57,7 @@ def read_told(payload: bytes) -> str:
     """What a node answers. Raises RefusedByPeer or FrameCorrupt."""
     try:
         told = _decode_told.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise FrameCorrupt(f"an answer to a login cannot be decoded: {error}") from error
     if isinstance(told, Refusal):
         raise RefusedByPeer(told)

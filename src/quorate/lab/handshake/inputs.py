@@ -15,6 +15,8 @@ PASSWORD = "pencil"  # noqa: S105 - of a user that exists nowhere else
 VERIFIER = make_verifier(PASSWORD, bytes(16), 4096)
 _SALTED = salted(PASSWORD, bytes(16), 4096)
 NOISE_MAX = 6000
+DEPTH_MAX = 3000
+"""Arrays in arrays; decoders give up at a thousand or so."""
 _PIECES_MAX = 6
 
 
@@ -58,7 +60,7 @@ def draw(rng: Random) -> list[bytes]:
 
 def _one(rng: Random) -> bytes:
     """A frame, or what is nearly one."""
-    kind = rng.randrange(6)
+    kind = rng.randrange(7)
     sound = rng.choice(SOUND)
     if kind == 0:
         return sound
@@ -70,7 +72,15 @@ def _one(rng: Random) -> bytes:
         return sound[: rng.randrange(len(sound))]
     if kind == 4:
         return login_frame(_bent_text(rng, rng.choice((FIRST, FINAL))))
+    if kind == 5:
+        return _deepened(rng, sound)
     return rng.randbytes(rng.randrange(NOISE_MAX) if rng.random() < 0.1 else rng.randrange(64))
+
+
+def _deepened(rng: Random, sound: bytes) -> bytes:
+    """With one field more, as of a newer version, which has arrays in arrays."""
+    payload = sound[HEADER_BYTES:]
+    return frame(bytes([payload[0] + 1]) + payload[1:] + b"\x91" * rng.randrange(DEPTH_MAX) + b"\x00")
 
 
 def _bent(rng: Random, data: bytes) -> bytes:
