@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 
-from quorate.core.catalog import DROP, QUERIES
+from quorate.core.auth.users import AUTH_SCHEMA
+from quorate.core.catalog import DROP, MEMBERS_SCHEMA, QUERIES, SCHEMA
 from quorate.core.directory import ALTER, Directory
 from quorate.core.entries import DATA, NOOP, ORIGIN, Entry, Position
 from quorate.core.options import SingleLeaderOptions
 from quorate.core.recovered import Identity, Member
 from quorate.core.requests import CreateDatabase, Outcome, Run, Write
-from quorate.core.statements import BOUND, Statement, Token
+from quorate.core.statements import BOUND, Failed, Statement, Token
 from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.scenarios.dials import Dials
 from quorate.lab.sim.stores.model import ModelReplica
 from quorate.lab.sim.stores.store import UnknownToModel
 from quorate.lab.sim.workloads.ledger import Ledger
-from quorate.lab.sim.workloads.operations import DUMP, LARGE, MARK, Database, Operation, Operations
+from quorate.lab.sim.workloads.operations import DUMP, LARGE, MARK, SETUP, Database, Operation, Operations
 from quorate.storage.data.replica import Replica
 from quorate.storage.interface import Divergent
 from quorate.storage.rows.payload import decode_outcome
@@ -252,6 +253,34 @@ def test_a_large_row_takes_the_place_of_the_last_one() -> None:
         assert both.execute([Run("main", (Statement(LARGE, ((note,),)),), token=Token(f"large-{number}", 0))])
         both.commit()
         both.compare(DUMPS)
+    both.close()
+
+
+@pytest.mark.parametrize(
+    ("create", "insert", "row"),
+    [
+        (SETUP[3], MARK, (1,)),
+        (SCHEMA[0], "INSERT INTO members VALUES (?, ?, ?)", (1, "n1", "node-1:1")),
+        (SCHEMA[1], "INSERT INTO databases VALUES (?, ?, ?)", ("main", "single-leader", "")),
+        (MEMBERS_SCHEMA[0], "INSERT INTO member_changes VALUES (?, ?, ?)", (1, "add", "token")),
+        (MEMBERS_SCHEMA[1], "INSERT INTO removed VALUES (?, ?, ?)", (1, "n1", "node-1:1")),
+        (MEMBERS_SCHEMA[2], "INSERT INTO catalog_voters VALUES (?)", (1,)),
+        (MEMBERS_SCHEMA[3], "INSERT INTO beginnings VALUES (?, ?)", (2, 1)),
+        (AUTH_SCHEMA[0], "INSERT INTO users VALUES (?, ?, ?)", ("ann", 1, "verifier")),
+        (AUTH_SCHEMA[1], "INSERT INTO user_tokens VALUES (?, ?, ?, ?)", ("id", "ann", "verifier", 1)),
+        (AUTH_SCHEMA[2], "INSERT INTO grants VALUES (?, ?, ?)", ("ann", "main", "reader")),
+        (AUTH_SCHEMA[3], "INSERT INTO login_secret VALUES (?, ?)", (1, "secret")),
+    ],
+)
+def test_a_key_that_is_taken_is_refused_alike(create: str, insert: str, row: tuple[Any, ...]) -> None:
+    both = Both(0)
+    statements = (Statement(create), Statement(insert, (row,)))
+    assert both.execute([Run("main", statements, token=Token("first", 0))])
+    both.commit()
+    assert both.execute([Run("main", statements[1:], token=Token("second", 0))])
+    told = decode_outcome(both.leaders[1].execute([Outcome("main", Token("second", 0))], 5)[1][0])
+    assert isinstance(told, Failed)
+    assert told.sqlite_errorname == "SQLITE_CONSTRAINT_PRIMARYKEY"
     both.close()
 
 

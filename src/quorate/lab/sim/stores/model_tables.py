@@ -117,11 +117,11 @@ class Tables:
             del rows[self.key_of(name, old)]
         self.changes.append(Change(name, old, new))
 
-    def insert(self, name: str, row: Row, unique: str, kind: str = "PRIMARYKEY") -> None:
+    def insert(self, name: str, row: Row, unique: str) -> None:
         """Add a row. Raises StatementError when its key is taken."""
         if self.key_of(name, row) in self.table(name):
             message = f"UNIQUE constraint failed: {name}.{unique}"
-            raise StatementError("IntegrityError", message, f"SQLITE_CONSTRAINT_{kind}")
+            raise StatementError("IntegrityError", message, "SQLITE_CONSTRAINT_PRIMARYKEY")
         self.change(name, None, row)
 
     def next_id(self, name: str) -> int:
@@ -300,11 +300,11 @@ def _count(tables: Tables, parameters: Any) -> Result:
     return _ONE
 
 
-def _insert_keyed(table: str, value: int) -> Run:
+def _insert_keyed(table: str, unique: str, *values: int) -> Run:
     """A row of a table whose rowid is hidden: one more than there are, for none is ever deleted."""
 
     def run(tables: Tables, parameters: Any) -> Result:
-        tables.insert(table, (parameters[0], value), "key")
+        tables.insert(table, (*parameters, *values), unique)
         tables.last_rowid = len(tables.table(table))
         return Result((), [], 1, tables.last_rowid)
 
@@ -312,7 +312,7 @@ def _insert_keyed(table: str, value: int) -> Run:
 
 
 def _mark(tables: Tables, parameters: Any) -> Result:
-    tables.insert("marks", (parameters[0], "made"), "id", "ROWID")
+    tables.insert("marks", (parameters[0], "made"), "id")
     tables.last_rowid = parameters[0]
     return Result((), [], 1, tables.last_rowid)
 
@@ -347,13 +347,13 @@ def _clear(name: str) -> Run:
 
 def _two_pairs(tables: Tables, _parameters: Any) -> Result:
     for row in ((0, 0), (1, 0)):
-        tables.insert("pairs", row, "side", "ROWID")
+        tables.insert("pairs", row, "side")
     tables.last_rowid = 1
     return Result((), [], 2, 1)
 
 
 def _one_tally(tables: Tables, _parameters: Any) -> Result:
-    tables.insert("tally", (1, 0), "id", "ROWID")
+    tables.insert("tally", (1, 0), "id")
     tables.last_rowid = 1
     return Result((), [], 1, 1)
 
@@ -361,18 +361,12 @@ def _one_tally(tables: Tables, _parameters: Any) -> Result:
 # ---- what the catalog says (core/directory.py) ---------------------------------------------------------------
 
 
-def _member(tables: Tables, parameters: Any) -> Result:
-    tables.insert("members", tuple(parameters), "node", "ROWID")
-    tables.last_rowid = parameters[0]
-    return Result((), [], 1, tables.last_rowid)
-
-
-def _insert_row(name: str, unique: str, kind: str = "ROWID") -> Run:
+def _insert_row(name: str, unique: str) -> Run:
     """Into a table that is keyed by its first columns; with one, that is its rowid."""
 
     def run(tables: Tables, parameters: Any) -> Result:
-        tables.insert(name, tuple(parameters), unique, kind)
-        if kind == "ROWID":
+        tables.insert(name, tuple(parameters), unique)
+        if tables.schema[name][1] == 1:
             tables.last_rowid = parameters[0]
         return Result((), [], 1, tables.last_rowid)
 
@@ -463,14 +457,14 @@ STATEMENTS: dict[str, Run] = (
         "DELETE FROM journal": _clear("journal"),
         "INSERT INTO pairs VALUES (0, 0), (1, 0)": _two_pairs,
         "INSERT INTO tally VALUES (1, 0)": _one_tally,
-        "INSERT INTO registers VALUES (?, 0)": _insert_keyed("registers", 0),
-        "INSERT INTO counters VALUES (?, 0)": _insert_keyed("counters", 0),
-        "INSERT INTO registers VALUES (?, 1)": _insert_keyed("registers", 1),
-        "INSERT OR ROLLBACK INTO registers VALUES (?, 1)": _insert_keyed("registers", 1),
+        "INSERT INTO registers VALUES (?, 0)": _insert_keyed("registers", "key", 0),
+        "INSERT INTO counters VALUES (?, 0)": _insert_keyed("counters", "key", 0),
+        "INSERT INTO registers VALUES (?, 1)": _insert_keyed("registers", "key", 1),
+        "INSERT OR ROLLBACK INTO registers VALUES (?, 1)": _insert_keyed("registers", "key", 1),
         "INSERT INTO nowhere VALUES (1)": _fails("ProgrammingError", "no such table: nowhere", "SQLITE_ERROR"),
         "SELEC 1": _fails("ProgrammingError", 'near "SELEC": syntax error', "SQLITE_ERROR"),
         **dict.fromkeys(("ROLLBACK", "COMMIT"), _fails(*_NO_TRANSACTIONS)),
-        "INSERT INTO members VALUES (?, ?, ?)": _member,
+        "INSERT INTO members VALUES (?, ?, ?)": _insert_row("members", "node"),
         "INSERT INTO databases VALUES (?, ?, ?)": _database,
         directory.ALTER: _options,
         "INSERT INTO partitions(database, number) VALUES (?, 0)": _partition,
@@ -478,8 +472,8 @@ STATEMENTS: dict[str, Run] = (
         "INSERT INTO member_changes VALUES (?, ?, ?)": _insert_row("member_changes", "number"),
         "INSERT INTO removed VALUES (?, ?, ?)": _insert_row("removed", "node"),
         "INSERT INTO catalog_voters VALUES (?)": _insert_row("catalog_voters", "node"),
-        "INSERT INTO beginnings VALUES (?, ?)": _insert_row("beginnings", "partition, beginnings.node", "PRIMARYKEY"),
-        "INSERT INTO replicas VALUES (?, ?)": _insert_row("replicas", "partition, replicas.node", "PRIMARYKEY"),
+        "INSERT INTO beginnings VALUES (?, ?)": _insert_keyed("beginnings", "partition, beginnings.node"),
+        "INSERT INTO replicas VALUES (?, ?)": _insert_row("replicas", "partition, replicas.node"),
         "DELETE FROM members WHERE node = ?": _delete_row("members"),
         "DELETE FROM replicas WHERE partition = ? AND node = ?": _delete_row("replicas"),
         "DELETE FROM catalog_voters": _clear("catalog_voters"),

@@ -48,7 +48,7 @@ def _delete(table: str) -> Run:
 
 
 def _secret(tables: "Tables", parameters: Any) -> Result:
-    tables.insert("login_secret", tuple(parameters), "id", "ROWID")
+    tables.insert("login_secret", tuple(parameters), "id")
     tables.last_rowid = parameters[0]
     return Result((), [], 1, tables.last_rowid)
 
