@@ -54,6 +54,7 @@ def test_a_cluster_with_users(start: Started, tmp_path: Path) -> None:
     ann.users.grant("bob", "read", database="main")
     bob = quorate.connect(shop, user="bob", password=PASSWORD)
     assert bob.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    bob.copy_to(tmp_path / "bob.db")
     with pytest.raises(quorate.PermissionDenied, match="needs the role write of the database 'main'"):
         bob.execute("INSERT INTO t VALUES (1)")
     for read in ("leader", "eventual", "linearizable"):

@@ -4,7 +4,9 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.calls import Reply, Tell
+from quorate.core.auth.access import Access
+from quorate.core.auth.users import GrantRow, Login, UserRow, Users
+from quorate.core.calls import Reply, Request, Tell
 from quorate.core.copies import Copies
 from quorate.core.copy_requests import CopyPart, CopyReport, ReadCopy
 from quorate.core.entries import Position
@@ -20,6 +22,7 @@ class Host:
     """What is needed of a node."""
 
     def __init__(self) -> None:
+        self.access = Access(lambda _effect: None, 300 * SECOND, trusted=False)
         self.settings = Settings(copies_max=2, copy_idle_us=60 * SECOND, copy_part_bytes=100)
         self.emitted: list[Any] = []
         self.emit = self.emitted.append
@@ -39,7 +42,7 @@ def at(seconds: float) -> Now:
 
 def kept(copies: Copies, host: Host, id: int, *, until_s: float = 0, now_s: float = 0) -> Any:
     """Have a copy made for request `id`; what its caller is told. Its number is 100 + id, its size 250."""
-    copies.open(GROUP, id, int(until_s * SECOND))
+    copies.open(GROUP, "main", id, int(until_s * SECOND))
     told, opens = host.take()
     assert isinstance(told, Tell)
     assert opens == OpenSnapshot(GROUP, 0, id)
@@ -53,16 +56,16 @@ def test_a_copy_is_read_in_parts_and_let_go_of_at_its_end() -> None:
     *_, reply = kept(copies, host, 1)
     assert reply.body.index == 5
     assert msgspec.msgpack.decode(reply.body.outcome, type=CopyReport) == CopyReport(101, 250)
-    copies.on_request(at(1), 2, ReadCopy(101, 200))
+    copies.on_request(at(1), Request(2, ReadCopy(101, 200)))
     assert host.take() == [ReadSnapshot(GROUP, 0, 101, 200, 100, 2)]
     copies.on_read(SnapshotRead(GROUP, 0, 101, 200, b"x" * 50, end=True, id=2))
     (reply,) = host.take()
     assert msgspec.msgpack.decode(reply.body.outcome, type=CopyPart) == CopyPart(b"x" * 50)
-    copies.on_request(at(2), 3, ReadCopy(101, 250))
+    copies.on_request(at(2), Request(3, ReadCopy(101, 250)))
     closed, reply = host.take()
     assert closed == CloseSnapshot(GROUP, 101)
     assert isinstance(reply.body, Answer)
-    copies.on_request(at(3), 4, ReadCopy(101, 0))
+    copies.on_request(at(3), Request(4, ReadCopy(101, 0)))
     (reply,) = host.take()
     assert isinstance(reply.body, Refused)
     assert reply.body.retryable
@@ -72,15 +75,15 @@ def test_no_more_copies_than_a_node_may_keep() -> None:
     host = Host()
     copies: Any = Copies(host)  # type: ignore[arg-type]
     kept(copies, host, 1)
-    copies.open(GROUP, 2, 0)  # being made counts as well
+    copies.open(GROUP, "main", 2, 0)  # being made counts as well
     host.take()
-    copies.open(GROUP, 3, 0)
+    copies.open(GROUP, "main", 3, 0)
     (reply,) = host.take()
     assert reply.body.error == "Overloaded"
     assert "2 copies" in reply.body.message
-    copies.on_request(at(1), 4, ReadCopy(101, 250))
+    copies.on_request(at(1), Request(4, ReadCopy(101, 250)))
     host.take()
-    copies.open(GROUP, 5, 0)
+    copies.open(GROUP, "main", 5, 0)
     assert isinstance(host.take()[1], OpenSnapshot)
 
 
@@ -88,7 +91,7 @@ def test_a_copy_that_could_not_be_made_leaves_room_for_another() -> None:
     host = Host()
     copies: Any = Copies(host)  # type: ignore[arg-type]
     for number in (1, 2, 3):
-        copies.open(GROUP, number, 0)
+        copies.open(GROUP, "main", number, 0)
         host.take()
         copies.on_opened(at(0), SnapshotOpened(GROUP, 0, 0, Position(0, 0), 0, number, "the disk is full"))
         (reply,) = host.take()
@@ -99,7 +102,7 @@ def test_a_copy_that_nobody_reads_is_let_go_of() -> None:
     host = Host()
     copies: Any = Copies(host)  # type: ignore[arg-type]
     kept(copies, host, 1)
-    copies.on_request(at(50), 2, ReadCopy(101, 0))
+    copies.on_request(at(50), Request(2, ReadCopy(101, 0)))
     host.take()
     copies.tick(at(109))
     assert host.take() == []
@@ -112,3 +115,22 @@ def test_a_copy_whose_caller_waited_no_longer_is_not_kept() -> None:
     copies: Any = Copies(host)  # type: ignore[arg-type]
     assert CloseSnapshot(GROUP, 101) in kept(copies, host, 1, until_s=5, now_s=6)
     assert CloseSnapshot(GROUP, 102) not in kept(copies, host, 2, until_s=5, now_s=4)
+
+
+def test_only_who_may_have_a_copy_made_reads_it() -> None:
+    host = Host()
+    copies: Any = Copies(host)  # type: ignore[arg-type]
+    kept(copies, host, 1)
+    users = tuple(UserRow(name, 1, "v") for name in ("ann", "bob", "carl", "dan"))
+    grants = GrantRow("ann", "", "backup"), GrantRow("bob", "main", "read"), GrantRow("carl", "other", "owner")
+    host.access.load(Users(users, (), grants, "secret"))
+    host.access.heard_leader(at(1).mono_us)
+    for name in ("ann", "bob"):
+        copies.on_request(at(1), Request(2, ReadCopy(101, 0), login=Login(name, 1)))
+        assert host.take() == [ReadSnapshot(GROUP, 0, 101, 0, 100, 2)]
+    for login in (Login("carl", 1), Login("dan", 1), Login("bob", 0), None):
+        for offset in (0, 250):
+            copies.on_request(at(1), Request(2, ReadCopy(101, offset), login=login))
+            (reply,) = host.take()
+            assert isinstance(reply.body, Refused)
+            assert reply.body.error in ("PermissionDenied", "AuthenticationError")

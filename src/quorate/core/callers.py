@@ -142,7 +142,7 @@ def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
     elif type(body) is Failover:
         _on_failover(node, now, request)
     elif isinstance(body, OpenCopy | ReadCopy):
-        node.copies.on_request(now, number, body)
+        node.copies.on_request(now, request)
     elif type(body) is LostAsk:
         node.emit(ReadLost(number, body))
     elif type(body) is Status:

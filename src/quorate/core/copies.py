@@ -18,9 +18,10 @@ from msgspec import Raw, Struct
 from quorate.core import routes
 from quorate.core.admission import gone, overloaded
 from quorate.core.bounds import GroupId
-from quorate.core.calls import Reply, Tell
+from quorate.core.calls import Reply, Request, Tell
 from quorate.core.copy_requests import CopyPart, CopyReport, OpenCopy, ReadCopy
 from quorate.core.kernel import CloseSnapshot, Note, Now, OpenSnapshot, ReadSnapshot, SnapshotOpened, SnapshotRead
+from quorate.core.read_levels import LINEARIZABLE
 from quorate.core.requests import Answer, NotLeader, Refused, ReplyBody, Running
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Opening(Struct):
     """A copy that is being made."""
 
     group: GroupId
+    database: str
     until_us: int
     """When its caller ceases to wait; 0: not known."""
 
@@ -47,6 +49,7 @@ class Copy(Struct):
     """A copy that is kept."""
 
     group: GroupId
+    database: str
     size: int
     read_us: int
     """When it was last asked for."""
@@ -61,19 +64,20 @@ class Copies:
         """By the number of the request."""
         self._kept: dict[int, Copy] = {}
 
-    def on_request(self, now: Now, id: int, body: OpenCopy | ReadCopy) -> None:
+    def on_request(self, now: Now, request: Request) -> None:
+        number, body = request.id, request.body
         if isinstance(body, ReadCopy):
-            self._read(now, id, body)
+            self._read(now, request)
             return
         found = routes.find(self._node, body.database)
         if isinstance(found, NotLeader | Refused):
-            self._node.reply(id, found)
+            self._node.reply(number, found)
         elif body.after is not None and (refused := routes.misplaced(self._node, found, body.after)) is not None:
-            self._node.reply(id, refused)
+            self._node.reply(number, refused)
         else:
-            found.submit_copy(now, id, body)
+            found.submit_copy(now, number, body)
 
-    def open(self, group: GroupId, id: int, until_us: int) -> None:
+    def open(self, group: GroupId, database: str, id: int, until_us: int) -> None:
         """A caller's read has its turn: copy what is committed."""
         node = self._node
         most = node.settings.copies_max
@@ -81,7 +85,7 @@ class Copies:
             refused = overloaded(f"this node keeps {most} copies for exports already, the most that it may", 1_000_000)
             node.reply(id, refused)
             return
-        self._opening[id] = Opening(group, until_us)
+        self._opening[id] = Opening(group, database, until_us)
         node.emit(Tell(id, RUNNING))  # or the caller would have other nodes make copies as well
         node.emit(OpenSnapshot(group, NOBODY, id))
 
@@ -93,23 +97,26 @@ class Copies:
         if gone(opening.until_us, now.mono_us):
             self._node.emit(CloseSnapshot(event.group, event.snapshot))
         else:
-            self._kept[event.snapshot] = Copy(event.group, event.size, now.mono_us)
+            self._kept[event.snapshot] = Copy(event.group, opening.database, event.size, now.mono_us)
             self._node.emit(Note("copy_opened", {"group": event.group, "index": event.position.index}))
         report = Raw(_encode(CopyReport(event.snapshot, event.size)))
         self._node.reply(event.id, Answer(report, event.position.index, event.position.epoch, event.group))
 
-    def _read(self, now: Now, id: int, body: ReadCopy) -> None:
-        """A caller wants a part of a copy, or has read all of it."""
+    def _read(self, now: Now, request: Request) -> None:
+        """A caller wants a part of a copy, or has read all of it; whoever may have one made may read it."""
+        number, body = request.id, request.body
         copy = self._kept.get(body.copy)
         if copy is None:
-            self._reply(id, GONE)
+            self._reply(number, GONE)
+        elif refused := self._node.access.refusal(request.login, OpenCopy(copy.database, LINEARIZABLE), now):
+            self._reply(number, refused)
         elif body.offset < copy.size:
             copy.read_us = now.mono_us
             size = self._node.settings.copy_part_bytes
-            self._node.emit(ReadSnapshot(copy.group, NOBODY, body.copy, body.offset, size, id))
+            self._node.emit(ReadSnapshot(copy.group, NOBODY, body.copy, body.offset, size, number))
         else:
             self._close(body.copy)
-            self._reply(id, CopyPart(b""))
+            self._reply(number, CopyPart(b""))
 
     def on_read(self, event: SnapshotRead) -> None:
         self._reply(event.id, CopyPart(event.data) if event.data else GONE)

@@ -34,6 +34,10 @@ def access(*grants: GrantRow, tokens: tuple[TokenRow, ...] = (), trusted: bool =
     return found, effects
 
 
+SAMPLES: dict[str, Any] = {"statements": (), "steps": (), "commit": False, "load": False, "members_only": False}
+"""What fields of requests must have for their needs to be told; the others may have anything."""
+
+
 def run(sql: str, database: str = "main") -> Run:
     return Run(database, (Statement(sql),), token=Token("t", 0))
 
@@ -128,6 +132,9 @@ def test_a_kind_of_request_that_nobody_thought_of_is_for_admins() -> None:
     for_others |= {"Upgrade", "AddMember", "RemoveMember", "ReplaceMember", "Failover", "OpenCopy", "ReadCopy"}
     for_others |= {"DropDatabase", "Script", "BeginAttempt", "LetGo"}
     assert known == admins | for_others
+    for kind in get_args(RequestBody):
+        values = {name: SAMPLES.get(name, "") for name in kind.__struct_fields__}
+        assert (need_of(kind(**values)) == ADMIN_ONLY) == (kind.__name__ in admins), kind
     assert need_of(object()) == ADMIN_ONLY
 
 

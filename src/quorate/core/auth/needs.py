@@ -8,7 +8,7 @@ from msgspec import Struct
 from quorate.core.auth.roles import BACKUP, MONITOR, OPERATOR, OWNER, READ, SCHEMA, WRITE
 from quorate.core.auth.users import AUDIT_QUERY
 from quorate.core.catalog import DATABASES_QUERY, DROPPED_QUERY
-from quorate.core.copy_requests import OpenCopy
+from quorate.core.copy_requests import OpenCopy, ReadCopy
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import (
     AddMember,
@@ -83,6 +83,8 @@ def need_of(body: Any) -> Need:
         return Need(body.database, OWNER)
     if kind is OpenCopy:
         return ADMIN_ONLY if body.database == CATALOG_DATABASE else Need(body.database, READ, (BACKUP,))
+    if kind is ReadCopy:
+        return ANYBODY  # `core.copies` knows of which database it is, and asks again
     if kind is LostAsk and not body.group:
         return Need(body.database, OWNER, (MONITOR,)) if body.database else _MONITOR
     return ADMIN_ONLY

@@ -196,7 +196,7 @@ def _run(group: Group, read: Read, age: int) -> None:
 def _query(group: Group, id: int, statements: tuple[Any, ...], until_us: int, age: int) -> None:
     host = group.host
     if statements is COPY:
-        host.copies.open(group.group, id, until_us)
+        host.copies.open(group.group, group.database, id, until_us)
     else:
         host.emit(Query(group.group, id, statements, ends_us(until_us, host.now_us), age))
 
