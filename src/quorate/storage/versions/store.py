@@ -12,28 +12,25 @@ from typing import Any
 import apsw
 
 from quorate.core.versions.clock import AHEAD_MAX_MS, HybridClock, Stamp
-from quorate.core.versions.conflicts import records
-from quorate.core.versions.dots import Context, Dot, Origin, covers, includes, joined
-from quorate.core.versions.encoding import calm_of, decode_row, encode_row, looks_back
-from quorate.core.versions.row import Row, deaths_of, empty, is_live, merge, trimmed
+from quorate.core.versions.dots import Context, Dot, Origin, includes, joined
+from quorate.core.versions.encoding import decode_row
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import FOLLOW, INTERNAL, LEAD, set_mode
 from quorate.storage.data.schema import SchemaReader
 from quorate.storage.failures import RefusedError
 from quorate.storage.rows.capture import Capture
 from quorate.storage.rows.payload import Changes, Segment, encode
-from quorate.storage.versions.base import BROKEN, DEAD, HIDDEN, LISTED, Base, Stored
+from quorate.storage.versions.base import LISTED, Base
 from quorate.storage.versions.delta import Discarded, TableRows, decode_delta, delta_of
 from quorate.storage.versions.derived import Derived, Indexes, described
-from quorate.storage.versions.listing import Listed, listed, told
-from quorate.storage.versions.local import Change, changes_of, stamped
+from quorate.storage.versions.listing import Listed, listed
+from quorate.storage.versions.local import Change, changes_of
+from quorate.storage.versions.merging import Merging
+from quorate.storage.versions.states import States
 from quorate.storage.versions.table import VersionedTable, encode_key
-from quorate.storage.versions.visible import Face, Visible, face_of
+from quorate.storage.versions.visible import Face, face_of
 
 _AWAY = "take a new copy of the database, under a new origin"
-_LATER = 16
-"""A flag: the floor will shorten the row's context."""
-_ANY = DEAD | LISTED | _LATER
 
 
 class VersionStore:
@@ -51,12 +48,12 @@ class VersionStore:
         self.origin = origin
         self._ranks = ranks or {}
         self._base = Base(connection)
-        self._visible = Visible(connection, self._base)
+        self._states = States(connection, self._base)
         self._schema = SchemaReader(connection)
         self._capture = Capture(connection)
         self.seen, highest = self._remembered()
         """What this replica has seen, of each origin."""
-        self.floor: Context = self._base.remembered("floor", {})
+        self._states.floor = self._base.remembered("floor", {})
         self.clock = HybridClock(self._base.remembered("ceiling", 0), highest, ahead_max_ms)
         self.refused = 0
         """Rows that came from before the floor, and were not taken."""
@@ -75,7 +72,7 @@ class VersionStore:
             if name in facts.tables
         }
         derived = [Derived(*each) for each in self._base.remembered("derived", [])]
-        self._visible.indexes = Indexes(self._connection, derived)
+        self._states.visible.indexes = Indexes(self._connection, derived)
 
     # ------------------------------------------------------------------ transactions
 
@@ -92,7 +89,7 @@ class VersionStore:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             self.seen = self._remembered()[0]
-            self.floor = self._base.remembered("floor", {})
+            self._states.floor = self._base.remembered("floor", {})
             raise
         finally:
             set_mode(self._connection, FOLLOW)
@@ -126,7 +123,7 @@ class VersionStore:
                 rows = self._connection.execute(f"SELECT {every} FROM main.{quoted(name)}").fetchall()  # noqa: S608
                 changes = {versioned.key_of(row): Change(list(row)) for row in rows}
                 if changes:
-                    self._store(versioned, self._dot(now_ms), changes)
+                    self._states.store(versioned, self._dot(now_ms), changes)
             else:
                 self._show_again(versioned)
         self._read_tables()
@@ -140,7 +137,7 @@ class VersionStore:
             known = [Derived(*each) for each in self._base.remembered("derived", [])]
             self._base.remember("derived", [*[each for each in known if each.name != name], derived])
             self._read_tables()
-            self._visible.indexes.fill(derived, table)
+            self._states.visible.indexes.fill(derived, table)
 
     def _show_again(self, table: VersionedTable) -> None:
         """There may be columns now whose values have been waiting for them."""
@@ -148,10 +145,10 @@ class VersionStore:
         flags: dict[bytes, int] = {}
         for key, kept, state in self._base.flagged(table.number, LISTED):
             row = decode_row(state)
-            flags[key] = self._kept(table, row, (kept, state))[0]
+            flags[key] = self._states.kept(table, row, (kept, state))[0]
             faces[key] = face_of(table, row)
             self._base.flag(table.number, key, flags[key])
-        self._apply(table, faces, flags)
+        self._states.apply(table, faces, flags)
 
     @contextmanager
     def writing(self, now_ms: int) -> Iterator[list[bytes]]:
@@ -187,13 +184,13 @@ class VersionStore:
             cells = {table.columns.index(column): value for column, value in zip(values, rows[0], strict=True)}
             dot = self._dot(now_ms)
             change = Change(None, cells, all_siblings=True)
-            sent.append(TableRows(name, self._store(table, dot, {encode_key(key): change})))
-            return delta_of(dot[0], before, self.seen, self.floor, sent)
+            sent.append(TableRows(name, self._states.store(table, dot, {encode_key(key): change})))
+            return delta_of(dot[0], before, self.seen, self._states.floor, sent)
 
     def _stamp(self, segments: Iterable[Segment], now_ms: int) -> list[bytes]:
         before = dict(self.seen)
         dot, sent = self._stamp_rows(segments, now_ms)
-        return [] if dot is None else [delta_of(dot[0], before, self.seen, self.floor, sent)]
+        return [] if dot is None else [delta_of(dot[0], before, self.seen, self._states.floor, sent)]
 
     def _stamp_rows(self, segments: Iterable[Segment], now_ms: int) -> tuple[Dot | None, list[TableRows]]:
         sent: list[TableRows] = []
@@ -204,39 +201,8 @@ class VersionStore:
                 changes = changes_of(self._connection, table, rows) if table is not None else None
                 if table is not None and changes:
                     dot = dot or self._dot(now_ms)
-                    sent.append(TableRows(table.name, self._store(table, dot, changes)))
+                    sent.append(TableRows(table.name, self._states.store(table, dot, changes)))
         return dot, sent
-
-    def _store(self, table: VersionedTable, dot: Dot, changes: dict[bytes, Change]) -> list[tuple[bytes, bytes]]:
-        """Local changes, which are visible already, get their versions."""
-        keys = list(changes)
-        stored = {} if self._base.is_empty(table.number) else self._base.read(table.number, keys)
-        written: list[tuple[bytes, int, bytes]] = []
-        differ: dict[bytes, bytes] = {}
-        for key, change in changes.items():
-            before = stored.get(key)
-            after = stamped(table, dot, change, before, self.floor)
-            if isinstance(after, Row):
-                flags, state = self._kept(table, self._trim(table, key, after) or after, before)
-            else:
-                state = after[0]
-                flags = (before[0] & HIDDEN if before is not None else 0) | (_LATER if after[1] else 0)
-            written.append((key, flags, state))
-            if table.slots or table.has_sets:
-                differ[key] = state
-        self._base.write(table.number, written)
-        if differ:
-            self._show(table, differ, {key: flags for key, flags, _ in written}, local=True)
-        return [(key, state) for key, _, state in written]
-
-    def _kept(self, table: VersionedTable, after: Row, before: Stored | None) -> tuple[int, bytes]:
-        """The flags and the bytes of a state that is there to stay."""
-        kept = before[0] & HIDDEN if before is not None else 0
-        if not is_live(after):
-            kept |= DEAD
-        if deaths_of(after) or records(after, table.spec):
-            kept |= LISTED
-        return kept | (_LATER if looks_back(after) else 0), encode_row(after)
 
     # ------------------------------------------------------------------ what others send
 
@@ -250,13 +216,13 @@ class VersionStore:
             raise RefusedError("OperationalError", "this replica has been away for too long", _AWAY)
         with self._transaction(FOLLOW):
             if includes(self.seen, delta.floor):
-                self._advance(delta.floor)  # first: both must settle the same
+                self._states.advance(delta.floor, self.tables)  # first: both must settle the same
             if includes(self.seen, delta.after):
                 self.seen = joined(self.seen, delta.seen)
             changed = sum([self._merge_table(each, delta.floor) for each in delta.tables])
             self._take_discarded(delta.discarded)
             if includes(self.seen, delta.floor):
-                self._advance(delta.floor)  # of one that was empty
+                self._states.advance(delta.floor, self.tables)  # of one that was empty
             return changed
 
     def _take_discarded(self, discarded: Iterable[Discarded]) -> None:
@@ -269,99 +235,10 @@ class VersionStore:
         table = self.tables.get(sent.name)
         if table is None:
             raise RefusedError("OperationalError", f"the table {sent.name} is not here yet", "change the schema first")
-        keys = [key for key, _ in sent.rows]
-        stored = {} if self._base.is_empty(table.number) else self._base.read(table.number, keys)
-        written: list[tuple[bytes, int, bytes]] = []
-        erased: list[bytes] = []
-        faces: dict[bytes, Face | None] = {}
-        for key, theirs in sent.rows:
-            before = stored.get(key)
-            if before is not None and before[1] == theirs:
-                continue
-            face = self._face_of_newer(table, theirs, before, floor)
-            if face is not None:
-                written.append((key, before[0] & HIDDEN if before is not None else 0, theirs))
-                faces[key] = face
-                continue
-            self._merge_row(table, key, theirs, before, floor, written, erased, faces)
-        self._base.write(table.number, written)
-        self._base.erase(table.number, erased)
-        if faces:
-            self._apply(table, faces, {key: flags for key, flags, _ in written})
-        return len(faces)
-
-    def _face_of_newer(
-        self, table: VersionedTable, theirs: bytes, before: Stored | None, floor: Context
-    ) -> Face | None:
-        """What a state shows that has seen all that is known here, and in which nothing is concurrent: it is taken as
-        it is. None: it has to be merged."""
-        calm = calm_of(theirs)
-        if calm is None or calm.looks_back or len(calm.values) > len(table.columns):
-            return None
-        if not table.is_simple and (table.has_sets or not calm.is_inserted):
-            return None
-        if before is None:
-            if self.floor and any(covers(self.floor, write) for write in calm.writes):
-                return None
-        else:
-            mine = calm_of(before[1])
-            if mine is None or not includes(joined(calm.context, floor), mine.context):
-                return None
-        return Face(calm.writes[calm.born], calm.values)
-
-    def _merge_row(
-        self,
-        table: VersionedTable,
-        key: bytes,
-        theirs: bytes,
-        before: Stored | None,
-        floor: Context,
-        written: list[tuple[bytes, int, bytes]],
-        erased: list[bytes],
-        faces: dict[bytes, Face | None],
-    ) -> None:
-        mine = empty() if before is None else decode_row(before[1])
-        row = self._trim(table, key, merge(mine, decode_row(theirs), self.floor, floor))
-        if row is None or not row.entries:
-            self.refused += before is None
-            if before is not None:
-                erased.append(key)
-                faces[key] = None
-            return
-        flags, state = self._kept(table, row, before)
-        if before is None or state != before[1]:
-            written.append((key, flags, state))
-            faces[key] = face_of(table, row)
-
-    def _trim(self, table: VersionedTable, key: bytes, row: Row) -> Row | None:
-        """The row without what the floor has settled; the conflicts that are final so are kept elsewhere."""
-        listed = records(row, table.spec)
-        left = trimmed(row, table.spec, self.floor)
-        if listed:
-            still = {each.loser for each in records(left, table.spec)} if left is not None else set()
-            for each in listed:
-                if each.is_discard and each.loser not in still:
-                    self._base.discard(table.number, key, *each.loser, told(each))
-        return left
-
-    def _show(self, table: VersionedTable, states: dict[bytes, bytes], flags: dict[bytes, int], *, local: bool) -> None:
-        faces = {key: face_of(table, state) for key, state in states.items()}
-        if local and not table.has_sets:
-            before = dict(flags)
-            self._visible.follow(table, faces, flags)
-            self._flag(table, before, flags)
-        else:
-            self._apply(table, faces, flags)
-
-    def _apply(self, table: VersionedTable, faces: dict[bytes, Face | None], flags: dict[bytes, int]) -> None:
-        before = dict(flags)
-        self._visible.show(table, faces, flags)
-        self._flag(table, before, flags)
-
-    def _flag(self, table: VersionedTable, before: dict[bytes, int], flags: dict[bytes, int]) -> None:
-        for key, kept in flags.items():
-            if before.get(key) != kept:
-                self._base.flag(table.number, key, kept)
+        merging = Merging(self._states, table, floor)
+        changed = merging.run(sent)
+        self.refused += merging.refused
+        return changed
 
     # ------------------------------------------------------------------ the floor
 
@@ -369,27 +246,13 @@ class VersionStore:
         """All members have seen this. It must be true of the writes that they made before they said so, too."""
         assert includes(self.seen, floor), "a floor above what this replica has seen"
         with self._transaction(FOLLOW):
-            self._advance(floor)
-
-    def _advance(self, floor: Context) -> None:
-        if includes(self.floor, floor):
-            return
-        self.floor = joined(self.floor, floor)
-        self._base.remember("floor", dict(self.floor))
-        for table in self.tables.values():
-            for key, flags, state in self._base.flagged(table.number, _ANY):
-                row = self._trim(table, key, decode_row(state))
-                if row is None or not row.entries:
-                    self._base.erase(table.number, [key])
-                else:
-                    kept, left = self._kept(table, row, (flags, state))
-                    self._base.write(table.number, [(key, kept | flags & BROKEN, left)])
+            self._states.advance(floor, self.tables)
 
     # ------------------------------------------------------------------ looking at it
 
     def conflicts(self) -> list[Listed]:
         """Every conflict, of what is there now and of what was."""
-        return listed(self._connection, self._base, self.tables, self.floor)
+        return listed(self._connection, self._base, self.tables, self._states.floor)
 
     def whole(self) -> bytes:
         """A delta of everything, for a replica that is new or was away."""
@@ -401,7 +264,7 @@ class VersionStore:
             for number, key, stamp, origin, record in self._base.discarded()
             if number in names
         ]
-        return delta_of(highest, {}, self.seen, self.floor, tables, final)
+        return delta_of(highest, {}, self.seen, self._states.floor, tables, final)
 
     def digest(self) -> str:
         """A hash of the base store and of the visible rows: equal on replicas that have seen the same."""
