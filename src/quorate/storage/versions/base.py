@@ -2,7 +2,6 @@
 
 quorate_versioned   the versioned tables: number, name, their numbered columns and resolvers
 quorate_rows        the state of each row, by table and key; `flags` marks those that need a second look
-quorate_claims      the unique values that rows claim which are hidden
 quorate_discarded   the conflicts that are final
 quorate_replica     this replica: its origin, the ceiling of its clock, what it has seen, the floor
 """
@@ -17,7 +16,7 @@ from quorate.storage.data.connection import INTERNAL
 
 DEAD, LISTED, HIDDEN, BROKEN = 1, 2, 4, 8
 """Flags of a row: it is deleted, it has conflicts, another row holds a unique value of it, it breaks a CHECK."""
-TABLES = ("quorate_versioned", "quorate_rows", "quorate_claims", "quorate_discarded", "quorate_replica")
+TABLES = ("quorate_versioned", "quorate_rows", "quorate_discarded", "quorate_replica")
 _AT_ONCE = 500
 """Keys that one SELECT asks for."""
 
@@ -31,10 +30,7 @@ _SCHEMA = (
         " PRIMARY KEY (tab, key)) WITHOUT ROWID"
     ),
     "CREATE INDEX IF NOT EXISTS quorate_flagged ON quorate_rows(tab, flags) WHERE flags <> 0",
-    (
-        "CREATE TABLE IF NOT EXISTS quorate_claims(tab INTEGER, slot INTEGER, value BLOB, key BLOB,"
-        " PRIMARY KEY (tab, slot, value, key)) WITHOUT ROWID"
-    ),
+    "CREATE INDEX IF NOT EXISTS quorate_hidden ON quorate_rows(tab, key) WHERE flags & 4",
     (
         "CREATE TABLE IF NOT EXISTS quorate_discarded(tab INTEGER, key BLOB, stamp INTEGER, origin INTEGER,"
         " record BLOB NOT NULL, PRIMARY KEY (tab, key, stamp, origin)) WITHOUT ROWID"
@@ -122,21 +118,11 @@ class Base:
         sql = f"DELETE FROM quorate_rows WHERE tab = {table} AND key = ?"  # noqa: S608
         self._connection.executemany(sql, [(key,) for key in keys], prepare_flags=INTERNAL)
 
-    # ------------------------------------------------------------------ hidden claims, final conflicts
-
-    def has_claims(self, table: int) -> bool:
-        """Some row of this table is hidden."""
-        return bool(self._run("SELECT 1 FROM quorate_claims WHERE tab = ? LIMIT 1", (table,)).fetchall())
-
     def hidden(self, table: int) -> list[bytes]:
-        """The rows that are hidden."""
-        return [key for (key,) in self._run("SELECT DISTINCT key FROM quorate_claims WHERE tab = ?", (table,))]
+        """The rows of which another holds a unique value."""
+        return [key for (key,) in self._run("SELECT key FROM quorate_rows WHERE tab = ? AND flags & 4", (table,))]
 
-    def hide(self, table: int, key: bytes, values: Iterable[tuple[int, Any]]) -> None:
-        """A row is hidden, and claims these values; none: it is not hidden."""
-        self._run("DELETE FROM quorate_claims WHERE tab = ? AND key = ?", (table, key))
-        for slot, value in values:
-            self._run("INSERT INTO quorate_claims VALUES (?, ?, ?, ?)", (table, slot, value, key))
+    # ------------------------------------------------------------------ final conflicts
 
     def discard(self, table: int, key: bytes, stamp: int, origin: int, record: bytes) -> None:
         """A conflict is final."""

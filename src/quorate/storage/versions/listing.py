@@ -91,8 +91,7 @@ def _hidden(base: Base, table: VersionedTable) -> Iterator[Listed]:
     for key, state in base.all_rows(table.number):
         face = face_of(table, state)
         if face is not None:
-            padded = [*face.cells, *[None] * (len(table.columns) - len(face.cells))]
-            claims.append(Claim(key, face.born, table.claims_of(key, padded)))
+            claims.append(Claim(key, face.born, table.claims_of(key, face.cells)))
     against = lost(claims)
     for key, _, _ in hidden:
         rows = against[key]

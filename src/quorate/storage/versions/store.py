@@ -20,7 +20,7 @@ from quorate.storage.data.schema import SchemaReader
 from quorate.storage.failures import RefusedError
 from quorate.storage.rows.capture import Capture
 from quorate.storage.rows.payload import Changes, Segment, encode
-from quorate.storage.versions.base import LISTED, Base
+from quorate.storage.versions.base import HIDDEN, LISTED, Base
 from quorate.storage.versions.delta import Discarded, TableRows, decode_delta, delta_of
 from quorate.storage.versions.derived import Derived, Indexes, described
 from quorate.storage.versions.listing import Listed, listed
@@ -140,10 +140,10 @@ class VersionStore:
             self._states.visible.indexes.fill(derived, table)
 
     def _show_again(self, table: VersionedTable) -> None:
-        """There may be columns now whose values have been waiting for them."""
+        """There may be columns now whose values have been waiting for them, and unique indexes may have gone."""
         faces: dict[bytes, Face | None] = {}
         flags: dict[bytes, int] = {}
-        for key, kept, state in self._base.flagged(table.number, LISTED):
+        for key, kept, state in self._base.flagged(table.number, LISTED | HIDDEN):
             row = decode_row(state)
             flags[key] = self._states.kept(table, row, (kept, state))[0]
             faces[key] = face_of(table, row)
@@ -271,10 +271,10 @@ class VersionStore:
         state = hashlib.blake2b(digest_size=16)
         for name, table in sorted(self.tables.items()):
             state.update(encode([name, list(self._base.all_rows(table.number))]))
-            columns = ", ".join(
-                [f'"{each}"' for each in (*table.key_names, *[table.columns[n] for n in table.visible])]
-            )
-            order = ", ".join([str(place + 1) for place in range(len(table.key_names))])
+            names = [quoted(each) for each in (*table.key_names, *[table.columns[n] for n in table.visible])]
+            as_bytes = [f"typeof({each}), iif(typeof({each}) = 'text', CAST({each} AS BLOB), {each})" for each in names]
+            columns = ", ".join(as_bytes)
+            order = ", ".join(names[: len(table.key_names)])
             sql = f"SELECT {columns} FROM main.{quoted(name)} ORDER BY {order}"  # noqa: S608
             rows: Any = self._connection.execute(sql, prepare_flags=INTERNAL)
             state.update(encode(rows.fetchall()))

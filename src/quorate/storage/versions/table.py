@@ -10,19 +10,20 @@ from typing import Any
 
 import apsw
 from msgspec import Struct
+from msgspec.msgpack import Ext
 
 from quorate.core.versions.claims import Value
 from quorate.core.versions.dots import Origin
 from quorate.core.versions.resolvers import Resolver, Spec, resolver_named
+from quorate.core.versions.row import MISSING
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL
 from quorate.storage.failures import RefusedError
 from quorate.storage.rows.payload import decode_row, encode
-from quorate.storage.rows.table import Table
+from quorate.storage.rows.table import NOT_UTF8, Table
 
 _CHECK = re.compile(r"\bCHECK\b", re.IGNORECASE)
 _NO_KEY = "declare one: CREATE TABLE t(id TEXT NOT NULL PRIMARY KEY, ...)"
-_ASCII = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
 class Slot(Struct, frozen=True):
@@ -77,6 +78,7 @@ class VersionedTable:
         self.may_break_check = has_check and any(each.value.startswith("merge:") for each in chosen)
         """A column that is merged by itself may break a CHECK."""
         self.slots = tuple(self._slots(connection))
+        self._defaults = self._read_defaults(connection) if self.slots else ()
         self._write_statements()
 
     def _slots(self, connection: apsw.Connection) -> Any:
@@ -95,6 +97,16 @@ class VersionedTable:
                 raise RefusedError("NotSupportedError", f"{self.name} has a unique index {what}, {index}", hint)
             places = tuple([self._place(name) for name in names])
             yield Slot(number, names, tuple([collation for _, collation in rows]), places)
+
+    def _read_defaults(self, connection: apsw.Connection) -> tuple[Any, ...]:
+        """What each numbered column shows where no write has left a value."""
+        sql = "SELECT name, dflt_value FROM pragma_table_xinfo(?) WHERE dflt_value IS NOT NULL"
+        found: Any = connection.execute(sql, (self.name,), prepare_flags=INTERNAL).fetchall()
+        texts = dict(found)
+        return tuple([
+            connection.execute(f"SELECT {texts[each]}").fetchall()[0][0] if each in texts else None
+            for each in self.columns
+        ])  # fmt: skip
 
     def _place(self, name: str) -> tuple[bool, int]:
         if name in self.key_names:
@@ -131,15 +143,19 @@ class VersionedTable:
         return [values[place] if place >= 0 else None for place in self.places]
 
     def claims_of(self, key: bytes, cells: Sequence[Any]) -> tuple[Value, ...]:
-        """The unique values of a row."""
+        """The unique values of a row. `cells` by number; MISSING, or not there: the column's default."""
         claimed: list[Value] = []
         keys = decode_row(key)
         for slot in self.slots:
-            values = [keys[place] if is_key else cells[place] for is_key, place in slot.places]
+            values = [keys[place] if is_key else self._cell(cells, place) for is_key, place in slot.places]
             if all(value is not None for value in values):
                 named = zip(values, slot.collations, strict=True)
                 claimed.append((slot.number, encode([_compared(each, collation) for each, collation in named])))
         return tuple(claimed)
+
+    def _cell(self, cells: Sequence[Any], number: int) -> Any:
+        value = cells[number] if number < len(cells) else MISSING
+        return self._defaults[number] if value is MISSING else value
 
 
 def encode_key(values: Sequence[Any]) -> bytes:
@@ -152,17 +168,23 @@ def encode_key(values: Sequence[Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 63:
+    if isinstance(value, float) and value.is_integer() and -(1 << 63) <= value < 1 << 63:
         return int(value)
     return value
 
 
 def _compared(value: Any, collation: str) -> Any:
-    if isinstance(value, str):
-        if collation.upper() == "NOCASE":
-            return value.translate(_ASCII)
-        return value.rstrip(" ") if collation.upper() == "RTRIM" else value
-    return _plain(value)
+    """Texts that the collation takes for equal become alike. NOCASE does not look beyond a NUL, but at the length."""
+    kind = collation.upper()
+    if not isinstance(value, str | Ext) or kind not in ("NOCASE", "RTRIM"):
+        return _plain(value)
+    text = value.encode() if isinstance(value, str) else bytes(value.data)
+    head, nul, rest = text.partition(b"\0")
+    alike = head.lower() + b"\0" * len(nul + rest) if kind == "NOCASE" else text.rstrip(b" ")
+    try:
+        return alike.decode()
+    except UnicodeDecodeError:
+        return Ext(NOT_UTF8, alike)
 
 
 def _refuse(connection: apsw.Connection, table: Table, resolvers: Mapping[str, str], keys: tuple[str, ...]) -> None:

@@ -53,15 +53,16 @@ class Visible:
     def show(self, table: VersionedTable, faces: dict[bytes, Face | None], flags: dict[bytes, int]) -> None:
         """Make the visible rows fit. `faces`: the rows that have changed; `flags`: what is known of each of them, which
         is brought up to date."""
-        hidden = self._hide(table, faces, flags)[0] if table.slots else frozenset()
+        hides = table.slots or any(kept & HIDDEN for kept in flags.values())  # an index may have been dropped
+        hidden = self._hide(table, faces, flags)[0] if hides else frozenset()
         gone = [key for key, face in faces.items() if face is None or table.slots]
         self._replace(table, gone, [(key, face) for key, face in faces.items() if face and key not in hidden], flags)
 
     def follow(self, table: VersionedTable, faces: dict[bytes, Face | None], flags: dict[bytes, int]) -> None:
         """The same for rows that are shown already, because a local transaction wrote them: others may have to come."""
-        if not table.slots or not self._base.has_claims(table.number):
+        if not table.slots or not self._base.hidden(table.number):
             return
-        hidden, moved = self._hide(table, faces, flags)
+        hidden, moved = self._hide(table, faces, flags, frozenset(faces))
         coming = [(key, face) for key, face in faces.items() if face and key in moved and key not in hidden]
         self._replace(table, sorted(moved), coming, flags)
 
@@ -122,20 +123,23 @@ class Visible:
     # ------------------------------------------------------------------ unique values
 
     def _hide(
-        self, table: VersionedTable, faces: dict[bytes, Face | None], flags: dict[bytes, int]
+        self,
+        table: VersionedTable,
+        faces: dict[bytes, Face | None],
+        flags: dict[bytes, int],
+        written: frozenset[bytes] = frozenset(),
     ) -> tuple[frozenset[bytes], frozenset[bytes]]:
-        """The rows that are hidden now, and those of which this has changed. Rows that did not change by themselves are
-        added to `faces` and `flags`."""
+        """The rows that are hidden now, and those of which this has changed: what was `written` here was shown. Rows
+        that did not change by themselves are added to `faces` and `flags`."""
         claims = self._neighbourhood(table, faces, flags)
         against = lost(claims.values())
         moved: set[bytes] = set()
         for key in faces:
             was, hidden = flags.get(key, 0) & HIDDEN, key in against
-            if was or hidden:
-                self._base.hide(table.number, key, claims[key].values if hidden else ())
-            if hidden != bool(was):
+            if hidden != bool(was) or (hidden and key in written):
                 moved.add(key)
-                flags[key] = flags.get(key, 0) ^ HIDDEN
+            kept = flags.get(key, 0) & ~HIDDEN
+            flags[key] = kept & ~BROKEN | HIDDEN if hidden else kept
         return frozenset(against), frozenset(moved)
 
     def _neighbourhood(
@@ -155,8 +159,7 @@ class Visible:
                 news[key] = faces[key] = face
                 flags[key] = kept
             for key, face in news.items():
-                padded = [*face.cells, *[None] * (len(table.columns) - len(face.cells))]
-                claims[key] = Claim(key, face.born, table.claims_of(key, padded))
+                claims[key] = Claim(key, face.born, table.claims_of(key, face.cells))
                 wanted.update(claims[key].values)
             wanted -= asked
             asked |= wanted
@@ -176,6 +179,6 @@ class Visible:
                 listed = f"VALUES {', '.join([one] * len(some))}" if len(slot.columns) > 1 else marks(some)
                 sql = f"SELECT {names} FROM main.{quoted(table.name)} WHERE {terms} IN ({listed})"  # noqa: S608
                 bindings = [each for value in some for each in decode_values(value)]
-                rows: Iterable[Any] = self._connection.execute(sql, bindings, prepare_flags=INTERNAL)
+                rows: Iterable[Any] = execute_row(self._connection, sql, bindings)
                 found.update([encode_key(row) for row in rows])
         return found
