@@ -18,8 +18,8 @@ ORIGIN = Position(0, 0)
 """Before the first entry."""
 
 
-# Entry kinds. Storage executes DATA; all others are *control entries*, which only the replication understands. Storage
-# keeps them as they are: beside the data, once they are applied.
+# Entry kinds. Storage executes DATA and FOREIGN; all others are *control entries*, which only the replication
+# understands. Storage keeps them as they are: beside the data, once they are applied.
 NOOP = 0
 """Appended by a new leader: committing it commits everything before it (Raft, section 8)."""
 DATA = 1
@@ -28,6 +28,9 @@ ACKS = 3
 """The payload names the ack policy that holds from this entry on (`core.ack_policy.spell`)."""
 MEMBERS = 4
 """The payload names the group's members from this entry on (`core.membership`)."""
+FOREIGN = 5
+"""The payload is a `core.streams.Merge`: what a sibling group wrote. Storage executes it, as it does DATA."""
+EXECUTED = frozenset({DATA, FOREIGN})
 
 
 class Entry(Struct, frozen=True, array_like=True, gc=False):

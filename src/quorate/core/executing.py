@@ -26,6 +26,8 @@ class Execute(Struct, frozen=True, gc=False):
     """When the one request of this batch is stopped, by the node's monotonic clock; 0: never."""
     alone: bool = False
     """Its one request takes long: it may run beside everything that does not need this replica's writer."""
+    epoch: int = 0
+    """The leader's. Where rows are versioned, group and epoch name who wrote (`core.versions.dots`)."""
 
 
 class Executed(Struct, frozen=True, gc=False):

@@ -268,9 +268,10 @@ def _execute(group: Group, now: Now, batch: Batch) -> Execute:
     if batch.alone:
         long_writes.tell(group, first)
     elif settings.long_us:
-        return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, settings.long_us)
-    ends_us = long_writes.ends_us(group, now, first)
-    return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, 0, ends_us, batch.alone)
+        long_us, epoch = settings.long_us, group.election.epoch
+        return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, long_us, epoch=epoch)
+    ends_us, epoch = long_writes.ends_us(group, now, first), group.election.epoch
+    return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, 0, ends_us, batch.alone, epoch)
 
 
 def _refuse_hopeless(group: Group, now_us: int) -> None:
