@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from quorate.core import kernel
-from quorate.core.calls import Request
+from quorate.core.calls import Request, Tell
 from quorate.core.executing import AT_ITS_END, TOO_LONG, Execute, Executed, Stopped
 from quorate.core.kernel import Rollback
 from quorate.core.requests import Answer, NotLeader, Refused
@@ -30,6 +30,9 @@ class Storage:
         self.executed: list[Execute] = []
         self.undone = 0
         self.fails = False
+        self.slow = False
+        """The next one that runs does so until `finish`."""
+        self._running: tuple[Any, ...] = ()
         self.stops = ""
         """Why it stops the next one that runs."""
         self._run = Machine.PERFORM[Execute]
@@ -47,9 +50,21 @@ class Storage:
         if not isinstance(first, Script) or first.hold is None or first.commit:
             return (event,)
         assert effect.alone
+        assert len(effect.requests) == 1
         ticket = "" if self.fails else first.hold.next
         found = Evaluated((Result((), [], -1),), (None,), (b"digest",), (Pin(1, 2),), ticket=ticket)
-        return (msgspec.structs.replace(event, outcomes=(msgspec.msgpack.encode(found),), ticket=ticket),)
+        told = (msgspec.structs.replace(event, outcomes=(msgspec.msgpack.encode(found),), ticket=ticket),)
+        if not self.slow:
+            return told
+        self.slow, self._running = False, told
+        return ()
+
+    def finish(self, cluster: Cluster, leader: Machine) -> None:
+        """What runs is done."""
+        for event in self._running:
+            leader.feed(event)
+        self._running = ()
+        cluster.deliver()
 
     def _rollback(self, _machine: Machine, _effect: Rollback) -> Iterable[kernel.Event]:
         self.undone += 1
@@ -326,3 +341,52 @@ def test_those_whose_time_is_over_while_they_wait_are_told(storage: Storage) -> 
     leader.feed(Request(777, write("late"), until_us=until_us))
     cluster.run(2 * SETTINGS.heartbeat_us)
     assert isinstance(cluster.replies[leader.number, 777], Refused)
+
+
+def test_a_limit_holds_for_one_whose_statements_follow_each_other_at_once(storage: Storage) -> None:
+    """(1) Its statements are slow, and each follows the one before at once, (2) so that one of them runs whenever the
+    clock is looked at, and (3) others wait for ever."""
+    cluster = started()
+    leader = cluster.leader()
+    tx = Holder(cluster, leader)
+    tx.step()
+    waiting = submit(cluster, leader, "other")
+    began_us = cluster.now_us
+    while cluster.replies[waiting] is None:
+        storage.slow = True
+        key = tx.send()
+        cluster.run(HOLD_US // 4)
+        storage.finish(cluster, leader)
+        tx.heard(key)
+        assert cluster.now_us - began_us < 2 * HOLD_US
+
+
+def test_one_that_has_held_for_long_while_nobody_waited_does_not_keep_the_next_from_it(storage: Storage) -> None:
+    cluster = started()
+    leader = cluster.leader()
+    Holder(cluster, leader).step()
+    cluster.run(30 * HOLD_US)
+    submit(cluster, leader, "a")
+    cluster.run(2 * SETTINGS.heartbeat_us)
+    holding = leader.node.groups[1].holding
+    assert not holding.name
+    assert holding.rests_until_us <= cluster.now_us, "others have not waited for longer"
+
+
+def test_a_commit_is_sent_elsewhere_when_its_leader_is_lost(storage: Storage) -> None:
+    """Its client is not told that it runs: such a write is sent nowhere else, and would be in doubt at once."""
+    cluster = started()
+    leader = cluster.leader()
+    told: list[int] = []
+    perform = leader.perform
+
+    def note(effect: Any) -> Iterable[kernel.Event]:
+        told.extend([effect.id] if isinstance(effect, Tell) else [])
+        return perform(effect)
+
+    leader.perform = note  # type: ignore[method-assign]
+    tx = Holder(cluster, leader)
+    tx.step()
+    assert len(told) == 1
+    tx.send(commit="tx")
+    assert len(told) == 1

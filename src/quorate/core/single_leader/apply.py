@@ -28,7 +28,7 @@ def apply_more(group: Group, *, gathered: bool = False) -> None:
     if not gathered and _may_gather(group, target):
         group.apply_later(group.settings.apply_delay_us)
         return
-    group.holding.end(group.host.now_us, others=True)  # storage undoes what is open
+    group.holding.end(group.host.now_us)  # storage undoes what is open
     entries = group.log.slice(first, target, group.settings.apply_bytes_max)
     if entries is not None:
         target = entries[-1].index

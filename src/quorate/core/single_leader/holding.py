@@ -14,7 +14,7 @@ In steps:
 
 Others' writes wait meanwhile. They are not kept waiting for ever: while somebody waits, a hold lasts for
 `Settings.hold_us` at most, and for `Settings.hold_idle_us` behind its last statement. When it ends, those who waited go
-first, and the next hold begins when as much time has gone by as the last one took, or nobody waits.
+first, and the next hold begins when as much time has gone by as they have waited, or nobody waits.
 """
 
 from msgspec import Raw, msgpack, structs
@@ -48,10 +48,23 @@ def joins(group: Group, request: Request) -> None:
             group.holding.used_us = group.host.now_us
 
 
+def joined(group: Group) -> None:
+    """Requests have come while somebody holds."""
+    if not group.holding.waited_for_us and _others_wait(group):
+        group.holding.waited_for_us = group.host.now_us
+
+
+def commits(request: Request) -> bool:
+    """Whether this one ends a hold well."""
+    return hold_of(request) is not None and request.body.commit
+
+
 def pick(group: Group, now: Now) -> tuple[Request | None, bool]:
     """The request that is to run alone now, if one is; and whether others may run instead."""
     holding = group.holding
     first: Request | None = None
+    if holding.name and _is_over(group, now) and _others_wait(group):
+        _undo(group)
     if not holding.asked:
         return None, not holding.name
     others = holding.asked = False
@@ -63,7 +76,7 @@ def pick(group: Group, now: Now) -> tuple[Request | None, bool]:
             group.writes.take_out(request)
             group.reply(request.id, EXPIRED)
         elif hold.ticket and hold.ticket != holding.ticket:
-            _ended(group, request)
+            others = _ended(group, request) or others
         else:
             holding.asked = True
             if first is None and (not holding.name or hold.name == holding.name):
@@ -75,13 +88,15 @@ def pick(group: Group, now: Now) -> tuple[Request | None, bool]:
     return None, True
 
 
-def _ended(group: Group, request: Request) -> None:
-    """What it was to go on with is not open any more. COMMIT has all statements, and can do without."""
+def _ended(group: Group, request: Request) -> bool:
+    """What it was to go on with is not open any more. COMMIT has all statements, and can do without. Whether it waits
+    as others do now."""
     group.writes.take_out(request)
     if request.body.commit:
         group.writes.put_first((structs.replace(request, body=structs.replace(request.body, hold=None)),))
     else:
         group.reply(request.id, _ENDED)
+    return bool(request.body.commit)
 
 
 def others_begin(group: Group) -> None:
@@ -102,29 +117,31 @@ def executed(group: Group, now: Now, batch: Batch, ticket: str) -> None:
     if hold is None:
         return
     if not ticket:
-        holding.end(now.mono_us, others=bool(group.writes.queue))
+        holding.end(now.mono_us)
         return
     if holding.name != hold.name:
         holding.name, holding.since_us = hold.name, now.mono_us
+        holding.waited_for_us = batch.since_us if _others_wait(group) else 0
     holding.ticket, holding.used_us = ticket, now.mono_us
 
 
 def put_off(group: Group) -> None:
     """Something else needs the writer: undo what is open."""
     if group.holding.name:
-        group.note("hold_ended")
-        settling.roll_back(group)
+        _undo(group)
         group.host.make_ready(group.group)
 
 
-def tick(group: Group, now: Now) -> None:
-    """End a hold that has kept others waiting for too long."""
+def _undo(group: Group) -> None:
+    group.note("hold_ended")
+    settling.roll_back(group)
+
+
+def _is_over(group: Group, now: Now) -> bool:
+    """Whether it has lasted, or was left alone, for longer than others are to wait."""
     holding, settings = group.holding, group.settings
-    if not holding.name or group.writes.batch is not None:
-        return
     idle = now.mono_us - holding.used_us > settings.hold_idle_us
-    if (idle or now.mono_us - holding.since_us > settings.hold_us) and _others_wait(group):
-        put_off(group)
+    return idle or now.mono_us - holding.since_us > settings.hold_us
 
 
 def _others_wait(group: Group) -> bool:

@@ -129,13 +129,16 @@ class Holding(Struct):
     """A request of one that holds, or would, may be among those that wait."""
     owed: bool = False
     """Others were waiting when the last one ended: a batch of theirs comes first."""
+    waited_for_us: int = 0
+    """Since when others have been waiting for this one; 0: nobody has."""
     rests_until_us: int = 0
-    """As long as that one held, others go first."""
+    """As long as they have waited, they go first."""
 
-    def end(self, now_us: int, *, others: bool) -> None:
-        """Nothing is held any more, whatever its holder thinks; `others` wait."""
+    def end(self, now_us: int) -> None:
+        """Nothing is held any more, whatever its holder thinks."""
         if self.name:
-            self.owed, self.rests_until_us = others, 2 * now_us - self.since_us if others else 0
+            waited_for_us, self.waited_for_us = self.waited_for_us, 0
+            self.owed, self.rests_until_us = waited_for_us > 0, 2 * now_us - waited_for_us if waited_for_us else 0
             self.name = self.ticket = ""
 
 

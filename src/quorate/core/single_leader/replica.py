@@ -217,7 +217,6 @@ class SingleLeaderReplica(Group):
             election.become_follower(self, now)
         transfer.proceed(self, now)
         waiting = reads.tick(self, now)
-        holding.tick(self, now)
         writes.tick(self, now)
         waiting = verification.tick(self, now) or waiting
         waiting = members.tick(self, now) or waiting

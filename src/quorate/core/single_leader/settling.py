@@ -13,7 +13,7 @@ from quorate.core.single_leader.state import Group
 def roll_back(group: Group) -> None:
     """Undo the open transaction. What is logged of it is applied from the log once it is committed."""
     group.host.emit(Rollback(group.group))
-    group.holding.end(group.host.now_us, others=bool(group.writes.queue))
+    group.holding.end(group.host.now_us)
     _forget_stack(group)
 
 

@@ -215,10 +215,7 @@ def conclude(group: Group) -> None:
             leader, there = group.host.name_of(group.election.leader), group.host.name_of(transfer.to)
             text = f"{there} did not take over from {here}; {leader} leads {group.database}"
             group.reply(caller, refused(text, GOES_ON))
-    if group.election.leader == group.me:
-        writes.take_back(group, transfer.waiting)
-    else:
-        group.answer_all(transfer.waiting, NotLeader(group.leader_address()))
+    group.answer_all(transfer.waiting, NotLeader(group.leader_address()))
 
 
 def ended(group: Group) -> None:

@@ -6,6 +6,7 @@ a caller is answered once its own is committed, and `settling` commits them toge
 before it is committed.
 """
 
+from collections import deque
 from typing import Any
 
 from msgspec import Raw, structs
@@ -106,6 +107,8 @@ def join(group: Group, now: Now, request: Request) -> bool:
 def joined(group: Group) -> None:
     """Writes have come into the queue."""
     group.host.keep_busy(group.group)
+    if group.holding.name:
+        holding.joined(group)
     if group.holding.asked or _gathered(group):
         if may_start(group):
             group.host.make_ready(group.group)
@@ -252,9 +255,11 @@ def _start_alone(group: Group, now: Now, request: Request) -> None:
 
 def _take_others(group: Group, now: Now) -> list[Request]:
     """The next batch of those that hold nothing."""
-    holders = [request for request in group.writes.queue if holding.hold_of(request) is not None]
-    for request in holders:
-        group.writes.take_out(request)
+    holders: list[Request] = []
+    others: list[Request] = []
+    for request in group.writes.queue:
+        (others if holding.hold_of(request) is None else holders).append(request)
+    group.writes.queue = deque(others)
     requests = _take(group, now)
     group.writes.put_first(holders)
     if requests:
@@ -266,7 +271,8 @@ def _execute(group: Group, now: Now, batch: Batch) -> Execute:
     bodies = tuple([request.body for request in batch.requests])
     settings, first = group.settings, batch.requests[0]
     if batch.alone:
-        long_writes.tell(group, first)
+        if not holding.commits(first):  # whose client would ask nobody else if this node were lost
+            long_writes.tell(group, first)
     elif settings.long_us:
         long_us, epoch = settings.long_us, group.election.epoch
         return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, long_us, epoch=epoch)
@@ -459,11 +465,6 @@ def take_all(group: Group) -> list[Request]:
     group.writes.queue.clear()
     group.writes.alone = 0
     return waiting
-
-
-def take_back(group: Group, requests: list[Request]) -> None:
-    """What was held while somebody else was to lead runs here."""
-    group.writes.queue.extend(requests)
 
 
 def abandon(group: Group) -> None:
