@@ -1,13 +1,18 @@
 """`connect(read_your_writes=)`: the anomaly without it, and its cure with it, on replicas that are behind."""
 
+import asyncio
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.client.fake import FakeCluster, FakeNode, answer
+from tests.client.fake import SILENCE, FakeCluster, FakeNode, answer
 
 import quorate
+import quorate.aio
+from quorate.core.copy_requests import OpenCopy
 from quorate.core.read_levels import EVENTUAL, LEADER, SESSION
-from quorate.core.requests import NotLeader, Run
+from quorate.core.requests import NotLeader, Refused, Run
 from quorate.core.scripts import Script
 
 WRITE, READ = "UPDATE profile SET name = 'new'", "SELECT name FROM Profile"
@@ -103,3 +108,44 @@ def test_what_is_no_way_is_named(text: Any) -> None:
     for target in (":memory:", "quorate://127.0.0.1:1/shop"):
         with pytest.raises(quorate.ProgrammingError, match="read"):
             quorate.connect(target, read_your_writes=text, lazy=True)
+
+
+@pytest.mark.parametrize(("own", "level"), [("leader:10m", LEADER), ("bookmark", SESSION), ("own:profile", LEADER)])
+def test_a_copy_has_what_a_read_would_see(
+    face: Any, lagging: FakeCluster, own: str, level: str, tmp_path: Path
+) -> None:
+    with connect(face, lagging, own) as db:
+        db.execute(WRITE)
+        for node in lagging.nodes:
+            node.script = lambda _body: Refused("OperationalError", "no copy is made here")
+        with pytest.raises(quorate.OperationalError, match="no copy is made here"):
+            db.copy_to(tmp_path / "copy.db")
+    (asked,) = [body for node in lagging.nodes for body in node.asked if isinstance(body, OpenCopy)]
+    assert asked.level == level
+
+
+def test_behind_a_write_that_was_cancelled_reads_go_to_the_leader_too(lagging: FakeCluster) -> None:
+    """It may have been done, or may still be."""
+    leader = lagging.nodes[0]
+    usual, arrived = leader.script, threading.Event()
+
+    def script(body: Any) -> Any:
+        if body.token is None:
+            return usual(body)
+        arrived.set()
+        return SILENCE
+
+    leader.script = script
+
+    async def work() -> list[Any]:
+        async with quorate.aio.connect(
+            f"quorate://{leader.address}/shop", read=EVENTUAL, read_your_writes="leader:10m", timeout=10
+        ) as db:
+            written = asyncio.ensure_future(db.execute(WRITE))
+            assert await asyncio.to_thread(arrived.wait, 10)
+            written.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await written
+            return (await db.execute(READ)).fetchall()
+
+    assert asyncio.run(work()) == NEW

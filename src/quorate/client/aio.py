@@ -104,8 +104,8 @@ class Connection(WithBookmark, Extras, Runs):
 
     @property
     def autocommit(self) -> bool:
-        """Whether a statement counts when `execute` returns. If not, the first one begins a transaction, which `commit`
-        or `rollback` ends."""
+        """Whether each statement is committed when `execute` returns. If not, the first one begins a transaction, which
+        `commit` or `rollback` ends."""
         return self._autocommit
 
     @autocommit.setter
@@ -242,8 +242,9 @@ class Connection(WithBookmark, Extras, Runs):
         """
         path = check_new_file(file)
         check_told(told)
-        after = self._marker.shown(self.read)
-        answer = await fetch(self._client, self.database, self.read, path, timeout, told, after)
+        level = self._own.level(self.read, None, time.monotonic())
+        after = self._marker.shown(level)
+        answer = await fetch(self._client, self.database, level, path, timeout, told, after)
         self._marker.heard(answer, after, self._client.cluster)
         return answer.index
 
@@ -253,8 +254,8 @@ class Connection(WithBookmark, Extras, Runs):
         return Cursor(self)
 
     async def commit(self) -> None:
-        """Make what the open transaction did count. Does nothing where none is open. If it fails, nothing of the
-        transaction is done, and it is over; but for MaybeDone, as a write."""
+        """Commit the open transaction. Does nothing where none is open. If it fails, nothing of it is done, and it is
+        over; but for MaybeDone, as a write."""
         self._client.check()
         await self._session.commit()
 
@@ -382,13 +383,13 @@ class Connection(WithBookmark, Extras, Runs):
                 body, clean = await self._client.request(
                     request, self.database, level=LEADER, token=token, timeout=timeout
                 )
-                self._own.wrote(time.monotonic())
             except errors.MaybeDone as lost:
-                self._own.wrote(time.monotonic())
                 self._tokens.keep(token)
                 if lost.sqlite_errorname != INTERRUPT or _is_attempt(request):
                     raise
                 return await self._interrupted(token, lost), token, True
+            finally:  # also when its task is cancelled
+                self._own.wrote(time.monotonic())
             renewed = self._renewed(body, token) if clean and not _is_attempt(request) else None
             if renewed is None:
                 return body, token, clean

@@ -94,7 +94,7 @@ class Connection(Protocol):
     read: str
     """The read level of calls that name none."""
     autocommit: bool
-    """Whether a statement counts when `execute` returns. If not, the first one begins a transaction
+    """Whether each statement is committed when `execute` returns. If not, the first one begins a transaction
     that `commit` or `rollback` ends."""
 
     row_factory: RowFactory | None
@@ -261,7 +261,7 @@ class Connection(Protocol):
         ...
 
     def commit(self) -> None:
-        """Make what the open transaction did count. Does nothing where none is open."""
+        """Commit the open transaction. Does nothing where none is open."""
         ...
 
     def rollback(self) -> None:

@@ -155,7 +155,7 @@ class Demo:
             self.view.say(f"node {name}: {place.address}, process {place.pid}")
         self.trial.open_store()
         self._leads(self.trial.leader())
-        self.view.say("the store is on all three; an order counts when a majority holds it on disk")
+        self.view.say("the store is on all three; an order is committed when a majority has it on disk")
         with ExitStack() as stack:
             customers = Customers(stack.enter_context(quorate.connect(self.trial.url, lazy=True)), CUSTOMERS, self.seed)
             watchers = Watchers(stack.enter_context(quorate.connect(self.trial.url, lazy=True)), customers, WATCHERS)

@@ -32,7 +32,7 @@ class Extras(ConnectionAttributes):
 
     def executescript(self: Any, script: str, *, timeout: float | None = None) -> Any:
         """Run the statements of a script, one after the other, and give a cursor. Those between BEGIN and COMMIT are
-        one batch, others count by themselves. An error ends it where it is; `timeout` is for each request."""
+        one batch, others are committed each by itself. An error ends it where it is; `timeout` is for each request."""
         cursor = self.cursor()
         for statements in requests_of(check_script(script)):
             self.run(statements, timeout=timeout)

@@ -81,7 +81,7 @@ class Extras(ConnectionAttributes):
 
     def executescript(self: Any, script: str) -> Any:
         """Run the statements of a script, one after the other, and give a cursor. BEGIN and COMMIT in it do what they
-        say; without them, and with autocommit, each statement counts by itself. An error ends it where it is."""
+        say; without them, and with autocommit, each statement is committed by itself. An error ends it where it is."""
         cursor = self.cursor()
         for sql in statements_of(check_script(script)):
             self.execute(sql)

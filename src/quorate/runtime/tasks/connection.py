@@ -97,8 +97,8 @@ class Connection(Calls):
 
     @property
     def autocommit(self) -> bool:
-        """Whether a statement counts when `execute` returns. If not, the first one begins a transaction, which `commit`
-        or `rollback` ends."""
+        """Whether each statement is committed when `execute` returns. If not, the first one begins a transaction, which
+        `commit` or `rollback` ends."""
         return self._autocommit
 
     @autocommit.setter
