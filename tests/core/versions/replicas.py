@@ -6,7 +6,7 @@ from typing import Any
 from quorate.core.versions.clock import stamp_at
 from quorate.core.versions.dots import Context, Dot, floor_of, joined
 from quorate.core.versions.encoding import decode_row, encode_row
-from quorate.core.versions.resolvers import Resolver, Spec
+from quorate.core.versions.resolvers import AnyResolver, Resolver, Spec
 from quorate.core.versions.row import Row, delete, empty, insert, is_live, merge, shown, trimmed, update
 
 NOW = 1_800_000_000_000
@@ -76,8 +76,9 @@ class Replica:
         return {key: shown(row, self.spec) for key, row in sorted(self.rows.items()) if is_live(row)}
 
 
-def first(resolver: Resolver) -> Any:
-    return {Resolver.COUNTER: 0, Resolver.SET: "[]"}.get(resolver, "")
+def first(resolver: AnyResolver) -> Any:
+    defaults: dict[AnyResolver, Any] = {Resolver.COUNTER: 0, Resolver.SET: "[]"}
+    return defaults.get(resolver, "")
 
 
 def meet(replicas: list[Replica]) -> None:

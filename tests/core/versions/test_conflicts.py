@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from quorate.core.versions.conflicts import Conflict, Record, discards, is_final, records
+from quorate.core.versions.custom import Custom
 from quorate.core.versions.dots import floor_of
 from quorate.core.versions.outcomes import outcome
 from quorate.core.versions.resolvers import Resolver, Spec, members_of, resolver_named
@@ -235,6 +236,46 @@ def test_a_counter_is_not_reset_by_its_row_coming_back() -> None:
     row, listed = exchange(one, two)
     assert shown(row, one.spec) == [5]
     assert [each.conflict for each in listed] == [Conflict.UPDATE_DELETE]
+
+
+SUM = Custom("numbers:union", "0", lambda one, other: one | other)
+
+
+@pytest.mark.parametrize("inserts", [True, False])
+def test_a_resolver_of_ones_own_shows_what_it_makes_of_all(inserts: bool) -> None:
+    spec = Spec((SUM,))
+    one, two = Replica(spec, 1), Replica(spec, 2, skew_ms=5_000)
+    if not inserts:
+        one.write(KEY, "insert", {0: OLD})
+        two.receive_all(one)
+    one.write(KEY, "insert", {0: ONE})
+    two.write(KEY, "insert", {0: TWO})
+    row, listed = exchange(one, two)
+    assert shown(row, spec) == [ONE | TWO]
+    assert [each.conflict for each in listed] == [Conflict.INSERT_INSERT if inserts else Conflict.UPDATE_UPDATE]
+    assert listed[0].cells == ((0, ONE, ONE | TWO),)
+    assert discards(listed) == 0
+    assert outcome(listed[0].conflict, SUM).startswith("what the function makes of both is shown")
+    one.write(KEY, "update", {0: 1})
+    two.receive_all(one)
+    assert (two.visible(), records(two.rows[KEY], spec)) == ({KEY: [1]}, [])
+
+
+def test_where_a_resolver_of_ones_own_fails_the_newest_is_shown() -> None:
+    spec = Spec((Custom("numbers:fails", "0", lambda one, other: one / 0),))
+    one, two = Replica(spec, 1), Replica(spec, 2, skew_ms=5_000)
+    one.write(KEY, "insert", {0: ONE})
+    two.write(KEY, "insert", {0: TWO})
+    assert shown(exchange(one, two)[0], spec) == [TWO]
+
+
+def test_a_resolver_of_ones_own_is_bound_to_its_file() -> None:
+    assert resolver_named("custom:numbers:union", [SUM]) is SUM
+    assert resolver_named(SUM.value, [SUM]) is SUM
+    with pytest.raises(ValueError, match="is not the one that was chosen"):
+        resolver_named("custom:numbers:union#1", [SUM])
+    with pytest.raises(ValueError, match="resolver_modules have no numbers:max; they have: numbers:union"):
+        resolver_named("custom:numbers:max", [SUM])
 
 
 def test_the_textbooks_stock() -> None:

@@ -9,18 +9,21 @@ from hypothesis import strategies as st
 
 from quorate.core.versions import row as row_module
 from quorate.core.versions.conflicts import records
+from quorate.core.versions.custom import Custom
 from quorate.core.versions.dots import covers
 from quorate.core.versions.encoding import calm_of, decode_row, encode_row, encode_updated, looks_back
-from quorate.core.versions.resolvers import Resolver, Spec
+from quorate.core.versions.resolvers import AnyResolver, Resolver, Spec
 from quorate.core.versions.row import Row, empty, insert, is_live, merge, trimmed, update
 from tests.core.versions.replicas import Replica, meet
 
 SPECS = {each.value: Spec((each, Resolver.LAST_WRITE_WINS), {1: 2, 2: 0, 3: 1}) for each in Resolver}
+LONGEST = Custom("texts:longest", "0", lambda one, other: max(one, other, key=lambda each: (len(str(each)), str(each))))
+SPECS["custom"] = Spec((LONGEST, Resolver.LAST_WRITE_WINS))
 SPECS["mixed"] = Spec(tuple(Resolver), {1: 2, 2: 0, 3: 1})
 SPECS["by row"] = Spec((Resolver.LAST_WRITE_WINS, Resolver.PRIORITY), {2: 0}, by_row=True)
 
 
-def value_of(resolver: Resolver, number: int) -> Any:
+def value_of(resolver: AnyResolver, number: int) -> Any:
     if resolver is Resolver.COUNTER:
         return number - 10
     if resolver is Resolver.SET:

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from quorate.core.versions.custom import Custom
 from quorate.core.versions.dots import Context, Dot, covers
 from quorate.core.versions.resolvers import SHOWING_ONE, Resolver, Spec
 from quorate.core.versions.row import (
@@ -56,7 +57,7 @@ class Record(Struct, frozen=True):
     cells: tuple[tuple[int, Any, Any], ...]
     """Column, the loser's value, and what is shown."""
     is_discard: bool = False
-    """The write is not shown, and will be forgotten when the record is final. `keep` discards nothing."""
+    """The write is not shown, and will be forgotten when the record is final. `keep` and `custom:` discard nothing."""
 
 
 def records(row: Row, spec: Spec) -> list[Record]:
@@ -100,7 +101,7 @@ def _loses(row: Row, spec: Spec, column: int, dot: Dot, part: int, how: int, val
         return not (resolver is Resolver.SET and part == 0)
     if resolver is Resolver.COUNTER:
         return life_of((column, *dot, part), value)[0] not in lives
-    if resolver not in SHOWING_ONE:
+    if resolver not in SHOWING_ONE and not isinstance(resolver, Custom):
         return False
     winner = shown_entry(row, spec, column)
     return winner is not None and winner[0] != dot
@@ -122,7 +123,9 @@ def _record(
         return Record(conflict, loser, winner, told, is_discard=True)
     found = [each for each in [shown_entry(row, spec, column) for column, _, _ in known] if each is not None]
     winner = max([dot for dot, _ in found], default=None)
-    keeps = all(spec.columns[column] is Resolver.KEEP for column, _, _ in known)
+    keeps = all(
+        spec.columns[column] is Resolver.KEEP or isinstance(spec.columns[column], Custom) for column, _, _ in known
+    )
     conflict = Conflict.INSERT_INSERT if loser in lives and len(lives) > 1 else Conflict.UPDATE_UPDATE
     return Record(conflict, loser, winner, told, not keeps)
 

@@ -1,7 +1,8 @@
 """What becomes of each class of conflict under each resolver. Documents and tests read this table."""
 
 from quorate.core.versions.conflicts import Conflict
-from quorate.core.versions.resolvers import Resolver
+from quorate.core.versions.custom import Custom
+from quorate.core.versions.resolvers import AnyResolver, Resolver
 
 _BOTH_VALUES = {
     Resolver.LAST_WRITE_WINS: "the write with the higher stamp is shown; the other is listed and discarded",
@@ -12,6 +13,7 @@ _BOTH_VALUES = {
     Resolver.MAX: "the greater value is shown",
     Resolver.MIN: "the smaller value is shown; NULL only if there is nothing else",
 }
+_CUSTOM = "what the function makes of both is shown; the other is listed and kept until a write replaces both"
 _WHATEVER: dict[Conflict, str] = {
     Conflict.UPDATE_DELETE: "the row stays deleted; the update is listed and discarded",
     Conflict.DELETE_UPDATE: "the row stays deleted, though the update is later; the update is listed and discarded",
@@ -26,10 +28,12 @@ _WHATEVER: dict[Conflict, str] = {
 }
 
 
-def outcome(conflict: Conflict, resolver: Resolver) -> str:
+def outcome(conflict: Conflict, resolver: AnyResolver) -> str:
     """One sentence."""
     if conflict in _WHATEVER:
         return _WHATEVER[conflict]
+    if isinstance(resolver, Custom):
+        return _CUSTOM
     if resolver is Resolver.COUNTER:
         both = "both inserts count" if conflict is Conflict.INSERT_INSERT else "both increments count"
         return f"the sum is shown: {both}"

@@ -1,8 +1,9 @@
 """What a column shows when concurrent writes have left several values, and what a write replaces.
 
-Three kinds of resolvers differ in what becomes of the values that are not shown:
+Four kinds of resolvers differ in what becomes of the values that are not shown:
 - last-write-wins and priority choose one. The others are losers: listed, and forgotten when all members have seen it.
 - keep shows the newest, and keeps the others until the application resolves them.
+- custom: shows what a function makes of all. They are listed and kept until a write replaces them.
 - merge: computes one value out of all, so nothing loses.
 """
 
@@ -13,6 +14,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from quorate.core.versions import custom
+from quorate.core.versions.custom import Custom
 from quorate.core.versions.dots import Dot, Origin
 
 INT_MAX = (1 << 63) - 1
@@ -33,7 +36,8 @@ class Resolver(Enum):
     MIN = "merge:min"
 
 
-CHOOSING = frozenset({Resolver.LAST_WRITE_WINS, Resolver.PRIORITY})
+AnyResolver = Resolver | Custom
+CHOOSING: frozenset[AnyResolver] = frozenset({Resolver.LAST_WRITE_WINS, Resolver.PRIORITY})
 """Those that choose one value, and discard the others."""
 SHOWING_ONE = CHOOSING | {Resolver.KEEP}
 """Those that show one of the values as it is."""
@@ -42,7 +46,7 @@ SHOWING_ONE = CHOOSING | {Resolver.KEEP}
 class Spec(Struct, frozen=True):
     """How the rows of one table are merged. It must be the same on every replica."""
 
-    columns: tuple[Resolver, ...]
+    columns: tuple[AnyResolver, ...]
     """For each column beside the key."""
     ranks: Mapping[Origin, int] = {}
     """For `priority`: the lowest wins; an origin that is not there comes last."""
@@ -50,19 +54,22 @@ class Spec(Struct, frozen=True):
     """Each write counts for all columns: a CHECK would not hold for a row put together from two."""
 
 
-def resolver_named(name: str) -> Resolver:
-    """The resolver of this name. Raises ValueError, which names them all."""
+def resolver_named(name: str, known: Sequence[Custom] = ()) -> AnyResolver:
+    """The resolver of this name. `known`: those of programs. Raises ValueError, which names them all."""
+    if name.startswith(custom.PREFIX):
+        return custom.named(name, known)
     for each in Resolver:
         if each.value == name:
             return each
-    raise ValueError(f"{name!r} is no resolver; there are " + ", ".join([each.value for each in Resolver]))
+    names = [*[each.value for each in Resolver], "custom:MODULE:FUNCTION"]
+    raise ValueError(f"{name!r} is no resolver; there are " + ", ".join(names))
 
 
 Sibling = tuple[Dot, Any]
 """One of the values of a cell, with the write that it is of."""
 
 
-def chosen(resolver: Resolver, siblings: Sequence[Sibling], ranks: Mapping[Origin, int]) -> Sibling:
+def chosen(resolver: AnyResolver, siblings: Sequence[Sibling], ranks: Mapping[Origin, int]) -> Sibling:
     """The sibling that is shown; of at least one. For the resolvers of SHOWING_ONE, and max and min."""
     if len(siblings) == 1:
         return siblings[0]
@@ -100,6 +107,17 @@ def concatenated(siblings: Sequence[Sibling]) -> Any:
     if len(values) < 2:
         return values[0] if values else None
     return SEPARATOR.join([_text(value) for value in values])
+
+
+def resolved(resolver: Custom, siblings: Sequence[Sibling]) -> Any:
+    """What a program's own resolver makes of the different values, in the order of their writes."""
+    values: list[Any] = []
+    for _, value in sorted(siblings, key=lambda each: each[0]):
+        if not any(type(each) is type(value) and each == value for each in values):
+            values.append(value)
+    if any(_is_raw(value) for value in values):
+        return values[-1]
+    return custom.folded(resolver.function, values)
 
 
 def _text(value: Any) -> str:

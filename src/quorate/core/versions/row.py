@@ -25,10 +25,12 @@ from typing import Any
 from msgspec import Struct
 
 from quorate.core.versions.clock import Stamp
+from quorate.core.versions.custom import Custom
 from quorate.core.versions.dots import NOTHING_SEEN, Context, Dot, Origin, covers, includes, joined
 from quorate.core.versions.resolvers import (
     CHOOSING,
     SHOWING_ONE,
+    AnyResolver,
     Resolver,
     Sibling,
     Spec,
@@ -36,6 +38,7 @@ from quorate.core.versions.resolvers import (
     clamped,
     concatenated,
     members_of,
+    resolved,
     set_of,
 )
 
@@ -154,11 +157,13 @@ def _shown(row: Row, spec: Spec, column: int, siblings: list[tuple[Name, Any]]) 
     if resolver is Resolver.SET:
         return set_of([value for name, value in siblings if name[3]])
     values = [((name[1], name[2]), value) for name, value in siblings]
+    if isinstance(resolver, Custom):
+        return resolved(resolver, values)
     return concatenated(values) if resolver is Resolver.CONCAT else chosen(resolver, values, spec.ranks)[1]
 
 
 def shown_entry(row: Row, spec: Spec, column: int) -> Sibling | None:
-    """The sibling that is shown by a resolver that shows one; None: there is none."""
+    """The sibling that is shown by a resolver that shows one, or the newest; None: there is none."""
     values = [((name[1], name[2]), value) for name, value in siblings_of(row, column)]
     return chosen(spec.columns[column], values, spec.ranks) if values else None
 
@@ -223,7 +228,7 @@ def _after(row: Row, dot: Dot) -> Row:
     return Row({**row.context, dot[1]: dot[0]}, dict(row.entries))
 
 
-def _parts(resolver: Resolver, value: Any) -> Iterator[tuple[int, Any]]:
+def _parts(resolver: AnyResolver, value: Any) -> Iterator[tuple[int, Any]]:
     """The entries that a first value of a cell makes."""
     if resolver is Resolver.SET:
         yield 0, None

@@ -12,6 +12,7 @@ from typing import Any
 import apsw
 
 from quorate.core.versions.clock import AHEAD_MAX_MS, HybridClock, Stamp
+from quorate.core.versions.custom import Custom
 from quorate.core.versions.dots import Context, Dot, Origin, includes, joined
 from quorate.core.versions.encoding import decode_row
 from quorate.sql.tokens import quoted
@@ -42,11 +43,13 @@ class VersionStore:
         origin: Origin,
         ranks: Mapping[Origin, int] | None = None,
         ahead_max_ms: int = AHEAD_MAX_MS,
+        custom: Sequence[Custom] = (),
     ) -> None:
-        """`ranks`: for the resolver `priority`; the same on every replica."""
+        """`ranks`: for the resolver `priority`; as `custom`, the resolvers of programs, the same on every replica."""
         self._connection = connection
         self.origin = origin
         self._ranks = ranks or {}
+        self._custom = custom
         self._base = Base(connection)
         self._states = States(connection, self._base)
         self._schema = SchemaReader(connection)
@@ -65,9 +68,9 @@ class VersionStore:
         return seen, highest
 
     def _read_tables(self) -> None:
-        facts = self._schema.read()
+        facts, custom = self._schema.read(), self._custom
         self.tables = {
-            name: VersionedTable(self._connection, number, facts.tables[name], columns, resolvers, self._ranks)
+            name: VersionedTable(self._connection, number, facts.tables[name], columns, resolvers, self._ranks, custom)
             for number, name, columns, resolvers in self._base.versioned()
             if name in facts.tables
         }
@@ -114,8 +117,10 @@ class VersionStore:
         columns, chosen = known.get(name, ([], {}))
         wanted = {**chosen, **(resolvers or {})}
         with self._transaction(FOLLOW):
-            versioned = VersionedTable(self._connection, 0, facts.tables[name], columns, wanted, self._ranks)
-            self._base.add_table(name, versioned.columns, wanted)
+            versioned = VersionedTable(
+                self._connection, 0, facts.tables[name], columns, wanted, self._ranks, self._custom
+            )
+            self._base.add_table(name, versioned.columns, versioned.resolvers)
             self._read_tables()
             versioned = self.tables[name]
             if name not in known:

@@ -13,8 +13,9 @@ from msgspec import Struct
 from msgspec.msgpack import Ext
 
 from quorate.core.versions.claims import Value
+from quorate.core.versions.custom import Custom
 from quorate.core.versions.dots import Origin
-from quorate.core.versions.resolvers import Resolver, Spec, resolver_named
+from quorate.core.versions.resolvers import AnyResolver, Resolver, Spec, resolver_named
 from quorate.core.versions.row import MISSING
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL
@@ -53,8 +54,10 @@ class VersionedTable:
         columns: Sequence[str],
         resolvers: Mapping[str, str],
         ranks: Mapping[Origin, int],
+        custom: Sequence[Custom] = (),
     ) -> None:
-        """`columns`: those that have a number already, in order; more are added. Raises RefusedError."""
+        """`columns`: those that have a number already, in order; more are added. `custom`: resolvers of programs.
+        Raises RefusedError."""
         self.number = number
         self.name = table.name
         self.table = table
@@ -69,13 +72,16 @@ class VersionedTable:
         self.visible = tuple([number for number, place in enumerate(self.places) if place >= 0])
         sql: Any = connection.execute("SELECT sql FROM main.sqlite_schema WHERE name = ?", (table.name,)).fetchall()
         has_check = bool(_CHECK.search(sql[0][0]))
-        _refuse(connection, table, resolvers, self.key_names)
-        chosen = tuple([resolver_named(resolvers.get(each, Resolver.LAST_WRITE_WINS.value)) for each in self.columns])
+        _refuse(connection, table, resolvers, self.key_names, custom)
+        names = [resolvers.get(each, Resolver.LAST_WRITE_WINS.value) for each in self.columns]
+        chosen = tuple([resolver_named(each, custom) for each in names])
+        self.resolvers = {each: chosen[self.columns.index(each)].value for each in resolvers}
+        """As they are kept: a program's own with the hash of its file."""
         self.spec = Spec(chosen, ranks, by_row=has_check)
         self.has_sets = Resolver.SET in chosen
         self.is_simple = not self.has_sets and Resolver.COUNTER not in chosen
         """Each entry is a value, so that calm states need no look at each."""
-        self.may_break_check = has_check and any(each.value.startswith("merge:") for each in chosen)
+        self.may_break_check = has_check and any(each.value.startswith(("merge:", "custom:")) for each in chosen)
         """A column that is merged by itself may break a CHECK."""
         self.slots = tuple(self._slots(connection))
         self._defaults = self._read_defaults(connection) if self.slots else ()
@@ -187,7 +193,13 @@ def _compared(value: Any, collation: str) -> Any:
         return Ext(NOT_UTF8, alike)
 
 
-def _refuse(connection: apsw.Connection, table: Table, resolvers: Mapping[str, str], keys: tuple[str, ...]) -> None:
+def _refuse(
+    connection: apsw.Connection,
+    table: Table,
+    resolvers: Mapping[str, str],
+    keys: tuple[str, ...],
+    custom: Sequence[Custom],
+) -> None:
     """Raise RefusedError, if the rows of this table cannot be versioned."""
     if not keys:
         raise RefusedError("NotSupportedError", f"{table.name} has no primary key", _NO_KEY)
@@ -208,13 +220,14 @@ def _refuse(connection: apsw.Connection, table: Table, resolvers: Mapping[str, s
     for column, resolver in resolvers.items():
         if column not in known or column in keys:
             raise RefusedError("ProgrammingError", f"{table.name} has no column {column} that could be merged")
-        _refuse_resolver(f"{table.name}.{column}", *known[column], resolver)
+        _refuse_resolver(f"{table.name}.{column}", *known[column], resolver, custom)
 
 
-def _refuse_resolver(column: str, declared: str, nullable: bool, resolver: str) -> None:
+def _refuse_resolver(column: str, declared: str, nullable: bool, resolver: str, custom: Sequence[Custom]) -> None:
     """Raise RefusedError, if a column of this type cannot be merged so."""
+    suitable: dict[AnyResolver, str] = {Resolver.COUNTER: "INT", Resolver.SET: "TEXT", Resolver.CONCAT: "TEXT"}
     try:
-        wanted = {Resolver.COUNTER: "INT", Resolver.SET: "TEXT", Resolver.CONCAT: "TEXT"}.get(resolver_named(resolver))
+        wanted = suitable.get(resolver_named(resolver, custom))
     except ValueError as error:
         raise RefusedError("ProgrammingError", str(error)) from error
     if wanted is not None and (wanted not in declared or (nullable and resolver != Resolver.CONCAT.value)):
