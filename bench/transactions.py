@@ -33,7 +33,7 @@ def transactions(session: Session) -> None:
     """The same program on both: a round each, in turn."""
     systems = {QUORATE: _quorate(session)}
     if importlib.util.find_spec("psycopg") is None:
-        session.note("without postgresql in transactions: psycopg is not installed (pip install 'quorate[bench]')")
+        session.note("without postgresql in transactions: psycopg is not installed (pip install 'quoratedb[bench]')")
     elif (found := _postgres(session)) is not None:
         systems[POSTGRESQL] = found
 

@@ -26,7 +26,7 @@ def test_no_line_of_a_list_of_commands_is_cut(group: list[str]) -> None:
 
 
 def test_the_version_is_one() -> None:
-    assert CliRunner().invoke(main, ["--version"]).stdout.split()[-1] == quorate.__version__ == version("quorate")
+    assert CliRunner().invoke(main, ["--version"]).stdout.split()[-1] == quorate.__version__ == version("quoratedb")
 
 
 def test_a_command_that_is_not_there_is_wrong_usage() -> None:

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.house.source import PACKAGE, ROOT, name
+from tests.house.source import PACKAGE, ROOT, name, texts
 
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
@@ -80,6 +80,17 @@ def test_the_script_that_checks_a_clean_machine_takes_its_test_line_from_the_rea
         ["bash", str(ROOT / ".ci" / "run"), "--print-test-line"], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == SETUP_TESTS
+
+
+def test_no_text_installs_the_package_of_somebody_else() -> None:
+    """`quorate` on the index is another program; ours is `quoratedb` (docs/decisions/0047-distribution-name.md)."""
+    wrong = re.compile(r"\bpip install\b[^\n`]*['\" ]quorate(?![\w.-])|['\"]quorate\[")
+    assert wrong.search("pip install quorate")
+    assert wrong.search("pip install -q 'quorate[certs]'")
+    assert not wrong.search("pip install -q -e . && .venv/bin/quorate demo")
+    for path in texts():
+        if path.suffix != ".py" or PACKAGE in path.parents:
+            assert not wrong.search(path.read_text(encoding="utf-8")), f"{name(path)} installs another program"
 
 
 def test_the_changelog_knows_the_version() -> None:

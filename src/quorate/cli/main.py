@@ -10,6 +10,7 @@ import click
 
 from quorate.cli.output import Exit, Fail, ask_password, code_of, is_person, show_error
 from quorate.client import credentials
+from quorate.core.formats import RELEASE
 
 COMMANDS = {
     "demo": "quorate.cli.demo.main:demo",
@@ -88,7 +89,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="quorate")
+@click.version_option(RELEASE)
 def main() -> None:
     """SQLite that replicates the way you choose.
 

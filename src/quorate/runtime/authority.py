@@ -174,6 +174,6 @@ def _library() -> Any:
         from cryptography.hazmat.primitives import serialization
     except ImportError as error:
         raise ConfigError(
-            "certificates are made with the package cryptography: pip install 'quorate[certs]'"
+            "certificates are made with the package cryptography: pip install 'quoratedb[certs]'"
         ) from error
     return x509, serialization

@@ -18,7 +18,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 def certs() -> None:
     """Make a private certificate authority, and certificates for nodes.
 
-    Needs the package cryptography: pip install 'quorate[certs]'. Certificates of another authority serve as well.
+    Needs the package cryptography: pip install 'quoratedb[certs]'. Certificates of another authority serve as well.
     """
 
 

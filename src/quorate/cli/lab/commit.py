@@ -2,8 +2,9 @@
 
 import subprocess
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
+
+from quorate.core.formats import RELEASE
 
 
 @cache
@@ -22,4 +23,4 @@ def commit() -> str:
         git("ls-files", "--error-unmatch", "commit.py")  # a checkout of something else may lie around a package
         return git("describe", "--always", "--exclude", "*", "--abbrev=10", "--dirty=+")
     except (OSError, subprocess.SubprocessError):
-        return "version " + version("quorate")
+        return "version " + RELEASE
