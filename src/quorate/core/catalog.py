@@ -16,12 +16,13 @@ SCHEMA = (
     """CREATE TABLE databases(name TEXT PRIMARY KEY, replication TEXT NOT NULL, options TEXT NOT NULL)
        STRICT, WITHOUT ROWID""",
     """CREATE TABLE partitions(id INTEGER PRIMARY KEY AUTOINCREMENT, database TEXT NOT NULL REFERENCES databases(name),
-       number INTEGER NOT NULL, UNIQUE(database, number)) STRICT""",
+       number INTEGER NOT NULL, leader INTEGER NOT NULL DEFAULT 0, UNIQUE(database, number, leader)) STRICT""",
     """CREATE TABLE replicas(partition INTEGER NOT NULL REFERENCES partitions(id),
        node INTEGER NOT NULL REFERENCES members(node), PRIMARY KEY(partition, node)) STRICT, WITHOUT ROWID""",
     "CREATE TABLE dropped(partition INTEGER PRIMARY KEY, database TEXT NOT NULL, nodes TEXT NOT NULL) STRICT",
 )
-"""The id of a row of `partitions` is the id of the group that holds the partition. No id is ever used again, and
+"""The id of a row of `partitions` is the id of the group that holds the partition: where a database has several leaders
+(1, 2, ...), of the group of each. No id is ever used again, and
 `dropped` keeps those of databases that were dropped, with the nodes that held them: a node that was away learns it."""
 
 DROP = (
@@ -59,6 +60,8 @@ class PartitionRow(Struct, frozen=True, array_like=True):
     nodes: tuple[NodeId, ...]
     began: tuple[NodeId, ...] = ()
     """The voters with which the group began, if they are not these."""
+    leader: int = 0
+    """Which of several leaders' group this is, counted from 1; 0: the database has one, or none."""
 
 
 class DroppedRow(Struct, frozen=True, array_like=True):
@@ -97,7 +100,7 @@ DROPPED_QUERY = "SELECT partition, nodes FROM dropped WHERE database = ? ORDER B
 QUERIES = (
     "SELECT node, name, address FROM members ORDER BY node",
     "SELECT name, replication, options FROM databases ORDER BY name",
-    """SELECT id, database, number, (SELECT group_concat(node) FROM
+    """SELECT id, database, number, leader, (SELECT group_concat(node) FROM
        (SELECT node FROM replicas WHERE partition = id ORDER BY node)) FROM partitions ORDER BY id""",
     "SELECT max(1, user_version) FROM pragma_user_version",
     "SELECT partition, database, nodes FROM dropped ORDER BY partition",

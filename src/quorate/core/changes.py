@@ -38,7 +38,7 @@ def write_for(node: "Node", now: Now, body: Change) -> Run | Refused | None:
         return _drop(node, body)
     if isinstance(body, Upgrade):
         return node.versions.finalization(node.me, node.directory.members.values(), node.liveness.alive(), body)
-    if isinstance(body, CreateDatabase) and body.exists_ok and node.directory.partition_of(body.database) is not None:
+    if isinstance(body, CreateDatabase) and body.exists_ok and node.directory.groups_for(body.database):
         return None
     changes = node.directory.catalog.changes or any(proposal.members for proposal in node.proposals.values())
     if isinstance(body, CreateDatabase) and changes and not roster.is_current(node):

@@ -5,12 +5,14 @@ database is created by a write to the catalog, and its groups appear on the node
 when each of them has applied that write.
 """
 
+from collections.abc import Sequence
+
 from quorate.core.bounds import GroupId, NodeId
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP
 from quorate.core.membership import Wanted
 from quorate.core.messages import Removed, Wish
-from quorate.core.options import SINGLE_LEADER, DatabaseOptions, SingleLeaderOptions, Unfit, check
+from quorate.core.options import MULTI_LEADER, SINGLE_LEADER, DatabaseOptions, SingleLeaderOptions, Unfit, check
 from quorate.core.recovered import Identity, Member
 from quorate.core.replication import REPLICATIONS, options_known
 from quorate.core.requests import AlterDatabase, CreateDatabase, Refused, Run
@@ -19,6 +21,10 @@ from quorate.core.upgrading import set_version
 
 ALTER = "UPDATE databases SET options = CASE options WHEN ? THEN ? END WHERE name = ?"
 """Fails (NULL is not allowed) when the options are not those any more that the change was decided on."""
+NEW_GROUP = "INSERT INTO partitions(database, number, leader) VALUES (?, 0, ?)"
+NEW_REPLICA = (
+    "INSERT INTO replicas VALUES ((SELECT id FROM partitions WHERE database = ? AND number = 0 AND leader = ?), ?)"
+)
 REPLICAS_OF_MAIN = 3
 NAME_BYTES_MAX = 128
 
@@ -35,7 +41,7 @@ class Directory:
         self.replications = {CATALOG_DATABASE: SINGLE_LEADER}
         """The replication of each database, by its name in `core.replication`."""
         self.options: dict[str, DatabaseOptions] = {CATALOG_DATABASE: SingleLeaderOptions()}
-        self.partitions: dict[str, PartitionRow] = {}
+        self.partitions: dict[str, tuple[PartitionRow, ...]] = {}
         self.removed: dict[NodeId, Member] = {}
         self.told = Removed(0)
         """What others said when this node had been taken out."""
@@ -52,7 +58,10 @@ class Directory:
         self.options[CATALOG_DATABASE] = SingleLeaderOptions()
         self.replications = {row.name: row.replication for row in catalog.databases}
         self.replications[CATALOG_DATABASE] = SINGLE_LEADER
-        self.partitions = {row.database: row for row in catalog.partitions if row.number == 0}
+        self.partitions = {}
+        for row in catalog.partitions:  # in the order of their groups
+            if row.number == 0:
+                self.partitions[row.database] = (*self.partitions.get(row.database, ()), row)
 
     def address_of(self, node: NodeId) -> str:
         member = self.members.get(node)
@@ -66,8 +75,10 @@ class Directory:
         """The member of this name; None when there is none."""
         return next((member.node for member in self.members.values() if member.name == name), None)
 
-    def partition_of(self, database: str) -> PartitionRow | None:
-        return self.partitions.get(database)
+    def groups_for(self, database: str) -> tuple[PartitionRow, ...]:
+        """The groups that hold this database, each all of it: one, or one for each of its leaders. None has a node in
+        common with another."""
+        return self.partitions.get(database, ())
 
     def groups_of(self, node: NodeId) -> list[PartitionRow]:
         """What the catalog wants this node to hold."""
@@ -112,7 +123,7 @@ class Directory:
         rows = tuple((member.node, member.name, member.address) for member in self.identity.founders)
         statements.append(Statement("INSERT INTO members VALUES (?, ?, ?)", rows, many=True))
         nodes = sorted(member.node for member in self.identity.founders)[:REPLICAS_OF_MAIN]
-        statements += _new_database("main", SINGLE_LEADER, SingleLeaderOptions(), nodes)
+        statements += _new_database("main", SINGLE_LEADER, SingleLeaderOptions(), (nodes,))
         if self.identity.format > 1:
             statements.append(set_version(self.identity.format))
         return Run(CATALOG_DATABASE, tuple(statements), token=Token("founding", 0))
@@ -131,7 +142,7 @@ class Directory:
             for node in row.nodes:
                 load[node] = load.get(node, 0) + 1
         nodes = sorted(sorted(load, key=lambda node: (load[node], node))[: request.replicas])
-        statements = _new_database(request.database, request.replication, options, nodes)
+        statements = _new_database(request.database, request.replication, options, options.placed(nodes))
         return Run(CATALOG_DATABASE, tuple(statements), token=request.token)
 
     def _refuse_creation(self, request: CreateDatabase) -> Refused | None:
@@ -147,13 +158,15 @@ class Directory:
 
     def alteration(self, request: AlterDatabase) -> Run | Refused:
         """The write that changes what is wanted of a database."""
-        row = self.partition_of(request.database)
-        if row is None:
+        rows = self.groups_for(request.database)
+        if not rows:
             names = ", ".join(known.name for known in self.catalog.databases)
             return Refused("UnknownDatabase", f"there is no database {request.database!r}", f"there are: {names}")
         replication, before = self.replications[request.database], self.options[request.database]
+        replicas = sum(len(row.nodes) for row in rows)
         try:
-            options = check(options_known(), replication, request.options, len(row.nodes), before)
+            options = check(options_known(), replication, request.options, replicas, before)
+            options.check_change(before)
         except Unfit as error:
             return Refused(error.error, str(error), error.hint)
         known = next(each.options for each in self.catalog.databases if each.name == request.database)
@@ -171,14 +184,16 @@ def valid_name(name: str) -> bool:
     )
 
 
-def _new_database(name: str, replication: str, options: DatabaseOptions, nodes: list[NodeId]) -> list[Statement]:
-    find = "(SELECT id FROM partitions WHERE database = ? AND number = 0)"
-    rows = tuple((name, node) for node in nodes)
-    return [
-        Statement("INSERT INTO databases VALUES (?, ?, ?)", ((name, replication, options.encode()),)),
-        Statement("INSERT INTO partitions(database, number) VALUES (?, 0)", ((name,),)),
-        Statement(f"INSERT INTO replicas VALUES ({find}, ?)", rows, many=True),  # noqa: S608 - a constant
-    ]
+def _new_database(
+    name: str, replication: str, options: DatabaseOptions, groups: Sequence[Sequence[NodeId]]
+) -> list[Statement]:
+    """`groups`: the nodes of each."""
+    statements = [Statement("INSERT INTO databases VALUES (?, ?, ?)", ((name, replication, options.encode()),))]
+    first = 1 if replication == MULTI_LEADER else 0
+    for leader, nodes in enumerate(groups, first):
+        rows = tuple((name, leader, node) for node in nodes)
+        statements += [Statement(NEW_GROUP, ((name, leader),)), Statement(NEW_REPLICA, rows, many=True)]
+    return statements
 
 
 CHANGE_UNDER_WAY = Refused(

@@ -68,11 +68,14 @@ def _add(node: "Node", body: AddMember) -> Run:
     _check_new(node, body)
     plans: list[Plan] = []
     for name in body.databases:
-        row = directory.partition_of(name)
-        if row is None:
+        rows = directory.groups_for(name)
+        if not rows:
             names = ", ".join(known.name for known in directory.catalog.databases)
             raise _No("UnknownDatabase", f"there is no database {name!r}", f"there are: {names}")
-        plans.append(Plan(row, tuple(sorted((*row.nodes, body.node)))))
+        if len(rows) > 1:
+            hint = "add the member without it; it can take another's place with `quorate member replace`"
+            raise _No("NotSupportedError", f"the leaders of {name} are those with which it was created", hint)
+        plans.append(Plan(rows[0], tuple(sorted((*rows[0].nodes, body.node)))))
     voters = _catalog_voters(node)
     if len(voters) < CATALOG_VOTERS:
         voters = (*voters, body.node)
@@ -142,7 +145,11 @@ def _known(node: "Node", number: NodeId) -> Member:
 def _without(node: "Node", row: PartitionRow, leaves: Member, successor: NodeId, load: dict[NodeId, int]) -> Plan:
     """Where a database goes that `leaves` holds a replica of. Raises _No."""
     rest = tuple(each for each in row.nodes if each != leaves.node)
-    free = [each for each in load if each not in row.nodes]
+    holders = {each for known in node.directory.groups_for(row.database) for each in known.nodes}
+    free = [each for each in load if each not in holders]
+    if successor and successor in holders and successor not in row.nodes:
+        message = f"{node.directory.name_of(successor)} holds {row.database} under another of its leaders"
+        raise _No("ProgrammingError", message, "name a member that does not")
     if successor and successor not in row.nodes:
         rest = (*rest, successor)
     elif free:

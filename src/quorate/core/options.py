@@ -6,16 +6,31 @@ and `alter`, the JSON in the catalog, what `status` and `explain` show, and docs
 a text everywhere.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Self, TypedDict, get_args, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
-from quorate.core.ack_policy import AUTO, CHOICES, FAILOVERS, MAJORITY, SYNC, AckPolicy, NoSuchAcks, parse_for, rule_of
+from quorate.core.ack_policy import (
+    ASYNC,
+    AUTO,
+    CHOICES,
+    FAILOVERS,
+    MAJORITY,
+    SYNC,
+    AckPolicy,
+    NoSuchAcks,
+    parse_for,
+    rule_of,
+)
 
 SINGLE_LEADER = "single-leader"
 """The name of that replication: the catalog's, and that of databases for which none is chosen."""
+MULTI_LEADER = "multi-leader"
+EVERY = "all"
+"""Every replica leads."""
+TOPOLOGIES = ALL, RING, STAR = "all", "ring", "star"
 REPLICAS_MAX = 1000
 """No cluster has more nodes."""
 
@@ -69,6 +84,13 @@ class DatabaseOptions(Struct, frozen=True, kw_only=True):
         """A write waits for every replica."""
         return False
 
+    def placed(self, nodes: Sequence[int]) -> tuple[Sequence[int], ...]:
+        """The nodes of each group, of the nodes on which the database is to be."""
+        return (nodes,)
+
+    def check_change(self, before: Self) -> None:
+        """Raises Unfit when a database that was like this cannot become like that."""
+
     def check_replicas(self, replicas: int) -> None:
         """Raises Unfit when so many can never do what is asked."""
         for name, option in self.declared().items():
@@ -107,6 +129,53 @@ class SingleLeaderOptions(DatabaseOptions, frozen=True, kw_only=True):
     @property
     def needs_all(self) -> bool:
         return self.acks == SYNC
+
+
+def _read_topology(text: str, _replicas: int) -> str:
+    return _one_of("topology", text, TOPOLOGIES)
+
+
+def _read_leaders(text: str, replicas: int) -> str:
+    if text == EVERY:
+        return text
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
+    if not 0 < number <= replicas:
+        raise Unfit(f"{text!r:.80} is not how many of {replicas} replicas can lead", f"{EVERY}, or 1 to {replicas}")
+    return str(number)
+
+
+def _read_leader_acks(text: str, _replicas: int) -> str:
+    """Each leader's group may be of another size."""
+    return _one_of("acks", text, (ASYNC, SYNC, MAJORITY))
+
+
+class MultiLeaderOptions(SingleLeaderOptions, frozen=True, kw_only=True):
+    """The options of a database of several leaders. Each leads a group of its own, which is one of a single leader."""
+
+    acks: Annotated[
+        str, Option("Who must hold a write on disk before it is committed.", CHOICES, _read_leader_acks, "acks.md")
+    ] = MAJORITY
+    leaders: Annotated[
+        str,
+        Option(
+            "How many of the replicas lead; the others follow one of them.",
+            (EVERY, "N"),
+            _read_leaders,
+            "multi-leader.md",
+        ),
+    ] = EVERY
+    topology: Annotated[
+        str,
+        Option("From whom a leader takes the writes of the others.", TOPOLOGIES, _read_topology, "multi-leader.md"),
+    ] = ALL
+
+    def placed(self, nodes: Sequence[int]) -> tuple[Sequence[int], ...]:
+        leaders = len(nodes) if self.leaders == EVERY else min(int(self.leaders), len(nodes))
+        return tuple([nodes[leader::leaders] for leader in range(leaders)])
+
+    def check_change(self, before: Self) -> None:
+        if self.leaders != before.leaders:
+            raise Unfit("the leaders of a database are chosen when it is created", "create another, and import into it")
 
 
 class OptionKeywords(TypedDict, total=False):

@@ -19,10 +19,14 @@ def find(node: "Node", database: str) -> Replica | NotLeader | Refused:
         return roster.refusal(node)
     if database == CATALOG_DATABASE:
         return _if_member(node.groups.get(CATALOG_GROUP)) or NotLeader(node.identity.founders[0].address)
-    row = node.directory.partition_of(database)
-    if row is not None:
+    rows = node.directory.groups_for(database)
+    for row in rows:
         here = _if_member(node.groups.get(row.group))
-        return here or NotLeader(node.address_of(row.nodes[row.group % len(row.nodes)]))
+        if here is not None:
+            return here
+    if rows:
+        row = rows[node.me % len(rows)]
+        return NotLeader(node.address_of(row.nodes[row.group % len(row.nodes)]))
     return _unknown(node, database)
 
 

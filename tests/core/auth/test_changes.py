@@ -38,7 +38,7 @@ ANN = Users((UserRow("ann", 5_000, TEXT),), (), (GrantRow("ann", "", "admin"),),
 def decided(users: Users, body: Any, *, current: bool = True) -> Any:
     """What the leader of a catalog with these users, and a database `main`, makes of it."""
     catalog = SimpleNamespace(users=users, databases=[SimpleNamespace(name="main")])
-    directory = SimpleNamespace(catalog=catalog, partition_of=lambda name: name == "main" or None)
+    directory = SimpleNamespace(catalog=catalog, groups_for=lambda name: name == "main")
     node = SimpleNamespace(directory=directory, catalog=SimpleNamespace(at_rest=current), proposals={}, catalog_reads=0)
     return changes.write_for(node, NOW, body)  # type: ignore[arg-type]
 

@@ -153,7 +153,7 @@ def _check_role(node: "Node", users: Users, body: GrantRole | RevokeRole) -> Ref
         what = f"of the database {body.database!r:.80}" if body.database else "of the cluster"
         known = ", ".join(DATABASE_ROLES if body.database else CLUSTER_ROLES)
         return Refused("ProgrammingError", f"there is no role {body.role!r:.80} {what}", f"there are: {known}")
-    if body.database and node.directory.partition_of(body.database) is None:
+    if body.database and not node.directory.groups_for(body.database):
         names = ", ".join(row.name for row in node.directory.catalog.databases)
         return Refused("UnknownDatabase", f"there is no database {body.database!r:.80}", f"there are: {names}")
     return None

@@ -139,9 +139,9 @@ class InlineNode:
         assert self._core is not None, "a node that answers has a core"
         if database == CATALOG_DATABASE:
             return CATALOG_GROUP, answer.index
-        row = self._core.directory.partition_of(database)
-        assert row is not None, "a database that answers has a group"
-        return row.group, answer.index
+        here = [row.group for row in self._core.directory.groups_for(database) if row.group in self._core.groups]
+        assert here, "a database that answers has a group"
+        return here[0], answer.index
 
     def request(self, body: RequestBody | CommitHeld, seconds: float = 0.0) -> Answer:
         """Carry a request through; a statement that runs for longer than so many seconds (0: no matter how long) is

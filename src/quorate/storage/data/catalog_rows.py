@@ -52,8 +52,8 @@ def catalog_of(outcome: WriteOutcome, changed: WriteOutcome, users: Users) -> Ca
         tuple(Member(*row) for row in members),  # type: ignore[arg-type]
         tuple(DatabaseRow(*row) for row in databases),  # type: ignore[arg-type]
         tuple(
-            PartitionRow(int(group), str(database), int(number), _nodes(nodes), began.get(group, ()))  # type: ignore[arg-type]
-            for group, database, number, nodes in partitions
+            PartitionRow(int(group), str(database), int(number), _nodes(nodes), began.get(group, ()), int(leader))  # type: ignore[arg-type]
+            for group, database, number, leader, nodes in partitions
         ),
         int(version),  # type: ignore[arg-type]
         len(changes),

@@ -22,7 +22,7 @@ def _delete(tables: "Tables", name: str, rows: list[Any]) -> Result:
 
 def _note(tables: "Tables", parameters: Any) -> Result:
     found = _groups(tables, parameters[0])
-    for group, name, _ in found:
+    for group, name, *_ in found:
         nodes = ",".join(str(node) for each, node in sorted(tables.table("replicas")) if each == group)
         tables.change("dropped", None, (group, name, nodes))
         tables.last_rowid = group

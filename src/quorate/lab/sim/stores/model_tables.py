@@ -402,14 +402,15 @@ def _options(tables: Tables, parameters: Any) -> Result:
 
 def _partition(tables: Tables, parameters: Any) -> Result:
     number = tables.next_id("partitions")
-    tables.change("partitions", None, (number, parameters[0], 0))
+    tables.change("partitions", None, (number, parameters[0], 0, parameters[1]))
     tables.last_rowid = number
     return Result((), [], 1, number)
 
 
 def _replica(tables: Tables, parameters: Any) -> Result:
-    group = next(number for number, name, _ in tables.table("partitions").values() if name == parameters[0])
-    tables.insert("replicas", (group, parameters[1]), "partition, replicas.node")
+    groups = tables.table("partitions").values()
+    group = next(number for number, name, _, leader in groups if (name, leader) == parameters[:2])
+    tables.insert("replicas", (group, parameters[2]), "partition, replicas.node")
     return Result((), [], 1, tables.last_rowid)
 
 
@@ -418,13 +419,16 @@ def _placements(tables: Tables, _parameters: Any) -> Result:
     for group, node in sorted(tables.table("replicas")):
         nodes.setdefault(group, []).append(str(node))
     rows: list[Row] = [
-        (*row[:3], ",".join(nodes[group]) if group in nodes else None)
+        (*row[:4], ",".join(nodes[group]) if group in nodes else None)
         for group, row in sorted(tables.table("partitions").items())
     ]
     listed = (
-        catalog.QUERIES[2].removeprefix("SELECT id, database, number, ").removesuffix(" FROM partitions ORDER BY id")
+        catalog.QUERIES[2]
+        .removeprefix("SELECT id, database, number, leader, ")
+        .removesuffix(" FROM partitions ORDER BY id")
     )
-    return Result((("id", "INTEGER"), ("database", "TEXT"), ("number", "INTEGER"), (listed, None)), rows, -1)
+    columns = (("id", "INTEGER"), ("database", "TEXT"), ("number", "INTEGER"), ("leader", "INTEGER"), (listed, None))
+    return Result(columns, rows, -1)
 
 
 def _version(tables: Tables, _parameters: Any) -> Result:
@@ -441,7 +445,6 @@ _DUMPED = {
 _MEMBERS = (("node", "INTEGER"), ("name", "TEXT"), ("address", "TEXT"))
 _CHANGES = (("number", "INTEGER"), ("change", "TEXT"), ("token", "TEXT"))
 _DATABASES = (("name", "TEXT"), ("replication", "TEXT"), ("options", "TEXT"))
-_FIND = "(SELECT id FROM partitions WHERE database = ? AND number = 0)"
 
 STATEMENTS: dict[str, Run] = (
     {
@@ -467,8 +470,8 @@ STATEMENTS: dict[str, Run] = (
         "INSERT INTO members VALUES (?, ?, ?)": _insert_row("members", "node"),
         "INSERT INTO databases VALUES (?, ?, ?)": _database,
         directory.ALTER: _options,
-        "INSERT INTO partitions(database, number) VALUES (?, 0)": _partition,
-        f"INSERT INTO replicas VALUES ({_FIND}, ?)": _replica,  # noqa: S608 - a constant
+        directory.NEW_GROUP: _partition,
+        directory.NEW_REPLICA: _replica,
         "INSERT INTO member_changes VALUES (?, ?, ?)": _insert_row("member_changes", "number"),
         "INSERT INTO removed VALUES (?, ?, ?)": _insert_row("removed", "node"),
         "INSERT INTO catalog_voters VALUES (?)": _insert_row("catalog_voters", "node"),
