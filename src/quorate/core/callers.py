@@ -80,7 +80,7 @@ def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
             group.join(now, request)
         elif _submit_run(node, now, group, request):
             joined[group] = None
-            if group.takes_writes():
+            if len(requests) > 1 and group.takes_writes():
                 takers[group] = None
     for group in joined:
         group.joined()

@@ -51,6 +51,7 @@ class Node:
         self.now_us = 0
         self.rng = rng
         self.settings = settings or Settings()
+        self._at_once = self.settings.at_once
         self._stall_us = 2 * self.settings.heartbeat_us  # a node that runs takes a step at each of its heartbeats
         self.disk_full = self.draining = self._drained = False
         self.removed = False
@@ -123,7 +124,10 @@ class Node:
                 group.on_event(now, event)
             else:
                 dropping.on_late(self, now, event)
-        if begins:
+        if self._ready and self._at_once:
+            self._run_ready(now)
+            self.touched = self.groups.values()
+        elif begins:
             self.touched = self.groups.values()
         self.deadline_us = mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
         out = self._out
@@ -236,13 +240,18 @@ class Node:
             elif isinstance(name, tuple):
                 touched.append(groups[name[0]])
                 groups[name[0]].on_timer(now, name[1])
-        ready, self._ready = self._ready, {}
-        for number in ready:
-            touched.append(groups[number])
-            groups[number].on_ready(now)
+        touched += self._run_ready(now)
         self.liveness.flush_rounds(now)
         if not ticked:
             self.touched = touched
+
+    def _run_ready(self, now: Now) -> list[Replica]:
+        """Let the groups that have something to begin do so."""
+        ready, self._ready = self._ready, {}
+        groups = [self.groups[number] for number in ready]
+        for group in groups:
+            group.on_ready(now)
+        return groups
 
     def _compare_next(self) -> int:
         """Have the members of one group compared, each in turn that leads here; among how many."""
@@ -270,13 +279,15 @@ class Node:
             self._drain(now)
 
     def _on_persisted(self, now: Now, event: kernel.Persisted) -> None:
-        touched: dict[GroupId, None] = {}
-        while self._writing and self._writing[0][0] <= event.sequence:
-            touched[self._writing.popleft()[1]] = None
-        groups = [self.groups[number] for number in touched if number in self.groups]
-        for group in groups:
+        writing = self._writing
+        touched: dict[Replica, None] = {}
+        while writing and writing[0][0] <= event.sequence:
+            group = self.groups.get(writing.popleft()[1])
+            if group is not None:
+                touched[group] = None
+        for group in touched:
             group.on_event(now, event)
-        self.touched = groups
+        self.touched = touched
         dropping.on_persisted(self, event.sequence)
 
     def _on_disk_full(self, now: Now, _event: kernel.DiskFull) -> None:

@@ -44,6 +44,9 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """How long a transaction may hold the writer while others wait for it."""
     hold_idle_us: int = 500_000
     """How long its caller may leave it alone meanwhile."""
+    at_once: bool = False
+    """What a step makes ready goes on within that step: for a node whose requests come one at a time, so that there is
+    nobody to gather (`Node.step`)."""
     waiting_requests_max: int = 20_000
     """Requests that wait in one group before new ones are refused as not done."""
     burst_us: int = 1_000_000

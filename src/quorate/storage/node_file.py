@@ -136,6 +136,7 @@ class NodeFile:
         self._synchronous("NORMAL")
         self._wal_pages = 0
         self._connection.set_wal_hook(self._on_wal)
+        self._cursor = self._connection.cursor()  # of what is written with each turn of the log
 
     def _open(self) -> Identity:
         """Check the format and count the boot, durably."""
@@ -277,7 +278,7 @@ class NodeFile:
     def _write(self, sql: str, bindings: tuple[object, ...]) -> None:
         """Run one statement, unsynced. Raises DiskIsFull or Broken."""
         try:
-            self._connection.execute(sql, bindings)
+            self._cursor.execute(sql, bindings)
             if self._wal_pages >= self._checkpoint_pages:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:

@@ -83,9 +83,13 @@ def advance(group: Group) -> None:
     if election.role != LEADER:
         return
     _turn(group)  # so that every turn below is beyond what is committed, and each round of the loop gets further
-    matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
-    matched[group.me] = commit.persisted
-    agreed = group.agreed_by(matched)
+    if group.others:
+        matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
+        matched[group.me] = commit.persisted
+        agreed = group.agreed_by(matched)
+    else:
+        agreed = commit.persisted
+        matched = {group.me: agreed}
     if group.log.epoch_at(agreed) != election.epoch:
         return
     commit.agreed = max(commit.agreed, agreed)

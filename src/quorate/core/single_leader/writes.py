@@ -297,6 +297,8 @@ def _take(group: Group, now: Now) -> list[Request]:
     queue, room, enough = writes.queue, settings.batch_bytes_max, _enough(group)
     most = min(settings.batch_requests_max, writes.admission.fit())
     long_size, texts, undone = long_writes.long_size(group), group.long_texts, writes.alone > 0
+    fits = len(queue) == 1 and not settings.long_us
+    """Whatever it weighs."""
     for _ in range(len(queue)):
         first = queue[0]
         if 0 < first.until_us <= now_us:
@@ -306,7 +308,7 @@ def _take(group: Group, now: Now) -> list[Request]:
         if access.guards and (refused := access.revoked(first, now)):
             group.reply(queue.popleft().id, refused)
             continue
-        weighs = first.size or weight(body, enough)
+        weighs = 0 if fits else first.size or weight(body, enough)
         room -= weighs
         if weighs >= long_size or (texts and long_writes.took_long(group, body)):
             queue[0] = first = structs.replace(first, long=True)

@@ -49,7 +49,7 @@ _WAKES_MAX = 10_000
 _TRIES_MAX = 100
 _WAKE = kernel.Wake()
 
-ALONE = Settings(long_us=0, trusted=True)
+ALONE = Settings(long_us=0, at_once=True, trusted=True)
 """Nobody else waits for this node: a statement may take as long as its caller lets it. Who has the folder has all."""
 
 DAMAGED = "connect again: what the log can bring back comes back, and what it cannot is said"

@@ -84,6 +84,7 @@ class SqliteLog:
             self._connection.execute(f"{SCHEMA};{VIEW}").fetchall()
             self._ends = Ends(self._connection, life)
             self._drops = Drops(self._connection)
+            self._cursor = self._connection.cursor()  # one for all: a new one costs as much as a small statement
             self.dropped = self._drops.groups
             self.sequence: int
             self.hash: bytes
@@ -135,7 +136,7 @@ class SqliteLog:
             raise Broken(self._broken)
         self.refresh()
         self._stale = True
-        execute = self._connection.execute
+        execute = self._cursor.execute
         running = self.hash
         try:
             execute("BEGIN IMMEDIATE")
@@ -165,7 +166,7 @@ class SqliteLog:
         if type(write) is WriteEntries:
             return self._write_entries(write, running)
         digest = blake2b(running + self.WRITERS[type(write)](self, write), digest_size=16).digest()
-        self._connection.execute(UPDATE_TURN, (self.sequence + 1, digest))
+        self._cursor.execute(UPDATE_TURN, (self.sequence + 1, digest))
         return digest
 
     def _fill(self) -> None:
@@ -225,7 +226,7 @@ class SqliteLog:
             told = blake2b(running + previous, digest_size=16).digest()
             rows[-1][-2:] = self.sequence + 1, told
         if len(rows) == 1:
-            self._connection.execute(INSERT_ENTRY, rows[0])
+            self._cursor.execute(INSERT_ENTRY, rows[0])
         else:
             self._connection.executemany(INSERT_ENTRY, rows)
         group.last, group.last_hash = Position(epoch, index), previous
