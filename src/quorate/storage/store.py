@@ -16,7 +16,7 @@ import msgspec
 from quorate.core import kernel
 from quorate.core.bounds import GroupId
 from quorate.core.dropped import DropReplica
-from quorate.core.entries import DATA, ORIGIN, Entry, LogWrite, Position
+from quorate.core.entries import EXECUTED, ORIGIN, Entry, LogWrite, Position
 from quorate.core.executing import Execute
 from quorate.core.kernel import CATALOG_GROUP, Applied, Effect, Event
 from quorate.core.lives import PeerLife, RaiseBoot, RememberLife
@@ -153,14 +153,14 @@ class BaseStore(Discarding):
         start = max(start, group.base.index + 1)
         early = self._verify(number, applied.index + 1, start - 1)
         tail = self._read(number, start, last)
-        return tail, (*early, *(entry for entry in tail if entry.kind != DATA and entry.index > applied.index))
+        return tail, (*early, *(entry for entry in tail if entry.kind not in EXECUTED and entry.index > applied.index))
 
     def _verify(self, group: GroupId, first: int, last: int) -> list[Entry]:
         """Read them all; the control entries among them."""
         found: list[Entry] = []
         while first <= last:
             entries = self.log.read(group, first, last, APPLY_BYTES)
-            found += [entry for entry in entries if entry.kind != DATA]
+            found += [entry for entry in entries if entry.kind not in EXECUTED]
             first = entries[-1].index + 1
         return found
 
@@ -188,7 +188,11 @@ class BaseStore(Discarding):
     def _on_open_replica(self, effect: kernel.OpenReplica) -> list[Event]:
         if effect.group in self.damaged:
             raise Divergent(self.damaged[effect.group])
-        return [Applied(effect.group, self._stands_at(self.log.groups[effect.group]))]
+        group = self.log.groups[effect.group]
+        position = self._stands_at(group)
+        if self._versioned(group) is None:
+            return [Applied(effect.group, position)]
+        return [Applied(effect.group, position, streams=self._replica(effect.group).streams)]
 
     def _on_close_idle(self, effect: kernel.CloseIdle) -> list[Event]:
         self.close_idle(effect.unused_periods)
@@ -280,7 +284,7 @@ class BaseStore(Discarding):
         self._install(group)
         replica = self._replica(number)
         self._checkpointed[number] = replica.applied
-        return [Applied(number, replica.applied, controls=replica.controls)]
+        return [Applied(number, replica.applied, controls=replica.controls, streams=replica.streams)]
 
     def _on_save_lost(self, effect: kernel.SaveLost) -> list[Event]:
         """Keep what is about to be dropped; what was trimmed or damaged meanwhile is counted as a gap."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from quorate.core import kernel
 from quorate.core.bounds import GroupId
-from quorate.core.entries import DATA, ORIGIN, Entry, Position
+from quorate.core.entries import EXECUTED, ORIGIN, Entry, Position
 from quorate.core.executing import Execute, Executed, Stopped
 from quorate.core.kernel import Applied, ApplyFailed, Effect, Event
 from quorate.storage.data.data_files import DataFiles
@@ -31,7 +31,7 @@ class Writing(DataFiles):
     def on_execute(self, effect: Execute) -> list[Event]:
         self._check_room()
         replica = self._replica(effect.group)
-        how = effect.requests, effect.timestamp_us, effect.budget_us, effect.long_us, effect.ends_us
+        how = effect.requests, effect.timestamp_us, effect.budget_us, effect.long_us, effect.ends_us, effect.epoch
         if effect.alone and self.long_us:
             raise self._aside(effect, partial(replica.execute, *how), partial(self._executed, effect))
         try:
@@ -58,11 +58,11 @@ class Writing(DataFiles):
         if self.long_us and replica.commit_weight >= LONG_BYTES:
             raise self._aside(effect, run, partial(self._committed, effect, replica))
         run()
-        return [Applied(effect.group, effect.position, replica.unsynced)]
+        return [Applied(effect.group, effect.position, replica.unsynced, streams=replica.streams)]
 
     def _committed(self, effect: kernel.Commit, replica: Replica, found: Any) -> list[Event]:
         given(found)
-        return [Applied(effect.group, effect.position, replica.unsynced)]
+        return [Applied(effect.group, effect.position, replica.unsynced, streams=replica.streams)]
 
     def on_rollback(self, effect: kernel.Rollback) -> list[Event]:
         replica = self.replicas.get(effect.group)
@@ -105,7 +105,7 @@ class Writing(DataFiles):
 
     def _has_applied(self, effect: kernel.Apply, replica: Replica) -> list[Event]:
         assert replica.applied.index >= effect.through.index, "the data file did not reach what it was to apply"
-        return [Applied(effect.group, replica.applied, replica.unsynced)]
+        return [Applied(effect.group, replica.applied, replica.unsynced, streams=replica.streams)]
 
     def _apply_later(self, effect: kernel.Apply) -> bool:
         """Entries that change no row need not open a closed file: every election of every idle database makes one."""
@@ -115,7 +115,7 @@ class Writing(DataFiles):
         index, epoch = standing.applied.index, standing.applied.epoch
         for entry in effect.entries:
             index += 1
-            if entry.kind == DATA or entry.index != index or entry.epoch < epoch:
+            if entry.kind in EXECUTED or entry.index != index or entry.epoch < epoch:
                 return False
             epoch = entry.epoch
         if Position(epoch, index) != effect.through:

@@ -128,6 +128,20 @@ def must_mint(kept: Kept | None, life_known_here: int, life_known_to_others: int
     return seen_by_others.get(kept.origin, 0) > kept.ceiling  # others hold writes that this disk has forgotten
 
 
+EPOCH_BITS = 40
+"""Of an origin that is a leader of a group in one epoch."""
+
+
+def origin_of(group: int, epoch: int) -> Origin:
+    """The origin of what the leader of this group writes in this epoch: no two leaders write in one."""
+    return group << EPOCH_BITS | epoch & (1 << EPOCH_BITS) - 1
+
+
+def group_of(origin: Origin) -> int:
+    """The group of such an origin."""
+    return origin >> EPOCH_BITS
+
+
 def mint(rng: Random) -> Origin:
     """A new origin. Two of a million are alike with a probability below 10^-6."""
     return rng.getrandbits(ORIGIN_BITS) | 1

@@ -7,7 +7,7 @@ Four kinds of resolvers differ in what becomes of the values that are not shown:
 - merge: computes one value out of all, so nothing loses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from quorate.core.versions import custom
 from quorate.core.versions.custom import Custom
-from quorate.core.versions.dots import Dot, Origin
+from quorate.core.versions.dots import Dot, Origin, group_of
 
 INT_MAX = (1 << 63) - 1
 SEPARATOR = "\n"
@@ -41,6 +41,19 @@ CHOOSING: frozenset[AnyResolver] = frozenset({Resolver.LAST_WRITE_WINS, Resolver
 """Those that choose one value, and discard the others."""
 SHOWING_ONE = CHOOSING | {Resolver.KEEP}
 """Those that show one of the values as it is."""
+
+
+class ByGroup(Mapping[Origin, int]):
+    """Ranks for `priority` of origins that are leaders of groups: the first group has the last word."""
+
+    def __getitem__(self, origin: Origin) -> int:
+        return group_of(origin)
+
+    def __iter__(self) -> Iterator[Origin]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 class Spec(Struct, frozen=True):

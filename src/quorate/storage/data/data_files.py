@@ -12,6 +12,7 @@ from quorate.storage.execution.callbacks import Callbacks
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors
 from quorate.storage.log.group import GroupLog, LogDamaged, NodeLog
 
+MULTI_LEADER = "multi-leader"
 CLOSED_AT_ONCE = 2
 """Idle data files that are closed together, each at the price of two or three fsyncs."""
 APPLY_BYTES = 4 << 20
@@ -78,6 +79,10 @@ class DataFiles(ABC):
         """A data file never holds what this node's own log does not hold durably."""
         last = self.log.groups[group].last
         assert position.index <= last.index, f"group {group} would apply {position}, its log ends at {last}"
+
+    def _versioned(self, group: GroupLog) -> GroupId | None:
+        """For `Replica`: the group, if it has siblings that write too."""
+        return group.group if group.replication == MULTI_LEADER else None
 
     def _stands_at(self, group: GroupLog) -> Position:
         """The applied position of a group, without opening its data file for that. Raises Divergent."""

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import apsw
 
+from quorate.core.bounds import Epoch, GroupId
 from quorate.core.entries import Entry, Position
 from quorate.core.requests import Write
 from quorate.core.statements import Failed, Result, Statement
+from quorate.core.streams import Cursor, Merge
 from quorate.storage.data.connection import NO_ROWID, PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.data.copying import Copying, reading
 from quorate.storage.data.digest import digest_of
@@ -45,9 +47,17 @@ class Replica:
     """Opens or creates the data file. Raises Divergent (damaged, unknown format), DiskIsFull or Broken.
 
     `clock` returns monotonic microseconds and is only used for the budgets of `query`.
+    `versioned`: the group, if it has siblings that write too.
     """
 
-    def __init__(self, path: str | Path, *, clock: Callable[[], int] | None = None, files: Files = SYSTEM) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Callable[[], int] | None = None,
+        files: Files = SYSTEM,
+        versioned: GroupId | None = None,
+    ) -> None:
         check_sqlite()
         self._files = files
         self._memory = str(path) == ":memory:"
@@ -55,7 +65,8 @@ class Replica:
         self._clock = clock
         if not self._memory:
             files.rewrite(Path(self._path + "-wal"))
-        self._writer = HoldingWriter(self._path, files.vfs, clock)
+        self._versioned = versioned
+        self._writer = self._open_writer()
         self._reader: Reader | None = None
         self._aside: list[Reader] = []
         """Readers of other threads that nobody uses now."""
@@ -72,6 +83,19 @@ class Replica:
         if not self._memory:
             self._writer.connection.set_wal_hook(self._on_wal)
         self._closed = False
+
+    def _open_writer(self) -> HoldingWriter:
+        vfs = None if self._memory else self._files.vfs
+        if self._versioned is None:
+            return HoldingWriter(self._path, vfs, self._clock)
+        from quorate.storage.data.versioned import VersionedWriter  # which no other database needs
+
+        return VersionedWriter(self._path, self._versioned, vfs, self._clock)
+
+    @property
+    def streams(self) -> tuple[Cursor, ...] | None:
+        """How far the logs of siblings are merged, as it is committed; None: there are none."""
+        return self._writer.streams
 
     @property
     def file(self) -> str:
@@ -112,11 +136,12 @@ class Replica:
 
     def execute(
         self,
-        requests: Sequence[Write],
+        requests: Sequence[Write | Merge],
         timestamp_us: int = 0,
         budget_us: int = 0,
         long_us: int = 0,
         ends_us: int = 0,
+        epoch: Epoch = 0,
     ) -> tuple[bytes | None, tuple[bytes, ...]]:
         """Run a batch, one savepoint for each request: the payload of its entry, and an encoded outcome for each.
 
@@ -129,7 +154,9 @@ class Replica:
         beyond `ends_us`; then nothing of the batch took effect, and those before it are kept.
         """
         self._writer.watch.allow(budget_us, long_us, ends_us, stoppable=True)
-        return self._writer.execute(requests, timestamp_us)
+        if self._writer.versions is not None:
+            self._writer.versions.lead(epoch, timestamp_us // 1000)
+        return self._writer.execute(requests, timestamp_us)  # type: ignore[arg-type]
 
     def commit(self, position: Position, batches: Sequence[int] = ()) -> None:
         """Commit the open batches as this position; `batches` are their indexes (empty: there is one, and this is it).
@@ -420,7 +447,7 @@ class Replica:
             source.deserialize("main", image)
             with target.backup("main", source, "main") as backup:
                 backup.step(-1)
-            self._writer = HoldingWriter(self._path, clock=self._clock)
+            self._writer = self._open_writer()
         finally:
             target.close()
             source.close()

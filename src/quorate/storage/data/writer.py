@@ -10,15 +10,16 @@ their payloads are kept, and bring the transaction back.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import apsw
 from msgspec import Raw, Struct
 
-from quorate.core.entries import DATA, Entry, Position
+from quorate.core.entries import DATA, EXECUTED, Entry, Position
 from quorate.core.executing import INTERRUPTED
 from quorate.core.requests import CommitHeld, Done, Write
 from quorate.core.statements import Failed, Result, Statement
+from quorate.core.streams import Cursor
 from quorate.storage.data.connection import FOLLOW, INTERNAL, LEAD, isolate_counters, open_writer, set_mode
 from quorate.storage.data.data_file import (
     keep_control,
@@ -53,6 +54,9 @@ from quorate.storage.rows.payload import (
     encode_records,
 )
 
+if TYPE_CHECKING:
+    from quorate.storage.versions.group import GroupVersions
+
 IDLE, RUNNING, HELD = range(3)
 _HELD_GONE = Failed(
     "OperationalError", "the transaction is not open any more", "a statement or a time-out ended it; begin again"
@@ -82,6 +86,8 @@ class Stacked(Struct, frozen=True):
     records: bytes
     facts: SchemaFacts
     """Of the schema behind it."""
+    kind: int = DATA
+    """Of its entry."""
 
 
 class Writer:
@@ -99,6 +105,9 @@ class Writer:
             except BaseException:
                 self.connection.close()
                 raise
+        self.versions: GroupVersions | None = None
+        """Of a database with several leaders (`data.versioned`)."""
+        self.streams: tuple[Cursor, ...] | None = None
         self.state = IDLE
         self._mode = FOLLOW
         self._beneath = False
@@ -186,7 +195,7 @@ class Writer:
         self._control("BEGIN IMMEDIATE")
         facts = self._read_facts()
         for stacked in self.stack:
-            facts = apply_batch(self.connection, decode_batch(stacked.payload), facts, self._schema.read)
+            facts = self._carry_out(stacked.kind, stacked.payload, facts)[0]
         set_mode(self.connection, LEAD)
         self._mode = LEAD
 
@@ -313,9 +322,9 @@ class Writer:
         assert self.applied.index < batches[0], f"{batches} do not follow {self.applied}"
         assert batches[-1] <= position.index, f"{batches} go beyond {position}"
         if self.state == IDLE:
-            payloads = dict(zip(batches, (stacked.payload for stacked in self.stack), strict=True))
+            stack = dict(zip(batches, self.stack, strict=True))
             indexes = range(self.applied.index + 1, position.index + 1)
-            self.apply([_entry(index, position, payloads) for index in indexes])
+            self.apply([_entry(index, position, stack.get(index)) for index in indexes])
             return
         try:
             self._finish(position, batches)
@@ -336,12 +345,16 @@ class Writer:
         for index, stacked in zip(batches, self.stack, strict=True):
             if stacked.tokens:
                 write_records(self.connection, window, index, stacked.tokens, stacked.records)
-        write_applied(self.connection, position, window.floor)
+        self._write_position(position, window.floor)
         self._control("COMMIT")
         if self._capture.late:
             raise Divergent(f"the table {self._capture.late} changed while it was committed")
         self.applied = position
         self._floor = window.floor
+
+    def _write_position(self, position: Position, floor: int) -> None:
+        """What is committed now leads to here."""
+        write_applied(self.connection, position, floor)
 
     # ------------------------------------------------------------------ an interactive transaction
 
@@ -407,7 +420,7 @@ class Writer:
                 previous = self.applied
                 for entry in entries:
                     previous = self._apply(entry, previous)
-                write_applied(self.connection, previous, self.window.floor)
+                self._write_position(previous, self.window.floor)
                 self._control("COMMIT")
         except BaseException:
             self.controls = controls
@@ -444,19 +457,28 @@ class Writer:
         if entry.index != previous.index + 1 or entry.epoch < previous.epoch:
             at = Position(entry.epoch, entry.index)
             raise Divergent(f"entry {at} cannot follow {previous}")
-        if entry.kind == DATA:
-            batch = decode_batch(entry.payload)
-            if batch.schema != self._read_facts().hash:
-                raise Divergent(f"entry {entry.index} was made under another schema than this replica has")
-            if batch.segments:
-                self._facts = apply_batch(self.connection, batch, self._read_facts(), self._schema.read)
-            records = bytes(batch.records)
-            tokens = [token for token, _ in decode_records(records)]
+        if entry.kind in EXECUTED:
+            self._facts, tokens, records = self._carry_out(entry.kind, entry.payload, self._read_facts())
             if tokens:
                 write_records(self.connection, self.window, entry.index, tokens, records)
         else:
             self.controls = keep_control(self.connection, self.controls, entry)
         return Position(entry.epoch, entry.index)
+
+    def _carry_out(self, kind: int, payload: bytes, facts: SchemaFacts) -> tuple[SchemaFacts, list[str], bytes]:
+        """Do what an entry did: the facts of the schema behind it, its tokens, and its records."""
+        if kind != DATA:
+            raise Divergent(f"an entry of kind {kind} is not for a database with one leader")
+        batch = decode_batch(payload)
+        if batch.schema != facts.hash:
+            raise Divergent("an entry was made under another schema than this replica has")
+        if batch.segments:
+            facts = self._apply_segments(batch, facts)
+        records = bytes(batch.records)
+        return facts, [token for token, _ in decode_records(records)], records
+
+    def _apply_segments(self, batch: Batch, facts: SchemaFacts) -> SchemaFacts:
+        return apply_batch(self.connection, batch, facts, self._schema.read)
 
     # ------------------------------------------------------------------
 
@@ -470,8 +492,8 @@ class Writer:
                 self.connection.close()
 
 
-def _entry(index: int, position: Position, payloads: dict[int, bytes]) -> Entry:
+def _entry(index: int, position: Position, stacked: Stacked | None) -> Entry:
     """What the log holds at this index, which the leader of `position.epoch` appended."""
-    payload = payloads.get(index)
-    kind = DATA if payload is not None else not DATA
-    return Entry(index, position.epoch, kind, payload or b"")
+    if stacked is None:
+        return Entry(index, position.epoch, not DATA, b"")
+    return Entry(index, position.epoch, stacked.kind, stacked.payload)

@@ -6,7 +6,7 @@ transaction: then `TransactionLostError` asks for the batch to be run again with
 deferred foreign key passes RELEASE and would fail the COMMIT of everybody: so it is looked for after each request.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 from msgspec import Struct
@@ -30,6 +30,9 @@ from quorate.storage.interface import StatementFailed
 from quorate.storage.rows.capture import Capture, Mark
 from quorate.storage.rows.payload import Batch, Ddl, Segment, encode_done, encode_failed
 from quorate.storage.rows.replaying import Replaying
+
+if TYPE_CHECKING:
+    from quorate.storage.versions.group import GroupVersions
 
 _ENDED = Failed(
     "StatementTimeout",
@@ -78,7 +81,7 @@ class Execution:
 
     __slots__ = (
         "_apart", "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_points", "_position", "_pragmas",
-        "_runner", "_schema", "_together", "_watch", "facts",
+        "_runner", "_schema", "_together", "_watch", "facts", "versions",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -102,6 +105,8 @@ class Execution:
         """Of the request that runs, in its batch."""
         self._points: list[Point] = []
         """The savepoints of a held transaction."""
+        self.versions: GroupVersions | None = None
+        """Of a database with several leaders."""
         self._apart = 0
         """So many requests run in savepoints of their own, since one has failed."""
 
@@ -290,6 +295,8 @@ class Execution:
             self._stop_merging(capture.merging)
         self._cursor.execute(f"RELEASE {savepoint}", prepare_flags=INTERNAL)
         capture.undo(mark)
+        if self.versions is not None and facts is not self.facts:
+            self.versions.forget_tables()
         self.facts = capture.facts = facts
         self._dirty = False
 
@@ -362,11 +369,13 @@ class Execution:
             return self._runner.read(statement, shape)
         self._capture.flush()
         self._dirty = True
-        if kind == CREATE_AS:
-            return self._create_as(statement, shape)
-        if kind == DROP_TABLE:
-            return self._drop_table(statement, shape)
-        return self._change_schema(statement, shape)
+        if self.versions is not None:
+            self.versions.look()
+        change = {CREATE_AS: self._create_as, DROP_TABLE: self._drop_table}.get(kind, self._change_schema)
+        result = change(statement, shape)
+        if self.versions is not None:  # each change by itself
+            self._settle()
+        return result
 
     def _refuse_disorder(self, statement: Statement) -> None:
         """Raise OutOfOrderError when this statement has made SQLite put rows out of order."""
@@ -389,6 +398,10 @@ class Execution:
         if self.facts.problem:
             raise RefusedError("NotSupportedError", self.facts.problem)
         self._dirty = False
+        segments = self._capture.segments
+        if self.versions is not None and segments and isinstance(segments[-1], Ddl):
+            with self._capture.asleep():
+                segments[-1] = self.versions.settle(self.facts, segments[-1])
 
     def _drop_table(self, statement: Statement, shape: Shape) -> Result:
         """Dropping a parent deletes its rows first, with all that foreign keys then do to the children: followers

@@ -12,7 +12,7 @@ from contextlib import suppress
 import apsw
 
 from quorate.core.bounds import GroupId
-from quorate.core.entries import DATA, Entry
+from quorate.core.entries import DATA, EXECUTED, Entry
 from quorate.core.requests import LostAsk, LostEntry, LostReport
 from quorate.core.statements import BOUND
 from quorate.storage import disk
@@ -150,7 +150,7 @@ def parted_at(log: NodeLog, group: GroupId, ours: Iterable[Entry], theirs: Itera
             entry = here.get(index)
             if entry is None and index > known.base.index:
                 entry = log.read(group, index, index, 1)[0]
-            if entry != there.get(index) and not (entry is not None and entry.kind == DATA and index not in there):
+            if entry != there.get(index) and not (entry is not None and entry.kind in EXECUTED and index not in there):
                 return index
     return 0
 

@@ -15,7 +15,7 @@ What the hook does not see, and what is done about it:
   and the whole row travels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ from quorate.storage.data.order import LAST_ROWID, refuse_random_disorder
 from quorate.storage.data.schema import SchemaFacts, SequenceRows, read_sequences
 from quorate.storage.failures import EntryTooLarge, RefusedError
 from quorate.storage.rows.difference import PRESENT, Difference
-from quorate.storage.rows.payload import Changes, Ddl, Rows, Segment, Sequences, encode
+from quorate.storage.rows.payload import Changes, Ddl, Delta, Rows, Segment, Sequences, encode
 from quorate.storage.rows.table import Row, Table
 
 _INSERT, _UPDATE, _DELETE = apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE
@@ -66,7 +66,7 @@ class Capture:
 
     __slots__ = (
         "_before", "_connection", "_counted", "_dropping", "_image_bytes", "_sealed", "_size", "_tables", "awake",
-        "bytes_max", "facts", "late", "merging", "segments", "vanished",
+        "bytes_max", "facts", "late", "merging", "segments", "stamp", "vanished",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -93,6 +93,8 @@ class Capture:
         """The full-text table that was told to merge by itself, which was refused."""
         self.vanished: set[str] = set()
         """Tables of which triggers have taken rows that an upsert may be at (`storage/data/order.py`)."""
+        self.stamp: Callable[[Changes], Delta | None] | None = None
+        """Makes of changes of versioned rows what travels instead."""
         connection.preupdate_hook(self._hear)
 
     # ------------------------------------------------------------------ the transaction
@@ -308,8 +310,14 @@ class Capture:
                 rows = self._compare(touched.table, touched.images)
                 if rows is not None:
                     changed.append(rows)
-        if changed:
+        if changed and self.stamp is None:
             self.segments.append(Changes(changed))
+        elif changed and self.stamp is not None:
+            with self.asleep():
+                delta = self.stamp(Changes(changed))
+            if delta is not None:
+                self._count_size(len(delta.changes))
+                self.segments.append(delta)
         self._counted |= self._tables.keys()
         self._tables = {}
         self._image_bytes = 0
@@ -336,7 +344,7 @@ class Capture:
     def finish(self) -> tuple[Segment, ...]:
         """Everything the transaction did. Nothing may change from here on. Raises what `flush` raises."""
         self.flush()
-        if self.facts.has_sequences:
+        if self.facts.has_sequences and self.stamp is None:
             self._add_sequences()
         self.awake = False
         self._sealed = True

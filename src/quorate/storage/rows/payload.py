@@ -74,7 +74,36 @@ class Sequences(Struct, frozen=True, array_like=True, tag=3):
     values: tuple[tuple[Value, tuple[tuple[int, Value], ...]], ...]
 
 
-Segment = Changes | Ddl | Sequences
+class Delta(Struct, frozen=True, array_like=True, tag=4):
+    """What became of versioned rows (`storage.versions.delta`), in place of `Changes`."""
+
+    changes: bytes
+
+
+class Versioned(Struct, frozen=True, array_like=True):
+    """A versioned table, as it is from some change of the schema on."""
+
+    number: int
+    """By which deltas know it; never given to another."""
+    name: str
+    """Empty: it was dropped."""
+    columns: tuple[str, ...]
+    """By number; empty, where one was dropped."""
+    resolvers: dict[str, str]
+
+
+class Schema(Struct, frozen=True, array_like=True, tag=5):
+    """A change of the schema of a database with several leaders, in place of `Ddl`."""
+
+    serial: int
+    """All leaders carry these out in this order, each once."""
+    sql: str
+    """Empty: only the tables change, that is their resolvers."""
+    legacy: int
+    tables: tuple[Versioned, ...]
+
+
+Segment = Changes | Ddl | Sequences | Delta | Schema
 
 Record = tuple[str, bytes]
 """A request's token and its encoded outcome, as it will be remembered."""
@@ -138,11 +167,11 @@ class _PackedBatch(Struct, array_like=True):
     format: int
     schema: bytes
     timestamp_us: int
-    segments: tuple[_PackedChanges | Ddl | Sequences, ...]
+    segments: tuple[_PackedChanges | Ddl | Sequences | Delta | Schema, ...]
     records: Raw
 
 
-def _packed(segment: _PackedChanges | Ddl | Sequences) -> Segment:
+def _packed(segment: _PackedChanges | Ddl | Sequences | Delta | Schema) -> Segment:
     if not isinstance(segment, _PackedChanges):
         return segment
     tables: list[Rows] = []

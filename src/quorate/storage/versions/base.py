@@ -1,8 +1,9 @@
 """The base store: the versions of all rows, in tables beside the user's, written in the same transactions.
 
-quorate_versioned   the versioned tables: number, name, their numbered columns and resolvers
+quorate_versioned   the versioned tables: number, name (NULL: it was dropped), their numbered columns and resolvers
 quorate_rows        the state of each row, by table and key; `flags` marks those that need a second look
 quorate_discarded   the conflicts that are final
+quorate_schema      the changes of the schema that all leaders carry out, in order
 quorate_replica     this replica: its origin, the ceiling of its clock, what it has seen, the floor
 """
 
@@ -13,16 +14,17 @@ import apsw
 import msgspec
 
 from quorate.storage.data.connection import INTERNAL
+from quorate.storage.rows.payload import Versioned
 
 DEAD, LISTED, HIDDEN, BROKEN = 1, 2, 4, 8
 """Flags of a row: it is deleted, it has conflicts, another row holds a unique value of it, it breaks a CHECK."""
-TABLES = ("quorate_versioned", "quorate_rows", "quorate_discarded", "quorate_replica")
+TABLES = ("quorate_versioned", "quorate_rows", "quorate_discarded", "quorate_schema", "quorate_replica")
 _AT_ONCE = 500
 """Keys that one SELECT asks for."""
 
 _SCHEMA = (
     (
-        "CREATE TABLE IF NOT EXISTS quorate_versioned(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+        "CREATE TABLE IF NOT EXISTS quorate_versioned(number INTEGER PRIMARY KEY, name TEXT UNIQUE,"
         " columns TEXT NOT NULL, resolvers TEXT NOT NULL)"
     ),
     (
@@ -35,6 +37,7 @@ _SCHEMA = (
         "CREATE TABLE IF NOT EXISTS quorate_discarded(tab INTEGER, key BLOB, stamp INTEGER, origin INTEGER,"
         " record BLOB NOT NULL, PRIMARY KEY (tab, key, stamp, origin)) WITHOUT ROWID"
     ),
+    "CREATE TABLE IF NOT EXISTS quorate_schema(serial INTEGER PRIMARY KEY, change BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS quorate_replica(name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID",
 )
 
@@ -65,10 +68,10 @@ class Base:
         self._run("INSERT OR REPLACE INTO quorate_replica VALUES (?, ?)", (name, msgspec.msgpack.encode(value)))
 
     def versioned(self) -> list[tuple[int, str, list[str], dict[str, str]]]:
-        """The versioned tables: number, name, numbered columns, resolvers."""
+        """The versioned tables: number, name (empty: it was dropped), numbered columns, resolvers."""
         rows = self._run("SELECT number, name, columns, resolvers FROM quorate_versioned ORDER BY number").fetchall()
         decode = msgspec.json.decode
-        return [(number, name, decode(columns), decode(resolvers)) for number, name, columns, resolvers in rows]
+        return [(number, name or "", decode(columns), decode(resolvers)) for number, name, columns, resolvers in rows]
 
     def add_table(self, name: str, columns: Sequence[str], resolvers: dict[str, str]) -> None:
         """A table is versioned from now on, or has other columns."""
@@ -76,6 +79,28 @@ class Base:
         update = "ON CONFLICT(name) DO UPDATE SET columns = excluded.columns, resolvers = excluded.resolvers"
         sql = f"INSERT INTO quorate_versioned(name, columns, resolvers) VALUES (?, ?, ?) {update}"  # noqa: S608
         self._run(sql, (name, *texts))
+
+    def put_table(self, table: Versioned) -> None:
+        """A table is as this says from now on."""
+        texts = [msgspec.json.encode(each).decode() for each in (table.columns, table.resolvers)]
+        sql = "INSERT OR REPLACE INTO quorate_versioned(number, name, columns, resolvers) VALUES (?, ?, ?, ?)"
+        self._run(sql, (table.number, table.name or None, *texts))
+        if not table.name:
+            self._run("DELETE FROM quorate_rows WHERE tab = ?", (table.number,))
+            self._run("DELETE FROM quorate_discarded WHERE tab = ?", (table.number,))
+
+    def serial(self) -> int:
+        """Of the last change of the schema; 0: there was none."""
+        found = self._run("SELECT max(serial) FROM quorate_schema").get
+        return found or 0
+
+    def add_schema(self, serial: int, change: bytes) -> None:
+        """A change of the schema was carried out."""
+        self._run("INSERT INTO quorate_schema VALUES (?, ?)", (serial, change))
+
+    def schemas(self) -> list[bytes]:
+        """The changes of the schema, in order."""
+        return [change for (change,) in self._run("SELECT change FROM quorate_schema ORDER BY serial")]
 
     # ------------------------------------------------------------------ rows
 

@@ -15,14 +15,15 @@ from quorate.storage.interface import Divergent
 class TableRows(Struct, frozen=True, array_like=True):
     """Rows of one table: key and state of each."""
 
-    name: str
+    table: int
+    """Its number, which is the same on every replica."""
     rows: list[tuple[bytes, bytes]]
 
 
 class Discarded(Struct, frozen=True, array_like=True):
     """A conflict that is final: nothing else tells of it any more."""
 
-    name: str
+    table: int
     key: bytes
     loser: Dot
     record: bytes

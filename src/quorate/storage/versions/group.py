@@ -1,0 +1,231 @@
+"""Versioned rows of one replica of a group that has siblings: the group of a leader among several.
+
+Its log carries, in place of rows, deltas and changes of the schema that are numbered. The same bytes bring the group's
+followers forward and travel to the siblings, whose logs carry them on as a `Merge` (`core/streams.py`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import apsw
+import msgspec
+
+from quorate.core.bounds import Epoch, GroupId
+from quorate.core.entries import ORIGIN
+from quorate.core.limits import COMPUTED_BYTES_MAX
+from quorate.core.streams import Cursor, Merge
+from quorate.core.versions.dots import origin_of
+from quorate.core.versions.encoding import decode_row
+from quorate.core.versions.resolvers import ByGroup
+from quorate.sql.tokens import quoted
+from quorate.storage.data.connection import FOLLOW, INTERNAL, LEAD, limit_rows, set_mode
+from quorate.storage.data.schema import SchemaFacts, SchemaReader
+from quorate.storage.execution.pragmas import renaming
+from quorate.storage.failures import RefusedError
+from quorate.storage.rows.payload import (
+    Batch,
+    Changes,
+    Ddl,
+    Delta,
+    Record,
+    Schema,
+    Segment,
+    Versioned,
+    decode_batch,
+    decode_records,
+    encode,
+)
+from quorate.storage.versions.delta import decode_delta, delta_of
+from quorate.storage.versions.schemas import settled
+from quorate.storage.versions.table import VersionedTable
+from quorate.storage.versions.visible import Face, face_of
+from quorate.storage.versions.within import Versions
+
+_EVERYTHING = 1 << 62
+"""Stamps of one origin are given out by one leader in one life, so none needs a ceiling that is durable."""
+_schema = msgspec.msgpack.Decoder(Schema)
+
+
+class GroupVersions(Versions):
+    """On the writing connection of one replica, which is in FOLLOW mode but where users' statements run."""
+
+    def __init__(self, connection: apsw.Connection, group: GroupId, schema: SchemaReader) -> None:
+        super().__init__(connection, origin_of(group, 0), ByGroup(), schema=schema)
+        self.group = group
+        self._touched = self._changed = False
+        """Something was stamped or merged, or tables have changed, since the last commit."""
+        self.now_ms = 0
+        self.changes = 0
+        """How often the schema was changed here, or changed back."""
+        self._before: Mapping[str, VersionedTable] = {}
+        self.clock.raise_ceiling(_EVERYTHING)
+        self.cursors = self._read_cursors()
+        """How far each sibling's log was merged, in the open transaction."""
+
+    def lead(self, epoch: Epoch, now_ms: int) -> None:
+        """What is stamped from here on is of the leader of this epoch."""
+        self.origin, self.now_ms = origin_of(self.group, epoch), now_ms
+
+    def remember(self) -> None:
+        if self._touched:
+            super().remember()
+
+    def committed(self) -> None:
+        """What was remembered is committed."""
+        self._touched = self._changed = False
+
+    def forget(self) -> None:
+        if self._touched:
+            tables = self._tables
+            super().forget()
+            self.cursors = self._read_cursors()
+            if not self._changed:
+                self._tables = tables
+            self._touched = self._changed = False
+
+    def look(self) -> None:
+        """The schema is about to change."""
+        self._before = self.tables
+
+    def forget_tables(self) -> None:
+        """The open transaction has gone back to where tables were others."""
+        self._tables = None
+
+    # ------------------------------------------------------------------ where users' statements run
+
+    def stamp(self, changes: Changes) -> Delta | None:
+        """Captured changes as they travel. The capture must be asleep."""
+        room = self._connection.limit(apsw.SQLITE_LIMIT_LENGTH)
+        limit_rows(self._connection, COMPUTED_BYTES_MAX)
+        shows = any(table.slots or table.has_sets for table in self.tables.values())
+        if shows:  # others' rows may have to come, or to go
+            set_mode(self._connection, FOLLOW)
+        try:
+            return self._stamp(changes)
+        finally:
+            limit_rows(self._connection, room)
+            if shows:
+                set_mode(self._connection, LEAD)
+
+    def _stamp(self, changes: Changes) -> Delta | None:
+        self._touched = True
+        dot, sent = self._stamp_rows([changes], self.now_ms)
+        if dot is None:
+            return None
+        return Delta(delta_of(dot[0], {}, {dot[1]: dot[0]}, self._states.floor, sent))
+
+    def settle(self, facts: SchemaFacts, ddl: Ddl) -> Schema:
+        """A statement has changed the schema: as it travels. The capture must be asleep. Raises RefusedError: others
+        could not follow."""
+        tables = settled(self._connection, facts, self._base.versioned(), self._before, self._ranks, self._custom)
+        schema = Schema(self._base.serial() + 1, ddl.sql, ddl.legacy, tables)
+        self._take(schema)
+        set_mode(self._connection, FOLLOW)
+        try:
+            self._show(tables)
+        finally:
+            set_mode(self._connection, LEAD)
+        return schema
+
+    # ------------------------------------------------------------------ where what was logged is applied
+
+    def apply(self, segments: Iterable[Segment]) -> None:
+        """What one batch did. Raises RefusedError or what apsw raises."""
+        self._touched = True
+        for segment in segments:
+            if isinstance(segment, Delta):
+                self._merge(decode_delta(segment.changes))
+            elif isinstance(segment, Schema):
+                self._change_schema(segment)
+
+    def _change_schema(self, schema: Schema) -> None:
+        """Carry out a change of the schema, wherever it was made."""
+        serial = self._base.serial()
+        if schema.serial <= serial:
+            return
+        if schema.serial > serial + 1:
+            reason = f"the schema is at change {serial} here, and change {schema.serial} came"
+            raise RefusedError("OperationalError", reason, "it can be merged when the changes between have come")
+        emptied = False
+        with renaming(self._connection, schema.legacy):
+            try:
+                self._run(schema.sql)
+            except apsw.ConstraintError:  # of an index on values that were unique where it was made
+                emptied = True
+                for each in schema.tables:
+                    self._connection.execute(f"DELETE FROM main.{quoted(each.name)}", prepare_flags=INTERNAL)  # noqa: S608
+                self._run(schema.sql)
+        self._take(schema)
+        self._show(schema.tables, every=emptied)
+
+    def _run(self, sql: str) -> None:
+        if sql:
+            self._connection.execute(sql, can_cache=False, prepare_flags=INTERNAL)
+
+    def _take(self, schema: Schema) -> None:
+        self._touched = self._changed = True
+        self.changes += 1
+        self._base.add_schema(schema.serial, encode(schema))
+        for each in schema.tables:
+            self._base.put_table(each)
+        self._tables = None
+
+    def _show(self, tables: Iterable[Versioned], *, every: bool = False) -> None:
+        for each in tables:
+            table = self.tables.get(each.name)
+            if table is not None and every:
+                self._show_all(table)
+            elif table is not None and not self._base.is_empty(table.number):
+                self._show_again(table)
+
+    def _show_all(self, table: VersionedTable) -> None:
+        faces: dict[bytes, Face | None] = {}
+        flags: dict[bytes, int] = {}
+        states = dict(self._base.all_rows(table.number))
+        for key, (kept, state) in self._base.read(table.number, list(states)).items():
+            row = decode_row(state)
+            flags[key], faces[key] = self._states.kept(table, row, (kept, state))[0], face_of(table, row)
+            self._base.flag(table.number, key, flags[key])
+        self._states.apply(table, faces, flags)
+
+    # ------------------------------------------------------------------ what siblings send
+
+    def check(self, merge: Merge) -> None:
+        """Where it is to be logged: raise RefusedError when the clock of its author is too far ahead."""
+        for payload in self._news(merge):
+            for segment in decode_batch(payload).segments:
+                if isinstance(segment, Delta) and not self.clock.observe(
+                    decode_delta(segment.changes).highest, self.now_ms
+                ):
+                    raise RefusedError("OperationalError", "the clock of the sender is too far ahead", "set the clocks")
+
+    def merge(self, merge: Merge, known: Callable[[str], bool]) -> list[Record]:
+        """Merge what a sibling wrote: its callers' outcomes, but for those that are `known`."""
+        records: dict[str, bytes] = {}
+        for payload in self._news(merge):
+            batch: Batch = decode_batch(payload)
+            self.apply(batch.segments)
+            records.update(decode_records(bytes(batch.records)))
+        self._move(merge)
+        return [(token, outcome) for token, outcome in records.items() if not known(token)]
+
+    def _news(self, merge: Merge) -> tuple[bytes, ...]:
+        mine = self.cursors.get(merge.origin)
+        return () if mine is not None and merge.merged <= mine.merged else merge.payloads
+
+    def _read_cursors(self) -> dict[GroupId, Cursor]:
+        kept = self._base.remembered("streams", [])
+        return {each.group: each for each in msgspec.convert(kept, list[Cursor])}
+
+    def _move(self, merge: Merge) -> None:
+        """Note how far the logs of siblings are merged and read."""
+        self._touched = True
+        moved = [
+            Cursor(merge.origin, merge.merged, ORIGIN),
+            Cursor(merge.upstream, ORIGIN, merge.read),
+            *(merge.whole or ()),
+        ]
+        for each in moved:
+            if each.group != self.group:
+                mine = self.cursors.get(each.group, Cursor(each.group, ORIGIN, ORIGIN))
+                self.cursors[each.group] = Cursor(each.group, max(mine.merged, each.merged), max(mine.read, each.read))
+        self._base.remember("streams", [self.cursors[group] for group in sorted(self.cursors)])
