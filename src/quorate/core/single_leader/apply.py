@@ -128,7 +128,7 @@ def on_checkpointed(group: Group, _now: Now, event: Checkpointed) -> None:
     if group.rules.lossy or group.is_narrow:
         held = min(held, group.commit.agreed)  # a tail that may be lost must be there to be saved
     small = group.log.first_within(group.settings.log_keep_bytes)
-    through = min(held, max(held - group.settings.log_keep_entries, small))
+    through = min(held, max(held - group.settings.log_keep_entries, small), group.keeps_log_from())
     for progress in group.progress.values():
         if progress.copying and progress.snapshot:
             through = min(through, progress.snapshot_at.index)

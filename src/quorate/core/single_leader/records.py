@@ -7,8 +7,9 @@ from msgspec import Struct
 from quorate.core.bookmarks import Reached
 from quorate.core.bounds import NodeId
 from quorate.core.calls import Request
-from quorate.core.entries import ORIGIN, Position
+from quorate.core.entries import DATA, FOREIGN, ORIGIN, Position
 from quorate.core.single_leader.messages import VerifyReply
+from quorate.core.streams import Merge
 
 NOBODY: NodeId = 0
 
@@ -26,6 +27,11 @@ class Batch(Struct):
     """Its one request takes long, and runs beside all else (`long_writes`)."""
     told: bool = False
     """Its callers have waited too long and were told so."""
+
+    @property
+    def kind(self) -> int:
+        """Of its entry."""
+        return FOREIGN if type(self.requests[0].body) is Merge else DATA
 
 
 class Read(Struct):

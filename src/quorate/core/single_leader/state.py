@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from quorate.core.admission import Admission
 from quorate.core.bounds import NodeId
 from quorate.core.calls import Request
-from quorate.core.entries import DATA, Entry, LogWrite, Position, WriteHardState
+from quorate.core.entries import EXECUTED, Entry, LogWrite, Position, WriteHardState
 from quorate.core.kernel import CloseSnapshot, Effect, Note, Now, Send
 from quorate.core.membership import Configuration, Membership
 from quorate.core.quorum import joint_committed_index, joint_vote_won, majority
@@ -140,7 +140,7 @@ class Group:
         """The log goes on with these, and what they say of rules and members holds from here on."""
         self.log.append(entries)
         for entry in entries:
-            if entry.kind != DATA:
+            if entry.kind not in EXECUTED:
                 self.rules.appended(entries)
                 self.membership.appended(entries)
                 self.configure()
@@ -191,6 +191,9 @@ class Group:
 
     def reply(self, id: int, body: Any) -> None:
         self.host.reply(id, body)
+
+    def reply_all(self, answers: list[tuple[int, Any]]) -> None:
+        self.host.reply_all(answers)
 
     # ---- what a part tells those above it: `replica` says who hears it -------------------------------------
 
@@ -337,6 +340,10 @@ class Group:
     def log_damaged(self) -> bool:
         """What its log says cannot be trusted, nor what it has promised."""
         return bool(self.repair.damaged) and not self.repair.log_intact
+
+    def keeps_log_from(self) -> int:
+        """The log may be forgotten up to here, as far as others than the members of this group are concerned."""
+        return self.log.last.index
 
     def needs_snapshot(self) -> bool:
         """Damaged, and no copy has taken the place of the data file."""

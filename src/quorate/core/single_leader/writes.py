@@ -25,6 +25,7 @@ from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.records import Batch
 from quorate.core.single_leader.roles import LEADER
 from quorate.core.single_leader.state import Group
+from quorate.core.streams import Merge
 from quorate.core.weights import weight
 
 TOO_LARGE = Refused(
@@ -44,6 +45,7 @@ own would be told, of a change that was made, that it never will be."""
 NO_DISK_ROOM = Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True)
 NO_ROOM = Refused("DiskFull", "the leader's disk has no room", "free some space", retryable=True)
 
+ALONE = (CommitHeld, Merge)
 CROWD_STAYS = 7
 """So many eighths of a crowd are still expected with the next batch when fewer were under way."""
 
@@ -273,7 +275,7 @@ def _execute(group: Group, now: Now, batch: Batch) -> Execute:
     if batch.alone:
         if not holding.commits(first):  # whose client would ask nobody else if this node were lost
             long_writes.tell(group, first)
-    elif settings.long_us:
+    elif settings.long_us and type(first.body) is not Merge:
         long_us, epoch = settings.long_us, group.election.epoch
         return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, long_us, epoch=epoch)
     ends_us, epoch = long_writes.ends_us(group, now, first), group.election.epoch
@@ -312,7 +314,7 @@ def _take(group: Group, now: Now) -> list[Request]:
         room -= weighs
         if weighs >= long_size or (texts and long_writes.took_long(group, body)):
             queue[0] = first = structs.replace(first, long=True)
-        if first.long or undone or type(body) is CommitHeld:
+        if first.long or undone or type(body) in ALONE:
             if requests:
                 break
             if first.long and not long_writes.may_begin(group):
@@ -362,11 +364,11 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
         del batch.requests[len(event.outcomes) :]
     if event.payload is None:
         _repeated(group, batch)
-    elif len(event.payload) > group.settings.entry_bytes_max:
+    elif len(event.payload) > group.settings.entry_bytes_max and batch.kind == DATA:
         settling.roll_back(group)
         _split(group, batch)
     else:
-        shipping.append(group, now, (Entry(group.log.last.index + 1, group.election.epoch, DATA, event.payload),))
+        shipping.append(group, now, (Entry(group.log.last.index + 1, group.election.epoch, batch.kind, event.payload),))
         batch.position = group.log.last
         writes.batch = None
         writes.flight.append(batch)
@@ -437,7 +439,7 @@ def _answer(group: Group, batch: Batch) -> None:
     if not batch.told:
         index, epoch, number = batch.position.index, batch.position.epoch, group.group
         told = zip(batch.requests, batch.outcomes, strict=True)
-        group.host.reply_all([(each.id, Answer(Raw(outcome), index, epoch, number)) for each, outcome in told])
+        group.reply_all([(each.id, Answer(Raw(outcome), index, epoch, number)) for each, outcome in told])
 
 
 def unsure(group: Group, batch: Batch) -> None:

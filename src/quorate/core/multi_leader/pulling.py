@@ -1,0 +1,208 @@
+"""Taking what the siblings wrote: their logs are read, and what is found is merged in this group's own log.
+
+One question for each sibling is on its way at a time, and one merge: if one fails, all that was read after it is read
+again, for it may build upon that one. A question whose answer is lost is asked again. While a sibling has nothing new
+it keeps the question; now and then it is asked to answer at once, so that its silence can be told from its death.
+"""
+
+from typing import Any
+
+import msgspec
+
+from quorate.core.bounds import GroupId
+from quorate.core.calls import Request
+from quorate.core.entries import ORIGIN, Position
+from quorate.core.kernel import Applied, Now
+from quorate.core.multi_leader import topology
+from quorate.core.multi_leader.messages import ELSEWHERE, PARTED, Fetch, Fetched
+from quorate.core.multi_leader.state import MERGES, LeaderGroup, Upstream
+from quorate.core.options import MultiLeaderOptions
+from quorate.core.requests import Answer, Done, WriteOutcome
+from quorate.core.single_leader import writes
+from quorate.core.streams import Cursor, Merge
+
+POLL = "poll"
+CURSOR_ENTRIES = 1000
+"""So many entries are read without anything to merge before it is noted how far."""
+_outcome: msgspec.msgpack.Decoder[WriteOutcome] = msgspec.msgpack.Decoder(WriteOutcome)
+
+
+def on_applied(group: LeaderGroup, event: Applied) -> None:
+    """The data file says how far the siblings are merged."""
+    if event.streams is not None:
+        group.pulling.cursors = {each.group: each for each in event.streams}
+
+
+def proceed(group: LeaderGroup, now: Now) -> None:
+    """Do whatever can be done now."""
+    pulling = group.pulling
+    if not group.leads_ready:
+        pulling.epoch = 0
+        return
+    if pulling.epoch != group.election.epoch:
+        pulling.epoch = group.election.epoch
+        pulling.upstreams = {}
+        _begin_anew(group)
+        group.host.set_timer((group.group, POLL), now.mono_us + group.settings.suspect_us)
+    for upstream in _choose(group, now):
+        if not upstream.number and not upstream.parted and not _has_queued(group, upstream):
+            _note_cursor(group, upstream)
+            if not _waits(group, upstream):
+                _ask(group, now, upstream)
+    _merge_next(group, now)
+
+
+def _begin_anew(group: LeaderGroup) -> None:
+    """From where the data file stands."""
+    pulling = group.pulling
+    pulling.queue.clear()
+    pulling.running = 0
+    pulling.merged = {each.group: each.merged for each in pulling.cursors.values()}
+    for upstream in pulling.upstreams.values():
+        upstream.read = _cursor(group, upstream.group).read
+        upstream.number = upstream.waits = 0
+
+
+def _cursor(group: LeaderGroup, sibling: GroupId) -> Cursor:
+    return group.pulling.cursors.get(sibling) or Cursor(sibling, ORIGIN, ORIGIN)
+
+
+def _choose(group: LeaderGroup, now: Now) -> list[Upstream]:
+    """Those that are read now."""
+    pulling = group.pulling
+    rows = group.host.groups_for(group.database)
+    groups = sorted([row.group for row in rows])
+    if group.group not in groups:
+        return []
+    for row in rows:
+        upstream = pulling.upstreams.get(row.group)
+        if upstream is not None:
+            upstream.nodes = row.nodes
+        elif row.group != group.group:
+            read = _cursor(group, row.group).read
+            pulling.upstreams[row.group] = Upstream(row.group, row.nodes, row.nodes[0], now.mono_us, read)
+    return [
+        pulling.upstreams[each] for each in topology.upstreams(_topology(group), group.group, groups, _silent(group))
+    ]
+
+
+def _topology(group: LeaderGroup) -> str:
+    options = group.host.wanted_options(group.database)
+    assert isinstance(options, MultiLeaderOptions), "the catalog says that it has one leader, or none"
+    return options.topology
+
+
+def _silent(group: LeaderGroup) -> list[GroupId]:
+    """Siblings that have not answered for long."""
+    horizon = group.host.now_us - 4 * group.settings.suspect_us
+    return [each.group for each in group.pulling.upstreams.values() if each.number and each.heard_us < horizon]
+
+
+def _has_queued(group: LeaderGroup, upstream: Upstream) -> bool:
+    return any(merge.upstream == upstream.group for merge in group.pulling.queue)
+
+
+def _waits(group: LeaderGroup, upstream: Upstream) -> bool:
+    """Whether something has to come from another sibling first, which is heard."""
+    if not upstream.waits or upstream.waits in _silent(group):
+        return False
+    return group.pulling.merged.get(upstream.waits, ORIGIN) < upstream.until
+
+
+def _note_cursor(group: LeaderGroup, upstream: Upstream) -> None:
+    """Much was read, and nothing of it was new: have it noted, so that the sibling may forget it."""
+    if upstream.read.index - _cursor(group, upstream.group).read.index > CURSOR_ENTRIES:
+        merged = group.pulling.merged.get(upstream.group, ORIGIN)
+        group.pulling.queue.append(Merge(upstream.group, merged, upstream.group, upstream.read))
+
+
+def _ask(group: LeaderGroup, now: Now, upstream: Upstream, *, at_once: bool = False) -> None:
+    pulling = group.pulling
+    pulling.numbers += 1
+    groups = sorted([group.group, *pulling.upstreams])
+    silent = _silent(group)
+    chosen = topology.upstreams(_topology(group), group.group, groups, silent)
+    wants = [each for each in topology.wanted(chosen, group.group, groups, silent) if each != upstream.group]
+    upstream.number, upstream.asked_us, upstream.at_once = pulling.numbers, now.mono_us, at_once
+    upstream.waits = 0
+    fetch = Fetch(
+        upstream.group, group.group, pulling.numbers, upstream.read, _cursor(group, upstream.group).read,
+        tuple(sorted(pulling.merged.items())), tuple(wants), at_once,
+    )  # fmt: skip
+    group.send(upstream.asked, fetch)
+
+
+def on_fetched(group: LeaderGroup, now: Now, sender: int, message: Fetched) -> None:
+    """A sibling answers."""
+    pulling = group.pulling
+    upstream = pulling.upstreams.get(message.upstream)
+    if upstream is None or upstream.number != message.number or pulling.epoch != group.election.epoch:
+        return
+    if message.state == ELSEWHERE:
+        if message.leader in upstream.nodes and message.leader != sender:
+            upstream.asked = message.leader
+            _ask(group, now, upstream)
+        return  # its nodes have no leader: the timer asks the next of them
+    upstream.number, upstream.asked, upstream.heard_us = 0, sender, now.mono_us
+    if message.state == PARTED:
+        upstream.parted = True
+        group.note("stream_parted", upstream=upstream.group, read=upstream.read)
+        return
+    for part in message.parts:
+        if part.origin == group.group or part.merged <= pulling.merged.get(part.origin, ORIGIN):
+            continue  # it came on another way meanwhile
+        pulling.queue.append(Merge(part.origin, part.merged, upstream.group, part.read, part.payloads))
+        _has(group, part.origin, part.merged)
+    upstream.read = max(upstream.read, message.through)
+    _has(group, upstream.group, message.through)
+    upstream.waits, upstream.until = message.waits, message.until
+    proceed(group, now)
+
+
+def _has(group: LeaderGroup, origin: GroupId, through: Position) -> None:
+    merged = group.pulling.merged
+    merged[origin] = max(merged.get(origin, ORIGIN), through)
+
+
+def on_poll(group: LeaderGroup, now: Now) -> None:
+    """Time has passed: see who is silent."""
+    pulling = group.pulling
+    if pulling.epoch != group.election.epoch or not group.leads_ready:
+        return  # whoever leads next sets the timer anew
+    group.host.set_timer((group.group, POLL), now.mono_us + group.settings.suspect_us)
+    for upstream in pulling.upstreams.values():
+        upstream.parted = False
+        if upstream.number and now.mono_us - upstream.asked_us >= group.settings.suspect_us // 2:
+            if upstream.at_once:  # that one did not answer
+                at = upstream.nodes.index(upstream.asked) if upstream.asked in upstream.nodes else -1
+                upstream.asked = upstream.nodes[(at + 1) % len(upstream.nodes)]
+            _ask(group, now, upstream, at_once=True)
+    proceed(group, now)
+
+
+# ---- merging ----------------------------------------------------------------------------------------------
+
+
+def _merge_next(group: LeaderGroup, now: Now) -> None:
+    pulling = group.pulling
+    if not pulling.queue or pulling.running or now.mono_us < pulling.again_us or group.holds_writes:
+        return
+    pulling.numbers += 1
+    pulling.running = MERGES - pulling.numbers
+    group.writes.put_first((Request(pulling.running, pulling.queue[0], now.mono_us),))
+    writes.joined(group)
+
+
+def on_answer(group: LeaderGroup, id: int, body: Any) -> None:
+    """A merge has ended: in the log, or not at all."""
+    pulling = group.pulling
+    if id != pulling.running:
+        return
+    pulling.running = 0
+    if isinstance(body, Answer) and isinstance(_outcome.decode(body.outcome), Done):
+        pulling.queue.popleft()
+    else:
+        group.note("merge_failed", why=body)
+        pulling.again_us = group.host.now_us + group.settings.retry_us
+        _begin_anew(group)
+    group.host.make_ready(group.group)

@@ -1,0 +1,123 @@
+"""A replica of one leader's group: in its own group all is as with a single leader, and `pulling` and `serving` do what
+it has to do with its siblings.
+"""
+
+from collections import deque
+from typing import Any
+
+from quorate.core.bookmarks import Reached
+from quorate.core.bounds import NodeId
+from quorate.core.calls import Request
+from quorate.core.kernel import Applied, LogRead, Now
+from quorate.core.multi_leader import pulling, schema, serving
+from quorate.core.multi_leader.messages import Fetch, Fetched
+from quorate.core.multi_leader.promises import PROMISES
+from quorate.core.multi_leader.state import MERGES, LeaderGroup, Pulling, Serving
+from quorate.core.options import MULTI_LEADER as NAME
+from quorate.core.options import MultiLeaderOptions
+from quorate.core.read_levels import BOUNDED, EVENTUAL, LEADER, LINEARIZABLE, SESSION, STRONGEST
+from quorate.core.recovered import RecoveredGroup
+from quorate.core.replica import Host, Replication
+from quorate.core.requests import Refused
+from quorate.core.single_leader import reads, writes
+from quorate.core.single_leader.replica import EVENTS, MESSAGES, SingleLeaderReplica
+
+_NOT_OFFERED = (LINEARIZABLE, LEADER)
+NOT_PROMISED = Refused(
+    "NotSupportedError",
+    "a database of several leaders has no such reads: each accepts writes without asking the others",
+    f"read at {SESSION} or {EVENTUAL}, or use a database of one leader",
+)
+
+
+class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
+    """The state of a replica, and what its node asks of it."""
+
+    replication = NAME
+
+    def __init__(self, host: Host, found: RecoveredGroup) -> None:
+        super().__init__(host, found)
+        self.pulling = Pulling(host.boot << 32, deque())
+        self.serving = Serving()
+
+    def on_event(self, now: Now, event: Any) -> None:
+        if type(event) is LogRead and event.to < 0:
+            serving.on_log_read(self, event)
+            return
+        if type(event) is Applied:
+            pulling.on_applied(self, event)
+        super().on_event(now, event)
+        if self.serving.kept:
+            serving.proceed(self)
+
+    def on_message(self, now: Now, sender: NodeId, message: Any) -> None:
+        if type(message) is Fetch:
+            serving.on_fetch(self, now, sender, message)
+        elif type(message) is Fetched:
+            pulling.on_fetched(self, now, sender, message)
+        else:
+            super().on_message(now, sender, message)
+            if self.serving.kept:
+                serving.proceed(self)
+
+    def on_timer(self, now: Now, name: str) -> None:
+        if name == pulling.POLL:
+            pulling.on_poll(self, now)
+        else:
+            super().on_timer(now, name)
+
+    def on_ready(self, now: Now) -> None:
+        super().on_ready(now)
+        pulling.proceed(self, now)
+
+    def on_catalog(self) -> None:
+        super().on_catalog()
+        self.host.make_ready(self.group)
+
+    def keeps_log_from(self) -> int:
+        return serving.keeps_from(self) if self.leads else super().keeps_log_from()
+
+    # ---- callers -----------------------------------------------------------------------------------------
+
+    def reply(self, id: int, body: Any) -> None:
+        if id <= MERGES:
+            pulling.on_answer(self, id, body)
+        else:
+            super().reply(id, body)
+
+    def reply_all(self, answers: list[tuple[int, Any]]) -> None:
+        if answers[0][0] <= MERGES:  # alone in its batch
+            pulling.on_answer(self, *answers[0])
+        else:
+            super().reply_all(answers)
+
+    def submit_read(
+        self, now: Now, id: int, statements: tuple[Any, ...], level: str, after: tuple[Reached, ...] = ()
+    ) -> None:
+        level = SESSION if level == STRONGEST else level
+        if level in _NOT_OFFERED or level.startswith(BOUNDED):
+            self.reply(id, NOT_PROMISED)
+        else:
+            reads.submit(self, now, id, statements, level, after)
+
+    def submit(self, now: Now, request: Request) -> bool:
+        if (there := schema.elsewhere(self, request.body)) is not None:
+            self.reply(request.id, there)
+            return False
+        return writes.submit(self, now, request)
+
+    def join(self, now: Now, request: Request) -> bool:
+        if (there := schema.elsewhere(self, request.body)) is not None:
+            self.reply(request.id, there)
+            return False
+        return writes.join(self, now, request)
+
+
+MULTI_LEADER = Replication(
+    NAME,
+    MultiLeaderReplica,
+    frozenset(EVENTS),
+    frozenset((*MESSAGES, Fetch, Fetched)),
+    MultiLeaderOptions,
+    PROMISES,
+)

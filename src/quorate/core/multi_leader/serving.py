@@ -1,0 +1,135 @@
+"""Giving to the siblings what is in this group's log: what it wrote itself, and what it has merged of others, if they
+ask for that.
+
+Only what a majority of this group holds durably is given, whatever its acks are: what a failover may take back must
+not be known elsewhere. The order is the log's: what a write was made upon comes before it. What was merged of an origin
+that the asker reads itself is not sent twice; the answer ends before it until the asker has it.
+"""
+
+from quorate.core.bounds import NodeId
+from quorate.core.entries import DATA, FOREIGN, ORIGIN, Entry, Position
+from quorate.core.kernel import LogRead, Now, ReadLog
+from quorate.core.multi_leader.messages import ELSEWHERE, PARTED, READ, Fetch, Fetched, Part
+from quorate.core.multi_leader.state import Kept, LeaderGroup
+from quorate.core.single_leader.roles import LEADER
+from quorate.core.streams import Merge, decode_merge
+
+
+def on_fetch(group: LeaderGroup, _now: Now, sender: NodeId, fetch: Fetch) -> None:
+    """A sibling asks. A newer question takes the place of an older one."""
+    if group.election.role != LEADER:
+        leader = group.election.leader
+        group.send(sender, Fetched(fetch.asker, group.group, fetch.number, ELSEWHERE, leader))
+        return
+    serving = group.serving
+    before = serving.kept.get(fetch.asker)
+    if before is not None and before.fetch.number > fetch.number and before.node == sender:
+        return  # a late one
+    serving.stored[fetch.asker] = max(serving.stored.get(fetch.asker, ORIGIN), fetch.stored)
+    kept = serving.kept[fetch.asker] = Kept(sender, fetch, fetch.after)
+    _serve(group, kept)
+
+
+def proceed(group: LeaderGroup) -> None:
+    """There may be more in the log, or this replica may not lead any more."""
+    serving = group.serving
+    if group.election.role != LEADER:
+        serving.kept.clear()
+        serving.stored.clear()
+        return
+    stable = _stable(group)
+    for kept in list(serving.kept.values()):
+        if kept.through.index < stable and not kept.reading:
+            _serve(group, kept)
+
+
+def keeps_from(group: LeaderGroup) -> int:
+    """The log is needed behind this index."""
+    rows = group.host.groups_for(group.database)
+    stored = [group.serving.stored.get(row.group, ORIGIN).index for row in rows if row.group != group.group]
+    return min(stored, default=group.log.last.index)
+
+
+def _stable(group: LeaderGroup) -> int:
+    """Up to here the log stays as it is."""
+    return min(group.commit.committed, group.commit.agreed)
+
+
+def _serve(group: LeaderGroup, kept: Kept) -> None:
+    log, after = group.log, kept.through
+    if log.epoch_at(after.index) != after.epoch:
+        return _answer(group, kept, Fetched(kept.fetch.asker, group.group, kept.fetch.number, PARTED))
+    stable = _stable(group)
+    while kept.through.index < stable:
+        first = kept.through.index + 1
+        entries = log.slice(first, stable, group.settings.ship_bytes_max)
+        if entries is None:
+            kept.reading = True
+            last = min(stable, first + group.settings.ship_entries_ahead - 1)
+            group.host.emit(ReadLog(group.group, -kept.fetch.asker, first, last, group.settings.ship_bytes_max))
+            return None
+        if _give(group, kept, entries):
+            return None
+    if kept.fetch.at_once:
+        _answer(group, kept, _read(group, kept))
+    return None
+
+
+def on_log_read(group: LeaderGroup, event: LogRead) -> None:
+    """Older entries came back from our own disk."""
+    kept = group.serving.kept.get(-event.to)
+    if kept is None or not kept.reading:
+        return
+    kept.reading = False
+    entries = event.entries
+    fits = bool(entries) and entries[0].index == kept.through.index + 1
+    if not (fits and all(group.log.epoch_at(each.index) == each.epoch for each in entries)):
+        entries = ()
+    if not _give(group, kept, entries):
+        _serve(group, kept)
+
+
+def _give(group: LeaderGroup, kept: Kept, entries: tuple[Entry, ...]) -> bool:
+    """Whether there is something in these to tell."""
+    parts: list[Part] = []
+    waits: Merge | None = None
+    for entry in entries:
+        here = Position(entry.epoch, entry.index)
+        if entry.kind == DATA:
+            _add(parts, Part(group.group, here, here, (entry.payload,)))
+        elif entry.kind == FOREIGN:
+            merge = decode_merge(entry.payload)
+            if not _has(kept.fetch, merge):
+                if merge.origin not in kept.fetch.wants:
+                    waits = merge
+                    break
+                _add(parts, Part(merge.origin, merge.merged, here, merge.payloads))
+        kept.through = here
+    if parts or waits is not None:
+        _answer(group, kept, _read(group, kept, tuple(parts), waits))
+        return True
+    return False
+
+
+def _has(fetch: Fetch, merge: Merge) -> bool:
+    """Whether the asker has this, or wrote it."""
+    if merge.origin == fetch.asker or not merge.payloads:
+        return True
+    return any(origin == merge.origin and through >= merge.merged for origin, through in fetch.merged)
+
+
+def _add(parts: list[Part], part: Part) -> None:
+    if parts and parts[-1].origin == part.origin:
+        part = Part(part.origin, part.merged, part.read, (*parts.pop().payloads, *part.payloads))
+    parts.append(part)
+
+
+def _read(group: LeaderGroup, kept: Kept, parts: tuple[Part, ...] = (), waits: Merge | None = None) -> Fetched:
+    origin, until = (waits.origin, waits.merged) if waits is not None else (0, ORIGIN)
+    fetch = kept.fetch
+    return Fetched(fetch.asker, group.group, fetch.number, READ, 0, kept.through, parts, origin, until)
+
+
+def _answer(group: LeaderGroup, kept: Kept, answer: Fetched) -> None:
+    del group.serving.kept[kept.fetch.asker]
+    group.send(kept.node, answer)

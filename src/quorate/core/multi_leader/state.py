@@ -1,0 +1,81 @@
+"""What a replica keeps of its sibling groups. Only a leader's is used; another begins with what the data file says."""
+
+from collections import deque
+
+from msgspec import Struct
+
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.entries import ORIGIN, Position
+from quorate.core.multi_leader.messages import Fetch
+from quorate.core.single_leader.state import Group
+from quorate.core.streams import Cursor, Merge
+
+MERGES = -(1 << 62)
+"""Merges are requests with numbers from here downwards."""
+
+
+class Upstream(Struct):
+    """A sibling group whose log is read."""
+
+    group: GroupId
+    nodes: tuple[NodeId, ...]
+    asked: NodeId
+    """Who leads it, as far as is known."""
+    heard_us: int
+    """When it last answered."""
+    read: Position = ORIGIN
+    """How far it was read; what was found may still wait to be merged."""
+    number: int = 0
+    """Of the question that is not answered; 0: there is none."""
+    asked_us: int = 0
+    at_once: bool = False
+    waits: GroupId = 0
+    """Its next entry is of this origin, whose writes have to come from there first, up to `until`."""
+    until: Position = ORIGIN
+    parted: bool = False
+    """Its log does not go on from where it was read."""
+
+
+class Pulling(Struct):
+    """What is taken from the siblings. Owner: `pulling`."""
+
+    numbers: int
+    queue: deque[Merge]
+    """What waits to be merged, in order: each may build upon those before it. The first may be running."""
+    cursors: dict[GroupId, Cursor] = {}
+    """What the data file holds."""
+    epoch: int = 0
+    """The epoch as leader of which the rest was begun; 0: it was not."""
+    upstreams: dict[GroupId, Upstream] = {}
+    merged: dict[GroupId, Position] = {}
+    """What each sibling wrote is here up to there, or in the queue."""
+    running: int = 0
+    """The request that merges it; 0: none does."""
+    again_us: int = 0
+    """It failed: try again then."""
+
+
+class Kept(Struct):
+    """A question that is not answered yet."""
+
+    node: NodeId
+    fetch: Fetch
+    through: Position
+    """There is nothing in our log for it up to here."""
+    reading: bool = False
+    """Entries are being read back for it."""
+
+
+class Serving(Struct):
+    """What the siblings take from us. Owner: `serving`."""
+
+    kept: dict[GroupId, Kept] = {}
+    stored: dict[GroupId, Position] = {}
+    """How far each sibling has our log durably."""
+
+
+class LeaderGroup(Group):
+    """A replica's state, with what it has to do with its siblings."""
+
+    pulling: Pulling
+    serving: Serving

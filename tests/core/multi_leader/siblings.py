@@ -1,0 +1,129 @@
+"""Nodes that each lead a group of one database: the harness with what a versioned data file would do."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from quorate.core import kernel
+from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
+from quorate.core.entries import DATA, FOREIGN, ORIGIN, Position, WriteEntries
+from quorate.core.executing import Execute, Executed
+from quorate.core.multi_leader.replica import MultiLeaderReplica
+from quorate.core.options import MULTI_LEADER, MultiLeaderOptions
+from quorate.core.requests import Done, Run
+from quorate.core.statements import Failed, Statement, Token
+from quorate.core.streams import Cursor, Merge, decode_merge, encode_merge
+from tests.core.harness import Cluster, Machine
+
+_encode = msgspec.msgpack.Encoder().encode
+CHANGE = "INSERT INTO t VALUES (1)"
+
+
+class Sibling(Machine):
+    """Of each group it holds the tokens that were merged, in order."""
+
+    refuses: int = 0
+    """So many merges fail."""
+
+    def _execute(self, effect: Execute) -> Iterable[kernel.Event]:
+        merge = effect.requests[0]
+        if type(merge) is not Merge:
+            return super()._execute(effect)
+        assert len(effect.requests) == 1, "a merge is alone in its batch"
+        if self.refuses:
+            self.refuses -= 1
+            return (Executed(effect.group, effect.batch, None, (_encode(Failed("OperationalError", "not yet")),)),)
+        return (Executed(effect.group, effect.batch, encode_merge(merge), (_encode(Done(())),)),)
+
+    def _apply(self, effect: kernel.Apply) -> Iterable[kernel.Event]:
+        rows = self.data[effect.group]
+        for entry in effect.entries:
+            here = Position(entry.epoch, entry.index)
+            if entry.index > (rows[-1][0].index if rows else 0):
+                rows.extend((here, token) for token in tokens_of(entry.kind, entry.payload))
+        return (kernel.Applied(effect.group, effect.through, streams=self.cursors(effect.group)),)
+
+    def _open(self, effect: kernel.OpenReplica) -> Iterable[kernel.Event]:
+        (applied,) = super()._open(effect)
+        assert isinstance(applied, kernel.Applied)
+        return (msgspec.structs.replace(applied, streams=self.cursors(effect.group)),)
+
+    def cursors(self, group: int) -> tuple[Cursor, ...]:
+        """What the data file says of the siblings."""
+        rows = self.data.get(group, [])
+        applied = rows[-1][0].index if rows else 0
+        found: dict[int, Cursor] = {}
+        for merge in self.merges(group, applied):
+            for sibling, merged, read in (
+                (merge.origin, merge.merged, ORIGIN),
+                (merge.upstream, ORIGIN, merge.read),
+            ):
+                known = found.get(sibling) or Cursor(sibling, ORIGIN, ORIGIN)
+                found[sibling] = Cursor(sibling, max(known.merged, merged), max(known.read, read))
+        return tuple(found.values())
+
+    def merges(self, group: int, through: int = 1 << 40) -> list[Merge]:
+        """Those in its log."""
+        log: dict[int, Any] = {}
+        for write in self.disk.writes:
+            if isinstance(write, WriteEntries) and write.group == group:
+                log.update({entry.index: entry for entry in write.entries})
+        return [
+            decode_merge(each.payload)
+            for index, each in sorted(log.items())
+            if each.kind == FOREIGN and index <= through
+        ]
+
+    PERFORM = Machine.PERFORM | {Execute: _execute, kernel.Apply: _apply, kernel.OpenReplica: _open}
+
+
+def tokens_of(kind: int, payload: bytes) -> list[str]:
+    """Who wrote, in an entry."""
+    if kind == DATA:
+        return list(msgspec.msgpack.decode(payload))
+    if kind == FOREIGN:
+        return [token for each in decode_merge(payload).payloads for token in msgspec.msgpack.decode(each)]
+    return [""]
+
+
+class Siblings(Cluster):
+    """Each node, or so many of them as lead, has a group of its own: 1, 2, ..."""
+
+    machine = Sibling
+    machines: dict[int, Sibling]  # type: ignore[assignment]
+
+    def __init__(self, size: int = 3, topology: str = "all", leaders: str = "all") -> None:
+        self.options = MultiLeaderOptions(topology=topology, leaders=leaders)
+        super().__init__(size)
+
+    def catalog(self) -> Catalog:
+        one = super().catalog()
+        groups = self.options.placed([member.node for member in self.members])
+        rows = tuple(PartitionRow(at, "main", 0, tuple(nodes), (), at) for at, nodes in enumerate(groups, 1))
+        row = DatabaseRow("main", MULTI_LEADER, self.options.encode())
+        return msgspec.structs.replace(one, databases=(row,), partitions=rows)
+
+    def group(self, number: int) -> MultiLeaderReplica:
+        """As its leader has it."""
+        return self.leader(number).node.groups[number]  # type: ignore[return-value]
+
+    def leader(self, group: int = 1) -> Sibling:
+        leader = super().leader(group)
+        assert isinstance(leader, Sibling)
+        return leader
+
+    def write(self, group: int, token: str, sql: str = CHANGE) -> tuple[int, int]:
+        return self.request(self.leader(group), Run("main", (Statement(sql),), token=Token(token, 0)))
+
+    def has(self, group: int) -> list[str]:
+        """The tokens at this group's leader, in the order in which they came there."""
+        return self.tokens(self.leader(group).number, group)
+
+    def run_until(self, reached: Callable[[], bool], seconds: float = 30) -> None:
+        end = self.now_us + int(seconds * 1e6)
+        self.deliver()
+        while not reached():
+            assert self.now_us < end, "it took too long"
+            self.now_us += 10_000
+            self.deliver()
