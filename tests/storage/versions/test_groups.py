@@ -256,3 +256,45 @@ def test_any_order(seed: int) -> None:
     assert agree(*groups)
     for each in groups:
         each.close()
+
+
+def test_leaders_that_are_cut_off_allot_different_keys(pair: tuple[Group, Group]) -> None:
+    one, _ = pair
+    one.run("CREATE TABLE people(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)")
+    one.run("CREATE TABLE posts(id INTEGER PRIMARY KEY, author INT REFERENCES people)")
+    exchange(pair)
+    for each in pair:
+        (done,) = each.execute(
+            writes(
+                "INSERT INTO people(name) VALUES ('ann'), ('bob')",
+                "INSERT INTO posts(author) VALUES (last_insert_rowid())",
+                "INSERT INTO posts(author) VALUES ((SELECT max(id) FROM people))",
+            )
+        )
+        last = done.results[0].lastrowid
+        (found,) = each.execute(script("INSERT INTO people(name) VALUES ('in a transaction') RETURNING id"))
+        assert found.results[0].rows == [(last + 1,)]
+        each.run("DELETE FROM people WHERE name = 'ann'")
+        assert each.run("INSERT INTO people(name) VALUES ('cy')").lastrowid == last + 1
+    exchange(pair)
+    assert one.rows("SELECT count(*), count(DISTINCT id) FROM people") == [(4, 4)]
+    assert one.rows("SELECT count(*) FROM posts") == [(4,)]
+    assert agree(*pair)
+    last = one.run("INSERT INTO people(name) VALUES ('dan')").lastrowid
+    one.run("DELETE FROM people WHERE name = 'dan'")
+    one.fail_over()
+    assert one.run("INSERT INTO people(name) VALUES ('eve')").lastrowid == last + 1
+
+
+def test_hidden_rowids_are_each_replicas_own(pair: tuple[Group, Group]) -> None:
+    one, other = pair
+    one.run("CREATE TABLE named(name TEXT NOT NULL PRIMARY KEY, n INT)")
+    exchange(pair)
+    one.run("INSERT INTO named VALUES ('a', 1), ('b', 2)")
+    other.run("INSERT INTO named VALUES ('c', 1), ('d', 2)")
+    other.run("DELETE FROM named WHERE name = 'c'")
+    exchange(pair)
+    one.run("UPDATE named SET n = 5 WHERE name = 'd'")
+    exchange(pair)
+    assert one.rows("SELECT * FROM named ORDER BY 1") == [("a", 1), ("b", 2), ("d", 5)]
+    assert agree(*pair)

@@ -16,6 +16,15 @@ COLUMNS_AT_ONCE = 1000
 """Half of what a SELECT may have: text that is not UTF-8 is read as two."""
 
 
+_VERSIONS = (
+    "SELECT number, name, columns, resolvers FROM main.quorate_versioned ORDER BY number",
+    "SELECT tab, key, state FROM main.quorate_rows ORDER BY tab, key",
+    "SELECT * FROM main.quorate_discarded ORDER BY tab, key, stamp, origin",
+    "SELECT serial, change FROM main.quorate_schema ORDER BY serial",
+    "SELECT name, value FROM main.quorate_replica WHERE name <> 'seen' ORDER BY name",
+)
+
+
 def digest_of(connection: apsw.Connection) -> str:
     """The digest, all at once. The caller holds a read transaction."""
     pieces = digest_pieces(connection)
@@ -30,17 +39,22 @@ def digest_pieces(connection: apsw.Connection) -> Generator[None, None, str]:
     """Hash the schema, every row of every table in the order of its key, the sequences and the window; some hundred
     rows at a time.
 
-    Hidden rowids are data: search indexes and programs refer to them. Statistics of ANALYZE are left out.
+    Hidden rowids are data: search indexes and programs refer to them. But those of versioned rows are each replica's
+    own, as their sequences are; there the base store is added. Statistics of ANALYZE are left out.
     The caller holds a read transaction.
     """
     state = hashlib.blake2b(digest_size=16)
     rows = schema_rows(connection)
+    versioned = _has(connection, "quorate_versioned")
     state.update(encode(rows))
     for kind, name, _, sql in rows:
         if kind == "table" and sql is not None and sql[:14].upper() != "CREATE VIRTUAL":
             state.update(encode(name))
-            yield from _add_table(state, connection, Table(connection, name, sql))
-    if connection.execute("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'").fetchall():
+            yield from _add_table(state, connection, Table(connection, name, sql), rowids=not versioned)
+    if versioned:
+        for sql in _VERSIONS:
+            yield from _add_rows(state, connection, sql)
+    elif _has(connection, "sqlite_sequence"):
         yield from _add_rows(state, connection, "SELECT name, seq FROM main.sqlite_sequence ORDER BY name, seq")
     for pragma in ("user_version", "application_id"):
         yield from _add_rows(state, connection, f"PRAGMA main.{pragma}")
@@ -49,13 +63,18 @@ def digest_pieces(connection: apsw.Connection) -> Generator[None, None, str]:
     return state.hexdigest()
 
 
-def _add_table(state: hashlib.blake2b, connection: apsw.Connection, table: Table) -> Iterator[None]:
+def _has(connection: apsw.Connection, table: str) -> bool:
+    return bool(connection.execute("SELECT 1 FROM main.sqlite_schema WHERE name = ?", (table,)).fetchall())
+
+
+def _add_table(state: hashlib.blake2b, connection: apsw.Connection, table: Table, *, rowids: bool) -> Iterator[None]:
     find = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden IN (2, 3) ORDER BY cid"
     generated = connection.execute(find, (table.name,), prepare_flags=INTERNAL).fetchall()
     names = [quoted(name) for name in (*table.columns, *[str(name) for (name,) in generated])]
-    if table.hidden_rowid:
+    if table.hidden_rowid and rowids:
         names.insert(0, table.rowid)
-    key = [quoted(table.columns[place]) for place in table.key] if table.without_rowid else [table.rowid]
+    by_key = table.without_rowid or not rowids
+    key = [quoted(table.columns[place]) for place in table.key] if by_key else [table.rowid]
     source = f"FROM main.{quoted(table.name)} ORDER BY {', '.join(key)}"
     for start in range(0, len(names), COLUMNS_AT_ONCE):
         some = names[start : start + COLUMNS_AT_ONCE]

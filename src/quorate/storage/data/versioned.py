@@ -36,7 +36,7 @@ class VersionedWriter(HoldingWriter):
         self._control("COMMIT")
         self.versions = self._rows
         self._capture.stamp = self._rows.stamp
-        self._execution.versions = self._rows
+        self._execution.version(self._rows)
         self.streams = self._cursors()
         """How far the logs of siblings are merged, as it is committed."""
 

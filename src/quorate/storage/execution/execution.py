@@ -80,8 +80,8 @@ class Execution:
     """Runs requests on the writing connection. `facts` are those of the schema as the open transaction sees it."""
 
     __slots__ = (
-        "_apart", "_base", "_capture", "_connection", "_cursor", "_dirty", "_guard", "_points", "_position", "_pragmas",
-        "_runner", "_schema", "_together", "_watch", "facts", "versions",
+        "_apart", "_base", "_capture", "_change", "_connection", "_cursor", "_dirty", "_guard", "_points", "_position",
+        "_pragmas", "_runner", "_schema", "_together", "_watch", "facts", "versions",
     )  # fmt: skip
 
     facts: SchemaFacts
@@ -95,6 +95,7 @@ class Execution:
         self._capture = capture
         self._schema = schema
         self._runner = Runner(connection, guard)
+        self._change = self._runner.change
         self._pragmas = Pragmas(connection)
         self._cursor = connection.cursor()
         self._base = 0
@@ -175,7 +176,7 @@ class Execution:
         self._base = connection.total_changes()
         self._watch.begin()
         try:
-            result = self._runner.change(statement, shape)
+            result = self._change(statement, shape)
             if self._capture.vanished:
                 self._refuse_disorder(statement)
             outcome = encode_done([result])
@@ -360,7 +361,7 @@ class Execution:
         if kind == CHANGE and not shape.surplus:
             if self._dirty:
                 self._settle()
-            result = self._runner.change(statement, shape)
+            result = self._change(statement, shape)
             if self._capture.vanished:
                 self._refuse_disorder(statement)
             return result

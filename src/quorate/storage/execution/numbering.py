@@ -6,6 +6,7 @@ the statement (`Pin.reserved`): when that runs again, its text names the number.
 known here; then one of the two fails, and is run again.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import apsw
@@ -30,6 +31,8 @@ class Numbers:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self.ranged: Callable[[Table], int] | None = None
+        """The next key where a leader has a range of its own; 0: it is used up."""
         self._given: dict[str, int] = {}
         """The highest, for each table."""
         self._schema = b""
@@ -53,6 +56,9 @@ class Numbers:
         if self._schema != facts.hash:
             self._schema = facts.hash
             self._given.clear()
+        if self.ranged is not None and not table.hidden_rowid:
+            first = self.ranged(table)
+            return max(first, self._given.get(table.name, 0) + 1) if first else 0
         most = max(self._largest(table), self._given.get(table.name, 0))
         return most + 1 if 0 <= most < LAST_ROWID - _ROOM else 0
 

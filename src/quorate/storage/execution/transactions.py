@@ -4,6 +4,8 @@ A script runs in a savepoint as every request does; each of its statements that 
 own within that, since one that fails is undone alone. Savepoints of the transaction itself run under names of ours.
 """
 
+from typing import TYPE_CHECKING
+
 import apsw
 from msgspec import structs
 
@@ -25,6 +27,9 @@ from quorate.storage.failures import ResultTooLarge
 from quorate.storage.rows.capture import Capture
 from quorate.storage.rows.payload import encode, encode_failed
 
+if TYPE_CHECKING:
+    from quorate.storage.versions.group import GroupVersions
+
 _SCHEMA_KINDS = frozenset({DDL, CREATE_AS, DROP_TABLE})
 COMMITTED = encode(Done(()))
 
@@ -39,6 +44,15 @@ class Transactions(Execution):
         self._numbers = Numbers(connection)
 
     __slots__ = ("_chosen", "_numbers")
+
+    def version(self, versions: "GroupVersions") -> None:
+        """It is a database with several leaders."""
+        self.versions = versions
+        keys, runner = versions.keys, self._runner
+        self._numbers.ranged = keys.first
+        self._change = lambda statement, shape: (
+            keys.change(runner, statement, shape, self.facts) if shape.inserts else runner.change(statement, shape)
+        )
 
     def script(self, position: int, script: Script) -> tuple[bytes, bytes | None]:
         """Run one: its encoded outcome, and what is to be remembered (None: nothing). Raises what `run` raises."""

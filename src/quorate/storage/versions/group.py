@@ -15,6 +15,7 @@ from quorate.core.limits import COMPUTED_BYTES_MAX
 from quorate.core.streams import Cursor, Merge
 from quorate.core.versions.dots import origin_of
 from quorate.core.versions.encoding import decode_row
+from quorate.core.versions.ranges import RANGES
 from quorate.core.versions.resolvers import ByGroup
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import FOLLOW, INTERNAL, LEAD, limit_rows, set_mode
@@ -34,7 +35,9 @@ from quorate.storage.rows.payload import (
     decode_records,
     encode,
 )
-from quorate.storage.versions.delta import decode_delta, delta_of
+from quorate.storage.rows.payload import decode_row as decode_values
+from quorate.storage.versions.delta import TableRows, decode_delta, delta_of
+from quorate.storage.versions.numbers import RangedKeys
 from quorate.storage.versions.schemas import settled
 from quorate.storage.versions.table import VersionedTable
 from quorate.storage.versions.visible import Face, face_of
@@ -57,6 +60,7 @@ class GroupVersions(Versions):
         self.changes = 0
         """How often the schema was changed here, or changed back."""
         self._before: Mapping[str, VersionedTable] = {}
+        self.keys = RangedKeys(connection, self._base, 1 + group % (RANGES - 1))
         self.clock.raise_ceiling(_EVERYTHING)
         self.cursors = self._read_cursors()
         """How far each sibling's log was merged, in the open transaction."""
@@ -111,7 +115,14 @@ class GroupVersions(Versions):
         dot, sent = self._stamp_rows([changes], self.now_ms)
         if dot is None:
             return None
+        self._take_keys(sent)
         return Delta(delta_of(dot[0], {}, {dot[1]: dot[0]}, self._states.floor, sent))
+
+    def _take_keys(self, changed: Iterable[TableRows]) -> None:
+        counted = {table.number: table.table for table in self.tables.values() if table.table.autoincrement}
+        for each in changed:
+            if each.table in counted:
+                self.keys.take(counted[each.table], [decode_values(key)[0] for key, _ in each.rows])
 
     def settle(self, facts: SchemaFacts, ddl: Ddl) -> Schema:
         """A statement has changed the schema: as it travels. The capture must be asleep. Raises RefusedError: others
@@ -133,7 +144,9 @@ class GroupVersions(Versions):
         self._touched = True
         for segment in segments:
             if isinstance(segment, Delta):
-                self._merge(decode_delta(segment.changes))
+                delta = decode_delta(segment.changes)
+                self._merge(delta)
+                self._take_keys(delta.tables)
             elif isinstance(segment, Schema):
                 self._change_schema(segment)
 

@@ -4,16 +4,20 @@ SQLite would take the largest key of the table plus one, also if that is another
 (`sql/inserting.py`), by a function that counts within the range.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import apsw
 
+from quorate.core.statements import Result, Statement
 from quorate.core.versions.ranges import keys_of, next_key
+from quorate.sql.classify import Shape, shape_of
 from quorate.sql.inserting import insert_of, numbered
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL
 from quorate.storage.data.schema import SchemaFacts
 from quorate.storage.execution.numbering import allotted
+from quorate.storage.execution.running import Runner
 from quorate.storage.failures import RefusedError
 from quorate.storage.rows.table import Table
 from quorate.storage.versions.base import Base
@@ -53,6 +57,31 @@ class RangedKeys:
         if self._table:
             self._base.remember(_mark(self._table), self._next - 1)
             self._table = ""
+
+    def change(self, runner: Runner, statement: Statement, shape: Shape, facts: SchemaFacts) -> Result:
+        """Run an INSERT, with keys of this range where SQLite would choose them. Raises what `Runner.change` raises, or
+        RefusedError."""
+        text = self.prepared(shape.sql, facts)
+        if text is shape.sql:
+            return runner.change(statement, shape)
+        first = self._next
+        try:
+            return runner.change(statement, shape_of(text))
+        except apsw.SQLError:
+            if self._next != first:
+                raise
+            return runner.change(statement, shape)  # it is wrong: what SQLite says is to be about the caller's text
+
+    def take(self, table: Table, keys: Iterable[Any]) -> None:
+        """Rows with these keys have come: a key of AUTOINCREMENT is not given again, also if its row goes."""
+        if table.autoincrement:
+            given = max([each for each in keys if isinstance(each, int) and each in self._keys], default=0)
+            if given > self._base.remembered(_mark(table.name), 0):
+                self._base.remember(_mark(table.name), given)
+
+    def first(self, table: Table) -> int:
+        """The next key of the range; 0: there is none."""
+        return next_key(self._number, self._highest(table)) or 0
 
     def _highest(self, table: Table) -> int | None:
         """The highest key of the range, of rows that there are or, with AUTOINCREMENT, that there were."""
