@@ -95,6 +95,7 @@ class ModelReplica:
     """One replica. Raises Divergent where a replica in SQLite does."""
 
     unsynced = 0
+    streams = None
 
     def __init__(self) -> None:
         self.applied = ORIGIN
