@@ -234,6 +234,9 @@ class RecordingTransport:
     def end_logins(self, names: Any, *, nameless: bool) -> None:
         self.log.append(("ended", tuple(names), nameless))
 
+    def protect(self, how: Any) -> None:
+        self.log.append(("protected", how))
+
     def flush(self) -> None:
         if self.queued:
             self.log.append(("sent", *self.queued))

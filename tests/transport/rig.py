@@ -48,6 +48,7 @@ class RecordingHandler:
         self.leavers: list[tuple[Caller, int | None]] = []
         self.peers: list[tuple[str, int]] = []
         self.places: dict[int, str] = {}
+        self.certified: dict[int, bool] = {}
         self.hold = False
         self.reply: ReplyBody = ANSWER
         self._changed = asyncio.Event()
@@ -74,8 +75,9 @@ class RecordingHandler:
         self.peers.append(("unreachable", peer))
         self._changed.set()
 
-    def located(self, peer: int, address: str) -> None:
+    def located(self, peer: int, address: str, *, certified: bool = False) -> None:
         self.places[peer] = address
+        self.certified[peer] = certified
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -23,7 +23,7 @@ class Heard:
     def reachable(self, peer: int) -> None:
         self.log.append(f"+{peer}")
 
-    def located(self, peer: int, address: str) -> None: ...
+    def located(self, peer: int, address: str, *, certified: bool = False) -> None: ...
 
     def unreachable(self, peer: int) -> None:
         self.log.append(f"-{peer}")

@@ -3,7 +3,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +12,6 @@ from msgspec import Struct
 from quorate import errors
 from quorate.client.checks import check_flag, check_text
 from quorate.client.credentials import joined_token
-from quorate.client.link_aio import sleep
 from quorate.client.url import check_timeout
 from quorate.core.auth.users import (
     AUDIT_QUERY,
@@ -26,15 +25,12 @@ from quorate.core.auth.users import (
     SetPassword,
 )
 from quorate.core.auth.verifiers import SALT_BYTES
-from quorate.core.requests import RequestBody
-from quorate.core.statements import Statement, Token
+from quorate.core.statements import Statement
 from quorate.wire.scram import make_verifier
 
 if TYPE_CHECKING:
     from quorate.client.cluster_aio import Cluster
 
-POLL = 0.02
-"""Seconds between two looks at whether all nodes know of a change."""
 DAY = 86_400
 
 
@@ -96,17 +92,17 @@ class Users:
         not sent. Raises UserExists, or ProgrammingError for a name or a password that cannot be one."""
         name, text = check_text(name, "a user"), verifier_of(password)
         admin = check_flag(admin, "admin")
-        await self._change(lambda token: CreateUser(name, text, token, admin), timeout)
+        await self._cluster.change_everywhere(lambda token: CreateUser(name, text, token, admin), timeout)
 
     async def set_password(self, name: str, password: str, *, timeout: float | None = None) -> None:
         """Give a user another password. What is logged in with the old one has to log in again. Raises UnknownUser."""
         name, text = check_text(name, "a user"), verifier_of(password)
-        await self._change(lambda token: SetPassword(name, text, token), timeout)
+        await self._cluster.change_everywhere(lambda token: SetPassword(name, text, token), timeout)
 
     async def delete(self, name: str, *, timeout: float | None = None) -> None:
         """Take a user away, with all roles and tokens. Raises UnknownUser, and ProgrammingError for the last admin."""
         name = check_text(name, "a user")
-        await self._change(lambda token: DeleteUser(name, token), timeout)
+        await self._cluster.change_everywhere(lambda token: DeleteUser(name, token), timeout)
 
     async def grant(self, name: str, role: str, *, database: str = "", timeout: float | None = None) -> None:
         """Give a user a role of a database, or of the cluster. Raises UnknownUser,
@@ -116,7 +112,7 @@ class Users:
             check_text(role, "a role"),
             check_text(database, "a database"),
         )
-        await self._change(lambda token: GrantRole(name, database, role, token), timeout)
+        await self._cluster.change_everywhere(lambda token: GrantRole(name, database, role, token), timeout)
 
     async def revoke(self, name: str, role: str, *, database: str = "", timeout: float | None = None) -> None:
         """Take a role away; others may permit the same. Raises UnknownUser, ProgrammingError."""
@@ -125,7 +121,7 @@ class Users:
             check_text(role, "a role"),
             check_text(database, "a database"),
         )
-        await self._change(lambda token: RevokeRole(name, database, role, token), timeout)
+        await self._cluster.change_everywhere(lambda token: RevokeRole(name, database, role, token), timeout)
 
     async def create_token(self, name: str, *, days: float = 365.0, timeout: float | None = None) -> str:
         """A token with which a program can log in in this user's name for so many days. It is shown this once, and kept
@@ -134,13 +130,13 @@ class Users:
         number, secret = secrets.token_hex(6), secrets.token_hex(32)
         text = make_verifier(secret, secrets.token_bytes(SALT_BYTES), 1).text()
         expires_us = int((time.time() + seconds) * 1e6)
-        await self._change(lambda token: CreateToken(name, number, text, expires_us, token), timeout)
+        await self._cluster.change_everywhere(lambda token: CreateToken(name, number, text, expires_us, token), timeout)
         return joined_token(number, secret)
 
     async def delete_token(self, name: str, *, timeout: float | None = None) -> None:
         """Take the token with this id away. Raises UnknownUser."""
         name = check_text(name, "the id of a token")
-        await self._change(lambda token: DeleteToken(name, token), timeout)
+        await self._cluster.change_everywhere(lambda token: DeleteToken(name, token), timeout)
 
     async def audit(self, *, after: int = 0, timeout: float | None = None) -> Sequence[Change]:
         """The changes of the cluster behind that number, oldest first, at most 1000. The record begins with the first
@@ -159,20 +155,6 @@ class Users:
 
     def _seconds(self, timeout: float | None) -> float:
         return self._cluster.timeout if timeout is None else check_timeout(timeout)
-
-    async def _change(self, request: Callable[[Token], RequestBody], timeout: float | None) -> None:
-        """Make a change, and wait until every node that answers has read it."""
-        seconds = self._seconds(timeout)
-        deadline = time.monotonic() + seconds
-        index = await self._cluster.change_catalog(request, seconds)
-        while time.monotonic() < deadline:
-            try:
-                reports = await self._cluster.status(timeout=max(0.1, deadline - time.monotonic()))
-            except errors.Error:  # nobody answers, or we may not ask, or have to log in from now on
-                return
-            if all(group.applied >= index for report in reports for group in report.groups if group.group == 0):
-                return
-            await sleep(POLL)
 
 
 def verifier_of(password: str) -> str:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from quorate.core.auth.users import Users
 from quorate.core.bounds import GroupId, NodeId
+from quorate.core.certificates import Certificates
 from quorate.core.recovered import Member
 
 SCHEMA = (
@@ -86,6 +87,7 @@ class Catalog(Struct, frozen=True):
     """Who is to vote on the catalog itself; empty: those who always did."""
     dropped: tuple[DroppedRow, ...] = ()
     users: Users = Users()
+    certificates: Certificates = Certificates()
 
 
 DATABASES_QUERY = (

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from quorate.core import member_changes, roster
+from quorate.core import member_changes, protecting, roster
 from quorate.core.ack_policy import ETCD
 from quorate.core.auth import changes as auth_changes
 from quorate.core.auth.users import UserChange
 from quorate.core.catalog import DROP
+from quorate.core.certificates import RevokeCertificate, SetTls
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import CATALOG_DATABASE, Now
 from quorate.core.requests import AlterDatabase, CreateDatabase, DropDatabase, MemberChange, Refused, Run, Upgrade
@@ -25,7 +26,9 @@ NOT_THE_CATALOG = Refused(
     "ProgrammingError", f"{CATALOG_DATABASE!r} is the catalog of the cluster, and cannot be dropped"
 )
 
-Change = CreateDatabase | AlterDatabase | DropDatabase | Upgrade | MemberChange | UserChange
+Change = (
+    CreateDatabase | AlterDatabase | DropDatabase | Upgrade | MemberChange | UserChange | SetTls | RevokeCertificate
+)
 
 
 def write_for(node: "Node", now: Now, body: Change) -> Run | Refused | None:
@@ -34,6 +37,8 @@ def write_for(node: "Node", now: Now, body: Change) -> Run | Refused | None:
         return member_changes.write_for(node, body)
     if isinstance(body, UserChange):
         return auth_changes.write_for(node, now, body)
+    if isinstance(body, SetTls | RevokeCertificate):
+        return protecting.write_for(node, now, body)
     if isinstance(body, DropDatabase):
         return _drop(node, body)
     if isinstance(body, Upgrade):

@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from quorate.core.bounds import GroupId, NodeId
 from quorate.core.calls import EndLogins, Replies, Reply, Request, Requests, Tell
+from quorate.core.certificates import CertificateRead, Protect
 from quorate.core.dropped import DropReplica, ReplicaDropped
 from quorate.core.entries import Entry, LogWrite, Position
 from quorate.core.executing import CallerLeft, Execute, Executed, Stopped
@@ -207,6 +208,8 @@ class Located(Struct, frozen=True):
 
     peer: NodeId
     address: str
+    certified: bool = False
+    """It has a certificate, and can be dialled by TLS."""
 
 
 class Drain(Struct, frozen=True):
@@ -422,14 +425,14 @@ Event = (
     Deliver | Wake | Request | Requests | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed
     | LogRead | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead
     | CatalogRead | Unreachable | Reachable | Located | Drain | Permitted | Denied | PermitUnavailable
-    | ReplicaDropped | CallerLeft | QueryFailed
+    | ReplicaDropped | CallerLeft | QueryFailed | CertificateRead
 )  # fmt: skip
 
 Effect = (
     Send | Persist | Reply | Replies | Tell | OpenReplica | Execute | Commit | Rollback | Apply | Query | ReadLog
     | Checkpoint | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest
     | Condemn | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained
-    | Halt | AskPermit | DropPermit | RememberLife | RaiseBoot | DropReplica | EndLogins
+    | Halt | AskPermit | DropPermit | RememberLife | RaiseBoot | DropReplica | EndLogins | Protect
 )  # fmt: skip
 
 

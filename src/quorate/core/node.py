@@ -11,11 +11,12 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
-from quorate.core import callers, dropping, kernel, proposals, roster, superseding, whereabouts
+from quorate.core import callers, dropping, kernel, proposals, protecting, roster, superseding, whereabouts
 from quorate.core.admission import Admission
 from quorate.core.auth.access import Access
 from quorate.core.bounds import GroupId, NodeId
 from quorate.core.calls import Replies, Reply, Request, Requests
+from quorate.core.certificates import CertificateRead
 from quorate.core.copies import Copies
 from quorate.core.directory import Directory
 from quorate.core.dropped import ReplicaDropped
@@ -95,6 +96,9 @@ class Node:
         """How often the catalog is being read just now."""
         self.moved: dict[NodeId, str] = {}
         """Where members say that they are, if the catalog has them elsewhere."""
+        self.certified: set[NodeId] = set()
+        """Nodes, this one too, that have said that they have a certificate."""
+        self.certificate = CertificateRead("", 0)
         self.copies = Copies(self)
         self._verified: GroupId = -1
         self.touched: Iterable[Replica] = self.groups.values()
@@ -273,6 +277,7 @@ class Node:
         self.copies.tick(now)
         roster.tick(self, now, busy)
         whereabouts.write(self, now)
+        protecting.write(self, now)
         if self.access.guards and self.holds_catalog and self.catalog.follows(now):
             self.access.heard_leader(now.mono_us)
         if self.draining:
@@ -336,13 +341,14 @@ class Node:
 
     def _on_catalog(self, now: Now, event: kernel.CatalogRead) -> None:
         self.catalog_reads -= 1
-        before = self.directory.members
+        before, certificates = self.directory.members, self.directory.catalog.certificates
         self.directory.load(event.catalog)
         if event.catalog.members:
             self.access.load(event.catalog.users)
         self.versions.learn(event.catalog.version)
         roster.after_catalog(self, now)
         whereabouts.after_catalog(self, before)
+        protecting.after_catalog(self, certificates)
         if self.holds_catalog and self.catalog.leads_ready and not event.catalog.members:
             proposals.found(self, now)
 
@@ -405,5 +411,6 @@ class Node:
         kernel.Unreachable: _on_unreachable,
         kernel.Reachable: _on_reachable,
         kernel.Located: whereabouts.on_located,
+        CertificateRead: protecting.on_certificate,
         kernel.Drain: _on_drain,
     }

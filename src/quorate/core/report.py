@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from quorate.core.formats import RELEASE
+from quorate.core.protecting import is_revoked
 from quorate.core.recovered import Member
 from quorate.core.requests import LostReport, MemberStatus, StatusReport, Unknown
 
@@ -38,6 +39,10 @@ def report(node: "Node", *, members_only: bool = False) -> StatusReport:
         node.access.mode,
         node.now_us - node.access.fresh_us if node.access.guards and node.access.mode else -1,
         node.access.stale(node.now_us),
+        node.directory.catalog.certificates.step,
+        node.certificate.serial,
+        node.certificate.expires_us,
+        is_revoked(node),
     )
 
 

@@ -18,6 +18,7 @@ from quorate.core.auth.users import (
 )
 from quorate.core.bookmarks import Bookmark, Reached
 from quorate.core.bounds import Boot, Count, Epoch, GroupId, Index, NodeId, Signed, Small
+from quorate.core.certificates import RevokeCertificate, SetTls
 from quorate.core.copy_requests import OpenCopy, ReadCopy
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.read_levels import LINEARIZABLE
@@ -172,6 +173,7 @@ RequestBody = (
     | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy | DropDatabase | Script
     | BeginAttempt | LetGo
     | CreateUser | SetPassword | DeleteUser | GrantRole | RevokeRole | CreateToken | DeleteToken
+    | SetTls | RevokeCertificate
 )  # fmt: skip
 """What may be asked from outside."""
 Write = Run | Script | BeginAttempt | Outcome | Replay | CommitHeld
@@ -281,6 +283,14 @@ class StatusReport(Struct, frozen=True, tag="status_report"):
     """How long ago this node heard from the catalog's leader, where clients have to log in."""
     logins_stale: bool = False
     """That is too long ago: it refuses clients."""
+    tls: str = ""
+    """Which step the cluster has taken (`core.certificates`), as far as this node has read: off, accepted, required."""
+    certificate: str = ""
+    """The number of this node's certificate; empty: it has none, and speaks no TLS."""
+    expires_us: Count = 0
+    """Until when that certificate holds, by the wall clock."""
+    revoked: bool = False
+    """No peer believes it any more."""
 
 
 class MemberStatus(Struct, frozen=True):

@@ -99,6 +99,8 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     trusted: bool = False
     """Whoever asks this node has its folder: nobody has to log in."""
 
+    has_tls: bool = False
+    """Whether this node has a certificate."""
     has_etcd: bool = False
     """Whether this node is told of an etcd that can permit elections."""
 

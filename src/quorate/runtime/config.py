@@ -109,6 +109,7 @@ class Config(Struct, frozen=True, kw_only=True):
             log_keep_entries=self.log_keep,
             verify_us=self.verify_every,
             auth_stale_us=self.auth_stale_after,
+            has_tls=bool(self.tls_certificate),
             has_etcd=bool(self.etcd),
             close_idle_periods=max(1, self.replica_idle // _DEFAULTS.close_idle_us),
         )

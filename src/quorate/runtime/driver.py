@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from quorate.core import kernel
 from quorate.core.bounds import NodeId
 from quorate.core.calls import EndLogins, Replies, Reply, Request, Requests, Tell
+from quorate.core.certificates import Protect
 from quorate.core.entries import LogWrite
 from quorate.core.kernel import Core, Effect, Event, Now
 from quorate.core.limits import REQUEST_BYTES_MAX
@@ -106,6 +107,7 @@ class Driver:
             kernel.Connect: self._on_connect,
             kernel.Disconnect: self._on_disconnect,
             EndLogins: self._on_end_logins,
+            Protect: self._on_protect,
             kernel.Note: log_note,
             AskPermit: self._on_ask_permit,
             DropPermit: self._on_drop_permit,
@@ -114,8 +116,7 @@ class Driver:
         }
         for stored in BaseStore.PERFORM:
             self._perform[stored] = self._on_stored
-        self._perform[kernel.Checkpoint] = self._on_checkpoint
-        self._perform[kernel.Digest] = self._on_digest
+        self._perform |= {kernel.Checkpoint: self._on_checkpoint, kernel.Digest: self._on_digest}
         self._writers = Writers(store, scheduler, self._done_aside)
         self._long_writes = RunningWrites(self.feed)
         self._log = LongLog(lambda work, done: scheduler.run_aside(work, done, LOG))
@@ -176,8 +177,8 @@ class Driver:
     def unreachable(self, peer: NodeId) -> None:
         self.feed(kernel.Unreachable(peer))
 
-    def located(self, peer: NodeId, address: str) -> None:
-        self.feed(kernel.Located(peer, address))
+    def located(self, peer: NodeId, address: str, *, certified: bool = False) -> None:
+        self.feed(kernel.Located(peer, address, certified))
 
     def drain(self) -> None:
         self.feed(kernel.Drain())
@@ -392,6 +393,9 @@ class Driver:
 
     def _on_end_logins(self, effect: EndLogins) -> None:
         self.transport.end_logins(effect.names, nameless=effect.nameless)
+
+    def _on_protect(self, effect: Protect) -> None:
+        self.transport.protect(effect)
 
     def _on_reply(self, effect: Reply) -> None:
         self._answer(effect.id, effect.body)

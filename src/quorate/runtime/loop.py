@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from quorate.core.auth.access import Access
+from quorate.core.certificates import CertificateRead
 from quorate.core.formats import RELEASE
 from quorate.core.kernel import Core
 from quorate.core.recovered import Identity
@@ -37,6 +38,8 @@ FAILED = 70
 INTERRUPTED = 130
 
 DAY_S = 86_400
+WARN_DAYS = 14
+"""From when on a node warns that its certificate expires."""
 CERTIFICATES_EVERY_S = 3600.0
 """How often a node reads its certificate again."""
 
@@ -111,7 +114,7 @@ class Server:
         try:
             try:
                 driver.start()
-                driver.located(me.node, me.address)
+                driver.located(me.node, me.address, certified=me.certified)
                 log.info("%s listens on %s", self._store.identity.name, self.address)
                 self._look_at_certificates()
                 ready(self.address)
@@ -150,7 +153,10 @@ class Server:
             log.error("the certificate is not replaced: %s", error)
             return
         self._security.credentials = fresh
-        log.info("the certificate in use expires in %.1f days", (fresh.expires_s - time.time()) / DAY_S)
+        self._driver.feed(CertificateRead(fresh.serial, int(fresh.expires_s * 1e6)))
+        days = (fresh.expires_s - time.time()) / DAY_S
+        level = logging.WARNING if days < WARN_DAYS else logging.INFO
+        log.log(level, "the certificate in use expires in %.1f days", days)
 
     def _look_at_certificates(self) -> None:
         """Every hour: somebody may have renewed them and not said so."""
@@ -200,6 +206,7 @@ def greeting_of(identity: Identity, config: Config) -> Hello:
         boot=identity.boot,
         address=advertised(identity, config),
         release=RELEASE,
+        certified=bool(config.tls_certificate),
     )
 
 

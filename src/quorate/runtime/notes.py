@@ -10,7 +10,18 @@ audit = logging.getLogger("quorate.audit")
 
 QUIET = frozenset({"committed", "applied", "batch", "executed", "appended", "pre_candidate"})
 """Notes that come with every write, or again and again while there is no majority: debug."""
-LOUD = frozenset({"damaged", "disk_full", "log_hangs", "lost_quorum", "no_room", "snapshot_failed", "divergent"})
+LOUD = frozenset(
+    {
+        "certificate_revoked",
+        "damaged",
+        "disk_full",
+        "log_hangs",
+        "lost_quorum",
+        "no_room",
+        "snapshot_failed",
+        "divergent",
+    }
+)
 """Notes that somebody should look at: warnings."""
 
 

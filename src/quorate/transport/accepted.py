@@ -19,6 +19,7 @@ from quorate.core.requests import Left, ReplyBody, Told
 from quorate.tls.layer import HANDSHAKE, Tls
 from quorate.transport.entry import ENTRY_BYTES_MAX, Entry
 from quorate.transport.oversize import shortened
+from quorate.transport.security import PlaintextRefused
 from quorate.wire.codec import decode_asked, decode_message, encode
 from quorate.wire.frames import FrameReader, FrameTooLong, NotOurProtocol, WireError, add_frame
 from quorate.wire.handshake import NODE, Hello, greeting, meet, refusal
@@ -331,7 +332,9 @@ class Accepted(asyncio.Protocol):
             if earlier is not None:
                 earlier.close()
             owner.gained(them.node)
-            owner.handler.located(them.node, them.address)
+            owner.handler.located(them.node, them.address, certified=them.certified)
+            if self.tls is not None:
+                owner.certify(them.node)
 
     def tell(self, ask: int, body: ReplyBody, size: int | None) -> None:
         """See `interface.Caller`. Without a size the answer is still owed."""
@@ -383,6 +386,18 @@ class Accepted(asyncio.Protocol):
             return
         if self.login.name in names if self.login is not None else nameless:
             self.refuse(LoginRefused("what this login may do has changed: log in again"))
+
+    def review(self) -> None:
+        """End it if a connection like this would not be accepted any more."""
+        security = self._owner.security
+        if self._peeks or self._refused or (self.tls is not None and not self.tls.ready):
+            return  # its own turn comes
+        try:
+            if self.tls is None and security.required:
+                raise PlaintextRefused("this cluster speaks TLS only")
+            security.check_revoked(self.tls)
+        except WireError as error:
+            self.refuse(error)
 
     def refuse(self, error: WireError) -> None:
         """Say why, then close. What still arrives is read and dropped for a moment: closing over unread

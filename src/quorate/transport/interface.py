@@ -5,6 +5,7 @@ from typing import Protocol
 
 from quorate.core.auth.users import Login
 from quorate.core.bounds import NodeId
+from quorate.core.certificates import Protect
 from quorate.core.messages import Message
 from quorate.core.permits import AskPermit, DropPermit, PermitUnavailable
 from quorate.core.requests import ReplyBody, RequestBody
@@ -43,8 +44,8 @@ class Handler(Protocol):
 
     def unreachable(self, peer: NodeId) -> None: ...
 
-    def located(self, peer: NodeId, address: str) -> None:
-        """A peer has connected here, and says where it listens."""
+    def located(self, peer: NodeId, address: str, *, certified: bool = False) -> None:
+        """A peer has connected here, and says where it listens, and whether it has a certificate."""
 
 
 class Transport(Protocol):
@@ -62,6 +63,9 @@ class Transport(Protocol):
 
     def end_logins(self, names: Collection[str], *, nameless: bool) -> None:
         """Close the connections of clients that are logged in under these names, or, if asked so, under none."""
+
+    def protect(self, how: Protect) -> None:
+        """Protect connections so from now on, and close those that are not."""
 
     def flush(self) -> None:
         """Hand everything queued to the operating system, one write for each connection."""

@@ -14,6 +14,7 @@ from quorate.core.messages import SINCE, Message
 from quorate.tls.layer import Tls
 from quorate.transport.accepted import tune
 from quorate.transport.addresses import parse_address
+from quorate.transport.security import PlaintextRefused
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameReader, WireError, frame
 from quorate.wire.handshake import VERSION, greeting, meet, read_refusal, spoken
@@ -140,6 +141,19 @@ class PeerLink:
             queue.clear()
             self._queued = 0
 
+    def review(self) -> None:
+        """Hang up if the connection would not be made so any more; it is dialled again."""
+        dialled, security = self._dialled, self._owner.security
+        if dialled is None:
+            return
+        try:
+            if dialled.tls is None and security.dials_by_tls(self.peer):
+                raise PlaintextRefused("the peer is dialled by TLS from now on")
+            security.check_revoked(dialled.tls if dialled.tls is not None and dialled.tls.ready else None)
+        except WireError as error:
+            self.complain(str(error))
+            dialled.abort()
+
     def set_slow(self, slow: bool) -> None:
         """Whether the operating system has enough of ours to write."""
         self._slow = slow
@@ -170,7 +184,8 @@ class Dialled(asyncio.Protocol):
         self._owner = owner
         self._me = msgspec.structs.replace(owner.me, wanted=link.peer)
         self._reader = FrameReader()
-        self._tls = owner.security.dialling()
+        self.tls = owner.security.dialling(link.peer)
+        """None: in plain text."""
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._greeted = False
@@ -181,9 +196,9 @@ class Dialled(asyncio.Protocol):
         made.set_write_buffer_limits(self._owner.limits.write_buffer)
         self._timer = self._owner.loop.call_later(self._owner.limits.greeting_s, self._late)
         self._link.made(self)
-        if self._tls is not None:
-            self._tls.feed(b"")
-            made.write(self._tls.outgoing())
+        if self.tls is not None:
+            self.tls.feed(b"")
+            made.write(self.tls.outgoing())
             return
         try:
             self._owner.security.check_plain(made.get_extra_info("peername"))
@@ -210,8 +225,8 @@ class Dialled(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            if self._tls is not None:
-                data = self._decrypted(self._tls, data)
+            if self.tls is not None:
+                data = self._decrypted(self.tls, data)
             for payload in self._reader.feed(data):
                 if self._greeted:
                     raise read_refusal(payload)
@@ -244,7 +259,7 @@ class Dialled(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:
-            self._transport.write(data if self._tls is None else self._tls.protect(data))
+            self._transport.write(data if self.tls is None else self.tls.protect(data))
 
     def close(self) -> None:
         if self._transport is not None:

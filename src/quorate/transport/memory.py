@@ -7,6 +7,7 @@ arrive in order, or not at all when a link is cut.
 from collections.abc import Callable, Collection
 
 from quorate.core.bounds import NodeId
+from quorate.core.certificates import Protect
 from quorate.core.messages import Message
 from quorate.transport.interface import Handler
 from quorate.wire.codec import decode_message, encode
@@ -94,6 +95,9 @@ class MemoryTransport:
 
     def end_logins(self, names: Collection[str], *, nameless: bool) -> None:
         """No client connects here."""
+
+    def protect(self, how: Protect) -> None:
+        """There is nothing between the two."""
 
     def flush(self) -> None:
         queue, self._queue = self._queue, []

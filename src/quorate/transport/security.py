@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from quorate.core.bounds import NodeId
+from quorate.core.certificates import serial_of
 from quorate.tls.layer import Tls, TlsFailed, node_name
 from quorate.transport.addresses import Networks, is_trusted
 from quorate.wire.frames import WireError
@@ -37,9 +39,9 @@ class Credentials:
         self.server.num_tickets = 0
         self.client = _context(ssl.PROTOCOL_TLS_CLIENT, certificate, key, authority)
         self.client.check_hostname = False  # peers are known by the names of nodes, not of hosts
-        self.names, self.expires_s = self._shown()
+        self.names, self.serial, self.expires_s = self._shown()
 
-    def _shown(self) -> tuple[tuple[str, ...], float]:
+    def _shown(self) -> tuple[tuple[str, ...], str, float]:
         """What others will see, and whether they will believe it: the node greets itself. Raises TlsFailed."""
         import ssl
 
@@ -50,7 +52,7 @@ class Credentials:
             dialled.feed(accepted.outgoing())
         if not (dialled.ready and accepted.ready and accepted.names() == dialled.names()):
             raise TlsFailed("the certificate does not serve for both sides of a connection")
-        return dialled.names(), ssl.cert_time_to_seconds(dialled.not_after())
+        return dialled.names(), serial_of(dialled.serial()), ssl.cert_time_to_seconds(dialled.not_after())
 
 
 def _context(protocol: int, certificate: str, key: str, authority: str) -> ssl.SSLContext:
@@ -73,7 +75,11 @@ class Security:
         self.credentials = credentials
         """None: this node has no certificate."""
         self.required = credentials is not None
-        """Nothing in plain text is accepted from anybody."""
+        """Nothing in plain text is accepted from anybody. So it is until the catalog was read and says otherwise."""
+        self.certified: set[NodeId] = set()
+        """Peers that have certificates."""
+        self.revoked: Collection[str] = ()
+        """Numbers of certificates that are believed no more."""
 
     def check_plain(self, peername: Any) -> None:
         """Raises PlaintextRefused, unless plain text may be spoken with the other end of this connection."""
@@ -88,14 +94,25 @@ class Security:
         assert self.credentials is not None
         return Tls(self.credentials.server, server=True)
 
-    def dialling(self) -> Tls | None:
+    def dials_by_tls(self, peer: NodeId) -> bool:
+        """Whether this node speaks TLS, and nothing else, with this peer when it dials it."""
+        return self.credentials is not None and (self.required or peer in self.certified)
+
+    def dialling(self, peer: NodeId) -> Tls | None:
         """TLS for a connection to a peer; None: in plain text."""
-        return None if self.credentials is None else Tls(self.credentials.client)
+        assert self.credentials is not None or not self.dials_by_tls(peer)
+        return Tls(self.credentials.client) if self.credentials is not None and self.dials_by_tls(peer) else None
+
+    def check_revoked(self, tls: Tls | None) -> None:
+        """Raises CertificateRefused when the other side's certificate is believed no more."""
+        if self.revoked and tls is not None and tls.serial() and serial_of(tls.serial()) in self.revoked:
+            raise CertificateRefused("the other side's certificate was revoked: issue a new one")
 
     def check_peer(self, tls: Tls | None, node: NodeId) -> None:
         """Raises CertificateRefused, unless the other side has proved that it is this node of this cluster."""
         if tls is None:
             return  # in plain text nobody proves anything; where that is allowed `check_plain` says
+        self.check_revoked(tls)
         expected = node_name(self.cluster, node)
         names = tls.names()
         if expected not in names:

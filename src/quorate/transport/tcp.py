@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from quorate.core.bounds import NodeId
+from quorate.core.certificates import Protect
 from quorate.core.limits import FRAME_BYTES_MAX
 from quorate.core.messages import Message
 from quorate.transport.accepted import Accepted
@@ -140,6 +141,25 @@ class TcpTransport:
     def end_logins(self, names: Collection[str], *, nameless: bool) -> None:
         for connection in list(self.accepted):
             connection.end_login(names, nameless=nameless)
+
+    def protect(self, how: Protect) -> None:
+        security = self.security
+        security.required, security.revoked = how.required, frozenset(how.revoked)
+        security.certified.update(how.certified)
+        self.review_connections()
+
+    def review_connections(self) -> None:
+        """What is asked of connections has changed: end those that would not be made so any more."""
+        for connection in list(self.accepted):
+            connection.review()
+        for link in self._links.values():
+            link.review()
+
+    def certify(self, peer: NodeId) -> None:
+        """A peer has shown its certificate: it is not dialled in plain text any more."""
+        self.security.certified.add(peer)
+        if peer in self._links:
+            self._links[peer].review()
 
     def flush(self) -> None:
         for link in self._links.values():

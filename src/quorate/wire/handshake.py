@@ -44,6 +44,8 @@ class Hello(Struct, frozen=True, array_like=True, tag=MAGIC):
     """Which release I am, for messages to people."""
     logins: str = ""
     """A node: whether clients have to log in (`core.auth.access`: on, off, or not known yet)."""
+    certified: bool = False
+    """A node: it has a certificate, and can be dialled by TLS."""
 
 
 class Refusal(Struct, frozen=True, array_like=True, tag=MAGIC + "-refusal"):

@@ -128,6 +128,7 @@ def test_imports_switch_triggers_off_and_need_the_schema() -> None:
 def test_a_kind_of_request_that_nobody_thought_of_is_for_admins() -> None:
     known = {kind.__name__ for kind in get_args(RequestBody)}
     admins = {"CreateUser", "SetPassword", "DeleteUser", "GrantRole", "RevokeRole", "CreateToken", "DeleteToken"}
+    admins |= {"SetTls", "RevokeCertificate"}
     for_others = {"Run", "Outcome", "CreateDatabase", "AlterDatabase", "LostAsk", "Replay", "Status", "Verify"}
     for_others |= {"Upgrade", "AddMember", "RemoveMember", "ReplaceMember", "Failover", "OpenCopy", "ReadCopy"}
     for_others |= {"DropDatabase", "Script", "BeginAttempt", "LetGo"}

@@ -12,6 +12,7 @@ import msgspec
 
 from quorate.core import ack_policy, kernel, membership, requests
 from quorate.core.calls import EndLogins, Replies, Reply, Tell
+from quorate.core.certificates import Protect
 from quorate.core.dropped import DropReplica
 from quorate.core.entries import (
     ACKS,
@@ -246,7 +247,7 @@ SHOWN_ELSEWHERE = {
 
 HOUSEKEEPING = {
     kernel.Connect, kernel.Disconnect, kernel.CloseIdle, kernel.ReadCatalog, kernel.ReadLost, RememberLife,
-    kernel.RaiseFormat, EndLogins,
+    kernel.RaiseFormat, EndLogins, Protect,
 }  # fmt: skip
 """Of the node, not of the protocol: not shown."""
 

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.output import json_option, print_json, progress
+import quorate
+from quorate.cli.output import Seconds, cluster_option, find_cluster, json_option, print_json, progress
+from quorate.core.certificates import ACCEPTED, REQUIRED
 from quorate.runtime import authority
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-@click.group(short_help="Make and show certificates for TLS.")
+@click.group(short_help="Make, show and revoke certificates, and require TLS.")
 def certs() -> None:
     """Make a private certificate authority, and certificates for nodes.
 
@@ -74,6 +76,57 @@ def show(files: tuple[Path, ...], as_json: bool) -> None:
     else:
         for path, each in zip(files, found, strict=True):
             click.echo(f"{path}: {_line(each)}")
+
+
+def _timeout(command: Any) -> Any:
+    seconds = Seconds(0.1)
+    return click.option("--timeout", type=seconds, default=10.0, show_default=True, help="Seconds to wait.")(command)
+
+
+@certs.command()
+@cluster_option
+@_timeout
+def accept(cluster: str | None, timeout: float) -> None:
+    """Take TLS as well as plain text: the first step of a running cluster from the one to the other.
+
+    Issue every node its certificate then, and restart them one by one; move the clients too. Nodes that have
+    certificates dial each other by TLS, and never in plain text again.
+    """
+    _set(cluster, ACCEPTED, timeout)
+    progress("TLS is accepted; give each node its certificate, then: quorate certs require")
+
+
+@certs.command()
+@cluster_option
+@_timeout
+def require(cluster: str | None, timeout: float) -> None:
+    """Take nothing but TLS: the last step. There is no way back.
+
+    Refused while a member is away or has no certificate. Connections in plain text are closed, those of clients too.
+    """
+    _set(cluster, REQUIRED, timeout)
+    progress("TLS is required")
+
+
+def _set(cluster: str | None, step: str, timeout: float) -> None:
+    with quorate.Cluster(find_cluster(cluster)) as found:
+        found.set_tls(step, timeout=timeout)
+
+
+@certs.command()
+@click.argument("what", metavar="FILE|SERIAL")
+@cluster_option
+@_timeout
+def revoke(what: str, cluster: str | None, timeout: float) -> None:
+    """Let no node believe a certificate any more, for good. Give its file (CA/issued has copies) or its serial number.
+
+    A node that uses it is cut off until it is issued another. Connections that it was shown on are closed.
+    """
+    path = Path(what)
+    serial = described(authority.read(path))["serial"] if path.exists() else what
+    with quorate.Cluster(find_cluster(cluster)) as found:
+        found.revoke_certificate(serial, timeout=timeout)
+    progress(f"revoked {serial}")
 
 
 def described(certificate: "x509.Certificate") -> dict[str, Any]:

@@ -22,12 +22,14 @@ from quorate.client.link_sync import dial
 from quorate.client.links import LinkLost
 from quorate.client.url import ClusterTarget, parse_cluster_url, with_login
 from quorate.core.ack_policy import MANUAL
+from quorate.core.certificates import OFF
 from quorate.core.formats import Range
 from quorate.core.options import describe
 from quorate.core.requests import Refused, Status, StatusReport
 from quorate.errors import Error
 from quorate.wire.answers import refusal
 
+DAY_S = 86_400
 ORDINARY = ("leader", "follower", "member")
 """Roles that the text does not mention."""
 
@@ -64,6 +66,10 @@ class NodeLine(Struct, frozen=True):
     """As in `StatusReport`, and so the next two."""
     logins_age_us: int = -1
     logins_stale: bool = False
+    tls: str = ""
+    certificate: str = ""
+    expires_us: int = 0
+    revoked: bool = False
 
 
 class ReplicaLine(Struct, frozen=True):
@@ -209,6 +215,10 @@ def combine(reports: dict[str, StatusReport | None]) -> View:
                     logins=report.logins,
                     logins_age_us=report.logins_age_us,
                     logins_stale=report.logins_stale,
+                    tls=report.tls,
+                    certificate=report.certificate,
+                    expires_us=report.expires_us,
+                    revoked=report.revoked,
                     peers=tuple(
                         PeerLine(member.name, member.alive, member.trip_us, member.suspect_us)
                         for member in report.members
@@ -279,6 +289,7 @@ def as_text(view: View) -> str:
         if node.logins_stale:
             age = node.logins_age_us // 1_000_000
             lines += ["", f"{node.name} refuses clients: it has not heard from the catalog's leader for {age} s"]
+    lines += _certificates(view)
     rows = [
         ("database", "group", "options", "leader", "epoch", "last", "committed", "replicas (applied, lag, staleness)")
     ]
@@ -309,6 +320,22 @@ def as_text(view: View) -> str:
                 state = "damaged, being rebuilt" if replica.damaged else "was rebuilt"
                 lines += ["", f"{group.database} on {replica.node}: {state}: {replica.damage}"]
     return "\n".join(lines)
+
+
+def _certificates(view: View) -> list[str]:
+    """Until when they hold, and which step the cluster has taken on its way to TLS; nothing where there are none."""
+    lines = []
+    steps = sorted({node.tls for node in view.nodes if node.tls})
+    if steps and steps != [OFF]:
+        lines += ["", f"TLS is {' and '.join(steps)}"]
+    for node in view.nodes:
+        if node.revoked:
+            lines += ["", f"{node.name}: its certificate {node.certificate} was revoked, and no peer believes it"]
+        elif node.certificate:
+            left = node.expires_us / 1e6 - time.time()
+            when = f"expires in {int(left // DAY_S)} days" if left > 0 else "has run out"
+            lines += ["", f"{node.name}: certificate {node.certificate} {when}"]
+    return lines
 
 
 def _replica(replica: ReplicaLine) -> str:

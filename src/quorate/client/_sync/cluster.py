@@ -38,6 +38,7 @@ from quorate.client.url import (
     parse_address,
     parse_cluster_url,
 )
+from quorate.core.certificates import RevokeCertificate, SetTls, serial_of
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.options import SINGLE_LEADER, OptionKeywords, describe
 from quorate.core.promises import Explanation
@@ -67,6 +68,8 @@ from quorate.core.statements import Statement, Token
 from quorate.core.verdicts import VerifyReport
 from quorate.wire.answers import decoded, read_outcome, results_of
 
+READ_POLL = 0.02
+"""Seconds between two looks at whether all nodes have read a change."""
 CHANGE_POLL = 0.05
 """Seconds between two looks at whether a change has been carried out."""
 MEMBERS_TIMEOUT = 60.0
@@ -227,6 +230,43 @@ class Cluster:
         self._tokens.heard(body.index)
         results_of(outcome, token)
         return body.index
+
+    def change_everywhere(
+        self, request: Callable[[Token], RequestBody], timeout: float | None, revoked: str = ""
+    ) -> None:
+        """Carry a change of the catalog through, and wait until every node that answers has read it; not for one with
+        the certificate that is revoked, which nobody tells."""
+        seconds = self.timeout if timeout is None else check_timeout(timeout)
+        deadline = time.monotonic() + seconds
+        index = self.change_catalog(request, seconds)
+        while time.monotonic() < deadline:
+            try:
+                reports = self.status(timeout=max(0.1, deadline - time.monotonic()))
+            except errors.Error:  # nobody answers, or we may not ask, or not like this from now on
+                return
+            told = [report for report in reports if not revoked or report.certificate != revoked]
+            if all(group.applied >= index for report in told for group in report.groups if group.group == 0):
+                return
+            sleep(READ_POLL)
+
+    def set_tls(self, step: str, *, timeout: float | None = None) -> None:
+        """Take the cluster's next step from plain text to TLS: `accepted` (nodes that have a certificate take both, and
+        dial each other by TLS) or `required` (nothing in plain text, from anybody). There is no step back.
+
+        Raises OperationalError, naming them, while a member is away or has no certificate and TLS is to be required.
+        """
+        step = check_text(step, "a step")
+        self.change_everywhere(lambda token: SetTls(step, token), timeout)
+
+    def revoke_certificate(self, serial: str, *, timeout: float | None = None) -> None:
+        """Let no node believe the certificate with this number (in hexadecimal) any more: connections that it was shown
+        on are closed. Raises ProgrammingError."""
+        try:
+            kept = serial_of(check_text(serial, "the number of a certificate"))
+        except ValueError:
+            hint = "`quorate certs show FILE` shows it"
+            raise errors.ProgrammingError(f"{serial!r:.80} is not the number of a certificate", hint=hint) from None
+        self.change_everywhere(lambda token: RevokeCertificate(kept, token), timeout, revoked=kept)
 
     def explain(self, name: str, *, timeout: float | None = None) -> Explanation:
         """What a database promises, how many nodes may be away, and what is lost when. Raises UnknownDatabase."""

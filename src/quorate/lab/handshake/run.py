@@ -97,7 +97,7 @@ class _Owner:
         self.closing = False
         self.asked_count = 0
         self.handler = SimpleNamespace(
-            asked=self._asked, delivered=lambda *_: None, left=lambda *_: None, located=lambda *_: None
+            asked=self._asked, delivered=lambda *_: None, left=lambda *_: None, located=lambda *_, **__: None
         )
 
     def _asked(self, *_: Any) -> None:

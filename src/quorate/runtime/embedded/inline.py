@@ -26,6 +26,7 @@ from quorate import errors
 from quorate.core import kernel
 from quorate.core.bounds import GroupId
 from quorate.core.calls import EndLogins, Replies, Reply, Request
+from quorate.core.certificates import Protect
 from quorate.core.entries import LogWrite
 from quorate.core.executing import Execute
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Effect, Event, Now
@@ -117,6 +118,7 @@ class InlineNode:
             kernel.Connect: self._ignore,
             kernel.Disconnect: self._ignore,
             EndLogins: self._ignore,
+            Protect: self._ignore,
         }
         self._stored = store.perform
         _nodes.add(self)

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from msgspec import structs
+
 from quorate.core.auth.users import AUTH_QUERIES, GrantRow, TokenRow, UserRow, Users
 from quorate.core.catalog import MEMBERS_QUERIES, QUERIES, Catalog, DatabaseRow, DroppedRow, PartitionRow
+from quorate.core.certificates import OFF, TLS_QUERIES, Certificates
 from quorate.core.recovered import Member
 from quorate.core.requests import Done, WriteOutcome
 from quorate.core.statements import Statement
@@ -13,6 +16,7 @@ from quorate.storage.rows.payload import decode_outcome
 CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
 MEMBERS_STATEMENTS = tuple(Statement(sql) for sql in MEMBERS_QUERIES)
 AUTH_STATEMENTS = tuple(Statement(sql) for sql in AUTH_QUERIES)
+TLS_STATEMENTS = tuple(Statement(sql) for sql in TLS_QUERIES)
 NEVER_CHANGED: tuple[Any, ...] = ((), (), (), ())
 
 
@@ -21,7 +25,22 @@ def read_catalog(replica: Replica) -> Catalog:
     outcome, _position = replica.query(CATALOG_STATEMENTS)
     members, _position = replica.query(MEMBERS_STATEMENTS)
     users, _position = replica.query(AUTH_STATEMENTS)
-    return catalog_of(decode_outcome(outcome), decode_outcome(members), users_of(decode_outcome(users)))
+    certificates, _position = replica.query(TLS_STATEMENTS)
+    found = catalog_of(decode_outcome(outcome), decode_outcome(members), users_of(decode_outcome(users)))
+    return structs.replace(found, certificates=certificates_of(decode_outcome(certificates)))
+
+
+def certificates_of(outcome: WriteOutcome) -> Certificates:
+    """What the queries about certificates returned; as at the beginning when their tables are not there yet."""
+    if not isinstance(outcome, Done):
+        return Certificates()
+    steps, certified, revoked = (result.rows for result in outcome.results)
+    return Certificates(
+        str(steps[0][0]) if steps else OFF,
+        tuple(int(node) for (node,) in certified),  # type: ignore[arg-type]
+        tuple(str(serial) for (serial,) in revoked),
+        made=True,
+    )
 
 
 def users_of(outcome: WriteOutcome) -> Users:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from quorate.core.bounds import GroupId
 from quorate.core.calls import EndLogins, Replies, Reply, Tell
+from quorate.core.certificates import Protect
 from quorate.core.entries import LogWrite
 from quorate.core.formats import HERE
 from quorate.core.kernel import (
@@ -440,6 +441,7 @@ class Host:
         Connect: _connect,
         Disconnect: _disconnect,
         EndLogins: lambda _host, _effect: None,
+        Protect: lambda _host, _effect: None,
         Drained: _has_drained,
         Halt: _halt,
         AskPermit: _ask_permit,

@@ -1,20 +1,24 @@
-"""Users, roles and the record of changes, for the model of SQLite (`model_tables`)."""
+"""Users, roles, certificates and the record of changes, for the model of SQLite (`model_tables`)."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quorate.core.auth import record
 from quorate.core.auth.users import AUTH_QUERIES
+from quorate.core.certificates import TLS_QUERIES
 from quorate.core.statements import Result
 
 if TYPE_CHECKING:
     from quorate.lab.sim.stores.model_tables import Tables
 
-_INTEGERS = ("stamp", "expires_us")
+_INTEGERS = ("stamp", "expires_us", "node")
 _COLUMNS = {
     "users": ("name", "stamp", "verifier"),
     "user_tokens": ("id", "name", "verifier", "expires_us"),
     "grants": ("name", "database", "role"),
+    "tls_step": ("step",),
+    "certified": ("node",),
+    "revoked": ("serial",),
 }
 Run = Callable[["Tables", Any], Result]
 
@@ -78,4 +82,7 @@ STATEMENTS: dict[str, Run] = {
     AUTH_QUERIES[1]: _all("user_tokens"),
     AUTH_QUERIES[2]: _all("grants"),
     AUTH_QUERIES[3]: _secrets,
+    TLS_QUERIES[0]: _all("tls_step"),
+    TLS_QUERIES[1]: _all("certified"),
+    TLS_QUERIES[2]: _all("revoked"),
 }
