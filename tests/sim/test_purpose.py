@@ -92,11 +92,11 @@ class Unmarked:
 
 
 def test_a_scenario_that_does_not_see_what_it_is_for_is_missed() -> None:
-    evidence = Evidence("deposed")
-    for seed in range(AIMS["deposed"].seeds):
+    evidence = Evidence("damage")
+    for seed in range(AIMS["damage"].seeds):
         evidence.add(simulate(seed, "calm", storage="model"), dials_of("calm", seed))
     missing = evidence.missing()
-    assert any(text.startswith("'note: lost_quorum' happened 0 times") for text in missing), missing
+    assert any(text.startswith("'note: healed' happened 0 times") for text in missing), missing
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from quorate.lab.sim.scenarios.named import SCENARIOS, UNKNOWN_MARK, dials_of, simulate
 from quorate.lab.sim.scenarios.purpose import AIMS, Evidence
 
-CHUNKS = 8
+CHUNKS = 6
 
 
 def suffer(scenario: str, seeds: range) -> None:

@@ -127,7 +127,7 @@ AIMS: dict[str, Aim] = {
     ),
     "ladder": _aim({"alter: ok": 20, "note: acks_changes": 5, "ok": 200}),
     "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
-    "narrow": _aim({"note: acks_changes": 8, "elections": 20, "ok": 200}),
+    "narrow": _aim({"note: acks_changes": 5, "elections": 12, "ok": 120}, seeds=5),
     "rebuilds": _aim({"note: damaged": 12, "note: healed": 8, "echoed": 100, "slow disk": 40, "partition": 60}),
     "amnesia": _aim({"damage": 20, "note: damaged": 60, "note: healed": 10, "echoed": 1_000, "crash": 100, "ok": 200}),
     "planned": _aim(
@@ -154,7 +154,7 @@ AIMS: dict[str, Aim] = {
         {"cut off as it leaves": 3, "configurations: joint": 30, "members: replaced": 6, "ok": 800}, seeds=4
     ),
     "forgotten": _aim(
-        {"folder put back": 3, "forgotten entries kept": 10, "note: contradicted": 3, "ok": 500}, seeds=8
+        {"folder put back": 2, "forgotten entries kept": 5, "note: contradicted": 2, "ok": 250}, seeds=4
     ),
     "outdated": _aim({"folder put back": 8, "note: superseded": 5, "note: healed": 5, "ok": 1_000}, seeds=4),
     "drops": _aim({"dropper: dropped": 20, "dropped: refused": 20, "dropper: read": 20, "crash": 16, "ok": 400}),
@@ -170,8 +170,8 @@ AIMS: dict[str, Aim] = {
         {"note: loss_accepted": 5, "lost entries dropped": 2, "acknowledged writes given up": 1, "ok": 300}, seeds=16
     ),
     "heirs": _aim({"failover: done": 60, "read: ok": 1_000}),
-    "smooth": _aim({"failover: done": 200, "elections": 150, "ok": 2_000}),
-    "stalled": _aim({"writes stalled": 4, "read: ok": 100, "refused: Unavailable": 20}),
+    "smooth": _aim({"failover: done": 100, "elections": 75, "ok": 1_000}, seeds=4),
+    "stalled": _aim({"writes stalled": 2, "read: ok": 50, "refused: Unavailable": 10}, seeds=4),
 }  # fmt: skip
 
 
