@@ -299,8 +299,7 @@ def _take(group: Group, now: Now) -> list[Request]:
     queue, room, enough = writes.queue, settings.batch_bytes_max, _enough(group)
     most = min(settings.batch_requests_max, writes.admission.fit())
     long_size, texts, undone = long_writes.long_size(group), group.long_texts, writes.alone > 0
-    fits = len(queue) == 1 and not settings.long_us
-    """Whatever it weighs."""
+    fits = len(queue) == 1 and not settings.long_us  # whatever it weighs
     for _ in range(len(queue)):
         first = queue[0]
         if 0 < first.until_us <= now_us:
