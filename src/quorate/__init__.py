@@ -207,23 +207,24 @@ def connect(
     user: str | None = None,
     password: "Secret | None" = None,
     token: "Secret | None" = None,
+    tls: str | None = None,
+    ca: "str | os.PathLike[str] | None" = None,
 ) -> "Connection":
     """Open a database.
 
     `target` is a folder (made when it is not there), `":memory:"`, or `quorate://host:port,host:port/NAME` with any
-    of a cluster's nodes; the database is `main` when none is named. `timeout` is how many seconds a call may take,
-    retries included (5 when neither this nor the URL says). `read` is the level of reads that name none:
-    `linearizable` (the default), `leader`, `bounded:2s`, `session` or `eventual`. With `bookmark`, or its text, the
-    session of another connection goes on here, by default with `session` reads (docs/sessions.md).
-    `read_your_writes` is how `eventual` reads meet this connection's own writes: `leader:10s`, `bookmark`,
-    `own:TABLE` or `sticky:KEY`. With `autocommit=False` a connection is a transaction as PEP 249 has it: its first
-    statement begins it, and `commit()` or `rollback()` ends it. With `retry="always"` a write that took long when
-    its node was lost is sent to another node, too; otherwise its caller gets MaybeDone. `row_factory` makes the
-    rows (`quorate.Row`, `quorate.dict_row`, `quorate.namedtuple_row` or a function of a cursor and a row), and
-    `types` adapts parameters and converts values (`quorate.PYTHON_TYPES` or a `quorate.Types`). On a cluster it
-    greets a node first, and raises Unavailable, naming each address, when none answers; with `lazy=True` it does
-    nothing until the first call. A folder is opened either way. `user` and `password`, or `token`, say who this is
-    on a cluster with users (docs/security.md).
+    of a cluster's nodes; without a name it is `main`. `timeout`: how many seconds a call may take (5 unless said).
+    `read` is the level of reads that name none: `linearizable` (the default), `leader`, `bounded:2s`, `session` or
+    `eventual`. With `bookmark`, or its text, the session of another connection goes on here, by default with
+    `session` reads (docs/sessions.md). `read_your_writes` is how `eventual` reads meet this connection's own
+    writes: `leader:10s`, `bookmark`, `own:TABLE` or `sticky:KEY`. With `autocommit=False` a connection is a
+    transaction as PEP 249 has it: its first statement begins it, and `commit()` or `rollback()` ends it. With
+    `retry="always"` a write that took long when its node was lost is sent to another node, too; otherwise its
+    caller gets MaybeDone. `row_factory` makes the rows (`quorate.Row`, `quorate.dict_row`, `quorate.namedtuple_row`
+    or a function of a cursor and a row), and `types` adapts parameters and converts values (`quorate.PYTHON_TYPES`
+    or a `quorate.Types`). On a cluster it greets a node first, and raises Unavailable, naming each address, when
+    none answers; not with `lazy=True`. `user` and `password`, or `token`, say who this is on a cluster with users
+    (docs/security.md); `tls` (`verify-full`, `off`) and `ca`, a file, encrypt (docs/tls.md).
     """
     from quorate.client import url
     from quorate.client.checks import check_flag
@@ -240,26 +241,29 @@ def connect(
     if isinstance(place, url.ClusterTarget):
         from quorate.client._sync.connection import Connection as Cluster
 
-        place, mark = url.with_login(place, find_login(login, place.login)), mark | place.bookmark
-        keywords: Any = {"retry": retry, "autocommit": autocommit, "bookmark": mark, "own_writes": own}
-        level = url.default_read(place.read if read is None else read, mark)
+        place = url.with_login(url.with_protection(place, tls, ca), find_login(login, place.login))
+        keywords: Any = {"retry": retry, "autocommit": autocommit, "bookmark": mark | place.bookmark, "own_writes": own}
+        level = url.default_read(place.read if read is None else read, mark | place.bookmark)
         cluster = Cluster(place, timeout=seconds or place.timeout or url.DEFAULT_TIMEOUT, read=level, **keywords)
         cluster.row_factory, cluster.types = rows, types
         if not check_flag(lazy, "lazy"):
             cluster.meet()
         return cluster
-    url.check_alone(retry, login)
-    embedded = _embedded(place, seconds, url.default_read(read), check_flag(autocommit, "autocommit"), mark)
-    embedded.row_factory, embedded.types = rows, types
-    return embedded
+    url.check_alone(retry, login, tls, ca)
+    keywords = {"autocommit": check_flag(autocommit, "autocommit"), "bookmark": mark}
+    return _embedded(place, seconds, url.default_read(read), rows, types, **keywords)
 
 
-def _embedded(place: Any, seconds: float | None, read: str, autocommit: bool, mark: "Bookmark") -> "EmbeddedConnection":
+def _embedded(
+    place: Any, seconds: float | None, read: str, rows: Any, types: "Types | None", **keywords: Any
+) -> "EmbeddedConnection":
     from quorate.client.url import DEFAULT_TIMEOUT
     from quorate.runtime.embedded.connection import Connection as Embedded
 
     wait = seconds or DEFAULT_TIMEOUT
-    return Embedded(place, timeout=wait, read=read, ends=seconds, autocommit=autocommit, bookmark=mark)
+    embedded = Embedded(place, timeout=wait, read=read, ends=seconds, **keywords)
+    embedded.row_factory, embedded.types = rows, types
+    return embedded
 
 
 def __getattr__(name: str) -> Any:

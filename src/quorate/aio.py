@@ -26,6 +26,7 @@ from quorate.client.url import (
     default_read,
     parse_target,
     with_login,
+    with_protection,
 )
 from quorate.core.bookmarks import Bookmark as Bookmark
 
@@ -76,6 +77,8 @@ def connect(
     user: str | None = None,
     password: Secret | None = None,
     token: Secret | None = None,
+    tls: str | None = None,
+    ca: "str | os.PathLike[str] | None" = None,
 ) -> "Opened | EmbeddedConnection":
     """Open a database from inside a running event loop; the arguments of `quorate.connect`.
 
@@ -90,7 +93,7 @@ def connect(
     given = check_login(user, password, token)
     if isinstance(place, ClusterTarget):
         mark = mark | place.bookmark
-        place = with_login(place, find_login(given, place.login))
+        place = with_login(with_protection(place, tls, ca), find_login(given, place.login))
         connection = Opened(
             place,
             timeout=seconds or place.timeout or DEFAULT_TIMEOUT,
@@ -104,7 +107,7 @@ def connect(
     else:
         from quorate.runtime.tasks.connection import Connection as InFolder
 
-        check_alone(retry, given)
+        check_alone(retry, given, tls, ca)
         connection = InFolder(
             place,
             timeout=seconds or DEFAULT_TIMEOUT,

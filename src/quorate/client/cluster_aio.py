@@ -1,6 +1,7 @@
 # ruff: noqa: ASYNC109 - a time-out in seconds is part of the API
 """A cluster as tasks see it: its databases, its nodes, and what happens to them."""
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ from quorate.client.url import (
     check_timeout,
     parse_address,
     parse_cluster_url,
+    with_protection,
 )
 from quorate.client.users_aio import Users
 from quorate.core.certificates import RevokeCertificate, SetTls, serial_of
@@ -85,8 +87,10 @@ class Cluster:
         user: str | None = None,
         password: Secret | None = None,
         token: Secret | None = None,
+        tls: str | None = None,
+        ca: "str | os.PathLike[str] | None" = None,
     ) -> None:
-        target = parse_cluster_url(url)
+        target = with_protection(parse_cluster_url(url), tls, ca)
         seconds = target.timeout or DEFAULT_TIMEOUT if timeout is None else check_timeout(timeout)
         login = find_login(check_login(user, password, token), target.login)
         self._client = Client(

@@ -208,9 +208,22 @@ def with_login(target: ClusterTarget, login: Credentials) -> ClusterTarget:
     return structs.replace(target, login=login)
 
 
-def check_alone(retry: str, login: Credentials) -> None:
+def with_protection(target: ClusterTarget, tls: str | None, ca: "str | os.PathLike[str] | None") -> ClusterTarget:
+    """The same place, spoken to as arguments say; the URL says what they do not. Raises ProgrammingError."""
+    if tls is None and ca is None:
+        return target
+    known = target.protection
+    file = known.ca if ca is None else check_text(os.fspath(ca) if isinstance(ca, os.PathLike) else ca, "ca")
+    return structs.replace(target, protection=check_protection(known.tls if tls is None else tls, file))
+
+
+def check_alone(
+    retry: str, login: Credentials, tls: str | None = None, ca: "str | os.PathLike[str] | None" = None
+) -> None:
     """What has no meaning for a folder. Raises ProgrammingError when somebody is named, for nobody logs in there."""
     check_retry(retry)
+    if tls is not None or ca is not None:
+        raise ProgrammingError("tls= and ca= are for clusters: nothing is sent to a folder")
     if login:
         raise ProgrammingError("a folder has no users: who can open it may do everything")
 

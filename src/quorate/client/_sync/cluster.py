@@ -3,6 +3,7 @@
 Generated from `client/cluster_aio.py` by `tools/async_to_sync.py`: edit that one.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ from quorate.client.url import (
     check_timeout,
     parse_address,
     parse_cluster_url,
+    with_protection,
 )
 from quorate.core.certificates import RevokeCertificate, SetTls, serial_of
 from quorate.core.kernel import CATALOG_DATABASE
@@ -87,8 +89,10 @@ class Cluster:
         user: str | None = None,
         password: Secret | None = None,
         token: Secret | None = None,
+        tls: str | None = None,
+        ca: "str | os.PathLike[str] | None" = None,
     ) -> None:
-        target = parse_cluster_url(url)
+        target = with_protection(parse_cluster_url(url), tls, ca)
         seconds = target.timeout or DEFAULT_TIMEOUT if timeout is None else check_timeout(timeout)
         login = find_login(check_login(user, password, token), target.login)
         self._client = Client(
