@@ -13,6 +13,8 @@ from quorate.sql.pragmas import REPLICATED, pragma_reads, refusal_of_pragma
 if TYPE_CHECKING:
     from quorate.storage.execution.callbacks import Callbacks
 
+CONFLICTS = "quorate_conflicts"
+"""The table of a database with several leaders that lists conflicts, and in which they are resolved."""
 RESERVED = "quorate_"
 """Names that begin so belong to the replica itself."""
 
@@ -111,7 +113,7 @@ class Guard:
         if database == "temp":
             return None if self.altering and table in _TEMP_SCHEMA else _TEMP
         name = table.lower()
-        if name.startswith(RESERVED):
+        if name.startswith(RESERVED) and name != CONFLICTS:
             return "ProgrammingError", f"{table} belongs to the replica itself", "it may be read but not written"
         if name in _STATISTICS and not self.analyzing:
             return "NotSupportedError", f"{table} cannot be written directly", "run ANALYZE, which is replicated"

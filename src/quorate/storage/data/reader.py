@@ -53,9 +53,14 @@ class Reader:
         holds: bool = False,
         aside: bool = False,
         vfs: str | None = None,
+        versioned: int | None = None,
     ) -> None:
         self._guard = Guard()
         self._connection = open_reader(path, self._guard, vfs)
+        if versioned is not None:
+            from quorate.storage.versions.conflicts import declare  # which no other database needs
+
+            declare(self._connection, self._guard)
         self._runner = Runner(self._connection, self._guard)
         self._clock = clock
         self._budget_us: int | None = None

@@ -85,12 +85,11 @@ class Replica:
         self._closed = False
 
     def _open_writer(self) -> HoldingWriter:
-        vfs = None if self._memory else self._files.vfs
         if self._versioned is None:
-            return HoldingWriter(self._path, vfs, self._clock)
+            return HoldingWriter(self._path, self._files.vfs, self._clock)
         from quorate.storage.data.versioned import VersionedWriter  # which no other database needs
 
-        return VersionedWriter(self._path, self._versioned, vfs, self._clock)
+        return VersionedWriter(self._path, self._versioned, self._files.vfs, self._clock)
 
     @property
     def streams(self) -> tuple[Cursor, ...] | None:
@@ -249,7 +248,7 @@ class Replica:
     def _open_aside(self) -> Reader:
         try:
             with reading():
-                return Reader(self._path, self._clock, aside=True, vfs=self._files.vfs)
+                return Reader(self._path, self._clock, aside=True, vfs=self._files.vfs, versioned=self._versioned)
         except Broken as error:
             if self._closed:  # and its file may be gone
                 raise DiskIsFull("the data file has just been replaced") from error
@@ -271,7 +270,7 @@ class Replica:
 
     def _open_reader(self) -> Reader:
         with reading():
-            return Reader(self._path, self._clock, holds=True, vfs=self._files.vfs)
+            return Reader(self._path, self._clock, holds=True, vfs=self._files.vfs, versioned=self._versioned)
 
     def _query_memory(self, statements: Sequence[Statement], budget_us: int) -> bytes:
         if self.held:

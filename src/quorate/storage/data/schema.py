@@ -131,7 +131,7 @@ def schema_rows(connection: apsw.Connection) -> list[Row]:
         "SELECT type, name, tbl_name, sql FROM main.sqlite_schema"
         " WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'"
         " AND tbl_name NOT IN ('quorate_applied', 'quorate_window', 'quorate_controls', 'quorate_versioned',"
-        " 'quorate_rows', 'quorate_discarded', 'quorate_schema', 'quorate_replica')"
+        " 'quorate_rows', 'quorate_discarded', 'quorate_resolving', 'quorate_schema', 'quorate_replica')"
         " ORDER BY type, name",
         prepare_flags=INTERNAL,
     )

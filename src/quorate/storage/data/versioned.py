@@ -19,6 +19,7 @@ from quorate.storage.data.writer import HELD_DONE, RUNNING, Stacked
 from quorate.storage.failures import RefusedError, raise_if_fatal
 from quorate.storage.interface import Divergent
 from quorate.storage.rows.payload import Batch, Record, encode_failed, encode_records
+from quorate.storage.versions.conflicts import declare
 from quorate.storage.versions.group import GroupVersions
 
 _HINT = "the leader that it came from goes on trying"
@@ -37,6 +38,7 @@ class VersionedWriter(HoldingWriter):
         self.versions = self._rows
         self._capture.stamp = self._rows.stamp
         self._execution.version(self._rows)
+        declare(self.connection, self.guard, self._rows)
         self.streams = self._cursors()
         """How far the logs of siblings are merged, as it is committed."""
 

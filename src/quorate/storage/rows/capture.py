@@ -312,7 +312,7 @@ class Capture:
                     changed.append(rows)
         if changed and self.stamp is None:
             self.segments.append(Changes(changed))
-        elif changed and self.stamp is not None:
+        elif self.stamp is not None:
             with self.asleep():
                 delta = self.stamp(Changes(changed))
             if delta is not None:

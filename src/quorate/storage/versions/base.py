@@ -3,6 +3,7 @@
 quorate_versioned   the versioned tables: number, name (NULL: it was dropped), their numbered columns and resolvers
 quorate_rows        the state of each row, by table and key; `flags` marks those that need a second look
 quorate_discarded   the conflicts that are final
+quorate_resolving   rows and columns of which a write of the open transaction replaces all values
 quorate_schema      the changes of the schema that all leaders carry out, in order
 quorate_replica     this replica: its origin, the ceiling of its clock, what it has seen, the floor
 """
@@ -18,7 +19,14 @@ from quorate.storage.rows.payload import Versioned
 
 DEAD, LISTED, HIDDEN, BROKEN = 1, 2, 4, 8
 """Flags of a row: it is deleted, it has conflicts, another row holds a unique value of it, it breaks a CHECK."""
-TABLES = ("quorate_versioned", "quorate_rows", "quorate_discarded", "quorate_schema", "quorate_replica")
+TABLES = (
+    "quorate_versioned",
+    "quorate_rows",
+    "quorate_discarded",
+    "quorate_resolving",
+    "quorate_schema",
+    "quorate_replica",
+)
 _AT_ONCE = 500
 """Keys that one SELECT asks for."""
 
@@ -37,6 +45,7 @@ _SCHEMA = (
         "CREATE TABLE IF NOT EXISTS quorate_discarded(tab INTEGER, key BLOB, stamp INTEGER, origin INTEGER,"
         " record BLOB NOT NULL, PRIMARY KEY (tab, key, stamp, origin)) WITHOUT ROWID"
     ),
+    "CREATE TABLE IF NOT EXISTS quorate_resolving(tab INTEGER, key BLOB, columns BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS quorate_schema(serial INTEGER PRIMARY KEY, change BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS quorate_replica(name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID",
 )
@@ -48,9 +57,9 @@ Stored = tuple[int, bytes]
 class Base:
     """The base store on one writing connection. It commits nothing itself."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, *, create: bool = True) -> None:
         self._connection = connection
-        for sql in _SCHEMA:
+        for sql in _SCHEMA if create else ():
             connection.execute(sql)
 
     def _run(self, sql: str, bindings: Sequence[Any] = ()) -> Any:
@@ -101,6 +110,16 @@ class Base:
     def schemas(self) -> list[bytes]:
         """The changes of the schema, in order."""
         return [change for (change,) in self._run("SELECT change FROM quorate_schema ORDER BY serial")]
+
+    def resolve_later(self, table: int, key: bytes, columns: Sequence[int]) -> None:
+        """A write of the open transaction replaces all values of these cells."""
+        self._run("INSERT INTO quorate_resolving VALUES (?, ?, ?)", (table, key, msgspec.msgpack.encode(columns)))
+
+    def take_resolving(self) -> list[tuple[int, bytes, list[int]]]:
+        """Those cells, each once, by rows."""
+        found = self._run("SELECT tab, key, columns FROM quorate_resolving ORDER BY rowid").fetchall()
+        self._run("DELETE FROM quorate_resolving")
+        return [(table, key, msgspec.msgpack.decode(columns)) for table, key, columns in found]
 
     # ------------------------------------------------------------------ rows
 

@@ -111,8 +111,13 @@ class GroupVersions(Versions):
                 set_mode(self._connection, LEAD)
 
     def _stamp(self, changes: Changes) -> Delta | None:
+        if not changes.tables and not self._resolving:
+            return None
         self._touched = True
         dot, sent = self._stamp_rows([changes], self.now_ms)
+        if self._resolving:
+            last, more = self._resolve(self.now_ms)
+            dot, sent = last or dot, sent + more
         if dot is None:
             return None
         self._take_keys(sent)

@@ -16,7 +16,7 @@ from quorate.storage.data.connection import FOLLOW, INTERNAL, LEAD, set_mode
 from quorate.storage.failures import RefusedError
 from quorate.storage.rows.capture import Capture
 from quorate.storage.rows.payload import Segment
-from quorate.storage.versions.delta import TableRows, decode_delta, delta_of
+from quorate.storage.versions.delta import decode_delta, delta_of
 from quorate.storage.versions.derived import Derived, described
 from quorate.storage.versions.local import Change
 from quorate.storage.versions.table import VersionedTable, encode_key
@@ -112,30 +112,22 @@ class VersionStore(Versions):
         """A write of these columns that replaces every value that there is, also those that are not shown: how a
         conflict is resolved, or undone. Its delta. Raises RefusedError: the row is not shown."""
         table = self.tables[name]
-        names = ", ".join([quoted(column) for column in values])
         setting = ", ".join([f"{quoted(column)} = ?" for column in values])
-        before = dict(self.seen)
-        with self._transaction(LEAD):
-            self._capture.begin(self._schema.read())
+        with self.writing(now_ms) as deltas:
             sql = f"UPDATE main.{quoted(name)} SET {setting} WHERE {table.where}"  # noqa: S608
             self._connection.execute(sql, (*values.values(), *key), prepare_flags=INTERNAL)
-            segments = self._capture.finish()
-            self._capture.drop()
-            set_mode(self._connection, FOLLOW)
-            sent = self._stamp_rows(segments, now_ms)[1]
-            sql = f"SELECT {names} FROM main.{quoted(name)} WHERE {table.where}"  # noqa: S608
-            rows: Any = self._connection.execute(sql, key, prepare_flags=INTERNAL).fetchall()
-            if not rows:
+            columns = [table.columns.index(column) for column in values]
+            if self._cells(table, encode_key(key), columns) is None:
                 raise RefusedError("OperationalError", f"{name} shows no such row", "INSERT it again")
-            cells = {table.columns.index(column): value for column, value in zip(values, rows[0], strict=True)}
-            dot = self._dot(now_ms)
-            change = Change(None, cells, all_siblings=True)
-            sent.append(TableRows(table.number, self._states.store(table, dot, {encode_key(key): change})))
-            return delta_of(dot[0], before, self.seen, self._states.floor, sent)
+            self.resolve_later(table, encode_key(key), columns)
+        return deltas[0]
 
     def _stamp(self, segments: Iterable[Segment], now_ms: int) -> list[bytes]:
         before = dict(self.seen)
         dot, sent = self._stamp_rows(segments, now_ms)
+        if self._resolving:
+            last, more = self._resolve(now_ms)
+            dot, sent = last or dot, sent + more
         return [] if dot is None else [delta_of(dot[0], before, self.seen, self._states.floor, sent)]
 
     # ------------------------------------------------------------------ what others send

@@ -19,11 +19,12 @@ from quorate.storage.data.connection import INTERNAL
 from quorate.storage.data.schema import SchemaReader
 from quorate.storage.failures import RefusedError
 from quorate.storage.rows.payload import Changes, Segment, encode
+from quorate.storage.rows.payload import decode_row as decode_values
 from quorate.storage.versions.base import HIDDEN, LISTED, Base
 from quorate.storage.versions.delta import Delta, Discarded, TableRows, delta_of
 from quorate.storage.versions.derived import Derived, Indexes
 from quorate.storage.versions.listing import Listed, listed
-from quorate.storage.versions.local import changes_of
+from quorate.storage.versions.local import Change, changes_of
 from quorate.storage.versions.merging import Merging
 from quorate.storage.versions.states import States
 from quorate.storage.versions.table import VersionedTable
@@ -41,19 +42,21 @@ class Versions:
         ahead_max_ms: int = AHEAD_MAX_MS,
         custom: Sequence[Custom] = (),
         schema: SchemaReader | None = None,
+        base: Base | None = None,
     ) -> None:
         """`ranks`: for the resolver `priority`; as `custom`, the resolvers of programs, the same on every replica."""
         self._connection = connection
         self.origin = origin
         self._ranks = ranks if ranks is not None else {}
         self._custom = custom
-        self._base = Base(connection)
+        self._base = base or Base(connection)
         self._states = States(connection, self._base)
         self._schema = schema or SchemaReader(connection)
         self.seen, highest = self._remembered()
         """What this replica has seen, of each origin."""
         self._states.floor = self._base.remembered("floor", {})
         self.clock = HybridClock(self._base.remembered("ceiling", 0), highest, ahead_max_ms)
+        self._resolving = False
         self.refused = 0
         """Rows that came from before the floor, and were not taken."""
         self._tables: dict[str, VersionedTable] | None = None
@@ -117,6 +120,35 @@ class Versions:
                     dot = mine = mine or self._dot(now_ms)
                     sent.append(TableRows(table.number, self._states.store(table, mine, changes)))
         return dot, sent
+
+    def resolve_later(self, table: VersionedTable, key: bytes, columns: Sequence[int]) -> None:
+        """What the open transaction writes in these cells of a visible row replaces all values that there are."""
+        self._resolving = True
+        self._base.resolve_later(table.number, key, columns)
+
+    def _resolve(self, now_ms: int) -> tuple[Dot | None, list[TableRows]]:
+        """The cells that were told to `resolve_later`, as they are shown now, under a dot of their own."""
+        self._resolving = False
+        wanted: dict[tuple[int, bytes], set[int]] = {}
+        for number, key, columns in self._base.take_resolving():
+            wanted.setdefault((number, key), set()).update(columns)
+        tables = {table.number: table for table in self.tables.values()}
+        dot: Dot | None = None
+        sent: list[TableRows] = []
+        for (number, key), cells in wanted.items():
+            table = tables.get(number)
+            shown = None if table is None else self._cells(table, key, sorted(cells))
+            if table is not None and shown is not None:
+                dot = dot or self._dot(now_ms)
+                change = Change(None, shown, all_siblings=True)
+                sent.append(TableRows(number, self._states.store(table, dot, {key: change})))
+        return dot, sent
+
+    def _cells(self, table: VersionedTable, key: bytes, numbers: Sequence[int]) -> dict[int, Any] | None:
+        names = ", ".join([quoted(table.columns[number]) for number in numbers])
+        sql = f"SELECT {names} FROM main.{quoted(table.name)} WHERE {table.where}"  # noqa: S608
+        rows: Any = self._connection.execute(sql, decode_values(key), prepare_flags=INTERNAL).fetchall()
+        return dict(zip(numbers, rows[0], strict=True)) if rows else None
 
     # ------------------------------------------------------------------ what others send
 
