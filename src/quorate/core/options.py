@@ -184,6 +184,8 @@ class OptionKeywords(TypedDict, total=False):
 
     acks: str | None
     failover: str | None
+    leaders: str | None
+    topology: str | None
 
 
 Known = Mapping[str, type[DatabaseOptions]]

@@ -3,11 +3,12 @@
 from typing import get_args
 
 from quorate.core.messages import NodeMessage
+from quorate.core.multi_leader.replica import MULTI_LEADER
 from quorate.core.options import DatabaseOptions
 from quorate.core.replica import Replication
 from quorate.core.single_leader.replica import SINGLE_LEADER
 
-REPLICATIONS: dict[str, Replication] = {each.name: each for each in (SINGLE_LEADER,)}
+REPLICATIONS: dict[str, Replication] = {each.name: each for each in (SINGLE_LEADER, MULTI_LEADER)}
 
 
 def options_known() -> dict[str, type[DatabaseOptions]]:
@@ -17,4 +18,5 @@ def options_known() -> dict[str, type[DatabaseOptions]]:
 
 def message_kinds() -> tuple[type, ...]:
     """Everything that travels between two nodes."""
-    return (*get_args(NodeMessage), *(kind for each in REPLICATIONS.values() for kind in each.messages))
+    kinds = [kind for each in REPLICATIONS.values() for kind in each.messages]
+    return (*get_args(NodeMessage), *dict.fromkeys(kinds))

@@ -31,6 +31,7 @@ from quorate.core.entries import (
 from quorate.core.executing import Execute
 from quorate.core.lives import RaiseBoot, RememberLife
 from quorate.core.messages import GroupHeartbeat, Heartbeat, HeartbeatReply, Removed, Superseded
+from quorate.core.multi_leader import messages as siblings
 from quorate.core.permits import AskPermit, DropPermit
 from quorate.core.querying import Query
 from quorate.core.single_leader import messages
@@ -120,6 +121,11 @@ MESSAGES: dict[type, tuple[str, Callable[[Any], str]]] = {
         lambda it: f"epoch {it.epoch}, last {at(it.last)}{', the leader hands over' if it.transfer else ''}",
     ),
     messages.VoteReply: ("VoteReply", lambda it: f"epoch {it.epoch}: {'granted' if it.granted else 'refused'}"),
+    siblings.Fetch: ("Fetch", lambda it: f"number {it.number & 0xFFFFFFFF} of group {it.asker}: after {at(it.after)}"),
+    siblings.Fetched: (
+        "Fetched",
+        lambda it: f"number {it.number & 0xFFFFFFFF} from {it.upstream}: to {at(it.through)}",
+    ),
     messages.Append: ("Append", _append),
     messages.AppendReply: ("AppendReply", _append_reply),
     messages.SnapshotOffer: ("SnapshotOffer", lambda it: f"epoch {it.epoch}: at {at(it.position)}"),

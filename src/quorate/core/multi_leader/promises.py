@@ -9,7 +9,7 @@ from quorate.core.single_leader.promises import ACKS
 CONVERGES = Promise(
     "converges",
     "leaders that have received the same writes hold the same rows, in whatever order they came",
-    "convergence",
+    "replicas equal",
 )
 IN_FORCE = Promise(
     "in force, replaced or listed",
@@ -17,11 +17,8 @@ IN_FORCE = Promise(
     " whose author had seen it, or is listed as the loser of a conflict",
     "acknowledged write lost",
 )
-CAUSAL = Promise(
-    "causal order", "a leader shows no write before those that its author had been shown at his leader", "causal order"
-)
-LEVELS_OFFERED = (SESSION, EVENTUAL)
-MADE = (CONVERGES, IN_FORCE, CAUSAL, *ALWAYS, READS[SESSION])
+CAUSAL = "A leader shows no write before those that its author had been shown at his leader."
+MADE = (CONVERGES, IN_FORCE, *ALWAYS, READS[SESSION])
 EVERY_PROMISE = (*MADE, READS[EVENTUAL])
 
 TOPOLOGIES = {
@@ -74,7 +71,8 @@ def explain(options: MultiLeaderOptions, replicas: int) -> Explanation:
                 f"With acks = {options.acks} a write is acknowledged when {disks}; other leaders receive it afterwards,"
                 " once a majority of that group holds it."
             ),
-            f"{CONVERGES.says.capitalize()}; {CAUSAL.says}.",
+            f"{CONVERGES.says.capitalize()}.",
+            CAUSAL,
             CONFLICTS,
             f"{IN_FORCE.says.capitalize()}.",
             NOT_LINEARIZABLE,

@@ -271,14 +271,13 @@ def _take_others(group: Group, now: Now) -> list[Request]:
 
 def _execute(group: Group, now: Now, batch: Batch) -> Execute:
     bodies = tuple([request.body for request in batch.requests])
-    settings, first = group.settings, batch.requests[0]
+    settings, first, epoch = group.settings, batch.requests[0], group.election.epoch
     if batch.alone:
         if not holding.commits(first):  # whose client would ask nobody else if this node were lost
             long_writes.tell(group, first)
     elif settings.long_us and type(first.body) is not Merge:
-        long_us, epoch = settings.long_us, group.election.epoch
-        return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, long_us, epoch=epoch)
-    ends_us, epoch = long_writes.ends_us(group, now, first), group.election.epoch
+        return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, settings.long_us, epoch=epoch)
+    ends_us = long_writes.ends_us(group, now, first)
     return Execute(group.group, batch.number, bodies, now.wall_us, settings.batch_us, 0, ends_us, batch.alone, epoch)
 
 
