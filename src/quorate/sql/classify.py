@@ -92,6 +92,10 @@ class HasText(Protocol):
     def sql(self) -> str: ...
 
 
+RESOLVERS = "quorate_resolvers"
+"""The table in which a database with several leaders has the resolvers of columns: to change it changes the schema."""
+
+
 def is_read(sql: str) -> bool:
     """Can this text be answered without a log entry? True too for what is refused or has no meaning: the
     reader answers with the error, and nothing needs to be logged."""
@@ -169,6 +173,8 @@ def _shape(sql: str, verb: str, at: int, returning: bool) -> Shape:
     if verb in ("SELECT", "VALUES", "EXPLAIN"):
         shown = without_ours(sql)
         return Shape(READ, shown, rows=True, replaced=shown is not sql)
+    if verb in ("INSERT", "REPLACE", "UPDATE", "DELETE") and RESOLVERS in sql:
+        return Shape(DDL, sql)
     if verb in ("INSERT", "REPLACE", "UPDATE", "DELETE"):
         return Shape(CHANGE, sql, rows=returning, inserts=verb in ("INSERT", "REPLACE"))
     if verb in ("ALTER", "ANALYZE", "REINDEX"):

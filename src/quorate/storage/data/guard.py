@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from quorate.sql.classify import RESOLVERS
 from quorate.sql.pragmas import REPLICATED, pragma_reads, refusal_of_pragma
 
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 CONFLICTS = "quorate_conflicts"
 """The table of a database with several leaders that lists conflicts, and in which they are resolved."""
+TABLES = (
+    "quorate_applied", "quorate_window", "quorate_controls", "quorate_versioned", "quorate_rows", "quorate_discarded",
+    "quorate_resolvers", "quorate_resolving", "quorate_schema", "quorate_replica",
+)  # fmt: skip
+"""What a replica keeps in its data file beside what a program made."""
 RESERVED = "quorate_"
 """Names that begin so belong to the replica itself."""
 
@@ -113,7 +119,7 @@ class Guard:
         if database == "temp":
             return None if self.altering and table in _TEMP_SCHEMA else _TEMP
         name = table.lower()
-        if name.startswith(RESERVED) and name != CONFLICTS:
+        if name.startswith(RESERVED) and name not in (CONFLICTS, RESOLVERS):
             return "ProgrammingError", f"{table} belongs to the replica itself", "it may be read but not written"
         if name in _STATISTICS and not self.analyzing:
             return "NotSupportedError", f"{table} cannot be written directly", "run ANALYZE, which is replicated"

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL
-from quorate.storage.data.guard import RESERVED
+from quorate.storage.data.guard import RESERVED, TABLES
 from quorate.storage.data.order import LAST_ROWID, has_upsert, runs_before
 from quorate.storage.rows.table import Table
 
@@ -128,11 +128,9 @@ def numbers_are_out(connection: apsw.Connection, facts: SchemaFacts) -> bool:
 def schema_rows(connection: apsw.Connection) -> list[Row]:
     """The users' part of the schema, in an order that does not depend on how it came about."""
     rows = connection.execute(
-        "SELECT type, name, tbl_name, sql FROM main.sqlite_schema"
+        "SELECT type, name, tbl_name, sql FROM main.sqlite_schema"  # noqa: S608 - constants
         " WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'"
-        " AND tbl_name NOT IN ('quorate_applied', 'quorate_window', 'quorate_controls', 'quorate_versioned',"
-        " 'quorate_rows', 'quorate_discarded', 'quorate_resolving', 'quorate_schema', 'quorate_replica')"
-        " ORDER BY type, name",
+        f" AND tbl_name NOT IN {TABLES} ORDER BY type, name",
         prepare_flags=INTERNAL,
     )
     return rows.fetchall()  # type: ignore[return-value]

@@ -8,7 +8,7 @@ import apsw
 from msgspec import Struct
 
 from quorate.sql.tokens import quoted
-from quorate.storage.data.guard import MODULES
+from quorate.storage.data.guard import MODULES, TABLES
 from quorate.storage.rows.table import Table as TableFacts
 
 ROWS, WITHOUT_ROWID, VIRTUAL = "rows", "without rowid", "virtual"
@@ -69,21 +69,17 @@ class Table(Struct, frozen=True):
         return bool(self.content)
 
 
-OURS = ("quorate_applied", "quorate_window", "quorate_controls")
-"""What a replica keeps in its data file beside what a program made."""
-
-
 def objects(connection: apsw.Connection) -> list[Object]:
     """Everything a program has made, in the order it was made. Shadow tables of virtual tables are left out."""
     shadows = {name for name, kind in _table_list(connection) if kind == "shadow"}
     rows: list[Any] = connection.execute(
         "SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid"
     ).fetchall()
-    replica = any(row[1] == OURS[0] for row in rows)
+    replica = any(row[1] == TABLES[0] for row in rows)
     return [
         Object(*row)
         for row in rows
-        if not row[1].lower().startswith("sqlite_") and row[2] not in shadows and not (replica and row[1] in OURS)
+        if not row[1].lower().startswith("sqlite_") and row[2] not in shadows and not (replica and row[2] in TABLES)
     ]  # what SQLite makes by itself has no text, or a name that nobody else may use
 
 

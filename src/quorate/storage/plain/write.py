@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import apsw
 
+from quorate.storage.data.guard import TABLES
 from quorate.storage.plain.file import PlainFileError
-from quorate.storage.plain.shape import OURS
 
 
 class PlainWriter:
@@ -27,7 +27,7 @@ class PlainWriter:
     def take_copy(self) -> None:
         """The draft is a copy of a replica's data file: take out what is ours, and give it its name."""
         connection = self._open()
-        for name in OURS:
+        for name in TABLES:
             connection.execute(f"DROP TABLE IF EXISTS {name}").fetchall()
         # A VACUUM in place would number hidden rowids anew, to which search indexes and programs refer.
         small = self.draft.with_name(self.draft.name + "-small")

@@ -92,6 +92,14 @@ class Versioned(Struct, frozen=True, array_like=True):
     resolvers: dict[str, str]
 
 
+class Chosen(Struct, frozen=True, array_like=True):
+    """The resolver of a column, of a table that may come later."""
+
+    table: str
+    column: str
+    resolver: str
+
+
 class Schema(Struct, frozen=True, array_like=True, tag=5):
     """A change of the schema of a database with several leaders, in place of `Ddl`."""
 
@@ -101,6 +109,8 @@ class Schema(Struct, frozen=True, array_like=True, tag=5):
     """Empty: only the tables change, that is their resolvers."""
     legacy: int
     tables: tuple[Versioned, ...]
+    chosen: tuple[Chosen, ...]
+    """The resolvers of all columns for which one was chosen, from here on."""
 
 
 Segment = Changes | Ddl | Sequences | Delta | Schema

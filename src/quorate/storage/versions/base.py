@@ -3,6 +3,7 @@
 quorate_versioned   the versioned tables: number, name (NULL: it was dropped), their numbered columns and resolvers
 quorate_rows        the state of each row, by table and key; `flags` marks those that need a second look
 quorate_discarded   the conflicts that are final
+quorate_resolvers   which resolver was chosen for which column; programs write it
 quorate_resolving   rows and columns of which a write of the open transaction replaces all values
 quorate_schema      the changes of the schema that all leaders carry out, in order
 quorate_replica     this replica: its origin, the ceiling of its clock, what it has seen, the floor
@@ -15,7 +16,7 @@ import apsw
 import msgspec
 
 from quorate.storage.data.connection import INTERNAL
-from quorate.storage.rows.payload import Versioned
+from quorate.storage.rows.payload import Chosen, Versioned
 
 DEAD, LISTED, HIDDEN, BROKEN = 1, 2, 4, 8
 """Flags of a row: it is deleted, it has conflicts, another row holds a unique value of it, it breaks a CHECK."""
@@ -46,6 +47,10 @@ _SCHEMA = (
         " record BLOB NOT NULL, PRIMARY KEY (tab, key, stamp, origin)) WITHOUT ROWID"
     ),
     "CREATE TABLE IF NOT EXISTS quorate_resolving(tab INTEGER, key BLOB, columns BLOB NOT NULL)",
+    (
+        'CREATE TABLE IF NOT EXISTS quorate_resolvers("table" TEXT NOT NULL, "column" TEXT NOT NULL,'
+        ' resolver TEXT NOT NULL, PRIMARY KEY ("table", "column")) WITHOUT ROWID'
+    ),
     "CREATE TABLE IF NOT EXISTS quorate_schema(serial INTEGER PRIMARY KEY, change BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS quorate_replica(name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID",
 )
@@ -97,6 +102,17 @@ class Base:
         if not table.name:
             self._run("DELETE FROM quorate_rows WHERE tab = ?", (table.number,))
             self._run("DELETE FROM quorate_discarded WHERE tab = ?", (table.number,))
+
+    def chosen(self) -> tuple[Chosen, ...]:
+        """The resolvers that were chosen."""
+        rows = self._run('SELECT "table", "column", resolver FROM quorate_resolvers ORDER BY 1, 2').fetchall()
+        return tuple([Chosen(*row) for row in rows])
+
+    def choose(self, chosen: Iterable[Chosen]) -> None:
+        """These are all that were chosen."""
+        self._run("DELETE FROM quorate_resolvers")
+        for each in chosen:
+            self._run("INSERT INTO quorate_resolvers VALUES (?, ?, ?)", (each.table, each.column, each.resolver))
 
     def serial(self) -> int:
         """Of the last change of the schema; 0: there was none."""

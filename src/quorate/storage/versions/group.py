@@ -132,12 +132,13 @@ class GroupVersions(Versions):
     def settle(self, facts: SchemaFacts, ddl: Ddl) -> Schema:
         """A statement has changed the schema: as it travels. The capture must be asleep. Raises RefusedError: others
         could not follow."""
-        tables = settled(self._connection, facts, self._base.versioned(), self._before, self._ranks, self._custom)
-        schema = Schema(self._base.serial() + 1, ddl.sql, ddl.legacy, tables)
+        known, how = self._base.versioned(), (self._ranks, self._custom)
+        tables, chosen = settled(self._connection, facts, known, self._before, self._base.chosen(), how)
+        schema = Schema(self._base.serial() + 1, ddl.sql, ddl.legacy, tables, chosen)
         self._take(schema)
         set_mode(self._connection, FOLLOW)
         try:
-            self._show(tables)
+            self._show(tables, every=not ddl.sql)
         finally:
             set_mode(self._connection, LEAD)
         return schema
@@ -163,17 +164,17 @@ class GroupVersions(Versions):
         if schema.serial > serial + 1:
             reason = f"the schema is at change {serial} here, and change {schema.serial} came"
             raise RefusedError("OperationalError", reason, "it can be merged when the changes between have come")
-        emptied = False
+        every = not schema.sql  # resolvers
         with renaming(self._connection, schema.legacy):
             try:
                 self._run(schema.sql)
             except apsw.ConstraintError:  # of an index on values that were unique where it was made
-                emptied = True
+                every = True
                 for each in schema.tables:
                     self._connection.execute(f"DELETE FROM main.{quoted(each.name)}", prepare_flags=INTERNAL)  # noqa: S608
                 self._run(schema.sql)
         self._take(schema)
-        self._show(schema.tables, every=emptied)
+        self._show(schema.tables, every=every)
 
     def _run(self, sql: str) -> None:
         if sql:
@@ -183,6 +184,7 @@ class GroupVersions(Versions):
         self._touched = self._changed = True
         self.changes += 1
         self._base.add_schema(schema.serial, encode(schema))
+        self._base.choose(schema.chosen)
         for each in schema.tables:
             self._base.put_table(each)
         self._tables = None
