@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime/embedded": {"runtime/embedded", "runtime", "client", "wire", "storage", "sql", "core"},
     "runtime/tasks": {"runtime/embedded", "client", "sql", "core"},
     "client": {"client", "tls", "wire", "sql", "core"},
+    "sqlalchemy": {"sqlalchemy", "client", "runtime/embedded", "runtime/tasks", "sql", "core"},
     "lab/models": {"lab/models", "core"},
     "lab/handshake": {"lab/handshake", "transport", "wire", "core"},
     "lab/judges": set(),
@@ -80,10 +81,11 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "apsw": ("storage",),
     "cryptography": ("runtime", "cli"),
     "ssl": ("tls", "transport", "client"),
-    "asyncio": ("transport", "runtime", "runtime/tasks", "client", "http"),
+    "asyncio": ("transport", "runtime", "runtime/tasks", "client", "http", "sqlalchemy"),
     "uvloop": ("transport", "runtime"),
     "click": ("cli",),
     "rich": ("cli",),
+    "sqlalchemy": ("sqlalchemy",),
     "sqlite3": (),
 }
 """Modules that only some rooms may import. Opening one of our files with the standard `sqlite3` in a process that
@@ -173,7 +175,7 @@ def test_only_drivers_and_the_client_read_clocks(room: str) -> None:
 
 
 def test_nothing_is_imported_that_is_not_declared() -> None:
-    declared = {"apsw", "msgspec", "uvloop", "click", "rich", "cryptography", "quorate"}
+    declared = {"apsw", "msgspec", "uvloop", "click", "rich", "cryptography", "sqlalchemy", "quorate"}
     for path in modules():
         for module, _ in imports(path):
             top = module.split(".")[0]

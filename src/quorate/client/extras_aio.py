@@ -9,9 +9,12 @@ from typing import Any
 from quorate import errors
 from quorate.client.absent import NOT_ON_A_CLUSTER, Absent
 from quorate.client.dumps import CHANGING, SCHEMA, TRIES, check_script, contents_of, lines_of, requests_of
-from quorate.client.pieces import ConnectionAttributes
-from quorate.core.read_levels import LEADER
+from quorate.client.pieces import CATALOG_STATEMENTS, ConnectionAttributes, catalog_databases
+from quorate.core.kernel import CATALOG_DATABASE
+from quorate.core.read_levels import LEADER, LINEARIZABLE
+from quorate.core.requests import Run
 from quorate.core.scripts import LetGo
+from quorate.wire.answers import read_outcome, results_of
 
 LETS_GO = 1.0
 """Seconds in which a node hears that a transaction is over which held the writer, or others wait a little longer."""
@@ -35,6 +38,22 @@ class Extras(ConnectionAttributes):
         for statements in requests_of(check_script(script)):
             await self.run(statements, timeout=timeout)
         return cursor
+
+    def take_over(self: Any) -> None:
+        """Make the transaction that is open on this connection the calling task's: for a pool that closes it in a task
+        of its own. Whoever calls it sees to it that no two tasks use the connection at once."""
+        self._session.take_over()
+
+    async def replication(self: Any, *, timeout: float | None = None) -> str:
+        """How the database is replicated, such as `single-leader`. Raises UnknownDatabase."""
+        request = Run(CATALOG_DATABASE, CATALOG_STATEMENTS, LINEARIZABLE)
+        body, _ = await self._client.request(request, CATALOG_DATABASE, level=LINEARIZABLE, timeout=timeout)
+        databases = catalog_databases(results_of(read_outcome(body.outcome), None))
+        found = {each.name: each.replication for each in databases}
+        if self.database not in found:
+            hint = f"there are: {', '.join(found)}"
+            raise errors.UnknownDatabase(f"there is no database {self.database!r}", hint=hint)
+        return found[self.database]
 
     async def iterdump(self: Any, *, timeout: float | None = None) -> Iterator[str]:
         """One state of the database as a script, line by line, as `sqlite3` writes it: `executescript` loads it. All of

@@ -58,6 +58,11 @@ class Session:
             )
         self._owner = task
 
+    def take_over(self) -> None:
+        """The transaction that is open is this task's from here on."""
+        if self._transaction is not None:
+            self._owner = current_task()
+
     async def run(self, statements: Sequence[Statement], timeout: float | None) -> list[Result]:
         """Run statements, all or none of them, beginning a transaction if none is open. A statement that fails is
         undone alone. Raises client errors."""

@@ -66,6 +66,8 @@ class MemoryTarget(Struct, frozen=True):
     """An embedded node without a disk."""
 
     database: str = DEFAULT_DATABASE
+    shared: str = ""
+    """Connections of one process that name the same share a node, as long as one of them is open; empty: with none."""
 
 
 Target = ClusterTarget | FolderTarget | MemoryTarget

@@ -50,6 +50,10 @@ class Extras(ConnectionAttributes):
             raise errors.ProgrammingError(f"a function has -1 to {ARGUMENTS_MAX} arguments, not {narg!r}")
         self._define(lambda callbacks: callbacks.add_function(name, narg, func, constant=bool(deterministic)))
 
+    def has_function(self: Any, name: str) -> bool:
+        """Whether a function of this name was defined for the folder in this process."""
+        return bool(self.node.store.callbacks.has_function(name))
+
     def create_collation(self: Any, name: str, callback: Callable[[str, str], int] | None, /) -> None:
         """Define a collation for the statements of all connections of this process to the same folder; None takes it
         away. As a function, it cannot be a part of the schema. Raises NotSupportedError, ProgrammingError."""

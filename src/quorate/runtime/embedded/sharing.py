@@ -10,21 +10,25 @@ from quorate.runtime.embedded.opening import open_folder, open_memory
 
 _guard = threading.RLock()
 _shared: dict[str, InlineNode] = {}
-"""By the real path of the folder."""
+"""By the real path of the folder, or by what no path can be: the name of a database in memory that is shared."""
 
 
 def join(target: FolderTarget | MemoryTarget) -> tuple[InlineNode, GroupId, int]:
-    """The node of a folder, opened when no connection of this process has it open, or of memory, always a new one; the
-    group of the database, and where its log stands. Raises what `open_folder` and `InlineNode.start` raise."""
-    if isinstance(target, MemoryTarget):
+    """The node of a folder, opened when no connection of this process has it open, or of memory, a new one unless it is
+    shared; the group of the database, and where its log stands. Raises what `open_folder` and `InlineNode.start`
+    raise."""
+    if isinstance(target, FolderTarget):
+        path = os.path.realpath(target.path)
+    elif target.shared:
+        path = f"\0{target.shared}"
+    else:
         return _started(open_memory(), target.database)
-    path = os.path.realpath(target.path)
     with _guard:
         node = _shared.get(path)
         if node is not None and node.broken:
             node.close()
         if node is None or node.closed:
-            node = _shared[path] = open_folder(target.path)
+            node = _shared[path] = open_folder(target.path) if isinstance(target, FolderTarget) else open_memory()
         else:
             node.users += 1
         return _started(node, target.database)

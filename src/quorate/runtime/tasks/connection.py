@@ -137,6 +137,11 @@ class Connection(Calls):
         if self._inner is not None:
             self._inner.interrupt()
 
+    def take_over(self) -> None:
+        """Make the transaction that is open on this connection the calling task's; as on a cluster."""
+        if self._owner is not None:
+            self._owner = asyncio.current_task()
+
     # ------------------------------------------------------------------ statements
 
     async def execute(

@@ -44,6 +44,10 @@ class Callbacks:
         self._functions[key, count] = (None if function is None else _guarded(name, function, _check_value)), constant
         self.version += 1
 
+    def has_function(self, name: str) -> bool:
+        """Whether the program has registered a function of this name, and not taken it away."""
+        return any(known == name.lower() and each is not None for (known, _), (each, _) in self._functions.items())
+
     def add_collation(self, name: str, compare: Callable[[str, str], int] | None) -> None:
         """Register a collation; None takes it away. Raises RefusedError for a name that is SQLite's own."""
         if name.lower() in _OWN_COLLATIONS:
