@@ -16,8 +16,9 @@ import quorate
 from quorate import errors
 from quorate.core.bookmarks import Bookmark
 from quorate.sqlalchemy import run_transaction, run_transaction_async
-from quorate.sqlalchemy.dialect import AsyncQuorate, Quorate, check_replication, keywords_of, target_of
+from quorate.sqlalchemy.dialect import AsyncQuorate, Quorate, check_replication
 from quorate.sqlalchemy.driver import Connection, Seen
+from quorate.sqlalchemy.urls import keywords_of, target_of
 
 metadata = MetaData()
 item = Table("item", metadata, Column("id", Integer, primary_key=True), Column("name", String))

@@ -8,9 +8,7 @@ import re
 import threading
 from importlib.metadata import version
 from typing import Any, ClassVar, cast
-from urllib.parse import quote, urlencode
 
-import sqlalchemy
 from sqlalchemy import exc, pool, util
 from sqlalchemy.dialects.sqlite import base
 from sqlalchemy.engine.characteristics import ConnectionCharacteristic
@@ -21,20 +19,18 @@ import quorate
 from quorate import aio, errors
 from quorate.client.checks import check_flag
 from quorate.client.transactions import DEFERRED, check_begin
-from quorate.client.url import DEFAULT_TIMEOUT, MEMORY, MemoryTarget, check_read_level, check_timeout, nearest
+from quorate.client.url import DEFAULT_TIMEOUT, MEMORY, MemoryTarget, check_read_level, check_timeout
 from quorate.core.formats import RELEASE
 from quorate.runtime.embedded.connection import Connection as Embedded
 from quorate.runtime.tasks.connection import Connection as Tasks
 from quorate.sqlalchemy.driver import Connection, Seen
+from quorate.sqlalchemy.schemas import Schemas
+from quorate.sqlalchemy.urls import is_memory, keywords_of, target_of
 
 SERIALIZABLE, AUTOCOMMIT = "SERIALIZABLE", "AUTOCOMMIT"
 SERVED = ("single-leader", "multi-leader")
 """Replications whose databases have transactions, constraints and numbered keys, as an ORM needs them."""
 
-_KEYWORDS = {"retry": str, "read_your_writes": str, "token": str}
-"""Arguments of `quorate.connect` that may stand in the URL and are no part of a cluster's."""
-_ALONE = {"timeout": float, "read": str}
-"""What may stand in the URL of a folder."""
 _GONE = re.compile("connection (is closed|was opened before a fork)")
 _memories = itertools.count(1)
 
@@ -105,38 +101,6 @@ class _Read(_Option):
 
     def check(self, value: Any) -> Any:
         return None if value is None else check_read_level(value)
-
-
-class Schemas(base.SQLiteDDLCompiler):
-    """Numbered keys are AUTOINCREMENT unless a table says otherwise, so that no number is given twice, also not after
-    its row was deleted."""
-
-    def get_column_specification(self, column: Any, **kwargs: Any) -> str:
-        text: str = super().get_column_specification(column, **kwargs)
-        if not _is_numbered(column):
-            return text
-        name = column.table.primary_key.name
-        named = self.preparer.format_constraint(column.table.primary_key) if name is not None else None
-        return text + (f" CONSTRAINT {named}" if named else "") + " PRIMARY KEY AUTOINCREMENT"
-
-    def visit_primary_key_constraint(self, constraint: Any, **kw: Any) -> str:
-        if len(constraint.columns) == 1 and _is_numbered(next(iter(constraint))):
-            return cast("str", None)  # it stands with its column; SQLAlchemy leaves out what is None
-        return cast("str", super().visit_primary_key_constraint(constraint, **kw))
-
-
-def _is_numbered(column: Any) -> bool:
-    table = column.table
-    return (
-        column is table._autoincrement_column
-        and "sqlite_autoincrement" not in list(table.dialect_kwargs)  # which answers `in` with defaults, too
-        and table.dialect_options["sqlite"]["with_rowid"]
-        and not column.foreign_keys
-        and column.computed is None
-        and type(column.type) in (sqlalchemy.Integer, sqlalchemy.INTEGER)
-        and column.dialect_options["sqlite"]["on_conflict_primary_key"] is None
-        and table.primary_key.dialect_options["sqlite"]["on_conflict"] is None
-    )
 
 
 class Quorate(base.SQLiteDialect):
@@ -335,58 +299,3 @@ def define_functions(inner: Embedded) -> Embedded:
 
 def _regexp(pattern: str, text: str | None) -> bool | None:
     return None if text is None else re.search(pattern, text) is not None
-
-
-# ---------------------------------------------------------------------- URLs
-
-
-def is_memory(url: URL) -> bool:
-    """Whether it is the URL of a database in memory."""
-    return not url.host and not url.query.get("host") and url.database in (None, "", MEMORY)
-
-
-def target_of(url: URL) -> str:
-    """What `quorate.connect` is pointed at. Raises ArgumentError."""
-    hosts = _hosts(url)
-    if not hosts:
-        if url.username or url.password or url.port:
-            raise exc.ArgumentError(
-                f"{url!r} has a user or a port and no host: sqlite+quorate://HOST:PORT/DATABASE leads to a cluster,"
-                " sqlite+quorate:///FOLDER to a folder"
-            )
-        return MEMORY if is_memory(url) else str(url.database)
-    options = {name: value for name, value in url.query.items() if name != "host" and name not in _KEYWORDS}
-    query = urlencode(options, doseq=True)
-    return f"quorate://{','.join(hosts)}/{quote(url.database or '', safe='')}" + (f"?{query}" if query else "")
-
-
-def keywords_of(url: URL) -> dict[str, Any]:
-    """What `quorate.connect` is told beside that. Raises ArgumentError."""
-    cluster = bool(_hosts(url))
-    known = _KEYWORDS if cluster else _ALONE
-    given = {name: value for name, value in url.query.items() if name in known}
-    unknown = sorted(set(url.query) - set(given))
-    if unknown and not cluster:
-        raise exc.ArgumentError(
-            f"unknown option {unknown[0]!r} in the URL of a folder: {nearest(unknown[0], tuple(known))}"
-        )
-    try:
-        found: dict[str, Any] = {name: known[name](value) for name, value in given.items()}
-    except (TypeError, ValueError) as error:
-        raise exc.ArgumentError(f"an option of {url!r} cannot be read: {error}") from error
-    if url.username is not None:
-        found["user"] = url.username
-    if url.password is not None:
-        found["password"] = str(url.password)
-    return found
-
-
-def _hosts(url: URL) -> list[str]:
-    """Each `host` or `host:port`, as they stand in the URL."""
-    more = url.query.get("host", ())
-    first = [] if not url.host else [_host(url.host) + (f":{url.port}" if url.port else "")]
-    return [*first, *((more,) if isinstance(more, str) else more)]
-
-
-def _host(name: str) -> str:
-    return f"[{name}]" if ":" in name else name
