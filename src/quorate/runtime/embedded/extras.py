@@ -9,6 +9,7 @@ from quorate import errors
 from quorate.client.checks import check_new_file
 from quorate.client.dumps import CHANGING, SCHEMA, TRIES, check_script, contents_of, lines_of
 from quorate.client.pieces import ConnectionAttributes
+from quorate.core.options import SINGLE_LEADER
 from quorate.sql.classify import statements_of
 from quorate.storage.execution.callbacks import Callbacks
 
@@ -49,6 +50,13 @@ class Extras(ConnectionAttributes):
         if type(narg) is not int or not -1 <= narg <= ARGUMENTS_MAX:
             raise errors.ProgrammingError(f"a function has -1 to {ARGUMENTS_MAX} arguments, not {narg!r}")
         self._define(lambda callbacks: callbacks.add_function(name, narg, func, constant=bool(deterministic)))
+
+    def replication(self, *, timeout: float | None = None) -> str:  # noqa: ARG002 - as on a cluster
+        """How the database is replicated: a node that is alone leads."""
+        return SINGLE_LEADER
+
+    def take_over(self) -> None:
+        """A transaction belongs to no thread here; as on a cluster."""
 
     def has_function(self: Any, name: str) -> bool:
         """Whether a function of this name was defined for the folder in this process."""

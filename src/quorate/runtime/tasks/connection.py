@@ -137,6 +137,10 @@ class Connection(Calls):
         if self._inner is not None:
             self._inner.interrupt()
 
+    async def replication(self, *, timeout: float | None = None) -> str:
+        """How the database is replicated; as on a cluster."""
+        return await self.call(lambda inner: inner.replication(timeout=timeout))
+
     def take_over(self) -> None:
         """Make the transaction that is open on this connection the calling task's; as on a cluster."""
         if self._owner is not None:
