@@ -21,6 +21,7 @@ FILES = {
     "cursors_aio.py": ("cursors.py", "Cursors over a cluster"),
     "transactions_aio.py": ("transactions.py", "Interactive transactions over a cluster"),
     "runs_aio.py": ("runs.py", "`run_transaction` over a cluster"),
+    "outcomes_aio.py": ("outcomes.py", "Asking what became of a write, on a connection to a cluster,"),
     "session_aio.py": ("session.py", "The transaction that a connection to a cluster is itself in,"),
     "extras_aio.py": ("extras.py", "What `sqlite3` has beyond PEP 249, on a connection to a cluster,"),
     "users_aio.py": ("users.py", "A cluster's users"),
@@ -47,6 +48,7 @@ TYPES = {"Awaitable[T]": "T", "Awaitable, ": ""}
 MOVED = {
     "quorate.client.carrier_aio": "quorate.client._sync.carrier",
     "quorate.client.extras_aio": "quorate.client._sync.extras",
+    "quorate.client.outcomes_aio": "quorate.client._sync.outcomes",
     "quorate.client.users_aio": "quorate.client._sync.users",
     "quorate.client.copies_aio": "quorate.client._sync.copies",
     "quorate.client.cursors_aio": "quorate.client._sync.cursors",

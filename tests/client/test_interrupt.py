@@ -7,8 +7,8 @@ from tests.client.fake import SILENCE, FakeCluster, answer
 from tests.client.fake import outcome as encode_outcome
 
 import quorate
-import quorate.client._sync.connection
-import quorate.client.aio
+import quorate.client._sync.outcomes
+import quorate.client.outcomes_aio
 from quorate.core.requests import Answer, Cancelled, Expired, NotLeader, Outcome
 
 WRITE = "INSERT INTO t VALUES (1)"
@@ -99,7 +99,7 @@ def test_a_write_that_was_done_gives_its_result(face: Any, cluster: FakeCluster)
 def test_a_write_of_which_nobody_can_tell_is_maybe_done(
     face: Any, cluster: FakeCluster, outcome: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (quorate.client.aio, quorate.client._sync.connection):
+    for module in (quorate.client.outcomes_aio, quorate.client._sync.outcomes):
         monkeypatch.setattr(module, "SETTLE", 0.05)
     with connect(face, cluster) as db:
         told = answer_of(Expired()) if outcome == "expired" else outcome

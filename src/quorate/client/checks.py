@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from quorate.core.bounds import INDEX_BITS
+from quorate.core.bounds import GROUP_BITS, INDEX_BITS
 from quorate.errors import OperationalError, ProgrammingError
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ def check_seen(seen: object) -> int | None:
     """The index that came with a MaybeDone. Raises ProgrammingError."""
     if seen is None:
         return None
-    if isinstance(seen, bool) or not isinstance(seen, int) or not 0 <= seen < 1 << INDEX_BITS:
+    if isinstance(seen, bool) or not isinstance(seen, int) or not 0 <= seen < 1 << INDEX_BITS + GROUP_BITS:
         raise ProgrammingError("seen is the index that the MaybeDone carried", hint="pass error.seen")
     return int(seen)
 

@@ -32,9 +32,9 @@ class Marker:
             self._at = self._at | given if given else NOTHING
             self._shown = self._shown or bool(given)
 
-    def shown(self, level: str) -> Bookmark | None:
-        """What a request at this level is to come after."""
-        shows = level == SESSION or (self._shown and level != EVENTUAL)
+    def shown(self, level: str, *, always: bool = False) -> Bookmark | None:
+        """What a request at this level is to come after. `always`: the next answer may come from another leader."""
+        shows = level == SESSION or ((self._shown or always) and level != EVENTUAL)
         return self._at if shows and self._at.places else None
 
     def heard(self, answer: Answer, shown: Bookmark | None, cluster: str) -> None:

@@ -6,15 +6,17 @@ from itertools import count
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from quorate import errors
 from quorate.client.absent import AbsentFromConnections
 from quorate.client.checks import check_seen, check_text, shown
+from quorate.client.homes import unpacked
 from quorate.client.membership import speakers
 from quorate.client.rows import RowFactory, check_row_factory
 from quorate.client.types import Types, check_types
 from quorate.client.values import as_statement_sets, check_parameters
+from quorate.core.bounds import GroupId
 from quorate.core.catalog import DATABASES_QUERY
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.requests import Done, StatusReport
@@ -80,37 +82,40 @@ class Tokens:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._numbers = count(1)
-        self._unsettled: dict[str, int] = {}
+        self._unsettled: dict[str, Token] = {}
         self.seen = 0
+        self._group: GroupId = 0
+        """Whose log that is, where a database has several leaders."""
 
-    def heard(self, index: int) -> None:
+    def heard(self, index: int, group: GroupId = 0) -> None:
         """An answer came from this place of the log."""
-        if index > self.seen:
-            self.seen = index
+        if index > self.seen or group != self._group:
+            self.seen, self._group = index, group
 
-    def mint(self, name: str | None, statements: Sequence[Statement] = ()) -> Token:
-        """The token of a write that is about to be sent first. One that the caller named is bound to these statements.
-        Raises ProgrammingError for an unfit name."""
+    def mint(self, name: str | None, statements: Sequence[Statement] = (), group: GroupId = 0) -> Token:
+        """The token of a write that is about to be sent first, for the leader of this group where there are several.
+        One that the caller named is bound to these statements. Raises ProgrammingError for an unfit name."""
         if name is None:
-            return Token(f"{self._prefix}:{next(self._numbers)}", self.seen)
+            return Token(f"{self._prefix}:{next(self._numbers)}", self.seen if group == self._group else 0, group)
         digest = blake2b(_encode(statements), digest_size=12).hexdigest()
-        return Token(f"{check_token(name)}{BOUND}{digest}", self._unsettled.get(name, self.seen))
+        return structs.replace(self.of_attempts(name, group), id=f"{name}{BOUND}{digest}")
 
-    def of_attempts(self, name: str) -> Token:
+    def of_attempts(self, name: str, group: GroupId = 0) -> Token:
         """The token of a call that makes several attempts, whose statements may differ. Raises ProgrammingError for an
         unfit name."""
-        return Token(check_token(name), self._unsettled.get(name, self.seen))
+        known = self._unsettled.get(check_token(name))
+        return known or Token(name, self.seen if group == self._group else 0, group)
 
     def keep(self, token: Token) -> None:
         """This write was not settled: remember what it was sent with."""
         while len(self._unsettled) >= _REMEMBERED:
             del self._unsettled[next(iter(self._unsettled))]
-        self._unsettled[token.name] = token.seen
+        self._unsettled[token.name] = structs.replace(token, id=token.name)
 
     def recall(self, name: str, seen: int | None) -> Token:
         """The token that this write was sent with; index 0, the most cautious, when nobody knows."""
         name, seen = check_token(name), check_seen(seen)
-        return Token(name, self._unsettled.get(name, 0) if seen is None else seen)
+        return self._unsettled.get(name, Token(name, 0)) if seen is None else unpacked(name, seen)
 
 
 def check_token(name: str) -> str:

@@ -33,7 +33,9 @@ from random import Random
 from msgspec import Struct
 
 from quorate import errors
+from quorate.client.homes import Home, addressed, packed
 from quorate.client.links import foreign_node
+from quorate.core.bounds import GroupId
 from quorate.core.read_levels import parse
 from quorate.core.repeats import Budget
 from quorate.core.requests import Answer, LostReport, NotLeader, Refused, ReplyBody, StatusReport, Unsure
@@ -96,6 +98,10 @@ class Directory:
         """Nodes that were named by the user first, then the members, and others that answers named."""
         self.leaders: dict[str, str] = {}
         """Database -> the node that is thought to lead it."""
+        self.homes: dict[str, GroupId] = {}
+        """Database of several leaders -> the group of the one that this client writes to."""
+        self._silent: set[str] = set()
+        """Nodes that were asked something, and have not answered yet for longer than was patient."""
         self.heard = False
         """Some node has answered something."""
         self._named = len(self.addresses)
@@ -144,9 +150,19 @@ class Directory:
         if self._home == address:
             self._home = None
 
+    def silent(self, database: str, address: str) -> None:
+        """This node does not answer; it may be well."""
+        self.does_not_lead(database, address)
+        self._silent.add(address)
+
+    def is_lost(self, address: str, now: float) -> bool:
+        """Whether this node has failed, or fallen silent, and was not heard since."""
+        return address in self._silent or self._shunned.get(address, 0.0) > now
+
     def answered(self, address: str) -> None:
         """This node is well."""
         self._shunned.pop(address, None)
+        self._silent.discard(address)
         self.heard = True
 
     def choose(self, database: str, level: str, avoid: Iterable[str], now: float) -> str:
@@ -199,6 +215,7 @@ class Call:
         patient: Callable[[errors.Error], bool] | None = None,
         shown_by: str = "",
         always: bool = False,
+        home: Home | None = None,
     ):
         self._directory = directory
         self._budget = budget
@@ -212,6 +229,7 @@ class Call:
         """Which refusals are worth another try."""
         self._shown_by = shown_by
         """For what changes the cluster, not a database: how a person sees whether it happened. No token settles it."""
+        self.home = home or Home(0, directory.homes, database)
         self._always = always
         """What takes long is repeated like all else."""
         self._running = ""
@@ -278,6 +296,11 @@ class Call:
             return False
         return all(self._unreachable.get(address, 0) >= REFUSED_TIMES for address in self._directory.addresses)
 
+    @property
+    def token(self) -> Token | None:
+        """What the call was last sent with."""
+        return None if self._token is None else addressed(self._token, self.home.group or self._token.group)
+
     def left_us(self, now: float) -> int:
         """How much longer the caller waits; at least 1, for 0 means that nobody knows."""
         return max(1, int((self._deadline - now) * 1e6))
@@ -309,7 +332,7 @@ class Call:
             return
         self._patience[address] = min(PATIENCE_CAP, max(PATIENCE_FIRST, 2 * self._patience[address]))
         self._last = errors.Unavailable(f"node {address} has not answered")
-        self._directory.does_not_lead(self._database, address)
+        self._directory.silent(self._database, address)
         others = [each for each in self._directory.addresses if each not in self._patience]
         if not others:
             self._go_to = address
@@ -368,11 +391,14 @@ class Call:
         if isinstance(body, Answer | StatusReport | LostReport):
             self._budget.earn()
             self.answered_by = address
-            if not self._anywhere and isinstance(body, Answer):
+            if not self._anywhere and isinstance(body, Answer) and not self.home.visits:
                 self._directory.leads(self._database, address)
             return True
         if isinstance(body, NotLeader):
-            self._redirect(address, now, body.leader)
+            if body.group:
+                self._redirect(address, now, self._leader(address, now, body), again=True)
+            else:
+                self._redirect(address, now, body.leader)
         elif isinstance(body, Unsure):
             self.unsettled = True
             self._lost_node()
@@ -382,8 +408,14 @@ class Call:
             self._refused(address, now, body)
         return False
 
-    def _redirect(self, address: str, now: float, leader: str) -> None:
-        if leader == address:
+    def _leader(self, address: str, now: float, body: NotLeader) -> str:
+        """Whom to ask, where there are several leaders."""
+        return self.home.redirected(
+            address, body.leader, body.group, clean=self.clean, is_lost=lambda each: self._directory.is_lost(each, now)
+        )
+
+    def _redirect(self, address: str, now: float, leader: str, *, again: bool = False) -> None:
+        if leader == address and not again:
             leader = ""
         self._directory.does_not_lead(self._database, address)
         if self._last is None or not leader:
@@ -454,6 +486,6 @@ class Call:
         return errors.MaybeDone(
             f"{end} before the answer came; the write may have happened{detail}",
             token=self._token.name,
-            seen=self._token.seen,
+            seen=packed(self.token or self._token),
             hint="connection.outcome(error.token) settles it",
         )

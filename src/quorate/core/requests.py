@@ -125,6 +125,8 @@ class Status(Struct, frozen=True, tag="status"):
 
     members_only: bool = False
     """Leave the groups out: clients ask again and again who there is. Nodes that do not know this key name all."""
+    database: str = ""
+    """Say also who leads this one, if there are several."""
 
 
 class Verify(Struct, frozen=True, tag="verify"):
@@ -232,6 +234,9 @@ class NotLeader(Struct, frozen=True, tag="not_leader"):
     """Not done here: ask the leader, at this address when it is known."""
 
     leader: str = ""
+    group: GroupId = 0
+    """Of a database of several leaders: the group of that one, or of this node if no address is named. The request's
+    token is to name it."""
 
 
 class Unsure(Struct, frozen=True, tag="unsure"):
@@ -291,6 +296,16 @@ class StatusReport(Struct, frozen=True, tag="status_report"):
     """Until when that certificate holds, by the wall clock."""
     revoked: bool = False
     """No peer believes it any more."""
+    leaders: tuple["Leaders", ...] = ()
+    """Of the database that was asked for: its groups, if there are several leaders."""
+
+
+class Leaders(Struct, frozen=True, array_like=True):
+    """One of several leaders of a database, with its followers."""
+
+    group: GroupId
+    addresses: tuple[str, ...]
+    """Of the group's nodes."""
 
 
 class MemberStatus(Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from quorate.core.bounds import Index, Signed
+from quorate.core.bounds import GroupId, Index, Signed
 
 if TYPE_CHECKING:
     Value = None | int | float | str | bytes
@@ -42,6 +42,8 @@ class Token(Struct, frozen=True, array_like=True, gc=False):
     id: str
     seen: Index
     """The highest index of the database's log that the sender had heard of at its first send."""
+    group: GroupId = 0
+    """Of a database of several leaders: the group of the only one that may run it. `seen` is of that group's log."""
 
     @property
     def name(self) -> str:

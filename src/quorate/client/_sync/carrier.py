@@ -15,14 +15,16 @@ from typing import TypeVar
 
 from quorate import errors
 from quorate.client.credentials import NOBODY, Credentials
+from quorate.client.homes import ANY, Home, stamped
 from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
 from quorate.client.links import DIAL_MAX, LinkLost, Patience, foreign_node
 from quorate.client.protection import Protection
 from quorate.client.results import closed
 from quorate.client.routing import MEMBERS_EVERY, Ask, Call, Directory, GiveUp, Wait
 from quorate.client.url import check_timeout, split_address
+from quorate.core.bounds import GroupId
 from quorate.core.repeats import Budget
-from quorate.core.requests import Answer, ReplyBody, RequestBody, Status, StatusReport
+from quorate.core.requests import Answer, Leaders, Outcome, ReplyBody, RequestBody, Status, StatusReport
 from quorate.core.statements import Token
 
 T = TypeVar("T")
@@ -41,11 +43,16 @@ class Client:
         cluster: str = "",
         protection: Protection = Protection(),  # noqa: B008 - frozen
         credentials: Credentials = NOBODY,
+        database: str = "",
     ) -> None:
+        """`database`: the one that it is about, if it is about one."""
         self.timeout = timeout
         self._protection = protection
         self._credentials = credentials
         self._always = always
+        self._database = database
+        self._several = False
+        """The database is known to have several leaders."""
         """What takes long is sent to other nodes as well."""
         self._rng = random.Random(secrets.randbits(64))
         self._directory = Directory(addresses, self._rng, key)
@@ -72,6 +79,20 @@ class Client:
     def addresses(self) -> tuple[str, ...]:
         """The nodes that are known: those that were named, then those that answers named."""
         return tuple(self._directory.addresses)
+
+    @property
+    def several(self) -> bool:
+        """Whether the database is known to have several leaders, so that the next answer may come from another one."""
+        return self._several or self._database in self._directory.homes
+
+    def home(self, database: str) -> GroupId:
+        """The group of the leader that this client writes to, where a database has several."""
+        return self._directory.homes.get(database, ANY)
+
+    def leaders(self, database: str, timeout: float | None) -> tuple[Leaders, ...]:
+        """The leaders of a database, if it has several. Raises Unavailable."""
+        report = self._first(Status(members_only=True, database=database), timeout)
+        return report.leaders if report is not None else ()
 
     def learn(self, addresses: Iterable[str]) -> None:
         """These are nodes of the cluster too."""
@@ -136,6 +157,7 @@ class Client:
         """As `request`; the answer, and what became of all its sends."""
         self.check()
         deadline = time.monotonic() + (self.timeout if timeout is None else check_timeout(timeout))
+        named = getattr(body, "token", None)
         pending: dict[str, tuple[Link, Pending]] = {}
         with self._decide:
             call = Call(
@@ -149,6 +171,7 @@ class Client:
                 patient=patient,
                 shown_by=shown_by,
                 always=self._always,
+                home=Home(named.group if named else ANY, self._directory.homes, database, asks=type(body) is Outcome),
             )
             self._under_way[call] = pending
         try:
@@ -229,13 +252,17 @@ class Client:
 
     def greet(self, timeout: float | None) -> None:
         """Hear of one node that is known. Raises Unavailable with what became of each."""
+        self._first(Status(members_only=True, database=self._database), timeout)
+
+    def _first(self, body: Status, timeout: float | None) -> StatusReport | None:
+        """What the first node says that answers; None: it refuses. Raises Unavailable with what became of each."""
         self.check()
         seconds = min(self.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
         reasons: list[str] = []
         login: errors.AuthenticationError | None = None
         for address in self.addresses:
             try:
-                report = self.ask_again(address, Status(members_only=True), seconds)
+                report = self.ask_again(address, body, seconds)
             except LinkLost as lost:
                 if lost.foreign and self._directory.is_named(address):
                     raise foreign_node(address, str(lost)) from lost
@@ -244,7 +271,8 @@ class Client:
                 continue
             if isinstance(report, StatusReport):
                 self.learn(member.address for member in report.members if member.address)
-            return
+                return report
+            return None
         raise login or errors.Unavailable("no node answers: " + "; ".join(reasons))
 
     def meet(self, timeout: float | None = None) -> None:
@@ -307,7 +335,8 @@ class Client:
             if link is None or not link.usable:
                 link = self._link(step.address, step.patience, call.left_us(time.monotonic()) / 1e6)
             now = time.monotonic()
-            pending[step.address] = (link, link.send(body, step.patience, call.left_us(now)))
+            asked = stamped(body, call.home.group)
+            pending[step.address] = (link, link.send(asked, step.patience, call.left_us(now)))
             if now >= link.members_at:
                 self._ask_members(link, now, step.patience)
         except LinkLost as lost:
@@ -335,7 +364,7 @@ class Client:
         if unanswered is not None:
             link.forget(unanswered)
         with suppress(LinkLost):  # the request is under way, and will be told
-            link.members = link.send(Status(members_only=True), seconds)
+            link.members = link.send(Status(members_only=True, database=self._database), seconds)
 
     def _learn_members(self, link: Link) -> None:
         """Look at what a node has said of the members, if it has."""
@@ -344,6 +373,7 @@ class Client:
                 return
             report, link.members = link.members.body, None
             if isinstance(report, StatusReport) and not report.removed:
+                self._several = self._several or bool(report.leaders)
                 self._directory.members((member.address for member in report.members), report.changes)
 
     def _hear(

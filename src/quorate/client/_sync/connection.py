@@ -17,10 +17,12 @@ from quorate.client._sync.carrier import Client
 from quorate.client._sync.copies import fetch
 from quorate.client._sync.cursors import Cursor
 from quorate.client._sync.extras import Extras
+from quorate.client._sync.outcomes import Outcomes
 from quorate.client._sync.runs import Runs
 from quorate.client._sync.session import Session
 from quorate.client._sync.transactions import Transaction
 from quorate.client.checks import check_flag, check_new_file, check_told
+from quorate.client.homes import ANY, addressed, packed, unpacked
 from quorate.client.link_sync import commit_at_once
 from quorate.client.marker import NOTHING, Marker, WithBookmark
 from quorate.client.own_writes import OwnWrites
@@ -49,17 +51,14 @@ from quorate.client.url import (
 from quorate.core.bookmarks import Bookmark
 from quorate.core.own_writes import Chosen
 from quorate.core.read_levels import LEADER, LINEARIZABLE, SESSION, STRONGEST
-from quorate.core.requests import Answer, Cancelled, Done, Expired, Outcome, Run, ScriptOutcome, WriteOutcome
+from quorate.core.requests import Answer, Cancelled, Done, Expired, Run, ScriptOutcome, WriteOutcome
 from quorate.core.scripts import BeginAttempt, LetGo, Script
 from quorate.core.statements import Result, Statement, Token
 from quorate.sql.classify import shape_of
 from quorate.wire.answers import read_outcome, read_script, results_of
 
-SETTLE = 1.0
-"""Seconds in which a write that was interrupted is asked about."""
 
-
-class Connection(WithBookmark, Extras, Runs):
+class Connection(WithBookmark, Extras, Outcomes, Runs):
     """One database of a cluster. Any number of threads may use it at once; one socket goes to each node."""
 
     __slots__ = (
@@ -91,6 +90,7 @@ class Connection(WithBookmark, Extras, Runs):
             cluster=target.cluster,
             protection=target.protection,
             credentials=target.login,
+            database=target.database,
         )
         self._tokens = Tokens(secrets.token_hex(8))
         self._pragmas = Pragmas()
@@ -172,19 +172,6 @@ class Connection(WithBookmark, Extras, Runs):
         done, age_us = self.run(batch_statements(statements, types), token, read=read, timeout=timeout)
         return [self.cursor_of(result, truncated=done.truncated, age_us=age_us, types=types) for result in done.results]
 
-    def outcome(self, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
-        """Settle a write whose answer was lost: its results if it happened.
-
-        Raises Cancelled when it did not, and then it never will; the error it failed with; or Expired when it
-        is too old for anybody to tell. `seen` comes from the MaybeDone that another process caught.
-        """
-        known = self._tokens.recall(token, seen)
-        body, _ = self._client.request(
-            Outcome(self.database, known), self.database, level=LINEARIZABLE, token=None, timeout=timeout
-        )
-        done = self._settle(body, known)
-        return [self.cursor_of(result, truncated=done.truncated) for result in done.results]
-
     def transaction(
         self,
         *,
@@ -243,7 +230,7 @@ class Connection(WithBookmark, Extras, Runs):
         path = check_new_file(file)
         check_told(told)
         level = self._own.level(self.read, None, time.monotonic())
-        after = self._marker.shown(level)
+        after = self._marker.shown(level, always=self._client.several)
         answer = fetch(self._client, self.database, level, path, timeout, told, after)
         self._marker.heard(answer, after, self._client.cluster)
         return answer.index
@@ -328,7 +315,7 @@ class Connection(WithBookmark, Extras, Runs):
         if not needs_token(statements):
             strongest = level == STRONGEST
             level = LINEARIZABLE if strongest else self._own.level(level, statements, time.monotonic())
-            after = self._marker.shown(level)
+            after = self._marker.shown(level, always=self._client.several)
             run = Run(self.database, tuple(statements), level, strongest=strongest, after=after)
             body, _ = self._client.request(run, self.database, level=level, timeout=timeout)
             return self._settle(body, None, after), body.age_us
@@ -345,8 +332,8 @@ class Connection(WithBookmark, Extras, Runs):
     def _write(
         self, statements: Sequence[Statement], name: str | None, level: str, timeout: float | None, load: bool = False
     ) -> tuple[Done, int]:
-        token = self._tokens.mint(name, statements)
-        after = self._marker.shown(level)
+        token = self._tokens.mint(name, statements, self._client.home(self.database))
+        after = self._marker.shown(level, always=self._client.several)
         run = Run(self.database, tuple(statements), LINEARIZABLE, token, load, after=after)
         body, token, _ = self._carry(run, token, timeout)
         return self._settle(body, token, after), body.age_us
@@ -380,8 +367,10 @@ class Connection(WithBookmark, Extras, Runs):
         other send of it may have done anything."""
         while True:
             try:
-                body, clean = self._client.request(request, self.database, level=LEADER, token=token, timeout=timeout)
+                body, call = self._client.carry(request, self.database, level=LEADER, token=token, timeout=timeout)
+                token, clean = call.token or token, call.clean
             except errors.MaybeDone as lost:
+                token = unpacked(token.id, lost.seen)
                 self._tokens.keep(token)
                 if lost.sqlite_errorname != INTERRUPT or _is_attempt(request):
                     raise
@@ -396,7 +385,7 @@ class Connection(WithBookmark, Extras, Runs):
 
     def evaluate(self, script: Script, timeout: float | None) -> ScriptOutcome:
         """What a transaction's statements give, when they are run and undone."""
-        after = self._marker.shown(script.level)
+        after = self._marker.shown(script.level, always=self._client.several)
         script = structs.replace(script, after=after)
         if script.hold is not None:
             self._holds[script.hold.name] = LetGo(self.database, script.hold.name)
@@ -407,15 +396,17 @@ class Connection(WithBookmark, Extras, Runs):
     def commit_script(self, script: Script, name: str | None, timeout: float | None) -> tuple[WriteOutcome, Token]:
         """Run a transaction's statements to stay, under a token of this name; what came of it, and the token."""
         deadline = time.monotonic() + (self._client.timeout if timeout is None else timeout)
-        token = script.token or self._tokens.mint(name, [step.statement for step in script.steps])
-        after = self._marker.shown(script.level)
+        token = script.token or self._tokens.mint(
+            name, [step.statement for step in script.steps], self._client.home(self.database)
+        )
+        after = self._marker.shown(script.level, always=self._client.several)
         body, token, clean = self._carry(structs.replace(script, token=token, after=after), token, timeout)
         outcome = read_outcome(body.outcome)
         if script.hold is not None:
             self._holds.pop(script.hold.name, None)
         if must_be_settled(outcome, clean=clean):
             if script.run is not None:  # the next attempt settles it
-                raise errors.MaybeDone("a COMMIT was sent twice", token=token.name, seen=token.seen)
+                raise errors.MaybeDone("a COMMIT was sent twice", token=token.name, seen=packed(token))
             settled = self._fence(token, max(0.001, deadline - time.monotonic()))
             outcome = outcome if isinstance(settled, Cancelled) else settled
         self._heard(body, after)
@@ -425,46 +416,16 @@ class Connection(WithBookmark, Extras, Runs):
         """Begin another attempt of a call that commits once, under a token of this name, the same for all of them
         (None: this is the first): what came of it, and the token."""
         first = token is None
-        token = token or self._tokens.of_attempts(name)
+        token = token or self._tokens.of_attempts(name, self._client.home(self.database))
         while True:
             request = BeginAttempt(self.database, token)  # sent twice, it has begun two, and the lower is never used
-            body, _ = self._client.request(request, self.database, level=LEADER, timeout=timeout)
+            body, call = self._client.carry(request, self.database, level=LEADER, timeout=timeout)
+            token = addressed(token, call.home.group or token.group)
             renewed = self._renewed(body, token) if first else None
             if renewed is None:
                 self._heard(body, None)
                 return read_outcome(body.outcome), token
             token = renewed
-
-    def _fence(self, token: Token, timeout: float) -> WriteOutcome:
-        """What became of a write of which some sends were not answered; they can do nothing any more. Raises
-        MaybeDone when nobody can tell in time."""
-        question = Outcome(self.database, token)
-        try:
-            body, _ = self._client.request(question, self.database, level=LEADER, timeout=timeout)
-        except errors.Error as error:
-            self._tokens.keep(token)
-            raise errors.MaybeDone(
-                f"a COMMIT that was sent twice was not done once, and what became of the other is not known: {error}",
-                token=token.name,
-                seen=token.seen,
-                hint="connection.outcome(error.token) settles it",
-            ) from error
-        return read_outcome(body.outcome)
-
-    def _interrupted(self, token: Token, lost: errors.MaybeDone) -> Answer:
-        """The answer to a write that was interrupted after it was sent, if it was done. Raises OperationalError if it
-        was not and never will be, `lost` when nobody can tell at once."""
-        try:
-            question = Outcome(self.database, token)
-            body, _ = self._client.request(question, self.database, level=LEADER, timeout=SETTLE)
-        except errors.Error:
-            raise lost from None
-        outcome = read_outcome(body.outcome)
-        if isinstance(outcome, Expired):
-            raise lost
-        if isinstance(outcome, Cancelled):
-            raise errors.OperationalError("interrupted", sqlite_errorname=INTERRUPT) from None
-        return body
 
     def _renewed(self, body: Answer, token: Token) -> Token | None:
         """The same token with a fresher index, when nothing has run and the node could not know that.
@@ -476,7 +437,7 @@ class Connection(WithBookmark, Extras, Runs):
             return None
         if not isinstance(read_outcome(body.outcome), Expired):
             return None
-        return Token(token.id, body.index)
+        return Token(token.id, body.index, token.group)
 
     def _settle(self, body: Answer, token: Token | None, after: Bookmark | None = None) -> Done:
         self._heard(body, after)
@@ -484,7 +445,9 @@ class Connection(WithBookmark, Extras, Runs):
 
     def _heard(self, body: Answer, after: Bookmark | None) -> None:
         """A node has answered that had seen this much, and where it is."""
-        self._tokens.heard(body.index)
+        home = self._client.home(self.database)
+        if home in (ANY, body.group):
+            self._tokens.heard(body.index, home)
         self._marker.heard(body, after, self._client.cluster)
 
 

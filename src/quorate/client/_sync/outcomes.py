@@ -1,0 +1,98 @@
+"""Asking what became of a write, on a connection to a cluster, as threads see it.
+
+Generated from `client/outcomes_aio.py` by `tools/async_to_sync.py`: edit that one.
+"""
+
+import time
+from typing import Any
+
+from quorate import errors
+from quorate.client._sync.cursors import Cursor
+from quorate.client.homes import ANY, addressed, packed
+from quorate.core.read_levels import LEADER, LINEARIZABLE
+from quorate.core.requests import Answer, Cancelled, Done, Expired, Outcome, WriteOutcome
+from quorate.core.statements import Token
+from quorate.wire.answers import read_outcome, results_of
+
+SETTLE = 1.0
+"""Seconds in which a write that was interrupted is asked about."""
+
+
+class Outcomes:
+    """The part of a connection that settles writes whose answer was lost."""
+
+    __slots__ = ()
+
+    def outcome(self: Any, token: str, *, seen: int | None = None, timeout: float | None = None) -> list[Cursor]:
+        """Settle a write whose answer was lost: its results if it happened.
+
+        Raises Cancelled when it did not, and then it never will; the error it failed with; or Expired when it
+        is too old for anybody to tell. `seen` comes from the MaybeDone that another process caught. Where a database
+        has several leaders it says which one the write was sent to; without it all of them are asked.
+        """
+        known = self._tokens.recall(token, seen)
+        leaders = self._client.leaders(self.database, timeout) if known.group == ANY else ()
+        if len(leaders) > 1:
+            done = self._outcome_anywhere(known, [each.group for each in leaders], timeout)
+        else:
+            body, _ = self._client.request(
+                Outcome(self.database, known), self.database, level=LINEARIZABLE, token=None, timeout=timeout
+            )
+            done = self._settle(body, known)
+        return [self.cursor_of(result, truncated=done.truncated) for result in done.results]
+
+    def _outcome_anywhere(self: Any, token: Token, groups: list[int], timeout: float | None) -> Done:
+        """What became of a write of which nobody knows to which leader it was sent. It was one of them at most; that it
+        never will be done is known when all of them have said so."""
+        deadline = time.monotonic() + (self._client.timeout if timeout is None else timeout)
+        outcomes: list[WriteOutcome] = []
+        lost: errors.Error | None = None
+        for place, group in enumerate(groups):
+            question = Outcome(self.database, addressed(token, group))
+            seconds = max(0.001, (deadline - time.monotonic()) / (len(groups) - place))
+            try:
+                body, _ = self._client.request(question, self.database, level=LINEARIZABLE, timeout=seconds)
+            except errors.Error as error:
+                if not error.retryable:
+                    raise
+                lost = error
+                continue
+            outcome = read_outcome(body.outcome)
+            if not isinstance(outcome, Cancelled | Expired):
+                return results_of(outcome, token)
+            outcomes.append(outcome)
+        if lost is not None:
+            raise lost
+        return results_of(next((each for each in outcomes if isinstance(each, Expired)), outcomes[0]), token)
+
+    def _fence(self: Any, token: Token, timeout: float) -> WriteOutcome:
+        """What became of a write of which some sends were not answered; they can do nothing any more. Raises
+        MaybeDone when nobody can tell in time."""
+        question = Outcome(self.database, token)
+        try:
+            body, _ = self._client.request(question, self.database, level=LEADER, timeout=timeout)
+        except errors.Error as error:
+            self._tokens.keep(token)
+            raise errors.MaybeDone(
+                f"a COMMIT that was sent twice was not done once, and what became of the other is not known: {error}",
+                token=token.name,
+                seen=packed(token),
+                hint="connection.outcome(error.token) settles it",
+            ) from error
+        return read_outcome(body.outcome)
+
+    def _interrupted(self: Any, token: Token, lost: errors.MaybeDone) -> Answer:
+        """The answer to a write that was interrupted after it was sent, if it was done. Raises OperationalError if it
+        was not and never will be, `lost` when nobody can tell at once."""
+        try:
+            question = Outcome(self.database, token)
+            answer = self._client.request(question, self.database, level=LEADER, timeout=SETTLE)
+        except errors.Error:
+            raise lost from None
+        body: Answer = answer[0]
+        outcome = read_outcome(body.outcome)
+        if isinstance(outcome, Expired):
+            raise lost
+        if isinstance(outcome, Cancelled):
+            raise errors.OperationalError("interrupted", sqlite_errorname="SQLITE_INTERRUPT") from None
+        return body
