@@ -13,6 +13,7 @@ from quorate.core.requests import (
     Answer,
     Ask,
     Done,
+    Leaders,
     Left,
     MemberStatus,
     NotLeader,
@@ -150,6 +151,8 @@ class FakeCluster:
         self.members: list[FakeNode] = []
         """Whom its nodes call members; nobody asks about them in most tests."""
         self.changes = 0
+        self.leaders: tuple[Leaders, ...] = ()
+        """Of the database, if it has several."""
         self.nodes = [FakeNode(self, number) for number in range(1, count + 1)]
         for node in self.nodes:
             self.call(node.start())
@@ -164,7 +167,7 @@ class FakeCluster:
     def report(self, number: int) -> StatusReport:
         """What a node says of the members to a client that asks beside its requests."""
         members = tuple(MemberStatus(each.number, f"n{each.number}", each.address, alive=True) for each in self.members)
-        return StatusReport("fake", number, f"n{number}", 1, members, (), changes=self.changes)
+        return StatusReport("fake", number, f"n{number}", 1, members, (), changes=self.changes, leaders=self.leaders)
 
     def lead(self, leader: FakeNode, script: Script | None = None) -> None:
         """One node leads and answers by `script`; the others name it."""

@@ -417,12 +417,14 @@ class Call:
     def _redirect(self, address: str, now: float, leader: str, *, again: bool = False) -> None:
         if leader == address and not again:
             leader = ""
-        self._directory.does_not_lead(self._database, address)
+        if not self.home.visits:
+            self._directory.does_not_lead(self._database, address)
         if self._last is None or not leader:
             self._last = errors.Unavailable(f"{self._database!r} has no leader that node {address} knows of")
         self._hops += 1
         if leader and self._hops <= len(self._directory.addresses) + 1:
-            self._directory.leads(self._database, leader)
+            if not self.home.visits:
+                self._directory.leads(self._database, leader)
             self._go_to = leader
             return
         self._back_off(now)

@@ -80,7 +80,7 @@ def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
             group.join(now, request)
         elif _submit_run(node, now, group, request):
             joined[group] = None
-            if len(requests) > 1 and group.takes_writes():
+            if len(requests) > 1 and group.takes_writes() and len(node.directory.groups_for(body.database)) < 2:
                 takers[group] = None
     for group in joined:
         group.joined()
@@ -146,7 +146,7 @@ def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
     elif type(body) is LostAsk:
         node.emit(ReadLost(number, body))
     elif type(body) is Status:
-        node.reply(number, report(node, members_only=body.members_only))
+        node.reply(number, report(node, members_only=body.members_only, database=body.database))
     else:
         node.reply(number, Refused("NotSupportedError", f"unknown request {type(body).__name__}"))
     return None

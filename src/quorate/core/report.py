@@ -7,14 +7,14 @@ from msgspec import structs
 from quorate.core.formats import RELEASE
 from quorate.core.protecting import is_revoked
 from quorate.core.recovered import Member
-from quorate.core.requests import LostReport, MemberStatus, StatusReport, Unknown
+from quorate.core.requests import Leaders, LostReport, MemberStatus, StatusReport, Unknown
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
 
 
-def report(node: "Node", *, members_only: bool = False) -> StatusReport:
-    """The node as it is now; `members_only` without its groups."""
+def report(node: "Node", *, members_only: bool = False, database: str = "") -> StatusReport:
+    """The node as it is now; `members_only` without its groups. `database`: with its leaders, if it has several."""
     versions = node.versions
     members = tuple(
         _member(node, member) for member in sorted(node.directory.members.values(), key=lambda member: member.name)
@@ -43,7 +43,15 @@ def report(node: "Node", *, members_only: bool = False) -> StatusReport:
         node.certificate.serial,
         node.certificate.expires_us,
         is_revoked(node),
+        _leaders(node, database),
     )
+
+
+def _leaders(node: "Node", database: str) -> tuple[Leaders, ...]:
+    rows = node.directory.groups_for(database)
+    if len(rows) < 2:
+        return ()
+    return tuple([Leaders(row.group, tuple([node.address_of(each) for each in row.nodes])) for row in rows])
 
 
 def _member(node: "Node", member: Member) -> MemberStatus:

@@ -8,6 +8,7 @@ from quorate.core.calls import Request
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP, Now
 from quorate.core.replica import Replica
 from quorate.core.requests import NotLeader, Refused
+from quorate.core.statements import Token
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
@@ -62,10 +63,25 @@ def misplaced(node: "Node", group: Replica, bookmark: Bookmark) -> Refused | Non
 
 def submit(node: "Node", now: Now, group: Replica, request: Request) -> bool:
     """A write for this group: whether it waits for its turn there now (`Replica.joined`)."""
-    if node.draining:
-        node.reply(request.id, NotLeader(""))
+    refusal = NotLeader("") if node.draining else elsewhere(node, group, request.body.token)
+    if refusal is not None:
+        node.reply(request.id, refusal)
         return False
     return group.submit(now, request)
+
+
+def elsewhere(node: "Node", group: Replica, token: Token | None) -> NotLeader | None:
+    """Where this write belongs, if another of several leaders is to run it, or if it has not been said which one.
+
+    Each leader remembers its own tokens, so a write that two of them run takes effect twice. Its token names the group
+    of the one that may, before it runs anywhere."""
+    rows = node.directory.groups_for(group.database)
+    if len(rows) < 2 or token is None or token.group == group.group:
+        return None
+    home = next((row for row in rows if row.group == token.group), None)
+    if home is None:
+        return NotLeader("", group.group)
+    return NotLeader(node.address_of(home.nodes[node.me % len(home.nodes)]), home.group)
 
 
 def _leads_still(node: "Node", database: str) -> bool:

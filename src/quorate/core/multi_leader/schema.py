@@ -29,4 +29,4 @@ def elsewhere(group: LeaderGroup, body: Any) -> NotLeader | None:
     rows = group.host.groups_for(group.database)
     if not rows or rows[0].group == group.group:
         return None
-    return NotLeader(group.host.address_of(rows[0].nodes[0]))
+    return NotLeader(group.host.address_of(rows[0].nodes[0]), rows[0].group)
