@@ -114,7 +114,7 @@ class Siblings(Cluster):
         return leader
 
     def write(self, group: int, token: str, sql: str = CHANGE) -> tuple[int, int]:
-        return self.request(self.leader(group), Run("main", (Statement(sql),), token=Token(token, 0)))
+        return self.request(self.leader(group), Run("main", (Statement(sql),), token=Token(token, 0, group)))
 
     def has(self, group: int) -> list[str]:
         """The tokens at this group's leader, in the order in which they came there."""

@@ -163,7 +163,7 @@ def test_a_lost_message_delays_and_no_more(lost: tuple[int, int]) -> None:
 def test_the_schema_is_changed_at_the_first_leader_alone() -> None:
     cluster = founded()
     key = cluster.write(2, "ddl", "CREATE TABLE t(id INTEGER PRIMARY KEY) STRICT")
-    assert cluster.replies[key] == NotLeader("host:1")
+    assert cluster.replies[key] == NotLeader("host:1", 1)
     key = cluster.write(1, "ddl", "CREATE TABLE t(id INTEGER PRIMARY KEY) STRICT")
     cluster.run_until(lambda: everywhere(cluster, range(1, 4), "ddl"))
     assert isinstance(cluster.replies[key], Answer)
