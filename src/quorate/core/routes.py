@@ -45,8 +45,9 @@ def misplaced(node: "Node", group: Replica, bookmark: Bookmark) -> Refused | Non
     here = group.database
     if bookmark.places and bookmark.cluster != digest_of(node.identity.cluster):
         return Refused("ProgrammingError", f"the bookmark is of another cluster, not of this one with {here!r}")
+    groups = [group.group, *[row.group for row in node.directory.groups_for(here)]]
     for place in bookmark.places:
-        if place.group == group.group:
+        if place.group in groups:
             continue
         catalog = node.directory.catalog
         names = {row.group: row.database for row in catalog.partitions}

@@ -4,8 +4,11 @@ from itertools import permutations
 
 import pytest
 
-from quorate.core.requests import Answer, NotLeader
-from tests.core.multi_leader.siblings import Siblings
+from quorate.core.bookmarks import Bookmark, digest_of
+from quorate.core.read_levels import SESSION
+from quorate.core.requests import Answer, NotLeader, Run
+from quorate.core.statements import Statement, Token
+from tests.core.multi_leader.siblings import CHANGE, Siblings
 
 TOPOLOGIES = ("all", "ring", "star")
 
@@ -179,3 +182,27 @@ def test_the_log_is_kept_until_every_sibling_has_it() -> None:
     cluster.run_until(lambda: cluster.has(3) == ["a"])
     cluster.run(2_000_000)
     assert cluster.group(1).keeps_log_from() > 0
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_session_goes_on_at_another_leader_when_that_has_seen_as_much(writes: bool) -> None:
+    cluster = founded()
+    cluster.cut = {(1, 2), (2, 1), (3, 2), (2, 3)}
+    key = cluster.write(1, "a")
+    cluster.run_until(lambda: key in cluster.replies)
+    seen = cluster.replies[key]
+    assert isinstance(seen, Answer)
+    after = Bookmark(digest_of(cluster.machines[1].node.identity.cluster), (seen.place,))
+    sql = CHANGE if writes else "SELECT 1"
+    token = Token("b", 0, 2) if writes else None
+    other = cluster.request(cluster.leader(2), Run("main", (Statement(sql),), SESSION, token, after=after))
+    cluster.run(300_000)
+    assert cluster.replies[other] == (NotLeader("") if writes else None)
+    cluster.heal()
+    cluster.run_until(lambda: everywhere(cluster, range(1, 3), "a"))
+    if writes:  # its client tries again
+        again = cluster.request(cluster.leader(2), Run("main", (Statement(sql),), SESSION, token, after=after))
+        cluster.run_until(lambda: everywhere(cluster, range(1, 4), "a", "b"))
+        assert isinstance(cluster.replies[again], Answer)
+    else:
+        cluster.run_until(lambda: cluster.replies[other] == ["a"])

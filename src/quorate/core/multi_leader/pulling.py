@@ -164,6 +164,15 @@ def _has(group: LeaderGroup, origin: GroupId, through: Position) -> None:
     merged[origin] = max(merged.get(origin, ORIGIN), through)
 
 
+def has(group: LeaderGroup, origin: GroupId, position: Position) -> bool:
+    """Whether the data file has all that a sibling had committed at this place of its log."""
+    pulling, cursor = group.pulling, _cursor(group, origin)
+    if max(cursor.merged, cursor.read) >= position:
+        return True
+    knows = group.leads_ready and pulling.epoch == group.election.epoch and not pulling.queue
+    return knows and pulling.merged.get(origin, ORIGIN) >= position
+
+
 def on_poll(group: LeaderGroup, now: Now) -> None:
     """Time has passed: see who is silent."""
     pulling = group.pulling

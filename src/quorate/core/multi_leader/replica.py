@@ -8,6 +8,7 @@ from typing import Any
 from quorate.core.bookmarks import Reached
 from quorate.core.bounds import NodeId
 from quorate.core.calls import Request
+from quorate.core.entries import Position
 from quorate.core.kernel import Applied, LogRead, Now
 from quorate.core.multi_leader import pulling, schema, serving
 from quorate.core.multi_leader.messages import Fetch, Fetched
@@ -55,6 +56,7 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
             serving.on_fetch(self, now, sender, message)
         elif type(message) is Fetched:
             pulling.on_fetched(self, now, sender, message)
+            reads.on_applied(self)  # one may wait for what turned out to be here
         else:
             super().on_message(now, sender, message)
             if self.serving.kept:
@@ -99,6 +101,9 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
             self.reply(id, NOT_PROMISED)
         else:
             reads.submit(self, now, id, statements, level, after)
+
+    def has_of_another(self, place: Reached) -> bool:
+        return pulling.has(self, place.group, Position(place.epoch, place.index))
 
     def submit(self, now: Now, request: Request) -> bool:
         if (there := schema.elsewhere(self, request.body)) is not None:

@@ -81,7 +81,7 @@ def submit(
             settling.settle_for_reads(group)
         _query(group, id, statements, group.host.until_us, age_us(group))
     else:
-        least = max([place.index for place in after]) if after else 0
+        least = max([place.index for place in after if place.group == group.group], default=0)
         until_us = group.host.until_us
         read = Read(id, statements, now.mono_us, index=least, until_us=until_us, after=after, bound_us=bound_us)
         POLICIES[wanted.name](group, read)

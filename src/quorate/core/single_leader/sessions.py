@@ -26,6 +26,8 @@ def log_has(group: Group, places: Iterable[Reached]) -> int:
 
 
 def _standing(group: Group, place: Reached, end: int) -> int:
+    if place.group != group.group:
+        return HAS if group.has_of_another(place) else NOT_YET
     settled = group.election.role == LEADER and group.commit.committed >= group.election.noop > 0
     """Its log becomes no other as long as it leads."""
     unless_elsewhere = LOST if settled and not group.others else NOT_YET

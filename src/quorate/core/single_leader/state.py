@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from quorate.core.admission import Admission
+from quorate.core.bookmarks import Reached
 from quorate.core.bounds import NodeId
 from quorate.core.calls import Request
 from quorate.core.entries import EXECUTED, Entry, LogWrite, Position, WriteHardState
@@ -294,6 +295,10 @@ class Group:
     def epoch_at(self, index: int) -> int | None:
         """The epoch of the entry at this index, also of one that the log has forgotten; None when nobody here knows."""
         return self.rules.epoch_at(index) if index < self.log.base.index else self.log.epoch_at(index)
+
+    def has_of_another(self, place: Reached) -> bool:  # noqa: ARG002
+        """Whether what was there in the log of another group of this database is here. There is none."""
+        return False
 
     @property
     def life(self) -> int:
