@@ -3,7 +3,7 @@ goes through the hooks of its state, which the replica's own file wires."""
 
 from tests.house.source import dotted, imports, modules
 
-ROOMS = ("core/single_leader", "core/multi_leader")
+ROOMS = ("core/single_leader", "core/multi_leader", "core/leaderless")
 
 
 def in_circles(arrows: dict[str, set[str]]) -> set[str]:

@@ -5,11 +5,12 @@ import ast
 import pytest
 from tests.house.source import PACKAGE, imports, modules, name, tree
 
-REPLICATIONS = ("single_leader", "multi_leader")
+REPLICATIONS = ("single_leader", "multi_leader", "leaderless")
 BUILT_ON = {"multi_leader": {"single_leader"}}
 """Each of several leaders leads a group of a single leader."""
 REGISTRY = PACKAGE / "core" / "replication.py"
 SEES_INSIDE = {
+    "lab/mutants/leaderless",
     "lab/mutants/single_leader",
     "lab/sim/replications",
 }

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from quorate.core.leaderless.quorums import Quorums
+from quorate.core.quorums import Quorums
 from quorate.lab.models.staleness import Legs, stale_after, stale_within
 
 ALL = [Quorums(n, w, r) for n in range(1, 6) for w in range(1, n + 1) for r in range(1, n + 1)]

@@ -34,3 +34,5 @@ Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 """Bytes, microseconds, and numbers that are only compared."""
 Signed = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 """The same where -1 says that there is none, or what SQLite counts."""
+Stamped = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+"""A stamp or an origin of a version, or a hash."""

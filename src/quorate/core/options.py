@@ -31,6 +31,8 @@ MULTI_LEADER = "multi-leader"
 EVERY = "all"
 """Every replica leads."""
 TOPOLOGIES = ALL, RING, STAR = "all", "ring", "star"
+LEADERLESS = "leaderless"
+"""The name of the replication without a leader."""
 REPLICAS_MAX = 1000
 """No cluster has more nodes."""
 

@@ -24,6 +24,7 @@ from quorate.core.options import DatabaseOptions
 from quorate.core.promises import Promises
 from quorate.core.recovered import RecoveredGroup
 from quorate.core.requests import Failover, GroupStatus, Verify
+from quorate.core.row_requests import ReadRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.settings import Settings
 
@@ -244,7 +245,7 @@ class Replica(Protocol):
     ) -> None: ...
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None: ...
 
-    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo) -> None:
+    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:
         """What one asks of a group beside reads and writes."""
         ...
 

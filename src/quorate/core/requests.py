@@ -22,6 +22,7 @@ from quorate.core.certificates import RevokeCertificate, SetTls
 from quorate.core.copy_requests import OpenCopy, ReadCopy
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.read_levels import LINEARIZABLE
+from quorate.core.row_requests import Minted, ReadRow, WriteRow
 from quorate.core.scripts import Attempted, BeginAttempt, Evaluated, HoldEnded, LetGo, Script
 from quorate.core.statements import Failed, Result, Statement, Token
 
@@ -173,7 +174,7 @@ MemberChange = AddMember | RemoveMember | ReplaceMember
 RequestBody = (
     Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
     | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy | DropDatabase | Script
-    | BeginAttempt | LetGo
+    | BeginAttempt | LetGo | WriteRow | ReadRow
     | CreateUser | SetPassword | DeleteUser | GrantRole | RevokeRole | CreateToken | DeleteToken
     | SetTls | RevokeCertificate
 )  # fmt: skip
@@ -421,7 +422,7 @@ class Unknown(Struct, frozen=True, array_like=True):
     name: str = ""
 
 
-ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport | Running
+ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport | Running | Minted
 
 
 def too_large(body: RequestBody, size: int) -> Refused | None:

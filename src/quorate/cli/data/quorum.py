@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from quorate.cli.output import Exit, Fail, aligned, json_option, print_json
-from quorate.core.leaderless.quorums import Quorums, absences, finds_newest
+from quorate.core.quorums import Quorums, absences, finds_newest
 from quorate.lab.models.staleness import Legs, stale_after, stale_within
 
 VERSIONS = (1, 2, 3, 5, 10)

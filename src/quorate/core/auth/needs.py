@@ -26,6 +26,7 @@ from quorate.core.requests import (
     Upgrade,
     Verify,
 )
+from quorate.core.row_requests import ReadRow, WriteRow
 from quorate.core.scripts import BeginAttempt, LetGo, Script
 from quorate.sql.classify import CHANGE, HasText, is_read, shape_of
 
@@ -71,8 +72,8 @@ def need_of(body: Any) -> Need:
         return _of_run(body)
     if kind is Script:
         return Need(body.database, max(rank_of(body.steps), WRITE if body.commit else READ))
-    if kind in (BeginAttempt, Outcome, LetGo):
-        return Need(body.database, WRITE)
+    if kind in (BeginAttempt, Outcome, LetGo, WriteRow, ReadRow):
+        return Need(body.database, READ if kind is ReadRow else WRITE)
     if kind is Status:
         return ANYBODY if body.members_only else _MONITOR
     if kind in (AddMember, RemoveMember, ReplaceMember, Upgrade, CreateDatabase):

@@ -1,1 +1,1 @@
-"""Leaderless replication: any node coordinates, and quorums of the replicas answer."""
+"""Leaderless replication: any node coordinates, and quorums of the replicas answer. Users cannot choose it yet."""

@@ -36,7 +36,8 @@ from quorate.core.options import SingleLeaderOptions
 from quorate.core.permits import Denied, Permitted, PermitUnavailable
 from quorate.core.read_levels import STRONGEST
 from quorate.core.replica import Replication
-from quorate.core.requests import Failover, Verify
+from quorate.core.requests import Failover, Refused, Verify
+from quorate.core.row_requests import ReadRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.single_leader import (
     apply,
@@ -363,11 +364,13 @@ class SingleLeaderReplica(Group):
         after = () if body.after is None else body.after.places
         reads.submit(self, now, id, reads.COPY, STRONGEST if body.strongest else body.level, after)
 
-    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo) -> None:
+    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:
         if type(body) is Verify:
             verification.submit(self, now, id)
         elif type(body) is LetGo:
             holding.let_go(self, id, body)
+        elif isinstance(body, WriteRow | ReadRow):
+            self.host.reply(id, BY_STATEMENTS)
         else:
             assert isinstance(body, Failover), "a request that groups do not answer"
             to = self.host.node_named(body.to) if body.to else NOBODY
@@ -408,6 +411,7 @@ class SingleLeaderReplica(Group):
     status = status.status
 
 
+BY_STATEMENTS = Refused("NotSupportedError", "a database with a leader takes statements, and no single rows", "use Run")
 SINGLE_LEADER = Replication(
     NAME, SingleLeaderReplica, frozenset(EVENTS), frozenset(MESSAGES), SingleLeaderOptions, PROMISES
 )

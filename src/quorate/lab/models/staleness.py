@@ -9,7 +9,7 @@ from random import Random
 
 from msgspec import Struct
 
-from quorate.core.leaderless.quorums import Quorums
+from quorate.core.quorums import Quorums
 
 
 def stale_within(quorums: Quorums, versions: int) -> float:

@@ -6,6 +6,7 @@ from quorate.lab.mutants import (
     dropping,
     fencing,
     files,
+    leaderless,
     overloading,
     releases,
     rows,
@@ -25,6 +26,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + dropping.MUTANTS
     + transacting.MUTANTS
     + fencing.MUTANTS
+    + leaderless.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

@@ -7,6 +7,7 @@ group must have a leader, every replica must hold the same, and every caller mus
 
 import gc
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import ClassVar
 
 import msgspec
@@ -31,6 +32,8 @@ from quorate.lab.sim.engine.processor import BusyHost
 from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.faults.injector import Faults
+from quorate.lab.sim.replications.leaderless.registered import registered
+from quorate.lab.sim.replications.leaderless.workload import Rows
 from quorate.lab.sim.replications.probe import Groups
 from quorate.lab.sim.replications.registry import PROBES, watched
 from quorate.lab.sim.replications.single_leader.adversary import Adversary
@@ -138,6 +141,8 @@ class Run:
     def wanted_databases(self) -> list[Database]:
         """What clients use; all but `main` they create."""
         names = ["main", *(f"extra{number}" for number in range(1, self.dials.databases))]
+        if self.dials.quorums:
+            return [Rows("rows", self.dials)]
         return [Database(name, self.dials) for name in (["data"] if self.dials.fixed else names)]
 
     def _hosts(self) -> dict[int, Host]:
@@ -309,3 +314,9 @@ class Run:
         for name, probe in PROBES.items():
             probe.account(self, self.groups(name))
         self.ledger.judge()
+
+
+def run(seed: int, dials: Dials, plan: Plan) -> Report:
+    """One run, with all that its databases need."""
+    with registered() if dials.quorums else nullcontext():
+        return Run(seed, dials, plan).execute()

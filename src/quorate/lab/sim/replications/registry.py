@@ -36,6 +36,10 @@ class Shared:
         self.damaged, self.flipped = first.damaged, first.flipped
         self.copied, self.put_back = first.copied, first.put_back
 
+    def of(self, kind: type) -> Any:
+        """The observer of this kind."""
+        return next(each for each in self._all() if isinstance(each, kind))
+
     def _whose(self, number: object) -> Observer:
         return self._of.get(number, self._first)  # type: ignore[call-overload,no-any-return]
 

@@ -6,6 +6,7 @@ import msgspec
 
 from quorate.core.ack_policy import MAJORITY
 from quorate.core.settings import Settings
+from quorate.lab.sim.scenarios import quorums
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.drawing import draw
 
@@ -185,5 +186,5 @@ def drops(rng: random.Random) -> Dials:
     return msgspec.structs.replace(found, nodes=nodes, members_us=300 * MILLISECOND, spares=4, leave_dead=0.0)
 
 
-AIMED = (rebuilds, amnesia, figure_eight, newcomers, departures, outdated, forgotten, drops)
+AIMED = (rebuilds, amnesia, figure_eight, newcomers, departures, outdated, forgotten, drops, *quorums.ALL)
 """All of them."""

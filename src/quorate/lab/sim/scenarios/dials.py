@@ -161,6 +161,9 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     decides: str = AUTO
     """Who decides about the failovers of databases that are made in the run (`SingleLeaderOptions.failover`)."""
 
+    quorums: str = ""
+    """The one database has no leader, and these n, w, r and repair (`3/2/2/blocking`); empty: it has a leader."""
+
     keys: int = 3
     reads: int = 4
     writes: int = 4

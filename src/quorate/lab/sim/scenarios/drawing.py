@@ -84,6 +84,7 @@ OTHERS = (
     Dial("acks", quiet=KEPT),
     Dial("fixed", quiet=KEPT),
     Dial("alters"),
+    Dial("quorums", quiet=KEPT),
     Dial("decides", quiet=KEPT),
     Dial("keys", between(1, 4), quiet=(1,)),
     Dial("reads"),

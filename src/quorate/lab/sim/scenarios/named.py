@@ -13,7 +13,7 @@ from quorate.lab.sim.actors.lasting import CUT_OR_BROKEN
 from quorate.lab.sim.actors.surge import endless, slow, spike, storm
 from quorate.lab.sim.campaigns.report import LINES, Report
 from quorate.lab.sim.campaigns.shrink import Case
-from quorate.lab.sim.run import Plan, Run, StoreMaker
+from quorate.lab.sim.run import Plan, StoreMaker, run
 from quorate.lab.sim.scenarios import file as scenario_file
 from quorate.lab.sim.scenarios.aimed import AIMED
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
@@ -469,16 +469,16 @@ def simulate(
 
 
 def execute(seed: int, dials: Dials, plan: Plan) -> Report:
-    """Run a plan with the storage that it names, or with that of the seed. What the model has not learnt is run with
-    SQLite, and marked."""
-    storage = plan.storage or (SQLITE if dials.drawn or dials.transactors or dials.runners else storage_of(seed))
+    """Run a plan with its storage, or that of the seed; what the model has not learnt with SQLite, and marked."""
+    usual = SQLITE if dials.drawn or dials.transactors or dials.runners else storage_of(seed)
+    storage = MODEL if dials.quorums else plan.storage or usual
     if storage == FILES:
         make = partial(FileStore, seed=f"{plan.scenario}/{seed}")
-        return Run(seed, dials, msgspec.structs.replace(plan, make_store=make)).execute()
+        return run(seed, dials, msgspec.structs.replace(plan, make_store=make))
     try:
-        return Run(seed, dials, msgspec.structs.replace(plan, make_store=STORES[storage])).execute()
+        return run(seed, dials, msgspec.structs.replace(plan, make_store=STORES[storage]))
     except UnknownToModel as unknown:
-        report = Run(seed, dials, msgspec.structs.replace(plan, make_store=BadStore)).execute()
+        report = run(seed, dials, msgspec.structs.replace(plan, make_store=BadStore))
         report.marks[f"{UNKNOWN_MARK}: {unknown}"] = 1
         return report
 

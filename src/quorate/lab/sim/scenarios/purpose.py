@@ -79,6 +79,18 @@ AIMS: dict[str, Aim] = {
         },
         seeds=8,
     ),
+    "quorums": _aim(
+        {
+            "row read: ok": 100, "row write: ok": 50, "row delete: ok": 10, "counter add: ok": 20, "crash": 8,
+            "partition": 4, "leaderless: judged": 8, "leaderless: restarted": 8, "leaderless: sent Rows": 10,
+        },
+        seeds=8,
+    ),
+    "partial_quorums": _aim({"leaderless: judged": 4, "ok": 100}, seeds=4),
+    "power_quorums": _aim({"crash": 40, "writes forgotten": 40, "row read: ok": 50}, seeds=4),
+    "crowded_quorums": _aim({"row read: ok": 100, "row write: ok": 50}, seeds=4),
+    "full_quorums": _aim({"disk full": 20, "row read: ok": 80}, seeds=4),
+    "hasty_quorums": _aim({"told unsure": 15, "row read: ok": 50}, seeds=4),
     "exports": _aim({"copy fetched": 60, "note: copy_abandoned": 4, "refused: Overloaded": 2, "crash": 4}),
     "calm": _aim({"ok": 1_000, "digests compared": 50}),
     "votes": _aim({"crash after a vote": 20, "elections": 100, "two leaders at once": 1}),

@@ -30,6 +30,7 @@ from quorate.core.requests import (
     ScriptOutcome,
     Unsure,
 )
+from quorate.core.row_requests import Minted, WriteRow
 from quorate.core.scripts import Script
 from quorate.core.statements import BOUND, Failed, Token
 from quorate.lab.judges.history import FAIL, INFO, OK
@@ -47,7 +48,7 @@ SESSION_WANDERS = 0.6
 """`Dials.wander` of reads in sessions."""
 LETS_GO = 0.7
 """Chance that a client that has a copy tells its node so."""
-MAY_FAIL = ("failing", "drawn")
+MAY_FAIL = ("failing", "drawn", "row insert")
 """Kinds of operations whose statements may be wrong."""
 
 _outcome = msgspec.msgpack.Decoder(ScriptOutcome)
@@ -139,6 +140,7 @@ class Client:
 
     def run(self, operation: Operation, body: Any = None, token: Token | None = None) -> None:
         """Carry one operation through."""
+        body = body or operation.body
         if body is None:
             token = self._new_token(operation.database) if operation.writes else None
             strongest = bool(self.dials.acks or self.dials.fixed) and operation.level == LINEARIZABLE
@@ -260,6 +262,9 @@ class Client:
         """Another attempt with the same token; or ask what became of it; or give up."""
         if call.fetching is not None:  # a copy begins anew, elsewhere perhaps
             call.body, call.fetching = call.original, None
+        if isinstance(call.body, WriteRow) and call.maybe and not call.body.minted:
+            self._abandon(call)  # asked again without a version, it could take effect twice
+            return
         if self.closing or call.attempt < self.dials.attempts or not self._may_give_up(call):
             if self._should_ask_outcome(call):
                 assert call.token is not None
@@ -305,6 +310,9 @@ class Client:
         if isinstance(told.body, Running):
             self.world.mark("told running")
             return
+        if isinstance(told.body, Minted):
+            self._minted(told.id, told.body)
+            return
         repeated = self._repeats.pop(told.id, None)
         if repeated is not None:
             self._compare_repetition(*repeated, told.body)
@@ -337,6 +345,13 @@ class Client:
             self._refused(call, body)
         else:
             raise Violation(TRUE_ANSWER, f"a strange answer: {body!r}")
+
+    def _minted(self, number: int, told: Minted) -> None:
+        """The write has this version: whoever is asked again is given it."""
+        call = self._waiting.get(number)
+        if call is not None:
+            call.operation.when_minted(told)
+            call.body = structs.replace(call.original, minted=told.state)
 
     def _fetched(self, call: Call, answer: Answer) -> None:
         """A part of a copy: fetch the next from the same node, or read in it what was to be read."""

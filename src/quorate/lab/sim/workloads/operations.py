@@ -57,7 +57,9 @@ Ended = Callable[[str, Any], None]
 class Operation:
     """One call: its statements, and what to do with its end (`ok` with results, `fail`, or `info`)."""
 
-    __slots__ = ("database", "kind", "level", "statements", "visit", "when_ended", "writes")
+    __slots__ = (
+        "body", "database", "kind", "level", "statements", "visit", "when_ended", "when_minted", "writes",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -77,6 +79,10 @@ class Operation:
         self.level = level
         self.visit: Visit | None = None
         """The session that it belongs to."""
+        self.body: Any = None
+        """What is asked instead of statements."""
+        self.when_minted: Callable[[Any], None] = lambda _minted: None
+        """What to do when a version is told (`core.row_requests`)."""
 
 
 class Database:

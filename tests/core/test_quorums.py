@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from quorate.core.leaderless.quorums import Quorums, absences, finds_newest
+from quorate.core.quorums import Quorums, absences, finds_newest
 
 ALL = [Quorums(n, w, r) for n in range(1, 6) for w in range(1, n + 1) for r in range(1, n + 1)]
 THREE = [Quorums(3, w, r) for w in range(1, 4) for r in range(1, 4)]

@@ -1,0 +1,64 @@
+"""What a database without a leader promises, and who judges it."""
+
+from quorate.core.leaderless.options import BLOCKING, LeaderlessOptions
+from quorate.core.options import LEADERLESS
+from quorate.core.promises import TRUE, Explanation, Promise, Promises
+from quorate.core.read_levels import STRONGEST
+
+REGULAR = Promise(
+    "regular reads",
+    "a read returns the newest version that was acknowledged before it began, or that of a write beside it",
+    "regular register",
+)
+ORDERED = Promise(
+    "ordered versions",
+    "a write has a higher version than each that was acknowledged before it began",
+    "ordered versions",
+)
+MONOTONIC = Promise("monotonic reads", "a read returns nothing older than a read that ended before", "monotonic reads")
+GONE = Promise("no resurrection", "a deleted row comes back by an INSERT only", "no resurrection")
+COUNTED = Promise(
+    "every increment", "an increment of a counter that was acknowledged counts, and counts once", "counters"
+)
+CONVERGES = Promise("convergence", "replicas that hear each other come to hold the same", "convergence")
+
+STRICT = (REGULAR, ORDERED, GONE)
+"""Where w + r > n."""
+ALWAYS = (COUNTED, CONVERGES, TRUE)
+EVERY = (*STRICT, MONOTONIC, *ALWAYS)
+LIKELY = 3
+"""The usual number of replicas, where nobody says how many there are."""
+
+
+def made(options: LeaderlessOptions, replicas: int = LIKELY) -> tuple[Promise, ...]:
+    """What is promised to callers who choose no w and r of their own."""
+    quorums = options.quorums(replicas)
+    strict = STRICT if quorums.strict else ()
+    monotonic = (MONOTONIC,) if options.repair == BLOCKING and 2 * quorums.r > replicas else ()
+    return (*strict, *monotonic, *ALWAYS)
+
+
+def explain(options: LeaderlessOptions, replicas: int) -> Explanation:
+    """All that there is to say about a database of so many replicas."""
+    quorums = options.quorums(replicas)
+    sees = "Reads see the newest acknowledged write" if quorums.strict else "Reads may miss acknowledged writes"
+    return Explanation(
+        replication=LEADERLESS,
+        options=options.spelt,
+        replicas=replicas,
+        away_for_writes=min(quorums.write_absences, quorums.read_absences),
+        away_for_reads={STRONGEST: quorums.read_absences},
+        disks=quorums.w - 1,
+        default_read=STRONGEST,
+        sentences=(
+            f"Any node takes writes. A write succeeds when {quorums.w} of {replicas} replicas hold it on disk.",
+            f"A read asks {quorums.r} of {replicas} replicas.",
+            f"{sees}: w + r is {quorums.w + quorums.r}, and n is {replicas}. They are not linearizable.",
+            "A write that fewer replicas acknowledged in time may have happened all the same (MaybeDone).",
+        ),
+    )
+
+
+PROMISES = Promises(
+    explain, made, lambda options: frozenset({each.judge for each in made(options)}), EVERY, lambda: ["## Leaderless"]
+)

@@ -1,0 +1,346 @@
+"""One member's replica of a database without a leader (DeCandia and others 2007, "Dynamo"; on versioned rows).
+
+It keeps rows (`keeping`), answers other coordinators, and is the coordinator of what its own callers ask: it gathers
+states (`gathering`), has them stored (`spreading`), mints versions (`writes`) and merges (`reads`). What was missed is
+found by hash trees (`exchange`).
+
+A replica that cannot trust its disk answers nobody: what it has acknowledged may not be there, and quorums would not
+meet any more.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from quorate.core.bookmarks import Reached
+from quorate.core.bounds import GroupId, NodeId
+from quorate.core.calls import Request
+from quorate.core.copy_requests import OpenCopy
+from quorate.core.entries import CreateGroup
+from quorate.core.kernel import Applied, ApplyFailed, Checkpointed, Condemn, Effect, Now, Persisted, Send
+from quorate.core.leaderless.exchange import Exchange
+from quorate.core.leaderless.gathering import Gathering
+from quorate.core.leaderless.keeping import Keeper, read
+from quorate.core.leaderless.messages import Agreed, Hashes, RowAsk, RowReply, Rows, Store, Stored
+from quorate.core.leaderless.options import BLOCKING, LeaderlessOptions
+from quorate.core.leaderless.reads import Reads
+from quorate.core.leaderless.spreading import Spreading
+from quorate.core.leaderless.writes import Write, Writes
+from quorate.core.messages import GroupHeartbeat
+from quorate.core.options import LEADERLESS
+from quorate.core.quorums import Quorums
+from quorate.core.recovered import RecoveredGroup
+from quorate.core.replica import Host
+from quorate.core.requests import Failover, GroupStatus, NotLeader, Refused, Verify
+from quorate.core.row_effects import LeavesRead, ReadRows, RootRead, RowsRead, TreeCompared
+from quorate.core.row_requests import ReadRow, WriteRow
+from quorate.core.scripts import LetGo
+from quorate.core.versions.resolvers import Spec
+
+TURN = "turn"
+EVENTS = frozenset({
+    Persisted, Applied, ApplyFailed, Checkpointed, RowsRead, RootRead, TreeCompared, LeavesRead,
+})  # fmt: skip
+MESSAGES = frozenset({Store, Stored, RowAsk, RowReply, Hashes, Rows, Agreed})
+BY_KEY = Refused(
+    "NotSupportedError",
+    "a database without a leader takes single rows by their keys so far",
+    "use WriteRow and ReadRow",
+)
+
+
+class Leaderless:
+    """One member's replica. `tables` says how the rows of each table are merged."""
+
+    left_out = False
+    leads = False
+    confirming = False
+    replication = LEADERLESS
+
+    def __init__(self, host: Host, found: RecoveredGroup, tables: Mapping[str, Spec]) -> None:
+        self.host = host
+        self.group: GroupId = found.group
+        self.database = found.database
+        self.partition = found.partition
+        self.members = found.voters
+        self.others = tuple([node for node in found.voters if node != host.me])
+        self.log_damaged = bool(found.damaged) and not found.log_intact
+        self._numbers = host.boot << 32
+        self.keeper = Keeper(host, found)
+        self.gathering = Gathering(host, found.group, self.keeper, self.others)
+        self.spreading = Spreading(host, found.group, self.keeper, self.others)
+        self.exchange = Exchange(host, found.group, self.keeper, self.others, self.next_number)
+        self.spreading.overflown = self.exchange.doubt
+        self.writes = Writes(host, found.group, self.gathering, self.spreading, self.next_number, tables)
+        self.reads = Reads(
+            host, found.group, self.keeper, self.gathering, self.spreading, self.next_number, tables
+        )  # fmt: skip
+        self._lost: dict[NodeId, None] = {}
+        """Members that are not heard."""
+        self._closed = False
+        self._timer = (found.group, TURN)
+
+    def next_number(self) -> int:
+        """Of something that is asked; never given out twice."""
+        self._numbers += 1
+        return self._numbers
+
+    @property
+    def damaged(self) -> str:
+        return self.keeper.damaged
+
+    @property
+    def unwanted(self) -> bool:
+        wanted = self.host.wanted_members(self.group)
+        return wanted is not None and self.host.me not in wanted.voters
+
+    @property
+    def unwritten(self) -> bool:
+        return self.keeper.unwritten
+
+    # ---- what happens to it ------------------------------------------------------------------------------
+
+    def begin(self, now: Now, opening: list[Effect], created: CreateGroup | None) -> None:
+        def opens() -> None:
+            for effect in opening:
+                self.host.emit(effect)
+
+        if created is not None:
+            self.keeper.create(created, opens)
+        else:
+            opens()
+        self._take_turns()
+
+    def on_event(self, now: Now, event: Any) -> None:
+        self.writes.see(now)
+        kind = type(event)
+        if kind is Persisted:
+            self.keeper.on_persisted(event.sequence)
+        elif kind is RowsRead:
+            self._on_rows_read(now, event)
+        elif kind is Applied:
+            self.keeper.on_applied(event)
+        elif kind is Checkpointed:
+            self.keeper.on_checkpointed(event)
+        elif kind is ApplyFailed:
+            self._on_failed(event)
+        elif kind is RootRead:
+            self.exchange.on_root(event)
+        elif kind is TreeCompared:
+            self.exchange.on_compared(event)
+        else:
+            self.exchange.on_leaves(event)
+        self._take_turns()
+
+    def _on_rows_read(self, now: Now, event: RowsRead) -> None:
+        if not self.keeper.readable:
+            return
+        if event.to != self.host.me:
+            self.host.emit(Send(event.to, RowReply(self.group, event.number, event.states[0], now.wall_us)))
+        elif not self.spreading.on_read(event):
+            self.gathering.on_read(event)
+
+    def _on_failed(self, event: ApplyFailed) -> None:
+        self.keeper.on_failed(event)
+        if self.keeper.damaged:
+            self._end("its own replica is damaged")
+
+    def on_message(self, now: Now, sender: NodeId, message: Any) -> None:
+        if sender not in self.others or self._closed:
+            return
+        self._lost.pop(sender, None)
+        self.writes.see(now)
+        kind = type(message)
+        if kind is Store:
+            self._on_store(sender, message)
+        elif kind is RowAsk:
+            if self.keeper.readable:
+                read(self.host, ReadRows(self.group, sender, message.number, (message.key,)))
+        elif kind is Stored:
+            self.spreading.on_stored(sender, message)
+        elif kind is RowReply:
+            self.gathering.on_reply(now, sender, message)
+        elif kind is Hashes:
+            self.exchange.on_hashes(sender, message)
+        elif kind is Rows:
+            self.exchange.on_rows(sender, message)
+        else:
+            self.exchange.on_agreed(sender, message)
+        self._take_turns()
+
+    def _on_store(self, sender: NodeId, message: Store) -> None:
+        if not self.host.disk_full and not self.damaged:
+            stored = Stored(self.group, message.number)
+            self.keeper.keep(message.rows, lambda: self.host.emit(Send(sender, stored)))
+
+    def on_timer(self, now: Now, name: str) -> None:
+        """Ask and send again what was not answered."""
+        self.writes.see(now)
+        self.keeper.try_again()
+        self.gathering.on_time(now)
+        self.spreading.on_time(now)
+        self.exchange.on_time(now, self._lost)
+        for node, hints in self.spreading.hints.items():
+            if hints and node not in self._lost:
+                self.spreading.hand_over(node, self.next_number())
+        self._take_turns()
+
+    def _take_turns(self) -> None:
+        """A replica at rest, of which nobody is doubted who can be reached, has no deadline."""
+        hints = [node for node, keys in self.spreading.hints.items() if keys]
+        reachable = [node for node in (*self.exchange.doubted, *hints) if node not in self._lost]
+        busy = self.gathering or self.spreading or reachable or self.keeper.blocked
+        if busy and not self._closed and self.host.timer_us(self._timer) is None:
+            self.host.set_timer(self._timer, self.host.now_us + self.host.settings.retry_us)
+
+    def on_ready(self, now: Now) -> None:
+        self.writes.see(now)
+        self.keeper.flush()
+        self._take_turns()
+
+    def on_tick(self, now: Now, alive: dict[NodeId, bool]) -> bool:
+        return False
+
+    def on_catalog(self) -> None:
+        """Its members are those with which it began."""
+
+    def is_settled(self, now: Now) -> bool:
+        return True
+
+    def on_disk_full(self, now: Now) -> None:
+        """What comes is not taken: see `submit` and `_on_store`."""
+
+    def on_disk_room(self, now: Now) -> None:
+        self.keeper.try_again()
+
+    def on_stalled(self, stall_us: int) -> None:
+        """Nothing here measures the disk."""
+
+    def distrust(self, now: Now, reason: str) -> None:
+        """What it acknowledged may be missing: it answers nobody any more."""
+        self.keeper.damaged = reason
+        self.log_damaged = True
+        self.host.emit(Condemn(self.group, reason, log=True))
+        self._end(reason)
+
+    def _end(self, why: str) -> None:
+        self.gathering.end(why)
+        self.spreading.end()
+
+    def drain(self, now: Now, alive: dict[NodeId, bool]) -> bool:
+        return not (self.keeper.unwritten or self.gathering or self.spreading)
+
+    def close(self, now: Now) -> None:
+        self._closed = True
+        self.host.cancel_timer(self._timer)
+        self._end("the database was dropped")
+
+    def compare(self) -> None:
+        """It never leads."""
+
+    def assert_invariants(self) -> None:
+        self.keeper.assert_invariants()
+        self.spreading.assert_invariants()
+
+    # ---- its peers ---------------------------------------------------------------------------------------
+
+    def mention_to(self, peer: NodeId) -> GroupHeartbeat | None:
+        return None
+
+    def on_mention(self, now: Now, sender: NodeId, mention: GroupHeartbeat) -> GroupHeartbeat | None:
+        return None
+
+    def on_mention_answered(self, now: Now, peer: NodeId, sequence: int, mention: GroupHeartbeat) -> bool:
+        return True
+
+    def on_resigned(self, now: Now, sender: NodeId, epoch: int) -> None:
+        """Nobody leads."""
+
+    def on_answered_until(self, now: Now, fresh: Mapping[NodeId, int]) -> None:
+        """Who is silent is sent the same again."""
+
+    def on_peer_lost(self, now: Now, peer: NodeId) -> None:
+        if peer in self.others:
+            self._lost[peer] = None
+            self.exchange.on_lost(peer)
+            self._take_turns()
+
+    def on_peer_back(self, peer: NodeId) -> None:
+        self._lost.pop(peer, None)
+        self._take_turns()
+
+    def on_peer_restarted(self, peer: NodeId) -> bool:
+        self._lost.pop(peer, None)
+        self._take_turns()
+        return False
+
+    # ---- callers -----------------------------------------------------------------------------------------
+
+    def takes_writes(self) -> bool:
+        return False
+
+    def submit(self, now: Now, request: Request) -> bool:
+        return self.join(now, request)
+
+    def join(self, now: Now, request: Request) -> bool:
+        self.host.reply(request.id, BY_KEY)
+        return False
+
+    def joined(self) -> None:
+        """Nothing waits for its turn."""
+
+    def submit_read(
+        self, now: Now, id: int, statements: tuple[Any, ...], level: str, after: tuple[Reached, ...] = ()
+    ) -> None:
+        self.host.reply(id, BY_KEY)
+
+    def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None:
+        self.host.reply(id, BY_KEY)
+
+    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:
+        """One row's write or read."""
+        self.writes.see(now)
+        if not isinstance(body, WriteRow | ReadRow):
+            self.host.reply(id, Refused("NotSupportedError", "nobody leads a database without a leader"))
+            return
+        options = self.host.wanted_options(self.database)
+        if not isinstance(options, LeaderlessOptions) or self.damaged or self._closed or self.host.draining:
+            self.host.reply(id, NotLeader(""))
+            return
+        try:
+            quorums = self._quorums(options, body)
+        except ValueError as error:
+            self.host.reply(id, Refused("ProgrammingError", str(error), "name fewer replicas than there are"))
+            return
+        until_us = self.host.until_us or now.mono_us + self.host.settings.answer_timeout_us
+        if isinstance(body, ReadRow):
+            self.reads.submit(id, body, quorums.r, until_us, blocking=options.repair == BLOCKING)
+        elif self.host.disk_full:
+            self.host.reply(id, Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True))
+        else:
+            self.writes.submit(Write(id, body, quorums.w, until_us), quorums)
+        self._take_turns()
+
+    def _quorums(self, options: LeaderlessOptions, body: WriteRow | ReadRow) -> Quorums:
+        usual = options.quorums(len(self.members))
+        if isinstance(body, ReadRow):
+            return Quorums(usual.n, usual.w, body.r or usual.r)
+        return Quorums(usual.n, body.w or usual.w, usual.r)
+
+    # ---- what people are shown ---------------------------------------------------------------------------
+
+    def status(self) -> GroupStatus:
+        last = self.keeper.last
+        return GroupStatus(
+            self.group, self.database, self.partition, "damaged" if self.damaged else "member", 0, 0, last, last,
+            self.keeper.applied, 1, {}, voters=self.members, damage=self.damaged, damaged=bool(self.damaged),
+            speaks=not self.unwanted and not self.damaged,
+        )  # fmt: skip
+
+    def lacks_room(self) -> bool:
+        return self.keeper.blocked
+
+    def keeps(self, index: int, epoch: int) -> bool:
+        return True
+
+    def unknown_losses(self) -> list[tuple[int, int, NodeId]]:
+        return []
