@@ -11,7 +11,7 @@ from tests.cluster.conftest import Started
 import quorate
 from quorate.cli.main import main
 from quorate.cli.output import Exit
-from quorate.runtime.cluster import LOG_NAME
+from quorate.runtime.cluster import LOG_NAME, LocalCluster
 
 AUDIT = "INFO quorate.audit: "
 PASSWORD = "correct-horse-battery"
@@ -151,3 +151,22 @@ def test_commands_take_the_login_from_the_url(start: Started) -> None:
             refused = invoke(user, *words)
             assert refused.exit_code == Exit.REFUSED
             assert why in refused.output
+
+
+def test_a_cluster_that_begins_with_an_admin_asks_for_a_login_from_the_first_moment(tmp_path: Path) -> None:
+    runner, folder = CliRunner(), tmp_path / "c"
+    made = runner.invoke(
+        main, ["init", str(folder), "--nodes", "1", "--admin", "ann", "--password-stdin"], input=PASSWORD + "\n"
+    )
+    assert made.exit_code == Exit.OK, made.output
+    assert PASSWORD not in made.output
+    with LocalCluster.start(1, folder) as cluster:
+        with pytest.raises(quorate.AuthenticationError):
+            quorate.connect(cluster.url_to("main"))
+        with quorate.connect(cluster.url_to("main"), user="ann", password=PASSWORD) as db:
+            db.execute("CREATE TABLE t(x)")
+        with quorate.Cluster(cluster.url, user="ann", password=PASSWORD) as found:
+            (ann,) = found.users.list()
+            assert (ann.name, ann.roles) == ("ann", ("admin",))
+            found.users.create("bob", PASSWORD)
+            assert [change.what["name"] for change in found.users.audit()] == ["bob"]

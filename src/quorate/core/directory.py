@@ -7,6 +7,7 @@ when each of them has applied that write.
 
 from collections.abc import Sequence
 
+from quorate.core.auth import making
 from quorate.core.bounds import GroupId, NodeId
 from quorate.core.catalog import SCHEMA, Catalog, PartitionRow
 from quorate.core.kernel import CATALOG_DATABASE, CATALOG_GROUP
@@ -124,6 +125,8 @@ class Directory:
         statements.append(Statement("INSERT INTO members VALUES (?, ?, ?)", rows, many=True))
         nodes = sorted(member.node for member in self.identity.founders)[:REPLICAS_OF_MAIN]
         statements += _new_database("main", SINGLE_LEADER, SingleLeaderOptions(), (nodes,))
+        if self.identity.admin is not None:
+            statements += making.user(*self.identity.admin, 1, admin=True, first=True)
         if self.identity.format > 1:
             statements.append(set_version(self.identity.format))
         return Run(CATALOG_DATABASE, tuple(statements), token=Token("founding", 0))

@@ -11,7 +11,7 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
-from quorate.core import callers, dropping, kernel, proposals, protecting, roster, superseding, whereabouts
+from quorate.core import callers, certifying, dropping, kernel, proposals, protecting, roster, superseding, whereabouts
 from quorate.core.admission import Admission
 from quorate.core.auth.access import Access
 from quorate.core.bounds import GroupId, NodeId
@@ -277,7 +277,7 @@ class Node:
         self.copies.tick(now)
         roster.tick(self, now, busy)
         whereabouts.write(self, now)
-        protecting.write(self, now)
+        certifying.write(self, now)
         if self.access.guards and self.holds_catalog and self.catalog.follows(now):
             self.access.heard_leader(now.mono_us)
         if self.draining:

@@ -3,7 +3,6 @@ node does when it has read that."""
 
 from typing import TYPE_CHECKING
 
-from quorate.core import proposals
 from quorate.core.certificates import (
     ACCEPTED,
     REQUIRED,
@@ -17,15 +16,14 @@ from quorate.core.certificates import (
     serial_of,
 )
 from quorate.core.directory import CHANGE_UNDER_WAY
-from quorate.core.kernel import CATALOG_DATABASE, Halt, Located, Note, Now
+from quorate.core.kernel import CATALOG_DATABASE, Halt, Note, Now
 from quorate.core.requests import Refused, Run
 from quorate.core.roster import is_current
-from quorate.core.statements import Statement, Token
+from quorate.core.statements import Statement
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
 
-CERTIFY = "INSERT OR IGNORE INTO certified VALUES (?)"
 NO_CERTIFICATE = (
     "this cluster speaks TLS only, and this node has no certificate: issue one with"
     " `quorate certs issue CA --node FOLDER`, and start the node again"
@@ -76,27 +74,6 @@ def _revocation(now: Now, known: Certificates, serial: str) -> list[Statement] |
     if kept in known.revoked:
         return None
     return [Statement("INSERT INTO revoked VALUES (?, ?)", ((kept, now.wall_us),))]
-
-
-def on_located(node: "Node", now: Now, event: Located) -> None:
-    """A node has said in its greeting whether it has a certificate."""
-    if event.certified:
-        node.certified.add(event.peer)
-        write(node, now)
-    else:
-        node.certified.discard(event.peer)
-
-
-def write(node: "Node", now: Now) -> None:
-    """Write down who has a certificate, if this node leads the catalog and writes nothing else by itself."""
-    known = node.directory.catalog.certificates
-    if known.step != ACCEPTED or not node.holds_catalog or not node.catalog.leads_ready:
-        return
-    missing = tuple((peer,) for peer in node.directory.members if peer in node.certified - {*known.certified})
-    if missing and all(proposal.id != proposals.NOBODY_ASKED for proposal in node.proposals.values()):
-        token = Token(f"certified/{node.me}/{node.boot}/{node.proposal_count}", 0)
-        run = Run(CATALOG_DATABASE, (Statement(CERTIFY, missing, many=True),), token=token)
-        proposals.begin(node, now, proposals.Proposal(proposals.NOBODY_ASKED), run)
 
 
 def after_catalog(node: "Node", before: Certificates) -> None:

@@ -27,6 +27,8 @@ class Identity(Struct, frozen=True):
     came later: those who were members then."""
     format: int = FIRST
     """The number of the folder's format (`core.formats`)."""
+    admin: tuple[str, str] | None = None
+    """The first user of the cluster, with the verifier: its founding makes them. None: it begins without users."""
 
 
 class RecoveredGroup(Struct, frozen=True):

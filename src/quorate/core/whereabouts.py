@@ -7,7 +7,7 @@ are away learn of it.
 
 from typing import TYPE_CHECKING
 
-from quorate.core import proposals, protecting
+from quorate.core import certifying, proposals
 from quorate.core.bounds import NodeId
 from quorate.core.kernel import CATALOG_DATABASE, Connect, Located, Note, Now
 from quorate.core.recovered import Member
@@ -24,7 +24,7 @@ MOVE = """UPDATE members SET address = ?1 WHERE node = ?2
 
 def on_located(node: "Node", now: Now, event: Located) -> None:
     """A node says where it can be reached."""
-    protecting.on_located(node, now, event)
+    certifying.on_located(node, now, event)
     member = node.directory.members.get(event.peer)
     known = "" if member is None else member.address
     stranger = member is None and node.directory.read and event.peer != node.me

@@ -99,9 +99,11 @@ def found(
     format_number: int = HERE.highest,
     *,
     listen: str = "",
+    admin: tuple[str, str] | None = None,
 ) -> ClusterFile:
     """Make `folder`/NAME for each name -> address, and `folder`/cluster.json. `options` go into each node.toml;
-    `listen` is the host on which all of them listen, if that is not their address.
+    `listen` is the host on which all of them listen, if that is not their address; `admin` the name and the verifier
+    of the first user, or nobody has to log in.
 
     Raises ConfigError when the folder holds a cluster already or anything else, or an address is wrong, and OSError.
     """
@@ -121,7 +123,7 @@ def found(
     for member in founders:
         place = folder / member.name
         place.mkdir(parents=True, exist_ok=True)
-        create(place / "node.db", Identity(cluster, member.node, member.name, 0, founders, format_number))
+        create(place / "node.db", Identity(cluster, member.node, member.name, 0, founders, format_number, admin))
         _write_config(place, member.address, options, listen)
     places = tuple(NodePlace(each.name, 0, each.address, str((folder / each.name).resolve())) for each in founders)
     made = ClusterFile(cluster, places, url_of(tuple(members.values())))

@@ -62,6 +62,8 @@ CREATE TABLE IF NOT EXISTS lives(node INTEGER NOT NULL, boot INTEGER NOT NULL, b
 """The last lives of every node that were heard (`core.superseding`)."""
 LIVES_KEPT = 1_000
 """Of each node."""
+FIRST_USER = "CREATE TABLE first_user(id INTEGER PRIMARY KEY, name TEXT NOT NULL, verifier TEXT NOT NULL) STRICT"
+"""Only where the cluster is founded with one."""
 STANDINGS = """
 CREATE TABLE IF NOT EXISTS standings(grp INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, idx INTEGER NOT NULL,
   controls BLOB NOT NULL) STRICT;
@@ -140,7 +142,7 @@ class NodeFile:
 
     def _open(self) -> Identity:
         """Check the format and count the boot, durably."""
-        if not self._connection.table_exists("main", "node"):
+        if not self._has("node"):
             raise OperationalError(f"{self.path} is not the file of a node", hint="it was made by another program")
         number, cluster, node, name, boot = self._rows("SELECT format, cluster, node, name, boot FROM node")[0]
         if number not in self._formats:
@@ -152,7 +154,12 @@ class NodeFile:
         self._rows(LIVES)
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         founders = self._rows("SELECT node, name, address FROM founders ORDER BY node")
-        return Identity(cluster, node, name, boot + 1, tuple(Member(*row) for row in founders), number)
+        admin = self._rows("SELECT name, verifier FROM first_user") if self._has("first_user") else []
+        members = tuple(Member(*row) for row in founders)
+        return Identity(cluster, node, name, boot + 1, members, number, admin[0] if admin else None)
+
+    def _has(self, table: str) -> bool:
+        return self._connection.table_exists("main", table)
 
     @staticmethod
     def _remembered(row: tuple[Any, ...]) -> Remembered:
@@ -341,6 +348,9 @@ def create(path: Path, identity: Identity, files: Files = SYSTEM) -> None:
             connection.execute("UPDATE node SET release = ?", (RELEASE,))
         rows = [(member.node, member.name, member.address) for member in identity.founders]
         connection.executemany("INSERT INTO founders VALUES (?, ?, ?)", rows)
+        if identity.admin is not None:
+            connection.execute(FIRST_USER)
+            connection.execute("INSERT INTO first_user VALUES (1, ?, ?)", identity.admin)
         connection.execute("COMMIT")
         disk.close_orderly(connection)
     files.replace(beside, path)

@@ -5,7 +5,10 @@ from pathlib import Path
 import click
 
 import quorate
+from quorate.cli.cluster.user import new_password
 from quorate.cli.output import Exit, Fail, find_cluster, json_option, print_json, progress
+from quorate.client.users_aio import verifier_of
+from quorate.core.auth.users import valid_user
 from quorate.runtime.config import FILE_NAME, ConfigError, load
 from quorate.runtime.founding import found, join, local_members
 
@@ -25,6 +28,8 @@ from quorate.runtime.founding import found, join, local_members
 )
 @click.option("--insecure-plaintext", "plaintext", metavar="NETWORKS", help="Networks in which nothing is encrypted.")
 @click.option("--name", "prefix", default="n", show_default=True, help="What the names of --nodes begin with.")
+@click.option("--admin", metavar="NAME", help="The first user, an admin: everybody has to log in from the beginning.")
+@click.option("--password-stdin", "from_stdin", is_flag=True, help="Read the admin's password from standard input.")
 @json_option
 def init(
     folder: Path,
@@ -35,6 +40,8 @@ def init(
     listen: str,
     plaintext: str | None,
     prefix: str,
+    admin: str | None,
+    from_stdin: bool,
     as_json: bool,
 ) -> None:
     """Make a new cluster in DIR: a folder with node.toml and node.db for each node, and cluster.json.
@@ -50,10 +57,12 @@ def init(
     if running is not None:
         if nodes is not None or len(named) > 1:
             raise Fail("--join makes one node: give at most one --node", Exit.USAGE)
+        if admin is not None:
+            raise Fail("--admin is for a new cluster: the one that is joined has its users", Exit.USAGE)
         _join(folder, running, _named(named), host, prefix, _options(plaintext), listen, as_json=as_json)
         return
     members = _named(named) if named else local_members(nodes or 3, host, prefix)
-    made = found(folder, members, _options(plaintext), listen=listen)
+    made = found(folder, members, _options(plaintext), listen=listen, admin=_admin(admin, from_stdin=from_stdin))
     for place in made.nodes:
         progress(f"{place.name}: {place.address} in {place.folder}")
     for place in made.nodes:
@@ -62,6 +71,16 @@ def init(
         print_json(made)
     else:
         progress(f"start each node with: quorate serve --config {folder}/NAME/node.toml")
+
+
+def _admin(name: str | None, *, from_stdin: bool) -> tuple[str, str] | None:
+    """Their name and what is kept of the password. Raises Fail."""
+    if name is None:
+        return None
+    if not valid_user(name):
+        hint = "use letters, digits and _ - . @, beginning with a letter or a digit; 63 at most"
+        raise Fail(f"{name!r:.80} cannot be the name of a user", Exit.USAGE, hint)
+    return name, verifier_of(new_password(name, from_stdin=from_stdin))
 
 
 def _options(plaintext: str | None) -> dict[str, str]:

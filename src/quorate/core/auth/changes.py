@@ -7,9 +7,9 @@ such as the last two admins who take each other's role: so there is one at a tim
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from quorate.core.auth import making
 from quorate.core.auth.roles import ADMIN, CLUSTER, CLUSTER_ROLES, DATABASE_ROLES, is_role
 from quorate.core.auth.users import (
-    AUTH_SCHEMA,
     CreateToken,
     CreateUser,
     DeleteToken,
@@ -22,7 +22,7 @@ from quorate.core.auth.users import (
     Users,
     valid_user,
 )
-from quorate.core.auth.verifiers import is_verifier, secret_from
+from quorate.core.auth.verifiers import is_verifier
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import CATALOG_DATABASE, Now
 from quorate.core.requests import Refused, Run
@@ -63,15 +63,8 @@ def _create(node: "Node", now: Now, body: CreateUser) -> Found:
         return Refused(
             "ProgrammingError", "the first user of a cluster is an admin", "quorate user create NAME --admin"
         )
-    statements: list[Statement] = []
-    if not users.secret:
-        statements += [Statement(sql) for sql in AUTH_SCHEMA]
-        statements.append(Statement("INSERT INTO login_secret VALUES (?, ?)", ((1, secret_from(body.verifier)),)))
     stamp = max([now.wall_us, *(row.stamp + 1 for row in users.users)])
-    statements.append(Statement("INSERT INTO users VALUES (?, ?, ?)", ((body.name, stamp, body.verifier),)))
-    if body.admin:
-        statements.append(_grant(body.name, CLUSTER, ADMIN))
-    return statements
+    return making.user(body.name, body.verifier, stamp, admin=body.admin, first=not users.secret)
 
 
 def _password(node: "Node", now: Now, body: SetPassword) -> Found:
@@ -109,7 +102,7 @@ def _grant_role(node: "Node", _now: Now, body: GrantRole) -> Found:
         return refusal
     if GrantRow(body.name, body.database, body.role) in users.grants:
         return None
-    return [_grant(body.name, body.database, body.role)]
+    return [making.grant(body.name, body.database, body.role)]
 
 
 def _revoke_role(node: "Node", _now: Now, body: RevokeRole) -> Found:
@@ -175,10 +168,6 @@ def _unknown(users: Users, name: str) -> Refused:
 
 def _not_a_verifier() -> Refused:
     return Refused("ProgrammingError", "what was sent is no verifier of a password", "use `quorate user`")
-
-
-def _grant(name: str, database: str, role: str) -> Statement:
-    return Statement("INSERT INTO grants VALUES (?, ?, ?)", ((name, database, role),))
 
 
 def revocation(row: GrantRow) -> Statement:
