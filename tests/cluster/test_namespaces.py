@@ -77,6 +77,11 @@ class Machines:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
 
+    def end_of(self, name: str) -> str:
+        """How a node ended, and what it said last."""
+        said = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-20:]
+        return "\n".join([f"{name} ended with {self.processes[name].returncode}", *said])
+
     def kill(self, name: str) -> None:
         self.processes[name].kill()
         self.processes[name].wait()
@@ -104,7 +109,7 @@ class Machines:
         def there_is() -> bool:
             best: dict[str, int] = {}
             for name in among:
-                assert self.processes[name].poll() is None, f"{name} ended with {self.processes[name].returncode}"
+                assert self.processes[name].poll() is None, self.end_of(name)
                 report = self.status(name)
                 for group in report.groups if report else ():
                     if group.database == database and group.role == "leader":
