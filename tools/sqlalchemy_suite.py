@@ -1,10 +1,11 @@
 """SQLAlchemy's own suite for dialects, on Quorate and on `sqlite3`: what passes there and not here.
 
-    python tools/sqlalchemy_suite.py --sdist DIR [--url sqlite+quorate://HOST:PORT/DATABASE] [--driver aioquorate]
+    python tools/sqlalchemy_suite.py --sdist DIR [--cluster] [--driver aioquorate]
 
 DIR is an unpacked source distribution of the SQLAlchemy that is installed (`pip download --no-deps --no-binary :all:
-sqlalchemy==VERSION`): its requirements, which are those of its own dialects, hold for both sides. Without `--url` a
-folder is used. Ends with 1 when a test differs that tools/sqlalchemy_known.txt does not list.
+sqlalchemy==VERSION`): its requirements, which are those of its own dialects, hold for both sides. It runs in a folder,
+or with `--cluster` on three nodes that it starts. Ends with 1 when a test differs that tools/sqlalchemy_known.txt does
+not list.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
+
+from quorate.runtime.cluster import LocalCluster
 
 KNOWN = Path(__file__).with_name("sqlalchemy_known.txt")
 NEEDS = ("test_schema", "temporary objects are not supported")
@@ -111,7 +114,7 @@ def main() -> int:
     """Run both, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sdist", type=Path, required=True)
-    parser.add_argument("--url", default="")
+    parser.add_argument("--cluster", action="store_true")
     parser.add_argument("--driver", default="quorate", choices=("quorate", "aioquorate"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -124,8 +127,13 @@ def main() -> int:
             (folder / "laid_over.py").write_text(LAID_OVER)
             sides.append(folder)
         there = run(sides[0], f"sqlite:///{sides[0]}/querytest.db", "test.requirements:DefaultRequirements")
-        url = options.url.replace("sqlite+quorate:", f"sqlite+{options.driver}:")
-        here = run(sides[1], url or f"sqlite+{options.driver}:///{sides[1]}/folder", "laid_over:Requirements")
+        if options.cluster:
+            with LocalCluster.start(3, Path(scratch, "cluster")) as cluster:
+                hosts = "&".join(f"host={address}" for address in cluster.addresses)
+                url = f"sqlite+{options.driver}:///main?{hosts}&timeout=30"
+                here = run(sides[1], url, "laid_over:Requirements")
+        else:
+            here = run(sides[1], f"sqlite+{options.driver}:///{sides[1]}/folder", "laid_over:Requirements")
     return int(compare(there, here) > 0)
 
 
