@@ -1,5 +1,7 @@
 """The replication without a leader, message by message."""
 
+from random import Random
+
 import pytest
 
 from quorate.core.requests import NotLeader, Refused, Unsure
@@ -80,6 +82,29 @@ def test_a_retry_brings_its_version_to_any_coordinator_and_counts_once() -> None
     read = cluster.ask(3, ReadRow("carts", "n", b"k"))
     cluster.deliver()
     assert cluster.shown(read) == [1]
+
+
+@pytest.mark.parametrize("bent", range(200))
+def test_a_state_that_no_node_has_told_is_refused_or_is_one(bent: int) -> None:
+    """It would lie in every log."""
+    rng = Random(bent)
+    cluster = Cluster()
+    cluster.ask(1, WriteRow("carts", "n", b"k", INSERT, ((0, 0),)))
+    cluster.deliver()
+    cluster.ask(2, WriteRow("carts", "n", b"k", ADD, ((0, 1),)))
+    cluster.deliver()
+    state = bytearray(cluster.minted[2].state)
+    for _ in range(rng.choice((1, 1, 4))):
+        state[rng.randrange(len(state))] = rng.randrange(256)
+    number = cluster.ask(3, WriteRow("carts", "n", b"k", ADD, ((0, 1),), minted=bytes(state)))
+    cluster.deliver()
+    answer = cluster.answers[number]
+    if isinstance(answer, Refused):
+        assert answer.error in ("ProgrammingError", "Unavailable")
+        assert cluster[3].replica.keeper.last == 2
+    read = cluster.ask(1, ReadRow("carts", "n", b"k"))
+    cluster.deliver()
+    assert read in cluster.answers
 
 
 def test_a_read_returns_the_newest_and_repairs_who_lacks_it() -> None:

@@ -31,15 +31,33 @@ from quorate.core.row_effects import RowKey
 from quorate.core.row_requests import ADD, CHANGES, DELETE, INSERT, UPSERT, Minted, WriteRow
 from quorate.core.statements import Failed, Result
 from quorate.core.versions.clock import HybridClock
-from quorate.core.versions.dots import Dot, Origin, mint
+from quorate.core.versions.dots import Dot, Origin, covers, mint
 from quorate.core.versions.encoding import decode_row, encode_row
-from quorate.core.versions.resolvers import Spec
-from quorate.core.versions.row import Row, delete, empty, insert, is_live, merge, shown_in, update
+from quorate.core.versions.resolvers import INT_MAX, Resolver, Spec
+from quorate.core.versions.row import (
+    ALIVE,
+    DEATH,
+    LOST,
+    LOST_TO_DELETE,
+    Name,
+    Row,
+    delete,
+    empty,
+    insert,
+    is_live,
+    merge,
+    shown_in,
+    update,
+)
 
 NO_CEILING = (1 << 62) - 1
 """No stamp of an origin is given out by another life of the node."""
 LINE_MAX = 10_000
 """Writes of one row that wait."""
+_AHEAD = (
+    "not done: the row was written by a node whose clock is ahead of the one here",
+    "set the clocks of the nodes (NTP), or wait until this one has come that far",
+)
 _encode = msgspec.msgpack.Encoder().encode
 Numbers = Callable[[], int]
 
@@ -73,6 +91,35 @@ def merged(states: States) -> Row:
         if state:
             row = merge(row, decode_row(state))
     return row
+
+
+def told(state: bytes, spec: Spec) -> Row | None:
+    """The row's state that a caller sends who asks again; None: no node has told him that."""
+    try:
+        row = decode_row(state)
+        sound = bool(row.context) and all(map(_is_stamp, row.context.values())) and encode_row(row) == state
+    except (msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError, OverflowError):
+        return None
+    return (
+        row if sound and all(_fits(row, name, how, value, spec) for name, (how, value) in row.entries.items()) else None
+    )
+
+
+def _fits(row: Row, name: Name, how: Any, value: Any, spec: Spec) -> bool:
+    """Whether a write may have left that entry."""
+    column, stamp, origin, _ = name
+    if column not in range(DEATH, len(spec.columns)) or how not in (ALIVE, LOST, LOST_TO_DELETE):
+        return False
+    if not (_is_stamp(stamp) and _is_stamp(origin) and covers(row.context, (stamp, origin))):
+        return False
+    if column < 0 or spec.columns[column] is not Resolver.COUNTER:
+        return value is None or isinstance(value, int | float | str | bytes)
+    numbers = value if isinstance(value, tuple) and len(value) == 3 else (value,)
+    return all(type(number) is int for number in numbers)
+
+
+def _is_stamp(number: Any) -> bool:
+    return type(number) is int and 0 < number <= INT_MAX
 
 
 class Writes:
@@ -119,6 +166,15 @@ class Writes:
             return Refused("ProgrammingError", f"no such table: {body.table}")
         if body.change not in CHANGES or any(column >= len(spec.columns) for column, _ in body.values):
             return Refused("ProgrammingError", f"no such change of a row of {body.table}: {body.change}")
+        if not body.minted:
+            return None
+        row = told(body.minted, spec)
+        if row is None:
+            return Refused(
+                "ProgrammingError", "the state that was sent is none that a node has told", "send what it told"
+            )
+        if self.clock.is_too_far_ahead(max(row.context.values()), self._wall_ms):
+            return Refused("Unavailable", *_AHEAD, retryable=True)
         return None
 
     def _begin(self, key: RowKey, line: Line, quorums: Quorums) -> None:
@@ -151,9 +207,7 @@ class Writes:
         highest = max(row.context.values(), default=0)
         if not self.clock.observe(highest, self._wall_ms):
             for write in writes:
-                message = "not done: the row was written by a node whose clock is ahead of the one here"
-                hint = "set the clocks of the nodes (NTP), or wait until this one has come that far"
-                self._host.reply(write.id, Refused("Unavailable", message, hint, retryable=True))
+                self._host.reply(write.id, Refused("Unavailable", *_AHEAD, retryable=True))
             self._next(key, line, quorums)
             return
         minted: list[tuple[Write, Dot]] = []
