@@ -31,7 +31,7 @@ from quorate.core.executing import CallerLeft, Execute, Executed, Stopped
 from quorate.core.lives import RaiseBoot, RememberLife
 from quorate.core.permits import AskPermit, Denied, DropPermit, Permitted, PermitUnavailable
 from quorate.core.querying import Query, QueryFailed
-from quorate.core.streams import Cursor
+from quorate.core.streams import Cursor, ReadWhole, WholeRead
 
 CATALOG_GROUP: GroupId = 0
 """The group that holds the members, the databases and their desired placement."""
@@ -425,7 +425,7 @@ Event = (
     Deliver | Wake | Request | Requests | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed
     | LogRead | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead
     | CatalogRead | Unreachable | Reachable | Located | Drain | Permitted | Denied | PermitUnavailable
-    | ReplicaDropped | CallerLeft | QueryFailed | CertificateRead
+    | ReplicaDropped | CallerLeft | QueryFailed | CertificateRead | WholeRead
 )  # fmt: skip
 
 Effect = (
@@ -433,6 +433,7 @@ Effect = (
     | Checkpoint | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest
     | Condemn | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained
     | Halt | AskPermit | DropPermit | RememberLife | RaiseBoot | DropReplica | EndLogins | Protect
+    | ReadWhole
 )  # fmt: skip
 
 

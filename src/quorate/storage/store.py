@@ -23,6 +23,7 @@ from quorate.core.lives import PeerLife, RaiseBoot, RememberLife
 from quorate.core.recovered import Identity, Recovered, RecoveredGroup
 from quorate.core.requests import LostAsk, LostReport
 from quorate.core.statements import Result, Statement
+from quorate.core.streams import ReadWhole, WholeRead
 from quorate.storage.data.catalog_rows import read_catalog
 from quorate.storage.data.data_files import APPLY_BYTES
 from quorate.storage.data.examination import Examination
@@ -384,6 +385,16 @@ class BaseStore(Discarding):
     def _on_read_catalog(self, _effect: kernel.ReadCatalog) -> list[Event]:
         return [kernel.CatalogRead(read_catalog(self._replica(CATALOG_GROUP)))]
 
+    def _on_read_whole(self, effect: ReadWhole) -> list[Event]:
+        from quorate.storage.versions.whole import whole_of  # which no other database needs
+
+        try:
+            with self._replica(effect.group).pinned() as (connection, position):
+                found = whole_of(connection, effect.group, position, effect.bytes_max)
+        except DiskIsFull as error:
+            return [WholeRead(effect.group, effect.id, ORIGIN, failed=str(error))]
+        return [WholeRead(effect.group, effect.id, position, *found)]
+
     PERFORM: dict[type, Callable[["BaseStore", Any], list[Event]]] = {
         kernel.OpenReplica: _on_open_replica,
         Execute: Writing.on_execute,
@@ -391,6 +402,7 @@ class BaseStore(Discarding):
         kernel.Rollback: Writing.on_rollback,
         kernel.Apply: Writing.on_apply,
         kernel.ReadLog: _on_read_log,
+        ReadWhole: _on_read_whole,
         kernel.Checkpoint: _on_checkpoint,
         kernel.OpenSnapshot: _on_open_snapshot,
         kernel.ReadSnapshot: _on_read_snapshot,

@@ -22,6 +22,7 @@ from quorate.core.replica import Host, Replication
 from quorate.core.requests import Refused
 from quorate.core.single_leader import reads, writes
 from quorate.core.single_leader.replica import EVENTS, MESSAGES, SingleLeaderReplica
+from quorate.core.streams import WholeRead
 
 _NOT_OFFERED = (LINEARIZABLE, LEADER)
 NOT_PROMISED = Refused(
@@ -121,7 +122,7 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
 MULTI_LEADER = Replication(
     NAME,
     MultiLeaderReplica,
-    frozenset(EVENTS),
+    frozenset((*EVENTS, WholeRead)),
     frozenset((*MESSAGES, Fetch, Fetched)),
     MultiLeaderOptions,
     PROMISES,

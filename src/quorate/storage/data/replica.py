@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import apsw
@@ -46,8 +46,7 @@ _BUSY = Failed(
 class Replica:
     """Opens or creates the data file. Raises Divergent (damaged, unknown format), DiskIsFull or Broken.
 
-    `clock` returns monotonic microseconds and is only used for the budgets of `query`.
-    `versioned`: the group, if it has siblings that write too.
+    `clock` (monotonic microseconds) is for the budgets of `query`; `versioned`: the group, if siblings of it write too.
     """
 
     def __init__(
@@ -405,15 +404,20 @@ class Replica:
 
     def digest(self) -> str:
         """A hash of the committed content (schema, rows in key order, window), equal on equal replicas."""
+        with self.pinned() as (connection, _):
+            return digest_of(connection)
+
+    @contextlib.contextmanager
+    def pinned(self) -> Iterator[tuple[apsw.Connection, Position]]:
+        """The committed state, and where it stands. Raises Divergent, DiskIsFull or Broken."""
         if self._memory:
             assert not self.held, "a transaction is open"
             self.put_aside()
-            return digest_of(self._writer.connection)
+            return (yield self._writer.connection, self.applied)
         with reading():
             source = Reader(self._path, vfs=self._files.vfs)
             try:
-                source.begin()
-                return digest_of(source.connection)
+                yield source.connection, source.begin()
             finally:
                 source.end()
                 source.close()

@@ -15,6 +15,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from quorate.core.streams import Cursor
 from quorate.storage.data.connection import INTERNAL
 from quorate.storage.rows.payload import Chosen, Versioned
 
@@ -158,6 +159,10 @@ class Base:
     def all_rows(self, table: int) -> Iterator[tuple[bytes, bytes]]:
         """Every row's key and state, in the order of keys."""
         return iter(self._run("SELECT key, state FROM quorate_rows WHERE tab = ? ORDER BY key", (table,)).fetchall())
+
+    def streams(self) -> list[Cursor]:
+        """How far the logs of siblings are merged."""
+        return msgspec.convert(self.remembered("streams", []), list[Cursor])
 
     def flagged(self, table: int, flags: int) -> list[tuple[bytes, int, bytes]]:
         """Key, flags and state of the rows that have any of these flags."""

@@ -41,6 +41,7 @@ from quorate.storage.versions.numbers import RangedKeys
 from quorate.storage.versions.schemas import settled
 from quorate.storage.versions.table import VersionedTable
 from quorate.storage.versions.visible import Face, face_of
+from quorate.storage.versions.whole import Part, decode_part
 from quorate.storage.versions.within import Versions
 
 _EVERYTHING = 1 << 62
@@ -212,29 +213,34 @@ class GroupVersions(Versions):
     def check(self, merge: Merge) -> None:
         """Where it is to be logged: raise RefusedError when the clock of its author is too far ahead."""
         for payload in self._news(merge):
-            for segment in decode_batch(payload).segments:
-                if isinstance(segment, Delta) and not self.clock.observe(
-                    decode_delta(segment.changes).highest, self.now_ms
-                ):
+            for changes in _deltas(payload, whole=merge.whole is not None):
+                if not self.clock.observe(decode_delta(changes).highest, self.now_ms):
                     raise RefusedError("OperationalError", "the clock of the sender is too far ahead", "set the clocks")
 
     def merge(self, merge: Merge, known: Callable[[str], bool]) -> list[Record]:
         """Merge what a sibling wrote: its callers' outcomes, but for those that are `known`."""
         records: dict[str, bytes] = {}
         for payload in self._news(merge):
-            batch: Batch = decode_batch(payload)
-            self.apply(batch.segments)
-            records.update(decode_records(bytes(batch.records)))
-        self._move(merge)
+            if merge.whole is not None:
+                records.update(self._merge_part(decode_part(payload)))
+            else:
+                batch: Batch = decode_batch(payload)
+                self.apply(batch.segments)
+                records.update(decode_records(bytes(batch.records)))
+        if merge.whole is None or merge.whole:
+            self._move(merge)
         return [(token, outcome) for token, outcome in records.items() if not known(token)]
 
+    def _merge_part(self, part: Part) -> list[Record]:
+        self.apply([*[_schema.decode(each) for each in part.schemas], Delta(part.changes)])
+        return [record for blob in part.records for record in decode_records(blob)]
+
     def _news(self, merge: Merge) -> tuple[bytes, ...]:
-        mine = self.cursors.get(merge.origin)
+        mine = self.cursors.get(merge.origin) if merge.whole is None else None
         return () if mine is not None and merge.merged <= mine.merged else merge.payloads
 
     def _read_cursors(self) -> dict[GroupId, Cursor]:
-        kept = self._base.remembered("streams", [])
-        return {each.group: each for each in msgspec.convert(kept, list[Cursor])}
+        return {each.group: each for each in self._base.streams()}
 
     def _move(self, merge: Merge) -> None:
         """Note how far the logs of siblings are merged and read."""
@@ -249,3 +255,9 @@ class GroupVersions(Versions):
                 mine = self.cursors.get(each.group, Cursor(each.group, ORIGIN, ORIGIN))
                 self.cursors[each.group] = Cursor(each.group, max(mine.merged, each.merged), max(mine.read, each.read))
         self._base.remember("streams", [self.cursors[group] for group in sorted(self.cursors)])
+
+
+def _deltas(payload: bytes, *, whole: bool) -> list[bytes]:
+    if whole:
+        return [decode_part(payload).changes]
+    return [each.changes for each in decode_batch(payload).segments if isinstance(each, Delta)]
