@@ -5,6 +5,7 @@ from typing import Any
 from quorate.core.calls import Request, Requests
 from quorate.core.executing import Execute
 from quorate.core.requests import Answer, Failover, NotLeader, Outcome, Refused, Run, Status, StatusReport
+from quorate.core.row_requests import INSERT, ReadRow, WriteRow
 from quorate.core.statements import Statement, Token
 from tests.core.harness import Cluster, Machine, write
 
@@ -121,3 +122,12 @@ def test_what_has_no_time_of_arrival_says_nothing_of_how_long_others_wait() -> N
     before = leader.node.admission.empty_us
     leader.feed(Request(1_000, Status()))
     assert leader.node.admission.empty_us == before
+
+
+def test_single_rows_by_their_keys_are_for_databases_without_a_leader() -> None:
+    cluster, leader = started()
+    rows = (WriteRow("main", "t", b"k", INSERT, ((0, 1),)), ReadRow("main", "t", b"k"), ReadRow("quorate", "t", b"k"))
+    for key in together(cluster, leader, *rows):
+        refused = cluster.replies[key]
+        assert isinstance(refused, Refused)
+        assert refused.error == "NotSupportedError"
