@@ -4,7 +4,7 @@ import os
 from contextlib import AsyncExitStack
 
 import pytest
-from tests.transport.rig import nodes, raw, run
+from tests.transport.rig import RawClient, nodes, raw, run
 
 from quorate.core.auth.access import ON
 from quorate.core.auth.users import Login
@@ -12,7 +12,7 @@ from quorate.core.auth.verifiers import Verifier, mock
 from quorate.core.requests import Ask, Status
 from quorate.transport.entry import ADDRESSES_MAX, ENTRY_BYTES_MAX, FREE_GUESSES, Entry, Guesses
 from quorate.transport.tcp import Limits
-from quorate.wire.codec import encode
+from quorate.wire.codec import decode_told, encode
 from quorate.wire.frames import HEADER, frame
 from quorate.wire.handshake import NODE, Hello, greeting, read_refusal
 from quorate.wire.login import LOGIN, LoginLater, LoginRefused, LoginText, login_frame, read_asked, read_told
@@ -188,6 +188,42 @@ def test_a_login_that_ends_closes_its_connections_and_no_others() -> None:
                 await nameless.payload()
                 node.transport.end_logins((), nameless=True)
                 assert read_refusal(await nameless.payload()).reason == LOGIN
+
+    run(test)
+
+
+class EverybodysDoor(AnnsDoor):
+    """All have the same password."""
+
+    def find(self, name: str) -> tuple[Verifier, Login | None]:
+        return VERIFIER, Login(name, 7)
+
+
+async def enter(stranger: RawClient, name: str) -> bytes:
+    """Log in; what the node answers to a question then."""
+    one = client(name)
+    stranger.writer.write(login_frame(one.first()))
+    stranger.writer.write(login_frame(one.final(read_told(await stranger.payload()))))
+    await stranger.payload()
+    stranger.ask(1)
+    return await stranger.payload()
+
+
+def test_a_user_with_as_many_connections_as_one_may_have_keeps_no_other_out() -> None:
+    async def test() -> None:
+        async with nodes(1, Limits(user_connections=2, idle_s=60.0)) as (node,), AsyncExitStack() as open_:
+            node.transport.door = EverybodysDoor()
+            node.flush_always()
+            first, *others = [await open_.enter_async_context(raw(node.address)) for _ in range(4)]
+            for each in (first, others[0]):
+                await enter(each, "ann")
+            assert read_refusal(await enter(others[1], "ann")).reason == "busy"
+            assert decode_told(await enter(others[2], "bob")).id == 1
+            for connection in node.transport.accepted:
+                connection._used_s -= 100.0
+            fifth = await open_.enter_async_context(raw(node.address))
+            assert decode_told(await enter(fifth, "ann")).id == 1
+            assert read_refusal(await first.payload()).reason == "idle", "the one that was idle for longest"
 
     run(test)
 

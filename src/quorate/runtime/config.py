@@ -90,6 +90,7 @@ class Config(Struct, frozen=True, kw_only=True):
         _DEFAULTS.close_idle_us * _DEFAULTS.close_idle_periods
     )
     connections: Annotated[int, Meta(ge=1, description="connections of clients at most")] = 4096
+    user_connections: Annotated[int, Meta(ge=1, description="connections of one user at most")] = 1024
     auth_stale_after: Annotated[
         int, duration("how long a node that does not hear the catalog's leader goes by the users that it knows")
     ] = _DEFAULTS.auth_stale_us

@@ -96,7 +96,8 @@ class Server:
         self._driver = driver = Driver(self._core, self._store, scheduler, lambda _reason: self.finish(FAILED))
         driver.drained = lambda: self.finish(STOPPED)
         driver.slow_reads.limit_us = self._config.read_limit
-        limits = Limits(connections=self._config.connections, client_requests=self._config.client_requests)
+        config = self._config
+        limits = Limits(config.connections, config.user_connections, config.client_requests)
         me = greeting_of(self._store.identity, self._config)
         rng = random.Random(os.urandom(16))
         self._security = security(self._config, me.cluster, me.node)

@@ -219,6 +219,11 @@ class Accepted(asyncio.Protocol):
         return inf if busy or self._peer or self._refused else self._used_s
 
     @property
+    def user(self) -> str:
+        """Whose it is; empty: nobody's, or it is being closed."""
+        return self.login.name if self.login is not None and not self._refused else ""
+
+    @property
     def address(self) -> str:
         """Where the other side says that it listens; empty: nowhere, or it has not said who it is."""
         return self._them.address if self._them is not None else ""
@@ -318,6 +323,9 @@ class Accepted(asyncio.Protocol):
         else:
             if owner.crowded():
                 raise TooManyConnections(f"this node takes {self._limits.connections} connections")
+            if self.user and owner.crowded_by(self.user, self):
+                most = self._limits.user_connections
+                raise TooManyConnections(f"{self.user} has {most} connections to this node, as many as one user may")
             self._used_s = owner.loop.time()
         self._them = them
         self._entering = False

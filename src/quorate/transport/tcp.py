@@ -40,6 +40,8 @@ class Limits(msgspec.Struct, frozen=True):
 
     connections: int = 4096
     """Accepted connections; one more client takes an idle one's place or is refused, a peer never is."""
+    user_connections: int = 1024
+    """Of one user; one more takes the place of an idle one of theirs, or is refused."""
     client_requests: int = 1024
     """Unanswered requests of one connection before reading from it stops."""
     client_request_bytes: int = 16 * 1024 * 1024
@@ -182,6 +184,17 @@ class TcpTransport:
             over -= len(idle)
             self._look_again_s = now if idle else now + LOOK_AGAIN_S
         return over > 0
+
+    def crowded_by(self, user: str, newcomer: Accepted) -> bool:
+        """Whether this user has as many other connections as one may have, none of them idle."""
+        theirs = [each for each in self.accepted if each.user == user and each is not newcomer]
+        over = len(theirs) + 1 - self.limits.user_connections
+        if over <= 0:
+            return False
+        idle = idle_longest(theirs, self.loop.time() - self.limits.idle_s, over)
+        for connection in idle:
+            connection.refuse(GaveUpItsPlace("the connection was not used, and its user has made another"))
+        return len(idle) < over
 
     def hold(self, connection: Accepted, size: int, *, paused: bool) -> None:
         """A client has so much of a frame here whose end has not arrived."""
