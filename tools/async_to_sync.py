@@ -26,6 +26,7 @@ FILES = {
     "extras_aio.py": ("extras.py", "What `sqlite3` has beyond PEP 249, on a connection to a cluster,"),
     "users_aio.py": ("users.py", "A cluster's users"),
     "copies_aio.py": ("copies.py", "Fetching a copy of a cluster's database"),
+    "streams_aio.py": ("streams.py", "Reading from one state of a cluster's database that a node keeps"),
 }
 """Source -> target in `_sync`, and what its docstring begins with."""
 
@@ -40,9 +41,15 @@ RENAMED = {
     "__aexit__": "__exit__",
     "__aiter__": "__iter__",
     "__anext__": "__next__",
+    "StopAsyncIteration": "StopIteration",
     "link_aio": "link_sync",
 }
-REWORDED = {"Any number of tasks": "Any number of threads", "`async with ": "`with ", "Run `await ": "Run `"}
+REWORDED = {
+    "Any number of tasks": "Any number of threads",
+    "`async with ": "`with ",
+    "Run `await ": "Run `",
+    "async for ": "for ",
+}
 """Words in docstrings that are true of one kind only."""
 TYPES = {"Awaitable[T]": "T", "Awaitable, ": ""}
 MOVED = {
@@ -51,6 +58,7 @@ MOVED = {
     "quorate.client.outcomes_aio": "quorate.client._sync.outcomes",
     "quorate.client.users_aio": "quorate.client._sync.users",
     "quorate.client.copies_aio": "quorate.client._sync.copies",
+    "quorate.client.streams_aio": "quorate.client._sync.streams",
     "quorate.client.cursors_aio": "quorate.client._sync.cursors",
     "quorate.client.transactions_aio": "quorate.client._sync.transactions",
     "quorate.client.runs_aio": "quorate.client._sync.runs",

@@ -157,6 +157,13 @@ class SerializationFailure(OperationalError):
     retryable = True
 
 
+class SnapshotExpired(OperationalError):
+    """The node does not keep the state any more that a transaction or a stream was reading. Nothing was done; begin
+    anew."""
+
+    retryable = True
+
+
 class StatementTimeout(OperationalError):
     """The statement ran when its caller's time was over, or ran for too long at all; it was undone."""
 

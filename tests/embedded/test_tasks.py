@@ -375,5 +375,16 @@ def test_a_process_with_open_connections_exits(tmp_path: Path) -> None:
 def test_it_has_what_a_clusters_connection_has() -> None:
     there = {name for name in dir(quorate.aio.Connection) if not name.startswith("_")}
     here = {name for name in dir(quorate.aio.EmbeddedConnection) if not name.startswith("_")}
-    inner = {"begin", "begin_attempt", "commit_script", "evaluate", "let_all_go", "let_go", "meet", "setting"}
+    inner = {
+        "begin",
+        "begin_attempt",
+        "commit_script",
+        "evaluate",
+        "let_all_go",
+        "let_go",
+        "meet",
+        "open_view",
+        "setting",
+        "view",
+    }
     assert there - here == inner

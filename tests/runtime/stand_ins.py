@@ -117,6 +117,9 @@ class FakeStore:
     def leave(self, group: GroupId) -> None:
         self.left.append(group)
 
+    def view(self, group: GroupId) -> Any:
+        raise AssertionError(f"nobody keeps a state of group {group}")
+
     def examine(self, group: GroupId) -> Any:
         raise AssertionError(f"nobody asked for a digest of group {group}")
 

@@ -29,6 +29,7 @@ from quorate.core.requests import Answer, Done, Expired, Failover, GroupStatus, 
 from quorate.core.row_requests import ReadRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.statements import Result
+from quorate.core.view_requests import OpenView
 from tests.toy.messages import Elements, Kept
 
 NAME = "grow-only-set"
@@ -272,6 +273,9 @@ class GrowOnlySet:
         self.host.reply(id, Answer(Raw(_encode(Done(results))), self.last))
 
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None:
+        self.host.reply(id, Refused("NotSupportedError", "a set has no file"))
+
+    def submit_view(self, now: Now, id: int, body: OpenView) -> None:
         self.host.reply(id, Refused("NotSupportedError", "a set has no file"))
 
     def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:

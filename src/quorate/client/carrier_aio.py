@@ -199,11 +199,18 @@ class Client:
                 for link, waiting in tuple(pending.values()):
                     link.wake(waiting)
 
-    async def ask_node(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
-        """Ask one node, once. Raises LinkLost; also when it does not answer in time."""
+    async def mention(self, address: str, body: RequestBody) -> None:
+        """Say something to a node, and wait for no answer; without a link to it, it hears nothing. Raises LinkLost."""
+        link = self._links.get(address)
+        if link is not None and link.usable and not self._closed:
+            link.forget(await link.send(body, self.timeout))
+
+    async def ask_node(self, address: str, body: RequestBody, seconds: float, waits_us: int = 0) -> ReplyBody:
+        """Ask one node, once; `waits_us`: how long it is told that anybody waits. Raises LinkLost; also when it does
+        not answer in time."""
         self.check()
         link = await self._link(address, seconds)
-        waiting = await link.send(body, seconds)
+        waiting = await link.send(body, seconds, waits_us)
         try:
             answer = await link.wait(waiting, seconds)
         finally:

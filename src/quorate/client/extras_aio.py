@@ -10,10 +10,15 @@ from quorate import errors
 from quorate.client.absent import NOT_ON_A_CLUSTER, Absent
 from quorate.client.dumps import CHANGING, SCHEMA, TRIES, check_script, contents_of, lines_of, requests_of
 from quorate.client.pieces import CATALOG_STATEMENTS, ConnectionAttributes, catalog_databases
+from quorate.client.streams_aio import OnCluster, Stream, View, refuse_in_transaction, stream_statement
+from quorate.client.types import Types, types_of
+from quorate.client.url import check_read_level
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.read_levels import LEADER, LINEARIZABLE
+from quorate.core.read_levels import LEADER, LINEARIZABLE, STRONGEST
 from quorate.core.requests import Run
 from quorate.core.scripts import LetGo
+from quorate.core.statements import Statement
+from quorate.core.view_requests import Piece
 from quorate.wire.answers import read_outcome, results_of
 
 LETS_GO = 1.0
@@ -86,6 +91,41 @@ class Extras(ConnectionAttributes):
         except BaseException:
             await self.close()
             raise
+
+    def stream(
+        self: Any,
+        sql: str,
+        parameters: Any = (),
+        *,
+        read: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
+    ) -> Stream:
+        """Read rows as they are asked for, however many there are, all from one state of the database:
+        `async with db.stream("SELECT * FROM big") as rows: async for row in rows: ...`. `timeout` is for each piece."""
+        self._client.check()
+        refuse_in_transaction(open=self._session.begun or not self._autocommit)
+        if read is not None:
+            check_read_level(read)
+        types = types_of(types, self._types)
+        source = OnCluster(self, self.view(), stream_statement(sql, parameters, types), read, timeout)
+        return Stream(self, source, types)
+
+    def view(self: Any) -> View:
+        """A state of the database that is to be kept."""
+        return View(self._client, self.database)
+
+    async def open_view(
+        self: Any, view: View, statement: Statement, size: int, read: str | None, timeout: float | None
+    ) -> Piece:
+        """Have a node keep what a read at this level would see, and run a first statement on it."""
+        level = self.read if read is None else read
+        if level != STRONGEST:
+            level = self._own.level(level, (statement,), time.monotonic())
+        after = self._marker.shown(level)
+        answer, piece = await view.open(statement, size, level, after, timeout)
+        self._heard(answer, after)
+        return piece
 
     async def ping(self: Any, *, timeout: float | None = None) -> None:
         """Raises Unavailable, naming each address, when no node of the cluster answers."""

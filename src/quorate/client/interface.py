@@ -173,6 +173,18 @@ class Connection(Protocol):
         Cancelled, Expired, or the error that it failed with."""
         ...
 
+    def stream(
+        self,
+        sql: str,
+        parameters: Any = (),
+        *,
+        read: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
+    ) -> Any:
+        """Read rows as they are asked for, however many there are, all from one state of the database."""
+        ...
+
     def transaction(
         self,
         *,

@@ -72,6 +72,11 @@ class Rows(AbsentFromRows):
         not tell, and after a write."""
         return self._age_us / 1e6 if self._age_us >= 0 else None
 
+    @property
+    def left(self) -> int:
+        """How many rows were not fetched yet."""
+        return 0 if self._data is None else len(self._data) - self._at
+
     def close(self) -> None:
         """Forget the rows; the cursor cannot be used afterwards."""
         self._closed = True

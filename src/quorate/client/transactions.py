@@ -20,7 +20,7 @@ from msgspec import structs
 
 from quorate import errors
 from quorate.client.checks import shown
-from quorate.core.read_levels import LEADER, LINEARIZABLE
+from quorate.core.read_levels import LEADER, LINEARIZABLE, STRONGEST
 from quorate.core.requests import Done, Expired, ScriptOutcome, WriteOutcome
 from quorate.core.scripts import Evaluated, Hold, LetGo, Script, Step
 from quorate.core.statements import Failed, Result, Statement, Token
@@ -218,6 +218,21 @@ class Keeper:
         self._ticket = ""
         wanted, self._may_hold = self._may_hold, False
         return LetGo(self._database, self._hold) if wanted else None
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """Whether it reads one state, and nothing of it is in the script."""
+        return self._read_only and not self._steps
+
+    @property
+    def level(self) -> str:
+        """Its read level."""
+        return STRONGEST if self._strongest else self._level
+
+    def failed(self, error: errors.Error) -> None:
+        """It cannot go on: the state that it was reading is lost."""
+        self.dropped()
+        self.state, self._failure = FAILED, error
 
     def dropped(self) -> None:
         """There will be no answer: the statement has not run, or COMMIT was not done; the transaction goes on."""

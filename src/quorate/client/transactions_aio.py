@@ -15,11 +15,13 @@ from quorate.client.attempts import Attempts, committed_attempt, not_done
 from quorate.client.cursors_aio import TransactionCursor
 from quorate.client.link_aio import sleep
 from quorate.client.pieces import many_statement, one_statement
+from quorate.client.streams_aio import View
 from quorate.client.transactions import DEFERRED, NESTED, UNSURE, Keeper
 from quorate.client.types import Types, types_of
 from quorate.core.requests import ScriptOutcome
 from quorate.core.scripts import HoldEnded, RunOfAttempts, Script
 from quorate.core.statements import Result, Statement, Token
+from quorate.core.view_requests import Piece
 from quorate.sql.classify import shape_of
 from quorate.sql.control import BEGIN, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT, Control
 
@@ -68,7 +70,7 @@ class Transaction:
     `run_transaction` would run it again.
     """
 
-    __slots__ = ("_connection", "_name", "_numbers", "_run", "_timeout", "keeper", "winner")
+    __slots__ = ("_connection", "_name", "_numbers", "_run", "_timeout", "_view", "keeper", "winner")
 
     def __init__(self, connection: "Connection", keeper: Keeper, name: str | None, timeout: float | None) -> None:
         self.keeper = keeper
@@ -78,6 +80,8 @@ class Transaction:
         self._timeout = timeout
         self._numbers = 0
         self._run: tuple[Token, RunOfAttempts] | None = None
+        self._view: View | None = None
+        """What one that only reads reads, once it has begun to."""
         self.winner = 0
         """Which attempt was committed, where this is one of several; 0: none."""
 
@@ -119,11 +123,30 @@ class Transaction:
         """Run one statement, which may take so many seconds; what it gave."""
         request = self.keeper.ask(statement)
         try:
+            if self.keeper.wants_snapshot and (piece := await self._read(statement, timeout or self._timeout)):
+                self.keeper.dropped()  # it is not in the script
+                return Result(piece.columns, piece.rows, -1)
             outcome = await self._evaluate(request, timeout or self._timeout)
         except BaseException:
             self.keeper.dropped()
             raise
         return self.keeper.heard(outcome)
+
+    async def _read(self, statement: Statement, timeout: float | None) -> Piece | None:
+        """What one of a transaction gives that only reads, from the state that a node keeps for it; None: no node keeps
+        one, and its statements run again and again as those of others do. Raises SnapshotExpired, which ends it."""
+        view = self._view = self._view or self._connection.view()
+        try:
+            if view.was_opened:
+                return await view.read(statement, 0, timeout)
+            return await self._connection.open_view(view, statement, 0, self.keeper.level, timeout)
+        except errors.SnapshotExpired as error:
+            self.keeper.failed(error)
+            raise
+        except (errors.Overloaded, errors.NotSupportedError):
+            if view.was_opened:
+                raise
+            return None
 
     async def _evaluate(self, request: Script, timeout: float | None) -> ScriptOutcome:
         outcome = await self._connection.evaluate(request, timeout)
@@ -169,6 +192,8 @@ class Transaction:
 
     async def _let_go(self) -> None:
         """Others need not wait any more for what this one holds. If that is not heard, they wait a little longer."""
+        if self._view is not None:
+            await self._view.close()
         request = self.keeper.let_go()
         if request is not None:
             with suppress(errors.Error):

@@ -20,6 +20,7 @@ from quorate.core.report import report
 from quorate.core.requests import CommitHeld, Failover, LostAsk, Outcome, Refused, Replay, Run, Status, Verify
 from quorate.core.row_requests import ReadRow, WriteRow
 from quorate.core.scripts import BeginAttempt, LetGo, Script, pinned
+from quorate.core.view_requests import CloseView, OpenView, ReadView
 from quorate.sql.classify import reads_only
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
         _on_failover(node, now, request)
     elif isinstance(body, OpenCopy | ReadCopy):
         node.copies.on_request(now, request)
+    elif isinstance(body, OpenView | ReadView | CloseView):
+        node.views.on_request(now, request)
     elif type(body) is LostAsk:
         node.emit(ReadLost(number, body))
     elif type(body) is Status:

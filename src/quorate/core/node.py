@@ -28,6 +28,7 @@ from quorate.core.liveness import Liveness
 from quorate.core.messages import Heartbeat, HeartbeatReply, Removed, Superseded
 from quorate.core.options import SINGLE_LEADER, DatabaseOptions
 from quorate.core.querying import QueryFailed
+from quorate.core.read_views import ReadViews
 from quorate.core.recovered import Recovered, RecoveredGroup
 from quorate.core.replica import CatalogReplica, Replica, TimerName
 from quorate.core.replication import REPLICATIONS
@@ -36,6 +37,7 @@ from quorate.core.requests import StatusReport
 from quorate.core.settings import Settings
 from quorate.core.timers import Timers
 from quorate.core.upgrading import Versions
+from quorate.core.viewing import ViewRead
 
 HEARTBEAT, CLOSE_IDLE, VERIFY = "heartbeat", "close idle", "verify"
 NOBODY: NodeId = 0
@@ -99,7 +101,7 @@ class Node:
         self.certified: set[NodeId] = set()
         """Nodes, this one too, that have said that they have a certificate."""
         self.certificate = CertificateRead("", 0)
-        self.copies = Copies(self)
+        self.copies, self.views = Copies(self), ReadViews(self)
         self._verified: GroupId = -1
         self.touched: Iterable[Replica] = self.groups.values()
         """The groups that the last step may have changed. To assert the invariants of these alone keeps the cost of a
@@ -275,6 +277,8 @@ class Node:
             if self.groups[number].on_tick(now, alive):
                 self._busy[number] = None
         self.copies.tick(now)
+        if self.views.kept:
+            self.views.tick(now)
         roster.tick(self, now, busy)
         whereabouts.write(self, now)
         certifying.write(self, now)
@@ -313,6 +317,8 @@ class Node:
         if group is not None:
             self.touched = (group,)
             group.on_event(now, event)
+            if self.views.kept:
+                self.views.applied(event.group, event.unsynced)
             if event.group == CATALOG_GROUP:
                 self.catalog_reads += 1
                 self.emit(ReadCatalog())
@@ -388,6 +394,10 @@ class Node:
 
     # ---- callers -----------------------------------------------------------------------------------------
 
+    def _on_view_read(self, now: Now, event: ViewRead) -> None:
+        self.touched = ()
+        self.views.on_read(now, event)
+
     def _on_lost_read(self, _now: Now, event: kernel.LostRead) -> None:
         self.reply(event.id, report_lost(self, event.report))
 
@@ -405,6 +415,7 @@ class Node:
         kernel.Applied: _on_applied,
         kernel.CatalogRead: _on_catalog,
         kernel.LostRead: _on_lost_read,
+        ViewRead: _on_view_read,
         ReplicaDropped: dropping.on_dropped,
         kernel.DiskFull: _on_disk_full,
         kernel.DiskRoom: _on_disk_room,

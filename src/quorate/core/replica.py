@@ -27,11 +27,13 @@ from quorate.core.requests import Failover, GroupStatus, Verify
 from quorate.core.row_requests import ReadRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.settings import Settings
+from quorate.core.view_requests import OpenView
 
 if TYPE_CHECKING:
     from quorate.core.auth.access import Access
     from quorate.core.catalog import PartitionRow
     from quorate.core.copies import Copies
+    from quorate.core.read_views import ReadViews
 
 TimerName = tuple[GroupId, str]
 """A timer of a group: the group, and the replication's own word for it."""
@@ -52,6 +54,7 @@ class Host(Protocol):
     """When the caller of the request that is being looked at ceases to wait; 0: not known."""
     log_busy_us: int
     copies: "Copies"
+    views: "ReadViews"
     access: "Access"
 
     def emit(self, effect: Effect) -> None: ...
@@ -244,6 +247,7 @@ class Replica(Protocol):
         self, now: Now, id: int, statements: tuple[Any, ...], level: str, after: tuple[Reached, ...] = ()
     ) -> None: ...
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None: ...
+    def submit_view(self, now: Now, id: int, body: OpenView) -> None: ...
 
     def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:
         """What one asks of a group beside reads and writes."""

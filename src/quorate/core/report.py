@@ -44,6 +44,7 @@ def report(node: "Node", *, members_only: bool = False, database: str = "") -> S
         node.certificate.expires_us,
         is_revoked(node),
         _leaders(node, database),
+        len(node.views.kept),
     )
 
 

@@ -25,6 +25,7 @@ from quorate.core.read_levels import LINEARIZABLE
 from quorate.core.row_requests import Minted, ReadRow, WriteRow
 from quorate.core.scripts import Attempted, BeginAttempt, Evaluated, HoldEnded, LetGo, Script
 from quorate.core.statements import Failed, Result, Statement, Token
+from quorate.core.view_requests import CloseView, OpenView, ReadView
 
 # --------------------------------------------------------------------------------------------------
 # Requests
@@ -174,7 +175,7 @@ MemberChange = AddMember | RemoveMember | ReplaceMember
 RequestBody = (
     Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
     | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy | DropDatabase | Script
-    | BeginAttempt | LetGo | WriteRow | ReadRow
+    | BeginAttempt | LetGo | WriteRow | ReadRow | OpenView | ReadView | CloseView
     | CreateUser | SetPassword | DeleteUser | GrantRole | RevokeRole | CreateToken | DeleteToken
     | SetTls | RevokeCertificate
 )  # fmt: skip
@@ -214,7 +215,8 @@ ScriptOutcome = Evaluated | HoldEnded | WriteOutcome
 
 class Answer(Struct, frozen=True, tag="answer", gc=False):
     """A request was carried through. `outcome` is an encoded `WriteOutcome` (for `Verify` a `VerifyReport`, for
-    `Failover` a `FailoverReport`, for `OpenCopy` a `CopyReport`, for `ReadCopy` a `CopyPart`)."""
+    `Failover` a `FailoverReport`, for `OpenCopy` a `CopyReport`, for `ReadCopy` a `CopyPart`,
+    for `OpenView` and `ReadView` a `Viewed`)."""
 
     outcome: Raw
     index: Index = 0
@@ -299,6 +301,9 @@ class StatusReport(Struct, frozen=True, tag="status_report"):
     """No peer believes it any more."""
     leaders: tuple["Leaders", ...] = ()
     """Of the database that was asked for: its groups, if there are several leaders."""
+
+    snapshots: Count = 0
+    """Read views that it keeps for callers (`core.read_views`)."""
 
 
 class Leaders(Struct, frozen=True, array_like=True):

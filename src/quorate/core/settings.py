@@ -88,6 +88,14 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     """A copy that its caller has not read for this long is let go of."""
     copy_part_bytes: int = 1 << 20
     """How much of it one answer carries."""
+    views_max: int = 32
+    """Read views that a node keeps for callers at a time (`core.read_views`)."""
+    view_us: int = 300_000_000
+    """How long one is kept at the most."""
+    view_idle_us: int = 60_000_000
+    """One that its caller has not read for this long is let go of."""
+    view_wal_bytes: int = 256 << 20
+    """When the write-ahead log of a data file is larger than this, its views are let go of."""
     verify_us: int = 0
     """In about so much time a leader compares the replicas of each of its groups once; 0: only when it is asked."""
     verify_attempts: int = 8

@@ -12,6 +12,8 @@ from typing import Any
 
 READS = "reads"
 """Reads that take too long for the loop."""
+VIEWS = "views"
+"""Pieces of what is read from one state for longer than one answer."""
 WRITES = "writes"
 """Batches of writes that do."""
 CARE = "care"
@@ -22,7 +24,7 @@ LOG = "log"
 COPIES = "copies"
 """Copies of data files: making them, and checking those that have arrived."""
 
-WIDTHS = {READS: (4, 2), WRITES: (8, 1), CARE: (1, 1), DIGESTS: (1, 1), COPIES: (2, 1), LOG: (1, 1)}
+WIDTHS = {READS: (4, 2), VIEWS: (4, 2), WRITES: (8, 1), CARE: (1, 1), DIGESTS: (1, 1), COPIES: (2, 1), LOG: (1, 1)}
 """For each lane: its threads, and how many of them one database may have at a time. A database that has no more than
 half of the threads leaves the others to the other databases."""
 

@@ -22,12 +22,14 @@ from quorate.core.messages import Message
 from quorate.core.permits import AskPermit, DropPermit
 from quorate.core.querying import BROKE, Query, QueryFailed, answer
 from quorate.core.requests import ReplyBody, RequestBody, too_large
+from quorate.core.viewing import FetchView, LetViewGo, PinView
 from quorate.runtime.aside import CARE, LOG
 from quorate.runtime.digests import Digests
 from quorate.runtime.notes import log_note
 from quorate.runtime.running import RunningWrites
 from quorate.runtime.scheduler import Scheduler, Timer
 from quorate.runtime.slow_reads import Found, SlowReads
+from quorate.runtime.views import Views
 from quorate.runtime.writers import Writers
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, Lending, OverBudget, query_failed
 from quorate.storage.log.long_logs import LongLog
@@ -70,15 +72,15 @@ class Driver:
         """Set before `start` on a node that has an etcd."""
         self.clock: Clock = real_clock
         self.slow_reads = SlowReads(store, scheduler, self._queried_aside)
+        self.views = Views(store, scheduler, lambda: self.clock().mono_us, self._viewed, self._fail)
         self.drained: Callable[[], None] = lambda: None
         """Called when the core answers `Drain`."""
         self._scheduler = scheduler
         self._failed = failed
         self._events: deque[Event] = deque()
-        self._stepping = False
+        self._stepping = self._stopped = False
         self._now: Now | None = None
         """The time of what is fed in this turn of the loop; None: to be looked at."""
-        self._stopped = False
         self._callers: dict[int, tuple[Caller, int, RequestBody, int, int]] = {}
         """Request id -> what `asked` was told."""
         self._next_request = 1
@@ -93,8 +95,7 @@ class Driver:
         self._writes: list[LogWrite] = []
         self._sequence = 0
         """The last `Persist` whose writes are in `_writes`."""
-        self._disk_full = self._turn_due = False
-        self._persist_due = False
+        self._disk_full = self._turn_due = self._persist_due = False
         self._timer: Timer | None = None
         self._timer_us: int | None = None
         self._perform: dict[type, Callable[[Any], None]] = {
@@ -117,6 +118,7 @@ class Driver:
         for stored in BaseStore.PERFORM:
             self._perform[stored] = self._on_stored
         self._perform |= {kernel.Checkpoint: self._on_checkpoint, kernel.Digest: self._on_digest}
+        self._perform |= {PinView: self._on_pin_view, FetchView: self.views.fetch, LetViewGo: self.views.let_go}
         self._writers = Writers(store, scheduler, self._done_aside)
         self._long_writes = RunningWrites(self.feed)
         self._log = LongLog(lambda work, done: scheduler.run_aside(work, done, LOG))
@@ -130,6 +132,7 @@ class Driver:
         """Feed and perform nothing more."""
         self._stopped = True
         self.slow_reads.stop()
+        self.views.stop()
         self._writers.stop()
         self._digests.stopped = True
         if self._timer is not None:
@@ -454,6 +457,17 @@ class Driver:
             if failed.why == BROKE:
                 log.error("a read failed beside the loop", exc_info=found)
             self.feed(failed)
+        self._want_turn()
+
+    def _on_pin_view(self, effect: PinView) -> None:
+        if self._log.away and not self.store.is_open(effect.group):
+            self._log.later(partial(self.views.pin, effect))
+        else:
+            self.views.pin(effect)
+        self._now = None
+
+    def _viewed(self, event: Event) -> None:
+        self.feed(event)
         self._want_turn()
 
     def _on_drained(self, _effect: kernel.Drained) -> None:

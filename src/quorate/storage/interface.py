@@ -2,7 +2,7 @@
 files (`storage.folder`) and the in-memory fake (`storage.memory`); one contract suite tests both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from quorate.core.bounds import GroupId
@@ -55,10 +55,14 @@ class StatementFailed(StorageError):
         self.failed = failed
 
 
+def why_not(error: BaseException) -> str:
+    """Why a read has found nothing that has raised this, if the node goes on (`QueryFailed.why`)."""
+    return DAMAGED if isinstance(error, Divergent) else NO_ROOM if isinstance(error, DiskIsFull) else BROKE
+
+
 def query_failed(query: Query, error: BaseException) -> QueryFailed:
     """What a driver tells its core when `Store.query` has raised this, and the node goes on."""
-    why = DAMAGED if isinstance(error, Divergent) else NO_ROOM if isinstance(error, DiskIsFull) else BROKE
-    return QueryFailed(query.group, query.id, why, str(error))
+    return QueryFailed(query.group, query.id, why_not(error), str(error))
 
 
 class Log(Protocol):
@@ -84,6 +88,24 @@ class Examination(Protocol):
         then None. Raises Divergent, saying what is damaged, or Broken."""
 
     def close(self) -> None: ...
+
+
+class Viewer(Protocol):
+    """One state of a data file that is read for longer than one answer."""
+
+    @property
+    def position(self) -> Position:
+        """Where it stands."""
+        ...
+
+    def read(self, statement: Statement | None, bytes_max: int, ending: Ending | None = None) -> bytes:
+        """Run a statement, or go on with the last one; an encoded `Piece` with about so many bytes of rows (0: all of
+        them), or a Failed. Raises OverBudget when it was ended, Broken or Divergent."""
+        ...
+
+    def close(self) -> None:
+        """Pin it no more."""
+        ...
 
 
 class Store(Protocol):
@@ -122,6 +144,10 @@ class Store(Protocol):
     def examine(self, group: GroupId) -> Examination:
         """Pin what is committed now, for a digest that is taken piece by piece (`Digest` does it all at once).
         Raises Divergent when the file is damaged."""
+
+    def view(self, group: GroupId) -> Callable[[], Viewer]:
+        """What pins what is committed, and is to be called once, on any thread. Raises Divergent, or DiskIsFull when
+        the file cannot be opened now; and so does what it gives."""
 
     def checkpoint_aside(self, group: GroupId) -> None:
         """Most of the work of the next `Checkpoint`, callable from one other thread at a time beside other calls."""

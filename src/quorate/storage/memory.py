@@ -290,6 +290,7 @@ class MemoryStore(BaseStore):
                 survivors[number] = left
                 if lose_unsynced:
                     self._images[number] = left
+        self.close_views()
         for replica in self.replicas.values():
             replica.close()
         self.replicas.clear()

@@ -33,9 +33,10 @@ from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, Over
 from quorate.storage.log.group import GroupLog, LogDamaged
 from quorate.storage.log.lost import parted_at, readable
 from quorate.storage.long_work import RECEIVERS, TakesLong, Work, given
+from quorate.storage.viewing import Viewing
 from quorate.storage.writing import Writing
 
-ALWAYS = (DropReplica, kernel.ReadSnapshot, kernel.CloseSnapshot)
+ALWAYS = (DropReplica, kernel.ReadSnapshot, kernel.CloseSnapshot, *Viewing.ALWAYS)
 """What is done also for a group that was dropped."""
 TAIL_ENTRIES = 4096
 TAIL_BYTES = 8 << 20
@@ -47,7 +48,7 @@ SPARE_BYTES = 64 << 20
 """What a copy for a caller leaves free on the disk: the database goes before."""
 
 
-class BaseStore(Discarding):
+class BaseStore(Discarding, Viewing):
     """What both implementations of `storage.interface.Store` have in common; beside it, what an embedded node's
     transaction does on the writer (`hold`, `run_held`, `release`)."""
 
@@ -420,6 +421,7 @@ class BaseStore(Discarding):
         kernel.ReadCatalog: _on_read_catalog,
         kernel.CloseIdle: _on_close_idle,
         DropReplica: Discarding.on_drop_replica,
+        **Viewing.VIEWS,
     }
 
     # ----------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from quorate.core.bounds import GroupId
 from quorate.core.entries import EXECUTED, ORIGIN, Entry, Position
 from quorate.core.executing import Execute, Executed, Stopped
 from quorate.core.kernel import Applied, ApplyFailed, Effect, Event
+from quorate.core.querying import NO_ROOM
+from quorate.core.viewing import PinView, ViewRead
 from quorate.storage.data.data_files import DataFiles
 from quorate.storage.data.replica import Replica
 from quorate.storage.data.snapshots import Shelf
@@ -180,6 +182,8 @@ class Writing(DataFiles):
             self.shelf.forget(group)
         if type(effect) is kernel.OpenSnapshot:
             return [kernel.SnapshotOpened(group, effect.to, 0, ORIGIN, 0, effect.id, "its database was dropped")]
+        if type(effect) is PinView:
+            return [ViewRead(group, effect.view, why=NO_ROOM, reason="its database was dropped")]
         return []
 
     def _damage(self, group: GroupId, reason: str, *, log: bool = False) -> list[Event]:

@@ -8,12 +8,14 @@ from quorate import errors
 from quorate.core.requests import Cancelled, Done, Expired, Refused, ScriptOutcome, WriteOutcome
 from quorate.core.scripts import Attempted, Evaluated, HoldEnded
 from quorate.core.statements import Failed, Token
+from quorate.core.view_requests import ViewOutcome
 from quorate.wire.frames import UNREADABLE
 
 T = TypeVar("T")
 
 _outcome_decoder: msgspec.msgpack.Decoder[WriteOutcome] = msgspec.msgpack.Decoder(WriteOutcome)
 _script_decoder: msgspec.msgpack.Decoder[ScriptOutcome] = msgspec.msgpack.Decoder(ScriptOutcome)
+_view_decoder = msgspec.msgpack.Decoder(ViewOutcome)
 
 
 def read_outcome(encoded: bytes | msgspec.Raw) -> WriteOutcome:
@@ -28,6 +30,14 @@ def read_script(encoded: bytes | msgspec.Raw) -> ScriptOutcome:
     """Decode the outcome of a `Script`. Raises InternalError."""
     try:
         return _script_decoder.decode(encoded)
+    except UNREADABLE as error:
+        raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
+
+
+def read_view(encoded: bytes | msgspec.Raw) -> ViewOutcome:
+    """Decode what a read view gave. Raises InternalError."""
+    try:
+        return _view_decoder.decode(encoded)
     except UNREADABLE as error:
         raise errors.InternalError(f"a node's answer cannot be read: {error}") from error
 

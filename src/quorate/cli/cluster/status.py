@@ -70,6 +70,8 @@ class NodeLine(Struct, frozen=True):
     certificate: str = ""
     expires_us: int = 0
     revoked: bool = False
+    snapshots: int = 0
+    """States of databases that it keeps for streams, and for transactions that only read."""
 
 
 class ReplicaLine(Struct, frozen=True):
@@ -219,6 +221,7 @@ def combine(reports: dict[str, StatusReport | None]) -> View:
                     certificate=report.certificate,
                     expires_us=report.expires_us,
                     revoked=report.revoked,
+                    snapshots=report.snapshots,
                     peers=tuple(
                         PeerLine(member.name, member.alive, member.trip_us, member.suspect_us)
                         for member in report.members

@@ -28,6 +28,7 @@ from quorate.core.requests import (
 )
 from quorate.core.row_requests import ReadRow, WriteRow
 from quorate.core.scripts import BeginAttempt, LetGo, Script
+from quorate.core.view_requests import CloseView, OpenView, ReadView
 from quorate.sql.classify import CHANGE, HasText, is_read, shape_of
 
 CATALOG_READS = frozenset({DATABASES_QUERY, DROPPED_QUERY, AUDIT_QUERY})
@@ -84,8 +85,10 @@ def need_of(body: Any) -> Need:
         return Need(body.database, OWNER)
     if kind is OpenCopy:
         return ADMIN_ONLY if body.database == CATALOG_DATABASE else Need(body.database, READ, (BACKUP,))
-    if kind is ReadCopy:
-        return ANYBODY  # `core.copies` knows of which database it is, and asks again
+    if kind is OpenView:
+        return ADMIN_ONLY if body.database == CATALOG_DATABASE else Need(body.database, READ)
+    if kind in (ReadCopy, ReadView, CloseView):
+        return ANYBODY  # `core.copies` and `core.read_views` know of which database it is, and ask again
     if kind is LostAsk and not body.group:
         return Need(body.database, OWNER, (MONITOR,)) if body.database else _MONITOR
     return ADMIN_ONLY

@@ -35,6 +35,7 @@ from quorate.core.row_effects import LeavesRead, ReadRows, RootRead, RowsRead, T
 from quorate.core.row_requests import ReadRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.versions.resolvers import Spec
+from quorate.core.view_requests import OpenView
 
 TURN = "turn"
 EVENTS = frozenset({
@@ -294,6 +295,9 @@ class Leaderless:
         self.host.reply(id, BY_KEY)
 
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None:
+        self.host.reply(id, BY_KEY)
+
+    def submit_view(self, now: Now, id: int, body: OpenView) -> None:
         self.host.reply(id, BY_KEY)
 
     def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:

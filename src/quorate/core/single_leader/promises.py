@@ -117,6 +117,10 @@ FAILOVERS: dict[str, Failover] = {
 HOLD_LASTS = f"{Settings().hold_us // 1_000_000} s"
 HOLD_IDLES = f"{Settings().hold_idle_us // 1_000} ms"
 
+VIEW_LASTS = f"{Settings().view_us // 60_000_000} minutes"
+VIEW_IDLES = f"{Settings().view_idle_us // 1_000_000} s"
+VIEW_WAL = f"{Settings().view_wal_bytes >> 20} MiB"
+
 
 class Beginning(Struct, frozen=True):
     """One way to begin a transaction, in words."""
@@ -144,6 +148,15 @@ BEGINNINGS = (
         " deferred one then",
         "other writes to the database wait meanwhile; where many transactions hold one after the other, at most half of"
         " the time",
+    ),
+    Beginning(
+        "read_only=True",
+        "all its statements, and all pieces of a `stream`, read one state, the one that its first read saw at its"
+        " level; each runs once, and others write meanwhile",
+        f"that the state is kept: one node keeps it, for {VIEW_LASTS} at the most, {VIEW_IDLES} without a statement,"
+        f" and while the database's write-ahead log has at most {VIEW_WAL}; then it is SnapshotExpired",
+        f"a connection to the data file; a node keeps {Settings().views_max} at a time, and the statements of other"
+        " such transactions run again each time, as those of a deferred one do",
     ),
 )
 
@@ -199,11 +212,20 @@ TRANSACTIONS = (
     "Transactions that write are strict serializable: they happen as if one after the other, in an order that agrees"
     " with real time{}."
 )
+BOTH = (
+    "The first two are strict serializable, with `async` among what survives a failover ([how](transactions.md)); so is"
+    " the third at `linearizable`."
+)
 HOLDS = (
     "A transaction that begins immediate, or takes long, holds the leader's writer: others who write to the database"
     " wait, and it does not end with SerializationFailure meanwhile. A hold is a lease: it ends with its leader, and"
     f" while others wait after {HOLD_LASTS}, or {HOLD_IDLES} without a statement; then the transaction goes on as one"
     " that began deferred."
+)
+SNAPSHOTS = (
+    "A transaction with read_only=True, and a stream, read one state, which one node keeps for them while others write:"
+    f" for {VIEW_LASTS} at the most, {VIEW_IDLES} when nobody reads, and while the write-ahead log has at most"
+    f" {VIEW_WAL}. Then, and when the node is lost, they end with SnapshotExpired."
 )
 OWN_WRITES = (
     "At eventual a connection may miss its own writes, unless it has one of these: "
@@ -242,6 +264,7 @@ def explain(rule: AckPolicy, replicas: int) -> LedExplanation:
         ONCE_AND_TRUE,
         TRANSACTIONS.format("" if offered(rule.kind, LINEARIZABLE) else ", among what survives a failover"),
         HOLDS,
+        SNAPSHOTS,
     )
     return LedExplanation(
         replication=SINGLE_LEADER,
@@ -366,7 +389,7 @@ def document() -> list[str]:
     lines += ["", "## Transactions of `single-leader`: how they begin", ""]
     lines += ["| begin | promises | does not promise | cost |", "|---|---|---|---|"]
     lines += [f"| `{each.begin}` | {each.says} | {each.limits} | {each.cost} |" for each in BEGINNINGS]
-    lines += ["", "Both are strict serializable, with `async` among what survives a failover ([how](transactions.md))."]
+    lines += ["", BOTH]
     lines += ["", "## Every choice of `single-leader`", ""]
     lines += [
         "| replication | acks | read | promises |",

@@ -39,6 +39,7 @@ from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
 from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.records import Known, Read
 from quorate.core.single_leader.state import Group
+from quorate.core.view_requests import OpenView
 
 NOT_PROMISED = Refused(
     "NotSupportedError",
@@ -197,6 +198,8 @@ def _query(group: Group, id: int, statements: tuple[Any, ...], until_us: int, ag
     host = group.host
     if statements is COPY:
         host.copies.open(group.group, group.database, id, until_us)
+    elif statements and type(statements[0]) is OpenView:
+        host.views.open(group.group, id, statements[0], until_us)
     else:
         host.emit(Query(group.group, id, statements, ends_us(until_us, host.now_us), age))
 

@@ -85,6 +85,7 @@ from quorate.core.single_leader.promises import PROMISES
 from quorate.core.single_leader.roles import FOLLOWER, LEADER
 from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import ELECTION, GATHER, Group
+from quorate.core.view_requests import OpenView
 
 MESSAGES: dict[type, Callable[[Group, Now, NodeId, Any], None]] = {
     PreVote: election.on_pre_vote,
@@ -363,6 +364,10 @@ class SingleLeaderReplica(Group):
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None:
         after = () if body.after is None else body.after.places
         reads.submit(self, now, id, reads.COPY, STRONGEST if body.strongest else body.level, after)
+
+    def submit_view(self, now: Now, id: int, body: OpenView) -> None:
+        after = () if body.after is None else body.after.places
+        reads.submit(self, now, id, (body,), STRONGEST if body.strongest else body.level, after)
 
     def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:
         if type(body) is Verify:

@@ -13,6 +13,7 @@ from quorate.lab.mutants import (
     single_leader,
     storing,
     transacting,
+    views,
 )
 from quorate.lab.mutants.sabotage import Mutant, find, run, run_case, sabotaged
 
@@ -27,6 +28,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + transacting.MUTANTS
     + fencing.MUTANTS
     + leaderless.MUTANTS
+    + views.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

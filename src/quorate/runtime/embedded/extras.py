@@ -3,15 +3,20 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quorate import errors
 from quorate.client.checks import check_new_file
 from quorate.client.dumps import CHANGING, SCHEMA, TRIES, check_script, contents_of, lines_of
 from quorate.client.pieces import ConnectionAttributes
+from quorate.client.types import Types, types_of
+from quorate.client.url import check_read_level
 from quorate.core.options import SINGLE_LEADER
 from quorate.sql.classify import statements_of
 from quorate.storage.execution.callbacks import Callbacks
+
+if TYPE_CHECKING:
+    from quorate.client._sync.streams import Stream
 
 ARGUMENTS_MAX = 127
 """SQLite's limit is higher; so many are portable."""
@@ -80,6 +85,31 @@ class Extras(ConnectionAttributes):
             if not mine:
                 node.writing.release()
         self.reads.schema_changed()
+
+    def stream(
+        self: Any,
+        sql: str,
+        parameters: Any = (),
+        *,
+        read: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
+    ) -> "Stream":
+        """Read rows as they are asked for, however many there are, all from one state of the database:
+        `with db.stream("SELECT * FROM big") as rows: for row in rows: ...`. `timeout` is for each piece. What is
+        held open keeps the write-ahead log from being reused. In memory all rows are read at once."""
+        from quorate.client._sync.streams import Stream, refuse_in_transaction, stream_statement
+        from quorate.runtime.embedded.streams import InFolder
+
+        self.node.usable()
+        refuse_in_transaction(open=self._session.begun or not self.autocommit)
+        if read is not None:
+            check_read_level(read)
+        types = types_of(types, self._types)
+        statement = stream_statement(sql, parameters, types)
+        if self._trace is not None:
+            self._trace(sql)
+        return Stream(self, InFolder(self.reads, statement, self._ends(timeout)), types)
 
     def interrupt(self: Any) -> None:
         """End the statements that run on this connection: they raise OperationalError, "interrupted", and are undone.

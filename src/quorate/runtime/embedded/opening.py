@@ -5,9 +5,9 @@ import os
 import secrets
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from quorate import errors
 from quorate.core.bounds import GroupId
@@ -71,6 +71,9 @@ def open_memory() -> InlineNode:
         return store.recover()
 
     return InlineNode(store, recover)
+
+
+T = TypeVar("T")
 
 
 class Reads:
@@ -271,13 +274,29 @@ class Pinned:
 
     def read(self, statement: Statement) -> tuple[Columns, Rows]:
         """Run one read. Raises client errors."""
+        return self._call(lambda reader: reader.first_read(statement.sql, statement.sets[0]))
+
+    def begin(self, statement: Statement, bytes_max: int) -> tuple[Columns, Rows, bool]:
+        """Begin a read whose rows are fetched in pieces, and fetch the first. Raises client errors."""
+
+        def first(reader: DirectReader) -> tuple[Columns, Rows, bool]:
+            reader.begin(statement.sql, statement.sets[0])
+            return reader.piece(bytes_max)
+
+        return self._call(first)
+
+    def more(self, bytes_max: int) -> tuple[Columns, Rows, bool]:
+        """The next piece."""
+        return self._call(lambda reader: reader.piece(bytes_max))
+
+    def _call(self, call: Callable[[DirectReader], T]) -> T:
         reader = self._reader
         if reader is None:
             raise errors.OperationalError("the data file cannot be read any more", hint="begin another transaction")
         reader.limit = None if self._seconds is None else [self._seconds]
         reader.runs_in(threading.get_ident())
         try:
-            return reader.first_read(statement.sql, statement.sets[0])
+            return call(reader)
         except StatementFailed as error:
             raise failure(error.failed) from error.__cause__
         except BaseException as error:  # noqa: BLE001 - it is raised again

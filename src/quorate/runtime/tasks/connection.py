@@ -32,16 +32,18 @@ from quorate.client.pieces import (
 )
 from quorate.client.results import closed
 from quorate.client.rows import RowFactory
+from quorate.client.streams_aio import Stream, refuse_in_transaction, stream_statement
 from quorate.client.transactions import DEFERRED, check_begin
 from quorate.client.transactions_aio import run_transaction
 from quorate.client.types import Types, types_of
-from quorate.client.url import FolderTarget, MemoryTarget, check_timeout
+from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.core.bookmarks import Bookmark
 from quorate.core.requests import Done
 from quorate.core.statements import Result, Statement
 from quorate.runtime.embedded.connection import Connection as Embedded
 from quorate.runtime.embedded.writing import IN_TRANSACTION
 from quorate.runtime.tasks.calls import Calls
+from quorate.runtime.tasks.streams import InTasks
 from quorate.runtime.tasks.transactions import Transaction
 from quorate.runtime.tasks.workers import Crew, Worker
 from quorate.sql.classify import shape_of
@@ -267,6 +269,26 @@ class Connection(Calls):
             check_timeout(timeout)
         options = {"begin": begin, "read_only": check_flag(read_only, "read_only"), "token": token, "timeout": timeout}
         return Transaction(self, options)
+
+    def stream(
+        self,
+        sql: str,
+        parameters: Any = (),
+        *,
+        read: str | None = None,
+        timeout: float | None = None,
+        types: Types | None = None,
+    ) -> Stream:
+        """Read rows as they are asked for, however many there are, all from one state of the database:
+        `async with db.stream("SELECT * FROM big") as rows: async for row in rows: ...`. `timeout` is for each piece."""
+        if self._closed:
+            closed("connection")
+        refuse_in_transaction(open=self.in_transaction or not self._autocommit)
+        if read is not None:
+            check_read_level(read)
+        types = types_of(types, self._types)
+        statement = stream_statement(sql, parameters, types)
+        return Stream(self, InTasks(self, statement, self._ends if timeout is None else check_timeout(timeout)), types)
 
     async def run_transaction(
         self,

@@ -15,10 +15,12 @@ from quorate.core.statements import Failed
 from quorate.sql.classify import READ, SETTING, shape_of
 from quorate.storage.data.connection import open_reader
 from quorate.storage.data.guard import Guard
+from quorate.storage.data.reader import check_read
 from quorate.storage.execution.callbacks import Callbacks
 from quorate.storage.execution.running import refuse
 from quorate.storage.failures import RefusedError, failed_of, raise_if_fatal
 from quorate.storage.interface import Broken, StatementFailed
+from quorate.storage.rows.payload import encode
 
 PINNED = -2
 """In the place of a state's number: held open by one caller."""
@@ -109,6 +111,31 @@ class DirectReader:
             raise self.failed(error) from error
         return self._columns, rows
 
+    def begin(self, sql: str, parameters: Any) -> None:
+        """Begin a read whose rows are fetched by `piece`. Raises StatementFailed, Broken or Divergent."""
+        shape = shape_of(sql)
+        try:
+            check_read(shape)
+        except RefusedError as error:
+            raise StatementFailed(error.failed) from None
+        try:
+            self._traced.execute(shape.sql, parameters)
+        except Exception as error:
+            raise self.failed(error) from error
+
+    def piece(self, bytes_max: int) -> tuple[Columns, Rows, bool]:
+        """Its columns, its next rows, about so many bytes of them, and whether there may be others. Raises the same."""
+        rows: Rows = []
+        try:
+            for row in self._traced:
+                rows.append(row)
+                bytes_max -= len(encode(row))
+                if bytes_max <= 0:
+                    return self._columns, rows, True
+        except Exception as error:
+            raise self.failed(error) from error
+        return self._columns, rows, False
+
     def show(self, state: int) -> None:
         """The next reads are of the state of this number, which is the present one: hold it open if it has been read
         here before."""
@@ -128,6 +155,8 @@ class DirectReader:
     def let_go(self) -> None:
         """Hold no state open, and know what the program has defined."""
         if self.state != -1:
+            if self.state == PINNED:
+                self._renew()
             self.state = -1
             if self._connection.in_transaction:
                 self._internal("ROLLBACK")
@@ -167,17 +196,21 @@ class DirectReader:
 
     def failed(self, error: Exception) -> StatementFailed:
         """What to raise for what `execute` raised. Raises Broken or Divergent itself."""
+        self._renew()
+        limit, self.limit = self.limit, None
+        over, self._over = self._over, False
+        if isinstance(error, apsw.InterruptError):
+            return StatementFailed(ended_after(limit[0]) if over and limit else INTERRUPTED)
+        return StatementFailed(failed_of(error, 0, self._guard))
+
+    def _renew(self) -> None:
+        """Stop whatever statement is half run."""
         self._cursor.close(force=True)
         self._traced.close(force=True)
         self._cursor = self._connection.cursor()
         self._traced = self._connection.cursor()
         self._traced.exec_trace = self._describe
         self.execute = self._cursor.execute
-        limit, self.limit = self.limit, None
-        over, self._over = self._over, False
-        if isinstance(error, apsw.InterruptError):
-            return StatementFailed(ended_after(limit[0]) if over and limit else INTERRUPTED)
-        return StatementFailed(failed_of(error, 0, self._guard))
 
     def close(self) -> None:
         """Close the connection. Doing so again changes nothing."""

@@ -1,7 +1,8 @@
 """Reading committed state on a connection of its own."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import apsw
@@ -11,7 +12,7 @@ from quorate.core.limits import RESULT_BYTES_MAX
 from quorate.core.requests import Done
 from quorate.core.scripts import Step
 from quorate.core.statements import Failed, Result, Statement
-from quorate.sql.classify import READ, SETTING, shape_of
+from quorate.sql.classify import READ, SETTING, Shape, shape_of
 from quorate.storage.data.connection import INTERNAL, open_reader
 from quorate.storage.data.guard import Guard
 from quorate.storage.execution.ending import Ending
@@ -158,15 +159,26 @@ class Reader:
         try:
             if ending is None:
                 return run_reads(self._runner, self._guard, statements), position
-            self._ending = ending
-            ending.begins(self._connection)
-            try:
+            with self.ended_by(ending):
                 return run_reads(self._runner, self._guard, statements, self._ended), position
-            finally:  # what follows must not be interrupted
-                ending.ends()
-                self._ending = None
         finally:
             self.end()
+
+    @contextmanager
+    def ended_by(self, ending: Ending) -> Iterator[None]:
+        """What is done meanwhile ends when this says so."""
+        self._ending = ending
+        ending.begins(self._connection)
+        try:
+            yield
+        finally:  # what follows must not be interrupted
+            ending.ends()
+            self._ending = None
+
+    @property
+    def tools(self) -> tuple[Runner, Guard]:
+        """What runs statements here."""
+        return self._runner, self._guard
 
     def _ended(self) -> bool:
         """Whether the read that runs aside is to end now."""
@@ -252,12 +264,17 @@ def read_one(runner: Runner, statement: Statement) -> Result:
     shape = shape_of(statement.sql)
     if shape.kind == SETTING and not shape.surplus:
         return NOTHING  # there is nothing here that it would hold for
-    if shape.surplus or shape.kind != READ:
-        refuse(shape)
-        raise RefusedError("ProgrammingError", "a statement that changes something was sent as a read")
+    check_read(shape)
     if CHECK.search(shape.sql):
         runner.forget_indexes()
     return runner.read(statement, shape)
+
+
+def check_read(shape: Shape) -> None:
+    """Raises RefusedError for what is no read."""
+    if shape.surplus or shape.kind != READ:
+        refuse(shape)
+        raise RefusedError("ProgrammingError", "a statement that changes something was sent as a read")
 
 
 def checked(encoded: bytes) -> bytes:

@@ -8,7 +8,6 @@ a batch is open, it rolls the batch back and applies its payload at commit, as a
 import contextlib
 import itertools
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from quorate.core.entries import Entry, Position
 from quorate.core.requests import Write
 from quorate.core.statements import Failed, Result, Statement
 from quorate.core.streams import Cursor, Merge
+from quorate.storage.data.asides import Asides
 from quorate.storage.data.connection import NO_ROWID, PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.data.copying import Copying, reading
 from quorate.storage.data.digest import digest_of
@@ -26,6 +26,7 @@ from quorate.storage.data.examination import Examination
 from quorate.storage.data.guard import Guard
 from quorate.storage.data.holding import HoldingWriter
 from quorate.storage.data.reader import Reader, run_reads
+from quorate.storage.data.view import View, closing
 from quorate.storage.data.writer import HELD, IDLE
 from quorate.storage.execution.callbacks import Callbacks
 from quorate.storage.execution.ending import Ending
@@ -67,10 +68,8 @@ class Replica:
         self._versioned = versioned
         self._writer = self._open_writer()
         self._reader: Reader | None = None
-        self._aside: list[Reader] = []
-        """Readers of other threads that nobody uses now."""
-        self._asides = threading.Lock()
-        """Guards them, and `_closed`."""
+        self._aside = Asides(self._open_aside)
+        """Readers of other threads."""
         self._own: tuple[Runner, Guard] | None = None
         self._checkpoint_wanted = False
         self._lent = False
@@ -81,7 +80,6 @@ class Replica:
         """Pages in the write-ahead log, as of the last commit."""
         if not self._memory:
             self._writer.connection.set_wal_hook(self._on_wal)
-        self._closed = False
 
     def _open_writer(self) -> HoldingWriter:
         if self._versioned is None:
@@ -230,26 +228,29 @@ class Replica:
         was ended, NoDescriptors (or DiskIsFull) also when the replica was closed for another to take its place."""
         if self._memory:
             return self.query(statements)
-        with self._asides:
-            reader = self._aside.pop() if self._aside else None
-        if reader is None:
-            reader = self._open_aside()
+        reader = self._aside.take()
         try:
             return reader.read_at(statements, ending)
         finally:
-            with self._asides:
-                kept = not self._aside and not self._closed
-                if kept:
-                    self._aside.append(reader)
-            if not kept:
-                reader.close()
+            self._aside.put_back(reader)
+
+    def view(self) -> View:
+        """Pin the last committed state, to be read until it is closed: for a file replica on any thread. Raises
+        Divergent, DiskIsFull or Broken."""
+        if not self._memory:
+            return View(self._aside.take(), self._aside.put_back)
+        copy = Replica(":memory:", clock=self._clock, versioned=self._versioned)
+        copy.load(self.dump())
+        path = copy._path.removeprefix("file:").removesuffix("?vfs=memdb")
+        reader = Reader(path, self._clock, aside=True, vfs="memdb", versioned=self._versioned)
+        return View(reader, closing(copy))
 
     def _open_aside(self) -> Reader:
         try:
             with reading():
                 return Reader(self._path, self._clock, aside=True, vfs=self._files.vfs, versioned=self._versioned)
         except Broken as error:
-            if self._closed:  # and its file may be gone
+            if self._aside.closed:  # and its file may be gone
                 raise DiskIsFull("the data file has just been replaced") from error
             raise
 
@@ -477,19 +478,15 @@ class Replica:
     def close(self) -> None:
         """Roll back what is open and close every connection, the writer last; those on which other threads are reading
         just now are closed by them. May be called twice."""
-        with self._asides:
-            if self._closed:
-                return
-            self._closed = True
-        for reader in (self._reader, *self._aside):
-            if reader is not None:
-                reader.close()
-        self._close_writer()
+        if self._aside.close():
+            if self._reader is not None:
+                self._reader.close()
+            self._close_writer()
 
     def abandon(self) -> None:
         """Close as a dying process does, without folding the write-ahead log into the file: after a failed
         fsync nothing more may be written, or it would pass for durable."""
-        if not self._closed:
+        if not self._aside.closed:
             self._writer.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             with contextlib.suppress(StorageError):
                 self.close()

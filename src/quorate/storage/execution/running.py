@@ -142,6 +142,14 @@ class Runner:
         finally:
             guard.watching = False
 
+    def open(self, statement: Statement, shape: Shape) -> tuple[Columns, apsw.Cursor]:
+        """Begin a statement that changes nothing: its columns, and its rows as they are asked for, with the guard
+        watching."""
+        cursor = self._connection.cursor()
+        cursor.exec_trace = self._describe
+        cursor.execute(shape.sql, statement.sets[0])
+        return self._columns, cursor
+
     def forget_indexes(self) -> None:
         """Have every virtual table look whether somebody else has written. FTS5 does so whenever a cursor is opened,
         but not for an integrity check, which would find its new pages wrong."""

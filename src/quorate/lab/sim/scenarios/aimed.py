@@ -186,5 +186,21 @@ def drops(rng: random.Random) -> Dials:
     return msgspec.structs.replace(found, nodes=nodes, members_us=300 * MILLISECOND, spares=4, leave_dead=0.0)
 
 
-AIMED = (rebuilds, amnesia, figure_eight, newcomers, departures, outdated, forgotten, drops, *quorums.ALL)
+def streams(rng: random.Random) -> Dials:
+    """Reads that fetch their rows in pieces from one state that a node keeps, while others write."""
+    drawn = draw(rng)
+    return msgspec.structs.replace(
+        drawn, nodes=3, clients=rng.choice((3, 5)), databases=1, streams=0.8, sessions=6, pairs=3, reads=2,
+        counters=1, duplicate=rng.choice((0.0, 0.2)), client_loss=rng.choice((0.02, 0.1)),
+        fault_lasts_us=300 * MILLISECOND, think_us=5 * MILLISECOND, patience_us=100 * MILLISECOND,
+        settings=msgspec.structs.replace(
+            drawn.settings,
+            views_max=rng.choice((1, 2, 8)),
+            view_idle_us=rng.choice((150, 1_000)) * MILLISECOND,
+            view_us=rng.choice((100, 300)) * MILLISECOND,
+        ),
+    )  # fmt: skip
+
+
+AIMED = (rebuilds, amnesia, figure_eight, newcomers, departures, outdated, forgotten, drops, streams, *quorums.ALL)
 """All of them."""

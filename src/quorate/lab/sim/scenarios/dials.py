@@ -180,6 +180,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """The weights of the kinds of operations."""
     exports: float = 0.0
     """Chance that a read fetches a copy of the database and reads there."""
+    streams: float = 0.0
+    """Chance that a read fetches its rows in pieces, all from one state."""
     verify_us: int = 0
     """The mean time between two comparisons of replicas that somebody asks for; 0: nobody does."""
     failover_us: int = 0

@@ -100,6 +100,7 @@ OTHERS = (
     Dial("large"),
     Dial("sessions"),
     Dial("exports"),
+    Dial("streams"),
     Dial("smooth", quiet=KEPT),
     Dial("spares", quiet=KEPT),
     Dial("spread", quiet=KEPT),

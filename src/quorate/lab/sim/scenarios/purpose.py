@@ -92,6 +92,7 @@ AIMS: dict[str, Aim] = {
     "full_quorums": _aim({"disk full": 20, "row read: ok": 80}, seeds=4),
     "hasty_quorums": _aim({"told unsure": 15, "row read: ok": 50}, seeds=4),
     "exports": _aim({"copy fetched": 60, "note: copy_abandoned": 4, "refused: Overloaded": 2, "crash": 4}),
+    "streams": _aim({"view read": 100, "read in pieces": 40, "note: view_expired": 40, "refused: SnapshotExpired": 1}),
     "calm": _aim({"ok": 1_000, "digests compared": 50}),
     "votes": _aim({"crash after a vote": 20, "elections": 100, "two leaders at once": 1}),
     "power": _aim({"writes forgotten": 20, "crash": 20, "torn step": 1}),

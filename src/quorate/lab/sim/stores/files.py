@@ -26,7 +26,7 @@ from quorate.storage.data.handles import Handles
 from quorate.storage.dropped import DATA_FILE
 from quorate.storage.execution.ending import Ending
 from quorate.storage.folder import LOG, SNAPSHOTS, SqliteStore, open_store
-from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination
+from quorate.storage.interface import Broken, DiskIsFull, Divergent, Examination, Viewer
 from quorate.storage.log.group import GroupLog, LogDamaged
 from quorate.storage.testing.disk import SimulatedDisk
 
@@ -294,6 +294,10 @@ class FileStore:
     def examine(self, group: GroupId) -> Examination:
         """See `storage.interface.Store`."""
         return self._call(self.opened.examine, group)
+
+    def view(self, group: GroupId) -> Callable[[], Viewer]:
+        """See `storage.interface.Store`."""
+        return self._call(self.opened.view, group)
 
     def checkpoint_aside(self, group: GroupId) -> None:
         """See `storage.interface.Store`."""

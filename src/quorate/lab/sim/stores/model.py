@@ -23,6 +23,7 @@ from quorate.core.requests import Outcome, Run, Write
 from quorate.core.row_effects import CompareTree, ReadLeaves, ReadRoot, ReadRows
 from quorate.core.scripts import BeginAttempt, Script, Step
 from quorate.core.statements import Statement
+from quorate.core.view_requests import Piece
 from quorate.lab.sim.stores.model_rows import RowsReplica
 from quorate.lab.sim.stores.model_scripts import Held, goes_on, read_script, run_script
 from quorate.lab.sim.stores.model_tables import Row, Segment, StatementError, Tables, run_statement
@@ -277,6 +278,10 @@ class ModelReplica:
         """See `Replica.examine`."""
         return ModelExamination(self.applied, self.digest())
 
+    def view(self) -> "ModelView":
+        """See `Replica.view`."""
+        return ModelView(self._tables, self.applied)
+
     def edit(self, number: int) -> bool:
         """What `store.EDITS` do, by number; whether anything was changed."""
         tables = self._tables.fork()
@@ -335,6 +340,34 @@ class ModelExamination:
     def step(self, _pieces: int) -> str:
         """All of it."""
         return self._digest
+
+    def close(self) -> None:
+        """Nothing is pinned."""
+
+
+class ModelView:
+    """See `storage.data.view`."""
+
+    def __init__(self, tables: Tables, position: Position) -> None:
+        self._tables = tables.fork()
+        self.position = position
+        self._columns: Any = ()
+        self._rows: list[Any] = []
+
+    def read(self, statement: Statement | None, bytes_max: int, _ending: object = None) -> bytes:
+        """See `View.read`."""
+        if statement is not None:
+            try:
+                result = run_statement(self._tables, statement)
+            except StatementError as error:
+                return encode_failed(error.at(0))
+            self._columns, self._rows = result.columns, list(result.rows)
+        piece: list[Any] = []
+        left = bytes_max or 1 << 62
+        while self._rows and left > 0:
+            piece.append(self._rows.pop(0))
+            left -= len(encode(piece[-1]))
+        return encode(Piece(self._columns, piece, bool(self._rows)))
 
     def close(self) -> None:
         """Nothing is pinned."""

@@ -33,6 +33,7 @@ from quorate.core.requests import (
 from quorate.core.row_requests import Minted, WriteRow
 from quorate.core.scripts import Script
 from quorate.core.statements import BOUND, Failed, Token
+from quorate.core.view_requests import OpenView
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.engine.network import Network, node_at
 from quorate.lab.sim.engine.world import Violation, World
@@ -40,12 +41,17 @@ from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.workloads.copies import Fetching
 from quorate.lab.sim.workloads.ledger import SAME_ANSWER, TRUE_ANSWER
 from quorate.lab.sim.workloads.operations import Database, Operation, Operations
+from quorate.lab.sim.workloads.views import SIZES, Viewing, first_view
 from quorate.wire import codec
 
 BACK_OFF_US = 30 * MILLISECOND
 PROCESSES_PER_CLIENT = 1_000_000
 SESSION_WANDERS = 0.6
 """`Dials.wander` of reads in sessions."""
+ASKS_AGAIN = 0.6
+"""Chance that a piece whose answer does not come is asked for again."""
+HURRIES = 4
+"""From this attempt on, a read in pieces asks for all rows at once: it may take longer than its state is kept."""
 LETS_GO = 0.7
 """Chance that a client that has a copy tells its node so."""
 MAY_FAIL = ("failing", "drawn", "row insert")
@@ -70,8 +76,8 @@ class Call:
         self.attempt = 0
         self.number = 0
         """The id of the newest attempt."""
-        self.fetching: Fetching | None = None
-        """A read that fetches a copy: what has come of it."""
+        self.fetching: Fetching | Viewing | None = None
+        """A read that fetches a copy, or in pieces: what has come of it."""
         self.asked_outcome = False
         self.maybe = False
         """Some attempt was not answered, or answered that nobody knows: it may have taken effect."""
@@ -146,6 +152,8 @@ class Client:
             strongest = bool(self.dials.acks or self.dials.fixed) and operation.level == LINEARIZABLE
             if token is None and self.dials.exports and self.rng.random() < self.dials.exports:
                 body = OpenCopy(operation.database, operation.level, strongest)
+            elif token is None and self.dials.streams and self.rng.random() < self.dials.streams:
+                body = first_view(operation, strongest, self.rng)
             else:
                 after = operation.visit.bookmark if operation.visit is not None else None
                 level = operation.level
@@ -254,6 +262,10 @@ class Client:
         if call.ended or call.number != number:
             return
         self.world.mark("timed out")
+        if isinstance(call.fetching, Viewing) and self.rng.random() < ASKS_AGAIN:  # the answer may have been lost
+            self._ask(call.body, call)
+            self.world.after(self.dials.patience_us, self._out_of_patience, call, call.number)
+            return
         call.maybe = True
         self._target = self.rng.randint(1, self.network.nodes)
         self._try_again(call)
@@ -328,7 +340,7 @@ class Client:
             self.seen[database] = max(self.seen.get(database, 0), body.index)
             if call.operation.visit is not None:
                 call.operation.visit.heard(getattr(call.body, "after", None), body.place)
-            if isinstance(call.original, OpenCopy):
+            if isinstance(call.original, OpenCopy | OpenView):
                 if told.id == call.number:
                     self._fetched(call, body)
                 return
@@ -355,16 +367,24 @@ class Client:
 
     def _fetched(self, call: Call, answer: Answer) -> None:
         """A part of a copy: fetch the next from the same node, or read in it what was to be read."""
-        call.fetching = call.fetching or Fetching(call.original)
+        call.fetching = call.fetching or self._fetching(call)
         whole = call.fetching.take(answer)
         call.body = call.fetching.ask
         if whole:
-            self.world.mark("copy fetched")
+            self.world.mark("copy fetched" if isinstance(call.fetching, Fetching) else "view read")
+            if isinstance(call.fetching, Viewing) and call.fetching.pieces > len(call.operation.statements):
+                self.world.mark("read in pieces")
             self._answered(call, _outcome.decode(call.fetching.read(call.operation.statements)))
         if not whole or self.rng.random() < LETS_GO:
             self._ask(call.body, call)
         if not whole:
             self.world.after(self.dials.patience_us, self._out_of_patience, call, call.number)
+
+    def _fetching(self, call: Call) -> Fetching | Viewing:
+        if isinstance(call.original, OpenView):
+            sizes = SIZES if call.attempt < HURRIES else SIZES[-1:]
+            return Viewing(call.original, call.operation.statements, sizes, self.rng)
+        return Fetching(call.original)
 
     def _node_at(self, address: str) -> int:
         if address and self.rng.random() < 0.9:

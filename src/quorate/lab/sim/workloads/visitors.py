@@ -111,7 +111,11 @@ class Visitors:
         def ended(end: str, results: tuple[Result, ...] | None) -> None:
             if end == OK and results:
                 growing.one_log = growing.one_log and not database.loose
-                self._judge(SESSION, database, growing.reads(visit.seen, state_of(results[0])))
+                state = state_of(results[0])
+                twice = len(results[0].rows) != state.bit_count()
+                self._judge(
+                    SESSION, database, "a read gives a row twice" if twice else growing.reads(visit.seen, state)
+                )
 
         return Operation("session read", database.name, [READ], ended, writes=False, level=LEVEL)
 
