@@ -22,6 +22,7 @@ COMMANDS = {
     "drop": "quorate.cli.data.drop:drop",
     "databases": "quorate.cli.data.databases:databases",
     "sql": "quorate.cli.data.sql:sql",
+    "shell": "quorate.cli.data.shell:shell",
     "alter": "quorate.cli.data.alter:alter",
     "explain": "quorate.cli.data.explain:explain",
     "quorum": "quorate.cli.data.quorum:quorum",

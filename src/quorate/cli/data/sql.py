@@ -5,6 +5,7 @@ import sys
 import click
 
 import quorate
+from quorate.cli.data.shell import shown
 from quorate.cli.data.target import cluster_url, embedded_folder
 from quorate.cli.output import Seconds, aligned, cluster_option, json_option, print_json, progress
 
@@ -33,11 +34,5 @@ def sql(name: str, statement: str, timeout: float, cluster: str | None, as_json:
     if as_json:
         print_json({"columns": columns, "rows": rows})
         return
-    for line in aligned([columns, *([_shown(value) for value in row] for row in rows)]):
+    for line in aligned([columns, *([shown(value) for value in row] for row in rows)]):
         click.echo(line)
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "NULL"
-    return f"x'{value.hex()}'" if isinstance(value, bytes) else str(value)
