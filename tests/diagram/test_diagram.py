@@ -70,6 +70,13 @@ def test_a_run_is_told_whole() -> None:
     assert all(0 <= event.lane < len(diagram.lanes) for event in calls)
 
 
+def test_a_database_without_a_leader_is_drawn_by_its_messages() -> None:
+    report, diagram = watched(lambda: simulate(0, "quorums"), limit=1_000_000)
+    assert report.ok, report.message
+    kinds = {event.kind for event in diagram.events}
+    assert {"RowAsk", "RowReply", "Store", "Stored", "row read"} <= kinds
+
+
 def test_a_broken_promise_is_marked_where_it_happened() -> None:
     report, diagram = watched(lambda: run(FORGETFUL, 0))
     assert not report.ok

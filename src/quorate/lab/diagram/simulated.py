@@ -23,6 +23,7 @@ from quorate.core.kernel import (
     Persisted,
     Rollback,
 )
+from quorate.core.options import LEADERLESS
 from quorate.core.requests import Answer, Ask, Told, WriteOutcome
 from quorate.core.requests import Run as RunRequest
 from quorate.lab.diagram.model import (
@@ -200,6 +201,8 @@ class Recorder:
         core = self._run.hosts[node].core
         for number, group in core.groups.items() if core is not None else ():
             self.groups.setdefault(number, group.database or "catalog")
+            if group.replication == LEADERLESS:
+                continue  # nobody leads it, and nothing in it is committed by one for all
             leadership = self._leaderships.get((node, number))
             if leadership is None or (leadership.epoch, leadership.kind) != (group.election.epoch, group.election.role):
                 if leadership is not None:
