@@ -3,11 +3,13 @@
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import structs
 
-from quorate.core.requests import Done, Outcome, Run
-from quorate.core.scripts import Evaluated
+from quorate.core.requests import Done, Outcome, Replay, Run
+from quorate.core.scripts import Evaluated, Hold
 from quorate.core.statements import Failed, Statement, Token
 from quorate.core.streams import Merge
 from quorate.storage.data.replica import Replica
@@ -82,9 +84,10 @@ def test_what_is_undone_leaves_no_version(pair: tuple[Group, Group]) -> None:
     one.run("INSERT INTO t VALUES (1, 'x', 1)")
     before = one.leader.digest()
     (found,) = one.execute(
-        script("UPDATE t SET a = 'y'", "SAVEPOINT s", "DELETE FROM t", "CREATE TABLE u(id INTEGER PRIMARY KEY)")
+        script("UPDATE t SET a = 'y'", 'SAVEPOINT "s"', "DELETE FROM t", "CREATE TABLE u(id INTEGER PRIMARY KEY)")
     )
     assert isinstance(found, Evaluated), found
+    assert found.failures == (None,) * 4
     one.execute(writes("UPDATE t SET a = 'z'", "INSERT INTO t VALUES (1, '', 0)"))
     one.leader.execute([writes("UPDATE t SET a = 'rolled back'")], one.now_us, epoch=1)
     one.leader.rollback()
@@ -297,4 +300,54 @@ def test_hidden_rowids_are_each_replicas_own(pair: tuple[Group, Group]) -> None:
     one.run("UPDATE named SET n = 5 WHERE name = 'd'")
     exchange(pair)
     assert one.rows("SELECT * FROM named ORDER BY 1") == [("a", 1), ("b", 2), ("d", 5)]
+    assert agree(*pair)
+
+
+def test_a_transaction_that_holds_the_writer(pair: tuple[Group, Group]) -> None:
+    one, _ = pair
+    one.run("INSERT INTO t VALUES (1, 'x', 1)")
+
+    def step(*statements: str, ticket: str = "", following: str = "a", commit: bool = False) -> Any:
+        held = structs.replace(
+            script(*statements, commit=commit, token="held" if commit else ""), hold=Hold("mine", ticket, following)
+        )
+        (found,) = one.execute(held)
+        return found
+
+    found = step(
+        "UPDATE t SET a = 'held'", 'SAVEPOINT "s"', "DELETE FROM t", 'ROLLBACK TO "s"', "UPDATE t SET n = n + 1"
+    )
+    assert found.failures == (None,) * 5
+    one.leader.put_aside()  # as a read of a replica in memory does
+    found = step('SAVEPOINT "s2"', "INSERT INTO t(a) VALUES ('new') RETURNING id", ticket="a", following="b")
+    assert found.ticket == "b"
+    found = step(ticket="b", commit=True)
+    assert found == Done(())
+    exchange(pair)
+    assert one.rows("SELECT a, n FROM t ORDER BY id") == [("held", 2), ("new", 0)]
+    assert agree(*pair)
+    step("UPDATE t SET a = 'never'", 'SAVEPOINT "s"', "DELETE FROM t")
+    exchange(pair)
+    assert one.rows("SELECT a, n FROM t ORDER BY id") == [("held", 2), ("new", 0)]
+    assert agree(*pair)
+
+
+def test_a_lost_tail_is_replayed_under_its_versions(pair: tuple[Group, Group]) -> None:
+    one, other = pair
+    one.run("INSERT INTO t VALUES (1, 'x', 1)")
+    exchange(pair)
+    one.run("UPDATE t SET a = 'lost', n = 5", token="lost")
+    lost = one.log.pop()
+    one.followers = [one._open("anew")]
+    one.committed = len(one.log)
+    one.catch_up(one.followers[0])
+    one.fail_over()
+    one.run("UPDATE t SET n = 7")
+    (found,) = one.execute(Replay("wiki", lost.payload, Token("replay", 0)))
+    assert found.results[0].rowcount == 1
+    exchange(pair)
+    assert other.rows("SELECT a, n FROM t") == [("lost", 7)]
+    assert other.rows("SELECT class FROM quorate_conflicts") == [("update/update",)]
+    (again,) = one.execute(Outcome("wiki", Token("lost", 0)))
+    assert isinstance(again, Done)
     assert agree(*pair)

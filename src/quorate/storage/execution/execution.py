@@ -28,7 +28,7 @@ from quorate.storage.execution.watch import StoppedError, Watch
 from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of, no_number_left
 from quorate.storage.interface import StatementFailed
 from quorate.storage.rows.capture import Capture, Mark
-from quorate.storage.rows.payload import Batch, Ddl, Segment, encode_done, encode_failed
+from quorate.storage.rows.payload import Batch, Ddl, Delta, Segment, encode_done, encode_failed
 from quorate.storage.rows.replaying import Replaying
 
 if TYPE_CHECKING:
@@ -247,7 +247,9 @@ class Execution:
         wrong = pragmas.problem() if pragmas.used else None
         if wrong is not None or not pragmas.enforced:
             return wrong
-        return _violated() if violated(self._connection, deferrable=deferrable or pragmas.used) else None
+        if not violated(self._connection, deferrable=deferrable or pragmas.used):
+            return None
+        return Failed("IntegrityError", "FOREIGN KEY constraint failed", "", _ABORT)
 
     def replay(self, position: int, batch: Batch) -> tuple[bytes, bool]:
         """Apply a lost entry as far as it fits: the encoded outcome, and whether anything of it is there now."""
@@ -259,7 +261,9 @@ class Execution:
         mark = capture.mark()
         self._watch.begin()
         try:
-            result = Replaying(self._connection, facts, self._replay_text).run(batch)
+            capture.awake = self.versions is None  # its deltas travel as they are
+            result = Replaying(self._connection, facts, self._replay_text, self.versions).run(batch)
+            capture.segments += [each for each in batch.segments if isinstance(each, Delta)]
             if self._dirty:
                 self._settle()
             outcome = encode_done([result])[0]
@@ -271,6 +275,7 @@ class Execution:
                 raise TransactionLostError(position, failed) from error
             return self._undo(mark, facts, failed)[0], False
         finally:
+            capture.awake = True
             self._watch.end()
             set_mode(self._connection, LEAD)
         self._cursor.execute("RELEASE quorate_request", prepare_flags=INTERNAL)
@@ -493,7 +498,3 @@ class Execution:
     def close(self) -> None:
         self._runner.close()
         self._cursor.close(force=True)
-
-
-def _violated() -> Failed:
-    return Failed("IntegrityError", "FOREIGN KEY constraint failed", "", _ABORT)

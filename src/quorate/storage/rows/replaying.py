@@ -10,7 +10,7 @@ it cancelled; an entry's rows cannot be told apart by caller, so then nothing of
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -22,8 +22,22 @@ from quorate.storage.data.schema import SchemaFacts
 from quorate.storage.rows.application import execute_row
 from quorate.storage.rows.describing import changes_of, key_of_row, key_text, parts_of_update
 from quorate.storage.rows.difference import differ
-from quorate.storage.rows.payload import Batch, Changes, Ddl, Record, Rows, Sequences, Update, decode_outcome
+from quorate.storage.rows.payload import (
+    Batch,
+    Changes,
+    Ddl,
+    Delta,
+    Record,
+    Rows,
+    Schema,
+    Sequences,
+    Update,
+    decode_outcome,
+)
 from quorate.storage.rows.table import Row, Table
+
+if TYPE_CHECKING:
+    from quorate.storage.versions.group import GroupVersions
 
 COLUMNS: tuple[tuple[str, str | None], ...] = (("table", None), ("key", None), ("what", None))
 CHANGED = "another write has changed it since"
@@ -53,7 +67,14 @@ def settled_result(tokens: list[str], of: int) -> Result:
 class Replaying:
     """One entry on the writing connection, inside a savepoint, while the capture listens."""
 
-    def __init__(self, connection: apsw.Connection, facts: SchemaFacts, run_ddl: Callable[[Ddl], SchemaFacts]) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        facts: SchemaFacts,
+        run_ddl: Callable[[Ddl], SchemaFacts],
+        versions: "GroupVersions | None" = None,
+    ) -> None:
+        self._versions = versions
         self._connection = connection
         self._facts = facts
         """Of the schema as it is now."""
@@ -67,10 +88,12 @@ class Replaying:
         for segment in batch.segments:
             if isinstance(segment, Changes):
                 self._changes(segment)
+            elif isinstance(segment, Delta):
+                self.applied += 0 if self._versions is None else self._versions.replay(segment)
             elif isinstance(segment, Ddl) and same:
                 self._facts = self._run_ddl(segment)
                 self.applied += 1
-            elif isinstance(segment, Ddl):
+            elif isinstance(segment, Ddl | Schema):
                 self.unfit.append(("", segment.sql, OTHER_SCHEMA))
             else:
                 assert isinstance(segment, Sequences)

@@ -144,6 +144,15 @@ class GroupVersions(Versions):
             set_mode(self._connection, LEAD)
         return schema
 
+    def replay(self, delta: Delta) -> int:
+        """Merge what a lost entry held, under the versions that it had; how many rows have changed."""
+        self._touched = True
+        set_mode(self._connection, FOLLOW)
+        try:
+            return self._merge(decode_delta(delta.changes))
+        finally:
+            set_mode(self._connection, LEAD)
+
     # ------------------------------------------------------------------ where what was logged is applied
 
     def apply(self, segments: Iterable[Segment]) -> None:
