@@ -8,12 +8,8 @@ from click.testing import CliRunner
 from quorate.cli.data.resolve import resolve
 
 CONFLICTS = [
-    {"table": "pages", "key": ["home"], "cells": [{"column": "body", "lost": "long text", "shown": "text"}]},
-    {
-        "table": "pages",
-        "key": ["logo"],
-        "cells": [{"column": "image", "lost": {"hex": "00ff"}, "shown": {"hex": "01"}}],
-    },
+    {"table": "pages", "key": ["home"], "lost": {"body": "long text"}, "shown": {"body": "text"}},
+    {"table": "pages", "key": ["logo"], "lost": {"image": {"blob": "00ff"}}, "shown": {"image": {"blob": "01"}}},
 ]
 LONGEST = (
     "def longest(one, other):\n    return max(one, other, key=lambda each: (len(str(each)), str(each), repr(each)))\n"
@@ -31,7 +27,7 @@ def test_it_shows_what_a_resolver_would_have_shown(tmp_path: Path) -> None:
     assert "2 values; 2 would differ" in done.output
     file.write_text(json.dumps(CONFLICTS))
     found = json.loads(CliRunner().invoke(resolve, [*asked, "--json", "--column", "pages.image"]).output)
-    assert [each["would_show"] for each in found["conflicts"]] == [{"hex": "00ff"}]
+    assert [each["would_show"] for each in found["conflicts"]] == [{"blob": "00ff"}]
 
 
 def test_a_counterexample_is_shown(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -60,6 +61,53 @@ def test_leaders_that_do_not_hear_each_other_both_write_and_then_hold_the_same(t
                 one.execute("SELECT 1", read=level)
         for db in (one, two, three):
             db.close()
+
+
+def test_conflicts_are_listed_and_undone(tmp_path: Path) -> None:
+    with LocalCluster.start(2, tmp_path / "cluster") as cluster:
+        place = ("--cluster", cluster.url)
+        made = run("create", "wiki", "--replication", "multi-leader", "--resolver", "pages.n=merge:counter", *place)
+        assert made.exit_code == Exit.OK, made.output
+        assert run("conflicts", "main", *place).exit_code == Exit.REFUSED
+        one, two = (_connected(f"quorate://{address}/wiki") for address in cluster.addresses)
+        one.execute("CREATE TABLE pages(name TEXT PRIMARY KEY NOT NULL, body TEXT, n INTEGER NOT NULL)")
+        one.execute("INSERT INTO pages VALUES ('home', 'hello', 10)")
+        two.bookmark = one.bookmark
+        assert two.execute("SELECT n FROM pages").fetchone() == (10,)
+        cluster.kill("n2", signal.SIGKILL)
+        one.execute("UPDATE pages SET body = 'from one', n = n - 1")
+        cluster.kill("n1", signal.SIGKILL)
+        cluster.restart("n2", wait=False)
+        two.execute("UPDATE pages SET body = 'from two', n = n + 20")
+        cluster.restart("n1")
+        until(lambda: len(_conflicts(one)) == len(_conflicts(two)) == 1)
+        (conflict,) = one.conflicts()
+        assert conflict == two.conflicts()[0]
+        assert (conflict.kind, conflict.key, conflict.lost, conflict.shown) == (
+            "update/update", ("home",), {"body": "from one"}, {"body": "from two"},
+        )  # fmt: skip
+        assert one.execute("SELECT n FROM pages").fetchone() == (29,)
+        assert one.conflicts(since=conflict.lost_at) == [conflict]
+        assert one.conflicts(since=(conflict.lost_at or 0) + 1) == []
+        told = json.loads(run("conflicts", "wiki", "--json", *place).stdout)
+        assert told[0]["why"] == "the later write is shown (last-write-wins)"
+        assert "lost 'from one', shown 'from two'" in run("conflicts", "wiki", "--table", "pages", *place).stdout
+        assert run("conflicts", "wiki", "--undo", conflict.id, *place).exit_code == Exit.OK
+        until(lambda: all(_there(db)[0][1] == "from one" and not _conflicts(db) for db in (one, two)))
+        assert run("conflicts", "wiki", "--undo", conflict.id, *place).exit_code == Exit.REFUSED
+        for db in (one, two):
+            db.close()
+
+
+def _connected(url: str) -> Any:
+    return quorate.connect(url, timeout=20.0)
+
+
+def _conflicts(db: Any) -> list[object]:
+    try:
+        return list(db.conflicts())
+    except quorate.Error:
+        return []
 
 
 def _there(db: quorate.Connection) -> list[tuple[object, ...]]:

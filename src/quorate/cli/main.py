@@ -28,6 +28,7 @@ COMMANDS = {
     "quorum": "quorate.cli.data.quorum:quorum",
     "failover": "quorate.cli.cluster.failover:failover",
     "lost": "quorate.cli.data.lost:lost",
+    "conflicts": "quorate.cli.data.conflicts:conflicts",
     "resolve": "quorate.cli.data.resolve:resolve",
     "member": "quorate.cli.cluster.member:member",
     "user": "quorate.cli.cluster.user:user",

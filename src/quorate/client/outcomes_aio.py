@@ -1,12 +1,14 @@
 # ruff: noqa: ASYNC109 - a time-out in seconds is part of the API
-"""Asking what became of a write, on a connection to a cluster."""
+"""Asking what became of a write, or of all that lost against others, on a connection to a cluster."""
 
 import time
 from typing import Any
 
 from quorate import errors
+from quorate.client.conflicts import QUERY, Conflict, check_since, conflicts_of
 from quorate.client.cursors_aio import Cursor
 from quorate.client.homes import ANY, addressed, packed
+from quorate.client.pieces import one_statement
 from quorate.core.read_levels import LEADER, LINEARIZABLE
 from quorate.core.requests import Answer, Cancelled, Done, Expired, Outcome, WriteOutcome
 from quorate.core.statements import Token
@@ -17,7 +19,7 @@ SETTLE = 1.0
 
 
 class Outcomes:
-    """The part of a connection that settles writes whose answer was lost."""
+    """The part of a connection that says what became of writes."""
 
     __slots__ = ()
 
@@ -38,6 +40,14 @@ class Outcomes:
             )
             done = self._settle(body, known)
         return [self.cursor_of(result, truncated=done.truncated) for result in done.results]
+
+    async def conflicts(self: Any, *, since: int | None = None, timeout: float | None = None) -> list[Conflict]:
+        """What lost against another write in a database of several leaders, as the leader that this connection stays
+        with knows it; the oldest first. `since`: only writes from this time on, in milliseconds since 1970.
+
+        Raises ProgrammingError where the database has one leader: then nothing is in conflict."""
+        done, _ = await self.run((one_statement(QUERY, (check_since(since),)),), timeout=timeout)
+        return conflicts_of(done.results[0].rows)
 
     async def _outcome_anywhere(self: Any, token: Token, groups: list[int], timeout: float | None) -> Done:
         """What became of a write of which nobody knows to which leader it was sent. It was one of them at most; that it

@@ -92,9 +92,9 @@ def _tried(file: Path, name: str, seed: str, samples: Sequence[Any]) -> Any:
 
 
 def _packed(value: Any) -> Any:
-    return {"hex": value.hex()} if isinstance(value, bytes) else value
+    return {"blob": value.hex()} if isinstance(value, bytes) else value
 
 
 def unpacked(value: Any) -> Any:
     """A value of SQLite from JSON, where a blob is an object."""
-    return bytes.fromhex(value["hex"]) if isinstance(value, dict) else value
+    return bytes.fromhex(value["blob"]) if isinstance(value, dict) else value

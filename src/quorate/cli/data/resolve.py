@@ -30,21 +30,19 @@ class Shown(Struct, frozen=True):
 
 
 def recorded(file: Path) -> list[Cell]:
-    """The conflicts of a file: a JSON array of objects, or one object a line. Raises Fail."""
+    """The conflicts of a file, as `quorate conflicts --json` lists them: an array, or one a line. Raises Fail."""
     try:
         text = file.read_text(encoding="utf-8").strip()
         found = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
         return [
-            Cell(each["table"], each["key"], cell["column"], unpacked(cell["lost"]), unpacked(cell["shown"]))
+            Cell(each["table"], each["key"], column, unpacked(value), unpacked(each["shown"].get(column)))
             for each in found
-            for cell in each["cells"]
+            for column, value in each["lost"].items()
         ]
     except OSError as error:
         raise Fail(f"{file} cannot be read: {error.strerror or error}", Exit.USAGE) from error
-    except (ValueError, KeyError, TypeError) as error:
-        hint = (
-            'write one object for each: {"table": "t", "key": [1], "cells": [{"column": "c", "lost": 1, "shown": 2}]}'
-        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        hint = 'write one object for each: {"table": "t", "key": [1], "lost": {"c": 1}, "shown": {"c": 2}}'
         raise Fail(f"{file} has no recorded conflicts: {type(error).__name__}: {error}", Exit.USAGE, hint) from error
 
 
@@ -101,4 +99,4 @@ def resolve(resolver: str, against: Path | None, columns: tuple[str, ...], as_js
 
 
 def _packed(value: Any) -> Any:
-    return {"hex": value.hex()} if isinstance(value, bytes) else value
+    return {"blob": value.hex()} if isinstance(value, bytes) else value

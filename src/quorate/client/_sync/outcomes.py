@@ -8,7 +8,9 @@ from typing import Any
 
 from quorate import errors
 from quorate.client._sync.cursors import Cursor
+from quorate.client.conflicts import QUERY, Conflict, check_since, conflicts_of
 from quorate.client.homes import ANY, addressed, packed
+from quorate.client.pieces import one_statement
 from quorate.core.read_levels import LEADER, LINEARIZABLE
 from quorate.core.requests import Answer, Cancelled, Done, Expired, Outcome, WriteOutcome
 from quorate.core.statements import Token
@@ -19,7 +21,7 @@ SETTLE = 1.0
 
 
 class Outcomes:
-    """The part of a connection that settles writes whose answer was lost."""
+    """The part of a connection that says what became of writes."""
 
     __slots__ = ()
 
@@ -40,6 +42,14 @@ class Outcomes:
             )
             done = self._settle(body, known)
         return [self.cursor_of(result, truncated=done.truncated) for result in done.results]
+
+    def conflicts(self: Any, *, since: int | None = None, timeout: float | None = None) -> list[Conflict]:
+        """What lost against another write in a database of several leaders, as the leader that this connection stays
+        with knows it; the oldest first. `since`: only writes from this time on, in milliseconds since 1970.
+
+        Raises ProgrammingError where the database has one leader: then nothing is in conflict."""
+        done, _ = self.run((one_statement(QUERY, (check_since(since),)),), timeout=timeout)
+        return conflicts_of(done.results[0].rows)
 
     def _outcome_anywhere(self: Any, token: Token, groups: list[int], timeout: float | None) -> Done:
         """What became of a write of which nobody knows to which leader it was sent. It was one of them at most; that it
