@@ -11,6 +11,7 @@ BUILT_ON = {"multi_leader": {"single_leader"}}
 REGISTRY = PACKAGE / "core" / "replication.py"
 SEES_INSIDE = {
     "lab/mutants/leaderless",
+    "lab/mutants/multi_leader",
     "lab/mutants/single_leader",
     "lab/sim/replications",
 }

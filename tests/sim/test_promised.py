@@ -10,6 +10,7 @@ from quorate.core.replication import REPLICATIONS
 from quorate.lab.judges.history import FAIL, OK
 from quorate.lab.mutants import known
 from quorate.lab.sim.engine.world import Violation, World
+from quorate.lab.sim.replications.multi_leader.elements import CAUSAL_ORDER
 from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
 from quorate.lab.sim.replications.single_leader.tails import LOST_TAIL
 from quorate.lab.sim.workloads.ledger import (
@@ -35,6 +36,7 @@ JUDGES = {
     SESSION,
     BOUNDED_STALENESS,
     SERIALIZABILITY,
+    CAUSAL_ORDER,
 }
 CAUGHT = {judge for each in known.load().values() for judge in (each.judge, each.outer_judge)}
 

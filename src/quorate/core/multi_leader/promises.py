@@ -17,8 +17,10 @@ IN_FORCE = Promise(
     " whose author had seen it, or is listed as the loser of a conflict",
     "acknowledged write lost",
 )
-CAUSAL = "A leader shows no write before those that its author had been shown at his leader."
-MADE = (CONVERGES, IN_FORCE, *ALWAYS, READS[SESSION])
+CAUSAL = Promise(
+    "causal order", "a leader shows no write before those that its author had been shown at his leader", "causal order"
+)
+MADE = (CONVERGES, IN_FORCE, CAUSAL, *ALWAYS, READS[SESSION])
 EVERY_PROMISE = (*MADE, READS[EVENTUAL])
 
 TOPOLOGIES = {
@@ -72,7 +74,7 @@ def explain(options: MultiLeaderOptions, replicas: int) -> Explanation:
                 " once a majority of that group holds it."
             ),
             f"{CONVERGES.says.capitalize()}.",
-            CAUSAL,
+            f"{CAUSAL.says.capitalize()}.",
             CONFLICTS,
             f"{IN_FORCE.says.capitalize()}.",
             NOT_LINEARIZABLE,

@@ -14,7 +14,7 @@ from quorate.core.calls import Request
 from quorate.core.entries import ORIGIN, Position
 from quorate.core.kernel import Applied, Now
 from quorate.core.multi_leader import topology
-from quorate.core.multi_leader.messages import ELSEWHERE, PARTED, Fetch, Fetched
+from quorate.core.multi_leader.messages import ELSEWHERE, PARTED, Fetch, Fetched, Part
 from quorate.core.multi_leader.state import MERGES, LeaderGroup, Upstream
 from quorate.core.options import MultiLeaderOptions
 from quorate.core.requests import Answer, Done, WriteOutcome
@@ -106,13 +106,13 @@ def _waits(group: LeaderGroup, upstream: Upstream) -> bool:
     """Whether something has to come from another sibling first, which is heard."""
     if not upstream.waits or upstream.waits in _silent(group):
         return False
-    return group.pulling.merged.get(upstream.waits, ORIGIN) < upstream.until
+    return merged_of(group, upstream.waits) < upstream.until
 
 
 def _note_cursor(group: LeaderGroup, upstream: Upstream) -> None:
     """Much was read, and nothing of it was new: have it noted, so that the sibling may forget it."""
     if upstream.read.index - _cursor(group, upstream.group).read.index > CURSOR_ENTRIES:
-        merged = group.pulling.merged.get(upstream.group, ORIGIN)
+        merged = merged_of(group, upstream.group)
         group.pulling.queue.append(Merge(upstream.group, merged, upstream.group, upstream.read))
 
 
@@ -149,14 +149,24 @@ def on_fetched(group: LeaderGroup, now: Now, sender: int, message: Fetched) -> N
         group.note("stream_parted", upstream=upstream.group, read=upstream.read)
         return
     for part in message.parts:
-        if part.origin == group.group or part.merged <= pulling.merged.get(part.origin, ORIGIN):
-            continue  # it came on another way meanwhile
+        if _is_known(group, part):
+            continue
         pulling.queue.append(Merge(part.origin, part.merged, upstream.group, part.read, part.payloads))
         _has(group, part.origin, part.merged)
     upstream.read = max(upstream.read, message.through)
     _has(group, upstream.group, message.through)
     upstream.waits, upstream.until = message.waits, message.until
     proceed(group, now)
+
+
+def _is_known(group: LeaderGroup, part: Part) -> bool:
+    """It came on another way meanwhile, or is our own."""
+    return part.origin == group.group or part.merged <= merged_of(group, part.origin)
+
+
+def merged_of(group: LeaderGroup, origin: GroupId) -> Position:
+    """Up to where everything that this sibling wrote is here, or waits to be merged."""
+    return group.pulling.merged.get(origin, ORIGIN)
 
 
 def _has(group: LeaderGroup, origin: GroupId, through: Position) -> None:
@@ -202,6 +212,13 @@ def _merge_next(group: LeaderGroup, now: Now) -> None:
     writes.joined(group)
 
 
+def _failed(group: LeaderGroup, why: Any) -> None:
+    """What was read after it may build upon it."""
+    group.note("merge_failed", why=why)
+    group.pulling.again_us = group.host.now_us + group.settings.retry_us
+    _begin_anew(group)
+
+
 def on_answer(group: LeaderGroup, id: int, body: Any) -> None:
     """A merge has ended: in the log, or not at all."""
     pulling = group.pulling
@@ -211,7 +228,5 @@ def on_answer(group: LeaderGroup, id: int, body: Any) -> None:
     if isinstance(body, Answer) and isinstance(_outcome.decode(body.outcome), Done):
         pulling.queue.popleft()
     else:
-        group.note("merge_failed", why=body)
-        pulling.again_us = group.host.now_us + group.settings.retry_us
-        _begin_anew(group)
+        _failed(group, body)
     group.host.make_ready(group.group)

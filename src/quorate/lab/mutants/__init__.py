@@ -7,6 +7,7 @@ from quorate.lab.mutants import (
     fencing,
     files,
     leaderless,
+    multi_leader,
     overloading,
     releases,
     rows,
@@ -29,6 +30,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + fencing.MUTANTS
     + leaderless.MUTANTS
     + views.MUTANTS
+    + multi_leader.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

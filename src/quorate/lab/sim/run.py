@@ -34,6 +34,7 @@ from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.faults.injector import Faults
 from quorate.lab.sim.replications.leaderless.registered import registered
 from quorate.lab.sim.replications.leaderless.workload import Rows
+from quorate.lab.sim.replications.multi_leader.elements import Elements
 from quorate.lab.sim.replications.probe import Groups
 from quorate.lab.sim.replications.registry import PROBES, watched
 from quorate.lab.sim.replications.single_leader.adversary import Adversary
@@ -143,7 +144,10 @@ class Run:
         names = ["main", *(f"extra{number}" for number in range(1, self.dials.databases))]
         if self.dials.quorums:
             return [Rows("rows", self.dials)]
-        return [Database(name, self.dials) for name in (["data"] if self.dials.fixed else names)]
+        databases = [Database(name, self.dials) for name in (["data"] if self.dials.fixed else names)]
+        if self.dials.leaders:
+            databases.append(Elements("wiki", self.dials, self.dials.topology, self.dials.leaders))
+        return databases
 
     def _hosts(self) -> dict[int, Host]:
         members = tuple(member_of(number) for number in range(1, self.dials.nodes + 1))

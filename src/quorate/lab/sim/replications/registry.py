@@ -8,15 +8,16 @@ from msgspec import structs
 from quorate.core.bounds import GroupId
 from quorate.core.entries import CreateGroup, LogWrite
 from quorate.core.kernel import Deliver, Effect, Event, Persist, Send
-from quorate.core.options import SINGLE_LEADER
+from quorate.core.options import MULTI_LEADER, SINGLE_LEADER
 from quorate.core.recovered import Recovered
 from quorate.lab.sim.engine.host import Host
 from quorate.lab.sim.engine.observers import Observer
 from quorate.lab.sim.engine.world import World
+from quorate.lab.sim.replications.multi_leader import probe as multi_leader
 from quorate.lab.sim.replications.probe import Probe
 from quorate.lab.sim.replications.single_leader.probe import PROBE
 
-PROBES: dict[str, Probe] = {SINGLE_LEADER: PROBE}
+PROBES: dict[str, Probe] = {SINGLE_LEADER: PROBE, MULTI_LEADER: multi_leader.PROBE}
 
 
 def watched(world: World, first: Observer) -> Observer:

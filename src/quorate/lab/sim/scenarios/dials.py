@@ -24,6 +24,10 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     runners: int = 0
     """Clients besides, who do everything in calls that commit once, several under one token."""
     databases: int = 1
+    leaders: str = ""
+    """How many replicas of another database lead; empty: there is none of several leaders."""
+    topology: str = "all"
+    """Its."""
     """The first is `main`; the others are created during the run."""
     safety_us: int = 6 * SECOND
     liveness_us: int = 60 * SECOND
@@ -214,3 +218,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that a write is sent once more, long after its answer."""
 
     settings: Settings = Settings()
+
+    @property
+    def needs_sqlite(self) -> bool:
+        """The model of the data does not know what callers do."""
+        return bool(self.drawn or self.transactors or self.runners or self.leaders)

@@ -21,7 +21,7 @@ from quorate.lab.sim.scenarios.drawing import draw
 from quorate.lab.sim.scenarios.failovers import accepted, by_hand, heirs, permitted, planned, smooth
 from quorate.lab.sim.scenarios.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.scenarios.purpose import VACUOUS
-from quorate.lab.sim.scenarios.running import holds, runs
+from quorate.lab.sim.scenarios.running import holds, leaders, runs
 from quorate.lab.sim.scenarios.visiting import sessions
 from quorate.lab.sim.stores.files import FileStore
 from quorate.lab.sim.stores.keeps import FILES, MODEL, SQLITE
@@ -431,7 +431,7 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
         ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen,
         *AIMED, regrouped, unfit,
-        patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions, holds, sessions, runs,
+        patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions, holds, sessions, runs, leaders,
     )
 }  # fmt: skip
 
@@ -470,8 +470,7 @@ def simulate(
 
 def execute(seed: int, dials: Dials, plan: Plan) -> Report:
     """Run a plan with its storage, or that of the seed; what the model has not learnt with SQLite, and marked."""
-    usual = SQLITE if dials.drawn or dials.transactors or dials.runners else storage_of(seed)
-    storage = MODEL if dials.quorums else plan.storage or usual
+    storage = MODEL if dials.quorums else plan.storage or (SQLITE if dials.needs_sqlite else storage_of(seed))
     if storage == FILES:
         make = partial(FileStore, seed=f"{plan.scenario}/{seed}")
         return run(seed, dials, msgspec.structs.replace(plan, make_store=make))

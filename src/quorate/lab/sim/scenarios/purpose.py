@@ -72,6 +72,13 @@ AIMS: dict[str, Aim] = {
         },
         seeds=8,
     ),
+    "leaders": _aim(
+        {
+            "add: ok": 100, "share: ok": 30, "elements: ok": 80, "leaders judged": 20, "crash": 8, "partition": 8,
+            "repetitions answered": 8, "got Fetched": 200, "note: merge_failed": 1,
+        },
+        seeds=8,
+    ),
     "sessions": _aim(
         {
             "session read: ok": 600, "session write: ok": 300, "bounded read: ok": 150,

@@ -1,10 +1,11 @@
-"""The mixes of dials for calls that commit once, and for transactions that hold the writer."""
+"""The mixes of dials for calls that commit once, transactions that hold the writer, and several leaders."""
 
 import random
 from typing import Any
 
 import msgspec
 
+from quorate.core.options import TOPOLOGIES
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.drawing import draw
 
@@ -80,4 +81,43 @@ def holds(rng: random.Random) -> Dials:
         give_up=rng.choice((0.0, 0.3)),
         settings=settings,
         **rng.choice(({}, cut)),
+    )
+
+
+def leaders(rng: random.Random) -> Dials:
+    """Several leaders of one database that write the same rows, while nodes die and stop, links break and clocks are
+    wrong. A leader that has no followers keeps its disk, as nobody else has what was on it."""
+    drawn = draw(rng)
+    nodes = rng.choice((2, 3, 3, 4, 6))
+    return msgspec.structs.replace(
+        drawn,
+        nodes=nodes,
+        clients=5,
+        databases=1,
+        leaders=rng.choice(("all", "all", "2")) if nodes > 3 else "all",
+        topology=rng.choice((*TOPOLOGIES, "all")),
+        acks=(),
+        safety_us=5 * SECOND,
+        fsync_error_us=0,
+        read_error_us=0,
+        flip_log_us=0,
+        flip_data_us=0,
+        lie_us=0,
+        old_copy_us=0,
+        lost_disk=0.0,
+        damage=0.0,
+        spike=0.0,
+        exports=0.0,
+        hints=1.0,
+        delay_us=rng.choice((50, 500, 5_000)),
+        fsync_us=rng.choice((50, 200, 2_000)),
+        storage_us=0,
+        think_us=rng.choice((5, 20, 50)) * MILLISECOND,
+        patience_us=rng.choice((200, 500)) * MILLISECOND,
+        wall_offset_us=rng.choice((0, 200 * MILLISECOND, SECOND)),
+        clock_jump_us=0,
+        leave_dead=0.0,
+        strobe_us=0,
+        partition_us=rng.choice((0, 700, 2_000)) * MILLISECOND,
+        repeat=0.3,
     )

@@ -39,6 +39,7 @@ from quorate.lab.sim.engine.network import Network, node_at
 from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.workloads.copies import Fetching
+from quorate.lab.sim.workloads.homes import belongs_to
 from quorate.lab.sim.workloads.ledger import SAME_ANSWER, TRUE_ANSWER
 from quorate.lab.sim.workloads.operations import Database, Operation, Operations
 from quorate.lab.sim.workloads.views import SIZES, Viewing, first_view
@@ -352,6 +353,7 @@ class Client:
             self.world.mark("not leader" if isinstance(body, NotLeader) else "told unsure")
             call.maybe = call.maybe or isinstance(body, Unsure)
             self._target = self._node_at(body.leader)
+            belongs_to(call, getattr(body, "group", 0))
             self._try_again(call)
         elif isinstance(body, Refused):
             self._refused(call, body)

@@ -1,0 +1,1 @@
+"""What the simulator knows of databases with several leaders."""

@@ -1,0 +1,80 @@
+"""What the simulator asks about groups of several leaders: each by itself is one of a single leader."""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from quorate.core.bounds import GroupId
+from quorate.core.multi_leader import topology
+from quorate.core.requests import Done, WriteOutcome
+from quorate.lab.sim.engine.world import Violation
+from quorate.lab.sim.replications.multi_leader.elements import LOOKS, Elements
+from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
+from quorate.lab.sim.replications.single_leader import probe as single
+from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
+
+if TYPE_CHECKING:
+    from quorate.lab.sim.run import Run
+
+_outcome = msgspec.msgpack.Decoder(WriteOutcome)
+
+
+def _unsettled(run: "Run", number: GroupId, replicas: Replicas) -> str | None:
+    """The group has come right, and has read all that there is in the logs that it reads."""
+    if why := single.PROBE.unsettled(run, number, replicas):
+        return why
+    leader = next(group for group in replicas.values() if group.leads)
+    if leader.pulling.queue:
+        return f"group {number} has {len(leader.pulling.queue)} merges to make"
+    groups = [group for host in run.hosts.values() if host.core is not None for group in host.core.groups.values()]
+    siblings = {each.group: each for each in groups if each.database == leader.database and each.leads}
+    everybody = [row.group for row in leader.host.groups_for(leader.database)]
+    silent = [each for each in everybody if each not in siblings]
+    for chosen in topology.upstreams(leader.host.wanted_options(leader.database).topology, number, everybody, silent):
+        if chosen in siblings and leader.pulling.upstreams[chosen].read < siblings[chosen].log.last:
+            read, last = leader.pulling.upstreams[chosen].read, siblings[chosen].log.last
+            return f"group {number} has read group {chosen} up to {read}, which has {last}"
+    return None
+
+
+def _account(run: "Run", groups: Groups) -> None:
+    """All leaders hold the same, and what callers were told."""
+    for number, replicas in groups.items():
+        for node, group in replicas.items():
+            run.invariants.compare(run.hosts[node], number, group.apply.applied.index, group.apply.applied.epoch)
+    for database in run.databases:
+        if isinstance(database, Elements) and database.ready:
+            _judge(run, groups, database)
+
+
+def _judge(run: "Run", groups: Groups, database: Elements) -> None:
+    first: tuple[str, Any] | None = None
+    for number, replicas in groups.items():
+        for node, group in replicas.items():
+            if group.database != database.name:
+                continue
+            where = f"node {node} of group {number}"
+            outcome = _outcome.decode(run.hosts[node].store.query(number, LOOKS)[0])
+            if not isinstance(outcome, Done):
+                raise Violation(REPLICAS_EQUAL, f"{database.name} cannot be read at {where}: {outcome}")
+            rows, shared, twice = (result.rows for result in outcome.results)
+            held = sorted(rows), sorted(shared)
+            if first is not None and first[1] != held:
+                raise Violation(REPLICAS_EQUAL, f"{first[0]} and {where} hold different rows of {database.name}")
+            first = where, held
+            database.judge(where, rows, shared, twice)
+            run.world.mark("leaders judged")
+
+
+def _state(group: Any) -> str:
+    return f"{single.PROBE.state(group)} merged {group.pulling.merged} queue {len(group.pulling.queue)}"
+
+
+PROBE = Probe(
+    belongs=single.PROBE.belongs,
+    unsettled=_unsettled,
+    unfinished=single.PROBE.unfinished,
+    state=_state,
+    judge=lambda _run, _groups: None,
+    account=_account,
+)
