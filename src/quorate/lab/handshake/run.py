@@ -106,6 +106,9 @@ class _Owner:
     def crowded(self, _reserved: int = 0) -> bool:
         return False
 
+    def crowded_by(self, _user: str, _newcomer: Accepted) -> bool:
+        return False
+
     def hold(self, *_: Any, paused: bool) -> None: ...
 
     def gained(self, *_: Any) -> None: ...
