@@ -52,7 +52,9 @@ def answer(query: Query, outcome: bytes, position: Position) -> Answer | Refused
     """What the caller of a read is told that has run, on the state at this position."""
     if len(outcome) > ANSWER_BYTES_MAX:
         message = f"the result has {len(outcome)} bytes; an answer carries at most {ANSWER_BYTES_MAX}"
-        return Refused("TooLarge", message, "read fewer rows at a time, with LIMIT or by ranges of a key")
+        return Refused(
+            "TooLarge", message, "read it with stream(), which has no limit on a cluster, or fewer rows at a time"
+        )
     return Answer(Raw(outcome), position.index, position.epoch, query.group, query.age_us)
 
 

@@ -100,7 +100,11 @@ def failed_of(error: BaseException, statement: int, guard: Guard) -> Failed:
         return Failed(name, message, hint, "SQLITE_AUTH", statement)
     if isinstance(error, ResultTooLarge):
         return Failed(
-            "TooLarge", str(error), "read fewer rows at a time, with LIMIT or by ranges of a key", "", statement
+            "TooLarge",
+            str(error),
+            "read it with stream(), which has no limit on a cluster, or fewer rows at a time",
+            "",
+            statement,
         )
     kind = type(error)
     message = str(error)
