@@ -5,6 +5,7 @@ from collections.abc import Callable
 import apsw
 
 from quorate.core import limits
+from quorate.storage.data import functions
 from quorate.storage.data.guard import Guard
 from quorate.storage.interface import Broken
 
@@ -107,6 +108,7 @@ def _prepare(connection: apsw.Connection, guard: Guard) -> None:
     connection.set_busy_timeout(5000)
     for what, most in _LIMITS:
         connection.limit(what, most)
+    functions.install(connection)
     connection.authorizer = guard
 
 

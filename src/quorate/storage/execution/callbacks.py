@@ -13,10 +13,10 @@ from typing import Any
 import apsw
 
 from quorate.sql.tokens import NAME, WORD, tokens, unquoted
+from quorate.storage.data.functions import refuse_calls, restore
 from quorate.storage.failures import RefusedError
 
 _OWN_COLLATIONS = frozenset({"binary", "nocase", "rtrim"})
-_BEFORE_TABLES = frozenset({"table", "exists", "references", "into"})
 _HINT = "the database would be of no use without this program; compute the value in the statement that writes it"
 
 
@@ -60,6 +60,8 @@ class Callbacks:
         for (name, count), (function, constant) in self._functions.items():
             flags = apsw.SQLITE_DIRECTONLY
             connection.create_scalar_function(name, function, count, deterministic=constant, flags=flags)
+            if function is None:
+                restore(connection, name)
         for name, compare in self._collations.items():
             connection.create_collation(name, compare)
 
@@ -67,17 +69,14 @@ class Callbacks:
         """Raises RefusedError for a text that would make one of them a part of the schema."""
         if not self.version:
             return
-        functions = {name for name, _ in self._functions}
-        before, last, name = "", "", ""  # the word before the last token, that token if it is a word, what it names
+        refuse_calls(sql, {name for name, _ in self._functions}, "this program", _HINT)
+        collates = False
         for kind, text, *_ in tokens(sql):
-            if text == "(" and name in functions and before not in _BEFORE_TABLES:
-                what = f"the function {name} of this program"
-                raise RefusedError("NotSupportedError", f"{what} cannot be a part of the schema", _HINT)
-            before, name = last, unquoted(kind, text).lower() if kind in (NAME, WORD) else ""
-            if before == "collate" and name in self._collations:
+            name = unquoted(kind, text).lower() if kind in (NAME, WORD) else ""
+            if collates and name in self._collations:
                 what = f"the collation {name} of this program"
                 raise RefusedError("NotSupportedError", f"{what} cannot be a part of the schema", _HINT)
-            last = name if kind == WORD else ""
+            collates = name == "collate"
 
 
 def _guarded(name: str, function: Callable[..., Any], check: Callable[[Any], bool]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ from typing import Any
 import apsw
 
 from quorate.core.scripts import Pin
+from quorate.storage.data.functions import RAND
 
 _EPOCH_MS = 210_866_760_000_000
 """The beginning of 1970, in milliseconds of the Julian day."""
@@ -90,6 +91,7 @@ class Pins:
         _hook(connection)
         connection.create_scalar_function("quorate_number", self._next, 0, flags=apsw.SQLITE_INNOCUOUS)
         connection.create_scalar_function("random", self._number, 0, flags=apsw.SQLITE_INNOCUOUS)
+        connection.create_scalar_function(RAND, self._fraction, 0, flags=apsw.SQLITE_DIRECTONLY)
         connection.create_scalar_function("randomblob", self._blob, 1, flags=apsw.SQLITE_INNOCUOUS)
 
     def set(self, pin: Pin | None) -> None:
@@ -106,6 +108,9 @@ class Pins:
 
     def _number(self, *_: Any) -> int:
         return self._random.getrandbits(64) - (1 << 63)
+
+    def _fraction(self, *_: Any) -> float:
+        return self._random.random()
 
     def _blob(self, *sizes: Any) -> bytes:
         count = _integer(sizes[0])

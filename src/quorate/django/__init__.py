@@ -1,0 +1,1 @@
+"""A database backend of Django: `ENGINE = "quorate.django"`. It needs the extra `django`."""

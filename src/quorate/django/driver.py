@@ -1,0 +1,143 @@
+"""What Django calls the `Database` module: PEP 249, with `%s` for a parameter as its statements have it."""
+
+import datetime as dt
+import decimal
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, Self
+
+import quorate
+from quorate import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
+from quorate.functions.django import regexp
+
+__all__ = [
+    "DataError",
+    "DatabaseError",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+]
+
+Binary = bytes
+sqlite_version_info = (3, 51, 3)
+"""What every node has at least."""
+
+_FORMAT = re.compile(r"(?<!%)%s")
+_NO_REGEXP = "no such function: regexp"
+_HINT = (
+    "one could stop a node for as long as it runs; narrow the rows otherwise, and match in the program"
+)
+
+
+_ADAPTERS: dict[type, Callable[[Any], Any]] = {
+    decimal.Decimal: str,
+    dt.datetime: lambda value: value.isoformat(" "),
+    dt.date: dt.date.isoformat,
+    dt.time: dt.time.isoformat,
+}
+
+
+def adapted(value: Any) -> Any:
+    """A value as it is stored."""
+    adapter = next((_ADAPTERS[base] for base in type(value).__mro__ if base in _ADAPTERS), None)
+    return value if adapter is None else adapter(value)
+
+
+def types(converters: Mapping[str, Callable[[Any], Any]]) -> quorate.Types:
+    """How Django's values become SQLite's, and back."""
+    return quorate.Types(
+        _ADAPTERS,
+        {
+            "BOOL": lambda value: value == 1 if isinstance(value, int) else value,
+            **{name: _of_text(function) for name, function in converters.items()},
+        },
+    )
+
+
+def _of_text(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: function(value) if isinstance(value, str) else value
+
+
+def connect(target: Any, **keywords: Any) -> quorate.Connection:
+    """A connection; `regexp` is defined for a folder and for memory. Raises client errors."""
+    connection = quorate.connect(target, **keywords)
+    if isinstance(connection, quorate.EmbeddedConnection):
+        connection.create_function("regexp", 2, regexp, deterministic=True)
+    return connection
+
+
+class Cursor:
+    """Runs statements with `%s` or `%(name)s` for parameters; `%%` is a percent sign."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
+    def execute(self, query: str, params: Any = None) -> Self:
+        """Run one statement; without `params`, its text as it is. Raises client errors."""
+        try:
+            if params is None:
+                self._cursor.execute(query)
+            else:
+                names = list(params) if isinstance(params, Mapping) else None
+                self._cursor.execute(converted(query, names), params)
+        except ProgrammingError as error:
+            raise explained(error) from error
+        return self
+
+    def executemany(self, query: str, sets: Iterable[Any]) -> Self:
+        """Run one statement once for each set of parameters, all or none of them. Raises client errors."""
+        each = iter(sets)
+        first = next(each, None)
+        if first is None:
+            return self
+        names = list(first) if isinstance(first, Mapping) else None
+        self._cursor.executemany(converted(query, names), chain([first], each))
+        return self
+
+    def fetchone(self) -> Any:
+        """The next row, or None; None too behind a statement that gives none, as in `sqlite3`."""
+        return self._cursor.fetchone() if self._cursor.description is not None else None
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """The next rows."""
+        return list(self._cursor.fetchmany(size)) if self._cursor.description is not None else []
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        return list(self._cursor.fetchall()) if self._cursor.description is not None else []
+
+
+def converted(query: str, names: list[str] | None) -> str:
+    """A statement with SQLite's signs for parameters."""
+    if names is None:
+        return _FORMAT.sub("?", query).replace("%%", "%")
+    return query % {name: f":{name}" for name in names}
+
+
+def explained(error: ProgrammingError) -> Error:
+    """Why there is no `regexp` on a cluster; other errors as they are."""
+    text = str(error)
+    if text.lower().startswith(_NO_REGEXP):
+        return NotSupportedError("regular expressions are not there on a cluster", hint=_HINT)
+    return error
