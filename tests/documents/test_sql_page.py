@@ -261,6 +261,12 @@ def test_extensions_are_refused(db: Any) -> None:
         db.execute("SELECT load_extension('x')")
 
 
+def test_functions_of_django(db: Any) -> None:
+    assert db.execute("SELECT lpad('x', 3, '-'), length(md5('x')), var_pop(1)").fetchone() == ("--x", 32, 0.0)
+    with pytest.raises(quorate.NotSupportedError, match="cannot be a part of the schema"):
+        db.execute("CREATE TABLE hashed(a TEXT CHECK (length(md5(a)) = 32))")
+
+
 def test_unknown_functions_are_errors(db: Any) -> None:
     with pytest.raises(quorate.ProgrammingError, match="no such function"):
         db.execute("SELECT my_function(1)")

@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime/embedded": {"runtime/embedded", "runtime", "client", "wire", "storage", "sql", "core"},
     "runtime/tasks": {"runtime/embedded", "client", "sql", "core"},
     "client": {"client", "tls", "wire", "sql", "core"},
+    "django": {"django", "functions", "client", "runtime/embedded", "core"},
     "sqlalchemy": {"sqlalchemy", "client", "runtime/embedded", "runtime/tasks", "sql", "core"},
     "testing": {"testing", "lab/nemesis", "client"},
     "lab/models": {"lab/models", "core"},
@@ -89,6 +90,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "click": ("cli",),
     "rich": ("cli",),
     "sqlalchemy": ("sqlalchemy",),
+    "django": ("django",),
     "sqlite3": (),
 }
 """Modules that only some rooms may import. Opening one of our files with the standard `sqlite3` in a process that
@@ -178,7 +180,7 @@ def test_only_drivers_and_the_client_read_clocks(room: str) -> None:
 
 
 def test_nothing_is_imported_that_is_not_declared() -> None:
-    declared = {"apsw", "msgspec", "uvloop", "click", "rich", "cryptography", "sqlalchemy", "quorate"}
+    declared = {"apsw", "msgspec", "uvloop", "click", "rich", "cryptography", "sqlalchemy", "django", "quorate"}
     for path in modules():
         for module, _ in imports(path):
             top = module.split(".")[0]

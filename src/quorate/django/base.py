@@ -18,7 +18,7 @@ TYPES = driver.types({"DATE": parse_date, "TIME": parse_time, "DATETIME": parse_
 
 DEFAULT_MODE = "IMMEDIATE"
 """How `atomic` begins when OPTIONS does not say: Django's programs do not run a transaction again when others were
-first, so it holds the writer (decision 0051)."""
+first, so it holds the writer (decision 0053)."""
 
 _OPTIONS = frozenset({"timeout", "read", "retry", "read_your_writes", "user", "password", "token", "tls", "ca"})
 
@@ -64,7 +64,7 @@ class DatabaseWrapper(sqlite.DatabaseWrapper):
             options.update(user=settings["USER"], password=settings["PASSWORD"] or None)
         return {"target": settings["NAME"], **options}
 
-    @async_unsafe  # type: ignore[untyped-decorator]
+    @async_unsafe
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """A connection that knows what Django's statements call."""
         return driver.connect(types=TYPES, **conn_params)
@@ -75,7 +75,7 @@ class DatabaseWrapper(sqlite.DatabaseWrapper):
             cursor.execute("SELECT sqlite_version()")
             return tuple(map(int, cursor.fetchone()[0].split(".")))
 
-    def create_cursor(self, name: str | None = None) -> Any:  # noqa: ARG002 - Django's interface
+    def create_cursor(self, name: str | None = None) -> Any:
         """One that reads `%s`."""
         return driver.Cursor(self.connection.cursor())
 

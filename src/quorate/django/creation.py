@@ -20,13 +20,13 @@ class DatabaseCreation(BaseDatabaseCreation):
     def _get_test_db_name(self) -> str:
         return str(self.connection.settings_dict["TEST"]["NAME"] or MEMORY)
 
-    def _create_test_db(self, verbosity: int, autoclobber: bool, keepdb: bool = False) -> str:  # noqa: ARG002
+    def _create_test_db(self, verbosity: int, autoclobber: bool, keepdb: bool = False) -> str:
         name = self._get_test_db_name()
         if not keepdb:
             self._remove(name)
         return name
 
-    def _destroy_test_db(self, test_database_name: str, verbosity: int) -> None:  # noqa: ARG002 - Django's interface
+    def _destroy_test_db(self, test_database_name: str, verbosity: int) -> None:
         self._remove(test_database_name)
 
     def _remove(self, name: str) -> None:

@@ -39,9 +39,7 @@ sqlite_version_info = (3, 51, 3)
 
 _FORMAT = re.compile(r"(?<!%)%s")
 _NO_REGEXP = "no such function: regexp"
-_HINT = (
-    "one could stop a node for as long as it runs; narrow the rows otherwise, and match in the program"
-)
+_HINT = "one could stop a node for as long as it runs; narrow the rows otherwise, and match in the program"
 
 
 _ADAPTERS: dict[type, Callable[[Any], Any]] = {
@@ -73,12 +71,32 @@ def _of_text(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: function(value) if isinstance(value, str) else value
 
 
-def connect(target: Any, **keywords: Any) -> quorate.Connection:
-    """A connection; `regexp` is defined for a folder and for memory. Raises client errors."""
-    connection = quorate.connect(target, **keywords)
+SERVED = ("single-leader", "multi-leader")
+_fit: set[str] = set()
+"""The databases of clusters that were found to be replicated so."""
+
+
+def connect(target: Any, **keywords: Any) -> Any:
+    """A connection; `regexp` is defined for a folder and for memory. Raises client errors; NotSupportedError for a
+    database without leaders."""
+    connection: Any = quorate.connect(target, **keywords)
     if isinstance(connection, quorate.EmbeddedConnection):
-        connection.create_function("regexp", 2, regexp, deterministic=True)
+        if not connection.has_function("regexp"):  # a definition ends transactions that have only read
+            connection.create_function("regexp", 2, regexp, deterministic=True)
+    elif str(target) not in _fit:
+        try:
+            _check_replication(connection.replication())
+        except BaseException:
+            connection.close()
+            raise
+        _fit.add(str(target))
     return connection
+
+
+def _check_replication(replication: str) -> None:
+    if replication not in SERVED:
+        message = f"this database is {replication}: it has no transactions, on which Django relies"
+        raise NotSupportedError(message, hint=f"create one that is {' or '.join(SERVED)}")
 
 
 class Cursor:

@@ -15,7 +15,7 @@ class DatabaseFeatures(sqlite.DatabaseFeatures):
     can_clone_databases = False
     closed_cursor_error_class = InterfaceError
 
-    @cached_property  # type: ignore[untyped-decorator]
+    @cached_property
     def supports_regex_backreferencing(self) -> bool:
         """On a cluster there are no regular expressions."""
         return not self.connection.on_cluster

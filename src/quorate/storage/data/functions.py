@@ -7,13 +7,16 @@ put one there is refused.
 import random
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
 from quorate.functions.django import AGGREGATES, FUNCTIONS, Spread
 from quorate.sql.tokens import NAME, WORD, tokens, unquoted
 from quorate.storage.failures import RefusedError
+
+if TYPE_CHECKING:
+    from quorate.storage.execution.callbacks import Callbacks
 
 RAND = "rand"
 """A number from 0 to below 1; SQLite's `random()` is another."""
@@ -38,7 +41,7 @@ def restore(connection: apsw.Connection, name: str) -> None:
     elif name in _AGGREGATES:
         connection.create_aggregate_function(name, _AGGREGATES[name], 1, flags=flags)
     elif name == RAND:
-        connection.create_scalar_function(RAND, random.random, 0, flags=flags)
+        connection.create_scalar_function(RAND, _rand, 0, flags=flags)
 
 
 def refuse_calls(sql: str, functions: Collection[str], whose: str, hint: str) -> None:
@@ -58,9 +61,15 @@ def _names_table(words: list[str]) -> bool:
     return before in _BEFORE_TABLES or indexes
 
 
-def refuse_in_schema(sql: str) -> None:
-    """Raises RefusedError for a text that would make one of them a part of the schema."""
+def check_schema(sql: str, callbacks: "Callbacks | None") -> None:
+    """Raises RefusedError for a text that would make a function of Quorate's or of the program's a part of the schema."""
     refuse_calls(sql, NAMES, "Quorate", "compute the value in the statement that writes it")
+    if callbacks is not None:
+        callbacks.check_schema(sql)
+
+
+def _rand(*_: Any) -> float:
+    return random.random()
 
 
 def _call(name: str, function: Callable[..., Any], *values: Any) -> Any:

@@ -18,7 +18,7 @@ from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, REFUS
 from quorate.sql.control import RELEASE, SAVEPOINT, savepoint_of
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL, LEAD, LOAD, NO_ROWID, limit_rows, set_mode
-from quorate.storage.data.functions import refuse_in_schema
+from quorate.storage.data.functions import check_schema
 from quorate.storage.data.guard import Guard
 from quorate.storage.data.order import OutOfOrderError, UndefinedError, are_sound, may_upsert, refuse_disorder
 from quorate.storage.data.schema import SchemaFacts, SchemaReader, numbers_are_out
@@ -392,9 +392,7 @@ class Execution:
         capture.forget_vanished()
 
     def _change_schema(self, statement: Statement, shape: Shape) -> Result:
-        refuse_in_schema(shape.sql)
-        if self._guard.callbacks is not None:
-            self._guard.callbacks.check_schema(shape.sql)
+        check_schema(shape.sql, self._guard.callbacks)
         with self._capture.asleep():
             result = self._runner.text(statement, shape)
         travels = shape.sql if RESOLVERS not in shape.sql else ""
