@@ -62,7 +62,7 @@ def _names_table(words: list[str]) -> bool:
 
 
 def check_schema(sql: str, callbacks: "Callbacks | None") -> None:
-    """Raises RefusedError for a text that would make a function of Quorate's or of the program's a part of the schema."""
+    """Raises RefusedError for a text that would make a function of Quorate or the program a part of the schema."""
     refuse_calls(sql, NAMES, "Quorate", "compute the value in the statement that writes it")
     if callbacks is not None:
         callbacks.check_schema(sql)
