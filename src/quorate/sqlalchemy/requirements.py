@@ -54,6 +54,10 @@ class Differences:
 class Requirements(Differences, SuiteRequirements):
     """For `sqlalchemy.testing.suite`."""
 
+    def get_order_by_collation(self, config: Any) -> str:
+        """A collation that every node has."""
+        return "NOCASE"
+
 
 for _name in ABSENT:
     setattr(Differences, _name, property(lambda _: exclusions.closed()))
