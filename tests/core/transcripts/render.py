@@ -37,6 +37,7 @@ from quorate.core.querying import Query
 from quorate.core.single_leader import messages
 from quorate.core.single_leader.messages import DAMAGED, EXAMINED, PASSED, WORKING
 from quorate.core.verdicts import VerifyReport
+from quorate.core.viewing import FetchView, LetViewGo
 
 NEEDS_SNAPSHOT = -1
 _outcome = msgspec.msgpack.Decoder(requests.WriteOutcome)
@@ -253,7 +254,7 @@ SHOWN_ELSEWHERE = {
 
 HOUSEKEEPING = {
     kernel.Connect, kernel.Disconnect, kernel.CloseIdle, kernel.ReadCatalog, kernel.ReadLost, RememberLife,
-    kernel.RaiseFormat, EndLogins, Protect,
+    kernel.RaiseFormat, EndLogins, Protect, FetchView, LetViewGo,
 }  # fmt: skip
 """Of the node, not of the protocol: not shown."""
 
