@@ -56,3 +56,13 @@ def test_the_asynchronous_demo_loses_keeps_and_replays(monkeypatch: pytest.Monke
     assert 0 < report["lost"] == report["kept"] < report["acknowledged"]
     assert report["missing"] == report["duplicated"] == 0
     assert "lost.db" in done.stderr
+
+
+def test_the_demo_of_two_leaders_ends_with_one_conflict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    done = CliRunner().invoke(main, ["demo", "--replication", "multi-leader", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["stock"], found["title"], found["equal"]) == (39, "Chairs of the south", True)
+    assert found["body"] == "From north.\nFrom south."
+    assert [each["lost"] for each in found["conflicts"]] == [{"title": "Chairs of the north"}]

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
+from quorate.cli.demo import leaders as demo_leaders
 from quorate.cli.demo import lost as demo_async
+from quorate.cli.demo.leaders import LeadersReport
 from quorate.cli.demo.lost import AsyncReport
 from quorate.cli.demo.view import Figures, View, make_view
 from quorate.cli.output import Exit, Fail, json_option, print_json
+from quorate.core.options import MULTI_LEADER, SINGLE_LEADER
 
 if TYPE_CHECKING:
     from quorate.lab.nemesis.workload import Customers, Watchers
@@ -71,8 +74,15 @@ class DemoReport(Struct, frozen=True):
     show_default=True,
     help="Who must hold an order before it is committed; async shows what is lost then, and where it is kept.",
 )
+@click.option(
+    "--replication",
+    type=click.Choice([SINGLE_LEADER, MULTI_LEADER]),
+    default=SINGLE_LEADER,
+    show_default=True,
+    help="multi-leader: two leaders write while the other is away, and what became of each conflict.",
+)
 @json_option
-def demo(keep: bool, seed: int, acks: str, as_json: bool) -> None:
+def demo(keep: bool, seed: int, acks: str, replication: str, as_json: bool) -> None:
     """Three nodes, a store, and the leader killed in the middle of it.
 
     Starts three node processes in a temporary folder. Customers order and watchers read without pause; the leader
@@ -87,8 +97,9 @@ def demo(keep: bool, seed: int, acks: str, as_json: bool) -> None:
     view = make_view()
     folder = Path(tempfile.mkdtemp(prefix="quorate-demo-"))
     try:
-        with LocalCluster.start(NODES, folder / "cluster") as cluster:
-            report, lines = _play(cluster, view, seed, acks)
+        several = replication == MULTI_LEADER
+        with LocalCluster.start(demo_leaders.NODES if several else NODES, folder / "cluster") as cluster:
+            report, lines = _play(cluster, view, seed, MULTI_LEADER if several else acks)
         for line in lines:
             view.say(line)
     except (TrialFailed, NotReady) as error:
@@ -106,7 +117,12 @@ def demo(keep: bool, seed: int, acks: str, as_json: bool) -> None:
         raise Fail("a promise was broken: see the account above")
 
 
-def _play(cluster: "LocalCluster", view: View, seed: int, acks: str) -> "tuple[DemoReport | AsyncReport, list[str]]":
+def _play(
+    cluster: "LocalCluster", view: View, seed: int, acks: str
+) -> "tuple[DemoReport | AsyncReport | LeadersReport, list[str]]":
+    if acks == MULTI_LEADER:
+        found = demo_leaders.run(cluster, view)
+        return found, demo_leaders.account(found)
     if acks == "async":
         told = demo_async.run(cluster, view)
         return told, demo_async.account(told)
