@@ -36,8 +36,9 @@ from quorate.core.permits import AskPermit, DropPermit
 from quorate.core.querying import Query
 from quorate.core.single_leader import messages
 from quorate.core.single_leader.messages import DAMAGED, EXAMINED, PASSED, WORKING
+from quorate.core.streams import ReadWhole
 from quorate.core.verdicts import VerifyReport
-from quorate.core.viewing import FetchView, LetViewGo
+from quorate.core.viewing import FetchView, LetViewGo, PinView
 
 NEEDS_SNAPSHOT = -1
 _outcome = msgspec.msgpack.Decoder(requests.WriteOutcome)
@@ -254,7 +255,7 @@ SHOWN_ELSEWHERE = {
 
 HOUSEKEEPING = {
     kernel.Connect, kernel.Disconnect, kernel.CloseIdle, kernel.ReadCatalog, kernel.ReadLost, RememberLife,
-    kernel.RaiseFormat, EndLogins, Protect, FetchView, LetViewGo,
+    kernel.RaiseFormat, EndLogins, Protect, FetchView, LetViewGo, PinView, ReadWhole,
 }  # fmt: skip
 """Of the node, not of the protocol: not shown."""
 
