@@ -264,6 +264,14 @@ class Connection(Protocol):
         thread may call it."""
         ...
 
+    def replication(self, *, timeout: float | None = None) -> str:
+        """How the database is replicated, such as `single-leader`."""
+        ...
+
+    def take_over(self) -> None:
+        """Make the open transaction the calling task's, for pools that close connections in tasks of their own."""
+        ...
+
     def ping(self) -> None:
         """Raises what is wrong when the database cannot be reached."""
         ...
