@@ -15,6 +15,9 @@ else:
     Value = Any
     """msgspec cannot tell str from bytes in one union while it decodes; whoever binds a value checks it."""
 
+VALUE_TYPES = (type(None), int, float, str, bytes)
+"""What a value may be, for `isinstance`."""
+
 Parameters = tuple[Value, ...] | dict[str, Value]
 
 

@@ -29,7 +29,7 @@ from quorate.core.replica import Host
 from quorate.core.requests import Answer, Done, Refused, Unsure
 from quorate.core.row_effects import RowKey
 from quorate.core.row_requests import ADD, CHANGES, DELETE, INSERT, UPSERT, Minted, WriteRow
-from quorate.core.statements import Failed, Result
+from quorate.core.statements import VALUE_TYPES, Failed, Result
 from quorate.core.versions.clock import HybridClock
 from quorate.core.versions.dots import Dot, Origin, covers, mint
 from quorate.core.versions.encoding import decode_row, encode_row
@@ -113,7 +113,7 @@ def _fits(row: Row, name: Name, how: Any, value: Any, spec: Spec) -> bool:
     if not (_is_stamp(stamp) and _is_stamp(origin) and covers(row.context, (stamp, origin))):
         return False
     if column < 0 or spec.columns[column] is not Resolver.COUNTER:
-        return value is None or isinstance(value, int | float | str | bytes)
+        return isinstance(value, VALUE_TYPES)
     numbers = value if isinstance(value, tuple) and len(value) == 3 else (value,)
     return all(type(number) is int for number in numbers)
 

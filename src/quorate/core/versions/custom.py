@@ -10,10 +10,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from quorate.core.statements import VALUE_TYPES
+
 PREFIX = "custom:"
 PIN = "#"
 """Between a resolver's name and the hash of its file, as a database keeps it."""
-_SUITABLE = (type(None), int, float, str, bytes)
 
 Function = Callable[[Any, Any], Any]
 
@@ -43,7 +44,7 @@ def called(function: Function, one: Any, other: Any) -> Any:
         found = function(one, other)
     except Exception as error:
         raise Unsuitable(f"{type(error).__name__}: {error}") from error
-    if type(found) not in _SUITABLE or repr(found) == "nan":
+    if type(found) not in VALUE_TYPES or repr(found) == "nan":
         raise Unsuitable(f"it returns {found!r:.80}, which SQLite cannot hold")
     if type(found) is int and not -(1 << 63) <= found < 1 << 63:
         raise Unsuitable("it returns an integer beyond 64 bits")
