@@ -115,3 +115,55 @@ def _there(db: quorate.Connection) -> list[tuple[object, ...]]:
         return rows(db)
     except quorate.Error:
         return []
+
+
+MERGES = """
+import json
+
+def union(one, other):
+    return json.dumps(sorted({*json.loads(one), *json.loads(other)}))
+
+union.samples = ["[]", "[1]", "[1, 2]"]
+"""
+
+
+def test_a_programs_own_resolver_and_a_node_that_lacks_it(tmp_path: Path) -> None:
+    folder, chosen = tmp_path / "cluster", "t.tags=custom:merges:union"
+    cluster = LocalCluster(folder, 2, options={"resolvers": "merges.py:union"})
+    for name in ("n1", "n2"):
+        (folder / name / "merges.py").write_text(MERGES)
+    with cluster:
+        cluster.start_all()
+        cluster.wait_ready(60.0)
+        place = ("--cluster", cluster.url)
+        made = run("create", "wiki", "--replication", "multi-leader", "--resolver", chosen, *place)
+        assert made.exit_code == Exit.OK, made.output
+        one, two = (_connected(f"quorate://{address}/wiki") for address in cluster.addresses)
+        with pytest.raises(quorate.OperationalError, match="does not list merges:max; it lists: merges:union"):
+            one.execute("INSERT INTO quorate_resolvers VALUES ('t', 'other', 'custom:merges:max')")
+        one.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, tags TEXT NOT NULL)")
+        one.execute("INSERT INTO t VALUES (1, '[]')")
+        two.bookmark = one.bookmark
+        assert two.execute("SELECT tags FROM t").fetchone() == ("[]",)
+        cluster.kill("n2", signal.SIGKILL)
+        one.execute("UPDATE t SET tags = '[1]'")
+        cluster.kill("n1", signal.SIGKILL)
+        (folder / "n2" / "merges.py").write_text(MERGES + "\n")
+        cluster.restart("n2", wait=False)
+        with pytest.raises(quorate.OperationalError, match="this node has another file of it"):
+            two.execute("UPDATE t SET tags = '[2]'")
+        cluster.kill("n2", signal.SIGKILL)
+        (folder / "n2" / "merges.py").write_text(MERGES)
+        cluster.restart("n2", wait=False)
+        two.execute("UPDATE t SET tags = '[2]'")
+        cluster.restart("n1")
+        until(lambda: [_tags(each) for each in (one, two)] == [[("[1, 2]",)], [("[1, 2]",)]])
+        for db in (one, two):
+            db.close()
+
+
+def _tags(db: quorate.Connection) -> list[tuple[object, ...]]:
+    try:
+        return list(db.execute("SELECT tags FROM t", read="eventual").fetchall())
+    except quorate.Error:
+        return []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from quorate.runtime.resolvers import NoResolver, check, load
+from quorate.runtime.resolvers import NoResolver, check, configured, load
 
 GOOD = """
 import json
@@ -82,3 +82,23 @@ def test_what_breaks_a_law_is_refused_with_the_counterexample(name: str, tmp_pat
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(NoResolver, match="cannot be read"):
         load(tmp_path / "none.py", "resolve")
+
+
+def test_a_configuration_lists_functions(good: Path) -> None:
+    found = configured(f"{good}:union, {good}:longest")
+    assert [each.name for each in found] == ["texts:union", "texts:longest"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ("{}", "is not FILE.py:FUNCTION"),
+        ("texts:union", "is not FILE.py:FUNCTION"),
+        ("{}:union, {}:union", "texts:union is listed twice"),
+        ("{}:first", "first is not commutative"),
+    ],
+)
+def test_what_a_configuration_cannot_list(good: Path, listed: str, said: str) -> None:
+    good.write_text(GOOD + "\ndef first(one, other):\n    return one\n")
+    with pytest.raises(NoResolver, match=said):
+        configured(listed.format(good, good))

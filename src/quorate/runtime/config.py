@@ -95,6 +95,9 @@ class Config(Struct, frozen=True, kw_only=True):
         int, duration("how long a node that does not hear the catalog's leader goes by the users that it knows")
     ] = _DEFAULTS.auth_stale_us
     etcd: Annotated[str, Meta(description="host:port of an etcd, or several with commas, for failover = etcd")] = ""
+    resolvers: Annotated[
+        str, Meta(description="resolvers of your own, FILE.py:FUNCTION with commas between; relative to the file")
+    ] = ""
     client_requests: Annotated[int, Meta(ge=1, description="unanswered requests of one connection at most")] = 1024
 
     def settings(self) -> Settings:
@@ -196,6 +199,8 @@ def _from_file(path: Path, known: Mapping[str, Key]) -> dict[str, Any]:
     for name in TLS_KEYS:
         if values.get(name):
             values[name] = str(path.parent / str(values[name]))
+    if values.get("resolvers"):
+        values["resolvers"] = ", ".join([str(path.parent / each) for each in listed(str(values["resolvers"]))])
     values["folder"] = str(path.parent / str(values.get("folder", "")))
     return values
 
@@ -257,6 +262,11 @@ def _check(config: Config) -> None:
     if config.listen:
         check_listen(config.listen, config)
     etcd_endpoints(config)
+
+
+def listed(value: str) -> tuple[str, ...]:
+    """The parts of a value with commas between them."""
+    return tuple(each.strip() for each in value.split(",") if each.strip())
 
 
 def etcd_endpoints(config: Config) -> tuple[tuple[str, int], ...]:

@@ -17,6 +17,7 @@ from quorate.core.certificates import CertificateRead
 from quorate.core.formats import RELEASE
 from quorate.core.kernel import Core
 from quorate.core.recovered import Identity
+from quorate.core.versions.custom import Custom
 from quorate.runtime import service
 from quorate.runtime.aside import READS, Aside, Piece
 from quorate.runtime.config import ANYWHERE, Config, ConfigError, check_listen, credentials, etcd_endpoints, security
@@ -243,8 +244,10 @@ def run_node(config: Config, *, with_parent: bool = False) -> int:
 
     if sys.flags.optimize:
         raise ConfigError("python -O takes the assertions away, and they are the invariants: run without -O")
+    custom = _resolvers(config)
     open_replicas = replicas_within(raise_file_limit(), config.open_replicas)
     store = open_store(Path(config.folder), clock=monotonic_us, open_replicas=open_replicas)
+    store.custom = custom
     settings = config.settings()
     node = Node(store.recover(), random.Random(os.urandom(16)), settings)
     store.long_us = settings.long_us
@@ -260,6 +263,18 @@ def run_node(config: Config, *, with_parent: bool = False) -> int:
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(main())
+
+
+def _resolvers(config: Config) -> tuple[Custom, ...]:
+    """Raises ConfigError."""
+    if not config.resolvers:
+        return ()
+    from quorate.runtime.resolvers import NoResolver, configured
+
+    try:
+        return configured(config.resolvers)
+    except NoResolver as error:
+        raise ConfigError(f"resolvers: {error}") from error
 
 
 def raise_file_limit() -> int:

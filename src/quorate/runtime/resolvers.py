@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from quorate.core.versions.custom import Custom
+from quorate.runtime.config import listed
 
 SECONDS_MAX = 60.0
 """How long the laws may take to try."""
@@ -68,6 +69,20 @@ def check(file: Path, name: str, recorded: Sequence[Any] = ()) -> Custom:
             differ = f"{name}({one}, {other}) is {answer} in one process, and {second[2]} in another"
             raise NoResolver(f"{resolver.name} is not deterministic: {differ}")
     return resolver
+
+
+def configured(value: str) -> tuple[Custom, ...]:
+    """The resolvers that a configuration lists, each checked. Raises NoResolver."""
+    found: dict[str, Custom] = {}
+    for each in listed(value):
+        file, _, name = each.rpartition(":")
+        if not file.endswith(".py") or not name:
+            raise NoResolver(f"{each!r} is not FILE.py:FUNCTION")
+        resolver = check(Path(file), name)
+        if resolver.name in found:
+            raise NoResolver(f"{resolver.name} is listed twice: databases know it by this name")
+        found[resolver.name] = resolver
+    return tuple(found.values())
 
 
 def _tried(file: Path, name: str, seed: str, samples: Sequence[Any]) -> Any:

@@ -44,6 +44,14 @@ class RefusedError(Exception):
         self.failed = Failed(error, message, hint)
 
 
+class NoFunctionError(RefusedError):
+    """A column is merged by a program's own resolver, which this node does not have."""
+
+    def __init__(self, message: str) -> None:
+        hint = "give every node of the database the same file, list it in `resolvers` of node.toml, and restart"
+        super().__init__("OperationalError", message, hint)
+
+
 class EntryTooLarge(RefusedError):
     """A write changes more than one entry of the log may carry."""
 

@@ -31,6 +31,11 @@ class NoDescriptors(DiskIsFull):
     took effect, and it may be repeated later."""
 
 
+class Lacking(DiskIsFull):
+    """This node lacks the file of a resolver that the others have. As with a disk that has no room, nothing of the call
+    took effect, and it may be repeated later."""
+
+
 class Broken(StorageError):
     """The disk failed in a way that cannot be survived (a failed fsync above all): stop the node."""
 

@@ -12,8 +12,10 @@ from quorate.core.requests import Done, Run, Write, WriteOutcome
 from quorate.core.scripts import Evaluated, Script, Step
 from quorate.core.statements import Failed, Statement, Token
 from quorate.core.streams import Merge
+from quorate.core.versions.custom import Custom
 from quorate.storage.data.replica import Replica
 from quorate.storage.rows.payload import decode_outcome
+from quorate.storage.versions.among import Among
 
 _decoder: Decoder[Any] = Decoder(WriteOutcome | Evaluated)
 NOW_US = 1_800_000_000_000_000
@@ -22,8 +24,11 @@ NOW_US = 1_800_000_000_000_000
 class Group:
     """One group. `now_us` is its leader's clock."""
 
-    def __init__(self, number: int, folder: Path | None = None, *, followers: int = 1) -> None:
+    def __init__(
+        self, number: int, folder: Path | None = None, *, followers: int = 1, custom: tuple[Custom, ...] = ()
+    ) -> None:
         self.number = number
+        self.custom = custom
         self.epoch = 1
         self.now_us = NOW_US
         self.log: list[Entry] = []
@@ -34,7 +39,7 @@ class Group:
 
     def _open(self, name: str) -> Replica:
         path = ":memory:" if self.folder is None else str(self.folder / f"{self.number}-{name}.db")
-        return Replica(path, versioned=self.number)
+        return Replica(path, versioned=Among(self.number, self.custom))
 
     @property
     def last(self) -> Position:

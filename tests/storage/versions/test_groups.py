@@ -13,6 +13,7 @@ from quorate.core.scripts import Evaluated, Hold
 from quorate.core.statements import Failed, Statement, Token
 from quorate.core.streams import Merge
 from quorate.storage.data.replica import Replica
+from quorate.storage.versions.among import Among
 from tests.storage.versions.groups import Group, exchange, script, tables
 
 TABLE = "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, n INT DEFAULT 0)"
@@ -216,7 +217,7 @@ def test_a_data_file_that_is_older_than_its_log(tmp_path: Path) -> None:
     other.run("UPDATE t SET a = 'y'")
     one.run("UPDATE t SET n = 3")
     exchange((one, other))
-    again = Replica(copy, versioned=2)
+    again = Replica(copy, versioned=Among(2))
     other.catch_up(again)
     other.followers.append(again)
     assert again.streams == other.leader.streams

@@ -92,7 +92,7 @@ def on_failed(group: Group, now: Now, event: ApplyFailed) -> bool:
     if event.full:
         group.apply.blocked = True
         if now.mono_us >= group.apply.no_room_until_us:
-            group.note("no_room")
+            group.note("no_room", why=event.reason)
         group.apply.no_room_until_us = now.mono_us + 2 * group.settings.suspect_us
     else:
         group.apply.opened = True

@@ -38,6 +38,10 @@ class Unsuitable(ValueError):
     """The function has raised something, or has returned what SQLite cannot hold."""
 
 
+class NoFunction(ValueError):
+    """The configuration lists no such function, or its file is another."""
+
+
 def called(function: Function, one: Any, other: Any) -> Any:
     """What it makes of two values. Raises Unsuitable."""
     try:
@@ -63,12 +67,12 @@ def folded(function: Function, values: Sequence[Any]) -> Any:
 
 
 def named(name: str, known: Sequence[Custom]) -> Custom:
-    """The resolver of this name, `custom:` included, with or without a pin. Raises ValueError."""
+    """The resolver of this name, `custom:` included, with or without a pin. Raises NoFunction."""
     wanted, _, pin = name.removeprefix(PREFIX).partition(PIN)
     for each in known:
         if each.name == wanted:
             if pin and pin != each.pin:
-                raise ValueError(f"the file of {PREFIX}{wanted} is not the one that was chosen: put that back ({pin})")
+                raise NoFunction(f"this node has another file of it, {each.pin}")
             return each
     listed = ", ".join([each.name for each in known]) or "none"
-    raise ValueError(f"this node's resolver_modules have no {wanted}; they have: {listed}")
+    raise NoFunction(f"this node's configuration (resolvers) does not list {wanted}; it lists: {listed}")

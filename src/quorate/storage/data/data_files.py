@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 
 from quorate.core.bounds import GroupId
 from quorate.core.entries import ORIGIN, Entry, Position
+from quorate.core.versions.custom import Custom
 from quorate.storage.data.handles import Handles, Standing
 from quorate.storage.data.replica import Replica
 from quorate.storage.execution.callbacks import Callbacks
 from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors
 from quorate.storage.log.group import GroupLog, LogDamaged, NodeLog
+from quorate.storage.versions.among import Among
 
 MULTI_LEADER = "multi-leader"
 CLOSED_AT_ONCE = 2
@@ -38,6 +40,8 @@ class DataFiles(ABC):
         self._checkpointed: dict[GroupId, Position] = {}
         self.callbacks = Callbacks()
         """What the program has defined for its statements."""
+        self.custom: tuple[Custom, ...] = ()
+        """Resolvers of programs, for databases with several leaders. To be given before a data file is opened."""
 
     @abstractmethod
     def _open_replica(self, group: GroupLog) -> Replica:
@@ -80,9 +84,9 @@ class DataFiles(ABC):
         last = self.log.groups[group].last
         assert position.index <= last.index, f"group {group} would apply {position}, its log ends at {last}"
 
-    def _versioned(self, group: GroupLog) -> GroupId | None:
-        """For `Replica`: the group, if it has siblings that write too."""
-        return group.group if group.replication == MULTI_LEADER else None
+    def _versioned(self, group: GroupLog) -> Among | None:
+        """For `Replica`: if the group has siblings that write too."""
+        return Among(group.group, self.custom) if group.replication == MULTI_LEADER else None
 
     def _stands_at(self, group: GroupLog) -> Position:
         """The applied position of a group, without opening its data file for that. Raises Divergent."""

@@ -21,6 +21,7 @@ from quorate.storage.execution.scripts import as_outcome, read_steps
 from quorate.storage.failures import RefusedError, ResultTooLarge, failed_of, raise_if_fatal
 from quorate.storage.interface import Broken, OverBudget
 from quorate.storage.rows.payload import around_rows, encode
+from quorate.storage.versions.among import Among
 
 _STEPS = 1000
 """Instructions of SQLite's machine between two looks at the clock on the loop: about 20 us."""
@@ -54,14 +55,14 @@ class Reader:
         holds: bool = False,
         aside: bool = False,
         vfs: str | None = None,
-        versioned: int | None = None,
+        versioned: Among | None = None,
     ) -> None:
         self._guard = Guard()
         self._connection = open_reader(path, self._guard, vfs)
         if versioned is not None:
             from quorate.storage.versions.conflicts import declare  # which no other database needs
 
-            declare(self._connection, self._guard)
+            declare(self._connection, self._guard, custom=versioned.custom)
         self._runner = Runner(self._connection, self._guard)
         self._clock = clock
         self._budget_us: int | None = None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import apsw
 
-from quorate.core.bounds import Epoch, GroupId
+from quorate.core.bounds import Epoch
 from quorate.core.entries import Entry, Position
 from quorate.core.requests import Write
 from quorate.core.statements import Failed, Result, Statement
@@ -34,6 +34,7 @@ from quorate.storage.execution.running import Runner
 from quorate.storage.files import SYSTEM, Files
 from quorate.storage.interface import Broken, DiskIsFull, Divergent, StorageError
 from quorate.storage.rows.payload import encode
+from quorate.storage.versions.among import Among
 
 _memories = itertools.count(1)
 _BUSY = Failed(
@@ -47,7 +48,7 @@ _BUSY = Failed(
 class Replica:
     """Opens or creates the data file. Raises Divergent (damaged, unknown format), DiskIsFull or Broken.
 
-    `clock` (monotonic microseconds) is for the budgets of `query`; `versioned`: the group, if siblings of it write too.
+    `clock` (monotonic microseconds) is for the budgets of `query`; `versioned`: if siblings of its group write too.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Replica:
         *,
         clock: Callable[[], int] | None = None,
         files: Files = SYSTEM,
-        versioned: GroupId | None = None,
+        versioned: Among | None = None,
     ) -> None:
         check_sqlite()
         self._files = files

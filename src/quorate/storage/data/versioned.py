@@ -7,7 +7,6 @@ from typing import Any
 import apsw
 import msgspec
 
-from quorate.core.bounds import GroupId
 from quorate.core.entries import FOREIGN, Entry, Position
 from quorate.core.requests import Write
 from quorate.core.statements import Failed
@@ -16,9 +15,10 @@ from quorate.storage.data.connection import LEAD, set_mode
 from quorate.storage.data.holding import HoldingWriter
 from quorate.storage.data.schema import SchemaFacts
 from quorate.storage.data.writer import HELD_DONE, RUNNING, Stacked
-from quorate.storage.failures import RefusedError, raise_if_fatal
-from quorate.storage.interface import Divergent
+from quorate.storage.failures import NoFunctionError, RefusedError, raise_if_fatal
+from quorate.storage.interface import Divergent, Lacking, StorageError
 from quorate.storage.rows.payload import Batch, Record, encode_failed, encode_records
+from quorate.storage.versions.among import Among
 from quorate.storage.versions.conflicts import declare
 from quorate.storage.versions.group import GroupVersions
 
@@ -28,12 +28,10 @@ _HINT = "the leader that it came from goes on trying"
 class VersionedWriter(HoldingWriter):
     """Raises what `Writer` raises."""
 
-    def __init__(
-        self, path: str, group: GroupId, vfs: str | None = None, clock: Callable[[], int] | None = None
-    ) -> None:
+    def __init__(self, path: str, among: Among, vfs: str | None = None, clock: Callable[[], int] | None = None) -> None:
         super().__init__(path, vfs, clock)
         self._control("BEGIN IMMEDIATE")
-        self._rows = GroupVersions(self.connection, group, self._schema)
+        self._rows = GroupVersions(self.connection, among, self._schema)
         self._control("COMMIT")
         self.versions = self._rows
         self._capture.stamp = self._rows.stamp
@@ -71,6 +69,10 @@ class VersionedWriter(HoldingWriter):
     def _execute(self, requests: Sequence[Write], timestamp_us: int) -> tuple[bytes | None, tuple[bytes, ...]]:
         first: Any = requests[0] if requests else None
         if type(first) is not Merge:
+            try:
+                _ = self._rows.tables
+            except RefusedError as error:
+                return None, (encode_failed(error.failed),) * len(requests)
             return super()._execute(requests, timestamp_us)
         assert len(requests) == 1, "a merge is alone in its batch"
         if self.ticket:
@@ -121,7 +123,9 @@ class VersionedWriter(HoldingWriter):
         return facts if changes == self._rows.changes else self._schema.read()
 
 
-def _divergent(error: Exception) -> Divergent:
+def _divergent(error: Exception) -> StorageError:
+    if isinstance(error, NoFunctionError):
+        return Lacking(str(error))
     if isinstance(error, apsw.Error):
         raise_if_fatal(error)
     return Divergent(f"an entry cannot be applied: {error}")

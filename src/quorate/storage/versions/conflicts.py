@@ -13,6 +13,7 @@ import apsw
 import msgspec
 
 from quorate.core.versions.clock import time_of
+from quorate.core.versions.custom import Custom
 from quorate.core.versions.dots import Dot, group_of
 from quorate.core.versions.resolvers import ByGroup
 from quorate.sql.tokens import quoted
@@ -34,9 +35,11 @@ _SHOWN = COLUMNS.index("shown")
 Row = tuple[Any, ...]
 
 
-def declare(connection: apsw.Connection, guard: Guard, versions: Versions | None = None) -> None:
-    """Make the table known to a connection: of a reader, or of the writer with its versions."""
-    module = _Module(guard, versions)
+def declare(
+    connection: apsw.Connection, guard: Guard, versions: Versions | None = None, custom: Sequence[Custom] = ()
+) -> None:
+    """Make the table known to a connection of a reader, with its `custom` resolvers, or of the writer."""
+    module = _Module(guard, versions, custom)
     connection.create_module(
         CONFLICTS, cast("Any", module), eponymous=True, eponymous_only=True, read_only=versions is None
     )
@@ -49,21 +52,25 @@ def id_of(table: VersionedTable, each: Listed) -> str:
 
 
 class _Module:
-    def __init__(self, guard: Guard, versions: Versions | None) -> None:
+    def __init__(self, guard: Guard, versions: Versions | None, custom: Sequence[Custom]) -> None:
         self._guard = guard
         self._versions = versions
+        self._custom = custom
 
     def Connect(self, connection: apsw.Connection, *_: str) -> tuple[str, "_Table"]:  # noqa: N802 - apsw's names
-        return _DECLARED, _Table(connection, self._guard, self._versions)
+        return _DECLARED, _Table(connection, self._guard, self._versions, self._custom)
 
     Create = Connect
 
 
 class _Table:
-    def __init__(self, connection: apsw.Connection, guard: Guard, versions: Versions | None) -> None:
+    def __init__(
+        self, connection: apsw.Connection, guard: Guard, versions: Versions | None, custom: Sequence[Custom]
+    ) -> None:
         self._connection = connection
         self._guard = guard
         self._versions = versions
+        self._custom = custom
         self.listed: dict[int, tuple[VersionedTable, Listed]] = {}
         """By rowid, as they were read last."""
 
@@ -90,7 +97,7 @@ class _Table:
         return self._unwatched(lambda: list(self._rows()))  # type: ignore[no-any-return]
 
     def _rows(self) -> Iterator[tuple[int, Row]]:
-        versions = self._versions or Versions(self._connection, 0, ByGroup(), base=Base(self._connection, create=False))
+        versions = self._versions or self._read_versions()
         self.listed = {}
         for each in versions.conflicts():
             table = versions.tables[each.table]
@@ -98,6 +105,10 @@ class _Table:
             rowid = int(name, 16)
             self.listed[rowid] = table, each
             yield rowid, (name, *_told(self._connection, table, each))
+
+    def _read_versions(self) -> Versions:
+        base = Base(self._connection, create=False)
+        return Versions(self._connection, 0, ByGroup(), custom=self._custom, base=base)
 
     def UpdateInsertRow(self, *_: Any) -> int:  # noqa: N802
         raise _no("conflicts come by themselves")

@@ -36,6 +36,7 @@ from quorate.storage.rows.payload import (
     encode,
 )
 from quorate.storage.rows.payload import decode_row as decode_values
+from quorate.storage.versions.among import Among
 from quorate.storage.versions.delta import TableRows, decode_delta, delta_of
 from quorate.storage.versions.numbers import RangedKeys
 from quorate.storage.versions.schemas import settled
@@ -52,16 +53,16 @@ _schema = msgspec.msgpack.Decoder(Schema)
 class GroupVersions(Versions):
     """On the writing connection of one replica, which is in FOLLOW mode but where users' statements run."""
 
-    def __init__(self, connection: apsw.Connection, group: GroupId, schema: SchemaReader) -> None:
-        super().__init__(connection, origin_of(group, 0), ByGroup(), schema=schema)
-        self.group = group
+    def __init__(self, connection: apsw.Connection, among: Among, schema: SchemaReader) -> None:
+        super().__init__(connection, origin_of(among.group, 0), ByGroup(), custom=among.custom, schema=schema)
+        self.group = among.group
         self._touched = self._changed = False
         """Something was stamped or merged, or tables have changed, since the last commit."""
         self.now_ms = 0
         self.changes = 0
         """How often the schema was changed here, or changed back."""
         self._before: Mapping[str, VersionedTable] = {}
-        self.keys = RangedKeys(connection, self._base, 1 + group % (RANGES - 1))
+        self.keys = RangedKeys(connection, self._base, 1 + self.group % (RANGES - 1))
         self.clock.raise_ceiling(_EVERYTHING)
         self.cursors = self._read_cursors()
         """How far each sibling's log was merged, in the open transaction."""

@@ -14,7 +14,7 @@ from quorate.storage.data.schema import SchemaFacts
 from quorate.storage.failures import RefusedError
 from quorate.storage.rows.payload import Chosen, Versioned
 from quorate.storage.rows.table import Table
-from quorate.storage.versions.table import VersionedTable
+from quorate.storage.versions.table import VersionedTable, resolver_of
 
 Known = tuple[int, str, Sequence[str], Mapping[str, str]]
 """Of a versioned table: number, name (empty: it was dropped), numbered columns, resolvers."""
@@ -35,6 +35,7 @@ def settled(
         hint = "search with LIKE, or index a copy of the database with one leader"
         raise RefusedError("NotSupportedError", "a database with several leaders has no virtual tables", hint)
     every = list(known)
+    chosen = [_pinned(each, how[1]) for each in chosen]
     before = {name: (number, columns, resolvers) for number, name, columns, resolvers in every if name}
     gone = [name for name in before if name not in facts.tables]
     new = [name for name in facts.tables if name not in before]
@@ -59,6 +60,12 @@ def settled(
                       for each in chosen if each.column]  # fmt: skip
             changed.append(Versioned(number, name, found.columns, found.resolvers))
     return tuple(changed), tuple([each for each in chosen if each.column])
+
+
+def _pinned(chosen: Chosen, custom: Sequence[Custom]) -> Chosen:
+    """Also where its table is still to be made."""
+    found = resolver_of(f"{chosen.table}.{chosen.column}", chosen.resolver, custom)
+    return structs.replace(chosen, resolver=found.value)
 
 
 def _follow(chosen: Chosen, names: Mapping[str, str]) -> Chosen:

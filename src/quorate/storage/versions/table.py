@@ -13,13 +13,13 @@ from msgspec import Struct
 from msgspec.msgpack import Ext
 
 from quorate.core.versions.claims import Value
-from quorate.core.versions.custom import Custom
+from quorate.core.versions.custom import Custom, NoFunction
 from quorate.core.versions.dots import Origin
 from quorate.core.versions.resolvers import AnyResolver, Resolver, Spec, resolver_named
 from quorate.core.versions.row import MISSING
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL
-from quorate.storage.failures import RefusedError
+from quorate.storage.failures import NoFunctionError, RefusedError
 from quorate.storage.rows.payload import decode_row, encode
 from quorate.storage.rows.table import NOT_UTF8, Table
 
@@ -223,13 +223,20 @@ def _refuse(
         _refuse_resolver(f"{table.name}.{column}", *known[column], resolver, custom)
 
 
+def resolver_of(column: str, resolver: str, custom: Sequence[Custom]) -> AnyResolver:
+    """The resolver of this name. Raises RefusedError: there is none, or (NoFunctionError) not on this node."""
+    try:
+        return resolver_named(resolver, custom)
+    except NoFunction as error:
+        raise NoFunctionError(f"{column} is merged with {resolver}, but {error}") from error
+    except ValueError as error:
+        raise RefusedError("ProgrammingError", str(error)) from error
+
+
 def _refuse_resolver(column: str, declared: str, nullable: bool, resolver: str, custom: Sequence[Custom]) -> None:
     """Raise RefusedError, if a column of this type cannot be merged so."""
     suitable: dict[AnyResolver, str] = {Resolver.COUNTER: "INT", Resolver.SET: "TEXT", Resolver.CONCAT: "TEXT"}
-    try:
-        wanted = suitable.get(resolver_named(resolver, custom))
-    except ValueError as error:
-        raise RefusedError("ProgrammingError", str(error)) from error
+    wanted = suitable.get(resolver_of(column, resolver, custom))
     if wanted is not None and (wanted not in declared or (nullable and resolver != Resolver.CONCAT.value)):
         spelled = {"INT": "INTEGER NOT NULL"}.get(
             wanted, "TEXT" if resolver == Resolver.CONCAT.value else "TEXT NOT NULL"
