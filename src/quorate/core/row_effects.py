@@ -1,6 +1,6 @@
 """What a replica without a leader asks of its data file beside `Apply`, and what it hears: states of rows, and the hash
-tree over all of them (`core.versions.merkle`). `core.kernel` does not list them before users can choose such a
-replication; the laboratory's model of storage performs them.
+tree over all of them (`core.versions.merkle`). Every store performs them; `core.kernel` does not list them before users
+can choose such a replication.
 
 Like every effect they are performed in order: what was asked to be applied before is seen. Each carries whom it is for
 (`to`) and that one's number, and comes back with them.

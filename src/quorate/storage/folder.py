@@ -385,7 +385,7 @@ class SqliteStore(BaseStore):
         path = self.path_of(group)
         if not self.files.exists(path):
             data_file.create(path, self.files)
-        return Replica(path, clock=self._clock, files=self.files, versioned=self._versioned(group))
+        return self._kind(group)(path, clock=self._clock, files=self.files, versioned=self._versioned(group))
 
     def _close_replica(self, _group: GroupId, replica: Replica, /) -> None:
         replica.checkpoint()  # what SQLite does when it closes a file it does without a word when it fails

@@ -13,6 +13,7 @@ from quorate.core.dropped import DropReplica
 from quorate.core.entries import LARGE_BYTES, LogWrite, TrimLog, WriteEntries, WriteHardState, bytes_of
 from quorate.core.executing import Execute
 from quorate.core.kernel import CATALOG_GROUP, Effect, Event
+from quorate.core.row_effects import CompareTree, ReadLeaves, ReadRoot, ReadRows
 from quorate.storage.interface import StorageError
 
 LONG_BYTES = 1 << 18
@@ -21,8 +22,9 @@ LONG_BYTES = 1 << 18
 WRITERS = frozenset((
     kernel.OpenReplica, Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.Checkpoint,
     kernel.OpenSnapshot, kernel.OpenGeneration, kernel.Condemn, DropReplica,
+    ReadRows, ReadRoot, CompareTree, ReadLeaves,
 ))  # fmt: skip
-"""Effects that need the writer of their group, or come behind those that do."""
+"""Effects that need the writer of their group, or its connection, or come behind those that do."""
 RECEIVERS = frozenset((kernel.StoreSnapshot,))
 """Effects that need the file in which a copy for their group arrives."""
 

@@ -326,7 +326,7 @@ class MemoryStore(BaseStore):
         return left is not None and left[0] == group.generation
 
     def _open_replica(self, group: GroupLog) -> Replica:
-        replica = Replica(":memory:", clock=self._clock, versioned=self._versioned(group))
+        replica = self._kind(group)(":memory:", clock=self._clock, versioned=self._versioned(group))
         self._generations[group.group] = group.generation
         left = self._survivors.get(group.group)
         if left is not None and left[0] == group.generation:

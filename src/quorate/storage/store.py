@@ -33,6 +33,7 @@ from quorate.storage.interface import DiskIsFull, Divergent, NoDescriptors, Over
 from quorate.storage.log.group import GroupLog, LogDamaged
 from quorate.storage.log.lost import parted_at, readable
 from quorate.storage.long_work import RECEIVERS, TakesLong, Work, given
+from quorate.storage.row_reading import RowReading
 from quorate.storage.viewing import Viewing
 from quorate.storage.writing import Writing
 
@@ -48,7 +49,7 @@ SPARE_BYTES = 64 << 20
 """What a copy for a caller leaves free on the disk: the database goes before."""
 
 
-class BaseStore(Discarding, Viewing):
+class BaseStore(Discarding, Viewing, RowReading):
     """What both implementations of `storage.interface.Store` have in common; beside it, what an embedded node's
     transaction does on the writer (`hold`, `run_held`, `release`)."""
 
@@ -90,8 +91,7 @@ class BaseStore(Discarding, Viewing):
         """One replica as its log and data file describe it."""
         number = group.group
         damaged = self.damaged.get(number, "")
-        doubted = number in self.log_damaged
-        applied = ORIGIN
+        applied, doubted = ORIGIN, number in self.log_damaged
         controls: tuple[Entry, ...] = ()
         epochs: tuple[Position, ...] = ()
         tail: tuple[Entry, ...] = ()
@@ -192,9 +192,8 @@ class BaseStore(Discarding, Viewing):
             raise Divergent(self.damaged[effect.group])
         group = self.log.groups[effect.group]
         position = self._stands_at(group)
-        if self._versioned(group) is None:
-            return [Applied(effect.group, position)]
-        return [Applied(effect.group, position, streams=self._replica(effect.group).streams)]
+        streams = None if self._versioned(group) is None else self._replica(effect.group).streams
+        return [Applied(effect.group, position, streams=streams)]
 
     def _on_close_idle(self, effect: kernel.CloseIdle) -> list[Event]:
         self.close_idle(effect.unused_periods)
@@ -422,6 +421,7 @@ class BaseStore(Discarding, Viewing):
         kernel.CloseIdle: _on_close_idle,
         DropReplica: Discarding.on_drop_replica,
         **Viewing.VIEWS,
+        **RowReading.ROWS,
     }
 
     # ----------------------------------------------------------------------------------------------

@@ -18,12 +18,13 @@ def filled(rows: dict[bytes, bytes]) -> Tree:
 
 def compared(mine: Tree, theirs: Tree) -> tuple[set[int], int]:
     """The leaves that differ, and how many bytes of hashes were sent to find them."""
-    sent = HASH_BYTES
-    nodes = mine.differing(0, (0,), theirs.hashes(0, (0,)))
-    for level in range(1, DEPTH + 1):
-        below = children_of(nodes)
-        sent += HASH_BYTES * len(below)
-        nodes = mine.differing(level, below, theirs.hashes(level, below))
+    sent = 0
+    nodes: tuple[int, ...] = (0,)
+    for level in range(DEPTH + 1):
+        nodes = children_of(nodes) if level else nodes
+        sent += HASH_BYTES * len(nodes)
+        pairs = zip(nodes, mine.hashes(level, nodes), theirs.hashes(level, nodes), strict=True)
+        nodes = tuple([node for node, one, other in pairs if one != other])
     return set(nodes), sent
 
 

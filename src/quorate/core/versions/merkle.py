@@ -62,11 +62,6 @@ class Tree:
         known = self._levels[level]
         return tuple([known.get(node, 0) for node in nodes])
 
-    def differing(self, level: int, nodes: Sequence[int], hashes: Sequence[int]) -> tuple[int, ...]:
-        """Those of these nodes that have another hash here."""
-        known = self._levels[level]
-        return tuple([node for node, theirs in zip(nodes, hashes, strict=True) if known.get(node, 0) != theirs])
-
 
 def children_of(nodes: Sequence[int]) -> tuple[int, ...]:
     """The nodes below these, on the next level."""

@@ -19,6 +19,7 @@ from quorate.core.versions.clock import HybridClock
 from quorate.core.versions.encoding import decode_row
 from quorate.core.versions.row import Row, empty
 from quorate.lab.mutants.sabotage import Mutant, Swap
+from quorate.storage.versions.keyed import StoredRows
 
 _REGULAR, _ORDERED, _MONOTONIC = "regular register", "ordered versions", "monotonic reads"
 _COUNTED, _CONVERGES, _DURABLE, _GONE = "counters", "convergence", "durable rows", "no resurrection"
@@ -129,8 +130,24 @@ def _leaves_nothing(_original: Any) -> Any:
     return delete
 
 
-def _mutant(name: str, bug: str, where: str, swap: Swap, judges: tuple[str, ...], scenario: str = "quorums") -> Mutant:
-    return Mutant(name, bug, where, scenario, (swap,), judges)
+def _keeps_the_last(_original: Any) -> Any:
+    def merged(_rows: StoredRows, _mine: bytes, theirs: bytes) -> bytes:
+        return theirs
+
+    return merged
+
+
+def _keeps_no_tree(_original: Any) -> Any:
+    def settle(rows: StoredRows) -> None:
+        rows.forget()
+
+    return settle
+
+
+def _mutant(
+    name: str, bug: str, where: str, swap: Swap, judges: tuple[str, ...], scenario: str = "quorums", storage: str = ""
+) -> Mutant:
+    return Mutant(name, bug, where, scenario, (swap,), judges, storage=storage)
 
 
 _DYNAMO = "DeCandia and others 2007 (Dynamo)"
@@ -197,5 +214,14 @@ MUTANTS = (
         "delete-leaves-no-tombstone", "a row that is deleted is forgotten, and whoever still has it gives it back",
         "Cassandra with gc_grace_seconds = 0; palantir/atlasdb#3513",
         Swap(writes, "delete", _leaves_nothing), (_GONE,),
+    ),
+    _mutant(
+        "keeps-the-last-state", "a data file replaces a row's state by the one that comes, and does not merge them",
+        "Cassandra's counters before 2.1: read, add, write back", Swap(StoredRows, "_merged", _keeps_the_last),
+        (_REGULAR, _ORDERED, _COUNTED, _CONVERGES, _DURABLE, _GONE, _MONOTONIC), storage="sqlite",
+    ),
+    _mutant(
+        "keeps-no-tree", "rows change and the hash tree does not: two replicas that differ find nothing", _OWN,
+        Swap(StoredRows, "settle", _keeps_no_tree), (_CONVERGES,), storage="sqlite",
     ),
 )  # fmt: skip

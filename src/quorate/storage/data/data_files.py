@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 from quorate.core.bounds import GroupId
 from quorate.core.entries import ORIGIN, Entry, Position
+from quorate.core.options import LEADERLESS
 from quorate.core.versions.custom import Custom
 from quorate.storage.data.handles import Handles, Standing
 from quorate.storage.data.replica import Replica
@@ -87,6 +88,14 @@ class DataFiles(ABC):
     def _versioned(self, group: GroupLog) -> Among | None:
         """For `Replica`: if the group has siblings that write too."""
         return Among(group.group, self.custom) if group.replication == MULTI_LEADER else None
+
+    def _kind(self, group: GroupLog) -> type[Replica]:
+        """What its data file is read and written with."""
+        if group.replication != LEADERLESS:
+            return Replica
+        from quorate.storage.data.keyed import KeyedReplica  # which no other database needs
+
+        return KeyedReplica
 
     def _stands_at(self, group: GroupLog) -> Position:
         """The applied position of a group, without opening its data file for that. Raises Divergent."""

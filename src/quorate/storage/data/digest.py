@@ -24,6 +24,11 @@ _VERSIONS = (
     "SELECT name, value FROM main.quorate_replica WHERE name <> 'seen' ORDER BY name",
 )
 
+_KEYED = (
+    "SELECT leaf, tab, key, state FROM main.quorate_states ORDER BY leaf, tab, key",
+    "SELECT level, node, hash FROM main.quorate_hashes ORDER BY level, node",
+)
+
 
 def digest_of(connection: apsw.Connection) -> str:
     """The digest, all at once. The caller holds a read transaction."""
@@ -56,6 +61,9 @@ def digest_pieces(connection: apsw.Connection) -> Generator[None, None, str]:
             yield from _add_rows(state, connection, sql)
     elif _has(connection, "sqlite_sequence"):
         yield from _add_rows(state, connection, "SELECT name, seq FROM main.sqlite_sequence ORDER BY name, seq")
+    if _has(connection, "quorate_states"):
+        for sql in _KEYED:
+            yield from _add_rows(state, connection, sql)
     for pragma in ("user_version", "application_id"):
         yield from _add_rows(state, connection, f"PRAGMA main.{pragma}")
     yield from _add_rows(state, connection, "SELECT entry, records FROM main.quorate_window ORDER BY entry")

@@ -18,7 +18,7 @@ CONFLICTS = "quorate_conflicts"
 """The table of a database with several leaders that lists conflicts, and in which they are resolved."""
 TABLES = (
     "quorate_applied", "quorate_window", "quorate_controls", "quorate_versioned", "quorate_rows", "quorate_discarded",
-    "quorate_resolvers", "quorate_resolving", "quorate_schema", "quorate_replica",
+    "quorate_resolvers", "quorate_resolving", "quorate_schema", "quorate_replica", "quorate_states", "quorate_hashes",
 )  # fmt: skip
 """What a replica keeps in its data file beside what a program made."""
 RESERVED = "quorate_"

@@ -14,7 +14,7 @@ from quorate.core.streams import Cursor, Merge, decode_merge, encode_merge
 from quorate.storage.data.connection import LEAD, set_mode
 from quorate.storage.data.holding import HoldingWriter
 from quorate.storage.data.schema import SchemaFacts
-from quorate.storage.data.writer import HELD_DONE, RUNNING, Stacked
+from quorate.storage.data.writer import HELD_DONE, RUNNING, Stacked, storage_errors
 from quorate.storage.failures import NoFunctionError, RefusedError, raise_if_fatal
 from quorate.storage.interface import Divergent, Lacking, StorageError
 from quorate.storage.rows.payload import Batch, Record, encode_failed, encode_records
@@ -30,9 +30,14 @@ class VersionedWriter(HoldingWriter):
 
     def __init__(self, path: str, among: Among, vfs: str | None = None, clock: Callable[[], int] | None = None) -> None:
         super().__init__(path, vfs, clock)
-        self._control("BEGIN IMMEDIATE")
-        self._rows = GroupVersions(self.connection, among, self._schema)
-        self._control("COMMIT")
+        try:
+            with storage_errors():
+                self._control("BEGIN IMMEDIATE")
+                self._rows = GroupVersions(self.connection, among, self._schema)
+                self._control("COMMIT")
+        except BaseException:
+            self.connection.close()
+            raise
         self.versions = self._rows
         self._capture.stamp = self._rows.stamp
         self._execution.version(self._rows)

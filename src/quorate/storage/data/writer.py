@@ -65,7 +65,7 @@ HELD_DONE = encode(Done(()))
 
 
 @contextmanager
-def _storage_errors() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
     """Turn what apsw raises outside users' statements into what drivers know."""
     try:
         yield
@@ -96,7 +96,7 @@ class Writer:
     def __init__(self, path: str, vfs: str | None = None, clock: Callable[[], int] | None = None) -> None:
         self.guard = Guard()
         self.watch = Watch(clock)
-        with _storage_errors():
+        with storage_errors():
             self.connection = open_writer(path, self.guard, vfs)
             try:
                 self.applied, self._floor = open_tables(self.connection)
@@ -204,7 +204,7 @@ class Writer:
         self._execution.drop()
         self.state = IDLE
         if self.connection.in_transaction:
-            with _storage_errors():
+            with storage_errors():
                 self._control("ROLLBACK")
         if self._beneath:
             self.forget_cached()
@@ -363,7 +363,7 @@ class Writer:
         assert self.state == IDLE, "the writer is busy"
         assert not self.stack, "executed batches are not committed"
         try:
-            with _storage_errors():
+            with storage_errors():
                 self._begin()
         except BaseException:
             self._fail()
@@ -414,7 +414,7 @@ class Writer:
             return
         controls = self.controls
         try:
-            with _storage_errors():
+            with storage_errors():
                 self._follow()
                 self._control("BEGIN IMMEDIATE")
                 previous = self.applied
@@ -434,7 +434,7 @@ class Writer:
         self.rollback()
         controls = self.controls
         try:
-            with _storage_errors():
+            with storage_errors():
                 self._follow()
                 self.forget_cached()  # of entries that were applied, or looked at, before
                 self._beneath = True

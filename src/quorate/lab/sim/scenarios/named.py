@@ -470,7 +470,7 @@ def simulate(
 
 def execute(seed: int, dials: Dials, plan: Plan) -> Report:
     """Run a plan with its storage, or that of the seed; what the model has not learnt with SQLite, and marked."""
-    storage = MODEL if dials.quorums else plan.storage or (SQLITE if dials.needs_sqlite else storage_of(seed))
+    storage = plan.storage or (SQLITE if dials.needs_sqlite else storage_of(seed))
     if storage == FILES:
         make = partial(FileStore, seed=f"{plan.scenario}/{seed}")
         return run(seed, dials, msgspec.structs.replace(plan, make_store=make))

@@ -39,8 +39,7 @@ INSIDE = 0.6
 """Chance that a machine that dies within a step does so inside one of its storage calls, not between two effects."""
 RENAMING = 0.4
 """Chance that it is one of the next operations on names and folders instead: they are few, and all in a row."""
-RENAMES = 8
-TRIES = 20
+RENAMES, TRIES = 8, 20
 DISTINCT = 24
 """A payload of so many bytes is found where it lies in the file."""
 PAGE_KINDS = frozenset({2, 5, 10, 13})
@@ -307,6 +306,10 @@ class FileStore:
         """See `keeps.SimulatedStore`."""
         self._call(self.opened.put_aside, group)
 
+    def rows_of(self, group: GroupId) -> Any:
+        """The rows of a group without a leader."""
+        return self._call(self.opened.rows_of, group)
+
     def digest(self, group: GroupId) -> str:
         """A hash of the replica's tables, for whoever compares replicas from outside."""
         with self.device.calm():
@@ -320,11 +323,10 @@ class FileStore:
 
     def kept(self, group: GroupId) -> set[tuple[int, int]]:
         """Index and epoch of every entry that is kept among the lost tails, for a judge."""
-        store = self.opened
         with self.device.calm():
-            if not store._has_lost():  # noqa: SLF001
+            if not self.opened._has_lost():  # noqa: SLF001
                 return set()
-            entries = store._lost_tails().answer(LostAsk()).entries  # noqa: SLF001
+            entries = self.opened._lost_tails().answer(LostAsk()).entries  # noqa: SLF001
         return {(entry.index, entry.epoch) for entry in entries if entry.group == group}
 
     def held(self) -> set[GroupId]:

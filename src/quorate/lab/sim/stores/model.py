@@ -6,7 +6,7 @@ keep their data in this model, and every fourth in SQLite (`scenarios.storage_of
 that stands at a position. Images are padded to whole pages, so that they travel in as many chunks as SQLite's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, cast
@@ -16,11 +16,9 @@ from msgspec import Raw, Struct
 
 from quorate.core.bounds import GroupId
 from quorate.core.entries import DATA, ORIGIN, Entry, Position
-from quorate.core.kernel import Event
 from quorate.core.options import LEADERLESS
 from quorate.core.recovered import Identity
 from quorate.core.requests import Outcome, Run, Write
-from quorate.core.row_effects import CompareTree, ReadLeaves, ReadRoot, ReadRows
 from quorate.core.scripts import BeginAttempt, Script, Step
 from quorate.core.statements import Statement
 from quorate.core.view_requests import Piece
@@ -447,18 +445,6 @@ class ModelStore(BadStore):
     def __init__(self, identity: Identity) -> None:
         super().__init__(identity)
         self.shelf = ModelShelf(identity)
-
-    PERFORM: dict[type, Callable[[Any, Any], list[Event]]] = {
-        **BadStore.PERFORM,
-        ReadRows: lambda store, effect: [store.rows_of(effect.group).read_rows(effect)],
-        ReadRoot: lambda store, effect: [store.rows_of(effect.group).read_root(effect)],
-        CompareTree: lambda store, effect: [store.rows_of(effect.group).compare(effect)],
-        ReadLeaves: lambda store, effect: [store.rows_of(effect.group).read_leaves(effect)],
-    }
-
-    def rows_of(self, group: GroupId) -> RowsReplica:
-        """The data file of a group without a leader."""
-        return cast(RowsReplica, self._replica(group))
 
     def _open_replica(self, group: GroupLog) -> Replica:
         replica = RowsReplica() if group.replication == LEADERLESS else ModelReplica()

@@ -5,28 +5,17 @@ from collections.abc import Sequence
 import msgspec
 
 from quorate.core.entries import ORIGIN, Entry, Position
-from quorate.core.row_effects import (
-    CompareTree,
-    LeavesRead,
-    ReadLeaves,
-    ReadRoot,
-    ReadRows,
-    RootRead,
-    RowKey,
-    RowsRead,
-    RowState,
-    TreeCompared,
-    decode_rows,
-)
+from quorate.core.row_effects import RowKey, RowState, decode_rows
+from quorate.core.versions.comparing import KeyedRows
 from quorate.core.versions.encoding import decode_row, encode_row
-from quorate.core.versions.merkle import DEPTH, Tree, children_of, hash_of, leaf_of
+from quorate.core.versions.merkle import Tree, hash_of, leaf_of
 from quorate.core.versions.row import merge
 from quorate.storage.interface import Divergent
 
 _image = msgspec.msgpack.Decoder(tuple[Position, tuple[RowState, ...]])
 
 
-class RowsReplica:
+class RowsReplica(KeyedRows):
     """What `model.ModelReplica` is for databases with a leader."""
 
     unsynced = 0
@@ -69,39 +58,14 @@ class RowsReplica:
 
     # ---- reading -----------------------------------------------------------------------------------------
 
-    def read_rows(self, effect: ReadRows) -> RowsRead:
-        """See `core.row_effects`."""
-        states = tuple([self.rows.get(key, b"") for key in effect.keys])
-        return RowsRead(effect.group, effect.to, effect.number, effect.keys, states)
+    def state_of(self, key: RowKey) -> bytes:
+        return self.rows.get(key, b"")
 
-    def read_root(self, effect: ReadRoot) -> RootRead:
-        """The same."""
-        return RootRead(effect.group, effect.to, effect.number, self.tree.root)
-
-    def compare(self, effect: CompareTree) -> TreeCompared:
-        """The same."""
-        level = effect.level
-        nodes = self.tree.differing(level, effect.nodes, effect.hashes)[: effect.nodes_max]
-        told = TreeCompared(effect.group, effect.to, effect.number, level, nodes)
-        if level < DEPTH:
-            return msgspec.structs.replace(told, children=self.tree.hashes(level + 1, children_of(nodes)))
-        rows: list[RowState] = []
-        size = 0
-        for count, leaf in enumerate(nodes):
-            found = self._rows_of(leaf)
-            size += sum([len(state) for _, _, state in found])
-            if count and size > effect.bytes_max:
-                return msgspec.structs.replace(told, nodes=nodes[:count], rows=tuple(rows))
-            rows += found
-        return msgspec.structs.replace(told, rows=tuple(rows))
-
-    def read_leaves(self, effect: ReadLeaves) -> LeavesRead:
-        """The same."""
-        rows = tuple([row for leaf in effect.leaves for row in self._rows_of(leaf)])
-        return LeavesRead(effect.group, effect.to, effect.number, effect.leaves, rows)
-
-    def _rows_of(self, leaf: int) -> list[RowState]:
+    def rows_of(self, leaf: int) -> list[RowState]:
         return [(*key, self.rows[key]) for key in sorted(self._leaves.get(leaf, ()))]
+
+    def hashes(self, level: int, nodes: Sequence[int]) -> tuple[int, ...]:
+        return self.tree.hashes(level, nodes)
 
     # ---- as a whole --------------------------------------------------------------------------------------
 
