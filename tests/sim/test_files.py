@@ -46,6 +46,7 @@ def test_mixed_faults_break_no_promise_on_real_files(chunk: int) -> None:
 
 
 AIMED_AT = {
+    "power_quorums": {"writes lost": 500, "died in storage": 20, "leaderless: restarted": 30},
     "power": {"writes lost": 500, "died in storage": 3, "crash": 10},
     "disks": {"no room": 20, "disk full": 1, "no room to start": 1},
     "damage": {"damage": 4, "note: healed": 2},
