@@ -1,7 +1,7 @@
 """Answers from a replica's rows and hash tree (`core.row_effects`), wherever those are kept."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -20,20 +20,20 @@ from quorate.core.row_effects import (
 from quorate.core.versions.merkle import DEPTH, children_of
 
 
-class KeyedRows(ABC):
+class KeyedRows(Protocol):
     """Rows by table and key, and the hash tree over them."""
 
-    @abstractmethod
     def state_of(self, key: RowKey) -> bytes:
         """Of one row; empty: nothing is known of it."""
+        ...
 
-    @abstractmethod
     def rows_of(self, leaf: int) -> list[RowState]:
         """All rows of a leaf of the tree, in the order of tables and keys."""
+        ...
 
-    @abstractmethod
     def hashes(self, level: int, nodes: Sequence[int]) -> tuple[int, ...]:
         """Of these nodes of the tree; 0: there is no row."""
+        ...
 
     def read_rows(self, effect: ReadRows) -> RowsRead:
         """See `core.row_effects`."""
