@@ -13,7 +13,7 @@ from quorate.core.multi_leader.replica import MultiLeaderReplica
 from quorate.core.options import MULTI_LEADER, MultiLeaderOptions
 from quorate.core.requests import Done, Run
 from quorate.core.statements import Failed, Statement, Token
-from quorate.core.streams import Cursor, Merge, decode_merge, encode_merge
+from quorate.core.streams import Cursor, Merge, ReadWhole, WholeRead, decode_merge, encode_merge
 from tests.core.harness import Cluster, Machine
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -55,10 +55,14 @@ class Sibling(Machine):
         applied = rows[-1][0].index if rows else 0
         found: dict[int, Cursor] = {}
         for merge in self.merges(group, applied):
-            for sibling, merged, read in (
+            moved = [
                 (merge.origin, merge.merged, ORIGIN),
                 (merge.upstream, ORIGIN, merge.read),
-            ):
+                *[(each.group, each.merged, each.read) for each in merge.whole or ()],
+            ]
+            for sibling, merged, read in moved if merge.whole is None or merge.whole else ():
+                if sibling == group and not merge.whole:
+                    continue
                 known = found.get(sibling) or Cursor(sibling, ORIGIN, ORIGIN)
                 found[sibling] = Cursor(sibling, max(known.merged, merged), max(known.read, read))
         return tuple(found.values())
@@ -75,7 +79,21 @@ class Sibling(Machine):
             if each.kind == FOREIGN and index <= through
         ]
 
-    PERFORM = Machine.PERFORM | {Execute: _execute, kernel.Apply: _apply, kernel.OpenReplica: _open}
+    def _read_whole(self, effect: ReadWhole) -> Iterable[kernel.Event]:
+        """A part for each token, and one with none."""
+        rows = self.data[effect.group]
+        here = rows[-1][0] if rows else ORIGIN
+        tokens = dict.fromkeys(token for _, token in rows if token)
+        parts = [*[_encode([token]) for token in tokens], _encode([])]
+        cursors = (Cursor(effect.group, here, here), *self.cursors(effect.group))
+        yield WholeRead(effect.group, effect.id, here, tuple(parts), cursors)
+
+    PERFORM = Machine.PERFORM | {
+        ReadWhole: _read_whole,
+        Execute: _execute,
+        kernel.Apply: _apply,
+        kernel.OpenReplica: _open,
+    }
 
 
 def tokens_of(kind: int, payload: bytes) -> list[str]:

@@ -5,6 +5,7 @@ from msgspec import Struct
 from quorate.core.bounds import Count, GroupId, NodeId
 from quorate.core.entries import ORIGIN, Position
 from quorate.core.messages import GroupMessage
+from quorate.core.streams import Cursor
 
 
 class Fetch(GroupMessage, frozen=True, array_like=True, tag=40):
@@ -24,6 +25,8 @@ class Fetch(GroupMessage, frozen=True, array_like=True, tag=40):
     """Whose writes I need from you: I do not hear those groups myself."""
     at_once: bool = False
     """Answer, also if there is nothing."""
+    part: Count = 0
+    """Not 0: this part of everything that you hold, instead of entries; they are counted from 1."""
 
 
 class Part(Struct, frozen=True, array_like=True):
@@ -52,7 +55,12 @@ class Fetched(GroupMessage, frozen=True, array_like=True, tag=41):
     waits: GroupId = 0
     """READ: what comes next is of this origin, and you should have it from there up to `until`."""
     until: Position = ORIGIN
+    known: Position = ORIGIN
+    """I have what the asker's group wrote up to here."""
+    cursors: tuple[Cursor, ...] = ()
+    """WHOLE: not empty with the last part."""
 
 
-READ, ELSEWHERE, PARTED = range(3)
-"""`Fetched.state`: read; I do not lead; my log does not go on from there (it was trimmed, or is another's)."""
+READ, ELSEWHERE, PARTED, WHOLE = range(4)
+"""`Fetched.state`: read; I do not lead, or cannot tell now; there is no way on from there in my log, take everything;
+a part of everything, as it was at `through`."""

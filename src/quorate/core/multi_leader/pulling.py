@@ -13,10 +13,10 @@ from quorate.core.bounds import GroupId
 from quorate.core.calls import Request
 from quorate.core.entries import ORIGIN, Position
 from quorate.core.kernel import Applied, Now
-from quorate.core.multi_leader import topology
-from quorate.core.multi_leader.messages import ELSEWHERE, PARTED, Fetch, Fetched, Part
+from quorate.core.multi_leader import doubting, topology
+from quorate.core.multi_leader.messages import ELSEWHERE, PARTED, WHOLE, Fetch, Fetched, Part
 from quorate.core.multi_leader.state import MERGES, LeaderGroup, Upstream
-from quorate.core.options import MultiLeaderOptions
+from quorate.core.options import ALL, MultiLeaderOptions
 from quorate.core.requests import Answer, Done, WriteOutcome
 from quorate.core.single_leader import writes
 from quorate.core.streams import Cursor, Merge
@@ -31,6 +31,8 @@ def on_applied(group: LeaderGroup, event: Applied) -> None:
     """The data file says how far the siblings are merged."""
     if event.streams is not None:
         group.pulling.cursors = {each.group: each for each in event.streams}
+        if not doubting.is_sure(group):
+            group.host.make_ready(group.group)
 
 
 def proceed(group: LeaderGroup, now: Now) -> None:
@@ -44,10 +46,14 @@ def proceed(group: LeaderGroup, now: Now) -> None:
         pulling.upstreams = {}
         _begin_anew(group)
         group.host.set_timer((group.group, POLL), now.mono_us + group.settings.suspect_us)
+    if not doubting.proceed(group, now):
+        return
     for upstream in _choose(group, now):
-        if not upstream.number and not upstream.parted and not _has_queued(group, upstream):
+        if doubting.takes_back(group, upstream.group) and not upstream.part:
+            upstream.part, upstream.number = 1, 0
+        if not upstream.number and not _has_queued(group, upstream):
             _note_cursor(group, upstream)
-            if not _waits(group, upstream):
+            if upstream.part or not _waits(group, upstream):
                 _ask(group, now, upstream)
     _merge_next(group, now)
 
@@ -60,7 +66,7 @@ def _begin_anew(group: LeaderGroup) -> None:
     pulling.merged = {each.group: each.merged for each in pulling.cursors.values()}
     for upstream in pulling.upstreams.values():
         upstream.read = _cursor(group, upstream.group).read
-        upstream.number = upstream.waits = 0
+        upstream.number = upstream.waits = upstream.part = 0
 
 
 def _cursor(group: LeaderGroup, sibling: GroupId) -> Cursor:
@@ -81,9 +87,13 @@ def _choose(group: LeaderGroup, now: Now) -> list[Upstream]:
         elif row.group != group.group:
             read = _cursor(group, row.group).read
             pulling.upstreams[row.group] = Upstream(row.group, row.nodes, row.nodes[0], now.mono_us, read)
-    return [
-        pulling.upstreams[each] for each in topology.upstreams(_topology(group), group.group, groups, _silent(group))
-    ]
+    return [pulling.upstreams[each] for each in _chosen(group, groups)]
+
+
+def _chosen(group: LeaderGroup, groups: list[GroupId]) -> tuple[GroupId, ...]:
+    """Whose logs are read now, of these."""
+    kind = _topology(group) if doubting.is_sure(group) else ALL
+    return topology.upstreams(kind, group.group, groups, _silent(group))
 
 
 def _topology(group: LeaderGroup) -> str:
@@ -121,13 +131,14 @@ def _ask(group: LeaderGroup, now: Now, upstream: Upstream, *, at_once: bool = Fa
     pulling.numbers += 1
     groups = sorted([group.group, *pulling.upstreams])
     silent = _silent(group)
-    chosen = topology.upstreams(_topology(group), group.group, groups, silent)
+    chosen = _chosen(group, groups)
     wants = [each for each in topology.wanted(chosen, group.group, groups, silent) if each != upstream.group]
+    at_once = at_once or (group.doubt.asks and upstream.group not in group.doubt.told)
     upstream.number, upstream.asked_us, upstream.at_once = pulling.numbers, now.mono_us, at_once
     upstream.waits = 0
     fetch = Fetch(
         upstream.group, group.group, pulling.numbers, upstream.read, _cursor(group, upstream.group).read,
-        tuple(sorted(pulling.merged.items())), tuple(wants), at_once,
+        tuple(sorted(pulling.merged.items())), tuple(wants), at_once, upstream.part,
     )  # fmt: skip
     group.send(upstream.asked, fetch)
 
@@ -138,6 +149,9 @@ def on_fetched(group: LeaderGroup, now: Now, sender: int, message: Fetched) -> N
     upstream = pulling.upstreams.get(message.upstream)
     if upstream is None or upstream.number != message.number or pulling.epoch != group.election.epoch:
         return
+    doubting.heard(group, now, upstream.group, message.known, leads=message.state != ELSEWHERE)
+    if not group.leads_ready:
+        return
     if message.state == ELSEWHERE:
         if message.leader in upstream.nodes and message.leader != sender:
             upstream.asked = message.leader
@@ -145,18 +159,39 @@ def on_fetched(group: LeaderGroup, now: Now, sender: int, message: Fetched) -> N
         return  # its nodes have no leader: the timer asks the next of them
     upstream.number, upstream.asked, upstream.heard_us = 0, sender, now.mono_us
     if message.state == PARTED:
-        upstream.parted = True
+        upstream.part = 1
         group.note("stream_parted", upstream=upstream.group, read=upstream.read)
-        return
+    elif message.state == WHOLE:
+        _take_part(group, upstream, message)
+    else:
+        _take(group, upstream, message)
+    proceed(group, now)
+
+
+def _take_part(group: LeaderGroup, upstream: Upstream, message: Fetched) -> None:
+    """Of everything that the sibling holds. The cursors move with the last one: where it comes to nothing, all is taken
+    again."""
+    through, (part,) = message.through, message.parts
+    origin = group.group if group.doubt.keeper == upstream.group else upstream.group
+    group.pulling.queue.append(Merge(origin, through, upstream.group, through, part.payloads, message.cursors))
+    upstream.part += 1
+    if message.cursors:
+        upstream.part = 0
+        upstream.read = max(upstream.read, through)
+        for each in message.cursors:
+            _has(group, each.group, each.merged)
+
+
+def _take(group: LeaderGroup, upstream: Upstream, message: Fetched) -> None:
+    """What was in its log."""
     for part in message.parts:
         if _is_known(group, part):
             continue
-        pulling.queue.append(Merge(part.origin, part.merged, upstream.group, part.read, part.payloads))
+        group.pulling.queue.append(Merge(part.origin, part.merged, upstream.group, part.read, part.payloads))
         _has(group, part.origin, part.merged)
     upstream.read = max(upstream.read, message.through)
     _has(group, upstream.group, message.through)
     upstream.waits, upstream.until = message.waits, message.until
-    proceed(group, now)
 
 
 def _is_known(group: LeaderGroup, part: Part) -> bool:
@@ -190,7 +225,6 @@ def on_poll(group: LeaderGroup, now: Now) -> None:
         return  # whoever leads next sets the timer anew
     group.host.set_timer((group.group, POLL), now.mono_us + group.settings.suspect_us)
     for upstream in pulling.upstreams.values():
-        upstream.parted = False
         if upstream.number and now.mono_us - upstream.asked_us >= group.settings.suspect_us // 2:
             if upstream.at_once:  # that one did not answer
                 at = upstream.nodes.index(upstream.asked) if upstream.asked in upstream.nodes else -1

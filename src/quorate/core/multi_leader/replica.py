@@ -10,17 +10,17 @@ from quorate.core.bounds import NodeId
 from quorate.core.calls import Request
 from quorate.core.entries import Position
 from quorate.core.kernel import Applied, LogRead, Now
-from quorate.core.multi_leader import pulling, schema, serving
+from quorate.core.multi_leader import doubting, pulling, schema, serving
 from quorate.core.multi_leader.messages import Fetch, Fetched
 from quorate.core.multi_leader.promises import PROMISES
-from quorate.core.multi_leader.state import MERGES, LeaderGroup, Pulling, Serving
+from quorate.core.multi_leader.state import MERGES, Doubt, LeaderGroup, Pulling, Serving
 from quorate.core.options import MULTI_LEADER as NAME
 from quorate.core.options import MultiLeaderOptions
 from quorate.core.read_levels import BOUNDED, EVENTUAL, LEADER, LINEARIZABLE, SESSION, STRONGEST
 from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Host, Replication
 from quorate.core.requests import Refused
-from quorate.core.single_leader import reads, writes
+from quorate.core.single_leader import election, reads, writes
 from quorate.core.single_leader.replica import EVENTS, MESSAGES, SingleLeaderReplica
 from quorate.core.streams import WholeRead
 
@@ -41,10 +41,15 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
         super().__init__(host, found)
         self.pulling = Pulling(host.boot << 32, deque())
         self.serving = Serving()
+        self.doubt = Doubt()
+        doubting.begin(self)
 
     def on_event(self, now: Now, event: Any) -> None:
         if type(event) is LogRead and event.to < 0:
             serving.on_log_read(self, event)
+            return
+        if type(event) is WholeRead:
+            serving.on_whole_read(self, event)
             return
         if type(event) is Applied:
             pulling.on_applied(self, event)
@@ -54,6 +59,8 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
 
     def on_message(self, now: Now, sender: NodeId, message: Any) -> None:
         if type(message) is Fetch:
+            known = max(message.after, serving.said_of(self.group, message))
+            doubting.heard(self, now, message.asker, known, leads=False)
             serving.on_fetch(self, now, sender, message)
         elif type(message) is Fetched:
             pulling.on_fetched(self, now, sender, message)
@@ -79,6 +86,16 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
 
     def keeps_log_from(self) -> int:
         return serving.keeps_from(self) if self.leads else super().keeps_log_from()
+
+    def next_epoch(self) -> int:
+        return doubting.next_epoch(self)
+
+    def distrust(self, now: Now, reason: str) -> None:
+        if not self.others:
+            doubting.begin(self)
+            if self.leads:
+                election.become_follower(self, now)
+        super().distrust(now, reason)
 
     # ---- callers -----------------------------------------------------------------------------------------
 
@@ -110,11 +127,17 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
         if (there := schema.elsewhere(self, request.body)) is not None:
             self.reply(request.id, there)
             return False
+        if self.leads and not doubting.is_sure(self):
+            self.reply(request.id, doubting.refusal(self))
+            return False
         return writes.submit(self, now, request)
 
     def join(self, now: Now, request: Request) -> bool:
         if (there := schema.elsewhere(self, request.body)) is not None:
             self.reply(request.id, there)
+            return False
+        if self.leads and not doubting.is_sure(self):
+            self.reply(request.id, doubting.refusal(self))
             return False
         return writes.join(self, now, request)
 

@@ -6,28 +6,43 @@ not be known elsewhere. The order is the log's: what a write was made upon comes
 that the asker reads itself is not sent twice; the answer ends before it until the asker has it.
 """
 
-from quorate.core.bounds import NodeId
+from msgspec import structs
+
+from quorate.core.bounds import GroupId, NodeId
 from quorate.core.entries import DATA, FOREIGN, ORIGIN, Entry, Position
 from quorate.core.kernel import LogRead, Now, ReadLog
-from quorate.core.multi_leader.messages import ELSEWHERE, PARTED, READ, Fetch, Fetched, Part
-from quorate.core.multi_leader.state import Kept, LeaderGroup
+from quorate.core.multi_leader import doubting
+from quorate.core.multi_leader.messages import ELSEWHERE, PARTED, READ, WHOLE, Fetch, Fetched, Part
+from quorate.core.multi_leader.state import Kept, LeaderGroup, Whole
 from quorate.core.single_leader.roles import LEADER
-from quorate.core.streams import Merge, decode_merge
+from quorate.core.streams import Merge, ReadWhole, WholeRead, decode_merge
+
+WHOLE_BYTES = 4 << 20
+"""A part of everything has about so many."""
 
 
 def on_fetch(group: LeaderGroup, _now: Now, sender: NodeId, fetch: Fetch) -> None:
     """A sibling asks. A newer question takes the place of an older one."""
-    if group.election.role != LEADER:
-        leader = group.election.leader
-        group.send(sender, Fetched(fetch.asker, group.group, fetch.number, ELSEWHERE, leader))
+    if group.election.role != LEADER or (group.doubt.beyond != ORIGIN and not fetch.part):
+        leader, known = group.election.leader, _known(group, fetch)
+        group.send(sender, Fetched(fetch.asker, group.group, fetch.number, ELSEWHERE, leader, known=known))
         return
     serving = group.serving
     before = serving.kept.get(fetch.asker)
     if before is not None and before.fetch.number > fetch.number and before.node == sender:
         return  # a late one
-    serving.stored[fetch.asker] = max(serving.stored.get(fetch.asker, ORIGIN), fetch.stored)
+    if group.log.epoch_at(fetch.stored.index) == fetch.stored.epoch:
+        serving.stored[fetch.asker] = max(serving.stored.get(fetch.asker, ORIGIN), fetch.stored)
     kept = serving.kept[fetch.asker] = Kept(sender, fetch, fetch.after)
-    _serve(group, kept)
+    if not fetch.part:
+        serving.wholes.pop(fetch.asker, None)
+        _serve(group, kept)
+    elif fetch.part == 1:
+        kept.reading = True
+        serving.wholes.pop(fetch.asker, None)
+        group.host.emit(ReadWhole(group.group, fetch.asker, WHOLE_BYTES))
+    else:
+        _give_part(group, kept)
 
 
 def proceed(group: LeaderGroup) -> None:
@@ -36,10 +51,13 @@ def proceed(group: LeaderGroup) -> None:
     if group.election.role != LEADER:
         serving.kept.clear()
         serving.stored.clear()
+        serving.wholes.clear()
         return
     stable = _stable(group)
     for kept in list(serving.kept.values()):
-        if kept.through.index < stable and not kept.reading:
+        if kept.fetch.part and not kept.reading:
+            _give_part(group, kept)
+        elif kept.through.index < stable and not kept.reading:
             _serve(group, kept)
 
 
@@ -58,7 +76,7 @@ def _stable(group: LeaderGroup) -> int:
 def _serve(group: LeaderGroup, kept: Kept) -> None:
     log, after = group.log, kept.through
     if log.epoch_at(after.index) != after.epoch:
-        return _answer(group, kept, Fetched(kept.fetch.asker, group.group, kept.fetch.number, PARTED))
+        return _answer(group, kept, _parted(kept))
     stable = _stable(group)
     while kept.through.index < stable:
         first = kept.through.index + 1
@@ -78,7 +96,7 @@ def _serve(group: LeaderGroup, kept: Kept) -> None:
 def on_log_read(group: LeaderGroup, event: LogRead) -> None:
     """Older entries came back from our own disk."""
     kept = group.serving.kept.get(-event.to)
-    if kept is None or not kept.reading:
+    if kept is None or not kept.reading or kept.fetch.part:
         return
     kept.reading = False
     entries = event.entries
@@ -99,16 +117,88 @@ def _give(group: LeaderGroup, kept: Kept, entries: tuple[Entry, ...]) -> bool:
             _add(parts, Part(group.group, here, here, (entry.payload,)))
         elif entry.kind == FOREIGN:
             merge = decode_merge(entry.payload)
-            if not _has(kept.fetch, merge):
+            if merge.whole is not None:
+                waits = _missing(group, kept.fetch, merge)
+                if waits is not None:
+                    break
+            elif not _has(kept.fetch, merge):
                 if merge.origin not in kept.fetch.wants:
                     waits = merge
                     break
                 _add(parts, Part(merge.origin, merge.merged, here, merge.payloads))
         kept.through = here
-    if parts or waits is not None:
+    no_way = waits is not None and (waits.whole is not None or waits.origin in kept.fetch.wants)
+    if no_way and not parts:
+        _answer(group, kept, _parted(kept))
+    elif no_way:
+        _answer(group, kept, _read(group, kept, tuple(parts)))
+    elif parts or waits is not None:
         _answer(group, kept, _read(group, kept, tuple(parts), waits))
-        return True
-    return False
+    else:
+        return False
+    return True
+
+
+def _missing(group: LeaderGroup, fetch: Fetch, merge: Merge) -> Merge | None:
+    """This group has taken everything from a sibling here: whose writes the asker lacks of that; our own where it is
+    what we had forgotten, which is in no log."""
+    if doubting.heals(group, merge):
+        return merge
+    for each in merge.whole or ():
+        if each.group not in (fetch.asker, group.group) and said_of(each.group, fetch) < each.merged:
+            return Merge(each.group, each.merged, each.group, each.merged)
+    return None
+
+
+def said_of(origin: GroupId, fetch: Fetch) -> Position:
+    """Up to where the asker has what this one wrote."""
+    return next((through for group, through in fetch.merged if group == origin), ORIGIN)
+
+
+# ---- everything --------------------------------------------------------------------------------------------
+
+
+def on_whole_read(group: LeaderGroup, event: WholeRead) -> None:
+    """Everything was read, for this sibling."""
+    kept = group.serving.kept.get(event.id)
+    if kept is None or kept.fetch.part != 1 or not kept.reading:
+        return
+    kept.reading = False
+    if event.failed:
+        del group.serving.kept[event.id]  # it will ask again
+        group.note("whole_not_read", why=event.failed)
+        return
+    group.serving.wholes[event.id] = Whole(event.position, event.parts, event.cursors)
+    _give_part(group, kept)
+
+
+def _give_part(group: LeaderGroup, kept: Kept) -> None:
+    """Once all that it holds is held by a majority."""
+    fetch = kept.fetch
+    whole = group.serving.wholes.get(fetch.asker)
+    if whole is None or fetch.part > len(whole.parts):
+        _answer(group, kept, _parted(kept))
+    elif whole.position.index <= _stable(group):
+        part = Part(group.group, whole.position, whole.position, (whole.parts[fetch.part - 1],))
+        cursors = whole.cursors if fetch.part == len(whole.parts) else ()
+        answer = Fetched(
+            fetch.asker, group.group, fetch.number, WHOLE, through=whole.position, parts=(part,), cursors=cursors
+        )
+        _answer(group, kept, answer)
+
+
+def _parted(kept: Kept) -> Fetched:
+    return Fetched(kept.fetch.asker, kept.fetch.group, kept.fetch.number, PARTED)
+
+
+def _known(group: LeaderGroup, fetch: Fetch) -> Position:
+    """Up to where we have what the asker's group wrote."""
+    cursor = group.pulling.cursors.get(fetch.asker)
+    known = ORIGIN if cursor is None else max(cursor.merged, cursor.read)
+    return max(known, group.pulling.merged.get(fetch.asker, ORIGIN)) if group.leads_ready else known
+
+
+# ---- answering ---------------------------------------------------------------------------------------------
 
 
 def _has(fetch: Fetch, merge: Merge) -> bool:
@@ -132,4 +222,4 @@ def _read(group: LeaderGroup, kept: Kept, parts: tuple[Part, ...] = (), waits: M
 
 def _answer(group: LeaderGroup, kept: Kept, answer: Fetched) -> None:
     del group.serving.kept[kept.fetch.asker]
-    group.send(kept.node, answer)
+    group.send(kept.node, structs.replace(answer, known=_known(group, kept.fetch)))

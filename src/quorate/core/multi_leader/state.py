@@ -32,8 +32,8 @@ class Upstream(Struct):
     waits: GroupId = 0
     """Its next entry is of this origin, whose writes have to come from there first, up to `until`."""
     until: Position = ORIGIN
-    parted: bool = False
-    """Its log does not go on from where it was read."""
+    part: int = 0
+    """Everything is taken from it, and this part is next; 0: its log is read."""
 
 
 class Pulling(Struct):
@@ -55,6 +55,22 @@ class Pulling(Struct):
     """It failed: try again then."""
 
 
+class Doubt(Struct):
+    """Whether this leader has forgotten what it wrote. Owner: `doubting`."""
+
+    asks: bool = False
+    """Its siblings have not all said yet what they have of it."""
+    until_us: int = 0
+    """They are not waited for any longer; 0: it has not begun to ask."""
+    told: set[GroupId] = set()
+    leapt: bool = False
+    """This life has an epoch of its own."""
+    beyond: Position = ORIGIN
+    """A sibling has what was written up to here, and this log does not. ORIGIN: nothing is known to be forgotten."""
+    keeper: GroupId = 0
+    """That one."""
+
+
 class Kept(Struct):
     """A question that is not answered yet."""
 
@@ -63,13 +79,22 @@ class Kept(Struct):
     through: Position
     """There is nothing in our log for it up to here."""
     reading: bool = False
-    """Entries are being read back for it."""
+    """Entries are being read back for it, or everything."""
+
+
+class Whole(Struct):
+    """Everything that one data file held, while a sibling takes it."""
+
+    position: Position
+    parts: tuple[bytes, ...]
+    cursors: tuple[Cursor, ...]
 
 
 class Serving(Struct):
     """What the siblings take from us. Owner: `serving`."""
 
     kept: dict[GroupId, Kept] = {}
+    wholes: dict[GroupId, Whole] = {}
     stored: dict[GroupId, Position] = {}
     """How far each sibling has our log durably."""
 
@@ -79,3 +104,4 @@ class LeaderGroup(Group):
 
     pulling: Pulling
     serving: Serving
+    doubt: Doubt

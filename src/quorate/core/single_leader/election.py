@@ -88,7 +88,7 @@ def campaign(group: Group, now: Now, *, transfer: bool = False, epoch: int = 0) 
     group.election.become(CANDIDATE)
     group.election.leader = NOBODY
     assert epoch == 0 or epoch > group.election.epoch, "epochs only rise"
-    group.election.epoch = epoch or group.election.epoch + 1
+    group.election.epoch = epoch or group.next_epoch()
     group.election.vote = group.me
     group.election.votes = {}
     group.election.votes_of = {}

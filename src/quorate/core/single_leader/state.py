@@ -296,6 +296,10 @@ class Group:
         """The epoch of the entry at this index, also of one that the log has forgotten; None when nobody here knows."""
         return self.rules.epoch_at(index) if index < self.log.base.index else self.log.epoch_at(index)
 
+    def next_epoch(self) -> int:
+        """The epoch to stand in, without a permit."""
+        return self.election.epoch + 1
+
     def has_of_another(self, place: Reached) -> bool:  # noqa: ARG002
         """Whether what was there in the log of another group of this database is here. There is none."""
         return False

@@ -261,7 +261,7 @@ class GroupVersions(Versions):
             *(merge.whole or ()),
         ]
         for each in moved:
-            if each.group != self.group:
+            if each.group != self.group or merge.whole:  # what it had forgotten itself
                 mine = self.cursors.get(each.group, Cursor(each.group, ORIGIN, ORIGIN))
                 self.cursors[each.group] = Cursor(each.group, max(mine.merged, each.merged), max(mine.read, each.read))
         self._base.remember("streams", [self.cursors[group] for group in sorted(self.cursors)])
