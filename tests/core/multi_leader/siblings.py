@@ -1,6 +1,7 @@
 """Nodes that each lead a group of one database: the harness with what a versioned data file would do."""
 
 from collections.abc import Callable, Iterable
+from random import Random
 from typing import Any
 
 import msgspec
@@ -22,6 +23,9 @@ CHANGE = "INSERT INTO t VALUES (1)"
 
 class Sibling(Machine):
     """Of each group it holds the tokens that were merged, in order."""
+
+    def chance(self) -> Random:
+        return Random(f"{self.number}/{self.boot}/{self.cluster.now_us}")  # a folder that is put back has the same boot
 
     refuses: int = 0
     """So many merges fail."""
@@ -101,7 +105,7 @@ def tokens_of(kind: int, payload: bytes) -> list[str]:
     if kind == DATA:
         return list(msgspec.msgpack.decode(payload))
     if kind == FOREIGN:
-        return [token for each in decode_merge(payload).payloads for token in msgspec.msgpack.decode(each)]
+        return [token for each in decode_merge(payload).payloads for token in msgspec.msgpack.decode(each)] or [""]
     return [""]
 
 

@@ -117,10 +117,13 @@ def proceed(group: LeaderGroup, now: Now) -> bool:
     return True
 
 
-def takes_back(group: LeaderGroup, sibling: GroupId) -> bool:
-    """Whether everything has to be taken from this one."""
+def takes_back(group: LeaderGroup, now: Now, sibling: GroupId) -> bool:
+    """Whether everything is to be taken from this one now."""
     doubt = group.doubt
-    return doubt.keeper == sibling and group.pulling.merged.get(group.group, ORIGIN) < doubt.beyond
+    if doubt.keeper != sibling or now.mono_us < doubt.again_us:
+        return False
+    doubt.again_us = now.mono_us + group.settings.suspect_us  # what it has may wait there to be merged
+    return group.pulling.merged.get(group.group, ORIGIN) < doubt.beyond
 
 
 def heals(group: LeaderGroup, merge: Merge) -> bool:

@@ -48,12 +48,14 @@ def proceed(group: LeaderGroup, now: Now) -> None:
         group.host.set_timer((group.group, POLL), now.mono_us + group.settings.suspect_us)
     if not doubting.proceed(group, now):
         return
-    for upstream in _choose(group, now):
-        if doubting.takes_back(group, upstream.group) and not upstream.part:
+    chosen = _choose(group, now)
+    read = [each.group for each in chosen]
+    for upstream in chosen:
+        if not upstream.part and doubting.takes_back(group, now, upstream.group):
             upstream.part, upstream.number = 1, 0
         if not upstream.number and not _has_queued(group, upstream):
             _note_cursor(group, upstream)
-            if upstream.part or not _waits(group, upstream):
+            if upstream.part or upstream.waits not in read or not _waits(group, upstream):
                 _ask(group, now, upstream)
     _merge_next(group, now)
 

@@ -129,7 +129,8 @@ def _give(group: LeaderGroup, kept: Kept, entries: tuple[Entry, ...]) -> bool:
         kept.through = here
     no_way = waits is not None and (waits.whole is not None or waits.origin in kept.fetch.wants)
     if no_way and not parts:
-        _answer(group, kept, _parted(kept))
+        if group.apply.applied.index > kept.through.index:  # else what is read of everything would end before it, too
+            _answer(group, kept, _parted(kept))
     elif no_way:
         _answer(group, kept, _read(group, kept, tuple(parts)))
     elif parts or waits is not None:

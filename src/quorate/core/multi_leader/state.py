@@ -69,6 +69,8 @@ class Doubt(Struct):
     """A sibling has what was written up to here, and this log does not. ORIGIN: nothing is known to be forgotten."""
     keeper: GroupId = 0
     """That one."""
+    again_us: int = 0
+    """Everything is taken from it again then, if that is still needed."""
 
 
 class Kept(Struct):
