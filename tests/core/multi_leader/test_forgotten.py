@@ -2,6 +2,7 @@
 
 import pytest
 
+from quorate.core.entries import Position
 from quorate.core.requests import Answer, Refused
 from tests.core.multi_leader.siblings import Siblings
 from tests.core.multi_leader.test_streams import TOPOLOGIES, everywhere, founded
@@ -76,13 +77,12 @@ def test_one_that_hears_nobody_goes_on_and_nothing_is_lost_when_it_does(topology
 def test_it_says_whom_it_needs_while_that_one_is_away() -> None:
     """Leader 1 knows that something is forgotten; it dies before it has given it back."""
     cluster = forgetful()
-    machine = cluster.machines[2]
     cluster.isolate(2)
-    machine.start()
-    cluster.run_until(lambda: machine.node.groups[2].leads_ready)
-    group = machine.node.groups[2]
+    cluster.machines[2].start()
+    cluster.run_until(lambda: cluster.machines[2].node.groups[2].leads_ready)
+    group = cluster.group(2)
     written(cluster, "after")
-    group.doubt.beyond, group.doubt.keeper = type(group.log.last)(group.election.epoch + 1, 99), 1
+    group.doubt.beyond, group.doubt.keeper = Position(group.election.epoch + 1, 99), 1
     key = cluster.write(2, "refused")
     cluster.run(50_000)
     reply = cluster.replies[key]
