@@ -262,7 +262,7 @@ def test_a_result_too_large_for_a_frame_is_refused_with_advice() -> None:
     rig.store.outcome = bytes(ANSWER_BYTES_MAX + 1)
     ((_, body, _),) = ask_read(rig).told
     assert isinstance(body, Refused)
-    assert "LIMIT" in body.hint
+    assert "stream()" in body.hint
 
 
 def test_a_full_disk_is_told_once_tried_again_and_its_end_told_too() -> None:
