@@ -22,6 +22,11 @@ NUMBERS = {
     "a value that a read computes": f"{limits.COMPUTED_BYTES_MAX // MIB} MiB",
     "how long a transaction holds": f"{Settings().hold_us / 1_000_000:g} s",
     "how long it may send nothing": f"{Settings().hold_idle_us / 1_000_000:g} s",
+    "how long a node keeps": (
+        f"{Settings().view_us // 60_000_000} minutes; {Settings().view_idle_us // 1_000_000} s when nobody reads"
+    ),
+    "how many it keeps": f"{Settings().views_max}",
+    "the write-ahead log": f"{Settings().view_wal_bytes // MIB} MiB",
     "parameters": f"{limits.PARAMETERS_MAX:,}",
     "columns": f"{limits.COLUMNS_MAX:,}",
     "the pattern": f"{limits.PATTERN_BYTES_MAX:,} bytes",

@@ -131,6 +131,7 @@ def test_a_kind_of_request_that_nobody_thought_of_is_for_admins() -> None:
     admins |= {"SetTls", "RevokeCertificate"}
     for_others = {"Run", "Outcome", "CreateDatabase", "AlterDatabase", "LostAsk", "Replay", "Status", "Verify"}
     for_others |= {"Upgrade", "AddMember", "RemoveMember", "ReplaceMember", "Failover", "OpenCopy", "ReadCopy"}
+    for_others |= {"OpenView", "ReadView", "CloseView"}
     for_others |= {"DropDatabase", "Script", "BeginAttempt", "LetGo", "WriteRow", "ReadRow"}
     assert known == admins | for_others
     for kind in get_args(RequestBody):

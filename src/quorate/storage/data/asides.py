@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from quorate.storage.data.reader import Reader
 
-KEPT_MAX = 2
-"""So many are kept though nobody uses them."""
+KEPT_MAX = 1
+"""So many are kept though nobody uses them: each has descriptors of its own (`storage.interface.OPEN_REPLICAS`)."""
 
 
 class Asides:
