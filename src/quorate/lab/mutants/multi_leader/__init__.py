@@ -5,7 +5,6 @@ from typing import Any
 from quorate.core import routes
 from quorate.core.multi_leader import pulling, serving
 from quorate.core.multi_leader.messages import Fetch, Part
-from quorate.core.multi_leader.replica import MultiLeaderReplica
 from quorate.core.multi_leader.state import LeaderGroup
 from quorate.core.streams import Merge
 from quorate.lab.mutants.sabotage import Mutant, Swap
@@ -60,13 +59,6 @@ def _goes_on(_original: Any) -> Any:
     return failed
 
 
-def _keeps_nothing(_original: Any) -> Any:
-    def keeps_log_from(group: LeaderGroup) -> int:
-        return group.log.last.index
-
-    return keeps_log_from
-
-
 MUTANTS = (
     Mutant(
         "streams-in-a-loop",
@@ -107,13 +99,5 @@ MUTANTS = (
         "leaders",
         (Swap(pulling, "_failed", _goes_on),),
         DIFFER,
-    ),
-    Mutant(
-        "log-not-kept-for-siblings",
-        "a leader trims its log though a sibling has not read it",
-        "a replication slot that is dropped (PostgreSQL's max_slot_wal_keep_size)",
-        "leaders",
-        (Swap(MultiLeaderReplica, "keeps_log_from", _keeps_nothing),),
-        ("liveness",),
     ),
 )
