@@ -13,6 +13,7 @@ from quorate.django.creation import DatabaseCreation
 from quorate.django.features import DatabaseFeatures
 from quorate.django.introspection import DatabaseIntrospection
 from quorate.django.schema import DatabaseSchemaEditor
+from quorate.web.carried import give
 
 TYPES = driver.types({"DATE": parse_date, "TIME": parse_time, "DATETIME": parse_datetime, "TIMESTAMP": parse_datetime})
 
@@ -77,7 +78,12 @@ class DatabaseWrapper(sqlite.DatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> Any:
         """One that reads `%s`."""
-        return driver.Cursor(self.connection.cursor())
+        return driver.Cursor(self.connection.cursor(), self.connection if self.on_cluster else None)
+
+    def _commit(self) -> None:
+        super()._commit()
+        if self.connection is not None and self.on_cluster:
+            give(self.connection)
 
     def _set_autocommit(self, autocommit: bool) -> None:
         with self.wrap_database_errors:

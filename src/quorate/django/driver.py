@@ -20,6 +20,7 @@ from quorate import (
     ProgrammingError,
 )
 from quorate.functions.django import regexp
+from quorate.web.carried import give, through
 
 __all__ = [
     "DataError",
@@ -102,8 +103,10 @@ def _check_replication(replication: str) -> None:
 class Cursor:
     """Runs statements with `%s` or `%(name)s` for parameters; `%%` is a percent sign."""
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, cursor: Any, cluster: Any = None) -> None:
         self._cursor = cursor
+        self._cluster = cluster
+        """The connection, if it is one to a cluster."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
@@ -115,10 +118,10 @@ class Cursor:
         """Run one statement; without `params`, its text as it is. Raises client errors."""
         try:
             if params is None:
-                self._cursor.execute(query)
+                self._run(lambda: self._cursor.execute(query))
             else:
                 names = list(params) if isinstance(params, Mapping) else None
-                self._cursor.execute(converted(query, names), params)
+                self._run(lambda: self._cursor.execute(converted(query, names), params))
         except ProgrammingError as error:
             raise explained(error) from error
         return self
@@ -130,8 +133,19 @@ class Cursor:
         if first is None:
             return self
         names = list(first) if isinstance(first, Mapping) else None
-        self._cursor.executemany(converted(query, names), chain([first], each))
+        found = chain([first], each) if self._cluster is None else [first, *each]
+        self._run(lambda: self._cursor.executemany(converted(query, names), found))
         return self
+
+    def _run(self, statement: Callable[[], Any]) -> None:
+        """Run it after what a web request has seen before (`quorate.web`)."""
+        connection = self._cluster
+        if connection is None or connection.in_transaction:
+            statement()
+        else:
+            through(connection, connection.read, statement, connection.rollback)
+        if connection is not None:
+            give(connection)
 
     def fetchone(self) -> Any:
         """The next row, or None; None too behind a statement that gives none, as in `sqlite3`."""

@@ -18,6 +18,7 @@ from quorate.core.read_levels import SESSION
 from quorate.core.statements import Statement
 from quorate.sql.classify import shape_of
 from quorate.sqlalchemy.alembic import check_rebuild, is_migrating
+from quorate.web.carried import give, through
 
 Wait = Callable[[Any], Any]
 _NOTHING = Bookmark()
@@ -144,24 +145,43 @@ class Connection(AdaptedConnection):
         shape = shape_of(sql)
         if self.read_only and shape.control is None:
             refuse_write(Statement(sql))
-        if not inner.in_transaction:
-            self._begins(inner, setting=bool(shape.setting) or shape.control is not None)
-        elif not self._restores:
-            check_rebuild(sql, self._rows)
+        setting = bool(shape.setting) or shape.control is not None
+
+        def first() -> Any:
+            self._begins(inner, setting=setting)
+            return self._wait(call(inner))
+
         try:
-            found = self._wait(call(inner))
+            if inner.in_transaction:
+                if not self._restores:
+                    check_rebuild(sql, self._rows)
+                found = self._wait(call(inner))
+            elif self._cluster:
+                found = through(inner, self._level, first, self._begin_anew)
+            else:
+                found = first()
         except errors.BookmarkLost:
             self._seen.forget()
             inner.bookmark = None
             raise
-        if self._cluster and inner.autocommit:
-            self._seen.add(inner.bookmark)
+        if self._cluster:
+            give(inner)
+            if inner.autocommit:
+                self._seen.add(inner.bookmark)
         return found
+
+    @property
+    def _level(self) -> str:
+        return self._read if self.read is None else self.read
+
+    def _begin_anew(self) -> None:
+        self._seen.forget()
+        self._wait(self.inner.rollback())
 
     def _begins(self, inner: Any, *, setting: bool) -> None:
         """A transaction is about to begin, unless the statement is a setting, or says itself how."""
         if self._cluster:
-            inner.read = self._read if self.read is None else self.read
+            inner.read = self._level
             if inner.read == SESSION and self._seen.at:
                 inner.bookmark = self._seen.at
         if setting or inner.autocommit:
@@ -194,6 +214,7 @@ class Connection(AdaptedConnection):
     def _ended(self) -> None:
         if self._cluster:
             self._seen.add(self.inner.bookmark)
+            give(self.inner)
         if self._restores:
             self._restores = False
             with suppress(errors.Error):
