@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import structs
 
 from quorate.core.bounds import NodeId
+from quorate.core.calls import Request
 from quorate.core.copies import Copies
 from quorate.core.copy_requests import OpenCopy
 from quorate.core.kernel import Now
@@ -82,10 +83,11 @@ def _before_noop(_original: Any) -> Any:
 
 
 def _copied_unconfirmed(original: Any) -> Any:
-    def on_request(copies: Copies, now: Now, id: int, body: Any) -> None:
-        if isinstance(body, OpenCopy):
-            body = structs.replace(body, level=EVENTUAL, strongest=False)
-        original(copies, now, id, body)
+    def on_request(copies: Copies, now: Now, request: Request) -> None:
+        if isinstance(request.body, OpenCopy):
+            body = structs.replace(request.body, level=EVENTUAL, strongest=False)
+            request = structs.replace(request, body=body)
+        original(copies, now, request)
 
     return on_request
 
