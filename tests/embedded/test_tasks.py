@@ -377,6 +377,7 @@ def test_it_has_what_a_clusters_connection_has() -> None:
     here = {name for name in dir(quorate.aio.EmbeddedConnection) if not name.startswith("_")}
     inner = {
         "begin",
+        "conflicts",
         "begin_attempt",
         "commit_script",
         "evaluate",
