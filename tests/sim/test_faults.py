@@ -112,7 +112,8 @@ def families() -> set[str]:
     ends = "ok|fail|failed|unsure|cancelled|expired"
     kinds = {f"got {kind.__name__}" for kind in message_kinds()} | {f"lasting: {kind}" for kind in KINDS}
     return {re.escape(kind) for kind in kinds} | {
-        f"(read|journal|schema|alter|commit|session read|session write|bounded read|outcome of a run): ({ends})"
+        f"(read|journal|schema|alter|commit|session read|session write|bounded read|outcome of a run): ({ends})",
+        f"(add|share|elements|row read|row write|row delete|counter add): ({ends})",
     }
 
 
