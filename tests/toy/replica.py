@@ -26,7 +26,7 @@ from quorate.core.read_levels import EVENTUAL, STRONGEST
 from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Host, Replication
 from quorate.core.requests import Answer, Done, Expired, Failover, GroupStatus, NotLeader, Outcome, Refused, Run, Verify
-from quorate.core.row_requests import ReadRow, WriteRow
+from quorate.core.row_requests import ReadRow, RunRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.statements import Result
 from quorate.core.view_requests import OpenView
@@ -278,7 +278,7 @@ class GrowOnlySet:
     def submit_view(self, now: Now, id: int, body: OpenView) -> None:
         self.host.reply(id, Refused("NotSupportedError", "a set has no file"))
 
-    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:
+    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | RunRow | WriteRow | ReadRow) -> None:
         self.host.reply(id, Refused("NotSupportedError", "nobody leads a set"))
 
     # ---- what people are shown ---------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from quorate.core.read_levels import STRONGEST
 from quorate.core.replica import Replica
 from quorate.core.report import report
 from quorate.core.requests import CommitHeld, Failover, LostAsk, Outcome, Refused, Replay, Run, Status, Verify
-from quorate.core.row_requests import ReadRow, WriteRow
+from quorate.core.row_requests import ReadRow, RunRow, WriteRow
 from quorate.core.scripts import BeginAttempt, LetGo, Script, pinned
 from quorate.core.view_requests import CloseView, OpenView, ReadView
 from quorate.sql.classify import reads_only
@@ -138,7 +138,7 @@ def _on_other(node: "Node", now: Now, request: Request) -> Replica | None:
         return group if group is not None and routes.submit(node, now, group, request) else None
     if isinstance(body, Change):
         proposals.on_change(node, now, request)
-    elif isinstance(body, Verify | LetGo | WriteRow | ReadRow):
+    elif isinstance(body, Verify | LetGo | RunRow | WriteRow | ReadRow):
         if (group := routes.group_for(node, number, body.database)) is not None:
             group.on_request(now, number, body)
     elif type(body) is Failover:

@@ -24,7 +24,7 @@ from quorate.core.options import DatabaseOptions
 from quorate.core.promises import Promises
 from quorate.core.recovered import RecoveredGroup
 from quorate.core.requests import Failover, GroupStatus, Verify
-from quorate.core.row_requests import ReadRow, WriteRow
+from quorate.core.row_requests import ReadRow, RunRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.settings import Settings
 from quorate.core.view_requests import OpenView
@@ -249,7 +249,7 @@ class Replica(Protocol):
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None: ...
     def submit_view(self, now: Now, id: int, body: OpenView) -> None: ...
 
-    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:
+    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | RunRow | WriteRow | ReadRow) -> None:
         """What one asks of a group beside reads and writes."""
         ...
 

@@ -22,7 +22,7 @@ from quorate.core.certificates import RevokeCertificate, SetTls
 from quorate.core.copy_requests import OpenCopy, ReadCopy
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.read_levels import LINEARIZABLE
-from quorate.core.row_requests import Minted, ReadRow, WriteRow
+from quorate.core.row_requests import ChangeSchema, Minted, ReadRow, RunRow, SchemaFits, WriteRow
 from quorate.core.scripts import Attempted, BeginAttempt, Evaluated, HoldEnded, LetGo, Script
 from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.core.view_requests import CloseView, OpenView, ReadView
@@ -175,7 +175,7 @@ MemberChange = AddMember | RemoveMember | ReplaceMember
 RequestBody = (
     Run | Outcome | CreateDatabase | AlterDatabase | LostAsk | Replay | Status | Verify | Upgrade
     | AddMember | RemoveMember | ReplaceMember | Failover | OpenCopy | ReadCopy | DropDatabase | Script
-    | BeginAttempt | LetGo | WriteRow | ReadRow | OpenView | ReadView | CloseView
+    | BeginAttempt | LetGo | WriteRow | ReadRow | RunRow | ChangeSchema | OpenView | ReadView | CloseView
     | CreateUser | SetPassword | DeleteUser | GrantRole | RevokeRole | CreateToken | DeleteToken
     | SetTls | RevokeCertificate
 )  # fmt: skip
@@ -375,6 +375,14 @@ class GroupStatus(Struct, frozen=True):
     sound member. Of several the one with the highest epoch counts."""
     damaged: bool = False
     """What it holds cannot be trusted now."""
+    schema: Count = 0
+    """Without a leader: the last change of the schema that was carried out here."""
+    silent: tuple[NodeId, ...] = ()
+    """The members that are not heard here."""
+    hints: tuple[tuple[NodeId, Count], ...] = ()
+    """So many rows wait here for a member that missed them."""
+    agreed_us: Signed = -1
+    """How long ago the hash trees of all members were last found equal to the one here; -1: not in this life."""
 
 
 class FailoverReport(Struct, frozen=True):
@@ -427,7 +435,7 @@ class Unknown(Struct, frozen=True, array_like=True):
     name: str = ""
 
 
-ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport | Running | Minted
+ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport | Running | Minted | SchemaFits
 
 
 def too_large(body: RequestBody, size: int) -> Refused | None:

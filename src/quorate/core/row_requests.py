@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from quorate.core.bounds import Small, Stamped
+from quorate.core.bounds import Count, Small, Stamped
+from quorate.core.statements import Statement, Token
 
 INSERT, UPDATE, UPSERT, ADD, DELETE = "insert", "update", "upsert", "add", "delete"
 CHANGES = (INSERT, UPDATE, UPSERT, ADD, DELETE)
@@ -44,9 +45,44 @@ class ReadRow(Struct, frozen=True, tag="read_row"):
     """How many replicas must answer; 0: as many as the database says."""
 
 
+class RunRow(Struct, frozen=True, tag="run_row"):
+    """Run one statement on a database without a leader, once. Any replica carries it out."""
+
+    database: str
+    statement: Statement
+    w: Small = 0
+    """As in `WriteRow`."""
+    r: Small = 0
+    """How many replicas must answer before it is read, or written; 0: as many as the database says."""
+    minted: bytes = b""
+    """Asked again: what its caller was told (`Minted.state`)."""
+    level: str = ""
+    """Of a read: empty for `r` replicas, or `eventual` for what this one holds."""
+    schema: Count = 0
+    """The change of the schema that its caller has seen: a replica that is not so far waits until it is."""
+
+
+class SchemaFits(Struct, frozen=True, tag="schema_fits"):
+    """The answer to a `RunRow` that changes the schema: it can, behind this change; nothing has happened yet. Ask the
+    catalog for `ChangeSchema`."""
+
+    after: Count
+
+
+class ChangeSchema(Struct, frozen=True, tag="change_schema"):
+    """Let every replica of a database without a leader change its schema so, unless it was changed since `after`.
+    `Done` with one row: the number of this change."""
+
+    database: str
+    sql: str
+    after: Count
+    token: Token
+
+
 class Minted(Struct, frozen=True, tag="minted"):
     """No answer, which follows: the write has this version, and the row this state with it."""
 
     state: bytes
+    """What is to be sent when it is asked again. Of a `RunRow` it says also what the statement returned."""
     stamp: Stamped
     origin: Stamped

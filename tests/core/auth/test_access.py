@@ -34,7 +34,14 @@ def access(*grants: GrantRow, tokens: tuple[TokenRow, ...] = (), trusted: bool =
     return found, effects
 
 
-SAMPLES: dict[str, Any] = {"statements": (), "steps": (), "commit": False, "load": False, "members_only": False}
+SAMPLES: dict[str, Any] = {
+    "statements": (),
+    "statement": Statement("SELECT 1"),
+    "steps": (),
+    "commit": False,
+    "load": False,
+    "members_only": False,
+}
 """What fields of requests must have for their needs to be told; the others may have anything."""
 
 
@@ -132,7 +139,7 @@ def test_a_kind_of_request_that_nobody_thought_of_is_for_admins() -> None:
     for_others = {"Run", "Outcome", "CreateDatabase", "AlterDatabase", "LostAsk", "Replay", "Status", "Verify"}
     for_others |= {"Upgrade", "AddMember", "RemoveMember", "ReplaceMember", "Failover", "OpenCopy", "ReadCopy"}
     for_others |= {"OpenView", "ReadView", "CloseView"}
-    for_others |= {"DropDatabase", "Script", "BeginAttempt", "LetGo", "WriteRow", "ReadRow"}
+    for_others |= {"DropDatabase", "Script", "BeginAttempt", "LetGo", "WriteRow", "ReadRow", "RunRow", "ChangeSchema"}
     assert known == admins | for_others
     for kind in get_args(RequestBody):
         values = {name: SAMPLES.get(name, "") for name in kind.__struct_fields__}

@@ -26,7 +26,7 @@ from quorate.core.requests import (
     Upgrade,
     Verify,
 )
-from quorate.core.row_requests import ReadRow, WriteRow
+from quorate.core.row_requests import ChangeSchema, ReadRow, RunRow, WriteRow
 from quorate.core.scripts import BeginAttempt, LetGo, Script
 from quorate.core.view_requests import CloseView, OpenView, ReadView
 from quorate.sql.classify import CHANGE, HasText, is_read, shape_of
@@ -75,6 +75,10 @@ def need_of(body: Any) -> Need:
         return Need(body.database, max(rank_of(body.steps), WRITE if body.commit else READ))
     if kind in (BeginAttempt, Outcome, LetGo, WriteRow, ReadRow):
         return Need(body.database, READ if kind is ReadRow else WRITE)
+    if kind is RunRow:
+        return Need(body.database, rank_of((body.statement,)))
+    if kind is ChangeSchema:
+        return Need(body.database, SCHEMA)
     if kind is Status:
         return ANYBODY if body.members_only else _MONITOR
     if kind in (AddMember, RemoveMember, ReplaceMember, Upgrade, CreateDatabase):

@@ -32,7 +32,7 @@ from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Host
 from quorate.core.requests import Failover, GroupStatus, NotLeader, Refused, Verify
 from quorate.core.row_effects import LeavesRead, ReadRows, RootRead, RowsRead, TreeCompared
-from quorate.core.row_requests import ReadRow, WriteRow
+from quorate.core.row_requests import ReadRow, RunRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.versions.resolvers import Spec
 from quorate.core.view_requests import OpenView
@@ -300,7 +300,7 @@ class Leaderless:
     def submit_view(self, now: Now, id: int, body: OpenView) -> None:
         self.host.reply(id, BY_KEY)
 
-    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:
+    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | RunRow | WriteRow | ReadRow) -> None:
         """One row's write or read."""
         self.writes.see(now)
         if not isinstance(body, WriteRow | ReadRow):

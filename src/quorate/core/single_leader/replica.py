@@ -37,7 +37,7 @@ from quorate.core.permits import Denied, Permitted, PermitUnavailable
 from quorate.core.read_levels import STRONGEST
 from quorate.core.replica import Replication
 from quorate.core.requests import Failover, Refused, Verify
-from quorate.core.row_requests import ReadRow, WriteRow
+from quorate.core.row_requests import ReadRow, RunRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.single_leader import (
     apply,
@@ -369,12 +369,12 @@ class SingleLeaderReplica(Group):
         after = () if body.after is None else body.after.places
         reads.submit(self, now, id, (body,), STRONGEST if body.strongest else body.level, after)
 
-    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | WriteRow | ReadRow) -> None:
+    def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | RunRow | WriteRow | ReadRow) -> None:
         if type(body) is Verify:
             verification.submit(self, now, id)
         elif type(body) is LetGo:
             holding.let_go(self, id, body)
-        elif isinstance(body, WriteRow | ReadRow):
+        elif isinstance(body, RunRow | WriteRow | ReadRow):
             self.host.reply(id, BY_STATEMENTS)
         else:
             assert isinstance(body, Failover), "a request that groups do not answer"
