@@ -211,39 +211,39 @@ def connect(
     token: "Secret | None" = None,
     tls: str | None = None,
     ca: "str | os.PathLike[str] | None" = None,
+    certificate: "str | os.PathLike[str] | None" = None,
+    key: "str | os.PathLike[str] | None" = None,
 ) -> "Connection":
     """Open a database.
 
-    `target` is a folder (made when it is not there), `":memory:"`, or `quorate://host:port,host:port/NAME` with any
-    of a cluster's nodes; without a name it is `main`. `timeout`: how many seconds a call may take (5 unless said).
-    `read` is the level of reads that name none: `linearizable` (the default), `leader`, `bounded:2s`, `session` or
-    `eventual`. With `bookmark`, or its text, the session of another connection goes on here, by default with
-    `session` reads (docs/sessions.md). `read_your_writes` is how `eventual` reads meet this connection's own
-    writes: `leader:10s`, `bookmark`, `own:TABLE` or `sticky:KEY`. With `autocommit=False` a connection is a
-    transaction as PEP 249 has it: its first statement begins it, and `commit()` or `rollback()` ends it. With
-    `retry="always"` a write that took long when its node was lost is sent to another node, too; otherwise its
-    caller gets MaybeDone. `row_factory` makes the rows (`quorate.Row`, `quorate.dict_row`, `quorate.namedtuple_row`
-    or a function of a cursor and a row), and `types` adapts parameters and converts values (`quorate.PYTHON_TYPES`
-    or a `quorate.Types`). On a cluster it greets a node first, and raises Unavailable, naming each address, when
-    none answers; not with `lazy=True`. `user` and `password`, or `token`, say who this is on a cluster with users
-    (docs/security.md); `tls` (`verify-full`, `off`) and `ca`, a file, encrypt (docs/tls.md).
+    `target` is a folder (made when it is not there), `":memory:"`, or `quorate://host:port,host:port/NAME` with any of
+    a cluster's nodes; without a name it is `main`. `timeout`: how many seconds a call may take (5 unless said). `read`
+    is the level of reads that name none: `linearizable` (the default), `leader`, `bounded:2s`, `session` or `eventual`.
+    With `bookmark`, or its text, the session of another connection goes on here, by default with `session` reads
+    (docs/sessions.md). `read_your_writes` is how `eventual` reads meet this connection's own writes: `leader:10s`,
+    `bookmark`, `own:TABLE` or `sticky:KEY`. With `autocommit=False` a connection is a transaction as PEP 249 has it:
+    its first statement begins it, and `commit()` or `rollback()` ends it. With `retry="always"` a write that took long
+    when its node was lost is sent to another node, too; otherwise its caller gets MaybeDone. `row_factory` makes the
+    rows (`quorate.Row`, `quorate.dict_row`, `quorate.namedtuple_row` or a function of a cursor and a row), and `types`
+    converts values (`quorate.PYTHON_TYPES` or a `quorate.Types`). On a cluster it greets a node first, and raises
+    Unavailable when none answers; not with `lazy=True`. `user` and `password`, or `token`, say who this is on a cluster
+    with users (docs/security.md), and so does `certificate`, a file, with its `key`; `tls` (`verify-full`, `off`) and
+    `ca`, a file, encrypt (docs/tls.md).
     """
-    from quorate.client import url
+    from quorate.client import credentials, marker, url
     from quorate.client.checks import check_flag
-    from quorate.client.credentials import check_login, find_login
-    from quorate.client.marker import check_bookmark
     from quorate.client.own_writes import check_own_writes
     from quorate.client.rows import check_row_factory
     from quorate.client.types import check_types
 
-    place, login = url.parse_target(target), check_login(user, password, token)
+    place, login = url.parse_target(target), credentials.check_login(user, password, token)
     seconds = None if timeout is None else url.check_timeout(timeout)
-    rows, types, mark = check_row_factory(row_factory), check_types(types), check_bookmark(bookmark)
-    own = check_own_writes(read_your_writes)
+    rows, types, own = check_row_factory(row_factory), check_types(types), check_own_writes(read_your_writes)
+    mark = marker.check_bookmark(bookmark)
     if isinstance(place, url.ClusterTarget):
         from quorate.client._sync.connection import Connection as Cluster
 
-        place = url.with_login(url.with_protection(place, tls, ca), find_login(login, place.login))
+        place = url.with_login(url.with_protection(place, tls, ca, certificate, key), login)
         keywords: Any = {"retry": retry, "autocommit": autocommit, "bookmark": mark | place.bookmark, "own_writes": own}
         level = url.default_read(place.read if read is None else read, mark | place.bookmark)
         cluster = Cluster(place, timeout=seconds or place.timeout or url.DEFAULT_TIMEOUT, read=level, **keywords)
@@ -251,7 +251,7 @@ def connect(
         if not check_flag(lazy, "lazy"):
             cluster.meet()
         return cluster
-    url.check_alone(retry, login, tls, ca)
+    url.check_alone(retry, login, tls, ca, certificate, key)
     keywords = {"autocommit": check_flag(autocommit, "autocommit"), "bookmark": mark}
     return _embedded(place, seconds, url.default_read(read), rows, types, **keywords)
 

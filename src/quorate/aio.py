@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from quorate.client.aio import Connection as Connection
 from quorate.client.checks import check_flag
 from quorate.client.cluster_aio import Cluster as Cluster
-from quorate.client.credentials import Secret, check_login, find_login
+from quorate.client.credentials import Secret, check_login
 from quorate.client.cursors_aio import Cursor as Cursor
 from quorate.client.marker import check_bookmark
 from quorate.client.own_writes import check_own_writes
@@ -79,6 +79,8 @@ def connect(
     token: Secret | None = None,
     tls: str | None = None,
     ca: "str | os.PathLike[str] | None" = None,
+    certificate: "str | os.PathLike[str] | None" = None,
+    key: "str | os.PathLike[str] | None" = None,
 ) -> "Opened | EmbeddedConnection":
     """Open a database from inside a running event loop; the arguments of `quorate.connect`.
 
@@ -93,7 +95,7 @@ def connect(
     given = check_login(user, password, token)
     if isinstance(place, ClusterTarget):
         mark = mark | place.bookmark
-        place = with_login(with_protection(place, tls, ca), find_login(given, place.login))
+        place = with_login(with_protection(place, tls, ca, certificate, key), given)
         connection = Opened(
             place,
             timeout=seconds or place.timeout or DEFAULT_TIMEOUT,
@@ -107,7 +109,7 @@ def connect(
     else:
         from quorate.runtime.tasks.connection import Connection as InFolder
 
-        check_alone(retry, given, tls, ca)
+        check_alone(retry, given, tls, ca, certificate, key)
         connection = InFolder(
             place,
             timeout=seconds or DEFAULT_TIMEOUT,

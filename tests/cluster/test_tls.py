@@ -1,7 +1,9 @@
 """A local cluster over TLS: clients, the command line, a renewed certificate, a failover."""
 
+import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -45,3 +47,33 @@ def test_everything_is_encrypted_and_nothing_is_lost_when_a_certificate_is_renew
             quorate.connect(f"{plain}/main?ca={cluster.ca}&cluster=0123456789abcdef", timeout=3.0)
         with pytest.raises(quorate.ProgrammingError, match="nothing would be verified"):
             quorate.connect(f"{plain}/main?ca={cluster.ca}&tls=off")
+        a_user_logs_in_by_a_certificate(cluster, folder / CA_FOLDER)
+
+
+def a_user_logs_in_by_a_certificate(cluster: LocalCluster, ca: Path) -> None:
+    """In the cluster of the test above: it is made, used and revoked."""
+
+    def command(*words: str) -> str:
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == Exit.OK, done.output
+        return done.output
+
+    url = cluster.url_to("")
+    with quorate.Cluster(url, timeout=20.0) as plain:
+        plain.users.create("ann", "pencil", admin=True)
+    with quorate.Cluster(url, user="ann", password="pencil", timeout=20.0) as admin:
+        admin.users.create("bob", None)
+        admin.users.grant("bob", "write", database="main")
+        assert {each.name: each.login for each in admin.users.list()} == {"ann": "password", "bob": "certificate"}
+        made = json.loads(command("certs", "user", str(ca), "bob", "--to", str(ca), "--json"))
+        files: Any = {"certificate": ca / "bob.crt", "key": ca / "bob.key"}
+        with quorate.connect(cluster.url_to("main"), timeout=20.0, **files) as db:
+            db.execute("INSERT INTO t VALUES (3, 'z')")
+            with pytest.raises(quorate.PermissionDenied, match="bob may not do this"):
+                db.execute("DROP TABLE t")
+            admin.revoke_certificate(made["serial"])
+            with pytest.raises(quorate.AuthenticationError, match="revoked"):
+                db.execute("SELECT count(*) FROM t")
+        with pytest.raises(quorate.AuthenticationError, match="revoked"):
+            quorate.connect(cluster.url_to("main"), timeout=20.0, **files)
+        assert [each.what["change"] for each in admin.users.audit()][-1] == "revoke_certificate"

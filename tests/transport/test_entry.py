@@ -10,7 +10,7 @@ from quorate.core.auth.access import ON
 from quorate.core.auth.users import Login
 from quorate.core.auth.verifiers import Verifier, mock
 from quorate.core.requests import Ask, Status
-from quorate.transport.entry import ADDRESSES_MAX, ENTRY_BYTES_MAX, FREE_GUESSES, Entry, Guesses
+from quorate.transport.entry import ADDRESSES_MAX, ENTRY_BYTES_MAX, FREE_GUESSES, Entry, Guesses, OpenDoor
 from quorate.transport.tcp import Limits
 from quorate.wire.codec import decode_told, encode
 from quorate.wire.frames import HEADER, frame
@@ -22,7 +22,7 @@ ANN = Login("ann", 7)
 VERIFIER = make_verifier("pencil", bytes(16), 4096)
 
 
-class AnnsDoor:
+class AnnsDoor(OpenDoor):
     """Only ann may enter."""
 
     def logins(self) -> str:

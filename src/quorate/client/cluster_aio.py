@@ -11,7 +11,7 @@ from typing import Self, Unpack
 from quorate import errors
 from quorate.client.carrier_aio import Client
 from quorate.client.checks import check_database, check_databases, check_flag, check_kind, check_node, check_text
-from quorate.client.credentials import Secret, check_login, find_login
+from quorate.client.credentials import Secret, check_login
 from quorate.client.dropping import Closing, dropped_statements
 from quorate.client.link_aio import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
@@ -35,6 +35,7 @@ from quorate.client.url import (
     check_timeout,
     parse_address,
     parse_cluster_url,
+    with_login,
     with_protection,
 )
 from quorate.client.users_aio import Users
@@ -89,12 +90,14 @@ class Cluster:
         token: Secret | None = None,
         tls: str | None = None,
         ca: "str | os.PathLike[str] | None" = None,
+        certificate: "str | os.PathLike[str] | None" = None,
+        key: "str | os.PathLike[str] | None" = None,
     ) -> None:
-        target = with_protection(parse_cluster_url(url), tls, ca)
+        target = with_protection(parse_cluster_url(url), tls, ca, certificate, key)
+        target = with_login(target, check_login(user, password, token))
         seconds = target.timeout or DEFAULT_TIMEOUT if timeout is None else check_timeout(timeout)
-        login = find_login(check_login(user, password, token), target.login)
         self._client = Client(
-            target.addresses, seconds, cluster=target.cluster, protection=target.protection, credentials=login
+            target.addresses, seconds, cluster=target.cluster, protection=target.protection, credentials=target.login
         )
         self._tokens = Tokens(secrets.token_hex(8))
 

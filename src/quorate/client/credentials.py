@@ -26,12 +26,16 @@ ask_person: Callable[[str], str] | None = None
 
 
 class Credentials:
-    """A user with a password, a token, or nobody."""
+    """A user with a password, a token or a certificate, or nobody."""
 
-    __slots__ = ("_known", "_lock", "_password", "_token", "_user")
+    __slots__ = ("_known", "_lock", "_password", "_token", "_user", "certified")
 
-    def __init__(self, user: str = "", password: Secret | None = None, token: Secret | None = None) -> None:
+    def __init__(
+        self, user: str = "", password: Secret | None = None, token: Secret | None = None, *, certified: bool = False
+    ) -> None:
         self._user = user
+        self.certified = certified
+        """The certificate that is shown says who it is; `user` is then whom it should be, or empty."""
         self._password = password
         self._token = token
         self._lock = threading.Lock()
@@ -42,7 +46,7 @@ class Credentials:
         return f"Credentials({self._user!r})" if self._user else "Credentials(...)" if self else "Credentials()"
 
     def __bool__(self) -> bool:
-        return bool(self._user or self._token)
+        return bool(self._user or self._token or self.certified)
 
     @property
     def user(self) -> str:
@@ -51,7 +55,7 @@ class Credentials:
 
     def needs_password(self) -> bool:
         """A user is named, and no secret."""
-        return bool(self._user) and self._password is None and self._token is None
+        return bool(self._user) and self._password is None and self._token is None and not self.certified
 
     def with_password(self, password: str) -> "Credentials":
         """The same user."""
@@ -124,10 +128,22 @@ def check_login(user: str | None, password: Secret | None, token: Secret | None)
     return Credentials(name, password, token)
 
 
-def find_login(given: Credentials, in_url: Credentials, environment: Mapping[str, str] = os.environ) -> Credentials:
-    """The first of these that names somebody; a password may come from further down. Raises ProgrammingError for a
-    file that others can read, or that cannot be read."""
+def find_login(
+    given: Credentials,
+    in_url: Credentials,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    certified: bool = False,
+) -> Credentials:
+    """The first of these that names somebody; a password may come from further down. `certified`: a certificate is
+    shown, and nothing else says who it is. Raises ProgrammingError for a file that others can read, or that cannot be
+    read."""
     chosen = given or in_url
+    if certified:
+        if chosen and not chosen.needs_password():
+            hint = "give either certificate=, or password= or token="
+            raise ProgrammingError("a certificate says who one is, and so does a password or a token", hint=hint)
+        return Credentials(chosen.user, certified=True)
     if chosen and not chosen.needs_password():
         return chosen
     token, password = environment.get("QUORATE_TOKEN"), environment.get("QUORATE_PASSWORD")

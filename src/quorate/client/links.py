@@ -13,6 +13,8 @@ from quorate.wire.handshake import CLIENT, IDLE, ClusterRefused, Hello, RefusedB
 from quorate.wire.login import LOGIN, WAIT, login_frame, read_told
 from quorate.wire.scram import NONCE_BYTES, ClientLogin, LoginFailed
 
+CERTIFICATE = "certificate"
+"""The code of a refusal: the node does not believe the certificate that it was shown."""
 DIAL_MAX = 1.0
 """Seconds to connect and to exchange greetings, at first."""
 DIAL_LATE_MAX = 8.0
@@ -106,6 +108,8 @@ def meet_node(cluster: str, payload: bytes) -> Hello:
     except ClusterRefused as error:
         raise LinkLost(str(error), sent=False, foreign=True) from error
     except WireError as error:
+        if isinstance(error, RefusedByPeer) and error.reason == CERTIFICATE:
+            raise _not_in(f"not done: {error}", "") from None
         foreign = isinstance(error, RefusedByPeer) and error.reason == ClusterRefused.code
         raise LinkLost(str(error), sent=False, foreign=foreign) from error
 
@@ -147,6 +151,10 @@ class Greeting:
         them = meet_node(self.cluster, payload)
         self.cluster, self._met = them.cluster, True
         if them.logins == ON:
+            if self._credentials.certified:
+                self._check_name(them.user)
+                self.done = True
+                return b""
             if not self._credentials:
                 raise _not_in("not done: this cluster asks for a login", "connect with user= and password=, or token=")
             try:
@@ -162,6 +170,15 @@ class Greeting:
             raise _not_in("not done: this cluster has no users, and a login would protect nothing", hint)
         self.done = True
         return b""
+
+    def _check_name(self, user: str) -> None:
+        """Raises LinkLost, unless the node takes us for whom we mean to be."""
+        meant = self._credentials.user
+        if not user:
+            hint = "`quorate certs show FILE` shows its names; `quorate user create NAME --certificate` makes a user"
+            raise _not_in("not done: the certificate names no user who logs in by it", hint)
+        if meant not in ("", user):
+            raise _not_in(f"not done: the certificate is that of {user}, and {meant} is meant", "leave the user out")
 
 
 def _not_in(message: str, hint: str) -> LinkLost:

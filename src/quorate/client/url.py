@@ -7,12 +7,13 @@ The standard library's URL parser cannot hold several hosts with ports, so a clu
 import difflib
 import os
 from pathlib import Path
+from typing import Union
 from urllib.parse import parse_qsl, unquote
 
 from msgspec import Struct, structs
 
 from quorate.client.checks import check_database, check_text, shown
-from quorate.client.credentials import NOBODY, Credentials, check_login
+from quorate.client.credentials import NOBODY, Credentials, check_login, find_login
 from quorate.client.marker import NOTHING, check_bookmark
 from quorate.client.protection import Protection, check_protection
 from quorate.core.bookmarks import Bookmark
@@ -26,7 +27,8 @@ DEFAULT_DATABASE = "main"
 DEFAULT_TIMEOUT = 5.0
 """Seconds a call may take, retries included."""
 
-OPTIONS = ("timeout", "read", "bookmark", "cluster", "tls", "ca")
+OPTIONS = ("timeout", "read", "bookmark", "cluster", "tls", "ca", "certificate", "key")
+File = Union[str, "os.PathLike[str]", None]
 SAFE, ALWAYS = "safe", "always"
 """Whether a write that was running when its node was lost is sent to another node: not by itself, or always."""
 """What may follow the `?` of a URL; the keyword arguments of `connect` go before them."""
@@ -205,27 +207,44 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def with_login(target: ClusterTarget, login: Credentials) -> ClusterTarget:
-    """The same place, for somebody."""
+def with_login(target: ClusterTarget, given: Credentials) -> ClusterTarget:
+    """The same place, for whom a certificate names, or arguments, the URL or the surroundings. Raises
+    ProgrammingError."""
+    login = find_login(given, target.login, certified=bool(target.protection.certificate))
     return structs.replace(target, login=login)
 
 
-def with_protection(target: ClusterTarget, tls: str | None, ca: "str | os.PathLike[str] | None") -> ClusterTarget:
+def with_protection(
+    target: ClusterTarget, tls: str | None, ca: File, certificate: File = None, key: File = None
+) -> ClusterTarget:
     """The same place, spoken to as arguments say; the URL says what they do not. Raises ProgrammingError."""
-    if tls is None and ca is None:
+    if tls is None and ca is None and certificate is None and key is None:
         return target
     known = target.protection
-    file = known.ca if ca is None else check_text(os.fspath(ca) if isinstance(ca, os.PathLike) else ca, "ca")
-    return structs.replace(target, protection=check_protection(known.tls if tls is None else tls, file))
+    files = (
+        _file(ca, known.ca, "ca"),
+        _file(certificate, known.certificate, "certificate"),
+        _file(key, known.key, "key"),
+    )
+    return structs.replace(target, protection=check_protection(known.tls if tls is None else tls, *files))
+
+
+def _file(given: File, known: str, what: str) -> str:
+    return known if given is None else check_text(os.fspath(given) if isinstance(given, os.PathLike) else given, what)
 
 
 def check_alone(
-    retry: str, login: Credentials, tls: str | None = None, ca: "str | os.PathLike[str] | None" = None
+    retry: str,
+    login: Credentials,
+    tls: str | None = None,
+    ca: File = None,
+    certificate: File = None,
+    key: File = None,
 ) -> None:
     """What has no meaning for a folder. Raises ProgrammingError when somebody is named, for nobody logs in there."""
     check_retry(retry)
-    if tls is not None or ca is not None:
-        raise ProgrammingError("tls= and ca= are for clusters: nothing is sent to a folder")
+    if (tls, ca, certificate, key) != (None, None, None, None):
+        raise ProgrammingError("tls=, ca=, certificate= and key= are for clusters: nothing is sent to a folder")
     if login:
         raise ProgrammingError("a folder has no users: who can open it may do everything")
 
@@ -268,7 +287,7 @@ def _options(query: str) -> tuple[float | None, str | None, Bookmark, str, Prote
     timeout: float | None = None
     bookmark = NOTHING
     read: str | None = None
-    texts = {"cluster": "", "tls": "", "ca": ""}
+    texts = {"cluster": "", "tls": "", "ca": "", "certificate": "", "key": ""}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name == "timeout":
             try:
@@ -283,7 +302,7 @@ def _options(query: str) -> tuple[float | None, str | None, Bookmark, str, Prote
             texts[name] = check_text(value, name)
         else:
             raise ProgrammingError(f"unknown option {name!r} in a cluster's URL", hint=nearest(name, OPTIONS))
-    return timeout, read, bookmark, texts["cluster"], check_protection(texts["tls"], texts["ca"])
+    return timeout, read, bookmark, texts.pop("cluster"), check_protection(**texts)
 
 
 def default_read(read: str | None, bookmark: Bookmark = NOTHING) -> str:

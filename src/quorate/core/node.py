@@ -350,7 +350,7 @@ class Node:
         before, certificates = self.directory.members, self.directory.catalog.certificates
         self.directory.load(event.catalog)
         if event.catalog.members:
-            self.access.load(event.catalog.users)
+            self.access.load(event.catalog.users, event.catalog.certificates.revoked)
         self.versions.learn(event.catalog.version)
         roster.after_catalog(self, now)
         whereabouts.after_catalog(self, before)

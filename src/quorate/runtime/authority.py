@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quorate.core.auth.users import valid_user
 from quorate.runtime.config import ANYWHERE, FILE_NAME, ConfigError
-from quorate.tls.layer import node_name
+from quorate.tls.layer import node_name, user_name
 from quorate.transport.addresses import parse_address
 
 if TYPE_CHECKING:
@@ -78,6 +79,32 @@ def issue(authority: Path, node: Path, hosts: Sequence[str] = (), days: int = NO
     return made
 
 
+def issue_user(authority: Path, name: str, cluster: str, target: Path, days: int = NODE_DAYS) -> "x509.Certificate":
+    """A certificate that logs this user in to the cluster with this id (empty: to that for which the authority has
+    issued others), put with its key into the folder `target`. Raises ConfigError and OSError."""
+    if not valid_user(name):
+        raise ConfigError(f"{name!r:.80} cannot be the name of a user")
+    cluster = cluster or _cluster_of(authority)
+    made = _sign(authority, name, [user_name(cluster, name)], [], days, target / f"{name}.key", user=True)
+    (target / f"{name}.crt").write_bytes(_pem(made))
+    return made
+
+
+def _cluster_of(authority: Path) -> str:
+    """The one cluster for which this authority has issued certificates. Raises ConfigError."""
+    x509, _ = _library()
+    found: set[str] = set()
+    for file in sorted((authority / ISSUED).glob("*.crt")):
+        names = read(file).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+        found.update(uri.split("/")[2] for uri in uris if uri.startswith("quorate://"))
+    if len(found) != 1:
+        raise ConfigError(
+            f"{authority} does not tell which cluster is meant: give --id; `quorate status --json` shows it"
+        )
+    return found.pop()
+
+
 def _hosts(node: Path, identity: "Identity") -> list[str]:
     """Under which hosts clients may know this node."""
     keys = tomllib.loads((node / FILE_NAME).read_text(encoding="utf-8"))
@@ -88,7 +115,14 @@ def _hosts(node: Path, identity: "Identity") -> list[str]:
 
 
 def _sign(
-    authority: Path, name: str, uris: Sequence[str], hosts: Sequence[str], days: int, key_file: Path
+    authority: Path,
+    name: str,
+    uris: Sequence[str],
+    hosts: Sequence[str],
+    days: int,
+    key_file: Path,
+    *,
+    user: bool = False,
 ) -> "x509.Certificate":
     x509, serialization = _library()
     from cryptography.hazmat.primitives import hashes
@@ -102,12 +136,14 @@ def _sign(
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     known = [x509.UniformResourceIdentifier(each) for each in uris] + [_general(x509, host) for host in hosts]
-    both = [x509.ExtendedKeyUsageOID.SERVER_AUTH, x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+    uses = [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+    if not user:
+        uses.insert(0, x509.ExtendedKeyUsageOID.SERVER_AUTH)
     made = (
         _draft(subject, ca.subject, key.public_key(), days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName(known), critical=False)
-        .add_extension(x509.ExtendedKeyUsage(both), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )

@@ -23,6 +23,10 @@ class CatalogDoor:
         """See `Door`."""
         return self._access.asks_for_login
 
+    def certified(self, name: str, serial: str, until_us: int) -> Login | None:
+        """See `Door`."""
+        return self._access.certified(name, serial, until_us)
+
     def find(self, name: str) -> tuple[Verifier, Login | None]:
         """See `Door`."""
         instead = mock(self._access.secret, name).text()  # made in any case: it takes as long

@@ -122,14 +122,32 @@ def _reason(error: ssl.SSLError) -> str:
     return f"TLS failed: {words}"
 
 
+def _no_password() -> str:
+    """OpenSSL would ask a person at the terminal."""
+    raise OSError("the key is protected by a password")
+
+
 def node_name(cluster: str, node: int) -> str:
     """How the certificate of a node names it."""
     return f"quorate://{cluster}/node/{node}"
 
 
-def verifying(authority: str) -> ssl.SSLContext:
+def user_name(cluster: str, user: str) -> str:
+    """How the certificate of a user names them."""
+    return f"quorate://{cluster}/user/{user}"
+
+
+def user_in(cluster: str, names: tuple[str, ...]) -> str:
+    """The one user of this cluster whom a certificate with these names is for; empty: there is none, or several."""
+    begin = user_name(cluster, "")
+    found = [name.removeprefix(begin) for name in names if name.startswith(begin)]
+    return found[0] if len(found) == 1 else ""
+
+
+def verifying(authority: str, certificate: str = "", key: str = "") -> ssl.SSLContext:
     """What a client dials with: the other side must show a certificate of this authority, or of one that the system
-    trusts when none is named, for the host that was dialled. Raises OSError and ssl.SSLError."""
+    trusts when none is named, for the host that was dialled. It shows its own, if it has one. Raises OSError and
+    ssl.SSLError."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -138,4 +156,6 @@ def verifying(authority: str) -> ssl.SSLContext:
         context.load_verify_locations(authority)
     else:
         context.load_default_certs()
+    if certificate:
+        context.load_cert_chain(certificate, key or None, password=_no_password)
     return context

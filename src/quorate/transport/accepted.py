@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from quorate.transport.tcp import TcpTransport
 
 log = logging.getLogger("quorate.transport")
+audit = logging.getLogger("quorate.audit")
 
 
 ENTERS_S = 1.0
@@ -293,7 +294,7 @@ class Accepted(asyncio.Protocol):
             self.refuse(error)
 
     def _greeting(self) -> bytes:
-        return greeting(structs.replace(self._owner.me, logins=self._owner.door.logins()))
+        return greeting(structs.replace(self._owner.me, logins=self._owner.door.logins(), user=self.user))
 
     def _enter(self, payload: bytes) -> None:
         """The greeting, or a message of a login."""
@@ -308,13 +309,25 @@ class Accepted(asyncio.Protocol):
         them = meet(owner.me, payload)
         if them.role == NODE and not them.node:  # what it says next would be taken for a client's
             raise NotOurProtocol("a node without an id")
-        if them.role != NODE and owner.door.must_log_in():
+        if them.role != NODE:
+            owner.security.check_revoked(self.tls)
+        if them.role != NODE and owner.door.must_log_in() and not self._is_certified():
             self._them = them
             self._entry = Entry(owner.door, owner.guesses, self._where.rpartition(":")[0])
         else:
             self._entered(them)
         if self.tls is not None:  # who has not greeted learns nothing of this node
             self._write(self._greeting())
+
+    def _is_certified(self) -> bool:
+        """Whether the client's certificate logs it in."""
+        name, serial, until_us = self._owner.security.user(self.tls)
+        login = self._owner.door.certified(name, serial, until_us) if name else None
+        if login is not None:
+            self.login = structs.replace(login, origin=self._where.rpartition(":")[0])
+        elif name:
+            audit.warning("the certificate of %.80r from %s logs nobody in", name, self._where)
+        return login is not None
 
     def _entered(self, them: Hello) -> None:
         owner = self._owner

@@ -32,6 +32,9 @@ class Door(Protocol):
 
     def must_log_in(self) -> bool: ...
 
+    def certified(self, name: str, serial: str, until_us: int) -> Login | None:
+        """Who has shown a certificate for this name, with this number, which runs out then; None: nobody who may."""
+
     def find(self, name: str) -> tuple[Verifier, Login | None]:
         """What somebody has to know who says that this is their name, and who they are then. For a name that does not
         exist: something that nobody knows, and nobody."""
@@ -47,6 +50,10 @@ class OpenDoor:
     def must_log_in(self) -> bool:
         """See `Door`."""
         return False
+
+    def certified(self, name: str, serial: str, until_us: int) -> Login | None:  # noqa: ARG002 - the interface
+        """See `Door`."""
+        return None
 
     def find(self, name: str) -> tuple[Verifier, Login | None]:
         """See `Door`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quorate.core.bounds import NodeId
 from quorate.core.certificates import serial_of
-from quorate.tls.layer import Tls, TlsFailed, node_name
+from quorate.tls.layer import Tls, TlsFailed, node_name, user_in
 from quorate.transport.addresses import Networks, is_trusted
 from quorate.wire.frames import WireError
 
@@ -107,6 +107,16 @@ class Security:
         """Raises CertificateRefused when the other side's certificate is believed no more."""
         if self.revoked and tls is not None and tls.serial() and serial_of(tls.serial()) in self.revoked:
             raise CertificateRefused("the other side's certificate was revoked: issue a new one")
+
+    def user(self, tls: Tls | None) -> tuple[str, str, int]:
+        """For whom the other side has shown a certificate, its number, and when it runs out, in microseconds; the name
+        is empty when it has shown none of a user's."""
+        name = user_in(self.cluster, tls.names()) if tls is not None else ""
+        if tls is None or not name:
+            return "", "", 0
+        import ssl
+
+        return name, serial_of(tls.serial()), int(ssl.cert_time_to_seconds(tls.not_after()) * 1e6)
 
     def check_peer(self, tls: Tls | None, node: NodeId) -> None:
         """Raises CertificateRefused, unless the other side has proved that it is this node of this cluster."""

@@ -46,6 +46,8 @@ class Hello(Struct, frozen=True, array_like=True, tag=MAGIC):
     """A node: whether clients have to log in (`core.auth.access`: on, off, or not known yet)."""
     certified: bool = False
     """A node: it has a certificate, and can be dialled by TLS."""
+    user: str = ""
+    """A node, to a client: the user that your certificate logs in; empty: none."""
 
 
 class Refusal(Struct, frozen=True, array_like=True, tag=MAGIC + "-refusal"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from quorate.core.auth import changes
-from quorate.core.auth.record import INSERT, recorded
+from quorate.core.auth.record import INSERT, described, recorded
 from quorate.core.auth.users import (
     CreateToken,
     CreateUser,
@@ -149,3 +149,21 @@ def test_a_change_is_recorded_in_the_write_that_makes_it() -> None:
         (1_000, "ann", "10.0.0.9", '{"change":"grant_role","name":"ann","database":"main","role":"read"}'),
     )
     assert found.token == write.token
+
+
+CERTIFICATE = "certificate$" + "ab" * 16
+
+
+def test_a_user_may_log_in_by_a_certificate_but_one_admin_keeps_a_password() -> None:
+    assert error(Users(), CreateUser("ann", CERTIFICATE, TOKEN, admin=True)) == "ProgrammingError"
+    assert error(ANN, SetPassword("ann", CERTIFICATE, TOKEN)) == "ProgrammingError"
+    made = texts(decided(ANN, CreateUser("bob", CERTIFICATE, TOKEN, admin=True)))
+    assert made[0][1][0][2] == CERTIFICATE
+    both = Users((*ANN.users, UserRow("bob", 6_000, CERTIFICATE)), (), (*ANN.grants, GrantRow("bob", "", "admin")), "s")
+    assert error(both, DeleteUser("ann", TOKEN)) == "ProgrammingError"
+    assert isinstance(decided(both, DeleteUser("bob", TOKEN)), Run)
+    assert decided(both, CreateUser("bob", CERTIFICATE, TOKEN)) is None, "this request came twice"
+    assert error(both, CreateUser("bob", "certificate$" + "cd" * 16, TOKEN)) == "UserExists", "somebody else's"
+    assert error(both, SetPassword("bob", "certificate$x", TOKEN)) == "ProgrammingError"
+    assert '"login":"certificate"' in described(SetPassword("bob", CERTIFICATE, TOKEN))
+    assert CERTIFICATE not in described(SetPassword("bob", CERTIFICATE, TOKEN))

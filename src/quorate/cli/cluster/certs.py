@@ -65,6 +65,29 @@ def issue(folder: Path, nodes: tuple[Path, ...], hosts: tuple[str, ...], days: i
             progress(f"{node / authority.CERTIFICATE}: {_line(described(each))}")
 
 
+@certs.command("user")
+@click.argument("folder", metavar="CA", type=FOLDER)
+@click.argument("name")
+@click.option("--to", "target", metavar="FOLDER", default=".", type=FOLDER, help="Where to put the files.")
+@click.option(
+    "--id", "cluster_id", metavar="ID", default="", help="The cluster's id; else that of CA's other certificates."
+)
+@click.option(
+    "--days", type=click.IntRange(1, 36500), default=authority.NODE_DAYS, show_default=True, help="Until it expires."
+)
+@json_option
+def issue_user(folder: Path, name: str, target: Path, cluster_id: str, days: int, as_json: bool) -> None:
+    """Issue a certificate that logs the user NAME in: NAME.crt and NAME.key.
+
+    A user who was made with `quorate user create NAME --certificate` connects with certificate= and key=.
+    """
+    made = authority.issue_user(folder, name, cluster_id, target, days)
+    if as_json:
+        print_json(described(made))
+    else:
+        progress(f"{target / name}.crt: {_line(described(made))}")
+
+
 @certs.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
 @json_option

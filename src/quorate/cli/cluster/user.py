@@ -45,6 +45,11 @@ def _password_option(command: Any) -> Any:
     )(command)
 
 
+def _certificate(command: Any) -> Any:
+    text = "No password: NAME logs in by a certificate (`quorate certs user`)."
+    return click.option("--certificate", is_flag=True, help=text)(command)
+
+
 def new_password(name: str, *, from_stdin: bool) -> str:
     """From the terminal, twice, or one line of standard input. Raises Fail."""
     if from_stdin:
@@ -67,10 +72,10 @@ def list_(cluster: str | None, as_json: bool) -> None:
     if as_json:
         print_json(users)
         return
-    rows = [("user", "cluster", "databases", "tokens")]
+    rows = [("user", "login", "cluster", "databases", "tokens")]
     for each in users:
         databases = "; ".join(f"{name}: {', '.join(roles)}" for name, roles in each.databases.items())
-        rows.append((each.name, ", ".join(each.roles), databases, ", ".join(each.tokens)))
+        rows.append((each.name, each.login, ", ".join(each.roles), databases, ", ".join(each.tokens)))
     for line in aligned(rows):
         click.echo(line)
 
@@ -78,26 +83,30 @@ def list_(cluster: str | None, as_json: bool) -> None:
 @user.command()
 @click.argument("name")
 @click.option("--admin", is_flag=True, help="Give them the role admin. The first user of a cluster needs it.")
+@_certificate
 @_password_option
 @_timeout
 @cluster_option
-def create(name: str, admin: bool, from_stdin: bool, timeout: float, cluster: str | None) -> None:
+def create(name: str, admin: bool, certificate: bool, from_stdin: bool, timeout: float, cluster: str | None) -> None:
     """Make the user NAME. From the first one on, every client has to log in."""
     with quorate.Cluster(find_cluster(cluster)) as found:
-        found.users.create(name, new_password(name, from_stdin=from_stdin), admin=admin, timeout=timeout)
+        password = None if certificate else new_password(name, from_stdin=from_stdin)
+        found.users.create(name, password, admin=admin, timeout=timeout)
     progress(f"{name} can log in" + (" and is an admin" if admin else "; `quorate user grant` gives them roles"))
 
 
 @user.command()
 @click.argument("name")
+@_certificate
 @_password_option
 @_timeout
 @cluster_option
-def passwd(name: str, from_stdin: bool, timeout: float, cluster: str | None) -> None:
+def passwd(name: str, certificate: bool, from_stdin: bool, timeout: float, cluster: str | None) -> None:
     """Give the user NAME another password. Who is logged in with the old one has to log in again."""
     with quorate.Cluster(find_cluster(cluster)) as found:
-        found.users.set_password(name, new_password(name, from_stdin=from_stdin), timeout=timeout)
-    progress(f"{name} has a new password")
+        password = None if certificate else new_password(name, from_stdin=from_stdin)
+        found.users.set_password(name, password, timeout=timeout)
+    progress(f"{name} logs in by a certificate" if certificate else f"{name} has a new password")
 
 
 @user.command()

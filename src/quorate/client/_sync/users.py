@@ -26,7 +26,7 @@ from quorate.core.auth.users import (
     RevokeRole,
     SetPassword,
 )
-from quorate.core.auth.verifiers import SALT_BYTES
+from quorate.core.auth.verifiers import BY_CERTIFICATE, SALT_BYTES, by_certificate
 from quorate.core.statements import Statement
 from quorate.wire.scram import make_verifier
 
@@ -46,6 +46,8 @@ class UserInfo(Struct, frozen=True):
     """The roles in each database."""
     tokens: tuple[str, ...]
     """Their ids."""
+    login: str = "password"
+    """`password` or `certificate`."""
 
 
 class Change(Struct, frozen=True):
@@ -79,25 +81,29 @@ class Users:
             raise
         rows: Any = [result.rows for result in done.results]
         found: list[UserInfo] = []
-        for name, _, _ in rows[0]:
+        for name, _, verifier in rows[0]:
             roles: dict[str, list[str]] = {}
             for user, database, role in rows[2]:
                 if user == name:
                     roles.setdefault(database, []).append(role)
             tokens = tuple(str(each[0]) for each in rows[1] if each[1] == name)
             cluster = tuple(roles.pop("", ()))
-            found.append(UserInfo(name, cluster, {each: tuple(names) for each, names in roles.items()}, tokens))
+            databases = {each: tuple(names) for each, names in roles.items()}
+            login = "certificate" if by_certificate(str(verifier)) else "password"
+            found.append(UserInfo(name, cluster, databases, tokens, login))
         return found
 
-    def create(self, name: str, password: str, *, admin: bool = False, timeout: float | None = None) -> None:
+    def create(self, name: str, password: str | None, *, admin: bool = False, timeout: float | None = None) -> None:
         """Make a user. The first has to be an admin, and from then on everybody has to log in. The password itself is
-        not sent. Raises UserExists, or ProgrammingError for a name or a password that cannot be one."""
+        not sent; None: the user logs in by a certificate. Raises UserExists, or ProgrammingError for a name or a
+        password that cannot be one."""
         name, text = check_text(name, "a user"), verifier_of(password)
         admin = check_flag(admin, "admin")
         self._cluster.change_everywhere(lambda token: CreateUser(name, text, token, admin), timeout)
 
-    def set_password(self, name: str, password: str, *, timeout: float | None = None) -> None:
-        """Give a user another password. What is logged in with the old one has to log in again. Raises UnknownUser."""
+    def set_password(self, name: str, password: str | None, *, timeout: float | None = None) -> None:
+        """Give a user another password, or (None) none: then they log in by a certificate. What is logged in has to log
+        in again. Raises UnknownUser, and ProgrammingError when it is the last admin who has a password."""
         name, text = check_text(name, "a user"), verifier_of(password)
         self._cluster.change_everywhere(lambda token: SetPassword(name, text, token), timeout)
 
@@ -159,8 +165,10 @@ class Users:
         return self._cluster.timeout if timeout is None else check_timeout(timeout)
 
 
-def verifier_of(password: str) -> str:
+def verifier_of(password: str | None) -> str:
     """What the catalog is to keep. Raises ProgrammingError."""
+    if password is None:
+        return BY_CERTIFICATE + secrets.token_hex(SALT_BYTES)
     if not isinstance(password, str):
         raise errors.ProgrammingError("a password is a text")
     try:

@@ -4,12 +4,13 @@ While there is no user everybody may do everything, as on a cluster for oneself.
 whether there is one: then nothing is answered that the catalog or a file would give away.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from quorate.core.auth.needs import Need, need_of
 from quorate.core.auth.roles import OWNER, Rights, rights_of, role_of_rank
 from quorate.core.auth.users import TOKEN_PREFIX, Login, TokenRow, UserRow, Users
+from quorate.core.auth.verifiers import by_certificate
 from quorate.core.calls import EndLogins, Request
 from quorate.core.copy_requests import OpenCopy
 from quorate.core.kernel import CATALOG_DATABASE, Effect, Note, Now
@@ -40,12 +41,15 @@ class Access:
         self.users: dict[str, UserRow] = {}
         self.tokens: dict[str, TokenRow] = {}
         self.rights: dict[str, Rights] = {}
+        self.distrusted: Collection[str] = ()
+        """Numbers of certificates that are believed no more."""
         self.secret = ""
         self.fresh_us = 0
         """When the catalog's leader was last heard, or was this node, by the monotonic clock."""
 
-    def load(self, users: Users) -> None:
+    def load(self, users: Users, revoked: Collection[str] = ()) -> None:
         """The catalog was read, and has members. End what was logged in and may not do any more what it could."""
+        self.distrusted = revoked
         before, rights_before, tokens_before = self.users, self.rights, self.tokens
         grants: dict[str, list[tuple[str, str]]] = {}
         for row in users.grants:
@@ -98,7 +102,16 @@ class Access:
                 return None
             return token.verifier, Login(user.name, user.stamp, token.id)
         user = self.users.get(name)
-        return (user.verifier, Login(user.name, user.stamp)) if user is not None else None
+        if user is None or by_certificate(user.verifier):
+            return None
+        return user.verifier, Login(user.name, user.stamp)
+
+    def certified(self, name: str, serial: str, until_us: int) -> Login | None:
+        """Who has shown a certificate for this name, which was verified; None: nobody who logs in so."""
+        user = self.users.get(name)
+        if user is None or not by_certificate(user.verifier) or serial in self.distrusted:
+            return None
+        return Login(user.name, user.stamp, certificate=serial, until_us=until_us)
 
     def refusal(self, login: Login | None, body: Any, now: Now) -> Refused | None:
         """Why this is not done for them; None: it may be."""
@@ -114,6 +127,8 @@ class Access:
         if user is None or user.stamp != login.stamp or (login.token and token is None):
             return _ended(login)
         if token is not None and token.expires_us <= now.wall_us:
+            return _ended(login)
+        if login.certificate and (login.until_us <= now.wall_us or login.certificate in self.distrusted):
             return _ended(login)
         need = need_of(body)
         if not self._may(login.name, need):
@@ -150,5 +165,5 @@ def denied(name: str, need: Need, body: Any) -> Refused:
 
 
 def _ended(login: Login) -> Refused:
-    message = f"the login of {login.name} has ended: the user or the token was taken away or has a new password"
+    message = f"the login of {login.name} has ended: its user, token, certificate or password is not valid any more"
     return Refused("AuthenticationError", message, "log in again")

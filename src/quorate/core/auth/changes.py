@@ -22,7 +22,7 @@ from quorate.core.auth.users import (
     Users,
     valid_user,
 )
-from quorate.core.auth.verifiers import is_verifier
+from quorate.core.auth.verifiers import by_certificate, is_verifier
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import CATALOG_DATABASE, Now
 from quorate.core.requests import Refused, Run
@@ -63,6 +63,8 @@ def _create(node: "Node", now: Now, body: CreateUser) -> Found:
         return Refused(
             "ProgrammingError", "the first user of a cluster is an admin", "quorate user create NAME --admin"
         )
+    if not known and by_certificate(body.verifier):
+        return Refused("ProgrammingError", "the first user of a cluster has a password", "leave --certificate away")
     stamp = max([now.wall_us, *(row.stamp + 1 for row in users.users)])
     return making.user(body.name, body.verifier, stamp, admin=body.admin, first=not users.secret)
 
@@ -76,6 +78,8 @@ def _password(node: "Node", now: Now, body: SetPassword) -> Found:
         return _not_a_verifier()
     if row.verifier == body.verifier:
         return None
+    if by_certificate(body.verifier) and _admins(users) == [body.name]:
+        return _last_admin(body.name)
     stamp = max(now.wall_us, row.stamp + 1)
     return [
         Statement("DELETE FROM users WHERE name = ?", ((body.name,),)),
@@ -153,11 +157,13 @@ def _check_role(node: "Node", users: Users, body: GrantRole | RevokeRole) -> Ref
 
 
 def _admins(users: Users) -> list[str]:
-    return [row.name for row in users.grants if row.database == CLUSTER and row.role == ADMIN]
+    """Those who have a password: they can mend what certificates do not open any more."""
+    known = {row.name for row in users.users if not by_certificate(row.verifier)}
+    return [row.name for row in users.grants if row.database == CLUSTER and row.role == ADMIN and row.name in known]
 
 
 def _last_admin(name: str) -> Refused:
-    message = f"{name} is the only admin, and nobody could make another"
+    message = f"{name} is the only admin with a password, and nobody could make another"
     return Refused("ProgrammingError", message, "give another user the role first: quorate user grant NAME admin")
 
 

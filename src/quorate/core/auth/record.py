@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import json, structs, to_builtins
 
 from quorate.core.auth.users import Login
+from quorate.core.auth.verifiers import by_certificate
 from quorate.core.kernel import Now
 from quorate.core.requests import Run
 from quorate.core.statements import Statement
@@ -30,4 +31,6 @@ def described(body: Any) -> str:
     """A change as JSON, without its secrets."""
     kind = body.__struct_config__.tag
     fields = {name: to_builtins(getattr(body, name)) for name in body.__struct_fields__ if name not in _SECRET}
+    if by_certificate(getattr(body, "verifier", "")):
+        fields["login"] = "certificate"
     return json.encode({"change": kind} | fields).decode()

@@ -90,6 +90,10 @@ class Login(Struct, frozen=True):
     """The id of the token; empty: it was the password, or a certificate."""
     origin: str = ""
     """The address that they came from, for the record."""
+    certificate: str = ""
+    """`serial_of` the certificate; empty: it was something else."""
+    until_us: int = 0
+    """When the certificate runs out, by the wall clock; 0: there is none."""
 
 
 class CreateUser(Struct, frozen=True, tag="create_user"):

@@ -13,6 +13,9 @@ ITERATIONS = 65_536
 ITERATIONS_MAX = 10_000_000
 KEY_BYTES = 32
 SALT_BYTES = 16
+BY_CERTIFICATE = "certificate$"
+"""Begins what is kept of a user who has no password and logs in by a certificate; a random number follows, so that two
+who make the same user can be told apart."""
 
 
 class Verifier(Struct, frozen=True):
@@ -49,9 +52,17 @@ def read_verifier(text: str) -> Verifier:
 def is_verifier(text: str) -> bool:
     """Whether this can be kept."""
     try:
+        if by_certificate(text):
+            number = text.removeprefix(BY_CERTIFICATE)
+            return len(number) == 2 * SALT_BYTES and bytes.fromhex(number).hex() == number
         return read_verifier(text).text() == text
     except ValueError:
         return False
+
+
+def by_certificate(verifier: str) -> bool:
+    """Whether a user of whom this is kept logs in by a certificate, and has no password."""
+    return verifier.startswith(BY_CERTIFICATE)
 
 
 def secret_from(verifier: str) -> str:
