@@ -38,7 +38,8 @@ HANG_UP = "hang up"
 GIVE_UP_PLACE = "give up place"
 """A script's answer: close the connection as one that was not used, and do nothing of what came on it."""
 
-Said = ReplyBody | str | Awaitable[Any]
+Said = ReplyBody | str | Awaitable[Any] | list[Any]
+"""A list is said in its order."""
 Script = Callable[[RequestBody], Said]
 
 
@@ -110,6 +111,10 @@ class FakeNode:
             said = self.script(ask.body)
         if isinstance(said, Awaitable):
             said = await said
+        for each in said if isinstance(said, list) else [said]:
+            self._say(each, ask, writer)
+
+    def _say(self, said: Any, ask: Ask, writer: asyncio.StreamWriter) -> None:
         if said == HANG_UP:
             writer.transport.abort()
         elif said == GIVE_UP_PLACE:
@@ -151,6 +156,8 @@ class FakeCluster:
         self.members: list[FakeNode] = []
         """Whom its nodes call members; nobody asks about them in most tests."""
         self.changes = 0
+        self.replication = ""
+        """Of the database, as its nodes say."""
         self.leaders: tuple[Leaders, ...] = ()
         """Of the database, if it has several."""
         self.nodes = [FakeNode(self, number) for number in range(1, count + 1)]
@@ -167,7 +174,10 @@ class FakeCluster:
     def report(self, number: int) -> StatusReport:
         """What a node says of the members to a client that asks beside its requests."""
         members = tuple(MemberStatus(each.number, f"n{each.number}", each.address, alive=True) for each in self.members)
-        return StatusReport("fake", number, f"n{number}", 1, members, (), changes=self.changes, leaders=self.leaders)
+        return StatusReport(
+            "fake", number, f"n{number}", 1, members, (),
+            changes=self.changes, leaders=self.leaders, replication=self.replication,
+        )  # fmt: skip
 
     def lead(self, leader: FakeNode, script: Script | None = None) -> None:
         """One node leads and answers by `script`; the others name it."""

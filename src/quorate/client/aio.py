@@ -34,6 +34,7 @@ from quorate.client.pieces import (
 )
 from quorate.client.pragmas import Pragmas, shift, without_prefix
 from quorate.client.routing import INTERRUPT
+from quorate.client.row_runs_aio import RowRuns
 from quorate.client.rows import RowFactory
 from quorate.client.runs_aio import Runs
 from quorate.client.session_aio import Session
@@ -58,12 +59,12 @@ from quorate.sql.classify import shape_of
 from quorate.wire.answers import read_outcome, read_script, results_of
 
 
-class Connection(WithBookmark, Extras, Outcomes, Runs):
+class Connection(WithBookmark, Extras, Outcomes, Runs, RowRuns):
     """One database of a cluster. Any number of tasks may use it at once; one socket goes to each node."""
 
     __slots__ = (
-        "__weakref__", "_autocommit", "_client", "_holds", "_marker", "_own", "_pragmas", "_session", "_tokens",
-        "database", "read",
+        "__weakref__", "_autocommit", "_client", "_holds", "_marker", "_own", "_pragmas", "_schema", "_session",
+        "_tokens", "database", "read",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +101,8 @@ class Connection(WithBookmark, Extras, Outcomes, Runs):
         self._holds: dict[str, LetGo] = {}
         """What to ask when it closes: transactions that may hold the writer, by their names."""
         self._autocommit = check_flag(autocommit, "autocommit")
+        self._schema = 0
+        """Without a leader: the change of the schema that it has seen."""
         self._marker = Marker(SESSION if self._own.by_bookmark else read, bookmark)
 
     @property
@@ -111,6 +114,8 @@ class Connection(WithBookmark, Extras, Outcomes, Runs):
     @autocommit.setter
     def autocommit(self, value: bool) -> None:
         value = check_flag(value, "autocommit")
+        if not value:
+            self._client.check_led("autocommit=False")
         if value and self._session.begun:
             commit_at_once(self.commit)
         self._autocommit = value
@@ -198,6 +203,7 @@ class Connection(WithBookmark, Extras, Outcomes, Runs):
         self, begin: str, *, read_only: bool = False, token: str | None = None, timeout: float | None = None
     ) -> Transaction:
         """A transaction that is about to begin."""
+        self._client.check_led("transaction")
         hold = check_begin(begin) != DEFERRED
         if token is not None:
             check_token(token)
@@ -227,6 +233,7 @@ class Connection(WithBookmark, Extras, Outcomes, Runs):
         that node is lost the copy is begun again, a few times. Raises OperationalError where there is a file already,
         OSError where it cannot be written, Unavailable, and what a read raises.
         """
+        self._client.check_led("copy_to")
         path = check_new_file(file)
         check_told(told)
         level = self._own.level(self.read, None, time.monotonic())
@@ -305,6 +312,17 @@ class Connection(WithBookmark, Extras, Outcomes, Runs):
         level = self.read if read is None else check_read_level(read)
         if name is not None:
             check_token(name)
+        if self._session.begun or not self._client.unled:
+            try:
+                return await self._run_led(statements, name, level, timeout, load)
+            except errors.NotSupportedError:
+                if not self._client.unled or self._session.begun:  # this was its answer
+                    raise
+        return await self._run_unled(statements, name, level, timeout)
+
+    async def _run_led(
+        self, statements: Sequence[Statement], name: str | None, level: str, timeout: float | None, load: bool
+    ) -> tuple[Done, int]:
         results = await self._in_session(statements, name, timeout)
         if results is not None:
             return Done(tuple(results)), self._tokens.seen

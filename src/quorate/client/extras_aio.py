@@ -63,6 +63,7 @@ class Extras(ConnectionAttributes):
     async def iterdump(self: Any, *, timeout: float | None = None) -> Iterator[str]:
         """One state of the database as a script, line by line, as `sqlite3` writes it: `executescript` loads it. All of
         it is one answer, which has its limit (docs/limits.md); `copy_to` and `quorate export` have none."""
+        self._client.check_led("iterdump")
         for _ in range(TRIES):
             schema, _ = await self.run(SCHEMA, timeout=timeout)
             both, _ = await self.run((*SCHEMA, *contents_of(schema.results[0])), timeout=timeout)
@@ -88,6 +89,12 @@ class Extras(ConnectionAttributes):
         """Exchange greetings with a node, or hang up and raise Unavailable, naming each address."""
         try:
             await self._client.meet()
+            if not self._autocommit:
+                self._client.check_led("autocommit=False")
+            if self._own.chosen:
+                self._client.check_led("read_your_writes")
+            if self._marker.at:
+                self._client.check_led("bookmark")
         except BaseException:
             await self.close()
             raise
@@ -104,6 +111,7 @@ class Extras(ConnectionAttributes):
         """Read rows as they are asked for, however many there are, all from one state of the database:
         `async with db.stream("SELECT * FROM big") as rows: async for row in rows: ...`. `timeout` is for each piece."""
         self._client.check()
+        self._client.check_led("stream")
         refuse_in_transaction(open=self._session.begun or not self._autocommit)
         if read is not None:
             check_read_level(read)

@@ -7,6 +7,7 @@ from typing import cast
 
 from quorate.client.credentials import NOBODY, Credentials
 from quorate.client.links import (
+    BEFORE,
     Greeting,
     LinkLost,
     ask_frame,
@@ -17,7 +18,8 @@ from quorate.client.links import (
 )
 from quorate.client.protection import Protection
 from quorate.client.url import split_address
-from quorate.core.requests import ReplyBody, RequestBody, Running
+from quorate.core.requests import ReplyBody, RequestBody
+from quorate.core.row_requests import Minted
 from quorate.errors import InterfaceError, ProgrammingError
 from quorate.tls.layer import Tls
 from quorate.wire.codec import decode_told
@@ -38,7 +40,7 @@ def commit_at_once(commit: Callable[[], object]) -> None:
 class Pending:
     """A request that was sent and not yet answered."""
 
-    __slots__ = ("body", "lost", "number", "running", "unread", "waiter")
+    __slots__ = ("body", "lost", "minted", "number", "running", "unread", "waiter")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -46,10 +48,19 @@ class Pending:
         self.lost: str | None = None
         self.running = False
         """The node has said that it takes long, and runs."""
+        self.minted: Minted | None = None
+        """The node has said which version the write has."""
         self.unread = False
         """See `LinkLost`; when it is lost."""
         self.waiter: asyncio.Future[None] | None = None
         """Done when the answer is here or the time is up; None: no task waits."""
+
+    def note(self, told: ReplyBody) -> None:
+        """The node has said something before its answer."""
+        if isinstance(told, Minted):
+            self.minted = told
+        else:
+            self.running = True
 
     def wake(self) -> None:
         """Let the task that waits look again."""
@@ -216,9 +227,9 @@ class Link(asyncio.Protocol):
                         self._met.set_result(None)
                     continue
                 told = decode_told(payload)
-                if type(told.body) is Running:
+                if type(told.body) in BEFORE:
                     if told.id in self._pending:
-                        self._pending[told.id].running = True
+                        self._pending[told.id].note(told.body)
                     continue
                 pending = self._pending.pop(told.id, None)
                 if pending is not None:

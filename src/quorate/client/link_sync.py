@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from quorate.client.credentials import NOBODY, Credentials
 from quorate.client.links import (
+    BEFORE,
     Greeting,
     LinkLost,
     ask_frame,
@@ -26,7 +27,8 @@ from quorate.client.links import (
 )
 from quorate.client.protection import Protection
 from quorate.client.url import split_address
-from quorate.core.requests import ReplyBody, RequestBody, Running
+from quorate.core.requests import ReplyBody, RequestBody
+from quorate.core.row_requests import Minted
 from quorate.tls.layer import Tls
 from quorate.wire.codec import decode_told
 from quorate.wire.frames import FrameReader, WireError
@@ -56,7 +58,7 @@ _WORD = 0.1
 class Pending:
     """A request that was sent and not yet answered."""
 
-    __slots__ = ("body", "lost", "number", "running", "turn", "unread", "woken")
+    __slots__ = ("body", "lost", "minted", "number", "running", "turn", "unread", "woken")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -64,12 +66,21 @@ class Pending:
         self.lost: str | None = None
         self.running = False
         """The node has said that it takes long, and runs."""
+        self.minted: Minted | None = None
+        """The node has said which version the write has."""
         self.unread = False
         """See `LinkLost`; when it is lost."""
         self.woken = False
         """Whoever waits for it is to look again."""
         self.turn: threading.Event | None = None
         """Set when the answer is here or when it is this thread's turn to read; None: nobody sleeps on it."""
+
+    def note(self, told: ReplyBody) -> None:
+        """The node has said something before its answer."""
+        if isinstance(told, Minted):
+            self.minted = told
+        else:
+            self.running = True
 
 
 class Link:
@@ -250,9 +261,9 @@ class Link:
     def _hand_out(self, payloads: list[bytes]) -> None:
         for payload in payloads:
             told = decode_told(payload)
-            if type(told.body) is Running:
+            if type(told.body) in BEFORE:
                 if told.id in self._pending:
-                    self._pending[told.id].running = True
+                    self._pending[told.id].note(told.body)
                 continue
             found = self._pending.pop(told.id, None)
             if found is not None:

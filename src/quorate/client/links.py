@@ -5,7 +5,8 @@ import os
 from quorate.client.credentials import Credentials
 from quorate.core.auth.access import OFF, ON
 from quorate.core.limits import REQUEST_BYTES_MAX
-from quorate.core.requests import Ask, Left, RequestBody, too_large
+from quorate.core.requests import Ask, Left, RequestBody, Running, too_large
+from quorate.core.row_requests import Minted
 from quorate.errors import AuthenticationError, OperationalError, ProgrammingError, TooLarge
 from quorate.wire.codec import encode
 from quorate.wire.frames import FrameTooLong, WireError, frame
@@ -19,6 +20,9 @@ DIAL_MAX = 1.0
 """Seconds to connect and to exchange greetings, at first."""
 DIAL_LATE_MAX = 8.0
 """The same, behind others that were too short."""
+
+BEFORE = frozenset({Running, Minted})
+"""What a node says before its answer."""
 
 
 class Patience:

@@ -1,6 +1,7 @@
 """What a connection has seen, so that the next node that it asks has seen it, too."""
 
 import threading
+from typing import Any
 
 from quorate.core.bookmarks import Bookmark, digest_of
 from quorate.core.read_levels import EVENTUAL, SESSION
@@ -66,14 +67,18 @@ class WithBookmark:
     __slots__ = ()
 
     _marker: Marker
+    _client: Any
 
     @property
     def bookmark(self) -> Bookmark:
         """How far this connection has got: every answer moves it. `str` of it, at most 64 characters, goes anywhere,
         and another connection goes on from there. What is assigned, a bookmark or its text, is merged with it; with
         None a new session begins. See docs/sessions.md."""
+        self._client.check_led("bookmark")
         return self._marker.at
 
     @bookmark.setter
     def bookmark(self, bookmark: Bookmark | str | None) -> None:
+        if bookmark:
+            self._client.check_led("bookmark")
         self._marker.assign(bookmark)

@@ -30,6 +30,7 @@ class Outcomes:
         is too old for anybody to tell. `seen` comes from the MaybeDone that another process caught. Where a database
         has several leaders it says which one the write was sent to; without it all of them are asked.
         """
+        self._client.check_led("outcome")
         known = self._tokens.recall(token, seen)
         leaders = await self._client.leaders(self.database, timeout) if known.group == ANY else ()
         if len(leaders) > 1:
@@ -46,7 +47,9 @@ class Outcomes:
         with knows it; the oldest first. `since`: only writes from this time on, in milliseconds since 1970.
 
         Raises ProgrammingError where the database has one leader: then nothing is in conflict."""
+        self._client.check_led("conflicts")
         done, _ = await self.run((one_statement(QUERY, (check_since(since),)),), timeout=timeout)
+        self._client.check_led("conflicts")  # it may have learned only now that there is none
         return conflicts_of(done.results[0].rows)
 
     async def _outcome_anywhere(self: Any, token: Token, groups: list[int], timeout: float | None) -> Done:

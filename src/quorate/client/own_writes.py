@@ -21,6 +21,11 @@ class OwnWrites:
         """Until then reads go to the leader."""
 
     @property
+    def chosen(self) -> bool:
+        """Somebody has said how."""
+        return self._chosen is not None
+
+    @property
     def by_bookmark(self) -> bool:
         """Reads come after the connection's bookmark."""
         return self._chosen is not None and self._chosen.name == BOOKMARK

@@ -29,16 +29,19 @@ sync driver holds a lock around each call.
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from random import Random
+from typing import Any
 
 from msgspec import Struct
 
 from quorate import errors
-from quorate.client.homes import Home, addressed, packed
+from quorate.client.homes import Home, addressed, packed, stamped
 from quorate.client.links import foreign_node
+from quorate.client.without_leader import refusal_by
 from quorate.core.bounds import GroupId
 from quorate.core.read_levels import parse
 from quorate.core.repeats import Budget
 from quorate.core.requests import Answer, LostReport, NotLeader, Refused, ReplyBody, StatusReport, Unsure
+from quorate.core.row_requests import ByRow, Minted
 from quorate.core.statements import Token
 from quorate.wire.answers import refusal
 
@@ -100,6 +103,8 @@ class Directory:
         """Database -> the node that is thought to lead it."""
         self.homes: dict[str, GroupId] = {}
         """Database of several leaders -> the group of the one that this client writes to."""
+        self.unled: set[str] = set()
+        """Databases that are known to have no leader."""
         self._silent: set[str] = set()
         """Nodes that were asked something, and have not answered yet for longer than was patient."""
         self.heard = False
@@ -224,7 +229,7 @@ class Call:
         self._level = level
         self._anywhere = parse(level)[0].anywhere
         self._token = token
-        self._deadline = deadline
+        self.deadline = deadline
         self._patient = patient or (lambda error: error.retryable)
         """Which refusals are worth another try."""
         self._shown_by = shown_by
@@ -265,20 +270,20 @@ class Call:
         """What to do now."""
         if self.interrupted:
             return GiveUp(self._interruption())
-        if now >= self._deadline:
-            return GiveUp(self._too_slow() if self._running and self._reads else self._late())
+        if now >= self.deadline:
+            return GiveUp(self._too_slow() if self._running and self.reads else self._late())
         if self._lost_running:
             return GiveUp(self._late(end="the node was lost that ran it"))
         if self._running:
-            return Ask(self._running, self._deadline - now)
+            return Ask(self._running, self.deadline - now)
         if self._foreign is not None and not self._patience:
             end = "no node lets us in" if self._closed_doors else "a node of another cluster answered"
             return GiveUp(self._late(self._foreign, end=end))
         if self._nobody_there(now):
             return GiveUp(self._late(end="every address has refused a connection twice"))
         if now < self._wait_until:
-            return Wait(min(self._wait_until, self._deadline) - now)
-        if self._wait_until and self.clean and self._deadline - now < LAST_SEND:
+            return Wait(min(self._wait_until, self.deadline) - now)
+        if self._wait_until and self.clean and self.deadline - now < LAST_SEND:
             return GiveUp(self._late())  # what has certainly not been done must not become doubtful in the end
         if self._must_pay:
             self._must_pay = False
@@ -288,7 +293,7 @@ class Call:
         if address is None:
             address = self._directory.choose(self._database, self._level, self._patience, now)
         patience = min(PATIENCE_CAP, 2 * self._patience[address]) if address in self._patience else PATIENCE_FIRST
-        return Ask(address, min(patience, self._deadline - now))
+        return Ask(address, min(patience, self.deadline - now))
 
     def _nobody_there(self, now: float) -> bool:
         """No node has ever answered this client, and for a while each address has done nothing but refuse."""
@@ -301,15 +306,22 @@ class Call:
         """What the call was last sent with."""
         return None if self._token is None else addressed(self._token, self.home.group or self._token.group)
 
+    def outgoing(self, body: Any) -> Any:
+        """The request as it is sent next."""
+        return stamped(body, self.home.group)
+
+    def minted(self, told: Minted) -> None:
+        """A coordinator has told the version of the write, and waits for replicas to acknowledge it."""
+
     def left_us(self, now: float) -> int:
         """How much longer the caller waits; at least 1, for 0 means that nobody knows."""
-        return max(1, int((self._deadline - now) * 1e6))
+        return max(1, int((self.deadline - now) * 1e6))
 
     def _broke(self, now: float) -> Step:
         """No repetition is left: wait for where the request is under way, or tell the caller now."""
         if self._patience:
             address = next(iter(self._patience))
-            return Ask(address, min(PATIENCE_CAP, self._deadline - now))
+            return Ask(address, min(PATIENCE_CAP, self.deadline - now))
         return GiveUp(self._late(end="too much has failed to go on asking"))
 
     @property
@@ -323,7 +335,7 @@ class Call:
 
     def runs(self, address: str) -> None:
         """The node said that the request takes long, and runs there."""
-        if not self._always or self._reads:
+        if not self._always or self.reads:
             self._running = address
 
     def silent(self, address: str) -> None:
@@ -371,7 +383,7 @@ class Call:
             self._lost_node()
         if address == self._running:
             self._running = ""
-            self._lost_running = not self._reads  # a read does no harm when it runs again
+            self._lost_running = not self.reads  # a read does no harm when it runs again
         self._back_off(now)
 
     def dropped(self, address: str) -> None:
@@ -406,6 +418,9 @@ class Call:
             self._redirect(address, now, body.leader)
         elif isinstance(body, Refused):
             self._refused(address, now, body)
+        elif type(body) is ByRow:
+            self._directory.unled.add(self._database)
+            raise refusal_by(self._database, address)
         return False
 
     def _leader(self, address: str, now: float, body: NotLeader) -> str:
@@ -459,7 +474,7 @@ class Call:
         return error
 
     @property
-    def _reads(self) -> bool:
+    def reads(self) -> bool:
         """It changes nothing, wherever and however often it runs."""
         return self._token is None and not self._shown_by
 

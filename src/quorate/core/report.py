@@ -45,6 +45,7 @@ def report(node: "Node", *, members_only: bool = False, database: str = "") -> S
         is_revoked(node),
         _leaders(node, database),
         len(node.views.kept),
+        node.directory.replications.get(database, ""),
     )
 
 

@@ -22,7 +22,7 @@ from quorate.core.certificates import RevokeCertificate, SetTls
 from quorate.core.copy_requests import OpenCopy, ReadCopy
 from quorate.core.limits import REQUEST_BYTES_MAX
 from quorate.core.read_levels import LINEARIZABLE
-from quorate.core.row_requests import ChangeSchema, Minted, ReadRow, RunRow, SchemaFits, WriteRow
+from quorate.core.row_requests import ByRow, ChangeSchema, Minted, ReadRow, RunRow, SchemaFits, WriteRow
 from quorate.core.scripts import Attempted, BeginAttempt, Evaluated, HoldEnded, LetGo, Script
 from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.core.view_requests import CloseView, OpenView, ReadView
@@ -304,6 +304,8 @@ class StatusReport(Struct, frozen=True, tag="status_report"):
 
     snapshots: Count = 0
     """Read views that it keeps for callers (`core.read_views`)."""
+    replication: str = ""
+    """Of the database that was asked for; empty: this node has not heard of it."""
 
 
 class Leaders(Struct, frozen=True, array_like=True):
@@ -435,7 +437,9 @@ class Unknown(Struct, frozen=True, array_like=True):
     name: str = ""
 
 
-ReplyBody = Answer | NotLeader | Unsure | Refused | StatusReport | LostReport | Running | Minted | SchemaFits
+ReplyBody = (
+    Answer | NotLeader | Unsure | Refused | StatusReport | LostReport | Running | Minted | SchemaFits | ByRow
+)  # fmt: skip
 
 
 def too_large(body: RequestBody, size: int) -> Refused | None:

@@ -86,3 +86,7 @@ class Minted(Struct, frozen=True, tag="minted"):
     """What is to be sent when it is asked again. Of a `RunRow` it says also what the statement returned."""
     stamp: Stamped
     origin: Stamped
+
+
+class ByRow(Struct, frozen=True, tag="by_row"):
+    """Not done: the database has no leader, who could tell a repetition of this request. Ask with `RunRow`."""

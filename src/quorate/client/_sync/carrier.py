@@ -15,16 +15,20 @@ from typing import TypeVar
 
 from quorate import errors
 from quorate.client.credentials import NOBODY, Credentials
-from quorate.client.homes import ANY, Home, stamped
+from quorate.client.homes import ANY, Home
 from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
 from quorate.client.links import DIAL_MAX, LinkLost, Patience, foreign_node
 from quorate.client.protection import Protection
 from quorate.client.results import closed
-from quorate.client.routing import MEMBERS_EVERY, Ask, Call, Directory, GiveUp, Wait
+from quorate.client.routing import MEMBERS_EVERY, PATIENCE_FIRST, Ask, Call, Directory, GiveUp, Wait
+from quorate.client.row_calls import RowCall
 from quorate.client.url import check_timeout, split_address
+from quorate.client.without_leader import may_repeat, refusal
 from quorate.core.bounds import GroupId
+from quorate.core.options import LEADERLESS
 from quorate.core.repeats import Budget
 from quorate.core.requests import Answer, Leaders, Outcome, ReplyBody, RequestBody, Status, StatusReport
+from quorate.core.row_requests import RunRow, SchemaFits
 from quorate.core.statements import Token
 
 T = TypeVar("T")
@@ -84,6 +88,16 @@ class Client:
     def several(self) -> bool:
         """Whether the database is known to have several leaders, so that the next answer may come from another one."""
         return self._several or self._database in self._directory.homes
+
+    @property
+    def unled(self) -> bool:
+        """Whether the database is known to have no leader."""
+        return self._database in self._directory.unled
+
+    def check_led(self, call: str) -> None:
+        """Raises NotSupportedError where the database is known to have no leader, and this call needs one."""
+        if self.unled:
+            raise refusal(call)
 
     def home(self, database: str) -> GroupId:
         """The group of the leader that this client writes to, where a database has several."""
@@ -158,7 +172,6 @@ class Client:
         self.check()
         deadline = time.monotonic() + (self.timeout if timeout is None else check_timeout(timeout))
         named = getattr(body, "token", None)
-        pending: dict[str, tuple[Link, Pending]] = {}
         with self._decide:
             call = Call(
                 self._directory,
@@ -173,20 +186,40 @@ class Client:
                 always=self._always,
                 home=Home(named.group if named else ANY, self._directory.homes, database, asks=type(body) is Outcome),
             )
+        answer = self._through(call, body)
+        if type(answer) is not Answer:
+            raise errors.InternalError(f"a node answered a request with {type(answer).__name__}")
+        return answer, call
+
+    def carry_row(self, body: RunRow, timeout: float) -> Answer | SchemaFits:
+        """Carry a statement through on a database without a leader. Raises as `request` does."""
+        self.check()
+        deadline = time.monotonic() + check_timeout(timeout)
+        writes = not may_repeat(body)
+        with self._decide:
+            call = RowCall(
+                self._directory, self._budget, self._rng, body.database, deadline=deadline, writes=writes
+            )  # fmt: skip
+        answer = self._through(call, body)
+        if not isinstance(answer, Answer | SchemaFits):
+            raise errors.InternalError(f"a node answered a request with {type(answer).__name__}")
+        return answer
+
+    def _through(self, call: Call, body: RequestBody) -> ReplyBody:
+        """Do what the call decides until it is answered."""
+        pending: dict[str, tuple[Link, Pending]] = {}
+        with self._decide:
             self._under_way[call] = pending
         try:
             while True:
                 answer = self._turn(call, body, pending)
-                if type(answer) is Answer:
-                    return answer, call
                 if answer is not None:
-                    raise errors.InternalError(f"a node answered a request with {type(answer).__name__}")
+                    return answer
                 self.check()
         finally:
             with self._decide:
                 del self._under_way[call]
-            ends_itself = token is not None or shown_by or time.monotonic() >= deadline
-            leaves = call.interrupted or not ends_itself
+            leaves = call.interrupted or (call.reads and time.monotonic() < call.deadline)
             for link, waiting in pending.values():
                 link.forget(waiting, tell=leaves)
 
@@ -295,7 +328,8 @@ class Client:
                 0.001, (until - time.monotonic()) / (len(addresses) - number)
             )  # one that is silent is not all
             try:
-                self._link(address, seconds)
+                link = self._link(address, seconds)
+                self._ask_kind(link)
             except LinkLost as lost:
                 if lost.foreign and self._directory.is_named(address):
                     raise foreign_node(address, str(lost)) from lost
@@ -304,6 +338,16 @@ class Client:
             else:
                 return
         raise login or errors.Unavailable("no node answers: " + "; ".join(reasons))
+
+    def _ask_kind(self, link: Link) -> None:
+        """Hear from a node how the database is replicated, if it says so at once: else others will. Raises LinkLost."""
+        if self._database:
+            waiting = link.send(Status(members_only=True, database=self._database), PATIENCE_FIRST)
+            report = link.wait(waiting, PATIENCE_FIRST)
+            link.forget(waiting)
+            if isinstance(report, StatusReport):
+                with self._decide:
+                    self._learn_kind(report)
 
     def _turn(self, call: Call, body: RequestBody, pending: dict[str, tuple[Link, Pending]]) -> ReplyBody | None:
         """Do the call's next step; the answer when that ended it."""
@@ -342,7 +386,7 @@ class Client:
             if link is None or not link.usable:
                 link = self._link(step.address, step.patience, call.left_us(time.monotonic()) / 1e6)
             now = time.monotonic()
-            asked = stamped(body, call.home.group)
+            asked = call.outgoing(body)
             pending[step.address] = (link, link.send(asked, step.patience, call.left_us(now)))
             if now >= link.members_at:
                 self._ask_members(link, now, step.patience)
@@ -380,8 +424,14 @@ class Client:
                 return
             report, link.members = link.members.body, None
             if isinstance(report, StatusReport) and not report.removed:
-                self._several = self._several or bool(report.leaders)
+                self._learn_kind(report)
                 self._directory.members((member.address for member in report.members), report.changes)
+
+    def _learn_kind(self, report: StatusReport) -> None:
+        """Take from a node's report how the database is replicated."""
+        self._several = self._several or bool(report.leaders)
+        if report.replication == LEADERLESS:
+            self._directory.unled.add(self._database)
 
     def _hear(
         self,
@@ -402,19 +452,18 @@ class Client:
                 if lost.unread:
                     call.dropped(address)
                     return None
-                if waiting.running:
-                    call.runs(address)
+                _note(call, address, waiting)
                 call.lost(address, time.monotonic(), str(lost), sent=lost.sent, late=lost.late)
             return None
         if link.members is not None:
             self._learn_members(link)
         if answer is None:
-            if waiting.running:
-                with self._decide:
-                    call.runs(address)
+            with self._decide:
+                _note(call, address, waiting)
             return None
         del pending[address]
         with self._decide:
+            _note(call, address, waiting)
             ended = call.told(address, time.monotonic(), answer)
         return answer if ended else None
 
@@ -448,6 +497,14 @@ class Client:
             self._cluster = link.cluster
             self._links[address] = link
             return link
+
+
+def _note(call: Call, address: str, waiting: Pending) -> None:
+    """Tell the call what the node has said before its answer."""
+    if waiting.running:
+        call.runs(address)
+    if waiting.minted is not None:
+        call.minted(waiting.minted)
 
 
 def _hang_up(links: dict[str, Link]) -> None:

@@ -71,6 +71,7 @@ class Runs:
         somebody has asked for the token's `outcome` before it was committed, TokenReused when it is another write's.
         """
         self._client.check()
+        self._client.check_led("run_transaction")
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
         attempts = Attempts(retries, token, seconds, random.SystemRandom(), time.monotonic)
         if token is not None and not read_only:

@@ -32,7 +32,7 @@ from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Host
 from quorate.core.requests import Failover, GroupStatus, NotLeader, Refused, Verify
 from quorate.core.row_effects import LeavesRead, ReadRows, RootRead, RowsRead, TreeCompared
-from quorate.core.row_requests import ReadRow, RunRow, WriteRow
+from quorate.core.row_requests import ByRow, ReadRow, RunRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.versions.resolvers import Spec
 from quorate.core.view_requests import OpenView
@@ -42,11 +42,7 @@ EVENTS = frozenset({
     Persisted, Applied, ApplyFailed, Checkpointed, RowsRead, RootRead, TreeCompared, LeavesRead,
 })  # fmt: skip
 MESSAGES = frozenset({Store, Stored, RowAsk, RowReply, Hashes, Rows, Agreed})
-BY_KEY = Refused(
-    "NotSupportedError",
-    "a database without a leader takes single rows by their keys so far",
-    "use WriteRow and ReadRow",
-)
+BY_ROW = ByRow()
 
 
 class Leaderless:
@@ -283,7 +279,7 @@ class Leaderless:
         return self.join(now, request)
 
     def join(self, now: Now, request: Request) -> bool:
-        self.host.reply(request.id, BY_KEY)
+        self.host.reply(request.id, BY_ROW)
         return False
 
     def joined(self) -> None:
@@ -292,13 +288,13 @@ class Leaderless:
     def submit_read(
         self, now: Now, id: int, statements: tuple[Any, ...], level: str, after: tuple[Reached, ...] = ()
     ) -> None:
-        self.host.reply(id, BY_KEY)
+        self.host.reply(id, BY_ROW)
 
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None:
-        self.host.reply(id, BY_KEY)
+        self.host.reply(id, BY_ROW)
 
     def submit_view(self, now: Now, id: int, body: OpenView) -> None:
-        self.host.reply(id, BY_KEY)
+        self.host.reply(id, BY_ROW)
 
     def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | RunRow | WriteRow | ReadRow) -> None:
         """One row's write or read."""
