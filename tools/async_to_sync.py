@@ -17,6 +17,7 @@ GENERATED = CLIENT / "_sync"
 FILES = {
     "aio.py": ("connection.py", "A connection to a cluster"),
     "cluster_aio.py": ("cluster.py", "A cluster"),
+    "asking_aio.py": ("asking.py", "Asking single nodes"),
     "carrier_aio.py": ("carrier.py", "Carrying requests through"),
     "cursors_aio.py": ("cursors.py", "Cursors over a cluster"),
     "transactions_aio.py": ("transactions.py", "Interactive transactions over a cluster"),
@@ -54,6 +55,7 @@ REWORDED = {
 """Words in docstrings that are true of one kind only."""
 TYPES = {"Awaitable[T]": "T", "Awaitable, ": ""}
 MOVED = {
+    "quorate.client.asking_aio": "quorate.client._sync.asking",
     "quorate.client.carrier_aio": "quorate.client._sync.carrier",
     "quorate.client.extras_aio": "quorate.client._sync.extras",
     "quorate.client.outcomes_aio": "quorate.client._sync.outcomes",

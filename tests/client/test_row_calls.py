@@ -9,7 +9,7 @@ from tests.client.test_routing import A, B, C, Scene
 from quorate import errors
 from quorate.client.routing import Ask, GiveUp, Wait
 from quorate.client.row_calls import TURN, RowCall
-from quorate.core.requests import NotLeader, Refused, Unsure
+from quorate.core.requests import NotLeader, Refused, ReplyBody, Unsure
 from quorate.core.row_requests import Minted, RunRow, SchemaFits
 from quorate.core.statements import Statement
 
@@ -100,8 +100,8 @@ def test_a_write_that_was_told_its_state_is_asked_for_elsewhere_with_it(end: str
     elif end == "lost":
         call.lost(first, scene.now, "reset", sent=True)
     else:
-        said = {"unsure": Unsure(), "refused": AWAY, "moved": NotLeader("")}[end]
-        assert not call.told(first, scene.now, said)
+        said: dict[str, ReplyBody] = {"unsure": Unsure(), "refused": AWAY, "moved": NotLeader("")}
+        assert not call.told(first, scene.now, said[end])
     assert scene.ask(call) in {A, B, C}
     assert call.outgoing(BODY).minted == b"state"
     error = scene.end(call)

@@ -14,13 +14,14 @@ from contextlib import suppress
 from typing import TypeVar
 
 from quorate import errors
+from quorate.client._sync.asking import Asking
 from quorate.client.credentials import NOBODY, Credentials
 from quorate.client.homes import ANY, Home
 from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
-from quorate.client.links import DIAL_MAX, LinkLost, Patience, foreign_node
+from quorate.client.links import LinkLost, Patience
 from quorate.client.protection import Protection
 from quorate.client.results import closed
-from quorate.client.routing import MEMBERS_EVERY, PATIENCE_FIRST, Ask, Call, Directory, GiveUp, Wait
+from quorate.client.routing import MEMBERS_EVERY, Ask, Call, Directory, GiveUp, Wait
 from quorate.client.row_calls import RowCall
 from quorate.client.url import check_timeout, split_address
 from quorate.client.without_leader import may_repeat, refusal
@@ -34,7 +35,7 @@ from quorate.core.statements import Token
 T = TypeVar("T")
 
 
-class Client:
+class Client(Asking):
     """Links to a cluster's nodes, shared by everything that speaks through it; carries requests through."""
 
     def __init__(
@@ -231,123 +232,6 @@ class Client:
                 call.interrupted = True
                 for link, waiting in tuple(pending.values()):
                     link.wake(waiting)
-
-    def mention(self, address: str, body: RequestBody) -> None:
-        """Say something to a node, and wait for no answer; without a link to it, it hears nothing. Raises LinkLost."""
-        link = self._links.get(address)
-        if link is not None and link.usable and not self._closed:
-            link.forget(link.send(body, self.timeout))
-
-    def ask_node(self, address: str, body: RequestBody, seconds: float, waits_us: int = 0) -> ReplyBody:
-        """Ask one node, once; `waits_us`: how long it is told that anybody waits. Raises LinkLost; also when it does
-        not answer in time."""
-        self.check()
-        link = self._link(address, seconds)
-        waiting = link.send(body, seconds, waits_us)
-        try:
-            answer = link.wait(waiting, seconds)
-        finally:
-            link.forget(waiting)
-        if answer is None:
-            raise LinkLost("no answer in time", sent=True)
-        return answer
-
-    def ask_again(self, address: str, body: RequestBody, seconds: float) -> ReplyBody:
-        """Ask one node; once more when the link was one to an earlier life of it. Raises LinkLost."""
-        try:
-            return self.ask_node(address, body, seconds)
-        except LinkLost as lost:
-            if not (lost.sent or lost.unread):
-                raise
-        return self.ask_node(address, body, seconds)
-
-    def everywhere(self, body: RequestBody, kind: type[T], timeout: float | None) -> dict[str, T]:
-        """Ask every node that is known; the answers of this kind, by address. Raises Unavailable when there is none."""
-        self.check()
-        seconds = min(self.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
-        reports: dict[str, T] = {}
-        asked: set[str] = set()
-        reasons: list[str] = []
-        login: errors.AuthenticationError | None = None
-        while True:
-            left = [address for address in self.addresses if address not in asked]
-            if not left:
-                break
-            asked.add(left[0])
-            try:
-                report = self.ask_again(left[0], body, seconds)
-            except LinkLost as lost:
-                if lost.foreign and self._directory.is_named(left[0]):
-                    raise foreign_node(left[0], str(lost)) from lost
-                reasons.append(f"{left[0]}: {lost}")
-                login = lost.login or login
-                continue
-            if isinstance(report, kind):
-                reports[left[0]] = report
-            if isinstance(report, StatusReport):
-                self.learn(member.address for member in report.members if member.address)
-        if not reports:
-            raise login or errors.Unavailable("no node answers: " + "; ".join(reasons))
-        return reports
-
-    def greet(self, timeout: float | None) -> None:
-        """Hear of one node that is known. Raises Unavailable with what became of each."""
-        self._first(Status(members_only=True, database=self._database), timeout)
-
-    def _first(self, body: Status, timeout: float | None) -> StatusReport | None:
-        """What the first node says that answers; None: it refuses. Raises Unavailable with what became of each."""
-        self.check()
-        seconds = min(self.timeout if timeout is None else check_timeout(timeout), 2 * DIAL_MAX)
-        reasons: list[str] = []
-        login: errors.AuthenticationError | None = None
-        for address in self.addresses:
-            try:
-                report = self.ask_again(address, body, seconds)
-            except LinkLost as lost:
-                if lost.foreign and self._directory.is_named(address):
-                    raise foreign_node(address, str(lost)) from lost
-                reasons.append(f"{address}: {lost}")
-                login = lost.login or login
-                continue
-            if isinstance(report, StatusReport):
-                self.learn(member.address for member in report.members if member.address)
-                return report
-            return None
-        raise login or errors.Unavailable("no node answers: " + "; ".join(reasons))
-
-    def meet(self, timeout: float | None = None) -> None:
-        """Exchange greetings with one node that is known. Raises Unavailable with what became of each; at once when all
-        of them refuse."""
-        self.check()
-        until = time.monotonic() + (self.timeout if timeout is None else check_timeout(timeout))
-        reasons: list[str] = []
-        login: errors.AuthenticationError | None = None
-        addresses = self.addresses
-        for number, address in enumerate(addresses):
-            seconds = max(
-                0.001, (until - time.monotonic()) / (len(addresses) - number)
-            )  # one that is silent is not all
-            try:
-                link = self._link(address, seconds)
-                self._ask_kind(link)
-            except LinkLost as lost:
-                if lost.foreign and self._directory.is_named(address):
-                    raise foreign_node(address, str(lost)) from lost
-                reasons.append(f"{address}: {lost}")
-                login = lost.login or login
-            else:
-                return
-        raise login or errors.Unavailable("no node answers: " + "; ".join(reasons))
-
-    def _ask_kind(self, link: Link) -> None:
-        """Hear from a node how the database is replicated, if it says so at once: else others will. Raises LinkLost."""
-        if self._database:
-            waiting = link.send(Status(members_only=True, database=self._database), PATIENCE_FIRST)
-            report = link.wait(waiting, PATIENCE_FIRST)
-            link.forget(waiting)
-            if isinstance(report, StatusReport):
-                with self._decide:
-                    self._learn_kind(report)
 
     def _turn(self, call: Call, body: RequestBody, pending: dict[str, tuple[Link, Pending]]) -> ReplyBody | None:
         """Do the call's next step; the answer when that ended it."""
