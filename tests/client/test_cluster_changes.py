@@ -6,7 +6,7 @@ import pytest
 from tests.client.fake import HANG_UP, SILENCE, FakeCluster, answer
 
 import quorate
-from quorate.client import routing
+from quorate.client import directory, routing
 from quorate.core.requests import CreateDatabase, MemberStatus, NotLeader, Refused, Status, StatusReport
 
 
@@ -14,7 +14,7 @@ from quorate.core.requests import CreateDatabase, MemberStatus, NotLeader, Refus
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routing, "BACKOFF_CAP", 0.02)
     monkeypatch.setattr(routing, "PATIENCE_FIRST", 0.05)
-    monkeypatch.setattr(routing, "SHUNNED", 0.05)
+    monkeypatch.setattr(directory, "SHUNNED", 0.05)
 
 
 @pytest.mark.parametrize("said", [SILENCE, HANG_UP, Refused("MaybeDone", "n2 may still take over", "look")])

@@ -12,7 +12,7 @@ from tests.client.fake import HANG_UP, SILENCE, FakeCluster, answer, outcome
 
 import quorate
 import quorate.aio
-from quorate.client import routing
+from quorate.client import directory, routing
 from quorate.core.options import SingleLeaderOptions
 from quorate.core.requests import (
     Answer,
@@ -40,7 +40,7 @@ WRITE = "INSERT INTO t VALUES (?)"
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routing, "BACKOFF_CAP", 0.02)
     monkeypatch.setattr(routing, "PATIENCE_FIRST", 0.05)
-    monkeypatch.setattr(routing, "SHUNNED", 0.05)
+    monkeypatch.setattr(directory, "SHUNNED", 0.05)
 
 
 def test_a_read_finds_the_leader_and_stays_with_it(face: Any, cluster: FakeCluster) -> None:

@@ -6,7 +6,7 @@ import pytest
 from tests.client.fake import FakeCluster, answer
 
 import quorate
-from quorate.client import routing
+from quorate.client import directory, routing
 from quorate.core.requests import NotLeader
 from quorate.wire.handshake import NODE, Hello, greeting
 
@@ -14,7 +14,7 @@ from quorate.wire.handshake import NODE, Hello, greeting
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routing, "BACKOFF_CAP", 0.02)
-    monkeypatch.setattr(routing, "SHUNNED", 0.05)
+    monkeypatch.setattr(directory, "SHUNNED", 0.05)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from tests.client.fake import answer
 
 from quorate import errors
 from quorate.client import routing
-from quorate.client.routing import REFUSED_FOR, Ask, Call, Directory, GiveUp, Step, Wait
+from quorate.client.directory import SHUNNED, Directory
+from quorate.client.routing import REFUSED_FOR, Ask, Call, GiveUp, Step, Wait
 from quorate.core.read_levels import EVENTUAL, LEADER
 from quorate.core.repeats import Budget
 from quorate.core.requests import Answer, NotLeader, Refused, StatusReport, Unsure
@@ -127,7 +128,7 @@ def test_a_node_that_failed_is_asked_last() -> None:
     scene.directory.failed(B, scene.now)
     scene.directory.failed(C, scene.now + 0.1)
     assert scene.directory.choose("shop", LEADER, (), scene.now) == A, "when all did, the one that failed longest ago"
-    later = scene.now + 10 * routing.SHUNNED
+    later = scene.now + 10 * SHUNNED
     assert {scene.directory.choose("shop", LEADER, (), later) for _ in range(50)} == {A, B, C}
 
 

@@ -10,7 +10,7 @@ from tests.client.fake import HANG_UP, SILENCE, FakeCluster, outcome
 
 import quorate
 import quorate.aio
-from quorate.client import routing
+from quorate.client import directory, routing
 from quorate.core.requests import Answer, NotLeader, Outcome, Refused, RequestBody
 from quorate.core.scripts import Script
 
@@ -19,7 +19,7 @@ from quorate.core.scripts import Script
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routing, "BACKOFF_CAP", 0.02)
     monkeypatch.setattr(routing, "PATIENCE_FIRST", 0.05)
-    monkeypatch.setattr(routing, "SHUNNED", 0.05)
+    monkeypatch.setattr(directory, "SHUNNED", 0.05)
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from typing import Any
 from msgspec import Raw, structs
 
 from quorate import errors
-from quorate.client.routing import PATIENCE_CAP, Ask, Call, Directory, GiveUp, Step
+from quorate.client.directory import Directory
+from quorate.client.routing import PATIENCE_CAP, Ask, Call, GiveUp, Step
 from quorate.core.read_levels import LEADER
 from quorate.core.repeats import Budget
 from quorate.core.requests import Answer, NotLeader, Refused, ReplyBody, Unsure

@@ -41,14 +41,13 @@ class Asking:
 
     def ask_again(self: Any, address: str, body: RequestBody, seconds: float) -> ReplyBody:
         """Ask one node; once more when the link was one to an earlier life of it. Raises LinkLost."""
+        reply: ReplyBody
         try:
-            reply: ReplyBody = self.ask_node(address, body, seconds)
+            reply = self.ask_node(address, body, seconds)
         except LinkLost as lost:
             if not (lost.sent or lost.unread):
                 raise
-        else:
-            return reply
-        reply = self.ask_node(address, body, seconds)
+            reply = self.ask_node(address, body, seconds)
         return reply
 
     def everywhere(self: Any, body: RequestBody, kind: type[T], timeout: float | None) -> dict[str, T]:

@@ -16,12 +16,13 @@ from typing import TypeVar
 from quorate import errors
 from quorate.client._sync.asking import Asking
 from quorate.client.credentials import NOBODY, Credentials
+from quorate.client.directory import Directory
 from quorate.client.homes import ANY, Home
 from quorate.client.link_sync import Link, Lock, Pending, dial, sleep
 from quorate.client.links import LinkLost, Patience
 from quorate.client.protection import Protection
 from quorate.client.results import closed
-from quorate.client.routing import MEMBERS_EVERY, Ask, Call, Directory, GiveUp, Wait
+from quorate.client.routing import MEMBERS_EVERY, Ask, Call, GiveUp, Wait
 from quorate.client.row_calls import RowCall
 from quorate.client.url import check_timeout, split_address
 from quorate.client.without_leader import may_repeat, refusal
