@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from quorate.core import proposals, routes
+from quorate.core.bookmarks import Reached
 from quorate.core.calls import Request, Requests
 from quorate.core.changes import Change
 from quorate.core.copy_requests import OpenCopy, ReadCopy
@@ -71,12 +72,15 @@ def _take(node: "Node", now: Now, requests: tuple[Request, ...]) -> None:
             if group is None:
                 continue
             found[body.database] = group
-        if body.after is not None and (refused := routes.misplaced(node, group, body.after)) is not None:
-            node.reply(request.id, refused)
-        elif reads_only(body.statements):
+        after: tuple[Reached, ...] = ()
+        if body.after is not None:
+            if (refused := routes.misplaced(node, group, body.after)) is not None:
+                node.reply(request.id, refused)
+                continue
+            after = body.after.places
+        if reads_only(body.statements):
             node.until_us = request.until_us
             level = STRONGEST if body.strongest else body.level
-            after = () if body.after is None else body.after.places
             group.submit_read(now, request.id, body.statements, level, after)
         elif group in takers and body.token is not None:
             group.join(now, request)

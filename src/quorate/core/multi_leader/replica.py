@@ -21,6 +21,7 @@ from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Host, Replication
 from quorate.core.requests import Refused
 from quorate.core.single_leader import election, reads, writes
+from quorate.core.single_leader.records import Subject
 from quorate.core.single_leader.replica import EVENTS, MESSAGES, SingleLeaderReplica
 from quorate.core.streams import WholeRead
 
@@ -111,14 +112,12 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
         else:
             super().reply_all(answers)
 
-    def submit_read(
-        self, now: Now, id: int, statements: tuple[Any, ...], level: str, after: tuple[Reached, ...] = ()
-    ) -> None:
+    def submit_read(self, now: Now, id: int, what: Subject, level: str, after: tuple[Reached, ...] = ()) -> None:
         level = SESSION if level == STRONGEST else level
         if level in _NOT_OFFERED or level.startswith(BOUNDED):
             self.reply(id, NOT_PROMISED)
         else:
-            reads.submit(self, now, id, statements, level, after)
+            reads.submit(self, now, id, what, level, after)
 
     def has_of_another(self, place: Reached) -> bool:
         return pulling.has(self, place.group, Position(place.epoch, place.index))

@@ -36,7 +36,7 @@ def set_apart(group: Group, batch: Batch) -> None:
 
 
 def _wait(group: Group, request: Request, outcome: bytes) -> None:
-    read = Read(request.id, (Known(outcome),), request.since_us, until_us=request.until_us)
+    read = Read(request.id, Known(outcome), request.since_us, until_us=request.until_us)
     read.index = group.log.last.index
     reads.wait(group, read)
     group.host.make_ready(group.group)

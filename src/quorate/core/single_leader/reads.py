@@ -12,7 +12,6 @@ a bounded read runs at once where one was asked for within the bound, and begins
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import Raw
 
@@ -37,7 +36,7 @@ from quorate.core.requests import Answer, NotLeader, Refused
 from quorate.core.single_leader import apply, repair, roles, sessions, settling, shipping
 from quorate.core.single_leader.messages import ReadIndexAsk, ReadIndexReply
 from quorate.core.single_leader.owned import NOBODY
-from quorate.core.single_leader.records import Known, Read
+from quorate.core.single_leader.records import Known, Read, Subject
 from quorate.core.single_leader.state import Group
 from quorate.core.view_requests import OpenView
 
@@ -49,15 +48,12 @@ NOT_PROMISED = Refused(
 TOO_LATE = Refused("Unavailable", "the read could not be confirmed in time", "", retryable=True)
 NOT_REACHED = Refused("Unavailable", "this replica has not reached the session's bookmark in time", "", retryable=True)
 
-COPY: tuple[Any, ...] = ("copy",)
-"""Instead of statements: what is read is everything, as a copy (`core.copies`)."""
-
 
 def submit(
     group: Group,
     now: Now,
     id: int,
-    statements: tuple[Any, ...],
+    what: Subject,
     level: str,
     after: tuple[Reached, ...] = (),
 ) -> None:
@@ -69,10 +65,9 @@ def submit(
         return
     if wanted.refused and not group.rules.offers(wanted.name):
         group.reply(id, NOT_PROMISED)
-    elif group.repair.damaged and group.election.leader in (NOBODY, group.me):
-        group.reply(id, repair.refusal(group))
-    elif not group.apply.opened or group.repair.damaged or group.fetching.switching:
-        group.reply(id, NotLeader(group.leader_address()))
+    elif group.repair.damaged or group.fetching.switching or not group.apply.opened:
+        nobody = group.repair.damaged and group.election.leader in (NOBODY, group.me)
+        group.reply(id, repair.refusal(group) if nobody else NotLeader(group.leader_address()))
     elif after and sessions.data_file_has(group, after) == sessions.LOST:
         group.reply(id, sessions.lost(group))
     elif _crowded(group):
@@ -80,11 +75,11 @@ def submit(
     elif not after and POLICIES[wanted.name] is _at_once:  # what most of the fast ones are
         if group.settling.stack:
             settling.settle_for_reads(group)
-        _query(group, id, statements, group.host.until_us, age_us(group))
+        _run(group, id, what, group.host.until_us, age_us(group))
     else:
         least = max([place.index for place in after if place.group == group.group], default=0)
         until_us = group.host.until_us
-        read = Read(id, statements, now.mono_us, index=least, until_us=until_us, after=after, bound_us=bound_us)
+        read = Read(id, what, now.mono_us, index=least, until_us=until_us, after=after, bound_us=bound_us)
         POLICIES[wanted.name](group, read)
 
 
@@ -101,7 +96,7 @@ def _at_once(group: Group, read: Read) -> None:
     if group.settling.stack:
         settling.settle_for_reads(group)
     if not read.after or sessions.data_file_has(group, read.after) == sessions.HAS:
-        _run(group, read, age_us(group))
+        _run(group, read.id, read.what, read.until_us, age_us(group))
     else:
         group.reading.applying.append(read)
         group.host.keep_busy(group.group)
@@ -184,28 +179,24 @@ def _told(group: Group, asked_us: int, index: int) -> None:
         group.reading.told_us, group.reading.told_index = asked_us, index
 
 
-def _run(group: Group, read: Read, age: int) -> None:
+def _run(group: Group, id: int, what: Subject, until_us: int, age: int) -> None:
     """`age`: as `age_us` has it, asked for once for all that run now."""
-    statements = read.statements
-    if statements and type(statements[0]) is Known:
-        at = group.apply.applied
-        group.reply(read.id, Answer(Raw(statements[0].outcome), at.index, at.epoch, group.group, age))
-    else:
-        _query(group, read.id, statements, read.until_us, age)
-
-
-def _query(group: Group, id: int, statements: tuple[Any, ...], until_us: int, age: int) -> None:
     host = group.host
-    if statements is COPY:
-        host.copies.open(group.group, group.database, id, until_us)
-    elif statements and type(statements[0]) is OpenView:
-        host.views.open(group.group, id, statements[0], until_us)
+    if type(what) is tuple:
+        host.emit(Query(group.group, id, what, ends_us(until_us, host.now_us), age))
+    elif type(what) is Known:
+        at = group.apply.applied
+        group.reply(id, Answer(Raw(what.outcome), at.index, at.epoch, group.group, age))
+    elif type(what) is OpenView:
+        host.views.open(group.group, id, what, until_us)
     else:
-        host.emit(Query(group.group, id, statements, ends_us(until_us, host.now_us), age))
+        host.copies.open(group.group, group.database, id, until_us)
 
 
 def _crowded(group: Group) -> bool:
     reading = group.reading
+    if not (reading.applying or reading.waiting or reading.confirming or reading.asked):
+        return False
     waiting = len(reading.waiting) + len(reading.confirming) + len(reading.applying) + len(reading.asked)
     return waiting >= group.settings.waiting_requests_max
 
@@ -271,7 +262,7 @@ def on_applied(group: Group) -> None:
         elif gone(read.until_us, now_us):
             group.reply(read.id, EXPIRED)
         else:
-            _run(group, read, age)
+            _run(group, read.id, read.what, read.until_us, age)
     if group.reading.applying:
         settling.settle_for_reads(group)
 

@@ -10,6 +10,7 @@ from quorate.core.calls import Request
 from quorate.core.entries import DATA, FOREIGN, ORIGIN, Position
 from quorate.core.single_leader.messages import VerifyReply
 from quorate.core.streams import Merge
+from quorate.core.view_requests import OpenView
 
 NOBODY: NodeId = 0
 
@@ -34,11 +35,25 @@ class Batch(Struct):
         return FOREIGN if type(self.requests[0].body) is Merge else DATA
 
 
+class Known(Struct, frozen=True):
+    """In place of statements: they have run already, and gave this (`evaluating`)."""
+
+    outcome: bytes
+
+
+class EntireCopy(Struct, frozen=True):
+    """In place of statements: what is read is everything, as a copy (`core.copies`)."""
+
+
+Subject = tuple[Any, ...] | OpenView | EntireCopy | Known
+"""What is read: with statements, or otherwise."""
+
+
 class Read(Struct):
     """A linearizable read that waits for a confirmation and then for an applied index."""
 
     id: int
-    statements: tuple[Any, ...]
+    what: Subject
     since_us: int
     asker: NodeId = NOBODY
     """Another replica that asked how far to apply, instead of a caller of this node."""
@@ -47,12 +62,6 @@ class Read(Struct):
     after: tuple[Reached, ...] = ()
     """What its session has seen."""
     bound_us: int = 0
-
-
-class Known(Struct, frozen=True):
-    """In place of a read's statements: they have run already, and gave this (`evaluating`)."""
-
-    outcome: bytes
 
 
 class Reading(Struct):

@@ -82,6 +82,7 @@ from quorate.core.single_leader.messages import (
 )
 from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.promises import PROMISES
+from quorate.core.single_leader.records import EntireCopy
 from quorate.core.single_leader.roles import FOLLOWER, LEADER
 from quorate.core.single_leader.rules import wanted_rule
 from quorate.core.single_leader.state import ELECTION, GATHER, Group
@@ -363,11 +364,11 @@ class SingleLeaderReplica(Group):
 
     def submit_copy(self, now: Now, id: int, body: OpenCopy) -> None:
         after = () if body.after is None else body.after.places
-        reads.submit(self, now, id, reads.COPY, STRONGEST if body.strongest else body.level, after)
+        reads.submit(self, now, id, EntireCopy(), STRONGEST if body.strongest else body.level, after)
 
     def submit_view(self, now: Now, id: int, body: OpenView) -> None:
         after = () if body.after is None else body.after.places
-        reads.submit(self, now, id, (body,), STRONGEST if body.strongest else body.level, after)
+        reads.submit(self, now, id, body, STRONGEST if body.strongest else body.level, after)
 
     def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | RunRow | WriteRow | ReadRow) -> None:
         if type(body) is Verify:

@@ -96,11 +96,13 @@ class Reader:
 
     def read(self, statements: Sequence[Statement], budget_us: int | None = None) -> bytes:
         """An encoded Done or Failed. Raises OverBudget, Broken or Divergent."""
-        if not self._holding and self._holds:
-            self._hold()
-        pinned = not self._holding and len(statements) > 1
-        if pinned:
-            self.begin()
+        pinned = False
+        if not self._holding:
+            if self._holds:
+                self._hold()
+            pinned = not self._holding and len(statements) > 1
+            if pinned:
+                self.begin()
         self._budget_us, self._deadline_us = budget_us, None
         try:
             if self._holding and len(statements) == 1 and type(statements[0]) is Statement:

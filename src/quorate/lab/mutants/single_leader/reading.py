@@ -63,7 +63,8 @@ def _before_applied(_original: Any) -> Any:
     def on_applied(group: Group) -> None:
         ready, group.reading.applying = group.reading.applying, []
         for read in ready:
-            group.host.emit(Query(group.group, read.id, read.statements))
+            assert type(read.what) is tuple
+            group.host.emit(Query(group.group, read.id, read.what))
 
     return on_applied
 
