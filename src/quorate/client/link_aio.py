@@ -5,25 +5,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from quorate.client.conversation import CLOSED_HERE, ENDED, NO_ROOM, NOT_IN_TIME, Conversation, PendingAnswer
 from quorate.client.credentials import NOBODY, Credentials
-from quorate.client.links import (
-    BEFORE,
-    Greeting,
-    LinkLost,
-    ask_frame,
-    hello_frame,
-    is_unread,
-    left_frame,
-    reason_of,
-)
+from quorate.client.links import LinkLost, is_unread, reason_of
 from quorate.client.protection import Protection
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody
-from quorate.core.row_requests import Minted
 from quorate.errors import InterfaceError, ProgrammingError
 from quorate.tls.layer import Tls
-from quorate.wire.codec import decode_told
-from quorate.wire.frames import FrameReader, WireError
+from quorate.wire.frames import WireError
 
 Lock = asyncio.Lock
 current_task = asyncio.current_task
@@ -37,30 +27,15 @@ def commit_at_once(commit: Callable[[], object]) -> None:
     raise ProgrammingError("a transaction is open, and setting autocommit commits it", hint="await db.commit() first")
 
 
-class Pending:
+class Pending(PendingAnswer):
     """A request that was sent and not yet answered."""
 
-    __slots__ = ("body", "lost", "minted", "number", "running", "unread", "waiter")
+    __slots__ = ("waiter",)
 
     def __init__(self, number: int) -> None:
-        self.number = number
-        self.body: ReplyBody | None = None
-        self.lost: str | None = None
-        self.running = False
-        """The node has said that it takes long, and runs."""
-        self.minted: Minted | None = None
-        """The node has said which version the write has."""
-        self.unread = False
-        """See `LinkLost`; when it is lost."""
+        super().__init__(number)
         self.waiter: asyncio.Future[None] | None = None
         """Done when the answer is here or the time is up; None: no task waits."""
-
-    def note(self, told: ReplyBody) -> None:
-        """The node has said something before its answer."""
-        if isinstance(told, Minted):
-            self.minted = told
-        else:
-            self.running = True
 
     def wake(self) -> None:
         """Let the task that waits look again."""
@@ -68,33 +43,18 @@ class Pending:
             self.waiter.set_result(None)
 
 
-class Link(asyncio.Protocol):
+class Link(Conversation[Pending], asyncio.Protocol):
     """Frames out, answers in. Writes of one turn of the loop leave together."""
 
     def __init__(self, cluster: str, tls: Tls | None, credentials: Credentials) -> None:
-        self.cluster = cluster
-        self._tls = tls
-        self._greeting = Greeting(cluster, credentials)
-        self.members: Pending | None = None
-        """The question who the members are, while its answer was not looked at."""
-        self.members_at = 0.0
-        """When it is to be asked next."""
+        super().__init__(cluster, tls, credentials, Pending)
         self._loop = asyncio.get_running_loop()
-        self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._met: asyncio.Future[None] = self._loop.create_future()
         self._gone: asyncio.Future[None] = self._loop.create_future()
-        self._pending: dict[int, Pending] = {}
-        self._number = 0
         self._out = bytearray()
         self._room = asyncio.Event()
         self._room.set()
-        self._lost: str | None = None
-
-    @property
-    def usable(self) -> bool:
-        """May a request be sent here?"""
-        return self._lost is None
 
     async def send(self, body: RequestBody, seconds: float, waits_us: int = 0) -> Pending:
         """Send a request whose caller waits so much longer (0: not said). Raises LinkLost, DataError or, on another
@@ -106,21 +66,15 @@ class Link(asyncio.Protocol):
                 async with asyncio.timeout(seconds):
                     await self._room.wait()
             except TimeoutError:
-                raise LinkLost("the node takes no more requests", sent=False) from None
-        if self._lost is not None:
-            raise LinkLost(self._lost, sent=False)
-        self._number += 1
-        pending = Pending(self._number)
-        data = ask_frame(pending.number, body, waits_us)
-        if not self._out:
-            self._loop.call_soon(self._flush)
-        self._out += data
-        self._pending[pending.number] = pending
+                raise LinkLost(NO_ROOM, sent=False) from None
+        pending, frame = self._prepare(body, waits_us)
+        self._expect(pending)
+        self._soon(frame)
         return pending
 
     async def wait(self, pending: Pending, seconds: float) -> ReplyBody | None:
         """The answer, or None when it has not come in this many seconds. Raises LinkLost."""
-        if pending.body is None and pending.lost is None:
+        if not pending.settled:
             pending.waiter = waiter = self._loop.create_future()
             timer = self._loop.call_later(max(0.0, seconds), pending.wake)
             try:
@@ -128,21 +82,17 @@ class Link(asyncio.Protocol):
             finally:
                 pending.waiter = None
                 timer.cancel()
-        return self.answer(pending)
+        return pending.answer()
 
     def answer(self, pending: Pending) -> ReplyBody | None:
         """The answer if it is here. Raises LinkLost."""
-        if pending.body is None and pending.lost is not None:
-            raise LinkLost(pending.lost, sent=not pending.unread, unread=pending.unread)
-        return pending.body
+        return pending.answer()
 
     def forget(self, pending: Pending, *, tell: bool = False) -> None:
         """Nobody waits for this answer any more; `tell` the node, which may be at work for it."""
-        unanswered = self._pending.pop(pending.number, None) is not None
-        if unanswered and tell and self._lost is None and not self._loop.is_closed():
-            if not self._out:
-                self._loop.call_soon(self._flush)
-            self._out += left_frame(pending.number)
+        frame = self._left(pending, tell=tell)
+        if frame and not self._loop.is_closed():
+            self._soon(frame)
 
     def wake(self, pending: Pending) -> None:
         """Let whoever waits for this answer look again. Any thread may call it."""
@@ -151,7 +101,7 @@ class Link(asyncio.Protocol):
 
     async def close(self) -> None:
         """Hang up; waiting requests are lost."""
-        self._end("the connection was closed here")
+        self._end(CLOSED_HERE)
         if self._transport is not None:
             await self._gone
 
@@ -164,6 +114,12 @@ class Link(asyncio.Protocol):
         """Wait for the node's greeting. Raises LinkLost."""
         await self._met
 
+    def _soon(self, frame: bytes) -> None:
+        """Send it with the others of this turn."""
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out += frame
+
     def _flush(self) -> None:
         if self._transport is not None and self._lost is None and self._out:
             self._write(bytes(self._out))
@@ -172,7 +128,7 @@ class Link(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         """Send plain text, encrypted if the link is."""
         if self._transport is not None:
-            self._transport.write(data if self._tls is None else self._tls.protect(data))
+            self._transport.write(self._protected(data))
 
     def _decrypted(self, tls: Tls, data: bytes) -> bytes:
         """What has arrived, as plain text. Raises TlsFailed."""
@@ -183,27 +139,20 @@ class Link(asyncio.Protocol):
                 self._transport.write(tls.outgoing())
 
     def _end(self, reason: str, *, unread: bool = False, why: LinkLost | None = None) -> None:
-        if self._lost is None:
-            self._lost = reason
+        self._lose(reason, unread=unread)
         self._room.set()
         if not self._met.done():
             self._met.set_exception(why or LinkLost(reason, sent=False))
             self._met.exception()  # marks it as seen: nobody may be waiting for the greeting any more
-        waiting, self._pending = self._pending, {}
-        for pending in waiting.values():
-            pending.lost, pending.unread = reason, unread
-            pending.wake()
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        if self._tls is not None:
-            self._decrypted(self._tls, b"")
-        self._write(hello_frame(self.cluster))
+        self._transport.write(self._opening())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(reason_of(exc) if exc else "the connection ended")
+        self._end(reason_of(exc) if exc else ENDED)
         if not self._gone.done():
             self._gone.set_result(None)
 
@@ -217,24 +166,13 @@ class Link(asyncio.Protocol):
         try:
             if self._tls is not None:
                 data = self._decrypted(self._tls, data)
-            for payload in self._reader.feed(data):
-                if not self._met.done():
-                    answer = self._greeting.take(payload)
-                    self.cluster = self._greeting.cluster
-                    if answer:
-                        self._write(answer)
-                    if self._greeting.done:
-                        self._met.set_result(None)
-                    continue
-                told = decode_told(payload)
-                if type(told.body) in BEFORE:
-                    if told.id in self._pending:
-                        self._pending[told.id].note(told.body)
-                    continue
-                pending = self._pending.pop(told.id, None)
-                if pending is not None:
-                    pending.body = told.body
-                    pending.wake()
+            payloads = self._frames.feed(data)
+            while payloads and not self._greeting.done:
+                if answer := self._greeting.take(payloads.pop(0)):
+                    self._write(answer)
+                if self._greeting.done and not self._met.done():
+                    self._met.set_result(None)
+            self._hand_out(payloads)
         except (WireError, LinkLost) as error:
             self._end(str(error), unread=is_unread(error), why=error if isinstance(error, LinkLost) else None)
 
@@ -259,7 +197,7 @@ async def dial(
             await link.meet()
     except TimeoutError:
         await _drop(link)
-        raise LinkLost("no connection in time", sent=False, late=True) from None
+        raise LinkLost(NOT_IN_TIME, sent=False, late=True) from None
     except (OSError, ValueError) as error:  # what is no host's name
         await _drop(link)
         raise LinkLost(reason_of(error), sent=False) from error

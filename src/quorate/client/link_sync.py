@@ -6,7 +6,6 @@ the turn to one of the others.
 """
 
 import contextlib
-import itertools
 import os
 import select
 import socket
@@ -14,24 +13,14 @@ import threading
 import time
 from collections.abc import Callable
 
+from quorate.client.conversation import CLOSED_HERE, ENDED, NO_ROOM, NOT_IN_TIME, Conversation, PendingAnswer
 from quorate.client.credentials import NOBODY, Credentials
-from quorate.client.links import (
-    BEFORE,
-    Greeting,
-    LinkLost,
-    ask_frame,
-    hello_frame,
-    is_unread,
-    left_frame,
-    reason_of,
-)
+from quorate.client.links import LinkLost, is_unread, reason_of
 from quorate.client.protection import Protection
 from quorate.client.url import split_address
 from quorate.core.requests import ReplyBody, RequestBody
-from quorate.core.row_requests import Minted
 from quorate.tls.layer import Tls
-from quorate.wire.codec import decode_told
-from quorate.wire.frames import FrameReader, WireError
+from quorate.wire.frames import WireError
 
 Lock = threading.Lock
 
@@ -55,75 +44,47 @@ _WORD = 0.1
 """Seconds in which a node may take a few bytes that nobody waits for."""
 
 
-class Pending:
+class Pending(PendingAnswer):
     """A request that was sent and not yet answered."""
 
-    __slots__ = ("body", "lost", "minted", "number", "running", "turn", "unread", "woken")
+    __slots__ = ("turn", "woken")
 
     def __init__(self, number: int) -> None:
-        self.number = number
-        self.body: ReplyBody | None = None
-        self.lost: str | None = None
-        self.running = False
-        """The node has said that it takes long, and runs."""
-        self.minted: Minted | None = None
-        """The node has said which version the write has."""
-        self.unread = False
-        """See `LinkLost`; when it is lost."""
+        super().__init__(number)
         self.woken = False
         """Whoever waits for it is to look again."""
         self.turn: threading.Event | None = None
         """Set when the answer is here or when it is this thread's turn to read; None: nobody sleeps on it."""
 
-    def note(self, told: ReplyBody) -> None:
-        """The node has said something before its answer."""
-        if isinstance(told, Minted):
-            self.minted = told
-        else:
-            self.running = True
+    def wake(self) -> None:
+        """Let the thread that waits look again."""
+        if self.turn is not None:
+            self.turn.set()
 
 
-class Link:
+class Link(Conversation[Pending]):
     """Frames out, answers in."""
 
     def __init__(
         self, connected: socket.socket, cluster: str, tls: Tls | None, credentials: Credentials = NOBODY
     ) -> None:
-        self.cluster = cluster
-        self._tls = tls
-        self._greeting = Greeting(cluster, credentials)
-        self.members: Pending | None = None
-        """The question who the members are, while its answer was not looked at."""
-        self.members_at = 0.0
-        """When it is to be asked next."""
+        super().__init__(cluster, tls, credentials, Pending)
         connected.settimeout(0.0)
         self._socket = connected
         self._process = os.getpid()
-        self._frames = FrameReader()
         self._sending = threading.Lock()
         self._state = threading.Lock()
-        """Guards everything below."""
-        self._pending: dict[int, Pending] = {}
-        self._numbers = itertools.count(1)
+        """Guards what is pending and the turn."""
         self._turn_of: Pending | None = None
         """Whose thread is the reader, or has just been made it."""
-        self._lost: str | None = None
-
-    @property
-    def usable(self) -> bool:
-        """May a request be sent here?"""
-        return self._lost is None
 
     def send(self, body: RequestBody, seconds: float, waits_us: int = 0) -> Pending:
         """Send a request whose caller waits so much longer (0: not said). Raises LinkLost or DataError."""
-        pending = Pending(next(self._numbers))
-        data = ask_frame(pending.number, body, waits_us)
+        pending, frame = self._prepare(body, waits_us)
         with self._state:
-            if self._lost is not None:
-                raise LinkLost(self._lost, sent=False)
-            self._pending[pending.number] = pending
+            self._expect(pending)
         try:
-            self._write(data, time.monotonic() + seconds)
+            self._write(frame, time.monotonic() + seconds)
         except OSError as error:
             # A part of the frame may have left: the stream is of no further use.
             self._end(reason_of(error))
@@ -136,8 +97,8 @@ class Link:
         late = False
         while True:
             with self._state:
-                if pending.body is not None or pending.lost is not None:
-                    return self._settled(pending)
+                if pending.settled:
+                    return pending.answer()
                 if late or pending.woken:
                     return None
                 turn = None
@@ -156,10 +117,10 @@ class Link:
     def forget(self, pending: Pending, *, tell: bool = False) -> None:
         """Nobody waits for this answer any more; `tell` the node, which may be at work for it."""
         with self._state:
-            unanswered = self._pending.pop(pending.number, None) is not None
-        if unanswered and tell and self._lost is None:
+            frame = self._left(pending, tell=tell)
+        if frame:
             try:
-                self._write(left_frame(pending.number), time.monotonic() + _WORD)
+                self._write(frame, time.monotonic() + _WORD)
             except OSError as error:
                 self._end(reason_of(error))
 
@@ -167,12 +128,11 @@ class Link:
         """Let whoever waits for this answer look again. Any thread may call it."""
         with self._state:
             pending.woken = True
-            if pending.turn is not None:
-                pending.turn.set()
+            pending.wake()
 
     def close(self) -> None:
         """Hang up; waiting requests are lost."""
-        self._end("the connection was closed here")
+        self._end(CLOSED_HERE)
 
     def abandon(self) -> None:
         """Hang up for a client that was dropped."""
@@ -181,18 +141,15 @@ class Link:
     def meet(self, until: float) -> None:
         """Exchange greetings and log in, before the link is shared. Raises LinkLost."""
         try:
-            if self._tls is not None:
-                self._tls.feed(b"")
-            self._write(hello_frame(self.cluster), until)
+            with self._sending:
+                self._send_all(self._opening(), until)
             payloads: list[bytes] = []
             while not self._greeting.done:
                 while not payloads:
                     if time.monotonic() >= until:
-                        raise LinkLost("no connection in time", sent=False, late=True)
+                        raise LinkLost(NOT_IN_TIME, sent=False, late=True)
                     payloads = self._receive(until)
-                answer = self._greeting.take(payloads.pop(0))
-                self.cluster = self._greeting.cluster
-                if answer:
+                if answer := self._greeting.take(payloads.pop(0)):
                     self._write(answer, until)
             with self._state:
                 self._hand_out(payloads)
@@ -209,7 +166,7 @@ class Link:
     def _read(self, pending: Pending, until: float) -> None:
         """Read until this thread's answer is here or its time is up, then pass the turn on."""
         try:
-            while pending.body is None and pending.lost is None:
+            while not pending.settled:
                 payloads = self._receive(min(until, time.monotonic() + _LOOK))
                 if payloads:
                     with self._state:
@@ -224,7 +181,7 @@ class Link:
     def _write(self, data: bytes, until: float) -> None:
         """Send all of it. Raises OSError; TimeoutError when the node does not take it in time."""
         with self._sending:
-            self._send_all(data if self._tls is None else self._tls.protect(data), until)
+            self._send_all(self._protected(data), until)
 
     def _send_all(self, data: bytes, until: float) -> None:
         """The same with bytes as they travel; the caller holds `_sending`."""
@@ -236,7 +193,7 @@ class Link:
                     return
             except (BlockingIOError, InterruptedError):
                 if not _ready(self._socket, until, write=True):
-                    raise TimeoutError("the node takes no more requests") from None
+                    raise TimeoutError(NO_ROOM) from None
 
     def _receive(self, until: float) -> list[bytes]:
         """Whole payloads; none when time ran out first. Raises OSError, EOFError or WireError."""
@@ -246,7 +203,7 @@ class Link:
             _ready(self._socket, until, write=False)
             return []
         if not data:
-            raise EOFError("the connection ended")
+            raise EOFError(ENDED)
         return self._frames.feed(data if self._tls is None else self._decrypted(self._tls, data, until))
 
     def _decrypted(self, tls: Tls, data: bytes, until: float) -> bytes:
@@ -257,19 +214,6 @@ class Link:
             if tls.speaks:
                 with self._sending:
                     self._send_all(tls.outgoing(), until)
-
-    def _hand_out(self, payloads: list[bytes]) -> None:
-        for payload in payloads:
-            told = decode_told(payload)
-            if type(told.body) in BEFORE:
-                if told.id in self._pending:
-                    self._pending[told.id].note(told.body)
-                continue
-            found = self._pending.pop(told.id, None)
-            if found is not None:
-                found.body = told.body
-                if found.turn is not None:
-                    found.turn.set()
 
     def _pass_on(self) -> None:
         """Make one sleeping thread the reader; nobody reads when nobody sleeps."""
@@ -284,22 +228,11 @@ class Link:
         if over:
             self._close_socket()
 
-    def _settled(self, pending: Pending) -> ReplyBody:
-        if pending.body is not None:
-            return pending.body
-        raise LinkLost(pending.lost or "the connection ended", sent=not pending.unread, unread=pending.unread)
-
     def _end(self, reason: str, *, unread: bool = False) -> None:
         """The link is over. A thread that is reading closes the socket itself when it is done: the number
         of a closed descriptor may be given to another file while it is being waited for."""
         with self._state:
-            if self._lost is None:
-                self._lost = reason
-            waiting, self._pending = self._pending, {}
-            for pending in waiting.values():
-                pending.lost, pending.unread = self._lost, unread
-                if pending.turn is not None:
-                    pending.turn.set()
+            self._lose(reason, unread=unread)
             reading = self._turn_of is not None
         if os.getpid() != self._process:
             self._socket.close()  # a fork: the connection itself belongs to the parent
@@ -319,7 +252,7 @@ def _ready(connected: socket.socket, until: float, *, write: bool) -> bool:
     seconds = max(0.0, until - time.monotonic())
     number = connected.fileno()
     if number < 0:
-        raise OSError("the connection was closed here")
+        raise OSError(CLOSED_HERE)
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(number, select.POLLOUT if write else select.POLLIN)
