@@ -6,148 +6,46 @@ same for asyncio is in `quorate.aio`. What is imported from here is public; othe
 
 from typing import TYPE_CHECKING, Any
 
-from quorate.errors import (
-    AlreadyMember,
-    AlreadyOpen,
-    AuthenticationError,
-    BookmarkLost,
-    Cancelled,
-    ChangeUnderWay,
-    DatabaseError,
-    DatabaseExists,
-    DataDamaged,
-    DataError,
-    DiskFull,
-    Error,
-    Expired,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    LastVoter,
-    MaybeDone,
-    NodeRemoved,
-    NoMajority,
-    NotSupportedError,
-    OperationalError,
-    Overloaded,
-    PermissionDenied,
-    ProgrammingError,
-    SerializationFailure,
-    SnapshotExpired,
-    StatementTimeout,
-    TokenReused,
-    TooLarge,
-    Unavailable,
-    UnknownDatabase,
-    UnknownNode,
-    UnknownUser,
-    UserExists,
-    Warning,  # noqa: A004 - the name PEP 249 asks for
-)
+from quorate import errors as _errors
+from quorate.errors import *  # noqa: F403 - all that callers can meet
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the names of `_LATER`, for those who read types
     import os
 
     from quorate.client._sync.cluster import Cluster as Cluster
-    from quorate.client._sync.connection import Connection as ClusterConnection
+    from quorate.client._sync.connection import Connection as _Cluster
     from quorate.client.credentials import Secret
-    from quorate.client.interface import Connection
-    from quorate.client.membership import MemberInfo
-    from quorate.client.pieces import DatabaseInfo
-    from quorate.client.rows import Row, dict_row, namedtuple_row
-    from quorate.client.types import PYTHON_TYPES, Types
-    from quorate.client.values import (
-        BINARY,
-        DATETIME,
-        NUMBER,
-        ROWID,
-        STRING,
-        Binary,
-        Date,
-        DateFromTicks,
-        Time,
-        TimeFromTicks,
-        Timestamp,
-        TimestampFromTicks,
-    )
-    from quorate.core.bookmarks import Bookmark
-    from quorate.core.requests import FailoverReport, StatusReport
-    from quorate.core.verdicts import ReplicaVerdict, VerifyReport
-    from quorate.runtime.embedded.connection import Connection as EmbeddedConnection
+    from quorate.client.interface import Connection as Connection
+    from quorate.client.membership import MemberInfo as MemberInfo
+    from quorate.client.pieces import DatabaseInfo as DatabaseInfo
+    from quorate.client.rows import Row as Row
+    from quorate.client.rows import dict_row as dict_row
+    from quorate.client.rows import namedtuple_row as namedtuple_row
+    from quorate.client.types import PYTHON_TYPES as PYTHON_TYPES
+    from quorate.client.types import Types as Types
+    from quorate.client.values import BINARY as BINARY
+    from quorate.client.values import DATETIME as DATETIME
+    from quorate.client.values import NUMBER as NUMBER
+    from quorate.client.values import ROWID as ROWID
+    from quorate.client.values import STRING as STRING
+    from quorate.client.values import Binary as Binary
+    from quorate.client.values import Date as Date
+    from quorate.client.values import DateFromTicks as DateFromTicks
+    from quorate.client.values import Time as Time
+    from quorate.client.values import TimeFromTicks as TimeFromTicks
+    from quorate.client.values import Timestamp as Timestamp
+    from quorate.client.values import TimestampFromTicks as TimestampFromTicks
+    from quorate.core.bookmarks import Bookmark as Bookmark
+    from quorate.core.requests import FailoverReport as FailoverReport
+    from quorate.core.requests import StatusReport as StatusReport
+    from quorate.core.verdicts import ReplicaVerdict as ReplicaVerdict
+    from quorate.core.verdicts import VerifyReport as VerifyReport
+    from quorate.runtime.embedded.connection import Connection as _Embedded
 
     __version__: str
     """Of the release."""
-
-__all__ = [
-    "BINARY",
-    "DATETIME",
-    "NUMBER",
-    "PYTHON_TYPES",
-    "ROWID",
-    "STRING",
-    "AlreadyMember",
-    "AlreadyOpen",
-    "AuthenticationError",
-    "Binary",
-    "Bookmark",
-    "BookmarkLost",
-    "Cancelled",
-    "ChangeUnderWay",
-    "Cluster",
-    "ClusterConnection",
-    "Connection",
-    "DataDamaged",
-    "DataError",
-    "DatabaseError",
-    "DatabaseExists",
-    "DatabaseInfo",
-    "Date",
-    "DateFromTicks",
-    "DiskFull",
-    "EmbeddedConnection",
-    "Error",
-    "Expired",
-    "FailoverReport",
-    "IntegrityError",
-    "InterfaceError",
-    "InternalError",
-    "LastVoter",
-    "MaybeDone",
-    "MemberInfo",
-    "NoMajority",
-    "NodeRemoved",
-    "NotSupportedError",
-    "OperationalError",
-    "Overloaded",
-    "PermissionDenied",
-    "ProgrammingError",
-    "ReplicaVerdict",
-    "Row",
-    "SerializationFailure",
-    "SnapshotExpired",
-    "StatementTimeout",
-    "StatusReport",
-    "Time",
-    "TimeFromTicks",
-    "Timestamp",
-    "TimestampFromTicks",
-    "TokenReused",
-    "TooLarge",
-    "Types",
-    "Unavailable",
-    "UnknownDatabase",
-    "UnknownNode",
-    "UnknownUser",
-    "UserExists",
-    "VerifyReport",
-    "Warning",
-    "apilevel",
-    "connect",
-    "dict_row",
-    "namedtuple_row",
-    "paramstyle",
-    "threadsafety",
-]
+    ClusterConnection = _Cluster
+    EmbeddedConnection = _Embedded
 
 apilevel = "2.0"
 threadsafety = 2
@@ -155,43 +53,44 @@ threadsafety = 2
 paramstyle = "qmark"
 """A dict of parameters binds `:name`."""
 
+_VALUES = "quorate.client.values"
 _LATER = {
-    "__version__": ("quorate.core.formats", "RELEASE"),
-    "Bookmark": ("quorate.core.bookmarks", "Bookmark"),
-    "Connection": ("quorate.client.interface", "Connection"),
-    "EmbeddedConnection": ("quorate.runtime.embedded.connection", "Connection"),
-    "ClusterConnection": ("quorate.client._sync.connection", "Connection"),
-    "Cluster": ("quorate.client._sync.cluster", "Cluster"),
-    "PYTHON_TYPES": ("quorate.client.types", "PYTHON_TYPES"),
-    "Types": ("quorate.client.types", "Types"),
-    "Row": ("quorate.client.rows", "Row"),
-    "dict_row": ("quorate.client.rows", "dict_row"),
-    "namedtuple_row": ("quorate.client.rows", "namedtuple_row"),
-    "MemberInfo": ("quorate.client.membership", "MemberInfo"),
-    "DatabaseInfo": ("quorate.client.pieces", "DatabaseInfo"),
-    "StatusReport": ("quorate.core.requests", "StatusReport"),
-    "FailoverReport": ("quorate.core.requests", "FailoverReport"),
-    "VerifyReport": ("quorate.core.verdicts", "VerifyReport"),
-    "ReplicaVerdict": ("quorate.core.verdicts", "ReplicaVerdict"),
-    **{
-        name: ("quorate.client.values", name)
-        for name in (
-            "BINARY",
-            "DATETIME",
-            "NUMBER",
-            "ROWID",
-            "STRING",
-            "Binary",
-            "Date",
-            "DateFromTicks",
-            "Time",
-            "TimeFromTicks",
-            "Timestamp",
-            "TimestampFromTicks",
-        )
-    },
+    "__version__": "quorate.core.formats:RELEASE",
+    "BINARY": _VALUES,
+    "Binary": _VALUES,
+    "Bookmark": "quorate.core.bookmarks",
+    "Cluster": "quorate.client._sync.cluster",
+    "ClusterConnection": "quorate.client._sync.connection:Connection",
+    "Connection": "quorate.client.interface",
+    "DATETIME": _VALUES,
+    "DatabaseInfo": "quorate.client.pieces",
+    "Date": _VALUES,
+    "DateFromTicks": _VALUES,
+    "EmbeddedConnection": "quorate.runtime.embedded.connection:Connection",
+    "FailoverReport": "quorate.core.requests",
+    "MemberInfo": "quorate.client.membership",
+    "NUMBER": _VALUES,
+    "PYTHON_TYPES": "quorate.client.types",
+    "ROWID": _VALUES,
+    "ReplicaVerdict": "quorate.core.verdicts",
+    "Row": "quorate.client.rows",
+    "STRING": _VALUES,
+    "StatusReport": "quorate.core.requests",
+    "Time": _VALUES,
+    "TimeFromTicks": _VALUES,
+    "Timestamp": _VALUES,
+    "TimestampFromTicks": _VALUES,
+    "Types": "quorate.client.types",
+    "VerifyReport": "quorate.core.verdicts",
+    "dict_row": "quorate.client.rows",
+    "namedtuple_row": "quorate.client.rows",
 }
-"""What is imported when it is first used: a program that only wants one of the two kinds pays for one."""
+"""The public names that are imported when they are first used, each from where (`module`, or `module:name` where it has
+another name there): a program that only wants one of the two kinds pays for one. The errors come all at once."""
+
+_HERE = ("apilevel", "connect", "paramstyle", "threadsafety")
+_ERRORS = [name for name, found in vars(_errors).items() if isinstance(found, type) and issubclass(found, Exception)]
+__all__ = sorted([*_ERRORS, *(_LATER.keys() - {"__version__"}), *_HERE])  # noqa: PLE0605 - names of three kinds
 
 
 def connect(
@@ -273,8 +172,8 @@ def __getattr__(name: str) -> Any:
 
     if name not in _LATER:
         raise AttributeError(f"module 'quorate' has no attribute {name!r}")
-    module, attribute = _LATER[name]
-    found: Any = getattr(import_module(module), attribute)
+    module, _, attribute = _LATER[name].partition(":")
+    found: Any = getattr(import_module(module), attribute or name)
     globals()[name] = found
     return found
 

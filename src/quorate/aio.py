@@ -10,11 +10,11 @@ Rows are already there when `execute` returns, so fetching them is not awaited.
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Self
 
-from quorate.client.aio import Connection as Connection
+from quorate.client.aio import Connection
 from quorate.client.checks import check_flag
-from quorate.client.cluster_aio import Cluster as Cluster
+from quorate.client.cluster_aio import Cluster
 from quorate.client.credentials import Secret, check_login
-from quorate.client.cursors_aio import Cursor as Cursor
+from quorate.client.cursors_aio import Cursor
 from quorate.client.marker import check_bookmark
 from quorate.client.own_writes import check_own_writes
 from quorate.client.types import Types
@@ -28,7 +28,7 @@ from quorate.client.url import (
     with_login,
     with_protection,
 )
-from quorate.core.bookmarks import Bookmark as Bookmark
+from quorate.core.bookmarks import Bookmark
 
 if TYPE_CHECKING:
     import os
