@@ -10,6 +10,7 @@ import quorate
 from quorate.core import limits
 from quorate.core.limits import MIB
 from quorate.core.settings import Settings
+from quorate.runtime.config import Config
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
 NUMBERS = {
@@ -38,9 +39,21 @@ LARGEST = limits.ROW_BYTES_MAX - 16
 
 
 def test_the_page_says_every_number() -> None:
-    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", PAGE, re.MULTILINE)[1:]
+    first, _, _ = PAGE.partition("\n## ")
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", first, re.MULTILINE)[1:]
     assert [number for _, number in rows] == list(NUMBERS.values())
     assert all(what.startswith(begin) for (what, _), begin in zip(rows, NUMBERS, strict=True))
+
+
+def test_the_page_says_what_one_user_may_have() -> None:
+    config = Config()
+    rows = dict(re.findall(r"^\| [^|]+ \| ([^|]+) \| `(user_\w+)` \|", PAGE, re.MULTILINE))
+    assert {key: number for number, key in rows.items()} == {
+        "user_connections": f"{config.user_connections:,}",
+        "user_requests": f"{config.user_requests:,}",
+        "user_request_bytes": f"{config.user_request_bytes // MIB} MiB",
+        "user_read_time": "no bound" if not config.user_read_time else "",
+    }
 
 
 def test_limits_fit_into_one_another() -> None:

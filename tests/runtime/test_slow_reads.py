@@ -6,6 +6,7 @@ from tests.runtime.stand_ins import ANSWER, RecordingCaller, ScriptedCore
 from tests.runtime.test_driver import Rig
 
 from quorate.core import kernel
+from quorate.core.auth.users import Login
 from quorate.core.calls import Requests
 from quorate.core.querying import Query
 from quorate.core.requests import Answer, Refused, Running, Status
@@ -164,3 +165,18 @@ def test_stopping_ends_what_is_running() -> None:
     assert rig.store.endings[0] is not None
     assert rig.store.endings[0].over
     assert rig.told == []
+
+
+def test_a_user_whose_reads_have_run_for_as_long_as_they_may_is_told_when_to_come_back() -> None:
+    rig = SlowRig()
+    rig.caller.login = Login("ann")
+    rig.driver.slow_reads.times.most_us = 1
+    rig.begin(piece := rig.read())
+    rig.finish(piece)
+    rig.driver.slow_reads.times.ran("ann", 1_000, rig.driver.slow_reads._clock())
+    assert rig.read() is None
+    refused = rig.told[-1]
+    assert isinstance(refused, Refused)
+    assert (refused.error, refused.retryable) == ("Overloaded", True)
+    rig.caller.login = Login("bob")
+    assert rig.read() is not None

@@ -4,12 +4,12 @@ import os
 from contextlib import AsyncExitStack
 
 import pytest
-from tests.transport.rig import RawClient, nodes, raw, run
+from tests.transport.rig import ANSWER, RawClient, nodes, raw, run
 
 from quorate.core.auth.access import ON
 from quorate.core.auth.users import Login
 from quorate.core.auth.verifiers import Verifier, mock
-from quorate.core.requests import Ask, Status
+from quorate.core.requests import Ask, Refused, Status
 from quorate.transport.entry import ADDRESSES_MAX, ENTRY_BYTES_MAX, FREE_GUESSES, Entry, Guesses, OpenDoor
 from quorate.transport.tcp import Limits
 from quorate.wire.codec import decode_told, encode
@@ -224,6 +224,33 @@ def test_a_user_with_as_many_connections_as_one_may_have_keeps_no_other_out() ->
             fifth = await open_.enter_async_context(raw(node.address))
             assert decode_told(await enter(fifth, "ann")).id == 1
             assert read_refusal(await first.payload()).reason == "idle", "the one that was idle for longest"
+
+    run(test)
+
+
+def test_a_user_with_as_many_requests_as_one_may_have_keeps_no_other_out() -> None:
+    async def test() -> None:
+        async with nodes(1, Limits(user_requests=2)) as (node,), AsyncExitStack() as open_:
+            node.transport.door = EverybodysDoor()
+            node.flush_always()
+            first, second, other = [await open_.enter_async_context(raw(node.address)) for _ in range(3)]
+            for each, name in ((first, "ann"), (second, "ann"), (other, "bob")):
+                await enter(each, name)
+            node.handler.hold = True
+            first.ask(2)
+            second.ask(3)
+            await node.handler.until(lambda: len(node.handler.asks) == 5)
+            second.ask(4)
+            refused = decode_told(await second.payload())
+            assert (refused.id, type(refused.body)) == (4, Refused)
+            assert isinstance(refused.body, Refused)
+            assert (refused.body.error, refused.body.retryable) == ("Overloaded", True)
+            caller, ask, _, size = node.handler.asks[3]
+            caller.tell(ask, ANSWER, size)
+            assert decode_told(await first.payload()).id == 2
+            second.ask(5)
+            other.ask(6)
+            await node.handler.until(lambda: len(node.handler.asks) == 7)
 
     run(test)
 

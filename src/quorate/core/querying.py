@@ -15,7 +15,7 @@ from quorate.core.executing import AT_ITS_END, INTERRUPTED, TOO_LONG
 from quorate.core.limits import FRAME_BYTES_MAX
 from quorate.core.requests import Answer, Refused
 
-DAMAGED, NO_ROOM, BROKE = "damaged", "no room", "broke"
+DAMAGED, NO_ROOM, BROKE, SHARE = "damaged", "no room", "broke", "share"
 """Why a read found nothing, beside the reasons for which a batch is stopped (`core.executing`)."""
 ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 1024
 
@@ -38,7 +38,8 @@ class QueryFailed(Struct, frozen=True):
 
     `why` is `DAMAGED` (the data file is), `NO_ROOM` (it cannot be opened now, most likely for want of a file
     descriptor), `AT_ITS_END` (`Query.ends_us` had come), `TOO_LONG` (it ran for longer than this node lets a read run),
-    `INTERRUPTED` (nobody waits for the answer any more), or `BROKE` (something that nobody expected).
+    `INTERRUPTED` (nobody waits for the answer any more), `SHARE` (its user's reads have run
+    for as long as those of one user may), or `BROKE` (something that nobody expected).
     """
 
     group: GroupId
@@ -46,6 +47,8 @@ class QueryFailed(Struct, frozen=True):
     why: str
     reason: str = ""
     """In words: what is damaged or went wrong; how long a read may run."""
+    refused: Refused | None = None
+    """What the caller is told, if that is known; else it follows from `why`."""
 
 
 def answer(query: Query, outcome: bytes, position: Position) -> Answer | Refused:
@@ -60,6 +63,8 @@ def answer(query: Query, outcome: bytes, position: Position) -> Answer | Refused
 
 def refusal(event: QueryFailed) -> Refused:
     """What the caller is told."""
+    if event.refused is not None:
+        return event.refused
     why, reason = event.why, event.reason
     if why == DAMAGED:
         return Refused("Unavailable", "this node's copy is damaged and being repaired", retryable=True)

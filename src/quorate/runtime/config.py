@@ -91,6 +91,13 @@ class Config(Struct, frozen=True, kw_only=True):
     )
     connections: Annotated[int, Meta(ge=1, description="connections of clients at most")] = 4096
     user_connections: Annotated[int, Meta(ge=1, description="connections of one user at most")] = 1024
+    user_requests: Annotated[int, Meta(ge=1, description="unanswered requests of one user at most")] = 8192
+    user_request_bytes: Annotated[int, Meta(ge=1, description="bytes of one user's unanswered requests at most")] = (
+        256 * 1024 * 1024
+    )
+    user_read_time: Annotated[
+        int, duration("how long slow reads of one user may run in each minute, all together; 0s: no bound")
+    ] = 0
     auth_stale_after: Annotated[
         int, duration("how long a node that does not hear the catalog's leader goes by the users that it knows")
     ] = _DEFAULTS.auth_stale_us

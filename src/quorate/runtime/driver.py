@@ -71,7 +71,7 @@ class Driver:
         self.permits: Permits = NoPermits(self.feed)
         """Set before `start` on a node that has an etcd."""
         self.clock: Clock = real_clock
-        self.slow_reads = SlowReads(store, scheduler, self._queried_aside)
+        self.slow_reads = SlowReads(store, scheduler, self._queried_aside, lambda: self.clock().mono_us)
         self.views = Views(store, scheduler, lambda: self.clock().mono_us, self._viewed, self._fail)
         self.drained: Callable[[], None] = lambda: None
         """Called when the core answers `Drain`."""

@@ -97,8 +97,15 @@ class Server:
         self._driver = driver = Driver(self._core, self._store, scheduler, lambda _reason: self.finish(FAILED))
         driver.drained = lambda: self.finish(STOPPED)
         driver.slow_reads.limit_us = self._config.read_limit
+        driver.slow_reads.times.most_us = self._config.user_read_time
         config = self._config
-        limits = Limits(config.connections, config.user_connections, config.client_requests)
+        limits = Limits(
+            connections=config.connections,
+            user_connections=config.user_connections,
+            user_requests=config.user_requests,
+            user_request_bytes=config.user_request_bytes,
+            client_requests=config.client_requests,
+        )
         me = greeting_of(self._store.identity, self._config)
         rng = random.Random(os.urandom(16))
         self._security = security(self._config, me.cluster, me.node)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import structs
 
+from quorate.core.auth.shares import Share
 from quorate.core.auth.users import Login
 from quorate.core.bounds import NodeId
 from quorate.core.limits import FRAME_BYTES_MAX
 from quorate.core.requests import Left, ReplyBody, Told
 from quorate.tls.layer import HANDSHAKE, Tls
-from quorate.transport.entry import ENTRY_BYTES_MAX, Entry
+from quorate.transport.entry import ENTRY_BYTES_MAX, Entry, certified
 from quorate.transport.oversize import shortened
 from quorate.transport.security import PlaintextRefused
 from quorate.wire.codec import decode_asked, decode_message, encode
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from quorate.transport.tcp import TcpTransport
 
 log = logging.getLogger("quorate.transport")
-audit = logging.getLogger("quorate.audit")
 
 
 ENTERS_S = 1.0
@@ -89,6 +89,8 @@ class Accepted(asyncio.Protocol):
         """It has not greeted yet, or not logged in."""
         self.login: Login | None = None
         """See `interface.Caller`."""
+        self._share: Share | None = None
+        """What its user has under way."""
         self._made_s = 0.0
         self._peer: NodeId = 0
         self._held: deque[bytes] = deque()
@@ -238,6 +240,9 @@ class Accepted(asyncio.Protocol):
                 self._has_left(ask.id)
                 continue
             size = len(payload)
+            if self._share is not None and (refused := self._share.take(size)) is not None:
+                self.mention(ask.id, refused)
+                continue
             self._waiting += 1
             self._waiting_bytes += size
             self._asked(self, ask.id, ask.body, size, ask.waits_us)
@@ -311,23 +316,17 @@ class Accepted(asyncio.Protocol):
             raise NotOurProtocol("a node without an id")
         if them.role != NODE:
             owner.security.check_revoked(self.tls)
-        if them.role != NODE and owner.door.must_log_in() and not self._is_certified():
-            self._them = them
-            self._entry = Entry(owner.door, owner.guesses, self._where.rpartition(":")[0])
-        else:
+        origin = self._where.rpartition(":")[0]
+        if them.role == NODE or not owner.door.must_log_in():
             self._entered(them)
+        elif (login := certified(owner.door, *owner.security.user(self.tls), origin)) is not None:
+            self.login = login
+            self._entered(them)
+        else:
+            self._them = them
+            self._entry = Entry(owner.door, owner.guesses, origin)
         if self.tls is not None:  # who has not greeted learns nothing of this node
             self._write(self._greeting())
-
-    def _is_certified(self) -> bool:
-        """Whether the client's certificate logs it in."""
-        name, serial, until_us = self._owner.security.user(self.tls)
-        login = self._owner.door.certified(name, serial, until_us) if name else None
-        if login is not None:
-            self.login = structs.replace(login, origin=self._where.rpartition(":")[0])
-        elif name:
-            audit.warning("the certificate of %.80r from %s logs nobody in", name, self._where)
-        return login is not None
 
     def _entered(self, them: Hello) -> None:
         owner = self._owner
@@ -339,6 +338,7 @@ class Accepted(asyncio.Protocol):
             if self.user and owner.crowded_by(self.user, self):
                 most = self._limits.user_connections
                 raise TooManyConnections(f"{self.user} has {most} connections to this node, as many as one user may")
+            self._share = owner.shares.of(self.user) if self.user else None
             self._used_s = owner.loop.time()
         self._them = them
         self._entering = False
@@ -362,6 +362,8 @@ class Accepted(asyncio.Protocol):
         if size is not None:
             self._waiting -= 1
             self._waiting_bytes -= size
+            if self._share is not None:
+                self._share.give_back(size)
             if self._left:
                 self._left.discard(ask)
         out = self._out

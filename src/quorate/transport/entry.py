@@ -137,3 +137,11 @@ class Entry:
         self._guesses.right(self._address)
         self.login = structs.replace(self._found, origin=self._address)
         return login_frame(outcome)
+
+
+def certified(door: Door, name: str, serial: str, until_us: int, address: str) -> Login | None:
+    """Who has shown a certificate for this name (empty: for nobody), if it logs them in."""
+    login = door.certified(name, serial, until_us) if name else None
+    if login is None and name:
+        log.warning("the certificate of %.80r from %s logs nobody in", name, address)
+    return structs.replace(login, origin=address) if login is not None else None

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from quorate.core.auth.shares import Shares
 from quorate.core.bounds import NodeId
 from quorate.core.certificates import Protect
 from quorate.core.limits import FRAME_BYTES_MAX
@@ -42,6 +43,10 @@ class Limits(msgspec.Struct, frozen=True):
     """Accepted connections; one more client takes an idle one's place or is refused, a peer never is."""
     user_connections: int = 1024
     """Of one user; one more takes the place of an idle one of theirs, or is refused."""
+    user_requests: int = 8192
+    """Unanswered requests of one user, on all connections; one more is refused."""
+    user_request_bytes: int = 256 * 1024 * 1024
+    """Their bytes; a request of somebody who has nothing else under way may have more."""
     client_requests: int = 1024
     """Unanswered requests of one connection before reading from it stops."""
     client_request_bytes: int = 16 * 1024 * 1024
@@ -104,6 +109,7 @@ class TcpTransport:
         self.door: Door = OpenDoor()
         """Who has to log in; set before `listen`."""
         self.guesses: Final = Guesses()
+        self.shares: Final = Shares(self.limits.user_requests, self.limits.user_request_bytes)
         self.handshakes: Final = Handshakes(self.loop)
 
     async def listen(self, host: str, port: int) -> str:
