@@ -81,6 +81,7 @@ _REFUSED: dict[str, tuple[str, str]] = {
 _VERBS = frozenset({"SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"})
 _CACHED_TEXT = 8192
 """Of longer texts only the last few are remembered: a script of literals must not fill the cache."""
+_PIECE = 16384
 _HEAD = 10
 """Tokens at which CREATE, DROP and PRAGMA are told apart: CREATE TABLE IF NOT EXISTS main.name AS SELECT."""
 
@@ -94,6 +95,17 @@ class HasText(Protocol):
 
 RESOLVERS = "quorate_resolvers"
 """The table in which a database with several leaders has the resolvers of columns: to change it changes the schema."""
+
+
+def names_resolvers(sql: str) -> bool:
+    """Whether this text may be about the table of resolvers, however it spells the name."""
+    behind = len(RESOLVERS) - 1  # a long text is not copied as a whole
+    return any(RESOLVERS in sql[at : at + _PIECE + behind].lower() for at in range(0, len(sql), _PIECE))
+
+
+def travelling(sql: str) -> str:
+    """The text of a change of the schema, as it travels to other replicas; empty: its rows do."""
+    return "" if names_resolvers(sql) else sql
 
 
 def is_read(sql: str) -> bool:
@@ -173,7 +185,7 @@ def _shape(sql: str, verb: str, at: int, returning: bool) -> Shape:
     if verb in ("SELECT", "VALUES", "EXPLAIN"):
         shown = without_ours(sql)
         return Shape(READ, shown, rows=True, replaced=shown is not sql)
-    if verb in ("INSERT", "REPLACE", "UPDATE", "DELETE") and RESOLVERS in sql:
+    if verb in ("INSERT", "REPLACE", "UPDATE", "DELETE") and names_resolvers(sql):
         return Shape(DDL, sql)
     if verb in ("INSERT", "REPLACE", "UPDATE", "DELETE"):
         return Shape(CHANGE, sql, rows=returning, inserts=verb in ("INSERT", "REPLACE"))

@@ -73,14 +73,25 @@ _NAMES = frozenset(
     }
 )  # fmt: skip
 
+_CHANGES_SCHEMA = _NAMES | {apsw.SQLITE_ANALYZE, apsw.SQLITE_REINDEX}
+_SCHEMA_TABLES = frozenset({"sqlite_schema", "sqlite_master"})
+MORE: Refusal = (
+    "ProgrammingError",
+    "the statement would change more than its text says",
+    "begin the text with the verb itself",
+)
+
 
 class Guard:
     """One connection's authorizer. `refusal` says why the last statement was refused."""
 
-    __slots__ = ("altering", "analyzing", "callbacks", "refusal", "watching")
+    __slots__ = ("altering", "analyzing", "callbacks", "keeps_schema", "refusal", "watching")
 
     def __init__(self) -> None:
         self.watching = False
+        self.keeps_schema = False
+        """The statement changes no schema, as far as its text says. The role that it needs was told from that, so it
+        must not."""
         self.analyzing = False
         """ANALYZE itself may write the statistics that nobody else may."""
         self.altering = False
@@ -90,11 +101,13 @@ class Guard:
         """What the program has defined, and no schema may contain."""
 
     def __call__(
-        self, operation: int, one: str | None, two: str | None, database: str | None, _source: str | None
+        self, operation: int, one: str | None, two: str | None, database: str | None, source: str | None
     ) -> int:
         if not self.watching:
             return apsw.SQLITE_OK
         refusal = self._refuse(operation, one, two, database)
+        if refusal is None and self.keeps_schema and _changes_schema(operation, one or "", two, source):
+            refusal = MORE
         if refusal is None:
             return apsw.SQLITE_OK
         self.refusal = refusal
@@ -124,6 +137,15 @@ class Guard:
         if name in _STATISTICS and not self.analyzing:
             return "NotSupportedError", f"{table} cannot be written directly", "run ANALYZE, which is replicated"
         return None
+
+
+def _changes_schema(operation: int, one: str, two: str | None, source: str | None) -> bool:
+    """Whether this changes the schema, or what counts as it; `source`: the trigger or view that does it."""
+    if operation in _ROWS:
+        return (source is None and one.lower() == RESOLVERS) or one.lower() in _SCHEMA_TABLES
+    return operation in _CHANGES_SCHEMA or (
+        operation == apsw.SQLITE_PRAGMA and two is not None and one.lower() in REPLICATED
+    )
 
 
 def _pragma_allowed(name: str, argument: str | None) -> bool:

@@ -14,7 +14,8 @@ from msgspec import Struct
 from quorate.core.limits import COMPUTED_BYTES_MAX, RESULT_BYTES_MAX, ROW_BYTES_MAX
 from quorate.core.requests import Run
 from quorate.core.statements import Failed, Result, Statement
-from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, REFUSED, RESOLVERS, SETTING, Shape, shape_of
+from quorate.sql import classify
+from quorate.sql.classify import CHANGE, CREATE_AS, DDL, DROP_TABLE, READ, REFUSED, SETTING, Shape, shape_of
 from quorate.sql.control import RELEASE, SAVEPOINT, savepoint_of
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL, LEAD, LOAD, NO_ROWID, limit_rows, set_mode
@@ -395,8 +396,7 @@ class Execution:
         check_schema(shape.sql, self._guard.callbacks)
         with self._capture.asleep():
             result = self._runner.text(statement, shape)
-        travels = shape.sql if RESOLVERS not in shape.sql else ""
-        self._capture.ddl(travels, self._pragmas.legacy if shape.alters else 0)
+        self._capture.ddl(classify.travelling(shape.sql), self._pragmas.legacy if shape.alters else 0)
         return result
 
     def _settle(self) -> None:

@@ -11,7 +11,7 @@ from quorate.core.statements import Parameters, Result, Statement, Value
 from quorate.sql.classify import EMPTY, REFUSED, Shape
 from quorate.sql.tokens import quoted
 from quorate.storage.data.connection import INTERNAL, NO_ROWID
-from quorate.storage.data.guard import Guard
+from quorate.storage.data.guard import MORE, Guard
 from quorate.storage.failures import RefusedError, ResultTooLarge
 from quorate.storage.rows.payload import encode
 
@@ -79,7 +79,7 @@ class Runner:
         guard = self._guard
         connection = self._connection
         sets = statement.sets
-        guard.watching = True
+        guard.watching = guard.keeps_schema = True
         try:
             if len(sets) == 1 and not statement.many:
                 if shape.rows:
@@ -92,7 +92,7 @@ class Runner:
                     self._cursor.execute(shape.sql, parameters).fetchall()
                     count += connection.changes()
         finally:
-            guard.watching = False
+            guard.watching = guard.keeps_schema = False
         return Result((), [], count, self._rowid() if shape.inserts and count else None)
 
     def _returning(self, statement: Statement, shape: Shape) -> Result:
@@ -126,11 +126,13 @@ class Runner:
     def read(self, statement: Statement, shape: Shape) -> Result:
         """Run a statement that changes nothing."""
         guard = self._guard
-        guard.watching = True
+        guard.watching = guard.keeps_schema = True
+        changed = self._connection.total_changes()
         try:
             if len(statement.sets) != 1 or statement.many:
                 for parameters in statement.sets:
                     self._cursor.execute(shape.sql, parameters).fetchall()
+                self._check_unchanged(changed)
                 return NOTHING
             cursor = self._cursor.execute(shape.sql, statement.sets[0])
             try:
@@ -138,9 +140,17 @@ class Runner:
             except apsw.ExecutionCompleteError:  # no rows: run it again where the columns can be seen
                 cursor = self._traced.execute(shape.sql, statement.sets[0])
                 columns = self._columns
-            return Result(columns, self._fetch(cursor), -1)
+            rows = self._fetch(cursor)
+            self._check_unchanged(changed)
+            return Result(columns, rows, -1)
         finally:
-            guard.watching = False
+            guard.watching = guard.keeps_schema = False
+
+    def _check_unchanged(self, changed: int) -> None:
+        """The role that a statement needs was told from its text. Raises RefusedError when it said less than is so.
+        The guard cannot tell: to open an R-tree for reading SQLite prepares statements that write."""
+        if self._connection.total_changes() != changed:
+            raise RefusedError(*MORE)
 
     def open(self, statement: Statement, shape: Shape) -> tuple[Columns, apsw.Cursor]:
         """Begin a statement that changes nothing: its columns, and its rows as they are asked for, with the guard
