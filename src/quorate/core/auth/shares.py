@@ -82,7 +82,7 @@ class ReadTimes:
             return None
         again_us = (over_us + 1) * MINUTE_US // self.most_us
         what = (
-            f"reads of {name} have run on this node for {self.most_us / 1e6:g} s in a minute, as long as one user's may"
+            f"reads of {name} have run on this node for {self.most_us // 1000} ms in a minute, as long as one user's may"
         )
         return overloaded(what, again_us)
 
