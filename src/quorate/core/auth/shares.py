@@ -81,10 +81,8 @@ class ReadTimes:
         if over_us < 0:
             return None
         again_us = (over_us + 1) * MINUTE_US // self.most_us
-        what = (
-            f"reads of {name} have run on this node for {self.most_us // 1000} ms in a minute, as long as one user's may"
-        )
-        return overloaded(what, again_us)
+        limit = f"{self.most_us // 1000} ms in a minute, as long as one user's may"
+        return overloaded(f"reads of {name} have run on this node for {limit}", again_us)
 
     def ran(self, name: str, took_us: int, now_us: int) -> None:
         """A read of this user ran for so long, until now."""
