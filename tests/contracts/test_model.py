@@ -18,8 +18,9 @@ from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.scenarios.dials import Dials
 from quorate.lab.sim.stores.model import ModelReplica
 from quorate.lab.sim.stores.store import UnknownToModel
+from quorate.lab.sim.workloads.large import LARGE
 from quorate.lab.sim.workloads.ledger import Ledger
-from quorate.lab.sim.workloads.operations import DUMP, LARGE, MARK, SETUP, Database, Operation, Operations
+from quorate.lab.sim.workloads.operations import DUMP, MARK, SETUP, Database, Operation, Operations
 from quorate.storage.data.replica import Replica
 from quorate.storage.interface import Divergent
 from quorate.storage.rows.payload import decode_outcome

@@ -19,7 +19,7 @@ from quorate.lab.sim.scenarios import drawing
 from quorate.lab.sim.scenarios.dials import Dials
 from quorate.lab.sim.scenarios.purpose import AIMS
 
-DECLARED: tuple[Dial, ...] = (*drawing.OTHERS, *(dial for fault in FAULTS for dial in fault.dials))
+DECLARED: tuple[Dial, ...] = (*drawing.DIALS, *(dial for fault in FAULTS for dial in fault.dials))
 
 
 def test_every_dial_is_declared_once() -> None:

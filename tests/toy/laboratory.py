@@ -163,6 +163,7 @@ def _judge(run: "Run", database: Elements, node: NodeId, elements: list[str]) ->
 
 
 PROBE = Probe(
+    databases=lambda dials: [Elements("elements", dials)],
     belongs=lambda group: not group.unwanted,
     unsettled=_unsettled,
     unfinished=_unfinished,

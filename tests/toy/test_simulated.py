@@ -6,12 +6,11 @@ import pytest
 
 from quorate.core.node import Node
 from quorate.lab.sim.campaigns.report import Report
-from quorate.lab.sim.run import Plan, Run
+from quorate.lab.sim.run import Plan, run
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.named import STORES
 from quorate.lab.sim.stores.keeps import MODEL
-from quorate.lab.sim.workloads.operations import Database
-from tests.toy.laboratory import SET, Elements
+from tests.toy.laboratory import SET
 from tests.toy.replica import GrowOnlySet, Writing
 
 FAULTS: dict[str, Any] = {
@@ -21,16 +20,9 @@ FAULTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Sets(Run):
-    """A run whose callers use a set as well."""
-
-    def wanted_databases(self) -> list[Database]:
-        return [Database("main", self.dials), Elements("elements", self.dials)]
-
-
 def simulate(seed: int, **own: Any) -> Report:
     dials = Dials(**{"nodes": 4, "clients": 4, "safety_us": 5 * SECOND, "repeat": 0.0, **own})
-    return Sets(seed, dials, Plan("sets", Node, STORES[MODEL])).execute()
+    return run(seed, dials, Plan("sets", Node, STORES[MODEL]))
 
 
 def test_every_member_takes_writes_and_all_come_to_hold_the_same() -> None:

@@ -33,24 +33,15 @@ from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.etcd import Etcd
 from quorate.lab.sim.faults.injector import Faults
 from quorate.lab.sim.replications.leaderless.registered import registered
-from quorate.lab.sim.replications.leaderless.workload import Rows
-from quorate.lab.sim.replications.multi_leader.elements import Elements
 from quorate.lab.sim.replications.probe import Groups
-from quorate.lab.sim.replications.registry import PROBES, watched
-from quorate.lab.sim.replications.single_leader.adversary import Adversary
-from quorate.lab.sim.replications.single_leader.invariants import Invariants
+from quorate.lab.sim.replications.registry import PROBES, databases, watchers
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.purpose import VACUOUS, proves_nothing
 from quorate.lab.sim.stores.keeps import SimulatedStore
 from quorate.lab.sim.workloads.client import Client
-from quorate.lab.sim.workloads.drawn import Drawings
-from quorate.lab.sim.workloads.fencing import NamedRuns
 from quorate.lab.sim.workloads.ledger import Ledger
 from quorate.lab.sim.workloads.operations import Database, Operations
-from quorate.lab.sim.workloads.runners import Runner
-from quorate.lab.sim.workloads.transacted import Transacted
-from quorate.lab.sim.workloads.transactors import Transactor
-from quorate.lab.sim.workloads.visitors import Visitors
+from quorate.lab.sim.workloads.registry import wanted
 
 LIVENESS = "liveness"
 SLICE_US = 100 * MILLISECOND
@@ -93,43 +84,19 @@ class Run:
         self.plan = plan
         self.world = World(f"{plan.scenario}/{seed}")
         self.network = Network(self.world, dials)
-        self.invariants = Invariants(self.world, plan.skip)
-        self.adversary = Adversary(self.world, dials, self.network, self.invariants)
-        self.observer = watched(self.world, self.adversary if Adversary.is_wanted(dials) else self.invariants)
+        self.invariants, self.adversary, self.observer = watchers(self.world, dials, self.network, plan.skip)
         self.ledger = Ledger(self.world)
         self.etcd = Etcd(self.world, dials)
         self.hosts = self._hosts()
         self.faults = Faults(self.world, dials, self.network, self.hosts, frozenset(plan.skip_faults))
         self.invariants.when_reborn = self.faults.reborn
-        self.databases = self.wanted_databases()
+        self.databases = databases(dials)
         self.ledger.loose.update(one.name for one in self.databases if one.loose)
-        self.drawings = Drawings(self.world) if dials.drawn else None
-        self.invariants.keeps_payloads = dials.drawn > 0
-        workload = self.world.rng("workload")
-        visitors = Visitors(self.world, plan.skip)
-        self.operations = Operations(dials, self.ledger, workload, lambda: self.world.now_us, self.drawings, visitors)
-        skipped = {number: frozenset(some) for number, some in plan.skip_operations.items()}
-        self.clients: list[Client] = [
-            Client(self.world, dials, self.network, number, self.databases, self.operations, skipped.get(number, ()))
-            for number in range(1, dials.clients + 1)
-        ]
-        self.transacted = Transacted(self.world)
-        self.clients += [
-            Transactor(
-                self.world, dials, self.network, number, self.databases, self.operations, self.transacted,
-                skipped.get(number, ()),
-            )
-            for number in range(dials.clients + 1, dials.clients + dials.transactors + 1)
-        ]  # fmt: skip
-        self.runs = NamedRuns(self.world)
-        before = len(self.clients)
-        self.clients += [
-            Runner(
-                self.world, dials, self.network, number, self.databases, self.operations, self.runs,
-                skipped.get(number, ()),
-            )
-            for number in range(before + 1, before + dials.runners + 1)
-        ]  # fmt: skip
+        self.workloads = wanted(self.world, dials, plan.skip)
+        self.invariants.keeps_payloads = any(workload.judges_order for workload in self.workloads)
+        rng = self.world.rng("workload")
+        self.operations = Operations(dials, self.ledger, rng, lambda: self.world.now_us, self.workloads)
+        self.clients = self._clients()
         cluster = SimCluster(
             self.world, dials, self.network, self.hosts, self.databases, self.operations, self.invariants.leaders,
             self._new_host,
@@ -139,15 +106,19 @@ class Run:
         self.dead = 0
         self._final_reads: list[tuple[Database, str]] | None = None
 
-    def wanted_databases(self) -> list[Database]:
-        """What clients use; all but `main` they create."""
-        names = ["main", *(f"extra{number}" for number in range(1, self.dials.databases))]
-        if self.dials.quorums:
-            return [Rows("rows", self.dials)]
-        databases = [Database(name, self.dials) for name in (["data"] if self.dials.fixed else names)]
-        if self.dials.leaders:
-            databases.append(Elements("wiki", self.dials, self.dials.topology, self.dials.leaders))
-        return databases
+    def _clients(self) -> list[Client]:
+        """Those who do whatever is drawn, then those of each workload."""
+        makers: list[Callable[..., Client]] = [Client] * self.dials.clients
+        for workload in self.workloads:
+            makers += [workload.client()] * workload.clients(self.dials) if workload.clients(self.dials) else []
+        skipped = {number: frozenset(some) for number, some in self.plan.skip_operations.items()}
+        return [
+            make(
+                self.world, self.dials, self.network, number, self.databases, self.operations,
+                skip=skipped.get(number, ()),
+            )
+            for number, make in enumerate(makers, 1)
+        ]  # fmt: skip
 
     def _hosts(self) -> dict[int, Host]:
         members = tuple(member_of(number) for number in range(1, self.dials.nodes + 1))

@@ -74,7 +74,7 @@ class Surge(Actor):
     def __init__(self, cluster: SimCluster) -> None:
         super().__init__(cluster)
         operations = cluster.operations
-        self._database, self._ledger, self._drawings = cluster.databases[0], operations.ledger, operations.drawings
+        self._database, self._ledger, self._operations = cluster.databases[0], operations.ledger, operations
         self._rng = cluster.world.rng("surge")
         self._budgets = [Budget() for _ in range(PROCESSES)]
         self._callers: list[Caller] = []
@@ -170,8 +170,7 @@ class Surge(Actor):
         self._waiting[self._asks] = caller
         token = Token(f"load-{caller.number}", 0)
         body = Run(self._database.name, (Statement(COUNT, (("load",),)),), token=token)
-        if self._drawings is not None:
-            self._drawings.sent(token.name, body.statements)
+        self._operations.sent(token.name, body.statements)
         self._network.send(NUMBER, self._leader, codec.encode(Ask(self._asks, body, left_us)))
         self._world.after(PATIENCE_US, self._unheard, caller, self._asks)
 

@@ -14,19 +14,18 @@ from msgspec import Struct
 
 from quorate.core.ack_policy import ASYNC, AUTO, ETCD, MAJORITY, MANUAL, SYNC, AckPolicy, parse
 from quorate.core.node import Node
-from quorate.core.options import SINGLE_LEADER, SingleLeaderOptions
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.replication import REPLICATIONS
 from quorate.lab.sim.campaigns.report import Report
 from quorate.lab.sim.campaigns.rows import CALM, EVERY_US, Row
 from quorate.lab.sim.faults.registry import ROWS as FAULT_ROWS
-from quorate.lab.sim.replications.single_leader.tails import LOST_TAIL, LOST_UNDER_ASYNC
+from quorate.lab.sim.replications.registry import PROBES
 from quorate.lab.sim.run import Plan
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.named import dials_of, execute
 from quorate.lab.sim.stores.keeps import FILES
 from quorate.lab.sim.stores.store import BadStore
 from quorate.lab.sim.workloads.drawn import COMPARED
-from quorate.lab.sim.workloads.ledger import ACKNOWLEDGED_LOST
 
 OPERATIONS_LEAST = 20
 """For each seed; a cell with fewer says nothing. Where `sync` waits for a node that is away, fewer are enough."""
@@ -40,6 +39,7 @@ class Mode(Struct, frozen=True):
     name: str
     nodes: int
     acks: str = MAJORITY
+    replication: str = SINGLE_LEADER
     dials: dict[str, Any] = {}
     """What else is different: another way to fail over, say."""
     settings: dict[str, Any] = {}
@@ -56,9 +56,8 @@ class Mode(Struct, frozen=True):
     @property
     def promises(self) -> tuple[str, ...]:
         """By name, as `quorate explain` has them; each names its judge."""
-        return tuple(
-            each.name for each in REPLICATIONS[SINGLE_LEADER].promises.made(SingleLeaderOptions(acks=self.acks))
-        )
+        of = REPLICATIONS[self.replication]
+        return tuple(each.name for each in of.promises.made(of.options(acks=self.acks)))
 
     @property
     def decides(self) -> str:
@@ -197,7 +196,7 @@ def add(cell: Cell, row: Row, report: Report, mark: str = "") -> None:
     cell.failed += marks.get("failed", 0) + marks.get("cancelled", 0) + marks.get("told not done", 0)
     cell.fired += marks.get(row.mark, 0)
     cell.proved += marks.get(mark, 0)
-    cell.lost += marks.get(LOST_UNDER_ASYNC, 0) + (report.judge in {ACKNOWLEDGED_LOST, LOST_TAIL})
+    cell.lost += sum(probe.lost(report) for probe in PROBES.values())
     cell.saved += marks.get("lost entries dropped", 0)
     cell.steps += report.steps
     cell.gaps_us.append(report.unavailable_us)

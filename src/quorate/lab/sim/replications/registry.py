@@ -11,16 +11,35 @@ from quorate.core.kernel import Deliver, Effect, Event, Persist, Send
 from quorate.core.options import MULTI_LEADER, SINGLE_LEADER
 from quorate.core.recovered import Recovered
 from quorate.lab.sim.engine.host import Host
+from quorate.lab.sim.engine.network import Network
 from quorate.lab.sim.engine.observers import Observer
 from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.replications.multi_leader import probe as multi_leader
 from quorate.lab.sim.replications.probe import Probe
+from quorate.lab.sim.replications.single_leader.adversary import Adversary
+from quorate.lab.sim.replications.single_leader.invariants import Invariants
 from quorate.lab.sim.replications.single_leader.probe import PROBE
+from quorate.lab.sim.scenarios.dials import Dials
+from quorate.lab.sim.workloads.operations import Database
 
 PROBES: dict[str, Probe] = {SINGLE_LEADER: PROBE, MULTI_LEADER: multi_leader.PROBE}
 
 
-def watched(world: World, first: Observer) -> Observer:
+def databases(dials: Dials) -> list[Database]:
+    """What clients use; all but `main` they create."""
+    return [each for probe in PROBES.values() for each in probe.databases(dials)]
+
+
+def watchers(
+    world: World, dials: Dials, network: Network, skip: tuple[str, ...]
+) -> tuple[Invariants, Adversary, Observer]:
+    """Those who look on at all that is of no other replication's groups, and whom hosts show what happens."""
+    invariants = Invariants(world, skip)
+    adversary = Adversary(world, dials, network, invariants)
+    return invariants, adversary, _shared(world, adversary if Adversary.is_wanted(dials) else invariants)
+
+
+def _shared(world: World, first: Observer) -> Observer:
     """Whom hosts show what happens: `first`, who looks at groups with a single leader and at all that is of no group,
     and an observer for each other replication, who looks at its own groups."""
     others = {name: probe.observer(world) for name, probe in PROBES.items() if probe.observer is not None}

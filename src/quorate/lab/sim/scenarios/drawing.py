@@ -14,6 +14,7 @@ from quorate.core.settings import Settings
 from quorate.lab.sim.faults import registry
 from quorate.lab.sim.faults.fault import Dial, Draw, between, one_of, part_or_zero
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
+from quorate.lab.sim.workloads.registry import WORKLOADS
 
 
 def draw_settings(rng: random.Random) -> Settings:
@@ -57,9 +58,7 @@ KEPT = ()
 OTHERS = (
     Dial("nodes", one_of(1, 2, 3, 3, 3, 3, 3, 4, 5, 5), quiet=(2, 3)),
     Dial("clients", between(1, 5), quiet=(1, 2)),
-    Dial("transactors", quiet=(1,)),
     Dial("holds"),
-    Dial("runners", quiet=(1, 2)),
     Dial("databases", one_of(1, 1, 2, 3), quiet=(1,)),
     Dial("leaders", quiet=KEPT),
     Dial("topology", quiet=KEPT),
@@ -98,9 +97,6 @@ OTHERS = (
     Dial("journals", one_of(0, 1, 2)),
     Dial("schema", one_of(0, 0, 1)),
     Dial("weak_reads", one_of(0, 1)),
-    Dial("drawn"),
-    Dial("large"),
-    Dial("sessions"),
     Dial("exports"),
     Dial("streams"),
     Dial("smooth", quiet=KEPT),
@@ -113,10 +109,11 @@ OTHERS = (
     Dial("give_up", one_of(0.0, 0.3, 0.8)),
     Dial("settings", draw_settings, quiet=KEPT),
 )
-QUIET = {**registry.QUIET, **{dial.name: dial.quiet for dial in OTHERS if dial.quiet}}
+DIALS = (*OTHERS, *(workload.dial for workload in WORKLOADS))
+QUIET = {**registry.QUIET, **{dial.name: dial.quiet for dial in DIALS if dial.quiet}}
 """What each dial is tried at, quietest first."""
 
-DRAWS: dict[str, Draw] = {**{dial.name: dial.draw for dial in OTHERS if dial.draw is not None}, **registry.DRAWS}
+DRAWS: dict[str, Draw] = {**{dial.name: dial.draw for dial in DIALS if dial.draw is not None}, **registry.DRAWS}
 ORDER = (
     "nodes", "clients", "databases", "safety_us", "delay_us", "tail_us", "loss", "duplicate", "late", "corrupt",
     "hints", "client_loss", "client_late", "fsync_us", "fsync_tail_us", "storage_us", "keep_pending",

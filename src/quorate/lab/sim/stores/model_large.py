@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from quorate.core.statements import Result
-from quorate.lab.sim.workloads import operations
+from quorate.lab.sim.workloads import large
 
 if TYPE_CHECKING:
     from quorate.lab.sim.stores.model_tables import Tables
@@ -15,4 +15,4 @@ def _large(tables: "Tables", parameters: Any) -> Result:
     return Result((), [], 1, 0)
 
 
-STATEMENTS = {operations.LARGE: _large}
+STATEMENTS = {large.LARGE: _large}

@@ -55,8 +55,6 @@ HURRIES = 4
 """From this attempt on, a read in pieces asks for all rows at once: it may take longer than its state is kept."""
 LETS_GO = 0.7
 """Chance that a client that has a copy tells its node so."""
-MAY_FAIL = ("failing", "drawn", "row insert")
-"""Kinds of operations whose statements may be wrong."""
 
 _outcome = msgspec.msgpack.Decoder(ScriptOutcome)
 
@@ -159,8 +157,8 @@ class Client:
                 after = operation.visit.bookmark if operation.visit is not None else None
                 level = operation.level
                 body = Run(operation.database, operation.statements, level, token, strongest=strongest, after=after)
-            if token is not None and self.operations.drawings is not None:
-                self.operations.drawings.sent(token.name, operation.statements)
+            if token is not None:
+                self.operations.sent(token.name, operation.statements)
         if self.rng.random() < (self.dials.wander if operation.visit is None or operation.writes else SESSION_WANDERS):
             self._target = self._node_at("")
         self.call = Call(operation, body, token)
@@ -400,7 +398,7 @@ class Client:
             return
         transient = body.retryable or body.error in ("UnknownDatabase", "StatementTimeout")
         second = call.operation.kind == "alter" and body.error == "ChangeUnderWay"  # another client was first
-        if not self._may_fail(call) and not transient and not second:
+        if not self.operations.may_fail(call.operation.kind) and not transient and not second:
             raise Violation(TRUE_ANSWER, f"{call.operation.kind} was refused: {body!r}")
         if transient:
             self._target = self._node_at("")
@@ -420,11 +418,6 @@ class Client:
         else:
             self._end(call, FAIL, None)
 
-    def _may_fail(self, call: Call) -> bool:
-        """Its statements may be wrong. No schema changes where a drawn trigger or view names what is not there."""
-        kind = call.operation.kind
-        return kind in MAY_FAIL or (kind == "schema" and self.operations.drawings is not None)
-
     def _answered(self, call: Call, outcome: Any) -> None:
         if isinstance(outcome, Done):
             self.world.mark("ok")
@@ -438,7 +431,7 @@ class Client:
             self._end(call, OK, outcome.results if not outcome.truncated else None)
         elif isinstance(outcome, Failed):
             loose = call.operation.database in self.operations.ledger.loose
-            if not self._may_fail(call) and call.operation.level == LINEARIZABLE and not loose:
+            if not self.operations.may_fail(call.operation.kind) and call.operation.level == LINEARIZABLE and not loose:
                 raise Violation(TRUE_ANSWER, f"{call.operation.kind} failed: {outcome!r}")
             self.world.mark("failed")
             self._end(call, FAIL, None)

@@ -4,7 +4,6 @@ SQLite, told the same writes in the order in which they were committed, says and
 That one order explains every outcome is also what "exactly once" means, for whatever the statements did.
 """
 
-import random
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +13,9 @@ from quorate.core.entries import DATA
 from quorate.core.requests import Cancelled, Done, Expired, WriteOutcome
 from quorate.core.statements import BOUND, Failed, Statement
 from quorate.lab.sim.engine.world import Violation, World
-from quorate.lab.sim.workloads.operations import Database, Operation
+from quorate.lab.sim.faults.fault import Dial
+from quorate.lab.sim.workloads.operations import Database, Operation, Operations
+from quorate.lab.sim.workloads.workload import Order, Workload
 from quorate.lab.sql.draw import Drawer
 from quorate.lab.sql.shape import Drawn
 from quorate.sql.classify import reads_only
@@ -25,7 +26,6 @@ from quorate.storage.rows.payload import decode_batch, decode_records
 
 if TYPE_CHECKING:
     from quorate.lab.sim.engine.host import Host
-    from quorate.lab.sim.replications.single_leader.invariants import Invariants
 
 LIKE_SQLITE = "same as SQLite"
 DRAWN = "drawn"
@@ -36,22 +36,29 @@ INTEGRITY = Statement("PRAGMA integrity_check")
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 
 
-class Drawings:
+class Drawings(Workload):
     """What clients draw, and every write by its token."""
 
-    def __init__(self, world: World) -> None:
+    dial = Dial("drawn")
+    judges_order = True
+    may_fail = (DRAWN, "schema")
+    """No schema changes where a drawn trigger or view names what is not there."""
+
+    def __init__(self, world: World, skip: tuple[str, ...]) -> None:
+        super().__init__(world, skip)
         self._world = world
         self._drawers: dict[str, Drawer] = {}
         self._schema: dict[str, list[Drawn]] = {}
         self._writes: dict[str, tuple[Statement, ...]] = {}
 
-    def next(self, rng: random.Random, database: Database) -> Operation:
+    def next(self, operations: Operations, process: int, database: Database) -> Operation:
         """The statements that make the database's schema, one by one; then whatever the random numbers say."""
         drawer = self._drawers.get(database.name)
         if drawer is None:
             drawer = self._drawers[database.name] = Drawer(self._world.rng(f"drawn/{database.name}"))
             self._schema[database.name] = drawer.schema()
-        drawer.rng = rng
+        del process
+        drawer.rng = operations.rng
         pending = self._schema[database.name]
         drawn = (pending.pop(0),) if pending else drawer.request().statements
         statements = [Statement(each.sql, each.sets, each.many) for each in drawn]
@@ -68,23 +75,23 @@ class Drawings:
         """A write that some client sends, whatever its kind."""
         self._writes[token] = statements
 
-    def judge(self, invariants: "Invariants", number: GroupId, last: int, replicas: list["Host"]) -> None:
+    def judge_order(self, order: Order, number: GroupId, last: int, replicas: list["Host"]) -> None:
         """Repeat what was committed on plain SQLite, and compare outcomes and contents. Raises Violation."""
         plain = PlainRun()
         try:
-            if self._repeat(plain, invariants, number, last):
+            if self._repeat(plain, order, number, last):
                 self._compare(plain, number, replicas)
         finally:
             plain.close()
 
-    def _repeat(self, plain: PlainRun, invariants: "Invariants", number: GroupId, last: int) -> bool:
+    def _repeat(self, plain: PlainRun, order: Order, number: GroupId, last: int) -> bool:
         """All entries up to the last; False when there is one that cannot be repeated."""
-        committed = invariants.committed.get(number, {})
+        committed = order.committed.get(number, {})
         for index in range(1, last + 1):
             if index not in committed:
                 self._world.mark("drawn: an entry was not seen")
                 return False
-            kind, payload = invariants.payloads[number, index, committed[index].epoch]
+            kind, payload = order.payloads[number, index, committed[index].epoch]
             if kind != DATA:
                 continue
             for token, outcome in decode_records(bytes(decode_batch(payload).records)):

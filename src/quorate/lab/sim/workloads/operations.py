@@ -2,11 +2,11 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from quorate.core.ack_policy import MAJORITY, AckPolicy, parse
-from quorate.core.entries import LARGE_BYTES
-from quorate.core.options import SINGLE_LEADER, SingleLeaderOptions
+from quorate.core.options import SINGLE_LEADER
 from quorate.core.read_levels import EVENTUAL, LEADER, LINEARIZABLE
 from quorate.core.replication import REPLICATIONS
 from quorate.core.requests import Done
@@ -14,12 +14,11 @@ from quorate.core.statements import Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.scenarios.dials import Dials
-from quorate.lab.sim.workloads import fencing, transacted
 from quorate.lab.sim.workloads.ledger import ACKNOWLEDGED_LOST, ATOMICITY, LINEARIZABILITY, TRUE_ANSWER, Ledger
+from quorate.lab.sim.workloads.workload import Workload
 
 if TYPE_CHECKING:
-    from quorate.lab.sim.workloads.drawn import Drawings
-    from quorate.lab.sim.workloads.visitors import Visit, Visitors
+    from quorate.lab.sim.workloads.visitors import Visit
 
 SETUP = (
     "CREATE TABLE registers(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",
@@ -39,7 +38,6 @@ WRITE = "UPDATE registers SET value = ? WHERE key = ?"
 COMPARE = "UPDATE registers SET value = ? WHERE key = ? AND value = ?"
 COUNT = "UPDATE counters SET n = n + 1 WHERE key = ?"
 MARK = "INSERT INTO marks(id) VALUES (?)"
-LARGE = "INSERT OR REPLACE INTO marks VALUES (0, ?)"
 PAIR_WRITE = "UPDATE pairs SET value = ? WHERE side = ?"
 PAIR_READ = "SELECT value FROM pairs WHERE side = ?"
 JOURNAL = "INSERT INTO journal(what) VALUES (?) RETURNING n"
@@ -50,6 +48,9 @@ DUMP = (
     ("pairs", "SELECT side, value FROM pairs"),
     ("marks", "SELECT id, note FROM marks"),
 )
+
+MAY_FAIL = ("failing", "row insert")
+"""Kinds of operations whose statements may be wrong."""
 
 Ended = Callable[[str, Any], None]
 
@@ -125,8 +126,8 @@ class Database:
     @property
     def judges(self) -> frozenset[str]:
         """Those that it is answerable to, whichever of its rules is in force: its replication says it."""
-        of = REPLICATIONS[SINGLE_LEADER].promises.judges
-        return frozenset.intersection(*(of(SingleLeaderOptions(acks=str(rule))) for rule in self.rules))
+        of = REPLICATIONS[Database.replication]  # acks promise of a group's own log what they do with one leader
+        return frozenset.intersection(*(of.promises.judges(of.options(acks=str(rule))) for rule in self.rules))
 
     @property
     def loose(self) -> bool:
@@ -148,17 +149,13 @@ class Operations:
         ledger: Ledger,
         rng: random.Random,
         now: Callable[[], int],
-        drawings: "Drawings | None" = None,
-        visitors: "Visitors | None" = None,
+        workloads: tuple[Workload, ...] = (),
     ) -> None:
-        self.visitors = visitors
         self.ledger = ledger
-        self.drawings = drawings
         self.rng = rng
         self._now = now
-        self._more = (*(transacted.TABLES if dials.transactors else ()), *(fencing.TABLES if dials.runners else ()))
-        """Tables of transactions."""
-        makers = {
+        self._workloads = workloads
+        makers: dict[Callable[[int, Database], Operation], int] = {
             self.read: dials.reads,
             self.write: dials.writes,
             self.compare: dials.compares,
@@ -170,9 +167,7 @@ class Operations:
             self.journal: dials.journals,
             self.schema: dials.schema,
             self.weak_read: dials.weak_reads,
-            self.drawn: dials.drawn,
-            self.large: dials.large,
-            self.session: dials.sessions,
+            **{partial(each.next, self): each.weight(dials) for each in workloads},
         }
         self._makers = [maker for maker, weight in makers.items() for _ in range(weight)] or [self.read]
 
@@ -180,9 +175,18 @@ class Operations:
         """What this process does next."""
         return self.rng.choice(self._makers)(process, database)
 
+    def sent(self, token: str, statements: tuple[Statement, ...]) -> None:
+        """Some client sends this write, whatever its kind."""
+        for each in self._workloads:
+            each.sent(token, statements)
+
+    def may_fail(self, kind: str) -> bool:
+        """Statements of operations of this kind may be wrong."""
+        return kind in MAY_FAIL or any(kind in each.may_fail for each in self._workloads)
+
     def setup(self, database: Database) -> Operation:
         """The tables and their first rows, in one write."""
-        statements = [Statement(sql) for sql in (*SETUP, *self._more)]
+        statements = [Statement(sql) for sql in (*SETUP, *(sql for each in self._workloads for sql in each.tables))]
         rows = tuple((key,) for key in database.keys)
         statements.append(Statement("INSERT INTO registers VALUES (?, 0)", rows, many=True))
         rows = tuple((key,) for key in (*database.counters, *database.loaded))
@@ -248,10 +252,11 @@ class Operations:
     def count(self, _process: int, database: Database) -> Operation:
         key = self.rng.choice(database.counters)
         return Operation(
-            "count", database.name, [Statement(COUNT, ((key,),))], self._committed(database, key), writes=True
+            "count", database.name, [Statement(COUNT, ((key,),))], self.counted(database, key), writes=True
         )
 
-    def _committed(self, database: Database, key: str) -> Ended:
+    def counted(self, database: Database, key: str) -> Ended:
+        """What to do with the end of a write that counts one there."""
         sums = self.ledger.counter(database.name, key)
         sums.unsure += 1
 
@@ -267,7 +272,7 @@ class Operations:
         """Two statements that happen together or not at all, some rows at once."""
         mark = self.ledger.next_value()
         key = self.rng.choice(database.counters)
-        committed = self._committed(database, key)
+        committed = self.counted(database, key)
         self.ledger.marks[database.name, mark] = INFO
 
         def ended(end: str, results: Any) -> None:
@@ -276,13 +281,6 @@ class Operations:
 
         statements = [Statement(MARK, ((mark,),)), Statement(COUNT, ((key,),))]
         return Operation("mark", database.name, statements, ended, writes=True)
-
-    def large(self, _process: int, database: Database) -> Operation:
-        """More bytes than are written to the log in passing, and a count."""
-        key = self.rng.choice(database.counters)
-        note = self.rng.choice("abcdef") * self.rng.randint(LARGE_BYTES, LARGE_BYTES * 3 // 2)
-        statements = [Statement(LARGE, ((note,),)), Statement(COUNT, ((key,),))]
-        return Operation("large", database.name, statements, self._committed(database, key), writes=True)
 
     def pair_write(self, _process: int, database: Database) -> Operation:
         value = self.ledger.next_value()
@@ -337,18 +335,8 @@ class Operations:
             insert = f"INSERT INTO t{value} VALUES ('x', 1), ('y', 2)"  # noqa: S608 - a number of our own
             statements = [Statement(create), Statement(insert), Statement(f"ALTER TABLE t{value} RENAME TO u{value}")]
         statements.append(Statement(COUNT, ((database.counters[0],),)))
-        committed = self._committed(database, database.counters[0])
+        committed = self.counted(database, database.counters[0])
         return Operation("schema", database.name, statements, committed, writes=True)
-
-    def drawn(self, _process: int, database: Database) -> Operation:
-        """Whatever SQL the random numbers say."""
-        assert self.drawings is not None
-        return self.drawings.next(self.rng, database)
-
-    def session(self, process: int, database: Database) -> Operation:
-        """Somebody reads or writes who has a session."""
-        assert self.visitors is not None
-        return self.visitors.next(self.rng, process, database, lambda: self.mark(process, database))
 
     def failing(self, process: int, database: Database) -> Operation:
         """A write that must fail as a whole, beside innocent ones, whatever harm its statements try."""

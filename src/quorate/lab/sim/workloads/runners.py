@@ -3,7 +3,8 @@
 """
 
 import random
-from collections.abc import Collection, Coroutine, Generator
+from collections.abc import Callable, Collection, Coroutine, Generator, Iterable
+from functools import partial
 from typing import Any
 
 from msgspec import structs
@@ -19,11 +20,13 @@ from quorate.core.statements import Failed, Statement, Token
 from quorate.lab.judges.history import INFO, OK
 from quorate.lab.sim.engine.network import Network
 from quorate.lab.sim.engine.world import World
+from quorate.lab.sim.faults.fault import Dial
 from quorate.lab.sim.scenarios.dials import SECOND, Dials
 from quorate.lab.sim.workloads import client as clients
 from quorate.lab.sim.workloads.client import Client
-from quorate.lab.sim.workloads.fencing import Before, Call, NamedRun, NamedRuns
+from quorate.lab.sim.workloads.fencing import DUMP, TABLES, Before, Call, NamedRun, NamedRuns
 from quorate.lab.sim.workloads.operations import Database, Operation, Operations
+from quorate.lab.sim.workloads.workload import Workload
 from quorate.wire import codec
 
 READ = Statement("SELECT taken FROM places WHERE id = 1")
@@ -294,3 +297,23 @@ class Runner(Client):
         self._under_way[1].close()
         self._under_way = self._wish = None
         call.run.settling = False
+
+
+class Running(Workload):
+    """Clients that do everything in calls that commit once, and their judge."""
+
+    dial = Dial("runners", quiet=(1, 2))
+    of_clients = True
+    tables, looks = TABLES, DUMP
+
+    def __init__(self, world: World, skip: tuple[str, ...]) -> None:
+        super().__init__(world, skip)
+        self._runs = NamedRuns(world)
+
+    def client(self) -> Callable[..., Client]:
+        """What makes one."""
+        return partial(Runner, runs=self._runs)
+
+    def judge(self, found: Iterable[Done]) -> None:
+        """See `NamedRuns`."""
+        self._runs.judge(found)

@@ -2,25 +2,28 @@
 time between two statements. A caller that dies, or gives a statement up, leaves its transaction where it is.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Any
 
 from msgspec import structs
 
 from quorate import errors
 from quorate.client.transactions import Keeper, must_be_settled
-from quorate.core.requests import Outcome
+from quorate.core.requests import Done, Outcome
 from quorate.core.scripts import HoldEnded, LetGo, Script
 from quorate.core.statements import Failed, Result, Statement, Token
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.engine.network import Network
 from quorate.lab.sim.engine.world import Violation, World
+from quorate.lab.sim.faults.fault import Dial
 from quorate.lab.sim.scenarios.dials import Dials
 from quorate.lab.sim.workloads.client import Call, Client
 from quorate.lab.sim.workloads.ledger import TRUE_ANSWER
 from quorate.lab.sim.workloads.operations import Database, Operation, Operations
 from quorate.lab.sim.workloads.programs import HOLDING, PROGRAMS, Program, Writing
-from quorate.lab.sim.workloads.transacted import INVARIANT, Seen, Transacted
+from quorate.lab.sim.workloads.transacted import DUMP, INVARIANT, TABLES, Seen, Transacted
+from quorate.lab.sim.workloads.workload import Workload
 
 ROLLS_BACK = 0.1
 """Chance that a program that has come to its end does not want what it did."""
@@ -214,3 +217,23 @@ class Transactor(Client):
         else:
             self.world.mark("failed")
             self._end(call, FAIL, outcome)
+
+
+class Transacting(Workload):
+    """Clients that do everything in transactions, and their judges."""
+
+    dial = Dial("transactors", quiet=(1,))
+    of_clients = True
+    tables, looks = TABLES, DUMP
+
+    def __init__(self, world: World, skip: tuple[str, ...]) -> None:
+        super().__init__(world, skip)
+        self._transacted = Transacted(world)
+
+    def client(self) -> Callable[..., Client]:
+        """What makes one."""
+        return partial(Transactor, transacted=self._transacted)
+
+    def judge(self, found: Iterable[Done]) -> None:
+        """See `Transacted`."""
+        self._transacted.judge(found)

@@ -4,8 +4,6 @@ Each adds marks and reads all of them. `judges.growing` holds every read to what
 was; reads at `bounded` are held to what had been acknowledged by then.
 """
 
-import random
-from collections.abc import Callable
 from typing import Any
 
 from quorate.core.bookmarks import Bookmark, Reached, digest_of
@@ -15,8 +13,10 @@ from quorate.errors import ProgrammingError
 from quorate.lab.judges.growing import Acknowledged, Growing, Seen, members
 from quorate.lab.judges.history import OK
 from quorate.lab.sim.engine.world import Violation, World
+from quorate.lab.sim.faults.fault import Dial
 from quorate.lab.sim.scenarios.dials import MILLISECOND
-from quorate.lab.sim.workloads.operations import Database, Operation
+from quorate.lab.sim.workloads.operations import Database, Operation, Operations
+from quorate.lab.sim.workloads.workload import Workload
 
 SESSION = "session"
 BOUNDED_STALENESS = "bounded staleness"
@@ -58,18 +58,22 @@ class Visit:
         return True
 
 
-class Visitors:
+class Visitors(Workload):
     """All sessions of one run."""
 
-    def __init__(self, world: World, skip: tuple[str, ...] = ()) -> None:
+    dial = Dial("sessions")
+
+    def __init__(self, world: World, skip: tuple[str, ...]) -> None:
+        super().__init__(world, skip)
         self._world = world
         self._skip = skip
         self._visits: dict[str, dict[int, Visit]] = {}
         self._sets: dict[str, Growing] = {}
         self._acknowledged: dict[str, Acknowledged] = {}
 
-    def next(self, rng: random.Random, process: int, database: Database, mark: Callable[[], Operation]) -> Operation:
-        """What the session of this client does next; `mark` adds a mark."""
+    def next(self, operations: Operations, process: int, database: Database) -> Operation:
+        """What the session of this client does next."""
+        rng = operations.rng
         visits = self._visits.setdefault(database.name, {})
         visit = visits.setdefault(process // PROCESSES_PER_CLIENT, Visit())
         if rng.random() < ANEW:
@@ -78,7 +82,7 @@ class Visitors:
             self._world.mark("session goes on elsewhere")
         kind = rng.random()
         if kind < WRITES:
-            operation = self._write(database, visit, mark())
+            operation = self._write(database, visit, operations.mark(process, database))
         elif kind < WRITES + READS:
             operation = self._read(database, visit)
         else:

@@ -135,6 +135,7 @@ def _judge(run: "Run", database: Rows) -> None:
 
 
 PROBE = Probe(
+    databases=lambda dials: [Rows("rows", dials)] if dials.quorums else [],
     belongs=lambda group: not group.unwanted,
     unsettled=_unsettled,
     unfinished=lambda _number, _replicas, _wanted: None,

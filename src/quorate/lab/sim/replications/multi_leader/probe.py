@@ -12,11 +12,19 @@ from quorate.lab.sim.replications.multi_leader.elements import LOOKS, Elements
 from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
 from quorate.lab.sim.replications.single_leader import probe as single
 from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
+from quorate.lab.sim.scenarios.dials import Dials
+from quorate.lab.sim.workloads.operations import Database
 
 if TYPE_CHECKING:
     from quorate.lab.sim.run import Run
 
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
+
+
+def _databases(dials: Dials) -> list[Database]:
+    if dials.quorums or not dials.leaders:
+        return []
+    return [Elements("wiki", dials, dials.topology, dials.leaders)]
 
 
 def _unsettled(run: "Run", number: GroupId, replicas: Replicas) -> str | None:
@@ -71,6 +79,7 @@ def _state(group: Any) -> str:
 
 
 PROBE = Probe(
+    databases=_databases,
     belongs=single.PROBE.belongs,
     unsettled=_unsettled,
     unfinished=single.PROBE.unfinished,

@@ -11,18 +11,26 @@ from quorate.core.membership import Wanted, reached
 from quorate.core.requests import Done, WriteOutcome
 from quorate.core.statements import Failed, Statement
 from quorate.lab.sim.actors.lasting import SETTLED_US
+from quorate.lab.sim.campaigns.report import Report
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
 from quorate.lab.sim.replications.single_leader.invariants import REPLICAS_EQUAL
-from quorate.lab.sim.replications.single_leader.tails import ENOUGH_HOLDERS, LOST_TAIL
-from quorate.lab.sim.scenarios.dials import SECOND
-from quorate.lab.sim.workloads import fencing, transacted
+from quorate.lab.sim.replications.single_leader.tails import ENOUGH_HOLDERS, LOST_TAIL, LOST_UNDER_ASYNC
+from quorate.lab.sim.scenarios.dials import SECOND, Dials
+from quorate.lab.sim.workloads.ledger import ACKNOWLEDGED_LOST
 from quorate.lab.sim.workloads.operations import DUMP, Database, tables
 
 if TYPE_CHECKING:
     from quorate.lab.sim.run import Run
 
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
+
+
+def _databases(dials: Dials) -> list[Database]:
+    if dials.quorums:
+        return []
+    names = ["main", *(f"extra{number}" for number in range(1, dials.databases))]
+    return [Database(name, dials) for name in (["data"] if dials.fixed else names)]
 
 
 def _belongs(group: Any) -> bool:
@@ -91,15 +99,15 @@ def _account(run: "Run", groups: Groups) -> None:
         if database.ready:
             _check_database(run, groups, database)
             _check_tail(run, groups, database)
-            _check_drawn(run, groups, database)
-    if run.dials.transactors and run.databases[0].ready and not run.databases[0].loose:
-        run.transacted.judge(_contents(run, groups, run.databases[0], transacted.DUMP))
-    if run.dials.runners and run.databases[0].ready and not run.databases[0].loose:
-        run.runs.judge(_contents(run, groups, run.databases[0], fencing.DUMP))
+            _check_order(run, groups, database)
+    first = run.databases[0]
+    for workload in run.workloads:
+        if workload.looks and first.ready and not first.loose:
+            workload.judge(_contents(run, groups, first, workload.looks))
 
 
 def _contents(run: "Run", groups: Groups, database: Database, looks: tuple[Statement, ...]) -> Iterator[Done]:
-    """What transactions have left on each sound replica of a database."""
+    """What there is on each sound replica of a database."""
     for number, replicas in groups.items():
         for node, group in replicas.items():
             if group.database == database.name and number not in _doubtful(run, node):
@@ -127,15 +135,17 @@ def _check_forgotten(run: "Run", number: GroupId) -> None:
         tails.check_forgotten(number, [*kept, *run.invariants.places(number)])
 
 
-def _check_drawn(run: "Run", groups: Groups, database: Database) -> None:
-    """Plain SQLite explains it, where the statements were drawn."""
-    if run.drawings is None or database.loose:
+def _check_order(run: "Run", groups: Groups, database: Database) -> None:
+    """What was committed, and in which order, for the workloads that ask for that."""
+    asking = [workload for workload in run.workloads if workload.judges_order]
+    if not asking or database.loose:
         return
     for number, replicas in groups.items():
         leading = [group for group in replicas.values() if group.leads]
         if number != CATALOG_GROUP and leading and leading[0].database == database.name:
             sound = [run.hosts[node] for node in sorted(replicas) if number not in _doubtful(run, node)]
-            run.drawings.judge(run.invariants, number, leading[0].log.last.index, sound)
+            for workload in asking:
+                workload.judge_order(run.invariants, number, leading[0].log.last.index, sound)
 
 
 def _doubtful(run: "Run", node: int) -> set[GroupId]:
@@ -164,6 +174,17 @@ def _check_database(run: "Run", groups: Groups, database: Database) -> None:
             raise Violation(REPLICAS_EQUAL, f"some replicas of {database.name} have no tables, and others do")
 
 
+def _lost(report: Report) -> int:
+    return report.marks.get(LOST_UNDER_ASYNC, 0) + (report.judge in {ACKNOWLEDGED_LOST, LOST_TAIL})
+
+
 PROBE = Probe(
-    belongs=_belongs, unsettled=_unsettled, unfinished=_unfinished, state=_state, judge=_judge, account=_account
+    databases=_databases,
+    belongs=_belongs,
+    unsettled=_unsettled,
+    unfinished=_unfinished,
+    state=_state,
+    judge=_judge,
+    account=_account,
+    lost=_lost,
 )
