@@ -66,3 +66,14 @@ def test_replications_do_not_know_each_other(replication: str) -> None:
     for path in modules(f"core/{replication}"):
         wanted = {inside(module) for module, _ in imports(path)}
         assert not wanted & others, f"{name(path)} imports from another replication"
+
+
+def test_the_simulator_asks_the_registry_and_no_replication() -> None:
+    """But for the list of all faults, and for a replication that is registered only while a run lasts."""
+    rooms = tuple(f"quorate.lab.sim.replications.{each}" for each in REPLICATIONS)
+    found = {
+        path.relative_to(PACKAGE / "lab" / "sim").as_posix()
+        for path in modules("lab/sim")
+        if any(module.startswith(rooms) for module, _ in imports(path))
+    }
+    assert {each for each in found if not each.startswith("replications/")} == {"faults/registry.py", "run.py"}
