@@ -35,7 +35,7 @@ def _commits_twice(original: Any) -> Any:
 
 def _unconfirmed(_original: Any) -> Any:
     def wait(group: Any, request: Any, outcome: bytes) -> None:
-        read = Read(request.id, (Known(outcome),), request.since_us, until_us=request.until_us)
+        read = Read(request.id, Known(outcome), request.since_us, until_us=request.until_us)
         read.index = group.log.last.index
         group.reading.applying.append(read)
         group.host.make_ready(group.group)
