@@ -12,7 +12,7 @@ from quorate import errors
 from quorate.client.without_leader import REFUSED
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.options import LEADERLESS
-from quorate.core.requests import Refused, Run
+from quorate.core.requests import CreateDatabase, Refused, Run
 from quorate.core.row_requests import ByRow, ChangeSchema, Minted, RunRow, SchemaFits
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "leaderless.md"
@@ -214,3 +214,17 @@ def test_the_page_names_all_that_is_refused() -> None:
     assert CALLS.keys() | {"read_your_writes"} == REFUSED.keys()
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     assert [call for call in REFUSED if not any(f"`{call}`" in line.split("|")[1] for line in lines)] == []
+
+
+def test_create_waits_until_a_replica_answers(cluster: FakeCluster, face: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asks as such a database is asked: what others take would be refused."""
+    for module in ("quorate.client.cluster_aio", "quorate.client._sync.cluster"):
+        monkeypatch.setattr(f"{module}.check_options", lambda *_: {})
+    replicas = Replicas(cluster)
+    for node in cluster.nodes:
+        says = node.script
+        node.script = lambda body, says=says: answer() if isinstance(body, CreateDatabase) else says(body)  # type: ignore[misc]
+    with face.cluster(cluster.url.rpartition("/")[0], timeout=5.0) as whole:
+        whole.create("shop", replication=LEADERLESS)
+    assert [body.statement.sql for _, body in replicas.asked] == ["SELECT 1"]
+    assert not replicas.strange

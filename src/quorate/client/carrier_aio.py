@@ -193,14 +193,17 @@ class Client(Asking):
             raise errors.InternalError(f"a node answered a request with {type(answer).__name__}")
         return answer, call
 
-    async def carry_row(self, body: RunRow, timeout: float) -> Answer | SchemaFits:
+    async def carry_row(
+        self, body: RunRow, timeout: float, patient: Callable[[errors.Error], bool] | None = None
+    ) -> Answer | SchemaFits:
         """Carry a statement through on a database without a leader. Raises as `request` does."""
         self.check()
         deadline = time.monotonic() + check_timeout(timeout)
         writes = not may_repeat(body)
         with self._decide:
             call = RowCall(
-                self._directory, self._budget, self._rng, body.database, deadline=deadline, writes=writes
+                self._directory, self._budget, self._rng, body.database,
+                deadline=deadline, writes=writes, patient=patient,
             )  # fmt: skip
         answer = await self._through(call, body)
         if not isinstance(answer, Answer | SchemaFits):

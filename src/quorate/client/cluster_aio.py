@@ -41,7 +41,7 @@ from quorate.client.url import (
 from quorate.client.users_aio import Users
 from quorate.core.certificates import RevokeCertificate, SetTls, serial_of
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.options import SINGLE_LEADER, OptionKeywords, describe
+from quorate.core.options import LEADERLESS, SINGLE_LEADER, OptionKeywords, describe
 from quorate.core.promises import Explanation
 from quorate.core.read_levels import LEADER, LINEARIZABLE
 from quorate.core.requests import (
@@ -65,6 +65,7 @@ from quorate.core.requests import (
     Upgrade,
     Verify,
 )
+from quorate.core.row_requests import RunRow
 from quorate.core.statements import Statement, Token
 from quorate.core.verdicts import VerifyReport
 from quorate.wire.answers import decoded, read_outcome, results_of
@@ -126,14 +127,14 @@ class Cluster:
         await self.change_catalog(
             lambda token: CreateDatabase(name, replication, chosen, replicas, token, exists_ok), seconds
         )
+        question = Statement("SELECT 1")
+        left = max(0.001, deadline - time.monotonic())
         try:
-            await self._client.request(
-                Run(name, (Statement("SELECT 1"),), LINEARIZABLE, strongest=True),
-                name,
-                level=LINEARIZABLE,
-                timeout=max(0.001, deadline - time.monotonic()),
-                patient=lambda error: error.retryable or isinstance(error, errors.UnknownDatabase),
-            )
+            if replication == LEADERLESS:
+                await self._client.carry_row(RunRow(name, question), left, _is_coming)
+            else:
+                run = Run(name, (question,), LINEARIZABLE, strongest=True)
+                await self._client.request(run, name, level=LINEARIZABLE, timeout=left, patient=_is_coming)
         except errors.Error as error:
             raise errors.MaybeDone(
                 f"{name} is created, and its replicas have not come up in time: {error}",
@@ -487,3 +488,8 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _is_coming(error: errors.Error) -> bool:
+    """Whether a database that was just created may answer yet."""
+    return error.retryable or isinstance(error, errors.UnknownDatabase)
