@@ -31,7 +31,7 @@ from quorate.core.executing import CallerLeft, Execute, Executed, Stopped
 from quorate.core.lives import RaiseBoot, RememberLife
 from quorate.core.permits import AskPermit, Denied, DropPermit, Permitted, PermitUnavailable
 from quorate.core.querying import Query, QueryFailed
-from quorate.core.streams import Cursor, ReadWhole, WholeRead
+from quorate.core.streams import ReadWhole, Streams, WholeRead
 from quorate.core.viewing import FetchView, LetViewGo, PinView, ViewRead
 
 CATALOG_GROUP: GroupId = 0
@@ -91,9 +91,8 @@ class Applied(Struct, frozen=True):
     unsynced: int = 0
     controls: tuple[Entry, ...] | None = None
     """The control entries that the data file keeps; only when it has just become another (`OpenGeneration`)."""
-    streams: tuple[Cursor, ...] | None = None
-    """Of a versioned data file: how far each sibling group's log is merged. None: as the last time; always given when
-    the file was opened, or has become another."""
+    streams: Streams | None = None
+    """Of a versioned data file. None: as the last time; always given when the file was opened, or has become another."""
 
 
 class ApplyFailed(Struct, frozen=True):

@@ -146,6 +146,25 @@ def _read_leaders(text: str, replicas: int) -> str:
     return str(number)
 
 
+_SPANS_US = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+
+
+def _span_us(text: str) -> int:
+    """0: it is none."""
+    for unit in sorted(_SPANS_US, key=len, reverse=True):
+        number = text.removesuffix(unit)
+        if number != text and number.isascii() and number.isdecimal() and len(number) < 7:
+            return int(number) * _SPANS_US[unit]
+    return 0
+
+
+def _read_span(text: str, _replicas: int) -> str:
+    if not _span_us(text):
+        units = ", ".join(_SPANS_US)
+        raise Unfit(f"{text!r:.80} is not a time after which something is forgotten", f"a number and one of {units}")
+    return text
+
+
 def _read_leader_acks(text: str, _replicas: int) -> str:
     """Each leader's group may be of another size."""
     return _one_of("acks", text, (ASYNC, SYNC, MAJORITY))
@@ -171,6 +190,21 @@ class MultiLeaderOptions(SingleLeaderOptions, frozen=True, kw_only=True):
         Option("From whom a leader takes the writes of the others.", TOPOLOGIES, _read_topology, "multi-leader.md"),
     ] = ALL
 
+    forget_after: Annotated[
+        str,
+        Option(
+            "How long a leader that is away is waited for before deletes are forgotten.",
+            ("30m", "12h", "10d"),
+            _read_span,
+            "multi-leader.md",
+        ),
+    ] = "10d"
+
+    @property
+    def forget_after_us(self) -> int:
+        """In microseconds."""
+        return _span_us(self.forget_after)
+
     def placed(self, nodes: Sequence[int]) -> tuple[Sequence[int], ...]:
         leaders = len(nodes) if self.leaders == EVERY else min(int(self.leaders), len(nodes))
         return tuple([nodes[leader::leaders] for leader in range(leaders)])
@@ -188,6 +222,7 @@ class OptionKeywords(TypedDict, total=False):
     failover: str | None
     leaders: str | None
     topology: str | None
+    forget_after: str | None
 
 
 Known = Mapping[str, type[DatabaseOptions]]

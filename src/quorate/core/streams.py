@@ -10,6 +10,9 @@ from msgspec import Struct, msgpack
 from quorate.core.bounds import GroupId
 from quorate.core.entries import Position
 
+Flat = tuple[int, ...]
+"""Up to where of each origin: origin, stamp, origin, stamp ... (`core.versions.dots.flat`)."""
+
 
 class Cursor(Struct, frozen=True, array_like=True, gc=False):
     """What the data file says of a sibling group."""
@@ -19,6 +22,17 @@ class Cursor(Struct, frozen=True, array_like=True, gc=False):
     """All that it wrote itself up to here is merged, whoever it came from."""
     read: Position
     """Its log was read up to here: all that was committed there before this has been merged too."""
+
+
+class Streams(Struct, frozen=True):
+    """What a versioned data file says of the writes of all leaders."""
+
+    cursors: tuple[Cursor, ...]
+    """How far the log of each sibling is merged."""
+    seen: Flat = ()
+    """All of these are merged."""
+    floor: Flat = ()
+    """All of these are settled: what only older writes could need is forgotten."""
 
 
 class Merge(Struct, frozen=True, array_like=True):
@@ -38,6 +52,9 @@ class Merge(Struct, frozen=True, array_like=True):
     whole: tuple[Cursor, ...] | None = None
     """Not None: the payloads are parts of everything that the upstream held at `read`, as `WholeRead` had them, the
     last ones of it if there are cursors: those are taken, as far as they are further."""
+    floor: Flat = ()
+    """Not empty: every leader has merged these writes, and what was written without having seen them is merged here, so
+    they can be settled. Such a merge is this group's own, and brings nothing else."""
 
 
 _encode = msgpack.Encoder().encode

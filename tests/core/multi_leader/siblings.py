@@ -14,7 +14,7 @@ from quorate.core.multi_leader.replica import MultiLeaderReplica
 from quorate.core.options import MULTI_LEADER, MultiLeaderOptions
 from quorate.core.requests import Done, Run
 from quorate.core.statements import Failed, Statement, Token
-from quorate.core.streams import Cursor, Merge, ReadWhole, WholeRead, decode_merge, encode_merge
+from quorate.core.streams import Cursor, Merge, ReadWhole, Streams, WholeRead, decode_merge, encode_merge
 from tests.core.harness import Cluster, Machine
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -46,12 +46,12 @@ class Sibling(Machine):
             here = Position(entry.epoch, entry.index)
             if entry.index > (rows[-1][0].index if rows else 0):
                 rows.extend((here, token) for token in tokens_of(entry.kind, entry.payload))
-        return (kernel.Applied(effect.group, effect.through, streams=self.cursors(effect.group)),)
+        return (kernel.Applied(effect.group, effect.through, streams=Streams(self.cursors(effect.group))),)
 
     def _open(self, effect: kernel.OpenReplica) -> Iterable[kernel.Event]:
         (applied,) = super()._open(effect)
         assert isinstance(applied, kernel.Applied)
-        return (msgspec.structs.replace(applied, streams=self.cursors(effect.group)),)
+        return (msgspec.structs.replace(applied, streams=Streams(self.cursors(effect.group))),)
 
     def cursors(self, group: int) -> tuple[Cursor, ...]:
         """What the data file says of the siblings."""

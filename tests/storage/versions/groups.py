@@ -11,7 +11,7 @@ from quorate.core.entries import DATA, FOREIGN, Entry, Position
 from quorate.core.requests import Done, Run, Write, WriteOutcome
 from quorate.core.scripts import Evaluated, Script, Step
 from quorate.core.statements import Failed, Statement, Token
-from quorate.core.streams import Merge
+from quorate.core.streams import Cursor, Merge
 from quorate.core.versions.custom import Custom
 from quorate.storage.data.replica import Replica
 from quorate.storage.rows.payload import decode_outcome
@@ -44,6 +44,12 @@ class Group:
     @property
     def last(self) -> Position:
         return Position(self.log[-1].epoch, self.log[-1].index) if self.log else Position(0, 0)
+
+    @property
+    def cursors(self) -> tuple[Cursor, ...]:
+        """How far the leader has merged the others' logs."""
+        assert self.leader.streams is not None
+        return self.leader.streams.cursors
 
     def execute(self, *requests: Write | Merge, commit: bool = True) -> list[Any]:
         """One batch: the outcomes."""
@@ -86,7 +92,7 @@ class Group:
 
     def pull(self, other: "Group") -> Any:
         """Merge what the other has written itself since."""
-        cursor = {each.group: each for each in self.leader.streams or ()}.get(other.number)
+        cursor = {each.group: each for each in self.cursors}.get(other.number)
         seen = cursor.merged.index if cursor is not None else 0
         payloads = [each.payload for each in other.log[seen : other.committed] if each.kind == DATA]
         through = Position(other.log[other.committed - 1].epoch, other.committed) if other.committed else Position(0, 0)

@@ -17,10 +17,10 @@ def take_whole(one: Group, other: Group, bytes_max: int = 200) -> int:
         parts, cursors = whole_of(connection, other.number, position, bytes_max)
     for number, part in enumerate(parts, 1):
         last = cursors if number == len(parts) else ()
-        before = one.leader.streams
+        before = one.cursors
         (outcome,) = one.execute(Merge(other.number, position, other.number, position, (part,), last))
         assert outcome == Done(())
-        assert last or one.leader.streams == before
+        assert last or one.cursors == before
     return len(parts)
 
 
@@ -47,7 +47,7 @@ def test_one_that_is_new_takes_all(kind: str, tmp_path: Path) -> None:
     assert third.rows("SELECT * FROM quorate_resolvers") == [("t", "n", "merge:counter")]
     (found,) = third.execute(Outcome("wiki", Token("mine", 0)))
     assert isinstance(found, Done)
-    assert {each.group: each.merged for each in third.leader.streams or ()} == {1: one.last, 2: other.last}
+    assert {each.group: each.merged for each in third.cursors} == {1: one.last, 2: other.last}
     third.run("INSERT INTO t VALUES (99, 'third', 1)")
     one.pull(third)
     assert one.rows("SELECT a FROM t WHERE id = 99") == [("third",)]

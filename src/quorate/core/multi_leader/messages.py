@@ -2,10 +2,10 @@
 
 from msgspec import Struct
 
-from quorate.core.bounds import Count, GroupId, NodeId
+from quorate.core.bounds import Count, Epoch, GroupId, NodeId
 from quorate.core.entries import ORIGIN, Position
 from quorate.core.messages import GroupMessage
-from quorate.core.streams import Cursor
+from quorate.core.streams import Cursor, Flat
 
 
 class Fetch(GroupMessage, frozen=True, array_like=True, tag=40):
@@ -27,6 +27,16 @@ class Fetch(GroupMessage, frozen=True, array_like=True, tag=40):
     """Answer, also if there is nothing."""
     part: Count = 0
     """Not 0: this part of everything that you hold, instead of entries; they are counted from 1."""
+
+
+class Ack(Struct, frozen=True, array_like=True):
+    """What one leader had merged."""
+
+    group: GroupId
+    epoch: Epoch
+    beat: Count
+    """Of this epoch; a higher one is newer."""
+    seen: Flat
 
 
 class Part(Struct, frozen=True, array_like=True):
@@ -59,6 +69,9 @@ class Fetched(GroupMessage, frozen=True, array_like=True, tag=41):
     """I have what the asker's group wrote up to here."""
     cursors: tuple[Cursor, ...] = ()
     """WHOLE: not empty with the last part."""
+    at: Position = ORIGIN
+    acks: tuple[Ack, ...] = ()
+    """Whoever has merged my log up to `at` has everything that these leaders wrote before they had merged so much."""
 
 
 READ, ELSEWHERE, PARTED, WHOLE = range(4)

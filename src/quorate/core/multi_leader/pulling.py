@@ -19,7 +19,7 @@ from quorate.core.multi_leader.state import MERGES, LeaderGroup, Upstream
 from quorate.core.options import ALL, MultiLeaderOptions
 from quorate.core.requests import Answer, Done, WriteOutcome
 from quorate.core.single_leader import writes
-from quorate.core.streams import Cursor, Merge
+from quorate.core.streams import Cursor, Flat, Merge
 
 POLL = "poll"
 CURSOR_ENTRIES = 1000
@@ -30,7 +30,7 @@ _outcome: msgspec.msgpack.Decoder[WriteOutcome] = msgspec.msgpack.Decoder(WriteO
 def on_applied(group: LeaderGroup, event: Applied) -> None:
     """The data file says how far the siblings are merged."""
     if event.streams is not None:
-        group.pulling.cursors = {each.group: each for each in event.streams}
+        group.pulling.cursors = {each.group: each for each in event.streams.cursors}
         if not doubting.is_sure(group):
             group.host.make_ready(group.group)
 
@@ -246,6 +246,12 @@ def _merge_next(group: LeaderGroup, now: Now) -> None:
     pulling.running = MERGES - pulling.numbers
     group.writes.put_first((Request(pulling.running, pulling.queue[0], now.mono_us),))
     writes.joined(group)
+
+
+def settle(group: LeaderGroup, floor: Flat) -> None:
+    """Have it merged that this is stable, behind what waits already."""
+    group.pulling.queue.append(Merge(group.group, ORIGIN, group.group, ORIGIN, floor=floor))
+    group.host.make_ready(group.group)
 
 
 def _failed(group: LeaderGroup, why: Any) -> None:

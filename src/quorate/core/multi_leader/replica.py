@@ -10,10 +10,10 @@ from quorate.core.bounds import NodeId
 from quorate.core.calls import Request
 from quorate.core.entries import Position
 from quorate.core.kernel import Applied, LogRead, Now
-from quorate.core.multi_leader import doubting, pulling, schema, serving
+from quorate.core.multi_leader import doubting, pulling, schema, serving, stability
 from quorate.core.multi_leader.messages import Fetch, Fetched
 from quorate.core.multi_leader.promises import PROMISES
-from quorate.core.multi_leader.state import MERGES, Doubt, LeaderGroup, Pulling, Serving
+from quorate.core.multi_leader.state import MERGES, Doubt, LeaderGroup, Pulling, Serving, Stability
 from quorate.core.options import MULTI_LEADER as NAME
 from quorate.core.options import MultiLeaderOptions
 from quorate.core.read_levels import BOUNDED, EVENTUAL, LEADER, LINEARIZABLE, SESSION, STRONGEST
@@ -43,6 +43,7 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
         self.pulling = Pulling(host.boot << 32, deque())
         self.serving = Serving()
         self.doubt = Doubt()
+        self.stability = Stability()
         doubting.begin(self)
 
     def on_event(self, now: Now, event: Any) -> None:
@@ -54,6 +55,7 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
             return
         if type(event) is Applied:
             pulling.on_applied(self, event)
+            stability.on_applied(self, event)
         super().on_event(now, event)
         if self.serving.kept:
             serving.proceed(self)
@@ -65,6 +67,7 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
             serving.on_fetch(self, now, sender, message)
         elif type(message) is Fetched:
             pulling.on_fetched(self, now, sender, message)
+            stability.on_fetched(self, now, message)
             reads.on_applied(self)  # one may wait for what turned out to be here
         else:
             super().on_message(now, sender, message)
@@ -74,6 +77,7 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
     def on_timer(self, now: Now, name: str) -> None:
         if name == pulling.POLL:
             pulling.on_poll(self, now)
+            stability.on_poll(self, now)
         else:
             super().on_timer(now, name)
 

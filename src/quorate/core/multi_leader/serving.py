@@ -11,9 +11,9 @@ from msgspec import structs
 from quorate.core.bounds import GroupId, NodeId
 from quorate.core.entries import DATA, FOREIGN, ORIGIN, Entry, Position
 from quorate.core.kernel import LogRead, Now, ReadLog
-from quorate.core.multi_leader import doubting
+from quorate.core.multi_leader import doubting, stability
 from quorate.core.multi_leader.messages import ELSEWHERE, PARTED, READ, WHOLE, Fetch, Fetched, Part
-from quorate.core.multi_leader.state import Kept, LeaderGroup, Whole
+from quorate.core.multi_leader.state import Kept, LeaderGroup, Told, Whole
 from quorate.core.single_leader.roles import LEADER
 from quorate.core.streams import Merge, ReadWhole, WholeRead, decode_merge
 
@@ -63,8 +63,8 @@ def proceed(group: LeaderGroup) -> None:
 
 def keeps_from(group: LeaderGroup) -> int:
     """The log is needed behind this index."""
-    rows = group.host.groups_for(group.database)
-    stored = [group.serving.stored.get(row.group, ORIGIN).index for row in rows if row.group != group.group]
+    groups = [row.group for row in group.host.groups_for(group.database) if row.group != group.group]
+    stored = [group.serving.stored.get(each, ORIGIN).index for each in groups if not stability.is_away(group, each)]
     return min(stored, default=group.log.last.index)
 
 
@@ -218,7 +218,10 @@ def _add(parts: list[Part], part: Part) -> None:
 def _read(group: LeaderGroup, kept: Kept, parts: tuple[Part, ...] = (), waits: Merge | None = None) -> Fetched:
     origin, until = (waits.origin, waits.merged) if waits is not None else (0, ORIGIN)
     fetch = kept.fetch
-    return Fetched(fetch.asker, group.group, fetch.number, READ, 0, kept.through, parts, origin, until)
+    told = stability.to_tell(group, _stable(group), fetch.asker) or Told(ORIGIN, ())
+    return Fetched(
+        fetch.asker, group.group, fetch.number, READ, 0, kept.through, parts, origin, until, at=told.at, acks=told.acks
+    )
 
 
 def _answer(group: LeaderGroup, kept: Kept, answer: Fetched) -> None:

@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from quorate.core.bounds import GroupId, NodeId
 from quorate.core.entries import ORIGIN, Position
-from quorate.core.multi_leader.messages import Fetch
+from quorate.core.multi_leader.messages import Ack, Fetch
 from quorate.core.single_leader.state import Group
-from quorate.core.streams import Cursor, Merge
+from quorate.core.streams import Cursor, Merge, Streams
 
 MERGES = -(1 << 62)
 """Merges are requests with numbers from here downwards."""
@@ -101,9 +101,40 @@ class Serving(Struct):
     """How far each sibling has our log durably."""
 
 
+class Told(Struct, frozen=True):
+    """What the leaders had merged, as it is told."""
+
+    at: Position
+    """Of the log of who tells it: where that is merged, it counts."""
+    acks: tuple[Ack, ...]
+
+
+class Stability(Struct):
+    """What all leaders have merged. Owner: `stability`."""
+
+    data: Streams = Streams(())
+    """What the data file says."""
+    epoch: int = 0
+    """The epoch as leader of which the rest was begun; 0: it was not."""
+    since_us: int = 0
+    """When that was."""
+    beat: int = 0
+    acks: dict[GroupId, Ack] = {}
+    """What each leader is known to have merged."""
+    heard_us: dict[GroupId, int] = {}
+    """When something new was heard of it."""
+    coming: dict[GroupId, Told] = {}
+    """What each sibling has told, as long as its log is not merged up to there."""
+    telling: Told | None = None
+    """It is told when a majority holds the log up to there."""
+    told: Told | None = None
+    told_to: set[GroupId] = set()
+
+
 class LeaderGroup(Group):
     """A replica's state, with what it has to do with its siblings."""
 
     pulling: Pulling
     serving: Serving
     doubt: Doubt
+    stability: Stability

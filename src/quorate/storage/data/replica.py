@@ -17,7 +17,7 @@ from quorate.core.bounds import Epoch
 from quorate.core.entries import Entry, Position
 from quorate.core.requests import Write
 from quorate.core.statements import Failed, Result, Statement
-from quorate.core.streams import Cursor, Merge
+from quorate.core.streams import Merge, Streams
 from quorate.storage.data.asides import Asides
 from quorate.storage.data.connection import NO_ROWID, PAGE_BYTES, check_sqlite, open_checkpointer
 from quorate.storage.data.copying import Copying, reading
@@ -90,8 +90,8 @@ class Replica:
         return VersionedWriter(self._path, self._versioned, self._files.vfs, self._clock)
 
     @property
-    def streams(self) -> tuple[Cursor, ...] | None:
-        """How far the logs of siblings are merged, as it is committed; None: there are none."""
+    def streams(self) -> Streams | None:
+        """How far the logs of siblings are merged, as it is committed; None: it has no siblings."""
         return self._writer.streams
 
     @property

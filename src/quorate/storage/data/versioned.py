@@ -10,7 +10,7 @@ import msgspec
 from quorate.core.entries import FOREIGN, Entry, Position
 from quorate.core.requests import Write
 from quorate.core.statements import Failed
-from quorate.core.streams import Cursor, Merge, decode_merge, encode_merge
+from quorate.core.streams import Merge, decode_merge, encode_merge
 from quorate.storage.data.connection import LEAD, set_mode
 from quorate.storage.data.holding import HoldingWriter
 from quorate.storage.data.schema import SchemaFacts
@@ -42,11 +42,8 @@ class VersionedWriter(HoldingWriter):
         self._capture.stamp = self._rows.stamp
         self._execution.version(self._rows)
         declare(self.connection, self.guard, self._rows)
-        self.streams = self._cursors()
+        self.streams = self._rows.streams()
         """How far the logs of siblings are merged, as it is committed."""
-
-    def _cursors(self) -> tuple[Cursor, ...]:
-        return tuple([cursor for _, cursor in sorted(self._rows.cursors.items())])
 
     def set_aside(self) -> None:
         super().set_aside()
@@ -65,9 +62,8 @@ class VersionedWriter(HoldingWriter):
         self._committed()
 
     def _committed(self) -> None:
-        self._rows.committed()
-        if self._rows.cursors:
-            self.streams = self._cursors()
+        if self._rows.committed():
+            self.streams = self._rows.streams()
 
     # ------------------------------------------------------------------ what siblings sent
 

@@ -19,7 +19,7 @@ from quorate.core.entries import DATA, EXECUTED, Entry, Position
 from quorate.core.executing import INTERRUPTED
 from quorate.core.requests import CommitHeld, Done, Write
 from quorate.core.statements import Failed, Result, Statement
-from quorate.core.streams import Cursor
+from quorate.core.streams import Streams
 from quorate.storage.data.connection import FOLLOW, INTERNAL, LEAD, isolate_counters, open_writer, set_mode
 from quorate.storage.data.data_file import (
     keep_control,
@@ -107,7 +107,7 @@ class Writer:
                 raise
         self.versions: GroupVersions | None = None
         """Of a database with several leaders (`data.versioned`)."""
-        self.streams: tuple[Cursor, ...] | None = None
+        self.streams: Streams | None = None
         self.state = IDLE
         self._mode = FOLLOW
         self._beneath = False

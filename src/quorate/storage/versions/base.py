@@ -160,6 +160,12 @@ class Base:
         """Every row's key and state, in the order of keys."""
         return iter(self._run("SELECT key, state FROM quorate_rows WHERE tab = ? ORDER BY key", (table,)).fetchall())
 
+    def stretch(self, table: int, after: bytes, through: bytes | None) -> list[tuple[bytes, int, bytes]]:
+        """Key, flags and state of the rows behind one key and up to another; None: to the end."""
+        sql = "SELECT key, flags, state FROM quorate_rows WHERE tab = ? AND key > ?"
+        ends = ("", ()) if through is None else (" AND key <= ?", (through,))
+        return self._run(f"{sql}{ends[0]} ORDER BY key", (table, after, *ends[1])).fetchall()  # type: ignore[no-any-return]
+
     def streams(self) -> list[Cursor]:
         """How far the logs of siblings are merged."""
         return msgspec.convert(self.remembered("streams", []), list[Cursor])

@@ -44,6 +44,16 @@ class Delta(Struct, frozen=True, array_like=True):
     discarded: list[Discarded]
 
 
+class Stretch(Struct, frozen=True, array_like=True):
+    """A stretch of one table, in the order of keys."""
+
+    table: int
+    after: bytes
+    """The keys behind this one; all are behind the empty one."""
+    through: bytes | None
+    """Up to this one; None: to the end."""
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Delta)
 

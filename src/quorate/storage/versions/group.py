@@ -12,8 +12,8 @@ import msgspec
 from quorate.core.bounds import Epoch, GroupId
 from quorate.core.entries import ORIGIN
 from quorate.core.limits import COMPUTED_BYTES_MAX
-from quorate.core.streams import Cursor, Merge
-from quorate.core.versions.dots import origin_of
+from quorate.core.streams import Cursor, Merge, Streams
+from quorate.core.versions.dots import Context, flat, includes, origin_of, unflat
 from quorate.core.versions.encoding import decode_row
 from quorate.core.versions.ranges import RANGES
 from quorate.core.versions.resolvers import ByGroup
@@ -75,9 +75,16 @@ class GroupVersions(Versions):
         if self._touched:
             super().remember()
 
-    def committed(self) -> None:
-        """What was remembered is committed."""
-        self._touched = self._changed = False
+    def committed(self) -> bool:
+        """What was remembered is committed; whether that was anything."""
+        touched, self._touched = self._touched, False
+        self._changed = False
+        return touched
+
+    def streams(self) -> Streams:
+        """What was merged, and what is settled."""
+        cursors = tuple([cursor for _, cursor in sorted(self.cursors.items())])
+        return Streams(cursors, flat(self.seen), flat(self._states.floor))
 
     def forget(self) -> None:
         if self._touched:
@@ -237,12 +244,23 @@ class GroupVersions(Versions):
                 batch: Batch = decode_batch(payload)
                 self.apply(batch.segments)
                 records.update(decode_records(bytes(batch.records)))
+        if merge.floor:
+            self._settle(unflat(merge.floor))
         if merge.whole is None or merge.whole:
             self._move(merge)
         return [(token, outcome) for token, outcome in records.items() if not known(token)]
 
+    def _settle(self, floor: Context) -> None:
+        """What lies below this floor."""
+        if not includes(self.seen, floor):
+            raise RefusedError("OperationalError", "not all of what is to be settled was merged here")
+        self._touched = True
+        self._states.advance(floor, self.tables)
+
     def _merge_part(self, part: Part) -> list[Record]:
         self.apply([*[_schema.decode(each) for each in part.schemas], Delta(part.changes)])
+        if part.stretch is not None:
+            self._forget_rest(decode_delta(part.changes), part.stretch)
         return [record for blob in part.records for record in decode_records(blob)]
 
     def _news(self, merge: Merge) -> tuple[bytes, ...]:

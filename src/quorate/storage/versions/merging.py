@@ -1,10 +1,12 @@
 """Merging what another replica has sent: states of rows first, then the visible rows are made to fit."""
 
+from collections.abc import Collection
+
 from quorate.core.versions.dots import Context, covers, includes, joined
-from quorate.core.versions.encoding import calm_of, decode_row
+from quorate.core.versions.encoding import calm_of, decode_row, encode_row
 from quorate.core.versions.row import empty, merge
 from quorate.storage.versions.base import HIDDEN, Stored
-from quorate.storage.versions.delta import TableRows
+from quorate.storage.versions.delta import Stretch, TableRows
 from quorate.storage.versions.states import States
 from quorate.storage.versions.table import VersionedTable
 from quorate.storage.versions.visible import Face, face_of
@@ -38,11 +40,22 @@ class Merging:
                 self._faces[key] = face
                 continue
             self._merge_row(key, theirs, before)
+        return self._write()
+
+    def _write(self) -> int:
         self._base.write(self._table.number, self._written)
         self._base.erase(self._table.number, self._erased)
         if self._faces:
             self._states.apply(self._table, self._faces, {key: flags for key, flags, _ in self._written})
         return len(self._faces)
+
+    def forget_rest(self, stretch: Stretch, sent: Collection[bytes]) -> None:
+        """Of the rows in this stretch that were not sent: what the sender's floor covers is gone there."""
+        nothing = encode_row(empty())
+        for key, flags, state in self._base.stretch(self._table.number, stretch.after, stretch.through):
+            if key not in sent and any(covers(self._floor, (name[1], name[2])) for name in decode_row(state).entries):
+                self._merge_row(key, nothing, (flags, state))
+        self._write()
 
     def _face_of_newer(self, theirs: bytes, before: Stored | None) -> Face | None:
         """What a state shows that has seen all that is known here, and in which nothing is concurrent: it is taken as

@@ -14,7 +14,7 @@ from quorate.core.versions.resolvers import ByGroup
 from quorate.storage.data.connection import INTERNAL
 from quorate.storage.interface import Divergent
 from quorate.storage.versions.base import Base
-from quorate.storage.versions.delta import Discarded, TableRows, delta_of
+from quorate.storage.versions.delta import Discarded, Stretch, TableRows, delta_of
 from quorate.storage.versions.within import Versions
 
 
@@ -27,6 +27,8 @@ class Part(Struct, frozen=True, array_like=True):
     """What is remembered of requests."""
     changes: bytes
     """A delta."""
+    stretch: Stretch | None = None
+    """There are no other rows in this one."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -57,8 +59,8 @@ def parts_of(connection: apsw.Connection, bytes_max: int) -> Iterator[bytes]:
     records = connection.execute("SELECT records FROM main.quorate_window ORDER BY entry", prepare_flags=INTERNAL)
     floor, highest = base.remembered("floor", {}), max(versions.seen.values(), default=0)
     schemas, remembered = base.schemas(), [bytes(blob) for (blob,) in records]
-    for rows in _chunks(base, versions, bytes_max):
-        yield _encode(Part(schemas, remembered, delta_of(highest, {}, {}, floor, [rows])))
+    for rows, stretch in _chunks(base, versions, bytes_max):
+        yield _encode(Part(schemas, remembered, delta_of(highest, {}, {}, floor, [rows]), stretch))
         schemas, remembered = [], []
     final = [
         Discarded(number, key, (stamp, origin), record)
@@ -67,15 +69,14 @@ def parts_of(connection: apsw.Connection, bytes_max: int) -> Iterator[bytes]:
     yield _encode(Part(schemas, remembered, delta_of(highest, {}, dict(versions.seen), floor, [], final)))
 
 
-def _chunks(base: Base, versions: Versions, bytes_max: int) -> Iterator[TableRows]:
+def _chunks(base: Base, versions: Versions, bytes_max: int) -> Iterator[tuple[TableRows, Stretch]]:
     for table in versions.tables.values():
         rows: list[tuple[bytes, bytes]] = []
-        size = 0
+        size, after = 0, b""
         for key, state in base.all_rows(table.number):
             rows.append((key, state))
             size += len(key) + len(state)
             if size >= bytes_max:
-                yield TableRows(table.number, rows)
-                rows, size = [], 0
-        if rows:
-            yield TableRows(table.number, rows)
+                yield TableRows(table.number, rows), Stretch(table.number, after, key)
+                rows, size, after = [], 0, key
+        yield TableRows(table.number, rows), Stretch(table.number, after, None)

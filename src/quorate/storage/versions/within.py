@@ -21,7 +21,7 @@ from quorate.storage.failures import RefusedError
 from quorate.storage.rows.payload import Changes, Segment, encode
 from quorate.storage.rows.payload import decode_row as decode_values
 from quorate.storage.versions.base import HIDDEN, LISTED, Base
-from quorate.storage.versions.delta import Delta, Discarded, TableRows, delta_of
+from quorate.storage.versions.delta import Delta, Discarded, Stretch, TableRows, delta_of
 from quorate.storage.versions.derived import Derived, Indexes
 from quorate.storage.versions.listing import Listed, listed
 from quorate.storage.versions.local import Change, changes_of
@@ -180,6 +180,14 @@ class Versions:
         changed = merging.run(sent)
         self.refused += merging.refused
         return changed
+
+    def _forget_rest(self, delta: Delta, stretch: Stretch) -> None:
+        """A part of everything that another holds says all that there is in this stretch of keys. What is here beside
+        it and lies below the other's floor was deleted there, and the delete may be forgotten."""
+        for table in self.tables.values():
+            if table.number == stretch.table:
+                sent = {key for each in delta.tables for key, _ in each.rows}
+                Merging(self._states, table, delta.floor).forget_rest(stretch, sent)
 
     def _show_again(self, table: VersionedTable) -> None:
         """There may be columns now whose values have been waiting for them, and unique indexes may have gone."""
