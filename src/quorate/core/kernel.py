@@ -92,7 +92,7 @@ class Applied(Struct, frozen=True):
     controls: tuple[Entry, ...] | None = None
     """The control entries that the data file keeps; only when it has just become another (`OpenGeneration`)."""
     streams: Streams | None = None
-    """Of a versioned data file. None: as the last time; always given when the file was opened, or has become another."""
+    """Of a versioned data file. None: as the last time; always given when it was opened, or has become another."""
 
 
 class ApplyFailed(Struct, frozen=True):

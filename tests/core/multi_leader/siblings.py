@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any
 
 import msgspec
 
 from quorate.core import kernel
 from quorate.core.catalog import Catalog, DatabaseRow, PartitionRow
-from quorate.core.entries import DATA, FOREIGN, ORIGIN, Position, WriteEntries
+from quorate.core.entries import DATA, FOREIGN, ORIGIN, Entry, Position, WriteEntries
 from quorate.core.executing import Execute, Executed
 from quorate.core.multi_leader.replica import MultiLeaderReplica
 from quorate.core.options import MULTI_LEADER, MultiLeaderOptions
 from quorate.core.requests import Done, Run
 from quorate.core.statements import Failed, Statement, Token
 from quorate.core.streams import Cursor, Merge, ReadWhole, Streams, WholeRead, decode_merge, encode_merge
+from quorate.core.versions.dots import flat, joined, unflat
 from tests.core.harness import Cluster, Machine
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -46,12 +46,21 @@ class Sibling(Machine):
             here = Position(entry.epoch, entry.index)
             if entry.index > (rows[-1][0].index if rows else 0):
                 rows.extend((here, token) for token in tokens_of(entry.kind, entry.payload))
-        return (kernel.Applied(effect.group, effect.through, streams=Streams(self.cursors(effect.group))),)
+        return (kernel.Applied(effect.group, effect.through, streams=self.streams(effect.group)),)
 
     def _open(self, effect: kernel.OpenReplica) -> Iterable[kernel.Event]:
         (applied,) = super()._open(effect)
         assert isinstance(applied, kernel.Applied)
-        return (msgspec.structs.replace(applied, streams=Streams(self.cursors(effect.group))),)
+        return (msgspec.structs.replace(applied, streams=self.streams(effect.group)),)
+
+    def streams(self, group: int) -> Streams:
+        """An origin is a group, and a stamp the index of its entry."""
+        cursors, rows = self.cursors(group), self.data.get(group, [])
+        through = rows[-1][0].index if rows else 0
+        own = [0, *[each.index for each in self.log(group) if each.kind == DATA and each.index <= through]]
+        seen = {each.group: each.merged.index for each in cursors} | {group: own[-1]}
+        floors = [unflat(merge.floor) for merge in self.merges(group, through)]
+        return Streams(cursors, flat(joined(seen)), flat(joined(*floors)))
 
     def cursors(self, group: int) -> tuple[Cursor, ...]:
         """What the data file says of the siblings."""
@@ -73,15 +82,17 @@ class Sibling(Machine):
 
     def merges(self, group: int, through: int = 1 << 40) -> list[Merge]:
         """Those in its log."""
-        log: dict[int, Any] = {}
+        return [
+            decode_merge(each.payload) for each in self.log(group) if each.kind == FOREIGN and each.index <= through
+        ]
+
+    def log(self, group: int) -> list[Entry]:
+        """What is on its disk."""
+        log: dict[int, Entry] = {}
         for write in self.disk.writes:
             if isinstance(write, WriteEntries) and write.group == group:
                 log.update({entry.index: entry for entry in write.entries})
-        return [
-            decode_merge(each.payload)
-            for index, each in sorted(log.items())
-            if each.kind == FOREIGN and index <= through
-        ]
+        return [entry for _, entry in sorted(log.items())]
 
     def _read_whole(self, effect: ReadWhole) -> Iterable[kernel.Event]:
         """A part for each token, and one with none."""
@@ -115,8 +126,8 @@ class Siblings(Cluster):
     machine = Sibling
     machines: dict[int, Sibling]  # type: ignore[assignment]
 
-    def __init__(self, size: int = 3, topology: str = "all", leaders: str = "all") -> None:
-        self.options = MultiLeaderOptions(topology=topology, leaders=leaders)
+    def __init__(self, size: int = 3, topology: str = "all", leaders: str = "all", forget_after: str = "10d") -> None:
+        self.options = MultiLeaderOptions(topology=topology, leaders=leaders, forget_after=forget_after)
         super().__init__(size)
 
     def catalog(self) -> Catalog:
@@ -141,6 +152,19 @@ class Siblings(Cluster):
     def has(self, group: int) -> list[str]:
         """The tokens at this group's leader, in the order in which they came there."""
         return self.tokens(self.leader(group).number, group)
+
+    def floor(self, group: int) -> dict[int, int]:
+        """What its data file has settled: the index of a write, by its group."""
+        return unflat(self.group(group).stability.data.floor)
+
+    def seen(self, group: int) -> dict[int, int]:
+        """What its data file has merged."""
+        return unflat(self.group(group).stability.data.seen)
+
+    def settled(self) -> bool:
+        """All leaders have settled all that there is."""
+        groups = range(1, len(self.options.placed(range(len(self.members)))) + 1)
+        return all(self.floor(each) == self.seen(1) and self.seen(each) == self.seen(1) for each in groups)
 
     def run_until(self, reached: Callable[[], bool], seconds: float = 30) -> None:
         end = self.now_us + int(seconds * 1e6)

@@ -13,9 +13,9 @@ from tests.core.multi_leader.siblings import CHANGE, Siblings
 TOPOLOGIES = ("all", "ring", "star")
 
 
-def founded(size: int = 3, topology: str = "all", leaders: str = "all") -> Siblings:
+def founded(size: int = 3, topology: str = "all", leaders: str = "all", forget_after: str = "10d") -> Siblings:
     """Every group has its leader."""
-    cluster = Siblings(size, topology, leaders)
+    cluster = Siblings(size, topology, leaders, forget_after)
     groups = range(1, len(cluster.options.placed(range(size))) + 1)
 
     def led() -> bool:
@@ -43,6 +43,7 @@ def test_every_write_comes_to_every_leader_once(topology: str, size: int) -> Non
     keys = [cluster.write(group, f"at-{group}") for group in groups]
     cluster.run_until(lambda: everywhere(cluster, groups, *[f"at-{group}" for group in groups]))
     assert all(isinstance(cluster.replies[key], Answer) for key in keys)
+    cluster.run_until(cluster.settled)
     before = {group: cluster.group(group).log.last.index for group in groups}
     cluster.run(5_000_000)
     assert {group: cluster.group(group).log.last.index for group in groups} == before, "nobody goes on talking about it"
