@@ -11,7 +11,7 @@ from quorate.cli.main import main
 from quorate.core.replication import options_known
 
 PAGE = (ROOT / "docs" / "cli.md").read_text()
-OPTIONS = [f"--{name}" for kind in options_known().values() for name in kind.declared()]
+OPTIONS = [f"--{name.replace('_', '-')}" for kind in options_known().values() for name in kind.declared()]
 """docs/options.md has these; a section that refers to it need not repeat them."""
 
 

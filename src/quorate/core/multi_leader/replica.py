@@ -64,6 +64,7 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
         if type(message) is Fetch:
             known = max(message.after, serving.said_of(self.group, message))
             doubting.heard(self, now, message.asker, known, leads=False)
+            stability.on_fetch(self, now, message.asker)
             serving.on_fetch(self, now, sender, message)
         elif type(message) is Fetched:
             pulling.on_fetched(self, now, sender, message)

@@ -21,6 +21,10 @@ from quorate.core.options import MultiLeaderOptions
 from quorate.core.versions.dots import flat, floor_of, includes, unflat
 
 
+PATIENCE = 8
+"""No leader is away that was heard within so many times `suspect`."""
+
+
 def on_applied(group: LeaderGroup, event: Applied) -> None:
     """The data file says what it has seen."""
     if event.streams is not None:
@@ -33,6 +37,12 @@ def on_fetched(group: LeaderGroup, now: Now, message: Fetched) -> None:
     if message.acks and _leads(group):
         stability.coming.setdefault(message.upstream, Told(message.at, message.acks))
         _count(group, now)
+
+
+def on_fetch(group: LeaderGroup, now: Now, asker: GroupId) -> None:
+    """A sibling asks, so it is not away."""
+    if _leads(group):
+        group.stability.heard_us[asker] = now.mono_us
 
 
 def on_poll(group: LeaderGroup, now: Now) -> None:
@@ -69,7 +79,7 @@ def is_away(group: LeaderGroup, sibling: GroupId) -> bool:
     stability = group.stability
     options = group.host.wanted_options(group.database)
     assert isinstance(options, MultiLeaderOptions), "the catalog says that it has one leader, or none"
-    after = options.forget_after_us
+    after = max(options.forget_after_us, PATIENCE * group.settings.suspect_us)
     return _leads(group) and group.host.now_us - stability.heard_us.get(sibling, stability.since_us) > after
 
 

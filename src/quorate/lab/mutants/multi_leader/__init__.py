@@ -3,7 +3,7 @@
 from typing import Any
 
 from quorate.core import routes
-from quorate.core.multi_leader import pulling, serving
+from quorate.core.multi_leader import pulling, serving, stability
 from quorate.core.multi_leader.messages import Fetch, Part
 from quorate.core.multi_leader.state import LeaderGroup
 from quorate.core.streams import Merge
@@ -59,6 +59,17 @@ def _goes_on(_original: Any) -> Any:
     return failed
 
 
+def _waits_for_most(original: Any) -> Any:
+    """The last sibling is left out."""
+
+    def waited_for(group: LeaderGroup) -> list[int]:
+        groups: list[int] = original(group)
+        others = [each for each in groups if each != group.group]
+        return [each for each in groups if each != max(others, default=0)]
+
+    return waited_for
+
+
 MUTANTS = (
     Mutant(
         "streams-in-a-loop",
@@ -98,6 +109,14 @@ MUTANTS = (
         "sql_replica_skip_counter and replica_skip_errors of MySQL",
         "leaders",
         (Swap(pulling, "_failed", _goes_on),),
+        DIFFER,
+    ),
+    Mutant(
+        "floor-without-one-leader",
+        "a leader calls conflicts final that one of the others has not seen yet",
+        "min_seen vectors of causal stability with a member left out (Baquero and others 2014)",
+        "leaders",
+        (Swap(stability, "waited_for", _waits_for_most),),
         DIFFER,
     ),
 )

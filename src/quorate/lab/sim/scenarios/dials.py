@@ -27,7 +27,7 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     leaders: str = ""
     """How many replicas of another database lead; empty: there is none of several leaders."""
     topology: str = "all"
-    """Its."""
+    forget_after: str = "10d"
     """The first is `main`; the others are created during the run."""
     safety_us: int = 6 * SECOND
     liveness_us: int = 60 * SECOND

@@ -9,7 +9,7 @@ it was made upon.
 from collections.abc import Iterable
 from typing import Any
 
-from quorate.core.options import MULTI_LEADER
+from quorate.core.options import MULTI_LEADER, MultiLeaderOptions
 from quorate.core.read_levels import EVENTUAL, SESSION
 from quorate.core.statements import Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
@@ -34,7 +34,10 @@ READ = "SELECT element, upon FROM elements"
 SHARE = "UPDATE shared SET value = ? WHERE key = ?"
 SHARED = "SELECT key, value FROM shared ORDER BY key"
 TWICE = "SELECT key FROM quorate_conflicts WHERE \"table\" = 'elements'"
-LOOKS = tuple(Statement(sql) for sql in (READ, SHARED, TWICE))
+LOST = "SELECT id, class, lost, shown, state FROM quorate_conflicts"
+REMOVE = "DELETE FROM shared WHERE key = ?"
+PUT = "INSERT INTO shared VALUES (?2, ?1) ON CONFLICT DO UPDATE SET value = excluded.value"
+LOOKS = tuple(Statement(sql) for sql in (READ, SHARED, TWICE, LOST))
 """What is asked of every leader in the end."""
 
 
@@ -43,10 +46,12 @@ class Elements(Database):
 
     replication = MULTI_LEADER
 
-    def __init__(self, name: str, dials: Dials, topology: str, leaders: str) -> None:
+    def __init__(self, name: str, dials: Dials) -> None:
         super().__init__(name, dials)
         self.replicas = dials.nodes
-        self.options = {"topology": topology, "leaders": leaders}
+        self.options = {"topology": dials.topology, "leaders": dials.leaders, "forget_after": dials.forget_after}
+        self.forgets = dials.forget_after != MultiLeaderOptions().forget_after
+        """Who is away is not waited for. Then leaders may tell differently what became of a write."""
         self.shared, self.keys = self.keys, []
         self.told: dict[int, str] = {}
         """Each element that was sent, and how that ended."""
@@ -90,7 +95,10 @@ class Elements(Database):
     def _share(self, operations: Operations) -> Operation:
         key, value = operations.rng.choice(self.shared), operations.ledger.next_value()
         self.values[key].add(value)
-        statement = Statement(SHARE, ((value, key),))
+        chance = operations.rng.random()
+        statement = Statement(SHARE if chance < 0.7 else PUT, ((value, key),))
+        if chance > 0.9:
+            statement = Statement(REMOVE, ((key,),))
         return Operation("share", self.name, [statement], lambda _end, _results: None, writes=True, level=SESSION)
 
     def judge(self, where: str, rows: Iterable[tuple[Any, ...]], shared: Iterable[tuple[Any, ...]], twice: Any) -> None:

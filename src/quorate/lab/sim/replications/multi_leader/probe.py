@@ -7,6 +7,7 @@ import msgspec
 from quorate.core.bounds import GroupId
 from quorate.core.multi_leader import topology
 from quorate.core.requests import Done, WriteOutcome
+from quorate.core.versions.dots import floor_of, includes, unflat
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.replications.multi_leader.elements import LOOKS, Elements
 from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
@@ -24,7 +25,7 @@ _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 def _databases(dials: Dials) -> list[Database]:
     if dials.quorums or not dials.leaders:
         return []
-    return [Elements("wiki", dials, dials.topology, dials.leaders)]
+    return [Elements("wiki", dials)]
 
 
 def _unsettled(run: "Run", number: GroupId, replicas: Replicas) -> str | None:
@@ -42,6 +43,15 @@ def _unsettled(run: "Run", number: GroupId, replicas: Replicas) -> str | None:
         if chosen in siblings and leader.pulling.upstreams[chosen].read < siblings[chosen].log.last:
             read, last = leader.pulling.upstreams[chosen].read, siblings[chosen].log.last
             return f"group {number} has read group {chosen} up to {read}, which has {last}"
+    return _unstable(list(siblings.values())) if not silent else None
+
+
+def _unstable(leaders: list[Any]) -> str | None:
+    """All have settled all that all have merged."""
+    floors = [unflat(leader.stability.data.floor) for leader in leaders]
+    stable = floor_of([unflat(leader.stability.data.seen) for leader in leaders])
+    if any(not includes(floor, stable) for floor in floors):
+        return f"the leaders have merged {stable}, and settled {floors}"
     return None
 
 
@@ -65,10 +75,12 @@ def _judge(run: "Run", groups: Groups, database: Elements) -> None:
             outcome = _outcome.decode(run.hosts[node].store.query(number, LOOKS)[0])
             if not isinstance(outcome, Done):
                 raise Violation(REPLICAS_EQUAL, f"{database.name} cannot be read at {where}: {outcome}")
-            rows, shared, twice = (result.rows for result in outcome.results)
-            held = sorted(rows), sorted(shared)
+            rows, shared, twice, lost = (result.rows for result in outcome.results)
+            held = sorted(rows), sorted(shared), sorted(lost) if not database.forgets else ()
             if first is not None and first[1] != held:
-                raise Violation(REPLICAS_EQUAL, f"{first[0]} and {where} hold different rows of {database.name}")
+                raise Violation(
+                    REPLICAS_EQUAL, f"{first[0]} and {where} hold different rows or conflicts of {database.name}"
+                )
             first = where, held
             database.judge(where, rows, shared, twice)
             run.world.mark("leaders judged")
