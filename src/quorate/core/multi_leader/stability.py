@@ -20,7 +20,6 @@ from quorate.core.multi_leader.state import LeaderGroup, Told
 from quorate.core.options import MultiLeaderOptions
 from quorate.core.versions.dots import flat, floor_of, includes, unflat
 
-
 PATIENCE = 8
 """No leader is away that was heard within so many times `suspect`."""
 
