@@ -2,10 +2,10 @@
 
 from msgspec import Struct
 
-from quorate.core.bounds import Count, Epoch, GroupId, NodeId
+from quorate.core.bounds import Count, Epoch, GroupId, NodeId, Stamped
 from quorate.core.entries import ORIGIN, Position
 from quorate.core.messages import GroupMessage
-from quorate.core.streams import Cursor, Flat
+from quorate.core.streams import Cursor
 
 
 class Fetch(GroupMessage, frozen=True, array_like=True, tag=40):
@@ -36,7 +36,7 @@ class Ack(Struct, frozen=True, array_like=True):
     epoch: Epoch
     beat: Count
     """Of this epoch; a higher one is newer."""
-    seen: Flat
+    seen: tuple[Stamped, ...]
 
 
 class Part(Struct, frozen=True, array_like=True):
