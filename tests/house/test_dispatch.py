@@ -6,7 +6,6 @@ from quorate.core import kernel
 from quorate.core.messages import GroupMessage
 from quorate.core.node import Node
 from quorate.core.replication import REPLICATIONS
-from quorate.core.row_effects import RowEffect
 from quorate.runtime import driver
 
 
@@ -28,7 +27,7 @@ def test_every_message_of_a_replication_is_registered() -> None:
 def test_the_real_driver_performs_every_effect() -> None:
     nothing = cast(Any, None)
     real = driver.Driver(nothing, nothing, nothing, nothing)
-    assert set(real._perform) == {*get_args(kernel.Effect), *get_args(RowEffect)}
+    assert set(real._perform) == set(get_args(kernel.Effect))
 
 
 def test_every_event_and_effect_is_frozen() -> None:

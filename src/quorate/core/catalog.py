@@ -46,6 +46,15 @@ MEMBERS_SCHEMA = (
 group began: a replica on any other node begins without a vote."""
 
 
+SCHEMA_CHANGES = """CREATE TABLE IF NOT EXISTS schema_changes(partition INTEGER NOT NULL, number INTEGER NOT NULL,
+       sql TEXT NOT NULL, PRIMARY KEY(partition, number)) STRICT, WITHOUT ROWID"""
+"""Made by the first change of the schema of a database without a leader. Those of databases that were dropped may stay:
+no id of a partition is ever used again."""
+CHANGE_SCHEMA = """INSERT INTO schema_changes SELECT id, ?, ? FROM partitions WHERE database = ? AND
+    coalesce((SELECT max(number) FROM schema_changes WHERE partition = id), 0) = ? RETURNING number"""
+FORGET_SCHEMA = "DELETE FROM schema_changes WHERE partition IN (SELECT id FROM partitions WHERE database = ?)"
+
+
 class DatabaseRow(Struct, frozen=True, array_like=True):
     name: str
     replication: str
@@ -88,6 +97,8 @@ class Catalog(Struct, frozen=True):
     dropped: tuple[DroppedRow, ...] = ()
     users: Users = Users()
     certificates: Certificates = Certificates()
+    schemas: tuple[tuple[GroupId, int, str], ...] = ()
+    """Of databases without a leader: the changes of their schemas, each with its number, in order."""
 
 
 DATABASES_QUERY = (
@@ -109,6 +120,8 @@ QUERIES = (
 )
 """How storage reads a `Catalog` back; the third and the fifth end with comma-separated lists of nodes."""
 
+SCHEMAS_QUERIES = ("SELECT partition, number, sql FROM schema_changes ORDER BY partition, number",)
+"""The same for `SCHEMA_CHANGES`, which may not be there."""
 MEMBERS_QUERIES = (
     "SELECT number, change, token FROM member_changes ORDER BY number",
     "SELECT node, name, address FROM removed ORDER BY node",

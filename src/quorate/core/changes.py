@@ -6,11 +6,13 @@ from quorate.core import member_changes, protecting, roster
 from quorate.core.ack_policy import ETCD
 from quorate.core.auth import changes as auth_changes
 from quorate.core.auth.users import UserChange
-from quorate.core.catalog import DROP
+from quorate.core.catalog import CHANGE_SCHEMA, DROP, FORGET_SCHEMA, SCHEMA_CHANGES
 from quorate.core.certificates import RevokeCertificate, SetTls
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import CATALOG_DATABASE, Now
+from quorate.core.options import LEADERLESS
 from quorate.core.requests import AlterDatabase, CreateDatabase, DropDatabase, MemberChange, Refused, Run, Upgrade
+from quorate.core.row_requests import ChangeSchema
 from quorate.core.statements import Statement
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ NOT_THE_CATALOG = Refused(
 
 Change = (
     CreateDatabase | AlterDatabase | DropDatabase | Upgrade | MemberChange | UserChange | SetTls | RevokeCertificate
-)
+    | ChangeSchema
+)  # fmt: skip
 
 
 def write_for(node: "Node", now: Now, body: Change) -> Run | Refused | None:
@@ -41,6 +44,8 @@ def write_for(node: "Node", now: Now, body: Change) -> Run | Refused | None:
         return protecting.write_for(node, now, body)
     if isinstance(body, DropDatabase):
         return _drop(node, body)
+    if isinstance(body, ChangeSchema):
+        return _change_schema(node, body)
     if isinstance(body, Upgrade):
         return node.versions.finalization(node.me, node.directory.members.values(), node.liveness.alive(), body)
     if isinstance(body, CreateDatabase) and body.exists_ok and node.directory.groups_for(body.database):
@@ -64,5 +69,19 @@ def _drop(node: "Node", body: DropDatabase) -> Run | Refused:
         return CHANGE_UNDER_WAY  # those who hold it are others than the catalog says
     grants = [row for row in node.directory.catalog.users.grants if row.database == body.database]
     statements = [auth_changes.revocation(row) for row in grants]
+    if node.directory.catalog.schemas:
+        statements.append(Statement(FORGET_SCHEMA, ((body.database,),)))
     statements += [Statement(sql, ((body.database,),)) for sql in DROP]
     return Run(CATALOG_DATABASE, tuple(statements), token=body.token)
+
+
+def _change_schema(node: "Node", body: ChangeSchema) -> Run | Refused:
+    """It takes effect if nobody has changed the schema since its caller had it tried."""
+    directory = node.directory
+    if not directory.groups_for(body.database):
+        names = ", ".join(known.name for known in directory.catalog.databases)
+        return Refused("UnknownDatabase", f"there is no database {body.database!r}", f"there are: {names}")
+    if directory.replications[body.database] != LEADERLESS:
+        return Refused("NotSupportedError", f"the leader of {body.database} changes its schema", "use Run")
+    change = Statement(CHANGE_SCHEMA, ((body.after + 1, body.sql, body.database, body.after),))
+    return Run(CATALOG_DATABASE, (Statement(SCHEMA_CHANGES), change), token=body.token)

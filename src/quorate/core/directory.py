@@ -43,6 +43,7 @@ class Directory:
         """The replication of each database, by its name in `core.replication`."""
         self.options: dict[str, DatabaseOptions] = {CATALOG_DATABASE: SingleLeaderOptions()}
         self.partitions: dict[str, tuple[PartitionRow, ...]] = {}
+        self.schemas: dict[GroupId, tuple[tuple[int, str], ...]] = {}
         self.removed: dict[NodeId, Member] = {}
         self.told = Removed(0)
         """What others said when this node had been taken out."""
@@ -59,6 +60,9 @@ class Directory:
         self.options[CATALOG_DATABASE] = SingleLeaderOptions()
         self.replications = {row.name: row.replication for row in catalog.databases}
         self.replications[CATALOG_DATABASE] = SINGLE_LEADER
+        self.schemas = {}
+        for group, number, sql in catalog.schemas:
+            self.schemas[group] = (*self.schemas.get(group, ()), (number, sql))
         self.partitions = {}
         for row in catalog.partitions:  # in the order of their groups
             if row.number == 0:
@@ -103,6 +107,10 @@ class Directory:
             if row.group == group:
                 return Wanted(row.nodes, (), catalog.changes)
         return None
+
+    def wanted_schema(self, group: GroupId) -> tuple[tuple[int, str], ...]:
+        """The changes of the schema of a group without a leader, by number."""
+        return self.schemas.get(group, ())
 
     def farewell(self) -> Removed:
         """What a node is told that is no member any more."""

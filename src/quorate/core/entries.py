@@ -18,7 +18,7 @@ ORIGIN = Position(0, 0)
 """Before the first entry."""
 
 
-# Entry kinds. Storage executes DATA and FOREIGN; all others are *control entries*, which only the replication
+# Entry kinds. Storage executes DATA, FOREIGN and SCHEMA; all others are *control entries*, which only the replication
 # understands. Storage keeps them as they are: beside the data, once they are applied.
 NOOP = 0
 """Appended by a new leader: committing it commits everything before it (Raft, section 8)."""
@@ -30,7 +30,9 @@ MEMBERS = 4
 """The payload names the group's members from this entry on (`core.membership`)."""
 FOREIGN = 5
 """The payload is a `core.streams.Merge`: what a sibling group wrote. Storage executes it, as it does DATA."""
-EXECUTED = frozenset({DATA, FOREIGN})
+SCHEMA = 6
+"""The payload is a change of the schema of a database without a leader (`core.row_effects.encode_change`)."""
+EXECUTED = frozenset({DATA, FOREIGN, SCHEMA})
 
 
 class Entry(Struct, frozen=True, array_like=True, gc=False):

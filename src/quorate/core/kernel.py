@@ -31,6 +31,7 @@ from quorate.core.executing import CallerLeft, Execute, Executed, Stopped
 from quorate.core.lives import RaiseBoot, RememberLife
 from quorate.core.permits import AskPermit, Denied, DropPermit, Permitted, PermitUnavailable
 from quorate.core.querying import Query, QueryFailed
+from quorate.core.row_effects import RowEffect, RowEvent
 from quorate.core.streams import ReadWhole, Streams, WholeRead
 from quorate.core.viewing import FetchView, LetViewGo, PinView, ViewRead
 
@@ -425,7 +426,7 @@ Event = (
     Deliver | Wake | Request | Requests | Persisted | DiskFull | DiskRoom | Executed | Stopped | Applied | ApplyFailed
     | LogRead | Checkpointed | SnapshotOpened | SnapshotRead | SnapshotStored | Digested | LostSaved | LostRead
     | CatalogRead | Unreachable | Reachable | Located | Drain | Permitted | Denied | PermitUnavailable
-    | ReplicaDropped | CallerLeft | QueryFailed | CertificateRead | WholeRead | ViewRead
+    | ReplicaDropped | CallerLeft | QueryFailed | CertificateRead | WholeRead | ViewRead | RowEvent
 )  # fmt: skip
 
 Effect = (
@@ -433,7 +434,7 @@ Effect = (
     | Checkpoint | OpenSnapshot | ReadSnapshot | CloseSnapshot | StoreSnapshot | OpenGeneration | ForgetDamage | Digest
     | Condemn | RaiseFormat | SaveLost | ReadLost | ReadCatalog | CloseIdle | Connect | Disconnect | Note | Drained
     | Halt | AskPermit | DropPermit | RememberLife | RaiseBoot | DropReplica | EndLogins | Protect
-    | ReadWhole | PinView | FetchView | LetViewGo
+    | ReadWhole | PinView | FetchView | LetViewGo | RowEffect
 )  # fmt: skip
 
 

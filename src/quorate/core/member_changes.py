@@ -16,7 +16,7 @@ from quorate.core.catalog import MEMBERS_SCHEMA, PartitionRow
 from quorate.core.directory import CHANGE_UNDER_WAY
 from quorate.core.kernel import CATALOG_DATABASE
 from quorate.core.membership import Configuration
-from quorate.core.options import Unfit
+from quorate.core.options import LEADERLESS, Unfit
 from quorate.core.recovered import Member
 from quorate.core.requests import AddMember, MemberChange, Refused, RemoveMember, Run
 from quorate.core.roster import is_current, members_change
@@ -72,6 +72,7 @@ def _add(node: "Node", body: AddMember) -> Run:
         if not rows:
             names = ", ".join(known.name for known in directory.catalog.databases)
             raise _No("UnknownDatabase", f"there is no database {name!r}", f"there are: {names}")
+        _refuse_leaderless(node, name)
         if len(rows) > 1:
             hint = "add the member without it; it can take another's place with `quorate member replace`"
             raise _No("NotSupportedError", f"the leaders of {name} are those with which it was created", hint)
@@ -81,6 +82,13 @@ def _add(node: "Node", body: AddMember) -> Run:
         voters = (*voters, body.node)
     member = Statement("INSERT INTO members VALUES (?, ?, ?)", ((body.node, body.name, body.address),))
     return _write(node, body, f"add {body.name}", [member], plans, voters, [])
+
+
+def _refuse_leaderless(node: "Node", database: str) -> None:
+    """Raises _No: the replicas of this database are those with which it was created."""
+    if node.directory.replications[database] == LEADERLESS:
+        hint = f"export {database} and drop it first, then create it anew and import it"
+        raise _No("NotSupportedError", f"the replicas of {database}, which has no leader, stay where they are", hint)
 
 
 def _check_new(node: "Node", body: AddMember) -> None:
@@ -121,6 +129,8 @@ def _take_out(node: "Node", body: MemberChange) -> Run:
             if each in load:
                 load[each] += 1
     held = [row for row in directory.catalog.partitions if leaves.node in row.nodes]
+    for row in held:
+        _refuse_leaderless(node, row.database)
     plans = [_without(node, row, leaves, successor, load) for row in held]
     voters = _catalog_without(node, leaves.node, successor, load)
     _check_majority(node, "the catalog", _catalog_voters(node), voters)

@@ -73,7 +73,7 @@ class Node:
             self.boot, self.settings, self.groups, self.versions, self.emit, self.me, recovered.lives
         )
         self.name_of, self.address_of, self.wanted_members = told.name_of, told.address_of, told.wanted_members
-        self.node_named, self.groups_for = told.node_named, told.groups_for
+        self.node_named, self.groups_for, self.wanted_schema = told.node_named, told.groups_for, told.wanted_schema
         self.holds_all = partial(superseding.holds_all, self)
         self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
         self.election_us, self.retry_us = self.liveness.election_us, self.liveness.retry_us

@@ -223,6 +223,9 @@ class OptionKeywords(TypedDict, total=False):
     leaders: str | None
     topology: str | None
     forget_after: str | None
+    w: str | None
+    r: str | None
+    repair: str | None
 
 
 Known = Mapping[str, type[DatabaseOptions]]

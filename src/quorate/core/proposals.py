@@ -25,12 +25,16 @@ from quorate.core.requests import (
     Run,
     WriteOutcome,
 )
+from quorate.core.row_requests import ChangeSchema
 from quorate.core.statements import Failed
 
 if TYPE_CHECKING:
     from quorate.core.node import Node
 
 NOBODY_ASKED = -1
+SCHEMA_CHANGED = Refused(
+    "ChangeUnderWay", "not done: somebody else has changed the schema at the same time", "try it again", retryable=True
+)
 _outcome: msgpack.Decoder[WriteOutcome] = msgpack.Decoder(WriteOutcome)
 _encode = msgpack.Encoder().encode
 
@@ -59,6 +63,8 @@ class Proposal(Struct, frozen=True):
         failed = isinstance(outcome, Failed)
         if self.members:
             return CHANGE_UNDER_WAY if failed else reply
+        if isinstance(self.body, ChangeSchema):
+            return reply if isinstance(outcome, Done) and outcome.results[-1].rowcount else SCHEMA_CHANGED
         if isinstance(self.body, DropDatabase | AlterDatabase) and isinstance(outcome, Done):
             if outcome.results[-1].rowcount or getattr(self.body, "if_exists", False):
                 return reply

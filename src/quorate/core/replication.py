@@ -2,13 +2,14 @@
 
 from typing import get_args
 
+from quorate.core.leaderless.registered import leaderless
 from quorate.core.messages import NodeMessage
 from quorate.core.multi_leader.replica import MULTI_LEADER
 from quorate.core.options import DatabaseOptions
 from quorate.core.replica import Replication
 from quorate.core.single_leader.replica import SINGLE_LEADER
 
-REPLICATIONS: dict[str, Replication] = {each.name: each for each in (SINGLE_LEADER, MULTI_LEADER)}
+REPLICATIONS: dict[str, Replication] = {each.name: each for each in (SINGLE_LEADER, MULTI_LEADER, leaderless({}))}
 
 
 def options_known() -> dict[str, type[DatabaseOptions]]:

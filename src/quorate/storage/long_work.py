@@ -5,7 +5,7 @@ effect. Until `resume` has been called, the driver asks nothing of this group th
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from quorate.core import kernel
 from quorate.core.bounds import GroupId
@@ -13,7 +13,7 @@ from quorate.core.dropped import DropReplica
 from quorate.core.entries import LARGE_BYTES, LogWrite, TrimLog, WriteEntries, WriteHardState, bytes_of
 from quorate.core.executing import Execute
 from quorate.core.kernel import CATALOG_GROUP, Effect, Event
-from quorate.core.row_effects import CompareTree, ReadLeaves, ReadRoot, ReadRows
+from quorate.core.row_effects import RowEffect
 from quorate.storage.interface import StorageError
 
 LONG_BYTES = 1 << 18
@@ -22,7 +22,7 @@ LONG_BYTES = 1 << 18
 WRITERS = frozenset((
     kernel.OpenReplica, Execute, kernel.Commit, kernel.Rollback, kernel.Apply, kernel.Checkpoint,
     kernel.OpenSnapshot, kernel.OpenGeneration, kernel.Condemn, DropReplica,
-    ReadRows, ReadRoot, CompareTree, ReadLeaves,
+    *get_args(RowEffect),
 ))  # fmt: skip
 """Effects that need the writer of their group, or its connection, or come behind those that do."""
 RECEIVERS = frozenset((kernel.StoreSnapshot,))

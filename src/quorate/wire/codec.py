@@ -38,11 +38,6 @@ def _message_decoder() -> msgspec.msgpack.Decoder[Message]:
     return msgspec.msgpack.Decoder(Union[message_kinds()])  # noqa: UP007 - known only now
 
 
-def learn_messages() -> None:
-    """There are other replications than before."""
-    _message_decoder.cache_clear()
-
-
 def decode_message(payload: bytes) -> Message:
     """What another node says. Raises FrameCorrupt."""
     try:

@@ -122,7 +122,7 @@ def test_roles_are_checked() -> None:
 
 def test_with_a_database_go_the_roles_that_were_granted_of_it() -> None:
     users = Users(ANN.users, (), (*ANN.grants, GrantRow("ann", "main", "read")), "s")
-    catalog = SimpleNamespace(users=users, changes=0)
+    catalog = SimpleNamespace(users=users, changes=0, schemas=())
     node: Any = SimpleNamespace(directory=SimpleNamespace(catalog=catalog), proposals={})
     found = texts(write_for(node, NOW, DropDatabase("main", TOKEN)))
     assert found[0][1] == (("ann", "main", "read"),)

@@ -158,6 +158,9 @@ class Member:
     def wanted_options(self, _database: str) -> LeaderlessOptions:
         return self.cluster.options
 
+    def wanted_schema(self, _group: int) -> tuple[Any, ...]:
+        return ()
+
     def wanted_members(self, _group: int) -> None:
         return None
 

@@ -6,7 +6,7 @@ time, marks) is left out.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -32,8 +32,11 @@ from quorate.core.executing import Execute
 from quorate.core.lives import RaiseBoot, RememberLife
 from quorate.core.messages import GroupHeartbeat, Heartbeat, HeartbeatReply, Removed, Superseded
 from quorate.core.multi_leader import messages as siblings
+from quorate.core.options import LEADERLESS
 from quorate.core.permits import AskPermit, DropPermit
 from quorate.core.querying import Query
+from quorate.core.replication import REPLICATIONS
+from quorate.core.row_effects import RowEffect
 from quorate.core.single_leader import messages
 from quorate.core.single_leader.messages import DAMAGED, EXAMINED, PASSED, WORKING
 from quorate.core.streams import ReadWhole
@@ -128,6 +131,7 @@ MESSAGES: dict[type, tuple[str, Callable[[Any], str]]] = {
         "Fetched",
         lambda it: f"number {it.number & 0xFFFFFFFF} from {it.upstream}: to {at(it.through)}",
     ),
+    **{kind: (kind.__name__, lambda it: f"number {it.number}") for kind in REPLICATIONS[LEADERLESS].messages},
     messages.Append: ("Append", _append),
     messages.AppendReply: ("AppendReply", _append_reply),
     messages.SnapshotOffer: ("SnapshotOffer", lambda it: f"epoch {it.epoch}: at {at(it.position)}"),
@@ -255,7 +259,7 @@ SHOWN_ELSEWHERE = {
 
 HOUSEKEEPING = {
     kernel.Connect, kernel.Disconnect, kernel.CloseIdle, kernel.ReadCatalog, kernel.ReadLost, RememberLife,
-    kernel.RaiseFormat, EndLogins, Protect, FetchView, LetViewGo, PinView, ReadWhole,
+    kernel.RaiseFormat, EndLogins, Protect, FetchView, LetViewGo, PinView, ReadWhole, *get_args(RowEffect),
 }  # fmt: skip
 """Of the node, not of the protocol: not shown."""
 

@@ -55,9 +55,15 @@ class Exchange:
         self._host, self._group, self._keeper, self._others, self._numbers = host, group, keeper, others, numbers
         self.doubted: dict[NodeId, None] = dict.fromkeys(others)
         """Members that may hold something else."""
+        self._agreed_us = -1
+        """When nobody was doubted any more."""
         self._rounds: dict[NodeId, Round] = {}
         self._coming: dict[tuple[NodeId, int], Rows] = {}
         """Rows of others that are being compared with those here."""
+
+    def agreed_since(self) -> int:
+        """How long ago all were last found to hold the same; -1: not in this life."""
+        return self._host.now_us - self._agreed_us if self._agreed_us >= 0 else -1
 
     def doubt(self, node: NodeId) -> None:
         """It may hold something else."""
@@ -160,6 +166,8 @@ class Exchange:
             else:
                 del self._rounds[node]
                 self.doubted.pop(node, None)
+                if not self.doubted:
+                    self._agreed_us = self._host.now_us
 
     def on_lost(self, node: NodeId) -> None:
         """It fell silent."""

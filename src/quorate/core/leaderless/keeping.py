@@ -7,15 +7,14 @@ is asked for later sees it. While the data file cannot be brought forward no rea
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import cast
 
 from msgspec import Struct
 
-from quorate.core.entries import DATA, CreateGroup, Entry, Position, TrimLog, WriteEntries
-from quorate.core.kernel import Applied, Apply, ApplyFailed, Checkpoint, Checkpointed, Effect
+from quorate.core.entries import DATA, SCHEMA, CreateGroup, Entry, Position, TrimLog, WriteEntries
+from quorate.core.kernel import Applied, Apply, ApplyFailed, Checkpoint, Checkpointed
 from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Host
-from quorate.core.row_effects import RowEffect, RowState, encode_rows
+from quorate.core.row_effects import RowEffect, RowState, encode_change, encode_rows
 
 EPOCH = 1
 """Of every entry: nobody else ever writes to this log."""
@@ -24,7 +23,7 @@ Then = Callable[[], None]
 
 def read(host: Host, effect: RowEffect) -> None:
     """Ask the data file."""
-    host.emit(cast(Effect, effect))
+    host.emit(effect)
 
 
 class Writing(Struct):
@@ -89,15 +88,22 @@ class Keeper:
         rows, self._gathered = self._gathered, []
         thens, self._thens = self._thens, []
         if rows:
-            self.last += 1
-            entry = Entry(self.last, EPOCH, DATA, encode_rows(rows))
-            sequence = self._host.persist(self._group, (WriteEntries(self._group, (entry,)),))
-            self._writing.append(Writing(sequence, entry, thens))
+            self._write(DATA, encode_rows(rows), thens)
         elif self._writing:
             self._writing[-1].thens += thens
         else:
             for then in thens:
                 then()
+
+    def change(self, number: int, sql: str, then: Then) -> None:
+        """Make a change of the schema durable, and carry it out."""
+        self._write(SCHEMA, encode_change(number, sql), [then])
+
+    def _write(self, kind: int, payload: bytes, thens: list[Then]) -> None:
+        self.last += 1
+        entry = Entry(self.last, EPOCH, kind, payload)
+        sequence = self._host.persist(self._group, (WriteEntries(self._group, (entry,)),))
+        self._writing.append(Writing(sequence, entry, thens))
 
     def on_persisted(self, sequence: int) -> None:
         """Everything up to this sequence is durable."""

@@ -51,14 +51,34 @@ def explain(options: LeaderlessOptions, replicas: int) -> Explanation:
         disks=quorums.w - 1,
         default_read=STRONGEST,
         sentences=(
-            f"Any node takes writes. A write succeeds when {quorums.w} of {replicas} replicas hold it on disk.",
+            f"Any replica takes writes. A write succeeds when {quorums.w} of {replicas} replicas hold it on disk.",
             f"A read asks {quorums.r} of {replicas} replicas.",
             f"{sees}: w + r is {quorums.w + quorums.r}, and n is {replicas}. They are not linearizable.",
+            "A statement writes one row, which it names by its full primary key. There are no transactions.",
             "A write that fewer replicas acknowledged in time may have happened all the same (MaybeDone).",
         ),
     )
 
 
-PROMISES = Promises(
-    explain, made, lambda options: frozenset({each.judge for each in made(options)}), EVERY, lambda: ["## Leaderless"]
-)
+def _section() -> list[str]:
+    """What docs/promises.md says of it."""
+    return [
+        "## `leaderless`: what quorums promise",
+        "",
+        "`n` is the number of replicas. Which promises are made follows from `w` and `r` (docs/leaderless.md):",
+        "",
+        "| promise | when |",
+        "|---|---|",
+        *[f"| {each.name} | w + r > n |" for each in STRICT],
+        f"| {MONOTONIC.name} | `repair` is `{BLOCKING}`, and 2r > n; for reads of one row by its key |",
+        *[f"| {each.name} | always |" for each in ALWAYS],
+        "",
+        "No read is linearizable: one beside a write may return the new value, and a later one the old.",
+    ]
+
+
+def _judges(options: LeaderlessOptions) -> frozenset[str]:
+    return frozenset({each.judge for each in made(options)})
+
+
+PROMISES = Promises(explain, made, _judges, EVERY, _section)

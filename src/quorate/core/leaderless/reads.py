@@ -17,11 +17,11 @@ from quorate.core.leaderless.spreading import Spreading, Waiting
 from quorate.core.leaderless.writes import Numbers, done, merged
 from quorate.core.replica import Host
 from quorate.core.requests import Refused
-from quorate.core.row_effects import RowState
+from quorate.core.row_effects import RowKey, RowState
 from quorate.core.row_requests import ReadRow
-from quorate.core.versions.encoding import encode_row
+from quorate.core.versions.encoding import decode_row, encode_row
 from quorate.core.versions.resolvers import SHOWING_ONE, Spec
-from quorate.core.versions.row import MISSING, Row, is_live, shown, shown_entry, siblings_of
+from quorate.core.versions.row import MISSING, Row, empty, is_live, shown, shown_entry, siblings_of
 
 
 class Reads:
@@ -47,27 +47,37 @@ class Reads:
             self._host.reply(id, Refused("ProgrammingError", f"no such table: {body.table}"))
             return
 
+        def on_row(state: bytes) -> None:
+            row = decode_row(state) if state else empty()
+            self._host.reply(id, done([described(row, spec)] if is_live(row) else [], -1))
+
+        self.gather(id, (body.table, body.key), r, until_us, on_row, blocking=blocking)
+
+    def gather(
+        self, id: int, key: RowKey, r: int, until_us: int, on_row: Callable[[bytes], None], *, blocking: bool
+    ) -> None:
+        """Call `on_row` with the row's merged state, or tell caller `id` why not."""
+
         def gathered(states: States) -> None:
             row = merged(states)
             state = encode_row(row) if row.context else b""
             lacking = [node for node, found in states.items() if found != state]
-            answer = self._answer(id, row, spec)
+
+            def answer() -> None:
+                on_row(state)
+
             if not lacking:
                 answer()
             elif blocking:
-                self._repair((body.table, body.key, state), states, lacking, answer, id, until_us)
+                self._repair((*key, state), states, lacking, answer, id, until_us)
             else:
                 answer()
-                self._repair_aside((body.table, body.key, state), lacking)
+                self._repair_aside((*key, state), lacking)
 
         def failed(why: str) -> None:
             self._host.reply(id, Refused("Unavailable", f"not read: {why}", retryable=True))
 
-        self._gathering.ask(self._numbers(), (body.table, body.key), r, until_us, gathered, failed)
-
-    def _answer(self, id: int, row: Row, spec: Spec) -> Callable[[], None]:
-        rows = [described(row, spec)] if is_live(row) else []
-        return lambda: self._host.reply(id, done(rows, -1))
+        self._gathering.ask(self._numbers(), key, r, until_us, gathered, failed)
 
     def _repair(
         self, row: RowState, states: States, lacking: list[int], answer: Callable[[], None], id: int, until_us: int

@@ -9,7 +9,8 @@ meet any more.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 
 from quorate.core.bookmarks import Reached
 from quorate.core.bounds import GroupId, NodeId
@@ -20,28 +21,55 @@ from quorate.core.kernel import Applied, ApplyFailed, Checkpointed, Condemn, Eff
 from quorate.core.leaderless.exchange import Exchange
 from quorate.core.leaderless.gathering import Gathering
 from quorate.core.leaderless.keeping import Keeper, read
-from quorate.core.leaderless.messages import Agreed, Hashes, RowAsk, RowReply, Rows, Store, Stored
+from quorate.core.leaderless.messages import (
+    Agreed,
+    Hashes,
+    RowAsk,
+    RowReply,
+    Rows,
+    Store,
+    Stored,
+    TablesAsk,
+    TablesReply,
+)
 from quorate.core.leaderless.options import BLOCKING, LeaderlessOptions
 from quorate.core.leaderless.reads import Reads
+from quorate.core.leaderless.scans import Scans
 from quorate.core.leaderless.spreading import Spreading
+from quorate.core.leaderless.statements import Asked, Statements
 from quorate.core.leaderless.writes import Write, Writes
 from quorate.core.messages import GroupHeartbeat
 from quorate.core.options import LEADERLESS
+from quorate.core.querying import Query
 from quorate.core.quorums import Quorums
+from quorate.core.read_levels import EVENTUAL
 from quorate.core.recovered import RecoveredGroup
 from quorate.core.replica import Host
 from quorate.core.requests import Failover, GroupStatus, NotLeader, Refused, Verify
-from quorate.core.row_effects import LeavesRead, ReadRows, RootRead, RowsRead, TreeCompared
+from quorate.core.row_effects import (
+    LeavesRead,
+    ReadRows,
+    ReadSchema,
+    RootRead,
+    RowEvent,
+    RowRun,
+    RowsQueried,
+    RowsRead,
+    SchemaRead,
+    StatementPlanned,
+    TreeCompared,
+)
 from quorate.core.row_requests import ByRow, ReadRow, RunRow, WriteRow
 from quorate.core.scripts import LetGo
 from quorate.core.versions.resolvers import Spec
 from quorate.core.view_requests import OpenView
+from quorate.sql.classify import is_read
 
 TURN = "turn"
 EVENTS = frozenset({
-    Persisted, Applied, ApplyFailed, Checkpointed, RowsRead, RootRead, TreeCompared, LeavesRead,
+    Persisted, Applied, ApplyFailed, Checkpointed, *get_args(RowEvent),
 })  # fmt: skip
-MESSAGES = frozenset({Store, Stored, RowAsk, RowReply, Hashes, Rows, Agreed})
+MESSAGES = frozenset({Store, Stored, RowAsk, RowReply, Hashes, Rows, Agreed, TablesAsk, TablesReply})
 BY_ROW = ByRow()
 
 
@@ -71,6 +99,10 @@ class Leaderless:
         self.reads = Reads(
             host, found.group, self.keeper, self.gathering, self.spreading, self.next_number, tables
         )  # fmt: skip
+        self.scans = Scans(host, found.group, self.keeper, self.others, self.next_number)
+        self.statements = Statements(host, found.group, self.next_number, self.writes, self.reads, self.scans)
+        self._schema = -1
+        """The last change of the schema that was handed to the log; -1: it is not known how far the data file is."""
         self._lost: dict[NodeId, None] = {}
         """Members that are not heard."""
         self._closed = False
@@ -115,7 +147,10 @@ class Leaderless:
         elif kind is RowsRead:
             self._on_rows_read(now, event)
         elif kind is Applied:
+            was_opened = self.keeper.opened
             self.keeper.on_applied(event)
+            if not was_opened:
+                self.on_catalog()
         elif kind is Checkpointed:
             self.keeper.on_checkpointed(event)
         elif kind is ApplyFailed:
@@ -124,9 +159,41 @@ class Leaderless:
             self.exchange.on_root(event)
         elif kind is TreeCompared:
             self.exchange.on_compared(event)
-        else:
+        elif kind is LeavesRead:
             self.exchange.on_leaves(event)
+        elif kind is SchemaRead:
+            self._on_schema_read(event)
+        elif kind is StatementPlanned:
+            self.statements.on_planned(event)
+        elif kind is RowRun:
+            self.writes.on_run(event)
+        elif kind is RowsQueried:
+            self.statements.on_queried(event)
+        else:
+            self.scans.on_read(event)
         self._take_turns()
+
+    # ---- the schema --------------------------------------------------------------------------------------
+
+    def on_catalog(self) -> None:
+        """Carry out the changes of the schema that are new. Its members are those with which it began."""
+        if not self.keeper.readable or self._closed:
+            return
+        changes = self.host.wanted_schema(self.group)
+        if self._schema < 0:
+            if changes:
+                read(self.host, ReadSchema(self.group, self.host.me, 0))
+            return
+        for number, sql in changes:
+            if number == self._schema + 1:
+                self._schema = number
+                self.keeper.change(number, sql, partial(self.statements.on_schema, number))
+
+    def _on_schema_read(self, event: SchemaRead) -> None:
+        if self._schema < 0:
+            self._schema = event.serial
+            self.statements.on_schema(event.serial)
+            self.on_catalog()
 
     def _on_rows_read(self, now: Now, event: RowsRead) -> None:
         if not self.keeper.readable:
@@ -140,6 +207,8 @@ class Leaderless:
         self.keeper.on_failed(event)
         if self.keeper.damaged:
             self._end("its own replica is damaged")
+        else:
+            self._end_statements("the node's disk has no room")
 
     def on_message(self, now: Now, sender: NodeId, message: Any) -> None:
         if sender not in self.others or self._closed:
@@ -160,8 +229,12 @@ class Leaderless:
             self.exchange.on_hashes(sender, message)
         elif kind is Rows:
             self.exchange.on_rows(sender, message)
-        else:
+        elif kind is Agreed:
             self.exchange.on_agreed(sender, message)
+        elif kind is TablesAsk:
+            self.scans.read(sender, message.number, message.tables)
+        else:
+            self.scans.on_reply(sender, message)
         self._take_turns()
 
     def _on_store(self, sender: NodeId, message: Store) -> None:
@@ -175,6 +248,8 @@ class Leaderless:
         self.keeper.try_again()
         self.gathering.on_time(now)
         self.spreading.on_time(now)
+        self.scans.on_time(now)
+        self.statements.on_time(now)
         self.exchange.on_time(now, self._lost)
         for node, hints in self.spreading.hints.items():
             if hints and node not in self._lost:
@@ -185,7 +260,7 @@ class Leaderless:
         """A replica at rest, of which nobody is doubted who can be reached, has no deadline."""
         hints = [node for node, keys in self.spreading.hints.items() if keys]
         reachable = [node for node in (*self.exchange.doubted, *hints) if node not in self._lost]
-        busy = self.gathering or self.spreading or reachable or self.keeper.blocked
+        busy = self.gathering or self.spreading or self.scans or self.statements or reachable or self.keeper.blocked
         if busy and not self._closed and self.host.timer_us(self._timer) is None:
             self.host.set_timer(self._timer, self.host.now_us + self.host.settings.retry_us)
 
@@ -196,9 +271,6 @@ class Leaderless:
 
     def on_tick(self, now: Now, alive: dict[NodeId, bool]) -> bool:
         return False
-
-    def on_catalog(self) -> None:
-        """Its members are those with which it began."""
 
     def is_settled(self, now: Now) -> bool:
         return True
@@ -219,12 +291,18 @@ class Leaderless:
         self.host.emit(Condemn(self.group, reason, log=True))
         self._end(reason)
 
+    def _end_statements(self, why: str) -> None:
+        self.statements.end(why)
+        self.writes.end(why)
+        self.scans.end(why)
+
     def _end(self, why: str) -> None:
         self.gathering.end(why)
+        self._end_statements(why)
         self.spreading.end()
 
     def drain(self, now: Now, alive: dict[NodeId, bool]) -> bool:
-        return not (self.keeper.unwritten or self.gathering or self.spreading)
+        return not (self.keeper.unwritten or self.gathering or self.spreading or self.statements or self.writes)
 
     def close(self, now: Now) -> None:
         self._closed = True
@@ -299,7 +377,11 @@ class Leaderless:
     def on_request(self, now: Now, id: int, body: Verify | Failover | LetGo | RunRow | WriteRow | ReadRow) -> None:
         """One row's write or read."""
         self.writes.see(now)
-        if not isinstance(body, WriteRow | ReadRow):
+        if isinstance(body, Verify):
+            hint = "its replicas compare hash trees by themselves; `quorate status` says when they last agreed"
+            self.host.reply(id, Refused("NotSupportedError", "a database without a leader is not verified", hint))
+            return
+        if not isinstance(body, RunRow | WriteRow | ReadRow):
             self.host.reply(id, Refused("NotSupportedError", "nobody leads a database without a leader"))
             return
         options = self.host.wanted_options(self.database)
@@ -312,7 +394,9 @@ class Leaderless:
             self.host.reply(id, Refused("ProgrammingError", str(error), "name fewer replicas than there are"))
             return
         until_us = self.host.until_us or now.mono_us + self.host.settings.answer_timeout_us
-        if isinstance(body, ReadRow):
+        if isinstance(body, RunRow):
+            self._on_statement(id, body, quorums, until_us, blocking=options.repair == BLOCKING)
+        elif isinstance(body, ReadRow):
             self.reads.submit(id, body, quorums.r, until_us, blocking=options.repair == BLOCKING)
         elif self.host.disk_full:
             self.host.reply(id, Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True))
@@ -320,8 +404,21 @@ class Leaderless:
             self.writes.submit(Write(id, body, quorums.w, until_us), quorums)
         self._take_turns()
 
-    def _quorums(self, options: LeaderlessOptions, body: WriteRow | ReadRow) -> Quorums:
+    def _on_statement(self, id: int, body: RunRow, quorums: Quorums, until_us: int, *, blocking: bool) -> None:
+        if not body.level:
+            self.statements.submit(Asked(id, body, quorums, until_us, blocking))
+        elif body.level != EVENTUAL or not is_read(body.statement.sql):
+            hint = f"leave the level out to ask r replicas, or read at {EVENTUAL}, which asks the nearest alone"
+            self.host.reply(id, Refused("NotSupportedError", f"without a leader there is no level {body.level}", hint))
+        elif not self.keeper.readable:
+            self.host.reply(id, NotLeader(""))
+        else:
+            self.host.emit(Query(self.group, id, (body.statement,), self.host.until_us))
+
+    def _quorums(self, options: LeaderlessOptions, body: RunRow | WriteRow | ReadRow) -> Quorums:
         usual = options.quorums(len(self.members))
+        if isinstance(body, RunRow):
+            return Quorums(usual.n, body.w or usual.w, body.r or usual.r)
         if isinstance(body, ReadRow):
             return Quorums(usual.n, usual.w, body.r or usual.r)
         return Quorums(usual.n, body.w or usual.w, usual.r)
@@ -333,7 +430,8 @@ class Leaderless:
         return GroupStatus(
             self.group, self.database, self.partition, "damaged" if self.damaged else "member", 0, 0, last, last,
             self.keeper.applied, 1, {}, voters=self.members, damage=self.damaged, damaged=bool(self.damaged),
-            speaks=not self.unwanted and not self.damaged,
+            speaks=not self.unwanted and not self.damaged, schema=max(0, self.statements.serial),
+            silent=tuple(self._lost), hints=self.spreading.hinted, agreed_us=self.exchange.agreed_since(),
         )  # fmt: skip
 
     def lacks_room(self) -> bool:

@@ -58,6 +58,11 @@ class Spreading:
     def __bool__(self) -> bool:
         return bool(self._open)
 
+    @property
+    def hinted(self) -> tuple[tuple[NodeId, int], ...]:
+        """How many rows wait for whom."""
+        return tuple([(node, len(keys)) for node, keys in self.hints.items() if keys])
+
     def send(
         self,
         number: int,

@@ -13,6 +13,7 @@ A caller who asks again brings the state. Nothing is minted then: the state is s
 An origin is minted at each start of the node: what was minted before a crash may have reached others and not this disk.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,23 +24,19 @@ from quorate.core.bounds import NodeId
 from quorate.core.calls import Tell
 from quorate.core.kernel import Now
 from quorate.core.leaderless.gathering import Gathering, States
+from quorate.core.leaderless.keeping import read
 from quorate.core.leaderless.spreading import Spreading, Waiting
 from quorate.core.quorums import Quorums
 from quorate.core.replica import Host
 from quorate.core.requests import Answer, Done, Refused, Unsure
-from quorate.core.row_effects import RowKey
-from quorate.core.row_requests import ADD, CHANGES, DELETE, INSERT, UPSERT, Minted, WriteRow
-from quorate.core.statements import VALUE_TYPES, Failed, Result
+from quorate.core.row_effects import RowKey, RowRun, RunOnRow
+from quorate.core.row_requests import ADD, CHANGES, DELETE, INSERT, UPSERT, Minted, RunRow, WriteRow
+from quorate.core.statements import Failed, Result
 from quorate.core.versions.clock import HybridClock
-from quorate.core.versions.dots import Dot, Origin, covers, mint
+from quorate.core.versions.dots import Dot, Origin, mint
 from quorate.core.versions.encoding import decode_row, encode_row
-from quorate.core.versions.resolvers import INT_MAX, Resolver, Spec
+from quorate.core.versions.resolvers import Spec
 from quorate.core.versions.row import (
-    ALIVE,
-    DEATH,
-    LOST,
-    LOST_TO_DELETE,
-    Name,
     Row,
     delete,
     empty,
@@ -49,6 +46,7 @@ from quorate.core.versions.row import (
     shown_in,
     update,
 )
+from quorate.core.versions.told import told
 
 NO_CEILING = (1 << 62) - 1
 """No stamp of an origin is given out by another life of the node."""
@@ -66,9 +64,24 @@ class Write(Struct):
     """A caller's write that has not got its version yet."""
 
     id: int
-    body: WriteRow
+    body: WriteRow | RunRow
     w: int
     until_us: int
+    outcome: bytes = b""
+    """Of a statement: what its caller is told when it is stored."""
+
+
+class Computing(Struct):
+    """Statements of one row, one on top of the other."""
+
+    key: RowKey
+    line: "Line"
+    quorums: Quorums
+    state: bytes
+    left: deque[Write]
+    minted: list[tuple[Write, Dot]]
+    dot: Dot = (0, 0)
+    """Of the one that runs, which is the first of those left."""
 
 
 class Line(Struct):
@@ -93,35 +106,6 @@ def merged(states: States) -> Row:
     return row
 
 
-def told(state: bytes, spec: Spec) -> Row | None:
-    """The row's state that a caller sends who asks again; None: no node has told him that."""
-    try:
-        row = decode_row(state)
-        sound = bool(row.context) and all(map(_is_stamp, row.context.values())) and encode_row(row) == state
-    except (msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError, OverflowError):
-        return None
-    return (
-        row if sound and all(_fits(row, name, how, value, spec) for name, (how, value) in row.entries.items()) else None
-    )
-
-
-def _fits(row: Row, name: Name, how: Any, value: Any, spec: Spec) -> bool:
-    """Whether a write may have left that entry."""
-    column, stamp, origin, _ = name
-    if column not in range(DEATH, len(spec.columns)) or how not in (ALIVE, LOST, LOST_TO_DELETE):
-        return False
-    if not (_is_stamp(stamp) and _is_stamp(origin) and covers(row.context, (stamp, origin))):
-        return False
-    if column < 0 or spec.columns[column] is not Resolver.COUNTER:
-        return isinstance(value, VALUE_TYPES)
-    numbers = value if isinstance(value, tuple) and len(value) == 3 else (value,)
-    return all(type(number) is int for number in numbers)
-
-
-def _is_stamp(number: Any) -> bool:
-    return type(number) is int and 0 < number <= INT_MAX
-
-
 class Writes:
     """All writes of which this replica is the coordinator."""
 
@@ -140,11 +124,16 @@ class Writes:
         self.clock = HybridClock()
         self.clock.raise_ceiling(NO_CEILING)
         self._lines: dict[RowKey, Line] = {}
+        self._computing: dict[int, Computing] = {}
         self._wall_ms = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._computing)
 
     def submit(self, write: Write, quorums: Quorums) -> None:
         """Carry it out, or say why not."""
         body = write.body
+        assert isinstance(body, WriteRow)
         key = body.table, body.key
         refused = self._refusal(body)
         if refused is not None:
@@ -152,13 +141,24 @@ class Writes:
         elif body.minted:
             self._spread(key, body.minted, [write])
         else:
-            line = self._lines.setdefault(key, Line([]))
-            if len(line.waiting) >= LINE_MAX:
-                self._host.reply(write.id, Refused("Overloaded", "too many writes of this row wait", retryable=True))
-                return
-            line.waiting.append(write)
-            if not line.busy:
-                self._begin(key, line, quorums)
+            self.line_up(write, key, quorums)
+
+    def again(self, write: Write, key: RowKey, state: bytes) -> None:
+        """A statement is asked for again, which left the row in this state."""
+        if self.clock.is_too_far_ahead(max(decode_row(state).context.values()), self._wall_ms):
+            self._host.reply(write.id, Refused("Unavailable", *_AHEAD, retryable=True))
+        else:
+            self._spread(key, state, [write])
+
+    def line_up(self, write: Write, key: RowKey, quorums: Quorums) -> None:
+        """Carry it out behind those that came before, or say why not."""
+        line = self._lines.setdefault(key, Line([]))
+        if len(line.waiting) >= LINE_MAX:
+            self._host.reply(write.id, Refused("Overloaded", "too many writes of this row wait", retryable=True))
+            return
+        line.waiting.append(write)
+        if not line.busy:
+            self._begin(key, line, quorums)
 
     def _refusal(self, body: WriteRow) -> Refused | None:
         spec = self._specs.get(body.table)
@@ -211,7 +211,12 @@ class Writes:
             self._next(key, line, quorums)
             return
         minted: list[tuple[Write, Dot]] = []
+        if isinstance(writes[0].body, RunRow):
+            state = encode_row(row) if row.context else b""
+            self._run_next(Computing(key, line, quorums, state, deque(writes), minted))
+            return
         for write in writes:
+            assert isinstance(write.body, WriteRow)
             if write.until_us <= self._host.now_us:
                 text = "not done: its time was over before it had its version"
                 self._host.reply(write.id, Refused("Unavailable", text, retryable=True))
@@ -235,6 +240,59 @@ class Writes:
             self._host.emit(Tell(write.id, Minted(state, *dot), self._group))
         self._spread(key, state, [write for write, _ in minted], lambda: self._next(key, line, quorums))
 
+    # ---- statements --------------------------------------------------------------------------------------
+
+    def _run_next(self, computing: Computing) -> None:
+        """Have the data file run the next one on the row, or store what they have made of it."""
+        while computing.left:
+            write = computing.left[0]
+            assert isinstance(write.body, RunRow)
+            if write.until_us > self._host.now_us:
+                computing.dot = dot = self.clock.tick(self._wall_ms), self.origin
+                number = self._numbers()
+                self._computing[number] = computing
+                me, key, state, statement = self._host.me, computing.key, computing.state, write.body.statement
+                read(self._host, RunOnRow(self._group, me, number, key, state, statement, *dot))
+                return
+            computing.left.popleft()
+            text = "not done: its time was over before it had its version"
+            self._host.reply(write.id, Refused("Unavailable", text, retryable=True))
+        self._tell(computing)
+
+    def on_run(self, event: RowRun) -> None:
+        """A statement has run."""
+        computing = self._computing.pop(event.number, None)
+        if computing is None:
+            return
+        write = computing.left.popleft()
+        if event.state:
+            computing.state, write.outcome = event.state, event.outcome
+            computing.minted.append((write, computing.dot))
+        else:
+            self._host.reply(write.id, Answer(Raw(event.outcome)))
+        self._run_next(computing)
+
+    def _tell(self, computing: Computing) -> None:
+        key, state, line, quorums = computing.key, computing.state, computing.line, computing.quorums
+        for write, dot in computing.minted:
+            word = _encode((*key, state, write.outcome))
+            self._host.emit(Tell(write.id, Minted(word, *dot), self._group))
+        if computing.minted:
+            writes = [write for write, _ in computing.minted]
+            self._spread(key, state, writes, lambda: self._next(key, line, quorums))
+        else:
+            self._next(key, line, quorums)
+
+    def end(self, why: str) -> None:
+        """The data file does not say what became of statements: none of them has its version."""
+        computing, self._computing = list(self._computing.values()), {}
+        for each in computing:
+            for write in (*each.left, *[write for write, _ in each.minted]):
+                self._host.reply(write.id, Refused("Unavailable", f"not done: {why}", retryable=True))
+            self._next(each.key, each.line, each.quorums)
+
+    # ------------------------------------------------------------------------------------------------------
+
     def _fail(self, write: Write, failed: Failed) -> None:
         self._host.reply(write.id, Answer(Raw(_encode(failed))))
 
@@ -244,7 +302,8 @@ class Writes:
         self._spreading.send(self._numbers(), (*key, state), holders, waits, kept)
 
     def _answer(self, write: Write) -> Callable[[], None]:
-        return lambda: self._host.reply(write.id, done([], 1))
+        answer = Answer(Raw(write.outcome)) if write.outcome else done([], 1)
+        return lambda: self._host.reply(write.id, answer)
 
     def _unsure(self, write: Write) -> Callable[[], None]:
         return lambda: self._host.reply(write.id, Unsure())

@@ -5,7 +5,15 @@ from typing import Any
 from msgspec import structs
 
 from quorate.core.auth.users import AUTH_QUERIES, GrantRow, TokenRow, UserRow, Users
-from quorate.core.catalog import MEMBERS_QUERIES, QUERIES, Catalog, DatabaseRow, DroppedRow, PartitionRow
+from quorate.core.catalog import (
+    MEMBERS_QUERIES,
+    QUERIES,
+    SCHEMAS_QUERIES,
+    Catalog,
+    DatabaseRow,
+    DroppedRow,
+    PartitionRow,
+)
 from quorate.core.certificates import OFF, TLS_QUERIES, Certificates
 from quorate.core.recovered import Member
 from quorate.core.requests import Done, WriteOutcome
@@ -17,6 +25,7 @@ CATALOG_STATEMENTS = tuple(Statement(sql) for sql in QUERIES)
 MEMBERS_STATEMENTS = tuple(Statement(sql) for sql in MEMBERS_QUERIES)
 AUTH_STATEMENTS = tuple(Statement(sql) for sql in AUTH_QUERIES)
 TLS_STATEMENTS = tuple(Statement(sql) for sql in TLS_QUERIES)
+SCHEMAS_STATEMENTS = tuple(Statement(sql) for sql in SCHEMAS_QUERIES)
 NEVER_CHANGED: tuple[Any, ...] = ((), (), (), ())
 
 
@@ -27,7 +36,12 @@ def read_catalog(replica: Replica) -> Catalog:
     users, _position = replica.query(AUTH_STATEMENTS)
     certificates, _position = replica.query(TLS_STATEMENTS)
     found = catalog_of(decode_outcome(outcome), decode_outcome(members), users_of(decode_outcome(users)))
-    return structs.replace(found, certificates=certificates_of(decode_outcome(certificates)))
+    schemas, _position = replica.query(SCHEMAS_STATEMENTS)
+    changed = decode_outcome(schemas)
+    rows: Any = changed.results[0].rows if isinstance(changed, Done) else ()
+    return structs.replace(
+        found, certificates=certificates_of(decode_outcome(certificates)), schemas=tuple([tuple(row) for row in rows])
+    )
 
 
 def certificates_of(outcome: WriteOutcome) -> Certificates:

@@ -50,8 +50,10 @@ class StoredRows(KeyedRows):
     def _run(self, sql: str, bindings: Sequence[Any]) -> Any:
         return self._connection.execute(sql, bindings, prepare_flags=INTERNAL)
 
-    def merge(self, rows: Iterable[RowState]) -> None:
-        """Merge these states into what is there. Raises ValueError where one is no state."""
+    def merge(self, rows: Iterable[RowState]) -> dict[RowKey, bytes]:
+        """Merge these states into what is there: the states of those that have changed. Raises ValueError where one is
+        no state."""
+        news: dict[RowKey, bytes] = {}
         for table, key, theirs in rows:
             before = self.state_of((table, key))
             if before != theirs:
@@ -60,6 +62,8 @@ class StoredRows(KeyedRows):
                 self._run(_WRITE, (leaf, table, key, after))
                 change = hash_of(table, key, before) ^ hash_of(table, key, after)
                 self._changed[leaf] = self._changed.get(leaf, 0) ^ change
+                news[table, key] = after
+        return news
 
     def _merged(self, mine: bytes, theirs: bytes) -> bytes:
         return encode_row(merge(decode_row(mine), decode_row(theirs)))
@@ -93,6 +97,10 @@ class StoredRows(KeyedRows):
             sql = f"SELECT node, hash FROM quorate_hashes WHERE level = ? AND node IN ({marks(some)})"  # noqa: S608
             known |= dict(self._run(sql, (level, *some)))
         return tuple([known.get(node, 0) for node in nodes])
+
+    def of_table(self, table: str) -> list[tuple[bytes, bytes]]:
+        """Key and state of every row of a table."""
+        return list(self._run("SELECT key, state FROM quorate_states WHERE tab = ?", (table,)))
 
     def all_rows(self) -> dict[RowKey, bytes]:
         """Every row's state."""

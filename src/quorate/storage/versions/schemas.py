@@ -55,7 +55,7 @@ def settled(
         kept = [names.get(column, column) for column in columns]
         if name in new or wanted != resolvers or name not in tables or tables[name].table is not table:
             found = VersionedTable(connection, number, table, kept, wanted, *how)
-            _refuse_expressions(connection, name)
+            refuse_expressions(connection, name)
             chosen = [structs.replace(each, resolver=found.resolvers[each.column]) if each.table == name else each
                       for each in chosen if each.column]  # fmt: skip
             changed.append(Versioned(number, name, found.columns, found.resolvers))
@@ -81,7 +81,7 @@ def _renamed(table: Table, columns: Sequence[str]) -> dict[str, str]:
     return {gone[0]: new[0]} if gone and new else dict.fromkeys(gone, "")
 
 
-def _refuse_expressions(connection: apsw.Connection, table: str) -> None:
+def refuse_expressions(connection: apsw.Connection, table: str) -> None:
     """An expression may fail for rows that others have."""
     for (index,) in connection.execute("SELECT name FROM pragma_index_list(?)", (table,), prepare_flags=INTERNAL):
         sql = "SELECT 1 FROM pragma_index_xinfo(?) WHERE cid = -2"

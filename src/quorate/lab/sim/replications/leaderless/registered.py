@@ -1,4 +1,4 @@
-"""Users cannot choose a database without a leader yet; a run can, while it lasts."""
+"""A run's databases without a leader take requests for single rows, whose tables are declared here and not by SQL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +8,16 @@ from quorate.core.replication import REPLICATIONS
 from quorate.lab.sim.replications.leaderless.probe import PROBE
 from quorate.lab.sim.replications.leaderless.workload import TABLES
 from quorate.lab.sim.replications.registry import PROBES
-from quorate.wire import codec
 
 
 @contextmanager
 def registered() -> Iterator[None]:
-    """It is there until the end of the block."""
+    """They do until the end of the block."""
     replication = leaderless(TABLES)
+    before = REPLICATIONS[replication.name]
     REPLICATIONS[replication.name], PROBES[replication.name] = replication, PROBE
-    codec.learn_messages()
     try:
         yield
     finally:
-        del REPLICATIONS[replication.name], PROBES[replication.name]
-        codec.learn_messages()
+        REPLICATIONS[replication.name] = before
+        del PROBES[replication.name]
