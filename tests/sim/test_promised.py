@@ -8,6 +8,7 @@ import pytest
 from quorate.core.promises import Promise
 from quorate.core.replication import REPLICATIONS
 from quorate.lab.judges.history import FAIL, OK
+from quorate.lab.judges.quorum_reads import GONE, MONOTONIC, ORDERED, REGULAR
 from quorate.lab.mutants import known
 from quorate.lab.sim.engine.world import Violation, World
 from quorate.lab.sim.replications.multi_leader.elements import CAUSAL_ORDER
@@ -37,6 +38,12 @@ JUDGES = {
     BOUNDED_STALENESS,
     SERIALIZABILITY,
     CAUSAL_ORDER,
+    REGULAR,
+    ORDERED,
+    MONOTONIC,
+    GONE,
+    "counters",
+    "convergence",
 }
 CAUGHT = {judge for each in known.load().values() for judge in (each.judge, each.outer_judge)}
 
