@@ -443,6 +443,7 @@ _DUMPED = {
     "marks": (("id", "INTEGER"), ("note", "TEXT")),
 }
 _MEMBERS = (("node", "INTEGER"), ("name", "TEXT"), ("address", "TEXT"))
+_SCHEMA_CHANGES = (("partition", "INTEGER"), ("number", "INTEGER"), ("sql", "TEXT"))
 _CHANGES = (("number", "INTEGER"), ("change", "TEXT"), ("token", "TEXT"))
 _DATABASES = (("name", "TEXT"), ("replication", "TEXT"), ("options", "TEXT"))
 
@@ -484,6 +485,7 @@ STATEMENTS: dict[str, Run] = (
         catalog.MEMBERS_QUERIES[1]: _select("removed", _MEMBERS),
         catalog.MEMBERS_QUERIES[2]: _select("catalog_voters", _MEMBERS[:1]),
         catalog.MEMBERS_QUERIES[3]: _select("beginnings", (("partition", "INTEGER"), ("node", "INTEGER"))),
+        catalog.SCHEMAS_QUERIES[0]: _select("schema_changes", _SCHEMA_CHANGES),
         catalog.QUERIES[0]: _select("members", _MEMBERS),
         catalog.QUERIES[1]: _select("databases", _DATABASES),
         catalog.QUERIES[2]: _placements,
