@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from quorate.core.requests import Done, Outcome
 from quorate.core.scripts import Script
 from quorate.core.statements import Failed, Result, Token
 from quorate.storage.data.connection import INTERNAL
+from quorate.storage.execution.running import Runner
 from quorate.storage.rows.payload import decode_outcome
 from tests.storage.open_transaction import OpenTransaction
 from tests.storage.pair import Pair, run, statement
@@ -276,3 +278,26 @@ def test_a_script_that_only_reads_gives_the_same_on_a_reader(pair: Pair, sql: st
     tx.run("UPDATE accounts SET balance = 3")
     assert tx.commit() == Done(())
     assert failure(read.run("SELECT 1")) == "SerializationFailure"
+
+
+@pytest.mark.parametrize("pair", ["file"], indirect=True)
+def test_a_reader_that_holds_a_state_runs_a_read_once(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    original = Runner.read
+
+    def counted(*given: Any) -> Any:
+        ran.append(given[1].sql)
+        return original(*given)
+
+    monkeypatch.setattr(Runner, "read", counted)
+    reads = [f"SELECT balance FROM accounts WHERE id = {number}" for number in range(4)]
+    read = OpenTransaction(lambda script: pair.leader.query(script.steps)[0])  # type: ignore[arg-type]
+    for sql in reads:
+        read.rows(sql)
+    assert ran == [reads[0], reads[0], *reads[1:]], "the state is held from the second read on"
+    ran.clear()
+    tx = begin(pair)
+    tx.run("UPDATE accounts SET balance = 77 WHERE id = 1")
+    assert tx.commit() == Done(())
+    assert failure(read.run("SELECT 1")) == "SerializationFailure"
+    assert ran == reads[:2], "of another state nothing is known"

@@ -44,9 +44,16 @@ class Attempts:
     """One call of `run_transaction`: its attempts, within one deadline."""
 
     def __init__(
-        self, retries: object, token: str | None, seconds: float, rng: Random, clock: Callable[[], float]
+        self,
+        retries: object,
+        token: str | None,
+        seconds: float,
+        rng: Random,
+        clock: Callable[[], float],
+        holds_after: int = HOLDS_AFTER,
     ) -> None:
-        """All of them together may take so many seconds. Raises ProgrammingError for retries that are no number."""
+        """All of them together may take so many seconds. `holds_after`: see `HOLDS_AFTER`. Raises
+        ProgrammingError for retries that are no number."""
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise errors.ProgrammingError(f"retries is how often to try again, 0 or more, not {shown(retries)}")
         self._retries = retries
@@ -57,12 +64,13 @@ class Attempts:
         self._number = 0
         """Attempts that have failed."""
         self._cancelled = 0
-        self._outrun = 0
+        self._holds_after = holds_after
+        self.outrun = 0
         """Attempts that others were faster than."""
 
     def begin(self, wanted: str) -> str:
         """How this attempt begins, if its caller wants this."""
-        return IMMEDIATE if wanted == DEFERRED and self._outrun >= HOLDS_AFTER else wanted
+        return IMMEDIATE if wanted == DEFERRED and self.outrun >= self._holds_after else wanted
 
     @property
     def token(self) -> str | None:
@@ -88,7 +96,7 @@ class Attempts:
         """How long to wait, in seconds, before the next attempt, when one has failed with this. Raises it when there
         is none: it would fail again, too many have failed, or time is over."""
         self._number += 1
-        self._outrun += isinstance(error, errors.SerializationFailure)
+        self.outrun += isinstance(error, errors.SerializationFailure)
         again = error.retryable or isinstance(error, errors.MaybeDone)
         if isinstance(error, errors.Cancelled) and self._name is not None:
             self.cancelled()  # by an earlier call with this name, which may have committed with its next one

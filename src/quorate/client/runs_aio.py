@@ -14,6 +14,7 @@ from typing import Any, TypeVar, overload
 
 from quorate import errors
 from quorate.client.attempts import Attempts, committed_attempt, not_done
+from quorate.client.crowds import Crowd
 from quorate.client.link_aio import sleep
 from quorate.client.transactions import DEFERRED
 from quorate.client.transactions_aio import Transaction, run_transaction
@@ -77,10 +78,15 @@ class Runs:
         self._client.check()
         self._client.check_led("run_transaction")
         seconds = self._client.timeout if timeout is None else check_timeout(timeout)
-        attempts = Attempts(retries, token, seconds, random.SystemRandom(), time.monotonic)
-        if token is not None and not read_only:
-            return await run_once(self, function, attempts, token, begin=begin)
-        return await run_transaction(self, function, attempts, begin=begin, read_only=read_only)
+        crowd = Crowd() if read_only or begin != DEFERRED else self._crowds.of(function)
+        holds_after = crowd.holds_after
+        attempts = Attempts(retries, token, seconds, random.SystemRandom(), time.monotonic, holds_after)
+        try:
+            if token is not None and not read_only:
+                return await run_once(self, function, attempts, token, begin=begin)
+            return await run_transaction(self, function, attempts, begin=begin, read_only=read_only)
+        finally:
+            crowd.ended(holds_after, attempts.outrun)
 
 
 async def run_once(

@@ -23,6 +23,7 @@ from quorate.client._sync.runs import Runs
 from quorate.client._sync.session import Session
 from quorate.client._sync.transactions import Transaction
 from quorate.client.checks import check_flag, check_new_file, check_told
+from quorate.client.crowds import Crowds
 from quorate.client.homes import ANY, addressed, packed, unpacked
 from quorate.client.link_sync import commit_at_once
 from quorate.client.marker import NOTHING, Marker, WithBookmark
@@ -63,8 +64,8 @@ class Connection(WithBookmark, Extras, Outcomes, Runs, RowRuns):
     """One database of a cluster. Any number of threads may use it at once; one socket goes to each node."""
 
     __slots__ = (
-        "__weakref__", "_autocommit", "_client", "_holds", "_marker", "_own", "_pragmas", "_schema", "_session",
-        "_tokens", "database", "read",
+        "__weakref__", "_autocommit", "_client", "_crowds", "_holds", "_marker", "_own", "_pragmas", "_schema",
+        "_session", "_tokens", "database", "read",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +104,7 @@ class Connection(WithBookmark, Extras, Outcomes, Runs, RowRuns):
         self._autocommit = check_flag(autocommit, "autocommit")
         self._schema = 0
         """Without a leader: the change of the schema that it has seen."""
+        self._crowds = Crowds()
         self._marker = Marker(SESSION if self._own.by_bookmark else read, bookmark)
 
     @property

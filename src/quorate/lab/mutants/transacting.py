@@ -12,6 +12,7 @@ from quorate.core.statements import Failed
 from quorate.lab.mutants.sabotage import Mutant, Swap
 from quorate.sql.classify import is_read
 from quorate.sql.control import ROLLBACK_TO
+from quorate.storage.data import reader
 from quorate.storage.data.connection import INTERNAL
 from quorate.storage.execution import scripts
 from quorate.storage.execution.execution import Execution
@@ -38,7 +39,7 @@ def news(found: Any, steps: Any) -> Any:
 
 
 def _compares_nothing(original: Any) -> Any:
-    return lambda steps, run: news(original(blank(steps), run), steps)
+    return lambda steps, run, _known=None: news(original(blank(steps), run), steps)
 
 
 def _compares_at_commit(original: Any) -> Any:
@@ -53,7 +54,7 @@ def _compares_at_commit(original: Any) -> Any:
 
 
 def _compares_no_reads(original: Any) -> Any:
-    def read_steps(steps: Any, read: Any, failed_of: Any) -> Any:
+    def read_steps(steps: Any, read: Any, failed_of: Any, _known: Any) -> Any:
         return news(original(blank(steps), read, failed_of), steps)
 
     return read_steps
@@ -96,6 +97,15 @@ def _undoes_no_savepoint(original: Any) -> Any:
             original(execution, word, name)
 
     return savepoint
+
+
+def _knows_for_ever(original: Any) -> Any:
+    known: dict[Any, set[bytes]] = {}
+
+    def run_reads(runner: Any, *given: Any, **_others: Any) -> Any:
+        return original(runner, *given, known=known.setdefault(runner, set()))
+
+    return run_reads
 
 
 def _without_writes(original: Any) -> Any:
@@ -180,6 +190,12 @@ MUTANTS = (
         "a transaction's reads run without what it has written",
         "YugaByte DB 1.3.1, issue 2125; TiDB, issue 21718: reads of a transaction that miss its own writes",
         Keeper, "_request", _without_writes, (_OWN, _INVARIANT),
+    ),
+    _mutant(
+        "known-in-another-state",
+        "a read that gave the same in an earlier state is not compared with the present one",
+        "no case known",
+        reader, "run_reads", _knows_for_ever, (_SERIALIZABLE, _INVARIANT),
     ),
     _mutant(
         "commits-without-its-reads",

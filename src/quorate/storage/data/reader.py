@@ -76,6 +76,8 @@ class Reader:
         self._known: dict[str, tuple[str, bytes, bytes]] = {}
         """Of texts that were read under this schema: what to run, and what comes before and after the rows in an
         encoded `Done`."""
+        self._compared: set[bytes] = set()
+        """Steps of scripts that have given, in the state that is held, what they say."""
         self._ending: Ending | None = None
         """Of the read that is running aside."""
         if aside:
@@ -107,7 +109,7 @@ class Reader:
         try:
             if self._holding and len(statements) == 1 and type(statements[0]) is Statement:
                 return self._read_held(statements[0])
-            return run_reads(self._runner, self._guard, statements)
+            return run_reads(self._runner, self._guard, statements, known=self._compared if self._holding else None)
         finally:
             self._budget_us = None  # what follows is no caller's: it must not be ended by a read's time that is over
             if pinned:
@@ -131,6 +133,7 @@ class Reader:
         self._read_once = False
         if self._holding:
             self._holding = False
+            self._compared.clear()
             self.end()
 
     def _read_held(self, statement: Statement) -> bytes:
@@ -221,13 +224,19 @@ def _never() -> bool:
 
 
 def run_reads(
-    runner: Runner, guard: Guard, statements: Sequence[Statement], ended: Callable[[], bool] = _never
+    runner: Runner,
+    guard: Guard,
+    statements: Sequence[Statement],
+    ended: Callable[[], bool] = _never,
+    *,
+    known: set[bytes] | None = None,
 ) -> bytes:
     """Run statements that must all be reads; an encoded Done or Failed (of the steps of a script: Evaluated or Failed).
-    Raises OverBudget (also when `ended` says so before one of them), Broken or Divergent."""
+    `known`: as `scripts.evaluate` has it. Raises OverBudget (also when `ended` says so before one of them), Broken or
+    Divergent."""
     first: Any = statements[0] if statements else None
     if type(first) is Step:
-        return _run_script(runner, guard, cast(Sequence[Step], statements), ended)
+        return _run_script(runner, guard, cast(Sequence[Step], statements), ended, known)
     results: list[Result] = []
     try:
         for statement in statements:
@@ -241,7 +250,9 @@ def run_reads(
         return outcome_of(error, runner, guard, len(results), len(statements))
 
 
-def _run_script(runner: Runner, guard: Guard, steps: Sequence[Step], ended: Callable[[], bool]) -> bytes:
+def _run_script(
+    runner: Runner, guard: Guard, steps: Sequence[Step], ended: Callable[[], bool], known: set[bytes] | None
+) -> bytes:
     """The same for the statements of a transaction that has only read so far."""
 
     def read(step: Step) -> Result:
@@ -256,7 +267,7 @@ def _run_script(runner: Runner, guard: Guard, steps: Sequence[Step], ended: Call
         return failure_of(error, runner, guard, 0, 1)
 
     try:
-        outcome = as_outcome(read_steps(steps, read, failed))
+        outcome = as_outcome(read_steps(steps, read, failed, known))
     finally:
         runner.pin(None)
     return outcome if len(outcome) <= RESULT_BYTES_MAX else encode(failed(ResultTooLarge()))

@@ -81,11 +81,14 @@ def _hook(connection: apsw.Connection) -> None:
 class Pins:
     """Of one connection, which has to be idle when they are made."""
 
-    __slots__ = ("_connection", "_random", "next_number")
+    __slots__ = ("_connection", "_generator", "_seed", "_sown", "next_number")
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._random = random.Random()
+        self._generator = random.Random()
+        self._seed: int | None = None
+        self._sown = True
+        """The generator began with the seed. Most statements draw nothing."""
         self.next_number = 0
         """Of the next row that a statement adds; 0: nothing is reserved."""
         _hook(connection)
@@ -97,7 +100,14 @@ class Pins:
     def set(self, pin: Pin | None) -> None:
         """From now on statements see what this says; None: the true time, and numbers that nobody foresees."""
         _now.ms = 0 if pin is None else pin.now_us // 1000 + _EPOCH_MS
-        self._random.seed(None if pin is None else pin.seed)
+        self._seed, self._sown = None if pin is None else pin.seed, False
+
+    @property
+    def _random(self) -> random.Random:
+        if not self._sown:
+            self._generator.seed(self._seed)
+            self._sown = True
+        return self._generator
 
     def _next(self, *_: Any) -> int | None:
         number = self.next_number

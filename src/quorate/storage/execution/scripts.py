@@ -5,7 +5,7 @@ it, or keeps it if the transaction is to be committed; a reader runs one that on
 """
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
+from hashlib import sha256
 
 from msgspec import structs
 
@@ -22,13 +22,16 @@ STEPS = 100
 """So many statements are run again for each one that comes; a transaction with more is to hold the writer."""
 TAKES_US = 20_000
 """The same where they take so long."""
+_KNOWN_MAX = 10_000
+_KNOWN_BYTES_MAX = 2048
+"""How many steps are known at a time, and how large one may be."""
 
 
 def digest_of(statement: Statement, gave: Result | Failed) -> bytes:
     """What the same statement must give again. What PRAGMA and EXPLAIN tell of a connection, a file or a plan may
     differ between replicas: of them, only whether they failed."""
     known: object = (gave.error, gave.sqlite_errorname) if isinstance(gave, Failed) else _tells(statement.sql) or gave
-    return blake2b(encode(known), digest_size=DIGEST_BYTES).digest()
+    return sha256(encode(known)).digest()[:DIGEST_BYTES]
 
 
 def _tells(sql: str) -> str:
@@ -43,15 +46,24 @@ def changed(place: int) -> Failed:
     return Failed("SerializationFailure", message, "nothing was done; begin the transaction anew", "", place)
 
 
-def evaluate(steps: Sequence[Step], run: Callable[[Step], tuple[Result | Failed, Pin | None]]) -> Evaluated | Failed:
-    """Run the steps in order, and compare. `run` gives what a step gave, and its pin."""
+def evaluate(
+    steps: Sequence[Step],
+    run: Callable[[Step], tuple[Result | Failed, Pin | None]],
+    known: set[bytes] | None = None,
+) -> Evaluated | Failed:
+    """Run the steps in order, and compare. `run` gives what a step gave, and its pin. `known` are reads that give what
+    they say in the state that is read, and need not run again; what runs is added."""
     results: list[Result | None] = []
     failures: list[Failed | None] = []
     digests: list[bytes] = []
     pins: list[Pin | None] = []
     for place, step in enumerate(steps):
+        if known and step.digest and encode(step) in known:
+            continue
         gave, pin = run(step)
         digest = digest_of(step.statement, gave)
+        if known is not None and isinstance(gave, Result) and gave is not NOTHING:
+            _note(known, Step(step.statement, digest, pin))
         if not step.digest:
             failed = isinstance(gave, Failed)
             results.append(None if failed else gave)  # type: ignore[arg-type]
@@ -61,6 +73,14 @@ def evaluate(steps: Sequence[Step], run: Callable[[Step], tuple[Result | Failed,
         elif step.digest != digest:
             return changed(place)
     return Evaluated(tuple(results), tuple(failures), tuple(digests), tuple(pins))
+
+
+def _note(known: set[bytes], step: Step) -> None:
+    found = encode(step)
+    if len(found) <= _KNOWN_BYTES_MAX:
+        if len(known) >= _KNOWN_MAX:
+            known.clear()
+        known.add(found)
 
 
 class Savepoints:
@@ -82,9 +102,12 @@ class Savepoints:
 
 
 def read_steps(
-    steps: Sequence[Step], read: Callable[[Step], Result], failed_of: Callable[[Exception], Failed]
+    steps: Sequence[Step],
+    read: Callable[[Step], Result],
+    failed_of: Callable[[Exception], Failed],
+    known: set[bytes] | None = None,
 ) -> Evaluated | Failed:
-    """Run a script that only reads. Raises what `failed_of` raises."""
+    """Run a script that only reads; `known` as `evaluate` has it. Raises what `failed_of` raises."""
     savepoints = Savepoints()
 
     def run(step: Step) -> tuple[Result | Failed, Pin | None]:
@@ -97,7 +120,7 @@ def read_steps(
         except Exception as error:  # noqa: BLE001 - whatever apsw raises is told, or raised again
             return failed_of(error), step.pin
 
-    return evaluate(steps, run)
+    return evaluate(steps, run, known)
 
 
 def as_outcome(found: Evaluated | Failed) -> bytes:
