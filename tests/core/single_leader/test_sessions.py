@@ -21,8 +21,8 @@ ELSEWHERE = digest_of("another cluster")
 class Session:
     """A caller who shows what it has seen."""
 
-    def __init__(self, acks: str = "majority") -> None:
-        self.cluster = Cluster(3, acks)
+    def __init__(self, acks: str = "majority", replicas: int = 3) -> None:
+        self.cluster = Cluster(replicas, acks)
         self.cluster.run(2 * SECOND)
         self.digest = digest_of(self.cluster.machines[1].node.identity.cluster)
         self.after = Bookmark()
@@ -67,6 +67,15 @@ def test_a_replica_that_has_reached_the_bookmark_answers_at_once() -> None:
     session.cluster.run(SECOND)
     for machine in session.cluster.machines.values():
         assert session.read(machine) == ["a"]
+
+
+def test_a_lone_leader_reads_what_it_has_committed_and_not_applied_yet() -> None:
+    session = Session(replicas=1)
+    (alone,) = session.cluster.machines.values()
+    session.write("a", run_us=0)
+    assert session.after, "it was acknowledged"
+    assert alone.node.groups[1].apply.applied.index < session.after.places[0].index
+    assert session.read(alone) == ["a"]
 
 
 def test_one_that_has_not_waits_until_it_has() -> None:

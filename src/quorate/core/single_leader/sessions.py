@@ -31,16 +31,16 @@ def _standing(group: Group, place: Reached, end: int) -> int:
     settled = group.election.role == LEADER and group.commit.committed >= group.election.noop > 0
     """Its log becomes no other as long as it leads."""
     unless_elsewhere = LOST if settled and not group.others else NOT_YET
-    if place.index <= end:
+    if place.index > group.commit.committed and (group.epoch_at(group.commit.committed) or 0) > place.epoch:
+        return LOST
+    if place.index <= group.log.last.index:
         epoch = group.epoch_at(place.index)
         if epoch is None:  # of a time when nobody could lose anything, or nobody knows
             return LOST if any(each.loses and each.epoch > place.epoch for each in group.rules.leaderships) else HAS
         if epoch == place.epoch:
-            return HAS
+            return HAS if place.index <= end else NOT_YET
         return LOST if epoch > place.epoch and (settled or place.index <= group.commit.committed) else unless_elsewhere
-    overtaken = place.index > group.commit.committed and (group.epoch_at(group.commit.committed) or 0) > place.epoch
-    never = settled and place.epoch <= group.election.epoch and place.index > group.log.last.index
-    return LOST if overtaken or never else unless_elsewhere
+    return LOST if settled and place.epoch <= group.election.epoch else unless_elsewhere
 
 
 def lost(group: Group) -> Refused:
