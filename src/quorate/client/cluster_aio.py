@@ -16,7 +16,7 @@ from quorate.client.dropping import Closing, dropped_statements
 from quorate.client.link_aio import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
-from quorate.client.membership import MemberInfo, check_newcomer, find, members_of, unfinished
+from quorate.client.membership import MemberInfo, all_lead, check_newcomer, find, members_of, unfinished
 from quorate.client.options import check_change, check_options, explained
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
@@ -41,7 +41,7 @@ from quorate.client.url import (
 from quorate.client.users_aio import Users
 from quorate.core.certificates import RevokeCertificate, SetTls, serial_of
 from quorate.core.kernel import CATALOG_DATABASE
-from quorate.core.options import LEADERLESS, SINGLE_LEADER, OptionKeywords, describe
+from quorate.core.options import LEADERLESS, MULTI_LEADER, SINGLE_LEADER, OptionKeywords, describe
 from quorate.core.promises import Explanation
 from quorate.core.read_levels import LEADER, LINEARIZABLE
 from quorate.core.requests import (
@@ -135,6 +135,13 @@ class Cluster:
             else:
                 run = Run(name, (question,), LINEARIZABLE, strongest=True)
                 await self._client.request(run, name, level=LINEARIZABLE, timeout=left, patient=_is_coming)
+            asked = Status(database=name)
+            while replication == MULTI_LEADER and not all_lead(
+                await self._client.everywhere(asked, StatusReport, seconds)
+            ):
+                if time.monotonic() >= deadline:
+                    raise errors.Unavailable("not all of its leaders are there")
+                await sleep(CHANGE_POLL)
         except errors.Error as error:
             raise errors.MaybeDone(
                 f"{name} is created, and its replicas have not come up in time: {error}",

@@ -117,6 +117,14 @@ def unfinished(reports: Sequence[StatusReport], change: int) -> str:
     return ""
 
 
+def all_lead(reports: Mapping[str, StatusReport]) -> bool:
+    """Whether each leader of the database that was asked about is there, but for those whose nodes are all away.
+    `reports`: by address."""
+    leaders = max([report.leaders for report in reports.values()], key=len, default=())
+    speaking = speakers(tuple(reports.values()))
+    return all(each.group in speaking for each in leaders if not reports.keys().isdisjoint(each.addresses))
+
+
 def _given_up(reports: Iterable[StatusReport], number: int) -> bool:
     """Whether only nodes that are out have replicas of this group."""
     return all(report.removed for report in reports for group in report.groups if group.group == number)
