@@ -90,7 +90,7 @@ def test_those_with_one_key_read_from_one_replica(face: Any, cluster: FakeCluste
         with connect(face, cluster, f"sticky:{key}") as db:
             return int(db.execute(READ).fetchone()[0])
 
-    homes = {key: reads_from(key) for key in "abcdefghijkl"}
+    homes = {key: reads_from(key) for key in map(str, range(40))}  # of fewer, none may go with one of the nodes
     assert set(homes.values()) == {1, 2, 3}
     assert homes == {key: reads_from(key) for key in homes}
     cluster.nodes[0].kill()

@@ -10,9 +10,11 @@ from tests.client.fake import outcome as encoded
 from tests.client.test_routing import A, B, C, Scene
 
 from quorate import errors
+from quorate.client.directory import Directory
 from quorate.client.homes import packed, unpacked
 from quorate.client.routing import Call, GiveUp, Wait
 from quorate.core.bounds import INDEX_BITS
+from quorate.core.read_levels import LEADER, SESSION
 from quorate.core.requests import Answer, Cancelled, Leaders, NotLeader, Outcome
 from quorate.core.statements import Token
 
@@ -193,3 +195,28 @@ def test_outcome_finds_the_leader(cluster: FakeCluster, face: Any) -> None:
         assert another.outcome("two")[0].rowcount == 1
         with pytest.raises(errors.Cancelled):
             another.outcome("three")
+
+
+def test_reads_and_writes_stay_with_one_leader_that_the_user_named() -> None:
+    scene = Scene()
+    scene.directory.several.add("shop")
+    scene.directory.members([A, B, C, "127.0.0.1:9"], 1)
+    home = scene.ask(scene.call(level=SESSION))
+    assert {scene.ask(scene.call(level=SESSION)) for _ in range(20)} == {home}
+    assert home == scene.ask(scene.call(token=TOKEN)) == scene.ask(scene.call(level=LEADER))
+    scene.directory.leads("shop", C)
+    assert scene.ask(scene.call(level=SESSION)) == C, "reads follow the leader that writes go to"
+    scene.directory.failed(C, scene.now)
+    scene.directory.failed(home, scene.now)
+    assert scene.ask(scene.call(level=SESSION)) in {A, B, C} - {home}, "of those that were named"
+
+
+def test_who_reads_by_a_key_stays_with_the_leader_of_that_key() -> None:
+    for leading in (A, B, C):
+        scene = Scene()
+        directory = Directory([A, B, C], scene.rng, "somebody")
+        directory.several.add("shop")
+        first = directory.choose("shop", SESSION, (), scene.now)
+        assert first == directory.choose("shop", LEADER, (), scene.now)
+        directory.failed(leading, scene.now)
+        assert (directory.choose("shop", SESSION, (), scene.now) == first) == (leading != first)

@@ -50,9 +50,13 @@ def test_a_write_is_seen_by_the_next_request_at_another_node() -> None:
     with Cluster() as cluster:
         with cluster.connect(timeout=30) as db:
             db.execute("CREATE TABLE shops_shop(id INTEGER PRIMARY KEY, name, opened, turnover)")
+            created = db.bookmark
         leader = cluster.leader
         late = next(name for name in cluster.nodes if name != leader)
         hosts = dict(zip(cluster.nodes, cluster._cluster.addresses, strict=True))
+        with cluster.connect(read="session", bookmark=created, timeout=30) as there:
+            settle(there, hosts[late])
+            there.execute("SELECT count(*) FROM shops_shop")  # waits until the table is there
         plain = {name: Site(hosts[name], cluster.database) for name in (leader, late)}
         sites = {name: BookmarkMiddleware(app, SECRET) for name, app in plain.items()}
         with plain[late].engine.connect() as connection:

@@ -56,10 +56,8 @@ class Client(Asking):
         self._protection = protection
         self._credentials = credentials
         self._always = always
-        self._database = database
-        self._several = False
-        """The database is known to have several leaders."""
         """What takes long is sent to other nodes as well."""
+        self._database = database
         self._rng = random.Random(secrets.randbits(64))
         self._directory = Directory(addresses, self._rng, key)
         self._budget = Budget()
@@ -89,7 +87,7 @@ class Client(Asking):
     @property
     def several(self) -> bool:
         """Whether the database is known to have several leaders, so that the next answer may come from another one."""
-        return self._several or self._database in self._directory.homes
+        return self._database in self._directory.several
 
     @property
     def unled(self) -> bool:
@@ -317,7 +315,8 @@ class Client(Asking):
 
     def _learn_kind(self, report: StatusReport) -> None:
         """Take from a node's report how the database is replicated."""
-        self._several = self._several or bool(report.leaders)
+        if report.leaders:
+            self._directory.several.add(self._database)
         if report.replication == LEADERLESS:
             self._directory.unled.add(self._database)
 

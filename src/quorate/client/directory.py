@@ -20,6 +20,8 @@ class Directory:
         """Nodes that were named by the user first, then the members, and others that answers named."""
         self.leaders: dict[str, str] = {}
         """Database -> the node that is thought to lead it."""
+        self.several: set[str] = set()
+        """Databases that are known to have several leaders."""
         self.homes: dict[str, GroupId] = {}
         """Database of several leaders -> the group of the one that this client writes to."""
         self.unled: set[str] = set()
@@ -92,6 +94,8 @@ class Directory:
     def choose(self, database: str, level: str, avoid: Iterable[str], now: float) -> str:
         """The node to ask. `avoid` are nodes from which this request expects nothing new."""
         avoided = set(avoid)
+        if database in self.several:
+            return self._stay(database, avoided, now)
         if parse(level)[0].anywhere:
             if self._home is None or self._home in avoided:
                 home = self._by_key(avoided, now) if self._key else self._pick(avoided, now)
@@ -104,11 +108,25 @@ class Directory:
             return leader
         return self._pick(avoided, now)
 
+    def _stay(self, database: str, avoided: set[str], now: float) -> str:
+        """Of several leaders: writes and reads go to the same one, so that a session need not wait for what the one
+        has not heard of the other. It is one of those that the user named, as long as one of them is well."""
+        for known in (self.leaders.get(database), self._home):
+            if known is not None and known not in avoided:
+                return known
+        fresh = self._fresh(self.addresses[: self._named], avoided, now)
+        chosen = self._by_key(avoided, now) if self._key or not fresh else self._rng.choice(fresh)
+        self._home = self._home or chosen
+        return chosen
+
+    def _fresh(self, addresses: Iterable[str], avoided: set[str], now: float) -> list[str]:
+        """Those that have not failed lately."""
+        return [each for each in addresses if each not in avoided and self._shunned.get(each, 0.0) <= now]
+
     def _by_key(self, avoided: set[str], now: float) -> str:
         """The node whose name goes best with the key, of those that were named: when one fails, only its readers go
         elsewhere (rendezvous hashing)."""
-        named = self.addresses[: self._named]
-        fresh = [each for each in named if each not in avoided and self._shunned.get(each, 0.0) <= now]
+        fresh = self._fresh(self.addresses[: self._named], avoided, now)
         return max(fresh, key=self._weight) if fresh else self._pick(avoided, now)
 
     def _weight(self, address: str) -> bytes:
@@ -116,7 +134,7 @@ class Directory:
 
     def _pick(self, avoided: set[str], now: float) -> str:
         """Any node: preferably neither avoided nor failed lately, else the one that failed longest ago."""
-        fresh = [each for each in self.addresses if each not in avoided and self._shunned.get(each, 0.0) <= now]
+        fresh = self._fresh(self.addresses, avoided, now)
         if fresh:
             return self._rng.choice(fresh)
         rest = [each for each in self.addresses if each not in avoided] or self.addresses

@@ -125,6 +125,11 @@ def all_lead(reports: Mapping[str, StatusReport]) -> bool:
     return all(each.group in speaking for each in leaders if not reports.keys().isdisjoint(each.addresses))
 
 
+def is_coming(error: errors.Error) -> bool:
+    """Whether a database that was just created may answer yet."""
+    return error.retryable or isinstance(error, errors.UnknownDatabase)
+
+
 def _given_up(reports: Iterable[StatusReport], number: int) -> bool:
     """Whether only nodes that are out have replicas of this group."""
     return all(report.removed for report in reports for group in report.groups if group.group == number)

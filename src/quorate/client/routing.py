@@ -292,6 +292,7 @@ class Call:
             return True
         if isinstance(body, NotLeader):
             if body.group:
+                self._directory.several.add(self._database)
                 self._redirect(address, now, self._leader(address, now, body), again=True)
             else:
                 self._redirect(address, now, body.leader)

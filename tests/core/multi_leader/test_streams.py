@@ -207,3 +207,15 @@ def test_a_session_goes_on_at_another_leader_when_that_has_seen_as_much(writes: 
         assert isinstance(cluster.replies[again], Answer)
     else:
         cluster.run_until(lambda: cluster.replies[other] == ["a"])
+
+
+def test_a_sibling_that_has_just_begun_is_asked_again_at_once() -> None:
+    """What it was asked before is lost with its life."""
+    cluster = founded(2)
+    cluster.run(5_000_000)
+    cluster.machines[2].crash()
+    cluster.machines[2].start()
+    cluster.run_until(lambda: cluster.group(2).leads_ready)
+    cluster.write(2, "anew")
+    cluster.run(20_000)
+    assert cluster.machines[1].merges(1)

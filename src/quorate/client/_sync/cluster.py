@@ -19,7 +19,7 @@ from quorate.client.dropping import Closing, dropped_statements
 from quorate.client.link_sync import sleep
 from quorate.client.links import DIAL_MAX, LinkLost
 from quorate.client.lost import Lost, LostWrite, Replayed, merged, replayed
-from quorate.client.membership import MemberInfo, all_lead, check_newcomer, find, members_of, unfinished
+from quorate.client.membership import MemberInfo, all_lead, check_newcomer, find, is_coming, members_of, unfinished
 from quorate.client.options import check_change, check_options, explained
 from quorate.client.pieces import (
     CATALOG_STATEMENTS,
@@ -133,10 +133,10 @@ class Cluster:
         left = max(0.001, deadline - time.monotonic())
         try:
             if replication == LEADERLESS:
-                self._client.carry_row(RunRow(name, question), left, _is_coming)
+                self._client.carry_row(RunRow(name, question), left, is_coming)
             else:
                 run = Run(name, (question,), LINEARIZABLE, strongest=True)
-                self._client.request(run, name, level=LINEARIZABLE, timeout=left, patient=_is_coming)
+                self._client.request(run, name, level=LINEARIZABLE, timeout=left, patient=is_coming)
             asked = Status(database=name)
             while replication == MULTI_LEADER and not all_lead(self._client.everywhere(asked, StatusReport, seconds)):
                 if time.monotonic() >= deadline:
@@ -495,8 +495,3 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _is_coming(error: errors.Error) -> bool:
-    """Whether a database that was just created may answer yet."""
-    return error.retryable or isinstance(error, errors.UnknownDatabase)

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from quorate.core.bounds import GroupId
+from quorate.core.bounds import GroupId, NodeId
 from quorate.core.calls import Request
 from quorate.core.entries import ORIGIN, Position
 from quorate.core.kernel import Applied, Now
 from quorate.core.multi_leader import doubting, topology
 from quorate.core.multi_leader.messages import ELSEWHERE, PARTED, WHOLE, Fetch, Fetched, Part
-from quorate.core.multi_leader.state import MERGES, LeaderGroup, Upstream
+from quorate.core.multi_leader.state import BOOT_BITS, MERGES, LeaderGroup, Upstream
 from quorate.core.options import ALL, MultiLeaderOptions
 from quorate.core.requests import Answer, Done, WriteOutcome
 from quorate.core.single_leader import writes
@@ -143,6 +143,19 @@ def _ask(group: LeaderGroup, now: Now, upstream: Upstream, *, at_once: bool = Fa
         tuple(sorted(pulling.merged.items())), tuple(wants), at_once, upstream.part,
     )  # fmt: skip
     group.send(upstream.asked, fetch)
+
+
+def on_asked(group: LeaderGroup, now: Now, sender: NodeId, fetch: Fetch) -> None:
+    """A sibling asks us. What it was asked is lost, if it has only just begun: another of its nodes leads, or this one
+    was not there yet, or was restarted."""
+    pulling, asks_as = group.pulling, (sender, fetch.number >> BOOT_BITS)
+    upstream = pulling.upstreams.get(fetch.asker)
+    if upstream is None or upstream.asks_as == asks_as or pulling.epoch != group.election.epoch:
+        return
+    upstream.asks_as = asks_as
+    if upstream.number:
+        upstream.asked = sender
+        _ask(group, now, upstream)
 
 
 def on_fetched(group: LeaderGroup, now: Now, sender: int, message: Fetched) -> None:

@@ -13,7 +13,7 @@ from quorate.core.kernel import Applied, LogRead, Now
 from quorate.core.multi_leader import doubting, pulling, schema, serving, stability
 from quorate.core.multi_leader.messages import Fetch, Fetched
 from quorate.core.multi_leader.promises import PROMISES
-from quorate.core.multi_leader.state import MERGES, Doubt, LeaderGroup, Pulling, Serving, Stability
+from quorate.core.multi_leader.state import BOOT_BITS, MERGES, Doubt, LeaderGroup, Pulling, Serving, Stability
 from quorate.core.options import MULTI_LEADER as NAME
 from quorate.core.options import MultiLeaderOptions
 from quorate.core.read_levels import BOUNDED, EVENTUAL, LEADER, LINEARIZABLE, SESSION, STRONGEST
@@ -40,7 +40,7 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
 
     def __init__(self, host: Host, found: RecoveredGroup) -> None:
         super().__init__(host, found)
-        self.pulling = Pulling(host.boot << 32, deque())
+        self.pulling = Pulling(host.boot << BOOT_BITS, deque())
         self.serving = Serving()
         self.doubt = Doubt()
         self.stability = Stability()
@@ -65,6 +65,7 @@ class MultiLeaderReplica(SingleLeaderReplica, LeaderGroup):
             known = max(message.after, serving.said_of(self.group, message))
             doubting.heard(self, now, message.asker, known, leads=False)
             stability.on_fetch(self, now, message.asker)
+            pulling.on_asked(self, now, sender, message)
             serving.on_fetch(self, now, sender, message)
         elif type(message) is Fetched:
             pulling.on_fetched(self, now, sender, message)

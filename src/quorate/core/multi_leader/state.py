@@ -32,8 +32,14 @@ class Upstream(Struct):
     waits: GroupId = 0
     """Its next entry is of this origin, whose writes have to come from there first, up to `until`."""
     until: Position = ORIGIN
+    asks_as: tuple[NodeId, int] = (0, 0)
+    """Which node, in which of its lives, has asked us for this sibling last."""
     part: int = 0
     """Everything is taken from it, and this part is next; 0: its log is read."""
+
+
+BOOT_BITS = 32
+"""The numbers of a life's questions are those of its boot, followed by so many bits."""
 
 
 class Pulling(Struct):
