@@ -66,3 +66,15 @@ def test_the_demo_of_two_leaders_ends_with_one_conflict(monkeypatch: pytest.Monk
     assert (found["stock"], found["title"], found["equal"]) == (39, "Chairs of the south", True)
     assert found["body"] == "From north.\nFrom south."
     assert [each["lost"] for each in found["conflicts"]] == [{"title": "Chairs of the north"}]
+
+
+def test_the_demo_without_a_leader_loses_no_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    done = CliRunner().invoke(main, ["demo", "--replication", "leaderless", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["while_away"] == 30
+    assert found["acknowledged"] == 60
+    assert found["maybe"] + found["refused"] == 3
+    assert 60 <= found["there"] <= 60 + found["maybe"]
+    assert found["replicas"] == [found["replicas"][0]] * 3

@@ -112,6 +112,10 @@ class GroupLine(Struct, frozen=True):
     """Why nobody has a permit to stand (`etcd`); empty when that is not known or not so."""
     answered_for: bool = False
     """Some node answers for it: its leader, or, where it has none, any member."""
+    missing: dict[str, int] = {}
+    """Without a leader: so many rows wait for this node, which missed them."""
+    agreed_us: int = -1
+    """Without a leader: how long ago all replicas were last found to hold the same; -1: not known."""
 
 
 class View(Struct, frozen=True):
@@ -249,7 +253,7 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
             "learner" if report.node in best.learners else group.role,
             group.last,
             group.applied,
-            max(0, committed - group.applied),
+            max(0, committed - group.applied) if group.leader or group.epoch else 0,
             group.verified,
             group.damage,
             group.age_us,
@@ -263,6 +267,11 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
         tuple(names.get(node, str(node)) for node in nodes)
         for nodes in (best.voters, best.learners, best.voters_next, best.wanted)
     )
+    agreed_us = min((group.agreed_us for _, group in found if group.agreed_us >= 0), default=-1)
+    missing: dict[str, int] = {}
+    for node, rows in (hint for _, group in found for hint in group.hints):
+        name = names.get(node, str(node))
+        missing[name] = max(missing.get(name, 0), rows)
     change = ""
     if following:
         change = f"voters {', '.join(voters)} give way to {', '.join(following)}: a majority of both is needed"
@@ -272,7 +281,7 @@ def _group(number: int, answered: list[StatusReport], names: dict[int, str]) -> 
     return GroupLine(
         best.group, best.database, best.partition, best.options, leader, best.epoch, best.last, committed, replicas,
         voters, learners, change, next((each.permit for _, each in found if each.permit), ""),
-        answered_for=best.speaks,
+        answered_for=best.speaks, missing=missing, agreed_us=agreed_us,
     )  # fmt: skip
 
 
@@ -318,6 +327,10 @@ def as_text(view: View) -> str:
     for group in view.groups:
         if group.change:
             lines += ["", f"{group.database}: {group.change}"]
+        for node_name, count in sorted(group.missing.items()):
+            lines += ["", f"{group.database}: {node_name} has missed writes of {count} rows, which are kept for it"]
+        if group.agreed_us >= 0:
+            lines += ["", f"{group.database}: all replicas held the same {_time(group.agreed_us)} ago"]
         for replica in group.replicas:
             if replica.damage:
                 state = "damaged, being rebuilt" if replica.damaged else "was rebuilt"

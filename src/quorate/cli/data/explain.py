@@ -6,7 +6,7 @@ import msgspec
 import quorate
 from quorate.cli.cluster.status import combine
 from quorate.cli.output import cluster_option, find_cluster, json_option, print_json
-from quorate.core.options import describe
+from quorate.core.options import LEADERLESS, describe
 
 
 @click.command(short_help="Say what a database promises.")
@@ -28,6 +28,9 @@ def explain(name: str, cluster: str | None, as_json: bool) -> None:
     for sentence in said.sentences:
         click.echo(f"- {sentence}")
     if voters:
-        click.echo(f"- its voters are {', '.join(voters)}" + (f"; learning: {', '.join(learners)}" if learners else ""))
+        members = "replicas" if said.replication == LEADERLESS else "voters"
+        click.echo(
+            f"- its {members} are {', '.join(voters)}" + (f"; learning: {', '.join(learners)}" if learners else "")
+        )
     if change:
         click.echo(f"- its members are being changed: {change}")

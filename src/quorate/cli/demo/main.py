@@ -16,11 +16,13 @@ from msgspec import Struct
 
 from quorate.cli.demo import leaders as demo_leaders
 from quorate.cli.demo import lost as demo_async
+from quorate.cli.demo.cart import Cart, CartReport
+from quorate.cli.demo.cart import account as account_of_cart
 from quorate.cli.demo.leaders import LeadersReport
 from quorate.cli.demo.lost import AsyncReport
 from quorate.cli.demo.view import Figures, View, make_view
 from quorate.cli.output import Exit, Fail, json_option, print_json
-from quorate.core.options import MULTI_LEADER, SINGLE_LEADER
+from quorate.core.options import LEADERLESS, MULTI_LEADER, SINGLE_LEADER
 
 if TYPE_CHECKING:
     from quorate.lab.nemesis.workload import Customers, Watchers
@@ -76,10 +78,11 @@ class DemoReport(Struct, frozen=True):
 )
 @click.option(
     "--replication",
-    type=click.Choice([SINGLE_LEADER, MULTI_LEADER]),
+    type=click.Choice([SINGLE_LEADER, MULTI_LEADER, LEADERLESS]),
     default=SINGLE_LEADER,
     show_default=True,
-    help="multi-leader: two leaders write while the other is away, and what became of each conflict.",
+    help="multi-leader: two leaders write while the other is away, and what became of each conflict. "
+    "leaderless: a cart takes writes while nodes are away, and the account of each.",
 )
 @json_option
 def demo(keep: bool, seed: int, acks: str, replication: str, as_json: bool) -> None:
@@ -99,7 +102,7 @@ def demo(keep: bool, seed: int, acks: str, replication: str, as_json: bool) -> N
     try:
         several = replication == MULTI_LEADER
         with LocalCluster.start(demo_leaders.NODES if several else NODES, folder / "cluster") as cluster:
-            report, lines = _play(cluster, view, seed, MULTI_LEADER if several else acks)
+            report, lines = _play(cluster, view, seed, acks if replication == SINGLE_LEADER else replication)
         for line in lines:
             view.say(line)
     except (TrialFailed, NotReady) as error:
@@ -118,12 +121,15 @@ def demo(keep: bool, seed: int, acks: str, replication: str, as_json: bool) -> N
 
 
 def _play(
-    cluster: "LocalCluster", view: View, seed: int, acks: str
-) -> "tuple[DemoReport | AsyncReport | LeadersReport, list[str]]":
-    if acks == MULTI_LEADER:
+    cluster: "LocalCluster", view: View, seed: int, chosen: str
+) -> "tuple[DemoReport | AsyncReport | LeadersReport | CartReport, list[str]]":
+    if chosen == LEADERLESS:
+        cart = Cart(cluster, view).run()
+        return cart, account_of_cart(cart)
+    if chosen == MULTI_LEADER:
         found = demo_leaders.run(cluster, view)
         return found, demo_leaders.account(found)
-    if acks == "async":
+    if chosen == "async":
         told = demo_async.run(cluster, view)
         return told, demo_async.account(told)
     report = Demo(cluster, view, seed).run()

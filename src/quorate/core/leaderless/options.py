@@ -15,8 +15,8 @@ def _read_quorum(text: str, replicas: int) -> str:
     if text in (MAJORITY, ALL):
         return text
     if not text.isdecimal() or not 1 <= int(text) <= replicas:
-        hint = f"there are: {MAJORITY}, {ALL}, or a number from 1 to {replicas}"
-        raise Unfit(f"{text!r:.80} is no number of {replicas} replicas", hint)
+        hint = f"give {MAJORITY}, {ALL}, or a number from 1 to {replicas}"
+        raise Unfit(f"{text!r:.80} does not say how many of {replicas} replicas", hint)
     return str(int(text))
 
 

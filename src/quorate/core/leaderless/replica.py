@@ -426,10 +426,11 @@ class Leaderless:
     # ---- what people are shown ---------------------------------------------------------------------------
 
     def status(self) -> GroupStatus:
-        last = self.keeper.last
+        last, wanted = self.keeper.last, self.host.wanted_options(self.database)
+        options = {} if wanted is None else wanted.spelt
         return GroupStatus(
             self.group, self.database, self.partition, "damaged" if self.damaged else "member", 0, 0, last, last,
-            self.keeper.applied, 1, {}, voters=self.members, damage=self.damaged, damaged=bool(self.damaged),
+            self.keeper.applied, 1, options, voters=self.members, damage=self.damaged, damaged=bool(self.damaged),
             speaks=not self.unwanted and not self.damaged, schema=max(0, self.statements.serial),
             silent=tuple(self._lost), hints=self.spreading.hinted, agreed_us=self.exchange.agreed_since(),
         )  # fmt: skip
