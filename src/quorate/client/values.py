@@ -32,7 +32,13 @@ _HINTS: dict[type, str] = {
 def check_parameters(parameters: object) -> Parameters:
     """One set of parameters as it travels. Raises DataError naming the parameter, or ProgrammingError."""
     if type(parameters) is tuple or type(parameters) is list:
-        return tuple([check_value(value, number) for number, value in enumerate(parameters, 1)])
+        values: list[Value] = []
+        for value in parameters:
+            if type(value) is str and value.isascii():
+                values.append(value)
+            else:
+                values.append(check_value(value, len(values) + 1))
+        return tuple(values)
     if isinstance(parameters, Mapping):
         return {_name(key): check_value(value, f":{key}") for key, value in parameters.items()}
     if isinstance(parameters, str | bytes | bytearray | set | frozenset) or not isinstance(parameters, Iterable):

@@ -127,10 +127,10 @@ class Admission:
         self._measured()
 
     def _measured(self) -> None:
-        each_ns = max(self.each_ns, self.run_ns)
-        self._short = self._waiting_max - 1
-        if each_ns:
-            self._short = min(self._short, self._always_us * 1000 // each_ns)
+        each_ns = max(self.run_ns, self.each_ns)
+        most = self._waiting_max - 1
+        short = self._always_us * 1000 // each_ns if each_ns else most
+        self._short = min(most, short)
 
     def fit(self) -> int:
         """How many may run together, so that they keep the node from all else for `Settings.batch_us` at most."""

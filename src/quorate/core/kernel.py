@@ -441,8 +441,9 @@ Effect = (
 class Core(Protocol):
     """What the drivers and the simulator know of a protocol."""
 
-    deadline_us: int | None
-    """The earliest moment (monotonic) at which a `Wake` is wanted."""
+    @property
+    def deadline_us(self) -> int | None:
+        """The earliest moment (monotonic) at which a `Wake` is wanted; None: none is."""
 
     def step(self, now: Now, event: Event) -> list[Effect]:
         """Take one event; return what is asked of the world, in order."""

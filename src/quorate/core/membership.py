@@ -49,7 +49,7 @@ class Configuration(Struct, frozen=True, array_like=True):
         return tuple(dict.fromkeys((*self.voters, *self.following, *self.learners)))
 
     def includes(self, node: NodeId) -> bool:
-        """Whether the log is sent to this node. Asked for every request, so it builds nothing."""
+        """Whether the log is sent to this node."""
         return node in self.voters or node in self.following or node in self.learners
 
     @property

@@ -61,7 +61,6 @@ class Node:
         """It was taken out of the cluster."""
         self.until_us = self.log_busy_us = 0
         self.admission = Admission(self.settings)
-        self.deadline_us: int | None = 0
         self.groups: dict[GroupId, Replica] = {}
         self._out: list[Effect] = []
         self.emit: Callable[[Effect], None] = self._out.append
@@ -135,13 +134,19 @@ class Node:
             self.touched = self.groups.values()
         elif begins:
             self.touched = self.groups.values()
-        self.deadline_us = mono_us if self._ready or self.liveness.fresh_rounds else self._timers.next_us
         out = self._out
         if not out:  # a request that waits for others asks for nothing
             return []
         effects = out.copy()
         out.clear()
         return effects
+
+    @property
+    def deadline_us(self) -> int | None:
+        """See `kernel.Core`. It is asked for less often than steps are taken."""
+        if self._ready or self.liveness.fresh_rounds or self._recovered is not None:
+            return self.now_us
+        return self._timers.next_us
 
     def assert_invariants(self) -> None:
         """What must be true of every group on this node."""

@@ -22,8 +22,8 @@ def find(node: "Node", database: str) -> Replica | NotLeader | Refused:
         return _if_member(node.groups.get(CATALOG_GROUP)) or NotLeader(node.identity.founders[0].address)
     rows = node.directory.groups_for(database)
     for row in rows:
-        here = _if_member(node.groups.get(row.group))
-        if here is not None:
+        here = node.groups.get(row.group)
+        if here is not None and not here.left_out:
             return here
     if rows:
         row = rows[node.me % len(rows)]
@@ -34,7 +34,7 @@ def find(node: "Node", database: str) -> Replica | NotLeader | Refused:
 def group_for(node: "Node", request: int, database: str) -> Replica | None:
     """The group that holds this database here; otherwise the caller is told where to go."""
     found = find(node, database)
-    if isinstance(found, NotLeader | Refused):
+    if isinstance(found, (NotLeader, Refused)):
         node.reply(request, found)
         return None
     return found

@@ -41,7 +41,9 @@ UNFINISHED = ".new"
 
 PAGE_BYTES = 512
 """The mark is written after each fsync of the log: a small page is quickly copied and summed."""
-CHECKPOINT_PAGES = 4000
+CHECKPOINT_PAGES = 512
+"""The mark is always the same page: where SQLite notes one more copy of it in the WAL's index, it passes all that are
+there."""
 
 SCHEMA = """
 CREATE TABLE node(id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER NOT NULL, cluster TEXT NOT NULL,

@@ -33,14 +33,16 @@ class Writing(DataFiles):
     def on_execute(self, effect: Execute) -> list[Event]:
         self._check_room()
         replica = self._replica(effect.group)
-        how = effect.requests, effect.timestamp_us, effect.budget_us, effect.long_us, effect.ends_us, effect.epoch
         if effect.alone and self.long_us:
+            how = effect.requests, effect.timestamp_us, effect.budget_us, effect.long_us, effect.ends_us, effect.epoch
             raise self._aside(effect, partial(replica.execute, *how), partial(self._executed, effect))
         try:
-            found: Any = replica.execute(*how)
+            payload, outcomes = replica.execute(
+                effect.requests, effect.timestamp_us, effect.budget_us, effect.long_us, effect.ends_us, effect.epoch
+            )
         except StoppedError as stopped:
-            found = stopped
-        return self._executed(effect, found)
+            return self._executed(effect, stopped)
+        return [Executed(effect.group, effect.batch, payload, outcomes, replica.ticket)]
 
     def _executed(self, effect: Execute, found: Any) -> list[Event]:
         if isinstance(found, StoppedError):

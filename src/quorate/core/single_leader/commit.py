@@ -7,7 +7,7 @@ committed by majority.
 """
 
 from quorate.core.bounds import NodeId
-from quorate.core.kernel import Now, OpenGeneration, Persisted
+from quorate.core.kernel import Note, Now, OpenGeneration, Persisted
 from quorate.core.single_leader import apply, repair
 from quorate.core.single_leader.roles import LEADER
 from quorate.core.single_leader.state import Group
@@ -15,13 +15,14 @@ from quorate.core.single_leader.state import Group
 
 def on_persisted(group: Group, now: Now, event: Persisted) -> None:
     """Everything up to this sequence is durable: speak what waited for it, and count ourselves."""
-    while group.pending and group.pending[0].sequence <= event.sequence:
-        pending = group.pending.popleft()
+    commit, waiting = group.commit, group.pending
+    while waiting and waiting[0].sequence <= event.sequence:
+        pending = waiting.popleft()
         # The same index may have been overwritten while it was on its way (A, then B, then "A is durable"):
         # it is durable only if it still is what the log says.
         last = pending.last
         if last is not None and (last is group.log.last or group.log.epoch_at(last.index) == last.epoch):
-            group.commit.persisted = max(group.commit.persisted, last.index)
+            commit.persisted = max(commit.persisted, last.index)
         for effect in pending.release:
             group.host.emit(effect)
         if pending.campaign:
@@ -29,9 +30,9 @@ def on_persisted(group: Group, now: Now, event: Persisted) -> None:
         if pending.switch:
             apply.unblock(group)  # it was about the data file that goes
             group.host.emit(OpenGeneration(group.group, pending.switch))
-    before = group.commit.committed
+    before = commit.committed
     advance(group)
-    told = group.commit.committed > before  # by `count`, with all that is durable now
+    told = commit.committed > before  # by `count`, with all that is durable now
     if not told:
         group.on_committed()
     if group.repair.damaged:
@@ -82,7 +83,9 @@ def advance(group: Group) -> None:
     commit, election = group.commit, group.election
     if election.role != LEADER:
         return
-    _turn(group)  # so that every turn below is beyond what is committed, and each round of the loop gets further
+    turning = group.rules.coming or group.membership.coming
+    if turning:
+        _turn(group)  # so that every turn below is beyond what is committed, and each round of the loop gets further
     if group.others:
         matched = {peer: progress.matched for peer, progress in group.progress.items() if progress.voter}
         matched[group.me] = commit.persisted
@@ -92,9 +95,10 @@ def advance(group: Group) -> None:
         matched = {group.me: agreed}
     if group.log.epoch_at(agreed) != election.epoch:
         return
-    commit.agreed = max(commit.agreed, agreed)
+    if agreed > commit.agreed:
+        commit.agreed = agreed
     _commit_held(group, matched, agreed)
-    while 0 < group.turns_at <= agreed:
+    while turning and 0 < group.turns_at <= agreed:
         commit_to(group, group.turns_at)
         group.host.mention(group.group)
         _commit_held(group, matched, agreed)  # from here on another rule holds, or others vote
@@ -114,7 +118,7 @@ def _commit_held(group: Group, matched: dict[NodeId, int], agreed: int) -> None:
             flight and flight[0].position.index <= commit.committed
         ):  # else that it is held is no news until it is committed
             group.on_committed()
-    index = max(held, election.noop if agreed >= election.noop else 0)
+    index = election.noop if held < election.noop <= agreed else held
     if index > commit.committed and (index == agreed or group.log.epoch_at(index) == election.epoch):
         commit_to(group, index)
         group.host.mention(group.group)
@@ -127,7 +131,9 @@ def commit_to(group: Group, index: int) -> None:
     assert index <= group.log.last.index, "committed beyond the log"
     group.commit.committed = index
     _turn(group)
-    group.note("committed", index=index, position=group.log.position_at(index))
+    at = group.log.position_at(index)
+    told = {"group": group.group, "epoch": group.election.epoch, "index": index, "position": at}
+    group.host.emit(Note("committed", told))
     group.on_committed()
     apply.apply_more(group)
 

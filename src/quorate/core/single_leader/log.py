@@ -49,16 +49,17 @@ class Log:
     def append(self, entries: Sequence[Entry]) -> None:
         """Add entries that directly follow the last one."""
         for entry in entries:
-            assert entry.index == self.last.index + 1, f"entry {entry.index} does not follow {self.last.index}"
-            assert entry.epoch >= self.last.epoch, "log epochs never go down"
-            if not self._runs or self._runs[-1].epoch != entry.epoch:
-                self._runs.append(Position(entry.epoch, entry.index))
+            index, epoch, size, last = entry.index, entry.epoch, len(entry.payload), self.last
+            assert index == last.index + 1, f"entry {index} does not follow {last.index}"
+            assert epoch >= last.epoch, "log epochs never go down"
+            if epoch != last.epoch or not self._runs:
+                self._runs.append(Position(epoch, index))
             self._cache.append(entry)
-            self._cache_bytes += len(entry.payload)
-            self._appended += len(entry.payload)
-            self.last = Position(entry.epoch, entry.index)
+            self._cache_bytes += size
+            self._appended += size
+            self.last = Position(epoch, index)
             if not self._marks or self._appended - self._marks[-1][1] >= MARK_BYTES:
-                self._marks.append((entry.index, self._appended))
+                self._marks.append((index, self._appended))
 
     def first_within(self, bytes_max: int) -> int:
         """The lowest index from which on the log has no more than about this many bytes (of this life's entries)."""

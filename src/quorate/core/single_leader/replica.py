@@ -199,12 +199,17 @@ class SingleLeaderReplica(Group):
             apply.apply_more(self, gathered=True)
 
     def on_ready(self, now: Now) -> None:
-        verification.begin(self, now)
-        transfer.proceed(self, now)
-        writes.reconcile(self, now)
+        if self.verifying.wanted:
+            verification.begin(self, now)
+        if self.handover.transfer is not None:
+            transfer.proceed(self, now)
+        if self.rules.differs:
+            writes.reconcile(self, now)
         members.reconcile(self, now)
-        writes.start_batch(self, now)
-        reads.begin_round(self)
+        if self.writes.queue:
+            writes.start_batch(self, now)
+        if self.reading.waiting:
+            reads.begin_round(self)
 
     def on_tick(self, now: Now, alive: dict[NodeId, bool]) -> bool:
         if self.apply.blocked and self.fetching.switching and self.fetching.incoming is not None:

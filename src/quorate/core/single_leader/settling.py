@@ -26,10 +26,11 @@ def _forget_stack(group: Group) -> None:
 def put_on_top(group: Group, batch: Batch, size: int) -> None:
     """This batch was executed on top of the others, and is logged."""
     settling = group.settling
-    settling.stack.append(batch.position.index)
+    settling.covered = index = batch.position.index
+    settling.stack.append(index)
     settling.bytes += size
-    settling.covered = batch.position.index
-    settling.due = settling.due or batch.alone  # undone with what is on top, it takes long again
+    if batch.alone:
+        settling.due = True  # undone with what is on top, it takes long again
 
 
 def settle(group: Group) -> None:

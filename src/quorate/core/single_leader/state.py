@@ -75,6 +75,8 @@ class Group:
         self.membership = Membership(found.voters, found.controls, found.controls_coming)
         self.configuration = Configuration()
         """The newest one that the log names (`configure`)."""
+        self._included = False
+        """It includes this replica."""
         self.voters: tuple[NodeId, ...] = ()
         """Everybody who votes; while joint, of both sets."""
         self.others: tuple[NodeId, ...] = ()
@@ -155,6 +157,7 @@ class Group:
         if newest == self.configuration:
             return
         self.configuration = newest
+        self._included = newest.includes(self.me)
         self.voters = newest.electors
         self.others = tuple(node for node in newest.members if node != self.me)
         self.electors = tuple(node for node in self.voters if node != self.me)
@@ -230,7 +233,9 @@ class Group:
     def left_out(self) -> bool:
         """This replica knows, or was told, that it is no member any more. That an entry says so which may not count yet
         is not enough."""
-        return bool(self.election.outside) or (bool(self.voters) and not self._may_be_member(self.me))
+        if self.election.outside:
+            return True
+        return not self._included and bool(self.voters) and not self._may_be_member(self.me)
 
     def leaves_out(self, node: NodeId) -> int:
         """Index of the committed configuration that says that this node is no member; 0: it may be one."""
@@ -267,14 +272,16 @@ class Group:
     @property
     def holds_writes(self) -> bool:
         """Leadership is being handed over: nothing new is begun."""
-        return self.handover.to != NOBODY or (self.handover.transfer is not None and self.handover.transfer.holds)
+        handover = self.handover
+        return handover.to != NOBODY or (handover.transfer is not None and handover.transfer.holds)
 
     @property
     def leads_ready(self) -> bool:
         """Leads, and everything of earlier epochs is applied: may execute and may answer for the log."""
         election, apply = self.election, self.apply
-        ready = election.role == LEADER and apply.opened and apply.applied.index >= election.noop > 0
-        return ready and not self.repair.damaged
+        if election.role != LEADER or not apply.opened or self.repair.damaged:
+            return False
+        return apply.applied.index >= election.noop > 0
 
     def held_by(self, matched: dict[NodeId, int]) -> int:
         """The highest index that is held as the ack policies ask, given what is durable where."""

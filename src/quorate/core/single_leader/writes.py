@@ -148,11 +148,10 @@ def may_start(group: Group) -> bool:
     writes, settling = group.writes, group.settling
     if settling.stack and (settling.due or len(writes.flight) >= group.settings.batches_ahead):
         return False
-    if writes.batch is not None or group.apply.applying or group.host.disk_full or not group.leads_ready:
+    if writes.batch is not None or group.apply.applying or group.host.disk_full or group.holds_writes:
         return False
-    if group.holds_writes:
-        return False
-    return (settling.covered if settling.stack else group.apply.applied.index) == group.log.last.index
+    covered = settling.covered if settling.stack else group.apply.applied.index
+    return covered == group.log.last.index and group.leads_ready
 
 
 def wants_other_acks(group: Group) -> bool:
@@ -349,29 +348,31 @@ def on_executed(group: Group, now: Now, event: Executed) -> None:
     batch = writes.batch
     if batch is None or batch.number != event.batch or batch.position.index:
         return
+    ran = len(event.outcomes)
     assert group.election.role == LEADER, "a batch outlived its leader"
-    assert 0 < len(event.outcomes) <= len(batch.requests), "one outcome for each request that ran"
+    assert 0 < ran <= len(batch.requests), "one outcome for each request that ran"
     batch.outcomes = event.outcomes
     holding.executed(group, now, batch, event.ticket)
     if batch.alone:
         long_writes.ran(group, now)
     else:
-        writes.admission.ran(now.mono_us - batch.since_us, len(event.outcomes))
-    if len(event.outcomes) < len(batch.requests):  # its time was spent: the others have their turn with the next
-        writes.queue.extendleft(reversed(batch.requests[len(event.outcomes) :]))
-        del batch.requests[len(event.outcomes) :]
+        writes.admission.ran(now.mono_us - batch.since_us, ran)
+    if ran < len(batch.requests):  # its time was spent: the others have their turn with the next
+        writes.queue.extendleft(reversed(batch.requests[ran:]))
+        del batch.requests[ran:]
+    size, kind = 0 if event.payload is None else len(event.payload), batch.kind
     if event.payload is None:
         _repeated(group, batch)
-    elif len(event.payload) > group.settings.entry_bytes_max and batch.kind == DATA:
+    elif size > group.settings.entry_bytes_max and kind == DATA:
         settling.roll_back(group)
         _split(group, batch)
     else:
-        shipping.append(group, now, (Entry(group.log.last.index + 1, group.election.epoch, batch.kind, event.payload),))
+        shipping.append(group, now, (Entry(group.log.last.index + 1, group.election.epoch, kind, event.payload),))
         batch.position = group.log.last
         writes.batch = None
         writes.flight.append(batch)
-        apply.executed(group, len(event.payload))
-        settling.put_on_top(group, batch, len(event.payload))
+        apply.executed(group, size)
+        settling.put_on_top(group, batch, size)
         settling.settle(group)
         begin_what_waits(group)
 

@@ -435,20 +435,23 @@ class Connection(Marked, Extras):
     def _write_together(
         self, statements: Sequence[Statement], name: str | None, timeout: float | None, load: bool = False
     ) -> Done:
-        self.take_writer(self.timeout if timeout is None else check_timeout(timeout))
+        node, tokens = self.node, self.tokens
+        take_writer(node, self.timeout if timeout is None else check_timeout(timeout), self.reads)
         try:
-            token = self.tokens.mint(name, statements)
+            token = tokens.mint(name, statements)
             run = Run(self.database, tuple(statements), LINEARIZABLE, token, load)
-            done = self.settle(run, self.ends if timeout is None else timeout)
+            done = settle(node, tokens, run, self.ends if timeout is None else timeout)
         finally:
-            self.node.writing.release()
+            node.writing.release()
         self._count(done.results)
         if changes_schema(statements):
             self.reads.schema_changed()
         return done
 
     def _count(self, results: Iterable[Result]) -> None:
-        self._changes += sum([max(0, result.rowcount) for result in results])
+        for result in results:
+            if result.rowcount > 0:
+                self._changes += result.rowcount
 
     def begins_with(self) -> tuple[Statement, ...]:
         """The settings that a transaction begins with, which is about to begin."""

@@ -50,15 +50,16 @@ class HoldingWriter(Writer):
         return facts
 
     def _execute(self, requests: Sequence[Write], timestamp_us: int) -> tuple[bytes | None, tuple[bytes, ...]]:
-        first = requests[0] if requests and type(requests[0]) is Script else None
-        hold = None if first is None else first.hold
-        if hold is None or not hold.ticket or hold.ticket != self.ticket:
+        first = requests[0] if requests else None
+        if type(first) is not Script or first.hold is None:
+            if self._execution.held is not None or self._set_aside is not None:
+                self.rollback()
+            return super()._execute(requests, timestamp_us)
+        if not first.hold.ticket or first.hold.ticket != self.ticket:
             if self.ticket:
                 self.rollback()
-            if first is not None and hold is not None and first.commit:
-                requests, hold = [structs.replace(first, hold=None)], None
-        if first is None or hold is None:
-            return super()._execute(requests, timestamp_us)
+            if first.commit:
+                return super()._execute([structs.replace(first, hold=None)], timestamp_us)
         assert len(requests) == 1, "a transaction that holds the writer is alone in its batch"
         assert not self.stack, "executed batches are not committed"
         return self._execute_alone(first, timestamp_us)

@@ -134,7 +134,8 @@ class SqliteLog:
         them took effect and the same call may be repeated, or Broken, after which nothing works."""
         if self._broken:
             raise Broken(self._broken)
-        self.refresh()
+        if self._stale:
+            self.refresh()
         self._stale = True
         execute = self._cursor.execute
         running = self.hash
@@ -158,7 +159,7 @@ class SqliteLog:
         self._stale = False
         if self._wal_pages >= self._checkpoint_pages:
             self._checkpoint()
-        elif self._wal_pages >= min(FILL_FROM_PAGES, self._checkpoint_pages // 4) and not self._filled:
+        elif not self._filled and self._wal_pages >= min(FILL_FROM_PAGES, self._checkpoint_pages // 4):
             self._fill()
 
     def _write_last(self, running: bytes, write: LogWrite) -> bytes:
@@ -210,29 +211,25 @@ class SqliteLog:
     def _write_entries(self, write: WriteEntries, running: bytes = b"") -> bytes:
         """The last one's hash; with `running`, what the turn's hash covers before them, that of the turn, now over."""
         group, prefix, epoch = self.groups[write.group], first_key(write.group), 0
-        index, previous = group.last.index, group.last_hash
-        if write.entries[0].index != index + 1:
-            index, previous = self._make_room(group, write.entries[0].index)
-        rows: list[list[Any]] = []
-        for entry in write.entries:
+        index, previous, entries = group.last.index, group.last_hash, write.entries
+        if entries[0].index != index + 1:
+            index, previous = self._make_room(group, entries[0].index)
+        insert, sequence, told = self._cursor.execute, None, None
+        missing = len(entries)
+        for entry in entries:
             index += 1
             assert entry.index == index, f"entry {entry.index} of group {write.group} where {index} belongs"
             assert entry.epoch >= epoch, f"epoch {entry.epoch} of group {write.group} behind {epoch}"
             epoch = entry.epoch
             previous = chained(previous, entry)
-            rows.append([prefix | index, epoch, entry.kind, entry.payload, previous, None, None])
-        told = previous
-        if running:
-            told = blake2b(running + previous, digest_size=16).digest()
-            rows[-1][-2:] = self.sequence + 1, told
-        if len(rows) == 1:
-            self._cursor.execute(INSERT_ENTRY, rows[0])
-        else:
-            self._connection.executemany(INSERT_ENTRY, rows)
+            missing -= 1
+            if running and not missing:
+                sequence, told = self.sequence + 1, blake2b(running + previous, digest_size=16).digest()
+            insert(INSERT_ENTRY, (prefix | index, epoch, entry.kind, entry.payload, previous, sequence, told))
         group.last, group.last_hash = Position(epoch, index), previous
         if group.forgotten:
             self._sweep(group)
-        return told
+        return told or previous
 
     def _make_room(self, group: GroupLog, first: int) -> tuple[int, bytes]:
         """Delete entries from `first` on; the index and hash of the entry before it."""
