@@ -87,7 +87,7 @@ def _add(node: "Node", body: AddMember) -> Run:
 def _refuse_leaderless(node: "Node", database: str) -> None:
     """Raises _No: the replicas of this database are those with which it was created."""
     if node.directory.replications[database] == LEADERLESS:
-        hint = f"export {database} and drop it first, then create it anew and import it"
+        hint = f"save what it holds, drop {database}, and create it anew on the nodes that stay"
         raise _No("NotSupportedError", f"the replicas of {database}, which has no leader, stay where they are", hint)
 
 

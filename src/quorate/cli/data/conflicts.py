@@ -34,7 +34,11 @@ def conflicts(
     opened: Any = quorate.connect(cluster_url(name, cluster), timeout=timeout, lazy=True)
     with opened as database:
         if database.replication() != "multi-leader":
-            raise Fail(f"{name} has one leader, and so no conflicts", Exit.REFUSED, "see docs/multi-leader.md")
+            raise Fail(
+                f"{name} does not have several leaders, so it has no conflicts",
+                Exit.REFUSED,
+                "see docs/multi-leader.md",
+            )
         if undo is not None:
             if not database.execute(UNDO, (undo,)).rowcount:
                 raise Fail(f"{name} has no conflict {undo} (any more)", Exit.REFUSED, f"see quorate conflicts {name}")
