@@ -4,9 +4,10 @@ from random import Random
 
 import pytest
 
+from quorate.core.read_levels import EVENTUAL
 from quorate.core.requests import NotLeader, Refused, Unsure
-from quorate.core.row_requests import ADD, DELETE, INSERT, UPDATE, ReadRow, WriteRow
-from quorate.core.statements import Failed
+from quorate.core.row_requests import ADD, DELETE, INSERT, UPDATE, ReadRow, RunRow, WriteRow
+from quorate.core.statements import Failed, Statement
 from tests.core.leaderless.cluster import Cluster
 
 
@@ -357,3 +358,14 @@ def test_a_replica_that_cannot_trust_its_disk_answers_nobody() -> None:
     number = cluster.read(3)
     assert isinstance(cluster.answers[number], NotLeader)
     assert cluster[3].replica.status().damaged
+
+
+@pytest.mark.parametrize("level", ["", EVENTUAL])
+def test_a_statement_is_not_planned_before_storage_knows_the_group(level: str) -> None:
+    cluster = Cluster()
+    node = cluster[1]
+    node.syncs = False
+    node.begin()  # in its first life: the group is to be created
+    node.replica.on_request(node.now, 9, RunRow("carts", Statement("SELECT 1"), level=level))
+    assert cluster.answers[9] == NotLeader("")
+    assert not cluster.events

@@ -14,10 +14,11 @@ BLOCKING, BACKGROUND = "blocking", "background"
 def _read_quorum(text: str, replicas: int) -> str:
     if text in (MAJORITY, ALL):
         return text
-    if not text.isdecimal() or not 1 <= int(text) <= replicas:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
+    if not 1 <= number <= replicas:
         hint = f"give {MAJORITY}, {ALL}, or a number from 1 to {replicas}"
         raise Unfit(f"{text!r:.80} does not say how many of {replicas} replicas", hint)
-    return str(int(text))
+    return str(number)
 
 
 def _read_repair(text: str, _replicas: int) -> str:

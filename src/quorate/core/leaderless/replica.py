@@ -385,7 +385,8 @@ class Leaderless:
             self.host.reply(id, Refused("NotSupportedError", "nobody leads a database without a leader"))
             return
         options = self.host.wanted_options(self.database)
-        if not isinstance(options, LeaderlessOptions) or self.damaged or self._closed or self.host.draining:
+        answers = self.keeper.opened and not (self.damaged or self._closed or self.host.draining)
+        if not isinstance(options, LeaderlessOptions) or not answers:  # before it is opened, storage may not know it
             self.host.reply(id, NotLeader(""))
             return
         try:

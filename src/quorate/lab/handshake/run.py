@@ -12,6 +12,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from quorate.core.auth.access import ON
+from quorate.core.auth.shares import Shares
 from quorate.core.auth.users import Login
 from quorate.core.auth.verifiers import Verifier, mock
 from quorate.lab.handshake.inputs import VERIFIER, draw
@@ -90,6 +91,7 @@ class _Owner:
         self.security = Security(plaintext=_everywhere())
         self.door = _Door()
         self.guesses = Guesses()
+        self.shares = Shares(self.limits.user_requests, self.limits.user_request_bytes)
         self.now_s = 0.0
         timer = SimpleNamespace(cancel=lambda: None)
         self.loop = SimpleNamespace(time=lambda: self.now_s, call_later=lambda *_: timer, call_soon=lambda *_: timer)
