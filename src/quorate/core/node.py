@@ -325,6 +325,8 @@ class Node:
             if self.views.kept:
                 self.views.applied(event.group, event.unsynced)
             if event.group == CATALOG_GROUP:
+                if event.controls is not None:  # opened anew: what was read before was answered, or found damaged
+                    self.catalog_reads = 0
                 self.catalog_reads += 1
                 self.emit(ReadCatalog())
 
