@@ -385,8 +385,7 @@ class Leaderless:
             self.host.reply(id, Refused("NotSupportedError", "nobody leads a database without a leader"))
             return
         options = self.host.wanted_options(self.database)
-        answers = self.keeper.opened and not (self.damaged or self._closed or self.host.draining)
-        if not isinstance(options, LeaderlessOptions) or not answers:  # before it is opened, storage may not know it
+        if not isinstance(options, LeaderlessOptions) or self.damaged or self._closed or self.host.draining:
             self.host.reply(id, NotLeader(""))
             return
         try:
@@ -406,7 +405,9 @@ class Leaderless:
         self._take_turns()
 
     def _on_statement(self, id: int, body: RunRow, quorums: Quorums, until_us: int, *, blocking: bool) -> None:
-        if not body.level:
+        if not self.keeper.opened:  # storage may not even know the group
+            self.host.reply(id, NotLeader(""))
+        elif not body.level:
             self.statements.submit(Asked(id, body, quorums, until_us, blocking))
         elif body.level != EVENTUAL or not is_read(body.statement.sql):
             hint = f"leave the level out to ask r replicas, or read at {EVENTUAL}, which asks the nearest alone"
