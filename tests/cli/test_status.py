@@ -50,6 +50,23 @@ def test_a_database_that_any_node_answers_for_has_no_leader_and_lacks_none() -> 
     assert line.endswith("n1 7, n2 7")
 
 
+def test_without_a_leader_it_tells_who_missed_writes_and_when_all_agreed() -> None:
+    """Each replica has a log of its own, so that no other one's is ahead of it."""
+    options = {"w": "2", "r": "2"}
+    first = GroupStatus(2, "carts", 0, "member", 0, 0, 9, 9, 9, 1, options, voters=(1, 2, 3), speaks=True)
+    second = msgspec.structs.replace(first, last=4, committed=4, applied=4, hints=((3, 5),), agreed_us=2_000_000)
+    first = msgspec.structs.replace(first, hints=((3, 7),), agreed_us=-1)
+    groups = {1: first, 2: second}
+    view = combine({f"h:{node}": StatusReport("c1", node, f"n{node}", 4, MEMBERS, (groups[node],)) for node in groups})
+    (found,) = view.groups
+    assert [replica.lag for replica in found.replicas] == [0, 0]
+    assert (found.missing, found.agreed_us) == ({"n3": 7}, 2_000_000)
+    text = as_text(view)
+    assert "w 2, r 2" in text
+    assert "carts: n3 has missed writes of 7 rows, which are kept for it" in text
+    assert "carts: all replicas held the same 2.0s ago" in text
+
+
 def test_the_text_names_what_is_wrong() -> None:
     text = as_text(combine({"h:1": report(1, "candidate", 5, 90, 90, leader=0), "h:3": None}))
     assert "no answer" in text

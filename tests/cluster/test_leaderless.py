@@ -11,6 +11,7 @@ import quorate
 from quorate.runtime.cluster import LocalCluster
 
 PATIENCE_S = 30.0
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
 
 
 def until(reached: Callable[[], bool]) -> None:
@@ -53,6 +54,8 @@ def test_writes_go_on_without_a_node_that_then_holds_all_of_them(tmp_path: Path)
             db.execute("INSERT INTO items VALUES (?, ?)", (f"of {number}", number))
         with pytest.raises(quorate.IntegrityError):
             two.execute("INSERT INTO items VALUES ('of 0', 5)")
+        with pytest.raises(quorate.StatementTimeout):  # and no node stops, or keeps others waiting
+            one.execute(ENDLESS, timeout=0.5)
         cluster.kill("n3", signal.SIGKILL)
         one.execute("UPDATE items SET n = 7 WHERE id = 'of 2'")
         two.execute("INSERT INTO items VALUES ('missed', 1)")

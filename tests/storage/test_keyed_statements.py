@@ -15,6 +15,7 @@ from quorate.core.row_effects import (
     WRITES,
     PlanStatement,
     ReadOnRows,
+    ReadTables,
     RunOnRow,
     StatementPlanned,
     encode_change,
@@ -23,6 +24,7 @@ from quorate.core.row_effects import (
 from quorate.core.statements import Failed, Statement
 from quorate.storage.data.keyed import KeyedReplica
 from quorate.storage.rows.payload import decode_outcome
+from quorate.storage.versions.keyed import StoredRows
 
 TABLE = "CREATE TABLE t(k TEXT NOT NULL PRIMARY KEY, n INTEGER NOT NULL DEFAULT 0, s TEXT)"
 COUNTER = "INSERT INTO quorate_resolvers(\"table\", \"column\", resolver) VALUES ('t', 'n', 'merge:counter')"
@@ -32,8 +34,14 @@ class Rig:
     """One replica, and the entries of its log."""
 
     def __init__(self, path: Path) -> None:
-        self.replica = KeyedReplica(path)
+        self.now_us = 0
+        self.replica = KeyedReplica(path, clock=self.tick)
         self.index = 0
+
+    def tick(self) -> int:
+        """Each look at the clock takes a millisecond."""
+        self.now_us += 1_000
+        return self.now_us
 
     def log(self, kind: int, payload: bytes) -> None:
         self.index += 1
@@ -58,10 +66,10 @@ class Rig:
         planned = self.plan(sql, *values)
         statement = Statement(sql, (values,))
         if planned.kind != WRITES:
-            outcome = decode_outcome(self.replica.read_on_rows(ReadOnRows(1, 1, 1, (), statement)).outcome)
+            outcome = decode_outcome(self.replica.read_on_rows(ReadOnRows(1, 1, 1, (), statement, 0)).outcome)
             return outcome.results[0].rows if isinstance(outcome, Done) else outcome
         state = self.replica.state_of(planned.key)
-        found = self.replica.run_on_row(RunOnRow(1, 1, 1, planned.key, state, statement, 100 + self.index, 7))
+        found = self.replica.run_on_row(RunOnRow(1, 1, 1, planned.key, state, statement, 100 + self.index, 7, 0))
         if found.state:
             self.log(DATA, encode_rows([(*planned.key, found.state)]))
         outcome = decode_outcome(found.outcome)
@@ -154,3 +162,22 @@ def test_changes_of_the_schema_are_carried_out_once_and_in_order(rig: Rig) -> No
     rig.log(SCHEMA, encode_change(2, "DROP TABLE t"))  # known
     rig.log(SCHEMA, encode_change(3, "CREATE TABLE t(a)"))  # cannot be: passed over
     assert (rig.replica.serial(), rig.run("SELECT * FROM t")) == (3, [])
+
+
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+
+
+def test_a_statement_that_keeps_the_node_from_all_else_is_ended(rig: Rig) -> None:
+    outcome = decode_outcome(rig.replica.read_on_rows(ReadOnRows(1, 1, 1, (), Statement(ENDLESS), 20_000)).outcome)
+    assert isinstance(outcome, Failed)
+    assert outcome.error == "StatementTimeout"
+    assert "20 ms" in outcome.message
+    assert rig.run("INSERT INTO t VALUES ('a', 1, 'x')") == 1
+
+
+def test_of_a_large_table_no_more_is_read_than_may_be_sent(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = [(f"{number}".encode(), b"state") for number in range(9)]
+    left = iter(states)
+    monkeypatch.setattr(StoredRows, "of_table", lambda _rows, _table: left)
+    assert rig.replica.read_tables(ReadTables(1, 1, 1, ("t@1",), 3, 1 << 20)).too_many
+    assert list(left) == states[4:]

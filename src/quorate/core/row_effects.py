@@ -187,6 +187,8 @@ class RunOnRow(Struct, frozen=True):
     statement: Statement
     stamp: Stamped
     origin: Stamped
+    long_us: int
+    """It keeps the node from all else, for so long at most; 0: no bound."""
 
 
 class RowRun(Struct, frozen=True):
@@ -208,6 +210,8 @@ class ReadOnRows(Struct, frozen=True):
     number: int
     rows: tuple[RowState, ...]
     statement: Statement
+    long_us: int
+    """As in `RunOnRow`."""
 
 
 class RowsQueried(Struct, frozen=True):

@@ -13,6 +13,7 @@ from quorate.core.kernel import Now
 from quorate.core.leaderless.keeping import read
 from quorate.core.leaderless.scans import Scan, Scans
 from quorate.core.leaderless.writes import Write
+from quorate.core.querying import Query
 from quorate.core.quorums import Quorums
 from quorate.core.replica import Host
 from quorate.core.requests import Answer, Refused
@@ -120,9 +121,16 @@ class Statements:
             self._writes.line_up(write, event.key, asked.quorums)
 
     def _run(self, asked: Asked, rows: tuple[RowState, ...]) -> None:
+        """Read where these rows have these states. Where all are here already, it is a read like any other, beside the
+        loop; else it keeps the node from all else, and is ended soon."""
+        statement = asked.body.statement
+        if not rows:
+            self._host.emit(Query(self._group, asked.id, (statement,), asked.until_us))
+            return
         number = self._numbers()
         self._read[number] = asked
-        read(self._host, ReadOnRows(self._group, self._host.me, number, rows, asked.body.statement))
+        long_us = self._host.settings.long_us
+        read(self._host, ReadOnRows(self._group, self._host.me, number, rows, statement, long_us))
 
     def on_queried(self, event: RowsQueried) -> None:
         """It was read."""

@@ -252,7 +252,8 @@ class Writes:
                 number = self._numbers()
                 self._computing[number] = computing
                 me, key, state, statement = self._host.me, computing.key, computing.state, write.body.statement
-                read(self._host, RunOnRow(self._group, me, number, key, state, statement, *dot))
+                long_us = self._host.settings.long_us
+                read(self._host, RunOnRow(self._group, me, number, key, state, statement, *dot, long_us))
                 return
             computing.left.popleft()
             text = "not done: its time was over before it had its version"

@@ -11,6 +11,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from quorate.core.executing import TOO_LONG
 from quorate.core.requests import Done, Run
 from quorate.core.row_effects import (
     CHANGES_SCHEMA,
@@ -29,7 +30,7 @@ from quorate.core.row_effects import (
     StatementPlanned,
     TablesRead,
 )
-from quorate.core.statements import Parameters, Statement
+from quorate.core.statements import Failed, Parameters, Statement
 from quorate.core.versions.encoding import encode_row
 from quorate.core.versions.row import Row
 from quorate.core.versions.told import told
@@ -37,10 +38,12 @@ from quorate.sql.classify import CHANGE, READ, shape_of
 from quorate.sql.keyed import Keyed, Operand, keyed_of
 from quorate.sql.tokens import tokens
 from quorate.storage.data.connection import INTERNAL
+from quorate.storage.data.direct import INTERRUPTED
 from quorate.storage.data.holding import HoldingWriter
 from quorate.storage.execution.attempt import Attempt
 from quorate.storage.execution.execution import TransactionLostError
 from quorate.storage.execution.running import refuse
+from quorate.storage.execution.watch import StoppedError
 from quorate.storage.failures import EntryTooLarge, RefusedError, failed_of
 from quorate.storage.rows.payload import Changes, Segment, decode_outcome, encode_failed
 from quorate.storage.versions.keyed import StoredRows
@@ -50,6 +53,7 @@ from quorate.storage.versions.table import VersionedTable, encode_key
 
 _told = msgspec.msgpack.Decoder(tuple[str, bytes, bytes, bytes])
 _BY_KEY = "name every column of the primary key in WHERE, as `column = value`, joined by AND"
+_EVENTUAL = 'ask again: a read repairs what differs; or read less, or with read="eventual" what one replica holds'
 _ONE_ROW = "without a leader a statement changes one row, which it names by its full primary key"
 
 
@@ -204,7 +208,8 @@ class KeyedStatements(HoldingWriter):
         finally:
             self.set_aside()
 
-    def _run(self, statement: Statement) -> tuple[bytes, tuple[Segment, ...]]:
+    def _run(self, statement: Statement, long_us: int) -> tuple[bytes, tuple[Segment, ...]]:
+        self.watch.allow(long_us=long_us)
         attempt = Attempt(self._execution, self.watch, lambda _token, _seen: None, lambda _token: False)
         try:
             attempt.run((Run("", (statement,)),), {})
@@ -213,13 +218,18 @@ class KeyedStatements(HoldingWriter):
             return encode_failed(gone.failed), ()
         except EntryTooLarge as error:
             return encode_failed(error.failed), ()
+        except StoppedError as stopped:
+            if stopped.why != TOO_LONG:
+                return encode_failed(INTERRUPTED), ()
+            message = f"without a leader a statement on rows that were gathered runs for {long_us // 1000} ms at most"
+            return encode_failed(Failed("StatementTimeout", message, _EVENTUAL)), ()
 
     def run_on_row(self, effect: RunOnRow) -> RowRun:
         """See `core.row_effects`."""
         tab, key = effect.key
         try:
             with self._where({effect.key: effect.state}):
-                outcome, segments = self._run(effect.statement)
+                outcome, segments = self._run(effect.statement, effect.long_us)
                 state = b""
                 if _has_changed(outcome):
                     state = self._state_behind(tab, key, effect, segments)
@@ -244,8 +254,11 @@ class KeyedStatements(HoldingWriter):
 
     def read_on_rows(self, effect: ReadOnRows) -> RowsQueried:
         """See `core.row_effects`."""
-        with self._where({(tab, key): state for tab, key, state in effect.rows}):
-            outcome, _ = self._run(effect.statement)
+        try:
+            with self._where({(tab, key): state for tab, key, state in effect.rows}):
+                outcome, _ = self._run(effect.statement, effect.long_us)
+        except RefusedError as error:
+            outcome = encode_failed(error.failed)
         return RowsQueried(effect.group, effect.to, effect.number, outcome)
 
     def read_tables(self, effect: ReadTables) -> TablesRead:
@@ -253,7 +266,7 @@ class KeyedStatements(HoldingWriter):
         found: list[RowState] = []
         size = 0
         for tab in effect.tables:
-            for key, state in self.rows.of_table(tab):
+            for key, state in self.rows.of_table(tab):  # read no further than needed: all may be millions
                 found.append((tab, key, state))
                 size += len(key) + len(state)
                 if len(found) > effect.rows_max or size > effect.bytes_max:

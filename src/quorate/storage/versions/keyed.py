@@ -5,7 +5,7 @@ quorate_states   the state of each row, by leaf of the hash tree, table and key;
 quorate_hashes   the hashes of the tree's nodes, by level and number
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apsw
@@ -98,9 +98,9 @@ class StoredRows(KeyedRows):
             known |= dict(self._run(sql, (level, *some)))
         return tuple([known.get(node, 0) for node in nodes])
 
-    def of_table(self, table: str) -> list[tuple[bytes, bytes]]:
-        """Key and state of every row of a table."""
-        return list(self._run("SELECT key, state FROM quorate_states WHERE tab = ?", (table,)))
+    def of_table(self, table: str) -> Iterator[tuple[bytes, bytes]]:
+        """Key and state of every row of a table, read one after the other."""
+        return iter(self._run("SELECT key, state FROM quorate_states WHERE tab = ?", (table,)))
 
     def all_rows(self) -> dict[RowKey, bytes]:
         """Every row's state."""

@@ -213,7 +213,7 @@ def _refuse_words(sql: str) -> None:
     if what == ["UNIQUE"]:
         hint = "make the value the key of a table of its own, or use a database with one leader"
         raise RefusedError("NotSupportedError", "UNIQUE is not promised without a leader", hint)
-    if verb not in (["CREATE"], ["DROP"]) or what[0] not in _MADE:
+    if verb not in (["CREATE"], ["DROP"]) or not what or what[0] not in _MADE:
         name = " ".join([*verb, *what])
         raise RefusedError("NotSupportedError", f"a database without a leader has no {name}", _CHANGES)
     if verb == ["CREATE"] and what == ["TABLE"] and "SELECT" in words:
