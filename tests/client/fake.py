@@ -131,8 +131,12 @@ class FakeNode:
             task.cancel()
         if self._server is not None:
             self._server.close()
-        for writer in list(self._writers):
+        writers = list(self._writers)
+        for writer in writers:
             writer.transport.abort()
+        for writer in writers:
+            with suppress(ConnectionError):
+                await writer.wait_closed()
         if self._server is not None:
             await self._server.wait_closed()
             self._server = None

@@ -69,6 +69,20 @@ def test_connect_asks_how_the_database_is_replicated(cluster: FakeCluster) -> No
         quorate.connect(cluster.url, read="eventual", read_your_writes="bookmark")
 
 
+def test_a_write_is_not_sent_to_a_node_that_has_closed_the_connection(
+    cluster: FakeCluster, face: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent there it might have happened, as far as anybody could tell: `MaybeDone`."""
+    monkeypatch.setattr("quorate.client.conversation.RESTED", 0.0)
+    replicas = Replicas(cluster)
+    with face.connect(cluster.url) as db:
+        for _ in range(len(cluster.nodes) - 1):
+            db.execute(ADD)
+            cluster.nodes[replicas.asked[-1][0] - 1].kill()
+        assert db.execute(ADD).rowcount == 1
+    assert len({number for number, _ in replicas.asked}) == len(cluster.nodes)
+
+
 def test_a_write_whose_node_is_lost_is_asked_for_with_what_it_was_told(cluster: FakeCluster, face: Any) -> None:
     lost: list[int] = []
 

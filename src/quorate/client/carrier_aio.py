@@ -269,7 +269,7 @@ class Client(Asking):
         """Send the request to the node of this step; False when there is no connection."""
         try:
             link = self._links.get(step.address)
-            if link is None or not link.usable:
+            if link is None or not link.usable or link.hung_up(time.monotonic()):
                 link = await self._link(step.address, step.patience, call.left_us(time.monotonic()) / 1e6)
             now = time.monotonic()
             asked = call.outgoing(body)

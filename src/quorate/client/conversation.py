@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from quorate.client.credentials import Credentials
-from quorate.client.links import BEFORE, Greeting, LinkLost, ask_frame, hello_frame, left_frame
+from quorate.client.links import (
+    BEFORE,
+    RESTED,
+    Greeting,
+    LinkLost,
+    ask_frame,
+    has_ended,
+    hello_frame,
+    left_frame,
+)
 from quorate.core.requests import ReplyBody, RequestBody
 from quorate.core.row_requests import Minted
 from quorate.tls.layer import Tls
@@ -72,6 +81,8 @@ class Conversation(Generic[P]):
         """The question who the members are, while its answer was not looked at."""
         self.members_at = 0.0
         """When it is to be asked next."""
+        self._used_at = 0.0
+        """When something was last asked here."""
         self._tls = tls
         self._greeting = Greeting(cluster, credentials)
         self._frames = FrameReader()
@@ -90,6 +101,25 @@ class Conversation(Generic[P]):
     def usable(self) -> bool:
         """May a request be sent here?"""
         return self._lost is None
+
+    def hung_up(self, now: float) -> bool:
+        """Look whether the node has closed a connection on which nothing was asked for a while: what is sent there
+        afterwards may have arrived, as far as anybody could tell."""
+        rested, self._used_at = now - self._used_at > RESTED, now
+        if not rested or any(each is not self.members for each in tuple(self._pending.values())):
+            return False  # whoever waits for an answer reads, and sees the end
+        if not has_ended(self._number()):
+            return False
+        self._end(ENDED)
+        return True
+
+    def _number(self) -> int:
+        """The socket's file descriptor."""
+        raise NotImplementedError
+
+    def _end(self, reason: str, *, unread: bool = False) -> None:
+        """The link is over."""
+        raise NotImplementedError
 
     # ---- what is to be sent, as bytes that travel --------------------------------------------------------------
 

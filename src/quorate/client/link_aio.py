@@ -147,6 +147,10 @@ class Link(Conversation[Pending], asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _number(self) -> int:
+        connected = self._transport.get_extra_info("socket") if self._transport is not None else None
+        return connected.fileno() if connected is not None else -1
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         self._transport.write(self._opening())

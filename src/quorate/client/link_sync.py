@@ -242,6 +242,9 @@ class Link(Conversation[Pending]):
         if not reading:
             self._close_socket()
 
+    def _number(self) -> int:
+        return self._socket.fileno()
+
     def _close_socket(self) -> None:
         with self._sending:
             self._socket.close()

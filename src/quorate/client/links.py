@@ -1,6 +1,7 @@
 """What both kinds of link share: how a link fails, and how a client greets."""
 
 import os
+import select
 
 from quorate.client.credentials import Credentials
 from quorate.core.auth.access import OFF, ON
@@ -20,6 +21,10 @@ DIAL_MAX = 1.0
 """Seconds to connect and to exchange greetings, at first."""
 DIAL_LATE_MAX = 8.0
 """The same, behind others that were too short."""
+
+RESTED = 0.001
+"""Seconds without a request after which a link is looked at before the next: the look costs one system call, and
+requests that follow each other closely would pay for it."""
 
 BEFORE = frozenset({Running, Minted})
 """What a node says before its answer."""
@@ -83,6 +88,17 @@ def foreign_node(address: str, reason: str) -> OperationalError:
 def is_unread(error: BaseException) -> bool:
     """Whether a node says with this that it has closed a connection on which nothing was asked."""
     return isinstance(error, RefusedByPeer) and error.reason == IDLE
+
+
+def has_ended(number: int) -> bool:
+    """Whether the other end of this socket has closed it, as far as this system can tell without reading."""
+    if number < 0:
+        return True
+    if not hasattr(select, "POLLRDHUP"):
+        return False
+    poll = select.poll()
+    poll.register(number, select.POLLRDHUP)  # errors and POLLHUP are always reported
+    return bool(poll.poll(0))
 
 
 def reason_of(error: BaseException) -> str:
