@@ -117,7 +117,9 @@ def is_read(sql: str) -> bool:
 def reads_only(statements: Sequence[HasText]) -> bool:
     """Is every one of these a read?"""
     if len(statements) == 1:
-        return shape_of(statements[0].sql).kind in _READS
+        sql = statements[0].sql
+        if len(sql) <= _CACHED_TEXT:  # `shape_of`, without the call: each read of a node comes by here
+            return _cached(sql).kind in _READS
     return all(shape_of(statement.sql).kind in _READS for statement in statements)
 
 

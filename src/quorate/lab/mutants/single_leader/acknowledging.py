@@ -97,7 +97,7 @@ MUTANTS = (
         "falls-back-to-async",
         "when followers do not answer, writes are acknowledged without them",
         "MySQL's semi-synchronous replication after rpl_semi_sync_source_timeout",
-        "ladder",
+        "altered",
         (Swap(Rules, "holders", _weakens_itself),),
         ("durable as promised", "durable majority", *LOSES),
     ),

@@ -6,9 +6,9 @@ import msgspec
 
 from quorate.core.ack_policy import ETCD, MAJORITY
 from quorate.core.settings import Settings
+from quorate.lab.sim.scenarios.acknowledging import hasty_logs, narrow
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.drawing import draw
-from quorate.lab.sim.scenarios.ladder import hasty_logs, narrow
 
 
 def smooth(rng: random.Random) -> Dials:

@@ -15,11 +15,11 @@ from quorate.lab.sim.campaigns.report import LINES, Report
 from quorate.lab.sim.campaigns.shrink import Case
 from quorate.lab.sim.run import Plan, StoreMaker, run
 from quorate.lab.sim.scenarios import file as scenario_file
+from quorate.lab.sim.scenarios.acknowledging import altered, narrow, stalled, tails
 from quorate.lab.sim.scenarios.aimed import AIMED
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.drawing import draw
 from quorate.lab.sim.scenarios.failovers import accepted, by_hand, heirs, permitted, planned, smooth
-from quorate.lab.sim.scenarios.ladder import ladder, narrow, stalled, tails
 from quorate.lab.sim.scenarios.purpose import VACUOUS
 from quorate.lab.sim.scenarios.running import holds, leaders, runs
 from quorate.lab.sim.scenarios.visiting import sessions
@@ -298,7 +298,7 @@ def idlers(rng: random.Random) -> Dials:
     )  # fmt: skip
 
 
-def crowd(rng: random.Random) -> Dials:
+def batched(rng: random.Random) -> Dials:
     """Many callers in one batch, some of whom try to end the transaction of all."""
     return _aimed(
         draw(rng), nodes=rng.choice((1, 3)), clients=12, databases=1, safety_us=3 * SECOND,
@@ -428,8 +428,8 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
     scenario.__name__: scenario
     for scenario in (
         mixed, calm, votes, power, deposed, disks, damage, snapshots, lasting, handovers, distant, echoes, reborn,
-        overwrites, crossed, copies, amputation, relapse, hasty, idlers, crowd, fsyncs, divergence, rolling,
-        ladder, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen,
+        overwrites, crossed, copies, amputation, relapse, hasty, idlers, batched, fsyncs, divergence, rolling,
+        altered, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen,
         *AIMED, regrouped, unfit,
         patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions, holds, sessions, runs, leaders,
     )

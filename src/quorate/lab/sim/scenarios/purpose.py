@@ -133,7 +133,7 @@ AIMS: dict[str, Aim] = {
     "relapse": _aim({"damage": 3, "note: healed": 2}),
     "hasty": _aim({"told not done": 20, "lingered": 50, "client crash": 20, "cancelled": 10}),
     "idlers": _aim({"crash": 30, "pause": 8, "elections": 20}),
-    "crowd": _aim({"ok": 200, "failed": 20}),
+    "batched": _aim({"ok": 200, "failed": 20}),
     "divergence": _aim(
         {"edit of a data file": 10, "note: divergent": 2, "note: healed": 3, "verify: equal": 20, "got VerifyAsk": 100}
     ),
@@ -145,7 +145,7 @@ AIMS: dict[str, Aim] = {
             "note: leaves": 1, "note: snapshot_installed": 4, "crash": 16, "wiped disk": 1, "ok": 200,
         }
     ),
-    "ladder": _aim({"alter: ok": 20, "note: acks_changes": 5, "ok": 200}),
+    "altered": _aim({"alter: ok": 20, "note: acks_changes": 5, "ok": 200}),
     "tails": _aim({"lost entries dropped": 2, "acknowledged writes lost under async": 1, "note: rewinds": 1}, seeds=16),
     "narrow": _aim({"note: acks_changes": 5, "elections": 12, "ok": 120}, seeds=5),
     "rebuilds": _aim({"note: damaged": 12, "note: healed": 8, "echoed": 100, "slow disk": 40, "partition": 60}),

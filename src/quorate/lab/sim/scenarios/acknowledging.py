@@ -31,7 +31,7 @@ def hasty_logs(drawn: Dials) -> Dials:
     )
 
 
-def ladder(rng: random.Random) -> Dials:
+def altered(rng: random.Random) -> Dials:
     """Databases with every acks, changed while they are in use, and leaders that die with what they alone had."""
     nodes = rng.choice((2, 3, 3, 3, 4, 5, 5))
     rules = ["async", "majority", "sync", *(f"semi-sync:{count}" for count in range(1, nodes))]
@@ -52,7 +52,7 @@ def ladder(rng: random.Random) -> Dials:
 def tails(rng: random.Random) -> Dials:
     """Asynchronous databases whose leaders die, are cut off and come back: what they alone had must be kept."""
     return msgspec.structs.replace(
-        ladder(rng),
+        altered(rng),
         nodes=rng.choice((3, 3, 5)),
         databases=1,
         acks=("async",),
