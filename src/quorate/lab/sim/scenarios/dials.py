@@ -23,6 +23,8 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Chance that one begins immediate; of the others, many come to hold the writer by themselves."""
     runners: int = 0
     """Clients besides, who do everything in calls that commit once, several under one token."""
+    shoppers: int = 0
+    """Clients besides, who ask a database without a leader (`quorums`) by SQL."""
     databases: int = 1
     leaders: str = ""
     """How many replicas of another database lead; empty: there is none of several leaders."""
@@ -222,4 +224,4 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     @property
     def needs_sqlite(self) -> bool:
         """The model of the data does not know what callers do."""
-        return bool(self.drawn or self.transactors or self.runners or self.leaders)
+        return bool(self.drawn or self.transactors or self.runners or self.shoppers or self.leaders)

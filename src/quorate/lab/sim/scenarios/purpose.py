@@ -98,6 +98,14 @@ AIMS: dict[str, Aim] = {
     "crowded_quorums": _aim({"row read: ok": 100, "row write: ok": 50}, seeds=4),
     "full_quorums": _aim({"disk full": 20, "row read: ok": 80}, seeds=4),
     "hasty_quorums": _aim({"told unsure": 15, "row read: ok": 50}, seeds=4),
+    "carts": _aim(
+        {
+            "sql read: ok": 100, "sql write: ok": 50, "sql add: ok": 30, "sql insert: ok": 8, "sql delete: ok": 8,
+            "sql failing: fail": 20, "sql scan: ok": 10, "schema change: ok": 30, "leaderless: judged": 5, "crash": 4,
+            "a write is sent again with its state": 3, "connection ended": 10, "row: MaybeDone": 4,
+        },
+        seeds=8,
+    ),
     "exports": _aim({"copy fetched": 60, "note: copy_abandoned": 4, "refused: Overloaded": 2, "crash": 4}),
     "streams": _aim({"view read": 100, "read in pieces": 40, "note: view_expired": 40, "refused: SnapshotExpired": 1}),
     "calm": _aim({"ok": 1_000, "digests compared": 50}),

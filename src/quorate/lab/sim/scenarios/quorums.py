@@ -113,6 +113,26 @@ def full_quorums(rng: random.Random) -> Dials:
     )
 
 
+def carts(rng: random.Random) -> Dials:
+    """The same asked by SQL, as the client does it, while tables are changed: nodes die and lose power, are cut off,
+    pause, and have slow disks."""
+    drawn = _without_leader(rng, rng.choice((*STRICT, "3/2/2/background", "3/1/1/background")))
+    return msgspec.structs.replace(
+        drawn,
+        clients=0,
+        shoppers=rng.choice((3, 5)),
+        safety_us=5 * SECOND,
+        crash_us=rng.choice((0, 800, 2_000)) * MILLISECOND,
+        partition_us=rng.choice((0, 700, 2_000)) * MILLISECOND,
+        pause_us=rng.choice((0, 1_000)) * MILLISECOND,
+        slow_disk_us=rng.choice((0, 1_000)) * MILLISECOND,
+        fault_lasts_us=rng.choice((150, 600)) * MILLISECOND,
+        fsync_us=rng.choice((200, 5_000)),
+        client_loss=rng.choice((0.0, 0.05)),
+        think_us=rng.choice((0, 5)) * MILLISECOND,
+    )
+
+
 def _without_leader(rng: random.Random, chosen: str) -> Dials:
     drawn = draw(rng)
     return msgspec.structs.replace(
@@ -133,5 +153,5 @@ def _without_leader(rng: random.Random, chosen: str) -> Dials:
     )
 
 
-ALL = (quorums, partial_quorums, power_quorums, crowded_quorums, full_quorums, hasty_quorums)
+ALL = (quorums, partial_quorums, power_quorums, crowded_quorums, full_quorums, hasty_quorums, carts)
 """All of them."""

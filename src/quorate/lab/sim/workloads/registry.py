@@ -5,11 +5,12 @@ from quorate.lab.sim.scenarios.dials import Dials
 from quorate.lab.sim.workloads.drawn import Drawings
 from quorate.lab.sim.workloads.large import Large
 from quorate.lab.sim.workloads.runners import Running
+from quorate.lab.sim.workloads.shoppers import Shopping
 from quorate.lab.sim.workloads.transactors import Transacting
 from quorate.lab.sim.workloads.visitors import Visitors
 from quorate.lab.sim.workloads.workload import Workload
 
-WORKLOADS: tuple[type[Workload], ...] = (Drawings, Large, Visitors, Transacting, Running)
+WORKLOADS: tuple[type[Workload], ...] = (Drawings, Large, Visitors, Transacting, Running, Shopping)
 
 
 def wanted(world: World, dials: Dials, skip: tuple[str, ...]) -> tuple[Workload, ...]:

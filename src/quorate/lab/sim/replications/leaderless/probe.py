@@ -3,19 +3,26 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from quorate.core.bounds import GroupId, NodeId
-from quorate.core.entries import LogWrite, WriteEntries
+from quorate.core.entries import DATA, LogWrite, WriteEntries
 from quorate.core.kernel import Effect, Event, Send
 from quorate.core.leaderless.reads import described
 from quorate.core.recovered import Recovered
+from quorate.core.requests import Done
 from quorate.core.row_effects import RowKey, decode_rows
 from quorate.core.versions.encoding import decode_row, encode_row
 from quorate.core.versions.row import Row, is_live, merge
 from quorate.lab.judges import counters
+from quorate.lab.judges.jepsen import Op
 from quorate.lab.judges.report import BROKEN
 from quorate.lab.sim.engine.world import Violation, World
+from quorate.lab.sim.replications.leaderless.carts import LOOKS, Carts
 from quorate.lab.sim.replications.leaderless.workload import COUNTERS, TABLES, Rows
 from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
+from quorate.lab.sim.scenarios.dials import Dials
+from quorate.lab.sim.workloads.operations import Database
 
 if TYPE_CHECKING:
     from quorate.lab.sim.engine.host import Host
@@ -43,6 +50,8 @@ class Watch:
         for write in writes:
             kept = self.kept.setdefault((host.number, write.group), {})
             for entry in write.entries if isinstance(write, WriteEntries) else ():
+                if entry.kind != DATA:
+                    continue
                 for table, key, state in decode_rows(entry.payload):
                     row = decode_row(state)
                     known = kept.get((table, key))
@@ -74,6 +83,8 @@ def _unsettled(run: "Run", number: GroupId, replicas: Replicas) -> str | None:
             return f"group {number} on node {node} may hold what nodes {doubted + hinted} do not"
         if group.gathering or group.spreading or not group.keeper.at_rest:
             return f"group {number} on node {node} is not at rest"
+    if len({group.statements.serial for group in replicas.values()}) > 1:
+        return f"replicas of group {number} have not carried out the same changes of the schema"
     return None
 
 
@@ -89,11 +100,14 @@ def _state(group: Any) -> str:
 def _account(run: "Run", groups: Groups) -> None:
     for database in run.databases:
         for number, replicas in groups.items():
+            if isinstance(database, Carts):
+                _equal(run, number, replicas)
+                _account_of_sql(run, database, number, replicas)
             if isinstance(database, Rows):
                 _equal(run, number, replicas)
                 for node in replicas:
                     _look(database, run.hosts[node].store.rows_of(number))  # type: ignore[attr-defined]
-                _judge(run, database)
+                _judge(run, database, *database.counted.values())
 
 
 def _equal(run: "Run", number: GroupId, replicas: Replicas) -> None:
@@ -110,6 +124,15 @@ def _equal(run: "Run", number: GroupId, replicas: Replicas) -> None:
                 raise Violation(DURABLE, f"node {node} has lost what was durable of {key}")
 
 
+def _account_of_sql(run: "Run", database: Carts, number: GroupId, replicas: Replicas) -> None:
+    if not database.ready:
+        return
+    for node in replicas:
+        outcome, _ = run.hosts[node].store.query(number, LOOKS)
+        database.look(msgspec.msgpack.decode(outcome, type=Done).results)
+    _judge(run, database, database.counted)
+
+
 def _look(database: Rows, replica: Any) -> None:
     """Read every row where it lies."""
     for table, keys in ((COUNTERS, database.counts), ("registers", database.registers), ("carts", database.carts)):
@@ -121,21 +144,25 @@ def _look(database: Rows, replica: Any) -> None:
                 database.seen_at_the_end(table, key, shown)
 
 
-def _judge(run: "Run", database: Rows) -> None:
+def _judge(run: "Run", database: Rows | Carts, *counted: list[Op]) -> None:
     wrong = database.wrong()
     if wrong is not None:
         raise Violation(wrong.judge, wrong.story)
     run.world.mark("leaderless: judged")
     strict = database.chosen.quorums(database.replicas).strict
-    for key, ops in database.counted.items():
+    for ops in counted:
         told = ops if strict else [op for op in ops if op.f != "read" or op.process == 0]
         report = counters.judge(told)
         if report.verdict == BROKEN:
-            raise Violation(COUNTED, f"{key}: {report}")
+            raise Violation(COUNTED, str(report))
+
+
+def _databases(dials: Dials) -> list[Database]:
+    return [Carts("carts", dials) if dials.shoppers else Rows("rows", dials)]
 
 
 PROBE = Probe(
-    databases=lambda dials: [Rows("rows", dials)] if dials.quorums else [],
+    databases=lambda dials: _databases(dials) if dials.quorums else [],
     belongs=lambda group: not group.unwanted,
     unsettled=_unsettled,
     unfinished=lambda _number, _replicas, _wanted: None,
