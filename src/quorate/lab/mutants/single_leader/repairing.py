@@ -47,6 +47,14 @@ def _not_damaged(original: Any) -> Any:
     return lambda group: original(group) and not group.repair.damaged
 
 
+def _any_copy(_original: Any) -> Any:
+    def installed(group: Group) -> None:
+        if group.repair.damaged:
+            repair._heal(group)
+
+    return installed
+
+
 MUTANTS = (
     Mutant(
         "copy-takes-the-log",
@@ -88,5 +96,13 @@ MUTANTS = (
         "unfit",
         (Swap(Group, "may_stand", _not_damaged),),
         ("liveness",),
+    ),
+    Mutant(
+        "copy-ends-damage",
+        "a replica whose log lost its end is whole as soon as any copy is there, however old that is",
+        "any restore from a backup after which a member goes on voting; Protocol-aware recovery, FAST 2018",
+        "relapse",
+        (Swap(repair, "installed", _any_copy),),
+        ("damaged replica",),
     ),
 )

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from quorate.core.bounds import NodeId
-from quorate.core.entries import WriteEntries
+from quorate.core.entries import Position, WriteEntries
 from quorate.core.kernel import Now
 from quorate.core.quorum import committed_index
 from quorate.core.requests import Answer, NotLeader
@@ -226,6 +227,19 @@ def _any_position(_original: Any) -> Any:
     return lambda _replica, _position: None
 
 
+def _takes_its_own(original: Any) -> Any:
+    """Whatever entry lies before those that come is taken for the one that the leader names."""
+
+    def on_append(group: Group, now: Now, sender: NodeId, message: Any) -> None:
+        index = message.previous.index
+        known = group.log.epoch_at(index)
+        if known is not None:
+            message = msgspec.structs.replace(message, previous=Position(known, index), mark=0)
+        original(group, now, sender, message)
+
+    return on_append
+
+
 MUTANTS = (
     Mutant(
         "refused-and-left-idle",
@@ -306,6 +320,14 @@ MUTANTS = (
         "handovers",
         (Swap(shipping, "_new_entries", _all_are_new), Swap(shipping, "_overwrite", _overwrites_freely)),
         ("committed entries stay", "durable majority", *LOST),
+    ),
+    Mutant(
+        "previous-not-compared",
+        "a follower appends entries behind one that is not the one before them in the leader's log",
+        "no case known as a bug; the consistency check of AppendEntries in the Raft paper, section 5.3",
+        "handovers",
+        (Swap(shipping, "on_append", _takes_its_own),),
+        ("log matching", *LOST),
     ),
     Mutant(
         "counts-what-was-not-sent",
