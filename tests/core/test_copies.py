@@ -124,7 +124,7 @@ def test_only_who_may_have_a_copy_made_reads_it() -> None:
     users = tuple(UserRow(name, 1, "v") for name in ("ann", "bob", "carl", "dan"))
     grants = GrantRow("ann", "", "backup"), GrantRow("bob", "main", "read"), GrantRow("carl", "other", "owner")
     host.access.load(Users(users, (), grants, "secret"))
-    host.access.heard_leader(at(1).mono_us)
+    host.access.heard_leader(at(1).mono_us, 1, 1)
     for name in ("ann", "bob"):
         copies.on_request(at(1), Request(2, ReadCopy(101, 0), login=Login(name, 1)))
         assert host.take() == [ReadSnapshot(GROUP, 0, 101, 0, 100, 2)]

@@ -33,6 +33,10 @@ class Sent(Struct, frozen=True):
     stepped_down: tuple[GroupHeartbeat, ...]
 
 
+NEVER_US = -(1 << 60)
+"""Before any clock begins."""
+
+
 class Peer:
     """What this node knows of another."""
 
@@ -44,6 +48,9 @@ class Peer:
         self.boot = 0
         self.settled = 0
         self.answered_us = now_us
+        self.lived_us = NEVER_US
+        """It has answered what was sent then, and so has said later what it said by then, at the earliest. Unlike
+        `answered_us`, no stall of ours moves it."""
         """When the newest of our heartbeats that it answered was sent."""
         self.sent: dict[int, Sent] = {}
         self.due: dict[GroupId, None] = {}
@@ -170,6 +177,7 @@ class Liveness:
         sent = peer.sent.pop(message.sequence, None)
         if sent is not None:
             peer.answered_us = max(peer.answered_us, sent.at_us)
+            peer.lived_us = max(peer.lived_us, sent.at_us)
             if sent.at_us >= self.stalled_us:  # else it measures our own stall
                 peer.timing.answered(now.mono_us - sent.at_us)
             for mention in sent.stepped_down:
@@ -181,6 +189,12 @@ class Liveness:
                 continue
             if group.on_mention_answered(now, sender, message.sequence, mention):
                 peer.due.pop(mention.group, None)
+
+    def lived_us(self, node: NodeId) -> int:
+        """When this node lived for certain: what was sent to it then was answered. What it has said since may be on its
+        way; what comes late does not count."""
+        peer = self.peers.get(node)
+        return NEVER_US if peer is None else peer.lived_us
 
     # ---- speaking --------------------------------------------------------------------------------------
 

@@ -75,6 +75,7 @@ class Node:
         self.node_named, self.groups_for, self.wanted_schema = told.node_named, told.groups_for, told.wanted_schema
         self.holds_all = partial(superseding.holds_all, self)
         self.heard, self.start_round = self.liveness.heard, self.liveness.start_round
+        self.lived_us = self.liveness.lived_us
         self.election_us, self.retry_us = self.liveness.election_us, self.liveness.retry_us
         self.lives = self.liveness.lives
         self.own_lives, self.forgot = self.liveness.own_lives, self.liveness.lives.forgot
@@ -287,8 +288,8 @@ class Node:
         roster.tick(self, now, busy)
         whereabouts.write(self, now)
         certifying.write(self, now)
-        if self.access.guards and self.holds_catalog and self.catalog.follows(now):
-            self.access.heard_leader(now.mono_us)
+        if self.access.guards and self.holds_catalog and not self.catalog_reads and (known := self.catalog.known(now)):
+            self.access.heard_leader(*known)
         if self.draining:
             self._drain(now)
 

@@ -29,7 +29,7 @@ def access(*grants: GrantRow, tokens: tuple[TokenRow, ...] = (), trusted: bool =
     effects: list[Any] = []
     found = Access(effects.append, 300 * SECOND, trusted=trusted)
     found.load(Users((ANN, BOB), tokens, (ADMIN, *grants), "secret"))
-    found.heard_leader(NOW.mono_us)
+    found.heard_leader(NOW.mono_us, 1, 1)
     effects.clear()
     return found, effects
 
@@ -226,8 +226,27 @@ def test_a_node_that_is_cut_off_for_long_refuses_clients() -> None:
     assert refusal.error == "Unavailable"
     assert refusal.retryable
     assert not refused(found, AS_BOB, Status(), late)
-    found.heard_leader(late.mono_us)
+    found.heard_leader(late.mono_us, 1, 1)
     assert not refused(found, AS_BOB, SELECT, late)
+
+
+def test_a_node_that_hears_the_leader_and_has_not_applied_what_is_committed_is_as_old_as_what_it_has_applied() -> None:
+    found, _ = access(GrantRow("bob", "main", "read"))
+    late = NOW.mono_us + 300 * SECOND + 1
+    found.heard_leader(NOW.mono_us + SECOND, 7, 1)
+    assert found.fresh_us == NOW.mono_us, "what was committed by then is applied, and no more"
+    found.heard_leader(late, 9, 6)
+    assert found.stale(late + SECOND)
+    found.heard_leader(late + SECOND, 9, 7)
+    assert found.fresh_us == NOW.mono_us + SECOND
+    found.heard_leader(late + 2 * SECOND, 10, 10)
+    assert not found.stale(late + 2 * SECOND)
+
+
+def test_a_node_that_has_just_started_has_heard_nobody() -> None:
+    found = Access(lambda _effect: None, 300 * SECOND, trusted=False)
+    found.load(Users((ANN,), (), (ADMIN,), "secret"))
+    assert found.stale(0), "a machine that has just started counts from 0"
 
 
 def test_rights_cover_what_is_less() -> None:

@@ -11,6 +11,7 @@ from quorate.core.auth.needs import Need, need_of
 from quorate.core.auth.roles import OWNER, Rights, rights_of, role_of_rank
 from quorate.core.auth.users import TOKEN_PREFIX, Login, TokenRow, UserRow, Users
 from quorate.core.auth.verifiers import by_certificate
+from quorate.core.bounds import Index
 from quorate.core.calls import EndLogins, Request
 from quorate.core.copy_requests import OpenCopy
 from quorate.core.kernel import CATALOG_DATABASE, Effect, Note, Now
@@ -44,8 +45,11 @@ class Access:
         self.distrusted: Collection[str] = ()
         """Numbers of certificates that are believed no more."""
         self.secret = ""
-        self.fresh_us = 0
-        """When the catalog's leader was last heard, or was this node, by the monotonic clock."""
+        self.fresh_us = -stale_us - 1
+        """As of when all that was committed in the catalog is known here, by the monotonic clock; a node that
+        starts has heard nobody."""
+        self._awaited: tuple[Index, int] = (0, self.fresh_us)
+        """What is to be applied before all is known that was committed at this time."""
 
     def load(self, users: Users, revoked: Collection[str] = ()) -> None:
         """The catalog was read, and has members. End what was logged in and may not do any more what it could."""
@@ -84,9 +88,16 @@ class Access:
         """Whether the catalog has the table in which changes of the cluster are recorded."""
         return bool(self.secret)
 
-    def heard_leader(self, now_us: int) -> None:
-        """The catalog's leader is heard: what this node knows is at most as old as an entry takes."""
-        self.fresh_us = now_us
+    def heard_leader(self, at_us: int, committed: Index, applied: Index) -> None:
+        """The catalog's leader led at this time for certain, and had committed so much; so much is known here."""
+        index, awaited_us = self._awaited
+        if applied >= committed:
+            self.fresh_us = max(self.fresh_us, at_us)
+        elif applied >= index:
+            self.fresh_us = max(self.fresh_us, awaited_us)
+        else:
+            return
+        self._awaited = committed, at_us
 
     def stale(self, now_us: int) -> bool:
         """Whether users may have been taken away for long without this node knowing it."""
@@ -122,6 +133,10 @@ class Access:
             return NOT_READ if asks or type(body) is LostAsk else None
         if login is None:
             return LOG_IN
+        if type(body) is not Status and self.stale(now.mono_us):  # nor can it know who may not
+            seconds = (now.mono_us - self.fresh_us) // 1_000_000
+            message = f"this node has not heard from the catalog's leader for {seconds} s, and cannot know who may ask"
+            return Refused("Unavailable", message, "another node may; see `quorate status`", retryable=True)
         user = self.users.get(login.name)
         token = self.tokens.get(login.token)
         if user is None or user.stamp != login.stamp or (login.token and token is None):
@@ -133,10 +148,6 @@ class Access:
         need = need_of(body)
         if not self._may(login.name, need):
             return denied(login.name, need, body)
-        if type(body) is not Status and self.stale(now.mono_us):
-            seconds = (now.mono_us - self.fresh_us) // 1_000_000
-            message = f"this node has not heard from the catalog's leader for {seconds} s, and cannot know who may ask"
-            return Refused("Unavailable", message, "another node may; see `quorate status`", retryable=True)
         return None
 
     def revoked(self, request: Request, now: Now) -> Refused | None:

@@ -322,10 +322,19 @@ class Group:
         voter, whole = not self.log_damaged, not self.repair.damaged
         return AppendReply(self.group, self.election.epoch, accepted, matched, conflict, voter, self.life, whole)
 
-    def follows(self, now: Now) -> bool:
-        """Leads, or hears its leader: what is committed is known here soon."""
-        leader = self.election.leader
-        return self.leads_ready or (leader not in (NOBODY, self.me) and self.host.heard(now, leader))
+    def known(self, now: Now) -> tuple[int, int, int] | None:
+        """See `CatalogReplica`. What was committed in earlier epochs is known to be all once one of the present is."""
+        committed, epoch, leader = self.commit.committed, self.election.epoch, self.election.leader
+        if self.log.epoch_at(committed) != epoch:
+            return None
+        if self.leads_ready:
+            times = {node: self.host.lived_us(node) for node in (*self.configuration.voters, *self.others)}
+            at_us = self.agreed_by({**times, self.me: now.mono_us})
+        elif self.leader_is_alive(now):
+            at_us = self.host.lived_us(leader)
+        else:
+            return None
+        return at_us, committed, self.apply.applied.index
 
     def leader_address(self) -> str:
         """Where a caller should go; empty when nobody knows."""
