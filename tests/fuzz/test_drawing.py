@@ -1,11 +1,13 @@
 """The generator by itself: repeatable, and hardly ever wrong about SQL. No replica is needed for that."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from random import Random
 
 from quorate.core.statements import Failed, Statement
-from quorate.lab.fuzz.campaign import Totals
+from quorate.lab.fuzz.campaign import EXPECTED, HAPPENED, Totals
+from quorate.lab.fuzz.drawing import Writer
 from quorate.lab.fuzz.script import Batch, Move, Script, lines, load, save
 from quorate.lab.sql.draw import Drawer
 from quorate.lab.sql.shape import Drawn
@@ -51,6 +53,32 @@ def test_most_statements_mean_something() -> None:
     assert failures.total() < total * 0.35, failures.most_common(5)
     assert failures["near"] == 0, "a statement is no SQL at all"
     assert len(worked) > 90
+
+
+def drawn_kinds(seed: int) -> set[str]:
+    """Every kind in one seed's schema and statements, as if all of them had worked."""
+    writer, found = Writer(seed), set()
+    while (step := writer.step()) is not None:
+        found.add(step.kind if isinstance(step, Move) else f"end: {step.end}")
+        for request in writer.requests:
+            for each in request.statements:
+                writer.learn(each)
+                found.update(each.features)
+    return found
+
+
+def test_no_kind_is_never_drawn() -> None:
+    missing = set(EXPECTED) - set(HAPPENED)
+    for seed in range(400):
+        missing -= drawn_kinds(seed)
+    assert not missing
+
+
+def test_the_page_says_how_often_each_kind_occurred() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "sql-fuzz.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([\d,]+) \|$", page, re.MULTILINE))
+    assert set(rows) == set(EXPECTED)
+    assert "0" not in rows.values()
 
 
 def test_a_script_survives_its_file(tmp_path: Path) -> None:

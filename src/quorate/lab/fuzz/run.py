@@ -3,14 +3,15 @@
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from quorate.core.statements import Failed, Result
+from quorate.core.statements import Failed, Result, Statement
 from quorate.lab.fuzz.drawing import Writer
 from quorate.lab.fuzz.legs import Embedded, Replicas, same_heard
 from quorate.lab.fuzz.script import Batch, Move, Script, Step
+from quorate.lab.sql.shape import Table, quoted
 from quorate.storage.data.inspecting import Contents, Inspection
 from quorate.storage.plain.run import ENDLESS, FATAL, GONE, Asked, Heard, PlainRun
 
@@ -62,6 +63,7 @@ class Run:
         step, kept, plain = self._on_plain(step)
         heard = self._batch(step, plain)
         self.report.features[f"end: {step.end}"] += 1
+        _count_shape(self.report.features, step, heard)
         by_place = dict(zip(kept, heard, strict=True))
         return [by_place.get(place, ()) for place in range(max(kept, default=-1) + 1)]
 
@@ -243,6 +245,28 @@ def _equal(one: str, first: Contents, other: str, second: Contents) -> None:
             raise Difference(f"{name} differs, {counts}: {one} {_short(odd)}, {other} {_short(even)}")
 
 
+def _count_shape(features: Counter[str], batch: Batch, heard: list[Heard]) -> None:
+    """What kind of batch this was, and what befell its requests."""
+    flat = [asked for group in batch.groups for asked in group]
+    features["several callers in a batch"] += any(len(group) > 1 for group in batch.groups)
+    features["several batches at once"] += len(batch.groups) > 1
+    features["interactive transaction"] += sum(asked.held for asked in flat)
+    features["import"] += sum(asked.load for asked in flat)
+    last = [told[-1] for told in heard if told]
+    features["failed half-way"] += sum(isinstance(each, Failed) and each.statement > 0 for each in last)
+
+
+def _count_null_keys(features: Counter[str], run: Run, tables: Iterable[Table]) -> None:
+    """Tables that hold rows with NULL in their key, as SQLite allows where it is not the rowid."""
+    for table in tables:
+        if table.kind == "table" and table.key:
+            some = " OR ".join(f"{quoted(name)} IS NULL" for name in table.key)
+            asked = Asked((Statement(f"SELECT 1 FROM {table.sql} WHERE {some} LIMIT 1"),))  # noqa: S608
+            ((told,),) = run.plain.run([asked])
+            run.plain.commit()
+            features["NULL key"] += not isinstance(told, Failed) and bool(told.rows)
+
+
 def run_seed(seed: int) -> Report:
     """Draw a seed and perform it."""
     writer = Writer(seed)
@@ -259,6 +283,7 @@ def run_seed(seed: int) -> Report:
                     if whole or (request.held and at < len(told) and not isinstance(told[at], Failed)):
                         writer.learn(drawn)
                         report.features.update(drawn.features)
+        _count_null_keys(report.features, run, writer.drawer.catalog.tables.values())
 
     _within(report.script, report, perform)
     report.script = Script(seed, writer.memory, tuple(steps), writer.folder)
