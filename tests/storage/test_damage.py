@@ -114,6 +114,24 @@ def test_damage_is_remembered_after_the_log_has_grown_again(disk: Disk) -> None:
     disk.stop()
 
 
+def test_a_log_that_is_lost_behind_a_damaged_data_file_is_lost(disk: Disk) -> None:
+    """The data file's damage was noted before: that the log's is found too must not be missed for it."""
+    disk.start()
+    disk.store.persist((CREATE,))
+    disk.store.persist((noops(1, 1),))
+    disk.store._found_damage(GROUP, "spoiled")
+    disk.crash()
+    found = started(disk)
+    assert (found.damaged, found.log_intact) == ("spoiled", True)
+    disk.crash()
+    for path in log_files(disk):
+        path.unlink(missing_ok=True)
+    assert not started(disk).log_intact
+    disk.crash()
+    assert not started(disk).log_intact, "and from life to life"
+    disk.stop()
+
+
 def test_a_vote_that_the_log_lost_is_still_known(disk: Disk) -> None:
     disk.start()
     disk.store.persist((CREATE,))

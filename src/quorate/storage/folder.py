@@ -216,7 +216,7 @@ class SqliteStore(BaseStore):
             if number not in log.groups:
                 found[number] = reason or f"log.db does not know group {number} any more"
         found.update({number: why for number, why in log.unreadable.items() if number not in found})
-        fresh = {number: why for number, why in found.items() if not node.groups[number].damaged}
+        fresh = {number: why for number, why in found.items() if number not in node.damaged_logs}
         if fresh or reason:
             # The log goes on from where it is; from now on the groups' notes say that they are damaged.
             node.accept(log.sequence, log.hash, fresh, log=True)
