@@ -242,3 +242,17 @@ def test_create_waits_until_a_replica_answers(cluster: FakeCluster, face: Any, m
         whole.create("shop", replication=LEADERLESS)
     assert [body.statement.sql for _, body in replicas.asked] == ["SELECT 1"]
     assert not replicas.strange
+
+
+def test_a_call_says_how_many_replicas(cluster: FakeCluster, face: Any) -> None:
+    replicas = Replicas(cluster)
+    with face.connect(cluster.url) as db:
+        db.execute(ADD, w=3)
+        db.execute("SELECT 1", r=1)
+        db.execute(ADD, w=1, r=2)
+        for wrong in (0, -1, True, "2", 1 << 20):
+            with pytest.raises(errors.ProgrammingError, match="w is a number of replicas"):
+                db.execute(ADD, w=wrong)
+        with pytest.raises(errors.ProgrammingError, match="r is a number of replicas"):
+            db.execute(ADD, r=0)
+    assert [(body.w, body.r) for _, body in replicas.asked] == [(3, 0), (0, 1), (1, 2)]

@@ -152,6 +152,14 @@ def test_the_folder_of_a_servers_node_is_refused(tmp_path: Path) -> None:
         quorate.connect(tmp_path / "cluster" / "n1")
 
 
+def test_quorums_of_a_call_are_refused(target: str) -> None:
+    with quorate.connect(target) as db:
+        db.execute("SELECT 1").fetchall()
+        for quorums in ({"w": 1}, {"r": 1}):
+            with pytest.raises(quorate.NotSupportedError, match="without a leader"):
+                db.execute("SELECT 1", **quorums)  # type: ignore[arg-type]
+
+
 def test_the_folder_of_a_whole_cluster_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     from quorate.runtime.founding import found, local_members
 

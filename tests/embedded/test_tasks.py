@@ -40,6 +40,15 @@ async def count(db: Any) -> int:
     return int((await db.execute("SELECT count(*) FROM t")).fetchone()[0])
 
 
+def test_quorums_of_a_call_are_refused(place: Any) -> None:
+    async def work(db: Any) -> None:
+        for quorums in ({"w": 1}, {"r": 1}):
+            with pytest.raises(quorate.NotSupportedError, match="without a leader"):
+                await db.execute("SELECT 1", **quorums)
+
+    run(place, work)
+
+
 async def begun(db: Any, sql: str) -> "asyncio.Task[Any]":
     """A task whose statement runs."""
     started = asyncio.Event()

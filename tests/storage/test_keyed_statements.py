@@ -88,6 +88,9 @@ def test_statements_of_one_row_change_it_as_sqlite_would(rig: Rig) -> None:
     assert rig.run("INSERT INTO t VALUES (?, 1, 'x')", "a") == 1
     assert rig.run("INSERT INTO t VALUES (?, 1, 'x')", "a").sqlite_errorname == "SQLITE_CONSTRAINT_PRIMARYKEY"
     assert rig.run("INSERT INTO t(k, n) VALUES ('b', NULL)").error == "IntegrityError"
+    for sql in ("INSERT INTO t VALUES (NULL, 1, 'x')", "insert into t(n, k) VALUES (1, NULL)"):
+        assert decode_outcome(rig.plan(sql).outcome) == Failed("IntegrityError", "NOT NULL constraint failed: t.k")
+    assert rig.refused("INSERT INTO t(n) VALUES (1)").startswith("NotSupportedError")
     assert rig.run("UPDATE t SET n = n + 5 WHERE k = ?", "a") == 1
     assert rig.run("UPDATE t SET n = 5 WHERE k = 'nobody'") == 0
     assert rig.run("INSERT INTO t(k) VALUES ('a') ON CONFLICT DO UPDATE SET n = n + 1, s = 'y'") == 1

@@ -135,12 +135,15 @@ class Connection(Protocol):
         read: str | None = None,
         timeout: float | None = None,
         types: Types | None = None,
+        w: int | None = None,
+        r: int | None = None,
     ) -> Cursor:
         """Run one statement. A write is durable on return, on as many nodes as the database's acks ask for.
 
         `token` names a write so that it happens once however often it is sent, by whatever process; `read` is the
-        read level; `timeout` the seconds that this call may take. Raises a subclass of Error; all of them mean "not
-        done", except MaybeDone.
+        read level; `timeout` the seconds that this call may take; `w` and `r`, on a database without a leader, how many
+        replicas must hold a write, and answer. Raises a subclass of Error; all of them mean "not done", except
+        MaybeDone.
         """
         ...
 

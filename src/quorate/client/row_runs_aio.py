@@ -28,7 +28,13 @@ class RowRuns:
     __slots__ = ()
 
     async def _run_unled(
-        self: Any, statements: Sequence[Statement], token: str | None, level: str, timeout: float | None
+        self: Any,
+        statements: Sequence[Statement],
+        token: str | None,
+        level: str,
+        timeout: float | None,
+        w: int | None,
+        r: int | None,
     ) -> tuple[Done, int]:
         """What these give. Raises NotSupportedError for what is not there, and client errors."""
         if not self._autocommit:
@@ -37,7 +43,7 @@ class RowRuns:
         if answered is not None:
             self._client.check()
             return answered, -1
-        request = one_row(self.database, statements, token, level, self._own)
+        request = one_row(self.database, statements, token, level, self._own, w, r)
         return await self._run_row(request, timeout), -1
 
     async def _run_row(self: Any, request: RunRow, timeout: float | None) -> Done:

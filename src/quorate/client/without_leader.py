@@ -53,6 +53,14 @@ def refusal_by(database: str, address: str) -> errors.NotSupportedError:
     )
 
 
+def refusal_of_counts() -> errors.NotSupportedError:
+    """Why w and r cannot be chosen here."""
+    return errors.NotSupportedError(
+        "w and r are for databases without a leader: here a leader or this process decides",
+        hint="leave w= and r= away; see docs/leaderless.md, and docs/acks.md for databases with one leader",
+    )
+
+
 def check_count(count: object, name: str) -> Small:
     """How many replicas; 0: as many as the database says. Raises ProgrammingError."""
     if count is None:

@@ -50,6 +50,7 @@ from quorate.client.url import (
     check_retry,
     check_timeout,
 )
+from quorate.client.without_leader import refusal_of_counts
 from quorate.core.bookmarks import Bookmark
 from quorate.core.own_writes import Chosen
 from quorate.core.read_levels import LEADER, LINEARIZABLE, SESSION, STRONGEST
@@ -136,16 +137,20 @@ class Connection(WithBookmark, Extras, Outcomes, Runs, RowRuns):
         read: str | None = None,
         timeout: float | None = None,
         types: Types | None = None,
+        w: int | None = None,
+        r: int | None = None,
     ) -> Cursor:
         """Run one statement. A write is durable on as many nodes as the database's acks ask for on return.
 
         `token` names a write so that it happens once however often it is sent, by whatever process; without
         one each call is a write of its own. `read` is the read level, `timeout` the seconds this call may take;
-        `types` adapts and converts in place of the connection's. Raises a subclass of Error; all of them mean "not
-        done", except MaybeDone.
+        `types` adapts and converts in place of the connection's. `w` and `r` are for databases without a leader: how
+        many replicas must hold this write, and answer before it is read or written, in place of as many as the database
+        says. Raises a subclass of Error; all of them mean "not done", except MaybeDone.
         """
         types = types_of(types, self._types)
-        done, age_us = self.run((one_statement(sql, parameters, types),), token, read=read, timeout=timeout)
+        statements = (one_statement(sql, parameters, types),)
+        done, age_us = self.run(statements, token, read=read, timeout=timeout, w=w, r=r)
         return self.cursor_of(done.results[0], truncated=done.truncated, age_us=age_us, types=types)
 
     def executemany(
@@ -307,20 +312,25 @@ class Connection(WithBookmark, Extras, Outcomes, Runs, RowRuns):
         read: str | None = None,
         timeout: float | None = None,
         load: bool = False,
+        w: int | None = None,
+        r: int | None = None,
     ) -> tuple[Done, int]:
         """Carry statements through as one request, under a token of this name if they write; what they gave, and by how
         many microseconds at most what they read lags behind (-1: not known). `load`: with triggers and foreign-key
-        actions switched off."""
+        actions switched off. `w` and `r`: see `execute`."""
         level = self.read if read is None else check_read_level(read)
         if name is not None:
             check_token(name)
-        if self._session.begun or not self._client.unled:
+        counted = w is not None or r is not None
+        if counted and (self._session.begun or not self._autocommit):
+            raise refusal_of_counts()
+        if not counted and (self._session.begun or not self._client.unled):
             try:
                 return self._run_led(statements, name, level, timeout, load)
             except errors.NotSupportedError:
                 if not self._client.unled or self._session.begun:  # this was its answer
                     raise
-        return self._run_unled(statements, name, level, timeout)
+        return self._run_unled(statements, name, level, timeout, w, r)
 
     def _run_led(
         self, statements: Sequence[Statement], name: str | None, level: str, timeout: float | None, load: bool

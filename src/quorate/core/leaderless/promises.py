@@ -55,6 +55,7 @@ def explain(options: LeaderlessOptions, replicas: int) -> Explanation:
             f"A read asks {quorums.r} of {replicas} replicas.",
             f"{sees}: w + r is {quorums.w + quorums.r}, and n is {replicas}. They are not linearizable.",
             "A statement writes one row, which it names by its full primary key. There are no transactions.",
+            "execute(..., w=, r=) chooses for one call. A read may miss a write if r and the write's w make n at most.",
             "A write that fewer replicas acknowledged in time may have happened all the same (MaybeDone).",
         ),
     )

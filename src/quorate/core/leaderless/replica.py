@@ -401,7 +401,7 @@ class Leaderless:
         elif self.host.disk_full:
             self.host.reply(id, Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True))
         else:
-            self.writes.submit(Write(id, body, quorums.w, until_us), quorums)
+            self.writes.submit(Write(id, body, quorums.w, quorums.r, until_us))
         self._take_turns()
 
     def _on_statement(self, id: int, body: RunRow, quorums: Quorums, until_us: int, *, blocking: bool) -> None:

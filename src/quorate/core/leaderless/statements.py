@@ -114,11 +114,11 @@ class Statements:
             text = "the node's disk has no room"
             self._host.reply(asked.id, Refused("DiskFull", text, "free some space", retryable=True))
             return
-        write = Write(asked.id, asked.body, asked.quorums.w, asked.until_us, event.outcome)
+        write = Write(asked.id, asked.body, asked.quorums.w, asked.quorums.r, asked.until_us, event.outcome)
         if event.state:
             self._writes.again(write, event.key, event.state)
         else:
-            self._writes.line_up(write, event.key, asked.quorums)
+            self._writes.line_up(write, event.key)
 
     def _run(self, asked: Asked, rows: tuple[RowState, ...]) -> None:
         """Read where these rows have these states. Where all are here already, it is a read like any other, beside the

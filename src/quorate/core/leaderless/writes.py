@@ -26,7 +26,6 @@ from quorate.core.kernel import Now
 from quorate.core.leaderless.gathering import Gathering, States
 from quorate.core.leaderless.keeping import read
 from quorate.core.leaderless.spreading import Spreading, Waiting
-from quorate.core.quorums import Quorums
 from quorate.core.replica import Host
 from quorate.core.requests import Answer, Done, Refused, Unsure
 from quorate.core.row_effects import RowKey, RowRun, RunOnRow
@@ -66,6 +65,8 @@ class Write(Struct):
     id: int
     body: WriteRow | RunRow
     w: int
+    r: int
+    """How many replicas must answer before it is computed."""
     until_us: int
     outcome: bytes = b""
     """Of a statement: what its caller is told when it is stored."""
@@ -76,7 +77,6 @@ class Computing(Struct):
 
     key: RowKey
     line: "Line"
-    quorums: Quorums
     state: bytes
     left: deque[Write]
     minted: list[tuple[Write, Dot]]
@@ -130,7 +130,7 @@ class Writes:
     def __bool__(self) -> bool:
         return bool(self._computing)
 
-    def submit(self, write: Write, quorums: Quorums) -> None:
+    def submit(self, write: Write) -> None:
         """Carry it out, or say why not."""
         body = write.body
         assert isinstance(body, WriteRow)
@@ -141,7 +141,7 @@ class Writes:
         elif body.minted:
             self._spread(key, body.minted, [write])
         else:
-            self.line_up(write, key, quorums)
+            self.line_up(write, key)
 
     def again(self, write: Write, key: RowKey, state: bytes) -> None:
         """A statement is asked for again, which left the row in this state."""
@@ -150,7 +150,7 @@ class Writes:
         else:
             self._spread(key, state, [write])
 
-    def line_up(self, write: Write, key: RowKey, quorums: Quorums) -> None:
+    def line_up(self, write: Write, key: RowKey) -> None:
         """Carry it out behind those that came before, or say why not."""
         line = self._lines.setdefault(key, Line([]))
         if len(line.waiting) >= LINE_MAX:
@@ -158,7 +158,7 @@ class Writes:
             return
         line.waiting.append(write)
         if not line.busy:
-            self._begin(key, line, quorums)
+            self._begin(key, line)
 
     def _refusal(self, body: WriteRow) -> Refused | None:
         spec = self._specs.get(body.table)
@@ -177,43 +177,44 @@ class Writes:
             return Refused("Unavailable", *_AHEAD, retryable=True)
         return None
 
-    def _begin(self, key: RowKey, line: Line, quorums: Quorums) -> None:
+    def _begin(self, key: RowKey, line: Line) -> None:
         """Those who come from now on wait for the next time: what is gathered may be older than they are."""
         line.busy = True
         writes, line.waiting = line.waiting, []
 
         def gathered(states: States) -> None:
-            self._compute(key, line, writes, states, quorums)
+            self._compute(key, line, writes, states)
 
         def failed(why: str) -> None:
             for write in writes:
                 self._host.reply(write.id, Refused("Unavailable", f"not done: {why}", retryable=True))
-            self._next(key, line, quorums)
+            self._next(key, line)
 
         until_us = max(write.until_us for write in writes)
-        self._gathering.ask(self._numbers(), key, quorums.r, until_us, gathered, failed, clocked=True)
+        needed = max(write.r for write in writes)
+        self._gathering.ask(self._numbers(), key, needed, until_us, gathered, failed, clocked=True)
 
-    def _next(self, key: RowKey, line: Line, quorums: Quorums) -> None:
+    def _next(self, key: RowKey, line: Line) -> None:
         line.busy = False
         if line.waiting:
-            self._begin(key, line, quorums)
+            self._begin(key, line)
         else:
             self._lines.pop(key, None)
 
     # ---- what has been gathered --------------------------------------------------------------------------
 
-    def _compute(self, key: RowKey, line: Line, writes: list[Write], states: States, quorums: Quorums) -> None:
+    def _compute(self, key: RowKey, line: Line, writes: list[Write], states: States) -> None:
         row = merged(states)
         highest = max(row.context.values(), default=0)
         if not self.clock.observe(highest, self._wall_ms):
             for write in writes:
                 self._host.reply(write.id, Refused("Unavailable", *_AHEAD, retryable=True))
-            self._next(key, line, quorums)
+            self._next(key, line)
             return
         minted: list[tuple[Write, Dot]] = []
         if isinstance(writes[0].body, RunRow):
             state = encode_row(row) if row.context else b""
-            self._run_next(Computing(key, line, quorums, state, deque(writes), minted))
+            self._run_next(Computing(key, line, state, deque(writes), minted))
             return
         for write in writes:
             assert isinstance(write.body, WriteRow)
@@ -233,12 +234,12 @@ class Writes:
                 row = after
                 minted.append((write, dot))
         if not minted:
-            self._next(key, line, quorums)
+            self._next(key, line)
             return
         state = encode_row(row)
         for write, dot in minted:
             self._host.emit(Tell(write.id, Minted(state, *dot), self._group))
-        self._spread(key, state, [write for write, _ in minted], lambda: self._next(key, line, quorums))
+        self._spread(key, state, [write for write, _ in minted], lambda: self._next(key, line))
 
     # ---- statements --------------------------------------------------------------------------------------
 
@@ -274,15 +275,15 @@ class Writes:
         self._run_next(computing)
 
     def _tell(self, computing: Computing) -> None:
-        key, state, line, quorums = computing.key, computing.state, computing.line, computing.quorums
+        key, state, line = computing.key, computing.state, computing.line
         for write, dot in computing.minted:
             word = _encode((*key, state, write.outcome))
             self._host.emit(Tell(write.id, Minted(word, *dot), self._group))
         if computing.minted:
             writes = [write for write, _ in computing.minted]
-            self._spread(key, state, writes, lambda: self._next(key, line, quorums))
+            self._spread(key, state, writes, lambda: self._next(key, line))
         else:
-            self._next(key, line, quorums)
+            self._next(key, line)
 
     def end(self, why: str) -> None:
         """The data file does not say what became of statements: none of them has its version."""
@@ -290,7 +291,7 @@ class Writes:
         for each in computing:
             for write in (*each.left, *[write for write, _ in each.minted]):
                 self._host.reply(write.id, Refused("Unavailable", f"not done: {why}", retryable=True))
-            self._next(each.key, each.line, each.quorums)
+            self._next(each.key, each.line)
 
     # ------------------------------------------------------------------------------------------------------
 

@@ -422,7 +422,11 @@ class SingleLeaderReplica(Group):
     status = status.status
 
 
-BY_STATEMENTS = Refused("NotSupportedError", "a database with a leader takes statements, and no single rows", "use Run")
+BY_STATEMENTS = Refused(
+    "NotSupportedError",
+    "w and r are for databases without a leader, and this one has one",
+    "leave w= and r= away; the database's acks say how many replicas hold a write",
+)
 SINGLE_LEADER = Replication(
     NAME, SingleLeaderReplica, frozenset(EVENTS), frozenset(MESSAGES), SingleLeaderOptions, PROMISES
 )

@@ -7,6 +7,7 @@ from quorate.lab.mutants import (
     fencing,
     files,
     leaderless,
+    leaderless_sql,
     multi_leader,
     overloading,
     releases,
@@ -29,6 +30,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + transacting.MUTANTS
     + fencing.MUTANTS
     + leaderless.MUTANTS
+    + leaderless_sql.MUTANTS
     + views.MUTANTS
     + multi_leader.MUTANTS
 )

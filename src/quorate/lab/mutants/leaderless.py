@@ -27,19 +27,19 @@ _LIVENESS, _TRUE = "liveness", "true answer"
 
 
 def _mints_again(original: Any) -> Any:
-    def submit(each: Writes, write: Any, quorums: Any) -> None:
+    def submit(each: Writes, write: Any) -> None:
         if write.body.minted and write.body.change != ADD:
             write = structs.replace(write, body=structs.replace(write.body, minted=b""))
-        original(each, write, quorums)
+        original(each, write)
 
     return submit
 
 
 def _adds_again(original: Any) -> Any:
-    def submit(each: Writes, write: Any, quorums: Any) -> None:
+    def submit(each: Writes, write: Any) -> None:
         if write.body.minted and write.body.change == ADD:
             write = structs.replace(write, body=structs.replace(write.body, minted=b""))
-        original(each, write, quorums)
+        original(each, write)
 
     return submit
 

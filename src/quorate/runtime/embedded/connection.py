@@ -34,6 +34,7 @@ from quorate.client.transactions import DEFERRED, check_begin, refuse_token
 from quorate.client.types import Types, types_of
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
 from quorate.client.values import check_parameters
+from quorate.client.without_leader import refusal_of_counts
 from quorate.core.bookmarks import Bookmark
 from quorate.core.read_levels import LINEARIZABLE
 from quorate.core.requests import CommitHeld, Done, Outcome, Run
@@ -169,13 +170,18 @@ class Connection(Marked, Extras):
         read: str | None = None,
         timeout: float | None = None,
         types: Types | None = None,
+        w: int | None = None,
+        r: int | None = None,
     ) -> Cursor:
         """Run one statement. A write is on the disk on return.
 
         `token` names a write so that it happens once however often it is run, by whatever process. `timeout` is
-        how many seconds a write waits for other threads', and then how many it, or a read, may run itself. Raises a
-        subclass of Error; all of them mean "not done", except MaybeDone.
+        how many seconds a write waits for other threads', and then how many it, or a read, may run itself. `w` and `r`
+        are for databases without a leader: NotSupportedError. Raises a subclass of Error; all of them mean "not done",
+        except MaybeDone.
         """
+        if w is not None or r is not None:
+            raise refusal_of_counts()
         if type(parameters) is tuple and read is None and types is None and not self._unsettled:
             try:
                 columns = self._known[sql]

@@ -37,6 +37,7 @@ from quorate.client.transactions import DEFERRED, check_begin
 from quorate.client.transactions_aio import run_transaction
 from quorate.client.types import Types, types_of
 from quorate.client.url import FolderTarget, MemoryTarget, check_read_level, check_timeout
+from quorate.client.without_leader import refusal_of_counts
 from quorate.core.bookmarks import Bookmark
 from quorate.core.requests import Done
 from quorate.core.statements import Result, Statement
@@ -159,8 +160,13 @@ class Connection(Calls):
         read: str | None = None,
         timeout: float | None = None,
         types: Types | None = None,
+        w: int | None = None,
+        r: int | None = None,
     ) -> Cursor:
-        """Run one statement. A write is on the disk on return. The arguments are those of a cluster's connection."""
+        """Run one statement. A write is on the disk on return. The arguments are those of a cluster's connection; `w`
+        and `r` are for databases without a leader: NotSupportedError."""
+        if w is not None or r is not None:
+            raise refusal_of_counts()
         types = types_of(types, self._types)
         done, _ = await self.run((one_statement(sql, parameters, types),), token, read=read, timeout=timeout)
         return self._cursor_of(done.results[0], done.truncated, types)

@@ -6,6 +6,7 @@ new state. What reads is run where rows are as they were gathered. So nothing is
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import apsw
@@ -128,13 +129,28 @@ class KeyedStatements(HoldingWriter):
             raise RefusedError("NotSupportedError", "without a leader a write reads no other row or table", hint)
         key = self._key(keyed, table, statement.sets[0])
         if key is None:
+            self._refuse_null(keyed, table, statement)
             names = ", ".join(table.key_names)
             hint = f"give the whole key as literals or parameters: {names}. {_BY_KEY}"
             raise RefusedError("NotSupportedError", f"{_ONE_ROW}, and this one does not", hint)
         return tab, key
 
+    def _refuse_null(self, keyed: Keyed, table: VersionedTable, statement: Statement) -> None:
+        """Raise RefusedError for an INSERT whose key has a NULL where SQLite has nothing to put in its place."""
+        inserts = [text for _, text, _, _ in islice(tokens(statement.sql), 2)] == ["INSERT", "INTO"]
+        if not inserts or not (table.table.hidden_rowid or table.table.without_rowid):
+            return
+        for name, value in zip(table.key_names, self._given(keyed, table, statement.sets[0]) or (), strict=False):
+            if value is None:
+                raise RefusedError("IntegrityError", f"NOT NULL constraint failed: {table.name}.{name}")
+
     def _key(self, keyed: Keyed, table: VersionedTable, parameters: Parameters) -> bytes | None:
         """The key that the statement names; None: not all of it. Raises KeyError: a parameter is missing."""
+        given = self._given(keyed, table, parameters)
+        return None if given is None or None in given else encode_key(self._as_stored(table, given))
+
+    def _given(self, keyed: Keyed, table: VersionedTable, parameters: Parameters) -> list[Any] | None:
+        """What it names for each column of the key; None: not for all."""
         operands: list[Operand] = []
         for name in table.key_names:
             operand = keyed.values.get(name.lower())
@@ -143,10 +159,7 @@ class KeyedStatements(HoldingWriter):
             if operand is None:
                 return None
             operands.append(operand)
-        given = [_value(self.connection, each, parameters) for each in operands]
-        if None in given:
-            return None
-        return encode_key(self._as_stored(table, given))
+        return [_value(self.connection, each, parameters) for each in operands]
 
     def _as_stored(self, table: VersionedTable, values: list[Any]) -> list[Any]:
         """The values as the columns' affinities make them."""

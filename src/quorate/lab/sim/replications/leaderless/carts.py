@@ -32,7 +32,7 @@ SETUP = (
     "CREATE TABLE IF NOT EXISTS carts(key TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS carts_value ON carts(value)",
     EXTRA.replace("TABLE", "TABLE IF NOT EXISTS"),
-    "INSERT INTO counts VALUES ('c0', 0)",
+    "INSERT INTO counts VALUES ('c0', 0) ON CONFLICT(key) DO UPDATE SET n = n",  # as many hold it as are to
 )
 UPSERT = """INSERT INTO registers VALUES (?, ?, 'x')
     ON CONFLICT(key) DO UPDATE SET value = excluded.value, note = excluded.note"""
@@ -88,6 +88,9 @@ class Carts(Database):
         self._columns = 0
         self._moment = 0
         self._eventual: list[tuple[str, int, int]] = []
+        """Table, value and end of what was read at that level."""
+        self._scanned: set[int] = set()
+        """Beginnings of reads of whole tables, which are not promised to be monotonic."""
 
     @property
     def judges(self) -> frozenset[str]:
@@ -154,8 +157,11 @@ class Carts(Database):
             op.end, op.stop = end, FOREVER if end == INFO else self.moment()
             if end != OK:
                 return
-            if not results[0].rows and (reads or returning):
-                raise Violation(EXISTS, "the row of a counter that nobody has deleted is not there")
+            if not results[0].rows if reads else results[0].rowcount < 1:
+                if self.strict:
+                    raise Violation(EXISTS, "the row of a counter that nobody has deleted is not there")
+                op.end = FAIL
+                return
             if reads:
                 op.result = results[0].rows[0][0]
             elif returning and self.strict:
@@ -187,6 +193,7 @@ class Carts(Database):
     def _scan(self, table: str, key: str, *, eventual: bool) -> Operation:
         """Read one key without saying so to the planner: all rows are gathered, or read where they are."""
         access = self._begun(table, READ, key, None)
+        self._scanned.add(access.start)
 
         def ended(end: str, results: Any) -> None:
             access.end, access.stop = end, self.moment()
@@ -274,7 +281,11 @@ class Carts(Database):
         promised = self.judges
         for table, accesses in self.accesses.items():
             self._complete(table, accesses)
-        found = quorum_reads.judge(self.accesses[REGISTERS], [name for name in _REGULAR if name in promised])
+        registers = self.accesses[REGISTERS]
+        found = quorum_reads.judge(registers, [name for name in _REGULAR if name in promised])
+        if quorum_reads.MONOTONIC in promised:
+            by_key = [each for each in registers if each.start not in self._scanned]
+            found = found or quorum_reads.judge(by_key, [quorum_reads.MONOTONIC])
         for table in (CARTS, EXTRAS):
             found = found or quorum_reads.judge(self.accesses[table], [name for name in (GONE,) if name in promised])
         if found is None and self.strict:
@@ -297,4 +308,4 @@ class Carts(Database):
                     each.end = FAIL  # nobody was told that version
 
 
-_REGULAR = (quorum_reads.REGULAR, quorum_reads.ORDERED, quorum_reads.MONOTONIC)
+_REGULAR = (quorum_reads.REGULAR, quorum_reads.ORDERED)
