@@ -113,7 +113,7 @@ def families() -> set[str]:
     kinds = {f"got {kind.__name__}" for kind in message_kinds()} | {f"lasting: {kind}" for kind in KINDS}
     return {re.escape(kind) for kind in kinds} | {
         f"(read|journal|schema|alter|commit|session read|session write|bounded read|outcome of a run): ({ends})",
-        f"(add|share|elements|row read|row write|row delete|counter add): ({ends})",
+        f"(add|share|elements|notes|notes delete|row read|row write|row delete|counter add): ({ends})",
     }
 
 

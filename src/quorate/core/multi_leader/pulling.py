@@ -53,6 +53,8 @@ def proceed(group: LeaderGroup, now: Now) -> None:
     for upstream in chosen:
         if not upstream.part and doubting.takes_back(group, now, upstream.group):
             upstream.part, upstream.number = 1, 0
+        if upstream.lacks and upstream.waits in _silent(group):
+            upstream.part = 1  # it is nowhere else
         if not upstream.number and not _has_queued(group, upstream):
             _note_cursor(group, upstream)
             if upstream.part or upstream.waits not in read or not _waits(group, upstream):
@@ -67,12 +69,19 @@ def _begin_anew(group: LeaderGroup) -> None:
     pulling.running = 0
     pulling.merged = {each.group: each.merged for each in pulling.cursors.values()}
     for upstream in pulling.upstreams.values():
-        upstream.read = _cursor(group, upstream.group).read
+        upstream.read = _begins(group, upstream.group)
         upstream.number = upstream.waits = upstream.part = 0
+        upstream.lacks = False
 
 
 def _cursor(group: LeaderGroup, sibling: GroupId) -> Cursor:
     return group.pulling.cursors.get(sibling) or Cursor(sibling, ORIGIN, ORIGIN)
+
+
+def _begins(group: LeaderGroup, sibling: GroupId) -> Position:
+    """From where its log is read: what it wrote is here up to there, and so is all that it was made upon."""
+    cursor = _cursor(group, sibling)
+    return max(cursor.read, cursor.merged)
 
 
 def _choose(group: LeaderGroup, now: Now) -> list[Upstream]:
@@ -87,9 +96,24 @@ def _choose(group: LeaderGroup, now: Now) -> list[Upstream]:
         if upstream is not None:
             upstream.nodes = row.nodes
         elif row.group != group.group:
-            read = _cursor(group, row.group).read
+            read = _begins(group, row.group)
             pulling.upstreams[row.group] = Upstream(row.group, row.nodes, row.nodes[0], now.mono_us, read)
-    return [pulling.upstreams[each] for each in _chosen(group, groups)]
+    chosen = _chosen(group, groups)
+    return [pulling.upstreams[each] for each in (*chosen, *_besides(group, now, chosen))]
+
+
+def _besides(group: LeaderGroup, now: Now, chosen: tuple[GroupId, ...]) -> list[GroupId]:
+    """Who is read for a while, because it wrote what is not in the log of one of those that are read always: that one
+    has taken everything from another. To take everything from it would have our own readers do the same, in a ring
+    for ever."""
+    upstreams, read = group.pulling.upstreams, list(chosen)
+    for each in read:  # grows meanwhile
+        one = upstreams[each]
+        if one.lacks and one.waits in upstreams and _waits(group, one) and one.waits not in read:
+            read.append(one.waits)
+            if not upstreams[one.waits].number:
+                upstreams[one.waits].heard_us = now.mono_us
+    return read[len(chosen) :]
 
 
 def _chosen(group: LeaderGroup, groups: list[GroupId]) -> tuple[GroupId, ...]:
@@ -137,10 +161,10 @@ def _ask(group: LeaderGroup, now: Now, upstream: Upstream, *, at_once: bool = Fa
     wants = [each for each in topology.wanted(chosen, group.group, groups, silent) if each != upstream.group]
     at_once = at_once or (group.doubt.asks and upstream.group not in group.doubt.told)
     upstream.number, upstream.asked_us, upstream.at_once = pulling.numbers, now.mono_us, at_once
-    upstream.waits = 0
+    upstream.waits, upstream.wanted, upstream.lacks = 0, tuple(wants), False
     fetch = Fetch(
         upstream.group, group.group, pulling.numbers, upstream.read, _cursor(group, upstream.group).read,
-        tuple(sorted(pulling.merged.items())), tuple(wants), at_once, upstream.part,
+        tuple(sorted(pulling.merged.items())), upstream.wanted, at_once, upstream.part,
     )  # fmt: skip
     group.send(upstream.asked, fetch)
 
@@ -207,6 +231,7 @@ def _take(group: LeaderGroup, upstream: Upstream, message: Fetched) -> None:
     upstream.read = max(upstream.read, message.through)
     _has(group, upstream.group, message.through)
     upstream.waits, upstream.until = message.waits, message.until
+    upstream.lacks = message.waits in upstream.wanted
 
 
 def _is_known(group: LeaderGroup, part: Part) -> bool:

@@ -127,7 +127,7 @@ def _give(group: LeaderGroup, kept: Kept, entries: tuple[Entry, ...]) -> bool:
                     break
                 _add(parts, Part(merge.origin, merge.merged, here, merge.payloads))
         kept.through = here
-    no_way = waits is not None and (waits.whole is not None or waits.origin in kept.fetch.wants)
+    no_way = waits is not None and waits.whole is not None
     if no_way and not parts:
         if group.apply.applied.index > kept.through.index:  # else what is read of everything would end before it, too
             _answer(group, kept, _parted(kept))
@@ -141,10 +141,13 @@ def _give(group: LeaderGroup, kept: Kept, entries: tuple[Entry, ...]) -> bool:
 
 
 def _missing(group: LeaderGroup, fetch: Fetch, merge: Merge) -> Merge | None:
-    """This group has taken everything from a sibling here: whose writes the asker lacks of that; our own where it is
-    what we had forgotten, which is in no log."""
+    """This group has taken everything from a sibling here: whose writes the asker lacks of that. They are not in our
+    log, also where the asker wants them from us: it has to look elsewhere. Our own where it is what we had forgotten,
+    which is in no log."""
     if doubting.heals(group, merge):
         return merge
+    if not merge.whole and merge.upstream != fetch.asker and said_of(merge.upstream, fetch) < merge.read:
+        return Merge(merge.upstream, merge.read, merge.upstream, merge.read)  # a part: what we write next is upon it
     for each in merge.whole or ():
         if each.group not in (fetch.asker, group.group) and said_of(each.group, fetch) < each.merged:
             return Merge(each.group, each.merged, each.group, each.merged)

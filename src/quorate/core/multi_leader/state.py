@@ -32,6 +32,10 @@ class Upstream(Struct):
     waits: GroupId = 0
     """Its next entry is of this origin, whose writes have to come from there first, up to `until`."""
     until: Position = ORIGIN
+    wanted: tuple[GroupId, ...] = ()
+    """Whose writes it was asked for besides its own."""
+    lacks: bool = False
+    """They are not in its log, though it was asked for them."""
     asks_as: tuple[NodeId, int] = (0, 0)
     """Which node, in which of its lives, has asked us for this sibling last."""
     part: int = 0

@@ -7,6 +7,7 @@ from quorate.core.multi_leader import pulling, serving, stability
 from quorate.core.multi_leader.messages import Fetch, Part
 from quorate.core.multi_leader.state import LeaderGroup
 from quorate.core.streams import Merge
+from quorate.lab.mutants.multi_leader import absences
 from quorate.lab.mutants.sabotage import Mutant, Swap
 
 DIFFER = ("replicas equal", "acknowledged write lost", "causal order", "true answer", "liveness")
@@ -119,4 +120,5 @@ MUTANTS = (
         (Swap(stability, "waited_for", _waits_for_most),),
         DIFFER,
     ),
+    *absences.MUTANTS,
 )

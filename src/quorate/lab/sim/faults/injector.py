@@ -36,6 +36,8 @@ class Faults:
         """The budget: the only node whose disk may lie or be lost. Two of three could lose what was committed."""
         self.lost = 0
         """The node whose disk is gone for good."""
+        self.absent: tuple[int, ...] = ()
+        """Those who are away for longer than they are waited for (`absences`)."""
         self.copies = (UnseenCopies if dials.old_copy_unseen else OldCopies)(world, network, hosts)
 
     def begin(self) -> None:

@@ -15,11 +15,12 @@ from quorate.lab.sim.faults.partition import PARTITION
 from quorate.lab.sim.faults.stops import DRAIN, PAUSE
 from quorate.lab.sim.faults.swizzle import SWIZZLE
 from quorate.lab.sim.faults.unfit import UNFIT_NODES
+from quorate.lab.sim.replications.multi_leader.absences import ABSENCE
 from quorate.lab.sim.replications.single_leader.faults import CRASH_ON_VOTE, CUT_ON_HANDOVER
 
 FAULTS: tuple[Fault, ...] = (
     CRASH, PAUSE, PARTITION, SWIZZLE, SLOW_DISK, FULL_DISK, CLOCK_JUMP, DRAIN, FSYNC_ERROR, READ_ERROR, STROBE,
-    FLIP_LOG, FLIP_DATA, EDIT, LIE, OLD_COPY, UNFIT_NODES,
+    FLIP_LOG, FLIP_DATA, EDIT, LIE, OLD_COPY, UNFIT_NODES, ABSENCE,
     LOST_DISK, CRASH_ON_VOTE, CUT_ON_HANDOVER, DAMAGE, DRIFT,
     *LINKS, LASTING, *ETCD_FAULTS, *CALLERS, *ADVERSARIES, *OPERATORS,
 )  # fmt: skip

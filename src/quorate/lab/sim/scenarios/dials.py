@@ -30,6 +30,10 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """How many replicas of another database lead; empty: there is none of several leaders."""
     topology: str = "all"
     forget_after: str = "10d"
+    notes: bool = False
+    """Rows of it are deleted, and must stay so."""
+    absence_us: int = 0
+    """The mean time until one of its leaders is away for longer than it is waited for; 0: none is."""
     """The first is `main`; the others are created during the run."""
     safety_us: int = 6 * SECOND
     liveness_us: int = 60 * SECOND

@@ -21,7 +21,7 @@ from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.lab.sim.scenarios.drawing import draw
 from quorate.lab.sim.scenarios.failovers import accepted, by_hand, heirs, permitted, planned, smooth
 from quorate.lab.sim.scenarios.purpose import VACUOUS
-from quorate.lab.sim.scenarios.running import holds, leaders, runs
+from quorate.lab.sim.scenarios.running import LEADERS, holds, runs
 from quorate.lab.sim.scenarios.visiting import sessions
 from quorate.lab.sim.stores.files import FileStore
 from quorate.lab.sim.stores.keeps import FILES, MODEL, SQLITE
@@ -431,7 +431,8 @@ SCENARIOS: dict[str, Callable[[random.Random], Dials]] = {
         overwrites, crossed, copies, amputation, relapse, hasty, idlers, batched, fsyncs, divergence, rolling,
         altered, tails, narrow, stalled, members, planned, smooth, heirs, by_hand, permitted, accepted, chosen,
         *AIMED, regrouped, unfit,
-        patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions, holds, sessions, runs, leaders,
+        patient, bulky, spike, slow, storm, endless, long, drawn, exports, transactions, holds, sessions, runs,
+        *LEADERS,
     )
 }  # fmt: skip
 

@@ -79,6 +79,11 @@ AIMS: dict[str, Aim] = {
         },
         seeds=8,
     ),
+    "absences": _aim(
+        {"add: ok": 100, "notes: ok": 100, "notes delete: ok": 20, "leaders judged": 16, "absence": 16,
+         "note: stream_parted": 1},
+        seeds=8,
+    ),
     "sessions": _aim(
         {
             "session read: ok": 600, "session write: ok": 300, "bounded read: ok": 150,

@@ -121,3 +121,38 @@ def leaders(rng: random.Random) -> Dials:
         partition_us=rng.choice((0, 700, 2_000)) * MILLISECOND,
         repeat=0.3,
     )
+
+
+def absences(rng: random.Random) -> Dials:
+    """Leaders that are away for longer than they are waited for, while the others delete rows and forget that, and
+    which come back with rows and writes of their own."""
+    drawn = leaders(rng)
+    settings = msgspec.structs.replace(
+        drawn.settings,
+        heartbeat_us=50 * MILLISECOND,
+        suspect_us=200 * MILLISECOND,
+        suspect_max_us=200 * MILLISECOND,
+        log_keep_entries=rng.choice((0, 3)),
+        checkpoint_entries=rng.choice((2, 5)),
+    )
+    return msgspec.structs.replace(
+        drawn,
+        nodes=rng.choice((2, 3, 3, 4)),
+        notes=True,
+        absence_us=SECOND,
+        forget_after=rng.choice(("1s", "2s")),
+        safety_us=12 * SECOND,
+        crash_us=rng.choice((0, 0, 6 * SECOND)),
+        pause_us=0,
+        drain_us=0,
+        partition_us=0,
+        swizzle_us=0,
+        full_disk_us=0,
+        delay_us=rng.choice((50, 500)),
+        fsync_us=rng.choice((50, 200)),
+        think_us=rng.choice((5, 20)) * MILLISECOND,
+        settings=settings,
+    )
+
+
+LEADERS = (leaders, absences)

@@ -14,12 +14,16 @@ from quorate.core.read_levels import EVENTUAL, SESSION
 from quorate.core.statements import Result, Statement
 from quorate.lab.judges.history import FAIL, INFO, OK
 from quorate.lab.sim.engine.world import Violation
+from quorate.lab.sim.replications.multi_leader import notes
+from quorate.lab.sim.replications.multi_leader.notes import Notes
 from quorate.lab.sim.scenarios.dials import Dials
 from quorate.lab.sim.workloads.ledger import ACKNOWLEDGED_LOST, EXACTLY_ONCE, TRUE_ANSWER
 from quorate.lab.sim.workloads.operations import Database, Operation, Operations
 
 CAUSAL_ORDER = "causal order"
 """The judge."""
+NOTED = 0.4
+"""Chance that a caller does something with notes, where there are any."""
 NEWEST = 8
 """Elements that an element says it was made upon."""
 SETUP = (
@@ -52,6 +56,7 @@ class Elements(Database):
         self.options = {"topology": dials.topology, "leaders": dials.leaders, "forget_after": dials.forget_after}
         self.forgets = dials.forget_after != MultiLeaderOptions().forget_after
         """Who is away is not waited for. Then leaders may tell differently what became of a write."""
+        self.notes = Notes() if dials.notes else None
         self.shared, self.keys = self.keys, []
         self.told: dict[int, str] = {}
         """Each element that was sent, and how that ended."""
@@ -59,7 +64,7 @@ class Elements(Database):
         """What each register may hold."""
 
     def setup(self, _operations: Operations) -> Operation:
-        statements = [Statement(sql) for sql in SETUP]
+        statements = [Statement(sql) for sql in (SETUP if self.notes is None else (*SETUP, notes.SETUP))]
         statements.append(
             Statement("INSERT INTO shared VALUES (?, 0)", tuple((key,) for key in self.shared), many=True)
         )
@@ -71,6 +76,8 @@ class Elements(Database):
         return Operation("setup", self.name, statements, ended, writes=True)
 
     def next(self, operations: Operations, _process: int) -> Operation:
+        if self.notes is not None and operations.rng.random() < NOTED:
+            return self.notes.next(operations, self.name)
         chance = operations.rng.random()
         if chance < 0.5:
             return self._add(operations.ledger.next_value())

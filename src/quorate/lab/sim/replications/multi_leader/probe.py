@@ -7,8 +7,10 @@ import msgspec
 from quorate.core.bounds import GroupId
 from quorate.core.multi_leader import topology
 from quorate.core.requests import Done, WriteOutcome
+from quorate.core.statements import Statement
 from quorate.core.versions.dots import floor_of, includes, unflat
 from quorate.lab.sim.engine.world import Violation
+from quorate.lab.sim.replications.multi_leader import notes
 from quorate.lab.sim.replications.multi_leader.elements import LOOKS, Elements
 from quorate.lab.sim.replications.probe import Groups, Probe, Replicas
 from quorate.lab.sim.replications.single_leader import probe as single
@@ -82,8 +84,17 @@ def _judge(run: "Run", groups: Groups, database: Elements) -> None:
                     REPLICAS_EQUAL, f"{first[0]} and {where} hold different rows or conflicts of {database.name}"
                 )
             first = where, held
+            if database.notes is not None:
+                database.notes.judge(where, _rows(run, node, number, notes.READ))
             database.judge(where, rows, shared, twice)
             run.world.mark("leaders judged")
+
+
+def _rows(run: "Run", node: int, number: GroupId, sql: str) -> list[tuple[Any, ...]]:
+    outcome = _outcome.decode(run.hosts[node].store.query(number, (Statement(sql),))[0])
+    if not isinstance(outcome, Done):
+        raise Violation(REPLICAS_EQUAL, f"node {node} cannot be read: {outcome}")
+    return outcome.results[0].rows
 
 
 def _state(group: Any) -> str:
