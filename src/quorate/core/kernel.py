@@ -97,7 +97,8 @@ class Applied(Struct, frozen=True):
 
 
 class ApplyFailed(Struct, frozen=True):
-    """The data file could not be brought forward. `full`: for want of room, else it is damaged.
+    """The data file could not be brought forward. `full`: for want of room, else it is damaged. `lacking`: what was
+    wanting is not room but a file that the others have; `reason` says which.
 
     `log_intact`: only the data file is; what the log holds can be trusted.
     """
@@ -106,6 +107,7 @@ class ApplyFailed(Struct, frozen=True):
     full: bool
     reason: str
     log_intact: bool = False
+    lacking: bool = False
 
 
 class LogRead(Struct, frozen=True):

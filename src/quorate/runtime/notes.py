@@ -16,6 +16,7 @@ LOUD = frozenset(
         "damaged",
         "disk_full",
         "log_hangs",
+        "lacking",
         "lost_quorum",
         "no_room",
         "snapshot_failed",

@@ -17,7 +17,7 @@ from quorate.storage.data.snapshots import Shelf
 from quorate.storage.execution.callbacks import Callbacks
 from quorate.storage.execution.watch import StoppedError
 from quorate.storage.failures import RefusedError
-from quorate.storage.interface import DiskIsFull, Divergent, OverBudget, StatementFailed
+from quorate.storage.interface import DiskIsFull, Divergent, Lacking, OverBudget, StatementFailed
 from quorate.storage.log.group import LogDamaged
 from quorate.storage.long_work import LONG_BYTES, WRITERS, TakesLong, Work, given, group_of
 
@@ -173,7 +173,7 @@ class Writing(DataFiles):
             if full and effect.id:  # the disk has room for all but a caller's copy
                 return events
         if full:
-            return [ApplyFailed(group, full=True, reason=str(error)), *events]
+            return [ApplyFailed(group, full=True, reason=str(error), lacking=isinstance(error, Lacking)), *events]
         return self._damage(group, str(error), log=isinstance(error, LogDamaged)) + events
 
     def too_late(self, effect: Effect) -> list[Event]:

@@ -136,6 +136,27 @@ def test_where_nobody_leads_for_want_of_room_callers_and_status_hear_it() -> Non
     assert isinstance(cluster.replies[cluster.request(other, write("b"))], NotLeader)
 
 
+def test_who_lacks_a_file_says_so_and_not_that_its_disk_is_full() -> None:
+    cluster, leader, (other, third) = started()
+    leader.crash()
+    cluster.run(5 * SECOND)
+    third.crash()
+    other.feed(kernel.ApplyFailed(1, full=True, reason="no custom:merges:union here", lacking=True))
+    refused = cluster.replies[cluster.request(other, write("a"))]
+    assert isinstance(refused, Refused)
+    assert (refused.error, refused.retryable) == ("Unavailable", True)
+    assert "no custom:merges:union here" in refused.message
+    assert "node.toml" in refused.hint
+    assert not other.node.status().disk_full
+    key = order(cluster, other)
+    cluster.deliver()
+    answer = cluster.replies[key]
+    assert isinstance(answer, Refused)
+    assert "lacks something: no custom:merges:union here" in answer.message
+    other.feed(kernel.ApplyFailed(1, full=True, reason="no room"))
+    assert other.node.status().disk_full
+
+
 def test_a_data_file_without_room_costs_the_batch_and_not_the_lead() -> None:
     cluster, leader, _ = started()
     run = leader.PERFORM[Execute]

@@ -5,10 +5,13 @@ What stands in the way, and who hears that the data file has moved, is in `repli
 
 from quorate.core.entries import Position, TrimLog
 from quorate.core.kernel import CATALOG_GROUP, Applied, Apply, ApplyFailed, Checkpoint, Checkpointed, Now
+from quorate.core.requests import Refused
 from quorate.core.single_leader import repair
 from quorate.core.single_leader.owned import NOBODY
 from quorate.core.single_leader.roles import LEADER
 from quorate.core.single_leader.state import Group
+
+NO_ROOM = Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True)
 
 
 def apply_more(group: Group, *, gathered: bool = False) -> None:
@@ -92,13 +95,22 @@ def on_failed(group: Group, now: Now, event: ApplyFailed) -> bool:
     if event.full:
         group.apply.blocked = True
         if now.mono_us >= group.apply.no_room_until_us:
-            group.note("no_room", why=event.reason)
+            group.note("lacking" if event.lacking else "no_room", why=event.reason)
+        group.apply.lacks = event.reason if event.lacking else ""
         group.apply.no_room_until_us = now.mono_us + 2 * group.settings.suspect_us
     else:
         group.apply.opened = True
         group.apply.checkpointing = False
         repair.found_damaged(group, event, failing)
     return not event.full
+
+
+def refusal(group: Group) -> Refused:
+    """Why this replica takes no writes that could be carried out in its data file."""
+    if group.host.disk_full or not group.apply.lacks:
+        return NO_ROOM
+    hint = "give this node the file that the others have, list it in `resolvers` of node.toml, and restart it"
+    return Refused("Unavailable", f"this node cannot go on: {group.apply.lacks}", hint, retryable=True)
 
 
 def maybe_checkpoint(group: Group) -> None:

@@ -79,7 +79,8 @@ def _cannot(group: Group, now: Now) -> str:
     if group.repair.damaged:
         return f"its replica is damaged ({group.repair.damaged})"
     if group.host.disk_full or now.mono_us < group.apply.no_room_until_us:
-        return "its disk has no room"
+        lacks = "" if group.host.disk_full else group.apply.lacks
+        return f"it lacks something: {lacks}" if lacks else "its disk has no room"
     if group.left_out:
         return "it is in it no more"
     if not group.votes_here:

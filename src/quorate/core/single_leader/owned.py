@@ -81,6 +81,8 @@ class Applying(Struct):
     """Applying failed for want of room; it is tried again at the next tick."""
     no_room_until_us: int = 0
     """The data file found no room: do not stand for a while."""
+    lacks: str = ""
+    """It was not room that was wanting then, but this."""
     checkpointing: bool = False
     bytes_since_checkpoint: int = 0
     unsynced: int = 0

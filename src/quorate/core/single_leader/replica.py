@@ -392,7 +392,7 @@ class SingleLeaderReplica(Group):
                 election.on_timer(self, now)
 
     def lacks_room(self) -> bool:
-        return self.host.now_us < self.apply.no_room_until_us
+        return self.host.now_us < self.apply.no_room_until_us and not self.apply.lacks
 
     def keeps(self, index: int, epoch: int) -> bool:
         return index <= self.commit.committed and self.epoch_at(index) == epoch

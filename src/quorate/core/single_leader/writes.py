@@ -42,8 +42,6 @@ NOT_TOLD = Refused(
 """A change of members is written under a token that its leader makes of the caller's: whoever asked for the caller's
 own would be told, of a change that was made, that it never will be."""
 
-NO_DISK_ROOM = Refused("DiskFull", "the node's disk has no room", "free some space", retryable=True)
-NO_ROOM = Refused("DiskFull", "the leader's disk has no room", "free some space", retryable=True)
 
 ALONE = (CommitHeld, Merge)
 CROWD_STAYS = 7
@@ -55,7 +53,7 @@ def submit(group: Group, now: Now, request: Request) -> bool:
     it). Refusals mean that it was not done."""
     if group.host.disk_full or (group.election.leader == NOBODY and now.mono_us < group.apply.no_room_until_us):
         led = group.election.leader not in (NOBODY, group.me)
-        group.reply(request.id, NotLeader(group.leader_address()) if led else NO_DISK_ROOM)
+        group.reply(request.id, NotLeader(group.leader_address()) if led else apply.refusal(group))
     elif takes_writes(group):
         return join(group, now, request)
     elif group.group == CATALOG_GROUP and type(request.body) is Outcome:
@@ -401,7 +399,7 @@ def put_back(group: Group) -> None:
     if group.writes.batch is not None or group.settling.stack or group.holding.name:
         settling.roll_back(group)
     if group.writes.batch is not None:
-        group.answer_all(group.writes.batch.requests, NO_ROOM)
+        group.answer_all(group.writes.batch.requests, apply.refusal(group))
         group.writes.batch = None
 
 
