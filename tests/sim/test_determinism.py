@@ -28,7 +28,7 @@ print(simulate(0, "handovers").trace)
 TWICE = (
     "by_hand", "copies", "damage", "disks", "divergence", "drawn", "drops", "exports", "handovers", "hasty", "holds",
     "altered", "idlers", "mixed", "permitted", "rolling", "runs", "sessions", "snapshots", "streams", "transactions",
-    "votes",
+    "users", "votes",
 )  # fmt: skip
 """Those that take little time, and between them have everybody who acts. `quorate lab twice`, run by hand, has all."""
 

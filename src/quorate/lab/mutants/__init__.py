@@ -15,6 +15,7 @@ from quorate.lab.mutants import (
     single_leader,
     storing,
     transacting,
+    users,
     views,
 )
 from quorate.lab.mutants.sabotage import Mutant, find, run, run_case, sabotaged
@@ -33,6 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
     + leaderless_sql.MUTANTS
     + views.MUTANTS
     + multi_leader.MUTANTS
+    + users.MUTANTS
 )
 
 __all__ = ["MUTANTS", "Mutant", "find", "run", "run_case", "sabotaged"]

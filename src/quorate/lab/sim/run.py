@@ -17,6 +17,7 @@ from quorate.core.formats import HERE
 from quorate.core.recovered import Identity, Member
 from quorate.core.requests import WriteOutcome
 from quorate.lab.sim.actors.actor import Actor, SimCluster
+from quorate.lab.sim.actors.administrator import Administrator
 from quorate.lab.sim.actors.chooser import Chooser
 from quorate.lab.sim.actors.dropper import Dropper
 from quorate.lab.sim.actors.lasting import Lasting
@@ -50,7 +51,7 @@ StoreMaker = Callable[[Identity], SimulatedStore]
 
 _outcome = msgspec.msgpack.Decoder(WriteOutcome)
 
-ACTORS: tuple[type[Actor], ...] = (Lasting, Upgrader, Chooser, Mover, Operator, Surge, Dropper)
+ACTORS: tuple[type[Actor], ...] = (Lasting, Upgrader, Chooser, Mover, Operator, Surge, Dropper, Administrator)
 
 
 class Plan(Struct, frozen=True):

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from quorate.core.kernel import Commit
+from quorate.core.kernel import Commit, Now
 from quorate.core.requests import Answer
 from quorate.core.single_leader import closing, evaluating, reads, settling
 from quorate.core.single_leader.records import Known, Read
@@ -59,6 +59,14 @@ def _no_deadline(_original: Any) -> Any:
     return lambda _until_us, _now_us: 0
 
 
+def _by_hearing(_original: Any) -> Any:
+    def known(group: Group, now: Now) -> Any:
+        hears = group.leads_ready or group.leader_is_alive(now)
+        return (now.mono_us, 0, 0) if hears else None
+
+    return known
+
+
 MUTANTS = (
     Mutant(
         "data-ahead-of-log",
@@ -109,5 +117,13 @@ MUTANTS = (
         "endless",
         (Swap(reads, "ends_us", _no_deadline),),
         ("work for nobody",),
+    ),
+    Mutant(
+        "heard-is-current",
+        "a node that hears its leader takes what it knows of users for new, whether it has applied it or not",
+        "our own: found by the scenario, after a restart with an older state of the catalog",
+        "users",
+        (Swap(Group, "known", _by_hearing),),
+        ("users",),
     ),
 )

@@ -7,9 +7,10 @@ nobody*). And whoever waits behind it must hear before his time is over that not
 from typing import TYPE_CHECKING, Any
 
 from quorate.core.bounds import GroupId
-from quorate.core.calls import Request, Tell
+from quorate.core.calls import EndLogins, Request, Tell
 from quorate.core.executing import CallerLeft
-from quorate.core.requests import Ask, Told
+from quorate.core.requests import Ask, Refused, Told
+from quorate.lab.sim.engine.logins import Logins
 from quorate.lab.sim.engine.world import Violation
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND
 from quorate.wire import codec
@@ -33,6 +34,11 @@ class Callers:
         """Requests not answered yet: id -> (client, the client's own id)."""
         self._left: set[tuple[int, int]] = set()
         """Whose answers nobody waits for."""
+        self.logins = Logins(host)
+        self._nameless: set[int] = set()
+        """Requests of callers who have not logged in."""
+        self._closed: set[tuple[int, int]] = set()
+        """Whose connections were closed before they were answered."""
         self._running: dict[int, GroupId] = {}
         """Requests of which the core has said that they run."""
         self.wanted_us: dict[str, int] = {}
@@ -46,24 +52,41 @@ class Callers:
         """The process dies."""
         self._open.clear()
         self._left.clear()
+        self._closed.clear()
+        self._nameless.clear()
+        self.logins.crash()
         self._running.clear()
         self.wanted_us.clear()
 
-    def request(self, source: int, ask: Ask) -> Request:
-        """Somebody asks. Who says how long he waits is heard."""
+    def request(self, source: int, ask: Ask) -> Request | None:
+        """Somebody asks. Who says how long he waits is heard. None: they are not who they say."""
         host = self._host
+        login = self.logins.login(source)
+        if isinstance(login, Refused):
+            host.network.send(host.number, source, codec.encode(Told(ask.id, login)))
+            return None
         self._numbers += 1
+        if login is None and host.network.badges:
+            self._nameless.add(self._numbers)
         self._open[self._numbers] = (source, ask.id)
         token = getattr(ask.body, "token", None)
         if not ask.waits_us:
             self.wanted_us.pop(token.id if token is not None else "", None)
-            return Request(self._numbers, ask.body)
+            return Request(self._numbers, ask.body, login=login)
         if token is not None:
             self.wanted_us[token.id] = host.world.now_us + ask.waits_us
         now_us = host.clock.read(host.world.now_us).mono_us
         if host.dials.long_write:
             host.world.after(ask.waits_us, self._look_at_waiting, host.life, self._numbers)
-        return Request(self._numbers, ask.body, now_us, now_us + ask.waits_us)
+        return Request(self._numbers, ask.body, now_us, now_us + ask.waits_us, login=login)
+
+    def end_logins(self, effect: EndLogins) -> None:
+        """Close the connections of these users, with all that is under way on them."""
+        ended = self.logins.end(effect)
+        for number, asked in list(self._open.items()):
+            if asked[0] in ended or (effect.nameless and number in self._nameless):
+                self._closed.add(asked)
+                self.left(*asked)
 
     def left(self, source: int, ask: int) -> None:
         """Nobody waits for that any more."""
@@ -96,6 +119,10 @@ class Callers:
             text = f"node {self._host.number} answered request {number} twice, or was never asked"
             raise Violation(ONE_REPLY, text)
         self._running.pop(number, None)
+        self._nameless.discard(number)
+        if asked in self._closed:
+            self._closed.discard(asked)
+            return
         self._host.network.send(self._host.number, asked[0], codec.encode(Told(asked[1], body)))
 
     # ---- what is asked of the node ---------------------------------------------------------------------

@@ -341,7 +341,9 @@ class Host:
         if isinstance(asked, Left):
             self.callers.left(source, asked.id)
         else:
-            self.feed(self.callers.request(source, asked))
+            request = self.callers.request(source, asked)
+            if request is not None:
+                self.feed(request)
 
     def hint(self, peer: int, *, reachable: bool) -> None:
         """The transport noticed that a connection was lost or regained."""
@@ -440,7 +442,7 @@ class Host:
         Note: _note,
         Connect: _connect,
         Disconnect: _disconnect,
-        EndLogins: lambda _host, _effect: None,
+        EndLogins: lambda host, effect: host.callers.end_logins(effect),
         Protect: lambda _host, _effect: None,
         Drained: _has_drained,
         Halt: _halt,

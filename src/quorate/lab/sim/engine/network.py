@@ -9,6 +9,7 @@ from collections.abc import Callable
 from math import log
 
 from quorate.core.recovered import Member
+from quorate.lab.sim.engine.logins import Badge
 from quorate.lab.sim.engine.world import World
 from quorate.lab.sim.scenarios.dials import MILLISECOND, SECOND, Dials
 from quorate.wire.frames import FrameReader, WireError, frame
@@ -46,6 +47,8 @@ class Network:
         """Clogged links and what waits in them."""
         self._free_us: dict[tuple[int, int], int] = {}
         """With the dial `bandwidth`: until when each link is busy with what was sent."""
+        self.badges: dict[int, Badge] = {}
+        """With what callers log in, by their addresses; none: nobody does."""
         self._past: dict[tuple[int, int], deque[bytes]] = {}
         """With the dial `echo`: what was sent last."""
 

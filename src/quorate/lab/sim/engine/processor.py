@@ -115,7 +115,9 @@ class BusyHost(Host):
         if source > 0 or self.core is None:
             super()._receive(source, payload)
             return
-        self.feed(self.callers.request(source, codec.decode_ask(payload)))
+        request = self.callers.request(source, codec.decode_ask(payload))
+        if request is not None:
+            self.feed(request)
 
     def _take_time(self, effect: Execute | Query | Apply) -> None:
         """Keep the processor; storage's answers come when it is done."""

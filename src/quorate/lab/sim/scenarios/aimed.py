@@ -202,5 +202,52 @@ def streams(rng: random.Random) -> Dials:
     )  # fmt: skip
 
 
-AIMED = (rebuilds, amnesia, figure_eight, newcomers, departures, outdated, forgotten, drops, streams, *quorums.ALL)
+def users(rng: random.Random) -> Dials:
+    """Users who try what they may and what they may not, while an administrator changes who may what, and nodes die,
+    stop, and are cut off. In some runs nothing goes wrong: there a change is in force everywhere within a second."""
+    found = msgspec.structs.replace(
+        REGISTERS,
+        nodes=rng.choice((1, 3, 3, 3, 5)),
+        clients=1,
+        safety_us=14 * SECOND,
+        users_us=rng.choice((100, 300)) * MILLISECOND,
+        in_force_us=SECOND,
+        storage_us=rng.choice((0, 0, 1_000)),
+        think_us=50 * MILLISECOND,
+        settings=msgspec.structs.replace(QUICK, auth_stale_us=rng.choice((1, 2)) * SECOND),
+    )
+    if rng.random() < 0.2:
+        return found
+    return msgspec.structs.replace(
+        found,
+        in_force_us=0,
+        loss=rng.choice((0.0, 0.05)),
+        duplicate=rng.choice((0.0, 0.1)),
+        late=0.3,
+        client_loss=rng.choice((0.0, 0.05)),
+        client_late=rng.choice((0.0, 0.1)),
+        crash_us=rng.choice((0, 1_500)) * MILLISECOND,
+        pause_us=rng.choice((0, 3_000)) * MILLISECOND,
+        partition_us=rng.choice((0, 2_000)) * MILLISECOND,
+        failover_us=rng.choice((0, 500)) * MILLISECOND,
+        drift_ppm=rng.choice((0, 20_000)),
+        fault_lasts_us=rng.choice((500, 4_000)) * MILLISECOND,
+        leaders_first=rng.choice((0.0, 0.5)),
+        settings=msgspec.structs.replace(found.settings, log_keep_entries=rng.choice((0, 3, 4_096))),
+    )
+
+
+AIMED = (
+    rebuilds,
+    amnesia,
+    figure_eight,
+    newcomers,
+    departures,
+    outdated,
+    forgotten,
+    drops,
+    users,
+    streams,
+    *quorums.ALL,
+)
 """All of them."""

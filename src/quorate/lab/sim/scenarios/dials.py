@@ -202,6 +202,10 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """The mean time between two steps of a rolling upgrade from an older release; 0: all run this one."""
     drops_us: int = 0
     """The mean time between two steps of somebody who creates a database, uses it and drops it; 0: nobody does."""
+    users_us: int = 0
+    """The mean time between two changes of users and roles, which callers try to get around; 0: nobody logs in."""
+    in_force_us: int = 0
+    """Within how long such a change is in force on every node that still serves; 0: whatever the settings say."""
     members_us: int = 0
     """The mean time between two changes of the members; 0: they stay."""
     spares: int = 0

@@ -191,6 +191,13 @@ AIMS: dict[str, Aim] = {
     ),
     "outdated": _aim({"folder put back": 8, "note: superseded": 5, "note: healed": 5, "ok": 1_000}, seeds=4),
     "drops": _aim({"dropper: dropped": 20, "dropped: refused": 20, "dropper: read": 20, "crash": 16, "ok": 400}),
+    "users": _aim(
+        {
+            "users: changed": 80, "users: PermissionDenied": 200, "users: AuthenticationError": 40, "login ended": 20,
+            "users: write done": 10, "users: read done": 20, "users: record judged": 8, "users: rows judged": 16,
+            "crash": 8, "partition": 8,
+        }
+    ),
     "unfit": _aim({"cannot be applied": 5, "condemned": 5, "note: healed": 16, "crash": 16, "ok": 400}),
     "regrouped": _aim(
         {

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quorate.core.auth import record
-from quorate.core.auth.users import AUTH_QUERIES
+from quorate.core.auth.users import AUDIT_QUERY, AUTH_QUERIES
 from quorate.core.certificates import TLS_QUERIES
 from quorate.core.statements import Result
 
@@ -20,6 +20,7 @@ _COLUMNS = {
     "certified": ("node",),
     "revoked": ("serial",),
 }
+_AUDIT = ("number", "at_us", "who", "origin", "what")
 Run = Callable[["Tables", Any], Result]
 
 
@@ -69,7 +70,14 @@ def _record(tables: "Tables", parameters: Any) -> Result:
     return Result((), [], 1, number)
 
 
+def _recorded(tables: "Tables", parameters: Any) -> Result:
+    columns = tuple((name, "INTEGER" if name in ("number", "at_us") else "TEXT") for name in _AUDIT)
+    rows: list[Any] = [row for number, row in sorted(tables.table("audit").items()) if number > parameters[0]]
+    return Result(columns, rows[:1000], -1)
+
+
 STATEMENTS: dict[str, Run] = {
+    AUDIT_QUERY: _recorded,
     "INSERT INTO login_secret VALUES (?, ?)": _secret,
     "INSERT INTO users VALUES (?, ?, ?)": _insert("users", "name"),
     "INSERT INTO user_tokens VALUES (?, ?, ?, ?)": _insert("user_tokens", "id"),
