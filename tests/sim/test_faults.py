@@ -114,6 +114,7 @@ def families() -> set[str]:
     return {re.escape(kind) for kind in kinds} | {
         f"(read|journal|schema|alter|commit|session read|session write|bounded read|outcome of a run): ({ends})",
         f"(add|share|elements|notes|notes delete|row read|row write|row delete|counter add): ({ends})",
+        f"(schema change|sql (read|write|add|insert|delete|failing|eventual|scan|extra|schema|setup)): ({ends})",
     }
 
 

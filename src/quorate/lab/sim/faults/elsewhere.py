@@ -162,6 +162,6 @@ OPERATORS = (
     Fault(dials=(Dial("failover_us"), Dial("accept_loss")), mark="failover"),
     Fault(dials=(Dial("members_us"), Dial("wiped")), mark="members: added"),
     Fault(dials=(Dial("drops_us"),), mark="dropper: dropped"),
-    Fault(dials=(Dial("users_us"), Dial("in_force_us", quiet=())), mark="users: changed"),
+    Fault(dials=(Dial("users_us"),), mark="users: changed"),
     Fault(dials=(Dial("verify_us"),), mark="comparison asked for"),
 )  # fmt: skip

@@ -26,6 +26,7 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     shoppers: int = 0
     """Clients besides, who ask a database without a leader (`quorums`) by SQL."""
     databases: int = 1
+    """The first is `main`; the others are created during the run."""
     leaders: str = ""
     """How many replicas of another database lead; empty: there is none of several leaders."""
     topology: str = "all"
@@ -34,7 +35,6 @@ class Dials(Struct, frozen=True, omit_defaults=True):
     """Rows of it are deleted, and must stay so."""
     absence_us: int = 0
     """The mean time until one of its leaders is away for longer than it is waited for; 0: none is."""
-    """The first is `main`; the others are created during the run."""
     safety_us: int = 6 * SECOND
     liveness_us: int = 60 * SECOND
     """How long everything may take to come right after the faults have ended."""

@@ -64,6 +64,7 @@ OTHERS = (
     Dial("topology", quiet=KEPT),
     Dial("forget_after", quiet=KEPT),
     Dial("notes", quiet=KEPT),
+    Dial("in_force_us", quiet=KEPT),
     Dial("safety_us", lambda rng: rng.randint(3, 8) * SECOND, quiet=KEPT),
     Dial("liveness_us", quiet=KEPT),
     Dial("delay_us", one_of(50, 500, 500, 5_000, 20_000), quiet=KEPT),
