@@ -126,7 +126,7 @@ def test_what_is_looked_for_can_be_drawn() -> None:
     """By `mixed`, or by a scenario of its own: some of it needs somebody who looks after the cluster."""
     scenarios = ("mixed", "divergence", "rolling", "planned", "members", "outdated", "drops", "permitted", "endless")
     drawn = [dials_of(scenario, seed) for scenario in scenarios for seed in range(60)]
-    drawn += [dials_of(scenario, 0) for scenario in ("figure_eight",)]
+    drawn += [dials_of(scenario, 0) for scenario in ("figure_eight", "users", "absences")]
     in_rows = {dial for row in registry.ROWS for dial in row.dials}
     for dial in (*STRIKES, *CHANCES):
         assert any(getattr(dials, dial) for dials in drawn) or dial in in_rows, dial

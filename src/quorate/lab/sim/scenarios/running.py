@@ -142,6 +142,7 @@ def absences(rng: random.Random) -> Dials:
         absence_us=SECOND,
         forget_after=rng.choice(("1s", "2s")),
         safety_us=12 * SECOND,
+        liveness_us=20 * SECOND,
         crash_us=rng.choice((0, 0, 6 * SECOND)),
         pause_us=0,
         drain_us=0,
