@@ -391,7 +391,7 @@ class Leaderless:
         try:
             quorums = self._quorums(options, body)
         except ValueError as error:
-            self.host.reply(id, Refused("ProgrammingError", str(error), "name fewer replicas than there are"))
+            self.host.reply(id, Refused("ProgrammingError", str(error), "name at most as many replicas as there are"))
             return
         until_us = self.host.until_us or now.mono_us + self.host.settings.answer_timeout_us
         if isinstance(body, RunRow):
