@@ -46,7 +46,7 @@ def ask(app: Any, method: str, cookie: str = "") -> tuple[int, str]:
     return int(body), told.get("Set-Cookie", "").split(";")[0]
 
 
-def test_a_write_is_seen_by_the_next_request_at_another_node() -> None:
+def test_a_write_is_seen_by_the_next_request_at_another_node(monkeypatch: pytest.MonkeyPatch) -> None:
     with Cluster() as cluster:
         with cluster.connect(timeout=30) as db:
             db.execute("CREATE TABLE shops_shop(id INTEGER PRIMARY KEY, name, opened, turnover)")
@@ -70,8 +70,10 @@ def test_a_write_is_seen_by_the_next_request_at_another_node() -> None:
 
         count, cookie = ask(sites[leader], "POST")
         assert count == 1
-        assert ask(plain[late], "GET", cookie)[0] == 0, "the node lags behind, or this test shows nothing"
-        assert Shop.objects.count() == 0
+        with monkeypatch.context() as patched:  # on a busy machine the answer is not asked of another node
+            patched.setattr("quorate.client.routing.PATIENCE_FIRST", 20.0)
+            assert ask(plain[late], "GET", cookie)[0] == 0, "the node lags behind, or this test shows nothing"
+            assert Shop.objects.count() == 0
         assert ask(sites[late], "GET", cookie)[0] == 1
         assert from_django(cookie.partition("=")[2].rpartition(".")[0]) == 1
         cluster.heal()

@@ -48,10 +48,9 @@ class Peer:
         self.boot = 0
         self.settled = 0
         self.answered_us = now_us
-        self.lived_us = NEVER_US
-        """It has answered what was sent then, and so has said later what it said by then, at the earliest. Unlike
-        `answered_us`, no stall of ours moves it."""
         """When the newest of our heartbeats that it answered was sent."""
+        self.lived_us = NEVER_US
+        """The same, but that no stall of ours moves it: it lived then, for certain."""
         self.sent: dict[int, Sent] = {}
         self.due: dict[GroupId, None] = {}
         """Groups that we lead and whose state it has not confirmed."""

@@ -268,10 +268,10 @@ class Client(Asking):
     def _send(self, call: Call, body: RequestBody, step: Ask, pending: dict[str, tuple[Link, Pending]]) -> bool:
         """Send the request to the node of this step; False when there is no connection."""
         try:
-            link = self._links.get(step.address)
-            if link is None or not link.usable or link.hung_up(time.monotonic()):
-                link = self._link(step.address, step.patience, call.left_us(time.monotonic()) / 1e6)
-            now = time.monotonic()
+            link, now = self._links.get(step.address), time.monotonic()
+            if link is None or not link.usable or link.hung_up(now):
+                link = self._link(step.address, step.patience, call.left_us(now) / 1e6)
+                now = time.monotonic()
             asked = call.outgoing(body)
             pending[step.address] = (link, link.send(asked, step.patience, call.left_us(now)))
             if now >= link.members_at:

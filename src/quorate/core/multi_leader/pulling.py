@@ -71,7 +71,6 @@ def _begin_anew(group: LeaderGroup) -> None:
     for upstream in pulling.upstreams.values():
         upstream.read = _begins(group, upstream.group)
         upstream.number = upstream.waits = upstream.part = 0
-        upstream.lacks = False
 
 
 def _cursor(group: LeaderGroup, sibling: GroupId) -> Cursor:
@@ -161,7 +160,7 @@ def _ask(group: LeaderGroup, now: Now, upstream: Upstream, *, at_once: bool = Fa
     wants = [each for each in topology.wanted(chosen, group.group, groups, silent) if each != upstream.group]
     at_once = at_once or (group.doubt.asks and upstream.group not in group.doubt.told)
     upstream.number, upstream.asked_us, upstream.at_once = pulling.numbers, now.mono_us, at_once
-    upstream.waits, upstream.wanted, upstream.lacks = 0, tuple(wants), False
+    upstream.waits, upstream.wanted = 0, tuple(wants)
     fetch = Fetch(
         upstream.group, group.group, pulling.numbers, upstream.read, _cursor(group, upstream.group).read,
         tuple(sorted(pulling.merged.items())), upstream.wanted, at_once, upstream.part,
@@ -231,7 +230,6 @@ def _take(group: LeaderGroup, upstream: Upstream, message: Fetched) -> None:
     upstream.read = max(upstream.read, message.through)
     _has(group, upstream.group, message.through)
     upstream.waits, upstream.until = message.waits, message.until
-    upstream.lacks = message.waits in upstream.wanted
 
 
 def _is_known(group: LeaderGroup, part: Part) -> bool:

@@ -34,12 +34,15 @@ class Upstream(Struct):
     until: Position = ORIGIN
     wanted: tuple[GroupId, ...] = ()
     """Whose writes it was asked for besides its own."""
-    lacks: bool = False
-    """They are not in its log, though it was asked for them."""
     asks_as: tuple[NodeId, int] = (0, 0)
     """Which node, in which of its lives, has asked us for this sibling last."""
     part: int = 0
     """Everything is taken from it, and this part is next; 0: its log is read."""
+
+    @property
+    def lacks(self) -> bool:
+        """What it waits for is not in its log, though it was asked for that."""
+        return self.waits in self.wanted
 
 
 BOOT_BITS = 32

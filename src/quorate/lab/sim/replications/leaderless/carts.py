@@ -7,9 +7,6 @@ are added, and `extras` is dropped and made again.
 
 from typing import Any
 
-from quorate.core.leaderless.options import LeaderlessOptions
-from quorate.core.leaderless.promises import made
-from quorate.core.options import LEADERLESS
 from quorate.core.read_levels import EVENTUAL
 from quorate.core.row_requests import Minted, RunRow
 from quorate.core.statements import Failed, Result, Statement
@@ -19,9 +16,10 @@ from quorate.lab.judges.history import FAIL, FOREVER, INFO, OK
 from quorate.lab.judges.jepsen import Op
 from quorate.lab.judges.quorum_reads import DELETE, GONE, NONE, READ, WRITE, Access, Broken
 from quorate.lab.sim.engine.world import Violation
+from quorate.lab.sim.replications.leaderless.database import Leaderless
 from quorate.lab.sim.scenarios.dials import Dials
 from quorate.lab.sim.workloads.ledger import ATOMICITY, TRUE_ANSWER
-from quorate.lab.sim.workloads.operations import Database, Operation, Operations
+from quorate.lab.sim.workloads.operations import Operation, Operations
 
 REGISTERS, CARTS, EXTRAS = "registers", "carts", "extras"
 EXTRA = "CREATE TABLE extras(key TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL)"
@@ -63,21 +61,15 @@ MAY_FAIL: dict[str, frozenset[str]] = {
 """Kind of operation -> what its statement may fail with."""
 
 
-class Carts(Database):
-    """A database without a leader, and its tables. `dials.quorums` says n, w, r and how reads repair."""
+class Carts(Leaderless):
+    """One that is asked by SQL."""
 
-    replication = LEADERLESS
     may_fail = MAY_FAIL
 
     def __init__(self, name: str, dials: Dials) -> None:
         super().__init__(name, dials)
-        n, w, r, repair = dials.quorums.split("/")
-        self.replicas = int(n)
-        self.options = {"w": w, "r": r, "repair": repair}
-        self.chosen = LeaderlessOptions(w=w, r=r, repair=repair)
         self.strict = self.chosen.quorums(self.replicas).strict
         self._many = dials.keys
-        self.keys = []
         self.accesses: dict[str, list[Access]] = {table: [] for table in (REGISTERS, CARTS, EXTRAS)}
         self.counted: list[Op] = []
         self.sightings: list[Sighting] = []
@@ -86,25 +78,10 @@ class Carts(Database):
         self._steps = 0
         """Of `SETUP`, those that are done."""
         self._columns = 0
-        self._moment = 0
         self._eventual: list[tuple[str, int, int]] = []
         """Table, value and end of what was read at that level."""
         self._scanned: set[int] = set()
         """Beginnings of reads of whole tables, which are not promised to be monotonic."""
-
-    @property
-    def judges(self) -> frozenset[str]:
-        return frozenset({promise.judge for promise in made(self.chosen, self.replicas)})
-
-    def bears(self) -> bool:
-        """Whether it works with one node away."""
-        quorums = self.chosen.quorums(self.replicas)
-        return quorums.write_absences > 0 and quorums.read_absences > 0
-
-    def moment(self) -> int:
-        """Later than all before."""
-        self._moment += 1
-        return self._moment
 
     # ---- what is done ------------------------------------------------------------------------------------
 

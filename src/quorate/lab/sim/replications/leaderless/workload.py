@@ -2,9 +2,6 @@
 
 from typing import Any, cast
 
-from quorate.core.leaderless.options import LeaderlessOptions
-from quorate.core.leaderless.promises import made
-from quorate.core.options import LEADERLESS
 from quorate.core.row_requests import ADD, DELETE, INSERT, UPSERT, Minted, ReadRow, WriteRow
 from quorate.core.statements import Result
 from quorate.core.versions.resolvers import Resolver, Spec
@@ -12,8 +9,9 @@ from quorate.lab.judges import quorum_reads
 from quorate.lab.judges.history import FAIL, FOREVER, INFO, OK
 from quorate.lab.judges.jepsen import Op
 from quorate.lab.judges.quorum_reads import READ, WRITE, Access
+from quorate.lab.sim.replications.leaderless.database import Leaderless
 from quorate.lab.sim.scenarios.dials import Dials
-from quorate.lab.sim.workloads.operations import Database, Operation, Operations
+from quorate.lab.sim.workloads.operations import Operation, Operations
 
 REGISTERS, COUNTERS, CARTS = "registers", "counters", "carts"
 TABLES = {
@@ -25,40 +23,18 @@ TABLES = {
 REGULAR_ROWS = (quorum_reads.REGULAR, quorum_reads.ORDERED, quorum_reads.MONOTONIC)
 
 
-class Rows(Database):
-    """A database without a leader. `dials.quorums` says n, w, r and how reads repair."""
-
-    replication = LEADERLESS
+class Rows(Leaderless):
+    """One that is written and read by single rows."""
 
     def __init__(self, name: str, dials: Dials) -> None:
         super().__init__(name, dials)
-        n, w, r, repair = dials.quorums.split("/")
-        self.replicas = int(n)
-        self.options = {"w": w, "r": r, "repair": repair}
-        self.chosen = LeaderlessOptions(w=w, r=r, repair=repair)
         self.registers = [f"r{number}" for number in range(dials.keys)]
         self.carts = [f"b{number}" for number in range(dials.keys)]
         self.counts = ["c0"]
-        self.keys = []
         self.accesses: list[Access] = []
         self.counted: dict[str, list[Op]] = {key: [] for key in self.counts}
         self._there: set[str] = set()
         """Counters that have been inserted."""
-        self._moment = 0
-
-    @property
-    def judges(self) -> frozenset[str]:
-        return frozenset({promise.judge for promise in made(self.chosen, self.replicas)})
-
-    def bears(self) -> bool:
-        """Whether it works with one node away."""
-        quorums = self.chosen.quorums(self.replicas)
-        return quorums.write_absences > 0 and quorums.read_absences > 0
-
-    def moment(self) -> int:
-        """Later than all before."""
-        self._moment += 1
-        return self._moment
 
     # ---- what is done ------------------------------------------------------------------------------------
 
